@@ -1,0 +1,20 @@
+//! The one door to wall time.
+//!
+//! Wall time is for what people and other machines read, and for what must survive a restart. Waiting goes through
+//! `tokio::time` alone.
+
+use jiff::Timestamp;
+
+/// Returns the time now, UTC.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Returns a random number in 0..1, to spread delays.
+#[must_use]
+pub fn jitter() -> f64 {
+    let bits = getrandom::u32().unwrap_or(u32::MAX / 2);
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,5 @@
+//! File and environment → typed, validated settings.
+
+mod settings;
+
+pub use settings::*;

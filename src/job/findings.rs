@@ -1,0 +1,74 @@
+//! What a service found in a recording, in one shape for all services.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Analysis;
+
+/// One result of a service, as it was last seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Which result.
+    pub analysis: Analysis,
+    /// How far it is.
+    pub status: Status,
+    /// The service's id of it, when it has one.
+    pub id: Option<String>,
+    /// What it says, once completed.
+    pub findings: Findings,
+    /// Why it failed, in the service's words.
+    pub error: Option<String>,
+    /// The service's answer, unchanged.
+    pub raw: String,
+}
+
+impl Report {
+    /// Returns what tells this report from a later one of the same analysis: a hash of its id and its raw text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.id.as_deref().unwrap_or_default().as_bytes()).update(b"\0").update(self.raw.as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// How far a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not begun.
+    Pending,
+    /// The service works on it.
+    Processing,
+    /// It is there.
+    Completed,
+    /// The service could not make it.
+    Failed,
+}
+
+/// The content of a result. What a service does not give is empty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    /// A text in Markdown: the minutes, the key points.
+    pub markdown: Option<String>,
+    /// A summary in plain text or Markdown.
+    pub summary: Option<String>,
+    /// The speakers, in the order of the service.
+    pub speakers: Vec<String>,
+    /// What was said, in order.
+    pub segments: Vec<Segment>,
+}
+
+/// A stretch of speech by one speaker.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Segment {
+    /// Begin, in seconds from the start of the recording.
+    pub start: Option<f64>,
+    /// End, in seconds from the start of the recording.
+    pub end: Option<f64>,
+    /// Who speaks, when the service knows.
+    pub speaker: Option<String>,
+    /// The words.
+    pub text: String,
+}

@@ -1,0 +1,57 @@
+//! When a job that failed by its own fault is tried again.
+
+use std::time::Duration;
+
+/// How a recording's own failures are retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Failures in all before a job is failed.
+    pub attempts: u32,
+    /// The first delay.
+    pub delay: Duration,
+    /// The longest delay.
+    pub delay_max: Duration,
+}
+
+/// Each delay is so many times the one before: 1 min, 5 min, 25 min span a passing fault in three tries.
+const GROWTH: u32 = 5;
+
+impl Policy {
+    /// Returns the delay after the `failures`-th failure (1 is the first), or `None` when that was the last one.
+    ///
+    /// `jitter` lies in 0..1 and spreads the delay over 80 % to 120 % of its length.
+    #[must_use]
+    pub fn after(&self, failures: u32, jitter: f64) -> Option<Duration> {
+        (failures < self.attempts).then(|| backoff(self.delay, self.delay_max, failures, jitter))
+    }
+}
+
+/// Returns the delay after the `failures`-th failure in a row: `delay`, growing fivefold up to `delay_max`, with jitter.
+#[must_use]
+pub fn backoff(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
+    let factor = GROWTH.saturating_pow(failures.saturating_sub(1));
+    let plain = delay.saturating_mul(factor).min(delay_max);
+    plain.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) };
+
+    #[test]
+    fn three_attempts_mean_three_failures_in_all() {
+        assert_eq!(POLICY.after(1, 0.5), Some(Duration::from_secs(60)));
+        assert_eq!(POLICY.after(2, 0.5), Some(Duration::from_secs(300)));
+        assert_eq!(POLICY.after(3, 0.5), None);
+    }
+
+    #[test]
+    fn a_delay_never_passes_its_maximum_by_more_than_the_jitter() {
+        for failures in 1..100 {
+            let delay = backoff(POLICY.delay, POLICY.delay_max, failures, 1.0);
+            assert!(delay <= POLICY.delay_max.mul_f64(1.2), "{delay:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The states of a job and the events that lead from one to the next, as a total function.
+
+use jiff::Timestamp;
+
+use super::Stage;
+
+/// Where a job stands. The queue's CHECKs say the same in SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Runs as soon as a worker is free and `due` has come. Set when a recording is taken in, when a service failed by
+    /// its own fault (`due` is then the time of the next probe), when a crash interrupted a stage, and by `retry`. In
+    /// `Deliver` the ledger of deliveries says what is done next.
+    Ready {
+        /// What runs next.
+        stage: Stage,
+        /// Not before this.
+        due: Timestamp,
+    },
+    /// A worker of this process has it. After a crash it is `Ready` again; nothing counts.
+    Running {
+        /// What runs.
+        stage: Stage,
+    },
+    /// Nothing runs and nothing is held.
+    Waiting {
+        /// What goes on afterwards.
+        stage: Stage,
+        /// For what.
+        on: Wait,
+    },
+    /// Notes are delivered. Left only by `redo`, which makes another job.
+    Done,
+    /// It failed as often as it may, or no retry can help. Left by `retry`, or when its content is dropped again.
+    Failed,
+    /// Recorded, never worked on: its content is done already, or no service takes it.
+    Skipped,
+    /// A person cancelled it, or its file is gone for good. Left by `retry`, or when its content is dropped again.
+    Cancelled,
+}
+
+/// What a waiting job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The service works on it; looks are timers in memory.
+    Analysis,
+    /// The delay after a failure of its own.
+    Retry {
+        /// Its end.
+        due: Timestamp,
+    },
+    /// Its file is gone or cannot be read.
+    File {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// What happens to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A worker takes it.
+    Claim,
+    /// Its stage is done; the same worker goes on with the next, or the job waits for its analysis or its deliveries.
+    Advance,
+    /// Nothing went wrong, but it cannot go on before `until`; also: the service failed by its own fault.
+    Snooze {
+        /// When it can.
+        until: Timestamp,
+    },
+    /// A failure of its own with attempts left: it goes on from `from` after `due`.
+    Retry {
+        /// What is done again.
+        from: Stage,
+        /// When.
+        due: Timestamp,
+    },
+    /// A failure of its own, the last one.
+    Fail,
+    /// Its file cannot be read.
+    LoseFile {
+        /// When that was seen.
+        at: Timestamp,
+    },
+    /// Its file is back, or a person or a drop of the same content asks for it again.
+    Resume {
+        /// Where it goes on.
+        from: Stage,
+        /// When.
+        due: Timestamp,
+    },
+    /// A person gives it up, or its file is gone for good.
+    Cancel,
+    /// The process died while it ran.
+    Recover {
+        /// The start of the new process.
+        at: Timestamp,
+    },
+}
+
+/// A pair of state and event that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a job that is {state:?} cannot take {event:?}")]
+pub struct IllegalTransition {
+    /// The state.
+    pub state: State,
+    /// The event.
+    pub event: Event,
+}
+
+impl State {
+    /// Returns the state after `event`.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`], naming both, when the pair makes no sense.
+    pub fn apply(&self, event: &Event) -> Result<Self, IllegalTransition> {
+        let illegal = || IllegalTransition { state: self.clone(), event: event.clone() };
+        match event {
+            Event::Claim => match self {
+                Self::Ready { stage, .. } | Self::Waiting { stage, on: Wait::Retry { .. } } => {
+                    Ok(Self::Running { stage: *stage })
+                }
+                Self::Waiting { on: Wait::Analysis | Wait::File { .. }, .. }
+                | Self::Running { .. }
+                | Self::Done
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
+            },
+            Event::Advance => self.working_stage().map(Self::after).ok_or_else(illegal),
+            Event::Snooze { until } => match self {
+                Self::Running { stage } => Ok(Self::Ready { stage: *stage, due: *until }),
+                Self::Ready { .. }
+                | Self::Waiting { .. }
+                | Self::Done
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
+            },
+            Event::Retry { from, due } => match self.working_stage() {
+                Some(_) => Ok(Self::Waiting { stage: *from, on: Wait::Retry { due: *due } }),
+                None => Err(illegal()),
+            },
+            Event::Fail => self.working_stage().map(|_| Self::Failed).ok_or_else(illegal),
+            Event::LoseFile { at } => match self.stage() {
+                Some(stage @ (Stage::Create | Stage::Upload)) => {
+                    Ok(Self::Waiting { stage, on: Wait::File { since: *at } })
+                }
+                Some(Stage::Analyse | Stage::Deliver) | None => Err(illegal()),
+            },
+            Event::Resume { from, due } => match self {
+                Self::Waiting { on: Wait::File { .. } | Wait::Retry { .. }, .. }
+                | Self::Failed
+                | Self::Cancelled
+                | Self::Ready { .. } => Ok(Self::Ready { stage: *from, due: *due }),
+                Self::Running { .. } | Self::Waiting { on: Wait::Analysis, .. } | Self::Done | Self::Skipped => {
+                    Err(illegal())
+                }
+            },
+            Event::Cancel => match self {
+                Self::Ready { .. } | Self::Running { .. } | Self::Waiting { .. } | Self::Failed => Ok(Self::Cancelled),
+                Self::Done | Self::Skipped | Self::Cancelled => Err(illegal()),
+            },
+            Event::Recover { at } => match self {
+                Self::Running { stage } => Ok(Self::Ready { stage: *stage, due: *at }),
+                Self::Ready { .. }
+                | Self::Waiting { .. }
+                | Self::Done
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
+            },
+        }
+    }
+
+    /// Returns the stage of a job that is not finished.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Ready { stage, .. } | Self::Running { stage } | Self::Waiting { stage, .. } => Some(*stage),
+            Self::Done | Self::Failed | Self::Skipped | Self::Cancelled => None,
+        }
+    }
+
+    /// Returns whether nothing happens to it any more by itself.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.stage().is_none()
+    }
+
+    /// Returns the word used in the queue and in JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Running { .. } => "running",
+            Self::Waiting { .. } => "waiting",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The stage whose outcome may be recorded now: of a claimed job, of one that is looked at, of one that delivers.
+    fn working_stage(&self) -> Option<Stage> {
+        match self {
+            Self::Running { stage } | Self::Waiting { stage, on: Wait::Analysis } => Some(*stage),
+            Self::Ready { stage: Stage::Deliver, .. } => Some(Stage::Deliver),
+            Self::Ready { .. }
+            | Self::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
+            | Self::Done
+            | Self::Failed
+            | Self::Skipped
+            | Self::Cancelled => None,
+        }
+    }
+
+    fn after(stage: Stage) -> Self {
+        match stage {
+            Stage::Create => Self::Running { stage: Stage::Upload },
+            Stage::Upload => Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis },
+            Stage::Analyse => Self::Ready { stage: Stage::Deliver, due: Timestamp::UNIX_EPOCH },
+            Stage::Deliver => Self::Done,
+        }
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}

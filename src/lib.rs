@@ -1,0 +1,17 @@
+//! minuted: drop a recording into a folder; get its minutes beside it.
+
+pub mod beneath;
+pub mod clock;
+pub mod config;
+pub mod deliver;
+pub mod exit;
+pub mod http;
+pub mod job;
+pub mod logging;
+pub mod progress;
+pub mod queue;
+pub mod services;
+pub mod signals;
+pub mod standin;
+pub mod text;
+pub mod watch;

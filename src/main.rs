@@ -1,0 +1,3 @@
+//! minuted: parse, dispatch, print one error, exit code.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The durable queue.
+
+mod sighting;
+
+pub use sighting::{Settled, Sighting, Verdict};

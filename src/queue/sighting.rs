@@ -1,0 +1,55 @@
+//! What the scans of the folders have seen: one row a file, so that an unchanged file is never read again.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::{beneath::Stamp, job::Content};
+
+/// A file as it was last seen in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Its path, relative to the folder. Bytes, not always UTF-8.
+    pub path: PathBuf,
+    /// Its stamp then.
+    pub stamp: Stamp,
+    /// When minuted first saw a file of that name there, by minuted's clock.
+    pub first: Timestamp,
+    /// Since when minuted has seen exactly this stamp.
+    pub since: Timestamp,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of a file that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Watched until it is quiet and complete.
+    Settling,
+    /// A job (or a skip) is recorded for it.
+    Taken {
+        /// The job's id.
+        job: i64,
+    },
+    /// It lay there when minuted first met the folder and waits for `minuted backlog`.
+    Backlog,
+    /// It lay there when minuted first met the folder and is left alone, as the person decided.
+    Ignored,
+}
+
+/// A settled recording, ready to become a job.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The folder's id.
+    pub folder: String,
+    /// Its path, relative to the folder.
+    pub path: PathBuf,
+    /// Its stamp, the same before and after its bytes were hashed.
+    pub stamp: Stamp,
+    /// What it is; `None` for a file that no service takes, which is never read.
+    pub content: Option<Content>,
+    /// When the meeting was: from its container, else from its name, else from its mtime.
+    pub recorded: Timestamp,
+    /// Whether it was there before minuted: fresh recordings go first.
+    pub backlog: bool,
+}

@@ -1,0 +1,1 @@
+//! Holds calls to a service that is down.

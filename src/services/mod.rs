@@ -1,0 +1,166 @@
+//! What makes notes of recordings: one trait, one folder a service.
+//!
+//! A service makes one attempt at a call, under a timeout; only the queue retries. What a call returns says what the
+//! caller does next, and nothing else.
+
+pub mod breaker;
+pub mod paxs;
+
+use std::{fs::File, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    beneath::Stamp,
+    config::{Analysis, Attendee, MeetingType},
+    job::{Key, Report},
+    progress::Progress,
+};
+
+/// A notes service.
+#[async_trait]
+pub trait Service: Send + Sync + std::fmt::Debug {
+    /// Returns the name of its table in the config.
+    fn name(&self) -> &str;
+
+    /// Returns the extensions it takes, lower case, with the MIME type that it wants for each.
+    fn accepts(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Reads something cheap that proves the service and the sign-in: the profile, as the service gave it.
+    async fn profile(&self) -> Result<serde_json::Value, CallError>;
+
+    /// Makes a meeting and returns its id.
+    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError>;
+
+    /// Looks for the meeting that carries the marker of `key`, newest first.
+    ///
+    /// The walk ends where times prove that nothing older than a day before `since` follows, else at the end of the
+    /// list. An incomplete walk is an error: it proves nothing.
+    async fn find(&self, key: &Key, title: &str, since: Timestamp) -> Result<Option<String>, CallError>;
+
+    /// Walks the whole list and returns every marker with the id of its meeting.
+    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError>;
+
+    /// Returns the recordings attached to a meeting.
+    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError>;
+
+    /// Sends a recording, replacing the one before, and returns its id.
+    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError>;
+
+    /// Returns the results that there are; an empty list is "not yet".
+    async fn look(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError>;
+
+    /// Asks for results, again or for the first time.
+    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError>;
+
+    /// Returns a page of the service's own list, as JSON objects. `page` starts at 1; an empty page is past the end.
+    async fn meetings(&self, page: u32) -> Result<Vec<serde_json::Value>, CallError>;
+
+    /// Returns the service's own details of a meeting.
+    async fn meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
+}
+
+/// What a meeting is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMeeting {
+    /// Its title.
+    pub title: String,
+    /// What the description says before its last line, the marker.
+    pub description: String,
+    /// The job; its marker ends the description.
+    pub key: Key,
+    /// Who was there.
+    pub attendees: Vec<Attendee>,
+}
+
+/// A recording at the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its id.
+    pub id: String,
+    /// Its file name, when the service tells.
+    pub name: Option<String>,
+    /// Its size in bytes, when the service tells.
+    pub size: Option<u64>,
+}
+
+/// A recording to send.
+#[derive(Debug)]
+pub struct Upload {
+    /// The open file, positioned at its start.
+    pub file: File,
+    /// What it was when its content was hashed; compared before the first and after the last byte.
+    pub stamp: Stamp,
+    /// The name to send: printable, without quotes, separators or line ends.
+    pub name: String,
+    /// Its MIME type.
+    pub mime: &'static str,
+    /// Counts the bytes sent.
+    pub progress: Arc<Progress>,
+}
+
+/// A request for results.
+#[derive(Debug, Clone, Copy)]
+pub struct AnalysisRequest<'a> {
+    /// The meeting.
+    pub meeting: &'a str,
+    /// The recording.
+    pub recording: &'a str,
+    /// Which results.
+    pub analyses: &'a [Analysis],
+    /// What the note should hold; the service needs one when a meeting note is asked for.
+    pub instruction: Option<&'a str>,
+    /// The kind of meeting.
+    pub meeting_type: MeetingType,
+}
+
+/// Why a call did not give what it should, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No valid sign-in: a person must run `minuted login`.
+    #[error("not signed in: {reason}")]
+    SignedOut {
+        /// What is missing or what the service said.
+        reason: String,
+    },
+    /// 403: scope or permission.
+    #[error("the service forbids it (403): {message}")]
+    Forbidden {
+        /// What the service said.
+        message: String,
+    },
+    /// Another 4xx: the service does not want what it was given.
+    #[error("the service refused it ({status}): {message}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the service said.
+        message: String,
+    },
+    /// The service or the way to it is broken, busy or slow: DNS, refused, reset, timeout, 408, 425, 429, 5xx, an
+    /// answer that is not what was promised.
+    #[error("{message}")]
+    Unavailable {
+        /// What happened.
+        message: String,
+        /// How long the service asked to be left alone.
+        after: Option<Duration>,
+        /// Whether the request may have been carried out all the same.
+        uncertain: bool,
+    },
+    /// The recording changed, shrank or could not be read while it was sent.
+    #[error("the recording {0} while it was being sent")]
+    File(FileFault),
+}
+
+/// What happened to a recording under an upload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileFault {
+    /// Its stamp is another one.
+    #[error("changed")]
+    Changed,
+    /// It could not be read.
+    #[error("could not be read ({0})")]
+    Unreadable(String),
+}

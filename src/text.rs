@@ -1,0 +1,79 @@
+//! Text that came from outside, made fit to be shown.
+//!
+//! File names, server answers and config values may hold anything. Whatever a terminal, a log, a header or a page
+//! shows of them goes through here first.
+
+use std::{borrow::Cow, fmt::Write as _, path::Path};
+
+/// Returns `text` with every control, bidirectional and invisible formatting character escaped as `\u{…}`.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if is_unprintable(character) {
+            write!(shown, "{}", character.escape_unicode()).expect("a String takes what is written");
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Returns a path fit to be shown: unprintable characters and bytes that are not UTF-8 are escaped.
+#[must_use]
+pub fn printable_path(path: &Path) -> String {
+    let mut shown = String::new();
+    for chunk in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).utf8_chunks() {
+        shown.push_str(&printable(chunk.valid()));
+        for byte in chunk.invalid() {
+            write!(shown, "\\x{byte:02x}").expect("a String takes what is written");
+        }
+    }
+    shown
+}
+
+/// Returns `text` on one line: line ends and other white space runs become one space, the rest as [`printable`],
+/// cut to `chars_max` characters with an ellipsis.
+#[must_use]
+pub fn one_line(text: &str, chars_max: usize) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = printable(&joined);
+    if shown.chars().count() <= chars_max {
+        return shown.into_owned();
+    }
+    shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_the_rest_is_left_alone() {
+        assert_eq!(printable("Übung 会議 🎤.wav"), "Übung 会議 🎤.wav");
+        assert_eq!(printable("a\u{1b}[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\\u{a}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_shown_as_bytes() {
+        assert_eq!(printable_path(Path::new(OsStr::from_bytes(b"a\xffb\x07.wav"))), "a\\xffb\\u{7}.wav");
+    }
+
+    #[test]
+    fn one_line_is_one_line_and_no_longer_than_asked() {
+        assert_eq!(one_line("a\r\n  b", 10), "a b");
+        assert_eq!(one_line("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,3 @@
+//! The integration tests: the real binary and the real queue against stateful models of the outside.
+
+mod support;
