@@ -1,1 +1,334 @@
-//! A model of PAXS with state.
+//! A model of PAXS with state: `minuted demo` shows the whole way against it, the tests run against it.
+//!
+//! It is strict where the documents are ([`Options`] chooses where they are silent), it takes its time like a real
+//! service, and it fails when told to ([`Fault`]). It remembers what was done to it ([`Snapshot`]), so that a test
+//! asks what became of the world instead of prescribing calls.
+//!
+//! The pure model ([`state`], [`tokens`], [`sessions`], [`recordings`], [`analyses`]) knows neither sockets nor the
+//! time; [`front`] owns the sockets and carries out the faults.
+
+mod analyses;
+mod auth;
+mod call;
+mod extract;
+mod faults;
+mod front;
+mod intake;
+mod options;
+mod recordings;
+mod sessions;
+mod spoil;
+mod state;
+mod tokens;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use analyses::{Analysis, Requested};
+pub use call::{Call, Record};
+pub use faults::Fault;
+pub use options::{Envelope, Options};
+pub use recordings::Recording;
+pub use sessions::{Attendee, Meeting};
+pub use tokens::TokenPair;
+
+use call::Book;
+use faults::Faults;
+use front::Door;
+use state::{Model, Moment};
+
+/// A running stand-in. Clones are the same one; it stops with its last clone.
+#[derive(Debug, Clone)]
+pub struct Standin {
+    shared: Shared,
+    life: Arc<Life>,
+}
+
+/// What ends with the last handle.
+#[derive(Debug)]
+struct Life {
+    stop: CancellationToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Life {
+    fn end(&self) {
+        self.stop.cancel();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::debug!("the stand-in's thread had panicked");
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the accept loop and the handlers share. It keeps nothing alive but itself.
+#[derive(Debug, Clone)]
+struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    address: SocketAddr,
+    door: Door,
+    world: Mutex<World>,
+}
+
+/// Everything that changes.
+#[derive(Debug)]
+struct World {
+    options: Options,
+    model: Model,
+    faults: Faults,
+    book: Book,
+    down: bool,
+}
+
+impl Shared {
+    fn new(address: SocketAddr, options: Options) -> io::Result<Self> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let door = Door { wanted: watch::Sender::new(true), open: watch::Sender::new(true) };
+        let (model, faults, book) = (Model::new(seed), Faults::default(), Book::default());
+        let world = Mutex::new(World { options, model, faults, book, down: false });
+        Ok(Self(Arc::new(Inner { address, door, world })))
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    fn base_url(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    fn door(&self) -> &Door {
+        &self.0.door
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the title of a meeting and the name of its recording, for faults that are for some of them.
+    fn about(&self, meeting: &str) -> Vec<String> {
+        let world = self.world();
+        let Ok(entry) = world.model.entry(meeting) else { return Vec::new() };
+        let name = entry.meeting.recording.as_ref().map(|recording| recording.name.clone());
+        name.into_iter().chain([entry.meeting.title.clone()]).collect()
+    }
+}
+
+/// Where and how long it lives.
+impl Standin {
+    /// Starts on a free port of loopback, inside the running tokio runtime.
+    pub fn start(options: Options) -> io::Result<Self> {
+        Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
+    }
+
+    /// Starts on a listener that is given, inside the running tokio runtime.
+    pub fn start_on(listener: TcpListener, options: Options) -> io::Result<Self> {
+        let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
+        let serving = front::serve(shared.clone(), front::adopt(listener)?);
+        TaskTracker::new().spawn(stop.clone().run_until_cancelled_owned(serving));
+        Ok(Self { shared, life: Arc::new(Life { stop, thread: Mutex::new(None) }) })
+    }
+
+    /// Starts on a free port of loopback, in a thread with a runtime of its own.
+    pub fn start_in_thread(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(async { front::adopt(listener) })?;
+        let serving = stop.clone().run_until_cancelled_owned(front::serve(shared.clone(), listener));
+        let body = move || runtime.block_on(serving).unwrap_or_default();
+        let thread = std::thread::Builder::new().name("stand-in".to_owned()).spawn(body)?;
+        Ok(Self { shared, life: Arc::new(Life { stop, thread: Mutex::new(Some(thread)) }) })
+    }
+
+    /// Returns its origin, `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> String {
+        self.shared.base_url()
+    }
+
+    /// Stops for every clone: connections are closed, the port is free. In a runtime this comes about soon after, in
+    /// a thread of its own before this returns.
+    pub fn stop(&self) {
+        self.life.end();
+    }
+
+    /// Closes the port and every connection, or opens it again. It comes about soon after: see
+    /// [`Self::until_listening`].
+    pub fn refuse_connections(&self, refuse: bool) {
+        self.shared.door().wanted.send_replace(!refuse);
+    }
+
+    /// Returns whether the port is open.
+    pub fn is_listening(&self) -> bool {
+        *self.shared.door().open.borrow()
+    }
+
+    /// Waits until the port is open, or closed.
+    pub async fn until_listening(&self, listening: bool) {
+        let mut open = self.shared.door().open.subscribe();
+        open.wait_for(|open| *open == listening).await.expect("the sender lives in the handle");
+    }
+
+    /// Changes its options from now on. What has begun keeps its time.
+    pub fn change(&self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.shared.world().options);
+    }
+}
+
+/// The sign-in.
+impl Standin {
+    /// Agrees to a sign-in for the person; the next poll has the code.
+    pub fn approve(&self, state: &str) {
+        self.shared.world().model.tokens.decide(state, true);
+    }
+
+    /// Refuses a sign-in for the person.
+    pub fn deny(&self, state: &str) {
+        self.shared.world().model.tokens.decide(state, false);
+    }
+
+    /// Returns a fresh pair of tokens, as if somebody had signed in.
+    pub fn issue_pair(&self) -> TokenPair {
+        let world = &mut *self.shared.world();
+        world.model.tokens.issue(Moment::now().at, &world.options, &mut world.model.ids)
+    }
+
+    /// Makes every token invalid.
+    pub fn revoke_all(&self) {
+        self.shared.world().model.tokens.revoke_all();
+    }
+
+    /// Lets every access token expire now; refresh tokens stay.
+    pub fn expire_access_tokens(&self) {
+        self.shared.world().model.tokens.expire_access();
+    }
+}
+
+/// What goes wrong.
+impl Standin {
+    /// Plants a fault for the next such call. Several are met one after the other.
+    pub fn fail_next(&self, call: Call, fault: Fault) {
+        self.shared.world().faults.plant(call, "", fault, Some(1));
+    }
+
+    /// Plants a fault for every such call until [`Self::clear_faults`].
+    pub fn fail_always(&self, call: Call, fault: Fault) {
+        self.shared.world().faults.plant(call, "", fault, None);
+    }
+
+    /// Plants a fault for the next `times` such calls, or all, that are about a meeting or a file whose title or
+    /// name holds `needle`.
+    pub fn fail_matching(&self, call: Call, needle: &str, fault: Fault, times: Option<u32>) {
+        self.shared.world().faults.plant(call, needle, fault, times);
+    }
+
+    /// Takes every planted fault back.
+    pub fn clear_faults(&self) {
+        self.shared.world().faults.clear();
+    }
+
+    /// Answers every call with 503, or no longer.
+    pub fn down(&self, down: bool) {
+        self.shared.world().down = down;
+    }
+
+    /// Lets the next `count` transcriptions fail; 0 takes it back.
+    pub fn fail_transcriptions(&self, count: u32) {
+        self.fail_analyses(Analysis::Transcription, count);
+    }
+
+    /// Lets the next `count` meeting notes fail, automatic ones and requested ones; 0 takes it back.
+    pub fn fail_notes(&self, count: u32) {
+        self.fail_analyses(Analysis::MeetingNote, count);
+    }
+
+    /// Lets the next `count` analyses of a kind fail, counted as they begin; 0 takes it back.
+    pub fn fail_analyses(&self, analysis: Analysis, count: u32) {
+        self.shared.world().model.fail(analysis, count);
+    }
+
+    /// Keeps every analysis that is not done at `processing`, or lets them go on.
+    pub fn stall_analysis(&self, stall: bool) {
+        self.shared.world().model.stalled = stall.then(|| Moment::now().at);
+    }
+
+    /// Removes a meeting: it answers 404 from now on. Returns whether it was there.
+    pub fn vanish(&self, meeting: &str) -> bool {
+        self.shared.world().model.vanish(meeting)
+    }
+}
+
+/// What became of it, for a test to look at.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The meetings in the order in which they were made; those that vanished are missing.
+    pub meetings: Vec<Meeting>,
+    /// The requests for analyses in the order in which they came; refused ones are missing.
+    pub requested: Vec<Requested>,
+    /// How often each call came, whatever its answer.
+    pub counts: BTreeMap<Call, u64>,
+    /// How often a pair of tokens was given for a refresh token.
+    pub refreshes: u64,
+    /// How many families of tokens died because a refresh token was used again.
+    pub families_revoked: u64,
+    /// The most calls that ran at once.
+    pub calls_at_once_max: usize,
+    /// The most uploads that ran at once.
+    pub uploads_at_once_max: usize,
+}
+
+impl Snapshot {
+    /// Returns how often a call came.
+    pub fn count(&self, call: Call) -> u64 {
+        self.counts.get(&call).copied().unwrap_or_default()
+    }
+}
+
+/// What was done to it.
+impl Standin {
+    /// Returns how it stands.
+    pub fn snapshot(&self) -> Snapshot {
+        let world = self.shared.world();
+        let (calls_at_once_max, uploads_at_once_max) = world.book.at_once_max();
+        Snapshot {
+            meetings: world.model.meetings.values().map(|entry| entry.meeting.clone()).collect(),
+            requested: world.model.requested.clone(),
+            counts: world.book.counts(),
+            refreshes: world.model.tokens.refreshes,
+            families_revoked: world.model.tokens.families_revoked,
+            calls_at_once_max,
+            uploads_at_once_max,
+        }
+    }
+
+    /// Returns the calls in the order in which they came, the last 100,000.
+    pub fn calls(&self) -> Vec<Record> {
+        self.shared.world().book.records()
+    }
+
+    /// Returns how many of a call run now.
+    pub fn running(&self, call: Call) -> usize {
+        self.shared.world().book.running(call)
+    }
+}
