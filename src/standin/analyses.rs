@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{
     Shared,
     extract::{JsonBody, SignedIn},
-    options::Options,
+    options::{Options, Quirk},
     state::{Entry, Model, Moment, Refusal},
     words::{self, Matter},
 };
@@ -55,7 +55,7 @@ impl Analysis {
     }
 }
 
-/// The kinds of meeting [doc].
+/// The kinds of meeting, in the documents.
 const MEETING_TYPES: [&str; 6] = ["group", "team", "department", "cross_functional", "organization", "company"];
 
 /// A request for analyses that was accepted.
@@ -206,7 +206,7 @@ impl Model {
         entry.active(recording)?;
         let listed = entry.reports.iter().filter(|report| wanted.is_none_or(|wanted| report.analysis == wanted));
         let told = listed.map(|report| (report, entry.status(report, now.at, self.stalled)));
-        let shown = told.filter(|(_, status)| !options.hides_pending || *status != Status::Pending);
+        let shown = told.filter(|(_, status)| !options.has(Quirk::HidesPending) || *status != Status::Pending);
         Ok(options.reports_envelope.wrap(shown.map(|(report, status)| entry.answer(report, status, options)).collect()))
     }
 }
@@ -253,12 +253,14 @@ impl Entry {
             "analysis_type": report.analysis.as_str(),
             "status": status.as_str(),
             "report_content": Value::Null,
-            "created_at": report.asked.wall.to_string(),
         });
+        if !options.has(Quirk::NoTimestamps) {
+            answer["created_at"] = json!(report.asked.wall.to_string());
+        }
         match status {
             Status::Pending | Status::Processing => {}
             Status::Failed => {
-                answer["error"] = json!(format!("the {} failed at the stand-in", report.analysis.as_str()))
+                answer["error"] = json!(format!("the {} failed at the stand-in", report.analysis.as_str()));
             }
             Status::Completed => answer["report_content"] = self.content(report, options),
         }
@@ -277,7 +279,7 @@ impl Entry {
                 instruction: report.instruction.as_deref(),
             },
         );
-        if options.report_objects { content } else { Value::String(content.to_string()) }
+        if options.has(Quirk::ReportObjects) { content } else { Value::String(content.to_string()) }
     }
 }
 
@@ -378,7 +380,7 @@ mod tests {
 
     #[test]
     fn the_list_can_be_empty_at_first() {
-        let uploaded = Uploaded::new(Options { hides_pending: true, ..Options::default() }, |_| ());
+        let uploaded = Uploaded::new(Options { quirks: vec![Quirk::HidesPending], ..Options::default() }, |_| ());
         assert_eq!(uploaded.look(Duration::ZERO), "");
         assert_eq!(uploaded.look(SECOND), "processing");
     }
@@ -417,7 +419,7 @@ mod tests {
     fn content_comes_as_a_string_or_as_an_object() {
         let uploaded = Uploaded::new(Options::default(), |_| ());
         assert!(uploaded.reports(5 * SECOND)[1]["report_content"].is_string());
-        let uploaded = Uploaded::new(Options { report_objects: true, ..Options::default() }, |_| ());
+        let uploaded = Uploaded::new(Options { quirks: vec![Quirk::ReportObjects], ..Options::default() }, |_| ());
         assert!(uploaded.reports(5 * SECOND)[1]["report_content"]["markdown"].is_string());
     }
 }

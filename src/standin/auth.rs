@@ -129,7 +129,7 @@ pub(super) async fn token(
     Ok(Json(pair.answer()))
 }
 
-/// The `redirect_uri` that belongs to the agent flow [doc].
+/// The `redirect_uri` that belongs to the agent flow, in the documents.
 fn agent_redirect(shared: &Shared) -> String {
     format!("{}/api/oauth/provider/agent-callback", shared.base_url())
 }

@@ -53,6 +53,8 @@ pub(super) struct Door {
 pub(super) async fn serve(shared: Shared, listener: TcpListener) {
     let (router, address) = (router(shared.clone()), shared.address());
     let mut wanted = shared.door().wanted.subscribe();
+    // Declared first, dropped last: the port is free when the door says so.
+    let _shut = Shut(shared.clone());
     let mut listener = Some(listener);
     loop {
         let socket = match listener.take() {
@@ -69,6 +71,15 @@ pub(super) async fn serve(shared: Shared, listener: TcpListener) {
         if wanted.wait_for(|wanted| *wanted).await.is_err() {
             return;
         }
+    }
+}
+
+/// Says that the port is closed, when serving has ended.
+struct Shut(Shared);
+
+impl Drop for Shut {
+    fn drop(&mut self) {
+        self.0.door().open.send_replace(false);
     }
 }
 

@@ -4,8 +4,8 @@
 //! service, and it fails when told to ([`Fault`]). It remembers what was done to it ([`Snapshot`]), so that a test
 //! asks what became of the world instead of prescribing calls.
 //!
-//! The pure model ([`state`], [`tokens`], [`sessions`], [`recordings`], [`analyses`]) knows neither sockets nor the
-//! time; [`front`] owns the sockets and carries out the faults.
+//! The pure model (`state`, `tokens`, and what `sessions`, `recordings` and `analyses` add to it) knows neither sockets
+//! nor the time; `front` owns the sockets and carries out the faults.
 
 mod analyses;
 mod auth;
@@ -39,7 +39,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use analyses::{Analysis, Requested};
 pub use call::{Call, Record};
 pub use faults::Fault;
-pub use options::{Envelope, Options};
+pub use options::{Envelope, Options, Quirk};
 pub use recordings::Recording;
 pub use sessions::{Attendee, Meeting};
 pub use tokens::TokenPair;
@@ -167,8 +167,8 @@ impl Standin {
         self.shared.base_url()
     }
 
-    /// Stops for every clone: connections are closed, the port is free. In a runtime this comes about soon after, in
-    /// a thread of its own before this returns.
+    /// Stops for every clone: connections are closed, the port is free. In a thread of its own that is so when this
+    /// returns; in a runtime it comes about soon after, see [`Self::until_listening`].
     pub fn stop(&self) {
         self.life.end();
     }
@@ -187,7 +187,8 @@ impl Standin {
     /// Waits until the port is open, or closed.
     pub async fn until_listening(&self, listening: bool) {
         let mut open = self.shared.door().open.subscribe();
-        open.wait_for(|open| *open == listening).await.expect("the sender lives in the handle");
+        let told = open.wait_for(|open| *open == listening).await.is_ok();
+        debug_assert!(told, "the sender lives in this very handle");
     }
 
     /// Changes its options from now on. What has begun keeps its time.

@@ -20,20 +20,8 @@ pub struct Options {
     pub envelope: Envelope,
     /// What the list of reports comes in.
     pub reports_envelope: Envelope,
-    /// Whether the list of meetings tells their descriptions.
-    pub list_descriptions: bool,
-    /// Whether meetings tell when they were made.
-    pub timestamps: bool,
-    /// Whether the list begins with the oldest meeting.
-    pub oldest_first: bool,
-    /// Whether `page` is ignored: every page is the first one.
-    pub ignores_page: bool,
-    /// Whether an attachment tells its id alone, without name, size and type.
-    pub bare_attachments: bool,
-    /// Whether `report_content` is an object instead of the documents' JSON string.
-    pub report_objects: bool,
-    /// Whether reports that are pending are left out: the list is empty at first.
-    pub hides_pending: bool,
+    /// Which of the other readings it follows; none of them by default.
+    pub quirks: Vec<Quirk>,
 }
 
 impl Default for Options {
@@ -46,15 +34,35 @@ impl Default for Options {
             note_time: Duration::from_secs(1),
             envelope: Envelope::Items,
             reports_envelope: Envelope::Array,
-            list_descriptions: true,
-            timestamps: true,
-            oldest_first: false,
-            ignores_page: false,
-            bare_attachments: false,
-            report_objects: false,
-            hides_pending: false,
+            quirks: Vec::new(),
         }
     }
+}
+
+impl Options {
+    /// Returns whether it has a quirk.
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
+        self.quirks.contains(&quirk)
+    }
+}
+
+/// A reading of the documents that a client must bear as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quirk {
+    /// The list of meetings leaves their descriptions out.
+    NoDescriptions,
+    /// Nothing tells when it was made.
+    NoTimestamps,
+    /// The list begins with the oldest meeting.
+    OldestFirst,
+    /// `page` is ignored: every page is the first one.
+    IgnoresPage,
+    /// An attachment tells its id alone, without name, size and type.
+    BareAttachments,
+    /// `report_content` is an object instead of the documents' JSON string.
+    ReportObjects,
+    /// Reports that are pending are left out: the list is empty at first.
+    HidesPending,
 }
 
 /// What a list comes in; the documents do not say.

@@ -15,7 +15,7 @@ use super::{
     Shared,
     analyses::Analysis,
     extract::SignedIn,
-    options::Options,
+    options::{Options, Quirk},
     state::{Model, Moment, Refusal},
 };
 
@@ -39,18 +39,18 @@ pub struct Recording {
 impl Recording {
     /// What the details of a meeting tell of it.
     pub(super) fn answer(&self, options: &Options) -> Value {
-        if options.bare_attachments {
+        if options.has(Quirk::BareAttachments) {
             return json!({ "id": self.id });
         }
         let mut answer = json!({ "id": self.id, "name": self.name, "size": self.size, "mime_type": self.mime });
-        if options.timestamps {
+        if !options.has(Quirk::NoTimestamps) {
             answer["created_at"] = json!(self.uploaded.to_string());
         }
         answer
     }
 }
 
-/// The extensions that are taken [doc].
+/// The extensions that are taken, in the documents.
 const EXTENSIONS: [&str; 15] =
     ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp", "3gpp"];
 
@@ -207,4 +207,24 @@ async fn take_file(mut field: Field<'_>) -> Result<Taken, Refusal> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
 fn broken(error: MultipartError) -> Refusal {
     Refusal::bad(&format!("the form is broken: {}", error.body_text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_documents_name_is_taken_and_the_rest_is_not() {
+        let taken = ["a.mp3", "a.b.WAV", "a.opus", "a.3gp", "a.m4a", "a.webm"];
+        for name in taken {
+            check_type(name, "audio/mpeg").expect(name);
+        }
+        for name in ["a.ogg", "a.mov", "a.mkv", "a.avi", "a.wma", "a.amr", "a.aiff", "wav", ""] {
+            assert_eq!(check_type(name, "audio/mpeg").expect_err(name).status, 415, "{name}");
+        }
+        check_type("a.wav", "Audio/WAV; codecs=1").expect("parameters and case mean nothing");
+        for mime in ["application/octet-stream", "text/plain", "", "audio/x-aiff"] {
+            assert_eq!(check_type("a.wav", mime).expect_err(mime).status, 415, "{mime}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Shared,
     extract::{JsonBody, SignedIn},
-    options::Options,
+    options::{Options, Quirk},
     recordings::Recording,
     state::{Entry, Model, Moment, Refusal},
 };
@@ -51,17 +51,17 @@ pub struct Attendee {
     pub source: String,
 }
 
-/// The role of an attendee who was given none [doc].
+/// The role of an attendee who was given none, in the documents.
 fn unknown_role() -> String {
     "Unknown".to_owned()
 }
 
-/// The source of an attendee who was given none [doc].
+/// The source of an attendee who was given none, in the documents.
 fn manual_source() -> String {
     SOURCES[0].to_owned()
 }
 
-/// Where attendees are known from [doc]; the first is the default.
+/// Where attendees are known from, in the documents; the first is the default.
 const SOURCES: [&str; 3] = ["manual", "event", "zoom_participant"];
 
 impl Attendee {
@@ -151,10 +151,10 @@ impl Model {
     /// Returns a page of the list, in its envelope.
     pub(super) fn list(&self, query: &PageQuery, options: &Options) -> Result<Value, Refusal> {
         let (page, size) = query.read()?;
-        let skipped = if options.ignores_page { 0 } else { (page - 1).saturating_mul(size) };
+        let skipped = if options.has(Quirk::IgnoresPage) { 0 } else { (page - 1).saturating_mul(size) };
         let row = |entry: &Entry| entry.meeting.row(options);
         let rows = self.meetings.values();
-        let rows = if options.oldest_first {
+        let rows = if options.has(Quirk::OldestFirst) {
             rows.skip(skipped).take(size).map(row).collect()
         } else {
             rows.rev().skip(skipped).take(size).map(row).collect()
@@ -172,10 +172,10 @@ impl Meeting {
     /// What the list tells.
     fn row(&self, options: &Options) -> Value {
         let mut row = json!({ "id": self.id, "title": self.title });
-        if options.list_descriptions {
+        if !options.has(Quirk::NoDescriptions) {
             row["description"] = json!(self.description);
         }
-        if options.timestamps {
+        if !options.has(Quirk::NoTimestamps) {
             row["created_at"] = json!(self.created.to_string());
         }
         row
@@ -283,7 +283,8 @@ pub(super) mod tests {
         assert_eq!(titles(&read(page("1", "2"), &options)), ["c", "b"]);
         assert_eq!(titles(&read(page("2", "2"), &options)), ["a"]);
         assert!(titles(&read(page("3", "2"), &options)).is_empty());
-        let options = Options { ignores_page: true, oldest_first: true, envelope: Envelope::Array, ..options };
+        let options =
+            Options { quirks: vec![Quirk::IgnoresPage, Quirk::OldestFirst], envelope: Envelope::Array, ..options };
         assert_eq!(titles(&read(page("3", "2"), &options)), ["a", "b"]);
     }
 
@@ -299,8 +300,11 @@ pub(super) mod tests {
     fn the_list_tells_only_what_it_should() {
         let mut model = model();
         model.create(new_session("a"), Moment::now()).expect("good");
-        let bare =
-            Options { list_descriptions: false, timestamps: false, envelope: Envelope::Array, ..Options::default() };
+        let bare = Options {
+            quirks: vec![Quirk::NoDescriptions, Quirk::NoTimestamps],
+            envelope: Envelope::Array,
+            ..Options::default()
+        };
         let list = model.list(&PageQuery::default(), &bare).expect("good");
         assert_eq!(list[0].as_object().map(serde_json::Map::len), Some(2), "{list}");
     }

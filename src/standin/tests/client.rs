@@ -1,6 +1,6 @@
 //! A client that shows the wire as it is: what was heard, and how the connection ended.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -61,11 +61,7 @@ impl Caller {
 
     /// Analyses take no time at all.
     pub(super) fn quick() -> Self {
-        Self::new(Options {
-            transcription_time: Default::default(),
-            note_time: Default::default(),
-            ..Options::default()
-        })
+        Self::new(Options { transcription_time: Duration::ZERO, note_time: Duration::ZERO, ..Options::default() })
     }
 
     pub(super) fn of(standin: Standin) -> Self {

@@ -89,7 +89,7 @@ async fn a_held_answer_comes_after_the_work_and_never() {
 }
 
 #[tokio::test]
-async fn a_hanging_upload_takes_no_more_than_the_buffers_hold() {
+async fn a_hanging_upload_is_neither_answered_nor_taken() {
     let caller = Caller::quick();
     caller.standin.fail_next(Call::Upload, Fault::Hang);
     let (meeting, bytes) = (caller.create("a").await, vec![1; 32 * 1024 * 1024]);
@@ -120,8 +120,8 @@ async fn an_early_status_does_not_wait_for_the_body() {
     let mut stream = caller.connect().await;
     let head = caller.head(&format!("POST /api/recordings?session_id={meeting}"), &form_type(), 1 << 30);
     stream.write_all(head.as_bytes()).await.expect("sent");
-    let heard = super::client::listen(&mut stream).await;
-    assert_eq!((heard.status(), heard.header("connection").as_deref()), (413, Some("close")));
+    let early = super::client::listen(&mut stream).await;
+    assert_eq!((early.status(), early.header("connection").as_deref()), (413, Some("close")));
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ async fn stopping_ends_what_hangs() {
     };
     let (heard, ()) = tokio::join!(caller.get("/api/users/me"), stop);
     assert!(heard.bytes.is_empty(), "{heard:?}");
+    standin.until_listening(false).await;
+    TcpStream::connect(address(&standin)).await.expect_err("closed");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::client::{Caller, file, form, form_type, listen, text};
-use crate::standin::{Call, Options};
+use crate::standin::{Call, Envelope, Options};
 
 #[tokio::test]
 async fn the_whole_way_of_a_recording() {
@@ -94,6 +94,44 @@ async fn a_new_upload_replaces_the_recording() {
     assert_eq!(caller.get(&old).await.status(), 404);
 }
 
+#[tokio::test]
+async fn the_list_comes_newest_first_in_the_envelope_that_was_chosen() {
+    let caller = Caller::quick();
+    for title in ["a", "b", "c"] {
+        caller.create(title).await;
+    }
+    let page = || caller.get("/api/sessions?page=1&page_size=2");
+    let envelopes = [
+        (Envelope::Array, ""),
+        (Envelope::Items, "/items"),
+        (Envelope::Data, "/data"),
+        (Envelope::Sessions, "/sessions"),
+        (Envelope::Results, "/results"),
+    ];
+    for (envelope, place) in envelopes {
+        caller.standin.change(|options| options.envelope = envelope);
+        let heard = page().await.json();
+        let list = heard.pointer(place).and_then(Value::as_array).expect("a list");
+        let titles: Vec<_> = list.iter().filter_map(|row| row["title"].as_str()).collect();
+        assert_eq!(titles, ["c", "b"], "{envelope:?}");
+    }
+    assert_eq!(caller.get("/api/sessions?page=0").await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_meeting_that_vanished_is_missing_everywhere() {
+    let caller = Caller::quick();
+    let meeting = caller.create("a").await;
+    let recording = caller.upload(&meeting, "a.wav", b"a").await.json();
+    let id = recording["id"].as_str().expect("an id");
+    assert!(caller.standin.vanish(&meeting) && !caller.standin.vanish(&meeting));
+    assert_eq!(caller.get(&format!("/api/sessions/{meeting}")).await.status(), 404);
+    assert_eq!(caller.get(&format!("/api/recordings/{id}/analysis?session_id={meeting}")).await.status(), 404);
+    assert_eq!(caller.upload(&meeting, "a.wav", b"a").await.status(), 404);
+    let body = json!({ "session_id": meeting, "attachment_id": id, "analysis_types": ["sentiment"] });
+    assert_eq!(caller.post("/api/analysis/request", &body).await.status(), 404);
+}
+
 /// Larger than any buffer on the way, and than axum's own limit of 2 MiB.
 const LARGE: usize = 24 * 1024 * 1024;
 
@@ -111,7 +149,7 @@ async fn a_large_upload_streams_through() {
 async fn an_upload_that_the_client_leaves_is_nothing_and_ends() {
     let caller = Caller::quick();
     let meeting = caller.create("a").await;
-    let form = form(&[text("session_id", &meeting), file("a.wav", Some("audio/wav"), &[7; 100_000])]);
+    let form = form(&[text("session_id", &meeting), file("a.wav", Some("audio/wav"), &vec![7; 100_000])]);
     let mut stream = caller.connect().await;
     let head = caller.head(&format!("POST /api/recordings?session_id={meeting}"), &form_type(), form.len() as u64);
     stream.write_all(head.as_bytes()).await.expect("sent");
