@@ -36,6 +36,10 @@ use super::{
 /// The longest JSON body, in bytes. Far more than any call needs.
 const JSON_MAX: usize = 1024 * 1024;
 
+/// The most connections at once; more wait in the listen queue. Ten times what a test opens, well below the usual
+/// 1,024 descriptors of a process.
+const CONNECTIONS_MAX: usize = 500;
+
 /// How long the accept loop waits before it tries again what failed: to take its port back, to accept when
 /// descriptors are short.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -97,7 +101,7 @@ async fn accept(shared: &Shared, listener: &TcpListener, router: &Router) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
                     connections.spawn(converse(shared.clone(), router.clone(), stream));
                 }

@@ -33,6 +33,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -194,6 +195,15 @@ impl Standin {
     /// Changes its options from now on. What has begun keeps its time.
     pub fn change(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.shared.world().options);
+    }
+}
+
+/// What was there before.
+impl Standin {
+    /// Puts a meeting into the list as the newest, whatever `created` says, as if somebody had made it then. Returns
+    /// its id.
+    pub fn plant_meeting(&self, title: &str, description: &str, created: Timestamp) -> String {
+        self.shared.world().model.plant(title, description, created)
     }
 }
 

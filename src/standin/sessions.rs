@@ -132,20 +132,40 @@ impl Model {
     /// Makes a meeting; returns its id.
     pub(super) fn create(&mut self, new: NewSession, now: Moment) -> Result<String, Refusal> {
         new.check()?;
+        Ok(self.enter(new, now.wall))
+    }
+
+    fn enter(&mut self, new: NewSession, created: Timestamp) -> String {
         let id = self.ids.uuid();
         let meeting = Meeting {
             id: id.clone(),
             title: new.title,
             description: new.description.unwrap_or_default(),
             attendees: new.attendees,
-            created: now.wall,
+            created,
             recording: None,
             uploads: 0,
         };
         self.made += 1;
         self.places.insert(id.clone(), self.made);
         self.meetings.insert(self.made, Entry { meeting, reports: Vec::new() });
-        Ok(id)
+        id
+    }
+
+    /// Puts a meeting of another day at the end of the list's order, unchecked; returns its id.
+    pub(super) fn plant(&mut self, title: &str, description: &str, created: Timestamp) -> String {
+        let attendee = Attendee {
+            email: "stand-in@example.com".to_owned(),
+            display_name: "Stand-in".to_owned(),
+            role: unknown_role(),
+            source: manual_source(),
+        };
+        let new = NewSession {
+            title: title.to_owned(),
+            description: Some(description.to_owned()),
+            attendees: vec![attendee],
+        };
+        self.enter(new, created)
     }
 
     /// Returns a page of the list, in its envelope.

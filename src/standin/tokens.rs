@@ -189,7 +189,15 @@ impl Tokens {
         self.access.clear();
     }
 
+    /// Forgets what has expired; a used refresh token is remembered until then.
+    fn prune(&mut self, now: Instant) {
+        self.codes.retain(|_, code| code.expires > now);
+        self.access.retain(|_, live| live.expires > now);
+        self.refresh.retain(|_, live| live.expires > now);
+    }
+
     fn pair(&mut self, family: u64, now: Instant, options: &Options, ids: &mut Ids) -> TokenPair {
+        self.prune(now);
         let (access, refresh) = (ids.token(), ids.token());
         self.access.insert(access.clone(), Live { family, expires: now + options.access_ttl, used: false });
         self.refresh.insert(refresh.clone(), Live { family, expires: now + options.refresh_ttl, used: false });

@@ -113,6 +113,33 @@ async fn an_upload_is_reset_in_its_middle() {
 }
 
 #[tokio::test]
+async fn an_upload_that_goes_slowly_arrives_whole() {
+    let caller = Caller::quick();
+    let meeting = caller.create("a").await;
+    caller.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1_000_000 });
+    let bytes = vec![5; 50_000];
+    assert_eq!(caller.upload(&meeting, "a.wav", &bytes).await.status(), 200);
+    let recording = caller.standin.snapshot().meetings.remove(0).recording.expect("there");
+    assert_eq!(recording.blake3, blake3::hash(&bytes).to_hex().as_str());
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_large_upload_is_heard() {
+    let caller = Caller::quick();
+    let bytes = vec![5; 8 * 1024 * 1024];
+    for name in ["a.wav", "a.ogg"] {
+        let heard = caller.upload("nobody", name, &bytes).await;
+        assert_eq!((heard.status(), heard.error), (404, None), "{name}");
+    }
+    let meeting = caller.create("a").await;
+    let heard = caller.upload(&meeting, "a.ogg", &bytes).await;
+    assert_eq!((heard.status(), heard.error), (415, None));
+    caller.standin.fail_next(Call::Upload, Fault::Status(500));
+    let heard = caller.upload(&meeting, "a.wav", &bytes).await;
+    assert_eq!((heard.status(), heard.error), (500, None));
+}
+
+#[tokio::test]
 async fn an_early_status_does_not_wait_for_the_body() {
     let caller = Caller::quick();
     let meeting = caller.create("a").await;

@@ -119,6 +119,18 @@ async fn the_list_comes_newest_first_in_the_envelope_that_was_chosen() {
 }
 
 #[tokio::test]
+async fn planted_meetings_tell_their_own_times() {
+    let caller = Caller::quick();
+    caller.standin.plant_meeting("old", "minuted:y", "2020-01-02T03:04:05Z".parse().expect("a time"));
+    caller.create("new").await;
+    let list = caller.get("/api/sessions").await.json();
+    let told: Vec<_> = list["items"].as_array().expect("a list").iter().map(|row| row["title"].clone()).collect();
+    assert_eq!(told, ["new", "old"]);
+    assert_eq!(list["items"][1]["created_at"], "2020-01-02T03:04:05Z");
+    assert_eq!(list["items"][1]["description"], "minuted:y");
+}
+
+#[tokio::test]
 async fn a_meeting_that_vanished_is_missing_everywhere() {
     let caller = Caller::quick();
     let meeting = caller.create("a").await;
