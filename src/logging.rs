@@ -1,1 +1,364 @@
-//! Where the log goes.
+//! Where the log goes: standard error, and daily files where the config names a directory.
+//!
+//! A line holds no control or bidirectional character whatever is logged, and one event is one line: a hostile file
+//! name can neither forge a line nor speak to the terminal that shows it. Nobody's work waits for a log file.
+
+mod line;
+
+use std::{
+    any::Any,
+    fs::DirBuilder,
+    io::{self, IsTerminal as _, Write},
+    os::unix::fs::DirBuilderExt as _,
+    panic::{self, PanicHookInfo},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tracing_appender::{
+    non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard},
+    rolling::{InitError, RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    filter::{LevelFilter, ParseError},
+    layer::SubscriberExt as _,
+    util::{SubscriberInitExt as _, TryInitError},
+};
+
+use self::line::{Look, layer};
+use crate::config::Log;
+
+/// Lines that wait for the log file's disk, about 2 MiB of them. When it stalls for longer, lines are dropped and
+/// counted: a slow log must not slow the work.
+const WAITING_LINES_MAX: usize = 8_192;
+
+/// How often the count of dropped lines is told, when there are any.
+const DROPS_TOLD_EVERY: Duration = Duration::from_secs(3600);
+
+/// Crates that say more than an operator wants below `warn`. A name covers what begins with it.
+const NOISY: [&str; 6] = ["h2", "hyper", "lettre", "notify", "reqwest", "rustls"];
+
+/// What standard error is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stderr {
+    /// A terminal: levels are coloured.
+    pub terminal: bool,
+    /// The journal: it adds the time itself, and reads each line's priority from a `<6>` before it.
+    pub journal: bool,
+}
+
+impl Stderr {
+    /// Returns what standard error is, given the value of `$JOURNAL_STREAM`.
+    ///
+    /// The variable is inherited by whatever a service starts, so it only counts when it names the very stream that
+    /// standard error is (systemd.exec(5)).
+    #[must_use]
+    pub fn of(journal_stream: Option<&str>) -> Self {
+        let journal = rustix::fs::fstat(io::stderr())
+            .is_ok_and(|stat| journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()));
+        Self { terminal: io::stderr().is_terminal(), journal }
+    }
+}
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The filter makes no sense; `origin` is where it was written.
+    #[error("the filter `{filter}` of {origin} cannot be understood")]
+    Filter {
+        /// As it was written.
+        filter: String,
+        /// `log.level` or `$RUST_LOG`.
+        origin: &'static str,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// The directory of the log files cannot be made.
+    #[error("failed to make the log directory `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The first log file cannot be opened.
+    #[error("failed to open a log file in `{}`", path.display())]
+    File {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: InitError,
+    },
+    /// Logging was started before in this process.
+    #[error("the log is already running")]
+    Running(#[source] TryInitError),
+}
+
+/// Starts the log of this process, and logs each panic as one error line from now on.
+///
+/// `rust_log` is the value of `$RUST_LOG`; unless empty it wins over the configured level.
+///
+/// # Errors
+/// When the filter makes no sense, or the directory takes no files. Then nothing is logged yet.
+pub fn start(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
+    let filter = filter(&log.level, rust_log)?;
+    let look = Look { time: !stderr.journal, colour: stderr.terminal && !stderr.journal, journal: stderr.journal };
+    let mut layers = vec![layer(log.format, look, io::stderr)];
+    let mut guard = Guard { drops: Drops::default(), _files: None };
+    if let Some(directory) = &log.dir {
+        let (writer, drops, files) = files(directory, log.keep)?;
+        layers.push(layer(log.format, Look { time: true, colour: false, journal: false }, writer));
+        guard = Guard { drops, _files: Some(files) };
+    }
+    Registry::default().with(layers).with(filter).try_init().map_err(LoggingError::Running)?;
+    panic::set_hook(Box::new(report_panic));
+    Ok(guard)
+}
+
+/// Keeps the log running; dropped last, it writes what still waits.
+#[derive(Debug)]
+#[must_use = "without it the log files end"]
+pub struct Guard {
+    drops: Drops,
+    _files: Option<WorkerGuard>,
+}
+
+impl Guard {
+    /// Returns the count of the lines that did not reach the log files.
+    pub fn drops(&self) -> Drops {
+        self.drops.clone()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.drops.report();
+    }
+}
+
+/// How many lines did not reach the log files, and how many of them were told.
+#[derive(Debug, Clone, Default)]
+pub struct Drops {
+    crowded_out: Option<ErrorCounter>,
+    unwritten: Arc<AtomicUsize>,
+    told: Arc<AtomicUsize>,
+}
+
+impl Drops {
+    /// Returns the lines that were dropped since the start: crowded out, or refused by the disk.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let crowded_out = self.crowded_out.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        crowded_out.saturating_add(self.unwritten.load(Ordering::Relaxed))
+    }
+
+    /// Logs one warning when lines were dropped since the last one.
+    pub fn report(&self) {
+        let count = self.count();
+        let lines = count.saturating_sub(self.told.swap(count, Ordering::Relaxed));
+        if lines > 0 {
+            tracing::warn!(lines, "{lines} log lines did not reach the log file; standard error has them");
+        }
+    }
+
+    /// Reports every hour, without end.
+    pub async fn report_hourly(&self) {
+        loop {
+            tokio::time::sleep(DROPS_TOLD_EVERY).await;
+            self.report();
+        }
+    }
+}
+
+/// Opens the daily files `minuted.YYYY-MM-DD.log` (UTC), keeping the `keep` newest.
+fn files(directory: &Path, keep: usize) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(directory)
+        .map_err(|source| LoggingError::Directory { path: directory.to_owned(), source })?;
+    let appender = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("minuted")
+        .filename_suffix("log")
+        .max_log_files(keep.max(1))
+        .build(directory)
+        .map_err(|source| LoggingError::File { path: directory.to_owned(), source })?;
+    Ok(without_waiting(appender))
+}
+
+/// Gives `writer` a thread of its own.
+fn without_waiting(writer: impl Write + Send + 'static) -> (NonBlocking, Drops, WorkerGuard) {
+    let unwritten = Arc::new(AtomicUsize::new(0));
+    let counting = Counting { writer, failures: Arc::clone(&unwritten) };
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES_MAX)
+        .thread_name("minuted-log")
+        .finish(counting);
+    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, told: Arc::default() };
+    (writer, drops, guard)
+}
+
+/// Counts the lines that a full or broken disk refused; the appender itself forgets them.
+struct Counting<W> {
+    writer: W,
+    failures: Arc<AtomicUsize>,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.write_all(line).map(|()| line.len())
+    }
+
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        self.writer.write_all(line).inspect_err(|_| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Returns the filter in force: `$RUST_LOG` unless empty, else the configured level, noisy crates capped.
+fn filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, LoggingError> {
+    let (filter, origin) = match rust_log.map(str::trim) {
+        Some(asked) if !asked.is_empty() => (asked, "$RUST_LOG"),
+        Some(_) | None => (level, "log.level"),
+    };
+    EnvFilter::builder().parse(capped(filter)).map_err(|source| LoggingError::Filter {
+        filter: crate::text::one_line(filter, 80),
+        origin,
+        source,
+    })
+}
+
+/// Adds `warn` for each noisy crate that `filter` does not name, where its level for everything is more than that.
+fn capped(filter: &str) -> String {
+    let directives = || filter.split(',').map(str::trim);
+    let for_all = directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back();
+    if for_all.is_none_or(|level| level <= LevelFilter::WARN) {
+        return filter.to_owned();
+    }
+    NOISY
+        .iter()
+        .filter(|noisy| !directives().any(|directive| directive.starts_with(**noisy)))
+        .fold(filter.to_owned(), |filter, noisy| format!("{filter},{noisy}=warn"))
+}
+
+fn report_panic(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    tracing::error!(place, thread = thread.name(), "panic: {}", panic_text(info.payload()));
+}
+
+/// Returns what a panic said, where it is text.
+fn panic_text(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::LogFormat;
+
+    /// A file system that is full.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _line: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn noisy_crates_are_capped_unless_they_are_asked_for_or_less_is_wanted() {
+        assert_eq!(capped("warn"), "warn");
+        assert_eq!(capped("minuted=trace"), "minuted=trace");
+        assert_eq!(
+            capped("debug, hyper_util=trace"),
+            "debug, hyper_util=trace,h2=warn,lettre=warn,notify=warn,reqwest=warn,rustls=warn"
+        );
+    }
+
+    #[test]
+    fn rust_log_wins_over_the_level_unless_it_is_empty() {
+        let shown = |rust_log| filter("info", rust_log).expect("a filter").to_string();
+        assert!(shown(None).contains("info"));
+        assert!(shown(Some(" ")).contains("info"));
+        assert_eq!(shown(Some("minuted=debug")), "minuted=debug");
+    }
+
+    #[test]
+    fn a_bad_filter_is_told_with_its_origin() {
+        let error = filter("info", Some("minuted=loud\u{1b}[2J")).expect_err("no filter");
+        insta::assert_snapshot!(error, @r"the filter `minuted=loud\u{1b}[2J` of $RUST_LOG cannot be understood");
+    }
+
+    #[test]
+    fn the_directory_is_made_closed_to_others_and_the_file_holds_what_was_logged() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let directory = parent.path().join("log");
+        let (writer, drops, guard) = files(&directory, 14).expect("opened");
+        let look = Look { time: true, colour: false, journal: false };
+        let subscriber = Registry::default().with(layer(LogFormat::Text, look, writer));
+        tracing::subscriber::with_default(subscriber, || tracing::info!("uploaded"));
+        drop(guard);
+        let mode = std::fs::metadata(&directory).expect("made").permissions().mode();
+        assert_eq!(mode & 0o027, 0, "{mode:o}");
+        let mut entries = std::fs::read_dir(&directory).expect("read").map(|entry| entry.expect("an entry").path());
+        let file = entries.next().expect("a file");
+        assert!(std::fs::read_to_string(file).expect("read").ends_with(" INFO uploaded\n"));
+        assert_eq!((entries.next(), drops.count()), (None, 0));
+    }
+
+    #[test]
+    fn only_so_many_files_are_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for day in 1..=5 {
+            std::fs::write(directory.path().join(format!("minuted.2020-01-0{day}.log")), "old").expect("written");
+        }
+        std::fs::write(directory.path().join("another.log"), "not ours").expect("written");
+        let (_writer, _drops, guard) = files(directory.path(), 3).expect("opened");
+        drop(guard);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("read").count(), 4);
+        assert!(directory.path().join("another.log").exists());
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_refuses_are_counted() {
+        let (mut writer, drops, guard) = without_waiting(Full);
+        writer.write_all(b"one\n").expect("taken");
+        writer.write_all(b"two\n").expect("taken");
+        drop(guard);
+        assert_eq!(drops.count(), 2);
+        drops.report();
+        assert_eq!(drops.told.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_panic_is_told_with_its_own_words() {
+        let panic = panic::catch_unwind(|| panic!("no {}", "queue")).expect_err("it panics");
+        assert_eq!(panic_text(panic.as_ref()), "no queue");
+        assert_eq!(panic_text(&7_u8), "(no text)");
+    }
+
+    #[test]
+    fn a_journal_stream_of_another_process_is_not_ours() {
+        assert!(!Stderr::of(Some("0:0")).journal);
+        assert!(!Stderr::of(None).journal);
+    }
+}

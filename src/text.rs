@@ -48,7 +48,7 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
 }
 
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters.
-fn is_unprintable(character: char) -> bool {
+pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
