@@ -1,1 +1,209 @@
-//! The drop-in.
+//! The drop-in that opens the sandbox of `minuted.service` for the folders of one configuration.
+//!
+//! The unit comes with a file system that is read-only but for its own directories, with empty homes and a `/tmp` of
+//! its own. What else minuted must write is named here, and nothing else. The function is pure: a folder that is
+//! missing, or hidden behind a link, is found by `minuted check`.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{config::Settings, text};
+
+/// What the unit owns already, by `StateDirectory=` and `LogsDirectory=`.
+const OWN: [&str; 2] = ["/var/lib/minuted", "/var/log/minuted"];
+
+/// Trees that the unit does not see, by `ProtectHome=` and `PrivateTmp=`: what is needed of them is bound in.
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+/// Returns the drop-in for `settings`, with comments that say how to install it.
+#[must_use]
+pub fn drop_in(settings: &Settings) -> String {
+    let mut unit = introduction(&settings.file);
+    let mut named: Vec<PathBuf> = Vec::new();
+    for (what, path) in writable(settings) {
+        if !named.contains(&path) && !OWN.iter().any(|own| path.starts_with(own)) {
+            writeln!(unit, "# {}\n{}", text::printable(&what), line(&path)).expect("a String takes what is written");
+            named.push(path);
+        }
+    }
+    unit
+}
+
+fn introduction(config: &Path) -> String {
+    format!(
+        "\
+# What minuted.service may write, by {}. Install it, and again whenever folders change, with
+#
+#   sudo install -d /etc/systemd/system/minuted.service.d
+#   minuted systemd-drop-in | sudo tee /etc/systemd/system/minuted.service.d/folders.conf
+#   sudo systemctl daemon-reload
+#   sudo systemctl restart minuted
+#
+# Because of the leading \"-\" a directory that is missing does not stop the service; one that is made later is seen
+# after a restart.
+[Service]
+",
+        text::printable_path(config)
+    )
+}
+
+/// Returns every directory that minuted writes to, with what it is, in the order of the config.
+fn writable(settings: &Settings) -> Vec<(String, PathBuf)> {
+    let mut directories = vec![("state_dir".to_owned(), settings.state_dir.clone())];
+    directories.extend(settings.log.dir.clone().map(|path| ("log.dir".to_owned(), path)));
+    for folder in &settings.folders {
+        directories.push((format!("folder `{}`", folder.name), folder.path.clone()));
+        let notes_dir = folder.notes_dir.clone();
+        directories.extend(notes_dir.map(|path| (format!("notes_dir of `{}`", folder.name), path)));
+    }
+    directories
+}
+
+fn line(path: &Path) -> String {
+    let Some(quoted) = quoted(path) else {
+        return format!("# cannot be written in a unit file, give it another name: `{}`", text::printable_path(path));
+    };
+    let key = if HIDDEN.iter().any(|hidden| path.starts_with(hidden)) { "BindPaths" } else { "ReadWritePaths" };
+    format!("{key}={quoted}")
+}
+
+/// Returns the path with its `-` as one quoted word of a unit file, `None` where there is no such word.
+///
+/// Between quotes a backslash makes the next character itself, and nothing else is special but `%`, the sign of a
+/// specifier (systemd.syntax(7), systemd.unit(5)). There is no escape for a line end in a list of paths.
+fn quoted(path: &Path) -> Option<String> {
+    let path = path.to_str().filter(|path| !path.chars().any(char::is_control))?;
+    let mut word = String::from("\"-");
+    for character in path.chars() {
+        match character {
+            '"' | '\\' => word.extend(['\\', character]),
+            '%' => word.push_str("%%"),
+            _ => word.push(character),
+        }
+    }
+    word.push('"');
+    Some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::config::{
+        Backlog, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Watch, Workers,
+    };
+
+    fn folder(name: &str, path: &str, notes_dir: Option<&str>) -> Folder {
+        let none = || Globs { patterns: Vec::new(), set: globset::GlobSet::empty() };
+        Folder {
+            name: name.to_owned(),
+            id: name.to_owned(),
+            path: path.into(),
+            attendees: Vec::new(),
+            service: "paxs".to_owned(),
+            analyses: Vec::new(),
+            instruction: None,
+            language: None,
+            recursive: true,
+            include: none(),
+            exclude: none(),
+            watch: Watch::Auto,
+            settle: None,
+            rescan: None,
+            backlog: Backlog::Ask,
+            title: "{stem}".to_owned(),
+            deliver: vec![Target::Beside],
+            notes_dir: notes_dir.map(Into::into),
+            notes_name: "{stem}.notes".to_owned(),
+            email_to: Recipients::Attendees,
+            formats: vec![Format::Md],
+            on_success: OnSuccess::Keep,
+            file_mode: 0o660,
+        }
+    }
+
+    fn settings(state_dir: &str, log_dir: Option<&str>, folders: Vec<Folder>) -> Settings {
+        Settings {
+            file: "/etc/minuted/config.toml".into(),
+            state_dir: state_dir.into(),
+            history: Duration::from_secs(1),
+            services: BTreeMap::new(),
+            retry: Retry { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) },
+            workers: Workers { uploads: 2, requests_per_second: 10 },
+            email: None,
+            log: Log { level: "info".to_owned(), format: LogFormat::Text, dir: log_dir.map(Into::into), keep: 14 },
+            folders,
+        }
+    }
+
+    #[test]
+    fn everything_that_is_written_is_named_once_and_homes_are_bound() {
+        let folders = vec![
+            folder("sales", "/srv/recordings/sales", Some("/srv/notes")),
+            folder("board", "/srv/recordings/board", Some("/srv/notes")),
+            folder("ann", "/home/ann/Nextcloud/Meetings", None),
+        ];
+        insta::assert_snapshot!(drop_in(&settings("/data/minuted", Some("/data/log"), folders)), @r#"
+        # What minuted.service may write, by /etc/minuted/config.toml. Install it, and again whenever folders change, with
+        #
+        #   sudo install -d /etc/systemd/system/minuted.service.d
+        #   minuted systemd-drop-in | sudo tee /etc/systemd/system/minuted.service.d/folders.conf
+        #   sudo systemctl daemon-reload
+        #   sudo systemctl restart minuted
+        #
+        # Because of the leading "-" a directory that is missing does not stop the service; one that is made later is seen
+        # after a restart.
+        [Service]
+        # state_dir
+        ReadWritePaths="-/data/minuted"
+        # log.dir
+        ReadWritePaths="-/data/log"
+        # folder `sales`
+        ReadWritePaths="-/srv/recordings/sales"
+        # notes_dir of `sales`
+        ReadWritePaths="-/srv/notes"
+        # folder `board`
+        ReadWritePaths="-/srv/recordings/board"
+        # folder `ann`
+        BindPaths="-/home/ann/Nextcloud/Meetings"
+        "#);
+    }
+
+    #[test]
+    fn what_the_unit_owns_is_not_named_again() {
+        let text = drop_in(&settings("/var/lib/minuted", Some("/var/log/minuted"), Vec::new()));
+        assert!(text.ends_with("[Service]\n"), "{text}");
+    }
+
+    /// The words were read back by systemd 252 (`systemd --user --test`) as the paths they stand for.
+    #[test]
+    fn a_path_survives_the_syntax_of_unit_files() {
+        let quoted = |path| quoted(Path::new(path)).expect("it can be written");
+        insta::assert_snapshot!(
+            ["/srv/a b", "/srv/100%", "/srv/q\"q", "/srv/back\\slash\\", "/srv/übung 会議", "/srv/it's", "/srv/a:b"]
+                .map(quoted)
+                .join("\n"),
+            @r#"
+            "-/srv/a b"
+            "-/srv/100%%"
+            "-/srv/q\"q"
+            "-/srv/back\\slash\\"
+            "-/srv/übung 会議"
+            "-/srv/it's"
+            "-/srv/a:b"
+            "#
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_add_a_line_to_the_unit() {
+        let hostile = folder("a\nExecStartPre=/bin/evil", "/srv/a\nExecStartPre=/bin/evil", None);
+        let text = drop_in(&settings("/var/lib/minuted", None, vec![hostile]));
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines, ["[Service]"]);
+        assert!(text.contains("cannot be written in a unit file"), "{text}");
+    }
+}
