@@ -1,3 +1,4 @@
 //! The integration tests: the real binary and the real queue against stateful models of the outside.
 
+mod architecture;
 mod support;

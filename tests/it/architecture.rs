@@ -1,0 +1,415 @@
+//! Who may know whom, and what no file may hold: the rules of the source tree, read from the source itself.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use proc_macro2::{TokenStream, TokenTree};
+
+/// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
+const TABLE: [(&str, &str); 25] = [
+    ("main", "commands cli logging config"),
+    (
+        "commands",
+        "cli daemon control watch worker pipeline sources services http deliver queue standin logging dropin \
+         service_manager signals job config",
+    ),
+    ("cli", "job config"),
+    (
+        "daemon",
+        "control watch worker pipeline sources services http deliver queue logging service_manager signals job config",
+    ),
+    ("control", "services deliver queue job config"),
+    ("watch", "queue job config"),
+    ("worker", "pipeline services deliver queue job config"),
+    ("pipeline", "services deliver queue job config"),
+    ("sources", "services http queue job config"),
+    ("services", "http job config"),
+    ("http", "config"),
+    ("deliver", "job config"),
+    ("queue", "job config"),
+    ("standin", ""),
+    ("logging", "config"),
+    ("dropin", "config"),
+    ("service_manager", ""),
+    ("signals", ""),
+    ("job", "config"),
+    ("config", ""),
+    ("beneath", ""),
+    ("clock", ""),
+    ("exit", ""),
+    ("progress", ""),
+    ("text", ""),
+];
+
+/// What anything above may know. They know nobody.
+const BASE: [&str; 5] = ["beneath", "clock", "exit", "progress", "text"];
+
+/// Rows whose module is not written yet.
+const NOT_YET: [&str; 7] = ["cli", "commands", "control", "daemon", "pipeline", "sources", "worker"];
+
+/// The crates that stand for an outside world, with the modules that may know it.
+const WORLDS: [(&str, &str); 12] = [
+    ("axum", "standin"),
+    ("clap", "main commands cli"),
+    ("lettre", "deliver config"), // config: for the types of an address
+    ("minijinja", "deliver"),
+    ("notify", "watch"),
+    ("pulldown_cmark", "deliver"),
+    ("reqwest", "http"),
+    ("rusqlite", "queue"),
+    ("sd_notify", "service_manager"),
+    ("signal_hook", "signals"),
+    ("tracing_appender", "logging"),
+    ("tracing_subscriber", "logging"),
+];
+
+/// The functions of `std::env` that read or change variables; only `config` does.
+const ENVIRONMENT: [&str; 7] = ["home_dir", "remove_var", "set_var", "var", "var_os", "vars", "vars_os"];
+
+/// The longest a file may be before its tests, in lines.
+const LINES_MAX: usize = 500;
+
+#[test]
+fn every_module_has_a_row_and_every_row_a_module() {
+    let rows: BTreeSet<&str> = TABLE.iter().map(|(module, _)| *module).collect();
+    let files = sources();
+    let modules: BTreeSet<&str> = files.iter().map(Source::module).filter(|module| *module != "lib").collect();
+    let without_row: Vec<_> = modules.difference(&rows).collect();
+    let without_module: Vec<_> = rows.difference(&modules).filter(|row| !NOT_YET.contains(row)).collect();
+    assert!(without_row.is_empty() && without_module.is_empty(), "{without_row:?} {without_module:?}");
+}
+
+#[test]
+fn the_table_itself_points_down() {
+    for (at, (module, knows)) in TABLE.iter().enumerate() {
+        for known in knows.split_whitespace() {
+            assert!(TABLE[at + 1..].iter().any(|(below, _)| *below == known), "`{module}` is not above `{known}`");
+        }
+    }
+}
+
+#[test]
+fn modules_know_only_those_below() {
+    let faults = faults(|source| {
+        let allowed = |known: &str| {
+            let row = TABLE.iter().find(|(module, _)| *module == source.module()).map_or("", |(_, knows)| knows);
+            let base = BASE.contains(&known) && !BASE.contains(&source.module());
+            known == source.module() || base || row.split_whitespace().any(|name| name == known)
+        };
+        let known = if source.module() == "lib" { Vec::new() } else { source.known() };
+        known.into_iter().filter(|known| !allowed(known)).map(|known| format!("knows `{known}`")).collect()
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn each_outside_world_has_one_door() {
+    let faults = faults(|source| {
+        let foreign = |modules: &str| !modules.split_whitespace().any(|module| module == source.module());
+        let worlds = WORLDS.iter().filter(|(world, modules)| foreign(modules) && names_crate(&source.tokens, world));
+        let mut found: Vec<_> = worlds.map(|(world, _)| format!("uses {world}")).collect();
+        if source.module() != "config" && touches_environment(&source.tokens) {
+            found.push("uses the environment".to_owned());
+        }
+        found
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn the_core_of_a_job_does_no_input_or_output_and_waits_for_nothing() {
+    let faults = faults(|source| {
+        let impure = ["async", "tokio", "fs", "net", "process", "thread", "Instant", "SystemTime"];
+        let named = source.tokens.iter().filter(|token| impure.contains(&token.as_str()));
+        named.filter(|_| source.module() == "job").map(|token| format!("names `{token}`")).collect()
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn nothing_is_left_undone_or_unexplained() {
+    let faults = faults(|source| {
+        let phrases: [&[&str]; 3] = [&["todo", "!"], &["unimplemented", "!"], &[".", "unwrap", "("]];
+        let found = phrases.into_iter().filter(|phrase| holds(&source.tokens, phrase));
+        found.map(|phrase| format!("holds `{}`", phrase.concat())).collect()
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    let switched_off = |file: &PathBuf| holds(&tokens(&read(file)), &["#", "[", "ignore"]);
+    let files: Vec<_> = ["src", "tests"].iter().flat_map(|tree| rust_files(&root().join(tree))).collect();
+    assert_eq!(files.iter().filter(|file| switched_off(file)).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+}
+
+#[test]
+fn no_file_is_long_before_its_tests() {
+    let faults = faults(|source| {
+        let lines = source.text.lines().take_while(|line| line.trim() != "#[cfg(test)]").count();
+        (lines > LINES_MAX).then(|| format!("has {lines} lines")).into_iter().collect()
+    });
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// One file below `src/` that is not itself a test.
+struct Source {
+    /// Relative to `src/`.
+    path: PathBuf,
+    text: String,
+    /// Without comments, literals and tests.
+    tokens: Vec<String>,
+}
+
+impl Source {
+    /// The top-level module that it belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.iter().next().and_then(|name| name.to_str()).expect("a UTF-8 path below src");
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    /// How many `super::` lead from it to the root of the crate.
+    fn depth(&self) -> usize {
+        let stem = self.path.file_stem().expect("a file has a name");
+        self.path.components().count() - usize::from(stem == "mod")
+    }
+
+    /// The top-level modules that it names.
+    fn known(&self) -> Vec<String> {
+        let mut known = known_by_path(&self.tokens, "crate", 1);
+        known.extend(known_by_path(&self.tokens, "super", self.depth()));
+        if self.module() == "main" {
+            known.extend(known_by_path(&self.tokens, env!("CARGO_PKG_NAME"), 1));
+        }
+        known
+    }
+}
+
+/// The names that follow `times` or more of `start::`, also those in braces.
+fn known_by_path(tokens: &[String], start: &str, times: usize) -> Vec<String> {
+    let mut known = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let mut starts = 0;
+        while tokens[at..].iter().take(3).eq([start, ":", ":"]) {
+            starts += 1;
+            at += 3;
+        }
+        if starts >= times && starts > 0 {
+            known.extend(heads(&tokens[at..]));
+        }
+        at += 1;
+    }
+    known
+}
+
+/// The first names of a path, or of each path of a group in braces.
+fn heads(tokens: &[String]) -> Vec<String> {
+    if tokens.first().is_none_or(|token| token != "{") {
+        return tokens.first().cloned().into_iter().collect();
+    }
+    let mut depth = 0;
+    let mut names = Vec::new();
+    for pair in tokens.windows(2) {
+        match pair[0].as_str() {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        if depth == 1 && ["{", ","].contains(&pair[0].as_str()) && pair[1] != "}" {
+            names.push(pair[1].clone());
+        }
+    }
+    names
+}
+
+fn names_crate(tokens: &[String], name: &str) -> bool {
+    (0..tokens.len()).any(|at| {
+        let before = if at == 0 { "" } else { tokens[at - 1].as_str() };
+        let path = tokens[at + 1..].iter().take(2).eq([":", ":"]);
+        tokens[at] == name && (before == "use" || (path && before != ":"))
+    })
+}
+
+fn touches_environment(tokens: &[String]) -> bool {
+    known_by_path(tokens, "env", 1).iter().any(|name| ENVIRONMENT.contains(&name.as_str()))
+}
+
+fn holds(tokens: &[String], phrase: &[&str]) -> bool {
+    tokens.windows(phrase.len()).any(|window| window.iter().eq(phrase))
+}
+
+fn faults(find: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    let told = |source: &Source| {
+        let path = source.path.display().to_string();
+        find(source).into_iter().map(move |fault| format!("src/{path} {fault}")).collect::<Vec<_>>()
+    };
+    sources().iter().flat_map(told).collect()
+}
+
+/// Every file of `src/` but those that a `#[cfg(test)] mod …;` brings in.
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut tests = Vec::new();
+    let mut sources = Vec::new();
+    for file in rust_files(&src) {
+        let text = read(&file);
+        let all = tokens(&text);
+        tests.extend(test_modules(&all).into_iter().map(|name| home_of_children(&file).join(name)));
+        let path = file.strip_prefix(&src).expect("a file of src").to_owned();
+        sources.push(Source { path, text, tokens: without_tests(&all) });
+    }
+    sources.retain(|source| !tests.iter().any(|test| src.join(&source.path).with_extension("").starts_with(test)));
+    sources
+}
+
+/// The directory in which the modules lie that `file` declares.
+fn home_of_children(file: &Path) -> PathBuf {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).expect("a UTF-8 name");
+    if ["mod", "lib", "main"].contains(&stem) {
+        file.parent().expect("a file lies somewhere").to_owned()
+    } else {
+        file.with_extension("")
+    }
+}
+
+const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+
+/// The names of `#[cfg(test)] mod name;`.
+fn test_modules(tokens: &[String]) -> Vec<String> {
+    let declarations = tokens.windows(CFG_TEST.len() + 3).filter(|window| {
+        window[..CFG_TEST.len()].iter().eq(&CFG_TEST)
+            && window[CFG_TEST.len()] == "mod"
+            && window[CFG_TEST.len() + 2] == ";"
+    });
+    declarations.map(|window| window[CFG_TEST.len() + 1].clone()).collect()
+}
+
+/// Drops each item under `#[cfg(test)]`: up to its semicolon, or to the end of its first braces.
+fn without_tests(tokens: &[String]) -> Vec<String> {
+    let mut kept = Vec::with_capacity(tokens.len());
+    let mut at = 0;
+    while at < tokens.len() {
+        if tokens[at..].iter().take(CFG_TEST.len()).eq(&CFG_TEST) {
+            at = end_of_item(tokens, at + CFG_TEST.len());
+        } else {
+            kept.push(tokens[at].clone());
+            at += 1;
+        }
+    }
+    kept
+}
+
+fn end_of_item(tokens: &[String], start: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(start) {
+        match token.as_str() {
+            "{" | "(" | "[" => depth += 1,
+            "}" | ")" | "]" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && (token == "}" || token == ";") {
+            return at + 1;
+        }
+    }
+    tokens.len()
+}
+
+/// The tokens of a file: names, single punctuation characters and brackets. Literals are an empty token.
+fn tokens(text: &str) -> Vec<String> {
+    let stream: TokenStream = text.parse().expect("the compiler has read it too");
+    let mut flat = Vec::new();
+    flatten(stream, &mut flat);
+    flat
+}
+
+fn flatten(stream: TokenStream, flat: &mut Vec<String>) {
+    for tree in stream {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    proc_macro2::Delimiter::Parenthesis => ("(", ")"),
+                    proc_macro2::Delimiter::Brace => ("{", "}"),
+                    proc_macro2::Delimiter::Bracket => ("[", "]"),
+                    proc_macro2::Delimiter::None => ("", ""),
+                };
+                flat.push(open.to_owned());
+                flatten(group.stream(), flat);
+                flat.push(close.to_owned());
+            }
+            TokenTree::Ident(name) => flat.push(name.to_string()),
+            TokenTree::Punct(punct) => flat.push(punct.as_char().to_string()),
+            TokenTree::Literal(_) => flat.push(String::new()),
+        }
+    }
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("a directory of the source tree");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let of = |path: PathBuf| if path.is_dir() { rust_files(&path) } else { vec![path] };
+    paths.into_iter().flat_map(of).filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).expect("a file of the source tree")
+}
+
+/// What the rules see of a file; a rule that sees nothing would never fail.
+mod eyes {
+    use super::*;
+
+    fn source(path: &str, text: &str) -> Source {
+        Source { path: path.into(), text: text.to_owned(), tokens: without_tests(&tokens(text)) }
+    }
+
+    #[test]
+    fn imports_are_seen_in_all_their_forms_and_comments_strings_and_tests_are_not() {
+        let text = r#"
+            //! crate::comment
+            use crate::{alpha, beta::{self, Inner}, gamma as other};
+            use std::{fmt, io};
+            fn f() -> crate::delta::Result { println!("crate::string", crate::epsilon::x()) }
+            #[cfg(test)]
+            mod tests { use crate::hidden; }
+            #[cfg(test)] use crate::hidden_too;
+            pub(crate) use super::super::{zeta, eta::Deep};
+            use super::sibling;
+        "#;
+        assert_eq!(
+            source("services/paxs/mod.rs", text).known(),
+            ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"]
+        );
+        assert_eq!(source("main.rs", "fn main() { minuted::commands::run() }").known(), ["commands"]);
+        assert_eq!(source("watch/scan.rs", "use super::super::worker;").known(), ["worker"]);
+        assert_eq!(source("watch.rs", "use super::worker;").known(), ["worker"]);
+    }
+
+    #[test]
+    fn crates_and_the_environment_are_seen_wherever_they_are_named() {
+        assert!(names_crate(&tokens("use {std::io, axum::Router};"), "axum"));
+        assert!(names_crate(&tokens("use notify;"), "notify"));
+        assert!(!names_crate(&tokens("self.notify.notify(); crate::notify::x(); // notify::x"), "notify"));
+        assert!(touches_environment(&tokens("let x = std::env::var_os(\"A\");")));
+        assert!(touches_environment(&tokens("use std::env::{args, var};")));
+        assert!(!touches_environment(&tokens("std::env::args(); env!(\"A\");")));
+    }
+
+    #[test]
+    fn a_file_that_only_tests_bring_in_is_known_as_such() {
+        assert_eq!(test_modules(&tokens("mod a; #[cfg(test)] mod b; #[cfg(test)] mod c {}")), ["b"]);
+        assert_eq!(home_of_children(Path::new("src/a/mod.rs")), Path::new("src/a"));
+        assert_eq!(home_of_children(Path::new("src/a.rs")), Path::new("src/a"));
+    }
+}
