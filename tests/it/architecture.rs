@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -75,8 +76,7 @@ const LINES_MAX: usize = 500;
 #[test]
 fn every_module_has_a_row_and_every_row_a_module() {
     let rows: BTreeSet<&str> = TABLE.iter().map(|(module, _)| *module).collect();
-    let files = sources();
-    let modules: BTreeSet<&str> = files.iter().map(Source::module).filter(|module| *module != "lib").collect();
+    let modules: BTreeSet<&str> = sources().iter().map(Source::module).filter(|module| *module != "lib").collect();
     let without_row: Vec<_> = modules.difference(&rows).collect();
     let without_module: Vec<_> = rows.difference(&modules).filter(|row| !NOT_YET.contains(row)).collect();
     assert!(without_row.is_empty() && without_module.is_empty(), "{without_row:?} {without_module:?}");
@@ -253,8 +253,13 @@ fn faults(find: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
     sources().iter().flat_map(told).collect()
 }
 
-/// Every file of `src/` but those that a `#[cfg(test)] mod …;` brings in.
-fn sources() -> Vec<Source> {
+/// Every file of `src/` but those that a `#[cfg(test)] mod …;` brings in; read once for all tests.
+fn sources() -> &'static [Source] {
+    static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(read_sources);
+    &SOURCES
+}
+
+fn read_sources() -> Vec<Source> {
     let src = root().join("src");
     let mut tests = Vec::new();
     let mut sources = Vec::new();
