@@ -1,5 +1,7 @@
 //! minuted: drop a recording into a folder; get its minutes beside it.
 
+#[cfg(test)]
+mod alone;
 pub mod beneath;
 pub mod clock;
 pub mod config;

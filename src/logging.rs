@@ -269,7 +269,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::config::LogFormat;
+    use crate::{alone, config::LogFormat};
 
     /// A file system that is full.
     struct Full;
@@ -360,5 +360,28 @@ mod tests {
     fn a_journal_stream_of_another_process_is_not_ours() {
         assert!(!Stderr::of(Some("0:0")).journal);
         assert!(!Stderr::of(None).journal);
+    }
+
+    #[test]
+    fn a_started_log_tells_a_panic_in_one_line_everywhere_and_starts_no_second_time() {
+        if alone::is_child() {
+            let directory = tempfile::tempdir().expect("a directory");
+            let dir = directory.path().join("log");
+            let log = Log { level: "info".to_owned(), format: LogFormat::Text, dir: Some(dir.clone()), keep: 2 };
+            let stderr = Stderr { terminal: false, journal: true };
+            let guard = start(&log, None, stderr).expect("started");
+            assert!(matches!(start(&log, None, stderr), Err(LoggingError::Running(_))));
+            std::thread::spawn(|| panic!("two\nlines")).join().expect_err("it panics");
+            drop(guard);
+            let file = std::fs::read_dir(dir).expect("read").next().expect("a file").expect("an entry");
+            assert!(
+                std::fs::read_to_string(file.path()).expect("read").contains(" ERROR panic: two\\u{a}lines place=")
+            );
+            return;
+        }
+        let test = "a_started_log_tells_a_panic_in_one_line_everywhere_and_starts_no_second_time";
+        let stderr = alone::pass(&format!("logging::tests::{test}"), &[]);
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert!(lines.len() == 1 && lines[0].starts_with("<3>ERROR panic: two\\u{a}lines place="), "{stderr}");
     }
 }

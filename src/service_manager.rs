@@ -54,3 +54,52 @@ fn tell(states: &[NotifyState<'_>]) {
         tracing::debug!(%error, "failed to tell the service manager");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+    use crate::alone;
+
+    #[test]
+    fn what_is_told_arrives_and_a_status_is_never_more_than_a_status() {
+        if alone::is_child() {
+            ready();
+            status("folder `a\nMAINPID=1`");
+            reloading();
+            feed_watchdog();
+            stopping();
+            assert_eq!(watchdog_interval(), Some(Duration::from_secs(30)));
+            return;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("bound");
+        let variables = [("NOTIFY_SOCKET", path.to_str().expect("UTF-8")), ("WATCHDOG_USEC", "60000000")];
+        let test = "service_manager::tests::what_is_told_arrives_and_a_status_is_never_more_than_a_status";
+        alone::pass(test, &variables);
+
+        socket.set_nonblocking(true).expect("set");
+        let mut buffer = [0; 1024];
+        let told: String = std::iter::from_fn(|| {
+            let bytes = socket.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..bytes]).into_owned())
+        })
+        .collect();
+        let (before, after) = told.split_once("MONOTONIC_USEC=").expect("the time of the reload");
+        assert_eq!(before, "READY=1\nSTATUS=folder `a MAINPID=1`\nRELOADING=1\n");
+        assert_eq!(after.split_once('\n').expect("a line").1, "WATCHDOG=1\nSTOPPING=1\n");
+    }
+
+    #[test]
+    fn without_a_service_manager_nothing_is_watched() {
+        if alone::is_child() {
+            ready();
+            assert_eq!(watchdog_interval(), None);
+            return;
+        }
+        let test = "service_manager::tests::without_a_service_manager_nothing_is_watched";
+        alone::pass(test, &[("WATCHDOG_USEC", "0")]);
+    }
+}

@@ -104,27 +104,10 @@ impl Drop for Signals {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Output};
-
     use signal_hook::low_level::raise;
 
     use super::*;
-
-    /// Names the process in which a test may raise signals; to libtest it is a filter that fits no test.
-    const CHILD: &str = "minuted-signals-child";
-
-    fn in_child() -> bool {
-        std::env::args().any(|argument| argument == CHILD)
-    }
-
-    /// Runs the test `name` alone in a process of its own: signals and their handlers belong to the whole process.
-    /// A name that fits no test would be a success, so `1 passed` is to be asked for.
-    fn run_alone(name: &str) -> Output {
-        let program = std::env::current_exe().expect("the path of the tests");
-        let test = format!("signals::tests::{name}");
-        let arguments = ["--exact", &test, "--nocapture", "--skip", CHILD];
-        Command::new(program).args(arguments).output().expect("started")
-    }
+    use crate::alone;
 
     fn wait(signals: &mut Signals) -> Signal {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -133,9 +116,8 @@ mod tests {
 
     #[test]
     fn a_hangup_is_a_reload_and_a_termination_a_stop() {
-        if !in_child() {
-            let output = run_alone("a_hangup_is_a_reload_and_a_termination_a_stop");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+        if !alone::is_child() {
+            alone::pass("signals::tests::a_hangup_is_a_reload_and_a_termination_a_stop", &[]);
             return;
         }
         let mut signals = start().expect("started");
@@ -147,8 +129,9 @@ mod tests {
 
     #[test]
     fn a_second_stop_ends_the_process_at_once_though_nobody_listens() {
-        if !in_child() {
-            let output = run_alone("a_second_stop_ends_the_process_at_once_though_nobody_listens");
+        if !alone::is_child() {
+            let output =
+                alone::run("signals::tests::a_second_stop_ends_the_process_at_once_though_nobody_listens", &[]);
             assert_eq!(output.status.code(), Some(1), "{output:?}");
             assert!(String::from_utf8_lossy(&output.stdout).contains("outlived the first\n"), "{output:?}");
             return;
@@ -162,9 +145,8 @@ mod tests {
 
     #[test]
     fn a_file_size_limit_does_not_end_the_process() {
-        if !in_child() {
-            let output = run_alone("a_file_size_limit_does_not_end_the_process");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+        if !alone::is_child() {
+            alone::pass("signals::tests::a_file_size_limit_does_not_end_the_process", &[]);
             return;
         }
         let _signals = start().expect("started");
