@@ -1,5 +1,31 @@
 //! File and environment → typed, validated settings.
+//!
+//! [`locate`] finds the file, [`load`] reads it. The text is parsed into a tree with places (`document`), walked
+//! table by table (`reader`, `services`, `email`, `rules`, `folders`), and each value is read by a pure function
+//! (`values`, `durations`). Whatever is wrong is noted (`diagnostic`) and the reading goes on, so that a person sees
+//! every mistake at once, each with its line and what to write instead. A file with a mistake makes no settings.
 
+mod diagnostic;
+mod document;
+mod durations;
+mod email;
+mod environment;
+mod error;
+mod folders;
+mod keys;
+mod locate;
+mod places;
+mod reader;
+mod rules;
+mod secrets;
+mod services;
 mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
 
+pub use diagnostic::Report;
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use locate::{load, locate, parse};
 pub use settings::*;

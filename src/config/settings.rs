@@ -297,12 +297,19 @@ pub struct Folder {
 }
 
 /// A set of globs together with their text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Globs {
     /// As written in the config.
     pub patterns: Vec<String>,
     /// Compiled.
     pub set: globset::GlobSet,
+}
+
+impl std::fmt::Debug for Globs {
+    // The compiled set says the same in a thousand lines.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.patterns).finish()
+    }
 }
 
 /// How changes in a folder are learned of.

@@ -1,0 +1,327 @@
+//! What is wrong with a config file, each mistake at its place and with its cure.
+
+use std::{borrow::Cow, cell::RefCell, fmt, ops::Range, path::Path};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::text;
+
+/// Mistakes that are shown in full; more are counted. A person mends a screenful at a time, and a file of a megabyte
+/// may hold hundreds of thousands.
+const SHOWN_MAX: usize = 50;
+
+/// Columns of what is shown: longer source lines are cut around the mistake.
+const COLUMNS: usize = 100;
+
+/// Characters of a value that are repeated in a message; the source line shows the rest.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// The byte range of the file that a mistake is about.
+pub(super) type Span = Range<usize>;
+
+/// Why a value is not what it should be, without its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// What is wrong: a lowercase fragment.
+    pub(super) what: String,
+    /// What to write instead.
+    pub(super) help: String,
+}
+
+impl Flaw {
+    pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { what: what.into(), help: help.into() }
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Mistake {
+    span: Option<Span>,
+    what: String,
+    help: String,
+    also: Option<(Span, &'static str)>,
+}
+
+impl Mistake {
+    /// A mistake about what stands at `span`.
+    pub(super) fn at(span: Span, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span: Some(span), what: what.into(), help: help.into(), also: None }
+    }
+
+    /// A mistake about what stands nowhere in the file.
+    pub(super) fn of_file(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span: None, what: what.into(), help: help.into(), also: None }
+    }
+
+    /// Points at a second place, such as the first of two equal names.
+    pub(super) fn also(mut self, span: Span, label: &'static str) -> Self {
+        self.also = Some((span, label));
+        self
+    }
+}
+
+/// The mistakes found so far; shared by all that reads, so that one reading finds them all.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(RefCell<Vec<Mistake>>);
+
+impl Mistakes {
+    /// Adds one.
+    pub(super) fn add(&self, mistake: Mistake) {
+        self.0.borrow_mut().push(mistake);
+    }
+
+    /// Adds a value's flaw at its place.
+    pub(super) fn flaw(&self, span: Span, flaw: Flaw) {
+        self.add(Mistake::at(span, flaw.what, flaw.help));
+    }
+
+    /// Returns whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    /// Returns everything that is wrong with `source`, in the order of the file.
+    pub(super) fn into_report(self, file: &Path, source: &str) -> Report {
+        let mut mistakes = self.0.into_inner();
+        mistakes.sort_by_key(|mistake| mistake.span.as_ref().map_or(usize::MAX, |span| span.start));
+        // What stands in `[defaults]` is found wrong again for each folder.
+        mistakes.dedup_by(|a, b| a.span.is_some() && a.span == b.span && a.what == b.what);
+        Report { file: text::printable_path(file), source: source.to_owned(), mistakes }
+    }
+}
+
+/// Everything that is wrong with a config file, ready to be shown.
+pub struct Report {
+    file: String,
+    source: String,
+    mistakes: Vec<Mistake>,
+}
+
+impl Report {
+    /// Returns how many mistakes there are; at least one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.mistakes.len()
+    }
+
+    /// Returns whether there are none, which no report of a [`super::ConfigError`] is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// Returns the mistakes for a person, each with its place, its line and what to write instead.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(COLUMNS);
+        let source = Shown::of(&self.source);
+        let mut parts = vec![self.headline()];
+        parts.extend(self.mistakes.iter().take(SHOWN_MAX).map(|mistake| self.one(mistake, &source, &renderer)));
+        if let Some(more) = self.mistakes.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            parts.push(format!("and {more} more"));
+        }
+        parts.join("\n\n")
+    }
+
+    fn headline(&self) -> String {
+        match self.mistakes.len() {
+            1 => format!("the configuration `{}` has a mistake", self.file),
+            count => format!("the configuration `{}` has {count} mistakes", self.file),
+        }
+    }
+
+    fn one(&self, mistake: &Mistake, source: &Shown<'_>, renderer: &Renderer) -> String {
+        let title = Level::ERROR.primary_title(mistake.what.as_str());
+        let group = match &mistake.span {
+            Some(span) => title.element(self.snippet(span, mistake.also.as_ref(), source)),
+            None => title.element(Origin::path(self.file.as_str())),
+        };
+        let report: &[Group<'_>] = &[group.element(Level::HELP.message(mistake.help.as_str()))];
+        // The renderer pads to the width of the gutter, also where nothing follows.
+        renderer.render(report).lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+
+    fn snippet<'a>(
+        &self,
+        span: &Span,
+        also: Option<&(Span, &'static str)>,
+        source: &'a Shown<'_>,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let first = source.first_line_of(span);
+        let second = also.map(|(span, label)| (source.first_line_of(span), *label));
+        let ends = second.iter().map(|(span, _)| span).chain([&first]);
+        let window = source.lines_around(ends.clone().map(|span| span.start).min(), ends.map(|span| span.end).max());
+        let within = |span: Span| span.start - window.start..span.end - window.start;
+        let second = second.map(|(span, label)| AnnotationKind::Context.span(within(span)).label(label));
+        Snippet::source(&source.text[window.clone()])
+            .line_start(1 + source.text[..window.start].matches('\n').count())
+            .path(self.file.clone())
+            .annotation(AnnotationKind::Primary.span(within(first)))
+            .annotations(second)
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").field("file", &self.file).field("mistakes", &self.mistakes).finish_non_exhaustive()
+    }
+}
+
+/// The file as it is shown: with its control characters escaped, tabs and line ends aside.
+struct Shown<'a> {
+    original: &'a str,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(original: &'a str) -> Self {
+        Self { original, text: escaped(original) }
+    }
+
+    /// Returns where `span` stands in the shown text, cut at the end of its first line: a table is pointed at by its
+    /// head.
+    fn first_line_of(&self, span: &Span) -> Span {
+        let start = floor(self.original, span.start);
+        let end = floor(self.original, span.end).max(start);
+        let line = self.original[start..end].split(['\r', '\n']).next().unwrap_or_default();
+        self.offset(start)..self.offset(start + line.len())
+    }
+
+    /// Returns the range of the whole lines from `start` to `end`: the renderer reads all that it is given.
+    fn lines_around(&self, start: Option<usize>, end: Option<usize>) -> Span {
+        let (start, end) = (start.unwrap_or(0), end.unwrap_or(0));
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        line_start..self.text[end..].find('\n').map_or(self.text.len(), |at| end + at)
+    }
+
+    fn offset(&self, original: usize) -> usize {
+        match self.text {
+            Cow::Borrowed(_) => original,
+            Cow::Owned(_) => {
+                let (before, after) = self.original.split_at(original);
+                // Between the two halves of a line end: there the first is not shown.
+                let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
+                escaped(before).len()
+            }
+        }
+    }
+}
+
+/// Returns the start of the character that holds byte `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or(0)
+}
+
+fn escaped(source: &str) -> Cow<'_, str> {
+    let lines = source.split_inclusive('\n').map(|line| {
+        let (body, end) = match line.strip_suffix('\n') {
+            Some(body) => (body.strip_suffix('\r').unwrap_or(body), "\n"),
+            None => (line, ""),
+        };
+        body.split('\t').map(text::printable).collect::<Vec<_>>().join("\t") + end
+    });
+    let shown: String = lines.collect();
+    if shown == source { Cow::Borrowed(source) } else { Cow::Owned(shown) }
+}
+
+/// Returns a value of the file in backticks, fit for a message.
+pub(super) fn quoted(value: &str) -> String {
+    format!("`{}`", unquoted(value))
+}
+
+/// Returns a value of the file fit for a message that has its own quotes.
+pub(super) fn unquoted(value: &str) -> String {
+    let shown = text::printable(value);
+    if shown.chars().count() <= VALUE_CHARS_MAX {
+        return shown.into_owned();
+    }
+    shown.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+/// Returns the word of `known` that `word` was probably meant to be.
+pub(super) fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    /// Below this two words are not alike: `atendees` and `attendees` have 0.96, `path` and `watch` 0.63.
+    const ALIKE: f64 = 0.8;
+    /// Longer words are never keys, and comparing takes time squared.
+    const WORD_LEN_MAX: usize = 64;
+    if word.len() > WORD_LEN_MAX {
+        return None;
+    }
+    let word = word.to_lowercase().replace('-', "_");
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&word, &known.to_lowercase()), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+/// Returns words as a list for a sentence: `a`, `b` or `c`.
+pub(super) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    let mut words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match (words.pop(), words.is_empty()) {
+        (Some(last), false) => format!("{} or {last}", words.join(", ")),
+        (Some(only), true) => only,
+        (None, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_recognised_by_its_likeness_and_only_by_it() {
+        let known = ["attendees", "path", "watch", "on_success"];
+        assert_eq!(meant("atendees", known), Some("attendees"));
+        assert_eq!(meant("on-success", known), Some("on_success"));
+        assert_eq!(meant("colour", known), None);
+        assert_eq!(meant(&"attendees".repeat(1000), known), None);
+    }
+
+    #[test]
+    fn words_are_listed_as_in_a_sentence() {
+        assert_eq!(one_of(["a"]), "`a`");
+        assert_eq!(one_of(["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+
+    #[test]
+    fn control_characters_of_the_file_never_reach_the_screen_and_the_caret_stays_under_its_value() {
+        let source = "name = \"\u{1b}[2J\u{202e}\u{9b}\" # \u{200b}\r\nkey = 1\r\n";
+        let mistakes = Mistakes::default();
+        let at = source.find("key").expect("there");
+        mistakes.add(Mistake::at(7..10, "first", "a"));
+        mistakes.add(Mistake::at(at..at + 3, "second", "b"));
+        let shown = mistakes.into_report(Path::new("/etc/a\u{7}.toml"), source).render(false);
+        insta::assert_snapshot!(shown, @r#"
+        the configuration `/etc/a\u{7}.toml` has 2 mistakes
+
+        error: first
+         --> /etc/a\u{7}.toml:1:8
+          |
+        1 | name = "\u{1b}[2J\u{202e}\u{9b}" # \u{200b}
+          |        ^^^^^^^^
+          |
+          = help: a
+
+        error: second
+         --> /etc/a\u{7}.toml:2:1
+          |
+        2 | key = 1
+          | ^^^
+          |
+          = help: b
+        "#);
+    }
+
+    #[test]
+    fn very_many_mistakes_are_counted_and_not_shown() {
+        let mistakes = Mistakes::default();
+        (0..1_000).for_each(|at| mistakes.add(Mistake::at(at..at + 1, "wrong", "right")));
+        let shown = mistakes.into_report(Path::new("/c"), &"x\n".repeat(1_000)).render(false);
+        assert_eq!(shown.matches("error: wrong").count(), SHOWN_MAX);
+        assert!(shown.ends_with("and 950 more"), "{shown}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The whole file: text → settings, or everything that is wrong with it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    diagnostic::{Mistake, Mistakes, Report, Span, unquoted},
+    durations::Bounds,
+    email,
+    environment::Environment,
+    folders, keys, places,
+    reader::Table,
+    secrets, services,
+    settings::{Log, LogFormat, Retry, Settings, Workers},
+    values,
+};
+
+/// Ten years: nobody looks for an older job.
+const HISTORY: Bounds = Bounds::ms(3_600_000, 3_650 * 86_400_000);
+/// Delays between the attempts of one recording.
+const DELAY: Bounds = Bounds::ms(10, 86_400_000);
+
+/// Reads and checks the whole file.
+pub(super) fn read(source: &str, file: &Path, env: &Environment) -> Result<Settings, Report> {
+    let (document, errors) = DeTable::parse_recoverable(source);
+    let shown = secrets::masked(source, document.get_ref());
+    let mistakes = Mistakes::default();
+    if !errors.is_empty() {
+        // Half a file is not worth checking: what it lacks may stand behind the error.
+        errors.iter().for_each(|error| mistakes.add(syntax(error, &shown)));
+        return Err(mistakes.into_report(file, &shown));
+    }
+    let settings = settings(&Table::root(&document, &shown, &mistakes), file, env, &mistakes);
+    if mistakes.is_empty() {
+        Ok(settings.expect("a file without mistakes makes settings"))
+    } else {
+        Err(mistakes.into_report(file, &shown))
+    }
+}
+
+fn syntax(error: &toml::de::Error, shown: &str) -> Mistake {
+    let message = error.message().trim();
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let written = error.span().and_then(|span| shown.get(span)).unwrap_or_default();
+    let help = if what.contains("must be quoted") && !written.is_empty() {
+        format!("write it in quotes: \"{}\"", unquoted(written))
+    } else if expected.is_empty() {
+        "see https://toml.io for how it is written".to_owned()
+    } else {
+        format!("expected {expected}")
+    };
+    let what = format!("not TOML: {what}");
+    match error.span() {
+        Some(span) => Mistake::at(span, what, help),
+        None => Mistake::of_file(what, help),
+    }
+}
+
+/// Returns the settings, or `None` when a mistake was found that leaves a hole in them.
+fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Option<Settings> {
+    let history = root.duration("history", HISTORY);
+    let (state_dir, state_span) = state_dir(root, file, env, mistakes);
+    let services = services::read(root, mistakes);
+    let email = email::read(root, file, env, mistakes);
+    let (retry, workers, log) = (retry(root, mistakes), workers(root), log(root));
+    let raw = folders::read(root, mistakes);
+    places::check(&raw, &state_dir, state_span.as_ref(), mistakes);
+    let complete = |raw| folders::complete(raw, &services, email.as_ref(), root.means("email"), mistakes);
+    // All of them are completed before the first hole counts, so that every mistake is found.
+    let folders: Vec<_> = raw.into_iter().map(complete).collect();
+    Some(Settings {
+        file: file.to_owned(),
+        state_dir,
+        history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
+        folders: folders.into_iter().collect::<Option<_>>()?,
+        services: services.complete,
+        retry,
+        workers,
+        email,
+        log,
+    })
+}
+
+/// Returns the state directory, and where the file gives it.
+fn state_dir(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> (PathBuf, Option<Span>) {
+    let system = || PathBuf::from("/var/lib/minuted");
+    if let Some(given) = root.text("state_dir", values::absolute_path) {
+        let span = given.span();
+        return (given.into_inner(), Some(span));
+    }
+    if file.starts_with("/etc") || root.has("state_dir") {
+        return (system(), None);
+    }
+    let state_home = env.state_home().unwrap_or_else(|| {
+        let what = "no `state_dir`, and without $HOME there is no usual place for it";
+        mistakes.add(Mistake::of_file(what, "write state_dir = \"/var/lib/minuted\", or set $HOME"));
+        system()
+    });
+    (state_home.join("minuted"), None)
+}
+
+fn retry(root: &Table<'_>, mistakes: &Mistakes) -> Retry {
+    let table = root.table("retry", keys::RETRY);
+    let or =
+        |value: Option<Spanned<Duration>>, seconds| value.map_or(Duration::from_secs(seconds), Spanned::into_inner);
+    let retry = Retry {
+        attempts: table.number("attempts", 1..=100).map_or(3, Spanned::into_inner),
+        delay: or(table.duration("delay", DELAY), 60),
+        delay_max: or(table.duration("delay_max", DELAY), 900),
+    };
+    let key = if table.has("delay_max") { "delay_max" } else { "delay" };
+    if let Some(item) = table.item(key).filter(|_| retry.delay > retry.delay_max) {
+        let help = "write at least `delay` for `delay_max`, which is \"15m\" where it is absent";
+        mistakes.add(Mistake::at(item.span(), "`delay` is longer than `delay_max`", help));
+    }
+    retry
+}
+
+fn workers(root: &Table<'_>) -> Workers {
+    let table = root.table("workers", keys::WORKERS);
+    let uploads = table.number("uploads", 1..=64).map_or(2, Spanned::into_inner);
+    Workers {
+        uploads: usize::try_from(uploads).expect("at most 64"),
+        requests_per_second: table.number("requests_per_second", 1..=1_000).map_or(10, Spanned::into_inner),
+    }
+}
+
+fn log(root: &Table<'_>) -> Log {
+    const LEVELS: &[(&str, &str)] =
+        &[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
+    const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let table = root.table("log", keys::LOG);
+    let keep = table.number("keep", 1..=1_000).map_or(14, Spanned::into_inner);
+    Log {
+        level: table.word("level", LEVELS).map_or("info", Spanned::into_inner).to_owned(),
+        format: table.word("format", FORMATS).map_or(LogFormat::Text, Spanned::into_inner),
+        dir: table.text("dir", values::absolute_path).map(Spanned::into_inner),
+        keep: usize::try_from(keep).expect("at most 1,000"),
+    }
+}

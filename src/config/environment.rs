@@ -1,0 +1,81 @@
+//! The environment, read once: nothing else in minuted asks for a variable.
+
+use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
+
+/// What the environment says. An empty variable is as good as none, and so is a relative directory, as the XDG
+/// base directory specification has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$HOME`.
+    pub home: Option<PathBuf>,
+    /// `$XDG_CONFIG_HOME`.
+    pub xdg_config_home: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`.
+    pub xdg_state_home: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`, where systemd puts a service's credentials.
+    pub credentials_directory: Option<PathBuf>,
+    /// `$MINUTED_CONFIG`, the config file.
+    pub minuted_config: Option<PathBuf>,
+    /// `$RUST_LOG`, a filter that wins over `log.level`.
+    pub rust_log: Option<String>,
+    /// Whether `$JOURNAL_STREAM` is set: systemd's journal reads standard error and adds the time itself.
+    pub journal: bool,
+    /// Whether `$NO_COLOR` is set.
+    pub no_color: bool,
+}
+
+impl Environment {
+    /// Returns the environment of this process, as it was when it was first asked for.
+    pub fn get() -> &'static Self {
+        static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+        ENVIRONMENT.get_or_init(|| Self::from_variables(variable))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let directory = |name: &str| set(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        Self {
+            home: directory("HOME"),
+            xdg_config_home: directory("XDG_CONFIG_HOME"),
+            xdg_state_home: directory("XDG_STATE_HOME"),
+            credentials_directory: directory("CREDENTIALS_DIRECTORY"),
+            minuted_config: set("MINUTED_CONFIG").map(PathBuf::from),
+            rust_log: set("RUST_LOG").and_then(|filter| filter.into_string().ok()),
+            journal: set("JOURNAL_STREAM").is_some(),
+            no_color: set("NO_COLOR").is_some(),
+        }
+    }
+
+    /// Returns the directory of a person's config files: `$XDG_CONFIG_HOME`, else `~/.config`.
+    pub(super) fn config_home(&self) -> Option<PathBuf> {
+        self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))
+    }
+
+    /// Returns the directory of a person's state: `$XDG_STATE_HOME`, else `~/.local/state`.
+    pub(super) fn state_home(&self) -> Option<PathBuf> {
+        self.xdg_state_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/state")))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_variables_and_relative_directories_are_as_good_as_none() {
+        let env = Environment::from_variables(|name| match name {
+            "HOME" => Some("/home/ann".into()),
+            "XDG_CONFIG_HOME" => Some("relative".into()),
+            "XDG_STATE_HOME" | "MINUTED_CONFIG" | "NO_COLOR" => Some(OsString::new()),
+            _other => None,
+        });
+        assert_eq!(env, Environment { home: Some("/home/ann".into()), ..Environment::default() });
+        assert_eq!(env.config_home(), Some("/home/ann/.config".into()));
+        assert_eq!(env.state_home(), Some("/home/ann/.local/state".into()));
+    }
+}

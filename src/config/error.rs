@@ -1,0 +1,89 @@
+//! Why there are no settings.
+
+use std::{fmt::Write as _, io, path::PathBuf};
+
+use super::diagnostic::Report;
+use crate::text::printable_path;
+
+/// Bytes of a config file. A thousand folders with ten attendees each take a quarter of it.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why there are no settings, by what a person does next.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No file was named, and none lies in the usual places.
+    #[error("no configuration; looked for {}", list(places))]
+    NotFound {
+        /// Where it was looked for, in this order.
+        places: Vec<PathBuf>,
+    },
+    /// The file that was named is not there.
+    #[error("no configuration at `{}`", printable_path(file))]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is there, and cannot be read.
+    #[error("failed to read the configuration `{}`", printable_path(file))]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is not text.
+    #[error("the configuration `{}` is not UTF-8: see line {line}", printable_path(file))]
+    NotUtf8 {
+        /// The file.
+        file: PathBuf,
+        /// The first line that is not, counted from 1.
+        line: usize,
+    },
+    /// The file is no config file by its size.
+    #[error("the configuration `{}` is larger than {} KiB", printable_path(file), FILE_BYTES_MAX / 1_024)]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file has mistakes.
+    #[error("{}", report.render(false))]
+    Invalid {
+        /// All of them.
+        report: Report,
+    },
+}
+
+impl ConfigError {
+    /// Returns what to do about it, where the message does not say so itself.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotFound { .. } | Self::Missing { .. } => {
+                Some("copy config.example.toml there and change it, or name another file with --config FILE")
+            }
+            Self::NotUtf8 { .. } => Some("save it as UTF-8"),
+            Self::TooLarge { .. } => Some("is this the right file?"),
+            Self::Unreadable { .. } | Self::Invalid { .. } => None,
+        }
+    }
+
+    /// Returns everything a person needs: the message, its cause and the hint, or all mistakes of the file.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        if let Self::Invalid { report } = self {
+            return report.render(colour);
+        }
+        let mut shown = self.to_string();
+        if let Some(cause) = std::error::Error::source(self) {
+            write!(shown, ": {cause}").expect("a String takes what is written");
+        }
+        if let Some(hint) = self.hint() {
+            write!(shown, "\nhint: {hint}").expect("a String takes what is written");
+        }
+        shown
+    }
+}
+
+fn list(places: &[PathBuf]) -> String {
+    places.iter().map(|place| format!("`{}`", printable_path(place))).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,250 @@
+//! `[[folder]]`: rules, defaults, services and mail put together.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use toml::Spanned;
+
+use super::{
+    diagnostic::{Flaw, Mistake, Mistakes, Span, meant, one_of, quoted, unquoted},
+    keys,
+    reader::Table,
+    rules::{Rules, Success},
+    services::Services,
+    settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Watch},
+    values,
+};
+
+/// Folders of one minuted. Each has a scan of its own, and each is compared with each.
+const FOLDERS_MAX: usize = 1_000;
+
+/// A folder as the file has it, its rules with the defaults.
+pub(super) struct RawFolder<'a> {
+    table: Table<'a>,
+    name: Option<Spanned<String>>,
+    id: Option<Spanned<String>>,
+    /// The directory.
+    pub(super) path: Option<Spanned<PathBuf>>,
+    /// The rules.
+    pub(super) rules: Rules,
+}
+
+impl RawFolder<'_> {
+    /// Returns what a message calls it.
+    pub(super) fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("folder `{}`", unquoted(name.get_ref())),
+            None => "this folder".to_owned(),
+        }
+    }
+}
+
+/// Reads all folders.
+pub(super) fn read<'a>(root: &Table<'a>, mistakes: &Mistakes) -> Vec<RawFolder<'a>> {
+    let defaults = Rules::read(&root.table("defaults", keys::DEFAULTS), mistakes);
+    let Some(tables) = root.tables("folder", "in `[[folder]]`", keys::FOLDER) else { return Vec::new() };
+    if tables.get_ref().len() > FOLDERS_MAX {
+        let what = format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
+        mistakes.add(Mistake::at(tables.span(), what, "watch a directory above them with `recursive = true`"));
+    }
+    let tables = tables.into_inner().into_iter().flatten().take(FOLDERS_MAX);
+    let folders: Vec<_> = tables.map(|table| raw(table, &defaults, mistakes)).collect();
+    refuse_twice("name", folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))), mistakes);
+    // A folder without an id has its name for one; two such are told of their names alone.
+    let ids =
+        folders.iter().filter_map(|folder| Some((folder.id.as_ref().or(folder.name.as_ref())?, folder.id.is_some())));
+    refuse_twice("id", ids, mistakes);
+    folders
+}
+
+fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder<'a> {
+    table.require("name", "write name = \"…\": what it is called everywhere");
+    table.require("path", "write path = \"/…\": the directory that is watched");
+    RawFolder {
+        name: table.text("name", values::name),
+        id: table.text("id", values::name),
+        path: table.text("path", values::absolute_path),
+        rules: Rules::read(&table, mistakes).or(defaults),
+        table,
+    }
+}
+
+/// Refuses two equal texts of which one at least was written as this key.
+fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>, bool)>, mistakes: &Mistakes) {
+    let mut seen: BTreeMap<&str, (Span, bool)> = BTreeMap::new();
+    for (text, written) in texts {
+        match seen.get(text.get_ref().as_str()) {
+            Some((first, first_written)) if written || *first_written => {
+                let what = format!("two folders have the {key} {}", quoted(text.get_ref()));
+                let help = format!("write another {key} for one of them");
+                mistakes.add(Mistake::at(text.span(), what, help).also(first.clone(), "first here"));
+            }
+            Some(_) => {}
+            None => {
+                seen.insert(text.get_ref(), (text.span(), written));
+            }
+        }
+    }
+}
+
+/// Puts one folder together with what it refers to; `None` when something that it needs has a mistake.
+pub(super) fn complete(
+    raw: RawFolder<'_>,
+    services: &Services,
+    email: Option<&Email>,
+    email_configured: bool,
+    mistakes: &Mistakes,
+) -> Option<Folder> {
+    let service = service(&raw, services, mistakes);
+    require_attendees(&raw, mistakes);
+    require_md(&raw, mistakes);
+    let on_success = on_success(&raw, mistakes);
+    if mails(&raw.rules) {
+        check_mail(&raw, email, email_configured, mistakes);
+    }
+    let (name, id, rules) = (raw.name?.into_inner(), raw.id, raw.rules);
+    let service = services.complete.get(&service?)?;
+    let any = || values::globs(vec!["*".to_owned()]).expect("a constant pattern");
+    let none = || Globs { patterns: Vec::new(), set: globset::GlobSet::empty() };
+    Some(Folder {
+        id: id.map_or_else(|| name.clone(), Spanned::into_inner),
+        name,
+        path: raw.path?.into_inner(),
+        attendees: rules.attendees?.into_inner().people,
+        service: service.name.clone(),
+        analyses: or(rules.analyses, service.analyses.clone()),
+        instruction: or(rules.instruction, service.instruction.clone()),
+        language: rules.language.map(Spanned::into_inner),
+        recursive: or(rules.recursive, true),
+        include: rules.include.map_or_else(any, Spanned::into_inner),
+        exclude: rules.exclude.map_or_else(none, Spanned::into_inner),
+        watch: or(rules.watch, Watch::Auto),
+        settle: rules.settle.map(Spanned::into_inner),
+        rescan: rules.rescan.map(Spanned::into_inner),
+        backlog: or(rules.backlog, Backlog::Ask),
+        title: or(rules.title, "{stem}".to_owned()),
+        deliver: or(rules.deliver, vec![Target::Beside]),
+        notes_dir: rules.notes_dir.map(Spanned::into_inner),
+        notes_name: or(rules.notes_name, "{stem}.notes".to_owned()),
+        email_to: or(rules.email_to, Recipients::Attendees),
+        formats: or(rules.formats, vec![Format::Md]),
+        on_success,
+        file_mode: or(rules.file_mode, 0o660),
+    })
+}
+
+fn or<T>(value: Option<Spanned<T>>, default: T) -> T {
+    value.map_or(default, Spanned::into_inner)
+}
+
+fn mails(rules: &Rules) -> bool {
+    rules.deliver.as_ref().is_some_and(|deliver| deliver.get_ref().contains(&Target::Email))
+}
+
+/// Returns the name of the folder's service, which may be a service with mistakes of its own.
+fn service(raw: &RawFolder<'_>, services: &Services, mistakes: &Mistakes) -> Option<String> {
+    let names = || services.names.iter().map(String::as_str);
+    if let Some(service) = &raw.rules.service {
+        if services.names.contains(service.get_ref()) {
+            return Some(service.get_ref().clone());
+        }
+        // Without any service that mistake is told already.
+        if !services.names.is_empty() {
+            mistakes.flaw(service.span(), unknown_service(service.get_ref(), &services.names));
+        }
+        return None;
+    }
+    let must_name = if mails(&raw.rules) {
+        "sends mail, so it must name its service"
+    } else if services.names.len() > 1 {
+        "must name one of the services"
+    } else {
+        return services.names.first().cloned();
+    };
+    if !raw.table.means("service") && !services.names.is_empty() {
+        let help = format!("add service = {}", one_of(names()).replace('`', "\""));
+        mistakes.add(Mistake::at(raw.table.span(), format!("{} {must_name}", raw.title()), help));
+    }
+    None
+}
+
+fn unknown_service(name: &str, names: &[String]) -> Flaw {
+    let names = || names.iter().map(String::as_str);
+    let help = match meant(name, names()) {
+        Some(meant) => format!("did you mean `{}`?", unquoted(meant)),
+        None => format!("write {}, or add a table [services.{}]", one_of(names()), unquoted(name)),
+    };
+    Flaw::new(format!("unknown service {}", quoted(name)), help)
+}
+
+/// PAXS, the one service that there is, makes no meeting without attendees.
+fn require_attendees(raw: &RawFolder<'_>, mistakes: &Mistakes) {
+    let span = match &raw.rules.attendees {
+        Some(attendees) if attendees.get_ref().written > 0 => return,
+        Some(attendees) => attendees.span(),
+        None if raw.table.means("attendees") => return,
+        None => raw.table.span(),
+    };
+    let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
+    mistakes.add(Mistake::at(span, format!("{} has no attendees, and its service needs them", raw.title()), help));
+}
+
+fn require_md(raw: &RawFolder<'_>, mistakes: &Mistakes) {
+    let beside = raw.rules.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
+    let Some(formats) = raw.rules.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md)) else {
+        return;
+    };
+    if beside {
+        let what = "`formats` is without `md`, and notes beside the recording need it";
+        mistakes.add(Mistake::at(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`"));
+    }
+}
+
+fn on_success(raw: &RawFolder<'_>, mistakes: &Mistakes) -> OnSuccess {
+    let success = raw.rules.on_success.as_ref().map_or(Success::Keep, |success| *success.get_ref());
+    let moves = success == Success::Move;
+    // In `[defaults]` it may wait for the folders that move.
+    if let Some(span) = raw.table.key_span("move_to").filter(|_| !moves) {
+        let help = "add on_success = \"move\", or remove `move_to`";
+        mistakes.add(Mistake::at(span, "`move_to` without `on_success = \"move\"`", help));
+    }
+    match success {
+        Success::Keep => OnSuccess::Keep,
+        Success::Move => OnSuccess::Move(or(raw.rules.move_to.clone(), PathBuf::from("done"))),
+        Success::Delete => OnSuccess::Delete,
+    }
+}
+
+/// Refuses mail that would never be sent.
+fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, mistakes: &Mistakes) {
+    let Some(deliver) = &raw.rules.deliver else { return };
+    if !configured {
+        let help = "add an [email] table with `from`, `smtp` and `allow`, or take \"email\" out";
+        mistakes.add(Mistake::at(deliver.span(), "mail without an `[email]` table", help));
+    }
+    let Some(email) = email else { return };
+    match &raw.rules.email_to {
+        Some(to) => match to.get_ref() {
+            Recipients::List(list) => {
+                let refused = list.iter().map(|mailbox| mailbox.email.to_string()).filter(|to| !email.permits(to));
+                refused.for_each(|address| mistakes.flaw(to.span(), not_allowed(&address)));
+            }
+            Recipients::Attendees => check_attendees(raw, email, &deliver.span(), mistakes),
+        },
+        None => check_attendees(raw, email, &deliver.span(), mistakes),
+    }
+}
+
+/// Attendees from outside may go without mail; when all of them do, no mail is sent at all.
+fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, mistakes: &Mistakes) {
+    let people = raw.rules.attendees.as_ref().map_or(&[][..], |attendees| &attendees.get_ref().people);
+    if let Some(first) = people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email))) {
+        let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.title());
+        mistakes.add(Mistake::at(deliver.clone(), what, not_allowed(&first.email).help));
+    }
+}
+
+fn not_allowed(address: &str) -> Flaw {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let help = format!("add \"{}\" or \"@{}\" to `allow` in [email]", unquoted(address), unquoted(domain));
+    Flaw::new(format!("`email.allow` does not permit {}", quoted(address)), help)
+}

@@ -1,0 +1,103 @@
+//! Every key of the config file, table by table: the one list that reading, suggestions and the example are checked
+//! against.
+
+/// The top of the file.
+pub(super) const ROOT: &[&str] =
+    &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder"];
+/// `[services.NAME]`.
+pub(super) const SERVICE: &[&str] =
+    &["kind", "base_url", "analyses", "instruction", "meeting_type", "poll", "request_timeout"];
+/// `poll = { … }`.
+pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];
+/// `[retry]`.
+pub(super) const RETRY: &[&str] = &["attempts", "delay", "delay_max"];
+/// `[workers]`.
+pub(super) const WORKERS: &[&str] = &["uploads", "requests_per_second"];
+/// `[email]`.
+pub(super) const EMAIL: &[&str] = &["from", "failures_to", "allow", "smtp"];
+/// `smtp = { … }`.
+pub(super) const SMTP: &[&str] = &["host", "port", "tls", "username", "password_file", "insecure"];
+/// `[log]`.
+pub(super) const LOG: &[&str] = &["level", "format", "dir", "keep"];
+/// `[[folder]]`: what only a folder may hold, then [`DEFAULTS`].
+pub(super) const FOLDER: &[&str] = &[
+    "name",
+    "id",
+    "path",
+    "attendees",
+    "service",
+    "instruction",
+    "analyses",
+    "language",
+    "recursive",
+    "include",
+    "exclude",
+    "watch",
+    "settle",
+    "rescan",
+    "backlog",
+    "convert",
+    "title",
+    "deliver",
+    "notes_dir",
+    "notes_name",
+    "email_to",
+    "formats",
+    "on_success",
+    "move_to",
+    "file_mode",
+];
+/// `[defaults]`.
+pub(super) const DEFAULTS: &[&str] = FOLDER.split_at(3).1;
+/// An entry of `attendees`.
+pub(super) const ATTENDEE: &[&str] = &["name", "email", "role"];
+
+/// A key that is refused, what is wrong with it, and the cure.
+type Refused = (&'static str, &'static str, &'static str);
+
+const REFUSED_IN_ROOT: &[Refused] =
+    &[("source", "this build has no `[[source]]` yet", "remove it; recordings come from folders alone")];
+
+const REFUSED_IN_SMTP: &[Refused] = &[(
+    "password",
+    "a password in the config file is not kept secret",
+    "put it into a file that only minuted may read, and write its name: password_file = \"smtp-password\"",
+)];
+
+const REFUSED_IN_SERVICE: &[Refused] =
+    &[refused_secret("token"), refused_secret("api_key"), refused_secret("password")];
+
+const fn refused_secret(key: &'static str) -> Refused {
+    (key, "a secret in the config file is not kept secret", "remove it, then sign in with `minuted login`")
+}
+
+/// Returns the keys that the table with these known keys refuses by more than "unknown".
+pub(super) fn refused_in(known: &'static [&'static str]) -> &'static [Refused] {
+    if known == ROOT {
+        REFUSED_IN_ROOT
+    } else if known == SMTP {
+        REFUSED_IN_SMTP
+    } else if known == SERVICE {
+        REFUSED_IN_SERVICE
+    } else {
+        &[]
+    }
+}
+
+/// Returns the table in which a key that is unknown in `here` would be known, when that is just one.
+pub(super) fn home_of(key: &str, here: &[&str]) -> Option<&'static str> {
+    const HOMES: [(&[&str], &str); 9] = [
+        (ROOT, "the top of the file, before the first `[table]`"),
+        (FOLDER, "`[[folder]]`"),
+        (SERVICE, "`[services.NAME]`"),
+        (POLL, "`poll = { … }` of a service"),
+        (RETRY, "`[retry]`"),
+        (WORKERS, "`[workers]`"),
+        (EMAIL, "`[email]`"),
+        (SMTP, "`smtp = { … }` of `[email]`"),
+        (LOG, "`[log]`"),
+    ];
+    let mut homes = HOMES.iter().filter(|(keys, _)| *keys != here && keys.contains(&key));
+    let (_, home) = homes.next()?;
+    homes.next().is_none().then_some(*home)
+}

@@ -1,0 +1,87 @@
+//! Directories that must keep apart: what one writes is never what another takes.
+//!
+//! Compared by their names alone, without asking the disk: a config is also checked where the folders are not.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::{
+    diagnostic::{Mistake, Mistakes, Span, quoted},
+    folders::RawFolder,
+};
+
+/// Refuses folders inside one another, and the state or foreign notes inside folders.
+pub(super) fn check(folders: &[RawFolder<'_>], state_dir: &Path, state_span: Option<&Span>, mistakes: &Mistakes) {
+    let placed: Vec<(&RawFolder<'_>, &Spanned<PathBuf>)> =
+        folders.iter().filter_map(|folder| Some((folder, folder.path.as_ref()?))).collect();
+    for (index, (folder, path)) in placed.iter().enumerate() {
+        for (earlier, earlier_path) in &placed[..index] {
+            refuse_overlap((folder, path), (earlier, earlier_path), mistakes);
+        }
+        refuse_state(folder, path, state_dir, state_span, mistakes);
+    }
+    for folder in folders {
+        let others = placed.iter().filter(|(other, _)| !std::ptr::eq(*other, folder));
+        refuse_notes(folder, others.copied(), state_dir, mistakes);
+    }
+}
+
+type Placed<'a> = (&'a RawFolder<'a>, &'a Spanned<PathBuf>);
+
+fn refuse_overlap((folder, path): Placed<'_>, (earlier, earlier_path): Placed<'_>, mistakes: &Mistakes) {
+    let (inner, outer) = (path.get_ref(), earlier_path.get_ref());
+    let how = if inner == outer {
+        "is the directory of"
+    } else if inner.starts_with(outer) {
+        "lies inside"
+    } else if outer.starts_with(inner) {
+        "holds"
+    } else {
+        return;
+    };
+    let what = format!("{} {how} {}", folder.title(), earlier.title());
+    let help = "a recording belongs to one folder: choose directories beside each other";
+    mistakes.add(Mistake::at(path.span(), what, help).also(earlier_path.span(), "the other folder"));
+}
+
+fn refuse_state(
+    folder: &RawFolder<'_>,
+    path: &Spanned<PathBuf>,
+    state_dir: &Path,
+    state_span: Option<&Span>,
+    mistakes: &Mistakes,
+) {
+    let how = if state_dir.starts_with(path.get_ref()) {
+        "holds"
+    } else if path.get_ref().starts_with(state_dir) {
+        "lies inside"
+    } else {
+        return;
+    };
+    let what = format!("{} {how} the state directory {}", folder.title(), quoted(&state_dir.to_string_lossy()));
+    let help = "the queue and the tokens lie there: write another `path`, or another `state_dir`";
+    let mistake = Mistake::at(path.span(), what, help);
+    mistakes.add(match state_span {
+        Some(span) => mistake.also(span.clone(), "the state directory"),
+        None => mistake,
+    });
+}
+
+fn refuse_notes<'a>(
+    folder: &RawFolder<'_>,
+    mut others: impl Iterator<Item = Placed<'a>>,
+    state_dir: &Path,
+    mistakes: &Mistakes,
+) {
+    let Some(notes_dir) = &folder.rules.notes_dir else { return };
+    if notes_dir.get_ref().starts_with(state_dir) {
+        let what = format!("the notes of {} would lie in the state directory", folder.title());
+        mistakes.add(Mistake::at(notes_dir.span(), what, "write another `notes_dir`"));
+    }
+    if let Some((other, path)) = others.find(|(_, path)| notes_dir.get_ref().starts_with(path.get_ref())) {
+        let what = format!("the notes of {} would lie in {}", folder.title(), other.title());
+        let help = "write a `notes_dir` outside of the other folders";
+        mistakes.add(Mistake::at(notes_dir.span(), what, help).also(path.span(), "the other folder"));
+    }
+}

@@ -1,0 +1,363 @@
+//! Walks a parsed TOML document key by key, so that one reading finds every mistake.
+//!
+//! A derived `Deserialize` stops at its first error; here a value that is wrong is noted with its place, read as
+//! absent, and the reading goes on.
+
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    diagnostic::{Flaw, Mistake, Mistakes, Span, meant, one_of, quoted, unquoted},
+    durations::Bounds,
+    keys,
+};
+
+/// A table of the file.
+pub(super) struct Table<'a> {
+    /// How messages speak of it: "in `[[folder]]`".
+    name: Cow<'static, str>,
+    span: Span,
+    /// `None` where the file has no such table: then every key is absent.
+    entries: Option<&'a DeTable<'a>>,
+    /// The keys it may hold; another one is never asked for.
+    known: &'static [&'static str],
+    source: &'a str,
+    mistakes: &'a Mistakes,
+}
+
+/// A value of the file and its key.
+pub(super) struct Item<'a> {
+    key: Cow<'a, str>,
+    value: &'a Spanned<DeValue<'a>>,
+    source: &'a str,
+    mistakes: &'a Mistakes,
+}
+
+impl<'a> Table<'a> {
+    /// Begins with the whole document.
+    pub(super) fn root(document: &'a Spanned<DeTable<'a>>, source: &'a str, mistakes: &'a Mistakes) -> Self {
+        let name = Cow::Borrowed("at the top of the file");
+        let (known, entries) = (keys::ROOT, Some(document.get_ref()));
+        let table = Self { name, span: document.span(), entries, known, source, mistakes };
+        table.refuse_unknown();
+        table
+    }
+
+    /// Returns where it stands: its head or its braces.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Returns where the key stands, whatever its value.
+    pub(super) fn key_span(&self, key: &str) -> Option<Span> {
+        self.entries?.get_key_value(key).map(|(key, _)| key.span())
+    }
+
+    /// Returns whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.is_some_and(|entries| entries.contains_key(key))
+    }
+
+    /// Returns whether the key is there, perhaps misspelt: then that is the mistake, and not that it is absent.
+    pub(super) fn means(&self, key: &str) -> bool {
+        self.has(key)
+            || self.unknown_keys().any(|unknown| meant(unknown.get_ref(), self.known.iter().copied()) == Some(key))
+    }
+
+    /// Notes that a key without a default is absent.
+    pub(super) fn require(&self, key: &str, help: impl Into<String>) {
+        if !self.means(key) {
+            let what = format!("`{key}` is missing {}", self.name);
+            self.mistakes.add(Mistake::at(self.span(), what, help));
+        }
+    }
+
+    /// Returns a value, if it is there.
+    pub(super) fn item(&self, key: &'static str) -> Option<Item<'a>> {
+        debug_assert!(self.known.contains(&key), "`{key}` is no key {}", self.name);
+        let value = self.entries?.get(key)?;
+        Some(Item { key: Cow::Borrowed(key), value, source: self.source, mistakes: self.mistakes })
+    }
+
+    /// Returns a text that `parse` takes.
+    pub(super) fn text<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
+        self.item(key)?.text(parse)
+    }
+
+    /// Returns a duration within `bounds`.
+    pub(super) fn duration(&self, key: &'static str, bounds: Bounds) -> Option<Spanned<Duration>> {
+        let item = self.item(key)?;
+        match item.value.get_ref() {
+            number @ DeValue::Integer(integer) => {
+                let help = format!("write it with its unit: \"{}s\" for seconds", unquoted(integer.as_str()));
+                item.wrong_type("a duration in quotes", number, help)
+            }
+            DeValue::String(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => item.text(|text| bounds.parse(text)),
+        }
+    }
+
+    /// Returns one of some words.
+    pub(super) fn word<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+        self.text(key, |text| one_word(key, text, words))
+    }
+
+    /// Returns a list of words, each at most once.
+    pub(super) fn words<T: Clone + PartialEq>(
+        &self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Spanned<Vec<T>>> {
+        self.some(key, |text| one_word(key, text, words))
+    }
+
+    /// Returns the values of a list that is not empty, each at most once.
+    pub(super) fn some<T: PartialEq>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Flaw>,
+    ) -> Option<Spanned<Vec<T>>> {
+        let item = self.item(key)?;
+        let elements = item.elements()?;
+        if elements.is_empty() {
+            return item.flaw(Flaw::new(format!("`{key}` is empty"), "write at least one, or remove the key"));
+        }
+        let mut distinct: Vec<T> = Vec::new();
+        for value in elements.into_iter().filter_map(|element| element.text(&parse)) {
+            if distinct.contains(value.get_ref()) {
+                self.mistakes.add(Mistake::at(
+                    value.span(),
+                    format!("twice the same in `{key}`"),
+                    "remove one of them",
+                ));
+            } else {
+                distinct.push(value.into_inner());
+            }
+        }
+        Some(Spanned::new(item.span(), distinct))
+    }
+
+    /// Returns `true` or `false`.
+    pub(super) fn flag(&self, key: &'static str) -> Option<Spanned<bool>> {
+        let item = self.item(key)?;
+        match item.value.get_ref() {
+            DeValue::Boolean(flag) => Some(Spanned::new(item.value.span(), *flag)),
+            other => item.wrong_type("true or false", other, format!("write `{key} = true` or `{key} = false`")),
+        }
+    }
+
+    /// Returns a whole number within `range`.
+    pub(super) fn number(&self, key: &'static str, range: RangeInclusive<u32>) -> Option<Spanned<u32>> {
+        let item = self.item(key)?;
+        let help = format!("write a whole number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(integer) = item.value.get_ref() else {
+            return item.wrong_type("a whole number", item.value.get_ref(), help);
+        };
+        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
+        match number {
+            Some(number) => Some(Spanned::new(item.span(), number)),
+            None => item.flaw(Flaw::new(format!("{} is out of range for `{key}`", quoted(&integer.to_string())), help)),
+        }
+    }
+
+    /// Returns the texts of a list that `parse` takes.
+    pub(super) fn list<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Flaw>,
+    ) -> Option<Spanned<Vec<Spanned<T>>>> {
+        let item = self.item(key)?;
+        let texts = item.elements()?.into_iter().filter_map(|element| element.text(&parse)).collect();
+        Some(Spanned::new(item.value.span(), texts))
+    }
+
+    /// Returns a table below; an empty one where there is none.
+    pub(super) fn table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
+        let name = self.name_below(key);
+        let found = self.item(key).and_then(|item| item.table(name.clone(), known));
+        found.unwrap_or(Table { name, span: self.span(), entries: None, known, ..*self })
+    }
+
+    /// Returns the tables of a list below, and where the list stands.
+    pub(super) fn tables(
+        &self,
+        key: &'static str,
+        name: &'static str,
+        known: &'static [&'static str],
+    ) -> Option<Spanned<Vec<Option<Table<'a>>>>> {
+        let item = self.item(key)?;
+        let tables = item.elements()?.into_iter().map(|element| element.table(name.into(), known)).collect();
+        Some(Spanned::new(item.span(), tables))
+    }
+
+    /// Returns the tables below `key` whatever their names, each with where its name stands; `None` when what is there
+    /// is something else.
+    pub(super) fn named_tables(
+        &self,
+        key: &'static str,
+        known: &'static [&'static str],
+    ) -> Option<Vec<(Spanned<String>, Option<Table<'a>>)>> {
+        let Some(item) = self.item(key) else { return Some(Vec::new()) };
+        let DeValue::Table(entries) = item.value.get_ref() else {
+            let help = format!("write a table with a name: [{key}.NAME]");
+            return item.wrong_type("a table of tables", item.value.get_ref(), help);
+        };
+        let read = |(name, value): (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+            let title = format!("in `[{key}.{}]`", unquoted(name.get_ref()));
+            let table = item.beside(value, Cow::Borrowed(name.get_ref())).table(title.into(), known);
+            (Spanned::new(name.span(), name.get_ref().to_string()), table)
+        };
+        Some(entries.iter().map(read).collect())
+    }
+
+    fn name_below(&self, key: &str) -> Cow<'static, str> {
+        if self.known == keys::ROOT { format!("in `[{key}]`").into() } else { format!("in `{key}`").into() }
+    }
+
+    /// Notes every key that is not known, with the one that was probably meant.
+    fn refuse_unknown(&self) {
+        for key in self.unknown_keys() {
+            let name: &str = key.get_ref();
+            let flaw = match keys::refused_in(self.known).iter().find(|(refused, ..)| *refused == name) {
+                Some((_, what, help)) => Flaw::new(*what, *help),
+                None => self.unknown(name),
+            };
+            self.mistakes.flaw(key.span(), flaw);
+        }
+    }
+
+    fn unknown_keys(&self) -> impl Iterator<Item = &'a Spanned<Cow<'a, str>>> {
+        let keys = self.entries.into_iter().flat_map(DeTable::keys);
+        keys.filter(|key| !self.known.contains(&key.get_ref().as_ref()))
+    }
+
+    fn unknown(&self, name: &str) -> Flaw {
+        let what = format!("unknown key {} {}", quoted(name), self.name);
+        let help = if let Some(home) = keys::home_of(name, self.known) {
+            format!("`{name}` belongs to {home}")
+        } else if let Some(meant) = meant(name, self.known.iter().copied()) {
+            format!("did you mean `{meant}`?")
+        } else {
+            format!("known here: {}", self.known.join(", "))
+        };
+        Flaw::new(what, help)
+    }
+}
+
+impl<'a> Item<'a> {
+    /// Returns where the value stands.
+    pub(super) fn span(&self) -> Span {
+        self.value.span()
+    }
+
+    /// Returns whether the value is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
+    /// Returns whether the value is a list of nothing.
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|array| array.is_empty())
+    }
+
+    /// Returns the text that `parse` takes.
+    pub(super) fn text<T>(&self, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
+        let DeValue::String(text) = self.value.get_ref() else {
+            let help = match self.value.get_ref() {
+                DeValue::Array(_) | DeValue::Table(_) => "write one text in quotes".to_owned(),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_) => format!("write it in quotes: \"{}\"", self.written()),
+            };
+            return self.wrong_type("a text", self.value.get_ref(), help);
+        };
+        match parse(text) {
+            Ok(value) => Some(Spanned::new(self.span(), value)),
+            Err(flaw) => self.flaw(flaw),
+        }
+    }
+
+    fn elements(&self) -> Option<Vec<Item<'a>>> {
+        let DeValue::Array(array) = self.value.get_ref() else {
+            let help = match self.value.get_ref() {
+                DeValue::Table(_) if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
+                DeValue::Table(_) => format!("write `{} = [{{ … }}]`", self.key),
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => format!("write `{} = [{}]`", self.key, self.written()),
+            };
+            return self.wrong_type("a list", self.value.get_ref(), help);
+        };
+        Some(array.iter().map(|value| self.beside(value, self.key.clone())).collect())
+    }
+
+    fn beside(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
+        Item { key, value, source: self.source, mistakes: self.mistakes }
+    }
+
+    fn table(&self, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = self.value.get_ref() else {
+            let help = format!("write a table with some of {}", known.join(", "));
+            return self.wrong_type("a table", self.value.get_ref(), help);
+        };
+        let (source, mistakes) = (self.source, self.mistakes);
+        let table = Table { name, span: self.span(), entries: Some(entries), known, source, mistakes };
+        table.refuse_unknown();
+        Some(table)
+    }
+
+    /// Notes what is wrong with the value; it reads as absent.
+    pub(super) fn flaw<T>(&self, flaw: Flaw) -> Option<T> {
+        self.mistakes.flaw(self.span(), flaw);
+        None
+    }
+
+    fn wrong_type<T>(&self, expected: &str, found: &DeValue<'_>, help: String) -> Option<T> {
+        let found = match found {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.flaw(Flaw::new(format!("`{}` must be {expected}, not {found}", self.key), help))
+    }
+
+    /// Returns the value as the file has it, fit for a message.
+    fn written(&self) -> String {
+        if let DeValue::Integer(integer) = self.value.get_ref()
+            && integer.radix() == 8
+        {
+            // `0o660` without quotes is `"0660"` with them.
+            return format!("0{}", unquoted(integer.as_str()));
+        }
+        unquoted(self.source.get(self.span()).unwrap_or_default())
+    }
+}
+
+fn one_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Ok(value.clone());
+    }
+    let all = words.iter().map(|(word, _)| *word);
+    let help = match meant(text, all.clone()) {
+        Some(meant) => format!("did you mean `{meant}`? it may be {}", one_of(all)),
+        None => format!("write {}", one_of(all)),
+    };
+    Err(Flaw::new(format!("unknown word {} for `{key}`", quoted(text)), help))
+}

@@ -1,0 +1,812 @@
+//! What people get wrong, and what they are told; and the defaults, which are a promise.
+
+use std::{path::Path, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const FILE: &str = "/etc/minuted/config.toml";
+
+const SERVICE: &str = "[services.paxs]\nkind = \"paxs\"\n";
+
+const FOLDER: &str = r#"
+[[folder]]
+name = "sales"
+path = "/srv/recordings/sales"
+attendees = [{ name = "Ann Lee", email = "ann@example.com" }]
+"#;
+
+fn env() -> Environment {
+    Environment { home: Some("/home/ann".into()), ..Environment::default() }
+}
+
+fn settings(text: &str) -> Settings {
+    parse(text, Path::new(FILE), &env()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What a person is told about `text`.
+fn told(text: &str) -> String {
+    parse(text, Path::new(FILE), &env()).expect_err("a mistake").render(false)
+}
+
+/// The titles and cures alone.
+fn mistakes(text: &str) -> String {
+    let told = told(text);
+    let lines = told.lines().filter_map(|line| {
+        line.strip_prefix("error: ")
+            .map(str::to_owned)
+            .or_else(|| Some(format!("  {}", line.split("= help: ").nth(1)?)))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The mistakes of a sound config with `line` in its folder.
+fn in_folder(line: &str) -> String {
+    mistakes(&format!("{SERVICE}{FOLDER}{line}\n"))
+}
+
+#[test]
+fn a_short_config_takes_every_default() {
+    let settings = settings(&format!("{SERVICE}{FOLDER}"));
+    insta::assert_debug_snapshot!(settings, @r#"
+    Settings {
+        file: "/etc/minuted/config.toml",
+        state_dir: "/var/lib/minuted",
+        history: 15552000s,
+        services: {
+            "paxs": Service {
+                name: "paxs",
+                kind: Paxs,
+                base_url: Url {
+                    scheme: "https",
+                    cannot_be_a_base: false,
+                    username: "",
+                    password: None,
+                    host: Some(
+                        Domain(
+                            "dzd.paxs.ai",
+                        ),
+                    ),
+                    port: None,
+                    path: "/",
+                    query: None,
+                    fragment: None,
+                },
+                analyses: [
+                    Transcription,
+                    MeetingNote,
+                ],
+                instruction: None,
+                meeting_type: Group,
+                poll: Poll {
+                    first: 5s,
+                    every: 5s,
+                    timeout: 300s,
+                    patience: 86400s,
+                },
+                request_timeout: 30s,
+            },
+        },
+        retry: Retry {
+            attempts: 3,
+            delay: 60s,
+            delay_max: 900s,
+        },
+        workers: Workers {
+            uploads: 2,
+            requests_per_second: 10,
+        },
+        email: None,
+        log: Log {
+            level: "info",
+            format: Text,
+            dir: None,
+            keep: 14,
+        },
+        folders: [
+            Folder {
+                name: "sales",
+                id: "sales",
+                path: "/srv/recordings/sales",
+                attendees: [
+                    Attendee {
+                        name: "Ann Lee",
+                        email: "ann@example.com",
+                        role: None,
+                    },
+                ],
+                service: "paxs",
+                analyses: [
+                    Transcription,
+                    MeetingNote,
+                ],
+                instruction: None,
+                language: None,
+                recursive: true,
+                include: [
+                    "*",
+                ],
+                exclude: [],
+                watch: Auto,
+                settle: None,
+                rescan: None,
+                backlog: Ask,
+                title: "{stem}",
+                deliver: [
+                    Beside,
+                ],
+                notes_dir: None,
+                notes_name: "{stem}.notes",
+                email_to: Attendees,
+                formats: [
+                    Md,
+                ],
+                on_success: Keep,
+                file_mode: 432,
+            },
+        ],
+    }
+    "#);
+}
+
+#[test]
+fn the_state_directory_of_a_persons_own_config_is_their_own() {
+    let text = format!("{SERVICE}{FOLDER}");
+    let file = Path::new("/home/ann/.config/minuted/config.toml");
+    let settings = parse(&text, file, &env()).expect("sound");
+    assert_eq!(settings.state_dir, Path::new("/home/ann/.local/state/minuted"));
+    let env = Environment { xdg_state_home: Some("/state".into()), ..env() };
+    assert_eq!(parse(&text, file, &env).expect("sound").state_dir, Path::new("/state/minuted"));
+    let error = parse(&text, file, &Environment::default()).expect_err("no home");
+    assert!(error.to_string().contains("write state_dir ="), "{error}");
+}
+
+#[test]
+fn an_unknown_key_names_the_one_that_was_meant() {
+    insta::assert_snapshot!(told(&format!("{SERVICE}{}", FOLDER.replace("attendees", "atendees"))), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: unknown key `atendees` in `[[folder]]`
+     --> /etc/minuted/config.toml:7:1
+      |
+    7 | atendees = [{ name = "Ann Lee", email = "ann@example.com" }]
+      | ^^^^^^^^
+      |
+      = help: did you mean `attendees`?
+    "#);
+}
+
+#[test]
+fn several_mistakes_are_told_at_once() {
+    let text = r#"
+history = 30
+requests_per_second = 5
+
+[services.paxs]
+kind = "saled"
+poll = { first = "5", every = "5 s", patience = "1m" }
+
+[retry]
+attempts = 0
+
+[[folder]]
+name = "sales team"
+path = "~/recordings"
+recursive = "yes"
+watch = "natve"
+attendees = [{ name = "Ann\nBcc: x", email = "ann" }, { email = "bo@example.com" }]
+formats = ["txt", "txt"]
+
+[[source]]
+kind = "meetingbaas"
+"#;
+    insta::assert_snapshot!(told(text), @r#"
+    the configuration `/etc/minuted/config.toml` has 16 mistakes
+
+    error: `history` must be a duration in quotes, not a whole number
+     --> /etc/minuted/config.toml:2:11
+      |
+    2 | history = 30
+      |           ^^
+      |
+      = help: write it with its unit: "30s" for seconds
+
+    error: unknown key `requests_per_second` at the top of the file
+     --> /etc/minuted/config.toml:3:1
+      |
+    3 | requests_per_second = 5
+      | ^^^^^^^^^^^^^^^^^^^
+      |
+      = help: `requests_per_second` belongs to `[workers]`
+
+    error: this build has no service of kind `saled` yet
+     --> /etc/minuted/config.toml:6:8
+      |
+    6 | kind = "saled"
+      |        ^^^^^^^
+      |
+      = help: write kind = "paxs"
+
+    error: `5` has no unit
+     --> /etc/minuted/config.toml:7:18
+      |
+    7 | poll = { first = "5", every = "5 s", patience = "1m" }
+      |                  ^^^
+      |
+      = help: write "5s" for seconds
+
+    error: `patience` is shorter than `timeout`
+     --> /etc/minuted/config.toml:7:49
+      |
+    7 | poll = { first = "5", every = "5 s", patience = "1m" }
+      |                                                 ^^^^
+      |
+      = help: write at least the `timeout`, or 0 to give up right after it
+
+    error: `0` is out of range for `attempts`
+      --> /etc/minuted/config.toml:10:12
+       |
+    10 | attempts = 0
+       |            ^
+       |
+       = help: write a whole number from 1 to 100
+
+    error: white space in `sales team`, which is a name
+      --> /etc/minuted/config.toml:13:8
+       |
+    13 | name = "sales team"
+       |        ^^^^^^^^^^^^
+       |
+       = help: write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first
+
+    error: `~/recordings` is not an absolute path: `~` and `$…` are not expanded
+      --> /etc/minuted/config.toml:14:8
+       |
+    14 | path = "~/recordings"
+       |        ^^^^^^^^^^^^^^
+       |
+       = help: write the whole path, beginning with `/`
+
+    error: `recursive` must be true or false, not a text
+      --> /etc/minuted/config.toml:15:13
+       |
+    15 | recursive = "yes"
+       |             ^^^^^
+       |
+       = help: write `recursive = true` or `recursive = false`
+
+    error: unknown word `natve` for `watch`
+      --> /etc/minuted/config.toml:16:9
+       |
+    16 | watch = "natve"
+       |         ^^^^^^^
+       |
+       = help: did you mean `native`? it may be `auto`, `native` or `poll`
+
+    error: a line end or another control character in `Ann\u{a}Bcc: x`
+      --> /etc/minuted/config.toml:17:23
+       |
+    17 | attendees = [{ name = "Ann\nBcc: x", email = "ann" }, { email = "bo@example.com" }]
+       |                       ^^^^^^^^^^^^^
+       |
+       = help: write one line of plain text
+
+    error: `ann` is not a mail address
+      --> /etc/minuted/config.toml:17:46
+       |
+    17 | attendees = [{ name = "Ann\nBcc: x", email = "ann" }, { email = "bo@example.com" }]
+       |                                              ^^^^^
+       |
+       = help: write an address such as "ann@example.com"
+
+    error: `name` is missing in an attendee
+      --> /etc/minuted/config.toml:17:55
+       |
+    17 | attendees = [{ name = "Ann\nBcc: x", email = "ann" }, { email = "bo@example.com" }]
+       |                                                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: write { name = "Ann Lee", email = "ann@example.com" }
+
+    error: `formats` is without `md`, and notes beside the recording need it
+      --> /etc/minuted/config.toml:18:11
+       |
+    18 | formats = ["txt", "txt"]
+       |           ^^^^^^^^^^^^^^
+       |
+       = help: add "md", or take "beside" out of `deliver`
+
+    error: twice the same in `formats`
+      --> /etc/minuted/config.toml:18:19
+       |
+    18 | formats = ["txt", "txt"]
+       |                   ^^^^^
+       |
+       = help: remove one of them
+
+    error: this build has no `[[source]]` yet
+      --> /etc/minuted/config.toml:20:3
+       |
+    20 | [[source]]
+       |   ^^^^^^
+       |
+       = help: remove it; recordings come from folders alone
+    "#);
+}
+
+#[test]
+fn a_missing_path_points_at_its_folder() {
+    insta::assert_snapshot!(told(&format!("{SERVICE}\n[[folder]]\nname = \"sales\"\nattendees = []\n")), @r#"
+    the configuration `/etc/minuted/config.toml` has 2 mistakes
+
+    error: `path` is missing in `[[folder]]`
+     --> /etc/minuted/config.toml:4:1
+      |
+    4 | [[folder]]
+      | ^^^^^^^^^^
+      |
+      = help: write path = "/…": the directory that is watched
+
+    error: folder `sales` has no attendees, and its service needs them
+     --> /etc/minuted/config.toml:6:13
+      |
+    6 | attendees = []
+      |             ^^
+      |
+      = help: write attendees = [{ name = "Ann Lee", email = "ann@example.com" }]
+    "#);
+}
+
+#[test]
+fn a_bad_address_shows_a_good_one() {
+    insta::assert_snapshot!(told(&format!("{SERVICE}{}", FOLDER.replace("ann@example.com", "Ann <ann@example.com>"))), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: `Ann <ann@example.com>` is not a mail address
+     --> /etc/minuted/config.toml:7:42
+      |
+    7 | attendees = [{ name = "Ann Lee", email = "Ann <ann@example.com>" }]
+      |                                          ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write the address alone: "ann@example.com"
+    "#);
+}
+
+#[test]
+fn overlapping_folders_show_both_places() {
+    let other = FOLDER.replace("\"sales\"", "\"eu\"").replace("/sales", "/./sales//eu/");
+    insta::assert_snapshot!(told(&format!("{SERVICE}{FOLDER}{other}")), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: folder `eu` lies inside folder `sales`
+      --> /etc/minuted/config.toml:11:8
+       |
+     6 | path = "/srv/recordings/sales"
+       |        ----------------------- the other folder
+    ...
+    11 | path = "/srv/recordings/./sales//eu/"
+       |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: a recording belongs to one folder: choose directories beside each other
+    "#);
+}
+
+#[test]
+fn a_service_in_the_clear_is_refused_but_on_this_machine() {
+    let text = |url: &str| format!("{SERVICE}base_url = \"{url}\"\n{FOLDER}");
+    insta::assert_snapshot!(told(&text("http://paxs.example.com")), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: `http://paxs.example.com` would send recordings and tokens in the clear
+     --> /etc/minuted/config.toml:3:12
+      |
+    3 | base_url = "http://paxs.example.com"
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write "https://…"; http is for localhost, 127.0.0.1 and [::1] alone
+    "#);
+    for url in ["http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1", "https://paxs.example.com"] {
+        assert!(parse(&text(url), Path::new(FILE), &env()).is_ok(), "{url}");
+    }
+    for url in ["https://x.example/?a", "https://x.example/#a", "https://x.example/a", "ftp://x.example", "x", ""] {
+        assert!(parse(&text(url), Path::new(FILE), &env()).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn an_unknown_service_names_the_one_that_was_meant() {
+    insta::assert_snapshot!(told(&format!("{SERVICE}{FOLDER}service = \"pax\"\n")), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: unknown service `pax`
+     --> /etc/minuted/config.toml:8:11
+      |
+    8 | service = "pax"
+      |           ^^^^^
+      |
+      = help: did you mean `paxs`?
+    "#);
+}
+
+#[test]
+fn a_wrong_type_says_what_to_write() {
+    let text = format!(
+        "{SERVICE}{FOLDER}recursive = \"yes\"\nformats = \"md\"\nfile_mode = 0o660\nsettle = 30\n[retry]\nattempts = \"3\"\n"
+    );
+    insta::assert_snapshot!(told(&text), @r#"
+    the configuration `/etc/minuted/config.toml` has 5 mistakes
+
+    error: `recursive` must be true or false, not a text
+     --> /etc/minuted/config.toml:8:13
+      |
+    8 | recursive = "yes"
+      |             ^^^^^
+      |
+      = help: write `recursive = true` or `recursive = false`
+
+    error: `formats` must be a list, not a text
+     --> /etc/minuted/config.toml:9:11
+      |
+    9 | formats = "md"
+      |           ^^^^
+      |
+      = help: write `formats = ["md"]`
+
+    error: `file_mode` must be a text, not a whole number
+      --> /etc/minuted/config.toml:10:13
+       |
+    10 | file_mode = 0o660
+       |             ^^^^^
+       |
+       = help: write it in quotes: "0660"
+
+    error: `settle` must be a duration in quotes, not a whole number
+      --> /etc/minuted/config.toml:11:10
+       |
+    11 | settle = 30
+       |          ^^
+       |
+       = help: write it with its unit: "30s" for seconds
+
+    error: `attempts` must be a whole number, not a text
+      --> /etc/minuted/config.toml:13:12
+       |
+    13 | attempts = "3"
+       |            ^^^
+       |
+       = help: write a whole number from 1 to 100
+    "#);
+}
+
+#[test]
+fn a_syntax_error_points_at_its_place() {
+    insta::assert_snapshot!(told("[services.paxs]\nkind = paxs\n[[folder]\nname = \"a\n"), @r#"
+    the configuration `/etc/minuted/config.toml` has 2 mistakes
+
+    error: not TOML: string values must be quoted
+     --> /etc/minuted/config.toml:2:8
+      |
+    2 | kind = paxs
+      |        ^^^^
+      |
+      = help: write it in quotes: "paxs"
+
+    error: not TOML: unclosed array table
+     --> /etc/minuted/config.toml:3:10
+      |
+    3 | [[folder]
+      |          ^
+      |
+      = help: expected `]`
+    "#);
+}
+
+#[test]
+fn no_service_says_what_to_write() {
+    insta::assert_snapshot!(told(FOLDER), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: no service is configured, so nothing can make notes
+    --> /etc/minuted/config.toml
+     = help: write `[services.paxs]`, below it `kind = "paxs"`, and sign in with `minuted login`
+    "#);
+}
+
+#[test]
+fn a_password_is_refused_and_never_shown() {
+    let text = format!(
+        "{SERVICE}base_url = \"https://ann:hunter2@paxs.example.com\"\n{FOLDER}[email]\nfrom = \"minutes@example.com\"\nsmtp = {{ host = \"mail.example.com\", username = \"minutes\", password = \"hunter2\" }}\n"
+    );
+    insta::assert_snapshot!(told(&text), @r#"
+    the configuration `/etc/minuted/config.toml` has 2 mistakes
+
+    error: a user or a password in the base URL
+     --> /etc/minuted/config.toml:3:12
+      |
+    3 | base_url =***************************************
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write "https://paxs.example.com"
+
+    error: a password in the config file is not kept secret
+      --> /etc/minuted/config.toml:11:59
+       |
+    11 | smtp = { host = "mail.example.com", username = "minutes", password =************
+       |                                                           ^^^^^^^^
+       |
+       = help: put it into a file that only minuted may read, and write its name: password_file = "smtp-password"
+    "#);
+    let half = format!("{text}broken = \n");
+    assert!(!told(&half).contains("hunter2"));
+    assert!(!format!("{:?}", parse(&text, Path::new(FILE), &env())).contains("hunter2"));
+}
+
+#[test]
+fn a_default_serves_every_folder_that_does_not_say_otherwise() {
+    let text = r#"
+[services.paxs]
+kind = "paxs"
+instruction = "List decisions."
+[defaults]
+attendees = [{ name = "Ann Lee", email = "ann@example.com" }]
+recursive = false
+title = "{folder}: {stem}"
+on_success = "move"
+[[folder]]
+name = "a"
+path = "/srv/a"
+[[folder]]
+name = "b"
+path = "/srv/b"
+recursive = true
+instruction = ""
+on_success = "keep"
+move_to = "x"
+"#;
+    insta::assert_snapshot!(mistakes(text), @r#"
+    `move_to` without `on_success = "move"`
+      add on_success = "move", or remove `move_to`
+    "#);
+    let settings = settings(&text.replace("move_to = \"x\"\n", ""));
+    let [a, b] = settings.folders.as_slice() else { panic!("two folders") };
+    assert_eq!((a.recursive, b.recursive), (false, true));
+    assert_eq!((a.title.as_str(), b.title.as_str()), ("{folder}: {stem}", "{folder}: {stem}"));
+    assert_eq!(a.on_success, OnSuccess::Move("done".into()));
+    assert_eq!(b.on_success, OnSuccess::Keep);
+    assert_eq!((a.instruction.as_deref(), b.instruction.as_deref()), (Some("List decisions."), None));
+    assert_eq!(a.attendees, b.attendees);
+}
+
+#[test]
+fn a_mistake_in_the_defaults_is_told_once_and_what_is_not_a_default_is_refused() {
+    let folders = FOLDER.to_owned() + &FOLDER.replace("sales", "eu");
+    let text = format!(
+        "{SERVICE}[defaults]\nname = \"x\"\nwatch = \"x\"\nformats = [\"txt\"]\nnotes_dir = \"/srv/recordings/sales/n\"\n{folders}"
+    );
+    insta::assert_snapshot!(mistakes(&text), @r#"
+    unknown key `name` in `[defaults]`
+      `name` belongs to `[[folder]]`
+    unknown word `x` for `watch`
+      write `auto`, `native` or `poll`
+    `formats` is without `md`, and notes beside the recording need it
+      add "md", or take "beside" out of `deliver`
+    the notes of folder `eu` would lie in folder `sales`
+      write a `notes_dir` outside of the other folders
+    "#);
+}
+
+#[test]
+fn names_and_ids_are_unique_and_fit_for_a_key() {
+    let twice =
+        FOLDER.to_owned() + &FOLDER.replace("/sales", "/eu") + &FOLDER.replace("sales", "us") + "id = \"sales\"\n";
+    insta::assert_snapshot!(mistakes(&format!("{SERVICE}{twice}")), @r"
+    two folders have the name `sales`
+      write another name for one of them
+    two folders have the id `sales`
+      write another id for one of them
+    ");
+    for name in ["sales.eu", "3", "Überblick", "מכירות", "会議_2-a", &"a".repeat(64)] {
+        settings(&format!("{SERVICE}{}", FOLDER.replace("\"sales\"", &format!("\"{name}\""))));
+    }
+    for name in ["", ".a", "-a", "a b", "a/b", "a\u{202e}b", "a\\nb", &"a".repeat(65)] {
+        told(&format!("{SERVICE}{}", FOLDER.replace("\"sales\"", &format!("\"{name}\""))));
+    }
+}
+
+#[test]
+fn the_state_keeps_apart_from_the_folders() {
+    let text = |state: &str| format!("state_dir = \"{state}\"\n{SERVICE}{FOLDER}");
+    insta::assert_snapshot!(told(&text("/srv/recordings/sales/state")), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: folder `sales` holds the state directory `/srv/recordings/sales/state`
+     --> /etc/minuted/config.toml:7:8
+      |
+    1 | state_dir = "/srv/recordings/sales/state"
+      |             ----------------------------- the state directory
+    ...
+    7 | path = "/srv/recordings/sales"
+      |        ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: the queue and the tokens lie there: write another `path`, or another `state_dir`
+    "#);
+    insta::assert_snapshot!(mistakes(&text("/srv")), @r"
+    folder `sales` lies inside the state directory `/srv`
+      the queue and the tokens lie there: write another `path`, or another `state_dir`
+    ");
+    insta::assert_snapshot!(
+        mistakes(&format!("{SERVICE}{FOLDER}notes_dir = \"/var/lib/minuted\"\n")), @r"
+    the notes of folder `sales` would lie in the state directory
+      write another `notes_dir`
+    "
+    );
+    settings(&format!("{SERVICE}{FOLDER}notes_dir = \"/srv/recordings/sales/notes\"\n"));
+    settings(&text("/srv/recordings/sales-state"));
+}
+
+#[test]
+fn what_a_folder_asks_for_must_fit_together() {
+    insta::assert_snapshot!(in_folder("move_to = \"../x\"\non_success = \"move\""), @r#"
+    `../x` does not lie below the folder
+      write a relative path without `..`, such as "done"
+    "#);
+    insta::assert_snapshot!(in_folder("formats = [\"srt\"]"), @r#"
+    `formats` is without `md`, and notes beside the recording need it
+      add "md", or take "beside" out of `deliver`
+    "#);
+    insta::assert_snapshot!(in_folder("deliver = [\"email\"]"), @r#"
+    folder `sales` sends mail, so it must name its service
+      add service = "paxs"
+    mail without an `[email]` table
+      add an [email] table with `from`, `smtp` and `allow`, or take "email" out
+    "#);
+    insta::assert_snapshot!(in_folder("notes_name = \"notes\"\ntitle = \"{stm} {x\""), @r#"
+    all notes would be called `notes`
+      write `{stem}` for the name of the recording, as in "{stem}.notes"
+    unknown `{stm}` in `{stm} {x`
+      did you mean `{stem}`?
+    "#);
+    insta::assert_snapshot!(in_folder("include = []\nexclude = [\"[a\", \"/abs\"]"), @r#"
+    `include` is empty: no file would be taken
+      write include = ["*"] for everything
+    `[a` is not a pattern: unclosed character class; missing ']'
+      write a pattern on the path below the folder, such as "*.wav" or "meetings/*"
+    `/abs` matches nothing below the folder
+      write a pattern on the path below the folder, such as "*.wav" or "meetings/*"
+    "#);
+    insta::assert_snapshot!(in_folder("convert = \"ffmpeg\"\nlanguage = \"English\"\nfile_mode = \"0777\""), @r#"
+    this build cannot convert recordings yet
+      write convert = "no"
+    `English` is not a language code
+      write two or three small letters, such as "en" or "he"
+    `0777` permits more than reading and writing
+      write octal digits for reading and writing, from "0600" to "0666", such as "0660"
+    "#);
+    insta::assert_snapshot!(in_folder("analyses = [\"summary\", \"key points\"]\nemail_to = \"ann@example.com\""), @r#"
+    unknown analysis `summary`
+      write `meeting note`, `key_points`, `sentiment` or `transcription`
+    one address, where a list is expected
+      write email_to = ["ann@example.com"]
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("{SERVICE}[services.other]\nkind = \"paxs\"\n{FOLDER}")), @r#"
+    folder `sales` must name one of the services
+      add service = "other" or "paxs"
+    "#);
+}
+
+const EMAIL: &str = r#"
+[email]
+from = "Minutes <minutes@example.com>"
+failures_to = ["it@example.org"]
+allow = ["@Example.com", "guest@example.net"]
+smtp = { host = "smtp.example.com", username = "minutes", password_file = "smtp-password" }
+"#;
+
+#[test]
+fn mail_goes_only_where_it_is_allowed() {
+    let text = |to: &str| format!("{SERVICE}{EMAIL}{FOLDER}service = \"paxs\"\ndeliver = [\"email\"]\n{to}\n");
+    let email = settings(&text("")).email.expect("mail");
+    assert!(email.permits("Bo@EXAMPLE.com") && email.permits("guest@example.net"));
+    assert!(!email.permits("other@example.net") && !email.permits("ann@sub.example.com"));
+    insta::assert_snapshot!(told(&text("email_to = [\"guest@example.net\", \"Eve <eve@example.org>\"]")), @r#"
+    the configuration `/etc/minuted/config.toml` has a mistake
+
+    error: `email.allow` does not permit `eve@example.org`
+      --> /etc/minuted/config.toml:16:12
+       |
+    16 | email_to = ["guest@example.net", "Eve <eve@example.org>"]
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: add "eve@example.org" or "@example.org" to `allow` in [email]
+    "#);
+    insta::assert_snapshot!(mistakes(&text("").replace("@Example.com", "@example.net")), @r#"
+    folder `sales` mails its attendees, and `email.allow` permits none of them
+      add "ann@example.com" or "@example.com" to `allow` in [email]
+    "#);
+}
+
+#[test]
+fn the_password_file_lies_among_the_credentials_or_beside_the_config() {
+    let text = format!("{SERVICE}{EMAIL}");
+    let smtp = settings(&text).email.expect("mail").smtp;
+    assert_eq!((smtp.port, smtp.tls), (587, Tls::Starttls));
+    assert_eq!(smtp.password_file.as_deref(), Some(Path::new("/etc/minuted/smtp-password")));
+    let env = Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
+    let smtp = parse(&text, Path::new(FILE), &env).expect("sound").email.expect("mail").smtp;
+    assert_eq!(smtp.password_file.as_deref(), Some(Path::new("/run/credentials/minuted/smtp-password")));
+}
+
+#[test]
+fn mail_in_the_clear_is_for_this_machine_or_for_those_who_insist() {
+    let text = |smtp: &str| format!("{SERVICE}[email]\nfrom = \"m@example.com\"\nsmtp = {{ {smtp} }}\n");
+    insta::assert_snapshot!(mistakes(&text("host = \"mail.example.com:25\", tls = \"none\", username = \"m\"")), @r#"
+    `mail.example.com:25` is not the name of a server
+      write its name alone, such as "smtp.example.com"; the port is `port`
+    `username` without `password_file`
+      add password_file = "smtp-password", or remove both for a server that asks for none
+    "#);
+    insta::assert_snapshot!(mistakes(&text("host = \"mail.example.com\", tls = \"none\"")), @r#"
+    `tls = "none"` would send notes and the password in the clear
+      write tls = "starttls" or tls = "tls"; where the network is trusted, add insecure = true
+    "#);
+    let port = |smtp: &str| settings(&text(smtp)).email.expect("mail").smtp.port;
+    assert_eq!(port("host = \"localhost\", tls = \"none\""), 25);
+    assert_eq!(port("host = \"mail.example.com\", tls = \"none\", insecure = true, port = 2525"), 2525);
+    assert_eq!(port("host = \"mail.example.com\", tls = \"tls\""), 465);
+}
+
+#[test]
+fn patience_alone_may_be_zero() {
+    let poll = |poll: &str| format!("{SERVICE}poll = {{ {poll} }}\n");
+    let read = settings(&poll("patience = \"0\", timeout = \"10m\"")).services["paxs"].poll;
+    assert_eq!(
+        (read.patience, read.timeout, read.every),
+        (Duration::ZERO, Duration::from_secs(600), Duration::from_secs(5))
+    );
+    insta::assert_snapshot!(mistakes(&poll("first = \"0\", every = \"0s\", timeout = \"2h\", patience = \"1h\"")), @r#"
+    `0` is out of range
+      write from "10ms" to "1h"
+    `0s` is out of range
+      write from "10ms" to "1h"
+    `patience` is shorter than `timeout`
+      write at least the `timeout`, or 0 to give up right after it
+    "#);
+}
+
+#[test]
+fn thousands_of_folders_are_refused_and_not_compared() {
+    let told = mistakes(&format!("{SERVICE}{}", FOLDER.repeat(20_000)));
+    assert!(told.contains("20000 folders, and at most 1000 are watched"), "{told}");
+}
+
+/// A word of the config language, so that arbitrary texts come close to sense.
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "[[folder]]\n", "[services.paxs]\n", "[services]\n", "[email]\n", "[defaults]\n", "[log]\n", "name = ", "path = ", "kind = ",
+            "attendees = ", "poll = ", "smtp = ", "from = ", "deliver = ", "email_to = ", "password = ", "base_url = ", "state_dir = ",
+            "folder = ", "services = ", "move_to = ", "include = ", "title = ", "{", "}", "[", "]", ",", "\n", "\r\n", "\"", "'", "\"\"\"\n", "=", "\"paxs\"", "\"/srv/a\"",
+            "\"a\"", "\"5s\"", "1", "true", "1979-05-27", "[\"email\"]", "[{ name = \"a\", email = \"a@b.c\" }]", "\"https://a@b\"", "\u{feff}",
+        ]).prop_map(str::to_owned),
+        1 => any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(parts in prop::collection::vec(fragment(), 0..40)) {
+        if let Err(error) = parse(&parts.concat(), Path::new(FILE), &env()) {
+            prop_assert!(!error.render(true).is_empty());
+            let plain = error.render(false);
+            prop_assert!(!plain.chars().any(|c| c.is_control() && c != '\n'), "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn arbitrary_values_never_panic(key in prop::sample::select(keys::FOLDER), value in any::<String>()) {
+        let text = format!("{SERVICE}\n[[folder]]\n{key} = {value:?}\n");
+        if let Err(error) = parse(&text, Path::new(FILE), &env()) {
+            prop_assert!(!error.render(false).is_empty());
+        }
+    }
+}

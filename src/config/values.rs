@@ -1,0 +1,315 @@
+//! Single values: each function takes a text of the file and returns what it means, or what is wrong with it.
+
+use std::path::{Component, Path, PathBuf};
+
+use lettre::{Address, message::Mailbox};
+use url::{Host, Url};
+
+use super::{
+    diagnostic::{Flaw, meant, one_of, quoted},
+    settings::{Allow, Analysis, Globs, is_loopback},
+};
+
+/// Bytes of a name or an id: it becomes part of every job key, and of file names in logs and mails.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of a line that is shown to people: a person's name, a title. Mail folds at 998.
+const LINE_BYTES_MAX: usize = 256;
+
+/// Bytes of one glob. The compiled set grows with it.
+const GLOB_BYTES_MAX: usize = 1_024;
+
+/// Bytes of an absolute path: Linux's `PATH_MAX`, less the closing zero.
+const PATH_BYTES_MAX: usize = 4_095;
+
+/// A name or an id of a folder or a service.
+pub(super) fn name(text: &str) -> Result<String, Flaw> {
+    let help = "write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first";
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if !text.starts_with(char::is_alphanumeric) {
+        return Err(Flaw::new(format!("{} does not begin with a letter or a digit", quoted(text)), help));
+    }
+    if let Some(foreign) = text.chars().find(|c| !allowed(*c)) {
+        let foreign = if foreign.is_whitespace() { "white space".to_owned() } else { quoted(&foreign.to_string()) };
+        return Err(Flaw::new(format!("{foreign} in {}, which is a name", quoted(text)), help));
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(Flaw::new(format!("{} is too long for a name: {} bytes", quoted(text), text.len()), help));
+    }
+    Ok(text.to_owned())
+}
+
+/// A line for people: not blank, without control characters.
+pub(super) fn line(text: &str) -> Result<String, Flaw> {
+    if text.trim().is_empty() {
+        return Err(Flaw::new("nothing but white space", "write a text that is not empty"));
+    }
+    no_controls(text)?;
+    if text.len() > LINE_BYTES_MAX {
+        let what = format!("{} is too long: {} bytes", quoted(text), text.len());
+        return Err(Flaw::new(what, format!("write at most {LINE_BYTES_MAX} bytes")));
+    }
+    Ok(text.trim().to_owned())
+}
+
+fn no_controls(text: &str) -> Result<(), Flaw> {
+    if text.chars().any(char::is_control) {
+        let what = format!("a line end or another control character in {}", quoted(text));
+        return Err(Flaw::new(what, "write one line of plain text"));
+    }
+    Ok(())
+}
+
+/// An instruction; `None` for a blank one.
+pub(super) fn instruction(text: &str) -> Result<Option<String>, Flaw> {
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// An absolute path, without `.`, double slashes and a slash at its end.
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, Flaw> {
+    no_controls(text)?;
+    let path = Path::new(text);
+    if text.starts_with('~') || text.starts_with('$') {
+        let what = format!("{} is not an absolute path: `~` and `$…` are not expanded", quoted(text));
+        return Err(Flaw::new(what, "write the whole path, beginning with `/`"));
+    }
+    if !path.is_absolute() {
+        let what = format!("{} is not an absolute path", quoted(text));
+        return Err(Flaw::new(what, "write the whole path, beginning with `/`"));
+    }
+    if path.components().any(|component| component == Component::ParentDir) {
+        // Where it leads depends on links, so that overlaps could not be told.
+        return Err(Flaw::new(format!("`..` in {}", quoted(text)), "write the path that it leads to"));
+    }
+    if text.len() > PATH_BYTES_MAX {
+        return Err(Flaw::new("the path is too long", format!("write at most {PATH_BYTES_MAX} bytes")));
+    }
+    Ok(path.components().collect())
+}
+
+/// A directory below a folder.
+pub(super) fn path_below(text: &str) -> Result<PathBuf, Flaw> {
+    no_controls(text)?;
+    let path = Path::new(text);
+    let below = |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::CurDir);
+    let clean: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
+    if clean.as_os_str().is_empty() || !path.components().all(|component| below(&component)) {
+        let what = format!("{} does not lie below the folder", quoted(text));
+        return Err(Flaw::new(what, "write a relative path without `..`, such as \"done\""));
+    }
+    Ok(clean)
+}
+
+/// A path to a file that may be relative.
+pub(super) fn file(text: &str) -> Result<PathBuf, Flaw> {
+    no_controls(text)?;
+    if text.is_empty() || text.starts_with('~') || text.starts_with('$') {
+        let what = format!("{} does not name a file: `~` and `$…` are not expanded", quoted(text));
+        return Err(Flaw::new(what, "write a whole path, or a name in $CREDENTIALS_DIRECTORY or beside this file"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// A mail address, alone.
+pub(super) fn address(text: &str) -> Result<Address, Flaw> {
+    no_controls(text)?;
+    text.parse().map_err(|_| {
+        let help = match text.split_once('<') {
+            Some((_, rest)) => format!("write the address alone: \"{}\"", rest.trim_end_matches('>')),
+            None => "write an address such as \"ann@example.com\"".to_owned(),
+        };
+        Flaw::new(format!("{} is not a mail address", quoted(text)), help)
+    })
+}
+
+/// A mail address, with or without a name: `Ann Lee <ann@example.com>`.
+///
+/// lettre's own reading of this takes the start of a text and drops the rest, so the name is parted here.
+pub(super) fn mailbox(text: &str) -> Result<Mailbox, Flaw> {
+    no_controls(text)?;
+    let Some((name, rest)) = text.trim().rsplit_once('<') else {
+        return Ok(Mailbox::new(None, address(text.trim())?));
+    };
+    let help = "write \"ann@example.com\" or \"Ann Lee <ann@example.com>\"";
+    let refused = || Flaw::new(format!("{} is not a mail address", quoted(text)), help);
+    let address = rest.strip_suffix('>').and_then(|address| address.trim().parse().ok()).ok_or_else(refused)?;
+    let name = name.trim().trim_matches('"').trim();
+    if name.contains(['<', '>', '"']) {
+        return Err(refused());
+    }
+    Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
+}
+
+/// An entry of the allow list.
+pub(super) fn allow(text: &str) -> Result<Allow, Flaw> {
+    let help = "write \"@example.com\", \"ann@example.com\" or \"*\"";
+    let refused = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
+    if text == "*" {
+        return Ok(Allow::Anyone);
+    }
+    if text.contains('*') {
+        return Err(refused("is a pattern, and `*` stands only alone"));
+    }
+    if let Some(domain) = text.strip_prefix('@') {
+        let is_domain = Address::new("a", domain).is_ok();
+        return if is_domain { Ok(Allow::Domain(domain.to_lowercase())) } else { Err(refused("is not a domain")) };
+    }
+    match text.parse::<Address>() {
+        Ok(address) => Ok(Allow::Address(address.to_string().to_lowercase())),
+        Err(_) if Address::new("a", text).is_ok() => {
+            Err(Flaw::new(format!("{} is not an address", quoted(text)), format!("write \"@{text}\" for the domain")))
+        }
+        Err(_) => Err(refused("is not an address")),
+    }
+}
+
+/// The origin of a service: https, or http to this machine.
+pub(super) fn origin(text: &str) -> Result<Url, Flaw> {
+    let help = "write \"https://\" and the host, such as \"https://dzd.paxs.ai\"";
+    no_controls(text)?;
+    // What stands before an `@` may be a password: such a text is not repeated.
+    let shown = if text.contains('@') { "the base URL".to_owned() } else { quoted(text) };
+    let url = Url::parse(text).map_err(|error| Flaw::new(format!("{shown} is not a URL: {error}"), help))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if url.host_str().is_some_and(is_loopback) => {}
+        "http" => {
+            let what = format!("{shown} would send recordings and tokens in the clear");
+            return Err(Flaw::new(what, "write \"https://…\"; http is for localhost, 127.0.0.1 and [::1] alone"));
+        }
+        _other => return Err(Flaw::new(format!("{shown} is not an https URL"), help)),
+    }
+    let extras = [
+        (!url.username().is_empty() || url.password().is_some(), "a user or a password"),
+        (url.query().is_some(), "a query"),
+        (url.fragment().is_some(), "a fragment"),
+        (url.path() != "/", "a path"),
+    ];
+    match extras.iter().find(|(found, _)| *found) {
+        Some((_, extra)) => {
+            let help = format!("write \"{}\"", url.origin().ascii_serialization());
+            Err(Flaw::new(format!("{extra} in the base URL"), help))
+        }
+        None => Ok(url),
+    }
+}
+
+/// The name or the address of a server.
+pub(super) fn host(text: &str) -> Result<String, Flaw> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let is_ip = bare.parse::<std::net::IpAddr>().is_ok();
+    let is_name = !text.contains(':') && Host::parse(text).is_ok() && !text.is_empty();
+    if is_ip || is_name {
+        return Ok(bare.to_owned());
+    }
+    let what = format!("{} is not the name of a server", quoted(text));
+    Err(Flaw::new(what, "write its name alone, such as \"smtp.example.com\"; the port is `port`"))
+}
+
+/// An analysis in the words of the services.
+pub(super) fn analysis(text: &str) -> Result<Analysis, Flaw> {
+    let words = || Analysis::ALL.into_iter().map(Analysis::as_str);
+    Analysis::parse(text).ok_or_else(|| {
+        let help = match meant(text, words()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("write {}", one_of(words())),
+        };
+        Flaw::new(format!("unknown analysis {}", quoted(text)), help)
+    })
+}
+
+/// A language: ISO 639-1, or 639-3 where there is no shorter code.
+pub(super) fn language(text: &str) -> Result<String, Flaw> {
+    if (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Ok(text.to_owned());
+    }
+    let what = format!("{} is not a language code", quoted(text));
+    Err(Flaw::new(what, "write two or three small letters, such as \"en\" or \"he\""))
+}
+
+/// One glob on the relative path.
+pub(super) fn glob(text: &str) -> Result<String, Flaw> {
+    let help = "write a pattern on the path below the folder, such as \"*.wav\" or \"meetings/*\"";
+    if text.is_empty() || text.len() > GLOB_BYTES_MAX {
+        return Err(Flaw::new(format!("a pattern of {} bytes", text.len()), help));
+    }
+    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
+        return Err(Flaw::new(format!("{} matches nothing below the folder", quoted(text)), help));
+    }
+    match compiled(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(Flaw::new(format!("{} is not a pattern: {}", quoted(text), error.kind()), help)),
+    }
+}
+
+fn compiled(text: &str) -> Result<globset::Glob, globset::Error> {
+    // `*` crosses `/`: "*" takes a whole tree, and "*.wav" every WAV in it.
+    globset::GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build()
+}
+
+/// The set of globs that were each taken before.
+pub(super) fn globs(patterns: Vec<String>) -> Result<Globs, Flaw> {
+    let too_large = |error| Flaw::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");
+    let mut set = globset::GlobSetBuilder::new();
+    for pattern in &patterns {
+        set.add(compiled(pattern).map_err(too_large)?);
+    }
+    Ok(Globs { set: set.build().map_err(too_large)?, patterns })
+}
+
+/// A text with `{…}` of these words in it.
+pub(super) fn template(text: &str, words: &[&str]) -> Result<String, Flaw> {
+    let text = line(text)?;
+    let known = || words.iter().map(|word| format!("{{{word}}}")).collect::<Vec<_>>().join(" ");
+    let mut rest = text.as_str();
+    while let Some(brace) = rest.find(['{', '}']) {
+        let inner = rest[brace..].strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let Some((word, after)) = inner else {
+            let what = format!("a brace in {} has no partner", quoted(&text));
+            return Err(Flaw::new(what, format!("known are {}", known())));
+        };
+        if !words.contains(&word) {
+            let help = match meant(word, words.iter().copied()) {
+                Some(meant) => format!("did you mean `{{{meant}}}`?"),
+                None => format!("known are {}", known()),
+            };
+            return Err(Flaw::new(format!("unknown {} in {}", quoted(&format!("{{{word}}}")), quoted(&text)), help));
+        }
+        rest = after;
+    }
+    Ok(text)
+}
+
+/// The title of meetings.
+pub(super) fn title(text: &str) -> Result<String, Flaw> {
+    template(text, &["stem", "folder", "date", "time", "parent"])
+}
+
+/// The name of notes. It holds the recording's, so that two recordings never share their notes.
+pub(super) fn notes_name(text: &str) -> Result<String, Flaw> {
+    let text = template(text, &["stem"])?;
+    if text.contains('/') {
+        return Err(Flaw::new(format!("`/` in {}", quoted(&text)), "write a file name; `notes_dir` is the place"));
+    }
+    if !text.contains("{stem}") {
+        let what = format!("all notes would be called {}", quoted(&text));
+        return Err(Flaw::new(what, "write `{stem}` for the name of the recording, as in \"{stem}.notes\""));
+    }
+    Ok(text)
+}
+
+/// Permissions of files, in octal.
+pub(super) fn file_mode(text: &str) -> Result<u32, Flaw> {
+    let help = "write octal digits for reading and writing, from \"0600\" to \"0666\", such as \"0660\"";
+    let flaw = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or_else(|| flaw("is not a file mode"))?;
+    if mode & !0o666 != 0 {
+        return Err(flaw("permits more than reading and writing"));
+    }
+    if mode & 0o600 != 0o600 {
+        return Err(flaw("keeps minuted from its own files"));
+    }
+    Ok(mode)
+}
