@@ -196,15 +196,10 @@ impl<'a> Shown<'a> {
     }
 
     fn offset(&self, original: usize) -> usize {
-        match self.text {
-            Cow::Borrowed(_) => original,
-            Cow::Owned(_) => {
-                let (before, after) = self.original.split_at(original);
-                // Between the two halves of a line end: there the first is not shown.
-                let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
-                escaped(before).len()
-            }
-        }
+        let (before, after) = self.original.split_at(original);
+        // Between the two halves of a line end: there the first is not shown.
+        let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
+        escaped(before).len()
     }
 }
 

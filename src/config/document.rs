@@ -31,7 +31,9 @@ pub(super) fn read(source: &str, file: &Path, env: &Environment) -> Result<Setti
     let mistakes = Mistakes::default();
     if !errors.is_empty() {
         // Half a file is not worth checking: what it lacks may stand behind the error.
-        errors.iter().for_each(|error| mistakes.add(syntax(error, &shown)));
+        for error in &errors {
+            mistakes.add(syntax(error, &shown));
+        }
         return Err(mistakes.into_report(file, &shown));
     }
     let settings = settings(&Table::root(&document, &shown, &mistakes), file, env, &mistakes);

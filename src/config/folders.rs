@@ -63,7 +63,7 @@ fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder
         name: table.text("name", values::name),
         id: table.text("id", values::name),
         path: table.text("path", values::absolute_path),
-        rules: Rules::read(&table, mistakes).or(defaults),
+        rules: Rules::read(&table, mistakes).or(defaults.clone()),
         table,
     }
 }

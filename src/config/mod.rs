@@ -11,6 +11,8 @@ mod durations;
 mod email;
 mod environment;
 mod error;
+#[cfg(test)]
+mod example;
 mod folders;
 mod keys;
 mod locate;

@@ -91,18 +91,11 @@ impl<'a> Table<'a> {
     /// Returns a duration within `bounds`.
     pub(super) fn duration(&self, key: &'static str, bounds: Bounds) -> Option<Spanned<Duration>> {
         let item = self.item(key)?;
-        match item.value.get_ref() {
-            number @ DeValue::Integer(integer) => {
-                let help = format!("write it with its unit: \"{}s\" for seconds", unquoted(integer.as_str()));
-                item.wrong_type("a duration in quotes", number, help)
-            }
-            DeValue::String(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => item.text(|text| bounds.parse(text)),
+        if item.value.get_ref().is_integer() {
+            let help = format!("write it with its unit: \"{}s\" for seconds", item.written());
+            return item.wrong_type("a duration in quotes", help);
         }
+        item.text(|text| bounds.parse(text))
     }
 
     /// Returns one of some words.
@@ -148,9 +141,9 @@ impl<'a> Table<'a> {
     /// Returns `true` or `false`.
     pub(super) fn flag(&self, key: &'static str) -> Option<Spanned<bool>> {
         let item = self.item(key)?;
-        match item.value.get_ref() {
-            DeValue::Boolean(flag) => Some(Spanned::new(item.value.span(), *flag)),
-            other => item.wrong_type("true or false", other, format!("write `{key} = true` or `{key} = false`")),
+        match item.value.get_ref().as_bool() {
+            Some(flag) => Some(Spanned::new(item.span(), flag)),
+            None => item.wrong_type("true or false", format!("write `{key} = true` or `{key} = false`")),
         }
     }
 
@@ -159,7 +152,7 @@ impl<'a> Table<'a> {
         let item = self.item(key)?;
         let help = format!("write a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = item.value.get_ref() else {
-            return item.wrong_type("a whole number", item.value.get_ref(), help);
+            return item.wrong_type("a whole number", help);
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
         match number {
@@ -208,7 +201,7 @@ impl<'a> Table<'a> {
         let Some(item) = self.item(key) else { return Some(Vec::new()) };
         let DeValue::Table(entries) = item.value.get_ref() else {
             let help = format!("write a table with a name: [{key}.NAME]");
-            return item.wrong_type("a table of tables", item.value.get_ref(), help);
+            return item.wrong_type("a table of tables", help);
         };
         let read = |(name, value): (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
             let title = format!("in `[{key}.{}]`", unquoted(name.get_ref()));
@@ -271,15 +264,9 @@ impl<'a> Item<'a> {
     /// Returns the text that `parse` takes.
     pub(super) fn text<T>(&self, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
         let DeValue::String(text) = self.value.get_ref() else {
-            let help = match self.value.get_ref() {
-                DeValue::Array(_) | DeValue::Table(_) => "write one text in quotes".to_owned(),
-                DeValue::String(_)
-                | DeValue::Integer(_)
-                | DeValue::Float(_)
-                | DeValue::Boolean(_)
-                | DeValue::Datetime(_) => format!("write it in quotes: \"{}\"", self.written()),
-            };
-            return self.wrong_type("a text", self.value.get_ref(), help);
+            let holds_more = self.value.get_ref().is_array() || self.value.get_ref().is_table();
+            let help = format!("write it in quotes: \"{}\"", self.written());
+            return self.wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
         };
         match parse(text) {
             Ok(value) => Some(Spanned::new(self.span(), value)),
@@ -288,18 +275,13 @@ impl<'a> Item<'a> {
     }
 
     fn elements(&self) -> Option<Vec<Item<'a>>> {
-        let DeValue::Array(array) = self.value.get_ref() else {
-            let help = match self.value.get_ref() {
-                DeValue::Table(_) if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
-                DeValue::Table(_) => format!("write `{} = [{{ … }}]`", self.key),
-                DeValue::String(_)
-                | DeValue::Integer(_)
-                | DeValue::Float(_)
-                | DeValue::Boolean(_)
-                | DeValue::Datetime(_)
-                | DeValue::Array(_) => format!("write `{} = [{}]`", self.key, self.written()),
+        let Some(array) = self.value.get_ref().as_array() else {
+            let help = match self.value.get_ref().is_table() {
+                true if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
+                true => format!("write `{} = [{{ … }}]`", self.key),
+                false => format!("write `{} = [{}]`", self.key, self.written()),
             };
-            return self.wrong_type("a list", self.value.get_ref(), help);
+            return self.wrong_type("a list", help);
         };
         Some(array.iter().map(|value| self.beside(value, self.key.clone())).collect())
     }
@@ -311,7 +293,7 @@ impl<'a> Item<'a> {
     fn table(&self, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.value.get_ref() else {
             let help = format!("write a table with some of {}", known.join(", "));
-            return self.wrong_type("a table", self.value.get_ref(), help);
+            return self.wrong_type("a table", help);
         };
         let (source, mistakes) = (self.source, self.mistakes);
         let table = Table { name, span: self.span(), entries: Some(entries), known, source, mistakes };
@@ -325,8 +307,8 @@ impl<'a> Item<'a> {
         None
     }
 
-    fn wrong_type<T>(&self, expected: &str, found: &DeValue<'_>, help: String) -> Option<T> {
-        let found = match found {
+    fn wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
+        let found = match self.value.get_ref() {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a number",

@@ -101,32 +101,29 @@ impl Rules {
     }
 
     /// Returns these rules, and those of `defaults` where there is none.
-    pub(super) fn or(self, defaults: &Self) -> Self {
-        fn or<T: Clone>(own: Option<T>, default: &Option<T>) -> Option<T> {
-            own.or_else(|| default.clone())
-        }
+    pub(super) fn or(self, defaults: Self) -> Self {
         Self {
-            attendees: or(self.attendees, &defaults.attendees),
-            service: or(self.service, &defaults.service),
-            instruction: or(self.instruction, &defaults.instruction),
-            analyses: or(self.analyses, &defaults.analyses),
-            language: or(self.language, &defaults.language),
-            recursive: or(self.recursive, &defaults.recursive),
-            include: or(self.include, &defaults.include),
-            exclude: or(self.exclude, &defaults.exclude),
-            watch: or(self.watch, &defaults.watch),
-            settle: or(self.settle, &defaults.settle),
-            rescan: or(self.rescan, &defaults.rescan),
-            backlog: or(self.backlog, &defaults.backlog),
-            title: or(self.title, &defaults.title),
-            deliver: or(self.deliver, &defaults.deliver),
-            notes_dir: or(self.notes_dir, &defaults.notes_dir),
-            notes_name: or(self.notes_name, &defaults.notes_name),
-            email_to: or(self.email_to, &defaults.email_to),
-            formats: or(self.formats, &defaults.formats),
-            on_success: or(self.on_success, &defaults.on_success),
-            move_to: or(self.move_to, &defaults.move_to),
-            file_mode: or(self.file_mode, &defaults.file_mode),
+            attendees: self.attendees.or(defaults.attendees),
+            service: self.service.or(defaults.service),
+            instruction: self.instruction.or(defaults.instruction),
+            analyses: self.analyses.or(defaults.analyses),
+            language: self.language.or(defaults.language),
+            recursive: self.recursive.or(defaults.recursive),
+            include: self.include.or(defaults.include),
+            exclude: self.exclude.or(defaults.exclude),
+            watch: self.watch.or(defaults.watch),
+            settle: self.settle.or(defaults.settle),
+            rescan: self.rescan.or(defaults.rescan),
+            backlog: self.backlog.or(defaults.backlog),
+            title: self.title.or(defaults.title),
+            deliver: self.deliver.or(defaults.deliver),
+            notes_dir: self.notes_dir.or(defaults.notes_dir),
+            notes_name: self.notes_name.or(defaults.notes_name),
+            email_to: self.email_to.or(defaults.email_to),
+            formats: self.formats.or(defaults.formats),
+            on_success: self.on_success.or(defaults.on_success),
+            move_to: self.move_to.or(defaults.move_to),
+            file_mode: self.file_mode.or(defaults.file_mode),
         }
     }
 }

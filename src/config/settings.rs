@@ -296,6 +296,17 @@ pub struct Folder {
     pub file_mode: u32,
 }
 
+impl Folder {
+    /// How long a file must be quiet where events come.
+    pub const SETTLE: Duration = Duration::from_secs(30);
+    /// How long a file must be quiet on polled mounts: their servers write late.
+    pub const SETTLE_POLLED: Duration = Duration::from_secs(120);
+    /// How often everything is scanned where events come.
+    pub const RESCAN: Duration = Duration::from_secs(60);
+    /// How often everything is scanned on polled mounts, where each look crosses the network.
+    pub const RESCAN_POLLED: Duration = Duration::from_secs(300);
+}
+
 /// A set of globs together with their text.
 #[derive(Clone)]
 pub struct Globs {

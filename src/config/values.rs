@@ -16,6 +16,9 @@ const NAME_BYTES_MAX: usize = 64;
 /// Bytes of a line that is shown to people: a person's name, a title. Mail folds at 998.
 const LINE_BYTES_MAX: usize = 256;
 
+/// Bytes of an instruction: every job remembers its own.
+const INSTRUCTION_BYTES_MAX: usize = 8_192;
+
 /// Bytes of one glob. The compiled set grows with it.
 const GLOB_BYTES_MAX: usize = 1_024;
 
@@ -60,9 +63,13 @@ fn no_controls(text: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// An instruction; `None` for a blank one.
+/// An instruction of any number of lines; `None` for a blank one.
 pub(super) fn instruction(text: &str) -> Result<Option<String>, Flaw> {
     let text = text.trim();
+    if text.len() > INSTRUCTION_BYTES_MAX {
+        let what = format!("an instruction of {} bytes", text.len());
+        return Err(Flaw::new(what, format!("write at most {INSTRUCTION_BYTES_MAX} bytes")));
+    }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 

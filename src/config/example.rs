@@ -1,0 +1,138 @@
+//! Keeps `config.example.toml` true: it parses, it has every key, and each default in it is the code's.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::{Environment, Folder, Settings, keys, parse};
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+/// A line `key = value` of the example.
+#[derive(Debug, Clone)]
+struct Entry {
+    line: usize,
+    table: String,
+    key: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Without `#`.
+    Live,
+    /// `#key = value`
+    Default,
+    /// `#key = value   # example`
+    Example,
+    /// `#[table]`, the head of a table that is not there by default.
+    Head,
+}
+
+fn entries() -> Vec<Entry> {
+    let mut table = String::new();
+    let mut entries = Vec::new();
+    for (line, text) in EXAMPLE.lines().enumerate() {
+        let (bare, commented) = text.strip_prefix('#').map_or((text, false), |bare| (bare, true));
+        if let Some(head) = bare.strip_prefix('[').filter(|_| bare.ends_with(']')) {
+            head.trim_matches(['[', ']']).clone_into(&mut table);
+            if commented {
+                entries.push(Entry { line, table: table.clone(), key: String::new(), kind: Kind::Head });
+            }
+        } else if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
+            let kind = match commented {
+                false => Kind::Live,
+                true if bare.ends_with("   # example") => Kind::Example,
+                true => Kind::Default,
+            };
+            entries.push(Entry { line, table: table.clone(), key: key.to_owned(), kind });
+        }
+    }
+    entries
+}
+
+fn is_key(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// The example without the `#` of these lines.
+fn uncommented(lines: &BTreeSet<usize>) -> String {
+    let line = |(number, text): (usize, &'static str)| {
+        if lines.contains(&number) { text.strip_prefix('#').expect("a comment") } else { text }
+    };
+    EXAMPLE.lines().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The settings as text, for most of them cannot be compared. A folder's `settle` and `rescan` depend on its mount.
+fn settings(text: &str) -> String {
+    let parsed = parse(text, Path::new("/etc/minuted/config.toml"), &Environment::default());
+    let mut settings: Settings = parsed.unwrap_or_else(|error| panic!("{error}"));
+    for folder in &mut settings.folders {
+        folder.settle.get_or_insert(Folder::SETTLE);
+        folder.rescan.get_or_insert(Folder::RESCAN);
+    }
+    format!("{settings:#?}")
+}
+
+/// What must be there for a line to mean something: all of `[email]`, where the line belongs to it.
+fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
+    let needs_email = entry.table.starts_with("email");
+    let email = |other: &&Entry| needs_email && other.table.starts_with("email") && other.kind != Kind::Default;
+    entries.iter().filter(email).map(|other| other.line).collect()
+}
+
+#[test]
+fn every_default_in_the_example_is_the_codes() {
+    let entries = entries();
+    let defaults: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::Default).collect();
+    assert!(defaults.len() > 35, "{} defaults", defaults.len());
+    for entry in defaults {
+        let mut lines = surroundings(entry, &entries);
+        let without = uncommented(&lines);
+        lines.insert(entry.line);
+        let with = uncommented(&lines);
+        // `move_to` means something only where recordings are moved.
+        let moving = |text: &str| text.replace("#on_success = \"keep\"", "on_success = \"move\"");
+        let adjust = |text: &str| if entry.key == "move_to" { moving(text) } else { text.to_owned() };
+        assert_eq!(settings(&adjust(&with)), settings(&adjust(&without)), "`{}` of [{}]", entry.key, entry.table);
+    }
+}
+
+#[test]
+fn what_is_called_an_example_has_no_default() {
+    let entries = entries();
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && !entry.table.starts_with("email")) {
+        assert_ne!(settings(&uncommented(&[entry.line].into())), settings(EXAMPLE), "`{}`", entry.key);
+    }
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let entries = entries();
+    let has = |table: &str, key: &str| {
+        entries.iter().any(|entry| entry.table == table && entry.key == key)
+            || entries.iter().any(|entry| entry.table == format!("{table}.{key}"))
+    };
+    let tables: [(&str, &[&str]); 8] = [
+        ("services.paxs", keys::SERVICE),
+        ("services.paxs.poll", keys::POLL),
+        ("retry", keys::RETRY),
+        ("workers", keys::WORKERS),
+        ("email", keys::EMAIL),
+        ("email.smtp", keys::SMTP),
+        ("log", keys::LOG),
+        ("", &["state_dir", "history"]),
+    ];
+    for (table, keys) in tables {
+        keys.iter().for_each(|key| assert!(has(table, key), "`{key}` of [{table}]"));
+    }
+    keys::FOLDER.iter().for_each(|key| assert!(has("defaults", key) || has("folder", key), "`{key}` of a folder"));
+    keys::ATTENDEE.iter().for_each(|key| assert!(EXAMPLE.contains(&format!(" {key} = \"")), "`{key}` of an attendee"));
+    keys::ROOT.iter().for_each(|key| {
+        let is_table = entries.iter().any(|entry| entry.table.split('.').next() == Some(key));
+        assert!(has("", key) || is_table, "`{key}`");
+    });
+}
+
+#[test]
+fn no_line_of_the_example_is_wider_than_the_page() {
+    EXAMPLE.lines().for_each(|line| assert!(line.chars().count() <= 120, "{line}"));
+}
