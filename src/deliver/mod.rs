@@ -1,1 +1,30 @@
 //! Notes to files and mail.
+//!
+//! What a service found becomes [`Minutes`]; they are rendered to the bytes of a file ([`notes`]), placed beside the
+//! recording without ever touching what a person wrote ([`files`]), or composed into a [`Letter`] and mailed
+//! ([`mail`]). Everything that comes from a service or a file name is hostile here: it may neither run, nor forge the
+//! front matter, nor reach a header. Only this module knows lettre.
+
+pub mod address;
+pub mod failed;
+pub mod files;
+mod formats;
+mod front;
+mod html;
+pub mod letter;
+pub mod mail;
+mod markdown;
+pub mod names;
+pub mod notes;
+mod plain;
+pub mod relocate;
+mod subtitles;
+mod templates;
+
+pub use address::{allowed, message_id};
+pub use files::{Existing, FileError, Placed, place, remove_ours, sweep};
+pub use letter::{Letter, Notice};
+pub use mail::{MailError, Mailer};
+pub use names::{failed_name, names};
+pub use notes::{Minutes, key_of};
+pub use relocate::relocate;

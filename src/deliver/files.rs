@@ -1,0 +1,424 @@
+//! Notes as files: whole or not at all, never through a link, never over what a person wrote.
+//!
+//! Every step may be repeated after a crash: bytes that are there already are adopted, temporary files are swept.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, Read as _, Write as _},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::{fs::AtFlags, io::Errno};
+
+use super::{front::HEAD_BYTES, names::numbered, notes::key_of};
+use crate::{
+    beneath::{Dir, Entry, Stamp},
+    clock,
+    job::Key,
+};
+
+/// A file that holds what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Its name in the directory; a number is in it when the plain name was taken.
+    pub name: OsString,
+    /// BLAKE3 of the bytes it was given, in hex: the proof, later, that no person has edited it. For a file that
+    /// another host made it is the hash of what would have been written here, so that theirs is never replaced.
+    pub digest: String,
+}
+
+/// What this job has written before, by its ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Existing<'a> {
+    /// Nothing.
+    None,
+    /// This file.
+    Ours {
+        /// Its name.
+        name: &'a OsStr,
+        /// The digest of what was written.
+        digest: &'a str,
+    },
+}
+
+/// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// A person deleted what this job wrote: it is not made again, and the delivery is done.
+    #[error("`{name}` was deleted and is not made again", name = shown(name))]
+    Deleted {
+        /// What was deleted.
+        name: OsString,
+    },
+    /// The recording is not the one that the notes are of: it changed since.
+    #[error("`{name}` changed since its notes were made", name = shown(name))]
+    Changed {
+        /// The recording.
+        name: OsString,
+    },
+    /// The directory is not there, or its file server is not: wait for it.
+    #[error("the directory `{dir}` is gone", dir = shown(dir))]
+    DirectoryGone {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is read-only: for systemd's sandbox there is a cure.
+    #[error("`{dir}` is read-only; under systemd regenerate the drop-in (`minuted systemd-drop-in`) and restart", dir = shown(dir))]
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// minuted may not write there.
+    #[error("no permission to write in `{dir}`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX {dir}`", dir = shown(dir))]
+    Denied {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk or a quota is full: wait for room.
+    #[error("no space left in `{dir}`", dir = shown(dir))]
+    NoSpace {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system takes only shorter names.
+    #[error("the name `{name}` is too long for the file system of `{dir}`", name = shown(name), dir = shown(dir))]
+    NameTooLong {
+        /// The directory.
+        dir: PathBuf,
+        /// The name.
+        name: OsString,
+    },
+    /// Anything else: try again later.
+    #[error("failed to write `{name}` in `{dir}`", name = shown(name), dir = shown(dir))]
+    Other {
+        /// The directory.
+        dir: PathBuf,
+        /// The name.
+        name: OsString,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn shown(path: impl AsRef<Path>) -> String {
+    crate::text::printable_path(path.as_ref())
+}
+
+impl FileError {
+    /// Returns the error of an operation on `name` in `dir`.
+    pub(super) fn at(dir: &Dir, name: &OsStr, source: io::Error) -> Self {
+        let (dir, name) = (dir.path().to_owned(), name.to_owned());
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            // A mount whose server is gone answers with the last four.
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {
+                Self::DirectoryGone { dir, source }
+            }
+            Some(Errno::ROFS) => Self::ReadOnly { dir, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir, source },
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },
+            Some(Errno::NAMETOOLONG) => Self::NameTooLong { dir, name },
+            Some(_) | None => Self::Other { dir, name, source },
+        }
+    }
+}
+
+/// How many numbers are tried for a name that is taken.
+pub(super) const NUMBERS_MAX: u32 = 999;
+
+/// No notes are larger; a file above this is not minuted's and is not read to find out. 256 MiB.
+const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Makes `bytes` lie in `dir` under `name`, or under the next free numbered name.
+///
+/// `mode` is less the umask. `key` is the job of notes with front matter: a file that carries it was made by another
+/// host, or before the ledger was lost, and is adopted as it is. What this job wrote before is replaced while it is
+/// unedited, left alone once edited, and not made again once deleted.
+///
+/// # Errors
+/// By what the caller does next; see [`FileError`]. Nothing half-written is left under `name`.
+pub fn place(
+    dir: &Dir,
+    name: &OsStr,
+    bytes: &[u8],
+    mode: u32,
+    key: Option<&Key>,
+    existing: Existing<'_>,
+) -> Result<Placed, FileError> {
+    let file = NewFile { dir, bytes, mode, digest: digest_of(bytes) };
+    match existing {
+        Existing::None => file.under_a_free_name(name, key),
+        Existing::Ours { name: before, digest } => match look(dir, before)? {
+            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            Found::File(is) if is == file.digest => file.kept(before),
+            Found::File(is) if is == digest => file.over(before, digest, name),
+            // Edited: it is the person's now. A key in it proves nothing, it is ours in any case.
+            Found::File(_) | Found::Other => file.under_a_free_name(name, None),
+        },
+    }
+}
+
+/// Removes the file `name` that this job wrote, unless a person has edited it. Returns whether it is gone.
+///
+/// # Errors
+/// As [`place`].
+pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileError> {
+    let at = |error| FileError::at(dir, name, error);
+    match look(dir, name)? {
+        Found::Nothing => Ok(true),
+        Found::File(is) if is == digest => {
+            dir.unlink(name).or_else(missing_is_fine).map_err(at)?;
+            dir.sync().map_err(at)?;
+            Ok(true)
+        }
+        Found::File(_) | Found::Other => Ok(false),
+    }
+}
+
+/// A temporary file that has not been written to for this long belongs to a process that died.
+const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
+
+/// Removes the temporary files that crashes left in `dir`; returns how many.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn sweep(dir: &Dir) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in rustix::fs::Dir::read_from(dir.fd())? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if is_temporary(name) && is_abandoned(dir, name)? {
+            dir.unlink(name).or_else(missing_is_fine)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn is_abandoned(dir: &Dir, name: &OsStr) -> io::Result<bool> {
+    let Some(Entry::File(stamp)) = dir.entry(Path::new(name))? else { return Ok(false) };
+    let age_ns = clock::now().as_nanosecond() - i128::from(stamp.mtime_ns);
+    Ok(age_ns > i128::try_from(TEMPORARY_AGE.as_nanos()).unwrap_or(i128::MAX))
+}
+
+const TEMPORARY_PREFIX: &[u8] = b".minuted-";
+const TEMPORARY_SUFFIX: &[u8] = b".tmp";
+const RANDOM_HEX: usize = 16;
+
+/// Returns whether minuted names its temporary files so: `.minuted-<16 hex>.tmp`.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let random = name.as_bytes().strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
+    random.is_some_and(|random| random.len() == RANDOM_HEX && random.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Returns the BLAKE3 of `bytes` in hex, as [`Placed::digest`] has it.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// A new file under a random name, which is removed again unless it is renamed.
+pub(super) struct Temporary<'a> {
+    dir: &'a Dir,
+    name: OsString,
+    kept: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Makes the file, open for writing.
+    pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let name = OsString::from(format!(".minuted-{random:016x}.tmp"));
+        let file = dir.create_new(&name, mode)?;
+        Ok((Self { dir, name, kept: false }, file))
+    }
+
+    /// Opens it for reading.
+    pub(super) fn open(&self) -> io::Result<File> {
+        self.dir.open_file(Path::new(&self.name))
+    }
+
+    /// Gives it a name that is free; `AlreadyExists` leaves it for another try.
+    pub(super) fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
+        self.dir.rename_new(&self.name, self.dir, name)?;
+        self.kept = true;
+        self.dir.sync()
+    }
+
+    fn rename_over(&mut self, name: &OsStr) -> io::Result<()> {
+        self.dir.rename_over(&self.name, name)?;
+        self.kept = true;
+        self.dir.sync()
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = self.dir.unlink(&self.name)
+        {
+            tracing::debug!(%error, "left a temporary file for the next sweep");
+        }
+    }
+}
+
+/// The bytes on their way to a name.
+struct NewFile<'a> {
+    dir: &'a Dir,
+    bytes: &'a [u8],
+    mode: u32,
+    digest: String,
+}
+
+impl<'a> NewFile<'a> {
+    fn placed(&self, name: &OsStr) -> Placed {
+        Placed { name: name.to_owned(), digest: self.digest.clone() }
+    }
+
+    /// The bytes are there already. They count once they are durable: a crash may have come before that.
+    fn kept(&self, name: &OsStr) -> Result<Placed, FileError> {
+        let durable = || {
+            self.dir.open_file(Path::new(name))?.sync_all()?;
+            self.dir.sync()
+        };
+        durable().map_err(|error| FileError::at(self.dir, name, error))?;
+        Ok(self.placed(name))
+    }
+
+    fn written(&self) -> io::Result<Temporary<'a>> {
+        let (temporary, mut file) = Temporary::make(self.dir, self.mode)?;
+        file.write_all(self.bytes)?;
+        file.sync_all()?;
+        Ok(temporary)
+    }
+
+    fn under_a_free_name(&self, name: &OsStr, key: Option<&Key>) -> Result<Placed, FileError> {
+        let mut temporary = None;
+        for number in 1..=NUMBERS_MAX {
+            let candidate = numbered(name, number);
+            let at = |error| FileError::at(self.dir, &candidate, error);
+            if self.is_there(&candidate, key)? {
+                return self.kept(&candidate);
+            }
+            if self.dir.entry(Path::new(&candidate)).map_err(at)?.is_some() {
+                continue;
+            }
+            let temporary = match &mut temporary {
+                Some(temporary) => temporary,
+                none => none.insert(self.written().map_err(at)?),
+            };
+            match temporary.rename_new(&candidate) {
+                Ok(()) => return Ok(self.placed(&candidate)),
+                // Someone was faster; it may even be another host with these very notes.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if self.is_there(&candidate, key)? {
+                        return self.kept(&candidate);
+                    }
+                }
+                Err(error) => return Err(at(error)),
+            }
+        }
+        Err(FileError::at(self.dir, name, io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Whether exactly these bytes, or notes with this key, lie there.
+    fn is_there(&self, name: &OsStr, key: Option<&Key>) -> Result<bool, FileError> {
+        let Some(file) = open(self.dir, name)? else { return Ok(false) };
+        let read = || {
+            let mut head = Vec::new();
+            (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+            if key.is_some() && key_of(&head).as_ref() == key {
+                return Ok(true);
+            }
+            if file.metadata()?.len() != self.bytes.len() as u64 || !self.bytes.starts_with(&head) {
+                return Ok(false);
+            }
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&head).update_reader(&file)?;
+            Ok(hasher.finalize().to_hex().as_str() == self.digest)
+        };
+        read().map_err(|error| FileError::at(self.dir, name, error))
+    }
+
+    /// Replaces what this job wrote. It is looked at again last of all, for a person who saves at this moment.
+    fn over(&self, before: &OsStr, digest: &str, name: &OsStr) -> Result<Placed, FileError> {
+        let at = |error| FileError::at(self.dir, before, error);
+        let mut temporary = self.written().map_err(at)?;
+        match look(self.dir, before)? {
+            Found::File(is) if is == digest => {
+                temporary.rename_over(before).map_err(at)?;
+                Ok(self.placed(before))
+            }
+            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            Found::File(_) | Found::Other => self.under_a_free_name(name, None),
+        }
+    }
+}
+
+/// What lies under a name.
+enum Found {
+    Nothing,
+    /// A file of that digest; empty for one that is too large to be notes.
+    File(String),
+    /// A link, a directory, …: never ours.
+    Other,
+}
+
+fn look(dir: &Dir, name: &OsStr) -> Result<Found, FileError> {
+    let at = |error| FileError::at(dir, name, error);
+    match dir.entry(Path::new(name)).map_err(at)? {
+        // An empty place and a vanished directory answer alike; only the first is a person's doing.
+        None => match rustix::fs::statat(dir.fd(), ".", AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if stat.st_nlink > 0 => Ok(Found::Nothing),
+            Ok(_) => Err(at(Errno::NOENT.into())),
+            Err(error) => Err(at(error.into())),
+        },
+        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(Found::File(String::new())),
+        Some(Entry::File(_)) => match open(dir, name)? {
+            Some(file) => {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(file.take(NOTES_BYTES_MAX)).map_err(at)?;
+                Ok(Found::File(hasher.finalize().to_hex().to_string()))
+            }
+            None => Ok(Found::Other),
+        },
+        Some(Entry::Directory | Entry::Other) => Ok(Found::Other),
+    }
+}
+
+/// Opens a regular file; `None` for what is none, or is gone.
+fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
+    match dir.entry(Path::new(name)) {
+        Ok(Some(Entry::File(_))) => {}
+        Ok(Some(Entry::Directory | Entry::Other) | None) => return Ok(None),
+        Err(error) => return Err(FileError::at(dir, name, error)),
+    }
+    match dir.open_file(Path::new(name)) {
+        Ok(file) => Ok(Some(file)),
+        // Replaced by a link or a FIFO since, gone, or a person's private file: in no case ours to adopt.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied
+            ) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(FileError::at(dir, name, error)),
+    }
+}
+
+pub(super) fn missing_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}

@@ -1,0 +1,83 @@
+//! The transcript as text for people and everything as JSON for programs.
+
+use serde::Serialize;
+
+use super::{
+    markdown::{line, stripped},
+    notes::{Minutes, mailbox, paragraphs},
+    subtitles,
+};
+use crate::{
+    config::{Analysis, Attendee},
+    job::{Segment, Status},
+};
+
+/// Returns the transcript with a short head: title, time, people.
+pub(super) fn text(minutes: &Minutes) -> String {
+    let mut head = vec![line(&minutes.title), minutes.date()];
+    if !minutes.attendees.is_empty() {
+        head.push(minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "));
+    }
+    head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", line(warning))));
+    let mut parts = vec![head.join("\n")];
+    parts.extend(paragraphs(minutes.segments()).iter().map(|paragraph| {
+        let time = paragraph.start.and_then(subtitles::clock).map(|time| format!("[{time}]"));
+        let speaker = paragraph.speaker.as_deref().map(|name| format!("{name}:"));
+        [time, speaker, Some(paragraph.text.clone())].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }));
+    if minutes.segments().is_empty() {
+        let whole = minutes.findings(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
+        parts.push(whole.map_or("(no transcript)".to_owned(), |text| stripped(text).trim().to_owned()));
+    }
+    format!("{}\n", parts.join("\n\n"))
+}
+
+/// The JSON document; its field names are an interface.
+#[derive(Serialize)]
+struct Document<'a> {
+    key: String,
+    title: &'a str,
+    date: String,
+    recording: &'a str,
+    folder: &'a str,
+    attendees: &'a [Attendee],
+    service: &'a str,
+    meeting: Option<&'a str>,
+    warning: Option<&'a str>,
+    analyses: Vec<Part<'a>>,
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    r#type: Analysis,
+    markdown: Option<&'a str>,
+    summary: Option<&'a str>,
+    speakers: &'a [String],
+    segments: &'a [Segment],
+}
+
+/// Returns everything, as the service gave it: what reads JSON decides itself what it shows.
+pub(super) fn json(minutes: &Minutes) -> String {
+    let completed = minutes.reports.iter().filter(|report| report.status == Status::Completed);
+    let analyses = completed.map(|report| Part {
+        r#type: report.analysis,
+        markdown: report.findings.markdown.as_deref(),
+        summary: report.findings.summary.as_deref(),
+        speakers: &report.findings.speakers,
+        segments: &report.findings.segments,
+    });
+    let document = Document {
+        key: minutes.key.to_string(),
+        title: &minutes.title,
+        date: minutes.date(),
+        recording: &minutes.recording,
+        folder: &minutes.folder,
+        attendees: &minutes.attendees,
+        service: &minutes.service,
+        meeting: minutes.meeting.as_deref(),
+        warning: minutes.warning.as_deref(),
+        analyses: analyses.collect(),
+    };
+    let text = serde_json::to_string_pretty(&document).expect("text, numbers and lists are JSON");
+    format!("{text}\n")
+}

@@ -1,0 +1,362 @@
+//! Service Markdown, kept and made safe: nothing in it can run, hide, or break out of its section.
+
+use std::{fmt::Write as _, ops::Range};
+
+use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
+
+/// The dialect that notes are read in: what services write and what viewers commonly know.
+pub(super) fn options() -> Options {
+    Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
+}
+
+/// Returns whether `character` turns the direction of text.
+pub(super) fn is_bidi(character: char) -> bool {
+    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns `text` with line ends made `\n` and without control and bidirectional characters. Joiners that scripts and
+/// emoji need are kept.
+pub(super) fn stripped(text: &str) -> String {
+    let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
+    let unwanted = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t') || is_bidi(c) || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    };
+    unified.chars().filter(|character| !unwanted(*character)).collect()
+}
+
+/// Returns `text` as [`stripped`], on one line.
+pub(super) fn line(text: &str) -> String {
+    stripped(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns plain text as Markdown that shows exactly that text, on one line.
+pub(super) fn escaped(text: &str) -> String {
+    let line = line(text);
+    let mut out = String::with_capacity(line.len() + 8);
+    let mut before = ' ';
+    let mut rest = line.chars().peekable();
+    while let Some(character) = rest.next() {
+        let within = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        let special = match character {
+            '\\' | '*' | '`' | '[' | ']' | '<' | '~' => true,
+            '&' => rest.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#'),
+            '_' => !within,
+            '#' => rest.peek().is_none(),
+            _ => false,
+        };
+        if special {
+            out.push('\\');
+        }
+        out.push(character);
+        before = character;
+    }
+    out
+}
+
+/// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
+/// `heading`, and with its own headings at level `floor` or deeper. It ends without a line end.
+pub(super) fn section(markdown: &str, heading: &str, floor: usize) -> String {
+    let safe = safe(&stripped(markdown));
+    let fitted = fitted(without_leading_heading(&safe, heading), floor);
+    fence_closed(fitted.trim_matches('\n').trim_end())
+}
+
+/// Returns whether a link may point there: `http`, `https` and `mailto`; without a scheme as `relative` says.
+pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
+    // Browsers skip white space and control characters inside a scheme.
+    let target: String = target.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+    match target.split_once(':') {
+        Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
+            ["http", "https", "mailto"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
+        }
+        Some(_) | None => relative,
+    }
+}
+
+/// A stretch of the text and what replaces it.
+type Edit = (Range<usize>, &'static str);
+
+/// Neutralising one thing may uncover another that it had swallowed; text that needs more rounds than this was made to.
+const ROUNDS_MAX: usize = 16;
+
+fn safe(markdown: &str) -> String {
+    let mut text = markdown.to_owned();
+    for _ in 0..ROUNDS_MAX {
+        let edits = dangers(&text);
+        if edits.is_empty() {
+            return text;
+        }
+        for (range, replacement) in edits.into_iter().rev() {
+            text.replace_range(range, replacement);
+        }
+    }
+    text.replace('<', "&lt;").replace('[', "&#91;")
+}
+
+/// The edits that take the teeth out of raw HTML and of links that run something, in order, none twice.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
+fn dangers(text: &str) -> Vec<Edit> {
+    let mut code: Vec<Range<usize>> = Vec::new();
+    let mut edits: Vec<Edit> = Vec::new();
+    let events = Parser::new_ext(text, options()).into_offset_iter();
+    for (_, definition) in events.reference_definitions().iter() {
+        if !is_safe_target(&definition.dest, true) {
+            edits.extend(bracket_in(text, &definition.span));
+        }
+    }
+    for (event, range) in events {
+        match event {
+            Event::Code(_) | Event::Start(Tag::CodeBlock(_)) => code.push(range),
+            Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. }) => {}
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. })
+                if !is_safe_target(&dest_url, true) =>
+            {
+                edits.extend(bracket_in(text, &range));
+            }
+            _ => {}
+        }
+    }
+    edits.extend(tags(text, &code));
+    edits.sort_by_key(|(range, _)| range.start);
+    edits.dedup_by_key(|(range, _)| range.start);
+    edits
+}
+
+/// The edit that makes the first bracket of a link a plain character.
+fn bracket_in(text: &str, range: &Range<usize>) -> Option<Edit> {
+    let at = range.start + text[range.clone()].find('[')?;
+    Some((at..at, "\\"))
+}
+
+/// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
+fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
+    let in_code = |at: usize| {
+        let before = code.partition_point(|range| range.start <= at);
+        before > 0 && at < code[before - 1].end
+    };
+    let begins =
+        |at: usize| text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?".contains(next));
+    text.match_indices('<')
+        .map(|(at, _)| at)
+        .filter(|at| begins(*at) && !in_code(*at) && !is_safe_autolink(&text[at + 1..]))
+        .map(|at| (at..at + 1, "&lt;"))
+        .collect()
+}
+
+/// Whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
+fn is_safe_autolink(rest: &str) -> bool {
+    let Some((inside, _)) = rest.split_once('>') else { return false };
+    if inside.contains(|c: char| c.is_whitespace() || "<\"'`\\".contains(c)) {
+        return false;
+    }
+    let is_address = inside.split_once('@').is_some_and(|(local, domain)| {
+        let plain = |part: &str, more: &[u8]| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        };
+        plain(local, b".+_-") && plain(domain, b".-")
+    });
+    is_address || ["http://", "https://", "mailto:"].iter().any(|scheme| inside.starts_with(scheme))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is not shown")]
+fn without_leading_heading<'a>(markdown: &'a str, heading: &str) -> &'a str {
+    let mut events = Parser::new_ext(markdown, options()).into_offset_iter();
+    let Some((Event::Start(Tag::Heading { .. }), range)) = events.next() else { return markdown };
+    let mut shown = String::new();
+    for (event, _) in events.take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Heading(_)))) {
+        match event {
+            Event::Text(text) | Event::Code(text) => shown.push_str(&text),
+            Event::SoftBreak | Event::HardBreak => shown.push(' '),
+            _ => {}
+        }
+    }
+    let same = line(&shown).to_lowercase() == line(heading).to_lowercase();
+    if same { &markdown[range.end..] } else { markdown }
+}
+
+/// Moves all headings down together until the highest is at `floor`.
+fn fitted(markdown: &str, floor: usize) -> String {
+    let headings: Vec<(usize, Range<usize>)> = Parser::new_ext(markdown, options())
+        .into_offset_iter()
+        .filter_map(|(event, range)| {
+            if let Event::Start(Tag::Heading { level, .. }) = event { Some((level as usize, range)) } else { None }
+        })
+        .collect();
+    let highest = headings.iter().map(|(level, _)| *level).min().unwrap_or(floor);
+    let by = floor.saturating_sub(highest);
+    let mut text = markdown.to_owned();
+    if by > 0 {
+        for (level, range) in headings.into_iter().rev() {
+            let moved = moved_heading(&text[range.clone()], (level + by).min(DEEPEST));
+            text.replace_range(range, &moved);
+        }
+    }
+    text
+}
+
+/// Markdown has no headings below this.
+const DEEPEST: usize = 6;
+
+fn moved_heading(source: &str, level: usize) -> String {
+    let marks = "#".repeat(level);
+    let trimmed = source.trim_start();
+    if trimmed.starts_with('#') {
+        return format!("{marks}{}", trimmed.trim_start_matches('#'));
+    }
+    // Underlined: the last line is the underline. A heading of several lines may run through a quote; it stays.
+    let mut lines = trimmed.trim_end().lines();
+    match (lines.next(), lines.next(), lines.next()) {
+        (Some(text), Some(_), None) => format!("{marks} {text}\n"),
+        _ => source.to_owned(),
+    }
+}
+
+/// Closes a code block that the text leaves open, so that it does not swallow what follows.
+fn fence_closed(markdown: &str) -> String {
+    const PROBE: &str = "\n\nprobe";
+    let mut text = markdown.to_owned();
+    let probed = format!("{markdown}{PROBE}");
+    let open = Parser::new_ext(&probed, options()).into_offset_iter().find(|(event, range)| {
+        let fenced = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))));
+        fenced && range.end > markdown.len() + 2
+    });
+    if let Some((_, range)) = open {
+        let fence = probed[range.start..].trim_start();
+        let mark = fence.chars().next().unwrap_or('`');
+        let length = fence.chars().take_while(|character| *character == mark).count();
+        write!(text, "\n{}", mark.to_string().repeat(length)).expect("a String takes what is written");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn note(markdown: &str) -> String {
+        section(markdown, "Weekly", 2)
+    }
+
+    #[test]
+    fn raw_html_becomes_text_and_code_stays_code() {
+        insta::assert_snapshot!(note(concat!(
+            "A <script>alert(1)</script> and <b onclick=x>bold</b>, 1 < 2, <!-- hidden -->\n\n",
+            "Keep `<script>` and <https://example.com/a?b> and <ann@example.com>, not <javascript:alert(1)>.\n\n",
+            "```html\n<script>\n```\n\n<iframe src=x\n",
+        )), @"
+        A &lt;script>alert(1)&lt;/script> and &lt;b onclick=x>bold&lt;/b>, 1 < 2, &lt;!-- hidden -->
+
+        Keep `<script>` and <https://example.com/a?b> and <ann@example.com>, not &lt;javascript:alert(1)>.
+
+        ```html
+        <script>
+        ```
+
+        &lt;iframe src=x
+        ");
+    }
+
+    #[test]
+    fn links_that_run_something_are_no_links_any_more() {
+        for link in [
+            "[a](javascript:alert(1))",
+            "[a](JAVASCRIPT:alert(1))",
+            "[a](java&Tab;script:alert(1))",
+            "[a](javascript&colon;alert(1))",
+            "[a](&#x6a;avascript:alert(1))",
+            "[a](<vbscript:x>)",
+            "![a](data:image/svg+xml;base64,AAAA)",
+            "[a][r]\n\n[r]: javascript:alert(1)",
+            "[![a](data:x)](javascript:x)",
+            "[a [b](javascript:x)](javascript:y)",
+            "\\\\[a](javascript:x)",
+        ] {
+            let html = super::super::html::fragment(&note(link));
+            assert!(!html.contains("href"), "{link} became {html}");
+            assert!(!has_danger(&note(link)), "{link} became {}", note(link));
+        }
+        assert_eq!(note("[a](https://example.com) [b](#here)"), "[a](https://example.com) [b](#here)");
+    }
+
+    #[test]
+    fn html_that_hides_behind_other_html_is_found_too() {
+        let shown = note("<a title=\"`\"> `<script>alert(1)</script>` x");
+        assert!(!has_danger(&shown), "{shown}");
+    }
+
+    #[test]
+    fn headings_stay_below_the_title_and_a_repeated_title_goes() {
+        assert_eq!(note("# weekly\n\n# One\n\n## Two\ntext"), "## One\n\n### Two\ntext");
+        assert_eq!(note("Title\n===\n\nSub\n---\n\nx"), "## Title\n\n### Sub\n\nx");
+        assert_eq!(note("## Already\n\n### fine"), "## Already\n\n### fine");
+        assert_eq!(note("###### deep\n\n# top"), "###### deep\n\n## top");
+        assert_eq!(section("## Key points\n\n- one", "Key points", 3), "- one");
+        assert_eq!(note("```\n# not a heading\n```"), "```\n# not a heading\n```");
+    }
+
+    #[test]
+    fn an_open_code_block_does_not_swallow_what_follows() {
+        assert_eq!(note("text\n\n````rust\ncode"), "text\n\n````rust\ncode\n````");
+        assert_eq!(note("~~~\ncode\n~~~"), "~~~\ncode\n~~~");
+    }
+
+    #[test]
+    fn what_turns_or_hides_text_is_stripped_and_scripts_keep_their_joiners() {
+        assert_eq!(stripped("a\u{202e}b\u{1b}[31m\u{0}c\r\nd\te\u{feff}"), "ab[31mc\nd\te");
+        assert_eq!(stripped("👩\u{200d}🚀 می\u{200c}خواهم"), "👩\u{200d}🚀 می\u{200c}خواهم");
+    }
+
+    fn has_danger(markdown: &str) -> bool {
+        Parser::new_ext(markdown, options()).any(|event| match event {
+            Event::Html(_) | Event::InlineHtml(_) => true,
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => !is_safe_target(&dest_url, true),
+            _ => false,
+        })
+    }
+
+    fn shown(markdown: &str) -> String {
+        let text = |event| match event {
+            Event::Text(text) | Event::Code(text) => text.into_string(),
+            _ => String::new(),
+        };
+        Parser::new_ext(markdown, options()).map(text).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_service_can_write_markdown_that_runs(
+            pieces in proptest::collection::vec(prop::sample::select(vec![
+                "<", ">", "script", "<a href=\"", "\"", "`", "``", "```\n", "~~~\n", "\n", "\n\n", "    ", "- ", "> ", "[", "]",
+                "(", ")", "](", "![", "javascript:", "data:x", "x", " ", "\\", "<!--", "-->", "&lt;", "[r]: ", "\t", "|", "<b>",
+                "&Tab;", "#", "===", "---", "https://a.b", "@", "</", "*", "'", "=",
+            ]), 0..40)
+        ) {
+            let made = note(&pieces.concat());
+            prop_assert!(!has_danger(&made), "{}", made);
+            let html = super::super::html::fragment(&made);
+            prop_assert!(!html.contains("<script") && !html.contains("<a href=\"javascript"), "{}", html);
+        }
+
+        #[test]
+        fn what_follows_a_section_is_never_swallowed(
+            pieces in proptest::collection::vec(prop::sample::select(vec![
+                "`", "```\n", "~~~\n", "~~~~", "\n", "\n\n", "    ", "- ", "> ", "<!--", "<pre>\n", "x", " ", "1. ", "```rust\n", "\t",
+            ]), 0..30)
+        ) {
+            let made = format!("{}\n\n## After\n", note(&pieces.concat()));
+            let last = Parser::new_ext(&made, options()).filter(|event| matches!(event, Event::Start(Tag::Heading { .. }))).count();
+            prop_assert!(last >= 1, "{}", made);
+        }
+
+        #[test]
+        fn escaped_text_is_shown_as_it_was(text in "[ -~äß\n]{0,60}") {
+            let text = format!("x{text}x");
+            prop_assert_eq!(shown(&format!("# {}", escaped(&text))), line(&text));
+            prop_assert_eq!(shown(&escaped(&text)), line(&text));
+        }
+    }
+}

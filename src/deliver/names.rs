@@ -1,0 +1,140 @@
+//! What files are called. Pure; names are bytes and stay the bytes they were.
+
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::Path,
+};
+
+use crate::config::Format;
+
+/// The longest name that minuted makes, in bytes: the 255 of Linux less room for a number (`.999`).
+const NAME_BYTES: usize = 251;
+
+/// What stands for the recording's name in a template.
+const STEM: &str = "{stem}";
+
+/// What a notes name usually ends in; the transcript's name has its own word there.
+const NOTES: &str = ".notes";
+
+/// Returns the name of the notes of `recording` in that format.
+///
+/// `template` is `notes_name` of the config. With `keep_extension` the recording's extension stays in the name, for two
+/// recordings that differ in nothing else.
+#[must_use]
+pub fn names(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
+    let (prefix, rest) = template.split_once(STEM).unwrap_or(("", template));
+    let base = rest.strip_suffix(NOTES).unwrap_or(rest);
+    let suffix = match format {
+        Format::Md => format!("{rest}.md"),
+        Format::Json => format!("{rest}.json"),
+        Format::Txt => format!("{base}.transcript.txt"),
+        Format::Srt => format!("{base}.transcript.srt"),
+        Format::Vtt => format!("{base}.transcript.vtt"),
+    };
+    fitted(prefix, stem(recording, keep_extension), &suffix)
+}
+
+/// Returns the name of the file that tells of a failure: `talk.failed.txt`.
+#[must_use]
+pub fn failed_name(recording: &Path, keep_extension: bool) -> OsString {
+    fitted("", stem(recording, keep_extension), ".failed.txt")
+}
+
+/// Returns `name` with a number before its extension: `talk.notes.2.md`. 1 is the name itself.
+#[must_use]
+pub fn numbered(name: &OsStr, number: u32) -> OsString {
+    if number <= 1 {
+        return name.to_owned();
+    }
+    let path = Path::new(name);
+    let mut numbered = path.file_stem().unwrap_or(name).to_owned();
+    numbered.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        numbered.push(".");
+        numbered.push(extension);
+    }
+    numbered
+}
+
+fn stem(recording: &Path, keep_extension: bool) -> &[u8] {
+    let stem = if keep_extension { recording.file_name() } else { recording.file_stem() };
+    stem.unwrap_or_default().as_bytes()
+}
+
+/// Joins the parts; a stem that makes the name too long is cut and gets a hash of all of it, so that two long names
+/// that differ only in their ends stay two.
+fn fitted(prefix: &str, stem: &[u8], suffix: &str) -> OsString {
+    let room = NAME_BYTES.saturating_sub(prefix.len() + suffix.len());
+    let short;
+    let stem = if stem.len() <= room {
+        stem
+    } else {
+        let hash = blake3::hash(stem).to_hex();
+        let mark = format!("~{}", &hash[..HASH_HEX]);
+        short = [&stem[..cut(stem, room.saturating_sub(mark.len()))], mark.as_bytes()].concat();
+        &short
+    };
+    OsString::from_vec([prefix.as_bytes(), stem, suffix.as_bytes()].concat())
+}
+
+/// Hex digits in a shortened name: 32 bits tell apart the few long names of one directory.
+const HASH_HEX: usize = 8;
+
+/// The longest length up to `most` that does not cut through a character.
+fn cut(bytes: &[u8], most: usize) -> usize {
+    let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
+    // A character has four bytes at most; what continues for longer is not UTF-8 and has no boundary.
+    (most.saturating_sub(3)..=most).rev().find(|at| !continues(*at)).unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "{stem}.notes";
+
+    fn md(recording: &str) -> String {
+        names(Path::new(recording), TEMPLATE, Format::Md, false).into_string().expect("UTF-8")
+    }
+
+    #[test]
+    fn each_format_has_the_name_that_the_design_promises() {
+        let name = |format| names(Path::new("2026/talk.wav"), TEMPLATE, format, false).into_string().expect("UTF-8");
+        let all = [Format::Md, Format::Txt, Format::Srt, Format::Vtt, Format::Json].map(name);
+        insta::assert_snapshot!(all.join("\n"), @r"
+        talk.notes.md
+        talk.transcript.txt
+        talk.transcript.srt
+        talk.transcript.vtt
+        talk.notes.json
+        ");
+        assert_eq!(failed_name(Path::new("talk.wav"), false), "talk.failed.txt");
+        assert_eq!(names(Path::new("talk.mp3"), TEMPLATE, Format::Md, true), "talk.mp3.notes.md");
+        assert_eq!(
+            names(Path::new("talk.mp3"), "minutes of {stem}", Format::Txt, false),
+            "minutes of talk.transcript.txt"
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_utf8_keeps_its_bytes() {
+        let name = names(Path::new(OsStr::from_bytes(b"a\xff.wav")), TEMPLATE, Format::Md, false);
+        assert_eq!(name.as_bytes(), b"a\xff.notes.md");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters_and_stay_apart() {
+        let (one, two) = (md(&format!("{}1.wav", "ü".repeat(125))), md(&format!("{}2.wav", "ü".repeat(125))));
+        assert_ne!(one, two);
+        assert!(one.starts_with("üüü") && one.ends_with(".notes.md") && one.len() <= NAME_BYTES, "{one}");
+        assert!(numbered(OsStr::new(&one), 999).len() <= 255);
+    }
+
+    #[test]
+    fn a_number_stands_before_the_extension() {
+        assert_eq!(numbered(OsStr::new("talk.notes.md"), 1), "talk.notes.md");
+        assert_eq!(numbered(OsStr::new("talk.notes.md"), 2), "talk.notes.2.md");
+        assert_eq!(numbered(OsStr::new("talk"), 3), "talk.3");
+    }
+}

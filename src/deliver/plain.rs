@@ -1,0 +1,189 @@
+//! Markdown as plain text for a mail: what a person would have typed.
+
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
+
+use super::markdown::options;
+
+/// Returns `markdown` as plain text without markup.
+pub(super) fn text(markdown: &str) -> String {
+    let mut page = Page::default();
+    for event in Parser::new_ext(markdown, options()) {
+        page.take(event);
+    }
+    format!("{}\n", page.out.trim_end())
+}
+
+/// The text so far and where in it the reader is.
+#[derive(Default)]
+struct Page {
+    out: String,
+    /// One entry a list: the next number, `None` in a list with bullets.
+    lists: Vec<Option<u64>>,
+    quotes: usize,
+    /// Where each open link's text begins, and its target.
+    links: Vec<(usize, String)>,
+    /// Where the open heading begins, and how it is underlined.
+    heading: Option<(usize, char)>,
+}
+
+impl Page {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.open(tag),
+            Event::End(tag) => self.close(tag),
+            Event::Text(text)
+            | Event::Code(text)
+            | Event::Html(text)
+            | Event::InlineHtml(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text)
+            | Event::FootnoteReference(text) => self.write(&text),
+            Event::SoftBreak => self.write(" "),
+            Event::HardBreak => self.write("\n"),
+            Event::Rule => {
+                self.block();
+                self.out.push_str("----");
+            }
+            Event::TaskListMarker(done) => self.out.push_str(if done { "[x] " } else { "[ ] " }),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum, not ours: what is not named is no text of its own"
+    )]
+    fn open(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Heading { level, .. } => {
+                self.block();
+                self.heading = Some((self.out.len(), if level == HeadingLevel::H1 { '=' } else { '-' }));
+            }
+            Tag::List(first) => {
+                if self.lists.is_empty() {
+                    self.block();
+                }
+                self.lists.push(first);
+            }
+            Tag::Item => self.item(),
+            Tag::BlockQuote(_) => {
+                self.block();
+                self.quotes += 1;
+                self.out.push_str("> ");
+            }
+            Tag::Paragraph => self.paragraph(),
+            Tag::CodeBlock(_) | Tag::Table(_) | Tag::HtmlBlock => self.block(),
+            Tag::TableRow => self.newline(),
+            Tag::TableCell if !self.out.ends_with('\n') => self.out.push_str("  "),
+            Tag::Link { dest_url, .. } => self.links.push((self.out.len(), dest_url.into_string())),
+            _ => {}
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum, not ours: what is not named is no text of its own"
+    )]
+    fn close(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Heading(_) => {
+                if let Some((start, underline)) = self.heading.take() {
+                    let width = self.out[start..].chars().count();
+                    self.out.push('\n');
+                    self.out.extend(std::iter::repeat_n(underline, width));
+                }
+            }
+            TagEnd::List(_) => {
+                self.lists.pop();
+            }
+            TagEnd::BlockQuote(_) => self.quotes = self.quotes.saturating_sub(1),
+            TagEnd::Link => {
+                if let Some((start, target)) = self.links.pop()
+                    && self.out.get(start..).is_some_and(|shown| shown != target.trim_start_matches("mailto:"))
+                {
+                    self.write(&format!(" ({target})"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes text; each line of a quote keeps its mark.
+    fn write(&mut self, text: &str) {
+        let mark = "> ".repeat(self.quotes);
+        self.out.push_str(&text.replace('\n', &format!("\n{mark}")));
+    }
+
+    /// Begins a block after an empty line.
+    fn block(&mut self) {
+        if !self.out.is_empty() {
+            self.out.truncate(self.out.trim_end().len());
+            self.out.push_str("\n\n");
+        }
+    }
+
+    fn newline(&mut self) {
+        if !self.out.ends_with('\n') {
+            self.out.push('\n');
+        }
+    }
+
+    fn item(&mut self) {
+        self.newline();
+        let indent = "  ".repeat(self.lists.len().saturating_sub(1));
+        let mark = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                *number += 1;
+                format!("{}.", *number - 1)
+            }
+            Some(None) | None => "-".to_owned(),
+        };
+        self.out.extend([indent.as_str(), &mark, " "]);
+    }
+
+    fn paragraph(&mut self) {
+        let begun = self.out.ends_with("- ") || self.out.ends_with(". ") || self.out.ends_with("> ");
+        if !begun {
+            self.block();
+            let mark = "> ".repeat(self.quotes);
+            self.out.push_str(&mark);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_read_like_a_letter() {
+        let shown = text(concat!(
+            "# Weekly\n\n> **Incomplete:** no sentiment\n\nA \\*star\\* and a [page](https://example.com).\nNext line.\n\n",
+            "## Decisions\n\n- one\n- two\n  1. first\n  2. second\n- [x] done\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n",
+            "```\ncode <b>\n```\n\n<ann@example.com>\n",
+        ));
+        insta::assert_snapshot!(shown, @"
+        Weekly
+        ======
+
+        > Incomplete: no sentiment
+
+        A *star* and a page (https://example.com). Next line.
+
+        Decisions
+        ---------
+
+        - one
+        - two
+          1. first
+          2. second
+        - [x] done
+
+        a  b
+        1  2
+
+        code <b>
+
+        ann@example.com
+        ");
+    }
+}

@@ -1,0 +1,166 @@
+//! `on_success = "move"`: a recording whose notes are delivered goes to another directory, and is never lost on the way.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{self, Read as _, Seek as _, Write as _},
+    path::Path,
+};
+
+use rustix::{
+    fs::{Mode, Timespec, Timestamps},
+    io::Errno,
+};
+
+use super::{
+    files::{FileError, NUMBERS_MAX, Temporary, missing_is_fine},
+    names::numbered,
+};
+use crate::beneath::{Dir, Entry, Stamp};
+
+/// Moves the recording `name` from one directory to another without replacing anything; returns its name there.
+///
+/// `stamp` is what the recording was when its notes were made: one that changed since stays. Repeated after a crash at
+/// any point, it finds its own work and finishes it. Across file systems the bytes are copied, made durable and read
+/// back before the original goes.
+///
+/// # Errors
+/// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, or what the file system says.
+pub fn relocate(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+    let here = |error| FileError::at(from, name, error);
+    match from.entry(Path::new(name)).map_err(here)? {
+        None => arrived(to, name, stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
+        Some(Entry::File(is)) if is == stamp => moved(from, name, to, stamp),
+        Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
+    }
+}
+
+/// Looks for a recording that a run before the crash has moved. A move keeps size and time, a copy is given them.
+fn arrived(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, FileError> {
+    for number in 1..=NUMBERS_MAX {
+        let candidate = numbered(name, number);
+        match to.entry(Path::new(&candidate)).map_err(|error| FileError::at(to, &candidate, error))? {
+            Some(Entry::File(is)) if is_same_age(is, stamp) => return Ok(Some(candidate)),
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) => {}
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+fn moved(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+    let mut copy: Option<Temporary<'_>> = None;
+    for number in 1..=NUMBERS_MAX {
+        let candidate = numbered(name, number);
+        let there = |error| FileError::at(to, &candidate, error);
+        match to.entry(Path::new(&candidate)).map_err(there)? {
+            None => {}
+            Some(Entry::File(is)) if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? => {
+                // The copy of a run that was killed before it removed the original.
+                return finished(from, name, to, stamp, candidate);
+            }
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) => continue,
+        }
+        let renamed = match &mut copy {
+            Some(copy) => copy.rename_new(&candidate),
+            None => from.rename_new(name, to, &candidate),
+        };
+        match renamed {
+            Ok(()) if copy.is_some() => return finished(from, name, to, stamp, candidate),
+            Ok(()) => {
+                to.sync().map_err(there)?;
+                from.sync().map_err(|error| FileError::at(from, name, error))?;
+                return Ok(candidate);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if is_across(&error) && copy.is_none() => {
+                let mut made = copied(from, name, to, stamp)?;
+                match made.rename_new(&candidate) {
+                    Ok(()) => return finished(from, name, to, stamp, candidate),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => copy = Some(made),
+                    Err(error) => return Err(there(error)),
+                }
+            }
+            Err(error) => return Err(there(error)),
+        }
+    }
+    Err(FileError::at(to, name, io::ErrorKind::AlreadyExists.into()))
+}
+
+/// The copy is in its place and durable: the original may go, if it is still the one that was copied.
+fn finished(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp, there: OsString) -> Result<OsString, FileError> {
+    let here = |error| FileError::at(from, name, error);
+    to.sync().map_err(|error| FileError::at(to, &there, error))?;
+    if from.entry(Path::new(name)).map_err(here)? != Some(Entry::File(stamp)) {
+        return Err(FileError::Changed { name: name.to_owned() });
+    }
+    from.unlink(name).or_else(missing_is_fine).map_err(here)?;
+    from.sync().map_err(here)?;
+    Ok(there)
+}
+
+fn is_across(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::XDEV.raw_os_error())
+}
+
+fn is_same_age(is: Stamp, was: Stamp) -> bool {
+    // Some file systems keep whole seconds, or every other one.
+    is.size == was.size && is.mtime_ns.abs_diff(was.mtime_ns) < 2_000_000_000
+}
+
+fn is_same_content(from: &Dir, name: &OsStr, to: &Dir, there: &OsStr) -> Result<bool, FileError> {
+    let hash = |dir: &Dir, name: &OsStr| {
+        let file = dir.open_file(Path::new(name)).map_err(|error| FileError::at(dir, name, error))?;
+        hash_of(&file).map_err(|error| FileError::at(dir, name, error))
+    };
+    Ok(hash(from, name)? == hash(to, there)?)
+}
+
+fn hash_of(file: &File) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file)?;
+    Ok(hasher.finalize())
+}
+
+/// Copies the recording into a temporary file at its destination: durable, with its time, read back and compared.
+fn copied<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Temporary<'a>, FileError> {
+    let here = |error| FileError::at(from, name, error);
+    let there = |error| FileError::at(to, name, error);
+    let source = from.open_file(Path::new(name)).map_err(here)?;
+    let mode = rustix::fs::fstat(&source).map_err(|error| here(error.into()))?.st_mode;
+    let (temporary, target) = Temporary::make(to, Mode::from_raw_mode(mode).as_raw_mode() & 0o777).map_err(there)?;
+    let hash = copy(&source, &target, stamp.size).map_err(there)?;
+    if Stamp::of(&source).map_err(here)? != stamp {
+        return Err(FileError::Changed { name: name.to_owned() });
+    }
+    keep_time(&target, stamp).and_then(|()| target.sync_all()).map_err(there)?;
+    let copied = temporary.open().and_then(|file| hash_of(&file)).map_err(there)?;
+    if copied == hash { Ok(temporary) } else { Err(there(io::Error::other("the copy differs from the recording"))) }
+}
+
+/// What is read and written at once: large enough for a network file system, small beside the memory goal.
+const COPY_BYTES: usize = 256 * 1024;
+
+fn copy(source: &File, mut target: &File, size: u64) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut source = source.take(size);
+    source.get_mut().rewind()?;
+    loop {
+        let count = source.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hasher.finalize());
+        }
+        hasher.update(&buffer[..count]);
+        target.write_all(&buffer[..count])?;
+    }
+}
+
+fn keep_time(file: &File, stamp: Stamp) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: stamp.mtime_ns.div_euclid(1_000_000_000),
+        tv_nsec: stamp.mtime_ns.rem_euclid(1_000_000_000),
+    };
+    let times = Timestamps { last_access: time, last_modification: time };
+    Ok(rustix::fs::futimens(file, &times)?)
+}

@@ -1,0 +1,89 @@
+//! The transcript as subtitles: `SubRip` and `WebVTT`.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::markdown::line;
+use crate::job::{Key, Segment};
+
+/// One subtitle.
+struct Cue {
+    from: Duration,
+    to: Duration,
+    speaker: Option<String>,
+    text: String,
+}
+
+/// How long a subtitle stands when neither its own end nor the next beginning is known.
+const STANDING: Duration = Duration::from_secs(2);
+
+/// The latest time that is believed: 1,000 hours. What a service claims beyond it is nonsense.
+const LATEST: Duration = Duration::from_secs(3_600_000);
+
+/// Returns a time in seconds as `hh:mm:ss`; `None` for what is no time.
+pub(super) fn clock(seconds: f64) -> Option<String> {
+    let time = time(seconds)?.as_secs();
+    Some(format!("{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60))
+}
+
+fn time(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time < LATEST)
+}
+
+/// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
+pub(super) fn srt(segments: &[Segment]) -> String {
+    let mut out = String::new();
+    for (number, cue) in cues(segments).iter().enumerate() {
+        let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
+        let (from, to) = (stamp(cue.from, ','), stamp(cue.to, ','));
+        write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text).expect(INTO_A_STRING);
+    }
+    out
+}
+
+/// Returns the transcript as `WebVTT`, with the job's key in a comment.
+pub(super) fn vtt(segments: &[Segment], key: &Key) -> String {
+    let cues = cues(segments);
+    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&line(&key.to_string())));
+    if cues.is_empty() {
+        out.push_str("NOTE no transcript\n\n");
+    }
+    for cue in cues {
+        let speaker = cue.speaker.map(|name| format!("<v {}>", entities(&name))).unwrap_or_default();
+        let (from, to) = (stamp(cue.from, '.'), stamp(cue.to, '.'));
+        write!(out, "{from} --> {to}\n{speaker}{}\n\n", entities(&cue.text)).expect(INTO_A_STRING);
+    }
+    out
+}
+
+const INTO_A_STRING: &str = "a String takes what is written";
+
+fn cues(segments: &[Segment]) -> Vec<Cue> {
+    let mut cues: Vec<Cue> = Vec::with_capacity(segments.len());
+    for (index, segment) in segments.iter().enumerate() {
+        let text = no_arrow(&line(&segment.text));
+        if text.is_empty() {
+            continue;
+        }
+        let from = segment.start.and_then(time).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
+        let next = segments[index + 1..].iter().find_map(|later| later.start.and_then(time));
+        let to = [segment.end.and_then(time), next].into_iter().flatten().find(|to| *to > from);
+        let speaker = segment.speaker.as_deref().map(|name| no_arrow(&line(name))).filter(|name| !name.is_empty());
+        cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
+    }
+    cues
+}
+
+/// An arrow inside a text would begin another cue.
+fn no_arrow(text: &str) -> String {
+    text.replace("-->", "→")
+}
+
+fn entities(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+fn stamp(time: Duration, before_millis: char) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}{before_millis}{:03}", seconds % 60, time.subsec_millis())
+}
