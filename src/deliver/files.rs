@@ -422,3 +422,229 @@ fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
 pub(super) fn missing_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+
+    use super::*;
+    use crate::job::Content;
+
+    struct Place {
+        root: tempfile::TempDir,
+        dir: Dir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            let dir = Dir::open(root.path()).expect("opened");
+            Self { root, dir }
+        }
+
+        fn place(&self, text: &str, existing: Existing<'_>) -> Result<Placed, FileError> {
+            place(&self.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, None, existing)
+        }
+
+        fn fresh(&self, text: &str) -> Placed {
+            self.place(text, Existing::None).expect("placed")
+        }
+
+        fn again(&self, text: &str, before: &Placed) -> Result<Placed, FileError> {
+            self.place(text, Existing::Ours { name: &before.name, digest: &before.digest })
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.root.path().join(name), text).expect("written");
+        }
+
+        fn read(&self, name: impl AsRef<Path>) -> String {
+            fs::read_to_string(self.root.path().join(name)).expect("read")
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.root.path()).expect("listed");
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8")).collect();
+            names.sort();
+            names
+        }
+    }
+
+    fn key(generation: u32) -> Key {
+        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation }
+    }
+
+    fn notes(key: &Key, text: &str) -> String {
+        format!("---\nminuted: {key}\n---\n{text}\n")
+    }
+
+    #[test]
+    fn a_new_file_holds_its_bytes_and_nothing_else_is_left() {
+        let place = Place::new();
+        let placed = place.fresh("notes");
+        assert_eq!(placed, Placed { name: "talk.notes.md".into(), digest: digest_of(b"notes") });
+        assert_eq!((place.read("talk.notes.md").as_str(), place.names().len()), ("notes", 1));
+        let mode = fs::metadata(place.root.path().join("talk.notes.md")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o007, 0, "the mode asked for is never widened");
+    }
+
+    #[test]
+    fn a_crash_between_write_and_record_leaves_one_file() {
+        let place = Place::new();
+        assert_eq!(place.fresh("notes"), place.fresh("notes"));
+        assert_eq!(place.names(), ["talk.notes.md"]);
+        let first = place.fresh("notes");
+        let second = place.again("better notes", &first).expect("replaced");
+        assert_eq!(place.again("better notes", &first).expect("the replacement is known again"), second);
+        assert_eq!((place.read("talk.notes.md").as_str(), place.names().len()), ("better notes", 1));
+    }
+
+    #[test]
+    fn a_file_that_minuted_did_not_write_is_never_replaced() {
+        let place = Place::new();
+        place.write("talk.notes.md", "mine");
+        fs::create_dir(place.root.path().join("talk.notes.2.md")).expect("made");
+        let placed = place.fresh("notes");
+        assert_eq!(placed.name, "talk.notes.3.md");
+        assert_eq!(place.fresh("notes"), placed, "a second run finds the first one's file");
+        assert_eq!((place.read("talk.notes.md"), place.read("talk.notes.3.md")), ("mine".into(), "notes".into()));
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let place = Place::new();
+        place.write("victim", "precious");
+        symlink("victim", place.root.path().join("talk.notes.md")).expect("linked");
+        symlink("nowhere", place.root.path().join("talk.notes.2.md")).expect("linked");
+        assert_eq!(place.fresh("notes").name, "talk.notes.3.md");
+        assert_eq!(place.read("victim"), "precious");
+        assert!(!place.root.path().join("nowhere").exists());
+    }
+
+    #[test]
+    fn a_link_put_in_the_place_of_our_notes_is_not_followed() {
+        let place = Place::new();
+        let before = place.fresh("notes");
+        place.write("victim", "notes");
+        fs::remove_file(place.root.path().join("talk.notes.md")).expect("removed");
+        symlink("victim", place.root.path().join("talk.notes.md")).expect("linked");
+        assert_eq!(place.again("better notes", &before).expect("placed").name, "talk.notes.2.md");
+        assert_eq!(place.read("victim"), "notes");
+    }
+
+    #[test]
+    fn an_edited_note_is_never_replaced() {
+        let place = Place::new();
+        let key = key(1);
+        let before = place.fresh(&notes(&key, "notes"));
+        place.write("talk.notes.md", &notes(&key, "notes, and my own thoughts"));
+        let existing = Existing::Ours { name: &before.name, digest: &before.digest };
+        let (name, bytes) = (OsStr::new("talk.notes.md"), notes(&key, "better notes"));
+        let placed = super::place(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+        assert_eq!(placed.name, "talk.notes.2.md");
+        let again = super::place(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+        assert_eq!((again, place.names().len()), (placed, 2));
+        assert!(place.read("talk.notes.md").contains("my own thoughts"));
+    }
+
+    #[test]
+    fn a_deleted_note_is_not_made_again() {
+        let place = Place::new();
+        let before = place.fresh("notes");
+        fs::remove_file(place.root.path().join("talk.notes.md")).expect("removed");
+        for text in ["notes", "better notes"] {
+            assert!(matches!(place.again(text, &before), Err(FileError::Deleted { .. })));
+        }
+        assert!(place.names().is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_vanished_is_no_deletion() {
+        let place = Place::new();
+        let before = place.fresh("notes");
+        fs::remove_dir_all(place.root.path()).expect("removed");
+        assert!(matches!(place.again("better", &before), Err(FileError::DirectoryGone { .. })));
+        assert!(matches!(place.place("notes", Existing::None), Err(FileError::DirectoryGone { .. })));
+    }
+
+    #[test]
+    fn notes_of_this_job_by_another_host_are_adopted_and_never_replaced() {
+        let place = Place::new();
+        place.write("talk.notes.md", &notes(&key(1), "made elsewhere"));
+        let put = |text: &str, generation, existing| {
+            let key = key(generation);
+            let bytes = notes(&key, text);
+            super::place(&place.dir, OsStr::new("talk.notes.md"), bytes.as_bytes(), 0o660, Some(&key), existing)
+        };
+        let adopted = put("made here", 1, Existing::None).expect("adopted");
+        assert_eq!((adopted.name.as_os_str(), place.names().len()), (OsStr::new("talk.notes.md"), 1));
+        let newer = put("newer", 1, Existing::Ours { name: &adopted.name, digest: &adopted.digest }).expect("placed");
+        assert_eq!(newer.name, "talk.notes.2.md");
+        assert_eq!(put("redone", 2, Existing::None).expect("placed").name, "talk.notes.3.md");
+        assert!(place.read("talk.notes.md").contains("made elsewhere"));
+    }
+
+    #[test]
+    fn what_this_job_wrote_is_removed_unless_edited() {
+        let place = Place::new();
+        let ours = place.fresh("it failed");
+        place.write("talk.notes.md", "it failed; I asked IT");
+        assert!(!remove_ours(&place.dir, &ours.name, &ours.digest).expect("looked at"));
+        place.write("talk.notes.md", "it failed");
+        assert!(remove_ours(&place.dir, &ours.name, &ours.digest).expect("removed"));
+        assert!(remove_ours(&place.dir, &ours.name, &ours.digest).expect("gone already"));
+        assert!(place.names().is_empty());
+    }
+
+    #[test]
+    fn only_old_temporary_files_of_minuted_are_swept() {
+        let place = Place::new();
+        let old = fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
+        for (name, is_old) in [
+            (".minuted-0123456789abcdef.tmp", true),
+            (".minuted-fedcba9876543210.tmp", false),
+            (".minuted-0123456789abcdeg.tmp", true),
+            (".minuted-notes.tmp", true),
+            ("talk.tmp", true),
+        ] {
+            let file = File::create(place.root.path().join(name)).expect("made");
+            if is_old {
+                file.set_times(old).expect("dated");
+            }
+        }
+        assert_eq!(sweep(&place.dir).expect("swept"), 1);
+        assert_eq!(place.names().len(), 4);
+        assert!(!place.names().contains(&".minuted-0123456789abcdef.tmp".to_owned()));
+    }
+
+    #[test]
+    fn a_name_of_255_bytes_is_written_and_a_longer_one_says_so() {
+        let place = Place::new();
+        let put = |name: &str| super::place(&place.dir, OsStr::new(name), b"x", 0o600, None, Existing::None);
+        assert!(put(&"n".repeat(255)).is_ok());
+        assert!(matches!(put(&"n".repeat(256)), Err(FileError::NameTooLong { .. })));
+        assert_eq!(place.names().len(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn each_refusal_of_the_system_says_what_to_do() {
+        let dir = Dir::open(Path::new("/")).expect("opened");
+        let told = |errno: Errno| FileError::at(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
+        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(told);
+        insta::assert_snapshot!(all.join("\n"), @"
+        `/` is read-only; under systemd regenerate the drop-in (`minuted systemd-drop-in`) and restart
+        no permission to write in `/`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX /`
+        no space left in `/`
+        the directory `/` is gone
+        the name `talk.notes.md` is too long for the file system of `/`
+        failed to write `talk.notes.md` in `/`
+        ");
+        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::DQUOT.into()), FileError::NoSpace { .. }));
+        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::PERM.into()), FileError::Denied { .. }));
+        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::STALE.into()), FileError::DirectoryGone { .. }));
+    }
+}

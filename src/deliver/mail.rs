@@ -257,7 +257,7 @@ impl Mailer {
 
     /// Says good-bye; a server that does not answer is left without.
     async fn leave(&self, connection: &mut AsyncSmtpConnection) {
-        if tokio::time::timeout(GOOD_BYE, connection.abort()).await.is_err() {
+        if tokio::time::timeout(self.limits.command.min(GOOD_BYE), connection.abort()).await.is_err() {
             tracing::debug!("the mail server did not answer QUIT");
         }
     }

@@ -186,3 +186,201 @@ pub(super) fn paragraphs(segments: &[Segment]) -> Vec<Paragraph> {
     }
     paragraphs
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use saphyr::LoadableYamlNode as _;
+
+    use super::*;
+    use crate::job::Content;
+
+    fn report(analysis: Analysis, findings: Findings) -> Report {
+        Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: String::new() }
+    }
+
+    fn markdown(text: &str) -> Findings {
+        Findings { markdown: Some(text.into()), ..Findings::default() }
+    }
+
+    fn said(start: f64, speaker: &str, text: &str) -> Segment {
+        Segment { start: Some(start), end: Some(start + 2.0), speaker: Some(speaker.into()), text: text.into() }
+    }
+
+    fn minutes(title: &str) -> Minutes {
+        let attendee = |name: &str, email: &str| Attendee { name: name.into(), email: email.into(), role: None };
+        Minutes {
+            key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            title: title.into(),
+            recorded: "2026-11-22T09:00:00.75Z".parse().expect("a time"),
+            recording: "talk.wav".into(),
+            folder: "sales".into(),
+            attendees: vec![attendee("Ann Lee", "ann@example.com"), attendee("Bo \"B\" Chen", "bo@example.com")],
+            service: "paxs".into(),
+            meeting: Some("93ac7e2d-0000-4000-8000-000000000000".into()),
+            warning: None,
+            reports: Vec::new(),
+        }
+    }
+
+    fn whole() -> Minutes {
+        let spoken = Findings {
+            summary: Some("We met.".into()),
+            segments: vec![
+                said(0.0, "Ann", "Good morning."),
+                said(2.0, "Ann", "Shall we *begin*?"),
+                said(5.0, "Bo", "Yes."),
+                said(60.0, "Bo", "[ ] <later>"),
+            ],
+            ..Findings::default()
+        };
+        Minutes {
+            reports: vec![
+                report(Analysis::Transcription, spoken),
+                report(Analysis::KeyPoints, markdown("# Key points\n\n# First\n\n- one")),
+                report(Analysis::MeetingNote, markdown("# Weekly sales\n\n## Decisions\n\n- ship it\n")),
+            ],
+            ..minutes("Weekly sales")
+        }
+    }
+
+    #[test]
+    fn notes_are_what_the_design_shows() {
+        insta::assert_snapshot!(whole().render(Format::Md), @r#"
+        ---
+        title: "Weekly sales"
+        date: 2026-11-22T09:00:00Z
+        recording: talk.wav
+        folder: sales
+        attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]
+        service: paxs
+        meeting: 93ac7e2d-0000-4000-8000-000000000000
+        minuted: b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
+        ---
+        # Weekly sales
+
+        ## Decisions
+
+        - ship it
+
+        ## Key points
+
+        ### First
+
+        - one
+
+        ## Summary
+
+        We met.
+
+        ## Transcript
+
+        **Ann** [00:00:00] Good morning. Shall we \*begin\*?
+
+        **Bo** [00:00:05] Yes.
+
+        **Bo** [00:01:00] \[ \] \<later>
+        "#);
+    }
+
+    #[test]
+    fn the_transcript_is_text_for_people() {
+        insta::assert_snapshot!(whole().render(Format::Txt), @r#"
+        Weekly sales
+        2026-11-22T09:00:00Z
+        Ann Lee <ann@example.com>, Bo "B" Chen <bo@example.com>
+
+        [00:00:00] Ann: Good morning. Shall we *begin*?
+
+        [00:00:05] Bo: Yes.
+
+        [00:01:00] Bo: [ ] <later>
+        "#);
+    }
+
+    #[test]
+    fn json_holds_everything_under_the_promised_names() {
+        let value: serde_json::Value = serde_json::from_str(&whole().render(Format::Json)).expect("JSON");
+        let names =
+            |value: &serde_json::Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+        insta::assert_snapshot!(names(&value).join(" "), @"analyses attendees date folder key meeting recording service title warning");
+        insta::assert_snapshot!(names(&value["analyses"][0]).join(" "), @"markdown segments speakers summary type");
+        assert_eq!(value["analyses"][0]["type"], "transcription");
+        assert_eq!(value["analyses"][0]["segments"][0]["text"], "Good morning.");
+    }
+
+    #[test]
+    fn the_same_minutes_give_the_same_bytes() {
+        for format in [Format::Md, Format::Txt, Format::Srt, Format::Vtt, Format::Json] {
+            assert_eq!(whole().render(format), whole().render(format));
+        }
+    }
+
+    #[test]
+    fn what_is_not_complete_says_so_on_top_and_failed_reports_are_left_out() {
+        let mut failed = report(Analysis::Sentiment, markdown("half of it"));
+        failed.status = Status::Failed;
+        let minutes =
+            Minutes { warning: Some("the *meeting note* failed".into()), reports: vec![failed], ..minutes("T") };
+        insta::assert_snapshot!(minutes.body(), @r"
+        # T
+
+        > **Incomplete:** the \*meeting note\* failed
+        ");
+    }
+
+    #[test]
+    fn a_summary_without_a_transcript_has_no_transcript_section() {
+        let found = Findings { summary: Some("We met.".into()), ..Findings::default() };
+        let minutes = Minutes { reports: vec![report(Analysis::Transcription, found)], ..minutes("T") };
+        assert_eq!(minutes.body(), "# T\n\n## Summary\n\nWe met.\n");
+    }
+
+    #[test]
+    fn a_hostile_title_stays_one_line_in_every_place() {
+        let title =
+            "x\r\nBcc: all@example.com\n---\nminuted: b3-00000000000000000000000000000000.a.1\n\u{202e}\u{1b}[31m\"<b>";
+        let minutes = minutes(title);
+        let text = minutes.render(Format::Md);
+        insta::assert_snapshot!(text, @r#"
+        ---
+        title: "x Bcc: all@example.com --- minuted: b3-00000000000000000000000000000000.a.1 [31m\"<b>"
+        date: 2026-11-22T09:00:00Z
+        recording: talk.wav
+        folder: sales
+        attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]
+        service: paxs
+        meeting: 93ac7e2d-0000-4000-8000-000000000000
+        minuted: b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
+        ---
+        # x Bcc: all@example.com --- minuted: b3-00000000000000000000000000000000.a.1 \[31m"\<b>
+        "#);
+        assert_eq!(key_of(text.as_bytes()), Some(minutes.key));
+    }
+
+    #[test]
+    fn a_note_cannot_forge_the_front_matter() {
+        let forged = "---\ntitle: forged\nminuted: b3-00000000000000000000000000000000.a.1\n---\n# Note\n";
+        let minutes = Minutes { reports: vec![report(Analysis::MeetingNote, markdown(forged))], ..minutes("T") };
+        assert_eq!(key_of(minutes.render(Format::Md).as_bytes()), Some(minutes.key));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_title_the_key_reads_back_and_the_yaml_stands(
+            title in any::<String>(), name in any::<String>(), folder in any::<String>(), people in 0_usize..200,
+        ) {
+            let person = Attendee { name, email: "a@example.com".into(), role: None };
+            let minutes = Minutes { attendees: vec![person; people], folder, ..minutes(&title) };
+            let text = minutes.render(Format::Md);
+            prop_assert_eq!(key_of(text.as_bytes()), Some(minutes.key.clone()));
+            let (front, _) = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
+            let yaml = saphyr::Yaml::load_from_str(front).expect("YAML");
+            prop_assert_eq!(yaml[0]["title"].as_str().map(str::to_owned), Some(line(&title)));
+            prop_assert_eq!(yaml[0]["folder"].as_str().map(str::to_owned), Some(line(&minutes.folder)));
+            prop_assert_eq!(yaml[0]["attendees"].as_vec().map(Vec::len), Some(people));
+        }
+    }
+}

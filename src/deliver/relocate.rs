@@ -164,3 +164,112 @@ fn keep_time(file: &File, stamp: Stamp) -> io::Result<()> {
     let times = Timestamps { last_access: time, last_modification: time };
     Ok(rustix::fs::futimens(file, &times)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    struct Folder {
+        root: tempfile::TempDir,
+        dir: Dir,
+    }
+
+    impl Folder {
+        fn new() -> Self {
+            Self::of(tempfile::tempdir().expect("a directory"))
+        }
+
+        fn of(root: tempfile::TempDir) -> Self {
+            let dir = Dir::open(root.path()).expect("opened");
+            Self { root, dir }
+        }
+
+        fn with(text: &str) -> (Self, Stamp) {
+            let folder = Self::new();
+            fs::write(folder.root.path().join("talk.wav"), text).expect("written");
+            let stamp = folder.stamp("talk.wav").expect("there");
+            (folder, stamp)
+        }
+
+        fn stamp(&self, name: &str) -> Option<Stamp> {
+            match self.dir.entry(Path::new(name)).expect("looked at") {
+                Some(Entry::File(stamp)) => Some(stamp),
+                Some(Entry::Directory | Entry::Other) | None => None,
+            }
+        }
+
+        fn read(&self, name: &str) -> Option<String> {
+            fs::read_to_string(self.root.path().join(name)).ok()
+        }
+
+        fn count(&self) -> usize {
+            fs::read_dir(self.root.path()).expect("listed").count()
+        }
+    }
+
+    fn talk() -> &'static OsStr {
+        OsStr::new("talk.wav")
+    }
+
+    #[test]
+    fn a_recording_moves_without_replacing_and_a_second_run_finds_it() {
+        let (from, stamp) = Folder::with("sound");
+        let to = Folder::new();
+        fs::write(to.root.path().join("talk.wav"), "another meeting").expect("written");
+        for run in ["first", "after a crash"] {
+            assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect(run), "talk.2.wav", "{run}");
+        }
+        assert_eq!(
+            (to.read("talk.wav"), to.read("talk.2.wav")),
+            (Some("another meeting".into()), Some("sound".into()))
+        );
+        assert_eq!((from.count(), to.count()), (0, 2));
+    }
+
+    #[test]
+    fn a_recording_that_changed_or_is_gone_is_left_alone() {
+        let (from, stamp) = Folder::with("sound");
+        let to = Folder::new();
+        fs::write(from.root.path().join("talk.wav"), "another sound").expect("written");
+        assert!(matches!(relocate(&from.dir, talk(), &to.dir, stamp), Err(FileError::Changed { .. })));
+        fs::remove_file(from.root.path().join("talk.wav")).expect("removed");
+        assert!(matches!(relocate(&from.dir, talk(), &to.dir, stamp), Err(FileError::Deleted { .. })));
+        assert_eq!(to.count(), 0);
+    }
+
+    #[test]
+    fn a_copy_that_was_placed_before_a_crash_is_finished() {
+        let (from, stamp) = Folder::with("sound");
+        let to = Folder::new();
+        let mut copy = copied(&from.dir, talk(), &to.dir, stamp).expect("copied");
+        copy.rename_new(talk()).expect("placed");
+        assert_eq!((from.read("talk.wav"), to.read("talk.wav")), (Some("sound".into()), Some("sound".into())));
+        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("finished"), "talk.wav");
+        assert_eq!((from.count(), to.count()), (0, 1));
+        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("known again"), "talk.wav");
+    }
+
+    #[test]
+    fn a_file_of_the_same_size_and_time_is_no_copy() {
+        let (from, stamp) = Folder::with("sound");
+        let to = Folder::new();
+        fs::write(to.root.path().join("talk.wav"), "noise").expect("written");
+        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
+        assert_eq!((to.read("talk.wav"), to.read("talk.2.wav")), (Some("noise".into()), Some("sound".into())));
+    }
+
+    #[test]
+    fn a_recording_crosses_file_systems_whole() {
+        // On Linux this is a file system of its own; where there is none, there is nothing to cross to.
+        let Ok(root) = tempfile::tempdir_in("/dev/shm") else { return };
+        let to = Folder::of(root);
+        let (from, stamp) = Folder::with(&"sound".repeat(200_000));
+        fs::write(to.root.path().join("talk.wav"), "another meeting").expect("written");
+        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
+        assert_eq!(to.read("talk.2.wav"), Some("sound".repeat(200_000)));
+        assert_eq!(to.stamp("talk.2.wav").map(|is| is.mtime_ns), Some(stamp.mtime_ns));
+        assert_eq!((from.count(), to.count()), (0, 2));
+    }
+}

@@ -87,3 +87,101 @@ fn stamp(time: Duration, before_millis: char) -> String {
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     format!("{hours:02}:{minutes:02}:{:02}{before_millis}{:03}", seconds % 60, time.subsec_millis())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Content;
+
+    fn key() -> Key {
+        Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales --> x".into(), generation: 1 }
+    }
+
+    fn said(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
+        Segment { start, end, speaker: speaker.map(Into::into), text: text.into() }
+    }
+
+    fn talk() -> Vec<Segment> {
+        vec![
+            said(Some(0.0), Some(1.25), Some("Ann"), "Good\nmorning."),
+            said(Some(2.0), None, Some("Bo <b>"), "1 < 2 & 00:00 --> 00:01"),
+            said(Some(3.5), Some(1.0), None, "backwards"),
+            said(None, None, None, "no time"),
+            said(Some(9.0), None, None, "   "),
+            said(Some(f64::NAN), Some(-1.0), None, "no number"),
+            said(Some(3661.5), None, None, "last"),
+        ]
+    }
+
+    #[test]
+    fn missing_times_are_filled_in_and_arrows_do_not_break_out() {
+        insta::assert_snapshot!(srt(&talk()), @"
+        1
+        00:00:00,000 --> 00:00:01,250
+        Ann: Good morning.
+
+        2
+        00:00:02,000 --> 00:00:03,500
+        Bo <b>: 1 < 2 & 00:00 → 00:01
+
+        3
+        00:00:03,500 --> 00:00:09,000
+        backwards
+
+        4
+        00:00:09,000 --> 00:00:11,000
+        no time
+
+        5
+        00:00:11,000 --> 01:01:01,500
+        no number
+
+        6
+        01:01:01,500 --> 01:01:03,500
+        last
+        ");
+        insta::assert_snapshot!(vtt(&talk(), &key()), @"
+        WEBVTT
+
+        NOTE minuted:b3-5c692b042adac8b0aa0b284e07a6e7d0.sales → x.1
+
+        00:00:00.000 --> 00:00:01.250
+        <v Ann>Good morning.
+
+        00:00:02.000 --> 00:00:03.500
+        <v Bo &lt;b&gt;>1 &lt; 2 &amp; 00:00 → 00:01
+
+        00:00:03.500 --> 00:00:09.000
+        backwards
+
+        00:00:09.000 --> 00:00:11.000
+        no time
+
+        00:00:11.000 --> 01:01:01.500
+        no number
+
+        01:01:01.500 --> 01:01:03.500
+        last
+        ");
+    }
+
+    #[test]
+    fn without_a_transcript_the_files_are_valid_and_empty() {
+        assert_eq!(srt(&[]), "");
+        insta::assert_snapshot!(vtt(&[], &key()), @"
+        WEBVTT
+
+        NOTE minuted:b3-5c692b042adac8b0aa0b284e07a6e7d0.sales → x.1
+
+        NOTE no transcript
+        ");
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_shown() {
+        assert_eq!(clock(3661.9).as_deref(), Some("01:01:01"));
+        for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert_eq!(clock(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The integration tests: the real binary and the real queue against stateful models of the outside.
 
 mod architecture;
+mod mail;
 mod support;
 mod units;
