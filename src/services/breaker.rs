@@ -1,1 +1,393 @@
-//! Holds calls to a service that is down.
+//! Holds calls to a service that is down, and tells its failures from those of one recording.
+//!
+//! Pure: `now` and jitter are arguments. The caller makes the cheap read that comes before a probe; the breaker only
+//! hands out the permission.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::job::retry::backoff;
+
+/// The id of a job in the queue.
+pub type JobId = i64;
+
+/// Jobs whose last failure is remembered, a breaker. When more fail the oldest are forgotten: one of their own failures
+/// is then taken for the service's, which costs a delay and no attempt.
+const FAILURES_MAX: usize = 1024;
+
+/// The calls of a service that fail independently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Call {
+    /// Making a meeting, and looking for one.
+    Create,
+    /// Sending a recording.
+    Upload,
+    /// Looking for results.
+    Look,
+    /// Asking for results.
+    Request,
+}
+
+/// Whether a call may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes.
+    Go,
+    /// Yes, as the one probe, after a cheap read has succeeded. Must be followed by [`Breaker::succeeded`],
+    /// [`Breaker::answered`], [`Breaker::failed`] or [`Breaker::released`].
+    Probe,
+    /// Not before this.
+    Wait {
+        /// When to ask again.
+        until: Timestamp,
+    },
+}
+
+/// Whose failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The recording's: counts.
+    Own,
+    /// The service's.
+    Service {
+        /// When the call may be tried again.
+        until: Timestamp,
+        /// Whether it is the one that opened the breaker: told once.
+        first: bool,
+    },
+}
+
+/// The breaker of one call of one service.
+#[derive(Debug, Clone)]
+pub struct Breaker {
+    delay: Duration,
+    delay_max: Duration,
+    open: Option<Open>,
+    /// Counts outcomes; what tells "between".
+    tick: u64,
+    /// The job of the last success, and its tick.
+    success: Option<(JobId, u64)>,
+    /// The tick of the last success of any other job than that one.
+    success_of_another: u64,
+    /// The tick of each job's last failure.
+    failures: HashMap<JobId, u64>,
+    /// The last job that failed: another one is tried before it.
+    last_failed: Option<JobId>,
+}
+
+#[derive(Debug, Clone)]
+struct Open {
+    since: Timestamp,
+    until: Timestamp,
+    /// Failures in a row: of the call that opened it and of each probe.
+    level: u32,
+    probe: Option<JobId>,
+}
+
+impl Breaker {
+    /// Returns a closed breaker that waits `delay` after the first failure, growing up to `delay_max`.
+    #[must_use]
+    pub fn new(delay: Duration, delay_max: Duration) -> Self {
+        Self {
+            delay,
+            delay_max,
+            open: None,
+            tick: 0,
+            success: None,
+            success_of_another: 0,
+            failures: HashMap::new(),
+            last_failed: None,
+        }
+    }
+
+    /// Returns whether `job` may make the call now. `others` says whether another job wants to make it too: then the
+    /// job that failed last is not the next probe.
+    pub fn admits(&mut self, job: JobId, others: bool, now: Timestamp) -> Admission {
+        let step = self.delay;
+        let last_failed = self.last_failed;
+        let Some(open) = &mut self.open else { return Admission::Go };
+        if now < open.until {
+            Admission::Wait { until: open.until }
+        } else if open.probe.is_some() || (others && last_failed == Some(job)) {
+            Admission::Wait { until: later(now, step) }
+        } else {
+            open.probe = Some(job);
+            Admission::Probe
+        }
+    }
+
+    /// The call succeeded for `job`: the breaker closes.
+    pub fn succeeded(&mut self, job: JobId) {
+        self.tick += 1;
+        if let Some((before, tick)) = self.success
+            && before != job
+        {
+            self.success_of_another = tick;
+        }
+        self.success = Some((job, self.tick));
+        self.failures.remove(&job);
+        self.answered();
+    }
+
+    /// The service answered, though not with success (a refusal, say): it is not down, and the breaker closes.
+    pub fn answered(&mut self) {
+        self.open = None;
+        self.last_failed = None;
+    }
+
+    /// The probe of `job` ended without telling anything: it was cancelled, its file changed, or the cheap read before
+    /// it failed (`again` is then when the next one may be).
+    pub fn released(&mut self, job: JobId, again: Option<Timestamp>) {
+        if let Some(open) = &mut self.open
+            && open.probe == Some(job)
+        {
+            open.probe = None;
+            open.until = again.map_or(open.until, |again| again.max(open.until));
+        }
+    }
+
+    /// The call failed for `job`; `after` is what the service asked for, `jitter` lies in 0..1.
+    pub fn failed(&mut self, job: JobId, now: Timestamp, after: Option<Duration>, jitter: f64) -> Verdict {
+        self.tick += 1;
+        let before = self.remember(job);
+        if self.open.is_none() && before.is_some_and(|tick| self.another_succeeded_since(job, tick)) {
+            return Verdict::Own;
+        }
+        self.last_failed = Some(job);
+        let first = self.open.is_none();
+        let open = self.open.get_or_insert(Open { since: now, until: now, level: 0, probe: None });
+        // Calls that were under way when it opened tell nothing new.
+        if first || open.probe == Some(job) {
+            open.level = open.level.saturating_add(1);
+            open.probe = None;
+            open.until = later(now, backoff(self.delay, self.delay_max, open.level, jitter));
+        }
+        open.until = open.until.max(later(now, after.unwrap_or_default()));
+        Verdict::Service { until: open.until, first }
+    }
+
+    /// Returns whether calls are held.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Returns since when calls are held.
+    #[must_use]
+    pub fn since(&self) -> Option<Timestamp> {
+        self.open.as_ref().map(|open| open.since)
+    }
+
+    /// Returns when the next probe may be made.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        self.open.as_ref().map(|open| open.until)
+    }
+
+    /// Forgets a job that is done with.
+    pub fn forget(&mut self, job: JobId) {
+        self.failures.remove(&job);
+        self.released(job, None);
+    }
+
+    fn another_succeeded_since(&self, job: JobId, tick: u64) -> bool {
+        match self.success {
+            Some((last, at)) if last != job => at > tick,
+            Some(_) => self.success_of_another > tick,
+            None => false,
+        }
+    }
+
+    /// Notes the failure of this tick; returns the tick of the job's failure before.
+    fn remember(&mut self, job: JobId) -> Option<u64> {
+        if self.failures.len() >= FAILURES_MAX
+            && !self.failures.contains_key(&job)
+            && let Some(oldest) = self.failures.iter().min_by_key(|(_, tick)| **tick).map(|(job, _)| *job)
+        {
+            self.failures.remove(&oldest);
+        }
+        self.failures.insert(job, self.tick)
+    }
+}
+
+/// The breakers of one service.
+#[derive(Debug, Clone)]
+pub struct Breakers {
+    delay: Duration,
+    delay_max: Duration,
+    breakers: HashMap<Call, Breaker>,
+}
+
+impl Breakers {
+    /// Returns closed breakers; see [`Breaker::new`].
+    #[must_use]
+    pub fn new(delay: Duration, delay_max: Duration) -> Self {
+        Self { delay, delay_max, breakers: HashMap::new() }
+    }
+
+    /// Returns the breaker of `call`.
+    pub fn of(&mut self, call: Call) -> &mut Breaker {
+        self.breakers.entry(call).or_insert_with(|| Breaker::new(self.delay, self.delay_max))
+    }
+
+    /// Returns the calls that are held, with since when.
+    #[must_use]
+    pub fn open(&self) -> Vec<(Call, Timestamp)> {
+        let mut open: Vec<_> =
+            self.breakers.iter().filter_map(|(call, breaker)| Some((*call, breaker.since()?))).collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// Forgets a job that is done with.
+    pub fn forget(&mut self, job: JobId) {
+        self.breakers.values_mut().for_each(|breaker| breaker.forget(job));
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(60);
+    const DELAY_MAX: Duration = Duration::from_secs(900);
+
+    fn breaker() -> Breaker {
+        Breaker::new(DELAY, DELAY_MAX)
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
+    }
+
+    #[test]
+    fn a_service_that_is_down_is_told_once_and_left_alone_for_longer_and_longer() {
+        let mut breaker = breaker();
+        assert_eq!(breaker.admits(1, true, at(0)), Admission::Go);
+        assert_eq!(breaker.failed(1, at(0), None, 0.5), Verdict::Service { until: at(60), first: true });
+        assert_eq!(breaker.admits(2, true, at(59)), Admission::Wait { until: at(60) });
+        assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
+        assert_eq!(breaker.failed(2, at(60), None, 0.5), Verdict::Service { until: at(360), first: false });
+        assert_eq!(breaker.since(), Some(at(0)));
+    }
+
+    #[test]
+    fn only_one_probe_goes_at_a_time_and_a_probe_that_told_nothing_gives_the_permission_back() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), None, 0.5);
+        assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
+        assert_eq!(breaker.admits(3, true, at(60)), Admission::Wait { until: at(120) });
+        breaker.released(2, None);
+        assert_eq!(breaker.admits(3, true, at(60)), Admission::Probe);
+        breaker.released(3, Some(at(100)));
+        assert_eq!(breaker.admits(2, true, at(61)), Admission::Wait { until: at(100) });
+    }
+
+    #[test]
+    fn the_next_probe_is_another_job_where_there_is_one() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), None, 0.5);
+        assert!(matches!(breaker.admits(1, true, at(60)), Admission::Wait { .. }));
+        assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
+        breaker.failed(2, at(60), None, 0.5);
+        assert_eq!(breaker.admits(1, true, at(360)), Admission::Probe);
+        breaker.failed(1, at(360), None, 0.5);
+        assert_eq!(breaker.admits(1, false, at(2000)), Admission::Probe);
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_even_beyond_the_longest_delay() {
+        let mut breaker = breaker();
+        let verdict = breaker.failed(1, at(0), Some(Duration::from_secs(3600)), 0.5);
+        assert_eq!(verdict, Verdict::Service { until: at(3600), first: true });
+    }
+
+    #[test]
+    fn a_recording_that_fails_where_others_succeed_fails_by_its_own_fault() {
+        let mut breaker = breaker();
+        assert!(matches!(breaker.failed(1, at(0), None, 0.5), Verdict::Service { .. }));
+        breaker.succeeded(2);
+        assert!(!breaker.is_open());
+        assert_eq!(breaker.failed(1, at(60), None, 0.5), Verdict::Own);
+        assert!(!breaker.is_open());
+        // Once more, but nobody has succeeded since: it may be the service this time.
+        assert!(matches!(breaker.failed(1, at(90), None, 0.5), Verdict::Service { .. }));
+    }
+
+    #[test]
+    fn its_own_success_between_two_failures_proves_nothing_against_a_recording() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), None, 0.5);
+        breaker.succeeded(1);
+        assert!(matches!(breaker.failed(1, at(60), None, 0.5), Verdict::Service { .. }));
+    }
+
+    #[test]
+    fn calls_under_way_when_it_opens_do_not_lengthen_the_wait() {
+        let mut breaker = breaker();
+        for job in 0..10 {
+            breaker.failed(job, at(0), None, 0.5);
+        }
+        assert_eq!(breaker.until(), Some(at(60)));
+    }
+
+    #[test]
+    fn a_refusal_proves_that_the_service_is_there() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), None, 0.5);
+        breaker.answered();
+        assert_eq!(breaker.admits(1, true, at(1)), Admission::Go);
+    }
+
+    #[test]
+    fn the_calls_of_a_service_fail_apart() {
+        let mut breakers = Breakers::new(DELAY, DELAY_MAX);
+        breakers.of(Call::Upload).failed(1, at(0), None, 0.5);
+        assert_eq!(breakers.of(Call::Create).admits(1, true, at(0)), Admission::Go);
+        assert_eq!(breakers.open(), vec![(Call::Upload, at(0))]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_memory_is_bounded_and_a_service_alone_never_counts(
+            steps in prop::collection::vec((0_i64..3000, 0_u8..4, 0.0_f64..1.0), 1..4000)
+        ) {
+            let mut breaker = breaker();
+            let mut probes = 0;
+            for (now, (job, what, jitter)) in steps.iter().enumerate() {
+                let now = at(i64::try_from(now).expect("small") * 30);
+                match what {
+                    0 => if breaker.admits(*job, true, now) == Admission::Probe { probes += 1; },
+                    1 => breaker.released(*job, None),
+                    // Nothing ever succeeds here.
+                    _ => prop_assert_ne!(breaker.failed(*job, now, None, *jitter), Verdict::Own),
+                }
+                prop_assert!(breaker.failures.len() <= FAILURES_MAX);
+                if let Some(until) = breaker.until() {
+                    prop_assert!(until <= later(now, DELAY_MAX.mul_f64(1.2)));
+                }
+            }
+            prop_assert!(probes <= steps.len());
+        }
+
+        #[test]
+        fn an_open_breaker_hands_out_one_probe_until_it_is_told(asks in prop::collection::vec((0_i64..5, 0_i64..5000), 1..50)) {
+            let mut breaker = breaker();
+            breaker.failed(99, at(0), None, 0.5);
+            let mut time = 0;
+            let mut probes = 0;
+            for (job, wait) in asks {
+                time += wait;
+                probes += usize::from(breaker.admits(job, true, at(time)) == Admission::Probe);
+            }
+            prop_assert!(probes <= 1);
+        }
+    }
+}

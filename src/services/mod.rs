@@ -3,7 +3,9 @@
 //! A service makes one attempt at a call, under a timeout; only the queue retries. What a call returns says what the
 //! caller does next, and nothing else.
 
+pub(crate) mod answers;
 pub mod breaker;
+pub mod pacer;
 pub mod paxs;
 
 use std::{fs::File, sync::Arc, time::Duration};

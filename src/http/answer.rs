@@ -1,0 +1,102 @@
+//! An answer as it came, read up to its cap.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+
+use crate::{clock, text};
+
+/// A service that asks to be left alone for longer is asked again after this: a mistaken header must not park
+/// recordings for a week.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// How much of a header is shown, in characters.
+const HEADER_CHARS_MAX: usize = 200;
+
+/// What a service answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the service asked to be left alone; at most an hour.
+    pub retry_after: Option<Duration>,
+    /// Where it points to, printable and without a query.
+    pub location: Option<String>,
+    /// What it says the body is, printable.
+    pub content_type: Option<String>,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Returns whether the status is 2xx.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(super) fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Self {
+        Self {
+            status,
+            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, clock::now())),
+            location: header(headers, LOCATION).map(|value| without_query(&value)),
+            content_type: header(headers, CONTENT_TYPE),
+            body,
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let value = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
+    Some(text::one_line(&value, HEADER_CHARS_MAX))
+}
+
+fn without_query(address: &str) -> String {
+    address.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// Reads a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). What is neither is ignored.
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if let Ok(seconds) = value.parse::<f64>() {
+        // `min` would turn NaN into the maximum.
+        let seconds = Some(seconds).filter(|seconds| seconds.is_finite())?;
+        Duration::try_from_secs_f64(seconds.min(RETRY_AFTER_MAX.as_secs_f64())).ok()?
+    } else {
+        let until = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value).ok()?;
+        Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO)
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-22T08:00:00Z".parse().expect("a time")
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        assert_eq!(retry_after(" 120 ", now()), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Sun, 22 Nov 2026 08:01:30 GMT", now()), Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn retry_after_is_never_longer_than_an_hour_nor_negative() {
+        assert_eq!(retry_after("999999999999999999999999", now()), Some(RETRY_AFTER_MAX));
+        assert_eq!(retry_after("Sun, 22 Nov 2099 08:01:30 GMT", now()), Some(RETRY_AFTER_MAX));
+        assert_eq!(retry_after("Sun, 22 Nov 2020 08:01:30 GMT", now()), Some(Duration::ZERO));
+        assert_eq!(retry_after("-5", now()), None);
+        assert_eq!(retry_after("NaN", now()), None);
+        assert_eq!(retry_after("soon", now()), None);
+    }
+
+    #[test]
+    fn a_location_is_shown_without_its_query() {
+        assert_eq!(without_query("https://a.example/login?token=x#y"), "https://a.example/login");
+    }
+}

@@ -1,0 +1,253 @@
+//! One origin and the calls to it that are not uploads.
+
+use std::{fmt, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{Answer, JSON_BYTES_MAX, cause};
+use crate::config;
+
+/// A connection that is not there after this will not come: three SYNs have been lost.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No byte of an upload taken for so long means that the server or the way to it stands still.
+const STALL: Duration = Duration::from_secs(60);
+
+/// The least time a server has to answer after the last byte of an upload: it may first pass the recording on.
+const ANSWER_MIN: Duration = Duration::from_secs(120);
+
+/// The kernel gives a connection up when sent bytes stay unacknowledged for so long: later than [`STALL`], which says
+/// better what happened.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Idle connections are kept for so long: less than what servers do, so that a call seldom meets one that is closing.
+const POOL_IDLE: Duration = Duration::from_secs(30);
+
+/// Idle connections kept: the workers of one service rarely call more at once.
+const POOL_MAX: usize = 8;
+
+/// The client's name to services.
+const USER_AGENT: &str = concat!("minuted/", env!("CARGO_PKG_VERSION"));
+
+/// The time limits of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a whole call that is not an upload, from connecting to the last byte of the answer.
+    pub request: Duration,
+    /// Without any byte of an upload being taken.
+    pub stall: Duration,
+    /// From the last byte of an upload to its answer, besides a second for every 10 MiB sent.
+    pub answer: Duration,
+}
+
+impl Limits {
+    /// Returns the limits for calls of at most `request`: an upload may stand still for 60 s and has no limit in all;
+    /// after its last byte the answer may take four times `request`, at least 2 min.
+    #[must_use]
+    pub fn new(request: Duration) -> Self {
+        Self { request, stall: STALL, answer: ANSWER_MIN.max(request.saturating_mul(4)) }
+    }
+}
+
+/// A client of one service.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) inner: reqwest::Client,
+    pub(super) limits: Limits,
+    base: Url,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("origin", &self.origin()).field("limits", &self.limits).finish()
+    }
+}
+
+/// A client that cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The base URL has no place for a path.
+    #[error("`{0}` is not a base URL: expected http:// or https:// and a host")]
+    Base(String),
+    /// TLS or the resolver cannot start.
+    #[error("failed to prepare the HTTP client: {0}")]
+    Start(String),
+}
+
+/// A call that brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TransportError {
+    /// What happened, on one line, without address or secrets.
+    pub message: String,
+    /// Whether the service may have had the whole request.
+    pub sent: bool,
+}
+
+/// A request to make; the address is relative to the client's base.
+#[derive(Clone)]
+pub struct Request<'a> {
+    post: bool,
+    path: Vec<&'a str>,
+    query: Vec<(&'a str, &'a str)>,
+    pub(super) bearer: Option<&'a SecretString>,
+    body: Option<Bytes>,
+    pub(super) bytes_max: usize,
+}
+
+impl<'a> Request<'a> {
+    /// Returns a GET of the path made of these segments; each is percent-encoded.
+    #[must_use]
+    pub fn get(path: &[&'a str]) -> Self {
+        Self { post: false, path: path.to_vec(), query: vec![], bearer: None, body: None, bytes_max: JSON_BYTES_MAX }
+    }
+
+    /// Returns a POST to the path made of these segments; each is percent-encoded.
+    #[must_use]
+    pub fn post(path: &[&'a str]) -> Self {
+        Self { post: true, ..Self::get(path) }
+    }
+
+    /// Adds a pair to the query.
+    #[must_use]
+    pub fn query(mut self, name: &'a str, value: &'a str) -> Self {
+        self.query.push((name, value));
+        self
+    }
+
+    /// Sends `body` as JSON.
+    #[must_use]
+    pub fn json(mut self, body: &serde_json::Value) -> Self {
+        self.body = Some(Bytes::from(body.to_string()));
+        self
+    }
+
+    /// Proves who asks.
+    #[must_use]
+    pub fn bearer(mut self, token: &'a SecretString) -> Self {
+        self.bearer = Some(token);
+        self
+    }
+
+    /// Reads at most so many bytes of the answer; [`JSON_BYTES_MAX`] unless said.
+    #[must_use]
+    pub fn bytes_max(mut self, bytes: usize) -> Self {
+        self.bytes_max = bytes;
+        self
+    }
+}
+
+impl Client {
+    /// Returns a client for everything below `base`.
+    ///
+    /// # Errors
+    /// When `base` is not an address of a web server, or TLS cannot start.
+    pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
+        let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
+            return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
+        };
+        let builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_MAX)
+            .tcp_user_timeout(TCP_USER_TIMEOUT);
+        let builder = if config::is_loopback(host) { builder.no_proxy() } else { builder };
+        let inner = builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))?;
+        Ok(Self { inner, limits, base: base.clone() })
+    }
+
+    /// Returns the origin, `https://host[:port]`: what tokens are bound to.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// Returns the time limits.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Returns the address of a path below the base.
+    ///
+    /// # Errors
+    /// When a segment is empty, `.` or `..`: it would name another place.
+    pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
+        if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+            return Err(TransportError { message: "an id that cannot stand in an address".into(), sent: false });
+        }
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("`new` took only http and https").pop_if_empty().extend(path);
+        url.set_query(None);
+        url.set_fragment(None);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
+    }
+
+    /// Makes one call and reads its whole answer, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole answer came within the limits of time and size.
+    pub async fn send(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
+        let prepared = self.prepare(request)?;
+        let call = async {
+            let response = prepared.send().await.map_err(|error| self.lost(error))?;
+            self.read(response, request.bytes_max).await
+        };
+        tokio::time::timeout(self.limits.request, call).await.unwrap_or_else(|_| {
+            let message = format!("no answer from `{}` within {:?}", self.origin(), self.limits.request);
+            Err(TransportError { message, sent: true })
+        })
+    }
+
+    pub(super) fn prepare(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {
+        let url = self.url(&request.path, &request.query)?;
+        let mut prepared = if request.post { self.inner.post(url) } else { self.inner.get(url) };
+        if let Some(token) = request.bearer {
+            prepared = prepared.header(AUTHORIZATION, bearer(token)?);
+        }
+        if let Some(body) = &request.body {
+            prepared = prepared.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        Ok(prepared.header(reqwest::header::ACCEPT, "application/json"))
+    }
+
+    /// Reads a body up to `bytes_max`, whatever its head promised.
+    pub(super) async fn read(
+        &self,
+        mut response: reqwest::Response,
+        bytes_max: usize,
+    ) -> Result<Answer, TransportError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
+            if body.len() + chunk.len() > bytes_max {
+                let message = format!("the answer of `{}` is longer than {bytes_max} bytes", self.origin());
+                return Err(TransportError { message, sent: true });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer::new(response.status().as_u16(), response.headers(), body.freeze()))
+    }
+
+    pub(super) fn lost(&self, error: reqwest::Error) -> TransportError {
+        let sent = !(error.is_connect() || error.is_builder());
+        let phase = if sent { "no answer from" } else { "cannot reach" };
+        TransportError { message: format!("{phase} `{}`: {}", self.origin(), cause::one_line(error)), sent }
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, TransportError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+        .map_err(|_| TransportError { message: "the access token cannot stand in a header".into(), sent: false })?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,152 @@
+//! What an answer means for the caller: the one place where a status becomes a [`CallError`].
+
+use serde_json::Value;
+
+use super::CallError;
+use crate::{
+    http::{Answer, TransportError},
+    text,
+};
+
+/// How much of what a service says is shown, in characters.
+const SAID_CHARS_MAX: usize = 200;
+
+/// The fields in which services say what is wrong, the more telling first.
+const MESSAGE_FIELDS: [&str; 8] =
+    ["detail", "message", "error_description", "error_message", "error", "errors", "title", "msg"];
+
+/// Says of a call without an answer what the caller does next.
+impl From<TransportError> for CallError {
+    fn from(error: TransportError) -> Self {
+        Self::Unavailable { message: error.message, after: None, uncertain: error.sent }
+    }
+}
+
+/// Returns the answer when it is 2xx, else what its status means.
+///
+/// A 401 is the caller's to refresh; one that arrives here means that a person must sign in.
+pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
+    let status = answer.status;
+    let unavailable = |message: String, uncertain: bool| {
+        Err(CallError::Unavailable { message, after: answer.retry_after, uncertain })
+    };
+    match status {
+        200..=299 => Ok(answer),
+        300..=399 => {
+            let to = answer.location.as_deref().unwrap_or("nowhere");
+            // 307 and 308 ask for the same call elsewhere; the others may point to a result.
+            unavailable(format!("redirect to `{to}` is not followed; check base_url"), !matches!(status, 307 | 308))
+        }
+        401 => Err(CallError::SignedOut { reason: format!("the service answered 401: {}", said(&answer)) }),
+        403 => Err(CallError::Forbidden { message: said(&answer) }),
+        425 | 429 => unavailable(format!("the service is busy ({status}): {}", said(&answer)), false),
+        408 => unavailable(format!("the service waited too long (408): {}", said(&answer)), true),
+        400..=499 => Err(CallError::Refused { status, message: said(&answer) }),
+        _ => unavailable(format!("the service failed ({status}): {}", said(&answer)), true),
+    }
+}
+
+/// Returns the JSON of a 2xx answer.
+pub(crate) fn json(answer: Answer) -> Result<Value, CallError> {
+    let answer = accepted(answer)?;
+    // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
+    serde_json::from_slice(&answer.body).map_err(|error| {
+        let kind = answer.content_type.as_deref().unwrap_or("no content type");
+        unexpected(&format!("{} is not JSON ({error}; {kind})", answer.status))
+    })
+}
+
+/// Returns the error of an answer that is not what was promised.
+pub(crate) fn unexpected(what: &str) -> CallError {
+    let message =
+        format!("the service answered something else than promised: {}", text::one_line(what, SAID_CHARS_MAX));
+    CallError::Unavailable { message, after: None, uncertain: true }
+}
+
+/// Returns what the service says, on one printable line.
+pub(crate) fn said(answer: &Answer) -> String {
+    let body = &answer.body[..answer.body.len().min(64 * 1024)];
+    let found = serde_json::from_slice::<Value>(body).ok().and_then(|value| message(&value, 0));
+    let shown = text::one_line(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
+    if shown.is_empty() { "no reason given".into() } else { shown }
+}
+
+/// Looks for a message: a text, the first telling field of an object, the messages of a list joined.
+pub(crate) fn message(value: &Value, depth: u8) -> Option<String> {
+    /// A message lies no deeper: `{"error": {"errors": [{"message": …}]}}`.
+    const DEPTH_MAX: u8 = 5;
+    if depth > DEPTH_MAX {
+        return None;
+    }
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Object(fields) => MESSAGE_FIELDS.iter().find_map(|name| message(fields.get(*name)?, depth + 1)),
+        Value::Array(items) => {
+            let said: Vec<_> = items.iter().take(5).filter_map(|item| message(item, depth + 1)).collect();
+            (!said.is_empty()).then(|| said.join("; "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            retry_after: None,
+            location: None,
+            content_type: Some("text/html".into()),
+            body: Bytes::from(body.to_owned()),
+        }
+    }
+
+    fn uncertain(status: u16) -> Option<bool> {
+        match accepted(answer(status, "")) {
+            Err(CallError::Unavailable { uncertain, .. }) => Some(uncertain),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_status_says_whose_fault_it_is_and_whether_it_may_have_happened() {
+        for status in [408, 500, 502, 503, 504, 520, 302, 303] {
+            assert_eq!(uncertain(status), Some(true), "{status}");
+        }
+        for status in [425, 429, 307, 308] {
+            assert_eq!(uncertain(status), Some(false), "{status}");
+        }
+        for status in [400, 404, 405, 409, 410, 413, 415, 422] {
+            assert!(matches!(accepted(answer(status, "")), Err(CallError::Refused { status: s, .. }) if s == status));
+        }
+        assert!(matches!(accepted(answer(403, "")), Err(CallError::Forbidden { .. })));
+        assert!(accepted(answer(204, "")).is_ok());
+    }
+
+    #[test]
+    fn what_the_service_says_is_found_and_made_printable() {
+        assert_eq!(said(&answer(400, r#"{"detail":"attendees\u001b[31m\nmissing"}"#)), "attendees\\u{1b}[31m missing");
+        assert_eq!(said(&answer(422, r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#)), "too short; no");
+        assert_eq!(said(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
+        assert_eq!(said(&answer(502, "<h1>Bad\n gateway</h1>")), "<h1>Bad gateway</h1>");
+        assert_eq!(said(&answer(500, "")), "no reason given");
+        assert_eq!(said(&answer(500, &"x".repeat(100_000))).chars().count(), SAID_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_megabyte_of_nesting_is_an_answer_that_was_not_promised() {
+        let nested = "[".repeat(1_000_000);
+        assert!(matches!(json(answer(200, &nested)), Err(CallError::Unavailable { uncertain: true, .. })));
+        assert_eq!(said(&answer(400, &nested)).chars().count(), SAID_CHARS_MAX);
+    }
+
+    #[test]
+    fn html_in_place_of_json_is_unavailable_and_says_so() {
+        let error = json(answer(200, "<html>")).expect_err("not JSON");
+        insta::assert_snapshot!(error, @"the service answered something else than promised: 200 is not JSON (expected value at line 1 column 1; text/html)");
+    }
+}

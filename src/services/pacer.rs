@@ -1,0 +1,199 @@
+//! Spreads the calls to a service: so many a second, creates and uploads before looks.
+
+use std::{
+    collections::VecDeque,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+/// After so many calls of high priority in a row one of low priority goes, so that a long walk of the list cannot
+/// starve the looks of ten thousand waiting recordings.
+const HIGH_IN_A_ROW_MAX: u32 = 8;
+
+/// Which calls go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Creates, uploads, requests and what a person waits for.
+    High,
+    /// Looks for results.
+    Low,
+}
+
+/// The pace of one service, shared by all its callers.
+#[derive(Debug)]
+pub struct Pacer {
+    interval: Duration,
+    line: Mutex<Line>,
+}
+
+/// Who waits. The front of one of the two queues is the head: it alone sleeps until the next slot.
+#[derive(Debug)]
+struct Line {
+    next: Instant,
+    high: VecDeque<Arc<Notify>>,
+    low: VecDeque<Arc<Notify>>,
+    high_in_a_row: u32,
+}
+
+impl Line {
+    fn head(&self) -> Option<&Arc<Notify>> {
+        let low_is_due = self.high_in_a_row >= HIGH_IN_A_ROW_MAX;
+        let (first, second) = if low_is_due { (&self.low, &self.high) } else { (&self.high, &self.low) };
+        first.front().or_else(|| second.front())
+    }
+
+    fn queue(&mut self, priority: Priority) -> &mut VecDeque<Arc<Notify>> {
+        match priority {
+            Priority::High => &mut self.high,
+            Priority::Low => &mut self.low,
+        }
+    }
+
+    fn leave(&mut self, ticket: &Arc<Notify>, priority: Priority) {
+        self.queue(priority).retain(|waiting| !Arc::ptr_eq(waiting, ticket));
+        if let Some(head) = self.head() {
+            head.notify_one();
+        }
+    }
+}
+
+/// A place in the line; given back when its holder goes away, served or not.
+struct Place<'a> {
+    pacer: &'a Pacer,
+    ticket: Arc<Notify>,
+    priority: Priority,
+    served: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.served {
+            self.pacer.line().leave(&self.ticket, self.priority);
+        }
+    }
+}
+
+impl Pacer {
+    /// Returns a pacer of `requests_per_second`, evenly spread.
+    #[must_use]
+    pub fn new(requests_per_second: NonZeroU32) -> Self {
+        let line = Line { next: Instant::now(), high: VecDeque::new(), low: VecDeque::new(), high_in_a_row: 0 };
+        Self { interval: Duration::from_secs(1) / requests_per_second.get(), line: Mutex::new(line) }
+    }
+
+    /// Waits for the next free slot. First come, first served within a priority. Dropping the future gives the place
+    /// back.
+    pub async fn acquire(&self, priority: Priority) {
+        let ticket = Arc::new(Notify::new());
+        self.line().queue(priority).push_back(Arc::clone(&ticket));
+        let mut place = Place { pacer: self, ticket, priority, served: false };
+        loop {
+            let slot = match self.try_take(&place) {
+                Turn::Taken => {
+                    place.served = true;
+                    return;
+                }
+                Turn::At(slot) => Some(slot),
+                Turn::Behind => None,
+            };
+            match slot {
+                Some(slot) => tokio::time::sleep_until(slot).await,
+                None => place.ticket.notified().await,
+            }
+        }
+    }
+
+    /// Returns how many calls wait for a slot.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let line = self.line();
+        line.high.len() + line.low.len()
+    }
+
+    fn try_take(&self, place: &Place<'_>) -> Turn {
+        let mut line = self.line();
+        if !line.head().is_some_and(|head| Arc::ptr_eq(head, &place.ticket)) {
+            return Turn::Behind;
+        }
+        let now = Instant::now();
+        if now < line.next {
+            return Turn::At(line.next);
+        }
+        line.next = now + self.interval;
+        line.high_in_a_row = match place.priority {
+            Priority::High => line.high_in_a_row.saturating_add(1),
+            Priority::Low => 0,
+        };
+        line.leave(&place.ticket, place.priority);
+        Turn::Taken
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Turn {
+    Taken,
+    At(Instant),
+    Behind,
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    fn pacer(rate: u32) -> Pacer {
+        Pacer::new(NonZeroU32::new(rate).expect("not zero"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_spread_evenly() {
+        let pacer = pacer(10);
+        let begin = Instant::now();
+        join_all((0..21).map(|_| pacer.acquire(Priority::Low))).await;
+        assert_eq!(begin.elapsed().as_millis() / 100, 20);
+        assert_eq!(pacer.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn uploads_go_before_looks_but_do_not_starve_them() {
+        let pacer = pacer(10);
+        let order = Mutex::new(String::new());
+        let call = async |priority, letter| {
+            pacer.acquire(priority).await;
+            order.lock().expect("not poisoned").push(letter);
+        };
+        let looks = join_all((0..4).map(|_| call(Priority::Low, 'l')));
+        let uploads = join_all((0..10).map(|_| call(Priority::High, 'u')));
+        tokio::join!(looks, uploads);
+        // The first look was there before anybody else.
+        assert_eq!(*order.lock().expect("not poisoned"), "luuuuuuuuluull");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_goes_away_holds_nobody_up() {
+        let pacer = pacer(1);
+        pacer.acquire(Priority::High).await;
+        let begin = Instant::now();
+        {
+            let mut head = Box::pin(pacer.acquire(Priority::High));
+            let mut second = Box::pin(pacer.acquire(Priority::Low));
+            tokio::select! {
+                biased;
+                () = &mut head => panic!("too early"),
+                () = &mut second => panic!("too early"),
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            }
+            drop(head);
+            second.await;
+        }
+        assert_eq!(begin.elapsed().as_millis() / 10, 100);
+        assert_eq!(pacer.waiting(), 0);
+    }
+}

@@ -1,0 +1,304 @@
+//! The analyses of PAXS: which reports there are, how far they are, and what they say.
+//!
+//! A report is never lost for its content: what cannot be read stays in `raw`, and the findings are empty.
+
+use serde_json::{Map, Value};
+
+use super::{transcript, wire};
+use crate::{
+    config::Analysis,
+    job::{Findings, Report, Status},
+    services::answers,
+    text,
+};
+
+/// Where the reports lie when they are not the answer itself.
+const LIST_FIELDS: [&str; 7] = ["analyses", "analysis", "reports", "items", "data", "results", "report"];
+const TYPE_FIELDS: [&str; 5] = ["analysis_type", "type", "report_type", "analysisType", "reportType"];
+const CONTENT_FIELDS: [&str; 4] = ["report_content", "reportContent", "content", "result"];
+const ERROR_FIELDS: [&str; 5] = ["error", "error_message", "errorMessage", "message", "detail"];
+const MARKDOWN_FIELDS: [&str; 6] = ["markdown", "markdown_content", "meeting_note", "note", "text", "content"];
+
+/// How much of a failure's story is kept, in characters.
+const ERROR_CHARS_MAX: usize = 500;
+
+/// A JSON text in a JSON text in a JSON text is as deep as it is looked into.
+const UNWRAP_MAX: u8 = 3;
+
+/// Returns the reports of an answer, those of unknown types dropped; `None` when it is no list of reports at all.
+pub(super) fn read(answer: Value) -> Option<Vec<Report>> {
+    Some(items(answer)?.iter().filter_map(|(kind, item)| report(*kind, item)).collect())
+}
+
+/// The reports, with the analysis that their place names, where it does.
+fn items(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
+    let unnamed = |items: Vec<Value>| items.into_iter().map(|item| (None, item)).collect();
+    match answer {
+        Value::Null => Some(vec![]),
+        Value::Array(items) => Some(unnamed(items)),
+        Value::Object(fields) => {
+            if is_report(&fields) {
+                return Some(vec![(None, Value::Object(fields))]);
+            }
+            if let Some(items) = wire::list_under(Value::Object(fields.clone()), &LIST_FIELDS, 0) {
+                return Some(unnamed(items));
+            }
+            let inner = LIST_FIELDS.iter().find_map(|name| fields.get(*name)?.as_object()).unwrap_or(&fields);
+            if is_report(inner) {
+                return Some(vec![(None, Value::Object(inner.clone()))]);
+            }
+            let named: Vec<_> = inner.iter().filter_map(|(name, item)| named(name, item)).collect();
+            (!named.is_empty() || inner.is_empty()).then_some(named)
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// An entry of `{"transcription": {…}, "meeting note": {…}}`.
+fn named(name: &str, item: &Value) -> Option<(Option<Analysis>, Value)> {
+    let analysis = Analysis::parse(name)?;
+    item.is_object().then(|| (Some(analysis), item.clone()))
+}
+
+fn is_report(fields: &Map<String, Value>) -> bool {
+    wire::text(fields, &TYPE_FIELDS).is_some()
+        && ["status", "report_content", "reportContent"].iter().any(|name| fields.contains_key(*name))
+}
+
+fn report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
+    let fields = item.as_object()?;
+    let analysis = wire::text(fields, &TYPE_FIELDS).map_or(kind, Analysis::parse)?;
+    let content = wire::first(fields, &CONTENT_FIELDS);
+    let status = status(fields, content.is_some());
+    let findings = match status {
+        Status::Completed => content.map(|content| findings(analysis, content)).unwrap_or_default(),
+        Status::Pending | Status::Processing | Status::Failed => Findings::default(),
+    };
+    Some(Report {
+        analysis,
+        status,
+        id: wire::first(fields, &["id", "report_id", "_id", "uuid"]).and_then(wire::id),
+        findings,
+        error: (status == Status::Failed).then(|| error(fields)).flatten(),
+        raw: raw(content, item),
+    })
+}
+
+/// The text of the content as it came: it does not change when the rest of the report does (a time of reading, a
+/// signed link), and so tells one result from the next. Without content, the whole report.
+fn raw(content: Option<&Value>, item: &Value) -> String {
+    match content {
+        Some(Value::String(text)) => text.clone(),
+        Some(content) => content.to_string(),
+        None => item.to_string(),
+    }
+}
+
+fn status(fields: &Map<String, Value>, has_content: bool) -> Status {
+    let Some(word) = wire::text(fields, &["status", "state"]) else {
+        return if has_content { Status::Completed } else { Status::Processing };
+    };
+    match word.trim().to_ascii_lowercase().as_str() {
+        "completed" | "complete" | "done" | "success" | "succeeded" | "finished" => Status::Completed,
+        "failed" | "failure" | "error" | "cancelled" | "canceled" => Status::Failed,
+        "pending" | "queued" => Status::Pending,
+        _ => Status::Processing,
+    }
+}
+
+fn error(fields: &Map<String, Value>) -> Option<String> {
+    let said = ERROR_FIELDS.iter().find_map(|name| answers::message(fields.get(*name)?, 0))?;
+    Some(text::one_line(&said, ERROR_CHARS_MAX))
+}
+
+fn findings(analysis: Analysis, content: &Value) -> Findings {
+    let content = unwrapped(content);
+    match analysis {
+        Analysis::Transcription => transcript::read(&content),
+        Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => prose(analysis, &content),
+    }
+}
+
+/// Parses JSON texts again until they are no JSON texts.
+fn unwrapped(content: &Value) -> Value {
+    let mut content = content.clone();
+    for _ in 0..UNWRAP_MAX {
+        let Value::String(text) = &content else { break };
+        match serde_json::from_str::<Value>(text) {
+            // A bare number or word in Markdown parses as JSON, too; it stays the text that it is.
+            Ok(inner @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => content = inner,
+            Ok(_) | Err(_) => break,
+        }
+    }
+    content
+}
+
+fn prose(analysis: Analysis, content: &Value) -> Findings {
+    let mut findings = Findings::default();
+    match content {
+        Value::String(markdown) => findings.markdown = Some(markdown.clone()),
+        Value::Array(items) => findings.markdown = bullets(items),
+        Value::Object(fields) => {
+            let inner = place(analysis, fields);
+            findings.markdown = wire::text(inner, &MARKDOWN_FIELDS).map(str::to_owned).or_else(|| listed(inner));
+            findings.summary = wire::text(inner, &["summary", "overview"]).map(str::to_owned);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    findings
+}
+
+/// The object that holds the result: under the name of the analysis, under `content`, or the whole.
+fn place(analysis: Analysis, fields: &Map<String, Value>) -> &Map<String, Value> {
+    let by_name = |fields: &Map<String, Value>| {
+        fields
+            .iter()
+            .find(|(name, value)| Analysis::parse(name) == Some(analysis) && value.is_object())
+            .map(|(n, _)| n.clone())
+    };
+    let content = fields.get("content").and_then(Value::as_object).unwrap_or(fields);
+    by_name(content).and_then(|name| content.get(&name)?.as_object()).unwrap_or(content)
+}
+
+/// Key points that come as a list.
+fn listed(fields: &Map<String, Value>) -> Option<String> {
+    ["key_points", "points", "items", "results"].iter().find_map(|name| bullets(fields.get(*name)?.as_array()?))
+}
+
+fn bullets(items: &[Value]) -> Option<String> {
+    let lines: Vec<String> = items
+        .iter()
+        .filter_map(|item| match item {
+            Value::String(text) => Some(text.as_str()),
+            Value::Object(fields) => wire::text(fields, &["text", "point", "content", "title", "summary"]),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+        })
+        .map(|text| format!("- {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::{super::wire::tests::any_json, *};
+
+    fn one(answer: Value) -> Report {
+        let mut reports = read(answer).expect("reports");
+        assert_eq!(reports.len(), 1);
+        reports.remove(0)
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(answer in any_json()) {
+            read(answer.clone());
+            for analysis in Analysis::ALL {
+                findings(analysis, &answer);
+                let nested = Value::String(answer.to_string());
+                report(Some(analysis), &json!({"status": "completed", "report_content": nested}));
+            }
+        }
+
+        #[test]
+        fn a_report_of_a_known_type_is_never_lost_for_its_content(content in any_json()) {
+            let answer = json!([{"id": 1, "analysis_type": "meeting note", "status": "completed", "report_content": content}]);
+            prop_assert_eq!(one(answer).status, Status::Completed);
+        }
+    }
+
+    #[test]
+    fn a_note_is_read_from_a_json_text_an_object_or_plain_markdown() {
+        for content in [
+            json!("{\"markdown\":\"# Notes\"}"),
+            json!({"markdown": "# Notes"}),
+            json!("# Notes"),
+            json!("{\"content\":{\"markdown\":\"# Notes\"}}"),
+            json!("{\"content\":{\"meeting_note\":{\"markdown\":\"# Notes\"}}}"),
+            json!("\"{\\\"markdown\\\":\\\"# Notes\\\"}\""),
+        ] {
+            let report = one(json!([{"type": "meeting note", "status": "completed", "report_content": content}]));
+            assert_eq!(report.findings.markdown.as_deref(), Some("# Notes"), "{content}");
+        }
+    }
+
+    #[test]
+    fn markdown_of_the_wrong_type_keeps_the_report_with_its_raw_text() {
+        let report = one(
+            json!([{"report_type": "meeting_note", "status": "completed", "report_content": "{\"markdown\":[7]}"}]),
+        );
+        assert_eq!((report.status, report.raw.as_str()), (Status::Completed, "{\"markdown\":[7]}"));
+        assert_eq!(report.findings, Findings::default());
+    }
+
+    #[test]
+    fn status_words_are_understood_and_an_unknown_one_means_not_yet() {
+        let status = |word: &str| one(json!([{"type": "sentiment", "status": word}])).status;
+        for (word, expected) in [
+            ("completed", Status::Completed),
+            ("Success", Status::Completed),
+            ("done", Status::Completed),
+            ("error", Status::Failed),
+            ("cancelled", Status::Failed),
+            ("queued", Status::Pending),
+            ("pending", Status::Pending),
+            ("processing", Status::Processing),
+            ("transmogrifying", Status::Processing),
+        ] {
+            assert_eq!(status(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_reports_are_found_in_any_envelope() {
+        let item = json!({"analysis_type": "transcription", "status": "pending"});
+        for answer in [
+            json!([item]),
+            json!({"analyses": [item]}),
+            json!({"data": [item]}),
+            json!({"data": {"reports": [item]}}),
+            item.clone(),
+            json!({"data": item}),
+            json!({"transcription": {"status": "pending"}}),
+            json!({"analysis": {"transcription": {"status": "pending"}}}),
+        ] {
+            let report = one(answer.clone());
+            assert_eq!((report.analysis, report.status), (Analysis::Transcription, Status::Pending), "{answer}");
+        }
+        assert_eq!(read(json!([])), Some(vec![]));
+        assert_eq!(read(json!({"items": []})), Some(vec![]));
+        assert_eq!(read(json!({})), Some(vec![]));
+        assert_eq!(read(json!({"message": "hello"})), None);
+        assert_eq!(read(json!([{"analysis_type": "horoscope", "status": "completed"}])), Some(vec![]));
+    }
+
+    #[test]
+    fn all_reports_of_one_analysis_are_returned_and_a_failure_tells_why() {
+        let reports = read(json!([
+            {"id": 1, "type": "meeting note", "status": "failed", "error": {"message": "too\nquiet"}},
+            {"id": 2, "type": "meeting note", "status": "completed", "report_content": "# Notes", "message": "ok"},
+        ]))
+        .expect("reports");
+        assert_eq!(reports[0].error.as_deref(), Some("too quiet"));
+        assert_eq!((reports[1].id.as_deref(), reports[1].error.as_deref()), (Some("2"), None));
+    }
+
+    #[test]
+    fn what_changes_around_the_content_does_not_make_another_report() {
+        let at = |time: &str| {
+            one(
+                json!([{"id": 1, "type": "meeting note", "status": "completed", "report_content": "# Notes", "read_at": time}]),
+            )
+        };
+        assert_eq!(at("1").fingerprint(), at("2").fingerprint());
+    }
+
+    #[test]
+    fn key_points_that_come_as_a_list_become_one() {
+        let report = one(json!([{"type": "key_points", "status": "completed",
+            "report_content": "{\"key_points\":[\"Ship\\n it\",{\"text\":\"Test it\"},7]}"}]));
+        assert_eq!(report.findings.markdown.as_deref(), Some("- Ship it\n- Test it"));
+    }
+}

@@ -1,0 +1,331 @@
+//! The sign-in on disk: one file a service, for its owner alone, bound to one origin, replaced as a whole.
+//!
+//! A rotating refresh token exists once in the world. The new pair is on disk before it is used, under a lock that
+//! other processes honour; a refused one is struck out there, so that it is never tried again.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::text;
+
+/// A token file is a few KiB; more is something else.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long a refresh token lives: PAXS's documents say 30 days.
+pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Access and refresh token as they were obtained together.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    /// Proves who calls.
+    pub(super) access: SecretString,
+    /// Buys the next pair, once.
+    pub(super) refresh: SecretString,
+    /// When a person signed in.
+    pub(super) since: Timestamp,
+    /// When this pair was obtained.
+    pub(super) obtained: Timestamp,
+    /// When the access token ends.
+    pub(super) expires: Timestamp,
+}
+
+impl Pair {
+    /// Returns when the refresh token ends, if it is not used before.
+    pub(super) fn refresh_expires(&self) -> Timestamp {
+        self.obtained.saturating_add(REFRESH_LIFETIME).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Returns whether both hold the same access token.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.access.expose_secret() == other.access.expose_secret()
+    }
+}
+
+/// What the file says.
+#[derive(Debug, Clone)]
+pub(super) enum Saved {
+    /// A sign-in.
+    Pair(Pair),
+    /// None, and why.
+    SignedOut(String),
+}
+
+/// A token file that cannot be used or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Others may read it, so it may be known to anyone.
+    #[error("`{0}` can be read by others; sign in again after `chmod 600 {0}`", path = text::printable_path(path))]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The state directory is open to everyone.
+    #[error("the state directory `{0}` is open to everyone; run `chmod o-rwx {0}`", path = text::printable_path(path))]
+    OpenDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file is not what minuted writes.
+    #[error("`{path}` is not a token file: {reason}", path = text::printable_path(path))]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file system says no.
+    #[error("failed to {act} `{path}`: {source}", path = text::printable_path(path))]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// The file as JSON.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    origin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pair: Option<RecordedPair>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedPair {
+    access_token: String,
+    refresh_token: String,
+    since: Timestamp,
+    obtained: Timestamp,
+    expires: Timestamp,
+}
+
+/// The place of one service's tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    dir: PathBuf,
+    file: PathBuf,
+    lock: PathBuf,
+    origin: String,
+}
+
+impl Store {
+    /// Returns the store of the service `name` in the state directory. Tokens of another origin than `origin` are
+    /// none.
+    pub(super) fn new(state_dir: &Path, name: &str, origin: String) -> Self {
+        Self {
+            dir: state_dir.to_owned(),
+            file: state_dir.join(format!("tokens-{name}.json")),
+            lock: state_dir.join(format!("tokens-{name}.lock")),
+            origin,
+        }
+    }
+
+    /// Reads what is saved.
+    pub(super) fn load(&self) -> Result<Saved, TokenError> {
+        let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(&self.file) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Saved::SignedOut("nobody has signed in".into()));
+            }
+            Err(source) => return Err(self.io("open", source)),
+        };
+        let mode = file.metadata().map_err(|source| self.io("look at", source))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(TokenError::Exposed { path: self.file.clone() });
+        }
+        let mut json = Vec::new();
+        file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|source| self.io("read", source))?;
+        // serde's own message would quote the file, and the file is a secret.
+        let record: Record = serde_json::from_slice(&json).map_err(|error| TokenError::Broken {
+            path: self.file.clone(),
+            reason: format!("line {}, column {}", error.line(), error.column()),
+        })?;
+        Ok(self.saved(record))
+    }
+
+    fn saved(&self, record: Record) -> Saved {
+        if record.origin != self.origin {
+            let other = text::one_line(&record.origin, 200);
+            return Saved::SignedOut(format!("tokens are bound to `{other}`, base_url is now at `{}`", self.origin));
+        }
+        match (record.pair, record.refused) {
+            (Some(pair), None) => Saved::Pair(Pair {
+                access: pair.access_token.into(),
+                refresh: pair.refresh_token.into(),
+                since: pair.since,
+                obtained: pair.obtained,
+                expires: pair.expires,
+            }),
+            (_, Some(reason)) => Saved::SignedOut(text::one_line(&reason, 300)),
+            (None, None) => Saved::SignedOut("nobody has signed in".into()),
+        }
+    }
+
+    /// Saves a pair; it is durable when this returns.
+    pub(super) fn save(&self, pair: &Pair) -> Result<(), TokenError> {
+        let recorded = RecordedPair {
+            access_token: pair.access.expose_secret().to_owned(),
+            refresh_token: pair.refresh.expose_secret().to_owned(),
+            since: pair.since,
+            obtained: pair.obtained,
+            expires: pair.expires,
+        };
+        self.write(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None })
+    }
+
+    /// Strikes the sign-in out, remembering why.
+    pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
+        self.write(&Record { origin: self.origin.clone(), pair: None, refused: Some(reason.to_owned()) })
+    }
+
+    /// Removes the file; returns whether there was one.
+    pub(super) fn remove(&self) -> Result<bool, TokenError> {
+        match fs::remove_file(&self.file) {
+            Ok(()) => self.sync_dir().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(self.io("remove", source)),
+        }
+    }
+
+    /// Takes the lock between processes, if nobody has it. It is held until the file is dropped.
+    pub(super) fn try_lock(&self) -> Result<Option<File>, TokenError> {
+        let io = |source| TokenError::Io { act: "lock", path: self.lock.clone(), source };
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).map_err(io)?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(lock)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(io(error.into())),
+        }
+    }
+
+    fn write(&self, record: &Record) -> Result<(), TokenError> {
+        self.check_dir()?;
+        let json = serde_json::to_vec_pretty(record).expect("a record of texts and times is JSON");
+        let mut draft = tempfile::Builder::new()
+            .prefix(".tokens-")
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(&self.dir)
+            .map_err(|source| self.io("write beside", source))?;
+        draft.write_all(&json).and_then(|()| draft.as_file().sync_all()).map_err(|source| self.io("write", source))?;
+        draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
+        self.sync_dir()
+    }
+
+    fn check_dir(&self) -> Result<(), TokenError> {
+        let mode = fs::metadata(&self.dir).map_err(|source| self.io("look beside", source))?.permissions().mode();
+        if mode & 0o007 == 0 { Ok(()) } else { Err(TokenError::OpenDirectory { path: self.dir.clone() }) }
+    }
+
+    fn sync_dir(&self) -> Result<(), TokenError> {
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|source| self.io("sync beside", source))
+    }
+
+    fn io(&self, act: &'static str, source: io::Error) -> TokenError {
+        TokenError::Io { act, path: self.file.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::new(dir.path(), "paxs", "https://a.example".into());
+        (dir, store)
+    }
+
+    fn pair() -> Pair {
+        let now = crate::clock::now();
+        Pair { access: "a-secret".into(), refresh: "r-secret".into(), since: now, obtained: now, expires: now }
+    }
+
+    #[test]
+    fn a_pair_reads_back_and_only_its_owner_can_read_it() {
+        let (dir, store) = store();
+        store.save(&pair()).expect("saved");
+        assert!(matches!(store.load(), Ok(Saved::Pair(saved)) if saved.is_same(&pair())));
+        let file = dir.path().join("tokens-paxs.json");
+        assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no draft is left behind");
+    }
+
+    #[test]
+    fn a_token_file_that_others_can_read_is_refused_with_the_cure() {
+        let (dir, store) = store();
+        store.save(&pair()).expect("saved");
+        let file = dir.path().join("tokens-paxs.json");
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("set");
+        let error = store.load().expect_err("exposed").to_string();
+        assert!(error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_written_into_a_directory_that_is_open_to_everyone() {
+        let (dir, store) = store();
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set");
+        assert!(matches!(store.save(&pair()), Err(TokenError::OpenDirectory { .. })));
+    }
+
+    #[test]
+    fn tokens_of_another_origin_are_none() {
+        let (dir, store) = store();
+        store.save(&pair()).expect("saved");
+        let other = Store::new(dir.path(), "paxs", "https://b.example".into());
+        let Ok(Saved::SignedOut(reason)) = other.load() else { panic!("signed in") };
+        insta::assert_snapshot!(reason, @"tokens are bound to `https://a.example`, base_url is now at `https://b.example`");
+    }
+
+    #[test]
+    fn a_struck_out_sign_in_stays_so_and_its_tokens_are_gone() {
+        let (dir, store) = store();
+        store.save(&pair()).expect("saved");
+        store.strike_out("the service said no").expect("written");
+        assert!(matches!(store.load(), Ok(Saved::SignedOut(reason)) if reason == "the service said no"));
+        let json = fs::read_to_string(dir.path().join("tokens-paxs.json")).expect("read");
+        assert!(!json.contains("secret"), "{json}");
+    }
+
+    #[test]
+    fn no_error_and_no_debug_text_shows_a_token() {
+        let (dir, store) = store();
+        fs::write(dir.path().join("tokens-paxs.json"), r#"{"origin":"x","pair":"a-secret"}"#).expect("written");
+        fs::set_permissions(dir.path().join("tokens-paxs.json"), Permissions::from_mode(0o600)).expect("set");
+        let error = store.load().expect_err("broken");
+        assert!(!format!("{error} {error:?}").contains("a-secret"));
+        assert!(!format!("{:?}", pair()).contains("secret\""));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_file_is_not_followed() {
+        let (dir, store) = store();
+        store.save(&pair()).expect("saved");
+        fs::rename(dir.path().join("tokens-paxs.json"), dir.path().join("other")).expect("renamed");
+        std::os::unix::fs::symlink(dir.path().join("other"), dir.path().join("tokens-paxs.json")).expect("linked");
+        assert!(matches!(store.load(), Err(TokenError::Io { .. })));
+    }
+
+    #[test]
+    fn the_lock_is_held_by_one_at_a_time() {
+        let (_dir, store) = store();
+        let held = store.try_lock().expect("asked").expect("free");
+        assert!(store.try_lock().expect("asked").is_none());
+        drop(held);
+        assert!(store.try_lock().expect("asked").is_some());
+    }
+}
