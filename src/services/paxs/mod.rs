@@ -1,6 +1,66 @@
 //! PAXS: meetings, recordings and analyses behind a sign-in whose refresh token rotates.
 
+mod callback;
+mod calls;
+mod grant;
+mod login;
 mod reports;
+mod session;
+mod sign_in;
 mod tokens;
 mod transcript;
+mod upload;
+mod walk;
 mod wire;
+
+use std::{path::Path, sync::Arc};
+
+use tokio_util::task::TaskTracker;
+
+pub use callback::CallbackLogin;
+pub use login::{AgentLogin, Grant, LoginError};
+pub use sign_in::{Freshness, SignIn};
+pub use tokens::TokenError;
+
+use self::{session::Session, tokens::Store};
+use super::pacer::Pacer;
+use crate::{
+    config,
+    http::{BuildError, Client, Limits},
+};
+
+/// The PAXS service of one table of the config. Clones share the sign-in.
+#[derive(Debug, Clone)]
+pub struct Paxs {
+    name: String,
+    session: Session,
+}
+
+impl Paxs {
+    /// Returns the service, with the sign-in that the state directory holds.
+    ///
+    /// `pacer` is shared by all users of the service. A refresh that is under way runs on `tasks`, to its end.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built. A missing or unusable sign-in is none: see [`Paxs::signed_in`].
+    pub fn new(
+        settings: &config::Service,
+        state_dir: &Path,
+        pacer: Arc<Pacer>,
+        tasks: TaskTracker,
+    ) -> Result<Self, BuildError> {
+        Self::with_limits(settings, state_dir, pacer, tasks, Limits::new(settings.request_timeout))
+    }
+
+    fn with_limits(
+        settings: &config::Service,
+        state_dir: &Path,
+        pacer: Arc<Pacer>,
+        tasks: TaskTracker,
+        limits: Limits,
+    ) -> Result<Self, BuildError> {
+        let http = Client::new(&settings.base_url, limits)?;
+        let store = Store::new(state_dir, &settings.name, http.origin());
+        Ok(Self { name: settings.name.clone(), session: Session::new(http, pacer, store, tasks) })
+    }
+}

@@ -20,6 +20,9 @@ use crate::text;
 /// A token file is a few KiB; more is something else.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
+/// More than any pair of tokens takes: what must fit on the disk before a refresh token is spent.
+const REHEARSAL_BYTES: usize = 16 * 1024;
+
 /// How long a refresh token lives: PAXS's documents say 30 days.
 pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -63,13 +66,16 @@ pub(super) enum Saved {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// Others may read it, so it may be known to anyone.
-    #[error("`{0}` can be read by others; sign in again after `chmod 600 {0}`", path = text::printable_path(path))]
+    #[error(
+        "`{0}` can be read by others: run `chmod 600 {0}`, and sign in again if others use this machine",
+        text::printable_path(path)
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
     },
     /// The state directory is open to everyone.
-    #[error("the state directory `{0}` is open to everyone; run `chmod o-rwx {0}`", path = text::printable_path(path))]
+    #[error("the state directory `{0}` is open to everyone; run `chmod o-rwx {0}`", text::printable_path(path))]
     OpenDirectory {
         /// The directory.
         path: PathBuf,
@@ -82,6 +88,12 @@ pub enum TokenError {
         /// What is wrong.
         reason: String,
     },
+    /// Another process has held the lock for longer than a refresh takes.
+    #[error("another minuted is refreshing the sign-in")]
+    Busy,
+    /// The work on the file ended early: the process is going down.
+    #[error("the work on the token file was interrupted")]
+    Interrupted,
     /// The file system says no.
     #[error("failed to {act} `{path}`: {source}", path = text::printable_path(path))]
     Io {
@@ -193,6 +205,13 @@ impl Store {
         self.write(&Record { origin: self.origin.clone(), pair: None, refused: Some(reason.to_owned()) })
     }
 
+    /// Makes sure that a pair could be saved, before a refresh token is spent for one: the directory is not open to
+    /// everyone, and there is room.
+    pub(super) fn rehearse(&self) -> Result<(), TokenError> {
+        self.check_dir()?;
+        self.draft(&[b' '; REHEARSAL_BYTES]).map(drop)
+    }
+
     /// Removes the file; returns whether there was one.
     pub(super) fn remove(&self) -> Result<bool, TokenError> {
         match fs::remove_file(&self.file) {
@@ -216,14 +235,20 @@ impl Store {
     fn write(&self, record: &Record) -> Result<(), TokenError> {
         self.check_dir()?;
         let json = serde_json::to_vec_pretty(record).expect("a record of texts and times is JSON");
+        let draft = self.draft(&json)?;
+        draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
+        self.sync_dir()
+    }
+
+    /// Writes a durable file without a place yet; it is removed when dropped.
+    fn draft(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, TokenError> {
         let mut draft = tempfile::Builder::new()
             .prefix(".tokens-")
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.dir)
             .map_err(|source| self.io("write beside", source))?;
-        draft.write_all(&json).and_then(|()| draft.as_file().sync_all()).map_err(|source| self.io("write", source))?;
-        draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
-        self.sync_dir()
+        draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(|source| self.io("write", source))?;
+        Ok(draft)
     }
 
     fn check_dir(&self) -> Result<(), TokenError> {

@@ -1,0 +1,169 @@
+//! What the token endpoint answers: a pair, a refusal, or nothing that tells.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::tokens::{Pair, TokenError};
+use crate::{
+    http::Answer,
+    services::{CallError, answers},
+};
+
+/// The token endpoint.
+pub(super) const TOKEN: [&str; 4] = ["api", "oauth", "provider", "token"];
+
+/// An access token that does not say how long it lives lives for an hour, as the documents have it.
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// No access token is believed to live longer than its refresh token.
+const LIFE_MAX: Duration = super::tokens::REFRESH_LIFETIME;
+
+/// Why there is no new pair. The call it was wanted for was not made, or was answered with 401.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// The service refuses; a person must sign in.
+    SignedOut(String),
+    /// It cannot be known now.
+    Unavailable {
+        /// What happened.
+        message: String,
+        /// How long the service asked to be left alone.
+        after: Option<Duration>,
+    },
+}
+
+impl Failure {
+    pub(super) fn unavailable(message: String) -> Self {
+        Self::Unavailable { message, after: None }
+    }
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::SignedOut(reason) => Self::SignedOut { reason },
+            // What the caller wanted was certainly not carried out.
+            Failure::Unavailable { message, after } => Self::Unavailable { message, after, uncertain: false },
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::SignedOut { reason } => Self::SignedOut(reason),
+            CallError::Unavailable { message, after, .. } => Self::Unavailable { message, after },
+            refused @ (CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
+                Self::SignedOut(refused.to_string())
+            }
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Exposed { .. } | TokenError::OpenDirectory { .. } | TokenError::Broken { .. } => {
+                Self::SignedOut(error.to_string())
+            }
+            TokenError::Io { .. } | TokenError::Busy | TokenError::Interrupted => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Reads the answer to a grant. `before` is the pair that was refreshed; `secrets` are what was sent and must not be
+/// shown, even when the service says it back.
+pub(super) fn read(answer: Answer, now: Timestamp, before: Option<&Pair>, secrets: &[&str]) -> Result<Pair, Failure> {
+    let answer = answers::json(answer).map_err(|error| redacted(error.into(), secrets))?;
+    pair(&answer, now, before).ok_or_else(|| answers::unexpected("a sign-in without an access token").into())
+}
+
+/// Returns the failure without the secrets.
+fn redacted(failure: Failure, secrets: &[&str]) -> Failure {
+    let clean = |text: String| {
+        // A message is cut at 200 characters: a secret that begins before the cut and ends behind it must not show.
+        secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
+            let begin: String = secret.chars().take(16).collect();
+            match text.find(&begin) {
+                Some(at) => format!("{}[…]", &text[..at]),
+                None => text,
+            }
+        })
+    };
+    match failure {
+        Failure::SignedOut(reason) => Failure::SignedOut(clean(reason)),
+        Failure::Unavailable { message, after } => Failure::Unavailable { message: clean(message), after },
+    }
+}
+
+fn pair(answer: &Value, now: Timestamp, before: Option<&Pair>) -> Option<Pair> {
+    let fields = answer.get("data").filter(|_| answer.get("access_token").is_none()).unwrap_or(answer);
+    let secret = |name: &str| {
+        let text = fields.get(name)?.as_str().filter(|text| !text.is_empty())?;
+        Some(SecretString::from(text.to_owned()))
+    };
+    let life = fields.get("expires_in").and_then(seconds).unwrap_or(LIFE).min(LIFE_MAX);
+    Some(Pair {
+        access: secret("access_token")?,
+        // A service that does not rotate gives none: the old one lives on.
+        refresh: secret("refresh_token").or_else(|| before.map(|pair| pair.refresh.clone()))?,
+        since: before.map_or(now, |pair| pair.since),
+        obtained: now,
+        expires: now.saturating_add(life).unwrap_or(Timestamp::MAX),
+    })
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).expect("in range")
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, retry_after: None, location: None, content_type: None, body: Bytes::from(body.to_owned()) }
+    }
+
+    #[test]
+    fn a_life_that_makes_no_sense_is_an_hour() {
+        for expires_in in [json!(0), json!(-1), json!("soon"), json!(null)] {
+            let pair = pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": expires_in}), now(), None);
+            assert_eq!(pair.map(|pair| pair.expires.as_second()), Some(1_800_003_600));
+        }
+        let pair = pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": 1e300}), now(), None);
+        assert!(pair.is_some());
+    }
+
+    #[test]
+    fn a_refusal_shows_what_the_service_said_but_no_secret() {
+        let secret = "rt-0123456789abcdef-and-more";
+        let body = format!(r#"{{"detail":"token {secret} is\u001b dead"}}"#);
+        let Err(Failure::SignedOut(reason)) = read(answer(400, &body), now(), None, &[secret]) else {
+            panic!("not refused");
+        };
+        insta::assert_snapshot!(reason, @"the service refused it (400): token […]");
+    }
+
+    #[test]
+    fn only_a_refusal_ends_a_sign_in() {
+        for status in [400, 401, 403, 404, 422] {
+            assert!(matches!(read(answer(status, "{}"), now(), None, &[]), Err(Failure::SignedOut(_))), "{status}");
+        }
+        for (status, body) in [(200, "<html>"), (200, "{}"), (302, ""), (408, ""), (425, ""), (429, ""), (500, "")] {
+            let result = read(answer(status, body), now(), None, &[]);
+            assert!(matches!(result, Err(Failure::Unavailable { .. })), "{status}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Signing in. Both flows end in a [`Grant`], a code that is exchanged once for the first pair of tokens.
+//!
+//! minuted shows a link and never opens a browser. `state` guards the code: 256 bits from the OS, shown in the link
+//! alone.
+
+use std::{fmt, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use super::{session::Session, tokens::TokenError};
+use crate::{
+    http::Request,
+    services::{CallError, answers, pacer::Priority},
+    text,
+};
+
+/// PAXS's documents: poll every 3 s …
+const POLL_EVERY: Duration = Duration::from_secs(3);
+
+/// … for at most 5 min. The callback flow waits as long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+const AUTHORIZE: [&str; 4] = ["api", "oauth", "provider", "authorize"];
+const POLL: [&str; 4] = ["api", "oauth", "provider", "poll"];
+const AGENT_CALLBACK: [&str; 4] = ["api", "oauth", "provider", "agent-callback"];
+
+/// A sign-in that did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The service or the person said no.
+    #[error("the sign-in was refused: {message}")]
+    Refused {
+        /// What was said.
+        message: String,
+    },
+    /// Nobody signed in by the link in time.
+    #[error("nobody signed in within {} min{}", PATIENCE.as_secs() / 60, last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default())]
+    TimedOut {
+        /// What went wrong last while waiting, if anything did.
+        last: Option<String>,
+    },
+    /// The service cannot be reached, or is broken.
+    #[error("{message}")]
+    Unavailable {
+        /// What happened.
+        message: String,
+    },
+    /// The loopback listener cannot be opened.
+    #[error("failed to listen on 127.0.0.1:{port}: {source}")]
+    Listen {
+        /// The port that was asked for.
+        port: u16,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The tokens cannot be saved.
+    #[error(transparent)]
+    Save(#[from] TokenError),
+}
+
+/// A code and the address it was made for. It buys tokens once, within minutes.
+pub struct Grant {
+    pub(super) code: SecretString,
+    pub(super) redirect_uri: String,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+/// The agent flow: a link for any browser anywhere, and polling.
+#[derive(Debug)]
+pub struct AgentLogin {
+    session: Session,
+    state: SecretString,
+    link: Url,
+    redirect_uri: String,
+}
+
+impl AgentLogin {
+    pub(super) fn new(session: Session) -> Result<Self, LoginError> {
+        let state = state()?;
+        let query = [("response_type", "code"), ("state", state.expose_secret()), ("flow", "agent")];
+        let link = session.http().url(&AUTHORIZE, &query).map_err(CallError::from)?;
+        let redirect_uri = session.http().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
+        Ok(Self { session, state, link, redirect_uri })
+    }
+
+    /// Returns the link to show. Whoever opens it signs in for this minuted.
+    #[must_use]
+    pub fn link(&self) -> &Url {
+        &self.link
+    }
+
+    /// Polls until someone has signed in, at most 5 min. What is broken for a moment is asked again.
+    ///
+    /// # Errors
+    /// When the service refuses or nobody signs in.
+    pub async fn grant(&self) -> Result<Grant, LoginError> {
+        let limit = Instant::now() + PATIENCE;
+        let mut last = None;
+        loop {
+            match self.poll().await {
+                Ok(Some(code)) => return Ok(Grant { code, redirect_uri: self.redirect_uri.clone() }),
+                Ok(None) => last = None,
+                Err(LoginError::Unavailable { message }) => last = Some(message),
+                Err(
+                    error @ (LoginError::Refused { .. }
+                    | LoginError::TimedOut { .. }
+                    | LoginError::Listen { .. }
+                    | LoginError::Save(_)),
+                ) => return Err(error),
+            }
+            if Instant::now() + POLL_EVERY > limit {
+                return Err(LoginError::TimedOut { last });
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    }
+
+    async fn poll(&self) -> Result<Option<SecretString>, LoginError> {
+        self.session.paced(Priority::High).await;
+        let request = Request::get(&POLL).query("state", self.state.expose_secret());
+        let answer = self.session.http().send(&request).await.map_err(CallError::from)?;
+        polled(&answers::json(answer)?)
+    }
+}
+
+/// Reads an answer to a poll: the code, `None` for not yet.
+fn polled(answer: &Value) -> Result<Option<SecretString>, LoginError> {
+    let field = |name: &str| answer.get(name).and_then(Value::as_str);
+    let code = field("code").filter(|code| !code.is_empty());
+    match (field("status").map(str::to_ascii_lowercase).as_deref(), code) {
+        (Some("complete" | "completed"), Some(code)) => Ok(Some(code.to_owned().into())),
+        (Some("pending"), _) => Ok(None),
+        (Some(word), _) => {
+            let said = answers::message(answer, 0).map(|said| format!(": {said}")).unwrap_or_default();
+            Err(LoginError::Refused { message: text::one_line(&format!("{word}{said}"), 200) })
+        }
+        (None, _) => Err(answers::unexpected("a poll without a status").into()),
+    }
+}
+
+impl From<CallError> for LoginError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unavailable { message, .. } => Self::Unavailable { message },
+            CallError::SignedOut { reason } => Self::Refused { message: reason },
+            refused @ (CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
+                Self::Refused { message: refused.to_string() }
+            }
+        }
+    }
+}
+
+/// Returns the link of the callback flow.
+pub(super) fn callback_link(session: &Session, state: &SecretString, redirect_uri: &str) -> Result<Url, LoginError> {
+    let query = [("response_type", "code"), ("state", state.expose_secret()), ("redirect_uri", redirect_uri)];
+    Ok(session.http().url(&AUTHORIZE, &query).map_err(CallError::from)?)
+}
+
+/// Returns 256 random bits in hex.
+pub(super) fn state() -> Result<SecretString, LoginError> {
+    let mut bits = [0_u8; 32];
+    getrandom::fill(&mut bits)
+        .map_err(|error| LoginError::Unavailable { message: format!("the system has no random numbers: {error}") })?;
+    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_poll_is_pending_complete_or_refused() {
+        assert!(matches!(polled(&json!({"status": "pending"})), Ok(None)));
+        let code = polled(&json!({"status": "complete", "code": "c"})).expect("read").expect("there");
+        assert_eq!(code.expose_secret(), "c");
+        let error = polled(&json!({"status": "denied", "detail": "by\nAnn"})).expect_err("refused");
+        insta::assert_snapshot!(error, @"the sign-in was refused: denied: by Ann");
+        assert!(matches!(polled(&json!({"code": "c"})), Err(LoginError::Unavailable { .. })));
+        assert!(matches!(polled(&json!([])), Err(LoginError::Unavailable { .. })));
+    }
+
+    #[test]
+    fn a_state_is_long_and_never_the_same() {
+        let (one, other) = (state().expect("random"), state().expect("random"));
+        assert_eq!(one.expose_secret().len(), 64);
+        assert_ne!(one.expose_secret(), other.expose_secret());
+        assert!(!format!("{one:?}").contains(one.expose_secret()));
+    }
+}

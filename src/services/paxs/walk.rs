@@ -1,0 +1,219 @@
+//! Walking the list of meetings: to its real end, or not at all.
+//!
+//! Nothing is known of the list but that it has pages. A server may ignore `page`, cap `page_size`, repeat its last
+//! page for ever or sort as it likes; meetings may be made meanwhile. So a short page is no end, and only times that
+//! were seen to fall prove an order.
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{
+    session::Session,
+    wire::{self, Listed},
+};
+use crate::{
+    http::Request,
+    job::Key,
+    services::{CallError, answers, pacer::Priority},
+};
+
+/// A walk of more pages than this is given up as incomplete: 200,000 meetings at 20 a page.
+const PAGES_MAX: u32 = 10_000;
+
+/// What the documents ask for.
+const PAGE_SIZE: &str = "20";
+
+/// Pages in a row without a new meeting that end a walk. One could be full of repeats because twenty meetings were made
+/// during the walk; a page equal to the one before ends it at once.
+const BARREN_MAX: u32 = 3;
+
+/// Meetings seen in falling order before the order is believed: half a page.
+const ORDER_PROOF: usize = 10;
+
+/// The sessions' path.
+pub(super) const SESSIONS: [&str; 2] = ["api", "sessions"];
+
+/// Returns a page of the list as it came.
+pub(super) async fn page(session: &Session, page: u32) -> Result<Vec<Value>, CallError> {
+    let page = page.to_string();
+    let request = Request::get(&SESSIONS).query("page", &page).query("page_size", PAGE_SIZE);
+    let answer = answers::json(session.call(&request, Priority::High).await?)?;
+    wire::list(answer).ok_or_else(|| answers::unexpected("a list of meetings without a list"))
+}
+
+/// Returns the details of a meeting.
+pub(super) async fn details(session: &Session, id: &str) -> Result<Value, CallError> {
+    let request = Request::get(&["api", "sessions", id]);
+    answers::json(session.call(&request, Priority::High).await?)
+}
+
+/// A walk under way.
+struct Walk<'a> {
+    session: &'a Session,
+    page: u32,
+    barren: u32,
+    before: Vec<String>,
+    /// Hashes of the ids seen.
+    seen: HashSet<[u8; 16]>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(session: &'a Session) -> Self {
+        Self { session, page: 0, barren: 0, before: vec![], seen: HashSet::new() }
+    }
+
+    /// Returns the meetings of the next page that were not on any page before; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<Listed>>, CallError> {
+        if self.page >= PAGES_MAX {
+            return Err(answers::unexpected("a list of meetings without an end"));
+        }
+        self.page += 1;
+        let items = page(self.session, self.page).await?;
+        let listed = items.iter().map(Listed::read).collect::<Option<Vec<_>>>();
+        let listed = listed.ok_or_else(|| answers::unexpected("a meeting without an id in the list"))?;
+        let ids: Vec<String> = listed.iter().map(|item| item.id.clone()).collect();
+        if ids.is_empty() || ids == self.before {
+            return Ok(None);
+        }
+        self.before = ids;
+        let new: Vec<Listed> = listed.into_iter().filter(|item| self.seen.insert(hash(&item.id))).collect();
+        self.barren = if new.is_empty() { self.barren + 1 } else { 0 };
+        Ok((self.barren < BARREN_MAX).then_some(new))
+    }
+}
+
+fn hash(id: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+    short
+}
+
+/// Whether the list was newest first as far as it was seen.
+#[derive(Debug, Default)]
+struct Order {
+    last: Option<Timestamp>,
+    fallen: usize,
+    broken: bool,
+}
+
+impl Order {
+    fn see(&mut self, created: Option<Timestamp>) {
+        let Some(created) = created else {
+            self.broken = true;
+            return;
+        };
+        match self.last {
+            Some(last) if created > last => self.broken = true,
+            Some(last) if created < last => self.fallen += 1,
+            Some(_) | None => {}
+        }
+        self.last = Some(created);
+    }
+
+    /// Returns whether everything that follows is older than `limit`.
+    fn proves_older_than(&self, limit: Timestamp) -> bool {
+        !self.broken && self.fallen >= ORDER_PROOF && self.last.is_some_and(|last| last < limit)
+    }
+}
+
+/// Looks for the meeting with the marker of `key`.
+pub(super) async fn find(
+    session: &Session,
+    key: &Key,
+    title: &str,
+    since: Timestamp,
+) -> Result<Option<String>, CallError> {
+    let limit = since.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let (mut walk, mut order) = (Walk::new(session), Order::default());
+    while let Some(items) = walk.next().await? {
+        for item in items {
+            order.see(item.created);
+            if marker(session, &item, Some(title)).await?.as_ref() == Some(key) {
+                return Ok(Some(item.id));
+            }
+        }
+        if order.proves_older_than(limit) {
+            return Ok(None);
+        }
+    }
+    Ok(None)
+}
+
+/// Returns every marker in the list with its meeting.
+pub(super) async fn markers(session: &Session) -> Result<Vec<(Key, String)>, CallError> {
+    let (mut walk, mut found) = (Walk::new(session), Vec::new());
+    while let Some(items) = walk.next().await? {
+        for item in items {
+            if let Some(key) = marker(session, &item, None).await? {
+                found.push((key, item.id));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the marker of a meeting. Where the list does not hold the whole description the details are read: of any
+/// meeting, or only of those with this title.
+async fn marker(session: &Session, item: &Listed, title: Option<&str>) -> Result<Option<Key>, CallError> {
+    if let Some(key) = item.description.as_deref().and_then(Key::from_description) {
+        return Ok(Some(key));
+    }
+    let is_wanted = match title {
+        // A list may cut a description without saying so.
+        Some(title) => item.title.as_deref().is_none_or(|found| is_same_title(found, title)),
+        None => !item.is_whole(),
+    };
+    if !is_wanted {
+        return Ok(None);
+    }
+    match details(session, &item.id).await {
+        Ok(details) => Ok(Listed::read(&details).and_then(|item| Key::from_description(item.description.as_deref()?))),
+        // Gone meanwhile, or of someone else: not ours.
+        Err(CallError::Refused { status: 404 | 410, .. } | CallError::Forbidden { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Titles are the same but for white space, and for what a list cuts off.
+fn is_same_title(found: &str, title: &str) -> bool {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (found, title) = (words(found), words(title));
+    let cut = found.strip_suffix('…').or_else(|| found.strip_suffix("..."));
+    found == title || cut.is_some_and(|begin| !begin.trim().is_empty() && title.starts_with(begin.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_second(second).expect("in range"))
+    }
+
+    fn order(times: impl IntoIterator<Item = Option<Timestamp>>) -> Order {
+        let mut order = Order::default();
+        times.into_iter().for_each(|time| order.see(time));
+        order
+    }
+
+    #[test]
+    fn only_times_that_were_seen_to_fall_prove_an_order() {
+        let limit = Timestamp::from_second(500).expect("in range");
+        assert!(order((0..20).map(|n| at(400 - n))).proves_older_than(limit));
+        assert!(!order((0..20).map(|n| at(600 - n))).proves_older_than(limit), "not there yet");
+        assert!(!order((0..20).map(|n| at(n))).proves_older_than(limit), "oldest first");
+        assert!(!order((0..20).map(|_| at(7))).proves_older_than(limit), "all the same");
+        assert!(!order([at(7)]).proves_older_than(limit), "one proves nothing");
+        assert!(!order((0..20).map(|n| at(400 - n)).chain([None])).proves_older_than(limit), "one without a time");
+    }
+
+    #[test]
+    fn titles_match_but_for_white_space_and_what_a_list_cuts_off() {
+        assert!(is_same_title("Weekly  sales ", "Weekly sales"));
+        assert!(is_same_title("Weekly…", "Weekly sales"));
+        assert!(!is_same_title("…", "Weekly sales"));
+        assert!(!is_same_title("Weekly", "Weekly sales"));
+    }
+}
