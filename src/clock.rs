@@ -3,6 +3,8 @@
 //! Wall time is for what people and other machines read, and for what must survive a restart. Waiting goes through
 //! `tokio::time` alone.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// Returns the time now, UTC.
@@ -10,6 +12,12 @@ use jiff::Timestamp;
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Returns the time from `since` to `until`, zero when that lies before.
+#[must_use]
+pub fn elapsed(since: Timestamp, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(since)).unwrap_or_default()
 }
 
 /// Returns a random number in 0..1, to spread delays.

@@ -4,13 +4,17 @@
 
 pub mod findings;
 pub mod key;
-pub mod outcome;
+pub mod plan;
+pub mod remote;
 pub mod retry;
+pub mod setback;
 pub mod stage;
 pub mod state;
 
 pub use findings::{Findings, Report, Segment, Status};
 pub use key::{Content, Key};
-pub use outcome::Outcome;
+pub use plan::Plan;
+pub use remote::Remote;
+pub use setback::Setback;
 pub use stage::Stage;
 pub use state::{Event, IllegalTransition, State, Wait};

@@ -62,6 +62,8 @@ pub enum Event {
     Claim,
     /// Its stage is done; the same worker goes on with the next, or the job waits for its analysis or its deliveries.
     Advance,
+    /// The service has been asked; its answer is waited for.
+    Await,
     /// Nothing went wrong, but it cannot go on before `until`; also: the service failed by its own fault.
     Snooze {
         /// When it can.
@@ -85,6 +87,11 @@ pub enum Event {
     Resume {
         /// Where it goes on.
         from: Stage,
+        /// When.
+        due: Timestamp,
+    },
+    /// More analyses are asked of a job that is done.
+    Reopen {
         /// When.
         due: Timestamp,
     },
@@ -127,6 +134,18 @@ impl State {
                 | Self::Cancelled => Err(illegal()),
             },
             Event::Advance => self.working_stage().map(Self::after).ok_or_else(illegal),
+            Event::Await => match self {
+                Self::Running { stage: Stage::Analyse } | Self::Waiting { on: Wait::Analysis, .. } => {
+                    Ok(Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis })
+                }
+                Self::Ready { .. }
+                | Self::Running { stage: Stage::Create | Stage::Upload | Stage::Deliver }
+                | Self::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
+                | Self::Done
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
+            },
             Event::Snooze { until } => match self {
                 Self::Running { stage } => Ok(Self::Ready { stage: *stage, due: *until }),
                 Self::Ready { .. }
@@ -155,6 +174,15 @@ impl State {
                 Self::Running { .. } | Self::Waiting { on: Wait::Analysis, .. } | Self::Done | Self::Skipped => {
                     Err(illegal())
                 }
+            },
+            Event::Reopen { due } => match self {
+                Self::Done => Ok(Self::Ready { stage: Stage::Analyse, due: *due }),
+                Self::Ready { .. }
+                | Self::Running { .. }
+                | Self::Waiting { .. }
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
             },
             Event::Cancel => match self {
                 Self::Ready { .. } | Self::Running { .. } | Self::Waiting { .. } | Self::Failed => Ok(Self::Cancelled),

@@ -1,4 +1,4 @@
-//! What a stage reports. The error text is only its story.
+//! Why a stage did not finish, by what the worker does about it. The error text is only its story.
 
 use std::time::Duration;
 
@@ -6,18 +6,16 @@ use jiff::Timestamp;
 
 use super::Stage;
 
-/// The result of running one stage once.
+/// A stage that did not finish.
 #[derive(Debug)]
-pub enum Outcome {
-    /// The stage is done; go on.
-    Advance,
+pub enum Setback {
     /// Not ready yet; nothing went wrong.
     Snooze {
         /// When to look again.
         until: Timestamp,
     },
     /// This recording's own failure: counts.
-    Retry {
+    Own {
         /// Where the next attempt begins.
         from: Stage,
         /// What went wrong.
@@ -30,8 +28,10 @@ pub enum Outcome {
         /// How long the service asked to be left alone.
         after: Option<Duration>,
     },
-    /// The service wants a person to sign in again: its jobs wait.
-    SignedOut {
+    /// The service wants a person: to sign in again, or to give it a scope. Its jobs wait.
+    ServiceRefused {
+        /// Whether a sign-in cures it; else it is a matter of scope or permission.
+        signed_out: bool,
         /// What it said.
         error: anyhow::Error,
     },
@@ -40,7 +40,7 @@ pub enum Outcome {
         /// What the service said.
         error: anyhow::Error,
     },
-    /// The file is gone, unreadable or changed: the job waits for it.
+    /// The file is gone, unreadable or another one: the job waits for it.
     FileLost {
         /// What was found.
         error: anyhow::Error,
@@ -50,4 +50,6 @@ pub enum Outcome {
         /// Why.
         error: anyhow::Error,
     },
+    /// The queue could not record; the daemon decides.
+    Queue(anyhow::Error),
 }
