@@ -1,0 +1,111 @@
+//! Which job a worker takes next.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, named_params};
+
+use super::{
+    Job, JobId, Queue, QueueError,
+    record::transition,
+    row::{self, COLUMNS},
+};
+use crate::job::{Event, Stage, State};
+
+impl Queue {
+    /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by due time.
+    ///
+    /// Only jobs in one of `stages` are taken. Returns `None` when nothing of this folder can run now. `except` is left
+    /// out: a probe of a service that is down takes another job each time, where there is another.
+    pub async fn claim(
+        &self,
+        folder: String,
+        stages: Vec<Stage>,
+        except: Option<JobId>,
+        now: Timestamp,
+    ) -> Result<Option<Job>, QueueError> {
+        self.write(move |tx| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM job WHERE folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
+                 AND backlog = :backlog AND due_ms <= :now AND id <> :except \
+                 AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
+                 ORDER BY due_ms, id LIMIT 1"
+            );
+            let mut statement = tx.prepare_cached(&sql)?;
+            for backlog in [false, true] {
+                let found = statement
+                    .query_row(
+                        named_params! {
+                            ":folder": folder, ":backlog": backlog, ":now": now.as_millisecond(),
+                            ":except": except.map_or(-1, |job| job.0),
+                            ":create": stages.contains(&Stage::Create), ":upload": stages.contains(&Stage::Upload),
+                            ":analyse": stages.contains(&Stage::Analyse),
+                        },
+                        row::job,
+                    )
+                    .optional()?;
+                if let Some(mut job) = found {
+                    job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
+                    return Ok(Some(job));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Returns when the next job of `folder` becomes due after `now`, `None` when none waits for time to pass.
+    pub async fn next_due(&self, folder: String, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT min(due_ms) FROM job WHERE folder = :folder AND backlog = :backlog AND stage <> 'deliver' \
+                 AND due_ms > :now",
+            )?;
+            let mut next: Option<i64> = None;
+            for backlog in [false, true] {
+                let due: Option<i64> = statement.query_row(
+                    named_params! { ":folder": folder, ":backlog": backlog, ":now": now.as_millisecond() },
+                    |row| row.get(0),
+                )?;
+                next = next.into_iter().chain(due).min();
+            }
+            Ok(next.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        })
+        .await
+    }
+
+    /// Returns every job that waits for its analysis, with the time since when: what the timers are made of at start.
+    pub async fn waiting_for_analysis(&self) -> Result<Vec<(JobId, Timestamp)>, QueueError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare("SELECT id, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms")?;
+            let rows = statement.query_map([], |row| Ok((JobId(row.get(0)?), row::time(row, "remote_ms")?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns a job, `None` when there is none of that number that was ever worked on.
+    pub async fn job(&self, id: JobId) -> Result<Option<Job>, QueueError> {
+        self.read(move |connection| load(connection, id)).await
+    }
+
+    /// Puts the jobs that were running when the process died back to ready; nothing counts. Returns how many.
+    pub async fn recover(&self, now: Timestamp) -> Result<usize, QueueError> {
+        self.write(move |tx| {
+            let running: Vec<(JobId, State)> = tx
+                .prepare("SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running'")?
+                .query_map([], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
+                .collect::<Result<_, _>>()?;
+            for (id, state) in &running {
+                transition(tx, *id, state, &Event::Recover { at: now }, now)?;
+            }
+            Ok(running.len())
+        })
+        .await
+    }
+}
+
+/// Reads one job.
+pub(super) fn load(connection: &rusqlite::Connection, id: JobId) -> Result<Option<Job>, QueueError> {
+    let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ? AND key IS NOT NULL");
+    Ok(connection.prepare_cached(&sql)?.query_row([id.0], row::job).optional()?)
+}

@@ -1,0 +1,228 @@
+//! What a person may ask of a job.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction, named_params};
+
+use super::{
+    Job, JobId, Queue, QueueError, Settled,
+    claim::load,
+    intake::insert,
+    record::{log, transition},
+    row,
+};
+use crate::{
+    config::Analysis,
+    job::{Event, Stage, State, Wait},
+};
+
+/// Why a job does not take a command; the text says what to do instead.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The queue did not do it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The job stands where the command makes no sense.
+    #[error("job {job} {why}")]
+    Refused {
+        /// The job.
+        job: JobId,
+        /// Why, and what would do.
+        why: String,
+    },
+}
+
+impl Queue {
+    /// Sets a job's attempts back to 0 and lets it go on from what exists; releases mails that are held.
+    pub async fn retry(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
+        self.write(move |tx| {
+            let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
+            match &job.state {
+                State::Done => release_held(tx, &job, now),
+                State::Failed
+                | State::Cancelled
+                | State::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
+                | State::Ready { .. } => {
+                    let from = resume_stage(tx, id)?;
+                    tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [id.0])?;
+                    tx.execute(
+                        "DELETE FROM delivery WHERE job_id = ? AND state IN ('due', 'failed') AND kind IN \
+                                ('failure', 'dispose')",
+                        [id.0],
+                    )?;
+                    tx.execute(
+                        "UPDATE delivery SET state = 'due', due_ms = ?2, attempts = 0, error = NULL \
+                         WHERE job_id = ?1 AND state IN ('due', 'failed', 'held')",
+                        [id.0, now.as_millisecond()],
+                    )?;
+                    tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [id.0])?;
+                    transition(tx, id, &job.state, &Event::Resume { from, due: now }, now)?;
+                    log(tx, id, Some(from), "a person asked to retry", None, now)?;
+                    Ok(Ok(format!("goes on with {from}")))
+                }
+                State::Running { stage } => Ok(Err(refused(id, format!("is being worked on ({stage})")))),
+                State::Waiting { on: Wait::Analysis, .. } => {
+                    Ok(Err(refused(id, "waits for the service, which is still working on it".into())))
+                }
+                State::Skipped => Ok(Err(refused(id, "was skipped; see `minuted why`".into()))),
+            }
+        })
+        .await?
+    }
+
+    /// Makes the next generation of a job: a new meeting and new notes.
+    pub async fn redo(&self, id: JobId, now: Timestamp) -> Result<JobId, CommandError> {
+        self.write(move |tx| {
+            let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
+            if !job.state.is_final() {
+                return Ok(Err(refused(id, format!("is {}; cancel it first, or wait", job.state))));
+            }
+            let latest: (i64, u32) = tx
+                .query_row(
+                    "SELECT id, generation FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
+                 ORDER BY generation DESC LIMIT 1",
+                    rusqlite::params![job.key.content.as_str(), job.key.folder],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?
+                .unwrap_or((id.0, job.key.generation));
+            if let Some(latest) = load(tx, JobId(latest.0))?.filter(|latest| !latest.state.is_final()) {
+                return Ok(Err(refused(id, format!("is being redone already, as job {}", latest.id))));
+            }
+            let settled = Settled {
+                folder: job.key.folder.clone(),
+                path: job.path.clone(),
+                stamp: job.stamp,
+                content: Some(job.key.content.clone()),
+                recorded: job.recorded,
+                backlog: false,
+            };
+            let state = State::Ready { stage: Stage::Create, due: now };
+            let new = insert(tx, &settled, Some((&job.key.content, latest.1 + 1)), &state, now)?;
+            tx.execute("UPDATE sighting SET job_id = ?2 WHERE job_id = ?1", [id.0, new.0])?;
+            log(tx, new, None, &format!("a person asked to redo job {id}"), None, now)?;
+            Ok(Ok(new))
+        })
+        .await?
+    }
+
+    /// Gives a job up; what exists at the service stays there.
+    pub async fn cancel(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
+        self.write(move |tx| {
+            let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
+            if let State::Done | State::Skipped | State::Cancelled = job.state {
+                return Ok(Err(refused(id, format!("is {} already", job.state))));
+            }
+            transition(tx, id, &job.state, &Event::Cancel, now)?;
+            tx.execute("DELETE FROM delivery WHERE job_id = ? AND state = 'due'", [id.0])?;
+            log(tx, id, job.state.stage(), "a person cancelled it", None, now)?;
+            Ok(Ok("is cancelled; `minuted retry` takes it up again".to_owned()))
+        })
+        .await?
+    }
+
+    /// Asks for more analyses of a job that is done; `mail` sends the new notes to the recipients again.
+    pub async fn reanalyse(
+        &self,
+        id: JobId,
+        analyses: Vec<Analysis>,
+        mail: bool,
+        now: Timestamp,
+    ) -> Result<String, CommandError> {
+        self.write(move |tx| {
+            let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
+            let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
+                return Ok(Err(refused(
+                    id,
+                    "has no recording at the service; `minuted redo` makes a new meeting".into(),
+                )));
+            };
+            if job.state != State::Done {
+                return Ok(Err(refused(
+                    id,
+                    format!("is {}, not done; more analyses are asked of a job that is done", job.state),
+                )));
+            }
+            for analysis in analyses {
+                if !plan.analyses.contains(&analysis) {
+                    plan.analyses.push(analysis);
+                }
+            }
+            plan.silent = !mail;
+            let text = serde_json::to_string(&plan).unwrap_or_default();
+            tx.execute("UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1", rusqlite::params![id.0, text])?;
+            transition(tx, id, &job.state, &Event::Reopen { due: now }, now)?;
+            log(tx, id, Some(Stage::Analyse), "a person asked for more analyses", None, now)?;
+            Ok(Ok("is analysed again; its notes are written anew".to_owned()))
+        })
+        .await?
+    }
+
+    /// Returns the jobs of a state, by number.
+    pub async fn jobs_of_state(&self, state: &'static str) -> Result<Vec<JobId>, QueueError> {
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare("SELECT id FROM job WHERE state = ? AND key IS NOT NULL ORDER BY id")?;
+            let rows = statement.query_map([state], |row| Ok(JobId(row.get(0)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Decides about the files that waited for `minuted backlog`: they settle, or are left alone. Returns how many.
+    pub async fn decide_backlog(&self, folder: &str, process: bool) -> Result<usize, QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            let sql = if process {
+                "DELETE FROM sighting WHERE folder = ? AND verdict = 'backlog'"
+            } else {
+                "UPDATE sighting SET verdict = 'ignored' WHERE folder = ? AND verdict = 'backlog'"
+            };
+            Ok(tx.execute(sql, [folder])?)
+        })
+        .await
+    }
+}
+
+/// Returns where a job goes on, from what the service has of it and from what is stored here.
+pub(super) fn resume_stage(tx: &Transaction<'_>, id: JobId) -> Result<Stage, QueueError> {
+    let (remote, undelivered, partial): (String, bool, bool) = tx.query_row(
+        "SELECT remote, EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND version = job.version \
+         AND kind IN ('notes', 'mail')), partial FROM job WHERE id = :id",
+        named_params! { ":id": id.0 },
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(match remote.as_str() {
+        "nothing" | "creating" => Stage::Create,
+        "meeting" => Stage::Upload,
+        "uploaded" if undelivered && !partial => Stage::Deliver,
+        "uploaded" => Stage::Analyse,
+        _ => return Err(row::invalid("remote", remote).into()),
+    })
+}
+
+/// Lets the mails of a job that was adopted go out after all.
+fn release_held(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Result<String, CommandError>, QueueError> {
+    let released = tx.execute(
+        "UPDATE delivery SET state = 'due', due_ms = ?2 WHERE job_id = ?1 AND state = 'held'",
+        [job.id.0, now.as_millisecond()],
+    )?;
+    if released == 0 {
+        return Ok(Err(refused(job.id, "is done; `minuted redo` makes a new meeting and new notes".into())));
+    }
+    tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [job.id.0])?;
+    log(tx, job.id, Some(Stage::Deliver), "a person released its mails", None, now)?;
+    Ok(Ok(format!("sends {released} held mails")))
+}
+
+fn refused(job: JobId, why: String) -> CommandError {
+    CommandError::Refused { job, why }
+}
+
+fn missing(tx: &Transaction<'_>, id: JobId) -> Result<CommandError, QueueError> {
+    let there = tx.prepare_cached("SELECT 1 FROM job WHERE id = ?")?.exists([id.0])?;
+    Ok(if there {
+        CommandError::Refused { job: id, why: "was skipped: no service takes its kind of file".into() }
+    } else {
+        CommandError::Queue(QueueError::NoSuchJob { job: id })
+    })
+}

@@ -1,0 +1,334 @@
+//! The ledger of deliveries: one row a file or mail, with its own tries.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params};
+
+use super::{
+    Job, JobId, Queue, QueueError,
+    claim::load,
+    hold::insert_notice,
+    record::{finish, log, transition},
+    row::{self, path_bytes},
+};
+use crate::job::{Event, Report, Stage, State};
+
+/// What is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryKind {
+    /// A file of the notes; the target is its format.
+    Notes,
+    /// A mail; the target is the address.
+    Mail,
+    /// The file that tells of the failure beside the recording.
+    Failure,
+    /// Its removal, after success.
+    Clear,
+    /// What happens to the recording after all else; the target says what.
+    Dispose,
+}
+
+impl DeliveryKind {
+    const ALL: [Self; 5] = [Self::Notes, Self::Mail, Self::Failure, Self::Clear, Self::Dispose];
+
+    /// Returns the word used in the queue and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Notes => "notes",
+            Self::Mail => "mail",
+            Self::Failure => "failure",
+            Self::Clear => "clear",
+            Self::Dispose => "dispose",
+        }
+    }
+}
+
+/// A delivery to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// What.
+    pub kind: DeliveryKind,
+    /// Where to.
+    pub target: String,
+    /// Whether it waits for `minuted retry`.
+    pub held: bool,
+}
+
+/// A delivery that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: i64,
+    /// Its job.
+    pub job: JobId,
+    /// The version of the notes.
+    pub version: u32,
+    /// What.
+    pub kind: DeliveryKind,
+    /// Where to.
+    pub target: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Since when it is tried.
+    pub since: Timestamp,
+}
+
+/// A file that was written for a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The directory that `path` is relative to.
+    pub base: PathBuf,
+    /// The file, relative to `base`.
+    pub path: PathBuf,
+    /// BLAKE3 of its bytes.
+    pub digest: String,
+}
+
+impl Queue {
+    /// Returns up to `limit` deliveries that are due; mails, or all others.
+    pub async fn due_deliveries(&self, mails: bool, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, QueueError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT * FROM delivery WHERE due_ms <= ?1 AND (kind = 'mail') = ?2 ORDER BY due_ms, id LIMIT ?3",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), mails, limit], delivery)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns when the next delivery becomes due after `now`.
+    pub async fn next_delivery_due(&self, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+        self.read(move |connection| {
+            let due: Option<i64> = connection
+                .prepare_cached("SELECT min(due_ms) FROM delivery WHERE due_ms > ?")?
+                .query_row([now.as_millisecond()], |row| row.get(0))?;
+            Ok(due.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        })
+        .await
+    }
+
+    /// Returns a job with its completed results: what a delivery is made of.
+    pub async fn delivered_job(&self, id: JobId) -> Result<Option<(Job, Vec<Report>)>, QueueError> {
+        self.read(move |connection| {
+            let Some(job) = load(connection, id)? else { return Ok(None) };
+            Ok(Some((job, super::record::reports(connection, id)?)))
+        })
+        .await
+    }
+
+    /// Returns what was written for a job under a kind and target, the latest version.
+    pub async fn written(&self, job: JobId, kind: DeliveryKind, target: &str) -> Result<Option<Written>, QueueError> {
+        let target = target.to_owned();
+        self.read(move |connection| written(connection, job, kind, &target)).await
+    }
+
+    /// Records a delivery as done. The last one finishes the job, or leads to `dispose`, the last of all.
+    pub async fn delivered(
+        &self,
+        delivery: &Delivery,
+        written: Option<Written>,
+        dispose: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        let delivery = delivery.clone();
+        self.write(move |tx| {
+            let (base, path, digest) = match &written {
+                Some(written) => {
+                    (Some(path_bytes(&written.base)), Some(path_bytes(&written.path)), Some(&written.digest))
+                }
+                None => (None, None, None),
+            };
+            tx.prepare_cached(
+                "UPDATE delivery SET state = 'done', due_ms = NULL, error = NULL, base = :base, path = :path, \
+                 digest = :digest WHERE id = :id",
+            )?
+            .execute(named_params! { ":id": delivery.id, ":base": base, ":path": path, ":digest": digest })?;
+            let event = format!("delivered {} {}", delivery.kind.as_str(), delivery.target);
+            log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)?;
+            settle(tx, delivery.job, dispose, now)
+        })
+        .await
+    }
+
+    /// Records that a delivery is tried again after `due`.
+    pub async fn deliver_later(
+        &self,
+        delivery: &Delivery,
+        due: Timestamp,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        let (delivery, error) = (delivery.clone(), error.to_owned());
+        self.write(move |tx| {
+            let before: Option<String> = tx
+                .query_row("SELECT error FROM delivery WHERE id = ?", [delivery.id], |row| row.get(0))
+                .optional()?
+                .flatten();
+            tx.prepare_cached(
+                "UPDATE delivery SET due_ms = ?2, error = ?3, attempts = attempts + 1 WHERE id = ?1 AND state = 'due'",
+            )?
+            .execute(rusqlite::params![delivery.id, due.as_millisecond(), error])?;
+            if before.as_deref() != Some(error.as_str()) {
+                let event = format!("{} to {} waits", delivery.kind.as_str(), delivery.target);
+                log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that a delivery has failed for good, and what the operator is told.
+    pub async fn delivery_failed(
+        &self,
+        delivery: &Delivery,
+        error: &str,
+        notice: String,
+        dispose: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        let (delivery, error) = (delivery.clone(), error.to_owned());
+        self.write(move |tx| {
+            tx.prepare_cached(
+                "UPDATE delivery SET state = 'failed', due_ms = NULL, error = ?2, attempts = attempts + 1 WHERE id = ?1",
+            )?
+            .execute(rusqlite::params![delivery.id, error])?;
+            let event = format!("{} to {} failed", delivery.kind.as_str(), delivery.target);
+            log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
+            insert_notice(tx, &notice, now)?;
+            tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![delivery.job.0, error])?;
+            settle(tx, delivery.job, dispose, now)
+        })
+        .await
+    }
+
+    /// Settles a job in the stage deliver that has no delivery to wait for.
+    pub async fn settle_delivery(
+        &self,
+        job: JobId,
+        dispose: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        self.write(move |tx| settle(tx, job, dispose, now)).await
+    }
+}
+
+/// Moves a job that delivers on when nothing is due any more: to its last delivery, to done, or to failed.
+fn settle(
+    tx: &Transaction<'_>,
+    id: JobId,
+    dispose: Option<&'static str>,
+    now: Timestamp,
+) -> Result<Option<State>, QueueError> {
+    let Some(job) = load(tx, id)? else { return Ok(None) };
+    if !matches!(job.state, State::Ready { stage: Stage::Deliver, .. }) {
+        return Ok(None);
+    }
+    let (due, failed, disposed): (i64, i64, i64) = tx
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE state = 'due'), count(*) FILTER (WHERE state = 'failed' AND version = ?2), \
+             count(*) FILTER (WHERE kind = 'dispose' AND version = ?2) FROM delivery WHERE job_id = ?1",
+        )?
+        .query_row([id.0, i64::from(job.version)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let held: bool = tx.prepare_cached("SELECT 1 FROM delivery WHERE job_id = ? AND state = 'held'")?.exists([id.0])?;
+    if due > 0 {
+        return Ok(None);
+    }
+    if failed > 0 {
+        let next = transition(tx, id, &job.state, &Event::Fail, now)?;
+        log(tx, id, Some(Stage::Deliver), "failed: not every delivery could be made", None, now)?;
+        return Ok(Some(next));
+    }
+    if let Some(what) = dispose.filter(|_| disposed == 0 && !held) {
+        let last = NewDelivery { kind: DeliveryKind::Dispose, target: what.to_owned(), held: false };
+        insert_one(tx, &job, &last, now)?;
+        return Ok(None);
+    }
+    let next = transition(tx, id, &job.state, &Event::Advance, now)?;
+    finish(tx, id, now)?;
+    log(tx, id, Some(Stage::Deliver), "done", None, now)?;
+    Ok(Some(next))
+}
+
+/// Records deliveries of the job's current version, and the removal of a failure file that lies there.
+pub(super) fn insert_deliveries(
+    tx: &Transaction<'_>,
+    id: JobId,
+    deliveries: &[NewDelivery],
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    let Some(job) = load(tx, id)? else { return Err(QueueError::NoSuchJob { job: id }) };
+    for delivery in deliveries {
+        insert_one(tx, &job, delivery, now)?;
+    }
+    let told = written(tx, id, DeliveryKind::Failure, "")?.is_some();
+    if told && !deliveries.iter().any(|delivery| delivery.kind == DeliveryKind::Failure) {
+        insert_one(tx, &job, &NewDelivery { kind: DeliveryKind::Clear, target: String::new(), held: false }, now)?;
+    }
+    Ok(())
+}
+
+fn insert_one(tx: &Transaction<'_>, job: &Job, delivery: &NewDelivery, now: Timestamp) -> Result<(), QueueError> {
+    let (state, due) = if delivery.held { ("held", None) } else { ("due", Some(now.as_millisecond())) };
+    tx.prepare_cached(
+        "INSERT INTO delivery (job_id, version, kind, target, state, due_ms, since_ms) \
+         VALUES (:job, :version, :kind, :target, :state, :due, :now) \
+         ON CONFLICT (job_id, version, kind, target) DO NOTHING",
+    )?
+    .execute(named_params! {
+        ":job": job.id.0, ":version": job.version, ":kind": delivery.kind.as_str(), ":target": delivery.target,
+        ":state": state, ":due": due, ":now": now.as_millisecond(),
+    })?;
+    Ok(())
+}
+
+fn written(
+    connection: &Connection,
+    job: JobId,
+    kind: DeliveryKind,
+    target: &str,
+) -> Result<Option<Written>, QueueError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT base, path, digest FROM delivery WHERE job_id = ?1 AND kind = ?2 AND target = ?3 \
+             AND state = 'done' AND digest IS NOT NULL ORDER BY version DESC LIMIT 1",
+        )?
+        .query_row(rusqlite::params![job.0, kind.as_str(), target], |row| {
+            Ok(Written { base: row::path(row, "base")?, path: row::path(row, "path")?, digest: row.get("digest")? })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// Returns the kind of that word.
+pub(super) fn kind(word: String) -> rusqlite::Result<DeliveryKind> {
+    DeliveryKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| row::invalid("kind", word))
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    Ok(Delivery {
+        id: row.get("id")?,
+        job: JobId(row.get("job_id")?),
+        version: row.get("version")?,
+        kind: kind(row.get("kind")?)?,
+        target: row.get("target")?,
+        attempts: row.get("attempts")?,
+        since: row::time(row, "since_ms")?,
+    })
+}
+
+/// Returns the paths of the notes that lie there for a job.
+pub(super) fn notes_paths(connection: &Connection, job: JobId) -> Result<Vec<PathBuf>, QueueError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT base, path FROM delivery AS d WHERE job_id = ?1 AND kind = 'notes' AND path IS NOT NULL \
+         AND version = (SELECT max(version) FROM delivery WHERE job_id = ?1 AND kind = 'notes' AND target = d.target \
+         AND path IS NOT NULL) ORDER BY id",
+    )?;
+    let rows =
+        statement.query_map([job.0], |row| Ok(Path::new(&row::path(row, "base")?).join(row::path(row, "path")?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,179 @@
+//! What the queue remembers of the folders themselves, and of the files that were seen in them.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction, named_params};
+
+use super::{
+    JobId, Queue, QueueError, Sighting, Verdict,
+    record::{log, transition},
+    row::{self, path_bytes},
+};
+use crate::job::{Event, Stage};
+
+impl Queue {
+    /// Returns all that was seen in a folder.
+    pub async fn sightings(&self, folder: &str) -> Result<Vec<Sighting>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare(
+                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id FROM sighting \
+                 WHERE folder = ?",
+            )?;
+            let rows = statement.query_map([folder], sighting)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Records files as they were seen, in one commit.
+    pub async fn see(&self, folder: &str, seen: Vec<Sighting>) -> Result<(), QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| seen.iter().try_for_each(|sighting| put_sighting(tx, &folder, sighting))).await
+    }
+
+    /// Lets the jobs of `folder` that wait for a file which is there (unreadable until now) try again.
+    pub async fn wake_files(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            let waiting = tx
+                .prepare_cached(
+                    "SELECT job.id, state, stage, waits_for, due_ms, updated_ms FROM job JOIN sighting \
+                     ON sighting.folder = job.folder AND sighting.path = job.path AND sighting.job_id = job.id \
+                     AND sighting.verdict = 'taken' WHERE waits_for = 'file' AND job.folder = ?",
+                )?
+                .query_map([&folder], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            for (id, state) in &waiting {
+                let from = state.stage().unwrap_or(Stage::Create);
+                transition(tx, *id, state, &Event::Resume { from, due: now }, now)?;
+            }
+            Ok(waiting.len())
+        })
+        .await
+    }
+
+    /// Returns whether any job of `folder` waits for its file.
+    pub async fn waits_for_file(&self, folder: &str) -> Result<bool, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT 1 FROM job WHERE waits_for = 'file' AND folder = ? LIMIT 1")?
+                .exists([folder])?)
+        })
+        .await
+    }
+
+    /// Cancels the jobs whose file has been gone from a folder since before `before`. Returns how many.
+    pub async fn cancel_lost(&self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            let lost = tx
+                .prepare_cached(
+                    "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE waits_for = 'file' \
+                     AND folder = ?1 AND updated_ms < ?2 AND NOT EXISTS (SELECT 1 FROM sighting \
+                     WHERE sighting.folder = job.folder AND sighting.path = job.path)",
+                )?
+                .query_map(rusqlite::params![folder, before.as_millisecond()], |row| {
+                    Ok((JobId(row.get(0)?), row::state(row)?))
+                })?
+                .collect::<Result<Vec<_>, _>>()?;
+            for (id, state) in &lost {
+                transition(tx, *id, state, &Event::Cancel, now)?;
+                log(tx, *id, state.stage(), "cancelled: its file is gone for good", None, now)?;
+            }
+            Ok(lost.len())
+        })
+        .await
+    }
+
+    /// Forgets that these files were seen as unsupported, so that a service that takes them now gets them.
+    pub async fn reconsider(&self, folder: &str, extensions: Vec<String>) -> Result<usize, QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            let skipped = tx
+                .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL")?
+                .query_map([&folder], |row| Ok((row.get::<_, i64>(0)?, row::path(row, "path")?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut reconsidered = 0;
+            for (id, path) in skipped {
+                let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+                if extension.is_some_and(|extension| extensions.contains(&extension)) {
+                    tx.execute("DELETE FROM sighting WHERE job_id = ?", [id])?;
+                    tx.execute("DELETE FROM job WHERE id = ?", [id])?;
+                    reconsidered += 1;
+                }
+            }
+            Ok(reconsidered)
+        })
+        .await
+    }
+
+    /// Returns the device of a folder's root when minuted met it, `None` when it never did.
+    pub async fn folder_device(&self, folder: &str) -> Result<Option<(u64, Timestamp)>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let found = connection
+                .query_row("SELECT device, met_ms FROM folder WHERE id = ?", [folder], |row| {
+                    Ok((row.get::<_, i64>(0)?.cast_unsigned(), row::time(row, "met_ms")?))
+                })
+                .optional()?;
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Records that minuted has met a folder.
+    pub async fn meet(&self, folder: &str, device: u64, met: Timestamp) -> Result<(), QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            tx.execute(
+                "INSERT INTO folder (id, device, met_ms) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (id) DO UPDATE SET device = ?2",
+                rusqlite::params![folder, device.cast_signed(), met.as_millisecond()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighting) -> Result<(), QueueError> {
+    let (verdict, job) = match sighting.verdict {
+        Verdict::Settling => ("settling", None),
+        Verdict::Taken { job } => ("taken", Some(job)),
+        Verdict::Backlog => ("backlog", None),
+        Verdict::Ignored => ("ignored", None),
+    };
+    tx.prepare_cached(
+        "INSERT INTO sighting (folder, path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id) \
+         VALUES (:folder, :path, :size, :mtime, :inode, :first, :since, :verdict, :job) \
+         ON CONFLICT (folder, path) DO UPDATE SET size = :size, mtime_ns = :mtime, inode = :inode, \
+         since_ms = :since, verdict = :verdict, job_id = :job",
+    )?
+    .execute(named_params! {
+        ":folder": folder, ":path": path_bytes(&sighting.path), ":size": sighting.stamp.size.cast_signed(),
+        ":mtime": sighting.stamp.mtime_ns, ":inode": sighting.stamp.inode.cast_signed(),
+        ":first": sighting.first.as_millisecond(), ":since": sighting.since.as_millisecond(),
+        ":verdict": verdict, ":job": job,
+    })?;
+    Ok(())
+}
+
+pub(super) fn sighting(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sighting> {
+    let word: String = row.get("verdict")?;
+    let verdict = match word.as_str() {
+        "settling" => Verdict::Settling,
+        // A job that was pruned leaves its sighting: the file is still known.
+        "taken" => Verdict::Taken { job: row.get::<_, Option<i64>>("job_id")?.unwrap_or_default() },
+        "backlog" => Verdict::Backlog,
+        "ignored" => Verdict::Ignored,
+        _ => return Err(row::invalid("verdict", word)),
+    };
+    Ok(Sighting {
+        path: row::path(row, "path")?,
+        stamp: row::stamp(row)?,
+        first: row::time(row, "first_ms")?,
+        since: row::time(row, "since_ms")?,
+        verdict,
+    })
+}

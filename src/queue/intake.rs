@@ -1,0 +1,353 @@
+//! How files become sightings, and settled recordings jobs. Content decides what is new, not the name.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Transaction, named_params};
+
+use super::{
+    JobId, Queue, QueueError, Settled, Sighting, Verdict,
+    command::resume_stage,
+    folder::put_sighting,
+    record::{log, set_path, set_state, transition},
+    row::{self, path_bytes},
+};
+use crate::{
+    beneath::Stamp,
+    job::{Content, Event, Key, Stage, State, Wait},
+};
+
+/// What became of a settled recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its path.
+    pub path: PathBuf,
+    /// The job (or the skip) that is recorded for it.
+    pub job: JobId,
+}
+
+impl Queue {
+    /// Records that a complete scan did not find these files: jobs that still need theirs wait for it, or take a copy
+    /// of the same content that lies elsewhere in the folder.
+    pub async fn gone(&self, folder: &str, paths: Vec<PathBuf>, now: Timestamp) -> Result<(), QueueError> {
+        let folder = folder.to_owned();
+        self.write(move |tx| {
+            for path in &paths {
+                tx.prepare_cached("DELETE FROM sighting WHERE folder = ?1 AND path = ?2")?
+                    .execute(rusqlite::params![folder, path_bytes(path)])?;
+                lose(tx, &folder, path, now)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes jobs of settled recordings, in one commit. `unsupported` is the reason told where no service takes one.
+    pub async fn take(
+        &self,
+        settled: Vec<Settled>,
+        unsupported: String,
+        now: Timestamp,
+    ) -> Result<Vec<Taken>, QueueError> {
+        self.write(move |tx| {
+            let mut taken = Vec::with_capacity(settled.len());
+            for recording in &settled {
+                let job = match &recording.content {
+                    Some(content) => take_content(tx, recording, content, now)?,
+                    None => skip(tx, recording, None, &unsupported, now)?,
+                };
+                let sighting = Sighting {
+                    path: recording.path.clone(),
+                    stamp: recording.stamp,
+                    first: now,
+                    since: now,
+                    verdict: Verdict::Taken { job: job.0 },
+                };
+                put_sighting(tx, &recording.folder, &sighting)?;
+                taken.push(Taken { path: recording.path.clone(), job });
+            }
+            Ok(taken)
+        })
+        .await
+    }
+}
+
+/// What the queue knows of a content in a folder.
+struct Known {
+    id: JobId,
+    state: State,
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+fn take_content(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: &Content,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let job = match known(tx, content, &recording.folder)? {
+        Some(known) => take_known(tx, recording, content, &known, now)?,
+        None => take_new(tx, recording, content, now)?,
+    };
+    supersede(tx, recording, job, now)?;
+    Ok(job)
+}
+
+fn take_known(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: &Content,
+    known: &Known,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let same_place = known.path == recording.path;
+    match &known.state {
+        State::Waiting { stage, on: Wait::File { .. } } => {
+            move_to(tx, known.id, recording)?;
+            transition(tx, known.id, &known.state, &Event::Resume { from: *stage, due: now }, now)?;
+            log(tx, known.id, Some(*stage), "its file is back", None, now)?;
+            Ok(known.id)
+        }
+        State::Failed | State::Cancelled if !(same_place && known.stamp == recording.stamp) => {
+            move_to(tx, known.id, recording)?;
+            let from = resume_stage(tx, known.id)?;
+            tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [known.id.0])?;
+            transition(tx, known.id, &known.state, &Event::Resume { from, due: now }, now)?;
+            log(tx, known.id, Some(from), "dropped again: retried", None, now)?;
+            Ok(known.id)
+        }
+        State::Ready { .. } | State::Running { .. } | State::Waiting { .. } | State::Failed | State::Cancelled
+            if same_place =>
+        {
+            move_to(tx, known.id, recording)?;
+            Ok(known.id)
+        }
+        State::Done if same_place => Ok(known.id),
+        State::Done => {
+            let reason = format!("its content is done already, as job {}", known.id);
+            skip(tx, recording, Some(content), &reason, now)
+        }
+        State::Ready { .. }
+        | State::Running { .. }
+        | State::Waiting { .. }
+        | State::Failed
+        | State::Cancelled
+        | State::Skipped => {
+            let reason = format!("its content is that of job {}, which is being worked on", known.id);
+            skip(tx, recording, Some(content), &reason, now)
+        }
+    }
+}
+
+fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: Timestamp) -> Result<JobId, QueueError> {
+    let finished: Option<i64> = tx
+        .query_row(
+            "SELECT at_ms FROM finished WHERE content = ?1 AND folder = ?2",
+            rusqlite::params![content.as_str(), recording.folder],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(at) = finished {
+        let day = Timestamp::from_millisecond(at).unwrap_or(now).strftime("%F");
+        return skip(
+            tx,
+            recording,
+            Some(content),
+            &format!("its content was done on {day}; the job is forgotten"),
+            now,
+        );
+    }
+    let evidence = evidence(tx, content, &recording.folder)?;
+    let generation = evidence.as_ref().map_or(1, |(key, _)| key.generation);
+    let notes = evidence.as_ref().and_then(|(_, notes)| notes.clone());
+    let state = match notes {
+        Some(_) => State::Done,
+        None => State::Ready { stage: Stage::Create, due: now },
+    };
+    let id = insert(tx, recording, Some((content, generation)), &state, now)?;
+    match notes {
+        Some(notes) => {
+            super::record::finish(tx, id, now)?;
+            log(tx, id, None, &format!("the notes exist already: {notes}"), None, now)?;
+        }
+        None if evidence.is_some() => {
+            tx.execute("UPDATE job SET mail_held = 1 WHERE id = ?", [id.0])?;
+            log(tx, id, None, "taken in; the service has its meeting already", None, now)?;
+        }
+        None => log(tx, id, None, "taken in", None, now)?,
+    }
+    Ok(id)
+}
+
+/// Another job that still needs the file at this path has lost it to the new content.
+fn supersede(tx: &Transaction<'_>, recording: &Settled, by: JobId, now: Timestamp) -> Result<(), QueueError> {
+    let others = tx
+        .prepare_cached(
+            "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE folder = ?1 AND path = ?2 \
+             AND id <> ?3 AND stage IN ('create', 'upload') AND state <> 'running'",
+        )?
+        .query_map(rusqlite::params![recording.folder, path_bytes(&recording.path), by.0], |row| {
+            Ok((JobId(row.get(0)?), row::state(row)?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, state) in others {
+        transition(tx, id, &state, &Event::Cancel, now)?;
+        log(tx, id, state.stage(), &format!("cancelled: its file changed, job {by} has the new content"), None, now)?;
+    }
+    Ok(())
+}
+
+fn lose(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp) -> Result<(), QueueError> {
+    let jobs = tx
+        .prepare_cached(
+            "SELECT id, key, state, stage, waits_for, due_ms, updated_ms FROM job WHERE folder = ?1 AND path = ?2 \
+             AND stage IS NOT NULL",
+        )?
+        .query_map(rusqlite::params![folder, path_bytes(path)], |row| {
+            Ok((JobId(row.get(0)?), row::state(row)?, row.get::<_, String>("key")?))
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    for (id, state, key) in jobs {
+        if adopt_copy(tx, id, folder, &key)? {
+            log(tx, id, state.stage(), "its file was renamed", None, now)?;
+        } else if matches!(
+            state,
+            State::Ready { stage: Stage::Create | Stage::Upload, .. } | State::Waiting { on: Wait::Retry { .. }, .. }
+        ) && state.stage() != Some(Stage::Analyse)
+        {
+            transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
+            log(tx, id, state.stage(), "its file is gone", None, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a job whose file is gone take a copy that was skipped because of it: that is what a rename looks like.
+fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Result<bool, QueueError> {
+    let content = key.split('.').next().unwrap_or_default();
+    let copy = tx
+        .prepare_cached(
+            "SELECT job.id AS copy, job.path, job.size, job.mtime_ns, job.inode FROM job JOIN sighting \
+             ON sighting.job_id = job.id WHERE job.content = ?1 AND job.folder = ?2 AND job.state = 'skipped' LIMIT 1",
+        )?
+        .query_row(rusqlite::params![content, folder], |row| {
+            Ok((row.get::<_, i64>("copy")?, row::path(row, "path")?, row::stamp(row)?))
+        })
+        .optional()?;
+    let Some((copy, path, stamp)) = copy else { return Ok(false) };
+    tx.execute("UPDATE sighting SET job_id = ?1 WHERE job_id = ?2", [id.0, copy])?;
+    tx.execute("DELETE FROM job WHERE id = ?", [copy])?;
+    set_path(tx, id, &path)?;
+    set_stamp(tx, id, stamp)?;
+    Ok(true)
+}
+
+fn known(tx: &Transaction<'_>, content: &Content, folder: &str) -> Result<Option<Known>, QueueError> {
+    let found = tx
+        .prepare_cached(
+            "SELECT id, path, size, mtime_ns, inode, state, stage, waits_for, due_ms, updated_ms FROM job \
+             WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY generation DESC LIMIT 1",
+        )?
+        .query_row(rusqlite::params![content.as_str(), folder], |row| {
+            Ok(Known {
+                id: JobId(row.get("id")?),
+                state: row::state(row)?,
+                path: row::path(row, "path")?,
+                stamp: row::stamp(row)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// The highest generation of a content that the notes on disk or the service's list told of.
+fn evidence(
+    tx: &Transaction<'_>,
+    content: &Content,
+    folder: &str,
+) -> Result<Option<(Key, Option<String>)>, QueueError> {
+    let first = format!("{content}.{folder}.");
+    let found = tx
+        .prepare_cached("SELECT key, notes FROM evidence WHERE key >= ?1 AND key < ?1 || char(0x10ffff)")?
+        .query_map([&first], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(key, notes)| Some((key.parse::<Key>().ok()?, notes)))
+        .filter(|(key, _)| key.folder == folder)
+        .max_by_key(|(key, _)| key.generation))
+}
+
+/// Records a file that is not worked on, or finds the row that says so already.
+fn skip(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: Option<&Content>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let there: Option<i64> = tx
+        .prepare_cached(
+            "SELECT id FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND content IS ?3 LIMIT 1",
+        )?
+        .query_row(
+            rusqlite::params![recording.folder, path_bytes(&recording.path), content.map(Content::as_str)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let id = match there {
+        Some(id) => JobId(id),
+        None => insert(tx, recording, content.map(|content| (content, 1)), &State::Skipped, now)?,
+    };
+    set_stamp(tx, id, recording.stamp)?;
+    set_state(tx, id, &State::Skipped, now)?;
+    tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, reason])?;
+    if there.is_none() {
+        log(tx, id, None, "skipped", Some(reason), now)?;
+    }
+    Ok(id)
+}
+
+pub(super) fn insert(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: Option<(&Content, u32)>,
+    state: &State,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let (word, stage, waits_for, due) = row::state_columns(state);
+    let generation = content.map_or(1, |(_, generation)| generation);
+    let key = content.map(|(content, generation)| {
+        Key { content: content.clone(), folder: recording.folder.clone(), generation }.to_string()
+    });
+    tx.prepare_cached(
+        "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
+         state, stage, waits_for, due_ms, created_ms, updated_ms) VALUES (:key, :content, :folder, :generation, \
+         :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, :now)",
+    )?
+    .execute(named_params! {
+        ":key": key, ":content": content.map(|(content, _)| content.as_str()), ":folder": recording.folder,
+        ":generation": generation, ":path": path_bytes(&recording.path),
+        ":size": recording.stamp.size.cast_signed(), ":mtime": recording.stamp.mtime_ns,
+        ":inode": recording.stamp.inode.cast_signed(), ":recorded": recording.recorded.as_millisecond(),
+        ":backlog": recording.backlog, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
+        ":now": now.as_millisecond(),
+    })?;
+    Ok(JobId(tx.last_insert_rowid()))
+}
+
+fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), QueueError> {
+    set_path(tx, id, &recording.path)?;
+    set_stamp(tx, id, recording.stamp)
+}
+
+fn set_stamp(tx: &Transaction<'_>, id: JobId, stamp: Stamp) -> Result<(), QueueError> {
+    tx.prepare_cached("UPDATE job SET size = ?2, mtime_ns = ?3, inode = ?4 WHERE id = ?1")?.execute([
+        id.0,
+        stamp.size.cast_signed(),
+        stamp.mtime_ns,
+        stamp.inode.cast_signed(),
+    ])?;
+    Ok(())
+}

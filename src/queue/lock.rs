@@ -1,0 +1,116 @@
+//! One minuted for one state directory.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    time::Duration,
+};
+
+use rustix::fs::FlockOperation;
+
+/// The exclusive lock on a state directory; released when dropped, or by the kernel when the process dies.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+/// Why the state directory is not ours to use.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("another minuted uses the state directory `{dir}`")]
+    Held {
+        /// The directory.
+        dir: String,
+    },
+    /// It belongs to another user; root's files in it would lock the daemon out.
+    #[error("the state directory `{dir}` belongs to another user (uid {owner})\nhint: sudo -u '#{owner}' minuted …")]
+    OtherUser {
+        /// The directory.
+        dir: String,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Others may read it: it holds tokens.
+    #[error("the state directory `{dir}` is open to other users (mode {mode:04o})\nhint: chmod 0700 '{dir}'")]
+    Open {
+        /// The directory.
+        dir: String,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It lies on a network file system, where SQLite's locks and WAL do not hold.
+    #[error(
+        "the state directory `{dir}` lies on {kind}, where a queue is not safe\nhint: set state_dir to a directory on a local disk"
+    )]
+    Network {
+        /// The directory.
+        dir: String,
+        /// The file system.
+        kind: &'static str,
+    },
+    /// It cannot be made or opened.
+    #[error("failed to open the state directory `{dir}`: {error}")]
+    Io {
+        /// The directory.
+        dir: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// How often a busy lock is asked for again.
+const RETRY: Duration = Duration::from_millis(100);
+
+impl StateLock {
+    /// Makes the directory (0700) when it is missing and takes its lock, waiting up to `patience` for another holder.
+    ///
+    /// # Errors
+    /// [`LockError`], by what cures it.
+    pub async fn acquire(dir: &Path, patience: Duration) -> Result<Self, LockError> {
+        let begun = tokio::time::Instant::now();
+        loop {
+            match Self::try_acquire(dir) {
+                Err(LockError::Held { .. }) if begun.elapsed() < patience => tokio::time::sleep(RETRY).await,
+                done => return done,
+            }
+        }
+    }
+
+    fn try_acquire(dir: &Path) -> Result<Self, LockError> {
+        let shown = || dir.display().to_string();
+        let io = |error: io::Error| LockError::Io { dir: shown(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        let metadata = std::fs::metadata(dir).map_err(io)?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(LockError::OtherUser { dir: shown(), owner: metadata.uid() });
+        }
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(LockError::Open { dir: shown(), mode });
+        }
+        if let Some(kind) = network_file_system(dir).map_err(io)? {
+            return Err(LockError::Network { dir: shown(), kind });
+        }
+        let path = dir.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(io)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::Held { dir: shown() }),
+            Err(error) => Err(io(error.into())),
+        }
+    }
+}
+
+/// Returns the kind of a network file system. The magic numbers are those of statfs(2).
+fn network_file_system(dir: &Path) -> io::Result<Option<&'static str>> {
+    let magic = u64::try_from(rustix::fs::statfs(dir)?.f_type).unwrap_or(0) & 0xffff_ffff;
+    Ok(match magic {
+        0x6969 => Some("NFS"),
+        0x517b | 0xfe53_4d42 | 0xff53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        _ => None,
+    })
+}

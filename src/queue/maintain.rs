@@ -1,0 +1,169 @@
+//! The upkeep of the queue: history, backup, and what is known of a queue that is new or restored.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension as _;
+
+use super::{Queue, QueueError};
+use crate::job::Key;
+
+/// What is left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Jobs that are not final, by folder.
+    pub by_folder: Vec<(String, u64)>,
+    /// Files that are due, also of jobs that are final.
+    pub deliveries: u64,
+    /// Jobs that failed since a time.
+    pub failed: u64,
+}
+
+/// Jobs forgotten in one commit, so that the writer is never held for long.
+const PRUNE_BATCH: i64 = 500;
+
+impl Queue {
+    /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
+    ///
+    /// That their content was done stays, and so do the sightings of their files.
+    pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
+        self.write(move |tx| {
+            tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
+            Ok(tx.execute(
+                "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held')) LIMIT ?2)",
+                [before.as_millisecond(), PRUNE_BATCH],
+            )?)
+        })
+        .await
+    }
+
+    /// Writes a consistent copy of the queue to `target`, which must not exist, while the queue is in use.
+    ///
+    /// The copy is marked: a daemon that starts on it first looks at what the service and the notes on disk tell.
+    pub async fn backup(&self, target: PathBuf) -> Result<(), QueueError> {
+        let told = |path: &Path, reason: String| QueueError::Open { path: path.display().to_string(), reason };
+        self.read(move |connection| {
+            if target.exists() {
+                return Err(told(&target, "it exists already; a backup never replaces anything".into()));
+            }
+            let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let partial = tempfile::Builder::new()
+                .prefix(".minuted-backup-")
+                .tempfile_in(parent)
+                .map_err(|error| told(parent, error.to_string()))?;
+            {
+                let mut copy = rusqlite::Connection::open(partial.path())?;
+                let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
+                backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
+                drop(backup);
+                copy.pragma_update(None, "journal_mode", "DELETE")?;
+                copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
+            }
+            partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
+            partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records that the queue is new or restored: the services' lists are read again, and no mail goes out for jobs
+    /// that were under way in this copy, because it may have gone out since the copy was made.
+    pub async fn mark_restored(&self, now: Timestamp) -> Result<(), QueueError> {
+        self.write(move |tx| {
+            tx.execute("DELETE FROM meta WHERE name = 'reconciled'", [])?;
+            tx.execute("UPDATE job SET mail_held = 1, updated_ms = ? WHERE stage IS NOT NULL", [now.as_millisecond()])?;
+            tx.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE state = 'due' AND kind = 'mail'", [])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Counts what `run --once` still waits for.
+    pub async fn unfinished(&self, begun: Timestamp) -> Result<Unfinished, QueueError> {
+        self.read(move |connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT folder, count(*) FROM job WHERE stage IS NOT NULL GROUP BY folder")?;
+            let by_folder = statement
+                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?
+                .collect::<Result<_, _>>()?;
+            let count = |sql: &str, since: i64| -> Result<u64, QueueError> {
+                Ok(connection.prepare_cached(sql)?.query_row([since], |row| row.get::<_, i64>(0))?.cast_unsigned())
+            };
+            let deliveries = count("SELECT count(*) FROM delivery WHERE due_ms > ? AND kind <> 'mail'", 0)?;
+            let since = begun.as_millisecond();
+            let failed = count("SELECT count(*) FROM job WHERE state = 'failed' AND updated_ms >= ?", since)?;
+            Ok(Unfinished { by_folder, deliveries, failed })
+        })
+        .await
+    }
+
+    /// Returns a remembered value.
+    pub async fn remembered(&self, name: &'static str) -> Result<Option<String>, QueueError> {
+        self.read(move |connection| {
+            Ok(connection.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    /// Remembers a value.
+    pub async fn remember(&self, name: &'static str, value: String) -> Result<(), QueueError> {
+        self.write(move |tx| {
+            tx.execute(
+                "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+                [name, &value],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes in what a walk of the service's list told: keys and the meetings that carry them.
+    pub async fn take_markers(&self, service: &str, markers: Vec<(Key, String)>) -> Result<(), QueueError> {
+        let service = service.to_owned();
+        self.write(move |tx| {
+            for (key, meeting) in markers {
+                tx.prepare_cached(
+                    "INSERT INTO evidence (key, service, meeting_id) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (key) DO UPDATE SET service = ?2, meeting_id = coalesce(meeting_id, ?3)",
+                )?
+                .execute(rusqlite::params![key.to_string(), service, meeting])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes in what the notes on disk told: keys and where their notes lie.
+    pub async fn take_notes(&self, notes: Vec<(Key, String)>) -> Result<(), QueueError> {
+        self.write(move |tx| {
+            for (key, path) in notes {
+                tx.prepare_cached(
+                    "INSERT INTO evidence (key, notes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET notes = ?2",
+                )?
+                .execute(rusqlite::params![key.to_string(), path])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns the meeting that a walk of `service`'s list found for `key`.
+    pub async fn known_meeting(&self, key: &Key, service: &str) -> Result<Option<String>, QueueError> {
+        let (key, service) = (key.to_string(), service.to_owned());
+        self.read(move |connection| {
+            let found: Option<Option<String>> = connection
+                .query_row("SELECT meeting_id FROM evidence WHERE key = ?1 AND service = ?2", [key, service], |row| {
+                    row.get(0)
+                })
+                .optional()?;
+            Ok(found.flatten())
+        })
+        .await
+    }
+
+    /// Proves that the writer's thread answers and that its disk takes writes no slower than it can: one empty commit.
+    pub async fn alive(&self) -> Result<(), QueueError> {
+        self.write(|_| Ok(())).await
+    }
+}

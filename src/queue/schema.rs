@@ -1,0 +1,75 @@
+//! The file's pragmas, its check at start and its migrations by `user_version`.
+
+use rusqlite::Connection;
+
+use super::QueueError;
+
+/// The migrations in order; the n-th leads from version n to n + 1. Never changed once released, only added to.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/001.sql")];
+
+/// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the bundled library is
+/// newer, so this fails only where somebody linked another one.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// A WAL that a burst has grown is cut back to this at the next checkpoint. Bytes.
+const WAL_KEPT: i64 = 4 << 20;
+
+/// Marks the file as a queue of minuted (`file` and others show it). "mntd" in ASCII.
+const APPLICATION_ID: i32 = 0x6d6e_7464;
+
+pub(super) fn prepare(connection: &Connection) -> Result<(), QueueError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(open_error(format!("SQLite {} is too old; 3.51.3 or newer is needed", rusqlite::version())));
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+pub(super) fn prepare_reader(connection: &Connection) -> Result<(), QueueError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Refuses a file that is damaged or not ours. `quick_check` takes about half a second at a million rows.
+pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(open_error(format!("damaged: {verdict}")));
+    }
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if tables > 0 && id != APPLICATION_ID {
+        return Err(open_error("it is a SQLite file, but not a queue of minuted".into()));
+    }
+    Ok(())
+}
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len();
+    let version = usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
+        open_error(format!(
+            "it is of version {version}, newer than the {known} that this minuted knows\nhint: install the newer \
+             minuted again, or restore a backup made before the upgrade"
+        ))
+    })?;
+    for (index, sql) in MIGRATIONS.iter().enumerate().skip(version) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn open_error(reason: String) -> QueueError {
+    QueueError::Open { path: String::new(), reason }
+}

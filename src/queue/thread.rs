@@ -1,0 +1,45 @@
+//! A connection on a thread of its own.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::QueueError;
+
+type Work = Box<dyn FnOnce(&mut rusqlite::Connection) + Send>;
+
+/// Calls that may wait for the thread. Each caller waits for its answer, so this bounds callers, not work.
+const WAITING_MAX: usize = 256;
+
+/// A handle on the thread; the thread ends, and closes its connection, when the last handle is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Thread {
+    calls: mpsc::Sender<Work>,
+}
+
+impl Thread {
+    pub(super) fn start(name: &str, mut connection: rusqlite::Connection) -> Result<Self, QueueError> {
+        let (calls, mut waiting) = mpsc::channel::<Work>(WAITING_MAX);
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while let Some(work) = waiting.blocking_recv() {
+                    work(&mut connection);
+                }
+            })
+            .map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
+        Ok(Self { calls })
+    }
+
+    /// Runs `work` on the thread. Once begun it ends, even when the caller goes away.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut rusqlite::Connection) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            // A caller that has gone away wants no answer.
+            drop(answer.send(work(connection)));
+        });
+        self.calls.send(work).await.map_err(|_| QueueError::Closed)?;
+        answered.await.map_err(|_| QueueError::Closed)?
+    }
+}

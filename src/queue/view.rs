@@ -1,0 +1,350 @@
+//! Jobs as people and scripts see them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Hold, JobId, Queue, QueueError, Scope, Sighting, Verdict,
+    delivery::{kind, notes_paths},
+    row::{self, path_bytes},
+};
+use crate::{
+    job::{Plan, State, Wait},
+    text::printable_path,
+};
+
+/// A job as `jobs --json` and `job --json` show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its number.
+    pub id: JobId,
+    /// Its key; `None` for a file that no service takes.
+    pub key: Option<String>,
+    /// The folder's id.
+    pub folder: String,
+    /// The recording, relative to the folder until [`JobView::locate`] makes it absolute; unprintable bytes escaped.
+    pub path: String,
+    /// The title of its meeting, once that is settled.
+    pub title: Option<String>,
+    /// The service.
+    pub service: Option<String>,
+    /// `ready`, `running`, `waiting`, `done`, `failed`, `skipped` or `cancelled`.
+    pub state: String,
+    /// What it waits for: `analysis`, `retry`, `service`, `sign_in`, `file`, `folder`, `disk` or `backlog`.
+    pub waits_for: Option<String>,
+    /// `create`, `upload`, `analyse` or `deliver`.
+    pub stage: Option<String>,
+    /// Failures of its own.
+    pub attempts: u32,
+    /// When it goes on.
+    pub due: Option<Timestamp>,
+    /// What went wrong last, or why it was skipped.
+    pub error: Option<String>,
+    /// Whether its notes lack what failed.
+    pub partial: bool,
+    /// The meeting at the service.
+    pub meeting_id: Option<String>,
+    /// The recording at the service.
+    pub recording_id: Option<String>,
+    /// `b3-<32 hex>` of its content.
+    pub hash: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// Where its notes lie.
+    pub notes: Vec<String>,
+    /// Its ledger.
+    pub deliveries: Vec<DeliveryView>,
+    /// When it was taken in.
+    pub created: Timestamp,
+    /// When something last happened.
+    pub updated: Timestamp,
+    /// What happened; only where one job is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<EventView>>,
+    /// The path's own bytes, to find the file.
+    #[serde(skip)]
+    pub relative: PathBuf,
+    /// Since when results are waited for.
+    #[serde(skip)]
+    pub awaiting_since: Option<Timestamp>,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryView {
+    /// `notes`, `mail`, `failure`, `clear` or `dispose`.
+    pub kind: String,
+    /// A format, an address, or what is done with the recording.
+    pub target: String,
+    /// `due`, `done`, `failed` or `held`.
+    pub state: String,
+    /// Tries that failed.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// A row of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// When.
+    pub at: Timestamp,
+    /// In which stage.
+    pub stage: Option<String>,
+    /// What.
+    pub event: String,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+impl JobView {
+    /// Shows the recording by its place on this machine.
+    pub fn locate(&mut self, folder: &std::path::Path) {
+        self.path = printable_path(&folder.join(&self.relative));
+    }
+
+    /// Tells what a job that could run waits for, given what is held.
+    pub fn apply(&mut self, holds: &[Hold], now: Timestamp) {
+        if self.state != "ready" {
+            return;
+        }
+        let delivers = self.stage.as_deref() == Some("deliver");
+        let held = holds.iter().find_map(|hold| match hold.scope {
+            Scope::Disk => Some("disk"),
+            Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" => None,
+            Scope::Folder => (delivers == (hold.reason == "notes")).then_some("folder"),
+            Scope::Service if !delivers && self.service.as_deref() == Some(&hold.name) => {
+                Some(if hold.reason == "signed_out" { "sign_in" } else { "service" })
+            }
+            Scope::Service => None,
+        });
+        let later = self.due.is_some_and(|due| due > now);
+        if let Some(waits_for) = held.or_else(|| later.then_some(if delivers { "retry" } else { "service" })) {
+            self.state = "waiting".into();
+            self.waits_for = Some(waits_for.into());
+        }
+    }
+}
+
+/// The columns of [`JobView`].
+const COLUMNS: &str = "id, key, content, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
+     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms";
+
+impl Queue {
+    /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
+    ///
+    /// `waiting` and `ready` are told apart by what is held, so both words return both.
+    pub async fn jobs(&self, states: Vec<&'static str>, folder: Option<String>) -> Result<Vec<JobView>, QueueError> {
+        self.read(move |connection| {
+            let marks = vec!["?"; states.len()].join(", ");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR folder = ?1) {} ORDER BY id",
+                if states.is_empty() { String::new() } else { format!("AND state IN ({marks})") }
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let mut values: Vec<rusqlite::types::Value> = vec![folder.into()];
+            values.extend(states.iter().map(|state| (*state).to_owned().into()));
+            let rows = statement.query_map(rusqlite::params_from_iter(values), view)?;
+            rows.map(|row| complete(connection, row?)).collect()
+        })
+        .await
+    }
+
+    /// Returns one job with its history.
+    pub async fn job_view(&self, id: JobId) -> Result<Option<JobView>, QueueError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ?");
+            let Some(job) = connection.prepare_cached(&sql)?.query_row([id.0], view).optional()? else {
+                return Ok(None);
+            };
+            let mut job = complete(connection, job)?;
+            job.history = Some(history(connection, id)?);
+            Ok(Some(job))
+        })
+        .await
+    }
+
+    /// Returns the latest job whose recording lies (or lay) at a path.
+    pub async fn job_at(&self, folder: &str, path: PathBuf) -> Result<Option<JobId>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let seen: Option<Option<i64>> = connection
+                .prepare_cached("SELECT job_id FROM sighting WHERE folder = ?1 AND path = ?2 AND verdict = 'taken'")?
+                .query_row(rusqlite::params![folder, path_bytes(&path)], |row| row.get(0))
+                .optional()?;
+            if let Some(Some(id)) = seen {
+                return Ok(Some(JobId(id)));
+            }
+            Ok(connection
+                .prepare_cached("SELECT id FROM job WHERE folder = ?1 AND path = ?2 ORDER BY id DESC LIMIT 1")?
+                .query_row(rusqlite::params![folder, path_bytes(&path)], |row| Ok(JobId(row.get(0)?)))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Returns the latest job of a content in a folder, or anywhere.
+    pub async fn job_of_key(&self, key: String) -> Result<Option<JobId>, QueueError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached("SELECT id FROM job WHERE key = ? AND state <> 'skipped'")?
+                .query_row([key], |row| Ok(JobId(row.get(0)?)))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Returns what the scans know of a path.
+    pub async fn sighting(&self, folder: &str, path: PathBuf) -> Result<Option<Sighting>, QueueError> {
+        let all = self.sightings_where(folder, path).await?;
+        Ok(all.into_iter().next())
+    }
+
+    async fn sightings_where(&self, folder: &str, path: PathBuf) -> Result<Vec<Sighting>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id FROM sighting \
+                 WHERE folder = ?1 AND path = ?2",
+            )?;
+            let rows = statement.query_map(rusqlite::params![folder, path_bytes(&path)], super::folder::sighting)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns how many jobs of each folder are in each state; skipped files that are no jobs included.
+    pub async fn counts(&self) -> Result<Vec<(String, String, u64)>, QueueError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT folder, state, count(*) FROM job GROUP BY 1, 2")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns how many files of a folder wait for `minuted backlog`.
+    pub async fn backlog(&self, folder: &str) -> Result<u64, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let count: i64 = connection
+                .prepare_cached("SELECT count(*) FROM sighting WHERE folder = ? AND verdict = 'backlog'")?
+                .query_row([folder], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        })
+        .await
+    }
+}
+
+impl Verdict {
+    /// Returns what `minuted why` says of it.
+    #[must_use]
+    pub fn explain(self) -> &'static str {
+        match self {
+            Self::Settling => "it is being watched until it is quiet and complete",
+            Self::Taken { .. } => "a job is recorded for it",
+            Self::Backlog => "it was there before minuted and waits for `minuted backlog FOLDER process|skip`",
+            Self::Ignored => "it was there before minuted and is left alone, as the folder's backlog setting says",
+        }
+    }
+}
+
+fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
+    let state = row::state(row)?;
+    let relative = row::path(row, "path")?;
+    let plan: Option<String> = row.get("plan")?;
+    let plan: Option<Plan> = plan.and_then(|plan| serde_json::from_str(&plan).ok());
+    let waits_for = match &state {
+        State::Waiting { on: Wait::Analysis, .. } => Some("analysis"),
+        State::Waiting { on: Wait::Retry { .. }, .. } => Some("retry"),
+        State::Waiting { on: Wait::File { .. }, .. } => Some("file"),
+        State::Ready { .. }
+        | State::Running { .. }
+        | State::Done
+        | State::Failed
+        | State::Skipped
+        | State::Cancelled => None,
+    };
+    let due = match &state {
+        State::Ready { due, .. } | State::Waiting { on: Wait::Retry { due }, .. } => Some(*due),
+        State::Running { .. }
+        | State::Waiting { .. }
+        | State::Done
+        | State::Failed
+        | State::Skipped
+        | State::Cancelled => None,
+    };
+    Ok(JobView {
+        id: JobId(row.get("id")?),
+        key: row.get("key")?,
+        folder: row.get("folder")?,
+        path: printable_path(&relative),
+        title: plan.as_ref().map(|plan| plan.title.clone()),
+        service: plan.map(|plan| plan.service),
+        waits_for: waits_for.map(str::to_owned),
+        stage: state.stage().map(|stage| stage.as_str().to_owned()),
+        state: state.as_str().to_owned(),
+        attempts: row.get("attempts")?,
+        due: due.filter(|due| *due > Timestamp::UNIX_EPOCH),
+        error: row.get("error")?,
+        partial: row.get("partial")?,
+        meeting_id: row.get("meeting_id")?,
+        recording_id: row.get("recording_id")?,
+        hash: row.get("content")?,
+        size: row::stamp(row)?.size,
+        notes: Vec::new(),
+        deliveries: Vec::new(),
+        created: row::time(row, "created_ms")?,
+        updated: row::time(row, "updated_ms")?,
+        history: None,
+        relative,
+        awaiting_since: row.get::<_, Option<i64>>("remote_ms")?.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+    })
+}
+
+/// Adds the ledger to a job.
+fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, target, state, attempts, error, due_ms FROM delivery WHERE job_id = ? ORDER BY version, id",
+    )?;
+    let mut next_due: Option<i64> = None;
+    let rows = statement.query_map([job.id.0], |row| {
+        let due: Option<i64> = row.get("due_ms")?;
+        let view = DeliveryView {
+            kind: kind(row.get("kind")?)?.as_str().to_owned(),
+            target: row.get("target")?,
+            state: row.get("state")?,
+            attempts: row.get("attempts")?,
+            error: row.get("error")?,
+        };
+        Ok((view, due))
+    })?;
+    for row in rows {
+        let (view, due) = row?;
+        next_due = next_due.into_iter().chain(due).min();
+        job.deliveries.push(view);
+    }
+    if job.stage.as_deref() == Some("deliver") {
+        job.due = next_due.and_then(|due| Timestamp::from_millisecond(due).ok());
+    }
+    job.notes = notes_paths(connection, job.id)?.iter().map(|path| printable_path(path)).collect();
+    Ok(job)
+}
+
+fn history(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueError> {
+    let mut statement =
+        connection.prepare_cached("SELECT at_ms, stage, event, error FROM event WHERE job_id = ? ORDER BY id")?;
+    let rows = statement.query_map([id.0], |row| {
+        Ok(EventView {
+            at: row::time(row, "at_ms")?,
+            stage: row.get("stage")?,
+            event: row.get("event")?,
+            error: row.get("error")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
