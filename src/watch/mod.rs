@@ -1,1 +1,42 @@
-//! Folders to settled recordings.
+//! Folders to settled recordings: hints, scans, settling, a look at the media. The only user of notify.
+//!
+//! Events are hints that something may have happened at a path. A scan at start and every `rescan` is the truth. Both
+//! feed one table of what is known and one of what is settling; when a file has been quiet for long enough it is looked
+//! into, hashed, and given to the queue through [`Ledger`].
+//!
+//! ```text
+//! hints ──▶ eyes.look ─┐                       ┌─▶ ledger.take (a batch, one commit)
+//! timer ──▶ eyes.scan ─┴▶ pool (settling) ─▶ examine ─▶ known (never looked at again)
+//! ```
+
+mod around;
+pub mod date;
+pub mod examine;
+pub mod eyes;
+pub mod handle;
+pub mod hints;
+pub mod known;
+pub mod ledger;
+pub mod media;
+pub mod mounts;
+pub mod names;
+pub mod once;
+pub mod pool;
+pub mod scan;
+pub mod settle;
+mod task;
+pub mod view;
+pub mod why;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use eyes::{Mode, Trouble};
+pub use handle::{Decision, FolderEnd, FolderHandle, NotWatched, handle};
+pub use ledger::{FolderTrouble, Ledger, Root, Taken};
+pub use once::{New, settle_now, survey};
+pub use task::{run, run_with};
+pub use view::{FolderView, LastScan, SettlingFile, Status};
+pub use why::{Why, explain};

@@ -1,0 +1,67 @@
+//! One look around: what it meets is known, or fresh, or gone, and each directory is watched before it is read.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    eyes::Seen,
+    hints::{WatchError, Watches},
+    known::{Known, Look},
+    names::{Kind, Rules},
+    scan::{self, Opened, Visitor},
+};
+use crate::beneath::{Dir, Entry, Stamp};
+
+/// One look: what it may change and what it finds.
+pub(super) struct Around<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) known: &'a mut Known,
+    pub(super) watches: Option<&'a mut Watches>,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) seen: Seen,
+    pub(super) refused: Option<WatchError>,
+}
+
+impl Around<'_> {
+    /// Looks at one path; returns whether it was a directory that was scanned.
+    pub(super) fn at(&mut self, root: &Dir, path: &Path) -> bool {
+        match root.entry(path) {
+            Ok(Some(Entry::File(stamp))) if self.rules.kind(path).is_media() => self.file(path, stamp),
+            Ok(Some(Entry::Directory)) if self.is_scanned(path) => {
+                let rules = self.rules;
+                let tally = scan::walk(root, path, rules, self);
+                self.seen.tally.directories += tally.directories;
+                return tally.is_complete();
+            }
+            Ok(Some(Entry::Directory | Entry::Other) | None) => self.seen.vanished.push(path.to_owned()),
+            // Nothing is concluded; the next scan will tell.
+            Ok(Some(Entry::File(_))) | Err(_) => {}
+        }
+        false
+    }
+
+    fn is_scanned(&self, directory: &Path) -> bool {
+        let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));
+        self.rules.recursive() && !is_below && self.rules.prunes(directory).is_none()
+    }
+}
+
+impl Visitor for Around<'_> {
+    fn directories(&mut self, opened: &[Opened]) {
+        let Some(watches) = self.watches.as_mut().filter(|_| self.refused.is_none()) else { return };
+        self.refused = watches.arm(opened.iter().map(|opened| (&*opened.path, &opened.identity))).err();
+    }
+
+    fn file(&mut self, relative: &Path, stamp: Stamp) {
+        self.seen.media += u64::from(stamp.size > 0);
+        let path = self.known.path(relative);
+        if self.known.meet(path, &stamp) != Look::Same {
+            self.seen.fresh.push((relative.to_owned(), stamp));
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}

@@ -1,0 +1,222 @@
+//! A quiet file, looked into: its head, its date and the hash of its bytes, between two looks at its stamp.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    date,
+    media::{self, Head},
+    names::{Kind, Rules},
+};
+use crate::{
+    beneath::{Dir, Entry, Stamp},
+    job::Content,
+};
+
+/// Bytes read at a time: with fewer, the calls begin to cost as much as the hashing.
+const BUFFER: usize = 256 * 1024;
+
+/// Bytes after which the file is asked whether it is still the same: a huge one that grows is not read to its end.
+const ASK_AFTER: u64 = 64 * 1024 * 1024;
+
+/// A file that has been quiet for long enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its path, relative to the folder.
+    pub path: PathBuf,
+    /// What it has been all the while.
+    pub stamp: Stamp,
+    /// Whether it has been quiet for so long that it is taken although it looks unfinished.
+    pub is_abandoned: bool,
+}
+
+/// What a look into a quiet file has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It is complete, or abandoned.
+    Whole {
+        /// Its bytes; `None` for media that the service does not take, which is not read.
+        content: Option<Content>,
+        /// When it was made.
+        recorded: jiff::Timestamp,
+        /// What its head says against it all the same.
+        incomplete: Option<&'static str>,
+    },
+    /// Its head says that it is still being written.
+    Unfinished(&'static str),
+    /// It is another one, or changed while it was read.
+    Changed(Stamp),
+    /// It is not there, or not a regular file any more.
+    Gone,
+    /// It cannot be read.
+    Unreadable(String),
+    /// The stop signal came first.
+    Stopped,
+}
+
+/// What looking into files needs to know.
+#[derive(Debug)]
+pub struct Examiner<'a> {
+    /// The folder's directory.
+    pub root: &'a Dir,
+    /// Its names.
+    pub rules: &'a Rules,
+    /// Where this machine is: names carry local time.
+    pub zone: &'a TimeZone,
+    /// Ends the reading of a long file.
+    pub stop: &'a CancellationToken,
+    /// Counts the files that were opened.
+    pub opened: &'a AtomicU64,
+}
+
+impl Examiner<'_> {
+    /// Looks into one file. Blocks for as long as it takes to read it.
+    #[must_use]
+    pub fn examine(&self, candidate: &Candidate) -> Finding {
+        let found = match self.rules.kind(&candidate.path) {
+            Kind::Recording(extension) => self.read(candidate, &extension),
+            Kind::NotAccepted(_) => self.pass(candidate),
+            Kind::NotMedia
+            | Kind::Temporary(_)
+            | Kind::Hidden
+            | Kind::Pruned(..)
+            | Kind::Excluded(_)
+            | Kind::NotIncluded
+            | Kind::BelowFlat => return Finding::Gone,
+        };
+        found.unwrap_or_else(
+            |error| {
+                if is_gone(&error) { Finding::Gone } else { Finding::Unreadable(error.to_string()) }
+            },
+        )
+    }
+
+    /// Media that no one will read: its stamp and its name are all that matters.
+    fn pass(&self, candidate: &Candidate) -> io::Result<Finding> {
+        Ok(match self.root.entry(&candidate.path)? {
+            Some(Entry::File(stamp)) if stamp == candidate.stamp => {
+                let recorded = self.recorded(candidate, Head::default());
+                Finding::Whole { content: None, recorded, incomplete: None }
+            }
+            Some(Entry::File(stamp)) => Finding::Changed(stamp),
+            Some(Entry::Directory | Entry::Other) | None => Finding::Gone,
+        })
+    }
+
+    fn read(&self, candidate: &Candidate, extension: &str) -> io::Result<Finding> {
+        let mut file = self.root.open_file(&candidate.path)?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let before = Stamp::of(&file)?;
+        if before != candidate.stamp {
+            return Ok(Finding::Changed(before));
+        }
+        let head = media::look(&mut file, extension, before.size)?;
+        if let Some(why) = head.unfinished.filter(|_| !candidate.is_abandoned) {
+            return Ok(Finding::Unfinished(why));
+        }
+        let Some(hash) = self.hash(&mut file, before)? else { return Ok(Finding::Stopped) };
+        let after = Stamp::of(&file)?;
+        if after != before {
+            return Ok(Finding::Changed(after));
+        }
+        let (content, recorded) = (Some(Content::from_hash(&hash)), self.recorded(candidate, head));
+        Ok(Finding::Whole { content, recorded, incomplete: head.unfinished })
+    }
+
+    /// The hash of the whole file, or of its beginning when it turns out not to be `before` any more; `None` when the
+    /// stop signal came.
+    fn hash(&self, file: &mut File, before: Stamp) -> io::Result<Option<blake3::Hash>> {
+        file.rewind()?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; BUFFER];
+        let mut ask_at = ASK_AFTER;
+        while !self.stop.is_cancelled() {
+            let count = match file.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hasher.update(&buffer[..count]);
+            let is_due = hasher.count() >= ask_at;
+            if count == 0 || is_due && Stamp::of(file)? != before {
+                return Ok(Some(hasher.finalize()));
+            }
+            if is_due {
+                ask_at += ASK_AFTER;
+            }
+        }
+        Ok(None)
+    }
+
+    fn recorded(&self, candidate: &Candidate, head: Head) -> jiff::Timestamp {
+        let path: &Path = &candidate.path;
+        date::recorded(head.made, path, candidate.stamp.mtime_ns, self.zone)
+    }
+}
+
+/// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
+fn is_gone(error: &io::Error) -> bool {
+    let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let absent = [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];
+    is_link || absent.contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::watch::testing::{accepts, folder};
+
+    fn examine(root: &Path, name: &str, is_abandoned: bool) -> (Finding, u64) {
+        let dir = Dir::open(root).expect("opened");
+        let rules = Rules::new(&folder(root), &accepts());
+        let stamp = match dir.entry(Path::new(name)).expect("asked") {
+            Some(Entry::File(stamp)) => stamp,
+            Some(Entry::Directory | Entry::Other) | None => Stamp { size: 1, mtime_ns: 0, inode: 0 },
+        };
+        let (stop, opened) = (CancellationToken::new(), AtomicU64::new(0));
+        let examiner = Examiner { root: &dir, rules: &rules, zone: &TimeZone::UTC, stop: &stop, opened: &opened };
+        let finding = examiner.examine(&Candidate { path: name.into(), stamp, is_abandoned });
+        (finding, opened.into_inner())
+    }
+
+    #[test]
+    fn a_recording_is_hashed_and_dated_and_other_media_is_never_opened() {
+        let tree = tempfile::tempdir().expect("a directory");
+        fs::write(tree.path().join("2026-11-22 09.00.mp3"), "sound").expect("written");
+        fs::write(tree.path().join("2026-11-22 09.00.mkv"), "sound").expect("written");
+        let recorded = "2026-11-22T09:00:00Z".parse().expect("a time");
+        let content = Some(Content::from_hash(&blake3::hash(b"sound")));
+        let whole = |content| Finding::Whole { content, recorded, incomplete: None };
+        assert_eq!(examine(tree.path(), "2026-11-22 09.00.mp3", false), (whole(content), 1));
+        assert_eq!(examine(tree.path(), "2026-11-22 09.00.mkv", false), (whole(None), 0));
+    }
+
+    #[test]
+    fn an_unfinished_one_is_read_only_when_it_is_abandoned() {
+        let tree = tempfile::tempdir().expect("a directory");
+        fs::write(tree.path().join("a.mp4"), b"\0\0\0\x08ftyp\0\0\0\x08mdat").expect("written");
+        assert_eq!(examine(tree.path(), "a.mp4", false).0, Finding::Unfinished("it has no `moov` box yet"));
+        let (finding, _) = examine(tree.path(), "a.mp4", true);
+        assert!(matches!(finding, Finding::Whole { incomplete: Some(_), .. }), "{finding:?}");
+    }
+
+    #[test]
+    fn what_became_a_link_or_another_file_is_not_read() {
+        let tree = tempfile::tempdir().expect("a directory");
+        fs::write(tree.path().join("a.mp3"), "sound").expect("written");
+        std::os::unix::fs::symlink("a.mp3", tree.path().join("b.mp3")).expect("linked");
+        fs::create_dir(tree.path().join("c.mp3")).expect("made");
+        assert_eq!(examine(tree.path(), "b.mp3", false), (Finding::Gone, 0));
+        assert_eq!(examine(tree.path(), "c.mp3", false), (Finding::Gone, 0));
+        assert_eq!(examine(tree.path(), "d.mp3", false), (Finding::Gone, 0));
+    }
+}

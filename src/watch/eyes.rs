@@ -1,0 +1,326 @@
+//! All that touches a folder's file system. It may hang on a dead server, so it runs on threads that may block, and
+//! owns what it needs: the table of known files, the watches, the way of learning of changes.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    around::Around,
+    examine::{Candidate, Examiner, Finding},
+    hints::{Hints, WatchError, Watches},
+    known::Known,
+    ledger::{FolderTrouble, Root},
+    mounts::{self, Ground},
+    names::Rules,
+    scan::{self, Tally},
+};
+use crate::{
+    beneath::{Dir, Stamp},
+    config::Watch,
+};
+
+/// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
+const REFUSED_RETRY: Duration = Duration::from_secs(3600);
+
+/// How changes in a folder are learned of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// By events, and a scan from time to time.
+    Native,
+    /// By scans alone, because events cannot come or are not wanted; why.
+    Polled(String),
+    /// By scans alone, because no watches are left; what to raise.
+    Unwatched(String),
+}
+
+impl Mode {
+    /// Returns whether this is a folder whose files take longer to show what they are.
+    #[must_use]
+    pub fn is_polled(&self) -> bool {
+        match self {
+            Self::Polled(_) => true,
+            Self::Native | Self::Unwatched(_) => false,
+        }
+    }
+}
+
+/// What is wrong with a folder, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which trouble.
+    pub kind: FolderTrouble,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Media that is not known to be unchanged, empty files too.
+    pub fresh: Vec<(PathBuf, Stamp)>,
+    /// Paths at which there is nothing any more.
+    pub vanished: Vec<PathBuf>,
+    /// How many files of media there are that are not empty.
+    pub media: u64,
+    /// What was read.
+    pub tally: Tally,
+}
+
+/// A scan of the whole folder.
+#[derive(Debug)]
+pub struct Scanned {
+    /// What it has found.
+    pub seen: Seen,
+    /// Where the folder lies.
+    pub ground: Ground,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What is to be seen.
+#[derive(Debug)]
+pub struct Eyes {
+    path: PathBuf,
+    rules: Arc<Rules>,
+    wanted: Watch,
+    hints: Arc<Hints>,
+    stop: CancellationToken,
+    /// The files that need no look.
+    pub known: Known,
+    /// How changes are learned of, since the last scan.
+    pub mode: Mode,
+    watches: Option<Watches>,
+    /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
+    refused: Option<(WatchError, Instant)>,
+}
+
+impl Eyes {
+    /// Returns eyes for the folder at `path` that know nothing yet.
+    #[must_use]
+    pub fn new(path: &Path, rules: Arc<Rules>, wanted: Watch, hints: Arc<Hints>, stop: CancellationToken) -> Self {
+        let (known, mode) = (Known::default(), Mode::Native);
+        Self { path: path.to_owned(), rules, wanted, hints, stop, known, mode, watches: None, refused: None }
+    }
+
+    /// Scans everything. `met` is where the folder was met, `is_used` whether files of it are remembered; with
+    /// `is_lost` all watches are set anew.
+    ///
+    /// # Errors
+    /// What is wrong with the folder. Nothing is concluded then.
+    pub fn scan(&mut self, met: Option<Root>, is_used: bool, is_lost: bool) -> Result<Scanned, Trouble> {
+        let begun = Instant::now();
+        let (root, ground) = self.open(met, is_used)?;
+        self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
+        self.known.unmark_all();
+        if let Some(watches) = &mut self.watches {
+            watches.unmark_all();
+        }
+        let rules = Arc::clone(&self.rules);
+        let mut look = self.look_around();
+        look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
+        let (seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        self.refuse(refused);
+        if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_complete()) {
+            watches.sweep();
+        }
+        if let Some((_, why)) = seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty()) {
+            let detail = format!("the directory cannot be read: {why}");
+            return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
+        }
+        Ok(Scanned { seen, ground, took: begun.elapsed() })
+    }
+
+    /// Looks at the paths that were hinted at, and below them.
+    ///
+    /// # Errors
+    /// What is wrong with the folder. Nothing is concluded then.
+    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<Root>, is_used: bool) -> Result<Seen, Trouble> {
+        let (root, _) = self.open(met, is_used)?;
+        if let Some(watches) = &mut self.watches {
+            for path in &paths {
+                watches.doubt(path);
+            }
+        }
+        paths.sort_unstable();
+        let mut below: Option<PathBuf> = None;
+        let mut look = self.look_around();
+        for path in paths {
+            if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.at(&root, &path) {
+                below = Some(path);
+            }
+        }
+        let (seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        self.refuse(refused);
+        Ok(seen)
+    }
+
+    /// Returns those of `paths` at which nothing lies for certain; `None` when the folder cannot be opened.
+    #[must_use]
+    pub fn absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
+        let root = Dir::open(&self.path).ok()?;
+        Some(paths.into_iter().filter(|path| root.entry(path).is_ok_and(|entry| entry.is_none())).collect())
+    }
+
+    fn open(&self, met: Option<Root>, is_used: bool) -> Result<(Dir, Ground), Trouble> {
+        let (root, ground) = mounts::open(&self.path).map_err(|error| trouble(&self.path, &error))?;
+        let moved = met.is_some_and(|met| met.device != ground.device);
+        if moved && is_used && mounts::is_empty(&root).map_err(|error| trouble(&self.path, &error))? {
+            let detail = "it is empty and on another device than before: is it mounted?".to_owned();
+            return Err(Trouble { kind: FolderTrouble::EmptyMountPoint, detail });
+        }
+        Ok((root, ground))
+    }
+
+    /// Decides anew how changes are learned of: the folder may have been mounted, or the limit raised.
+    fn choose(&mut self, root: &Dir, is_lost: bool) -> io::Result<()> {
+        if let Some(why) = self.reason_to_poll(root)? {
+            (self.mode, self.watches, self.refused) = (Mode::Polled(why), None, None);
+            return Ok(());
+        }
+        if self.refused.as_ref().is_some_and(|(why, since)| !why.is_over() && since.elapsed() < REFUSED_RETRY) {
+            return Ok(());
+        }
+        if is_lost || self.watches.is_none() {
+            // The old ones go first: they count against the limit.
+            self.watches = None;
+            match Watches::new(&self.path, Arc::clone(&self.rules), Arc::clone(&self.hints)) {
+                Ok(watches) => (self.watches, self.refused, self.mode) = (Some(watches), None, Mode::Native),
+                Err(error) => self.refuse(Some(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn reason_to_poll(&self, root: &Dir) -> io::Result<Option<String>> {
+        Ok(match self.wanted {
+            Watch::Native => None,
+            Watch::Poll => Some("as configured".to_owned()),
+            Watch::Auto => mounts::polls(root)?.map(|name| format!("it lies on {name}, where changes make no events")),
+        })
+    }
+
+    /// Falls back to polling when watches were refused. What there is of them goes: half a tree is no tree.
+    fn refuse(&mut self, refused: Option<WatchError>) {
+        if let Some(error) = refused {
+            self.mode = Mode::Unwatched(error.to_string());
+            (self.watches, self.refused) = (None, Some((error, Instant::now())));
+        }
+    }
+
+    fn look_around(&mut self) -> Around<'_> {
+        Around {
+            rules: &self.rules,
+            known: &mut self.known,
+            watches: self.watches.as_mut(),
+            stop: &self.stop,
+            seen: Seen::default(),
+            refused: None,
+        }
+    }
+}
+
+/// Looks into quiet files, one after the other.
+///
+/// # Errors
+/// What is wrong with the folder: nothing is known of any of them then.
+pub fn examine(
+    path: &Path,
+    candidates: Vec<Candidate>,
+    rules: &Rules,
+    stop: &CancellationToken,
+    opened: &AtomicU64,
+) -> Result<Vec<(Candidate, Finding)>, Trouble> {
+    let root = Dir::open(path).map_err(|error| trouble(path, &error))?;
+    let zone = TimeZone::system();
+    let examiner = Examiner { root: &root, rules, zone: &zone, stop, opened };
+    Ok(candidates.into_iter().map(|candidate| (examiner.examine(&candidate), candidate)).map(swap).collect())
+}
+
+fn swap<A, B>((a, b): (A, B)) -> (B, A) {
+    (b, a)
+}
+
+fn trouble(path: &Path, error: &io::Error) -> Trouble {
+    let shown = crate::text::printable_path(path);
+    if error.kind() == io::ErrorKind::NotFound {
+        return Trouble { kind: FolderTrouble::Absent, detail: format!("`{shown}` is not there") };
+    }
+    Trouble { kind: FolderTrouble::Unreadable, detail: format!("`{shown}` cannot be read: {error}") }
+}
+
+/// Eyes that are lent to a thread that may block.
+#[derive(Debug, Clone)]
+pub struct Lent(Arc<Mutex<Eyes>>);
+
+impl Lent {
+    /// Returns eyes that can be lent.
+    #[must_use]
+    pub fn new(eyes: Eyes) -> Self {
+        Self(Arc::new(Mutex::new(eyes)))
+    }
+
+    /// Runs `work` on a thread that may block.
+    ///
+    /// # Errors
+    /// When it panics.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Eyes) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let eyes = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic in an earlier look has ended the folder's task, so nothing half-changed is seen here.
+            work(&mut eyes.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::testing::{accepts, folder};
+
+    fn eyes(root: &Path) -> Eyes {
+        let rules = Arc::new(Rules::new(&folder(root), &accepts()));
+        Eyes::new(root, rules, Watch::Auto, Arc::new(Hints::new(100)), CancellationToken::new())
+    }
+
+    #[test]
+    fn a_refused_watch_falls_back_to_polling_until_the_limit_is_raised() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let mut eyes = eyes(tree.path());
+        eyes.scan(None, false, false).expect("scanned");
+        assert_eq!(eyes.mode, Mode::Native);
+        let limit = |now| WatchError::Limit { what: "watches", sysctl: "fs.inotify.max_user_watches", now };
+        eyes.refuse(Some(limit(u64::MAX)));
+        eyes.scan(None, false, false).expect("scanned");
+        assert!(matches!(&eyes.mode, Mode::Unwatched(why) if why.contains("fs.inotify.max_user_watches")));
+        assert!(eyes.watches.is_none(), "half a tree is not kept");
+        eyes.refuse(Some(limit(0)));
+        eyes.scan(None, false, false).expect("scanned");
+        assert_eq!(eyes.mode, Mode::Native);
+    }
+
+    #[test]
+    fn an_empty_folder_on_another_device_is_not_mounted_and_an_absent_one_is_absent() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let mut eyes = eyes(tree.path());
+        let met = Some(Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH });
+        let trouble = eyes.scan(met, true, false).expect_err("not mounted");
+        assert_eq!(trouble.kind, FolderTrouble::EmptyMountPoint);
+        assert!(eyes.scan(met, false, false).is_ok(), "nothing was ever there");
+        std::fs::write(tree.path().join("a.wav"), "x").expect("written");
+        assert!(eyes.scan(met, true, false).is_ok(), "something is there");
+        drop(tree);
+        assert_eq!(eyes.scan(met, true, false).expect_err("absent").kind, FolderTrouble::Absent);
+    }
+}

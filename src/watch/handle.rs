@@ -1,0 +1,91 @@
+//! What others may ask of a running folder.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::view::FolderView;
+
+/// Commands that wait. A person types them; more than these at once is a script gone wrong, and waits its turn.
+const COMMANDS_MAX: usize = 8;
+
+/// What a person has decided about the files that lay there before minuted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// They are recordings like any other.
+    Process,
+    /// They are left alone.
+    Skip,
+}
+
+/// A command to a folder's task.
+#[derive(Debug)]
+pub enum Command {
+    /// Scan now.
+    Scan {
+        /// Answered when the scan is complete.
+        done: oneshot::Sender<()>,
+    },
+    /// Decide about the backlog.
+    Backlog {
+        /// The decision.
+        decision: Decision,
+        /// Answered with the number of files it concerned.
+        done: oneshot::Sender<anyhow::Result<u64>>,
+    },
+}
+
+/// The way to a folder's task. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct FolderHandle {
+    commands: mpsc::Sender<Command>,
+    view: Arc<FolderView>,
+}
+
+/// The other end of a [`FolderHandle`], for [`super::run`].
+#[derive(Debug)]
+pub struct FolderEnd {
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) view: Arc<FolderView>,
+}
+
+/// Returns a handle and its other end.
+#[must_use]
+pub fn handle() -> (FolderHandle, FolderEnd) {
+    let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
+    let view = Arc::new(FolderView::default());
+    (FolderHandle { commands: sender, view: Arc::clone(&view) }, FolderEnd { commands: receiver, view })
+}
+
+/// The folder's task has ended: minuted is stopping, or the folder left the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the folder is not watched any more")]
+pub struct NotWatched;
+
+impl FolderHandle {
+    /// Scans the folder; returns when the scan is over.
+    ///
+    /// # Errors
+    /// When the folder is not watched any more.
+    pub async fn scan(&self) -> Result<(), NotWatched> {
+        let (done, answer) = oneshot::channel();
+        self.commands.send(Command::Scan { done }).await.map_err(|_| NotWatched)?;
+        answer.await.map_err(|_| NotWatched)
+    }
+
+    /// Decides about the files that wait for `minuted backlog`; returns how many there were.
+    ///
+    /// # Errors
+    /// When the folder is not watched any more, or the queue cannot be written.
+    pub async fn backlog(&self, decision: Decision) -> anyhow::Result<u64> {
+        let (done, answer) = oneshot::channel();
+        self.commands.send(Command::Backlog { decision, done }).await.map_err(|_| NotWatched)?;
+        answer.await.map_err(|_| NotWatched)?
+    }
+
+    /// Returns what the folder shows of itself.
+    #[must_use]
+    pub fn view(&self) -> &Arc<FolderView> {
+        &self.view
+    }
+}

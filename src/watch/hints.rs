@@ -1,0 +1,407 @@
+//! Hints: what notify tells, coalesced into a bounded set of paths, and the watches that make it tell.
+//!
+//! Each directory has a watch of its own, set before the directory is read. A recursive watch would leave that order to
+//! notify's thread, would follow what is pruned here, and is refused or left half done at the limit without a word on
+//! what is missing.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use notify::{
+    Config, Event, EventKind, EventKindMask, PathOp, RecommendedWatcher, RecursiveMode, WatchPathConfig, Watcher as _,
+    event::{CreateKind, ModifyKind, RemoveKind},
+};
+use tokio::sync::Notify;
+
+use super::{
+    known::{Known, Look},
+    names::{Rules, is_document, is_noise},
+};
+use crate::beneath::Stamp;
+
+/// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
+pub const PENDING_MAX: usize = 4096;
+
+/// What is asked of the kernel. Not among it: opens and reads, which our own scans would cause, and each single write,
+/// which would wake us all through a recording; a file that is settling is looked at anyway.
+const EVENTS: EventKindMask = EventKindMask::CREATE
+    .union(EventKindMask::REMOVE)
+    .union(EventKindMask::MODIFY_NAME)
+    .union(EventKindMask::ACCESS_CLOSE);
+
+/// The paths at which something may have happened.
+#[derive(Debug)]
+pub struct Hints {
+    pending: Mutex<Pending>,
+    bell: Notify,
+    paths_max: usize,
+}
+
+/// What has been hinted at since the last time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Relative paths.
+    pub paths: HashSet<PathBuf>,
+    /// Hints were lost: only a scan can tell, and the watches have to be set anew.
+    pub lost: bool,
+}
+
+impl Hints {
+    /// Returns an empty set that holds up to `paths_max` paths.
+    #[must_use]
+    pub fn new(paths_max: usize) -> Self {
+        Self { pending: Mutex::default(), bell: Notify::new(), paths_max }
+    }
+
+    /// Adds a relative path; over the limit all of them become one lost hint.
+    pub fn put(&self, relative: PathBuf) {
+        let mut pending = self.lock();
+        if pending.lost {
+            return;
+        }
+        pending.paths.insert(relative);
+        if pending.paths.len() > self.paths_max {
+            *pending = Pending { paths: HashSet::new(), lost: true };
+        }
+        drop(pending);
+        self.bell.notify_one();
+    }
+
+    /// Says that hints were lost.
+    pub fn lose(&self) {
+        *self.lock() = Pending { paths: HashSet::new(), lost: true };
+        self.bell.notify_one();
+    }
+
+    /// Waits until there is something to take. Loses nothing when it is dropped.
+    pub async fn wait(&self) {
+        while *self.lock() == Pending::default() {
+            self.bell.notified().await;
+        }
+    }
+
+    /// Takes what there is.
+    #[must_use]
+    pub fn take(&self) -> Pending {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what notify tells of the tree at `root`.
+    fn hear(&self, root: &Path, rules: &Rules, told: notify::Result<Event>) {
+        let Ok(event) = told else { return self.lose() };
+        if event.need_rescan() || event.paths.is_empty() || event.kind == EventKind::Remove(RemoveKind::Other) {
+            return self.lose();
+        }
+        for path in &event.paths {
+            match path.strip_prefix(root) {
+                Ok(relative) if relative.as_os_str().is_empty() => {
+                    if is_structural(event.kind) {
+                        self.lose();
+                    }
+                }
+                Ok(relative) if is_news(rules, relative, event.kind) => self.put(relative.to_owned()),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether an event can concern a directory.
+fn is_structural(kind: EventKind) -> bool {
+    !matches!(kind, EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) | EventKind::Access(_))
+}
+
+/// Whether anything should be looked at: names of media always, others only when they may be directories.
+///
+/// What minuted writes itself is neither: its temporary names are hidden, its notes are documents.
+fn is_news(rules: &Rules, relative: &Path, kind: EventKind) -> bool {
+    let Some(name) = relative.file_name() else { return false };
+    if is_noise(relative) {
+        return false;
+    }
+    let is_renamed = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
+    rules.may_be_media(name.as_encoded_bytes()) || is_structural(kind) && !(is_renamed && is_document(name))
+}
+
+/// Why a folder cannot be watched.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// A limit of the system is reached: the folder is polled until it is raised.
+    #[error("no inotify {what} left: raise {sysctl} (now {now})")]
+    Limit {
+        /// What there is too little of.
+        what: &'static str,
+        /// The setting to raise.
+        sysctl: &'static str,
+        /// Its value.
+        now: u64,
+    },
+    /// Anything else: the folder is polled.
+    #[error("it cannot be watched: {0}")]
+    Failed(String),
+}
+
+impl WatchError {
+    fn of(error: &notify::Error, what: &'static str) -> Self {
+        let is_limit = match &error.kind {
+            notify::ErrorKind::MaxFilesWatch => true,
+            notify::ErrorKind::Io(error) => error.raw_os_error().is_some_and(is_limit),
+            notify::ErrorKind::Generic(_)
+            | notify::ErrorKind::PathNotFound
+            | notify::ErrorKind::WatchNotFound
+            | notify::ErrorKind::InvalidConfig(_) => false,
+        };
+        match (is_limit, what) {
+            (true, INSTANCES) => {
+                Self::Limit { what, sysctl: "fs.inotify.max_user_instances", now: setting("instances") }
+            }
+            (true, _) => Self::Limit { what, sysctl: "fs.inotify.max_user_watches", now: setting("watches") },
+            (false, _) => Self::Failed(error.to_string()),
+        }
+    }
+
+    /// Returns whether it is worth another try at once: the limit has been raised, or it was no limit.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Limit { what, now, .. } => setting(what) > *now,
+            Self::Failed(_) => true,
+        }
+    }
+}
+
+const WATCHES: &str = "watches";
+const INSTANCES: &str = "instances";
+
+/// `ENOSPC`, `EMFILE`: what `inotify_add_watch(2)` and `inotify_init(2)` answer at their limits.
+fn is_limit(errno: i32) -> bool {
+    use rustix::io::Errno;
+    errno == Errno::NOSPC.raw_os_error() || errno == Errno::MFILE.raw_os_error()
+}
+
+/// The value of `fs.inotify.max_user_…`; 0 when it cannot be read.
+fn setting(what: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{what}"));
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The watches of one folder.
+#[derive(Debug)]
+pub struct Watches {
+    watcher: RecommendedWatcher,
+    root: PathBuf,
+    /// The directories that have a watch, each with what it was when it was set.
+    armed: Known,
+}
+
+/// What no directory is: its watch is set anew at the next look.
+const DOUBTFUL: Stamp = Stamp { size: u64::MAX, mtime_ns: 0, inode: 0 };
+
+impl Watches {
+    /// Begins to watch; nothing is watched until [`Self::arm`].
+    ///
+    /// # Errors
+    /// When the system gives no instance of inotify.
+    pub fn new(root: &Path, rules: Arc<Rules>, hints: Arc<Hints>) -> Result<Self, WatchError> {
+        let base = root.to_owned();
+        let hear = move |told| hints.hear(&base, &rules, told);
+        let config = Config::default().with_event_kinds(EVENTS).with_follow_symlinks(false);
+        let watcher = RecommendedWatcher::new(hear, config).map_err(|error| WatchError::of(&error, INSTANCES))?;
+        Ok(Self { watcher, root: root.to_owned(), armed: Known::default() })
+    }
+
+    /// Sets the watches of directories, given with their identities, that have none or are not the ones watched.
+    ///
+    /// # Errors
+    /// When the limit is reached: the tree is then partly watched. A directory that is gone is no error.
+    pub fn arm<'a>(&mut self, directories: impl Iterator<Item = (&'a Path, &'a Stamp)>) -> Result<(), WatchError> {
+        let mut ops = Vec::new();
+        for (path, identity) in directories {
+            let key = self.armed.path(path);
+            let look = self.armed.meet(key, identity);
+            let absolute = self.absolute(path);
+            if look == Look::Other {
+                ops.push(PathOp::unwatch(&absolute));
+            }
+            if look != Look::Same {
+                self.armed.insert(key, identity);
+                ops.push(PathOp::Watch(absolute, how(path)));
+            }
+        }
+        self.apply(ops)
+    }
+
+    /// Has the watch of a directory set anew when it is met next: it may be another one of the same name and inode.
+    pub fn doubt(&mut self, relative: &Path) {
+        let key = self.armed.path(relative);
+        if self.armed.contains(key) {
+            self.armed.insert(key, &DOUBTFUL);
+        }
+    }
+
+    /// Begins a scan.
+    pub fn unmark_all(&mut self) {
+        self.armed.unmark_all();
+    }
+
+    /// Ends a complete scan: gives back the watches of directories that it has not met.
+    pub fn sweep(&mut self) {
+        if self.armed.unmarked() == 0 {
+            return;
+        }
+        for (path, _) in self.watcher.watched_paths().unwrap_or_default() {
+            let Ok(relative) = path.strip_prefix(&self.root) else { continue };
+            let key = self.armed.path(relative);
+            // Gone from the kernel already, most often: an error says no more than that.
+            if !self.armed.contains(key) || self.armed.is_unmarked(key) {
+                self.watcher.unwatch(&path).unwrap_or_else(|error| tracing::trace!("no watch to remove: {error}"));
+            }
+        }
+        self.armed.retain_marked();
+    }
+
+    fn absolute(&self, relative: &Path) -> PathBuf {
+        if relative.as_os_str().is_empty() { self.root.clone() } else { self.root.join(relative) }
+    }
+
+    /// Applies all that can be applied.
+    fn apply(&mut self, mut ops: Vec<PathOp>) -> Result<(), WatchError> {
+        while !ops.is_empty() {
+            let Err(error) = self.watcher.update_paths(ops) else { return Ok(()) };
+            let failure = WatchError::of(&error.source, WATCHES);
+            if matches!(failure, WatchError::Limit { .. }) {
+                return Err(failure);
+            }
+            match &error.origin {
+                Some(PathOp::Watch(path, _)) => self.forget(path),
+                // There was no watch to remove: the kernel was faster.
+                Some(PathOp::Unwatch(_)) => {}
+                None => return Err(failure),
+            }
+            ops = error.remaining;
+        }
+        Ok(())
+    }
+
+    /// A directory that could not be watched: gone again, or one that may not be read. The next scan tries again.
+    fn forget(&mut self, absolute: &Path) {
+        if let Ok(relative) = absolute.strip_prefix(&self.root) {
+            let key = self.armed.path(relative);
+            self.armed.remove(key);
+        }
+    }
+}
+
+fn how(relative: &Path) -> WatchPathConfig {
+    // A link in the configured path is the administrator's; one below is nobody's.
+    let is_root = relative.as_os_str().is_empty();
+    WatchPathConfig::new(RecursiveMode::NonRecursive).with_dereference_symlinks(is_root)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, AccessMode, DataChange, Flag, RenameMode};
+
+    use super::*;
+    use crate::watch::testing::{accepts, folder};
+
+    fn heard(events: Vec<notify::Result<Event>>) -> Pending {
+        let hints = Hints::new(3);
+        let rules = Rules::new(&folder(Path::new("/srv/sales")), &accepts());
+        for event in events {
+            hints.hear(Path::new("/srv/sales"), &rules, event);
+        }
+        hints.take()
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is what notify gives its handler")]
+    fn event(kind: EventKind, path: &str) -> notify::Result<Event> {
+        Ok(Event::new(kind).add_path(path.into()))
+    }
+
+    const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    const CREATED: EventKind = EventKind::Create(CreateKind::File);
+    const RENAMED: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+
+    #[test]
+    fn what_minuted_writes_itself_is_no_news() {
+        let mut events = Vec::new();
+        for kind in [CREATED, CLOSED, RENAMED] {
+            for name in ["talk.notes.md", ".minuted-x.tmp", "talk.failed.txt", "talk.transcript.srt", "talk.notes.json"]
+            {
+                events.push(event(kind, &format!("/srv/sales/a/{name}")));
+            }
+        }
+        assert_eq!(heard(events), Pending::default());
+    }
+
+    #[test]
+    fn media_and_whatever_may_be_a_directory_is_news() {
+        let told = heard(vec![
+            event(CLOSED, "/srv/sales/talk.wav"),
+            event(RENAMED, "/srv/sales/v1.2"),
+            event(EventKind::Create(CreateKind::Folder), "/srv/sales/new"),
+            event(CREATED, "/srv/sales/new/talk.doc"),
+        ]);
+        let mut paths: Vec<_> = told.paths.into_iter().collect();
+        paths.sort();
+        assert_eq!(paths, ["new", "talk.wav", "v1.2"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn overflow_errors_loss_of_the_root_and_a_full_set_all_ask_for_a_scan() {
+        let lost = Pending { paths: HashSet::new(), lost: true };
+        assert_eq!(heard(vec![Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))]), lost);
+        assert_eq!(heard(vec![Err(notify::Error::generic("broken"))]), lost);
+        assert_eq!(heard(vec![event(EventKind::Remove(RemoveKind::Folder), "/srv/sales")]), lost);
+        assert_eq!(heard((0..4).map(|n| event(CLOSED, &format!("/srv/sales/{n}.wav"))).collect()), lost);
+        let same = (0..40).map(|_| event(CLOSED, "/srv/sales/a.wav")).collect();
+        assert_eq!(heard(same).paths.len(), 1, "the same path again is one hint");
+    }
+
+    #[tokio::test]
+    async fn a_directory_of_the_same_name_and_inode_is_watched_again() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let (root, hints) = (tree.path(), Arc::new(Hints::new(10)));
+        let rules = Arc::new(Rules::new(&folder(root), &accepts()));
+        let mut watches = Watches::new(root, rules, Arc::clone(&hints)).expect("an instance");
+        let same = [(Path::new("a"), &Stamp { size: 1, mtime_ns: 1, inode: 1 })];
+        let next = || async {
+            let limit = std::time::Duration::from_secs(30);
+            tokio::time::timeout(limit, hints.wait()).await.expect("a hint");
+            hints.take().paths
+        };
+        fs::create_dir(root.join("a")).expect("made");
+        watches.arm(same.into_iter()).expect("watched");
+        fs::remove_dir(root.join("a")).expect("removed");
+        assert_eq!(next().await, HashSet::from(["a".into()]));
+        fs::create_dir(root.join("a")).expect("made");
+        watches.doubt(Path::new("a"));
+        watches.arm(same.into_iter()).expect("watched");
+        fs::write(root.join("a/talk.mp3"), "x").expect("written");
+        assert_eq!(next().await, HashSet::from(["a/talk.mp3".into()]));
+    }
+
+    #[test]
+    fn the_limit_names_what_to_raise() {
+        let error = WatchError::of(&notify::Error::new(notify::ErrorKind::MaxFilesWatch), WATCHES);
+        let now = setting(WATCHES);
+        assert_eq!(
+            error.to_string(),
+            format!("no inotify watches left: raise fs.inotify.max_user_watches (now {now})")
+        );
+        assert!(!error.is_over());
+        assert!(
+            EVENTS.intersects(EventKindMask::CREATE)
+                && !EVENTS.matches(&EventKind::Modify(ModifyKind::Data(DataChange::Any)))
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! What watching asks of the durable queue, and tells it.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::queue::{Settled, Sighting};
+
+/// The durable memory of the folders. Each call is one commit and may be repeated after a crash.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Returns every sighting in a folder.
+    async fn sightings(&self, folder: &str) -> anyhow::Result<Vec<Sighting>>;
+
+    /// Records sightings, each in place of the one of the same path.
+    async fn see(&self, folder: &str, seen: Vec<Sighting>) -> anyhow::Result<()>;
+
+    /// Forgets sightings whose files are not there any more. Called after `take` of what came instead.
+    async fn gone(&self, folder: &str, paths: Vec<PathBuf>) -> anyhow::Result<()>;
+
+    /// Makes jobs, and the sightings of their files `Taken`. Content decides what is new.
+    async fn take(&self, settled: Vec<Settled>) -> anyhow::Result<Vec<Taken>>;
+
+    /// Returns what the folder was when it was met; `None` when minuted has never met it.
+    async fn folder_root(&self, folder: &str) -> anyhow::Result<Option<Root>>;
+
+    /// Records that the folder is met. The last step of meeting it: without it, a restart meets it anew.
+    async fn meet(&self, folder: &str, root: Root) -> anyhow::Result<()>;
+
+    /// Records that something is wrong with a folder. Called when it begins, not while it lasts.
+    async fn hold_folder(&self, folder: &str, trouble: FolderTrouble, detail: String) -> anyhow::Result<()>;
+
+    /// Records that nothing is wrong with a folder any more.
+    async fn release_folder(&self, folder: &str) -> anyhow::Result<()>;
+}
+
+/// The directory of a folder as minuted has met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Root {
+    /// The device it lies on: another one means mounted or unmounted.
+    pub device: u64,
+    /// When it was met: files first seen until then are backlog.
+    pub met: Timestamp,
+}
+
+/// The job made of a settled recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The path, as it was given.
+    pub path: PathBuf,
+    /// The job's id.
+    pub job: i64,
+}
+
+/// What may be wrong with a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderTrouble {
+    /// It is not there.
+    Absent,
+    /// It cannot be opened or listed.
+    Unreadable,
+    /// It is empty and on another device than the recordings that were there: nothing is mounted.
+    EmptyMountPoint,
+    /// There are no watches left for it, so it is polled. For the operator to know: no job has to wait.
+    WatchLimit,
+}
+
+impl FolderTrouble {
+    /// Returns the word used in the queue and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Unreadable => "unreadable",
+            Self::EmptyMountPoint => "empty mount point",
+            Self::WatchLimit => "watch limit",
+        }
+    }
+
+    /// Returns whether the jobs of the folder have to wait until it is over.
+    #[must_use]
+    pub fn holds_jobs(self) -> bool {
+        match self {
+            Self::Absent | Self::Unreadable | Self::EmptyMountPoint => true,
+            Self::WatchLimit => false,
+        }
+    }
+}

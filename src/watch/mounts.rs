@@ -1,0 +1,114 @@
+//! What lies under a folder: file systems whose changes no event tells, and mount points with nothing mounted.
+
+use std::{io, path::Path};
+
+use crate::beneath::Dir;
+
+/// File systems that polls are needed for, by the magic number of `statfs(2)`; numbers from `linux/magic.h`.
+const WITHOUT_EVENTS: [(u64, &str); 14] = [
+    (0x6969, "NFS"),
+    (0xff53_4d42, "SMB"),
+    (0xfe53_4d42, "SMB"),
+    (0x517b, "SMB"),
+    (0x0102_1997, "9p"),
+    (0x6573_5546, "FUSE"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+    (0x6b41_4653, "AFS"),
+    (0x7375_7245, "Coda"),
+    (0x564c, "NCP"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x786f_4256, "VirtualBox shared folder"),
+    (0xbacb_acbc, "VMware shared folder"),
+];
+
+/// Returns the name of the file system when changes on it may come without events, `None` when they come.
+///
+/// # Errors
+/// When the directory cannot be asked.
+pub fn polls(dir: &Dir) -> io::Result<Option<&'static str>> {
+    let magic = rustix::fs::fstatfs(dir.fd())?.f_type;
+    // Its type differs between architectures, and some kernels sign-extend the 32-bit number.
+    let magic = i128::from(magic) & 0xffff_ffff;
+    Ok(WITHOUT_EVENTS.iter().find(|(number, _)| i128::from(*number) == magic).map(|(_, name)| *name))
+}
+
+/// Where a folder's directory lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    /// Its device.
+    pub device: u64,
+    /// The device of the directory above; another one when the folder is a mount point.
+    pub parent: u64,
+}
+
+impl Ground {
+    /// Returns where an open directory lies.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn of(dir: &Dir) -> io::Result<Self> {
+        let device = rustix::fs::fstat(dir.fd())?.st_dev;
+        let parent =
+            rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty()).map_or(device, |stat| stat.st_dev);
+        Ok(Self { device, parent })
+    }
+
+    /// Returns whether the folder, met as a plain directory on `met_device`, now has something mounted over it.
+    ///
+    /// A folder that is configured before its share is mounted is met for good when the share comes. A mount whose
+    /// number changed with a restart is not taken for that: its parent is where it was.
+    #[must_use]
+    pub fn is_newly_mounted(self, met_device: u64) -> bool {
+        self.device != met_device && self.parent == met_device
+    }
+}
+
+/// Returns whether nothing at all lies in a directory.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn is_empty(dir: &Dir) -> io::Result<bool> {
+    for entry in rustix::fs::Dir::read_from(dir.fd())? {
+        let entry = entry?;
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Opens a folder's directory by its path again, to see what lies there now.
+///
+/// # Errors
+/// As [`Dir::open`].
+pub fn open(path: &Path) -> io::Result<(Dir, Ground)> {
+    let dir = Dir::open(path)?;
+    let ground = Ground::of(&dir)?;
+    Ok((dir, ground))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_directory_has_events_and_proc_is_a_mount() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let (dir, _) = open(tree.path()).expect("opened");
+        assert_eq!(polls(&dir).expect("asked"), None);
+        let (_, ground) = open(Path::new("/proc")).expect("opened");
+        assert_ne!(ground.device, ground.parent);
+        assert!(ground.is_newly_mounted(ground.parent));
+        assert!(!ground.is_newly_mounted(ground.device));
+    }
+
+    #[test]
+    fn a_directory_with_a_hidden_file_is_not_empty() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let (dir, _) = open(tree.path()).expect("opened");
+        assert!(is_empty(&dir).expect("listed"));
+        std::fs::write(tree.path().join(".x"), "").expect("written");
+        assert!(!is_empty(&dir).expect("listed"));
+    }
+}

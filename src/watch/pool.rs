@@ -1,0 +1,286 @@
+//! The files of a folder that have not settled, and what each of them waits for.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    examine::Candidate,
+    settle::{Judgement, Moment, Observation, Patience},
+};
+use crate::{beneath::Stamp, queue::Sighting};
+
+/// Files given out to be examined together: one commit makes their jobs.
+pub const CHUNK_FILES: usize = 64;
+
+/// Bytes in such a batch, after which it takes no more files: a large recording does not hold up small ones.
+const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How soon an unreadable file is tried again, at the earliest.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(60);
+
+/// A new sighting becomes durable after at most this, together with others.
+const KEEP_AFTER: Duration = Duration::from_secs(5);
+
+/// The files that are settling.
+#[derive(Debug, Default)]
+pub struct Pool {
+    entries: HashMap<PathBuf, Entry>,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What was seen of it.
+    pub seen: Observation,
+    /// Whether it was there before minuted.
+    pub backlog: bool,
+    /// Why it could not be read, when it could not.
+    pub trouble: Option<String>,
+    /// What the queue knows of it.
+    kept: Option<Stamp>,
+    /// When to write it down next.
+    keep_at: Duration,
+    /// Whether it is being looked into.
+    is_examined: bool,
+    /// Not before this.
+    not_before: Duration,
+    /// The scan that met it last.
+    scan: u64,
+}
+
+impl Entry {
+    /// Returns the moment at which it will be looked into if nothing changes.
+    #[must_use]
+    pub fn due(&self, patience: &Patience) -> Duration {
+        self.seen.due(patience).max(self.not_before)
+    }
+
+    /// Returns whether time alone can bring it further: it is not one that cannot be read.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.trouble.is_none()
+    }
+}
+
+impl Pool {
+    /// Takes in a look at a file. An empty file is only met when it was more before.
+    pub fn observe(&mut self, path: &Path, stamp: Stamp, now: Moment, scan: u64, patience: &Patience) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.scan = scan;
+            if entry.seen.observe(stamp, now) {
+                entry.is_examined = false;
+                entry.trouble = None;
+                entry.not_before = Duration::ZERO;
+            }
+            if stamp.size == 0 {
+                self.entries.remove(path);
+            }
+        } else if stamp.size > 0 {
+            let seen = Observation::begin(stamp, now);
+            self.insert(path.to_owned(), seen, None, now.running + keep_after(patience), scan);
+        }
+    }
+
+    /// Goes on with a file that the queue knows as settling.
+    pub fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Moment, scan: u64) {
+        let seen = Observation::resume(sighting, now);
+        self.insert(sighting.path.clone(), seen, Some(sighting.stamp), now.running, scan);
+        if let Some(entry) = self.entries.get_mut(&sighting.path) {
+            entry.backlog = backlog;
+        }
+    }
+
+    fn insert(&mut self, path: PathBuf, seen: Observation, kept: Option<Stamp>, keep_at: Duration, scan: u64) {
+        let (backlog, trouble, is_examined, not_before) = (false, None, false, Duration::ZERO);
+        self.entries.insert(path, Entry { seen, backlog, trouble, kept, keep_at, is_examined, not_before, scan });
+    }
+
+    /// Returns up to a batch of files that have been quiet for long enough; they count as being examined.
+    pub fn due(&mut self, patience: &Patience, now: Duration) -> Vec<Candidate> {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        for (path, entry) in &mut self.entries {
+            if chunk.len() == CHUNK_FILES || bytes >= CHUNK_BYTES {
+                break;
+            }
+            let is_due = entry.seen.judge(patience, now) == Judgement::Examine && entry.not_before <= now;
+            if is_due && !entry.is_examined {
+                entry.is_examined = true;
+                bytes += entry.seen.stamp.size;
+                let is_abandoned = entry.seen.quiet(now) >= patience.unfinished;
+                chunk.push(Candidate { path: path.clone(), stamp: entry.seen.stamp, is_abandoned });
+            }
+        }
+        chunk
+    }
+
+    /// Returns the earliest moment at which a file may be due.
+    #[must_use]
+    pub fn next_due(&self, patience: &Patience) -> Option<Duration> {
+        self.entries.values().filter(|entry| !entry.is_examined).map(|entry| entry.due(patience)).min()
+    }
+
+    /// Returns what the queue should know, at most once in a time of settling for each file.
+    pub fn to_keep(&mut self, patience: &Patience, now: Duration) -> Vec<Sighting> {
+        let mut keep = Vec::new();
+        for (path, entry) in &mut self.entries {
+            if entry.kept != Some(entry.seen.stamp) && entry.keep_at <= now {
+                entry.kept = Some(entry.seen.stamp);
+                entry.keep_at = now + patience.settle;
+                keep.push(entry.seen.sighting(path.clone()));
+            }
+        }
+        keep
+    }
+
+    /// Returns the earliest moment at which the queue should know more.
+    #[must_use]
+    pub fn next_keep(&self) -> Option<Duration> {
+        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.seen.stamp));
+        unkept.map(|entry| entry.keep_at).min()
+    }
+
+    /// Takes back that these are kept: the queue could not write them down. They are tried again at `retry_at`.
+    pub fn not_kept(&mut self, sightings: &[Sighting], retry_at: Duration) {
+        for sighting in sightings {
+            if let Some(entry) = self.entries.get_mut(&sighting.path) {
+                (entry.kept, entry.keep_at) = (None, retry_at);
+            }
+        }
+    }
+
+    /// Returns the files that have just become slow.
+    pub fn become_slow(&mut self, patience: &Patience, now: Duration) -> Vec<PathBuf> {
+        let slow = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
+        slow.filter_map(|(path, entry)| entry.seen.has_become_slow(patience, now).then(|| path.clone())).collect()
+    }
+
+    /// Returns the files that the scan has not met.
+    #[must_use]
+    pub fn unmet(&self, scan: u64) -> Vec<PathBuf> {
+        self.entries.iter().filter(|(_, entry)| entry.scan != scan).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Says that a file cannot be read; returns whether that is news.
+    pub fn unreadable(&mut self, path: &Path, why: String, patience: &Patience, now: Duration) -> bool {
+        let Some(entry) = self.entries.get_mut(path) else { return false };
+        entry.is_examined = false;
+        entry.not_before = now + UNREADABLE_RETRY.max(patience.settle);
+        entry.trouble.replace(why).is_none()
+    }
+
+    /// Ends the examination of a file that goes on settling; it is not examined again before `not_before`.
+    pub fn put_back(&mut self, path: &Path, not_before: Duration) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.is_examined = false;
+            entry.not_before = not_before;
+        }
+    }
+
+    /// Returns a file.
+    #[must_use]
+    pub fn get(&self, path: &Path) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// Returns a file to change what was seen of it.
+    pub fn get_mut(&mut self, path: &Path) -> Option<&mut Entry> {
+        self.entries.get_mut(path)
+    }
+
+    /// Forgets a file; returns whether the queue knows it.
+    pub fn remove(&mut self, path: &Path) -> bool {
+        self.entries.remove(path).is_some_and(|entry| entry.kept.is_some())
+    }
+
+    /// Returns all files.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, &Entry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_path(), entry))
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A file that settles soon need not be written down before.
+fn keep_after(patience: &Patience) -> Duration {
+    KEEP_AFTER.min(patience.settle / 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        let wall = Timestamp::from_second(i64::try_from(seconds).expect("small")).expect("in range");
+        Moment { wall, running: Duration::from_secs(seconds) }
+    }
+
+    fn stamp(size: u64) -> Stamp {
+        Stamp { size, mtime_ns: 0, inode: 1 }
+    }
+
+    #[test]
+    fn a_slow_writer_is_written_down_at_most_once_in_a_time_of_settling() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let mut pool = Pool::default();
+        let mut kept = 0;
+        for second in 0..300 {
+            pool.observe(Path::new("a.wav"), stamp(second + 1), at(second), 1, &patience);
+            kept += pool.to_keep(&patience, Duration::from_secs(second)).len();
+            assert_eq!(pool.due(&patience, Duration::from_secs(second)), []);
+        }
+        assert_eq!(kept, 10);
+    }
+
+    #[test]
+    fn a_file_that_is_being_examined_is_not_given_out_twice_unless_it_changes() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let mut pool = Pool::default();
+        pool.observe(Path::new("a.wav"), stamp(1), at(0), 1, &patience);
+        assert_eq!(pool.due(&patience, Duration::from_secs(30)).len(), 1);
+        assert_eq!(pool.due(&patience, Duration::from_secs(31)).len(), 0);
+        pool.observe(Path::new("a.wav"), stamp(2), at(32), 1, &patience);
+        assert_eq!(pool.due(&patience, Duration::from_secs(61)).len(), 0);
+        assert_eq!(pool.due(&patience, Duration::from_secs(62)).len(), 1);
+    }
+
+    #[test]
+    fn empty_files_are_not_kept_in_mind() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let mut pool = Pool::default();
+        pool.observe(Path::new("a.wav"), stamp(0), at(0), 1, &patience);
+        assert!(pool.is_empty());
+        pool.observe(Path::new("a.wav"), stamp(9), at(0), 1, &patience);
+        pool.observe(Path::new("a.wav"), stamp(0), at(1), 1, &patience);
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn batches_are_bounded_by_count_and_by_bytes() {
+        let patience = Patience::new(Duration::from_secs(1));
+        let mut pool = Pool::default();
+        for number in 0..100 {
+            pool.observe(Path::new(&format!("{number}.wav")), stamp(1), at(0), 1, &patience);
+        }
+        assert_eq!(pool.due(&patience, Duration::from_secs(1)).len(), CHUNK_FILES);
+        let mut pool = Pool::default();
+        for number in 0..10 {
+            pool.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &patience);
+        }
+        assert_eq!(pool.due(&patience, Duration::from_secs(1)).len(), 1);
+    }
+}

@@ -1,0 +1,107 @@
+//! How a folder's task begins: with what the queue remembers.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{SETTLE, Task};
+use crate::{
+    beneath::Stamp,
+    config::Folder,
+    queue::Verdict,
+    watch::{
+        eyes::{Eyes, Lent},
+        handle::FolderEnd,
+        hints::Hints,
+        ledger::Ledger,
+        names::Rules,
+        settle::Patience,
+        view::Clocks,
+    },
+};
+
+impl Task {
+    /// Returns a task that knows what the queue knows, and has seen nothing.
+    pub(super) async fn begin(
+        folder: Folder,
+        accepts: &[String],
+        ledger: Arc<dyn Ledger>,
+        end: FolderEnd,
+        stop: CancellationToken,
+        hints_max: usize,
+    ) -> anyhow::Result<Self> {
+        let rules = Arc::new(Rules::new(&folder, accepts));
+        let hints = Arc::new(Hints::new(hints_max));
+        let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
+        let root = ledger.folder_root(&folder.id).await.context("failed to read where the folder was met")?;
+        let mut task = Self {
+            rules,
+            ledger,
+            end,
+            stop,
+            hints,
+            eyes: Lent::new(eyes),
+            clocks: Clocks::start(),
+            root,
+            examining: JoinSet::new(),
+            settled: Vec::new(),
+            gone: BTreeMap::new(),
+            scans: 0,
+            scan_at: Duration::ZERO,
+            hints_from: Duration::ZERO,
+            lost_from: Duration::ZERO,
+            is_lost: false,
+            ledger_from: Duration::ZERO,
+            told: None,
+            is_told: false,
+            is_ledger_failing: false,
+            unresolved: 0,
+            folder,
+        };
+        task.remember().await?;
+        Ok(task)
+    }
+
+    /// Takes in what the queue knows of the folder.
+    async fn remember(&mut self) -> anyhow::Result<()> {
+        let sightings = self.ledger.sightings(&self.folder.id).await.context("failed to read what was seen before")?;
+        let now = self.clocks.now();
+        let root = self.root;
+        let mut known = Vec::new();
+        {
+            let mut state = self.view().state();
+            state.patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[0]));
+            for sighting in sightings {
+                state.backlog += u64::from(sighting.verdict == Verdict::Backlog && root.is_some());
+                match (sighting.verdict, root) {
+                    (Verdict::Settling, _) => {
+                        let backlog = root.is_some_and(|root| sighting.first <= root.met);
+                        state.pool.resume(&sighting, backlog, now, 0);
+                    }
+                    (Verdict::Taken { .. }, _) | (Verdict::Backlog | Verdict::Ignored, Some(_)) => {
+                        known.push((sighting.path, sighting.stamp));
+                    }
+                    // Meeting the folder was interrupted: it is met again, and these with it.
+                    (Verdict::Backlog | Verdict::Ignored, None) => {}
+                }
+            }
+        }
+        self.know(known).await
+    }
+
+    /// Has these files need no look any more.
+    pub(super) async fn know(&self, files: Vec<(PathBuf, Stamp)>) -> anyhow::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let insert = move |eyes: &mut Eyes| {
+            for (path, stamp) in &files {
+                let path = eyes.known.path(path);
+                eyes.known.insert(path, stamp);
+            }
+        };
+        self.eyes.run(insert).await
+    }
+}

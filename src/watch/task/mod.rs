@@ -1,0 +1,285 @@
+//! One task a folder: hints, scans and time come in, settled recordings go out.
+
+mod begin;
+mod gone;
+mod meet;
+mod report;
+mod take;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{task::JoinSet, time::sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    examine::{Candidate, Finding},
+    eyes::{Eyes, Lent, Mode, Scanned, Trouble},
+    handle::{Command, FolderEnd},
+    hints::{Hints, PENDING_MAX},
+    ledger::{FolderTrouble, Ledger, Root},
+    names::Rules,
+    view::{Clocks, FolderView},
+};
+use crate::{config::Folder, queue::Settled};
+
+/// Time of settling and of rescanning where the config is silent; polled mounts show changes late and cost more.
+const SETTLE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(120)];
+const RESCAN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(300)];
+
+/// How often a folder in trouble is looked at: to open a directory costs next to nothing.
+const TROUBLE_RESCAN: Duration = Duration::from_secs(10);
+
+/// From one look at hints to the next, so that a burst makes few looks and few commits.
+const HINT_GAP: Duration = Duration::from_millis(100);
+
+/// From a scan to the next one that lost hints ask for, together with four times what a scan takes: a storm of events
+/// must not make minuted scan without end.
+const LOST_GAP: Duration = Duration::from_secs(1);
+
+/// How soon the queue is tried again when it could not write.
+const LEDGER_RETRY: Duration = Duration::from_secs(10);
+
+/// Rows written with one commit, where there may be any number of them.
+const ROWS: usize = 1000;
+
+/// Watches a folder until `stop`: whatever settles in it is given to `ledger`.
+///
+/// `accepts` holds the extensions that the folder's service takes, lower case.
+///
+/// # Errors
+/// When the queue cannot be read at the start, or a look at the file system panics.
+pub async fn run(
+    folder: Folder,
+    accepts: Vec<String>,
+    ledger: Arc<dyn Ledger>,
+    end: FolderEnd,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    run_with(folder, accepts, ledger, end, stop, PENDING_MAX).await
+}
+
+/// As [`run`], with room for `hints_max` hints.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    folder: Folder,
+    accepts: Vec<String>,
+    ledger: Arc<dyn Ledger>,
+    end: FolderEnd,
+    stop: CancellationToken,
+    hints_max: usize,
+) -> anyhow::Result<()> {
+    let watching = async {
+        let mut task = Task::begin(folder, &accepts, ledger, end, stop.clone(), hints_max).await?;
+        loop {
+            task.step().await?;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        ended = watching => ended,
+    }
+}
+
+/// The state of a folder's task.
+struct Task {
+    folder: Folder,
+    rules: Arc<Rules>,
+    ledger: Arc<dyn Ledger>,
+    end: FolderEnd,
+    stop: CancellationToken,
+    hints: Arc<Hints>,
+    eyes: Lent,
+    clocks: Clocks,
+    root: Option<Root>,
+    examining: JoinSet<Result<Vec<(Candidate, Finding)>, Trouble>>,
+    /// Hashed, and not yet taken by the queue.
+    settled: Vec<Settled>,
+    /// What is not there any more, with when that was noticed: told after what may have come instead.
+    gone: BTreeMap<PathBuf, Duration>,
+    scans: u64,
+    scan_at: Duration,
+    hints_from: Duration,
+    /// Lost hints ask for a scan no earlier than this.
+    lost_from: Duration,
+    is_lost: bool,
+    ledger_from: Duration,
+    /// What the queue was told last of the folder's trouble, once it was told at all.
+    told: Option<FolderTrouble>,
+    is_told: bool,
+    is_ledger_failing: bool,
+    /// Known files that a scan could neither meet nor miss, because a directory could not be read.
+    unresolved: usize,
+}
+
+impl Task {
+    fn view(&self) -> &Arc<FolderView> {
+        &self.end.view
+    }
+
+    /// Waits for the next thing to do and does it.
+    async fn step(&mut self) -> anyhow::Result<()> {
+        let wake = self.clocks.at(self.next_wake());
+        let hints_from = self.clocks.at(self.hints_from);
+        let hinted = async {
+            self.hints.wait().await;
+            sleep_until(hints_from).await;
+        };
+        tokio::select! {
+            Some(done) = self.examining.join_next() => self.examined(done.context("looking into files failed")?).await?,
+            Some(command) = self.end.commands.recv() => self.obey(command).await?,
+            () = hinted => self.look().await?,
+            () = sleep_until(wake) => {}
+        }
+        self.tick().await?;
+        self.show_quiet();
+        Ok(())
+    }
+
+    /// The next moment at which time alone gives something to do.
+    fn next_wake(&self) -> Duration {
+        let state = self.view().state();
+        let due = if self.may_examine(&state) { state.pool.next_due(&state.patience) } else { None };
+        let keep = state.pool.next_keep().map(|at| at.max(self.ledger_from));
+        let take = (!self.settled.is_empty()).then_some(self.ledger_from);
+        let lost = self.is_lost.then_some(self.lost_from);
+        [due, keep, take, lost, self.next_gone(&state.patience)].into_iter().flatten().fold(self.scan_at, Duration::min)
+    }
+
+    /// Does what is due.
+    async fn tick(&mut self) -> anyhow::Result<()> {
+        let now = self.clocks.now().running;
+        if self.scan_at <= now || self.is_lost && self.lost_from <= now {
+            self.scan().await?;
+        }
+        self.examine_due();
+        self.take().await?;
+        self.keep().await;
+        self.tell_gone().await
+    }
+
+    async fn obey(&mut self, command: Command) -> anyhow::Result<()> {
+        match command {
+            Command::Scan { done } => {
+                self.scan().await?;
+                // Whoever asked may wait for quiet next: what was found counts from now on.
+                self.show_quiet();
+                if done.send(()).is_err() {
+                    tracing::debug!("whoever asked for the scan has gone");
+                }
+            }
+            Command::Backlog { decision, done } => {
+                let answer = self.decide(decision).await;
+                if done.send(answer).is_err() {
+                    tracing::debug!("whoever decided about the backlog has gone");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at what was hinted at.
+    async fn look(&mut self) -> anyhow::Result<()> {
+        let pending = self.hints.take();
+        if pending.lost {
+            self.is_lost = true;
+            return Ok(());
+        }
+        let (paths, met, is_settling) = (pending.paths.into_iter().collect(), self.root, self.is_settling());
+        let look = move |eyes: &mut Eyes| {
+            let is_used = is_settling || !eyes.known.is_empty();
+            (eyes.look(paths, met, is_used), eyes.mode.clone())
+        };
+        let (seen, mode) = self.eyes.run(look).await?;
+        self.set_mode(mode);
+        match seen {
+            Ok(seen) => {
+                self.observe(&seen.fresh, self.scans);
+                self.vanish(seen.vanished).await?;
+            }
+            Err(_) => self.scan_at = Duration::ZERO,
+        }
+        self.hints_from = self.clocks.now().running + HINT_GAP;
+        Ok(())
+    }
+
+    /// Scans everything and takes in what it finds.
+    async fn scan(&mut self) -> anyhow::Result<()> {
+        let (met, is_settling, is_lost) = (self.root, self.is_settling(), self.is_lost);
+        let scan = move |eyes: &mut Eyes| {
+            let is_used = is_settling || !eyes.known.is_empty();
+            (eyes.scan(met, is_used, is_lost), eyes.mode.clone())
+        };
+        let (scanned, mode) = self.eyes.run(scan).await?;
+        self.set_mode(mode.clone());
+        self.is_lost = false;
+        self.view().count_scan();
+        match scanned {
+            Ok(scanned) if scanned.seen.tally.stopped => return Ok(()),
+            Ok(scanned) => {
+                self.schedule(scanned.took);
+                self.report(report::limit(&mode)).await;
+                if !self.take_in(scanned).await? {
+                    return Ok(());
+                }
+            }
+            Err(trouble) => {
+                self.schedule(Duration::ZERO);
+                self.scan_at = self.scan_at.min(self.clocks.now().running + TROUBLE_RESCAN);
+                self.report(Some(trouble)).await;
+            }
+        }
+        self.scans += 1;
+        Ok(())
+    }
+
+    fn schedule(&mut self, took: Duration) {
+        let now = self.clocks.now().running;
+        let is_polled = self.view().state().mode.as_ref().is_some_and(Mode::is_polled);
+        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]);
+        self.lost_from = now + LOST_GAP + took.saturating_mul(4);
+    }
+
+    /// Returns whether the folder is met: nothing is looked into before.
+    async fn take_in(&mut self, scanned: Scanned) -> anyhow::Result<bool> {
+        self.show(&scanned);
+        let scan = self.scans + 1;
+        let is_met = match self.root {
+            Some(root) => !(scanned.ground.is_newly_mounted(root.device) && self.is_unused().await?),
+            None => false,
+        };
+        if is_met {
+            self.follow(&scanned).await;
+            self.observe(&scanned.seen.fresh, scan);
+        } else if let Err(error) = self.meet(&scanned, scan).await {
+            self.ledger_failed(&error);
+            self.scan_at = self.clocks.now().running + LEDGER_RETRY;
+            return Ok(false);
+        }
+        self.warn_of_slow();
+        self.miss(&scanned.seen.tally, scan).await?;
+        Ok(true)
+    }
+
+    /// Takes in looks at files that are not known to be unchanged.
+    fn observe(&self, fresh: &[(PathBuf, crate::beneath::Stamp)], scan: u64) {
+        let now = self.clocks.now();
+        let mut state = self.view().state();
+        let patience = state.patience;
+        for (path, stamp) in fresh {
+            state.pool.observe(path, *stamp, now, scan, &patience);
+        }
+    }
+
+    fn is_settling(&self) -> bool {
+        !self.view().state().pool.is_empty()
+    }
+
+    /// Whether nothing at all is remembered of the folder.
+    async fn is_unused(&self) -> anyhow::Result<bool> {
+        Ok(!self.is_settling() && self.eyes.run(|eyes| eyes.known.is_empty()).await?)
+    }
+}

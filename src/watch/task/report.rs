@@ -1,0 +1,95 @@
+//! What a folder's task says: to the view, to the queue, to the log. Each thing once.
+
+use super::{LEDGER_RETRY, SETTLE, Task};
+use crate::{
+    text::printable_path,
+    watch::{
+        eyes::{Mode, Scanned, Trouble},
+        ledger::FolderTrouble,
+        settle::Patience,
+        view::LastScan,
+    },
+};
+
+impl Task {
+    pub(super) fn set_mode(&mut self, mode: Mode) {
+        let mut state = self.view().state();
+        if state.mode.as_ref() == Some(&mode) {
+            return;
+        }
+        state.patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[usize::from(mode.is_polled())]));
+        let folder = &self.folder.name;
+        match &mode {
+            Mode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),
+            Mode::Polled(why) => tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
+            Mode::Unwatched(why) => tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
+        }
+        state.mode = Some(mode);
+    }
+
+    pub(super) fn show(&self, scanned: &Scanned) {
+        let tally = &scanned.seen.tally;
+        let (media, directories, unreadable) = (scanned.seen.media, tally.directories, tally.unreadable.clone());
+        let scan = LastScan { at: crate::clock::now(), took: scanned.took, media, directories, unreadable };
+        let mut state = self.view().state();
+        let was = state.scan.replace(scan).map(|scan| scan.unreadable).unwrap_or_default();
+        for (path, why) in tally.unreadable.iter().filter(|now| !was.contains(now)) {
+            tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
+        }
+    }
+
+    pub(super) fn show_quiet(&self) {
+        let is_quiet = {
+            let state = self.view().state();
+            let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs());
+            let is_idle = self.examining.is_empty() && self.settled.is_empty() && !self.is_lost;
+            self.scans > 0 && (is_held || is_idle && !state.pool.iter().any(|(_, entry)| entry.is_under_way()))
+        };
+        self.view().set_quiet(is_quiet);
+    }
+
+    /// Tells what is wrong with the folder, or that nothing is, when that is news.
+    pub(super) async fn report(&mut self, trouble: Option<Trouble>) {
+        let kind = trouble.as_ref().map(|trouble| trouble.kind);
+        self.view().state().trouble.clone_from(&trouble);
+        if self.is_told && self.told == kind {
+            return;
+        }
+        match self.tell(trouble.as_ref()).await {
+            Ok(()) => (self.told, self.is_told) = (kind, true),
+            Err(error) => self.ledger_failed(&error),
+        }
+    }
+
+    async fn tell(&self, trouble: Option<&Trouble>) -> anyhow::Result<()> {
+        let folder = &self.folder.name;
+        let was = self.told;
+        if trouble.is_none() || was.is_some() {
+            self.ledger.release_folder(&self.folder.id).await?;
+        }
+        if let Some(trouble) = trouble {
+            tracing::warn!(folder, trouble = trouble.kind.as_str(), "folder `{folder}`: {}", trouble.detail);
+            return self.ledger.hold_folder(&self.folder.id, trouble.kind, trouble.detail.clone()).await;
+        }
+        if was.is_some() {
+            tracing::info!(folder, "folder `{folder}` is fine again");
+        }
+        Ok(())
+    }
+
+    /// Says once that the queue cannot write; it is tried again a little later.
+    pub(super) fn ledger_failed(&mut self, error: &anyhow::Error) {
+        self.ledger_from = self.clocks.now().running + LEDGER_RETRY;
+        if !std::mem::replace(&mut self.is_ledger_failing, true) {
+            tracing::warn!(folder = self.folder.name, "the queue did not take in what was seen: {error:#}");
+        }
+    }
+}
+
+/// What the operator should know of a folder that is polled for want of watches.
+pub(super) fn limit(mode: &Mode) -> Option<Trouble> {
+    match mode {
+        Mode::Unwatched(why) => Some(Trouble { kind: FolderTrouble::WatchLimit, detail: format!("polled: {why}") }),
+        Mode::Native | Mode::Polled(_) => None,
+    }
+}

@@ -1,0 +1,208 @@
+//! From quiet to taken: files are looked into in batches, and a batch becomes jobs with one commit.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+
+use super::{LEDGER_RETRY, LOST_GAP, Task};
+use crate::{
+    queue::Settled,
+    text::printable_path,
+    watch::{
+        examine::{Candidate, Finding},
+        eyes::{self, Trouble},
+        ledger::Taken,
+        pool::CHUNK_FILES,
+        view::State,
+    },
+};
+
+/// Batches that a folder looks into at once.
+const CHUNKS: usize = 2;
+
+/// Batches that the whole process looks into at once: two fill the disk, and leave the machine to others.
+static READERS: Semaphore = Semaphore::const_new(2);
+
+impl Task {
+    /// Whether another batch may be looked into.
+    pub(super) fn may_examine(&self, state: &State) -> bool {
+        let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs());
+        !is_held && self.scans > 0 && self.examining.len() < CHUNKS && self.settled.len() < CHUNK_FILES
+    }
+
+    /// Begins to look into what has been quiet for long enough.
+    pub(super) fn examine_due(&mut self) {
+        let now = self.clocks.now().running;
+        loop {
+            let candidates = {
+                let mut state = self.end.view.state();
+                let patience = state.patience;
+                if self.may_examine(&state) { state.pool.due(&patience, now) } else { Vec::new() }
+            };
+            if candidates.is_empty() {
+                return;
+            }
+            self.examine(candidates);
+        }
+    }
+
+    fn examine(&mut self, candidates: Vec<Candidate>) {
+        let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
+        let (stop, view) = (self.stop.clone(), Arc::clone(self.view()));
+        self.examining.spawn(async move {
+            let turn = READERS.acquire().await;
+            let examine = move || eyes::examine(&path, candidates, &rules, &stop, &view.opened);
+            let examined = tokio::task::spawn_blocking(examine).await;
+            drop(turn);
+            examined.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down.
+                Err(_) => Ok(Vec::new()),
+            })
+        });
+    }
+
+    /// Takes in what was found in a batch.
+    pub(super) async fn examined(&mut self, done: Result<Vec<(Candidate, Finding)>, Trouble>) -> anyhow::Result<()> {
+        let Ok(findings) = done else {
+            self.put_all_back();
+            self.scan_at = Duration::ZERO;
+            return Ok(());
+        };
+        let mut vanished = Vec::new();
+        for (candidate, finding) in findings {
+            let is_gone = finding == Finding::Gone;
+            self.found(&candidate, finding);
+            if is_gone {
+                vanished.push(candidate.path);
+            }
+        }
+        self.vanish(vanished).await
+    }
+
+    /// The folder itself could not be opened: every batch comes back, and is tried again after the next scan.
+    fn put_all_back(&self) {
+        let not_before = self.clocks.now().running + LOST_GAP;
+        let mut state = self.view().state();
+        let paths: Vec<PathBuf> = state.pool.iter().map(|(path, _)| path.to_owned()).collect();
+        for path in paths {
+            state.pool.put_back(&path, not_before);
+        }
+    }
+
+    fn found(&mut self, candidate: &Candidate, finding: Finding) {
+        let (now, path) = (self.clocks.now(), candidate.path.as_path());
+        let view = Arc::clone(self.view());
+        let mut state = view.state();
+        let patience = state.patience;
+        let Some(entry) = state.pool.get_mut(path).filter(|entry| entry.seen.stamp == candidate.stamp) else { return };
+        match finding {
+            Finding::Whole { content, recorded, incomplete } => {
+                let (folder, backlog) = (self.folder.id.clone(), entry.backlog);
+                self.say_whole(path, incomplete);
+                let (path, stamp) = (path.to_owned(), candidate.stamp);
+                self.settled.push(Settled { folder, path, stamp, content, recorded, backlog });
+            }
+            Finding::Unfinished(why) => {
+                entry.seen.examined(Some(why), &patience, now.running);
+                state.pool.put_back(path, Duration::ZERO);
+                tracing::debug!(folder = self.folder.name, "`{}` waits: {why}", printable_path(path));
+            }
+            Finding::Changed(stamp) => {
+                let scan = self.scans;
+                state.pool.observe(path, stamp, now, scan, &patience);
+            }
+            Finding::Unreadable(why) => {
+                if state.pool.unreadable(path, why.clone(), &patience, now.running) {
+                    tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
+                }
+            }
+            Finding::Gone | Finding::Stopped => state.pool.put_back(path, Duration::ZERO),
+        }
+    }
+
+    fn say_whole(&self, path: &Path, incomplete: Option<&'static str>) {
+        if let Some(why) = incomplete {
+            let shown = printable_path(path);
+            tracing::warn!(folder = self.folder.name, "`{shown}` is taken as it is, quiet for an hour, although {why}");
+        }
+    }
+
+    /// Gives the queue what has settled.
+    pub(super) async fn take(&mut self) -> anyhow::Result<()> {
+        while !self.settled.is_empty() && self.ledger_from <= self.clocks.now().running {
+            let batch: Vec<Settled> = self.settled.iter().take(CHUNK_FILES).cloned().collect();
+            match self.ledger.take(batch).await {
+                Ok(taken) => {
+                    self.is_ledger_failing = false;
+                    let rest = self.settled.split_off(self.settled.len().min(CHUNK_FILES));
+                    let done = std::mem::replace(&mut self.settled, rest);
+                    self.taken(done, &taken).await?;
+                }
+                Err(error) => self.ledger_failed(&error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn taken(&mut self, batch: Vec<Settled>, taken: &[Taken]) -> anyhow::Result<()> {
+        let taken: HashSet<&Path> = taken.iter().map(|taken| taken.path.as_path()).collect();
+        let (done, refused): (Vec<_>, Vec<_>) = batch.into_iter().partition(|settled| taken.contains(&*settled.path));
+        {
+            let not_before = self.clocks.now().running + LEDGER_RETRY;
+            let mut state = self.view().state();
+            for settled in &done {
+                // What changed since then goes on settling.
+                if state.pool.get(&settled.path).is_some_and(|entry| entry.seen.stamp == settled.stamp) {
+                    state.pool.remove(&settled.path);
+                }
+            }
+            for settled in &refused {
+                state.pool.put_back(&settled.path, not_before);
+            }
+        }
+        self.know(done.into_iter().map(|settled| (settled.path, settled.stamp)).collect()).await
+    }
+
+    /// Writes down what is settling, so that a restart goes on from there.
+    pub(super) async fn keep(&mut self) {
+        let now = self.clocks.now().running;
+        if self.ledger_from > now {
+            return;
+        }
+        let sightings = {
+            let mut state = self.view().state();
+            let patience = state.patience;
+            state.pool.to_keep(&patience, now)
+        };
+        for rows in sightings.chunks(super::ROWS) {
+            if let Err(error) = self.ledger.see(&self.folder.id, rows.to_vec()).await {
+                self.ledger_failed(&error);
+                let retry_at = self.ledger_from;
+                self.view().state().pool.not_kept(rows, retry_at);
+            }
+        }
+    }
+
+    /// Warns of files that still change after hours, once each.
+    pub(super) fn warn_of_slow(&self) {
+        let now = self.clocks.now().running;
+        let slow = {
+            let mut state = self.view().state();
+            let patience = state.patience;
+            state.pool.become_slow(&patience, now)
+        };
+        for path in slow {
+            let shown = printable_path(&path);
+            tracing::warn!(
+                folder = self.folder.name,
+                "`{shown}` still changes after hours; minuted waits until it is quiet"
+            );
+        }
+    }
+}

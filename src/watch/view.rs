@@ -1,0 +1,208 @@
+//! What a folder's task shows of itself: for `status`, for `why`, and for whoever waits until nothing is left to do.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::{
+    eyes::{Mode, Trouble},
+    pool::{Entry, Pool},
+    settle::{Moment, Patience},
+};
+
+/// A folder as it is seen now.
+#[derive(Debug)]
+pub struct FolderView {
+    state: Mutex<State>,
+    quiet: watch::Sender<bool>,
+    /// Files opened to be read: none for what is known.
+    pub opened: AtomicU64,
+    /// Complete walks over the folder.
+    pub scans: AtomicU64,
+}
+
+/// What is behind the lock. The folder's task writes it, never across an await.
+#[derive(Debug)]
+pub struct State {
+    /// The files that are settling.
+    pub pool: Pool,
+    /// How patient settling is.
+    pub patience: Patience,
+    /// How changes are learned of; `None` before the first scan.
+    pub mode: Option<Mode>,
+    /// What is wrong with the folder.
+    pub trouble: Option<Trouble>,
+    /// The last scan.
+    pub scan: Option<LastScan>,
+    /// How many files wait for `minuted backlog`.
+    pub backlog: u64,
+}
+
+/// The last complete walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastScan {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Files of media.
+    pub media: u64,
+    /// Directories.
+    pub directories: u64,
+    /// Directories that could not be read, with the reason.
+    pub unreadable: Vec<(PathBuf, String)>,
+}
+
+/// A folder for `status`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// How changes are learned of; `None` before the first scan.
+    pub mode: Option<Mode>,
+    /// What is wrong with the folder.
+    pub trouble: Option<Trouble>,
+    /// The last scan.
+    pub scan: Option<LastScan>,
+    /// How many files are settling.
+    pub settling: usize,
+    /// How many files wait for `minuted backlog`.
+    pub backlog: u64,
+}
+
+/// A file that is settling, for `status` and `why`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettlingFile {
+    /// Its path, relative to the folder.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// When it was first seen.
+    pub first: Timestamp,
+    /// Since when it has not changed.
+    pub since: Timestamp,
+    /// When it is taken if it stays as it is.
+    pub until: Timestamp,
+    /// Why it looks unfinished, when it does.
+    pub unfinished: Option<&'static str>,
+    /// Why it cannot be read, when it cannot.
+    pub unreadable: Option<String>,
+}
+
+impl Default for FolderView {
+    fn default() -> Self {
+        let state = State {
+            pool: Pool::default(),
+            patience: Patience::new(Duration::from_secs(30)),
+            mode: None,
+            trouble: None,
+            scan: None,
+            backlog: 0,
+        };
+        let (opened, scans) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { state: Mutex::new(state), quiet: watch::Sender::new(false), opened, scans }
+    }
+}
+
+impl FolderView {
+    /// Returns the folder for `status`.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let state = self.state();
+        let (mode, trouble, scan) = (state.mode.clone(), state.trouble.clone(), state.scan.clone());
+        Status { mode, trouble, scan, settling: state.pool.len(), backlog: state.backlog }
+    }
+
+    /// Returns up to `files_max` of the files that are settling, the longest first.
+    #[must_use]
+    pub fn settling(&self, files_max: usize) -> Vec<SettlingFile> {
+        let state = self.state();
+        let mut entries: Vec<(&Path, &Entry)> = state.pool.iter().collect();
+        entries.sort_unstable_by_key(|(path, entry)| (entry.seen.first, *path));
+        entries.truncate(files_max);
+        entries.into_iter().map(|(path, entry)| shown(path, entry, &state.patience)).collect()
+    }
+
+    /// Returns a file if it is settling.
+    #[must_use]
+    pub fn settling_file(&self, relative: &Path) -> Option<SettlingFile> {
+        let state = self.state();
+        state.pool.get(relative).map(|entry| shown(relative, entry, &state.patience))
+    }
+
+    /// Waits until the folder has been scanned and nothing in it is settling. A folder that cannot be scanned, and a
+    /// file that cannot be read, are not waited for.
+    pub async fn wait_quiet(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        if self.quiet.subscribe().wait_for(|quiet| *quiet).await.is_err() {
+            tracing::debug!("a folder's view went away while it was waited for");
+        }
+    }
+
+    /// Returns whether [`Self::wait_quiet`] would return at once.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        *self.quiet.borrow()
+    }
+
+    /// Says whether anything is left to do.
+    pub fn set_quiet(&self, quiet: bool) {
+        self.quiet.send_if_modified(|was| std::mem::replace(was, quiet) != quiet);
+    }
+
+    /// Counts a scan.
+    pub fn count_scan(&self) {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns what is behind the lock.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shown(path: &Path, entry: &Entry, patience: &Patience) -> SettlingFile {
+    let needed = if entry.seen.unfinished.is_some() { patience.unfinished } else { patience.settle };
+    let needed = SignedDuration::try_from(needed).unwrap_or(SignedDuration::MAX);
+    SettlingFile {
+        path: path.to_owned(),
+        size: entry.seen.stamp.size,
+        first: entry.seen.first,
+        since: entry.seen.since,
+        until: entry.seen.since.checked_add(needed).unwrap_or(Timestamp::MAX),
+        unfinished: entry.seen.unfinished,
+        unreadable: entry.trouble.clone(),
+    }
+}
+
+/// The two clocks of a folder's task.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    epoch: tokio::time::Instant,
+}
+
+impl Clocks {
+    /// Begins to count.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { epoch: tokio::time::Instant::now() }
+    }
+
+    /// Returns now on both clocks.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        Moment { wall: crate::clock::now(), running: self.epoch.elapsed() }
+    }
+
+    /// Returns the instant at which it has run for so long.
+    #[must_use]
+    pub fn at(&self, running: Duration) -> tokio::time::Instant {
+        self.epoch + running
+    }
+}

@@ -1,0 +1,177 @@
+//! The answer to "where is my recording" for a file that has no job.
+
+use std::{fmt, path::Path};
+
+use super::{
+    FolderView,
+    eyes::Trouble,
+    names::{Kind, Rules},
+    view::SettlingFile,
+};
+use crate::{
+    beneath::{Dir, Entry, Stamp},
+    config::Folder,
+    queue::{Sighting, Verdict},
+    text::printable,
+};
+
+/// Why a path in a folder has no job, or which job it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The folder itself is in trouble.
+    Trouble(Trouble),
+    /// There is nothing.
+    Absent,
+    /// It is a directory.
+    Directory,
+    /// It is a link, a FIFO, a socket or a device.
+    NotAFile,
+    /// It cannot be known.
+    Unreadable(String),
+    /// Its name says that it is no recording.
+    Name(Kind),
+    /// It has no bytes yet.
+    Empty,
+    /// It is settling.
+    Settling(SettlingFile),
+    /// It lay there when minuted met the folder, and waits for a decision. The folder's name.
+    Backlog(String),
+    /// It lay there when minuted met the folder, and is left alone as was decided.
+    Ignored,
+    /// It has a job.
+    Taken(i64),
+    /// It has not been seen as it is now.
+    Unseen,
+}
+
+/// Returns why there is no job for `relative`, a path below the folder. Blocks on the file system.
+///
+/// `view` is that of the running folder, `sighting` what the queue knows of the path; each when there is one.
+#[must_use]
+pub fn explain(
+    folder: &Folder,
+    accepts: &[String],
+    relative: &Path,
+    view: Option<&FolderView>,
+    sighting: Option<&Sighting>,
+) -> Why {
+    let trouble = view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.holds_jobs());
+    if let Some(trouble) = trouble {
+        return Why::Trouble(trouble);
+    }
+    let stamp = match Dir::open(&folder.path).and_then(|root| root.entry(relative)) {
+        Ok(Some(Entry::File(stamp))) => stamp,
+        Ok(Some(Entry::Directory)) => return Why::Directory,
+        Ok(Some(Entry::Other)) => return Why::NotAFile,
+        Ok(None) => return Why::Absent,
+        Err(error) => return Why::Unreadable(error.to_string()),
+    };
+    let kind = Rules::new(folder, accepts).kind(relative);
+    if !kind.is_media() {
+        return Why::Name(kind);
+    }
+    let settling = view.and_then(|view| view.settling_file(relative));
+    settling.map_or_else(|| of_file(folder, stamp, sighting), Why::Settling)
+}
+
+/// The answer for a file of media that is not settling.
+fn of_file(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> Why {
+    match sighting.filter(|sighting| sighting.stamp == stamp).map(|sighting| sighting.verdict) {
+        Some(Verdict::Taken { job }) => Why::Taken(job),
+        Some(Verdict::Backlog) => Why::Backlog(folder.name.clone()),
+        Some(Verdict::Ignored) => Why::Ignored,
+        Some(Verdict::Settling) | None if stamp.size == 0 => Why::Empty,
+        Some(Verdict::Settling) | None => Why::Unseen,
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trouble(trouble) => write!(f, "the folder is in trouble: {}", trouble.detail),
+            Self::Absent => f.write_str("there is no such file"),
+            Self::Directory => f.write_str("it is a directory"),
+            Self::NotAFile => f.write_str("it is a link or a special file, and these are never opened"),
+            Self::Unreadable(why) => write!(f, "it cannot be looked at: {}", printable(why)),
+            Self::Name(kind) => write!(f, "left alone: {kind}"),
+            Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
+            Self::Settling(file) => settling(f, file),
+            Self::Backlog(folder) => {
+                let folder = printable(folder);
+                write!(f, "it lay there before minuted and waits: `minuted backlog {folder} process` or `skip`")
+            }
+            Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),
+            Self::Taken(job) => write!(f, "job {job}"),
+            Self::Unseen => {
+                f.write_str("not seen yet as it is now; the next scan will (`minuted scan` does it at once)")
+            }
+        }
+    }
+}
+
+fn settling(f: &mut fmt::Formatter<'_>, file: &SettlingFile) -> fmt::Result {
+    if let Some(why) = &file.unreadable {
+        return write!(f, "it cannot be read: {}", printable(why));
+    }
+    let (since, until) = (file.since, file.until);
+    if let Some(why) = file.unfinished {
+        return write!(f, "it looks unfinished: {why}; unchanged since {since}, taken as it is at {until}");
+    }
+    write!(f, "it is settling: unchanged since {since}, taken at {until} if it stays so; first seen {}", file.first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, fs::File, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::watch::testing::{accepts, folder};
+
+    #[test]
+    fn every_file_has_an_answer() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let root = tree.path();
+        fs::create_dir_all(root.join("@eaDir")).expect("made");
+        for name in ["a.mp3", "b.doc", "c.mp3.part", "@eaDir/d.mp3", "kept.mp3"] {
+            fs::write(root.join(name), "x").expect("written");
+        }
+        File::create(root.join("empty.mp3")).expect("made");
+        symlink("a.mp3", root.join("link.mp3")).expect("linked");
+        let stamp = Stamp::of(&File::open(root.join("kept.mp3")).expect("there")).expect("asked");
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let kept = Sighting { path: "kept.mp3".into(), stamp, first: now, since: now, verdict: Verdict::Backlog };
+        let names =
+            ["a.mp3", "b.doc", "c.mp3.part", "@eaDir/d.mp3", "@eaDir", "empty.mp3", "link.mp3", "none.mp3", "kept.mp3"];
+        let shown = names.map(|name| {
+            let sighting = (name == "kept.mp3").then_some(&kept);
+            format!("{name}: {}", explain(&folder(root), &accepts(), Path::new(name), None, sighting))
+        });
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        a.mp3: not seen yet as it is now; the next scan will (`minuted scan` does it at once)
+        b.doc: left alone: not an audio or video file by its name
+        c.mp3.part: left alone: a temporary or foreign name (`.part`)
+        @eaDir/d.mp3: left alone: it lies in `@eaDir`, which is left alone: thumbnails of a Synology
+        @eaDir: it is a directory
+        empty.mp3: it is empty; it is taken once it has content and is quiet
+        link.mp3: it is a link or a special file, and these are never opened
+        none.mp3: there is no such file
+        kept.mp3: it lay there before minuted and waits: `minuted backlog sales process` or `skip`
+        ");
+    }
+
+    #[test]
+    fn what_is_settling_says_since_when_and_until_when() {
+        let at = |seconds: i64| jiff::Timestamp::from_second(1_795_338_000 + seconds).expect("in range");
+        let (first, since, until) = (at(0), at(60), at(90));
+        let file =
+            SettlingFile { path: "a.wav".into(), size: 1, first, since, until, unfinished: None, unreadable: None };
+        let unfinished = SettlingFile { unfinished: Some("its header says 0 bytes"), ..file.clone() };
+        let unreadable = SettlingFile { unreadable: Some("Permission denied".into()), ..file.clone() };
+        let shown = [file, unfinished, unreadable].map(|file| Why::Settling(file).to_string()).join("\n");
+        insta::assert_snapshot!(shown, @r"
+        it is settling: unchanged since 2026-11-22T09:01:00Z, taken at 2026-11-22T09:01:30Z if it stays so; first seen 2026-11-22T09:00:00Z
+        it looks unfinished: its header says 0 bytes; unchanged since 2026-11-22T09:01:00Z, taken as it is at 2026-11-22T09:01:30Z
+        it cannot be read: Permission denied
+        ");
+    }
+}
