@@ -8,7 +8,7 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    diagnostic::{Mistake, Mistakes, Report, Span, unquoted},
+    diagnostic::{Mistake, Mistakes, Report, Span},
     durations::Bounds,
     email,
     environment::Environment,
@@ -17,6 +17,7 @@ use super::{
     secrets, services,
     settings::{Log, LogFormat, Retry, Settings, Workers},
     values,
+    words::unquoted,
 };
 
 /// Ten years: nobody looks for an older job.

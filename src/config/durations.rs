@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::diagnostic::{Flaw, quoted};
+use super::{diagnostic::Flaw, words::quoted};
 
 /// The units with their milliseconds, the largest first.
 const UNITS: [(&str, u64); 6] =

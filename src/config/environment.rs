@@ -18,8 +18,8 @@ pub struct Environment {
     pub minuted_config: Option<PathBuf>,
     /// `$RUST_LOG`, a filter that wins over `log.level`.
     pub rust_log: Option<String>,
-    /// Whether `$JOURNAL_STREAM` is set: systemd's journal reads standard error and adds the time itself.
-    pub journal: bool,
+    /// `$JOURNAL_STREAM`: systemd tells which stream its journal reads.
+    pub journal_stream: Option<String>,
     /// Whether `$NO_COLOR` is set.
     pub no_color: bool,
 }
@@ -41,7 +41,7 @@ impl Environment {
             credentials_directory: directory("CREDENTIALS_DIRECTORY"),
             minuted_config: set("MINUTED_CONFIG").map(PathBuf::from),
             rust_log: set("RUST_LOG").and_then(|filter| filter.into_string().ok()),
-            journal: set("JOURNAL_STREAM").is_some(),
+            journal_stream: set("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok()),
             no_color: set("NO_COLOR").is_some(),
         }
     }

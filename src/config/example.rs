@@ -122,17 +122,25 @@ fn the_example_has_every_key() {
         ("", &["state_dir", "history"]),
     ];
     for (table, keys) in tables {
-        keys.iter().for_each(|key| assert!(has(table, key), "`{key}` of [{table}]"));
+        for key in keys {
+            assert!(has(table, key), "`{key}` of [{table}]");
+        }
     }
-    keys::FOLDER.iter().for_each(|key| assert!(has("defaults", key) || has("folder", key), "`{key}` of a folder"));
-    keys::ATTENDEE.iter().for_each(|key| assert!(EXAMPLE.contains(&format!(" {key} = \"")), "`{key}` of an attendee"));
-    keys::ROOT.iter().for_each(|key| {
+    for key in keys::FOLDER {
+        assert!(has("defaults", key) || has("folder", key), "`{key}` of a folder");
+    }
+    for key in keys::ATTENDEE {
+        assert!(EXAMPLE.contains(&format!(" {key} = \"")), "`{key}` of an attendee");
+    }
+    for key in keys::ROOT {
         let is_table = entries.iter().any(|entry| entry.table.split('.').next() == Some(key));
         assert!(has("", key) || is_table, "`{key}`");
-    });
+    }
 }
 
 #[test]
 fn no_line_of_the_example_is_wider_than_the_page() {
-    EXAMPLE.lines().for_each(|line| assert!(line.chars().count() <= 120, "{line}"));
+    for line in EXAMPLE.lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
 }

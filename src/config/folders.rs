@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, Span, meant, one_of, quoted, unquoted},
+    diagnostic::{Flaw, Mistake, Mistakes, Span},
     keys,
     reader::Table,
     rules::{Rules, Success},
     services::Services,
     settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Watch},
     values,
+    words::{meant, one_of, quoted, unquoted},
 };
 
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.

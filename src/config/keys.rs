@@ -61,7 +61,7 @@ const REFUSED_IN_ROOT: &[Refused] =
 const REFUSED_IN_SMTP: &[Refused] = &[(
     "password",
     "a password in the config file is not kept secret",
-    "put it into a file that only minuted may read, and write its name: password_file = \"smtp-password\"",
+    "put it into a file that only minuted may read, and name that: password_file = \"…\"",
 )];
 
 const REFUSED_IN_SERVICE: &[Refused] =

@@ -1,7 +1,7 @@
 //! File and environment → typed, validated settings.
 //!
-//! [`locate`] finds the file, [`load`] reads it. The text is parsed into a tree with places (`document`), walked
-//! table by table (`reader`, `services`, `email`, `rules`, `folders`), and each value is read by a pure function
+//! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places (`document`), walked
+//! table by table (`reader`, `item`; `services`, `email`, `rules`, `folders`), and each value is read by a pure function
 //! (`values`, `durations`). Whatever is wrong is noted (`diagnostic`) and the reading goes on, so that a person sees
 //! every mistake at once, each with its line and what to write instead. A file with a mistake makes no settings.
 
@@ -14,6 +14,7 @@ mod error;
 #[cfg(test)]
 mod example;
 mod folders;
+mod item;
 mod keys;
 mod locate;
 mod places;
@@ -25,6 +26,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
+mod words;
 
 pub use diagnostic::Report;
 pub use environment::Environment;

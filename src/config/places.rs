@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Mistake, Mistakes, Span, quoted},
+    diagnostic::{Mistake, Mistakes, Span},
     folders::RawFolder,
+    words::quoted,
 };
 
 /// Refuses folders inside one another, and the state or foreign notes inside folders.

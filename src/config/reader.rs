@@ -11,9 +11,11 @@ use toml::{
 };
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, Span, meant, one_of, quoted, unquoted},
+    diagnostic::{Flaw, Mistake, Mistakes, Span},
     durations::Bounds,
+    item::Item,
     keys,
+    words::{meant, one_of, quoted, unquoted, wrapped},
 };
 
 /// A table of the file.
@@ -29,22 +31,23 @@ pub(super) struct Table<'a> {
     mistakes: &'a Mistakes,
 }
 
-/// A value of the file and its key.
-pub(super) struct Item<'a> {
-    key: Cow<'a, str>,
-    value: &'a Spanned<DeValue<'a>>,
-    source: &'a str,
-    mistakes: &'a Mistakes,
-}
-
 impl<'a> Table<'a> {
     /// Begins with the whole document.
     pub(super) fn root(document: &'a Spanned<DeTable<'a>>, source: &'a str, mistakes: &'a Mistakes) -> Self {
         let name = Cow::Borrowed("at the top of the file");
         let (known, entries) = (keys::ROOT, Some(document.get_ref()));
-        let table = Self { name, span: document.span(), entries, known, source, mistakes };
-        table.refuse_unknown();
-        table
+        Self { name, span: document.span(), entries, known, source, mistakes }.checked()
+    }
+
+    /// Begins with the entries of a value.
+    pub(super) fn of(
+        item: &Item<'a>,
+        entries: &'a DeTable<'a>,
+        name: Cow<'static, str>,
+        known: &'static [&'static str],
+    ) -> Self {
+        let (source, mistakes) = (item.source, item.mistakes);
+        Self { name, span: item.span(), entries: Some(entries), known, source, mistakes }.checked()
     }
 
     /// Returns where it stands: its head or its braces.
@@ -70,7 +73,8 @@ impl<'a> Table<'a> {
 
     /// Notes that a key without a default is absent.
     pub(super) fn require(&self, key: &str, help: impl Into<String>) {
-        if !self.means(key) {
+        // A table that is not one has its own mistake.
+        if self.entries.is_some() && !self.means(key) {
             let what = format!("`{key}` is missing {}", self.name);
             self.mistakes.add(Mistake::at(self.span(), what, help));
         }
@@ -126,11 +130,8 @@ impl<'a> Table<'a> {
         let mut distinct: Vec<T> = Vec::new();
         for value in elements.into_iter().filter_map(|element| element.text(&parse)) {
             if distinct.contains(value.get_ref()) {
-                self.mistakes.add(Mistake::at(
-                    value.span(),
-                    format!("twice the same in `{key}`"),
-                    "remove one of them",
-                ));
+                let twice = Flaw::new(format!("twice the same in `{key}`"), "remove one of them");
+                self.mistakes.flaw(value.span(), twice);
             } else {
                 distinct.push(value.into_inner());
             }
@@ -169,7 +170,7 @@ impl<'a> Table<'a> {
     ) -> Option<Spanned<Vec<Spanned<T>>>> {
         let item = self.item(key)?;
         let texts = item.elements()?.into_iter().filter_map(|element| element.text(&parse)).collect();
-        Some(Spanned::new(item.value.span(), texts))
+        Some(Spanned::new(item.span(), texts))
     }
 
     /// Returns a table below; an empty one where there is none.
@@ -216,7 +217,7 @@ impl<'a> Table<'a> {
     }
 
     /// Notes every key that is not known, with the one that was probably meant.
-    fn refuse_unknown(&self) {
+    fn checked(self) -> Self {
         for key in self.unknown_keys() {
             let name: &str = key.get_ref();
             let flaw = match keys::refused_in(self.known).iter().find(|(refused, ..)| *refused == name) {
@@ -225,6 +226,7 @@ impl<'a> Table<'a> {
             };
             self.mistakes.flaw(key.span(), flaw);
         }
+        self
     }
 
     fn unknown_keys(&self) -> impl Iterator<Item = &'a Spanned<Cow<'a, str>>> {
@@ -234,101 +236,17 @@ impl<'a> Table<'a> {
 
     fn unknown(&self, name: &str) -> Flaw {
         let what = format!("unknown key {} {}", quoted(name), self.name);
-        let help = if let Some(home) = keys::home_of(name, self.known) {
+        let number = self.known.iter().find(|known| known.strip_suffix('s') == Some(name));
+        let help = if let Some(plural) = number {
+            format!("did you mean `{plural}`?")
+        } else if let Some(home) = keys::home_of(name, self.known) {
             format!("`{name}` belongs to {home}")
         } else if let Some(meant) = meant(name, self.known.iter().copied()) {
             format!("did you mean `{meant}`?")
         } else {
-            format!("known here: {}", self.known.join(", "))
+            format!("known here: {}", wrapped(self.known))
         };
         Flaw::new(what, help)
-    }
-}
-
-impl<'a> Item<'a> {
-    /// Returns where the value stands.
-    pub(super) fn span(&self) -> Span {
-        self.value.span()
-    }
-
-    /// Returns whether the value is a list.
-    pub(super) fn is_list(&self) -> bool {
-        self.value.get_ref().is_array()
-    }
-
-    /// Returns whether the value is a list of nothing.
-    pub(super) fn is_empty_list(&self) -> bool {
-        self.value.get_ref().as_array().is_some_and(|array| array.is_empty())
-    }
-
-    /// Returns the text that `parse` takes.
-    pub(super) fn text<T>(&self, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
-        let DeValue::String(text) = self.value.get_ref() else {
-            let holds_more = self.value.get_ref().is_array() || self.value.get_ref().is_table();
-            let help = format!("write it in quotes: \"{}\"", self.written());
-            return self.wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
-        };
-        match parse(text) {
-            Ok(value) => Some(Spanned::new(self.span(), value)),
-            Err(flaw) => self.flaw(flaw),
-        }
-    }
-
-    fn elements(&self) -> Option<Vec<Item<'a>>> {
-        let Some(array) = self.value.get_ref().as_array() else {
-            let help = match self.value.get_ref().is_table() {
-                true if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
-                true => format!("write `{} = [{{ … }}]`", self.key),
-                false => format!("write `{} = [{}]`", self.key, self.written()),
-            };
-            return self.wrong_type("a list", help);
-        };
-        Some(array.iter().map(|value| self.beside(value, self.key.clone())).collect())
-    }
-
-    fn beside(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
-        Item { key, value, source: self.source, mistakes: self.mistakes }
-    }
-
-    fn table(&self, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
-        let DeValue::Table(entries) = self.value.get_ref() else {
-            let help = format!("write a table with some of {}", known.join(", "));
-            return self.wrong_type("a table", help);
-        };
-        let (source, mistakes) = (self.source, self.mistakes);
-        let table = Table { name, span: self.span(), entries: Some(entries), known, source, mistakes };
-        table.refuse_unknown();
-        Some(table)
-    }
-
-    /// Notes what is wrong with the value; it reads as absent.
-    pub(super) fn flaw<T>(&self, flaw: Flaw) -> Option<T> {
-        self.mistakes.flaw(self.span(), flaw);
-        None
-    }
-
-    fn wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
-        let found = match self.value.get_ref() {
-            DeValue::String(_) => "a text",
-            DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "a list",
-            DeValue::Table(_) => "a table",
-        };
-        self.flaw(Flaw::new(format!("`{}` must be {expected}, not {found}", self.key), help))
-    }
-
-    /// Returns the value as the file has it, fit for a message.
-    fn written(&self) -> String {
-        if let DeValue::Integer(integer) = self.value.get_ref()
-            && integer.radix() == 8
-        {
-            // `0o660` without quotes is `"0660"` with them.
-            return format!("0{}", unquoted(integer.as_str()));
-        }
-        unquoted(self.source.get(self.span()).unwrap_or_default())
     }
 }
 

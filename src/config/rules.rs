@@ -6,12 +6,13 @@ use lettre::Address;
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, Span, meant, quoted},
+    diagnostic::{Flaw, Mistake, Mistakes, Span},
     durations::Bounds,
     keys,
     reader::Table,
     settings::{Analysis, Attendee, Backlog, Format, Globs, Recipients, Target, Watch},
     values,
+    words::{meant, quoted},
 };
 
 /// How long a file must be quiet.

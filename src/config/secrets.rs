@@ -9,7 +9,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::diagnostic::{Span, meant};
+use super::{diagnostic::Span, words::meant};
 
 /// What the keys of secrets are called.
 const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];

@@ -6,12 +6,13 @@ use toml::Spanned;
 use url::Url;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, meant, quoted},
+    diagnostic::{Flaw, Mistake, Mistakes},
     durations::Bounds,
     keys,
     reader::Table,
     settings::{Analysis, Kind, MeetingType, Poll, Service},
     values,
+    words::{meant, quoted},
 };
 
 /// The words for PAXS's kinds of meeting.

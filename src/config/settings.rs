@@ -379,6 +379,23 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 5] = [Self::Md, Self::Txt, Self::Srt, Self::Vtt, Self::Json];
+
+    /// Returns the word used in the config, in the queue and as the file's extension.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Md => "md",
+            Self::Txt => "txt",
+            Self::Srt => "srt",
+            Self::Vtt => "vtt",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// What happens to a recording whose notes are delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnSuccess {

@@ -6,8 +6,9 @@ use lettre::{Address, message::Mailbox};
 use url::{Host, Url};
 
 use super::{
-    diagnostic::{Flaw, meant, one_of, quoted},
+    diagnostic::Flaw,
     settings::{Allow, Analysis, Globs, is_loopback},
+    words::{meant, one_of, quoted},
 };
 
 /// Bytes of a name or an id: it becomes part of every job key, and of file names in logs and mails.
@@ -319,4 +320,82 @@ pub(super) fn file_mode(text: &str) -> Result<u32, Flaw> {
         return Err(flaw("keeps minuted from its own files"));
     }
     Ok(mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_read_whole_or_not_at_all() {
+        let cases = [
+            ("ann@example.com", (None, "ann@example.com")),
+            ("Ann Lee <ann@example.com>", (Some("Ann Lee"), "ann@example.com")),
+            ("\"Lee, Ann\" <ann@example.com>", (Some("Lee, Ann"), "ann@example.com")),
+            (" <ann@example.com> ", (None, "ann@example.com")),
+        ];
+        for (text, (name, address)) in cases {
+            let mailbox = mailbox(text).expect(text);
+            assert_eq!((mailbox.name.as_deref(), mailbox.email.to_string().as_str()), (name, address));
+        }
+        for text in
+            ["", "ann", "ann@example.com, bo@example.com", "ann@example.com>", "<ann@example.com", "A <a@b.c> x"]
+        {
+            assert!(mailbox(text).is_err(), "{text}");
+        }
+        assert!(mailbox("Ann\r\nBcc: eve@example.com <ann@example.com>").is_err());
+        assert!(mailbox("A <x> <ann@example.com>").is_err());
+    }
+
+    #[test]
+    fn the_allow_list_takes_domains_addresses_and_anyone() {
+        assert_eq!(allow("*"), Ok(Allow::Anyone));
+        assert_eq!(allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
+        assert_eq!(allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
+        assert_eq!(allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
+        for text in ["", "@", "*@example.com", "@*.example.com", "ann@"] {
+            assert!(allow(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_clean_or_stay_below() {
+        assert_eq!(absolute_path("/srv//a/./b/"), Ok(PathBuf::from("/srv/a/b")));
+        for text in ["", "a", "./a", "~/a", "$HOME/a", "/a/../b", "/a\nb", "/a\0"] {
+            assert!(absolute_path(text).is_err(), "{text:?}");
+        }
+        assert_eq!(path_below("./done/2026/"), Ok(PathBuf::from("done/2026")));
+        for text in ["", ".", "..", "a/../..", "/done", "a\0b"] {
+            assert!(path_below(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn templates_hold_known_words_alone() {
+        assert!(title("{folder} {date}: {stem}").is_ok());
+        for text in ["", " ", "{", "}", "{stem", "stem}", "{{stem}}", "{name}", "a\nb"] {
+            assert!(title(text).is_err(), "{text:?}");
+        }
+        assert!(notes_name("{stem}.minutes").is_ok());
+        for text in ["notes", "a/{stem}", "{stem} {date}"] {
+            assert!(notes_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_mode_lets_minuted_read_and_write_and_nobody_run() {
+        assert_eq!((file_mode("0660"), file_mode("600"), file_mode("0644")), (Ok(0o660), Ok(0o600), Ok(0o644)));
+        for text in ["", "0", "66", "0o660", "+660", "0760", "0060", "4660", "0688", "00660"] {
+            assert!(file_mode(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_a_name_or_an_address_alone() {
+        assert_eq!(host("[::1]").as_deref(), Ok("::1"));
+        assert_eq!(host("smtp.example.com").as_deref(), Ok("smtp.example.com"));
+        for text in ["", "smtp.example.com:25", "smtps://smtp.example.com", "a b", "a/b"] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
 }

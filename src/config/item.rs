@@ -1,0 +1,107 @@
+//! One value of a parsed TOML document, with its key and its place.
+
+use std::borrow::Cow;
+
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    diagnostic::{Flaw, Mistakes, Span},
+    reader::Table,
+    words::unquoted,
+};
+
+/// A value of the file and its key.
+pub(super) struct Item<'a> {
+    pub(super) key: Cow<'a, str>,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
+    pub(super) source: &'a str,
+    pub(super) mistakes: &'a Mistakes,
+}
+
+impl<'a> Item<'a> {
+    /// Returns where the value stands.
+    pub(super) fn span(&self) -> Span {
+        self.value.span()
+    }
+
+    /// Returns whether the value is a list.
+    pub(super) fn is_list(&self) -> bool {
+        self.value.get_ref().is_array()
+    }
+
+    /// Returns whether the value is a list of nothing.
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.value.get_ref().as_array().is_some_and(|array| array.is_empty())
+    }
+
+    /// Returns the text that `parse` takes.
+    pub(super) fn text<T>(&self, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
+        let DeValue::String(text) = self.value.get_ref() else {
+            let holds_more = self.value.get_ref().is_array() || self.value.get_ref().is_table();
+            let help = format!("write it in quotes: \"{}\"", self.written());
+            return self.wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
+        };
+        match parse(text) {
+            Ok(value) => Some(Spanned::new(self.span(), value)),
+            Err(flaw) => self.flaw(flaw),
+        }
+    }
+
+    /// Returns what the list holds.
+    pub(super) fn elements(&self) -> Option<Vec<Item<'a>>> {
+        let Some(array) = self.value.get_ref().as_array() else {
+            let help = match self.value.get_ref().is_table() {
+                true if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
+                true => format!("write `{} = [{{ … }}]`", self.key),
+                false => format!("write `{} = [{}]`", self.key, self.written()),
+            };
+            return self.wrong_type("a list", help);
+        };
+        Some(array.iter().map(|value| self.beside(value, self.key.clone())).collect())
+    }
+
+    /// Returns another value of the same file.
+    pub(super) fn beside(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
+        Item { key, value, source: self.source, mistakes: self.mistakes }
+    }
+
+    /// Returns the table, with the keys it may hold.
+    pub(super) fn table(&self, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = self.value.get_ref() else {
+            let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
+            return self.wrong_type("a table", help);
+        };
+        Some(Table::of(self, entries, name, known))
+    }
+
+    /// Notes what is wrong with the value; it reads as absent.
+    pub(super) fn flaw<T>(&self, flaw: Flaw) -> Option<T> {
+        self.mistakes.flaw(self.span(), flaw);
+        None
+    }
+
+    /// Notes that the value is of another type; it reads as absent.
+    pub(super) fn wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
+        let found = match self.value.get_ref() {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.flaw(Flaw::new(format!("`{}` must be {expected}, not {found}", self.key), help))
+    }
+
+    /// Returns the value as the file has it, fit for a message.
+    pub(super) fn written(&self) -> String {
+        if let DeValue::Integer(integer) = self.value.get_ref()
+            && integer.radix() == 8
+        {
+            // `0o660` without quotes is `"0660"` with them.
+            return format!("0{}", unquoted(integer.as_str()));
+        }
+        unquoted(self.source.get(self.span()).unwrap_or_default())
+    }
+}
