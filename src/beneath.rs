@@ -171,10 +171,28 @@ impl Dir {
         match rustix::fs::renameat_with(&self.fd, from, &to_dir.fd, to, RenameFlags::NOREPLACE) {
             // Some file systems (older NFS, some FUSE) do not know the flag: a link is as good, for files.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-                rustix::fs::linkat(&self.fd, from, &to_dir.fd, to, AtFlags::empty())?;
-                Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?)
+                match rustix::fs::linkat(&self.fd, from, &to_dir.fd, to, AtFlags::empty()) {
+                    Ok(()) => Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?),
+                    Err(rustix::io::Errno::PERM | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                        self.rename_claimed(from, to_dir, to)
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
             done => Ok(done?),
+        }
+    }
+
+    /// Renames where there are no links either (clouds mounted by FUSE): the name is claimed by an empty file of our
+    /// own, and only that one is replaced. A crash in between leaves it, and the next run takes another name.
+    fn rename_claimed(&self, from: &OsStr, to_dir: &Self, to: &OsStr) -> io::Result<()> {
+        drop(to_dir.create_new(to, 0o600)?);
+        match rustix::fs::renameat(&self.fd, from, &to_dir.fd, to) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                to_dir.unlink(to)?;
+                Err(error.into())
+            }
         }
     }
 
@@ -294,5 +312,20 @@ mod tests {
         let dir = Dir::open(tree.path()).expect("opened");
         let error = dir.rename_new(OsStr::new("a"), &dir, OsStr::new("b")).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_name_that_is_claimed_first_replaces_nothing_of_others() {
+        let tree = tempfile::tempdir().expect("a directory");
+        for name in ["a", "b"] {
+            std::fs::write(tree.path().join(name), name).expect("written");
+        }
+        let dir = Dir::open(tree.path()).expect("opened");
+        let claimed = |from: &str, to: &str| dir.rename_claimed(OsStr::new(from), &dir, OsStr::new(to));
+        assert_eq!(claimed("a", "b").expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(claimed("missing", "c").expect_err("missing").kind(), io::ErrorKind::NotFound);
+        assert!(!tree.path().join("c").exists(), "the claim is given back");
+        claimed("a", "c").expect("renamed");
+        assert_eq!(std::fs::read_to_string(tree.path().join("c")).expect("read"), "a");
     }
 }

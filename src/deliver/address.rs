@@ -2,6 +2,7 @@
 
 use lettre::message::Mailbox;
 
+use super::markdown::{is_bidi, line};
 use crate::{config::Allow, job::Key};
 
 /// Returns whether `address` may get notes.
@@ -20,6 +21,13 @@ pub fn allowed(allow: &[Allow], address: &str) -> bool {
     })
 }
 
+/// Returns where mail to a person goes; an empty `name` is none. `None` for what is not an address.
+#[must_use]
+pub fn recipient(name: &str, address: &str) -> Option<Mailbox> {
+    let name = Some(line(name)).filter(|name| !name.is_empty());
+    Some(Mailbox::new(name, address.trim().parse().ok()?))
+}
+
 /// A local part of letters, digits and the marks that carry no meaning for a mail server.
 fn is_plain(local: &str) -> bool {
     let unusual = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"#$&'*+-/=?^_`{|}~.".contains(c);
@@ -32,7 +40,7 @@ fn is_domain(domain: &str) -> bool {
 }
 
 fn has_breaks(text: &str) -> bool {
-    text.chars().any(|c| c.is_control() || c.is_whitespace() || super::markdown::is_bidi(c))
+    text.chars().any(|c| c.is_control() || c.is_whitespace() || is_bidi(c))
 }
 
 /// Returns the `Message-ID` of the notes of a job for one recipient, in angle brackets.
@@ -116,6 +124,16 @@ mod tests {
         assert!(allowed(&[Allow::Address(odd.into())], odd));
         assert!(allowed(&[Allow::Anyone], "ann@bücher.example"));
         assert!(!allowed(&[Allow::Domain("bücher.example".into())], "ann@xn--bcher-kva.example"));
+    }
+
+    #[test]
+    fn a_recipient_is_an_address_with_a_name_on_one_line() {
+        let ann = recipient("Ann\r\nBcc: all@example.com", " ann@example.com").expect("a recipient");
+        assert_eq!(ann.name.as_deref(), Some("Ann Bcc: all@example.com"));
+        assert_eq!(recipient(" ", "ann@example.com").expect("a recipient").name, None);
+        for address in ["ann", "ann@", "a\r\nb@example.com", "Ann <ann@example.com>", "a@example.com, b@example.com"] {
+            assert_eq!(recipient("Ann", address), None, "{address}");
+        }
     }
 
     #[test]

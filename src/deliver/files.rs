@@ -6,17 +6,23 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _, Write as _},
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
+    path::Path,
 };
 
 use rustix::{fs::AtFlags, io::Errno};
 
-use super::{front::HEAD_BYTES, names::numbered, notes::key_of};
+pub use super::{
+    file_error::FileError,
+    temporary::{is_temporary, sweep},
+};
+use super::{
+    front::HEAD_BYTES,
+    names::numbered,
+    notes::key_of,
+    temporary::{Temporary, missing_is_fine},
+};
 use crate::{
     beneath::{Dir, Entry, Stamp},
-    clock,
     job::Key,
 };
 
@@ -42,95 +48,6 @@ pub enum Existing<'a> {
         /// The digest of what was written.
         digest: &'a str,
     },
-}
-
-/// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
-#[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// A person deleted what this job wrote: it is not made again, and the delivery is done.
-    #[error("`{name}` was deleted and is not made again", name = shown(name))]
-    Deleted {
-        /// What was deleted.
-        name: OsString,
-    },
-    /// The recording is not the one that the notes are of: it changed since.
-    #[error("`{name}` changed since its notes were made", name = shown(name))]
-    Changed {
-        /// The recording.
-        name: OsString,
-    },
-    /// The directory is not there, or its file server is not: wait for it.
-    #[error("the directory `{dir}` is gone", dir = shown(dir))]
-    DirectoryGone {
-        /// The directory.
-        dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file system is read-only: for systemd's sandbox there is a cure.
-    #[error("`{dir}` is read-only; under systemd regenerate the drop-in (`minuted systemd-drop-in`) and restart", dir = shown(dir))]
-    ReadOnly {
-        /// The directory.
-        dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// minuted may not write there.
-    #[error("no permission to write in `{dir}`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX {dir}`", dir = shown(dir))]
-    Denied {
-        /// The directory.
-        dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The disk or a quota is full: wait for room.
-    #[error("no space left in `{dir}`", dir = shown(dir))]
-    NoSpace {
-        /// The directory.
-        dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file system takes only shorter names.
-    #[error("the name `{name}` is too long for the file system of `{dir}`", name = shown(name), dir = shown(dir))]
-    NameTooLong {
-        /// The directory.
-        dir: PathBuf,
-        /// The name.
-        name: OsString,
-    },
-    /// Anything else: try again later.
-    #[error("failed to write `{name}` in `{dir}`", name = shown(name), dir = shown(dir))]
-    Other {
-        /// The directory.
-        dir: PathBuf,
-        /// The name.
-        name: OsString,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-fn shown(path: impl AsRef<Path>) -> String {
-    crate::text::printable_path(path.as_ref())
-}
-
-impl FileError {
-    /// Returns the error of an operation on `name` in `dir`.
-    pub(super) fn at(dir: &Dir, name: &OsStr, source: io::Error) -> Self {
-        let (dir, name) = (dir.path().to_owned(), name.to_owned());
-        match source.raw_os_error().map(Errno::from_raw_os_error) {
-            // A mount whose server is gone answers with the last four.
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {
-                Self::DirectoryGone { dir, source }
-            }
-            Some(Errno::ROFS) => Self::ReadOnly { dir, source },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir, source },
-            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },
-            Some(Errno::NAMETOOLONG) => Self::NameTooLong { dir, name },
-            Some(_) | None => Self::Other { dir, name, source },
-        }
-    }
 }
 
 /// How many numbers are tried for a name that is taken.
@@ -185,92 +102,10 @@ pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileEr
     }
 }
 
-/// A temporary file that has not been written to for this long belongs to a process that died.
-const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
-
-/// Removes the temporary files that crashes left in `dir`; returns how many.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn sweep(dir: &Dir) -> io::Result<usize> {
-    let mut removed = 0;
-    for entry in rustix::fs::Dir::read_from(dir.fd())? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if is_temporary(name) && is_abandoned(dir, name)? {
-            dir.unlink(name).or_else(missing_is_fine)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
-}
-
-fn is_abandoned(dir: &Dir, name: &OsStr) -> io::Result<bool> {
-    let Some(Entry::File(stamp)) = dir.entry(Path::new(name))? else { return Ok(false) };
-    let age_ns = clock::now().as_nanosecond() - i128::from(stamp.mtime_ns);
-    Ok(age_ns > i128::try_from(TEMPORARY_AGE.as_nanos()).unwrap_or(i128::MAX))
-}
-
-const TEMPORARY_PREFIX: &[u8] = b".minuted-";
-const TEMPORARY_SUFFIX: &[u8] = b".tmp";
-const RANDOM_HEX: usize = 16;
-
-/// Returns whether minuted names its temporary files so: `.minuted-<16 hex>.tmp`.
-#[must_use]
-pub fn is_temporary(name: &OsStr) -> bool {
-    let random = name.as_bytes().strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
-    random.is_some_and(|random| random.len() == RANDOM_HEX && random.iter().all(u8::is_ascii_hexdigit))
-}
-
 /// Returns the BLAKE3 of `bytes` in hex, as [`Placed::digest`] has it.
 #[must_use]
 pub fn digest_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
-}
-
-/// A new file under a random name, which is removed again unless it is renamed.
-pub(super) struct Temporary<'a> {
-    dir: &'a Dir,
-    name: OsString,
-    kept: bool,
-}
-
-impl<'a> Temporary<'a> {
-    /// Makes the file, open for writing.
-    pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
-        let random = getrandom::u64().map_err(io::Error::other)?;
-        let name = OsString::from(format!(".minuted-{random:016x}.tmp"));
-        let file = dir.create_new(&name, mode)?;
-        Ok((Self { dir, name, kept: false }, file))
-    }
-
-    /// Opens it for reading.
-    pub(super) fn open(&self) -> io::Result<File> {
-        self.dir.open_file(Path::new(&self.name))
-    }
-
-    /// Gives it a name that is free; `AlreadyExists` leaves it for another try.
-    pub(super) fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
-        self.dir.rename_new(&self.name, self.dir, name)?;
-        self.kept = true;
-        self.dir.sync()
-    }
-
-    fn rename_over(&mut self, name: &OsStr) -> io::Result<()> {
-        self.dir.rename_over(&self.name, name)?;
-        self.kept = true;
-        self.dir.sync()
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.kept
-            && let Err(error) = self.dir.unlink(&self.name)
-        {
-            tracing::debug!(%error, "left a temporary file for the next sweep");
-        }
-    }
 }
 
 /// The bytes on their way to a name.
@@ -417,10 +252,6 @@ fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
         }
         Err(error) => Err(FileError::at(dir, name, error)),
     }
-}
-
-pub(super) fn missing_is_fine(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 #[cfg(test)]
@@ -619,6 +450,24 @@ mod tests {
         assert_eq!(sweep(&place.dir).expect("swept"), 1);
         assert_eq!(place.names().len(), 4);
         assert!(!place.names().contains(&".minuted-0123456789abcdef.tmp".to_owned()));
+    }
+
+    #[test]
+    fn writers_that_race_for_a_name_all_keep_their_bytes() {
+        let place = Place::new();
+        let texts: Vec<String> = (0..8).map(|number| format!("notes {number}")).collect();
+        let mut placed: Vec<(OsString, &String)> = std::thread::scope(|scope| {
+            let place = &place;
+            let running: Vec<_> =
+                texts.iter().map(|text| scope.spawn(move || (place.fresh(text).name, text))).collect();
+            running.into_iter().map(|thread| thread.join().expect("no writer panics")).collect()
+        });
+        for (name, text) in &placed {
+            assert_eq!(place.read(name), **text);
+        }
+        placed.sort();
+        placed.dedup_by(|one, other| one.0 == other.0);
+        assert_eq!((placed.len(), place.names().len()), (8, 8));
     }
 
     #[test]

@@ -118,3 +118,101 @@ pub(super) fn digest(notices: &[Notice]) -> (String, String) {
     };
     (subject, format!("{}\n", fill(Template::Digest, values).trim_end()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Analysis, Attendee},
+        job::{Content, Findings, Key, Report, Status},
+    };
+
+    fn letter(title: &str, warning: Option<&str>) -> Letter {
+        let note = "- **ship** it\n- call <b>Bo</b>\n\nSee [the plan](https://example.com/plan?a=1&b=2).\n";
+        let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
+        let minutes = Minutes {
+            key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            title: title.into(),
+            recorded: "2026-11-22T09:00:00Z".parse().expect("a time"),
+            recording: "talk.wav".into(),
+            folder: "sales".into(),
+            attendees: vec![Attendee { name: "Ann <Lee>".into(), email: "ann@example.com".into(), role: None }],
+            service: "paxs".into(),
+            meeting: None,
+            warning: warning.map(Into::into),
+            reports: vec![Report {
+                analysis: Analysis::MeetingNote,
+                status: Status::Completed,
+                id: None,
+                findings,
+                error: None,
+                raw: String::new(),
+            }],
+        };
+        Letter::of(&minutes, "<id@example.com>".into(), OsStr::new("talk.notes.md"))
+    }
+
+    #[test]
+    fn the_text_reads_like_a_letter() {
+        insta::assert_snapshot!(letter("Weekly sales", Some("no transcript")).text, @"
+        Weekly sales
+        ============
+
+        > Incomplete: no transcript
+
+        - ship it
+        - call <b>Bo</b>
+
+        See the plan (https://example.com/plan?a=1&b=2).
+
+        -- 
+        2026-11-22 09:00 UTC · talk.wav · Ann <Lee> <ann@example.com>
+
+        Sent by minuted. The notes are attached as Markdown.
+        ");
+    }
+
+    #[test]
+    fn the_page_shows_the_notes_and_runs_nothing() {
+        let letter = letter("<script>alert(1)</script>", None);
+        let (_, page) = letter.html.split_once("</style>").expect("a style");
+        insta::assert_snapshot!(page.trim(), @r#"
+        </head>
+        <body>
+        <main dir="auto" style="max-width:44rem;margin:0 auto;font-family:sans-serif;line-height:1.5">
+        <h1>&lt;script&gt;alert(1)&lt;/script&gt;</h1>
+        <ul>
+        <li><strong>ship</strong> it</li>
+        <li>call &lt;b&gt;Bo&lt;/b&gt;</li>
+        </ul>
+        <p>See <a href="https://example.com/plan?a=1&amp;b=2">the plan</a>.</p>
+
+        <footer>
+        <p>2026-11-22 09:00 UTC · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
+        <p>Sent by minuted. The notes are attached as Markdown.</p>
+        </footer>
+        </main>
+        </body>
+        </html>
+        "#);
+        assert!(letter.html.starts_with("<!doctype html>") && letter.html.contains("<title>&lt;script&gt;"));
+    }
+
+    #[test]
+    fn incomplete_notes_say_so_in_the_subject() {
+        assert_eq!(letter("Weekly\r\nBcc: x", None).subject, "Weekly Bcc: x");
+        assert_eq!(letter("Weekly", Some("no transcript")).subject, "Weekly (incomplete)");
+    }
+
+    #[test]
+    fn a_long_digest_counts_what_it_does_not_spell_out() {
+        let at = "2026-11-22T09:00:00Z".parse().expect("a time");
+        let notices: Vec<Notice> = (0..53).map(|n| Notice { at, text: format!("talk-{n}.wav failed") }).collect();
+        let (subject, text) = digest(&notices);
+        assert_eq!(subject, "minuted: 53 things need attention");
+        assert!(
+            text.contains("talk-49.wav") && !text.contains("talk-50.wav") && text.contains("… and 3 more."),
+            "{text}"
+        );
+    }
+}

@@ -18,44 +18,17 @@ use lettre::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use super::mail_error::MailError;
 use super::{
     address::{allowed, digest_id},
     letter::{self, Letter, Notice},
+    mail_error::Fault,
 };
 use crate::{
     clock,
     config::{Email, Smtp, Tls},
     text::{one_line, printable_path},
 };
-
-/// Why a mail was not sent, by what the caller does next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MailError {
-    /// The server or the way to it is down, busy or slow: later, without end.
-    #[error("{message}")]
-    Later {
-        /// What happened.
-        message: String,
-    },
-    /// The server does not want minuted, or minuted is not set up for it: an operator must act, and until then it is
-    /// tried later all the same.
-    #[error("{message}")]
-    Setup {
-        /// What happened, and the cure.
-        message: String,
-    },
-    /// The server will never take this mail for this recipient.
-    #[error("{message}")]
-    Refused {
-        /// What the server said.
-        message: String,
-        /// Its three digits, when it was the server that refused.
-        code: Option<u16>,
-    },
-    /// The configuration does not allow mail to this recipient.
-    #[error("the address is not in `email.allow`")]
-    NotAllowed,
-}
 
 /// How long each step of a conversation may take.
 #[derive(Debug, Clone, Copy)]
@@ -249,10 +222,10 @@ impl Mailer {
         username: String,
         password: &SecretString,
     ) -> Result<(), MailError> {
-        let credentials = Credentials::new(username, password.expose_secret().to_owned());
+        let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         let answer = self.within(self.limits.command, connection.auth(&mechanisms, &credentials)).await;
-        answer.map(drop).map_err(|fault| fault.without(password.expose_secret()).of_server())
+        answer.map(drop).map_err(|fault| fault.without(&username, password.expose_secret()).of_server())
     }
 
     /// Says good-bye; a server that does not answer is left without.
@@ -266,10 +239,7 @@ impl Mailer {
         let host = &self.email.smtp.host;
         match tokio::time::timeout(limit, step).await {
             Ok(done) => done.map_err(|error| Fault::of(host, &error)),
-            Err(_) => Err(Fault {
-                message: format!("the mail server `{host}` did not answer within {} s", limit.as_secs_f32()),
-                kind: FaultKind::Passing,
-            }),
+            Err(_) => Err(Fault::of_silence(host, limit)),
         }
     }
 }
@@ -282,68 +252,6 @@ const SUBJECT_CHARS: usize = 250;
 
 /// The longest name of a person or of an attachment in characters.
 const NAME_CHARS: usize = 250;
-
-/// The longest answer of a server that is shown, in characters.
-const ANSWER_CHARS: usize = 300;
-
-/// A step that did not succeed, before it is known whose fault that is.
-#[derive(Debug)]
-struct Fault {
-    message: String,
-    kind: FaultKind,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum FaultKind {
-    /// The network, the server's mood, an answer that is none.
-    Passing,
-    /// The two sides do not fit together: no STARTTLS, no common way to sign in.
-    Mismatch,
-    /// The server said no, for good.
-    Permanent(u16),
-}
-
-impl Fault {
-    fn of(host: &str, error: &smtp::Error) -> Self {
-        let kind = match error.status() {
-            Some(code) if error.is_permanent() => FaultKind::Permanent(code.into()),
-            None if error.is_client() => FaultKind::Mismatch,
-            Some(_) | None => FaultKind::Passing,
-        };
-        let said = one_line(&error.to_string(), ANSWER_CHARS);
-        Self { message: format!("the mail server `{}`: {said}", one_line(host, NAME_CHARS)), kind }
-    }
-
-    /// Takes out what a server may have repeated of a sign-in: the password, and words that look like its base64.
-    fn without(mut self, password: &str) -> Self {
-        let secret = |word: &&str| {
-            let encoded = word.len() >= 16 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
-            encoded || (!password.is_empty() && word.contains(password))
-        };
-        self.message =
-            self.message.split(' ').map(|word| if secret(&word) { "…" } else { word }).collect::<Vec<_>>().join(" ");
-        self
-    }
-
-    /// At the greeting, the sign-in and the sender: it concerns every mail.
-    fn of_server(self) -> MailError {
-        match self.kind {
-            FaultKind::Passing => MailError::Later { message: self.message },
-            FaultKind::Mismatch | FaultKind::Permanent(_) => MailError::Setup { message: self.message },
-        }
-    }
-
-    /// At the recipient and the content: it concerns this mail, but for the codes that ask for a sign-in (RFC 4954).
-    fn of_mail(self) -> MailError {
-        match self.kind {
-            FaultKind::Passing => MailError::Later { message: self.message },
-            FaultKind::Mismatch | FaultKind::Permanent(530 | 534 | 535 | 538) => {
-                MailError::Setup { message: self.message }
-            }
-            FaultKind::Permanent(code) => MailError::Refused { message: self.message, code: Some(code) },
-        }
-    }
-}
 
 fn tls_to(smtp: &Smtp) -> Result<TlsParameters, MailError> {
     TlsParameters::new(smtp.host.clone()).map_err(|error| MailError::Setup {

@@ -1,6 +1,6 @@
 //! Service Markdown, kept and made safe: nothing in it can run, hide, or break out of its section.
 
-use std::{fmt::Write as _, ops::Range};
+use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
@@ -74,7 +74,21 @@ pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
 }
 
 /// A stretch of the text and what replaces it.
-type Edit = (Range<usize>, &'static str);
+type Edit = (Range<usize>, Cow<'static, str>);
+
+/// Returns the text with all edits, which are in order and do not overlap. In one pass: a hostile text may need a
+/// million of them.
+fn edited(text: &str, edits: &[Edit]) -> String {
+    let mut out = String::with_capacity(text.len() + 4 * edits.len());
+    let mut done = 0;
+    for (range, replacement) in edits {
+        out.push_str(&text[done..range.start]);
+        out.push_str(replacement);
+        done = range.end;
+    }
+    out.push_str(&text[done..]);
+    out
+}
 
 /// Neutralising one thing may uncover another that it had swallowed; text that needs more rounds than this was made to.
 const ROUNDS_MAX: usize = 16;
@@ -86,9 +100,7 @@ fn safe(markdown: &str) -> String {
         if edits.is_empty() {
             return text;
         }
-        for (range, replacement) in edits.into_iter().rev() {
-            text.replace_range(range, replacement);
-        }
+        text = edited(&text, &edits);
     }
     text.replace('<', "&lt;").replace('[', "&#91;")
 }
@@ -125,7 +137,7 @@ fn dangers(text: &str) -> Vec<Edit> {
 /// The edit that makes the first bracket of a link a plain character.
 fn bracket_in(text: &str, range: &Range<usize>) -> Option<Edit> {
     let at = range.start + text[range.clone()].find('[')?;
-    Some((at..at, "\\"))
+    Some((at..at, "\\".into()))
 }
 
 /// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
@@ -139,16 +151,15 @@ fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
     text.match_indices('<')
         .map(|(at, _)| at)
         .filter(|at| begins(*at) && !in_code(*at) && !is_safe_autolink(&text[at + 1..]))
-        .map(|at| (at..at + 1, "&lt;"))
+        .map(|at| (at..at + 1, "&lt;".into()))
         .collect()
 }
 
 /// Whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
 fn is_safe_autolink(rest: &str) -> bool {
-    let Some((inside, _)) = rest.split_once('>') else { return false };
-    if inside.contains(|c: char| c.is_whitespace() || "<\"'`\\".contains(c)) {
-        return false;
-    }
+    let ends = |c: char| c.is_whitespace() || "><\"'`\\".contains(c);
+    let Some(end) = rest.find(ends).filter(|end| rest[*end..].starts_with('>')) else { return false };
+    let inside = &rest[..end];
     let is_address = inside.split_once('@').is_some_and(|(local, domain)| {
         let plain = |part: &str, more: &[u8]| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
@@ -184,14 +195,14 @@ fn fitted(markdown: &str, floor: usize) -> String {
         .collect();
     let highest = headings.iter().map(|(level, _)| *level).min().unwrap_or(floor);
     let by = floor.saturating_sub(highest);
-    let mut text = markdown.to_owned();
-    if by > 0 {
-        for (level, range) in headings.into_iter().rev() {
-            let moved = moved_heading(&text[range.clone()], (level + by).min(DEEPEST));
-            text.replace_range(range, &moved);
-        }
+    if by == 0 {
+        return markdown.to_owned();
     }
-    text
+    let moved = |(level, range): (usize, Range<usize>)| {
+        let heading = moved_heading(&markdown[range.clone()], (level + by).min(DEEPEST));
+        (range, heading.into())
+    };
+    edited(markdown, &headings.into_iter().map(moved).collect::<Vec<_>>())
 }
 
 /// Markdown has no headings below this.

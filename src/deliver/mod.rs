@@ -7,12 +7,14 @@
 
 pub mod address;
 pub mod failed;
+mod file_error;
 pub mod files;
 mod formats;
 mod front;
 mod html;
 pub mod letter;
 pub mod mail;
+mod mail_error;
 mod markdown;
 pub mod names;
 pub mod notes;
@@ -20,11 +22,12 @@ mod plain;
 pub mod relocate;
 mod subtitles;
 mod templates;
+mod temporary;
 
-pub use address::{allowed, message_id};
+pub use address::{allowed, message_id, recipient};
 pub use files::{Existing, FileError, Placed, place, remove_ours, sweep};
 pub use letter::{Letter, Notice};
 pub use mail::{MailError, Mailer};
-pub use names::{failed_name, names};
+pub use names::{failed_name, names, numbered};
 pub use notes::{Minutes, key_of};
 pub use relocate::relocate;

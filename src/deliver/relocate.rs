@@ -13,8 +13,9 @@ use rustix::{
 };
 
 use super::{
-    files::{FileError, NUMBERS_MAX, Temporary, missing_is_fine},
+    files::{FileError, NUMBERS_MAX},
     names::numbered,
+    temporary::{Temporary, missing_is_fine},
 };
 use crate::beneath::{Dir, Entry, Stamp};
 

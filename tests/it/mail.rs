@@ -266,7 +266,7 @@ async fn a_wrong_password_is_for_the_operator_and_never_in_the_message() {
     server.require_login("minutes", "right");
     let (mailer, file, _dir) = signing_in(&server, "wrong-hunter2\n", 0o600);
     let outcome = mailer.verify().await;
-    insta::assert_snapshot!(outcome.as_ref().expect_err("refused").to_string(), @"the mail server `127.0.0.1`: permanent error (535): 5.7.8 wrong name or password");
+    insta::assert_snapshot!(outcome.as_ref().expect_err("refused").to_string(), @"the mail server `127.0.0.1` answered 535: 5.7.8 wrong name or password");
     assert!(is_setup(&outcome));
     // Base64 of the name and the password, as a server repeats a command that it does not know.
     server.fail_next_at(Step::Auth, 500, "wrong-hunter2 AUTH PLAIN AG1pbnV0ZXMAd3JvbmctaHVudGVyMg==");
@@ -301,6 +301,17 @@ async fn a_server_that_cannot_protect_the_conversation_gets_neither_password_nor
     email.smtp.tls = Tls::Starttls;
     let outcome = Mailer::new(&email).send_notes(&ann(), &letter()).await;
     assert!(is_setup(&outcome), "{outcome:?}");
+    assert!(server.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_without_tls_where_tls_is_asked_for_is_for_later() {
+    let server = SmtpServer::start();
+    let mut email = email(&server);
+    email.smtp.tls = Tls::Tls;
+    email.smtp.host = "localhost".into();
+    let outcome = Mailer::new(&email).send_notes(&ann(), &letter()).await;
+    assert!(is_later(&outcome), "{outcome:?}");
     assert!(server.received().is_empty());
 }
 

@@ -224,7 +224,7 @@ impl<'a> Conversation<'a> {
 
     fn hello(&mut self) -> Result<(), Over> {
         let auth = if self.state().login.is_some() { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
-        self.answer(Step::Hello, &format!("250-mail.test\r\n{auth}250 SIZE 50000000"))
+        self.answer(Step::Hello, &format!("250-mail.test\r\n{auth}250 SIZE 50000000")).map(drop)
     }
 
     fn auth(&mut self, argument: &str) -> Result<(), Over> {
@@ -238,9 +238,10 @@ impl<'a> Conversation<'a> {
             "LOGIN" => (self.ask("334 VXNlcm5hbWU6")?, self.ask("334 UGFzc3dvcmQ6")?),
             _ => return self.say("504 unknown mechanism"),
         };
-        self.signed_in = self.state().login.as_ref() == Some(&given);
-        let answer = if self.signed_in { "235 welcome" } else { "535 5.7.8 wrong name or password" };
-        self.answer(Step::Auth, answer)
+        let right = self.state().login.as_ref() == Some(&given);
+        let answer = if right { "235 welcome" } else { "535 5.7.8 wrong name or password" };
+        self.signed_in = self.answer(Step::Auth, answer)? && right;
+        Ok(())
     }
 
     fn ask(&mut self, question: &str) -> Result<String, Over> {
@@ -254,8 +255,10 @@ impl<'a> Conversation<'a> {
             return self.say("530 5.7.0 sign in first");
         }
         self.forget();
-        self.from = Some(in_brackets(argument));
-        self.answer(Step::Sender, "250 sender taken")
+        if self.answer(Step::Sender, "250 sender taken")? {
+            self.from = Some(in_brackets(argument));
+        }
+        Ok(())
     }
 
     fn recipient(&mut self, argument: &str) -> Result<(), Over> {
@@ -264,8 +267,10 @@ impl<'a> Conversation<'a> {
         if let Some(code) = refused {
             return self.say(&format!("{code} no such person"));
         }
-        self.to.push(to);
-        self.answer(Step::Recipient, "250 recipient taken")
+        if self.answer(Step::Recipient, "250 recipient taken")? {
+            self.to.push(to);
+        }
+        Ok(())
     }
 
     fn data(&mut self) -> Result<(), Over> {
@@ -273,7 +278,9 @@ impl<'a> Conversation<'a> {
             self.note("DATA before MAIL and RCPT");
             return self.say("503 not yet");
         };
-        self.answer(Step::Data, "354 go on")?;
+        if !self.answer(Step::Data, "354 go on")? {
+            return Ok(());
+        }
         let raw = self.content()?;
         let refused = self.trouble(Step::Content);
         if !matches!(refused, Some(Trouble::Answer(_) | Trouble::Silence)) {
@@ -281,7 +288,7 @@ impl<'a> Conversation<'a> {
             self.state().received.push(Received { from, to, raw });
         }
         self.forget();
-        self.answer_with(refused, "250 taken")
+        self.answer_with(refused, "250 taken").map(drop)
     }
 
     /// The mail up to its single dot.
@@ -337,15 +344,16 @@ impl<'a> Conversation<'a> {
         Some(state.troubles.remove(at).1)
     }
 
-    fn answer(&mut self, step: Step, usual: &str) -> Result<(), Over> {
+    /// Answers, and returns whether it was the usual answer.
+    fn answer(&mut self, step: Step, usual: &str) -> Result<bool, Over> {
         let trouble = self.trouble(step);
         self.answer_with(trouble, usual)
     }
 
-    fn answer_with(&mut self, trouble: Option<Trouble>, usual: &str) -> Result<(), Over> {
+    fn answer_with(&mut self, trouble: Option<Trouble>, usual: &str) -> Result<bool, Over> {
         match trouble {
-            None => self.say(usual),
-            Some(Trouble::Answer(answer)) => self.say(&answer),
+            None => self.say(usual).map(|()| true),
+            Some(Trouble::Answer(answer)) => self.say(&answer).map(|()| false),
             Some(Trouble::Lost) => Err(Over),
             Some(Trouble::Silence) => {
                 while !self.reader.fill_buf()?.is_empty() {

@@ -1,0 +1,111 @@
+//! Why a file could not be placed, with the cure.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+
+use crate::beneath::Dir;
+
+/// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// A person deleted what this job wrote: it is not made again, and the delivery is done.
+    #[error("`{name}` was deleted and is not made again", name = shown(name))]
+    Deleted {
+        /// What was deleted.
+        name: OsString,
+    },
+    /// The recording is not the one that the notes are of: it changed since.
+    #[error("`{name}` changed since its notes were made", name = shown(name))]
+    Changed {
+        /// The recording.
+        name: OsString,
+    },
+    /// The directory is not there, or its file server is not: wait for it.
+    #[error("the directory `{dir}` is gone", dir = shown(dir))]
+    DirectoryGone {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system is read-only: for systemd's sandbox there is a cure.
+    #[error("`{dir}` is read-only; under systemd regenerate the drop-in (`minuted systemd-drop-in`) and restart", dir = shown(dir))]
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// minuted may not write there.
+    #[error("no permission to write in `{dir}`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX {dir}`", dir = shown(dir))]
+    Denied {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk or a quota is full: wait for room.
+    #[error("no space left in `{dir}`", dir = shown(dir))]
+    NoSpace {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file system takes only shorter names.
+    #[error("the name `{name}` is too long for the file system of `{dir}`", name = shown(name), dir = shown(dir))]
+    NameTooLong {
+        /// The directory.
+        dir: PathBuf,
+        /// The name.
+        name: OsString,
+    },
+    /// Anything else: try again later.
+    #[error("failed to write `{name}` in `{dir}`", name = shown(name), dir = shown(dir))]
+    Other {
+        /// The directory.
+        dir: PathBuf,
+        /// The name.
+        name: OsString,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn shown(path: impl AsRef<Path>) -> String {
+    crate::text::printable_path(path.as_ref())
+}
+
+impl FileError {
+    /// Returns the error of an operation on `name` in `dir`.
+    #[must_use]
+    pub fn at(dir: &Dir, name: &OsStr, source: io::Error) -> Self {
+        Self::below(dir.path(), name, source)
+    }
+
+    /// Returns the error of opening the directory `dir` itself.
+    #[must_use]
+    pub fn opening(dir: &Path, source: io::Error) -> Self {
+        Self::below(dir, OsStr::new("."), source)
+    }
+
+    fn below(dir: &Path, name: &OsStr, source: io::Error) -> Self {
+        let (dir, name) = (dir.to_owned(), name.to_owned());
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            // A mount whose server is gone answers with the last four.
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {
+                Self::DirectoryGone { dir, source }
+            }
+            Some(Errno::ROFS) => Self::ReadOnly { dir, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir, source },
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },
+            Some(Errno::NAMETOOLONG) => Self::NameTooLong { dir, name },
+            Some(_) | None => Self::Other { dir, name, source },
+        }
+    }
+}

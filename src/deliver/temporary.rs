@@ -1,0 +1,103 @@
+//! Files on their way to a name: made in the directory where they will lie, and gone if they never get there.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    time::Duration,
+};
+
+use crate::{
+    beneath::{Dir, Entry},
+    clock,
+};
+
+/// A new file under a random name, which is removed again unless it is renamed.
+pub(super) struct Temporary<'a> {
+    dir: &'a Dir,
+    name: OsString,
+    kept: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Makes the file, open for writing.
+    pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
+        let random = getrandom::u64().map_err(io::Error::other)?;
+        let name = OsString::from(format!(".minuted-{random:016x}.tmp"));
+        let file = dir.create_new(&name, mode)?;
+        Ok((Self { dir, name, kept: false }, file))
+    }
+
+    /// Opens it for reading.
+    pub(super) fn open(&self) -> io::Result<File> {
+        self.dir.open_file(Path::new(&self.name))
+    }
+
+    /// Gives it a name that is free; `AlreadyExists` leaves it for another try.
+    pub(super) fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
+        self.dir.rename_new(&self.name, self.dir, name)?;
+        self.kept = true;
+        self.dir.sync()
+    }
+
+    /// Replaces what has that name.
+    pub(super) fn rename_over(&mut self, name: &OsStr) -> io::Result<()> {
+        self.dir.rename_over(&self.name, name)?;
+        self.kept = true;
+        self.dir.sync()
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = self.dir.unlink(&self.name)
+        {
+            tracing::debug!(%error, "left a temporary file for the next sweep");
+        }
+    }
+}
+
+/// A temporary file that has not been written to for this long belongs to a process that died.
+const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
+
+/// Removes the temporary files that crashes left in `dir`; returns how many.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn sweep(dir: &Dir) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in rustix::fs::Dir::read_from(dir.fd())? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if is_temporary(name) && is_abandoned(dir, name)? {
+            dir.unlink(name).or_else(missing_is_fine)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn is_abandoned(dir: &Dir, name: &OsStr) -> io::Result<bool> {
+    let Some(Entry::File(stamp)) = dir.entry(Path::new(name))? else { return Ok(false) };
+    let age_ns = clock::now().as_nanosecond() - i128::from(stamp.mtime_ns);
+    Ok(age_ns > i128::try_from(TEMPORARY_AGE.as_nanos()).unwrap_or(i128::MAX))
+}
+
+const TEMPORARY_PREFIX: &[u8] = b".minuted-";
+const TEMPORARY_SUFFIX: &[u8] = b".tmp";
+const RANDOM_HEX: usize = 16;
+
+/// Returns whether minuted names its temporary files so: `.minuted-<16 hex>.tmp`.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    let random = name.as_bytes().strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX));
+    random.is_some_and(|random| random.len() == RANDOM_HEX && random.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// A file that is gone already is as good as removed.
+pub(super) fn missing_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
