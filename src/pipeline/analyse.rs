@@ -1,0 +1,413 @@
+//! Results are looked for, and asked for again when they failed.
+//!
+//! [`decide`] is the whole rule, and pure: what is wanted, what was asked, what the service shows, and what to do next.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use jiff::Timestamp;
+
+use super::{Context, setback};
+use crate::{
+    clock::{self, elapsed},
+    config::{Analysis, Poll},
+    job::{Plan, Remote, Report, Setback, Stage, Status},
+    queue::{Asked, Job},
+    services::{AnalysisRequest, CallError},
+};
+
+/// What has been asked for, besides what the upload starts by itself.
+pub type Requests = BTreeMap<Analysis, Asked>;
+
+/// What a look at the results leads to.
+#[derive(Debug, PartialEq)]
+pub enum Look {
+    /// Look again later.
+    Pending,
+    /// Ask for these first; each with the fingerprint of the report that then does not count.
+    Ask(Vec<(Analysis, Option<String>)>),
+    /// Everything wanted is there.
+    Complete(Vec<Report>),
+    /// Something failed for good: it is done again from there, and counts.
+    Failed {
+        /// Where.
+        from: Stage,
+        /// What the service said.
+        error: String,
+        /// What did complete.
+        complete: Vec<Report>,
+    },
+}
+
+/// A request whose answer was lost shows up within this, or is made again. A guess: nothing is documented.
+const REQUEST_DELAY: Duration = Duration::from_secs(30);
+
+/// The longest interval between two looks at a service that is slow.
+const SLOW_EVERY: Duration = Duration::from_secs(120);
+
+/// Looks at the results of a job once.
+pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
+    let (plan, reports, late) = read(context, job).await?;
+    let asked = context.queue.asked(job.id).await?;
+    Ok(decide(plan, &asked, reports, late, clock::now()))
+}
+
+/// Takes the analysis of a job up again: what failed or is new is asked for, then all is waited for.
+pub async fn resume(context: &Context, job: &Job) -> Result<Vec<Analysis>, Setback> {
+    let (plan, reports, late) = read(context, job).await?;
+    let asked = context.queue.asked(job.id).await?;
+    let wanted = again(plan, &asked, reports, late);
+    let analyses = wanted.iter().map(|(analysis, _)| *analysis).collect();
+    if !wanted.is_empty() {
+        ask(context, job, wanted).await?;
+    }
+    Ok(analyses)
+}
+
+/// Reads the results; says too whether patience is at its end.
+async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
+    let (meeting, recording, since) = uploaded(job)?;
+    let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
+    match context.service.look(meeting, recording).await {
+        Ok(reports) => Ok((plan(job)?, reports, late)),
+        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
+        Err(error) => Err(own(context, error).await),
+    }
+}
+
+/// Asks for results: the intent is on disk before the call.
+pub async fn ask(context: &Context, job: &Job, wanted: Vec<(Analysis, Option<String>)>) -> Result<(), Setback> {
+    let (meeting, recording, _) = uploaded(job)?;
+    let plan = plan(job)?;
+    let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
+    context.queue.intend_request(job, wanted, clock::now()).await?;
+    // The instruction is the note's alone: it would colour the others.
+    let (notes, others): (Vec<_>, Vec<_>) =
+        analyses.into_iter().partition(|analysis| *analysis == Analysis::MeetingNote);
+    for analyses in [others, notes].iter().filter(|analyses| !analyses.is_empty()) {
+        let noted = analyses.contains(&Analysis::MeetingNote);
+        let request = AnalysisRequest {
+            meeting,
+            recording,
+            analyses,
+            instruction: noted.then(|| plan.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION)),
+            meeting_type: plan.meeting_type,
+        };
+        if let Err(error) = context.service.request(&request).await {
+            return Err(own(context, error).await);
+        }
+    }
+    Ok(())
+}
+
+/// The service wants an instruction with each requested note, also when a failed automatic one is asked for again.
+const DEFAULT_INSTRUCTION: &str = "Write the minutes of this meeting: a short summary, the decisions, the action items \
+     with their owners and dates, and the open questions.";
+
+/// Returns how long to wait before look number `looks` (0 is the first after the upload).
+#[must_use]
+pub fn interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
+    if looks == 0 {
+        return poll.first;
+    }
+    let Some(over) = waited.checked_sub(poll.timeout) else { return poll.every };
+    // Doubling each time means: wait about as long again as it has been slow.
+    over.clamp(poll.every, SLOW_EVERY.max(poll.every))
+}
+
+/// Returns whether the service is slow by its own documents.
+#[must_use]
+pub fn is_slow(poll: &Poll, since: Timestamp, now: Timestamp) -> bool {
+    elapsed(since, now) >= poll.timeout
+}
+
+fn deadline(poll: &Poll) -> Duration {
+    poll.timeout.max(poll.patience)
+}
+
+/// Decides what a job does next, given all reports that the service shows. `late` says that patience is at its end.
+#[must_use]
+pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, now: Timestamp) -> Look {
+    let current = current(asked, reports);
+    let status = |analysis| current.get(&analysis).map(|report| report.status);
+    let complete = || complete(plan, &current);
+    match status(Analysis::Transcription) {
+        Some(Status::Failed) => {
+            let error = failure("transcription", current.get(&Analysis::Transcription));
+            return Look::Failed { from: Stage::Upload, error, complete: complete() };
+        }
+        Some(Status::Completed) => {}
+        Some(Status::Pending | Status::Processing) | None if late => {
+            let error = "the service did not finish the transcription in time".to_owned();
+            return Look::Failed { from: Stage::Upload, error, complete: complete() };
+        }
+        Some(Status::Pending | Status::Processing) | None => return Look::Pending,
+    }
+    let ask = to_ask(plan, asked, &current, now);
+    if !ask.is_empty() {
+        return Look::Ask(ask);
+    }
+    let wanted = || plan.analyses.iter().copied();
+    let open: Vec<Analysis> =
+        wanted().filter(|analysis| !matches!(status(*analysis), Some(Status::Completed | Status::Failed))).collect();
+    if let Some(first) = open.first() {
+        if !late {
+            return Look::Pending;
+        }
+        let error = format!("the service did not finish the {} in time", first.as_str());
+        return Look::Failed { from: Stage::Analyse, error, complete: complete() };
+    }
+    match wanted().find(|analysis| status(*analysis) == Some(Status::Failed)) {
+        Some(failed) => Look::Failed {
+            from: Stage::Analyse,
+            error: failure(failed.as_str(), current.get(&failed)),
+            complete: complete(),
+        },
+        None => Look::Complete(complete()),
+    }
+}
+
+/// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
+/// asked for yet and, with `late`, what never came; each with what does not count then.
+#[must_use]
+pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) -> Vec<(Analysis, Option<String>)> {
+    let current = current(asked, reports);
+    let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
+    if stands(Analysis::Transcription) != Some(Status::Completed) {
+        return Vec::new();
+    }
+    let wanted = |analysis: Analysis| match stands(analysis) {
+        Some(Status::Completed) => false,
+        Some(Status::Failed) => true,
+        Some(Status::Pending | Status::Processing) => late,
+        None => late || !(asked.contains_key(&analysis) || starts_by_itself(analysis)),
+    };
+    let analyses = plan.analyses.iter().copied().filter(|analysis| *analysis != Analysis::Transcription);
+    analyses
+        .filter(|analysis| wanted(*analysis))
+        .map(|analysis| (analysis, current.get(&analysis).map(Report::fingerprint)))
+        .collect()
+}
+
+/// The upload starts these by itself.
+fn starts_by_itself(analysis: Analysis) -> bool {
+    match analysis {
+        Analysis::Transcription | Analysis::MeetingNote => true,
+        Analysis::KeyPoints | Analysis::Sentiment => false,
+    }
+}
+
+/// What has to be asked for besides what the upload starts by itself: a note with an instruction once the automatic
+/// one is terminal, and the extra analyses once the transcription stands.
+fn to_ask(
+    plan: &Plan,
+    asked: &Requests,
+    current: &HashMap<Analysis, Report>,
+    now: Timestamp,
+) -> Vec<(Analysis, Option<String>)> {
+    let mut ask = Vec::new();
+    for analysis in plan.analyses.iter().copied() {
+        let report = current.get(&analysis);
+        let terminal = report.filter(|report| matches!(report.status, Status::Completed | Status::Failed));
+        let wanted = match asked.get(&analysis) {
+            // An answer that was lost: whether the request arrived shows in the list, after a moment.
+            Some(asked) => !asked.answered && report.is_none() && elapsed(asked.at, now) >= REQUEST_DELAY,
+            None if analysis == Analysis::MeetingNote => plan.instruction.is_some() && terminal.is_some(),
+            None => !starts_by_itself(analysis) && report.is_none(),
+        };
+        if wanted {
+            let baseline = match asked.get(&analysis) {
+                Some(asked) => asked.baseline.clone(),
+                None => report.map(Report::fingerprint),
+            };
+            ask.push((analysis, baseline));
+        }
+    }
+    ask
+}
+
+/// Chooses the report of each analysis that counts: never the one that was there before a request, then the one that
+/// is furthest, because a service may list a failed one beside its successor.
+fn current(asked: &Requests, reports: Vec<Report>) -> HashMap<Analysis, Report> {
+    let rank = |status| match status {
+        Status::Failed => 0,
+        Status::Pending => 1,
+        Status::Processing => 2,
+        Status::Completed => 3,
+    };
+    let mut current: HashMap<Analysis, Report> = HashMap::new();
+    for report in reports {
+        let baseline = asked.get(&report.analysis).and_then(|asked| asked.baseline.as_deref());
+        if baseline == Some(report.fingerprint().as_str()) {
+            continue;
+        }
+        let better = current.get(&report.analysis).is_none_or(|there| rank(report.status) >= rank(there.status));
+        if better {
+            current.insert(report.analysis, report);
+        }
+    }
+    current
+}
+
+fn complete(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Report> {
+    Analysis::ALL
+        .into_iter()
+        .filter(|analysis| plan.analyses.contains(analysis) || *analysis == Analysis::Transcription)
+        .filter_map(|analysis| current.get(&analysis))
+        .filter(|report| report.status == Status::Completed)
+        .cloned()
+        .collect()
+}
+
+fn failure(what: &str, report: Option<&Report>) -> String {
+    let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
+    format!("the service failed to make the {what}: {reason}")
+}
+
+fn uploaded(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
+    match &job.remote {
+        Remote::Uploaded { meeting, recording, since } => Ok((meeting, recording, *since)),
+        Remote::Nothing | Remote::Creating { .. } | Remote::Meeting { .. } => {
+            Err(Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a recording at the service") })
+        }
+    }
+}
+
+fn plan(job: &Job) -> Result<&Plan, Setback> {
+    job.plan.as_ref().ok_or_else(|| Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a plan") })
+}
+
+/// A 404 on a look: the meeting is gone, or only the recording.
+async fn missing(context: &Context, meeting: &str) -> Setback {
+    match context.service.meeting(meeting).await {
+        Err(CallError::Refused { status: 404, .. }) => {
+            Setback::Own { from: Stage::Create, error: anyhow!("the meeting is gone at the service (404)") }
+        }
+        Err(error) => own(context, error).await,
+        Ok(_) => Setback::Own { from: Stage::Upload, error: anyhow!("the recording is gone at the service (404)") },
+    }
+}
+
+async fn own(context: &Context, error: CallError) -> Setback {
+    setback(context.service.as_ref(), Stage::Analyse, error, |_, error| Setback::Own { from: Stage::Analyse, error })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::MeetingType, job::Findings};
+
+    fn plan(analyses: &[Analysis], instruction: Option<&str>) -> Plan {
+        Plan {
+            service: "paxs".into(),
+            title: "Talk".into(),
+            attendees: Vec::new(),
+            analyses: analyses.to_vec(),
+            instruction: instruction.map(Into::into),
+            language: None,
+            meeting_type: MeetingType::Group,
+            silent: false,
+        }
+    }
+
+    fn report(analysis: Analysis, status: Status, raw: &str) -> Report {
+        Report { analysis, status, id: None, findings: Findings::default(), error: None, raw: raw.into() }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_000_000).expect("in range")
+    }
+
+    fn look(plan: &Plan, asked: &Requests, reports: &[Report]) -> Look {
+        decide(plan, asked, reports.to_vec(), false, now())
+    }
+
+    const BOTH: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
+
+    #[test]
+    fn an_empty_list_is_not_yet() {
+        assert_eq!(look(&plan(&BOTH, None), &Requests::new(), &[]), Look::Pending);
+    }
+
+    #[test]
+    fn the_automatic_note_is_taken_where_there_is_no_instruction() {
+        let reports = [
+            report(Analysis::Transcription, Status::Completed, "t"),
+            report(Analysis::MeetingNote, Status::Completed, "n"),
+        ];
+        let Look::Complete(complete) = look(&plan(&BOTH, None), &Requests::new(), &reports) else {
+            panic!("not complete")
+        };
+        assert_eq!(complete.len(), 2);
+        assert_eq!(complete[0].analysis, Analysis::MeetingNote);
+    }
+
+    #[test]
+    fn a_failed_transcription_is_uploaded_again_and_a_failed_note_only_asked_for_again() {
+        let failed = [report(Analysis::Transcription, Status::Failed, "t")];
+        let look_at = |reports: &[Report]| look(&plan(&BOTH, None), &Requests::new(), reports);
+        assert!(matches!(look_at(&failed), Look::Failed { from: Stage::Upload, .. }));
+        let failed = [
+            report(Analysis::Transcription, Status::Completed, "t"),
+            report(Analysis::MeetingNote, Status::Failed, "n"),
+        ];
+        let Look::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
+        assert_eq!(complete.len(), 1);
+        assert_eq!(again(&plan(&BOTH, None), &Requests::new(), failed.to_vec(), false)[0].0, Analysis::MeetingNote);
+    }
+
+    #[test]
+    fn a_note_with_an_instruction_is_asked_for_once_and_only_another_report_counts() {
+        let plan = plan(&BOTH, Some("List decisions."));
+        let automatic = report(Analysis::MeetingNote, Status::Completed, "automatic");
+        let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
+        let Look::Ask(ask) = look(&plan, &Requests::new(), &reports) else { panic!("not asked") };
+        assert_eq!(ask, vec![(Analysis::MeetingNote, Some(automatic.fingerprint()))]);
+        let asked = Asked { at: now(), answered: true, baseline: Some(automatic.fingerprint()) };
+        let asked = Requests::from([(Analysis::MeetingNote, asked)]);
+        assert_eq!(look(&plan, &asked, &reports), Look::Pending);
+        reports.push(report(Analysis::MeetingNote, Status::Completed, "with instruction"));
+        let Look::Complete(complete) = look(&plan, &asked, &reports) else { panic!("not complete") };
+        assert_eq!(complete[0].raw, "with instruction");
+    }
+
+    #[test]
+    fn extra_analyses_are_asked_for_once_after_the_transcription() {
+        let plan = plan(&[Analysis::Transcription, Analysis::KeyPoints], None);
+        assert_eq!(
+            look(&plan, &Requests::new(), &[report(Analysis::Transcription, Status::Processing, "t")]),
+            Look::Pending
+        );
+        let reports = [report(Analysis::Transcription, Status::Completed, "t")];
+        assert_eq!(look(&plan, &Requests::new(), &reports), Look::Ask(vec![(Analysis::KeyPoints, None)]));
+        let asked = |answered, at| Requests::from([(Analysis::KeyPoints, Asked { at, answered, baseline: None })]);
+        assert_eq!(look(&plan, &asked(true, now() - REQUEST_DELAY), &reports), Look::Pending);
+        assert_eq!(look(&plan, &asked(false, now()), &reports), Look::Pending);
+        assert!(matches!(look(&plan, &asked(false, now() - REQUEST_DELAY), &reports), Look::Ask(_)));
+    }
+
+    #[test]
+    fn a_slow_service_spends_an_attempt_only_when_patience_is_at_its_end() {
+        let reports = vec![report(Analysis::Transcription, Status::Processing, "t")];
+        let late = |late| decide(&plan(&BOTH, None), &Requests::new(), reports.clone(), late, now());
+        assert_eq!(late(false), Look::Pending);
+        assert!(matches!(late(true), Look::Failed { from: Stage::Upload, .. }));
+    }
+
+    #[test]
+    fn the_interval_doubles_after_the_timeout_up_to_two_minutes() {
+        let poll = Poll {
+            first: Duration::from_secs(4),
+            every: Duration::from_secs(5),
+            timeout: Duration::from_secs(300),
+            patience: Duration::from_secs(86_400),
+        };
+        let after = |seconds| interval(&poll, 3, Duration::from_secs(seconds)).as_secs();
+        assert_eq!(interval(&poll, 0, Duration::ZERO), poll.first);
+        assert_eq!([after(10), after(300), after(310), after(340), after(9_000)], [5, 5, 10, 40, 120]);
+    }
+}

@@ -1,0 +1,143 @@
+//! A meeting is made at the service, or the one that is there already is found.
+
+use std::{path::Path, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{Context, deliver, open_recording, setback};
+use crate::{
+    clock,
+    job::{Plan, Remote, Setback, Stage},
+    queue::Job,
+    services::{CallError, NewMeeting},
+    text::one_line,
+};
+
+/// Where a job stands after this stage.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Created {
+    /// The meeting exists, under this id; the word tells how it came about.
+    Meeting {
+        /// Its id.
+        id: String,
+        /// For the history.
+        how: &'static str,
+        /// The settings that it was made with.
+        plan: Plan,
+        /// Whether the service was asked to tell.
+        called: bool,
+    },
+    /// Its notes exist already, at this place: there is nothing to do.
+    NotesExist(String),
+}
+
+/// After an answer was lost, the meeting may take a moment to show up in the list. A guess: the service documents
+/// nothing here.
+const LIST_DELAY: Duration = Duration::from_secs(3);
+
+/// Characters of a title; what a service's own pages show at most on a line or two.
+const TITLE_MAX: usize = 200;
+
+/// Makes the meeting of a job.
+pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
+    let plan = job.plan.clone().unwrap_or_else(|| plan(context, job));
+    drop(open_recording(&context.folder, job).await?);
+    if let Some(notes) = deliver::existing_notes(&context.folder, job).await {
+        return Ok(Created::NotesExist(notes));
+    }
+    if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
+        return Ok(Created::Meeting { id, how: "found the meeting in the service's list", plan, called: false });
+    }
+    if let Some(id) = find_uncertain(context, job, &plan).await? {
+        return Ok(Created::Meeting { id, how: "found the meeting whose answer was lost", plan, called: true });
+    }
+    context.queue.intend_create(job, &plan, clock::now()).await?;
+    let meeting = NewMeeting {
+        title: plan.title.clone(),
+        description: format!("Recording: {}", one_line(&job.path.to_string_lossy(), TITLE_MAX)),
+        key: job.key.clone(),
+        attendees: plan.attendees.clone(),
+    };
+    match context.service.create(&meeting).await {
+        Ok(id) => Ok(Created::Meeting { id, how: "created the meeting", plan, called: true }),
+        Err(error) => Err(refused(context, job, error).await?),
+    }
+}
+
+/// Looks for the meeting of an intent whose outcome is not known.
+async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
+    let Remote::Creating { since } = job.remote else { return Ok(None) };
+    let visible = since + LIST_DELAY;
+    if clock::now() < visible {
+        return Err(Setback::Snooze { until: visible });
+    }
+    match context.service.find(&job.key, &plan.title, since).await {
+        Ok(found) => Ok(found),
+        Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
+            error: error.context("the list of meetings cannot be read"),
+            after: None,
+        })
+        .await),
+    }
+}
+
+/// Says what a failed creation means. Where it is sure that no meeting was made, the intent is taken back.
+async fn refused(context: &Context, job: &Job, error: CallError) -> Result<Setback, Setback> {
+    let certain = match &error {
+        CallError::Unavailable { uncertain, .. } => !uncertain,
+        // A conflict may mean that the meeting is there.
+        CallError::Refused { status, .. } => *status != 409,
+        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::File(_) => true,
+    };
+    if certain {
+        context.queue.uncreate(job).await?;
+    }
+    Ok(setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
+        400 | 404 | 405 | 422 => Setback::FolderRefused { error },
+        _ => Setback::Own { from: Stage::Create, error },
+    })
+    .await)
+}
+
+/// Copies the settings of the folder for a job that begins.
+fn plan(context: &Context, job: &Job) -> Plan {
+    let folder = &context.folder;
+    Plan {
+        service: context.service.name().to_owned(),
+        title: title(&folder.title, &folder.name, job),
+        attendees: folder.attendees.clone(),
+        analyses: folder.analyses.clone(),
+        instruction: folder.instruction.clone(),
+        language: folder.language.clone(),
+        meeting_type: context.service_settings.meeting_type,
+        silent: false,
+    }
+}
+
+/// Fills the title's template; dates are local, as the people at the meeting saw them.
+fn title(template: &str, folder: &str, job: &Job) -> String {
+    let local = job.recorded.to_zoned(TimeZone::system());
+    let part =
+        |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let parent = part(job.path.parent().and_then(Path::file_name));
+    // One pass: what a file name holds is never taken for a placeholder.
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        filled.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let close = rest.find('}').map_or(rest.len(), |close| close + 1);
+        match &rest[..close] {
+            "{stem}" => filled.push_str(&part(job.path.file_stem())),
+            "{folder}" => filled.push_str(folder),
+            "{date}" => filled.push_str(&local.strftime("%F").to_string()),
+            "{time}" => filled.push_str(&local.strftime("%H:%M").to_string()),
+            "{parent}" => filled.push_str(if parent.is_empty() { folder } else { &parent }),
+            other => filled.push_str(other),
+        }
+        rest = &rest[close..];
+    }
+    filled.push_str(rest);
+    let filled = one_line(&filled, TITLE_MAX);
+    if filled.is_empty() { folder.to_owned() } else { filled }
+}

@@ -1,0 +1,218 @@
+//! Notes and the word of a failure are written, the recording is disposed of.
+//!
+//! Each function is one delivery, and repeatable: after a crash it finds what it did before. All of them block.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::Read as _,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    beneath::{Dir, Entry},
+    config::{Folder, Format, OnSuccess},
+    deliver::{self, Existing, FileError, Minutes, Placed, failed_name, key_of, names, numbered},
+    job::{Key, Report},
+    queue::{Job, Written},
+    text::printable_path,
+};
+
+/// Permissions of directories that minuted makes for notes, less its umask.
+const DIRECTORY_MODE: u32 = 0o777;
+
+/// The front matter that proves whose notes a file holds lies in its first so many bytes.
+const HEAD_BYTES: u64 = 4096;
+
+/// Numbered names that are looked at for notes that exist already: a person rarely keeps more versions.
+const NUMBERS_LOOKED_AT: u32 = 5;
+
+/// A job and its results, ready to be delivered.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// The job.
+    pub job: Job,
+    /// What the service found.
+    pub reports: Vec<Report>,
+    /// The folder, with its settings of now.
+    pub folder: std::sync::Arc<Folder>,
+    /// The extensions that mark a file as a recording, lower case.
+    pub extensions: Vec<String>,
+}
+
+impl Parcel {
+    /// Returns the document that all forms of the notes are made of.
+    #[must_use]
+    pub fn minutes(&self) -> Minutes {
+        let plan = self.job.plan.as_ref();
+        Minutes {
+            key: self.job.key.clone(),
+            title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
+            recorded: self.job.recorded,
+            recording: self.recording(),
+            folder: self.folder.name.clone(),
+            attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
+            service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
+            meeting: self.job.remote.meeting().map(str::to_owned),
+            warning: self.job.partial.then(|| {
+                let error = self.job.error.as_deref().unwrap_or("the service did not finish");
+                format!("these notes lack what failed: {error}. `minuted retry {}` tries again.", self.job.id)
+            }),
+            reports: self.reports.clone(),
+        }
+    }
+
+    /// Returns the recording's file name, fit to be shown.
+    #[must_use]
+    pub fn recording(&self) -> String {
+        printable_path(Path::new(self.job.path.file_name().unwrap_or_default()))
+    }
+
+    /// Returns the name of the notes in Markdown.
+    #[must_use]
+    pub fn attachment(&self) -> OsString {
+        names(&self.job.path, &self.folder.notes_name, Format::Md, false)
+    }
+
+    /// Writes the notes in one format.
+    ///
+    /// # Errors
+    /// [`FileError`], by what the caller does next.
+    pub fn write_notes(&self, format: Format, before: Option<&Written>) -> Result<Written, FileError> {
+        let bytes = self.minutes().render(format);
+        let name = names(&self.job.path, &self.folder.notes_name, format, self.has_sibling());
+        let key = (format == Format::Md).then_some(&self.job.key);
+        self.place(&name, bytes.as_bytes(), key, before)
+    }
+
+    /// Writes the file that tells of the failure.
+    ///
+    /// # Errors
+    /// [`FileError`], by what the caller does next.
+    pub fn write_failure(&self, text: &str, before: Option<&Written>) -> Result<Written, FileError> {
+        let name = failed_name(&self.job.path, self.has_sibling());
+        self.place(&name, text.as_bytes(), None, before)
+    }
+
+    /// Removes the file that told of a failure, unless a person has edited it.
+    ///
+    /// # Errors
+    /// [`FileError`], by what the caller does next.
+    pub fn clear_failure(written: &Written) -> Result<(), FileError> {
+        let (dir, name) = place_of(written)?;
+        deliver::remove_ours(&dir, &name, &written.digest).map(drop)
+    }
+
+    /// Moves or deletes the recording, as the folder says; a recording that changed since stays where it is.
+    ///
+    /// # Errors
+    /// [`FileError`], by what the caller does next.
+    pub fn dispose(&self) -> Result<(), FileError> {
+        let root = open(&self.folder.path)?;
+        let at = |error| FileError::at(&root, self.job.path.as_os_str(), error);
+        let (from, name) = root.parent_of(&self.job.path).map_err(at)?;
+        match &self.folder.on_success {
+            OnSuccess::Keep => Ok(()),
+            OnSuccess::Move(to) => {
+                let to = root.descend_or_make(&to.join(parent(&self.job.path)), DIRECTORY_MODE).map_err(at)?;
+                deliver::relocate(&from, &name, &to, self.job.stamp).map(drop)
+            }
+            OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
+                None => Ok(()),
+                Some(Entry::File(stamp)) if stamp == self.job.stamp => {
+                    from.unlink(&name).and_then(|()| from.sync()).map_err(at)
+                }
+                Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name }),
+            },
+        }
+    }
+
+    fn place(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        key: Option<&Key>,
+        before: Option<&Written>,
+    ) -> Result<Written, FileError> {
+        let (base, inner) = notes_place(&self.folder, &self.job.path);
+        if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
+            let (dir, there) = place_of(before)?;
+            let existing = Existing::Ours { name: &there, digest: &before.digest };
+            let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
+            return Ok(written(base, &inner, placed));
+        }
+        let root = open(&base)?;
+        let dir = root
+            .descend_or_make(&inner, DIRECTORY_MODE)
+            .map_err(|error| FileError::at(&root, inner.as_os_str(), error))?;
+        let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, Existing::None)?;
+        Ok(written(base, &inner, placed))
+    }
+
+    /// Whether another recording differs from this one in its extension alone.
+    fn has_sibling(&self) -> bool {
+        let path = &self.job.path;
+        let dir = open(&self.folder.path).ok().and_then(|root| root.descend(parent(path)).ok());
+        let Some(entries) = dir.and_then(|dir| rustix::fs::Dir::read_from(dir.fd()).ok()) else { return false };
+        entries.flatten().any(|entry| {
+            let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
+            let extension = name.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+            Some(name.as_os_str()) != path.file_name()
+                && name.file_stem() == path.file_stem()
+                && extension.is_some_and(|extension| self.extensions.contains(&extension))
+        })
+    }
+}
+
+/// Returns where notes with this job's key lie already, if they do: another host, or minuted before its queue was
+/// lost, made them.
+pub async fn existing_notes(folder: &std::sync::Arc<Folder>, job: &Job) -> Option<String> {
+    let (folder, job) = (std::sync::Arc::clone(folder), job.clone());
+    let found = tokio::task::spawn_blocking(move || find_notes(&folder, &job)).await;
+    found.ok().flatten()
+}
+
+fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
+    let (base, inner) = notes_place(folder, &job.path);
+    let dir = Dir::open(&base).ok()?.descend(&inner).ok()?;
+    let plain = [false, true].map(|keep| names(&job.path, &folder.notes_name, Format::Md, keep));
+    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number)));
+    candidates
+        .filter(|name| head_key(&dir, name).as_ref() == Some(&job.key))
+        .map(|name| printable_path(&base.join(&inner).join(name)))
+        .next()
+}
+
+/// Returns the key in the front matter of a file, if it has one.
+pub fn head_key(dir: &Dir, name: &OsStr) -> Option<Key> {
+    let mut head = Vec::new();
+    dir.open_file(Path::new(name)).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    key_of(&head)
+}
+
+/// Returns the directory of the notes of a recording: a base that must exist, and the way below it.
+fn notes_place(folder: &Folder, recording: &Path) -> (PathBuf, PathBuf) {
+    let inner = parent(recording);
+    match (&folder.notes_dir, &folder.on_success) {
+        (Some(dir), _) => (dir.clone(), inner.to_owned()),
+        (None, OnSuccess::Move(to)) => (folder.path.clone(), to.join(inner)),
+        (None, OnSuccess::Keep | OnSuccess::Delete) => (folder.path.clone(), inner.to_owned()),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+fn open(path: &Path) -> Result<Dir, FileError> {
+    Dir::open(path).map_err(|error| FileError::opening(path, error))
+}
+
+fn place_of(written: &Written) -> Result<(Dir, OsString), FileError> {
+    let root = open(&written.base)?;
+    root.parent_of(&written.path).map_err(|error| FileError::at(&root, written.path.as_os_str(), error))
+}
+
+fn written(base: PathBuf, inner: &Path, placed: Placed) -> Written {
+    Written { base, path: inner.join(placed.name), digest: placed.digest }
+}

@@ -1,0 +1,90 @@
+//! The stages of a job, one file each, written against [`Service`] and the queue.
+//!
+//! A stage commits its intent before an effect and its result before the next one. It makes one attempt; what did not
+//! work comes back as a [`Setback`], which the worker records.
+
+pub mod analyse;
+pub mod create;
+pub mod deliver;
+pub mod upload;
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use anyhow::{Context as _, anyhow};
+
+use crate::{
+    beneath::{Dir, Stamp},
+    config::{self, Folder},
+    job::{Setback, Stage},
+    queue::{Job, Queue, QueueError},
+    services::{CallError, FileFault, Service},
+};
+
+/// What a stage works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The queue.
+    pub queue: Queue,
+    /// The job's service.
+    pub service: Arc<dyn Service>,
+    /// The settings of that service.
+    pub service_settings: config::Service,
+    /// The job's folder.
+    pub folder: Arc<Folder>,
+}
+
+impl From<QueueError> for Setback {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error.into())
+    }
+}
+
+/// Returns what a failed call means where the service's own faults and sign-in are concerned; what it refused is left
+/// to `refused`, because its meaning depends on the call.
+async fn setback(
+    service: &dyn Service,
+    stage: Stage,
+    error: CallError,
+    refused: impl FnOnce(u16, anyhow::Error) -> Setback,
+) -> Setback {
+    match error {
+        CallError::Unavailable { after, .. } => Setback::Unavailable { after, error: error.into() },
+        CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
+        CallError::Forbidden { .. } => forbidden(service, stage, error).await,
+        CallError::Refused { status, .. } => refused(status, error.into()),
+        CallError::File(fault) => Setback::FileLost { error: lost(&fault) },
+    }
+}
+
+/// A 403 is the service's matter when a cheap read is forbidden too, else the recording's own.
+async fn forbidden(service: &dyn Service, stage: Stage, error: CallError) -> Setback {
+    match service.profile().await {
+        Err(CallError::Forbidden { .. }) => Setback::ServiceRefused { signed_out: false, error: error.into() },
+        Ok(_) | Err(CallError::Refused { .. } | CallError::File(_)) => {
+            Setback::Own { from: stage, error: error.into() }
+        }
+        Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
+        Err(CallError::Unavailable { after, .. }) => Setback::Unavailable { after, error: error.into() },
+    }
+}
+
+fn lost(fault: &FileFault) -> anyhow::Error {
+    anyhow!("the recording {fault} while it was being sent")
+}
+
+/// Opens the job's recording, if it still is the one whose content was hashed.
+async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
+    let (root, path, stamp) = (folder.path.clone(), job.path.clone(), job.stamp);
+    let opened = tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp)).await;
+    opened
+        .map_err(|error| anyhow!(error).context("failed to open the recording"))
+        .and_then(|opened| opened)
+        .map_err(|error| Setback::FileLost { error })
+}
+
+fn open_unchanged(root: &Path, path: &Path, stamp: Stamp) -> anyhow::Result<File> {
+    let root = Dir::open(root).context("the folder cannot be opened")?;
+    let file = root.open_file(path).context("the recording cannot be opened")?;
+    let found = Stamp::of(&file).context("the recording cannot be read")?;
+    if found == stamp { Ok(file) } else { Err(anyhow!("the recording changed after it was taken in")) }
+}

@@ -1,0 +1,120 @@
+//! The recording is sent, or found where an upload whose answer was lost has left it.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Context, open_recording, setback};
+use crate::{
+    job::{Remote, Setback, Stage},
+    progress::Progress,
+    queue::Job,
+    services::{CallError, Upload},
+    text::one_line,
+};
+
+/// A recording at the service.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Its id.
+    pub recording: String,
+    /// For the history.
+    pub how: &'static str,
+}
+
+/// Characters of the name that is sent.
+const NAME_MAX: usize = 120;
+
+/// Sends the recording of a job. `fresh` says that its meeting was created in this very run, so that nothing can be
+/// there yet; otherwise the meeting is read first.
+pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progress>) -> Result<Uploaded, Setback> {
+    let Remote::Meeting { meeting, replaces } = &job.remote else {
+        let error = anyhow::anyhow!("a bug: upload of a job without a meeting");
+        return Err(Setback::GiveUp { error });
+    };
+    let name = upload_name(&job.path);
+    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, replaces.as_deref()).await? {
+        return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
+    }
+    let file = open_recording(&context.folder, job).await?;
+    let Some(mime) = mime(context, &job.path) else {
+        let error = anyhow::anyhow!("the service does not take this kind of file any more");
+        return Err(Setback::GiveUp { error });
+    };
+    progress.start(job.stamp.size);
+    let upload = Upload { file, stamp: job.stamp, name, mime, progress };
+    match context.service.upload(meeting, upload).await {
+        Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
+        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
+        Err(error) => Err(own(context, error).await),
+    }
+}
+
+/// Returns the recording that an upload whose answer was lost has left.
+async fn find_uploaded(
+    context: &Context,
+    job: &Job,
+    meeting: &str,
+    name: &str,
+    replaces: Option<&str>,
+) -> Result<Option<String>, Setback> {
+    let attachments = match context.service.attachments(meeting).await {
+        Ok(attachments) => attachments,
+        Err(CallError::Refused { status: 404, .. }) => return Err(vanished()),
+        Err(error) => return Err(own(context, error).await),
+    };
+    let ours = attachments.into_iter().find(|attachment| {
+        attachment.name.as_deref() == Some(name)
+            && attachment.size == Some(job.stamp.size)
+            && Some(attachment.id.as_str()) != replaces
+    });
+    Ok(ours.map(|attachment| attachment.id))
+}
+
+/// A 404 on upload: the meeting is gone, or something else is.
+async fn missing(context: &Context, meeting: &str) -> Setback {
+    match context.service.attachments(meeting).await {
+        Err(CallError::Refused { status: 404, .. }) => vanished(),
+        Err(error) => own(context, error).await,
+        Ok(_) => {
+            let error = anyhow::anyhow!("the service answered 404 to the upload, though it has the meeting");
+            Setback::Own { from: Stage::Upload, error }
+        }
+    }
+}
+
+/// A meeting that is gone is made anew; that counts, so that a service which loses every meeting is not flooded.
+fn vanished() -> Setback {
+    Setback::Own { from: Stage::Create, error: anyhow::anyhow!("the meeting is gone at the service (404)") }
+}
+
+async fn own(context: &Context, error: CallError) -> Setback {
+    setback(context.service.as_ref(), Stage::Upload, error, |_, error| Setback::Own { from: Stage::Upload, error })
+        .await
+}
+
+fn mime(context: &Context, path: &Path) -> Option<&'static str> {
+    let extension = path.extension()?.to_string_lossy().to_lowercase();
+    context.service.accepts().iter().find(|(known, _)| *known == extension).map(|(_, mime)| *mime)
+}
+
+/// The name that is sent: printable, in one piece, with its extension.
+fn upload_name(path: &Path) -> String {
+    let part =
+        |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let clean = |text: &str| text.replace(['"', '\\', '/', ':', '*', '?', '<', '>', '|', ';'], "_");
+    let stem = clean(&one_line(&part(path.file_stem()), NAME_MAX));
+    format!("{stem}.{}", clean(&part(path.extension()).to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use super::*;
+
+    #[test]
+    fn the_name_that_is_sent_can_break_out_of_no_header() {
+        assert_eq!(upload_name(Path::new("sub/Weekly talk.WAV")), "Weekly talk.wav");
+        let name = upload_name(Path::new(OsStr::from_bytes(b"a\"\r\nX: y\xff\x1b[31m.mp3")));
+        assert_eq!(name, "a_ X_ y\u{fffd}_u{1b}[31m.mp3");
+    }
+}

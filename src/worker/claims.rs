@@ -1,0 +1,190 @@
+//! The loop that claims jobs: folders take turns, at most `uploads` jobs run at once, a service that is down gets one
+//! probe at a time.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{Live, ServiceHandle, Worker};
+use crate::{
+    clock,
+    config::Folder,
+    job::Stage,
+    queue::{Hold, Job, JobId, QueueError, Scope},
+    services::breaker::{Admission, Call},
+};
+
+/// A folder whose settings were refused is tried again so often, should the service have changed its mind.
+const REFUSED_EVERY: Duration = Duration::from_secs(3600);
+
+/// Claims jobs until the worker stops.
+pub async fn run(worker: Arc<Worker>) {
+    let mut turn = 0;
+    while !worker.stop.is_cancelled() {
+        let wake = match fill(&worker, &mut turn).await {
+            Ok(wake) => wake,
+            Err(error) => {
+                worker.queue_failed("claim a job", &error);
+                Some(clock::now() + Duration::from_secs(5))
+            }
+        };
+        tokio::select! {
+            () = worker.stop.cancelled() => {}
+            () = worker.claims.notified() => {}
+            () = sleep_until(wake) => {}
+        }
+    }
+}
+
+/// Sleeps until a wall time; for ever without one.
+pub(super) async fn sleep_until(wake: Option<Timestamp>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(crate::clock::elapsed(clock::now(), wake)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A job that may run, and whether it is the probe of a service that is down.
+struct Claimed {
+    job: Job,
+    handle: Arc<ServiceHandle>,
+    folder: Arc<Folder>,
+    probe: Option<Call>,
+}
+
+/// Starts as many jobs as may run now; returns when to look again without a nudge.
+async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
+    let live = worker.live();
+    let holds = worker.queue.holds().await?;
+    if worker.disk_full.load(Ordering::Relaxed) || holds.iter().any(|hold| hold.scope == Scope::Disk) {
+        return Ok(None);
+    }
+    let folders = &live.settings.folders;
+    let mut idle = 0;
+    while worker.activity.len() < live.settings.workers.uploads && idle < folders.len() && !worker.stop.is_cancelled() {
+        let folder = &folders[*turn % folders.len()];
+        *turn = (*turn + 1) % folders.len();
+        match claim(worker, &live, &folder.id, &holds).await? {
+            Some(claimed) => {
+                idle = 0;
+                start(worker, claimed);
+            }
+            None => idle += 1,
+        }
+    }
+    wake(worker, &live).await
+}
+
+async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) -> Result<Option<Claimed>, QueueError> {
+    let now = clock::now();
+    let Some(folder) = live.folders.get(folder) else { return Ok(None) };
+    let Some(handle) = live.services.get(&folder.service) else { return Ok(None) };
+    let held = |scope, name: &str| {
+        holds.iter().any(|hold| {
+            hold.scope == scope
+                && hold.name == name
+                && !matches!(hold.reason.as_str(), "down" | "refused" | "notes" | "watch limit")
+        })
+    };
+    if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
+        return Ok(None);
+    }
+    let refused = holds.iter().any(|hold| hold.name == folder.id && hold.reason == "refused");
+    if refused && !retry_refused(worker, &folder.id, now) {
+        return Ok(None);
+    }
+    let (stages, probe) = admitted(handle, now);
+    if let Some(job) = worker.queue.claim(folder.id.clone(), stages, None, now).await? {
+        return Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: None }));
+    }
+    let Some((call, stages, except)) = probe else { return Ok(None) };
+    let other = worker.queue.claim(folder.id.clone(), stages.clone(), except, now).await?;
+    let job = match other {
+        Some(job) => Some(job),
+        None if except.is_some() => worker.queue.claim(folder.id.clone(), stages, None, now).await?,
+        None => None,
+    };
+    let Some(job) = job else { return Ok(None) };
+    let admitted = handle.breakers().of(call).admits(job.id.0, false, now);
+    debug_assert_eq!(admitted, Admission::Probe, "only this loop begins probes");
+    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: Some(call) }))
+}
+
+/// Whether the hour of a refused folder has passed; the next one begins then.
+fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
+    let mut refused = worker.refused();
+    match refused.get(folder) {
+        Some(tried) if *tried + REFUSED_EVERY > now => false,
+        Some(_) | None => {
+            refused.insert(folder.to_owned(), now);
+            true
+        }
+    }
+}
+
+type Probe = (Call, Vec<Stage>, Option<JobId>);
+
+/// Returns the stages that may run, and the probe that may be made where a call is held.
+fn admitted(handle: &ServiceHandle, now: Timestamp) -> (Vec<Stage>, Option<Probe>) {
+    let mut breakers = handle.breakers();
+    let open = |breakers: &mut crate::services::breaker::Breakers, call| breakers.of(call).is_open();
+    let (create, upload) = (open(&mut breakers, Call::Create), open(&mut breakers, Call::Upload));
+    let request = open(&mut breakers, Call::Request) || open(&mut breakers, Call::Look);
+    let mut stages = Vec::with_capacity(3);
+    // No meetings are made for recordings that could not be sent then.
+    if !create && !upload {
+        stages.push(Stage::Create);
+    }
+    if !upload {
+        stages.push(Stage::Upload);
+    }
+    if !request {
+        stages.push(Stage::Analyse);
+    }
+    let probes = [
+        (Call::Create, vec![Stage::Create]),
+        (Call::Upload, if create { vec![Stage::Upload] } else { vec![Stage::Upload, Stage::Create] }),
+        (Call::Request, vec![Stage::Analyse]),
+    ];
+    let probe = probes.into_iter().find_map(|(call, stages)| {
+        let breaker = breakers.of(call);
+        breaker.probe_due(now).then(|| (call, stages, breaker.last_failed().map(JobId)))
+    });
+    (stages, probe)
+}
+
+fn start(worker: &Arc<Worker>, claimed: Claimed) {
+    let Claimed { job, handle, folder, probe } = claimed;
+    let (progress, cancel) = (Arc::default(), CancellationToken::new());
+    worker.activity.enter(job.id, job.state.stage().unwrap_or(Stage::Create), &progress, &cancel);
+    let shared = Arc::clone(worker);
+    worker.tasks.spawn(async move {
+        let id = job.id;
+        let running = super::run::Running { worker: Arc::clone(&shared), handle, folder, progress, cancel, probe };
+        running.run(job).await;
+        shared.activity.leave(id);
+        shared.claims.notify_one();
+    });
+}
+
+/// Returns the next time at which something that waits for time may run.
+async fn wake(worker: &Worker, live: &Live) -> Result<Option<Timestamp>, QueueError> {
+    let now = clock::now();
+    let mut times: HashSet<Timestamp> = HashSet::new();
+    for folder in live.folders.keys() {
+        times.extend(worker.queue.next_due(folder.clone(), now).await?);
+    }
+    for handle in live.services.values() {
+        let mut breakers = handle.breakers();
+        times.extend(
+            [Call::Create, Call::Upload, Call::Request].map(|call| breakers.of(call).until()).into_iter().flatten(),
+        );
+    }
+    times.extend(worker.refused().values().map(|tried| *tried + REFUSED_EVERY));
+    Ok(times.into_iter().filter(|time| *time > now).min())
+}

@@ -1,0 +1,330 @@
+//! The loop that makes deliveries. Files and mails have slots of their own, so that a slow mail server stops no notes;
+//! neither ever touches the meeting again.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{Worker, chain};
+use crate::{
+    clock,
+    config::{Folder, Format, OnSuccess},
+    deliver::{FileError, Letter, MailError, failed, message_id},
+    job::{State, retry::backoff},
+    pipeline::deliver::Parcel,
+    queue::{Delivery, DeliveryKind, JobId, QueueError, Scope, Written},
+    text::one_line,
+};
+
+/// Files written at once: they share one disk.
+const FILES_MAX: usize = 2;
+
+/// Mails under way at once: what a mail server takes from one client without minding.
+const MAILS_MAX: usize = 2;
+
+/// A mail server that is down is told of after this; a restart of one takes minutes.
+const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
+
+/// A file that could not be written is tried again after this, so that a folder that came back is noticed soon.
+const FILE_RETRY: Duration = Duration::from_secs(30);
+
+/// Tries of a file whose trouble is its own (a name too long): then the delivery has failed.
+const FILE_TRIES: u32 = 3;
+
+/// Characters of an error that are kept.
+const ERROR_MAX: usize = 500;
+
+/// Holds of a folder under which nothing can be written there.
+const UNREACHABLE: [&str; 3] = ["absent", "unreadable", "empty mount point"];
+
+/// Makes deliveries until the worker stops.
+pub async fn run(worker: Arc<Worker>) {
+    let under_way = Arc::new(Mutex::new(HashSet::new()));
+    while !worker.stop.is_cancelled() {
+        let wake = match fill(&worker, &under_way).await {
+            Ok(wake) => wake,
+            Err(error) => {
+                worker.queue_failed("read what is to be delivered", &error);
+                Some(clock::now() + Duration::from_secs(5))
+            }
+        };
+        tokio::select! {
+            () = worker.stop.cancelled() => {}
+            () = worker.deliveries.notified() => {}
+            () = super::claims::sleep_until(wake) => {}
+        }
+    }
+}
+
+/// The numbers of the deliveries that are being made, and whether each is a mail.
+type UnderWay = Arc<Mutex<HashSet<(bool, i64)>>>;
+
+async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
+    for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
+        let busy = count(under_way, mails);
+        // Those under way are still due in the queue: ask for as many more.
+        let due = worker.queue.due_deliveries(mails, clock::now(), slots + busy).await?;
+        for delivery in due {
+            if count(under_way, mails) < slots && insert(under_way, (mails, delivery.id)) {
+                start(worker, under_way, mails, delivery);
+            }
+        }
+    }
+    worker.queue.next_delivery_due(clock::now()).await
+}
+
+fn start(worker: &Arc<Worker>, under_way: &UnderWay, mails: bool, delivery: Delivery) {
+    let (shared, under_way) = (Arc::clone(worker), Arc::clone(under_way));
+    worker.tasks.spawn(async move {
+        let made = if mails { mail(&shared, &delivery).await } else { file(&shared, &delivery).await };
+        if let Err(error) = made {
+            shared.queue_failed("record a delivery", &error);
+        }
+        under_way.lock().expect("no thread panics while it holds this").remove(&(mails, delivery.id));
+        shared.deliveries.notify_one();
+    });
+}
+
+fn count(under_way: &UnderWay, mails: bool) -> usize {
+    let under_way = under_way.lock().expect("no thread panics while it holds this");
+    under_way.iter().filter(|(mail, _)| *mail == mails).count()
+}
+
+fn insert(under_way: &UnderWay, entry: (bool, i64)) -> bool {
+    under_way.lock().expect("no thread panics while it holds this").insert(entry)
+}
+
+/// Gathers what a delivery is made of; `None` when its job or its folder is gone.
+async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueError> {
+    let Some((job, reports)) = worker.queue.delivered_job(job).await? else { return Ok(None) };
+    let live = worker.live();
+    let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
+    let extensions = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
+        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
+    });
+    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), extensions }))
+}
+
+async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
+    let Some(parcel) = parcel(worker, delivery.job).await? else {
+        return later(worker, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
+    };
+    let folder = Arc::clone(&parcel.folder);
+    let holds = worker.queue.holds().await?;
+    let unreachable = holds.iter().find(|hold| {
+        hold.scope == Scope::Folder && hold.name == folder.id && UNREACHABLE.contains(&hold.reason.as_str())
+    });
+    if let Some(hold) = unreachable {
+        return later(worker, delivery, FILE_RETRY, &hold.detail).await;
+    }
+    let recording = parcel.recording();
+    match write(worker, delivery, parcel).await? {
+        Ok(written) => {
+            worker.release(Scope::Folder, &folder.id, &["notes"]).await;
+            worker.release(Scope::Disk, &folder.id, &["full"]).await;
+            delivered(worker, delivery, &folder, written).await
+        }
+        Err(error) => file_failed(worker, delivery, &folder, &recording, error).await,
+    }
+}
+
+/// Makes a file delivery; the inner error is the file system's.
+async fn write(
+    worker: &Worker,
+    delivery: &Delivery,
+    parcel: Parcel,
+) -> Result<Result<Option<Written>, FileError>, QueueError> {
+    let before = match delivery.kind {
+        DeliveryKind::Clear => worker.queue.written(delivery.job, DeliveryKind::Failure, "").await?,
+        DeliveryKind::Notes | DeliveryKind::Failure => {
+            worker.queue.written(delivery.job, delivery.kind, &delivery.target).await?
+        }
+        DeliveryKind::Mail | DeliveryKind::Dispose => None,
+    };
+    let story = match delivery.kind {
+        DeliveryKind::Failure => failure_text(worker, &parcel).await?,
+        DeliveryKind::Notes | DeliveryKind::Mail | DeliveryKind::Clear | DeliveryKind::Dispose => String::new(),
+    };
+    let (kind, target) = (delivery.kind, delivery.target.clone());
+    let work = move || match kind {
+        DeliveryKind::Notes => {
+            let format = Format::ALL.into_iter().find(|format| format.as_str() == target).unwrap_or(Format::Md);
+            parcel.write_notes(format, before.as_ref()).map(Some)
+        }
+        DeliveryKind::Failure => parcel.write_failure(&story, before.as_ref()).map(Some),
+        DeliveryKind::Clear => before.as_ref().map_or(Ok(()), Parcel::clear_failure).map(|()| None),
+        DeliveryKind::Dispose => parcel.dispose().map(|()| None),
+        DeliveryKind::Mail => Ok(None),
+    };
+    match tokio::task::spawn_blocking(work).await {
+        // What a person has deleted is not made again: the delivery is done.
+        Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
+        Ok(done) => Ok(done),
+        Err(error) => {
+            tracing::error!("a bug: a delivery panicked: {error}");
+            Ok(Ok(None))
+        }
+    }
+}
+
+async fn failure_text(worker: &Worker, parcel: &Parcel) -> Result<String, QueueError> {
+    let job = &parcel.job;
+    let history = worker.queue.job_view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
+    let tried: Vec<failed::Attempt> = history
+        .into_iter()
+        .filter(|event| event.event.starts_with("failed"))
+        .filter_map(|event| {
+            let stage = crate::job::Stage::parse(event.stage.as_deref()?)?;
+            Some(failed::Attempt { at: event.at, stage, error: event.error? })
+        })
+        .collect();
+    Ok(failed::text(&failed::Failure {
+        key: &job.key,
+        job: job.id.0,
+        recording: &parcel.recording(),
+        folder: &parcel.folder.name,
+        error: job.error.as_deref().unwrap_or_default(),
+        tried: &tried,
+        partial: job.partial,
+    }))
+}
+
+async fn file_failed(
+    worker: &Arc<Worker>,
+    delivery: &Delivery,
+    folder: &Folder,
+    recording: &str,
+    error: FileError,
+) -> Result<(), QueueError> {
+    let told = one_line(&chain(&error), ERROR_MAX);
+    let wait = backoff(FILE_RETRY, worker.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
+    match error {
+        FileError::NoSpace { .. } => {
+            let text = format!(
+                "no room for the notes of folder `{}`: {told}\nfree some space; it goes on by itself",
+                folder.name
+            );
+            worker.hold(Scope::Disk, &folder.id, "full", told.clone(), text).await;
+            later(worker, delivery, FILE_RETRY, &told).await
+        }
+        FileError::DirectoryGone { .. } | FileError::ReadOnly { .. } | FileError::Denied { .. } => {
+            let text = format!(
+                "the notes of folder `{}` cannot be written: {error}\nthe notes are kept and written when they can be",
+                folder.name
+            );
+            worker.hold(Scope::Folder, &folder.id, "notes", told.clone(), text).await;
+            later(worker, delivery, wait.min(FILE_RETRY * 10), &told).await
+        }
+        FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
+            tracing::warn!(
+                job.id = delivery.job.0,
+                "`{recording}` changed since its notes were made and stays where it is"
+            );
+            delivered(worker, delivery, folder, None).await
+        }
+        FileError::Changed { .. }
+        | FileError::Deleted { .. }
+        | FileError::NameTooLong { .. }
+        | FileError::Other { .. } => {
+            if delivery.attempts + 1 < FILE_TRIES {
+                return later(worker, delivery, wait, &told).await;
+            }
+            give_up(worker, delivery, folder, recording, &told).await
+        }
+    }
+}
+
+async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
+    let live = worker.live();
+    let (Some(parcel), Some(mailer), Some(email)) =
+        (parcel(worker, delivery.job).await?, &live.mailer, &live.settings.email)
+    else {
+        return later(worker, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
+    };
+    let folder = Arc::clone(&parcel.folder);
+    let recording = parcel.recording();
+    let name = parcel.job.plan.as_ref().and_then(|plan| {
+        plan.attendees
+            .iter()
+            .find(|person| person.email.eq_ignore_ascii_case(&delivery.target))
+            .map(|person| person.name.clone())
+    });
+    let Some(to) = crate::deliver::recipient(name.as_deref().unwrap_or_default(), &delivery.target) else {
+        return give_up(worker, delivery, &folder, &recording, "the address does not parse").await;
+    };
+    let id = message_id(&parcel.job.key, delivery.version, &delivery.target, &email.from);
+    let letter = Letter::of(&parcel.minutes(), id, &parcel.attachment());
+    match mailer.send_notes(&to, &letter).await {
+        Ok(()) => {
+            worker.release(Scope::Service, "smtp", &["down"]).await;
+            delivered(worker, delivery, &folder, None).await
+        }
+        Err(MailError::Later { message } | MailError::Setup { message }) => {
+            let told = one_line(&message, ERROR_MAX);
+            if crate::clock::elapsed(delivery.since, clock::now()) >= MAIL_PATIENCE {
+                let text =
+                    format!("mail cannot be sent: {told}\nit is tried again without end; minuted check --mail ADDRESS");
+                worker.hold(Scope::Service, "smtp", "down", told.clone(), text).await;
+            } else if delivery.attempts == 0 {
+                tracing::warn!(job.id = delivery.job.0, "the mail of job {} waits: {told}", delivery.job);
+            }
+            let retry = live.settings.retry;
+            let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
+            later(worker, delivery, wait, &told).await
+        }
+        Err(error @ (MailError::Refused { .. } | MailError::NotAllowed)) => {
+            give_up(worker, delivery, &folder, &recording, &one_line(&error.to_string(), ERROR_MAX)).await
+        }
+    }
+}
+
+async fn delivered(
+    worker: &Arc<Worker>,
+    delivery: &Delivery,
+    folder: &Folder,
+    written: Option<Written>,
+) -> Result<(), QueueError> {
+    let dispose = dispose(folder);
+    let state = worker.persist(|| worker.queue.delivered(delivery, written.clone(), dispose, clock::now())).await?;
+    tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
+    if state == Some(State::Done) {
+        tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
+    }
+    Ok(())
+}
+
+async fn give_up(
+    worker: &Arc<Worker>,
+    delivery: &Delivery,
+    folder: &Folder,
+    recording: &str,
+    error: &str,
+) -> Result<(), QueueError> {
+    let to = if delivery.kind == DeliveryKind::Mail { format!("to {}", delivery.target) } else { "beside it".into() };
+    let notice = format!(
+        "the notes of {recording} (folder `{}`) could not be delivered {to}: {error}\nminuted job {}; minuted retry {}",
+        folder.name, delivery.job, delivery.job
+    );
+    let dispose = dispose(folder);
+    worker.persist(|| worker.queue.delivery_failed(delivery, error, notice.clone(), dispose, clock::now())).await?;
+    tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
+    Ok(())
+}
+
+async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str) -> Result<(), QueueError> {
+    let now = clock::now();
+    let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+    worker.queue.deliver_later(delivery, due, error, now).await
+}
+
+fn dispose(folder: &Folder) -> Option<&'static str> {
+    match folder.on_success {
+        OnSuccess::Keep => None,
+        OnSuccess::Move(_) => Some("move"),
+        OnSuccess::Delete => Some("delete"),
+    }
+}

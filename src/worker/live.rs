@@ -1,0 +1,90 @@
+//! The settings in force and what is built from them; replaced as a whole by a reload.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use anyhow::Context as _;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    config::{self, Folder, Settings},
+    deliver::Mailer,
+    services::{Service, breaker::Breakers, pacer::Pacer, paxs::Paxs},
+};
+
+/// One state of the settings.
+#[derive(Debug)]
+pub struct Live {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The services by name.
+    pub services: BTreeMap<String, Arc<ServiceHandle>>,
+    /// The folders by id; also those that left the configuration while minuted ran: jobs that are past their upload
+    /// finish with their last settings.
+    pub folders: BTreeMap<String, Arc<Folder>>,
+    /// Sends mail, when it is set up.
+    pub mailer: Option<Mailer>,
+}
+
+impl Live {
+    /// Builds what the settings ask for. What `before` has and what did not change is kept: a service's health, its
+    /// sign-in in memory, its pace.
+    ///
+    /// # Errors
+    /// When a service's client cannot be built.
+    pub fn build(settings: Arc<Settings>, tasks: &TaskTracker, before: Option<&Self>) -> anyhow::Result<Self> {
+        let mut services = BTreeMap::new();
+        for (name, service) in &settings.services {
+            let kept = before.filter(|before| {
+                before.settings.retry == settings.retry && before.settings.workers == settings.workers
+            });
+            let kept = kept.and_then(|before| before.services.get(name)).filter(|handle| handle.settings == *service);
+            let handle = match kept {
+                Some(handle) => Arc::clone(handle),
+                None => Arc::new(ServiceHandle::build(service, &settings, tasks)?),
+            };
+            services.insert(name.clone(), handle);
+        }
+        let mut folders = before.map(|before| before.folders.clone()).unwrap_or_default();
+        folders.extend(settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))));
+        let mailer = settings.email.as_ref().map(Mailer::new);
+        Ok(Self { settings, services, folders, mailer })
+    }
+}
+
+/// A service with its settings and what is known of its health.
+#[derive(Debug)]
+pub struct ServiceHandle {
+    /// The service.
+    pub service: Arc<dyn Service>,
+    /// Its settings.
+    pub settings: config::Service,
+    /// Its sign-in.
+    pub account: Paxs,
+    breakers: Mutex<Breakers>,
+}
+
+impl ServiceHandle {
+    fn build(service: &config::Service, settings: &Settings, tasks: &TaskTracker) -> anyhow::Result<Self> {
+        let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let pacer = Arc::new(Pacer::new(pace));
+        let account = Paxs::new(service, &settings.state_dir, pacer, tasks.clone())
+            .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+        let breakers = Mutex::new(Breakers::new(settings.retry.delay, settings.retry.delay_max));
+        Ok(Self { service: Arc::new(account.clone()), settings: service.clone(), account, breakers })
+    }
+
+    /// Returns the breakers. Held for a moment only, never across a wait.
+    pub(super) fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().expect("no thread panics while it holds the breakers")
+    }
+
+    /// Returns when a call that is held is tried again.
+    #[must_use]
+    pub fn next_try(&self) -> Option<jiff::Timestamp> {
+        self.breakers().next_try()
+    }
+}

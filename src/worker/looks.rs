@@ -1,0 +1,259 @@
+//! The looks at results: timers in memory, one for each job that waits for its analysis. A look that finds nothing new
+//! writes nothing.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Live, ServiceHandle, Worker};
+use crate::{
+    clock::{self, elapsed},
+    config::Folder,
+    job::{Remote, Setback, State, Wait},
+    pipeline::analyse::{self, Look, interval},
+    queue::{Job, JobId, Scope},
+    services::breaker::{Admission, Call},
+};
+
+/// Looks under way at once: enough to use the allowed requests a second at a service that answers slowly.
+const LOOKS_MAX: usize = 16;
+
+/// A job whose service or folder is held, or not configured any more, is thought of again after this.
+const HELD_EVERY: Duration = Duration::from_secs(60);
+
+/// The timers. A look costs one request, so they are spread by the service's pacer, which serves them in this order.
+#[derive(Debug, Default)]
+pub struct Timers {
+    heap: Mutex<BinaryHeap<Reverse<Timer>>>,
+    changed: Notify,
+}
+
+/// When a job is looked at, and how often it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Timer {
+    due: Instant,
+    job: JobId,
+    looks: u32,
+}
+
+impl Timers {
+    /// Begins looking at a job, the first time after `first`.
+    pub fn add(&self, job: JobId, first: Duration) {
+        self.push(Timer { due: Instant::now() + first, job, looks: 1 });
+    }
+
+    /// Returns how many jobs wait for their analysis.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.heap().len()
+    }
+
+    /// Returns whether no job waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.heap().is_empty()
+    }
+
+    pub(super) fn nudge(&self) {
+        self.changed.notify_one();
+    }
+
+    fn push(&self, timer: Timer) {
+        self.heap().push(Reverse(timer));
+        self.changed.notify_one();
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.heap().peek().map(|Reverse(timer)| timer.due)
+    }
+
+    fn pop_due(&self, now: Instant) -> Option<Timer> {
+        let mut heap = self.heap();
+        if heap.peek().is_some_and(|Reverse(timer)| timer.due <= now) {
+            heap.pop().map(|Reverse(timer)| timer)
+        } else {
+            None
+        }
+    }
+
+    fn heap(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Timer>>> {
+        self.heap.lock().expect("no thread panics while it holds the timers")
+    }
+}
+
+/// Looks at results until the worker stops. The timers of jobs that waited before the start are made first: the time
+/// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
+pub async fn run(worker: Arc<Worker>) {
+    match worker.queue.waiting_for_analysis().await {
+        Ok(waiting) => waiting.into_iter().for_each(|(job, _)| worker.looks.add(job, Duration::ZERO)),
+        Err(error) => worker.queue_failed("read what waits for analysis", &error),
+    }
+    let slots = Arc::new(tokio::sync::Semaphore::new(LOOKS_MAX));
+    while !worker.stop.is_cancelled() {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        if let Some(timer) = worker.looks.pop_due(Instant::now()) {
+            let shared = Arc::clone(&worker);
+            worker.tasks.spawn(async move {
+                look(&shared, timer).await;
+                drop(slot);
+            });
+        } else {
+            drop(slot);
+            pause(&worker).await;
+        }
+    }
+}
+
+async fn pause(worker: &Worker) {
+    let due = worker.looks.next_due();
+    let wait = async {
+        match due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = worker.stop.cancelled() => {}
+        () = worker.looks.changed.notified() => {}
+        () = wait => {}
+    }
+}
+
+async fn look(worker: &Arc<Worker>, timer: Timer) {
+    let job = match worker.queue.job(timer.job).await {
+        Ok(Some(job)) => job,
+        Ok(None) => return,
+        Err(error) => return worker.queue_failed("read a job", &error),
+    };
+    if !matches!(job.state, State::Waiting { on: Wait::Analysis, .. }) {
+        return;
+    }
+    let live = worker.live();
+    let again = match parts(&live, &job) {
+        Some((handle, folder)) if !is_held(worker, &handle).await => {
+            tokio::select! {
+                again = look_at(worker, &handle, &folder, &job, timer.looks) => again,
+                () = worker.stop.cancelled() => None,
+            }
+        }
+        Some(_) | None => Some(HELD_EVERY),
+    };
+    if let Some(after) = again {
+        worker.looks.push(Timer { due: Instant::now() + after, looks: timer.looks.saturating_add(1), ..timer });
+    }
+}
+
+fn parts(live: &Live, job: &Job) -> Option<(Arc<ServiceHandle>, Arc<Folder>)> {
+    let handle = live.services.get(&job.plan.as_ref()?.service)?;
+    let folder = live.folders.get(&job.key.folder)?;
+    Some((Arc::clone(handle), Arc::clone(folder)))
+}
+
+async fn is_held(worker: &Worker, handle: &ServiceHandle) -> bool {
+    let holds = worker.queue.holds().await.unwrap_or_default();
+    holds.iter().any(|hold| {
+        hold.scope == Scope::Service
+            && hold.name == handle.service.name()
+            && !matches!(hold.reason.as_str(), "down" | "reading")
+    })
+}
+
+/// Looks once; returns after which time to look again, `None` when the job does not wait for its analysis any more.
+async fn look_at(
+    worker: &Arc<Worker>,
+    handle: &Arc<ServiceHandle>,
+    folder: &Arc<Folder>,
+    job: &Job,
+    looks: u32,
+) -> Option<Duration> {
+    let now = clock::now();
+    let others = !worker.looks.is_empty();
+    let admission = handle.breakers().of(Call::Look).admits(job.id.0, others, now);
+    match admission {
+        Admission::Go => {}
+        Admission::Wait { until } => return Some(elapsed(now, until).max(Duration::from_secs(1))),
+        Admission::Probe => {
+            if handle.service.profile().await.is_err() {
+                let now = clock::now();
+                let again = handle.breakers().of(Call::Look).read_failed(job.id.0, now, None, clock::jitter());
+                return Some(again.map_or(HELD_EVERY, |again| elapsed(now, again)));
+            }
+        }
+    }
+    let context = worker.context(handle, folder);
+    match analyse::look(&context, job).await {
+        Ok(look) => {
+            worker.succeeded(handle, job, Call::Look).await;
+            looked(worker, handle, folder, job, look, looks).await
+        }
+        Err(setback) => failed(worker, handle, folder, job, Call::Look, setback).await,
+    }
+}
+
+async fn looked(
+    worker: &Arc<Worker>,
+    handle: &Arc<ServiceHandle>,
+    folder: &Arc<Folder>,
+    job: &Job,
+    look: Look,
+    looks: u32,
+) -> Option<Duration> {
+    let poll = &handle.settings.poll;
+    match look {
+        Look::Pending => Some(interval(poll, looks, waited(job))),
+        Look::Ask(wanted) => {
+            let analyses: Vec<_> = wanted.iter().map(|(analysis, _)| *analysis).collect();
+            let context = worker.context(handle, folder);
+            if let Err(setback) = analyse::ask(&context, job, wanted).await {
+                return failed(worker, handle, folder, job, Call::Request, setback).await;
+            }
+            worker.succeeded(handle, job, Call::Request).await;
+            match worker.persist(|| worker.queue.requested(job, analyses.clone(), clock::now())).await {
+                Ok(_) => Some(poll.first),
+                Err(error) => {
+                    worker.queue_failed("record a request", &error);
+                    Some(poll.every)
+                }
+            }
+        }
+        Look::Complete(reports) => {
+            if let Some(plan) = &job.plan {
+                worker.complete(folder, job, plan, super::outcome::completed(reports)).await;
+            }
+            None
+        }
+        Look::Failed { from, error, complete } => {
+            worker.own_failure(folder, job, from, &anyhow!(error), complete).await;
+            None
+        }
+    }
+}
+
+/// Records why a look did not work out; returns when to look again where the job still waits.
+async fn failed(
+    worker: &Arc<Worker>,
+    handle: &Arc<ServiceHandle>,
+    folder: &Arc<Folder>,
+    job: &Job,
+    call: Call,
+    setback: Setback,
+) -> Option<Duration> {
+    let stays = matches!(setback, Setback::Unavailable { .. } | Setback::ServiceRefused { .. } | Setback::Queue(_));
+    worker.set_back(handle, folder, job, call, setback).await;
+    let now = clock::now();
+    let until = handle.breakers().of(call).until();
+    stays.then(|| until.map_or(HELD_EVERY, |until| elapsed(now, until).max(Duration::from_secs(1))))
+}
+
+fn waited(job: &Job) -> Duration {
+    match &job.remote {
+        Remote::Uploaded { since, .. } => elapsed(*since, clock::now()),
+        Remote::Nothing | Remote::Creating { .. } | Remote::Meeting { .. } => Duration::ZERO,
+    }
+}

@@ -1,0 +1,206 @@
+//! Claim a job, run one stage, record the outcome; look at results when it is time; make the deliveries that are due.
+//!
+//! Three loops share one [`Worker`]: [`claims`] (create and upload, a bounded number at once), [`looks`] (results,
+//! timers in memory) and [`deliveries`] (files and mail). Each is level-triggered: a nudge only says "look again", and
+//! the queue tells what there is to do.
+
+mod activity;
+pub mod claims;
+pub mod deliveries;
+mod live;
+pub mod looks;
+mod outcome;
+mod run;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use activity::{Active, Activity};
+pub use live::{Live, ServiceHandle};
+
+use crate::{
+    config::Folder,
+    pipeline::Context,
+    queue::{Hold, Queue, QueueError, Scope},
+};
+
+/// What the loops share.
+#[derive(Debug)]
+pub struct Worker {
+    /// The queue.
+    pub queue: Queue,
+    /// The settings in force.
+    pub live: watch::Receiver<Arc<Live>>,
+    /// Ends the loops; work that may be interrupted is.
+    pub stop: CancellationToken,
+    /// The tasks of the work at hand.
+    pub tasks: TaskTracker,
+    /// What is being worked on now.
+    pub activity: Activity,
+    /// Says that there may be a job to claim.
+    pub claims: Notify,
+    /// Says that there may be a delivery to make.
+    pub deliveries: Notify,
+    /// Says that somebody signed in.
+    pub signed_in: Notify,
+    /// The timers of the results.
+    pub looks: looks::Timers,
+    /// Whether the disk of the queue is full: nothing new is begun.
+    pub disk_full: AtomicBool,
+    /// Ends the daemon: something happened that only a restart can mend.
+    pub fatal: CancellationToken,
+    /// When a folder whose settings were refused was last tried.
+    refused: Mutex<HashMap<String, Timestamp>>,
+}
+
+/// How long a commit waits for room on a full disk before it is tried again.
+const DISK_RETRY: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// Returns a worker that has nothing to do yet.
+    #[must_use]
+    pub fn new(
+        queue: Queue,
+        live: watch::Receiver<Arc<Live>>,
+        stop: CancellationToken,
+        fatal: CancellationToken,
+    ) -> Self {
+        Self {
+            queue,
+            live,
+            stop,
+            fatal,
+            tasks: TaskTracker::new(),
+            activity: Activity::default(),
+            claims: Notify::new(),
+            deliveries: Notify::new(),
+            signed_in: Notify::new(),
+            looks: looks::Timers::default(),
+            disk_full: AtomicBool::new(false),
+            refused: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Returns the settings in force.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.borrow())
+    }
+
+    /// Wakes every loop.
+    pub fn nudge(&self) {
+        self.claims.notify_one();
+        self.deliveries.notify_one();
+        self.looks.nudge();
+    }
+
+    /// Lets folders whose settings were refused try again at once.
+    pub fn forget_refusals(&self) {
+        self.refused().clear();
+    }
+
+    fn refused(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.refused.lock().expect("no thread panics while it holds the refusals")
+    }
+
+    fn context(&self, handle: &ServiceHandle, folder: &Arc<Folder>) -> Context {
+        Context {
+            queue: self.queue.clone(),
+            service: Arc::clone(&handle.service),
+            service_settings: handle.settings.clone(),
+            folder: Arc::clone(folder),
+        }
+    }
+
+    /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.
+    async fn persist<T, F: Future<Output = Result<T, QueueError>>>(
+        &self,
+        commit: impl Fn() -> F,
+    ) -> Result<T, QueueError> {
+        loop {
+            match commit().await {
+                Err(QueueError::Full) => {
+                    if !self.disk_full.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                        tracing::error!("the disk of the queue is full: new work stops until there is room");
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(DISK_RETRY) => {}
+                        () = self.stop.cancelled() => return Err(QueueError::Full),
+                    }
+                }
+                done => {
+                    if done.is_ok() && self.disk_full.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                        tracing::warn!("the disk of the queue has room again");
+                        self.nudge();
+                    }
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// Handles an error of the queue: what only a restart can mend ends the daemon.
+    pub fn queue_failed(&self, what: &str, error: &QueueError) {
+        if let QueueError::Moved { job } = error {
+            tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
+        } else if error.is_fatal() {
+            tracing::error!("failed to {what}: {}", crate::text::one_line(&chain(error), 500));
+            self.fatal.cancel();
+        } else {
+            tracing::warn!("failed to {what}: {error}");
+        }
+    }
+
+    /// Records that something is held; says it once.
+    pub async fn hold(&self, scope: Scope, name: &str, reason: &str, detail: String, told: String) {
+        let hold = Hold { scope, name: name.to_owned(), reason: reason.to_owned(), detail, since: crate::clock::now() };
+        match self.queue.hold(hold, Some(told.clone())).await {
+            Ok(true) => tracing::warn!("{}", crate::text::one_line(&told, 1000)),
+            Ok(false) => {}
+            Err(error) => self.queue_failed("record what is held", &error),
+        }
+    }
+
+    /// Records that something is not held any more.
+    pub async fn release(&self, scope: Scope, name: &str, reasons: &'static [&'static str]) {
+        match self.queue.release(scope, name, reasons).await {
+            Ok(true) => {
+                tracing::info!("{} `{name}` works again", scope_word(scope));
+                self.nudge();
+            }
+            Ok(false) => {}
+            Err(error) => self.queue_failed("record what works again", &error),
+        }
+    }
+}
+
+fn scope_word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Service => "service",
+        Scope::Folder => "folder",
+        Scope::Disk => "disk",
+    }
+}
+
+/// Returns an error with its causes, on one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        source = cause.source();
+    }
+    told
+}

@@ -1,0 +1,238 @@
+//! What a stage's outcome leads to: what counts, what waits, what a person is told.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{ServiceHandle, Worker};
+use crate::{
+    clock,
+    config::{Folder, Format, Target},
+    job::{Plan, Report, Setback, Stage, State, Status, Wait, retry::Policy},
+    queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
+    services::breaker::{Call, Verdict},
+    text::{one_line, printable_path},
+};
+
+/// Characters of an error that are kept.
+const ERROR_MAX: usize = 1000;
+
+impl Worker {
+    /// A call succeeded for a job: the service is up.
+    pub(super) async fn succeeded(&self, handle: &ServiceHandle, job: &Job, call: Call) {
+        let healed = {
+            let mut breakers = handle.breakers();
+            let was_open = breakers.of(call).is_open();
+            breakers.of(call).succeeded(job.id.0);
+            was_open && breakers.open().is_empty()
+        };
+        if healed {
+            self.release(Scope::Service, handle.service.name(), &["down"]).await;
+        }
+    }
+
+    /// Records why a stage did not finish.
+    pub(super) async fn set_back(
+        &self,
+        handle: &ServiceHandle,
+        folder: &Arc<Folder>,
+        job: &Job,
+        call: Call,
+        setback: Setback,
+    ) {
+        let now = clock::now();
+        if !matches!(setback, Setback::Unavailable { .. }) {
+            // The service did answer, or was not asked: a probe of this job tells nothing more.
+            handle.breakers().of(call).released(job.id.0);
+        }
+        match setback {
+            Setback::Snooze { until } => self.snooze(job, until, None).await,
+            Setback::Own { from, error } => {
+                handle.breakers().of(call).answered();
+                self.release(Scope::Service, handle.service.name(), &["down"]).await;
+                self.own_failure(folder, job, from, &error, Vec::new()).await;
+            }
+            Setback::Unavailable { error, after } => {
+                let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
+                match verdict {
+                    Verdict::Own => {
+                        let from = job.state.stage().unwrap_or(Stage::Create);
+                        self.own_failure(folder, job, from, &error, Vec::new()).await;
+                    }
+                    Verdict::Service { until, first } => {
+                        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+                        if first {
+                            self.service_down(handle, &error).await;
+                        }
+                        self.snooze(job, until, Some(error)).await;
+                    }
+                }
+            }
+            Setback::ServiceRefused { signed_out, error } => {
+                self.service_refused(handle, signed_out, &error).await;
+                self.snooze(job, now, None).await;
+            }
+            Setback::FolderRefused { error } => {
+                handle.breakers().of(call).answered();
+                self.folder_refused(folder, &error).await;
+                self.snooze(job, now, None).await;
+            }
+            Setback::FileLost { error } => self.file_lost(job, &error).await,
+            Setback::GiveUp { error } => {
+                let from = job.state.stage().unwrap_or(Stage::Create);
+                self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), Vec::new()).await;
+            }
+            Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
+                Ok(error) => self.queue_failed("record a result", &error),
+                Err(error) => tracing::error!("failed to record a result: {error:#}"),
+            },
+        }
+    }
+
+    /// Counts a failure of the job's own: it is tried again, or was tried often enough.
+    pub(super) async fn own_failure(
+        &self,
+        folder: &Arc<Folder>,
+        job: &Job,
+        from: Stage,
+        error: &anyhow::Error,
+        complete: Vec<Report>,
+    ) {
+        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        let retry = self.live().settings.retry;
+        let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
+        let Some(delay) = policy.after(job.attempts + 1, clock::jitter()) else {
+            self.fail(folder, job, from, &error, complete).await;
+            return;
+        };
+        let now = clock::now();
+        let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        match self.persist(|| self.queue.retry_later(job, from, due, &error, now)).await {
+            Ok(_) => {
+                let attempt = job.attempts + 1;
+                tracing::warn!(job.id = job.id.0, attempt, "job {}: attempt {attempt} failed: {error}", job.id);
+            }
+            Err(error) => self.queue_failed("record a failure", &error),
+        }
+        self.claims.notify_one();
+    }
+
+    /// Records the last failure, with what is delivered and told because of it.
+    async fn fail(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Vec<Report>) {
+        let shown = printable_path(&folder.path.join(&job.path));
+        let failure = || Failure {
+            error: error.to_owned(),
+            from,
+            reports: complete.clone(),
+            deliveries: failure_deliveries(folder, !complete.is_empty()),
+            notice: format!("{shown} failed: {error}\nminuted why '{shown}'; minuted retry {}", job.id),
+        };
+        match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
+            Ok(_) => tracing::error!(job.id = job.id.0, "job {} failed: {error}", job.id),
+            Err(error) => self.queue_failed("record the last failure", &error),
+        }
+        self.deliveries.notify_one();
+    }
+
+    /// Records the results of a job and what is delivered because of them.
+    pub(super) async fn complete(&self, folder: &Arc<Folder>, job: &Job, plan: &Plan, reports: Vec<Report>) {
+        let analysed = || Analysed { reports: reports.clone(), deliveries: deliveries(folder, job, plan) };
+        match self.persist(|| self.queue.analysed(job, analysed(), clock::now())).await {
+            Ok(_) => tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id),
+            Err(error) => self.queue_failed("record the results", &error),
+        }
+        self.deliveries.notify_one();
+    }
+
+    async fn service_down(&self, handle: &ServiceHandle, error: &str) {
+        let name = handle.service.name();
+        let told = format!(
+            "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"
+        );
+        self.hold(Scope::Service, name, "down", error.to_owned(), told).await;
+    }
+
+    /// Records that a service wants a person.
+    pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
+        let name = handle.service.name();
+        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        let (reason, cure) = if signed_out {
+            ("signed_out", format!("sign in: minuted login {name}"))
+        } else {
+            ("forbidden", format!("check the account's rights at the service, then: minuted login {name}"))
+        };
+        let told = format!("service `{name}` waits for a person: {error}\n{cure}");
+        self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), told).await;
+    }
+
+    async fn folder_refused(&self, folder: &Folder, error: &anyhow::Error) {
+        self.refused().insert(folder.id.clone(), clock::now());
+        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        let cure = "check its attendees and the service's base_url, then reload (systemctl reload minuted)";
+        let told = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
+        self.hold(Scope::Folder, &folder.id, "refused", format!("{error}; {cure}"), told).await;
+    }
+
+    async fn file_lost(&self, job: &Job, error: &anyhow::Error) {
+        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        match self.queue.lose_file(job, &error, clock::now()).await {
+            Ok(_) => tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id),
+            Err(error) => self.queue_failed("record that a file is gone", &error),
+        }
+    }
+
+    /// Puts a claimed job back until a time. A job that waits for its analysis has a timer instead.
+    async fn snooze(&self, job: &Job, until: Timestamp, error: Option<String>) {
+        if let State::Waiting { on: Wait::Analysis, .. } = job.state {
+            return;
+        }
+        match self.queue.snooze(job, until, error, clock::now()).await {
+            Ok(_) => {}
+            Err(error) => self.queue_failed("put a job back", &error),
+        }
+    }
+}
+
+/// Where the notes of a job go, by the folder's settings of now.
+fn deliveries(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
+    let mut deliveries = notes(folder);
+    if folder.deliver.contains(&Target::Email) && !plan.silent {
+        for target in recipients(folder, plan) {
+            deliveries.push(NewDelivery { kind: DeliveryKind::Mail, target, held: job.mail_held });
+        }
+    }
+    deliveries
+}
+
+/// What is delivered of a job that failed: what did complete, beside, and the word of the failure.
+fn failure_deliveries(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
+    let mut deliveries = if partial { notes(folder) } else { Vec::new() };
+    deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
+    deliveries
+}
+
+fn notes(folder: &Folder) -> Vec<NewDelivery> {
+    if !folder.deliver.contains(&Target::Beside) {
+        return Vec::new();
+    }
+    let formats = folder.formats.iter().copied().filter(|format| *format != Format::Md);
+    std::iter::once(Format::Md)
+        .chain(formats)
+        .map(|format| NewDelivery { kind: DeliveryKind::Notes, target: format.as_str().to_owned(), held: false })
+        .collect()
+}
+
+/// The addresses that get the notes, each once.
+fn recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
+    let addresses: Vec<String> = match &folder.email_to {
+        crate::config::Recipients::Attendees => plan.attendees.iter().map(|person| person.email.clone()).collect(),
+        crate::config::Recipients::List(list) => list.iter().map(|mailbox| mailbox.email.to_string()).collect(),
+    };
+    let mut once = std::collections::HashSet::new();
+    addresses.into_iter().filter(|address| once.insert(address.to_lowercase())).collect()
+}
+
+/// Returns those of `reports` that completed.
+pub(super) fn completed(reports: Vec<Report>) -> Vec<Report> {
+    reports.into_iter().filter(|report| report.status == Status::Completed).collect()
+}

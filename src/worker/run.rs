@@ -1,0 +1,165 @@
+//! One claimed job, from stage to stage until it waits, ends or meets a setback.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ServiceHandle, Worker};
+use crate::{
+    clock,
+    config::Folder,
+    job::{Remote, Setback, Stage, State},
+    pipeline::{Context, analyse, create, upload},
+    progress::Progress,
+    queue::{Job, Scope},
+    services::{CallError, breaker::Call},
+};
+
+/// A job in the hands of a worker.
+pub(super) struct Running {
+    pub(super) worker: Arc<Worker>,
+    pub(super) handle: Arc<ServiceHandle>,
+    pub(super) folder: Arc<Folder>,
+    pub(super) progress: Arc<Progress>,
+    /// Cancelled when a person gives the job up.
+    pub(super) cancel: CancellationToken,
+    /// The call that this job probes.
+    pub(super) probe: Option<Call>,
+}
+
+impl Running {
+    pub(super) async fn run(&self, mut job: Job) {
+        if let Some(call) = self.probe
+            && !self.cheap_read(&job, call).await
+        {
+            return;
+        }
+        let mut fresh = false;
+        while let State::Running { stage } = job.state {
+            self.worker.activity.enter(job.id, stage, &self.progress, &self.cancel);
+            let call = call_of(stage);
+            let stepped = tokio::select! {
+                stepped = self.step(&mut job, stage, fresh) => stepped,
+                () = self.interrupted(stage) => {
+                    self.interrupt(&job).await;
+                    return;
+                }
+                () = self.cancel.cancelled() => {
+                    self.handle.breakers().of(call).released(job.id.0);
+                    return;
+                }
+            };
+            fresh = stage == Stage::Create;
+            match stepped {
+                Ok(true) => self.worker.succeeded(&self.handle, &job, call).await,
+                Ok(false) => self.handle.breakers().of(call).released(job.id.0),
+                Err(setback) => {
+                    self.worker.set_back(&self.handle, &self.folder, &job, call, setback).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Before a probe a cheap read must succeed: an upload is a dear way to learn that a service is down.
+    async fn cheap_read(&self, job: &Job, call: Call) -> bool {
+        let Err(error) = self.handle.service.profile().await else { return true };
+        let setback = match error {
+            CallError::Unavailable { after, .. } => {
+                let again = self.handle.breakers().of(call).read_failed(job.id.0, clock::now(), after, clock::jitter());
+                tracing::debug!(job.id = job.id.0, "service `{}` is still down: {error}", self.handle.service.name());
+                Setback::Snooze { until: again.unwrap_or_else(clock::now) }
+            }
+            CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
+            CallError::Forbidden { .. } => Setback::ServiceRefused { signed_out: false, error: error.into() },
+            CallError::Refused { .. } | CallError::File(_) => {
+                self.handle.breakers().of(call).released(job.id.0);
+                return true;
+            }
+        };
+        self.worker.set_back(&self.handle, &self.folder, job, call, setback).await;
+        false
+    }
+
+    /// Runs one stage; returns whether its call was made.
+    async fn step(&self, job: &mut Job, stage: Stage, fresh: bool) -> Result<bool, Setback> {
+        let context = self.worker.context(&self.handle, &self.folder);
+        match stage {
+            Stage::Create => self.create(&context, job).await,
+            Stage::Upload => self.upload(&context, job, fresh).await,
+            Stage::Analyse => self.analyse(&context, job).await,
+            Stage::Deliver => Ok(false),
+        }
+    }
+
+    async fn create(&self, context: &Context, job: &mut Job) -> Result<bool, Setback> {
+        let worker = &self.worker;
+        match create::run(context, job).await? {
+            create::Created::NotesExist(notes) => {
+                worker.persist(|| context.queue.already_done(job, &notes, clock::now())).await?;
+                tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
+                job.state = State::Done;
+                Ok(false)
+            }
+            create::Created::Meeting { id, how, plan, called } => {
+                job.state = worker.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
+                job.plan = Some(plan);
+                job.remote = Remote::Meeting { meeting: id, replaces: None };
+                worker.release(Scope::Folder, &self.folder.id, &["refused"]).await;
+                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {how}", job.id);
+                Ok(called)
+            }
+        }
+    }
+
+    async fn upload(&self, context: &Context, job: &mut Job, fresh: bool) -> Result<bool, Setback> {
+        let begun = tokio::time::Instant::now();
+        let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
+        let (recording, how) = (&uploaded.recording, uploaded.how);
+        job.state = self.worker.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
+        self.worker.looks.add(job.id, context.service_settings.poll.first);
+        let elapsed_ms = begun.elapsed().as_millis();
+        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {how}", job.id);
+        Ok(true)
+    }
+
+    async fn analyse(&self, context: &Context, job: &mut Job) -> Result<bool, Setback> {
+        let asked = analyse::resume(context, job).await?;
+        let state = if asked.is_empty() {
+            self.worker.persist(|| context.queue.awaits(job, clock::now())).await?
+        } else {
+            self.worker.persist(|| context.queue.requested(job, asked.clone(), clock::now())).await?
+        };
+        job.state = state;
+        self.worker.looks.add(job.id, context.service_settings.poll.first);
+        tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
+        Ok(!asked.is_empty())
+    }
+
+    /// Ends when the worker stops and this stage need not be waited for: an upload with bytes left begins anew later.
+    async fn interrupted(&self, stage: Stage) {
+        self.worker.stop.cancelled().await;
+        if stage != Stage::Upload || self.progress.is_complete() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn interrupt(&self, job: &Job) {
+        let now = clock::now();
+        match self.worker.queue.snooze(job, now, None, now).await {
+            Ok(_) => {
+                tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and begins anew later", job.id);
+            }
+            Err(error) => self.worker.queue_failed("put an interrupted job back", &error),
+        }
+    }
+}
+
+/// The call that a stage stands and falls with.
+fn call_of(stage: Stage) -> Call {
+    match stage {
+        Stage::Create => Call::Create,
+        Stage::Upload => Call::Upload,
+        Stage::Analyse | Stage::Deliver => Call::Request,
+    }
+}
