@@ -1,0 +1,79 @@
+//! Questions about a service: who is signed in, its meetings.
+
+use serde_json::json;
+
+use super::{Answer, Desk, Refusal};
+use crate::{
+    queue::Scope,
+    services::{CallError, paxs::Grant},
+    text::one_line,
+};
+
+/// Why the operator's services wait for a person.
+const SIGN_IN_HOLDS: &[&str] = &["signed_out", "forbidden"];
+
+impl Desk {
+    pub(super) async fn whoami(&self, service: Option<&str>) -> Answer {
+        let handle = self.service(service)?;
+        let name = handle.service.name();
+        let profile = handle.service.profile().await.map_err(|error| refused(name, &error))?;
+        // It works: whatever held it for a person is over.
+        self.release_sign_in(name).await?;
+        Ok(json!({ "service": name, "base_url": handle.settings.base_url.as_str(), "profile": profile }))
+    }
+
+    pub(super) async fn sign_in(&self, service: &str, code: String, redirect_uri: String) -> Answer {
+        let handle = self.service(Some(service))?;
+        let grant = Grant::new(code.into(), redirect_uri);
+        let exchanged = handle.account.exchange(&grant).await;
+        exchanged.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
+        self.release_sign_in(service).await?;
+        Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
+    }
+
+    pub(super) async fn sign_out(&self, service: Option<&str>) -> Answer {
+        let handle = self.service(service)?;
+        let name = handle.service.name();
+        let was = handle.account.logout().await;
+        let was = was.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
+        let said = if was { "signed out of" } else { "was not signed in at" };
+        Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
+    }
+
+    pub(super) async fn meetings(&self, service: Option<&str>, page: u32) -> Answer {
+        let handle = self.service(service)?;
+        let meetings = handle.service.meetings(page).await;
+        Ok(json!(meetings.map_err(|error| refused(handle.service.name(), &error))?))
+    }
+
+    pub(super) async fn meeting(&self, service: Option<&str>, id: &str) -> Answer {
+        let handle = self.service(service)?;
+        handle.service.meeting(id).await.map_err(|error| {
+            if let CallError::Refused { status: 404, .. } = error {
+                return Refusal::new(format!("the service has no meeting `{}`", one_line(id, 80)))
+                    .hint("minuted meetings");
+            }
+            refused(handle.service.name(), &error)
+        })
+    }
+
+    async fn release_sign_in(&self, service: &str) -> Result<(), Refusal> {
+        if self.queue.release(Scope::Service, service, SIGN_IN_HOLDS).await? {
+            self.nudge();
+        }
+        if let Some(worker) = &self.worker {
+            worker.signed_in.notify_one();
+        }
+        Ok(())
+    }
+}
+
+fn refused(service: &str, error: &CallError) -> Refusal {
+    let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::worker::chain(error), 500)));
+    match error {
+        CallError::SignedOut { .. } => refusal.hint(format!("minuted login {service}")),
+        CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),
+        CallError::Unavailable { .. } => refusal.hint("check base_url, the network and the service; minuted check"),
+        CallError::Refused { .. } | CallError::File(_) => refusal,
+    }
+}

@@ -1,0 +1,231 @@
+//! Answers questions, in the daemon and without one.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
+};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use super::{Answer, ControlError, JobName, Refusal, Request};
+use crate::{
+    clock,
+    config::{Folder, Settings},
+    queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
+    text::printable_path,
+    watch::{Decision, FolderHandle},
+    worker::{Live, ServiceHandle, Worker},
+};
+
+/// The folders that are being watched, by id.
+pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
+
+/// What answers.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) queue: Queue,
+    live: watch::Receiver<Arc<Live>>,
+    /// The daemon's worker; `None` when no daemon runs.
+    pub(super) worker: Option<Arc<Worker>>,
+    pub(super) folders: Folders,
+    _lock: Option<StateLock>,
+}
+
+impl Desk {
+    /// Returns the desk of a daemon.
+    #[must_use]
+    pub fn of_daemon(worker: Arc<Worker>, folders: Folders) -> Self {
+        Self { queue: worker.queue.clone(), live: worker.live.clone(), worker: Some(worker), folders, _lock: None }
+    }
+
+    /// Returns a desk for one command, where no daemon runs.
+    pub(super) async fn local(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
+        let state_dir = settings.state_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
+        let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
+        let live = Live::build(settings, &TaskTracker::new(), None)?;
+        let (_, live) = watch::channel(Arc::new(live));
+        Ok(Self { queue, live, worker: None, folders: Folders::default(), _lock: Some(lock) })
+    }
+
+    /// Answers one question.
+    pub async fn answer(&self, request: Request) -> Answer {
+        match request {
+            Request::Status => self.status().await,
+            Request::Jobs { state, folder } => self.jobs(state.as_deref(), folder.as_deref()).await,
+            Request::Job { job } => self.job(job).await,
+            Request::Why { path } => self.why(&path).await,
+            Request::Retry { job } => self.retry(job).await,
+            Request::RetryFailed => self.retry_failed().await,
+            Request::Redo { job } => self.redo(job).await,
+            Request::Cancel { job } => self.cancel(job).await,
+            Request::Analyse { job, analyses, mail } => self.analyse(job, analyses, mail).await,
+            Request::Take { folder, path } => self.take(&folder, &path).await,
+            Request::Scan { dry_run } => self.scan(dry_run).await,
+            Request::Pause { folder } => self.pause(&folder).await,
+            Request::Resume { folder } => self.resume(&folder).await,
+            Request::Backlog { folder, process } => self.backlog(&folder, process).await,
+            Request::Backup { path } => self.backup(path).await,
+            Request::Whoami { service } => self.whoami(service.as_deref()).await,
+            Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
+            Request::SignOut { service } => self.sign_out(service.as_deref()).await,
+            Request::Meetings { service, page } => self.meetings(service.as_deref(), page).await,
+            Request::Meeting { service, id } => self.meeting(service.as_deref(), &id).await,
+        }
+    }
+
+    /// Returns the settings in force.
+    pub(super) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.borrow())
+    }
+
+    /// Wakes the daemon's loops, where there is a daemon.
+    pub(super) fn nudge(&self) {
+        if let Some(worker) = &self.worker {
+            worker.nudge();
+        }
+    }
+
+    /// Finds a folder by its name.
+    pub(super) fn folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
+        let live = self.live();
+        let found = live.settings.folders.iter().find(|folder| folder.name == name);
+        let known = || live.settings.folders.iter().map(|folder| folder.name.as_str()).collect::<Vec<_>>().join(", ");
+        found.and_then(|folder| live.folders.get(&folder.id).cloned()).ok_or_else(|| {
+            Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {}", known()))
+        })
+    }
+
+    /// Finds a service by its name; the only one where none is named.
+    pub(super) fn service(&self, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
+        let live = self.live();
+        let known = || live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let found = match name {
+            Some(name) => live.services.get(name),
+            None if live.services.len() == 1 => live.services.values().next(),
+            None => None,
+        };
+        found.cloned().ok_or_else(|| {
+            let message = match name {
+                Some(name) => format!("there is no service `{name}`"),
+                None => "there are several services: name one".to_owned(),
+            };
+            Refusal::new(message).hint(format!("the services are: {}", known()))
+        })
+    }
+
+    /// Finds the folder that a path lies in, and the path below it.
+    pub(super) fn place(&self, path: &Path) -> Option<(Arc<Folder>, PathBuf)> {
+        let live = self.live();
+        let real = path.parent().and_then(|parent| Some(std::fs::canonicalize(parent).ok()?.join(path.file_name()?)));
+        live.settings.folders.iter().find_map(|folder| {
+            let root = std::fs::canonicalize(&folder.path).ok();
+            let below = path
+                .strip_prefix(&folder.path)
+                .ok()
+                .or_else(|| real.as_deref()?.strip_prefix(root.as_deref()?).ok())?
+                .to_owned();
+            Some((live.folders.get(&folder.id)?.clone(), below))
+        })
+    }
+
+    /// Finds the number of a job that a person has named.
+    pub(super) async fn id(&self, job: JobName) -> Result<JobId, Refusal> {
+        match job {
+            JobName::Id(id) => Ok(id),
+            JobName::Key(key) => {
+                let found = self.queue.job_of_key(key.clone()).await?;
+                found.ok_or_else(|| Refusal::new(format!("there is no job `{}`", crate::text::one_line(&key, 120))))
+            }
+            JobName::File(path) => {
+                let shown = printable_path(&path);
+                let none =
+                    || Refusal::new(format!("there is no job of `{shown}`")).hint(format!("minuted why '{shown}'"));
+                let (folder, relative) = self.place(&path).ok_or_else(none)?;
+                self.queue.job_at(&folder.id, relative).await?.ok_or_else(none)
+            }
+        }
+    }
+
+    async fn pause(&self, name: &str) -> Answer {
+        let folder = self.folder(name)?;
+        let hold = Hold {
+            scope: Scope::Folder,
+            name: folder.id.clone(),
+            reason: "paused".into(),
+            detail: format!("a person paused it; minuted resume {name}"),
+            since: clock::now(),
+        };
+        let new = self.queue.hold(hold, None).await?;
+        let said = if new { "is paused: nothing new is begun there" } else { "is paused already" };
+        Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
+    }
+
+    async fn resume(&self, name: &str) -> Answer {
+        let folder = self.folder(name)?;
+        let was = self.queue.release(Scope::Folder, &folder.id, &["paused"]).await?;
+        self.nudge();
+        let said = if was { "goes on" } else { "was not paused" };
+        Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
+    }
+
+    async fn backlog(&self, name: &str, process: bool) -> Answer {
+        let folder = self.folder(name)?;
+        let count = match self.handle(&folder.id) {
+            Some(handle) => {
+                let decision = if process { Decision::Process } else { Decision::Skip };
+                let decided = handle.backlog(decision).await;
+                decided.map_err(|error| Refusal::new(crate::text::one_line(&format!("{error:#}"), 500)))?
+            }
+            None => u64::try_from(self.queue.decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
+        };
+        let what = if process { "are taken in" } else { "are left alone" };
+        Ok(
+            json!({ "folder": name, "count": count, "message": format!("{count} recordings of folder `{name}` {what}") }),
+        )
+    }
+
+    async fn backup(&self, path: PathBuf) -> Answer {
+        self.queue.backup(path.clone()).await?;
+        Ok(
+            json!({ "path": printable_path(&path), "message": format!("the queue is copied to {}", printable_path(&path)) }),
+        )
+    }
+
+    /// Returns the watch on a folder, where a daemon has one.
+    pub(super) fn handle(&self, folder: &str) -> Option<FolderHandle> {
+        self.folders.read().expect("no thread panics while it holds the folders").get(folder).cloned()
+    }
+}
+
+impl From<QueueError> for Refusal {
+    fn from(error: QueueError) -> Self {
+        let told = crate::worker::chain(&error);
+        match told.split_once("\nhint: ") {
+            Some((message, hint)) => Self::new(message).hint(hint),
+            None => Self::new(told),
+        }
+    }
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Queue(error) => error.into(),
+            CommandError::Refused { .. } => Self::new(error.to_string()),
+        }
+    }
+}
+
+/// Returns a JSON value of something that always is one.
+pub(super) fn to_value<T: serde::Serialize>(value: &T) -> Answer {
+    serde_json::to_value(value).map_err(|error| Refusal::new(format!("a bug: {error}")))
+}
+
+/// Returns a short answer with what was done.
+pub(super) fn done(id: JobId, message: &str) -> Value {
+    json!({ "id": id, "message": format!("job {id} {message}") })
+}

@@ -1,0 +1,93 @@
+//! Questions about the folders' files: take one in, look through all.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Answer, Desk, Refusal};
+use crate::{
+    clock,
+    config::Folder,
+    queue::Settled,
+    text::{one_line, printable_path},
+    watch,
+};
+
+impl Desk {
+    /// Takes in a file that was put into a folder whole, without waiting for it to settle.
+    pub(super) async fn take(&self, name: &str, path: &Path) -> Answer {
+        let folder = self.folder(name)?;
+        let outside = || Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)));
+        let (found, relative) = self.place(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
+        let accepts = self.accepts(&folder);
+        let settled = tokio::task::spawn_blocking(move || watch::settle_now(&found, &accepts, relative)).await;
+        let settled: Settled = settled
+            .map_err(|error| Refusal::new(error.to_string()))?
+            .map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
+        let reason = self.unsupported(&folder);
+        let taken = self.queue.take(vec![settled], reason, clock::now()).await?;
+        self.nudge();
+        let job = taken.first().map(|taken| taken.job).ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
+        Ok(json!({ "id": job, "path": printable_path(path), "message": format!("queued as job {job}") }))
+    }
+
+    /// The extensions that the service of a folder takes.
+    pub(super) fn accepts(&self, folder: &Folder) -> Vec<String> {
+        let live = self.live();
+        live.services.get(&folder.service).map(|handle| extensions(handle.service.as_ref())).unwrap_or_default()
+    }
+
+    /// What is recorded of a file that the folder's service does not take.
+    pub(super) fn unsupported(&self, folder: &Folder) -> String {
+        let live = self.live();
+        live.services.get(&folder.service).map(|handle| unsupported(handle.service.as_ref())).unwrap_or_default()
+    }
+
+    /// Scans all folders now, or says what a scan would take.
+    pub(super) async fn scan(&self, dry_run: bool) -> Answer {
+        if dry_run {
+            return self.survey().await;
+        }
+        let folders: Vec<_> =
+            self.folders.read().expect("no thread panics while it holds the folders").values().cloned().collect();
+        if folders.is_empty() {
+            return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
+                .hint("minuted run --once scans, works until nothing is left to do, and exits"));
+        }
+        let count = folders.len();
+        for folder in folders {
+            folder.scan().await.map_err(|error| Refusal::new(error.to_string()))?;
+        }
+        Ok(json!({ "folders": count, "message": format!("{count} folders are scanned") }))
+    }
+
+    async fn survey(&self) -> Answer {
+        let live = self.live();
+        let mut found = Vec::new();
+        for folder in &live.settings.folders {
+            let known = self.queue.sightings(&folder.id).await?;
+            let accepts = self.accepts(folder);
+            let (name, folder) = (folder.name.clone(), folder.clone());
+            let new = tokio::task::spawn_blocking(move || watch::survey(&folder, &accepts, &known)).await;
+            let new = new
+                .map_err(|error| Refusal::new(error.to_string()))?
+                .map_err(|error| Refusal::new(format!("folder `{name}`: {error:#}")).hint("minuted check"))?;
+            found.extend(new.into_iter().map(|file| {
+                json!({ "folder": name, "path": printable_path(&file.path), "size": file.size, "why": file.why })
+            }));
+        }
+        Ok(json!(found))
+    }
+}
+
+/// The extensions that a service takes.
+fn extensions(service: &dyn crate::services::Service) -> Vec<String> {
+    service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
+}
+
+/// What is recorded of a file that a service does not take.
+#[must_use]
+pub fn unsupported(service: &dyn crate::services::Service) -> String {
+    let list = extensions(service).join(" ");
+    format!("service `{}` does not take this kind of file; it takes: {list}", service.name())
+}

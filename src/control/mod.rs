@@ -1,0 +1,251 @@
+//! What commands ask of minuted.
+//!
+//! While the daemon runs it answers over `control.sock` in the state directory: one line of JSON asks, one line
+//! answers. Without a daemon a command takes the state directory's lock and answers itself, by the same code: there is
+//! one [`Desk`], and one meaning of every question.
+
+mod account;
+mod client;
+mod desk;
+mod intake;
+mod jobs;
+mod server;
+mod status;
+mod why;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use client::{Caller, ControlError};
+pub use desk::{Desk, Folders};
+pub use intake::unsupported;
+pub use server::serve;
+pub use status::{FolderStatus, RunningStatus, ServiceStatus, Status};
+pub use why::{Why, story};
+
+use crate::{config::Analysis, queue::JobId};
+
+/// The name of the socket in the state directory.
+pub const SOCKET: &str = "control.sock";
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "ask")]
+pub enum Request {
+    /// Everything at a glance.
+    Status,
+    /// The queue.
+    Jobs {
+        /// Only this state.
+        state: Option<String>,
+        /// Only this folder, by name.
+        folder: Option<String>,
+    },
+    /// One job with its history.
+    Job {
+        /// Which.
+        job: JobName,
+    },
+    /// Where a file is.
+    Why {
+        /// The absolute path; its bytes, because they need not be UTF-8.
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+    },
+    /// Set attempts back and go on.
+    Retry {
+        /// Which.
+        job: JobName,
+    },
+    /// All jobs that failed.
+    RetryFailed,
+    /// The next generation.
+    Redo {
+        /// Which.
+        job: JobName,
+    },
+    /// Give it up.
+    Cancel {
+        /// Which.
+        job: JobName,
+    },
+    /// More analyses.
+    Analyse {
+        /// Which.
+        job: JobName,
+        /// What.
+        analyses: Vec<Analysis>,
+        /// Whether the new notes are mailed.
+        mail: bool,
+    },
+    /// A file was put into a folder whole: make a job of it now.
+    Take {
+        /// The folder, by name.
+        folder: String,
+        /// The absolute path.
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+    },
+    /// Look through the folders.
+    Scan {
+        /// Only say what would be taken.
+        dry_run: bool,
+    },
+    /// Hold a folder.
+    Pause {
+        /// By name.
+        folder: String,
+    },
+    /// Let it go on.
+    Resume {
+        /// By name.
+        folder: String,
+    },
+    /// Decide about what was there before minuted.
+    Backlog {
+        /// By name.
+        folder: String,
+        /// Whether notes are made of it.
+        process: bool,
+    },
+    /// Copy the queue.
+    Backup {
+        /// Where to; absolute.
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+    },
+    /// Who is signed in.
+    Whoami {
+        /// The service; the only one when not named.
+        service: Option<String>,
+    },
+    /// Finish a sign-in: the daemon exchanges the code and keeps the tokens.
+    SignIn {
+        /// The service.
+        service: String,
+        /// The one-time code.
+        code: String,
+        /// What it was asked for with.
+        redirect_uri: String,
+    },
+    /// Forget a sign-in.
+    SignOut {
+        /// The service; the only one when not named.
+        service: Option<String>,
+    },
+    /// The service's list.
+    Meetings {
+        /// The service; the only one when not named.
+        service: Option<String>,
+        /// From 1.
+        page: u32,
+    },
+    /// The service's details of one meeting.
+    Meeting {
+        /// The service; the only one when not named.
+        service: Option<String>,
+        /// Its id there.
+        id: String,
+    },
+}
+
+impl Request {
+    /// Returns the request fit for a log: without what is secret.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Jobs { .. } => "jobs",
+            Self::Job { .. } => "job",
+            Self::Why { .. } => "why",
+            Self::Retry { .. } | Self::RetryFailed => "retry",
+            Self::Redo { .. } => "redo",
+            Self::Cancel { .. } => "cancel",
+            Self::Analyse { .. } => "analyse",
+            Self::Take { .. } => "add",
+            Self::Scan { .. } => "scan",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Backlog { .. } => "backlog",
+            Self::Backup { .. } => "backup",
+            Self::Whoami { .. } => "whoami",
+            Self::SignIn { .. } => "login",
+            Self::SignOut { .. } => "logout",
+            Self::Meetings { .. } | Self::Meeting { .. } => "meetings",
+        }
+    }
+}
+
+/// A job as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobName {
+    /// By its number.
+    Id(JobId),
+    /// By its key.
+    Key(String),
+    /// By its recording.
+    File(#[serde(with = "path_bytes")] PathBuf),
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: String,
+    /// The cure, where one is known.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    /// Returns a refusal without a hint.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// Adds the cure.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// An answer.
+pub type Answer = Result<Value, Refusal>;
+
+/// Paths as bytes, in hex where they are not UTF-8, so that JSON carries every name.
+mod path_bytes {
+    use std::{
+        ffi::OsString,
+        os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+        path::{Path, PathBuf},
+    };
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Wire {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        let wire = match path.to_str() {
+            Some(text) => Wire::Text(text.to_owned()),
+            None => Wire::Bytes(path.as_os_str().as_bytes().to_vec()),
+        };
+        wire.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Ok(match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => text.into(),
+            Wire::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        })
+    }
+}

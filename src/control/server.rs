@@ -1,0 +1,86 @@
+//! The daemon's ear: `control.sock`, 0600, one question a line.
+
+use std::{io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Answer, Desk, Refusal, Request, SOCKET};
+
+/// Bytes of a question; a path has at most 4 KiB.
+const REQUEST_MAX: u64 = 1 << 20;
+
+/// Commands that are answered at once.
+const CALLERS_MAX: usize = 16;
+
+/// A caller that says nothing is not waited for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers commands until `stop`. The caller holds the state directory's lock, so a socket that lies there is dead.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
+    let path = state_dir.join(SOCKET);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // The directory is 0700: nobody else can reach the socket between these two calls.
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let slots = Arc::new(Semaphore::new(CALLERS_MAX));
+    let tasks = TaskTracker::new();
+    loop {
+        let stream = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("failed to accept a command: {error}");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let desk = Arc::clone(&desk);
+        tasks.spawn(async move {
+            if let Err(error) = converse(&desk, stream).await {
+                tracing::debug!("a command went away: {error}");
+            }
+            drop(slot);
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+async fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(reader.take(REQUEST_MAX));
+    tokio::time::timeout(REQUEST_TIMEOUT, reader.read_line(&mut line)).await??;
+    if line.is_empty() {
+        return Ok(());
+    }
+    let answer: Answer = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => {
+            tracing::debug!("asked for `{}`", request.name());
+            desk.answer(request).await
+        }
+        Err(error) => Err(Refusal::new(format!("the question is not understood: {error}"))
+            .hint("the daemon is of another version: restart it")),
+    };
+    let mut answer = serde_json::to_vec(&answer)?;
+    answer.push(b'\n');
+    writer.write_all(&answer).await
+}

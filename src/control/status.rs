@@ -1,0 +1,212 @@
+//! Everything at a glance.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Desk, desk::to_value};
+use crate::{
+    clock,
+    pipeline::analyse::is_slow,
+    queue::{Hold, Scope},
+    services::paxs::SignIn,
+    text::printable_path,
+    watch::eyes::Mode,
+};
+
+/// What `status` shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether a daemon answered; without one nothing is watched and nothing runs.
+    pub daemon: bool,
+    /// The version of what answered.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// The configuration.
+    pub config: String,
+    /// The state directory.
+    pub state_dir: String,
+    /// The services.
+    pub services: Vec<ServiceStatus>,
+    /// The folders.
+    pub folders: Vec<FolderStatus>,
+    /// What runs now.
+    pub running: Vec<RunningStatus>,
+    /// How many jobs wait for their analysis.
+    pub waiting_for_analysis: usize,
+    /// How many of them wait longer than the service's documents say.
+    pub slow: usize,
+    /// Whether the disk of the queue is full.
+    pub disk_full: bool,
+    /// All that is held.
+    pub holds: Vec<Hold>,
+}
+
+/// A service in `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub base_url: String,
+    /// `up`, `down`, `signed_out` or `forbidden`.
+    pub state: String,
+    /// Why, where it is not up.
+    pub detail: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When it is tried again.
+    pub next_try: Option<Timestamp>,
+    /// Until when the sign-in lasts if nothing refreshes it.
+    pub signed_in_until: Option<Timestamp>,
+}
+
+/// A folder in `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FolderStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub path: String,
+    /// How changes are learned of, and why; `None` without a daemon.
+    pub watch: Option<String>,
+    /// What is wrong, or holds it.
+    pub trouble: Option<String>,
+    /// Files that are settling.
+    pub settling: u64,
+    /// Files that wait for `minuted backlog`.
+    pub backlog: u64,
+    /// Jobs by state.
+    pub jobs: BTreeMap<String, u64>,
+    /// When it was last scanned through.
+    pub scanned: Option<Timestamp>,
+}
+
+/// A job that runs, in `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningStatus {
+    /// Its number.
+    pub id: crate::queue::JobId,
+    /// Its recording.
+    pub path: String,
+    /// Its folder.
+    pub folder: String,
+    /// What runs.
+    pub stage: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes in all; 0 where nothing is sent.
+    pub total: u64,
+}
+
+impl Desk {
+    pub(super) async fn status(&self) -> Answer {
+        let live = self.live();
+        let holds = self.queue.holds().await?;
+        let waiting = self.queue.waiting_for_analysis().await?;
+        let now = clock::now();
+        // One service's documents are as good as another's for a count of what is slow.
+        let poll = live.services.values().next().map(|handle| handle.settings.poll);
+        let slow = waiting.iter().filter(|(_, since)| poll.is_some_and(|poll| is_slow(&poll, *since, now))).count();
+        let disk_full =
+            self.worker.as_ref().is_some_and(|worker| worker.disk_full.load(std::sync::atomic::Ordering::Relaxed));
+        let status = Status {
+            daemon: self.worker.is_some(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            config: printable_path(&live.settings.file),
+            state_dir: printable_path(&live.settings.state_dir),
+            services: self.services_shown(&holds),
+            folders: self.folders_shown(&holds).await?,
+            running: self.running_shown().await?,
+            waiting_for_analysis: waiting.len(),
+            slow,
+            disk_full,
+            holds,
+        };
+        to_value(&status)
+    }
+
+    fn services_shown(&self, holds: &[Hold]) -> Vec<ServiceStatus> {
+        let live = self.live();
+        let shown = live.services.values().map(|handle| {
+            let name = handle.service.name().to_owned();
+            let hold = holds.iter().find(|hold| hold.scope == Scope::Service && hold.name == name);
+            let sign_in = handle.account.signed_in();
+            let (signed_out, until) = match sign_in {
+                SignIn::Yes { refresh_expires, .. } => (None, Some(refresh_expires)),
+                SignIn::No { reason } => (Some(format!("{reason}; minuted login {name}")), None),
+            };
+            let state = match (hold, &signed_out) {
+                (Some(hold), _) => hold.reason.as_str(),
+                (None, Some(_)) => "signed_out",
+                (None, None) => "up",
+            };
+            ServiceStatus {
+                base_url: handle.settings.base_url.to_string(),
+                state: state.to_owned(),
+                detail: hold.map(|hold| hold.detail.clone()).or(signed_out),
+                since: hold.map(|hold| hold.since),
+                next_try: handle.next_try(),
+                signed_in_until: until,
+                name,
+            }
+        });
+        shown.collect()
+    }
+
+    async fn folders_shown(&self, holds: &[Hold]) -> Result<Vec<FolderStatus>, super::Refusal> {
+        let live = self.live();
+        let counts = self.queue.counts().await?;
+        let mut shown = Vec::with_capacity(live.settings.folders.len());
+        for folder in &live.settings.folders {
+            let watch = self.handle(&folder.id).map(|handle| handle.view().status());
+            let hold = holds.iter().find(|hold| hold.scope == Scope::Folder && hold.name == folder.id);
+            let jobs = counts.iter().filter(|(id, _, _)| *id == folder.id);
+            let scan = watch.as_ref().and_then(|watch| watch.scan.as_ref());
+            shown.push(FolderStatus {
+                name: folder.name.clone(),
+                path: printable_path(&folder.path),
+                watch: watch.as_ref().and_then(|watch| Some(watched(watch.mode.as_ref()?))),
+                trouble: hold.map(|hold| format!("{}: {}", hold.reason, hold.detail)),
+                settling: watch.as_ref().map_or(0, |watch| watch.settling as u64),
+                backlog: self.queue.backlog(&folder.id).await?,
+                jobs: jobs.map(|(_, state, count)| (state.clone(), *count)).collect(),
+                scanned: scan.map(|scan| scan.at),
+            });
+        }
+        Ok(shown)
+    }
+
+    async fn running_shown(&self) -> Result<Vec<RunningStatus>, super::Refusal> {
+        let Some(worker) = &self.worker else { return Ok(Vec::new()) };
+        let mut shown = Vec::new();
+        for (id, active) in worker.activity.snapshot() {
+            let Ok(job) = self.job_shown(id).await else { continue };
+            let (sent, total) = active.progress.read();
+            shown.push(RunningStatus {
+                id,
+                path: job.path,
+                folder: job.folder,
+                stage: active.stage.as_str().to_owned(),
+                since: active.since,
+                sent,
+                total,
+            });
+        }
+        Ok(shown)
+    }
+}
+
+/// Says how changes in a folder are learned of.
+fn watched(mode: &Mode) -> String {
+    match mode {
+        Mode::Native => "events".to_owned(),
+        Mode::Polled(why) => format!("polled: {why}"),
+        Mode::Unwatched(why) => format!("polled: no watches left; {why}"),
+    }
+}

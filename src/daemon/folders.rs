@@ -1,0 +1,94 @@
+//! Which folders are watched: those of the settings in force. They come, go and change without a restart.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Parts, ledger::QueueLedger};
+use crate::{config::Folder, watch};
+
+/// The folders that are watched, by id.
+pub(super) type Running = BTreeMap<String, Watched>;
+
+/// A folder that is watched.
+#[derive(Debug)]
+pub(super) struct Watched {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    /// The settings it runs with, as text: what a reload compares.
+    settings: String,
+}
+
+/// Makes what is watched what the settings say.
+pub(super) async fn follow(parts: &Parts) {
+    let live = parts.worker.live();
+    let mut running = parts.running.lock().await;
+    let wanted: BTreeMap<&str, &Folder> =
+        live.settings.folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
+    let ended: Vec<String> = running
+        .iter()
+        .filter(|(id, watched)| wanted.get(id.as_str()).is_none_or(|folder| describe(folder) != watched.settings))
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in ended {
+        if let Some(watched) = running.remove(&id) {
+            watched.stop.cancel();
+            if watched.task.await.is_err() {
+                tracing::error!("the watch on folder `{id}` panicked");
+            }
+            folders(parts).remove(&id);
+        }
+    }
+    for (id, folder) in wanted {
+        if !running.contains_key(id) {
+            reconsider(parts, folder).await;
+            running.insert(id.to_owned(), start(parts, folder));
+        }
+    }
+}
+
+/// Files that no service took may be taken by the settings of now.
+async fn reconsider(parts: &Parts, folder: &Folder) {
+    let accepts = accepts(parts, folder);
+    match parts.worker.queue.reconsider(&folder.id, accepts).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name),
+        Err(error) => parts.worker.queue_failed("look at skipped files again", &error),
+    }
+}
+
+fn start(parts: &Parts, folder: &Folder) -> Watched {
+    let stop = parts.stop.child_token();
+    let (handle, end) = watch::handle();
+    folders(parts).insert(folder.id.clone(), handle);
+    let accepts = accepts(parts, folder);
+    let ledger = Arc::new(QueueLedger(Arc::clone(&parts.worker)));
+    let running = watch::run(folder.clone(), accepts, ledger, end, stop.clone());
+    let (ended, fatal, name) = (stop.clone(), parts.fatal.clone(), folder.name.clone());
+    let task = parts.loops.spawn(async move {
+        if let Err(error) = running.await {
+            tracing::error!("the watch on folder `{name}` ended: {error:#}");
+        }
+        if !ended.is_cancelled() {
+            fatal.cancel();
+        }
+    });
+    Watched { stop, task, settings: describe(folder) }
+}
+
+fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
+    let live = parts.worker.live();
+    let handle = live.services.get(&folder.service);
+    handle.map_or_else(Vec::new, |handle| {
+        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
+    })
+}
+
+fn describe(folder: &Folder) -> String {
+    format!("{folder:?}")
+}
+
+fn folders(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
+    parts.folders.write().expect("no thread panics while it holds the folders")
+}

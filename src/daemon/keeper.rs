@@ -1,0 +1,171 @@
+//! What has to be seen to now and then: the sign-in, the operator's mail, the history, the watchdog.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{Parts, reconcile};
+use crate::{
+    clock, clock::elapsed, deliver::Notice, queue::Scope, service_manager as systemd, services::paxs::Freshness,
+    text::one_line, worker::ServiceHandle,
+};
+
+/// How often notices, lost files and the status line are seen to.
+const EVERY: Duration = Duration::from_secs(20);
+
+/// How often the sign-ins, the history and the mark of the queue are seen to.
+const HOURLY: Duration = Duration::from_secs(3600);
+
+/// The operator gets at most one mail in this time; what happens meanwhile is in the next.
+const DIGEST_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Notices in one mail.
+const DIGEST_MAX: usize = 200;
+
+/// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
+const LOST_AFTER: Duration = Duration::from_secs(3600);
+
+/// Runs until the daemon stops.
+pub(super) async fn run(parts: Parts) {
+    let mut often = tokio::time::interval(EVERY);
+    let mut hourly = tokio::time::interval_at(Instant::now() + HOURLY, HOURLY);
+    let watchdog_every = systemd::watchdog_interval();
+    let mut watchdog = tokio::time::interval(watchdog_every.unwrap_or(HOURLY));
+    for timer in [&mut often, &mut hourly, &mut watchdog] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    let mut line = String::new();
+    loop {
+        tokio::select! {
+            () = parts.stop.cancelled() => return,
+            _ = often.tick() => {
+                see_to_files(&parts).await;
+                send_digest(&parts).await;
+                tell_status(&parts, &mut line).await;
+            }
+            _ = hourly.tick() => {
+                for handle in parts.worker.live().services.values() {
+                    keep_signed_in(&parts, handle).await;
+                }
+                prune(&parts).await;
+                if let Err(error) = reconcile::mark(&parts.worker.queue, &parts.worker.live().settings.state_dir).await {
+                    tracing::warn!("failed to mark the queue: {error:#}");
+                }
+            }
+            _ = watchdog.tick(), if watchdog_every.is_some() => {
+                // Only a check that went through the runtime and the queue's thread proves life.
+                match parts.worker.queue.alive().await {
+                    Ok(()) | Err(crate::queue::QueueError::Full) => systemd::feed_watchdog(),
+                    Err(error) => parts.worker.queue_failed("prove that the queue works", &error),
+                }
+            }
+        }
+    }
+}
+
+/// Lets jobs whose file is readable again try, and gives up those whose file is gone for good.
+async fn see_to_files(parts: &Parts) {
+    let queue = &parts.worker.queue;
+    let now = clock::now();
+    let held: Vec<_> = queue.holds().await.unwrap_or_default();
+    for folder in &parts.worker.live().settings.folders {
+        if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason != "notes") {
+            continue;
+        }
+        let before = now.saturating_sub(SignedDuration::try_from(LOST_AFTER).unwrap_or(SignedDuration::MAX));
+        let seen_to = async {
+            if queue.waits_for_file(&folder.id).await? {
+                let woken = queue.wake_files(&folder.id, now).await?;
+                let cancelled = queue.cancel_lost(&folder.id, before.unwrap_or(Timestamp::MIN), now).await?;
+                if cancelled > 0 {
+                    tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
+                }
+                if woken > 0 {
+                    parts.worker.nudge();
+                }
+            }
+            Ok(())
+        };
+        if let Err(error) = seen_to.await {
+            parts.worker.queue_failed("see to lost files", &error);
+        }
+    }
+}
+
+/// Mails what the operator should know, at most once in a quarter of an hour.
+async fn send_digest(parts: &Parts) {
+    let queue = &parts.worker.queue;
+    let (notices, last) = match queue.unsent_notices(DIGEST_MAX).await {
+        Ok(found) => found,
+        Err(error) => return parts.worker.queue_failed("read what the operator should know", &error),
+    };
+    let Some(newest) = notices.last().map(|notice| notice.id) else { return };
+    let now = clock::now();
+    if last.is_some_and(|last| elapsed(last, now) < DIGEST_EVERY) {
+        return;
+    }
+    let live = parts.worker.live();
+    let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
+    if let Some(mailer) = live.mailer.as_ref().filter(|_| wanted) {
+        let notices: Vec<Notice> =
+            notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
+        if let Err(error) = mailer.send_digest(&notices).await {
+            tracing::debug!("the operator's mail waits: {}", one_line(&error.to_string(), 300));
+            return;
+        }
+    }
+    if let Err(error) = queue.notices_sent(newest, now).await {
+        parts.worker.queue_failed("record the operator's mail", &error);
+    }
+}
+
+/// Keeps the sign-in of an idle daemon alive, and notices when a service that waited for a person works again.
+async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
+    let name = handle.service.name();
+    match handle.account.keep_fresh(clock::now()).await {
+        Freshness::Fine { .. } => {
+            if handle.service.profile().await.is_ok() {
+                parts.worker.release(Scope::Service, name, &["signed_out", "forbidden"]).await;
+            }
+        }
+        Freshness::Failing { days_left, message } => {
+            tracing::warn!("the sign-in at `{name}` could not be refreshed ({days_left} days left): {message}");
+        }
+        Freshness::SignedOut { reason } => {
+            parts.worker.service_refused(handle, true, &anyhow::anyhow!(reason)).await;
+        }
+    }
+}
+
+/// Forgets jobs that ended longer ago than the history reaches.
+async fn prune(parts: &Parts) {
+    let history = SignedDuration::try_from(parts.worker.live().settings.history).unwrap_or(SignedDuration::MAX);
+    let before = clock::now().saturating_sub(history).unwrap_or(Timestamp::MIN);
+    loop {
+        match parts.worker.queue.prune(before).await {
+            Ok(0) => return,
+            Ok(count) => tracing::debug!("{count} jobs are forgotten"),
+            Err(error) => return parts.worker.queue_failed("forget old jobs", &error),
+        }
+    }
+}
+
+/// Tells systemd what `systemctl status` shows, when it changed.
+async fn tell_status(parts: &Parts, told: &mut String) {
+    let worker = &parts.worker;
+    let held = worker.queue.holds().await.unwrap_or_default();
+    let mut line = format!(
+        "{} folders; {} running, {} waiting for analysis",
+        worker.live().settings.folders.len(),
+        worker.activity.len(),
+        worker.looks.len()
+    );
+    if let Some(hold) = held.first() {
+        line = format!("{line}; {} {}: {}", hold.name, hold.reason, one_line(&hold.detail, 120));
+    }
+    if *told != line {
+        systemd::status(&line);
+        *told = line;
+    }
+}

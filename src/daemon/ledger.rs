@@ -1,0 +1,88 @@
+//! What the folders' tasks know of the queue.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{
+    clock, control,
+    queue::{Hold, Scope, Settled, Sighting},
+    text::{one_line, printable_path},
+    watch::{FolderTrouble, Ledger, Root, Taken},
+    worker::Worker,
+};
+
+/// The queue as the memory of the folders; wakes the worker when there is something to do.
+pub(super) struct QueueLedger(pub(super) Arc<Worker>);
+
+/// The troubles that a folder's task begins and ends.
+const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "watch limit"];
+
+#[async_trait]
+impl Ledger for QueueLedger {
+    async fn sightings(&self, folder: &str) -> anyhow::Result<Vec<Sighting>> {
+        Ok(self.0.queue.sightings(folder).await?)
+    }
+
+    async fn see(&self, folder: &str, seen: Vec<Sighting>) -> anyhow::Result<()> {
+        Ok(self.0.queue.see(folder, seen).await?)
+    }
+
+    async fn gone(&self, folder: &str, paths: Vec<PathBuf>) -> anyhow::Result<()> {
+        Ok(self.0.queue.gone(folder, paths, clock::now()).await?)
+    }
+
+    async fn take(&self, settled: Vec<Settled>) -> anyhow::Result<Vec<Taken>> {
+        let reason = settled.first().map(|first| self.unsupported(&first.folder)).unwrap_or_default();
+        let taken = self.0.queue.take(settled, reason, clock::now()).await?;
+        for taken in &taken {
+            tracing::info!(job.id = taken.job.0, "job {}: `{}` is taken in", taken.job, printable_path(&taken.path));
+        }
+        self.0.claims.notify_one();
+        Ok(taken.into_iter().map(|taken| Taken { path: taken.path, job: taken.job.0 }).collect())
+    }
+
+    async fn folder_root(&self, folder: &str) -> anyhow::Result<Option<Root>> {
+        let root = self.0.queue.folder_device(folder).await?;
+        Ok(root.map(|(device, met)| Root { device, met }))
+    }
+
+    async fn meet(&self, folder: &str, root: Root) -> anyhow::Result<()> {
+        Ok(self.0.queue.meet(folder, root.device, root.met).await?)
+    }
+
+    async fn hold_folder(&self, folder: &str, trouble: FolderTrouble, detail: String) -> anyhow::Result<()> {
+        let live = self.0.live();
+        let name = live.folders.get(folder).map_or(folder, |folder| folder.name.as_str()).to_owned();
+        let detail = one_line(&detail, 500);
+        let told = format!("folder `{name}`: {detail}");
+        let hold = Hold {
+            scope: Scope::Folder,
+            name: folder.to_owned(),
+            reason: trouble.as_str().to_owned(),
+            detail,
+            since: clock::now(),
+        };
+        self.0.queue.release(Scope::Folder, folder, TROUBLES).await?;
+        if self.0.queue.hold(hold, trouble.holds_jobs().then(|| told.clone())).await? {
+            tracing::warn!("{told}");
+        }
+        Ok(())
+    }
+
+    async fn release_folder(&self, folder: &str) -> anyhow::Result<()> {
+        if self.0.queue.release(Scope::Folder, folder, TROUBLES).await? {
+            tracing::info!("folder `{folder}` is well again");
+            self.0.nudge();
+        }
+        Ok(())
+    }
+}
+
+impl QueueLedger {
+    fn unsupported(&self, folder: &str) -> String {
+        let live = self.0.live();
+        let handle = live.folders.get(folder).and_then(|folder| live.services.get(&folder.service));
+        handle.map(|handle| control::unsupported(handle.service.as_ref())).unwrap_or_default()
+    }
+}

@@ -1,0 +1,212 @@
+//! The composition root: builds the parts, starts the tasks, drains.
+//!
+//! `watch` and `worker` meet only here: folders put jobs into the queue through `ledger`, and a nudge tells the worker
+//! to look there.
+
+mod folders;
+mod keeper;
+mod ledger;
+mod once;
+mod reconcile;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock,
+    config::{self, Settings},
+    control::{self, Desk, Folders},
+    queue::{Queue, StateLock},
+    service_manager as systemd,
+    signals::{Signal, Signals},
+    worker::{Live, Worker, claims, deliveries, looks},
+};
+
+pub use once::Tally;
+
+/// Work that cannot be interrupted is waited for so long; the unit's `TimeoutStopSec` is longer.
+pub const DRAIN_MAX: Duration = Duration::from_secs(18);
+
+/// A command that works on the state directory without a daemon holds the lock for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal stopped it, and it drained.
+    Stopped,
+    /// Nothing was left to do (`run --once`).
+    Finished(Tally),
+}
+
+/// The parts, as the tasks share them.
+#[derive(Debug, Clone)]
+struct Parts {
+    worker: Arc<Worker>,
+    folders: Folders,
+    /// Each running folder's own stop, and the settings it runs with.
+    running: Arc<tokio::sync::Mutex<folders::Running>>,
+    live: watch::Sender<Arc<Live>>,
+    stop: CancellationToken,
+    fatal: CancellationToken,
+    /// The tasks that live as long as the daemon. One that returns early ends it: half a daemon is worse than none.
+    loops: TaskTracker,
+}
+
+/// Runs minuted until a signal stops it, or with `once` until nothing is left to do.
+///
+/// # Errors
+/// When it cannot start, or a part of it ended early.
+pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
+    let _lock = StateLock::acquire(&settings.state_dir, LOCK_PATIENCE).await?;
+    let parts = start(settings).await?;
+    let ended = tokio::select! {
+        () = obey(&parts, &mut signals) => Ok(Ended::Stopped),
+        () = parts.fatal.cancelled() => Err(anyhow!("a part of minuted ended early; the log says why")),
+        tally = once::finished(&parts), if once => Ok(Ended::Finished(tally)),
+    };
+    drain(&parts, ended.is_ok()).await;
+    ended
+}
+
+async fn start(settings: Settings) -> anyhow::Result<Parts> {
+    let settings = Arc::new(settings);
+    let state_dir = settings.state_dir.clone();
+    let queue = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await??;
+    let recovered = queue.recover(clock::now()).await?;
+    if recovered > 0 {
+        tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
+    }
+    let (stop, fatal) = (CancellationToken::new(), CancellationToken::new());
+    let loops = TaskTracker::new();
+    let live = Live::build(Arc::clone(&settings), &loops, None)?;
+    let (live, receiver) = watch::channel(Arc::new(live));
+    let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
+    let parts = Parts { worker, folders: Folders::default(), running: Arc::default(), live, stop, fatal, loops };
+    reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
+    spawn_loops(&parts, &settings.state_dir);
+    folders::follow(&parts).await;
+    systemd::ready();
+    tracing::info!(
+        "minuted {} watches {} folders with {}",
+        env!("CARGO_PKG_VERSION"),
+        settings.folders.len(),
+        crate::text::printable_path(&settings.file)
+    );
+    Ok(parts)
+}
+
+fn spawn_loops(parts: &Parts, state_dir: &Path) {
+    let worker = &parts.worker;
+    spawn(parts, "claims", claims::run(Arc::clone(worker)));
+    spawn(parts, "looks", looks::run(Arc::clone(worker)));
+    spawn(parts, "deliveries", deliveries::run(Arc::clone(worker)));
+    spawn(parts, "keeper", keeper::run(parts.clone()));
+    spawn(parts, "reconcile", reconcile::run(parts.clone()));
+    let desk = Arc::new(Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders)));
+    let (stop, dir): (_, PathBuf) = (parts.stop.clone(), state_dir.to_owned());
+    spawn(parts, "control", async move {
+        if let Err(error) = control::serve(desk, &dir, stop).await {
+            tracing::error!("failed to listen on the control socket: {error}");
+        }
+    });
+}
+
+/// Starts a task that lives as long as the daemon.
+fn spawn(parts: &Parts, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let (stop, fatal) = (parts.stop.clone(), parts.fatal.clone());
+    let guard = FatalUnlessStopped { name, stop, fatal };
+    parts.loops.spawn(async move {
+        let _guard = guard;
+        task.await;
+    });
+}
+
+/// Ends the daemon when a task returns or panics before it was told to stop.
+struct FatalUnlessStopped {
+    name: &'static str,
+    stop: CancellationToken,
+    fatal: CancellationToken,
+}
+
+impl Drop for FatalUnlessStopped {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            tracing::error!("the task `{}` ended early: minuted ends with it", self.name);
+            self.fatal.cancel();
+        }
+    }
+}
+
+/// Follows signals until one stops the daemon.
+async fn obey(parts: &Parts, signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop => return,
+            Signal::Reload => {
+                systemd::reloading();
+                reload(parts).await;
+                systemd::ready();
+            }
+        }
+    }
+}
+
+/// Reads the configuration again; a bad one changes nothing.
+async fn reload(parts: &Parts) {
+    let before = parts.worker.live();
+    let file = before.settings.file.clone();
+    let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
+    let settings = match loaded {
+        Ok(Ok(settings)) => settings,
+        Ok(Err(error)) => {
+            tracing::error!("the new configuration is not taken, the old one stays in force:\n{}", error.render(false));
+            return;
+        }
+        Err(error) => {
+            tracing::error!("failed to read the configuration: {error}");
+            return;
+        }
+    };
+    if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
+        tracing::warn!("`state_dir` and `[log]` only change with a restart");
+    }
+    match Live::build(Arc::new(settings), &parts.loops, Some(&before)) {
+        Ok(live) => {
+            parts.live.send_replace(Arc::new(live));
+            parts.worker.forget_refusals();
+            folders::follow(parts).await;
+            parts.worker.nudge();
+            tracing::info!("the configuration is read again and in force");
+        }
+        Err(error) => tracing::error!("the new configuration is not taken, the old one stays in force: {error:#}"),
+    }
+}
+
+/// Stops everything: nothing new is begun, uploads are abandoned unless all bytes are sent, what is short is finished.
+async fn drain(parts: &Parts, orderly: bool) {
+    systemd::stopping();
+    if orderly {
+        tracing::info!("stopping");
+    }
+    parts.stop.cancel();
+    parts.worker.tasks.close();
+    parts.loops.close();
+    let all = async {
+        parts.worker.tasks.wait().await;
+        parts.loops.wait().await;
+    };
+    if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
+        tracing::warn!("some work did not end in time; it goes on after the next start");
+    }
+    if let Err(error) = reconcile::mark(&parts.worker.queue, &parts.worker.live().settings.state_dir).await {
+        tracing::debug!("failed to mark the queue at the stop: {error:#}");
+    }
+}

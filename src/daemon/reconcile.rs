@@ -1,0 +1,206 @@
+//! A queue that is new or was restored learns what was done before, so that nothing is done twice.
+//!
+//! A mark (a random word) lies in the queue and in a file beside it, renewed at every start, every hour and at the stop.
+//! Where the two differ the queue is new, or a copy from another time. Then the keys in the notes on disk are taken in
+//! before any folder is watched, and the markers in each service's list before any meeting is created there.
+
+use std::{ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+
+use anyhow::Context as _;
+
+use super::Parts;
+use crate::{
+    beneath::{Dir, Entry},
+    clock,
+    config::{Folder, OnSuccess, Settings},
+    job::Key,
+    pipeline::deliver::head_key,
+    queue::{Hold, Queue, Scope},
+    services::CallError,
+    text::{one_line, printable_path},
+    watch::names::is_document,
+    worker::{ServiceHandle, chain},
+};
+
+/// The mark's file in the state directory.
+const MARK: &str = "mark";
+
+/// How long a service that cannot be read is left alone before the next try.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Directories that a walk for notes goes down; deeper trees hold none of ours.
+const DEPTH_MAX: usize = 64;
+
+/// The reason of the hold while a service's list is read.
+const READING: &str = "reading";
+
+/// Finds out whether the queue is new or restored; takes in the keys of the notes on disk if so.
+pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
+    let queue = &parts.worker.queue;
+    let settings = &parts.worker.live().settings;
+    let in_queue = queue.remembered("mark").await?;
+    let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).ok();
+    if in_queue.is_none() || in_queue != on_disk {
+        tracing::info!("the queue is new or restored: what was done before is looked for");
+        queue.mark_restored(clock::now()).await?;
+        let found = notes_on_disk(std::sync::Arc::clone(settings)).await?;
+        if !found.is_empty() {
+            tracing::info!("{} notes on disk tell what was done before", found.len());
+        }
+        queue.take_notes(found).await?;
+    }
+    mark(queue, &settings.state_dir).await?;
+    hold_unread(parts).await
+}
+
+/// Writes a new mark: first into the queue, then beside it, so that a crash in between only means one walk more.
+pub(super) async fn mark(queue: &Queue, state_dir: &Path) -> anyhow::Result<()> {
+    let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
+    queue.remember("mark", mark.clone()).await?;
+    let (path, next) = (state_dir.join(MARK), state_dir.join("mark.tmp"));
+    let write = move || -> std::io::Result<()> {
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        file.write_all(mark.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&next, &path)
+    };
+    tokio::task::spawn_blocking(write).await?.context("failed to write the mark of the queue")
+}
+
+/// Holds every service whose list was not read since the queue is new; nothing is created there until it is.
+async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
+    let live = parts.worker.live();
+    let read = read_services(&parts.worker.queue).await?;
+    for handle in live.services.values() {
+        let name = handle.service.name().to_owned();
+        if read.contains(&name) {
+            parts.worker.queue.release(Scope::Service, &name, &[READING]).await?;
+        } else {
+            let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
+            let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since: clock::now() };
+            parts.worker.queue.hold(hold, None).await?;
+        }
+        // What is down is found out anew.
+        parts.worker.queue.release(Scope::Service, handle.service.name(), &["down"]).await?;
+    }
+    Ok(())
+}
+
+async fn read_services(queue: &Queue) -> anyhow::Result<Vec<String>> {
+    let text = queue.remembered("reconciled").await?.unwrap_or_default();
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+/// Reads the lists of services that were not read yet, until the daemon stops.
+pub(super) async fn run(parts: Parts) {
+    let mut live = parts.worker.live.clone();
+    loop {
+        let wait = match read_lists(&parts).await {
+            Ok(true) => None,
+            Ok(false) => Some(RETRY),
+            Err(error) => {
+                tracing::warn!("failed to take in a service's list: {error:#}");
+                Some(RETRY)
+            }
+        };
+        let pause = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = parts.stop.cancelled() => return,
+            changed = live.changed() => {
+                if changed.is_ok() && let Err(error) = hold_unread(&parts).await {
+                    tracing::warn!("failed to hold a new service: {error:#}");
+                }
+            }
+            () = parts.worker.signed_in.notified() => {}
+            () = pause => {}
+        }
+    }
+}
+
+/// Reads each list that is missing; returns whether none is missing any more.
+async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
+    let live = parts.worker.live();
+    let mut all = true;
+    for handle in live.services.values() {
+        let read = read_services(&parts.worker.queue).await?;
+        if !read.iter().any(|name| name == handle.service.name()) {
+            all &= read_list(parts, handle, read).await?;
+        }
+    }
+    Ok(all)
+}
+
+async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
+    let (queue, name) = (&parts.worker.queue, handle.service.name());
+    match handle.service.markers().await {
+        Ok(markers) => {
+            tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
+            queue.take_markers(name, markers).await?;
+            read.push(name.to_owned());
+            queue.remember("reconciled", serde_json::to_string(&read)?).await?;
+            parts.worker.release(Scope::Service, name, &[READING]).await;
+            Ok(true)
+        }
+        Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
+            let signed_out = matches!(error, CallError::SignedOut { .. });
+            parts.worker.service_refused(handle, signed_out, &error.into()).await;
+            Ok(false)
+        }
+        Err(error) => {
+            tracing::warn!("the list of service `{name}` cannot be read yet: {}", one_line(&chain(&error), 300));
+            Ok(false)
+        }
+    }
+}
+
+/// Finds the keys in all notes in the folders and their notes directories.
+async fn notes_on_disk(settings: std::sync::Arc<Settings>) -> anyhow::Result<Vec<(Key, String)>> {
+    let walk = move || {
+        let mut found = Vec::new();
+        for folder in &settings.folders {
+            for place in places(folder) {
+                if let Ok(root) = Dir::open(place) {
+                    walk(&root, DEPTH_MAX, &mut found);
+                }
+            }
+        }
+        found
+    };
+    Ok(tokio::task::spawn_blocking(walk).await?)
+}
+
+fn places(folder: &Folder) -> Vec<&Path> {
+    match (&folder.notes_dir, &folder.on_success) {
+        (Some(dir), OnSuccess::Keep | OnSuccess::Move(_) | OnSuccess::Delete) => vec![&folder.path, dir],
+        (None, _) => vec![&folder.path],
+    }
+}
+
+fn walk(dir: &Dir, depth: usize, found: &mut Vec<(Key, String)>) {
+    let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
+    for entry in entries.flatten() {
+        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = Path::new(name);
+        match dir.entry(path) {
+            Ok(Some(Entry::Directory)) if depth > 0 => {
+                if let Ok(below) = dir.descend(path) {
+                    walk(&below, depth - 1, found);
+                }
+            }
+            Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
+                if let Some(key) = head_key(dir, name) {
+                    found.push((key, printable_path(&dir.path().join(name))));
+                }
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
