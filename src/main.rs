@@ -1,3 +1,17 @@
 //! minuted: parse, dispatch, print one error, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use minuted::{cli::Cli, commands, config::Environment};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            commands::tell(&failure, Environment::get());
+            ExitCode::from(failure.code())
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! of a name into the headers, and sends a file that shrinks without noticing.
 
 use std::{
+    fmt::Write as _,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     pin::Pin,
@@ -42,17 +43,22 @@ pub(super) struct Frame {
     pub(super) content_type: String,
 }
 
+/// Why writing into a text cannot fail.
+const TAKES: &str = "a String takes what is written";
+
 impl Frame {
     /// Returns the frame for `fields` and a file part named `file`. `boundary` must not occur in what is sent.
     pub(super) fn new(boundary: &str, fields: &[(&str, &str)], name: &str, mime: &str) -> Self {
         let mut head = String::new();
         for (field, value) in fields {
             let field = quoted(field);
-            head += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
+            write!(head, "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n")
+                .expect(TAKES);
         }
-        let name = quoted(name);
-        head += &format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n");
-        head += &format!("Content-Type: {}\r\n\r\n", quoted(mime));
+        let (name, mime) = (quoted(name), quoted(mime));
+        write!(head, "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n")
+            .expect(TAKES);
+        write!(head, "Content-Type: {mime}\r\n\r\n").expect(TAKES);
         Self {
             head: head.into(),
             tail: format!("\r\n--{boundary}--\r\n").into(),

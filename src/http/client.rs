@@ -62,7 +62,7 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("origin", &self.origin()).field("limits", &self.limits).finish()
+        f.debug_struct("Client").field("origin", &self.origin()).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
@@ -83,6 +83,8 @@ pub enum BuildError {
 pub struct TransportError {
     /// What happened, on one line, without address or secrets.
     pub message: String,
+    /// Whether the service may have had a part of the request.
+    pub begun: bool,
     /// Whether the service may have had the whole request.
     pub sent: bool,
 }
@@ -160,7 +162,12 @@ impl Client {
             .tcp_user_timeout(TCP_USER_TIMEOUT);
         let builder = if config::is_loopback(host) { builder.no_proxy() } else { builder };
         let inner = builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))?;
-        Ok(Self { inner, limits, base: base.clone() })
+        let mut base = base.clone();
+        // A name and password in the address would be sent besides the token; neither fails on http and https.
+        if base.set_username("").and(base.set_password(None)).is_err() {
+            return Err(BuildError::Base(base.origin().ascii_serialization()));
+        }
+        Ok(Self { inner, limits, base })
     }
 
     /// Returns the origin, `https://host[:port]`: what tokens are bound to.
@@ -180,11 +187,15 @@ impl Client {
     /// # Errors
     /// When a segment is empty, `.` or `..`: it would name another place.
     pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
+        let unfit = |message: &str| TransportError { message: message.into(), begun: false, sent: false };
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
-            return Err(TransportError { message: "an id that cannot stand in an address".into(), sent: false });
+            return Err(unfit("an id that cannot stand in an address"));
         }
         let mut url = self.base.clone();
-        url.path_segments_mut().expect("`new` took only http and https").pop_if_empty().extend(path);
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => return Err(unfit("base_url has no place for a path")),
+        };
         url.set_query(None);
         url.set_fragment(None);
         if !query.is_empty() {
@@ -205,7 +216,7 @@ impl Client {
         };
         tokio::time::timeout(self.limits.request, call).await.unwrap_or_else(|_| {
             let message = format!("no answer from `{}` within {:?}", self.origin(), self.limits.request);
-            Err(TransportError { message, sent: true })
+            Err(TransportError { message, begun: true, sent: true })
         })
     }
 
@@ -231,7 +242,7 @@ impl Client {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
             if body.len() + chunk.len() > bytes_max {
                 let message = format!("the answer of `{}` is longer than {bytes_max} bytes", self.origin());
-                return Err(TransportError { message, sent: true });
+                return Err(TransportError { message, begun: true, sent: true });
             }
             body.extend_from_slice(&chunk);
         }
@@ -241,13 +252,20 @@ impl Client {
     pub(super) fn lost(&self, error: reqwest::Error) -> TransportError {
         let sent = !(error.is_connect() || error.is_builder());
         let phase = if sent { "no answer from" } else { "cannot reach" };
-        TransportError { message: format!("{phase} `{}`: {}", self.origin(), cause::one_line(error)), sent }
+        TransportError {
+            message: format!("{phase} `{}`: {}", self.origin(), cause::one_line(error)),
+            begun: sent,
+            sent,
+        }
     }
 }
 
 fn bearer(token: &SecretString) -> Result<HeaderValue, TransportError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| TransportError { message: "the access token cannot stand in a header".into(), sent: false })?;
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| TransportError {
+        message: "the access token cannot stand in a header".into(),
+        begun: false,
+        sent: false,
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

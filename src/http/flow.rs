@@ -119,7 +119,8 @@ impl Flow {
             if Instant::now() >= deadline {
                 return stall;
             }
-            tokio::time::sleep_until(deadline).await;
+            // The next phase may have a shorter limit than this one.
+            tokio::time::sleep_until(deadline.min(Instant::now() + limits.stall.min(answer))).await;
         }
     }
 }

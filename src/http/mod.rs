@@ -12,6 +12,10 @@ mod body;
 mod cause;
 mod client;
 mod flow;
+#[cfg(test)]
+pub(crate) mod loopback;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use answer::Answer;

@@ -87,11 +87,11 @@ impl Client {
         let reading = tokio::time::timeout(self.limits.request, self.read(response, bytes_max));
         let answer = match reading.await {
             Ok(answer) => answer.map_err(told)?,
-            Err(_) => return Err(told(TransportError { message: self.unfinished(), sent: true })),
+            Err(_) => return Err(told(TransportError { message: self.unfinished(), begun: true, sent: true })),
         };
         if early && answer.is_success() {
             let message = format!("`{}` answered {} before it had the whole recording", self.origin(), answer.status);
-            return Err(TransportError { message, sent: false }.into());
+            return Err(TransportError { message, begun: true, sent: false }.into());
         }
         Ok(answer)
     }
@@ -107,7 +107,7 @@ impl Client {
             Stall::Answer(limit) => (format!("no answer from `{origin}` within {limit:?} after the last byte"), true),
             Stall::File(limit) => return UploadError::Unreadable(format!("reading it stood still for {limit:?}")),
         };
-        TransportError { message, sent }.into()
+        TransportError { message, begun: true, sent }.into()
     }
 }
 
@@ -116,7 +116,9 @@ impl From<Fault> for UploadError {
         match fault {
             Fault::Changed => Self::Changed,
             Fault::Unreadable(reason) => Self::Unreadable(reason),
-            Fault::Abandoned => TransportError { message: Fault::Abandoned.to_string(), sent: false }.into(),
+            Fault::Abandoned => {
+                TransportError { message: Fault::Abandoned.to_string(), begun: true, sent: false }.into()
+            }
         }
     }
 }
@@ -126,6 +128,7 @@ fn boundary() -> Result<String, TransportError> {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).map_err(|error| TransportError {
         message: format!("the system has no random numbers: {error}"),
+        begun: false,
         sent: false,
     })?;
     Ok(format!("minuted-{:032x}", u128::from_ne_bytes(bits)))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Paxs, reports, session, walk, wire};
 use crate::{
+    config::Analysis,
     http::{ANALYSES_BYTES_MAX, Request},
     job::{Key, Report},
     services::{AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload, answers, pacer::Priority},
@@ -28,6 +29,10 @@ const ACCEPTS: [(&str, &str); 14] = [
     ("wmv", "video/x-ms-wmv"),
     ("3gp", "video/3gpp"),
 ];
+
+/// PAXS wants an instruction when a meeting note is asked for; without one in the config, so as to have a failed
+/// automatic note made again, this one asks for nothing special.
+const PLAIN_INSTRUCTION: &str = "Write the minutes of this meeting: topics, decisions, and actions with their owners.";
 
 #[async_trait]
 impl Service for Paxs {
@@ -70,8 +75,14 @@ impl Service for Paxs {
         let request = Request::get(&["api", "recordings", recording, "analysis"])
             .query("session_id", meeting)
             .bytes_max(ANALYSES_BYTES_MAX);
-        let answer = answers::json(self.session.call(&request, Priority::Low).await?)?;
-        reports::read(answer).ok_or_else(|| answers::unexpected("analyses that are no list of reports"))
+        let answer = self.session.call(&request, Priority::Low).await?;
+        let read = || {
+            reports::read(answers::json(answer)?)
+                .ok_or_else(|| answers::unexpected("analyses that are no list of reports"))
+        };
+        // A long transcription takes its time; the runtime's threads have others to serve.
+        let reading = tokio::task::spawn_blocking(read).await;
+        reading.unwrap_or_else(|_| Err(answers::unexpected("analyses that could not be read")))
     }
 
     async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
@@ -115,6 +126,7 @@ fn description(meeting: &NewMeeting) -> String {
 }
 
 fn asking(request: &AnalysisRequest<'_>) -> Value {
+    let note = request.analyses.contains(&Analysis::MeetingNote).then_some(PLAIN_INSTRUCTION);
     let types: Vec<&str> = request.analyses.iter().map(|analysis| analysis.as_str()).collect();
     let mut body = json!({
         "session_id": request.meeting,
@@ -122,7 +134,7 @@ fn asking(request: &AnalysisRequest<'_>) -> Value {
         "analysis_types": types,
         "meeting_type": request.meeting_type,
     });
-    if let Some(instruction) = request.instruction {
+    if let Some(instruction) = request.instruction.or(note) {
         body["instruction"] = instruction.into();
     }
     body
@@ -132,7 +144,7 @@ fn asking(request: &AnalysisRequest<'_>) -> Value {
 mod tests {
     use super::*;
     use crate::{
-        config::{Analysis, Attendee, MeetingType},
+        config::{Attendee, MeetingType},
         job::Content,
     };
 
@@ -145,7 +157,25 @@ mod tests {
 
     #[test]
     fn a_meeting_is_asked_for_as_the_documents_have_it_with_the_marker_last() {
-        insta::assert_snapshot!(format!("{:#}", creation(&meeting("Recorded today.\n"))), @"");
+        insta::assert_snapshot!(format!("{:#}", creation(&meeting("Recorded today.\n"))), @r#"
+        {
+          "attendees": [
+            {
+              "displayName": "Ann",
+              "email": "ann@example.com",
+              "source": "manual"
+            },
+            {
+              "displayName": "Bo",
+              "email": "bo@example.com",
+              "role": "organizer",
+              "source": "manual"
+            }
+          ],
+          "description": "Recorded today.\n\nminuted:b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1",
+          "title": "Talk"
+        }
+        "#);
         assert!(description(&meeting("")).starts_with("minuted:b3-"));
     }
 
@@ -158,7 +188,9 @@ mod tests {
             instruction: Some("Short."),
             meeting_type: MeetingType::CrossFunctional,
         };
-        insta::assert_snapshot!(asking(&asked), @"");
-        assert!(asking(&AnalysisRequest { instruction: None, ..asked }).get("instruction").is_none());
+        insta::assert_snapshot!(asking(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
+        assert_eq!(asking(&AnalysisRequest { instruction: None, ..asked })["instruction"], PLAIN_INSTRUCTION);
+        let points = AnalysisRequest { instruction: None, analyses: &[Analysis::KeyPoints], ..asked };
+        assert_eq!(asking(&points).get("instruction"), None);
     }
 }

@@ -67,6 +67,20 @@ pub struct Grant {
     pub(super) redirect_uri: String,
 }
 
+impl Grant {
+    /// Returns the grant of a code that was received elsewhere, for the address it was made for.
+    #[must_use]
+    pub fn new(code: SecretString, redirect_uri: String) -> Self {
+        Self { code, redirect_uri }
+    }
+
+    /// Returns the code and the address, to be handed to the process that keeps the tokens.
+    #[must_use]
+    pub fn into_parts(self) -> (String, String) {
+        (self.code.expose_secret().to_owned(), self.redirect_uri)
+    }
+}
+
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
@@ -80,6 +94,7 @@ pub struct AgentLogin {
     state: SecretString,
     link: Url,
     redirect_uri: String,
+    every: Duration,
 }
 
 impl AgentLogin {
@@ -88,7 +103,14 @@ impl AgentLogin {
         let query = [("response_type", "code"), ("state", state.expose_secret()), ("flow", "agent")];
         let link = session.http().url(&AUTHORIZE, &query).map_err(CallError::from)?;
         let redirect_uri = session.http().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
-        Ok(Self { session, state, link, redirect_uri })
+        Ok(Self { session, state, link, redirect_uri, every: POLL_EVERY })
+    }
+
+    /// Polls in other steps than the documents have it.
+    #[cfg(test)]
+    pub(super) fn every(mut self, every: Duration) -> Self {
+        self.every = every;
+        self
     }
 
     /// Returns the link to show. Whoever opens it signs in for this minuted.
@@ -103,23 +125,22 @@ impl AgentLogin {
     /// When the service refuses or nobody signs in.
     pub async fn grant(&self) -> Result<Grant, LoginError> {
         let limit = Instant::now() + PATIENCE;
-        let mut last = None;
         loop {
-            match self.poll().await {
+            let last = match self.poll().await {
                 Ok(Some(code)) => return Ok(Grant { code, redirect_uri: self.redirect_uri.clone() }),
-                Ok(None) => last = None,
-                Err(LoginError::Unavailable { message }) => last = Some(message),
+                Ok(None) => None,
+                Err(LoginError::Unavailable { message }) => Some(message),
                 Err(
                     error @ (LoginError::Refused { .. }
                     | LoginError::TimedOut { .. }
                     | LoginError::Listen { .. }
                     | LoginError::Save(_)),
                 ) => return Err(error),
-            }
-            if Instant::now() + POLL_EVERY > limit {
+            };
+            if Instant::now() + self.every > limit {
                 return Err(LoginError::TimedOut { last });
             }
-            tokio::time::sleep(POLL_EVERY).await;
+            tokio::time::sleep(self.every).await;
         }
     }
 
@@ -169,7 +190,9 @@ pub(super) fn state() -> Result<SecretString, LoginError> {
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits)
         .map_err(|error| LoginError::Unavailable { message: format!("the system has no random numbers: {error}") })?;
-    Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    let [high, low] =
+        [&bits[..16], &bits[16..]].map(|half| half.iter().fold(0_u128, |all, byte| all << 8 | u128::from(*byte)));
+    Ok(format!("{high:032x}{low:032x}").into())
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@ mod callback;
 mod calls;
 mod grant;
 mod login;
+mod refresh;
 mod reports;
 mod session;
 mod sign_in;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod transcript;
 mod upload;

@@ -47,6 +47,9 @@ fn items(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
             if is_report(inner) {
                 return Some(vec![(None, Value::Object(inner.clone()))]);
             }
+            if is_not_yet(inner) {
+                return Some(vec![]);
+            }
             let named: Vec<_> = inner.iter().filter_map(|(name, item)| named(name, item)).collect();
             (!named.is_empty() || inner.is_empty()).then_some(named)
         }
@@ -63,6 +66,14 @@ fn named(name: &str, item: &Value) -> Option<(Option<Analysis>, Value)> {
 fn is_report(fields: &Map<String, Value>) -> bool {
     wire::text(fields, &TYPE_FIELDS).is_some()
         && ["status", "report_content", "reportContent"].iter().any(|name| fields.contains_key(*name))
+}
+
+/// `{"status": "processing"}` in the place of a list: nothing is there yet.
+fn is_not_yet(fields: &Map<String, Value>) -> bool {
+    wire::text(fields, &["status", "state"]).is_some_and(|word| {
+        let word = word.trim().to_ascii_lowercase();
+        matches!(word.as_str(), "pending" | "queued" | "processing" | "in_progress" | "running")
+    })
 }
 
 fn report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
@@ -270,6 +281,7 @@ mod tests {
         assert_eq!(read(json!([])), Some(vec![]));
         assert_eq!(read(json!({"items": []})), Some(vec![]));
         assert_eq!(read(json!({})), Some(vec![]));
+        assert_eq!(read(json!({"status": "processing", "message": "patience"})), Some(vec![]));
         assert_eq!(read(json!({"message": "hello"})), None);
         assert_eq!(read(json!([{"analysis_type": "horoscope", "status": "completed"}])), Some(vec![]));
     }

@@ -1,27 +1,25 @@
 //! The sign-in at work: every call carries a token, and one refresh at a time gets the next.
 //!
-//! A refresh token that is used twice ends its whole family (RFC 9700), so a refresh is single: in this process behind
-//! a gate, between processes behind a lock, with the file read again inside both. It runs on a task of its own that
-//! ends by itself, so that a caller that goes away cannot lose a pair that the service has already given.
+//! A refresh token that is used twice ends its whole family (RFC 9700), so a refresh is single, and it runs on a task of
+//! its own that ends by itself: a caller that goes away cannot lose a pair that the service has already given.
 
 use std::{
-    fs::File,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
     grant::{self, Failure},
-    tokens::{Pair, Saved, Store, TokenError},
+    refresh::{Held, Inner, Sign, blocking},
+    tokens::{Pair, Store, TokenError},
 };
 use crate::{
     clock,
@@ -38,57 +36,12 @@ const AHEAD: Duration = Duration::from_secs(5 * 60);
 /// A refresh ahead of need that failed is not tried again for so long, while the token still serves.
 const REST: Duration = Duration::from_secs(30);
 
-/// Another process that holds the lock is asked again after this.
-const LOCK_STEP: Duration = Duration::from_millis(50);
-
-/// Another process holds the lock for one call to the token endpoint, and a little more.
-const LOCK_SLACK: Duration = Duration::from_secs(10);
-
 /// The cheap read.
 pub(super) const PROFILE: [&str; 3] = ["api", "users", "me"];
 
 /// The sign-in of one service. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Session(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    http: Client,
-    pacer: Arc<Pacer>,
-    store: Store,
-    tasks: TaskTracker,
-    held: Mutex<Held>,
-    /// Held through a refresh; keeps how the last one failed, for those who waited for it.
-    gate: tokio::sync::Mutex<Option<Failure>>,
-    /// Refreshes tried.
-    tries: AtomicU64,
-}
-
-/// What is known of the sign-in.
-#[derive(Debug)]
-struct Held {
-    sign: Sign,
-    /// The service said 401 to a token that it had just given.
-    doubt: Option<String>,
-    /// No refresh ahead of need before this.
-    rest: Option<Instant>,
-    /// The pair could not be written: it is not used before it is.
-    unsaved: bool,
-    /// The pair whose refresh was refused: never tried again, even where that could not be written.
-    struck: Option<Pair>,
-}
-
-impl Held {
-    fn new(sign: Sign) -> Self {
-        Self { sign, doubt: None, rest: None, unsaved: false, struck: None }
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Sign {
-    In(Arc<Pair>),
-    Out(String),
-}
 
 impl Session {
     /// Returns a session with what the store holds. A token file that cannot be used is a missing sign-in, looked at
@@ -234,166 +187,11 @@ impl Session {
     }
 }
 
-impl Inner {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_resting(&self) -> bool {
-        self.held().rest.is_some_and(|until| Instant::now() < until)
-    }
-
-    /// Lets one caller refresh; those who waited meanwhile get what that one got.
-    async fn refresh(&self, seen: &Pair, tries: u64) -> Result<Arc<Pair>, Failure> {
-        let mut last = self.gate.lock().await;
-        let (sign, unsaved) = {
-            let held = self.held();
-            (held.sign.clone(), held.unsaved)
-        };
-        match sign {
-            Sign::Out(reason) => return Err(Failure::SignedOut(reason)),
-            Sign::In(pair) if unsaved => return self.save(pair).await,
-            Sign::In(pair) if !pair.is_same(seen) => return Ok(pair),
-            Sign::In(_) => {}
-        }
-        if self.tries.load(Ordering::Acquire) != tries
-            && let Some(failure) = &*last
-        {
-            return Err(failure.clone());
-        }
-        let result = self.refresh_alone(seen).await;
-        self.tries.fetch_add(1, Ordering::Release);
-        *last = result.as_ref().err().cloned();
-        result
-    }
-
-    /// Refreshes under the lock between processes, unless another process has done so.
-    async fn refresh_alone(&self, seen: &Pair) -> Result<Arc<Pair>, Failure> {
-        let _lock = self.lock().await?;
-        let store = self.store.clone();
-        match blocking(move || store.rehearse().and_then(|()| store.load())).await? {
-            Saved::Pair(pair) if pair.is_same(seen) => {}
-            Saved::Pair(pair) => return Ok(self.adopt(pair)),
-            Saved::SignedOut(reason) => {
-                self.held().sign = Sign::Out(reason.clone());
-                return Err(Failure::SignedOut(reason));
-            }
-        }
-        match self.buy(seen).await {
-            Ok(pair) => {
-                let pair = self.adopt(pair);
-                self.save(pair).await
-            }
-            Err(Failure::SignedOut(reason)) => self.strike_out(seen, reason).await,
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Gives the refresh token for the next pair. An answer that was lost leaves everything as it is: the next try
-    /// will tell whether the service has taken it.
-    async fn buy(&self, seen: &Pair) -> Result<Pair, Failure> {
-        let body = json!({"grant_type": "refresh_token", "refresh_token": seen.refresh.expose_secret()});
-        self.pacer.acquire(Priority::High).await;
-        let answer = self.http.send(&Request::post(&grant::TOKEN).json(&body)).await.map_err(CallError::from)?;
-        let secrets = [seen.refresh.expose_secret(), seen.access.expose_secret()];
-        grant::read(answer, clock::now(), Some(seen), &secrets)
-    }
-
-    async fn strike_out(&self, seen: &Pair, reason: String) -> Result<Arc<Pair>, Failure> {
-        {
-            let mut held = self.held();
-            held.sign = Sign::Out(reason.clone());
-            held.struck = Some(seen.clone());
-        }
-        let (store, why) = (self.store.clone(), reason.clone());
-        if let Err(error) = blocking(move || store.strike_out(&why)).await {
-            tracing::warn!("the refused sign-in could not be struck out: {error}");
-        }
-        Err(Failure::SignedOut(reason))
-    }
-
-    /// Holds a pair; what [`Self::save`] has not written is not used.
-    fn adopt(&self, pair: Pair) -> Arc<Pair> {
-        let pair = Arc::new(pair);
-        let mut held = self.held();
-        held.sign = Sign::In(Arc::clone(&pair));
-        held.rest = None;
-        pair
-    }
-
-    async fn save(&self, pair: Arc<Pair>) -> Result<Arc<Pair>, Failure> {
-        self.held().unsaved = true;
-        let (store, saving) = (self.store.clone(), Arc::clone(&pair));
-        blocking(move || store.save(&saving)).await.map_err(|error| Failure::unavailable(error.to_string()))?;
-        let mut held = self.held();
-        if matches!(&held.sign, Sign::In(now) if now.is_same(&pair)) {
-            held.unsaved = false;
-        }
-        Ok(pair)
-    }
-
-    async fn reload(&self) -> Result<Arc<Pair>, Failure> {
-        let store = self.store.clone();
-        match blocking(move || store.load()).await? {
-            Saved::Pair(pair) => self.adopt_unless_struck(pair),
-            Saved::SignedOut(reason) => {
-                self.held().sign = Sign::Out(reason.clone());
-                Err(Failure::SignedOut(reason))
-            }
-        }
-    }
-
-    fn adopt_unless_struck(&self, pair: Pair) -> Result<Arc<Pair>, Failure> {
-        let refused = {
-            let held = self.held();
-            match (&held.sign, &held.struck) {
-                (Sign::Out(reason), Some(struck)) if struck.is_same(&pair) => Some(reason.clone()),
-                (Sign::Out(_) | Sign::In(_), _) => None,
-            }
-        };
-        match refused {
-            Some(reason) => Err(Failure::SignedOut(reason)),
-            None => Ok(self.adopt(pair)),
-        }
-    }
-
-    /// Waits for the lock between processes.
-    async fn lock(&self) -> Result<File, TokenError> {
-        let limit = Instant::now() + self.http.limits().request + LOCK_SLACK;
-        loop {
-            let store = self.store.clone();
-            if let Some(lock) = blocking(move || store.try_lock()).await? {
-                return Ok(lock);
-            }
-            if Instant::now() >= limit {
-                return Err(TokenError::Busy);
-            }
-            tokio::time::sleep(LOCK_STEP).await;
-        }
-    }
-}
-
-impl From<Saved> for Sign {
-    fn from(saved: Saved) -> Self {
-        match saved {
-            Saved::Pair(pair) => Self::In(Arc::new(pair)),
-            Saved::SignedOut(reason) => Self::Out(reason),
-        }
-    }
-}
-
 /// Returns whether less is left of the access token than is wise, or than `need` up to half its life.
 fn is_stale(pair: &Pair, need: Duration, now: Timestamp) -> bool {
     let life = Duration::try_from(pair.expires.duration_since(pair.obtained)).unwrap_or_default();
     let left = Duration::try_from(pair.expires.duration_since(now)).unwrap_or_default();
     left <= AHEAD.min(life / 4).max(need.min(life / 2))
-}
-
-/// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, TokenError> + Send + 'static,
-) -> Result<T, TokenError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(TokenError::Interrupted))
 }
 
 #[cfg(test)]

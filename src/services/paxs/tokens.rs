@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -74,8 +74,8 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
     },
-    /// The state directory is open to everyone.
-    #[error("the state directory `{0}` is open to everyone; run `chmod o-rwx {0}`", text::printable_path(path))]
+    /// Everyone may put files into the state directory.
+    #[error("everyone can write to the state directory `{0}`: run `chmod o-rwx {0}`", text::printable_path(path))]
     OpenDirectory {
         /// The directory.
         path: PathBuf,
@@ -156,9 +156,13 @@ impl Store {
             }
             Err(source) => return Err(self.io("open", source)),
         };
-        let mode = file.metadata().map_err(|source| self.io("look at", source))?.permissions().mode();
-        if mode & 0o077 != 0 {
+        let metadata = file.metadata().map_err(|source| self.io("look at", source))?;
+        if metadata.permissions().mode() & 0o077 != 0 {
             return Err(TokenError::Exposed { path: self.file.clone() });
+        }
+        // A file that someone else has put there would send recordings to someone else's account.
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(TokenError::Broken { path: self.file.clone(), reason: "it belongs to another user".into() });
         }
         let mut json = Vec::new();
         file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|source| self.io("read", source))?;
@@ -205,8 +209,8 @@ impl Store {
         self.write(&Record { origin: self.origin.clone(), pair: None, refused: Some(reason.to_owned()) })
     }
 
-    /// Makes sure that a pair could be saved, before a refresh token is spent for one: the directory is not open to
-    /// everyone, and there is room.
+    /// Makes sure that a pair could be saved, before a refresh token is spent for one: not everyone can
+    /// write there, and there is room.
     pub(super) fn rehearse(&self) -> Result<(), TokenError> {
         self.check_dir()?;
         self.draft(&[b' '; REHEARSAL_BYTES]).map(drop)
@@ -253,7 +257,7 @@ impl Store {
 
     fn check_dir(&self) -> Result<(), TokenError> {
         let mode = fs::metadata(&self.dir).map_err(|source| self.io("look beside", source))?.permissions().mode();
-        if mode & 0o007 == 0 { Ok(()) } else { Err(TokenError::OpenDirectory { path: self.dir.clone() }) }
+        if mode & 0o002 == 0 { Ok(()) } else { Err(TokenError::OpenDirectory { path: self.dir.clone() }) }
     }
 
     fn sync_dir(&self) -> Result<(), TokenError> {
@@ -301,9 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_into_a_directory_that_is_open_to_everyone() {
+    fn nothing_is_written_where_everyone_can_put_files() {
         let (dir, store) = store();
-        fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set");
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).expect("set");
         assert!(matches!(store.save(&pair()), Err(TokenError::OpenDirectory { .. })));
     }
 

@@ -24,7 +24,7 @@ impl Paxs {
             }
             Ok(_) => self.send_again(meeting, upload, &pair).await?,
             Err(UploadError::Transport(error)) => {
-                if !self.is_refused_midway(upload, &pair, &error).await {
+                if !self.is_refused_midway(&pair, &error).await {
                     return Err(error.into());
                 }
                 self.send_again(meeting, upload, &pair).await?
@@ -59,11 +59,10 @@ impl Paxs {
 
     /// Returns whether an upload that broke off did so because of its token: a server that answers early and closes
     /// shows as a reset, its answer lost.
-    async fn is_refused_midway(&self, upload: &Upload, pair: &Pair, error: &TransportError) -> bool {
-        let begun = upload.progress.read().0 > 0;
+    async fn is_refused_midway(&self, pair: &Pair, error: &TransportError) -> bool {
         // Everything was sent under a token that was good then: the upload may stand.
         let may_stand = error.sent && clock::now() >= pair.expires;
-        begun && !may_stand && self.session.is_refused(pair).await
+        error.begun && !may_stand && self.session.is_refused(pair).await
     }
 }
 

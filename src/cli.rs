@@ -1,0 +1,316 @@
+//! The command line: clap types and nothing else.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Drop a recording into a folder; get its minutes beside it.
+#[derive(Debug, Parser)]
+#[command(name = "minuted", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration [default: `$MINUTED_CONFIG`, ~/.config/minuted/config.toml, /etc/minuted/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands: those that stand alone, and those that ask a running daemon or its state directory.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground
+    Run(Run),
+    /// Check the configuration, then try everything for real without leaving a trace
+    Check(Check),
+    #[command(flatten)]
+    /// A question about what minuted does.
+    Ask(Question),
+    /// Print the systemd drop-in that opens this configuration's folders to the service
+    SystemdDropIn,
+    /// Show the whole way on this machine, without an account or a network
+    Demo(Demo),
+    /// Print a completion script
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// The commands that ask.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Sign in at a service
+    Login(Login),
+    /// Forget the sign-in at a service
+    Logout(OfService),
+    /// Show who is signed in
+    Whoami(OfService),
+    /// Show services, folders, counts, and what runs now
+    Status(Status),
+    /// List the jobs
+    Jobs(Jobs),
+    /// Show one job with its history
+    Job(OneJob),
+    /// Say where a recording is and what it waits for
+    Why(Why),
+    /// Copy recordings into a folder and queue them
+    Add(Add),
+    /// Ask for more analyses of a meeting that is done
+    Analyse(Analyse),
+    /// List the service's own meetings, or show one
+    Meetings(Meetings),
+    /// Set a job's attempts back and go on from what exists
+    Retry(Retry),
+    /// Make a new meeting and new notes of a recording
+    Redo(OneJob),
+    /// Give a job up
+    Cancel(OneJob),
+    /// Look through the folders now
+    Scan(Scan),
+    /// Hold a folder: nothing new is begun there
+    Pause(OfFolder),
+    /// Let a folder go on
+    Resume(OfFolder),
+    /// Decide about recordings that were there before minuted
+    Backlog(Backlog),
+    /// Write a consistent copy of the queue, also while the daemon runs
+    Backup(Backup),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Scan, work until nothing is left to do, exit; 1 when a recording failed
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Send a test mail to this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `login`.
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The service [default: the only one]
+    pub service: Option<String>,
+    /// Receive the answer of the browser on this machine instead of polling the service
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "0")]
+    pub callback: Option<u16>,
+}
+
+/// A command about a service.
+#[derive(Debug, Args)]
+pub struct OfService {
+    /// The service [default: the only one]
+    pub service: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Show it again every second until interrupted
+    #[arg(long)]
+    pub watch: bool,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `jobs`.
+#[derive(Debug, Args)]
+pub struct Jobs {
+    /// Only jobs in this state
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<StateWord>,
+    /// Only jobs of this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// A state of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StateWord {
+    /// Can run now
+    Ready,
+    /// A worker has it
+    Running,
+    /// Waits for something
+    Waiting,
+    /// Its notes are delivered
+    Done,
+    /// It failed
+    Failed,
+    /// It was not taken
+    Skipped,
+    /// It was given up
+    Cancelled,
+}
+
+/// A command about one job.
+#[derive(Debug, Args)]
+pub struct OneJob {
+    /// The job's number, or its recording
+    #[arg(value_name = "JOB")]
+    pub job: OsString,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The recording (or any file)
+    pub file: PathBuf,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// The recordings
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The folder whose attendees and rules are theirs
+    #[arg(long, value_name = "NAME")]
+    pub folder: String,
+    /// Wait until their notes are there, and print them
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `analyse`.
+#[derive(Debug, Args)]
+pub struct Analyse {
+    /// The job's number, or its recording
+    #[arg(value_name = "JOB")]
+    pub job: OsString,
+    /// Which: `key_points`, `sentiment`, `"meeting note"`
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub types: Vec<String>,
+    /// Mail the new notes too
+    #[arg(long)]
+    pub mail: bool,
+}
+
+/// `meetings`.
+#[derive(Debug, Args)]
+pub struct Meetings {
+    /// Show this one
+    pub id: Option<String>,
+    /// The service [default: the only one]
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// The page of the list, from 1
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub page: u32,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `retry`.
+#[derive(Debug, Args)]
+pub struct Retry {
+    /// The jobs' numbers, or their recordings
+    #[arg(value_name = "JOB", required_unless_present = "failed")]
+    pub jobs: Vec<OsString>,
+    /// All jobs that failed
+    #[arg(long, conflicts_with = "jobs")]
+    pub failed: bool,
+}
+
+/// `scan`.
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Only say what would be taken
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// A command about a folder.
+#[derive(Debug, Args)]
+pub struct OfFolder {
+    /// The folder's name
+    pub folder: String,
+}
+
+/// `backlog`.
+#[derive(Debug, Args)]
+pub struct Backlog {
+    /// The folder's name
+    pub folder: String,
+    /// What happens to what was there
+    pub decision: Decision,
+}
+
+/// What happens to recordings that were there before minuted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Decision {
+    /// Make notes of them
+    Process,
+    /// Leave them alone
+    Skip,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The copy; must not exist
+    pub file: PathBuf,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the demo's folder there [default: a new temporary directory, kept]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Print JSON for a program
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_makes_sense_to_clap() {
+        super::Cli::command().debug_assert();
+    }
+}

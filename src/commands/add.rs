@@ -1,0 +1,250 @@
+//! `minuted add`: recordings are checked, copied into a folder and queued.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::{Failure, absolute, print, typed};
+use crate::{
+    beneath::Dir,
+    cli,
+    config::{Folder, Settings},
+    control::{Caller, Refusal, Request, Status, story},
+    deliver::numbered,
+    exit,
+    queue::{JobId, JobView},
+    text::{one_line, printable, printable_path},
+    watch,
+    worker::Live,
+};
+
+/// How often progress is looked at.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// Numbers that are tried for a name that is taken.
+const NUMBERS_MAX: u32 = 999;
+
+pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, Failure> {
+    let folder = folder(settings, &arguments.folder)?.clone();
+    if arguments.wait && !caller.is_daemon() {
+        let refusal = Refusal::new("no daemon runs, so there is nothing to wait for");
+        return Err(refusal.hint("start it (minuted run, or systemctl start minuted); or leave out --wait").into());
+    }
+    let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute(file)).collect();
+    let (checked, place) = (files.clone(), folder.clone());
+    let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
+    let accepts: Vec<String> = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
+        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
+    });
+    let copied = tokio::task::spawn_blocking(move || check_and_copy(&place, &accepts, &checked));
+    let copied = copied.await.context("failed to copy the recordings")??;
+    let mut jobs = Vec::new();
+    for (source, path) in files.iter().zip(copied) {
+        let answer = caller.ask(Request::Take { folder: folder.name.clone(), path: path.clone() }).await?;
+        let id: JobId = typed(answer.get("id").cloned().unwrap_or_default())?;
+        if !arguments.output.json {
+            print::say(&format!("{}: queued as job {id}", printable_path(source)));
+        }
+        jobs.push((source.clone(), id));
+    }
+    if arguments.wait {
+        return wait(caller, jobs, arguments.output.json).await;
+    }
+    if arguments.output.json {
+        let list: Vec<Value> =
+            jobs.iter().map(|(source, id)| json!({ "file": printable_path(source), "id": id })).collect();
+        print::json(&json!(list))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn folder<'a>(settings: &'a Settings, name: &str) -> Result<&'a Folder, Refusal> {
+    settings.folders.iter().find(|folder| folder.name == name).ok_or_else(|| {
+        let known: Vec<&str> = settings.folders.iter().map(|folder| folder.name.as_str()).collect();
+        Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {}", known.join(", ")))
+    })
+}
+
+/// Checks every file before the first one is copied; returns where each lies in the folder.
+fn check_and_copy(folder: &Folder, accepts: &[String], files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut wrong = Vec::new();
+    for file in files {
+        if let Err(error) = check(folder, accepts, file) {
+            wrong.push(format!("{}: {error:#}", printable_path(file)));
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(anyhow!("nothing is queued, because not every file can be:\n  {}", wrong.join("\n  ")));
+    }
+    files.iter().map(|file| copy(folder, file)).collect()
+}
+
+/// Reads the whole file as a recording of the folder, where it lies.
+fn check(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::Result<()> {
+    let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
+        return Err(anyhow!("it does not name a file"));
+    };
+    let here = Folder { path: parent.to_owned(), ..folder.clone() };
+    let settled = watch::settle_now(&here, accepts, name.into())?;
+    match settled.content {
+        Some(_) if settled.stamp.size > 0 => Ok(()),
+        Some(_) => Err(anyhow!("it is empty")),
+        None => Err(anyhow!("the service does not take this kind of file; it takes: {}", accepts.join(" "))),
+    }
+}
+
+fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
+    let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
+    let real = std::fs::canonicalize(file)?;
+    if real.starts_with(std::fs::canonicalize(&folder.path)?) {
+        return Ok(file.to_owned());
+    }
+    let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
+    let name = file.file_name().unwrap_or_default();
+    let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
+    let placed = fill(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|()| {
+        for number in 1..=NUMBERS_MAX {
+            let candidate = numbered(name, number);
+            match root.rename_new(OsStr::new(&temporary), &root, &candidate) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                done => return done.and_then(|()| root.sync()).map(|()| folder.path.join(candidate)),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    });
+    if placed.is_err() {
+        // What was copied so far is of no use; the error that is told is the first one.
+        drop(root.unlink(OsStr::new(&temporary)));
+    }
+    placed.with_context(context)
+}
+
+/// Copies bytes and time: the time may be all that tells when the meeting was.
+fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<()> {
+    let mut source = std::fs::File::open(file)?;
+    let modified = source.metadata()?.modified()?;
+    let mut copy = root.create_new(name, mode)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.flush()?;
+    copy.set_modified(modified)?;
+    copy.sync_all()
+}
+
+async fn wait(caller: &Caller, jobs: Vec<(PathBuf, JobId)>, as_json: bool) -> Result<ExitCode, Failure> {
+    let mut bars = Bars::new(&jobs);
+    let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
+    while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
+        let status: Status = typed(caller.ask(Request::Status).await?)?;
+        for (_, id) in &jobs {
+            if done.contains_key(id) {
+                continue;
+            }
+            let job: JobView = typed(caller.ask(Request::Job { job: crate::control::JobName::Id(*id) }).await?)?;
+            bars.show(&job, &status);
+            let delivers = job.deliveries.iter().any(|delivery| delivery.state == "due");
+            if matches!(job.state.as_str(), "done" | "failed" | "skipped" | "cancelled") && !delivers {
+                bars.finish(&job);
+                done.insert(*id, job);
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+    let failed = done.values().any(|job| job.state != "done" && job.state != "skipped");
+    if as_json {
+        print::json(&json!(done.values().collect::<Vec<_>>()))?;
+    } else {
+        jobs.iter().try_for_each(|(source, id)| report(source, &done[id]))?;
+    }
+    Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
+}
+
+/// Prints the notes of one file.
+fn report(source: &Path, job: &JobView) -> Result<(), Failure> {
+    print::line(&format!("== {}", printable_path(source)))?;
+    let (answer, hint) = story(job, false);
+    print::line(&printable(&answer))?;
+    if let Some(hint) = hint {
+        print::say(&format!("hint: {}", printable(&hint)));
+    }
+    if let Some(notes) = job.notes.iter().find(|notes| Path::new(notes).extension() == Some(OsStr::new("md"))) {
+        match std::fs::read_to_string(notes) {
+            Ok(text) => print::raw(&format!("\n{text}\n"))?,
+            Err(error) => print::say(&format!("the notes cannot be read from here: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Progress for a person: bars on a terminal, a line for each step elsewhere.
+struct Bars {
+    watched: bool,
+    by_job: BTreeMap<JobId, ProgressBar>,
+    told: BTreeMap<JobId, String>,
+}
+
+impl Bars {
+    fn new(jobs: &[(PathBuf, JobId)]) -> Self {
+        let all = MultiProgress::new();
+        let style = ProgressStyle::with_template("{prefix:24} {wide_bar} {msg:24}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = |(source, id): &(PathBuf, JobId)| {
+            let name = printable_path(Path::new(source.file_name().unwrap_or_default()));
+            let bar = all.add(ProgressBar::new(100)).with_style(style.clone()).with_prefix(one_line(&name, 24));
+            (*id, bar)
+        };
+        Self { watched: print::is_watched(), by_job: jobs.iter().map(bar).collect(), told: BTreeMap::new() }
+    }
+
+    fn show(&mut self, job: &JobView, status: &Status) {
+        let running = status.running.iter().find(|running| running.id == job.id);
+        let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
+        let word = step(job, sent, total);
+        if self.watched {
+            if let Some(bar) = self.by_job.get(&job.id) {
+                bar.set_position(percent(job, sent, total));
+                bar.set_message(word);
+            }
+        } else if self.told.get(&job.id) != Some(&word) {
+            print::say(&format!("job {}: {word}", job.id));
+            self.told.insert(job.id, word);
+        }
+    }
+
+    fn finish(&mut self, job: &JobView) {
+        match self.by_job.get(&job.id) {
+            Some(bar) if self.watched => bar.finish_with_message(job.state.clone()),
+            Some(_) | None => print::say(&format!("job {}: {}", job.id, job.state)),
+        }
+    }
+}
+
+fn step(job: &JobView, sent: u64, total: u64) -> String {
+    match (job.stage.as_deref(), job.waits_for.as_deref()) {
+        (_, Some("analysis")) => "the service works on it".into(),
+        (_, Some(waits)) => format!("waits: {waits}"),
+        (Some("upload"), None) if total > 0 && sent < total => "uploads".into(),
+        (Some(stage), None) => stage.to_owned(),
+        (None, None) => job.state.clone(),
+    }
+}
+
+/// A rough share of the way: the upload is the part that can be counted.
+fn percent(job: &JobView, sent: u64, total: u64) -> u64 {
+    match job.stage.as_deref() {
+        Some("create") => 2,
+        Some("upload") if total > 0 => 5 + sent.saturating_mul(55) / total,
+        Some("upload") => 5,
+        Some("analyse") => 60,
+        Some("deliver") => 95,
+        Some(_) | None => 100,
+    }
+}

@@ -1,0 +1,152 @@
+//! The watched folders: can minuted see, write and rename there, and learn of changes?
+
+use std::{
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Finding, disk::room};
+use crate::{
+    beneath::Dir,
+    config::{Folder, OnSuccess, Settings, Target, Watch},
+    text::printable_path,
+    watch::mounts,
+};
+
+/// Below this a folder is about to be full: a day of recordings of one room is about a gigabyte.
+const FOLDER_ROOM: u64 = 100_000_000;
+
+/// Directories that are counted for the watch limit; a walk of more takes too long for a check.
+const COUNTED_MAX: u64 = 200_000;
+
+/// Tries a folder.
+pub(super) fn folder(folder: &Folder) -> Vec<Finding> {
+    let subject = format!("folder {}", folder.name);
+    let root = match Dir::open(&folder.path) {
+        Ok(root) => root,
+        Err(error) => return vec![unreachable(&subject, &folder.path, &error)],
+    };
+    let mut findings = vec![readable(&subject, &folder.path, &root)];
+    let beside = folder.deliver.contains(&Target::Beside);
+    let writes = beside && folder.notes_dir.is_none() || folder.on_success != OnSuccess::Keep;
+    if writes {
+        findings.push(writable(&subject, &folder.path));
+    }
+    if let Some(dir) = folder.notes_dir.as_ref().filter(|_| beside) {
+        findings.push(writable(&format!("{subject}, notes_dir"), dir));
+    }
+    findings.extend(room(&subject, &folder.path, FOLDER_ROOM));
+    findings
+}
+
+/// Says which parent directory stands in the way, and how to open it.
+fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
+    let shown = printable_path(path);
+    let message = format!("{shown} cannot be opened: {error}");
+    let hint = if error.kind() == io::ErrorKind::NotFound {
+        format!("make it (mkdir -p '{shown}'), or mount what belongs there")
+    } else if error.kind() == io::ErrorKind::NotADirectory {
+        "`path` must name a directory".to_owned()
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        grant(path)
+    } else {
+        "check the mount".to_owned()
+    };
+    Finding::error(subject, message, hint)
+}
+
+fn readable(subject: &str, path: &Path, root: &Dir) -> Finding {
+    let shown = printable_path(path);
+    let listed = rustix::fs::Dir::read_from(root.fd()).and_then(|mut entries| entries.next().transpose());
+    if let Err(error) = listed {
+        return Finding::error(subject, format!("{shown} cannot be listed: {}", io::Error::from(error)), grant(path));
+    }
+    match mounts::polls(root) {
+        Ok(Some(kind)) => Finding::ok(subject, format!("{shown} lies on {kind}: it is polled")),
+        Ok(None) | Err(_) => Finding::ok(subject, shown),
+    }
+}
+
+/// Creates, renames and removes a file, as delivering notes does.
+fn writable(subject: &str, path: &Path) -> Finding {
+    let name = |end: &str| format!(".minuted-check-{}.{end}", std::process::id());
+    let (from, to) = (name("tmp"), name("2.tmp"));
+    let (from, to): (&OsStr, &OsStr) = (from.as_ref(), to.as_ref());
+    let tried = Dir::open(path).and_then(|dir| {
+        drop(dir.create_new(from, 0o600)?);
+        let renamed = dir.rename_new(from, &dir, to);
+        let left = if renamed.is_ok() { to } else { from };
+        dir.unlink(left)?;
+        renamed
+    });
+    let shown = printable_path(path);
+    let Err(error) = tried else { return Finding::ok(subject, format!("notes can be written in {shown}")) };
+    let message = format!("notes cannot be written in {shown}: {error}");
+    let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        Some(rustix::io::Errno::ROFS) => {
+            "under systemd, regenerate the drop-in and restart: minuted systemd-drop-in | sudo tee \
+             /etc/systemd/system/minuted.service.d/folders.conf; else the file system is mounted read-only"
+                .to_owned()
+        }
+        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => grant(path),
+        Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => "free some space".to_owned(),
+        Some(_) | None => "check the mount".to_owned(),
+    };
+    Finding::error(subject, message, hint)
+}
+
+/// The commands that let this user in: `x` on what stands in the way above, everything below.
+fn grant(path: &Path) -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let user = user_name(uid).unwrap_or_else(|| uid.to_string());
+    let closed =
+        path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, rustix::fs::Access::EXEC_OK).is_err());
+    let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
+    let mut lines: Vec<String> =
+        above.iter().rev().map(|parent| format!("sudo setfacl -m u:{user}:x '{}'", printable_path(parent))).collect();
+    lines.push(format!("sudo setfacl -R -m u:{user}:rwX,d:u:{user}:rwX '{}'", printable_path(path)));
+    lines.join("\n")
+}
+
+/// Returns the name of a user, from the system's list.
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+    })
+}
+
+/// Compares the directories to watch with the kernel's limit.
+pub(super) fn watches(settings: &Settings) -> Option<Finding> {
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?.trim().parse::<u64>().ok()?;
+    let watched = settings.folders.iter().filter(|folder| folder.watch != Watch::Poll);
+    let needed: u64 = watched.map(|folder| if folder.recursive { directories(&folder.path) } else { 1 }).sum();
+    if needed * 2 < limit {
+        return Some(Finding::ok("watches", format!("{needed} directories to watch, the limit is {limit}")));
+    }
+    let hint = format!(
+        "echo fs.inotify.max_user_watches={} | sudo tee /etc/sysctl.d/60-minuted.conf && sudo sysctl --system",
+        (needed * 4).max(524_288)
+    );
+    let message = format!("{needed} directories to watch, the limit of {limit} is shared by all programs of this user");
+    Some(Finding::warning("watches", message, hint))
+}
+
+fn directories(path: &Path) -> u64 {
+    let mut waiting = vec![path.to_owned()];
+    let mut count = 0;
+    while let Some(next) = waiting.pop() {
+        count += 1;
+        if count >= COUNTED_MAX {
+            break;
+        }
+        let entries = std::fs::read_dir(&next).into_iter().flatten().flatten();
+        waiting.extend(
+            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+        );
+    }
+    count
+}

@@ -1,0 +1,169 @@
+//! `minuted demo`: the whole way on this machine, without an account or a network.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio_util::task::TaskTracker;
+
+use super::{Failure, print, typed};
+use crate::{
+    cli,
+    config::{self, Environment, LogFormat, Settings},
+    control::{Caller, Request},
+    daemon::{self, Ended},
+    exit, logging,
+    queue::JobView,
+    signals,
+    standin::{Options, Standin},
+    text::printable_path,
+    worker::{Live, chain},
+};
+
+/// The recordings that ship with minuted: a few seconds of synthetic speech each.
+const RECORDINGS: [(&str, &[u8]); 3] = [
+    ("weekly-sales.wav", include_bytes!("../../assets/demo/weekly-sales.wav")),
+    ("design-review.mp3", include_bytes!("../../assets/demo/design-review.mp3")),
+    ("standup.m4a", include_bytes!("../../assets/demo/standup.m4a")),
+];
+
+/// How often what happens is looked at.
+const EVERY: Duration = Duration::from_millis(100);
+
+pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
+    let dir = match &arguments.dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir)?;
+            super::absolute(dir)
+        }
+        None => tempfile::Builder::new().prefix("minuted-demo-").tempdir()?.keep(),
+    };
+    let log = config::Log { level: "warn".into(), format: LogFormat::Text, dir: None, keep: 1 };
+    let environment = Environment::get();
+    let guard = logging::start(&log, environment.rust_log.as_deref(), logging::Stderr::of(None))
+        .map_err(|error| anyhow::anyhow!(chain(&error)))?;
+    let runtime = super::runtime()?;
+    let code = runtime.block_on(show(&dir, environment));
+    runtime.shutdown_background();
+    drop(guard);
+    code
+}
+
+async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
+    let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
+    print::line("This shows the whole way of a recording on this machine alone.")?;
+    print::line(&format!("A stand-in of the notes service PAXS listens on {}; the words in the", standin.base_url()))?;
+    print::line("notes are the stand-in's, not what was said. Everything else is minuted as it is.\n")?;
+    let recordings = dir.join("recordings");
+    std::fs::create_dir_all(&recordings)?;
+    let settings = configure(dir, &standin.base_url(), environment)?;
+    sign_in(&settings).await?;
+    print::line("signed in at the stand-in")?;
+    let signals = signals::start().context("failed to listen to signals")?;
+    for (name, bytes) in RECORDINGS {
+        let path = recordings.join(name);
+        std::fs::write(&path, bytes)?;
+        print::line(&format!("dropped {}", printable_path(&path)))?;
+    }
+    let config = settings.file.clone();
+    let following = follow(settings.clone());
+    let ended = tokio::select! {
+        ended = daemon::run(settings, signals, true) => ended?,
+        failure = following => return Err(failure),
+    };
+    tell_end(ended, &recordings, &config)
+}
+
+fn configure(dir: &Path, base_url: &str, environment: &Environment) -> Result<Settings, Failure> {
+    let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
+    let text = format!(
+        "# Written by `minuted demo`.\nstate_dir = {}\n\n[services.paxs]\nkind = \"paxs\"\nbase_url = \"{base_url}\"\n\
+         poll = {{ first = \"500ms\", every = \"500ms\" }}\n\n[[folder]]\nname = \"demo\"\npath = {}\n\
+         attendees = [\n  {{ name = \"Ann Lee\", email = \"ann@example.com\" }},\n  {{ name = \"Bo Chen\", email = \
+         \"bo@example.com\", role = \"organizer\" }},\n]\nsettle = \"1s\"\nbacklog = \"process\"\n",
+        quoted(&dir.join("state")),
+        quoted(&dir.join("recordings")),
+    );
+    let file = dir.join("config.toml");
+    std::fs::write(&file, &text)?;
+    Ok(config::parse(&text, &file, environment)?)
+}
+
+async fn sign_in(settings: &Settings) -> Result<(), Failure> {
+    let _lock =
+        crate::queue::StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
+    let live = Live::build(std::sync::Arc::new(settings.clone()), &TaskTracker::new(), None)?;
+    for handle in live.services.values() {
+        let grant =
+            handle.account.agent_login().map_err(anyhow::Error::from)?.grant().await.map_err(anyhow::Error::from)?;
+        handle.account.exchange(&grant).await.map_err(anyhow::Error::from)?;
+    }
+    Ok(())
+}
+
+/// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.
+async fn follow(settings: Settings) -> Failure {
+    let socket = settings.state_dir.join(crate::control::SOCKET);
+    let mut told: BTreeMap<i64, String> = BTreeMap::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        if !socket.exists() {
+            continue;
+        }
+        let asked = Caller::Daemon(socket.clone()).ask(Request::Jobs { state: None, folder: None }).await;
+        // The daemon closes its socket when it is finished, a moment before it says so.
+        let Ok(answer) = asked else { continue };
+        let jobs: Vec<JobView> = match typed(answer) {
+            Ok(jobs) => jobs,
+            Err(failure) => return failure,
+        };
+        for job in jobs {
+            let line = describe(&job);
+            if told.get(&job.id.0) != Some(&line) {
+                if let Err(error) = print::line(&format!("  {line}")) {
+                    return error.into();
+                }
+                told.insert(job.id.0, line);
+            }
+        }
+    }
+}
+
+fn describe(job: &JobView) -> String {
+    let name = job.path.rsplit('/').next().unwrap_or_default();
+    let what = match (job.state.as_str(), job.stage.as_deref(), job.waits_for.as_deref()) {
+        (_, _, Some("analysis")) => "uploaded; the service works on it".to_owned(),
+        (_, _, Some(waits)) => format!("waits: {waits}"),
+        ("done", _, _) => format!("done: {}", job.notes.join(", ")),
+        ("ready", Some("deliver"), _) => "analysed; its notes are being written".to_owned(),
+        ("ready", _, _) => "taken in".to_owned(),
+        (_, Some("create"), _) => "a meeting is being created".to_owned(),
+        (_, Some("upload"), _) => "is being uploaded".to_owned(),
+        (state, _, _) => state.to_owned(),
+    };
+    format!("job {} {name}: {what}", job.id)
+}
+
+fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, Failure> {
+    let failed = match ended {
+        Ended::Stopped => {
+            print::line("stopped")?;
+            return Ok(ExitCode::from(exit::FAILURE));
+        }
+        Ended::Finished(tally) => tally.failed > 0 || tally.held > 0,
+    };
+    let notes: Vec<PathBuf> =
+        RECORDINGS.iter().map(|(name, _)| recordings.join(name).with_extension("notes.md")).collect();
+    print::line("\nThe notes lie beside the recordings. Open them:")?;
+    for path in &notes {
+        print::line(&format!("  {}", printable_path(path)))?;
+    }
+    print::line(&format!("\nThe configuration that did this: {}", printable_path(config)))?;
+    print::line("For real meetings: the README's five minutes with a PAXS account.")?;
+    let missing = notes.iter().any(|path| !path.exists());
+    Ok(ExitCode::from(if failed || missing { exit::FAILURE } else { exit::OK }))
+}

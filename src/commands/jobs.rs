@@ -1,0 +1,98 @@
+//! `minuted jobs` and `minuted job`: the queue, and one job with its history.
+
+use std::process::ExitCode;
+
+use super::{Failure, job_name, print, typed};
+use crate::{
+    cli::{self, StateWord},
+    control::{Caller, Request, story},
+    queue::JobView,
+    text::{one_line, printable},
+};
+
+pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
+    let state = arguments.state.map(|word| word_of(word).to_owned());
+    let answer = caller.ask(Request::Jobs { state, folder: arguments.folder }).await?;
+    if arguments.output.json {
+        print::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let jobs: Vec<JobView> = typed(answer)?;
+    if jobs.is_empty() {
+        print::say("no jobs");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = print::table(&["id", "state", "stage", "try", "age", "folder", "file"]);
+    for job in &jobs {
+        let state = job.waits_for.as_deref().map_or_else(|| job.state.clone(), |waits| format!("waits: {waits}"));
+        let file = job.path.rsplit('/').next().unwrap_or_default();
+        let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
+        let stage = job.stage.clone().unwrap_or_default();
+        table.add_row([
+            job.id.to_string(),
+            state,
+            stage,
+            tries,
+            print::ago(job.created),
+            job.folder.clone(),
+            one_line(file, 60),
+        ]);
+    }
+    print::show(&table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+    let answer = caller.ask(Request::Job { job: job_name(&arguments.job) }).await?;
+    if arguments.output.json {
+        print::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let job: JobView = typed(answer)?;
+    let (answer, hint) = story(&job, false);
+    print::line(&printable(&answer))?;
+    facts(&job)
+        .into_iter()
+        .try_for_each(|(name, value)| print::line(&format!("  {name:<10} {}", printable(&value))))?;
+    for delivery in &job.deliveries {
+        let error = delivery.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let line = format!("  {:<10} {} {}{error}", delivery.kind, delivery.target, delivery.state);
+        print::line(&printable(&line))?;
+    }
+    for event in job.history.iter().flatten() {
+        let stage = event.stage.as_deref().unwrap_or("-");
+        let error = event.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let line = format!("  {}  {stage:<8} {}{error}", event.at.strftime("%F %T"), event.event);
+        print::line(&printable(&line))?;
+    }
+    if let Some(hint) = hint {
+        print::say(&format!("hint: {}", printable(&hint)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn facts(job: &JobView) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("recording", job.path.clone()), ("folder", job.folder.clone())];
+    let optional = [
+        ("title", &job.title),
+        ("service", &job.service),
+        ("meeting", &job.meeting_id),
+        ("upload", &job.recording_id),
+        ("key", &job.key),
+    ];
+    facts.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    facts.extend(job.notes.iter().map(|notes| ("notes", notes.clone())));
+    facts
+}
+
+fn word_of(word: StateWord) -> &'static str {
+    match word {
+        StateWord::Ready => "ready",
+        StateWord::Running => "running",
+        StateWord::Waiting => "waiting",
+        StateWord::Done => "done",
+        StateWord::Failed => "failed",
+        StateWord::Skipped => "skipped",
+        StateWord::Cancelled => "cancelled",
+    }
+}

@@ -1,0 +1,80 @@
+//! `minuted login`, `logout` and `whoami`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+
+use super::{Failure, act, print};
+use crate::{
+    cli,
+    config::Settings,
+    control::{Caller, Refusal, Request},
+    services::paxs::{Grant, LoginError},
+    text::{one_line, printable},
+    worker::{Live, chain},
+};
+
+pub(super) async fn login(
+    settings: &Arc<Settings>,
+    caller: &Caller,
+    arguments: cli::Login,
+) -> Result<ExitCode, Failure> {
+    // The flow runs here, in front of the person; the code goes to whoever keeps the tokens.
+    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None).context("failed to set up the services")?;
+    let service = match arguments.service {
+        Some(name) => name,
+        None if live.services.len() == 1 => live.services.keys().next().cloned().unwrap_or_default(),
+        None => return Err(several(&live).into()),
+    };
+    let handle = live.services.get(&service).ok_or_else(|| several(&live))?;
+    let grant = if let Some(port) = arguments.callback {
+        let flow = handle.account.callback_login(port).await.map_err(|error| refused(&error))?;
+        show_link(flow.link().as_str())?;
+        flow.grant().await
+    } else {
+        let flow = handle.account.agent_login().map_err(|error| refused(&error))?;
+        show_link(flow.link().as_str())?;
+        flow.grant().await
+    };
+    let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused(&error))?);
+    act(caller, Request::SignIn { service, code, redirect_uri }).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_link(link: &str) -> Result<(), Failure> {
+    print::say("open this link in a browser, on any machine, and sign in:");
+    print::line(link)?;
+    print::say("waiting for you (5 min) …");
+    Ok(())
+}
+
+fn several(live: &Live) -> Refusal {
+    let names: Vec<&str> = live.services.keys().map(String::as_str).collect();
+    Refusal::new("name the service to sign in at").hint(format!("the services are: {}", names.join(", ")))
+}
+
+fn refused(error: &LoginError) -> Refusal {
+    Refusal::new(one_line(&chain(error), 500))
+}
+
+pub(super) async fn logout(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+    act(caller, Request::SignOut { service: arguments.service }).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn whoami(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+    let answer = caller.ask(Request::Whoami { service: arguments.service }).await?;
+    if arguments.output.json {
+        print::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let profile = answer.get("profile").cloned().unwrap_or_default();
+    let field = |names: &[&str]| names.iter().find_map(|name| profile.get(name).and_then(Value::as_str));
+    let who = field(&["email", "name", "displayName", "username", "id"]).unwrap_or("somebody");
+    let service = answer.get("service").and_then(Value::as_str).unwrap_or_default();
+    let base_url = answer.get("base_url").and_then(Value::as_str).unwrap_or_default();
+    print::line(&printable(&format!("signed in at {service} ({base_url}) as {}", one_line(who, 120))))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,69 @@
+//! `minuted meetings`: the service's own list.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{Failure, print};
+use crate::{
+    cli,
+    control::{Caller, Request},
+    text::one_line,
+};
+
+pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<ExitCode, Failure> {
+    let cli::Meetings { id, service, page, output } = arguments;
+    if let Some(id) = id {
+        let meeting = caller.ask(Request::Meeting { service, id }).await?;
+        // What the service tells of one meeting has no fixed form: it is shown as it came.
+        if output.json {
+            print::json(&meeting)?;
+        } else {
+            print::raw(&details(&meeting))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let meetings = caller.ask(Request::Meetings { service, page }).await?;
+    if output.json {
+        print::json(&meetings)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let meetings = meetings.as_array().cloned().unwrap_or_default();
+    if meetings.is_empty() {
+        print::say(if page > 1 { "no meetings on this page" } else { "the service has no meetings" });
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = print::table(&["id", "created", "title"]);
+    for meeting in &meetings {
+        let field = |names: &[&str]| names.iter().find_map(|name| shown(meeting.get(name)?)).unwrap_or_default();
+        table.add_row([
+            field(&["id", "session_id"]),
+            field(&["created_at", "createdAt", "date"]),
+            field(&["title", "name"]),
+        ]);
+    }
+    print::show(&table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn details(meeting: &Value) -> String {
+    let fields = meeting.as_object().into_iter().flatten();
+    fields.fold(String::new(), |told, (name, value)| {
+        told + &format!("{}: {}\n", one_line(name, 60), one_line(&text(value), 2000))
+    })
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(one_line(text, 200)),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -1,0 +1,182 @@
+//! The commands, one file each. They print what they show to standard output and what they say to standard error.
+
+mod add;
+mod backup;
+mod check;
+mod demo;
+mod dropin;
+mod folder;
+mod jobs;
+mod login;
+mod meetings;
+mod packaging;
+mod print;
+mod retry;
+mod run;
+mod scan;
+mod status;
+mod why;
+
+use std::{process::ExitCode, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    cli::{Cli, Command, Question},
+    config::{self, ConfigError, Environment, Settings},
+    control::{Caller, ControlError, JobName, Refusal, Request},
+    exit,
+    text::printable,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// minuted does not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody could be asked.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Something else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl Failure {
+    /// Returns the exit code that tells scripts and systemd what kind of failure it is.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) => exit::CONFIG,
+            Self::Refused(_) | Self::Control(_) | Self::Other(_) => exit::FAILURE,
+        }
+    }
+
+    /// Returns the message and the hint.
+    fn parts(&self) -> (String, Option<String>) {
+        let (text, hint) = match self {
+            Self::Config(error) => (error.to_string(), None),
+            Self::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
+            Self::Control(error) => (crate::worker::chain(error), None),
+            Self::Other(error) => (format!("{error:#}"), None),
+        };
+        match text.split_once("\nhint: ") {
+            Some((message, cure)) => (message.to_owned(), Some(cure.to_owned())),
+            None => (text, hint),
+        }
+    }
+}
+
+/// Prints a failure, once.
+pub fn tell(failure: &Failure, environment: &Environment) {
+    if let Failure::Config(error) = failure {
+        print::say(error.render(print::stderr_has_colour(environment)).trim_end());
+        return;
+    }
+    let (message, hint) = failure.parts();
+    print::say(&format!("minuted: {}", printable(&message)));
+    if let Some(hint) = hint {
+        print::say(&format!("hint: {}", printable(&hint)));
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`], to be printed once by the caller.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { config, command } = cli;
+    match command {
+        Command::Completions(arguments) => packaging::completions(arguments.shell),
+        Command::Man => packaging::man(),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(load(config)?, &arguments),
+        Command::SystemdDropIn => dropin::run(&load(config)?),
+        Command::Check(arguments) => {
+            let settings = Arc::new(load(config)?);
+            runtime()?.block_on(check::run(settings, arguments))
+        }
+        Command::Ask(question) => {
+            let settings = Arc::new(load(config)?);
+            runtime()?.block_on(ask(settings, question))
+        }
+    }
+}
+
+async fn ask(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
+    let caller = Caller::connect(Arc::clone(&settings)).await?;
+    match question {
+        Question::Login(arguments) => login::login(&settings, &caller, arguments).await,
+        Question::Logout(arguments) => login::logout(&caller, arguments).await,
+        Question::Whoami(arguments) => login::whoami(&caller, arguments).await,
+        Question::Status(arguments) => status::run(&caller, arguments).await,
+        Question::Jobs(arguments) => jobs::list(&caller, arguments).await,
+        Question::Job(arguments) => jobs::one(&caller, arguments).await,
+        Question::Why(arguments) => why::run(&caller, arguments).await,
+        Question::Add(arguments) => add::run(&settings, &caller, arguments).await,
+        Question::Analyse(arguments) => retry::analyse(&caller, arguments).await,
+        Question::Meetings(arguments) => meetings::run(&caller, arguments).await,
+        Question::Retry(arguments) => retry::retry(&caller, arguments).await,
+        Question::Redo(arguments) => retry::redo(&caller, arguments).await,
+        Question::Cancel(arguments) => retry::cancel(&caller, arguments).await,
+        Question::Scan(arguments) => scan::run(&caller, arguments).await,
+        Question::Pause(arguments) => folder::pause(&caller, arguments).await,
+        Question::Resume(arguments) => folder::resume(&caller, arguments).await,
+        Question::Backlog(arguments) => folder::backlog(&caller, arguments).await,
+        Question::Backup(arguments) => backup::run(&caller, arguments).await,
+    }
+}
+
+fn load(config: Option<std::path::PathBuf>) -> Result<Settings, ConfigError> {
+    config::load(&config::locate(config)?)
+}
+
+/// Returns a runtime: two threads are enough for what minuted waits for; files and the queue have threads of their own.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Asks, and prints what was done.
+async fn act(caller: &Caller, request: Request) -> Result<Value, Failure> {
+    let answer = caller.ask(request).await?;
+    if let Some(message) = answer.get("message").and_then(Value::as_str) {
+        print::line(&printable(message))?;
+    }
+    Ok(answer)
+}
+
+/// Reads an answer into its type.
+fn typed<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|error| {
+        let refusal = Refusal::new(format!("the daemon's answer is not understood: {error}"));
+        Failure::Refused(refusal.hint("the daemon is of another version: restart it"))
+    })
+}
+
+/// Reads a job as a person names it: a number, a key, or a file.
+fn job_name(text: &std::ffi::OsStr) -> JobName {
+    if let Some(word) = text.to_str() {
+        if let Ok(id) = word.trim_start_matches('#').parse() {
+            return JobName::Id(crate::queue::JobId(id));
+        }
+        if word.parse::<crate::job::Key>().is_ok() {
+            return JobName::Key(word.to_owned());
+        }
+    }
+    JobName::File(absolute(text.as_ref()))
+}
+
+/// Returns the absolute path of what a person typed; links in it are kept.
+fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,104 @@
+//! The one door to standard output and standard error.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use comfy_table::{ContentArrangement, Table};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{clock, clock::elapsed, config::Environment};
+
+/// Columns where the terminal does not tell.
+const WIDTH: u16 = 80;
+
+/// Prints a line of data. A reader that has gone away is no failure.
+pub(super) fn line(text: &str) -> io::Result<()> {
+    written(writeln!(io::stdout().lock(), "{text}"))
+}
+
+/// Prints text as it is.
+pub(super) fn raw(text: &str) -> io::Result<()> {
+    written(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Prints JSON, indented on a terminal.
+pub(super) fn json(value: &Value) -> io::Result<()> {
+    let text =
+        if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+    line(&text?)
+}
+
+/// Says something to the person. When nobody can hear it there is nobody to tell.
+pub(super) fn say(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
+fn written(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Returns whether standard error shows colours.
+pub(super) fn stderr_has_colour(environment: &Environment) -> bool {
+    io::stderr().is_terminal() && !environment.no_color
+}
+
+/// Returns whether a person sees standard error, for progress bars.
+pub(super) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Returns an empty table of these columns: no lines, as wide as the terminal, 80 columns in a pipe.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width());
+    table.set_header(header.iter().map(|title| title.to_uppercase()));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Prints a table without trailing spaces.
+pub(super) fn show(table: &Table) -> io::Result<()> {
+    let mut rows = table.lines();
+    rows.try_for_each(|row| line(row.trim_end()))
+}
+
+/// Returns the columns of the terminal.
+pub(super) fn width() -> u16 {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.ok().map(|size| size.ws_col).filter(|columns| *columns >= 40).unwrap_or(WIDTH)
+}
+
+/// Returns a size for people: `3.4 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
+
+/// Returns how long ago a time is, for people: `5m`, `3h`, `2d`.
+pub(super) fn ago(at: Timestamp) -> String {
+    rough(elapsed(at, clock::now()))
+}
+
+/// Returns how far in the future a time is.
+pub(super) fn until(at: Timestamp) -> String {
+    rough(elapsed(clock::now(), at))
+}
+
+fn rough(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

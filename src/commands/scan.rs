@@ -1,0 +1,37 @@
+//! `minuted scan`: look through the folders now.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{Failure, act, print};
+use crate::{
+    cli,
+    control::{Caller, Request},
+};
+
+pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, Failure> {
+    let request = Request::Scan { dry_run: arguments.dry_run };
+    if !arguments.dry_run && !arguments.output.json {
+        act(caller, request).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let found = caller.ask(request).await?;
+    if arguments.output.json {
+        print::json(&found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let found = found.as_array().cloned().unwrap_or_default();
+    if found.is_empty() {
+        print::say("nothing new lies in the folders");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = print::table(&["folder", "size", "file", "what happens"]);
+    for file in &found {
+        let field = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
+        table.add_row([field("folder"), print::size(size), field("path"), field("why")]);
+    }
+    print::show(&table)?;
+    Ok(ExitCode::SUCCESS)
+}
