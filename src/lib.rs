@@ -11,6 +11,7 @@ pub mod control;
 pub mod daemon;
 pub mod deliver;
 pub mod dropin;
+pub mod effect;
 pub mod exit;
 pub mod http;
 pub mod job;

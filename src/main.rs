@@ -7,6 +7,10 @@ use minuted::{cli::Cli, commands, config::Environment};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(debug_assertions)]
+    if let Some(death) = &Environment::get().die {
+        minuted::effect::arm(death);
+    }
     match commands::run(cli) {
         Ok(code) => code,
         Err(failure) => {

@@ -18,6 +18,9 @@ pub struct Environment {
     pub minuted_config: Option<PathBuf>,
     /// `$RUST_LOG`, a filter that wins over `log.level`.
     pub rust_log: Option<String>,
+    /// `$MINUTED_DIE`: the effect at which a debug build dies; see [`crate::effect`].
+    #[cfg(debug_assertions)]
+    pub die: Option<String>,
     /// `$JOURNAL_STREAM`: systemd tells which stream its journal reads.
     pub journal_stream: Option<String>,
     /// Whether `$NO_COLOR` is set.
@@ -41,6 +44,8 @@ impl Environment {
             credentials_directory: directory("CREDENTIALS_DIRECTORY"),
             minuted_config: set("MINUTED_CONFIG").map(PathBuf::from),
             rust_log: set("RUST_LOG").and_then(|filter| filter.into_string().ok()),
+            #[cfg(debug_assertions)]
+            die: set("MINUTED_DIE").and_then(|effect| effect.into_string().ok()),
             journal_stream: set("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok()),
             no_color: set("NO_COLOR").is_some(),
         }

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
+    effect::Effect,
     job::Key,
 };
 
@@ -94,8 +95,10 @@ pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileEr
     match look(dir, name)? {
         Found::Nothing => Ok(true),
         Found::File(is) if is == digest => {
+            Effect::ClearFile.before();
             dir.unlink(name).or_else(missing_is_fine).map_err(at)?;
             dir.sync().map_err(at)?;
+            Effect::ClearFile.after();
             Ok(true)
         }
         Found::File(_) | Found::Other => Ok(false),
@@ -153,8 +156,12 @@ impl<'a> NewFile<'a> {
                 Some(temporary) => temporary,
                 none => none.insert(self.written().map_err(at)?),
             };
+            Effect::PlaceFile.before();
             match temporary.rename_new(&candidate) {
-                Ok(()) => return Ok(self.placed(&candidate)),
+                Ok(()) => {
+                    Effect::PlaceFile.after();
+                    return Ok(self.placed(&candidate));
+                }
                 // Someone was faster; it may even be another host with these very notes.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if self.is_there(&candidate, key)? {
@@ -192,7 +199,9 @@ impl<'a> NewFile<'a> {
         let mut temporary = self.written().map_err(at)?;
         match look(self.dir, before)? {
             Found::File(is) if is == digest => {
+                Effect::PlaceFile.before();
                 temporary.rename_over(before).map_err(at)?;
+                Effect::PlaceFile.after();
                 Ok(self.placed(before))
             }
             Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),

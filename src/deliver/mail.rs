@@ -27,6 +27,7 @@ use super::{
 use crate::{
     clock,
     config::{Email, Smtp, Tls},
+    effect::Effect,
     text::{one_line, printable_path},
 };
 
@@ -157,7 +158,9 @@ impl Mailer {
             .multipart(body)
             .map_err(|error| MailError::Refused { message: format!("the mail cannot be made: {error}"), code: None })?;
         let mut connection = self.connect().await?;
+        Effect::Mail.before();
         let sent = self.hand_over(&mut connection, &from.email, &to.email, &message.formatted()).await;
+        Effect::Mail.after();
         self.leave(&mut connection).await;
         sent
     }

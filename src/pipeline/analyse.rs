@@ -14,6 +14,7 @@ use super::{Context, setback};
 use crate::{
     clock::{self, elapsed},
     config::{Analysis, Poll},
+    effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job},
     services::{AnalysisRequest, CallError},
@@ -96,7 +97,10 @@ pub async fn ask(context: &Context, job: &Job, wanted: Vec<(Analysis, Option<Str
             instruction: noted.then(|| plan.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION)),
             meeting_type: plan.meeting_type,
         };
-        if let Err(error) = context.service.request(&request).await {
+        Effect::CallRequest.before();
+        let requested = context.service.request(&request).await;
+        Effect::CallRequest.after();
+        if let Err(error) = requested {
             return Err(own(context, error).await);
         }
     }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::{Context, deliver, open_recording, setback};
 use crate::{
     clock,
+    effect::Effect,
     job::{Plan, Remote, Setback, Stage},
     queue::Job,
     services::{CallError, NewMeeting},
@@ -58,7 +59,10 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
         key: job.key.clone(),
         attendees: plan.attendees.clone(),
     };
-    match context.service.create(&meeting).await {
+    Effect::CallCreate.before();
+    let created = context.service.create(&meeting).await;
+    Effect::CallCreate.after();
+    match created {
         Ok(id) => Ok(Created::Meeting { id, how: "created the meeting", plan, called: true }),
         Err(error) => Err(refused(context, job, error).await?),
     }

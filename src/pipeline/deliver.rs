@@ -13,6 +13,7 @@ use crate::{
     beneath::{Dir, Entry},
     config::{Folder, Format, OnSuccess},
     deliver::{self, Existing, FileError, Minutes, Placed, failed_name, key_of, names, numbered},
+    effect::Effect,
     job::{Key, Report},
     queue::{Job, Written},
     text::printable_path,
@@ -108,6 +109,13 @@ impl Parcel {
     /// # Errors
     /// [`FileError`], by what the caller does next.
     pub fn dispose(&self) -> Result<(), FileError> {
+        Effect::Dispose.before();
+        let disposed = self.dispose_of();
+        Effect::Dispose.after();
+        disposed
+    }
+
+    fn dispose_of(&self) -> Result<(), FileError> {
         let root = open(&self.folder.path)?;
         let at = |error| FileError::at(&root, self.job.path.as_os_str(), error);
         let (from, name) = root.parent_of(&self.job.path).map_err(at)?;

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{Context, open_recording, setback};
 use crate::{
+    effect::Effect,
     job::{Remote, Setback, Stage},
     progress::Progress,
     queue::Job,
@@ -41,7 +42,10 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     };
     progress.start(job.stamp.size);
     let upload = Upload { file, stamp: job.stamp, name, mime, progress };
-    match context.service.upload(meeting, upload).await {
+    Effect::CallUpload.before();
+    let uploaded = context.service.upload(meeting, upload).await;
+    Effect::CallUpload.after();
+    match uploaded {
         Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),

@@ -8,7 +8,10 @@ use super::{
     record::transition,
     row::{self, COLUMNS},
 };
-use crate::job::{Event, Stage, State};
+use crate::{
+    effect::Effect,
+    job::{Event, Stage, State},
+};
 
 impl Queue {
     /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by due time.
@@ -22,7 +25,7 @@ impl Queue {
         except: Option<JobId>,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Claim, move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM job WHERE folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
                  AND backlog = :backlog AND due_ms <= :now AND id <> :except \
@@ -90,7 +93,7 @@ impl Queue {
 
     /// Puts the jobs that were running when the process died back to ready; nothing counts. Returns how many.
     pub async fn recover(&self, now: Timestamp) -> Result<usize, QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             let running: Vec<(JobId, State)> = tx
                 .prepare("SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running'")?
                 .query_map([], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?

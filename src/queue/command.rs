@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::Analysis,
+    effect::Effect,
     job::{Event, Stage, State, Wait},
 };
 
@@ -34,7 +35,7 @@ pub enum CommandError {
 impl Queue {
     /// Sets a job's attempts back to 0 and lets it go on from what exists; releases mails that are held.
     pub async fn retry(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
-        self.write(move |tx| {
+        self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             match &job.state {
                 State::Done => release_held(tx, &job, now),
@@ -71,7 +72,7 @@ impl Queue {
 
     /// Makes the next generation of a job: a new meeting and new notes.
     pub async fn redo(&self, id: JobId, now: Timestamp) -> Result<JobId, CommandError> {
-        self.write(move |tx| {
+        self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
                 return Ok(Err(refused(id, format!("is {}; cancel it first, or wait", job.state))));
@@ -107,7 +108,7 @@ impl Queue {
 
     /// Gives a job up; what exists at the service stays there.
     pub async fn cancel(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
-        self.write(move |tx| {
+        self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if let State::Done | State::Skipped | State::Cancelled = job.state {
                 return Ok(Err(refused(id, format!("is {} already", job.state))));
@@ -128,7 +129,7 @@ impl Queue {
         mail: bool,
         now: Timestamp,
     ) -> Result<String, CommandError> {
-        self.write(move |tx| {
+        self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
                 return Ok(Err(refused(
@@ -171,7 +172,7 @@ impl Queue {
     /// Decides about the files that waited for `minuted backlog`: they settle, or are left alone. Returns how many.
     pub async fn decide_backlog(&self, folder: &str, process: bool) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Command, move |tx| {
             let sql = if process {
                 "DELETE FROM sighting WHERE folder = ? AND verdict = 'backlog'"
             } else {

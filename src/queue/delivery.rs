@@ -12,7 +12,10 @@ use super::{
     record::{finish, log, transition},
     row::{self, path_bytes},
 };
-use crate::job::{Event, Report, Stage, State};
+use crate::{
+    effect::Effect,
+    job::{Event, Report, Stage, State},
+};
 
 /// What is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -136,7 +139,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
         let delivery = delivery.clone();
-        self.write(move |tx| {
+        self.write(Effect::Delivered, move |tx| {
             let (base, path, digest) = match &written {
                 Some(written) => {
                     (Some(path_bytes(&written.base)), Some(path_bytes(&written.path)), Some(&written.digest))
@@ -164,7 +167,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<(), QueueError> {
         let (delivery, error) = (delivery.clone(), error.to_owned());
-        self.write(move |tx| {
+        self.write(Effect::DeliverLater, move |tx| {
             let before: Option<String> = tx
                 .query_row("SELECT error FROM delivery WHERE id = ?", [delivery.id], |row| row.get(0))
                 .optional()?
@@ -192,7 +195,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
         let (delivery, error) = (delivery.clone(), error.to_owned());
-        self.write(move |tx| {
+        self.write(Effect::DeliveryFailed, move |tx| {
             tx.prepare_cached(
                 "UPDATE delivery SET state = 'failed', due_ms = NULL, error = ?2, attempts = attempts + 1 WHERE id = ?1",
             )?
@@ -213,7 +216,7 @@ impl Queue {
         dispose: Option<&'static str>,
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
-        self.write(move |tx| settle(tx, job, dispose, now)).await
+        self.write(Effect::Delivered, move |tx| settle(tx, job, dispose, now)).await
     }
 }
 

@@ -8,7 +8,10 @@ use super::{
     record::{log, transition},
     row::{self, path_bytes},
 };
-use crate::job::{Event, Stage};
+use crate::{
+    effect::Effect,
+    job::{Event, Stage},
+};
 
 impl Queue {
     /// Returns all that was seen in a folder.
@@ -28,13 +31,14 @@ impl Queue {
     /// Records files as they were seen, in one commit.
     pub async fn see(&self, folder: &str, seen: Vec<Sighting>) -> Result<(), QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| seen.iter().try_for_each(|sighting| put_sighting(tx, &folder, sighting))).await
+        self.write(Effect::See, move |tx| seen.iter().try_for_each(|sighting| put_sighting(tx, &folder, sighting)))
+            .await
     }
 
     /// Lets the jobs of `folder` that wait for a file which is there (unreadable until now) try again.
     pub async fn wake_files(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             let waiting = tx
                 .prepare_cached(
                     "SELECT job.id, state, stage, waits_for, due_ms, updated_ms FROM job JOIN sighting \
@@ -66,7 +70,7 @@ impl Queue {
     /// Cancels the jobs whose file has been gone from a folder since before `before`. Returns how many.
     pub async fn cancel_lost(&self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             let lost = tx
                 .prepare_cached(
                     "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE waits_for = 'file' \
@@ -89,7 +93,7 @@ impl Queue {
     /// Forgets that these files were seen as unsupported, so that a service that takes them now gets them.
     pub async fn reconsider(&self, folder: &str, extensions: Vec<String>) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             let skipped = tx
                 .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL")?
                 .query_map([&folder], |row| Ok((row.get::<_, i64>(0)?, row::path(row, "path")?)))?
@@ -125,7 +129,7 @@ impl Queue {
     /// Records that minuted has met a folder.
     pub async fn meet(&self, folder: &str, device: u64, met: Timestamp) -> Result<(), QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Meet, move |tx| {
             tx.execute(
                 "INSERT INTO folder (id, device, met_ms) VALUES (?1, ?2, ?3) \
                  ON CONFLICT (id) DO UPDATE SET device = ?2",

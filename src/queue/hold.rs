@@ -52,11 +52,12 @@ pub struct Notice {
     /// What happened and what to do.
     pub text: String,
 }
+use crate::effect::Effect;
 
 impl Queue {
     /// Records that work is held. Returns whether that is new; only then `notice` is kept for the operator.
     pub async fn hold(&self, hold: Hold, notice: Option<String>) -> Result<bool, QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Hold, move |tx| {
             let new = tx
                 .prepare_cached("SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
                 .query([hold.scope.as_str(), &hold.name, &hold.reason])?
@@ -89,7 +90,7 @@ impl Queue {
         reasons: &'static [&'static str],
     ) -> Result<bool, QueueError> {
         let name = name.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Hold, move |tx| {
             let mut released = 0;
             for reason in reasons {
                 released += tx
@@ -128,7 +129,7 @@ impl Queue {
 
     /// Keeps something for the operator's next mail.
     pub async fn notice(&self, text: String, now: Timestamp) -> Result<(), QueueError> {
-        self.write(move |tx| insert_notice(tx, &text, now)).await
+        self.write(Effect::Hold, move |tx| insert_notice(tx, &text, now)).await
     }
 
     /// Returns up to `limit` notices that were not mailed yet, and when the last mail went out.
@@ -148,7 +149,7 @@ impl Queue {
 
     /// Records that the notices up to `last` were mailed (or have nobody to go to).
     pub async fn notices_sent(&self, last: i64, now: Timestamp) -> Result<(), QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             tx.execute(
                 "UPDATE notice SET sent_ms = ?2 WHERE id <= ?1 AND sent_ms IS NULL",
                 [last, now.as_millisecond()],

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
+    effect::Effect,
     job::{Content, Event, Key, Stage, State, Wait},
 };
 
@@ -31,7 +32,7 @@ impl Queue {
     /// of the same content that lies elsewhere in the folder.
     pub async fn gone(&self, folder: &str, paths: Vec<PathBuf>, now: Timestamp) -> Result<(), QueueError> {
         let folder = folder.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Gone, move |tx| {
             for path in &paths {
                 tx.prepare_cached("DELETE FROM sighting WHERE folder = ?1 AND path = ?2")?
                     .execute(rusqlite::params![folder, path_bytes(path)])?;
@@ -49,7 +50,7 @@ impl Queue {
         unsupported: String,
         now: Timestamp,
     ) -> Result<Vec<Taken>, QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Take, move |tx| {
             let mut taken = Vec::with_capacity(settled.len());
             for recording in &settled {
                 let job = match &recording.content {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 
 use super::{Queue, QueueError};
-use crate::job::Key;
+use crate::{effect::Effect, job::Key};
 
 /// What is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Queue {
     ///
     /// That their content was done stays, and so do the sightings of their files.
     pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
             Ok(tx.execute(
                 "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 \
@@ -70,7 +70,7 @@ impl Queue {
     /// Records that the queue is new or restored: the services' lists are read again, and no mail goes out for jobs
     /// that were under way in this copy, because it may have gone out since the copy was made.
     pub async fn mark_restored(&self, now: Timestamp) -> Result<(), QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             tx.execute("DELETE FROM meta WHERE name = 'reconciled'", [])?;
             tx.execute("UPDATE job SET mail_held = 1, updated_ms = ? WHERE stage IS NOT NULL", [now.as_millisecond()])?;
             tx.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE state = 'due' AND kind = 'mail'", [])?;
@@ -108,7 +108,7 @@ impl Queue {
 
     /// Remembers a value.
     pub async fn remember(&self, name: &'static str, value: String) -> Result<(), QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             tx.execute(
                 "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
                 [name, &value],
@@ -121,7 +121,7 @@ impl Queue {
     /// Takes in what a walk of the service's list told: keys and the meetings that carry them.
     pub async fn take_markers(&self, service: &str, markers: Vec<(Key, String)>) -> Result<(), QueueError> {
         let service = service.to_owned();
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             for (key, meeting) in markers {
                 tx.prepare_cached(
                     "INSERT INTO evidence (key, service, meeting_id) VALUES (?1, ?2, ?3) \
@@ -136,7 +136,7 @@ impl Queue {
 
     /// Takes in what the notes on disk told: keys and where their notes lie.
     pub async fn take_notes(&self, notes: Vec<(Key, String)>) -> Result<(), QueueError> {
-        self.write(move |tx| {
+        self.write(Effect::Upkeep, move |tx| {
             for (key, path) in notes {
                 tx.prepare_cached(
                     "INSERT INTO evidence (key, notes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET notes = ?2",
@@ -164,6 +164,6 @@ impl Queue {
 
     /// Proves that the writer's thread answers and that its disk takes writes no slower than it can: one empty commit.
     pub async fn alive(&self) -> Result<(), QueueError> {
-        self.write(|_| Ok(())).await
+        self.write(Effect::Upkeep, |_| Ok(())).await
     }
 }

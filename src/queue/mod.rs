@@ -38,6 +38,8 @@ pub use view::{DeliveryView, EventView, JobView};
 
 use thread::Thread;
 
+use crate::effect::Effect;
+
 /// The name of the queue's file in the state directory.
 pub const FILE: &str = "queue.sqlite";
 
@@ -160,13 +162,16 @@ impl Queue {
     /// Runs `work` in one transaction on the writer's thread and commits it.
     async fn write<T: Send + 'static>(
         &self,
+        effect: Effect,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         self.writer
             .call(move |connection| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let result = work(&transaction)?;
+                effect.before();
                 transaction.commit()?;
+                effect.after();
                 Ok(result)
             })
             .await

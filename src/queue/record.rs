@@ -9,7 +9,10 @@ use super::{
     hold::insert_notice,
     row::{path_bytes, state_columns},
 };
-use crate::job::{Event, Findings, Plan, Report, Stage, State, Status};
+use crate::{
+    effect::Effect,
+    job::{Event, Findings, Plan, Report, Stage, State, Status},
+};
 
 /// The results of a finished analysis and what is delivered because of them.
 #[derive(Debug)]
@@ -40,7 +43,7 @@ impl Queue {
     pub async fn intend_create(&self, job: &Job, plan: &Plan, now: Timestamp) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
         let plan = serde_json::to_string(plan).unwrap_or_default();
-        self.write(move |tx| {
+        self.write(Effect::IntendCreate, move |tx| {
             expect(tx, id, &state)?;
             tx.prepare_cached(
                 "UPDATE job SET remote = 'creating', remote_ms = :now, plan = :plan, updated_ms = :now WHERE id = :id",
@@ -54,7 +57,7 @@ impl Queue {
     /// Takes the intent to create back: the service has told for sure that there is no meeting.
     pub async fn uncreate(&self, job: &Job) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::Uncreate, move |tx| {
             expect(tx, id, &state)?;
             tx.execute(
                 "UPDATE job SET remote = 'nothing', remote_ms = NULL, plan = NULL WHERE id = ? AND remote = 'creating'",
@@ -76,7 +79,7 @@ impl Queue {
     ) -> Result<State, QueueError> {
         let (id, state, meeting) = (job.id, job.state.clone(), meeting.to_owned());
         let plan = serde_json::to_string(plan).unwrap_or_default();
-        self.write(move |tx| {
+        self.write(Effect::Created, move |tx| {
             expect(tx, id, &state)?;
             set_meeting(tx, id, &meeting, None)?;
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
@@ -95,7 +98,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state, recording) = (job.id, job.state.clone(), recording.to_owned());
-        self.write(move |tx| {
+        self.write(Effect::Uploaded, move |tx| {
             expect(tx, id, &state)?;
             tx.execute("DELETE FROM request WHERE job_id = ?", [id.0])?;
             tx.prepare_cached(
@@ -116,7 +119,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::IntendRequest, move |tx| {
             expect(tx, id, &state)?;
             for (analysis, baseline) in asked {
                 tx.prepare_cached(
@@ -143,7 +146,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::Requested, move |tx| {
             for analysis in &analyses {
                 tx.prepare_cached("UPDATE request SET answered = 1 WHERE job_id = ?1 AND analysis = ?2")?
                     .execute(rusqlite::params![id.0, analysis.as_str()])?;
@@ -158,13 +161,13 @@ impl Queue {
     /// Records that a claimed job waits for results that were asked for before.
     pub async fn awaits(&self, job: &Job, now: Timestamp) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| transition(tx, id, &state, &Event::Await, now)).await
+        self.write(Effect::Await, move |tx| transition(tx, id, &state, &Event::Await, now)).await
     }
 
     /// Records the results together with the deliveries that they lead to; the job delivers from now on.
     pub async fn analysed(&self, job: &Job, analysed: Analysed, now: Timestamp) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::Analysed, move |tx| {
             let next = transition(tx, id, &state, &Event::Advance, now)?;
             tx.execute("UPDATE job SET version = version + 1, partial = 0, error = NULL WHERE id = ?", [id.0])?;
             store_reports(tx, id, &analysed.reports)?;
@@ -178,7 +181,7 @@ impl Queue {
     /// Records that the notes of this job lie there already: another host, or minuted before its queue was lost.
     pub async fn already_done(&self, job: &Job, notes: &str, now: Timestamp) -> Result<(), QueueError> {
         let (id, state, text) = (job.id, job.state.clone(), format!("the notes exist already: {notes}"));
-        self.write(move |tx| {
+        self.write(Effect::AlreadyDone, move |tx| {
             expect(tx, id, &state)?;
             set_state(tx, id, &State::Done, now)?;
             finish(tx, id, now)?;
@@ -197,7 +200,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state, error) = (job.id, job.state.clone(), error.to_owned());
-        self.write(move |tx| {
+        self.write(Effect::RetryLater, move |tx| {
             let next = transition(tx, id, &state, &Event::Retry { from, due }, now)?;
             back_to(tx, id, from)?;
             count(tx, id, state.stage(), "failed", &error, now)?;
@@ -209,7 +212,7 @@ impl Queue {
     /// Records the last failure of a job.
     pub async fn fail(&self, job: &Job, failure: Failure, now: Timestamp) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::Fail, move |tx| {
             let stage = state.stage();
             let next = transition(tx, id, &state, &Event::Fail, now)?;
             back_to(tx, id, failure.from)?;
@@ -236,7 +239,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(move |tx| {
+        self.write(Effect::Snooze, move |tx| {
             let next = transition(tx, id, &state, &Event::Snooze { until }, now)?;
             if let Some(error) = &error {
                 log(tx, id, state.stage(), "the service failed; nothing counts", Some(error), now)?;
@@ -249,7 +252,7 @@ impl Queue {
     /// Records that the job's file cannot be read; it waits for it.
     pub async fn lose_file(&self, job: &Job, error: &str, now: Timestamp) -> Result<State, QueueError> {
         let (id, state, error) = (job.id, job.state.clone(), error.to_owned());
-        self.write(move |tx| {
+        self.write(Effect::LoseFile, move |tx| {
             let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
             log(tx, id, state.stage(), "waits for its file", Some(&error), now)?;
             tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;

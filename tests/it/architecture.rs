@@ -10,7 +10,7 @@ use std::{
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 25] = [
+const TABLE: [(&str, &str); 26] = [
     ("main", "commands cli logging config"),
     (
         "commands",
@@ -40,13 +40,14 @@ const TABLE: [(&str, &str); 25] = [
     ("config", ""),
     ("beneath", ""),
     ("clock", ""),
+    ("effect", ""),
     ("exit", ""),
     ("progress", ""),
     ("text", ""),
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 5] = ["beneath", "clock", "exit", "progress", "text"];
+const BASE: [&str; 6] = ["beneath", "clock", "effect", "exit", "progress", "text"];
 
 /// Rows whose module is not written yet.
 const NOT_YET: [&str; 1] = ["sources"];

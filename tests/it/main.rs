@@ -2,5 +2,6 @@
 
 mod architecture;
 mod mail;
+mod main_job;
 mod support;
 mod units;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::text;
+use crate::{effect::Effect, text};
 
 /// A token file is a few KiB; more is something else.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -201,7 +201,10 @@ impl Store {
             obtained: pair.obtained,
             expires: pair.expires,
         };
-        self.write(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None })
+        Effect::SaveTokens.before();
+        let written = self.write(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None });
+        Effect::SaveTokens.after();
+        written
     }
 
     /// Strikes the sign-in out, remembering why.

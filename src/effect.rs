@@ -1,0 +1,171 @@
+//! The registry of effects: everything minuted does that outlives the process has a name here.
+//!
+//! Each effect passes through [`Effect::before`] and [`Effect::after`]. In a debug build one of these points can be told
+//! to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry that way. In a release
+//! build the points are nothing.
+
+/// Something that outlives the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The queue: files were seen.
+    See,
+    /// The queue: files are gone.
+    Gone,
+    /// The queue: settled recordings become jobs.
+    Take,
+    /// The queue: a folder is met.
+    Meet,
+    /// The queue: a worker takes a job.
+    Claim,
+    /// The queue: a meeting is about to be created.
+    IntendCreate,
+    /// The queue: it was not created after all.
+    Uncreate,
+    /// The queue: the meeting's id.
+    Created,
+    /// The queue: the recording's id.
+    Uploaded,
+    /// The queue: results are about to be asked for.
+    IntendRequest,
+    /// The queue: they were asked for.
+    Requested,
+    /// The queue: a job waits for results again.
+    Await,
+    /// The queue: the results, and what is delivered because of them.
+    Analysed,
+    /// The queue: the notes exist already.
+    AlreadyDone,
+    /// The queue: a failure that counts, with attempts left.
+    RetryLater,
+    /// The queue: the last failure.
+    Fail,
+    /// The queue: a job goes back until later.
+    Snooze,
+    /// The queue: a job's file is gone.
+    LoseFile,
+    /// The queue: a delivery is done.
+    Delivered,
+    /// The queue: a delivery waits.
+    DeliverLater,
+    /// The queue: a delivery has failed.
+    DeliveryFailed,
+    /// The queue: something is held, or not any more.
+    Hold,
+    /// The queue: what a person asked of a job or a folder.
+    Command,
+    /// The queue: its own upkeep.
+    Upkeep,
+    /// The service: a meeting is created.
+    CallCreate,
+    /// The service: a recording is sent.
+    CallUpload,
+    /// The service: results are asked for.
+    CallRequest,
+    /// A token pair is written.
+    SaveTokens,
+    /// A temporary file becomes the notes.
+    PlaceFile,
+    /// The word of a failure is removed.
+    ClearFile,
+    /// The recording is moved or deleted.
+    Dispose,
+    /// A mail is sent.
+    Mail,
+}
+
+/// Before or after an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum When {
+    /// Right before.
+    Before,
+    /// Right after.
+    After,
+}
+
+impl Effect {
+    /// All effects.
+    pub const ALL: [Self; 32] = [
+        Self::See,
+        Self::Gone,
+        Self::Take,
+        Self::Meet,
+        Self::Claim,
+        Self::IntendCreate,
+        Self::Uncreate,
+        Self::Created,
+        Self::Uploaded,
+        Self::IntendRequest,
+        Self::Requested,
+        Self::Await,
+        Self::Analysed,
+        Self::AlreadyDone,
+        Self::RetryLater,
+        Self::Fail,
+        Self::Snooze,
+        Self::LoseFile,
+        Self::Delivered,
+        Self::DeliverLater,
+        Self::DeliveryFailed,
+        Self::Hold,
+        Self::Command,
+        Self::Upkeep,
+        Self::CallCreate,
+        Self::CallUpload,
+        Self::CallRequest,
+        Self::SaveTokens,
+        Self::PlaceFile,
+        Self::ClearFile,
+        Self::Dispose,
+        Self::Mail,
+    ];
+
+    /// Marks the point right before the effect.
+    pub fn before(self) {
+        point(self, When::Before);
+    }
+
+    /// Marks the point right after the effect.
+    pub fn after(self) {
+        point(self, When::After);
+    }
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::{Effect, When};
+
+    static DEATH: OnceLock<(String, AtomicU32)> = OnceLock::new();
+
+    /// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time.
+    pub fn arm(spec: &str) {
+        let mut parts = spec.splitn(3, ':');
+        let (effect, when) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
+        // Armed once, at the start: a second time changes nothing.
+        drop(DEATH.set((format!("{effect}:{when}").to_lowercase(), AtomicU32::new(nth))));
+    }
+
+    pub(super) fn point(effect: Effect, when: When) {
+        let Some((death, left)) = DEATH.get() else { return };
+        if format!("{effect:?}:{when:?}").to_lowercase() != *death {
+            return;
+        }
+        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            debug_assert!(killed.is_ok(), "a process may kill itself");
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+pub use armed::arm;
+#[cfg(debug_assertions)]
+use armed::point;
+
+#[cfg(not(debug_assertions))]
+fn point(_: Effect, _: When) {}

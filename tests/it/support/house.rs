@@ -1,0 +1,304 @@
+//! A whole minuted to test: a configuration, folders, a stand-in of PAXS, a mail server, and the real binary.
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use minuted::standin::{Options, Standin};
+use serde_json::Value;
+
+use super::smtp::SmtpServer;
+
+/// How long a condition is waited for: machines are shared and slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` gives something; fails naming `what`.
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited too long for: {what}");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "between looks across processes; every wait ends by a condition"
+        )]
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The parts of one test. Dropped, everything ends and goes away.
+pub(crate) struct House {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) standin: Standin,
+    pub(crate) smtp: SmtpServer,
+}
+
+impl House {
+    /// A house with one folder, `sales`, that delivers beside; everything waits as little as it may.
+    pub(crate) fn new() -> Self {
+        Self::with(Options {
+            auto_approve: true,
+            transcription_time: Duration::from_millis(80),
+            note_time: Duration::from_millis(40),
+            ..Options::default()
+        })
+    }
+
+    /// A house with these options of the stand-in.
+    pub(crate) fn with(options: Options) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let standin = Standin::start_in_thread(options).expect("a free port");
+        let house = Self { dir, standin, smtp: SmtpServer::start() };
+        fs::create_dir_all(house.folder()).expect("made");
+        house.configure("");
+        house.sign_in();
+        house
+    }
+
+    /// The folder `sales`.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.dir.path().join("sales")
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.folder().join(relative)
+    }
+
+    /// The state directory.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// The configuration's file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("config.toml")
+    }
+
+    /// Writes the configuration: the usual one, with `folder_keys` in its folder.
+    pub(crate) fn configure(&self, folder_keys: &str) {
+        self.configure_all("", folder_keys, "");
+    }
+
+    /// Writes the configuration with more keys: of the service, of the folder, and further tables at the end.
+    pub(crate) fn configure_all(&self, service_keys: &str, folder_keys: &str, tables: &str) {
+        let text = format!(
+            r#"state_dir = "{state}"
+[services.paxs]
+kind = "paxs"
+base_url = "{base_url}"
+poll = {{ first = "50ms", every = "50ms" }}
+request_timeout = "5s"
+{service_keys}
+[retry]
+delay = "50ms"
+delay_max = "200ms"
+[log]
+level = "debug"
+[email]
+from = "Minutes <minutes@example.com>"
+failures_to = ["it@example.com"]
+allow = ["@example.com"]
+smtp = {{ host = "127.0.0.1", port = {smtp}, tls = "none" }}
+[[folder]]
+name = "sales"
+path = "{folder}"
+service = "paxs"
+attendees = [
+  {{ name = "Ann Lee", email = "ann@example.com" }},
+  {{ name = "Bo Chen", email = "bo@example.com", role = "organizer" }},
+]
+settle = "100ms"
+rescan = "300ms"
+backlog = "process"
+{folder_keys}
+{tables}
+"#,
+            state = self.state_dir().display(),
+            base_url = self.standin.base_url(),
+            smtp = self.smtp.port(),
+            folder = self.folder().display(),
+        );
+        fs::write(self.config(), text).expect("written");
+    }
+
+    /// Signs in by the real command; the stand-in approves at once.
+    pub(crate) fn sign_in(&self) {
+        let output = self.run(&["login"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Copies a real recording of this kind into the folder under `name`; each name gets bytes of its own.
+    pub(crate) fn drop_recording(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
+        fs::write(&path, recording(name)).expect("written");
+        path
+    }
+
+    /// A command, not yet run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("run")
+    }
+
+    /// Runs a command that shows something, and returns its JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub(crate) fn start(&self) -> Daemon {
+        let daemon = self.spawn(&[]);
+        until("the daemon listens", || self.state_dir().join("control.sock").exists().then_some(()));
+        daemon
+    }
+
+    /// Starts the daemon with more environment, without waiting for anything.
+    pub(crate) fn spawn(&self, environment: &[(&str, &str)]) -> Daemon {
+        let log = self.dir.path().join("log");
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
+        let mut command = self.command(&["run"]);
+        command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(file);
+        Daemon { child: command.spawn().expect("started") }
+    }
+
+    /// Everything that daemons of this house have logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The job of a recording in the folder.
+    pub(crate) fn job(&self, name: &str) -> Value {
+        let path = self.path(name);
+        self.json(&["job", path.to_str().expect("UTF-8")])
+    }
+
+    /// The state of a recording's job; `None` before there is one.
+    pub(crate) fn state(&self, name: &str) -> Option<String> {
+        let path = self.path(name);
+        let output = self.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
+        let job: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(job["state"].as_str()?.to_owned())
+    }
+
+    /// Waits until a recording's job is in this state.
+    pub(crate) fn wait_for(&self, name: &str, state: &str) -> Value {
+        until(&format!("{name} is {state}; the log:\n{}", self.log()), || {
+            (self.state(name).as_deref() == Some(state)).then_some(())
+        });
+        self.job(name)
+    }
+
+    /// All files in the folder, relative and sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        walk(&self.folder(), &self.folder(), &mut files);
+        files.sort();
+        files
+    }
+}
+
+/// A daemon in a process of its own; killed when dropped.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Stops it as systemd would, and returns how it ended.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.child.wait().expect("ended")
+    }
+
+    /// Returns how it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("asked")
+    }
+
+    /// Whether it died by `kill -9`, its own or another's.
+    pub(crate) fn was_killed(&mut self) -> bool {
+        self.ended().is_some_and(|status| status.signal() == Some(9))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A real recording of the kind that `name` says, unlike that of any other name.
+pub(crate) fn recording(name: &str) -> Vec<u8> {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).expect("an extension");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/audio").join(format!("tiny.{extension}"));
+    let mut bytes = Vec::new();
+    fs::File::open(&data).and_then(|mut file| file.read_to_end(&mut bytes)).expect("a recording of that kind");
+    // Players and services ignore what follows the end; it makes the content of each name its own. What checks its
+    // own length (WAV, MP4) gets it as a chunk of that format.
+    let mark = format!("minuted test {name}");
+    match extension {
+        "wav" => {
+            let even = if mark.len() % 2 == 0 { mark } else { mark + " " };
+            let length = u32::try_from(even.len()).expect("short");
+            bytes.extend(b"note");
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(even.as_bytes());
+            let riff = u32::try_from(bytes.len() - 8).expect("short");
+            bytes[4..8].copy_from_slice(&riff.to_le_bytes());
+        }
+        "mp4" | "m4a" | "3gp" | "mov" => {
+            bytes.extend(u32::try_from(mark.len() + 8).expect("short").to_be_bytes());
+            bytes.extend(b"free");
+            bytes.extend(mark.as_bytes());
+        }
+        _ => bytes.extend(mark.as_bytes()),
+    }
+    bytes
+}
+
+fn walk(root: &Path, dir: &Path, files: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).expect("a directory").flatten() {
+        if entry.file_type().expect("known").is_dir() {
+            walk(root, &entry.path(), files);
+        } else {
+            files.push(entry.path().strip_prefix(root).expect("below").to_string_lossy().into_owned());
+        }
+    }
+}
