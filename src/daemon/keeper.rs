@@ -1,6 +1,6 @@
 //! What has to be seen to now and then: the sign-in, the operator's mail, the history, the watchdog.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,6 +23,9 @@ const DIGEST_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Notices in one mail.
 const DIGEST_MAX: usize = 200;
 
+/// A file that could not be read is tried again so often: permissions show in no event.
+const UNREADABLE_EVERY: Duration = Duration::from_secs(120);
+
 /// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
 const LOST_AFTER: Duration = Duration::from_secs(3600);
 
@@ -40,6 +43,7 @@ pub(super) async fn run(parts: Parts) {
         tokio::select! {
             () = parts.stop.cancelled() => return,
             _ = often.tick() => {
+                see_to_disk(&parts).await;
                 see_to_files(&parts).await;
                 send_digest(&parts).await;
                 tell_status(&parts, &mut line).await;
@@ -49,7 +53,7 @@ pub(super) async fn run(parts: Parts) {
                     keep_signed_in(&parts, handle).await;
                 }
                 prune(&parts).await;
-                if let Err(error) = reconcile::mark(&parts.worker.queue, &parts.worker.live().settings.state_dir).await {
+                if let Err(error) = reconcile::mark(&parts).await {
                     tracing::warn!("failed to mark the queue: {error:#}");
                 }
             }
@@ -73,11 +77,10 @@ async fn see_to_files(parts: &Parts) {
         if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason != "notes") {
             continue;
         }
-        let before = now.saturating_sub(SignedDuration::try_from(LOST_AFTER).unwrap_or(SignedDuration::MAX));
         let seen_to = async {
             if queue.waits_for_file(&folder.id).await? {
-                let woken = queue.wake_files(&folder.id, now).await?;
-                let cancelled = queue.cancel_lost(&folder.id, before.unwrap_or(Timestamp::MIN), now).await?;
+                let woken = queue.wake_files(&folder.id, before(now, UNREADABLE_EVERY), now).await?;
+                let cancelled = queue.cancel_lost(&folder.id, before(now, LOST_AFTER), now).await?;
                 if cancelled > 0 {
                     tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
                 }
@@ -90,6 +93,19 @@ async fn see_to_files(parts: &Parts) {
         if let Err(error) = seen_to.await {
             parts.worker.queue_failed("see to lost files", &error);
         }
+    }
+}
+
+/// Returns the time `span` before `now`.
+fn before(now: Timestamp, span: Duration) -> Timestamp {
+    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+    now.saturating_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+/// Looks whether a full disk of the queue has room again.
+async fn see_to_disk(parts: &Parts) {
+    if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::mark(parts).await.is_ok() {
+        parts.worker.has_room();
     }
 }
 
@@ -140,10 +156,9 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
 
 /// Forgets jobs that ended longer ago than the history reaches.
 async fn prune(parts: &Parts) {
-    let history = SignedDuration::try_from(parts.worker.live().settings.history).unwrap_or(SignedDuration::MAX);
-    let before = clock::now().saturating_sub(history).unwrap_or(Timestamp::MIN);
+    let forgotten = before(clock::now(), parts.worker.live().settings.history);
     loop {
-        match parts.worker.queue.prune(before).await {
+        match parts.worker.queue.prune(forgotten).await {
             Ok(0) => return,
             Ok(count) => tracing::debug!("{count} jobs are forgotten"),
             Err(error) => return parts.worker.queue_failed("forget old jobs", &error),

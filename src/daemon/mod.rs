@@ -4,6 +4,7 @@
 //! to look there.
 
 mod folders;
+mod former;
 mod keeper;
 mod ledger;
 mod once;
@@ -86,7 +87,8 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     }
     let (stop, fatal) = (CancellationToken::new(), CancellationToken::new());
     let loops = TaskTracker::new();
-    let live = Live::build(Arc::clone(&settings), &loops, None)?;
+    let former = former::follow(&queue, &settings).await?;
+    let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
     let parts = Parts { worker, folders: Folders::default(), running: Arc::default(), live, stop, fatal, loops };
@@ -178,7 +180,14 @@ async fn reload(parts: &Parts) {
     if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
         tracing::warn!("`state_dir` and `[log]` only change with a restart");
     }
-    match Live::build(Arc::new(settings), &parts.loops, Some(&before)) {
+    let former = match former::follow(&parts.worker.queue, &settings).await {
+        Ok(former) => former,
+        Err(error) => {
+            tracing::error!("the new configuration is not taken, the old one stays in force: {error:#}");
+            return;
+        }
+    };
+    match Live::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
             parts.worker.forget_refusals();
@@ -206,7 +215,7 @@ async fn drain(parts: &Parts, orderly: bool) {
     if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
         tracing::warn!("some work did not end in time; it goes on after the next start");
     }
-    if let Err(error) = reconcile::mark(&parts.worker.queue, &parts.worker.live().settings.state_dir).await {
+    if let Err(error) = reconcile::mark(parts).await {
         tracing::debug!("failed to mark the queue at the stop: {error:#}");
     }
 }

@@ -49,14 +49,15 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
         }
         queue.take_notes(found).await?;
     }
-    mark(queue, &settings.state_dir).await?;
+    mark(parts).await?;
     hold_unread(parts).await
 }
 
 /// Writes a new mark: first into the queue, then beside it, so that a crash in between only means one walk more.
-pub(super) async fn mark(queue: &Queue, state_dir: &Path) -> anyhow::Result<()> {
+pub(super) async fn mark(parts: &Parts) -> anyhow::Result<()> {
+    let state_dir = &parts.worker.live().settings.state_dir;
     let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
-    queue.remember("mark", mark.clone()).await?;
+    parts.worker.queue.remember("mark", mark.clone()).await?;
     let (path, next) = (state_dir.join(MARK), state_dir.join("mark.tmp"));
     let write = move || -> std::io::Result<()> {
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;

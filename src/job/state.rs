@@ -258,3 +258,72 @@ impl std::fmt::Display for State {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (0_i64..1_000_000).prop_map(|second| Timestamp::from_second(second).expect("in range"))
+    }
+
+    fn stage() -> impl Strategy<Value = Stage> {
+        proptest::sample::select(Stage::ALL.to_vec())
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            Just(Event::Claim),
+            Just(Event::Advance),
+            Just(Event::Await),
+            Just(Event::Fail),
+            Just(Event::Cancel),
+            time().prop_map(|until| Event::Snooze { until }),
+            time().prop_map(|at| Event::LoseFile { at }),
+            time().prop_map(|at| Event::Recover { at }),
+            time().prop_map(|due| Event::Reopen { due }),
+            (stage(), time()).prop_map(|(from, due)| Event::Retry { from, due }),
+            (stage(), time()).prop_map(|(from, due)| Event::Resume { from, due }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_job_stays_in_a_state_that_makes_sense(events in proptest::collection::vec(event(), 0..60)) {
+            let mut state = State::Ready { stage: Stage::Create, due: Timestamp::UNIX_EPOCH };
+            for event in events {
+                let Ok(next) = state.apply(&event) else { continue };
+                // What has ended is left only by a person, or by a drop of the same content.
+                if state.is_final() && !next.is_final() {
+                    let asked = matches!(event, Event::Resume { .. } | Event::Reopen { .. });
+                    prop_assert!(asked, "{state:?} by {event:?}");
+                }
+                if let State::Waiting { stage, on: Wait::File { .. } } = next {
+                    prop_assert!(stage < Stage::Analyse, "the file is needed no more in {stage}");
+                }
+                if let State::Waiting { stage, on: Wait::Analysis } = next {
+                    prop_assert_eq!(stage, Stage::Analyse);
+                }
+                state = next;
+            }
+        }
+    }
+
+    #[test]
+    fn the_good_way_is_claim_and_advance() {
+        let mut state = State::Ready { stage: Stage::Create, due: Timestamp::UNIX_EPOCH };
+        let events = [Event::Claim, Event::Advance, Event::Advance, Event::Advance, Event::Advance];
+        for event in events {
+            state = state.apply(&event).expect("legal");
+        }
+        assert_eq!(state, State::Done);
+    }
+
+    #[test]
+    fn a_transition_that_makes_no_sense_names_both() {
+        let error = State::Done.apply(&Event::Claim).expect_err("illegal").to_string();
+        assert!(error.contains("Done") && error.contains("Claim"), "{error}");
+    }
+}

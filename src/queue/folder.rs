@@ -36,16 +36,21 @@ impl Queue {
     }
 
     /// Lets the jobs of `folder` that wait for a file which is there (unreadable until now) try again.
-    pub async fn wake_files(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
+    ///
+    /// Only those that have waited since before `before`, so that a file which stays unreadable costs little.
+    pub async fn wake_files(&self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
         self.write(Effect::Upkeep, move |tx| {
             let waiting = tx
                 .prepare_cached(
                     "SELECT job.id, state, stage, waits_for, due_ms, updated_ms FROM job JOIN sighting \
                      ON sighting.folder = job.folder AND sighting.path = job.path AND sighting.job_id = job.id \
-                     AND sighting.verdict = 'taken' WHERE waits_for = 'file' AND job.folder = ?",
+                     AND sighting.verdict = 'taken' WHERE waits_for = 'file' AND job.folder = ?1 \
+                     AND updated_ms <= ?2",
                 )?
-                .query_map([&folder], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
+                .query_map(rusqlite::params![folder, before.as_millisecond()], |row| {
+                    Ok((JobId(row.get(0)?), row::state(row)?))
+                })?
                 .collect::<Result<Vec<_>, _>>()?;
             for (id, state) in &waiting {
                 let from = state.stage().unwrap_or(Stage::Create);
@@ -108,6 +113,40 @@ impl Queue {
                 }
             }
             Ok(reconsidered)
+        })
+        .await
+    }
+
+    /// Keeps the configuration of folders that leave it while jobs of theirs are under way, and forgets those that came
+    /// back or have nothing left to do. `left` and `here` are ids.
+    pub async fn keep_former(&self, left: Vec<String>, here: Vec<String>, config: String) -> Result<(), QueueError> {
+        self.write(Effect::Upkeep, move |tx| {
+            for id in left {
+                tx.execute(
+                    "INSERT INTO former_folder (id, config) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM job \
+                     WHERE folder = ?1 AND stage IS NOT NULL) ON CONFLICT (id) DO NOTHING",
+                    [&id, &config],
+                )?;
+            }
+            for id in here {
+                tx.execute("DELETE FROM former_folder WHERE id = ?", [id])?;
+            }
+            tx.execute(
+                "DELETE FROM former_folder WHERE NOT EXISTS (SELECT 1 FROM job WHERE folder = former_folder.id \
+                 AND stage IS NOT NULL)",
+                [],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns the folders that left the configuration with work under way: id and last configuration.
+    pub async fn former(&self) -> Result<Vec<(String, String)>, QueueError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("SELECT id, config FROM former_folder")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -78,7 +78,6 @@ struct Known {
     id: JobId,
     state: State,
     path: PathBuf,
-    stamp: Stamp,
 }
 
 fn take_content(
@@ -110,7 +109,7 @@ fn take_known(
             log(tx, known.id, Some(*stage), "its file is back", None, now)?;
             Ok(known.id)
         }
-        State::Failed | State::Cancelled if !(same_place && known.stamp == recording.stamp) => {
+        State::Failed | State::Cancelled if !seen_so(tx, recording, known.id)? => {
             move_to(tx, known.id, recording)?;
             let from = resume_stage(tx, known.id)?;
             tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [known.id.0])?;
@@ -181,6 +180,24 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     Ok(id)
 }
 
+/// Whether this very file is known as the job's: then it was not dropped again.
+fn seen_so(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<bool, QueueError> {
+    let stamp = recording.stamp;
+    Ok(tx
+        .prepare_cached(
+            "SELECT 1 FROM sighting WHERE folder = ?1 AND path = ?2 AND job_id = ?3 AND size = ?4 AND mtime_ns = ?5 \
+             AND inode = ?6",
+        )?
+        .exists(rusqlite::params![
+            recording.folder,
+            path_bytes(&recording.path),
+            job.0,
+            stamp.size.cast_signed(),
+            stamp.mtime_ns,
+            stamp.inode.cast_signed()
+        ])?)
+}
+
 /// Another job that still needs the file at this path has lost it to the new content.
 fn supersede(tx: &Transaction<'_>, recording: &Settled, by: JobId, now: Timestamp) -> Result<(), QueueError> {
     let others = tx
@@ -225,7 +242,7 @@ fn lose(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp) -> Resu
 }
 
 /// Lets a job whose file is gone take a copy that was skipped because of it: that is what a rename looks like.
-fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Result<bool, QueueError> {
+pub(super) fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Result<bool, QueueError> {
     let content = key.split('.').next().unwrap_or_default();
     let copy = tx
         .prepare_cached(
@@ -247,16 +264,11 @@ fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Resul
 fn known(tx: &Transaction<'_>, content: &Content, folder: &str) -> Result<Option<Known>, QueueError> {
     let found = tx
         .prepare_cached(
-            "SELECT id, path, size, mtime_ns, inode, state, stage, waits_for, due_ms, updated_ms FROM job \
+            "SELECT id, path, state, stage, waits_for, due_ms, updated_ms FROM job \
              WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY generation DESC LIMIT 1",
         )?
         .query_row(rusqlite::params![content.as_str(), folder], |row| {
-            Ok(Known {
-                id: JobId(row.get("id")?),
-                state: row::state(row)?,
-                path: row::path(row, "path")?,
-                stamp: row::stamp(row)?,
-            })
+            Ok(Known { id: JobId(row.get("id")?), state: row::state(row)?, path: row::path(row, "path")? })
         })
         .optional()?;
     Ok(found)

@@ -17,6 +17,8 @@ mod request;
 mod row;
 mod schema;
 mod sighting;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod view;
 
@@ -131,9 +133,9 @@ impl Queue {
         let path = state_dir.join(FILE);
         let open = || -> Result<Self, QueueError> {
             let mut connection = rusqlite::Connection::open(&path)?;
+            let version = schema::check(&connection)?;
             schema::prepare(&connection)?;
-            schema::check(&connection)?;
-            schema::migrate(&mut connection)?;
+            schema::migrate(&mut connection, version)?;
             let writer = Thread::start("queue-writer", connection)?;
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = rusqlite::Connection::open_with_flags(&path, flags)?;

@@ -7,6 +7,7 @@ use super::{
     Job, JobId, NewDelivery, Queue, QueueError,
     delivery::insert_deliveries,
     hold::insert_notice,
+    intake::adopt_copy,
     row::{path_bytes, state_columns},
 };
 use crate::{
@@ -249,13 +250,23 @@ impl Queue {
         .await
     }
 
-    /// Records that the job's file cannot be read; it waits for it.
+    /// Records that the job's file cannot be read; it waits for it. Where a copy of the same content lies in the
+    /// folder, the job takes that one and goes on.
     pub async fn lose_file(&self, job: &Job, error: &str, now: Timestamp) -> Result<State, QueueError> {
         let (id, state, error) = (job.id, job.state.clone(), error.to_owned());
+        let (folder, key) = (job.key.folder.clone(), job.key.to_string());
         self.write(Effect::LoseFile, move |tx| {
+            if adopt_copy(tx, id, &folder, &key)? {
+                log(tx, id, state.stage(), "its file is gone; a copy of it is taken", Some(&error), now)?;
+                return transition(tx, id, &state, &Event::Snooze { until: now }, now);
+            }
             let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
-            log(tx, id, state.stage(), "waits for its file", Some(&error), now)?;
-            tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
+            let before: Option<String> =
+                tx.query_row("SELECT error FROM job WHERE id = ?", [id.0], |row| row.get(0))?;
+            if before.as_ref() != Some(&error) {
+                log(tx, id, state.stage(), "waits for its file", Some(&error), now)?;
+                tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
+            }
             Ok(next)
         })
         .await

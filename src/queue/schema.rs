@@ -37,8 +37,9 @@ pub(super) fn prepare_reader(connection: &Connection) -> Result<(), QueueError> 
     Ok(())
 }
 
-/// Refuses a file that is damaged or not ours. `quick_check` takes about half a second at a million rows.
-pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
+/// Returns the file's version; refuses one that is damaged, not ours or newer, before anything in it is changed.
+/// `quick_check` takes about half a second at a million rows.
+pub(super) fn check(connection: &Connection) -> Result<usize, QueueError> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
         return Err(open_error(format!("damaged: {verdict}")));
@@ -48,18 +49,18 @@ pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
     if tables > 0 && id != APPLICATION_ID {
         return Err(open_error("it is a SQLite file, but not a queue of minuted".into()));
     }
-    Ok(())
-}
-
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len();
-    let version = usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
+    usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
         open_error(format!(
             "it is of version {version}, newer than the {known} that this minuted knows\nhint: install the newer \
              minuted again, or restore a backup made before the upgrade"
         ))
-    })?;
+    })
+}
+
+/// Brings a file of `version` to the newest one.
+pub(super) fn migrate(connection: &mut Connection, version: usize) -> Result<(), QueueError> {
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;

@@ -22,8 +22,8 @@ pub struct Live {
     pub settings: Arc<Settings>,
     /// The services by name.
     pub services: BTreeMap<String, Arc<ServiceHandle>>,
-    /// The folders by id; also those that left the configuration while minuted ran: jobs that are past their upload
-    /// finish with their last settings.
+    /// The folders by id; also those that left the configuration with work under way: jobs that are past their upload
+    /// finish with the last settings.
     pub folders: BTreeMap<String, Arc<Folder>>,
     /// Sends mail, when it is set up.
     pub mailer: Option<Mailer>,
@@ -48,10 +48,18 @@ impl Live {
             };
             services.insert(name.clone(), handle);
         }
-        let mut folders = before.map(|before| before.folders.clone()).unwrap_or_default();
-        folders.extend(settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))));
+        let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
         let mailer = settings.email.as_ref().map(Mailer::new);
         Ok(Self { settings, services, folders, mailer })
+    }
+
+    /// Adds folders that are not configured any more but have work under way.
+    #[must_use]
+    pub fn with_former(mut self, former: BTreeMap<String, Arc<Folder>>) -> Self {
+        for (id, folder) in former {
+            self.folders.entry(id).or_insert(folder);
+        }
+        self
     }
 }
 

@@ -14,7 +14,10 @@ mod run;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -127,18 +130,15 @@ impl Worker {
         loop {
             match commit().await {
                 Err(QueueError::Full) => {
-                    if !self.disk_full.swap(true, std::sync::atomic::Ordering::Relaxed) {
-                        tracing::error!("the disk of the queue is full: new work stops until there is room");
-                    }
+                    self.has_no_room();
                     tokio::select! {
                         () = tokio::time::sleep(DISK_RETRY) => {}
                         () = self.stop.cancelled() => return Err(QueueError::Full),
                     }
                 }
                 done => {
-                    if done.is_ok() && self.disk_full.swap(false, std::sync::atomic::Ordering::Relaxed) {
-                        tracing::warn!("the disk of the queue has room again");
-                        self.nudge();
+                    if done.is_ok() {
+                        self.has_room();
                     }
                     return done;
                 }
@@ -146,10 +146,27 @@ impl Worker {
         }
     }
 
+    /// New work stops: the queue could not record it.
+    fn has_no_room(&self) {
+        if !self.disk_full.swap(true, Ordering::Relaxed) {
+            tracing::error!("the disk of the queue is full: new work stops until there is room");
+        }
+    }
+
+    /// The queue could be written: work goes on if it had stopped.
+    pub fn has_room(&self) {
+        if self.disk_full.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the disk of the queue has room again");
+            self.nudge();
+        }
+    }
+
     /// Handles an error of the queue: what only a restart can mend ends the daemon.
     pub fn queue_failed(&self, what: &str, error: &QueueError) {
         if let QueueError::Moved { job } = error {
             tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
+        } else if let QueueError::Full = error {
+            self.has_no_room();
         } else if error.is_fatal() {
             tracing::error!("failed to {what}: {}", crate::text::one_line(&chain(error), 500));
             self.fatal.cancel();

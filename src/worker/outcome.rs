@@ -31,6 +31,19 @@ impl Worker {
         }
     }
 
+    /// A call was answered, though not with success: the service is up all the same.
+    async fn answered(&self, handle: &ServiceHandle, call: Call) {
+        let healed = {
+            let mut breakers = handle.breakers();
+            let was_open = breakers.of(call).is_open();
+            breakers.of(call).answered();
+            was_open && breakers.open().is_empty()
+        };
+        if healed {
+            self.release(Scope::Service, handle.service.name(), &["down"]).await;
+        }
+    }
+
     /// Records why a stage did not finish.
     pub(super) async fn set_back(
         &self,
@@ -48,8 +61,7 @@ impl Worker {
         match setback {
             Setback::Snooze { until } => self.snooze(job, until, None).await,
             Setback::Own { from, error } => {
-                handle.breakers().of(call).answered();
-                self.release(Scope::Service, handle.service.name(), &["down"]).await;
+                self.answered(handle, call).await;
                 self.own_failure(folder, job, from, &error, Vec::new()).await;
             }
             Setback::Unavailable { error, after } => {
@@ -73,7 +85,7 @@ impl Worker {
                 self.snooze(job, now, None).await;
             }
             Setback::FolderRefused { error } => {
-                handle.breakers().of(call).answered();
+                self.answered(handle, call).await;
                 self.folder_refused(folder, &error).await;
                 self.snooze(job, now, None).await;
             }

@@ -12,6 +12,12 @@ CREATE TABLE folder (
     met_ms   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Folders that left the configuration while jobs of theirs were under way, with the last configuration they stood in.
+CREATE TABLE former_folder (
+    id     TEXT PRIMARY KEY,
+    config TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- One row a file that a scan has seen, so that an unchanged file is never read again.
 CREATE TABLE sighting (
     folder   TEXT NOT NULL,

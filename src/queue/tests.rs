@@ -1,0 +1,299 @@
+//! The queue on real SQLite.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Analysed, CommandError, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope, Settled,
+    Sighting, Verdict,
+};
+use crate::{
+    beneath::Stamp,
+    config::{Analysis, MeetingType},
+    job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Wait},
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("in range")
+}
+
+fn content(name: &str) -> Content {
+    Content::from_hash(&blake3::hash(name.as_bytes()))
+}
+
+fn settled(path: &str, bytes: &str) -> Settled {
+    let stamp = Stamp { size: bytes.len() as u64, mtime_ns: 5, inode: path.len() as u64 };
+    let content = Some(content(bytes));
+    Settled { folder: "sales".into(), path: path.into(), stamp, content, recorded: at(0), backlog: false }
+}
+
+fn plan() -> Plan {
+    Plan {
+        service: "paxs".into(),
+        title: "Talk".into(),
+        attendees: Vec::new(),
+        analyses: vec![Analysis::Transcription],
+        instruction: None,
+        language: None,
+        meeting_type: MeetingType::Group,
+        silent: false,
+    }
+}
+
+struct Desk {
+    queue: Queue,
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self { queue: Queue::open(dir.path()).expect("opened"), dir }
+    }
+
+    async fn take(&self, path: &str, bytes: &str) -> JobId {
+        let taken = self.queue.take(vec![settled(path, bytes)], "not taken".into(), at(1)).await.expect("taken");
+        taken[0].job
+    }
+
+    async fn job(&self, id: JobId) -> Job {
+        self.queue.job(id).await.expect("read").expect("a job")
+    }
+
+    async fn claim(&self) -> Option<Job> {
+        let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
+        self.queue.claim("sales".into(), stages, None, at(10)).await.expect("claimed")
+    }
+
+    /// A job that waits for its analysis.
+    async fn uploaded(&self, path: &str) -> Job {
+        let id = self.take(path, path).await;
+        let mut job = self.claim().await.expect("a job");
+        assert_eq!(job.id, id);
+        self.queue.intend_create(&job, &plan(), at(11)).await.expect("recorded");
+        job.state = self.queue.created(&job, &plan(), "meeting-1", "created", at(12)).await.expect("recorded");
+        job.state = self.queue.uploaded(&job, "recording-1", "uploaded", at(13)).await.expect("recorded");
+        self.job(id).await
+    }
+}
+
+fn report(analysis: Analysis) -> Report {
+    let findings = Findings { markdown: Some("# Notes".into()), ..Findings::default() };
+    Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: "{}".into() }
+}
+
+fn notes() -> NewDelivery {
+    NewDelivery { kind: DeliveryKind::Notes, target: "md".into(), held: false }
+}
+
+#[tokio::test]
+async fn a_job_goes_from_its_file_to_done_and_its_content_is_never_forgotten() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    assert_eq!(job.state, State::Waiting { stage: Stage::Analyse, on: Wait::Analysis });
+    assert!(matches!(job.remote, Remote::Uploaded { .. }));
+    let analysed = Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()] };
+    desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
+    let due = desk.queue.due_deliveries(false, at(21), 9).await.expect("read");
+    assert_eq!(due.len(), 1);
+    let state = desk.queue.delivered(&due[0], None, None, at(22)).await.expect("recorded");
+    assert_eq!(state, Some(State::Done));
+    let before = at(0) + SignedDuration::from_hours(24 * 400);
+    assert_eq!(desk.queue.prune(before).await.expect("pruned"), 1);
+    let again = desk.take("talk copy.wav", "talk.wav").await;
+    let view = desk.queue.job_view(again).await.expect("read").expect("a row");
+    assert_eq!(view.state, "skipped");
+    assert!(view.error.expect("a reason").contains("was done on"));
+}
+
+#[tokio::test]
+async fn a_copy_is_skipped_and_takes_the_place_of_a_file_that_goes() {
+    let desk = Desk::new();
+    let job = desk.take("talk.wav", "talk").await;
+    let copy = desk.take("copy.wav", "talk").await;
+    assert_ne!(job, copy);
+    desk.queue.gone("sales", vec!["talk.wav".into()], at(3)).await.expect("recorded");
+    let job = desk.job(job).await;
+    assert_eq!(job.path, Path::new("copy.wav"));
+    assert!(matches!(job.state, State::Ready { .. }));
+    assert!(desk.queue.job_view(copy).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn a_file_that_goes_is_waited_for_and_its_job_cancelled_when_it_stays_away() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    desk.queue.gone("sales", vec!["talk.wav".into()], at(3)).await.expect("recorded");
+    assert!(matches!(desk.job(id).await.state, State::Waiting { on: Wait::File { .. }, .. }));
+    assert_eq!(desk.queue.cancel_lost("sales", at(3), at(4)).await.expect("ran"), 0);
+    assert_eq!(desk.queue.cancel_lost("sales", at(4), at(5)).await.expect("ran"), 1);
+    assert_eq!(desk.job(id).await.state, State::Cancelled);
+    assert_eq!(desk.take("talk.wav", "talk").await, id);
+    assert!(matches!(desk.job(id).await.state, State::Ready { stage: Stage::Create, .. }), "dropped again: retried");
+}
+
+#[tokio::test]
+async fn a_file_that_is_only_reported_twice_is_not_retried() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    desk.queue.cancel(id, at(2)).await.expect("cancelled");
+    assert_eq!(desk.take("talk.wav", "talk").await, id);
+    assert_eq!(desk.job(id).await.state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn new_content_under_an_old_name_is_another_job_and_cancels_the_one_that_lost_its_file() {
+    let desk = Desk::new();
+    let first = desk.take("talk.wav", "monday").await;
+    let second = desk.take("talk.wav", "tuesday").await;
+    assert_ne!(first, second);
+    assert_eq!(desk.job(first).await.state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn an_outcome_for_a_job_that_a_person_cancelled_is_refused() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    let job = desk.claim().await.expect("a job");
+    desk.queue.cancel(id, at(11)).await.expect("cancelled");
+    let refused = desk.queue.created(&job, &plan(), "m", "created", at(12)).await;
+    assert!(matches!(refused, Err(QueueError::Moved { job }) if job == id), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_crash_counts_nothing() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    desk.claim().await.expect("a job");
+    assert_eq!(desk.queue.recover(at(20)).await.expect("recovered"), 1);
+    let job = desk.job(id).await;
+    assert_eq!((job.attempts, job.state), (0, State::Ready { stage: Stage::Create, due: at(20) }));
+}
+
+#[tokio::test]
+async fn a_failed_transcription_goes_back_to_the_same_meeting() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    desk.queue.retry_later(&job, Stage::Upload, at(30), "no speech", at(20)).await.expect("recorded");
+    let job = desk.job(job.id).await;
+    assert_eq!(job.attempts, 1);
+    let replaces = Some("recording-1".to_owned());
+    assert_eq!(job.remote, Remote::Meeting { meeting: "meeting-1".into(), replaces });
+    assert!(desk.claim().await.is_none(), "not before it is due");
+}
+
+#[tokio::test]
+async fn the_last_failure_leaves_a_word_beside_the_recording_and_one_for_the_operator() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
+    let failure = Failure {
+        error: "no speech".into(),
+        from: Stage::Upload,
+        reports: Vec::new(),
+        deliveries: vec![word],
+        notice: "talk.wav failed".into(),
+    };
+    desk.queue.fail(&job, failure, at(20)).await.expect("recorded");
+    assert_eq!(desk.job(job.id).await.state, State::Failed);
+    assert_eq!(desk.queue.due_deliveries(false, at(21), 9).await.expect("read").len(), 1);
+    let (notices, _) = desk.queue.unsent_notices(9).await.expect("read");
+    assert_eq!(notices[0].text, "talk.wav failed");
+    desk.queue.retry(job.id, at(30)).await.expect("retried");
+    let job = desk.job(job.id).await;
+    assert_eq!((job.attempts, job.state.stage()), (0, Some(Stage::Upload)));
+}
+
+#[tokio::test]
+async fn redo_makes_the_next_generation_and_only_one_at_a_time() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    assert!(matches!(desk.queue.redo(id, at(2)).await, Err(CommandError::Refused { .. })), "it is not done");
+    desk.queue.cancel(id, at(2)).await.expect("cancelled");
+    let new = desk.queue.redo(id, at(3)).await.expect("redone");
+    assert_eq!(desk.job(new).await.key.generation, 2);
+    assert!(matches!(desk.queue.redo(id, at(4)).await, Err(CommandError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn fresh_recordings_go_before_backlog_and_folders_are_apart() {
+    let desk = Desk::new();
+    let old = Settled { backlog: true, ..settled("old.wav", "old") };
+    let other = Settled { folder: "board".into(), ..settled("other.wav", "other") };
+    desk.queue.take(vec![old, other], String::new(), at(1)).await.expect("taken");
+    let fresh = desk.take("fresh.wav", "fresh").await;
+    assert_eq!(desk.claim().await.expect("a job").id, fresh);
+    assert_eq!(desk.claim().await.expect("a job").path, PathBuf::from("old.wav"));
+    assert!(desk.claim().await.is_none());
+}
+
+#[tokio::test]
+async fn what_is_held_is_told_once() {
+    let desk = Desk::new();
+    let hold = Hold {
+        scope: Scope::Service,
+        name: "paxs".into(),
+        reason: "down".into(),
+        detail: "refused".into(),
+        since: at(1),
+    };
+    assert!(desk.queue.hold(hold.clone(), Some("down".into())).await.expect("held"));
+    assert!(!desk.queue.hold(hold, Some("down".into())).await.expect("held"));
+    assert_eq!(desk.queue.unsent_notices(9).await.expect("read").0.len(), 1);
+    assert!(desk.queue.release(Scope::Service, "paxs", &["down"]).await.expect("released"));
+    assert!(desk.queue.holds().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn names_that_are_not_utf8_survive() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let desk = Desk::new();
+    let name = PathBuf::from(std::ffi::OsString::from_vec(b"a\xff\n.wav".to_vec()));
+    let sighting = Sighting {
+        path: name.clone(),
+        stamp: Stamp { size: u64::MAX, mtime_ns: -1, inode: u64::MAX },
+        first: at(1),
+        since: at(2),
+        verdict: Verdict::Settling,
+    };
+    desk.queue.see("sales", vec![sighting.clone()]).await.expect("seen");
+    assert_eq!(desk.queue.sightings("sales").await.expect("read"), vec![sighting]);
+}
+
+#[tokio::test]
+async fn a_backup_is_a_queue_of_its_own_and_replaces_nothing() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    let copy = desk.dir.path().join("copy").join(super::FILE);
+    std::fs::create_dir(copy.parent().expect("a parent")).expect("made");
+    desk.queue.backup(copy.clone()).await.expect("copied");
+    assert!(desk.queue.backup(copy.clone()).await.is_err());
+    let restored = Queue::open(copy.parent().expect("a parent")).expect("opened");
+    assert!(restored.job(id).await.expect("read").is_some());
+}
+
+#[test]
+fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
+    let damage: [(&str, fn(&Path)); 3] = [
+        ("not a database", |path| std::fs::write(path, vec![7; 8192]).expect("written")),
+        ("not a queue of minuted", |path| {
+            let other = rusqlite::Connection::open(path).expect("opened");
+            other.execute_batch("CREATE TABLE other (x)").expect("made");
+        }),
+        ("newer than", |path| {
+            drop(Queue::open(path.parent().expect("a parent")).expect("opened"));
+            let newer = rusqlite::Connection::open(path).expect("opened");
+            newer.pragma_update(None, "user_version", 99).expect("set");
+        }),
+    ];
+    for (told, damage) in damage {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(super::FILE);
+        damage(&path);
+        let before = std::fs::read(&path).expect("read");
+        let error = Queue::open(dir.path()).expect_err("refused").to_string();
+        assert!(error.contains(told), "{error}");
+        assert!(std::fs::read(&path).expect("read") == before, "{told}: the file was changed");
+    }
+}
