@@ -96,6 +96,7 @@ impl Queue {
                 content: Some(job.key.content.clone()),
                 recorded: job.recorded,
                 backlog: false,
+                unplayable: None,
             };
             let state = State::Ready { stage: Stage::Create, due: now };
             let new = insert(tx, &settled, Some((&job.key.content, latest.1 + 1)), &state, now)?;

@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    JobId, Queue, QueueError, Settled, Sighting, Verdict,
+    DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, Verdict,
     command::resume_stage,
+    delivery::insert_deliveries,
     folder::put_sighting,
+    hold::insert_notice,
     record::{log, set_path, set_state, transition},
     row::{self, path_bytes},
 };
@@ -16,6 +18,7 @@ use crate::{
     beneath::Stamp,
     effect::Effect,
     job::{Content, Event, Key, Stage, State, Wait},
+    text::printable_path,
 };
 
 /// What became of a settled recording.
@@ -161,11 +164,16 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     let evidence = evidence(tx, content, &recording.folder)?;
     let generation = evidence.as_ref().map_or(1, |(key, _)| key.generation);
     let notes = evidence.as_ref().and_then(|(_, notes)| notes.clone());
-    let state = match notes {
-        Some(_) => State::Done,
-        None => State::Ready { stage: Stage::Create, due: now },
+    let state = match (&notes, recording.unplayable) {
+        (Some(_), _) => State::Done,
+        (None, Some(_)) => State::Failed,
+        (None, None) => State::Ready { stage: Stage::Create, due: now },
     };
     let id = insert(tx, recording, Some((content, generation)), &state, now)?;
+    if let (None, Some(why)) = (&notes, recording.unplayable) {
+        fail_unplayable(tx, recording, id, why, now)?;
+        return Ok(id);
+    }
     match notes {
         Some(notes) => {
             super::record::finish(tx, id, now)?;
@@ -178,6 +186,23 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
         None => log(tx, id, None, "taken in", None, now)?,
     }
     Ok(id)
+}
+
+/// A recording that its recorder left unfinished for good fails at once: to upload it would only cost.
+fn fail_unplayable(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    id: JobId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    let shown = printable_path(&recording.path);
+    let error = format!("nothing can play it: {why}, and it was quiet for an hour");
+    tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
+    log(tx, id, None, "failed: its recorder left it unfinished", Some(&error), now)?;
+    let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
+    insert_deliveries(tx, id, &[word], now)?;
+    insert_notice(tx, &format!("{shown} (folder `{}`) failed: {error}", recording.folder), now)
 }
 
 /// Whether this very file is known as the job's: then it was not dropped again.

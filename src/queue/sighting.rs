@@ -52,4 +52,6 @@ pub struct Settled {
     pub recorded: Timestamp,
     /// Whether it was there before minuted: fresh recordings go first.
     pub backlog: bool,
+    /// Why nothing can play it, when its recorder has left it unfinished for good: its job fails with that reason.
+    pub unplayable: Option<&'static str>,
 }

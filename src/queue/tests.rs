@@ -25,7 +25,15 @@ fn content(name: &str) -> Content {
 fn settled(path: &str, bytes: &str) -> Settled {
     let stamp = Stamp { size: bytes.len() as u64, mtime_ns: 5, inode: path.len() as u64 };
     let content = Some(content(bytes));
-    Settled { folder: "sales".into(), path: path.into(), stamp, content, recorded: at(0), backlog: false }
+    Settled {
+        folder: "sales".into(),
+        path: path.into(),
+        stamp,
+        content,
+        recorded: at(0),
+        backlog: false,
+        unplayable: None,
+    }
 }
 
 fn plan() -> Plan {
@@ -296,4 +304,15 @@ fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
         assert!(error.contains(told), "{error}");
         assert!(std::fs::read(&path).expect("read") == before, "{told}: the file was changed");
     }
+}
+
+#[tokio::test]
+async fn a_recording_that_nothing_can_play_fails_with_that_reason() {
+    let desk = Desk::new();
+    let broken = Settled { unplayable: Some("it has no `moov` box yet"), ..settled("talk.mp4", "talk") };
+    let taken = desk.queue.take(vec![broken], String::new(), at(1)).await.expect("taken");
+    let job = desk.job(taken[0].job).await;
+    assert_eq!(job.state, State::Failed);
+    assert!(job.error.expect("a reason").contains("moov"));
+    assert_eq!(desk.queue.due_deliveries(false, at(2), 9).await.expect("read").len(), 1);
 }

@@ -41,9 +41,15 @@ pub fn settle_now(folder: &Folder, accepts: &[String], relative: PathBuf) -> any
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
     let examiner = Examiner { root: &root, rules: &rules, zone: &zone, stop: &stop, opened: &opened };
     match examiner.examine(&Candidate { path: relative.clone(), stamp, is_abandoned: false }) {
-        Finding::Whole { content, recorded, .. } => {
-            Ok(Settled { folder: folder.id.clone(), path: relative, stamp, content, recorded, backlog: false })
-        }
+        Finding::Whole { content, recorded, .. } => Ok(Settled {
+            folder: folder.id.clone(),
+            path: relative,
+            stamp,
+            content,
+            recorded,
+            backlog: false,
+            unplayable: None,
+        }),
         Finding::Unfinished(why) => bail!("`{shown}` is not complete: {why}"),
         Finding::Changed(_) | Finding::Gone | Finding::Stopped => bail!("`{shown}` changed while it was read"),
         Finding::Unreadable(why) => bail!("`{shown}` cannot be read: {why}"),

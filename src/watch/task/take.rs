@@ -106,7 +106,8 @@ impl Task {
                 let (folder, backlog) = (self.folder.id.clone(), entry.backlog);
                 self.say_whole(path, incomplete);
                 let (path, stamp) = (path.to_owned(), candidate.stamp);
-                self.settled.push(Settled { folder, path, stamp, content, recorded, backlog });
+                let unplayable = incomplete.filter(|_| !plays_unfinished(&path));
+                self.settled.push(Settled { folder, path, stamp, content, recorded, backlog, unplayable });
             }
             Finding::Unfinished(why) => {
                 entry.seen.examined(Some(why), &patience, now.running);
@@ -205,4 +206,9 @@ impl Task {
             );
         }
     }
+}
+
+/// A WAV whose recorder died plays up to its last byte, whatever its header says; an MP4 without its index does not.
+fn plays_unfinished(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav"))
 }
