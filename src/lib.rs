@@ -1,4 +1,111 @@
 //! minuted: drop a recording into a folder; get its minutes beside it.
+//!
+//! This page is the map of the source. What a person may rely on (commands, keys, files) is in the README and in
+//! `config.example.toml`; how a part works is in the documentation of its module.
+//!
+//! # The way of a recording
+//!
+//! ```text
+//!  folder ──hint or scan──▶ settle ──▶ job ──▶ create ──▶ upload ──▶ analyse ──▶ deliver ──▶ done
+//!           (watch)                    (queue) └─────────── pipeline ──────────┘  (deliver)
+//! ```
+//!
+//! 1. [`watch`] looks. An event of the kernel ([`watch::hints`]) only says where to look; a scan ([`watch::scan`]) at
+//!    start and at every `rescan` is the truth. A file whose path and stamp are known ([`watch::known`]) costs one
+//!    `fstatat` and no read.
+//! 2. A file that is new [settles](watch::settle): its stamp stays the same for as long as the folder says, and its head
+//!    does not show a recorder still at work ([`watch::media`]). Then it is [examined](watch::examine): read once from
+//!    end to end, for the hash of its content.
+//! 3. Through the trait [`watch::Ledger`] the settled file reaches the [`queue`]. There the content decides whether it
+//!    is a new [job](job), one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
+//! 4. [`worker::claims`] claims jobs, folders in turn, and runs one stage after the other: [`pipeline::create`] makes
+//!    the meeting or finds the one that is there, [`pipeline::upload`] streams the file. Each is written against the
+//!    trait [`services::Service`]; [`services::paxs`] is the one there is.
+//! 5. The job now waits: a timer in [`worker::looks`], nothing else. [`pipeline::analyse`] decides at each look whether
+//!    to wait on, to ask again, or to take the results.
+//! 6. The results and the list of [deliveries](queue::Delivery) are recorded in one commit. [`worker::deliveries`] makes
+//!    each of them with [`pipeline::deliver`]: [`deliver::notes`] renders, [`deliver::files`] places,
+//!    [`deliver::mail`] mails, [`deliver::relocate()`] moves the recording. A job is done when every one is.
+//!
+//! A stage that does not finish returns a [`job::Setback`], which says whose fault it was; the worker alone turns that
+//! into an attempt, a pause of the service (a [breaker](services::breaker)), a hold for a person ([`queue::Hold`]) or a
+//! failure.
+//!
+//! # Where to change what
+//!
+//! | to change | look in |
+//! |---|---|
+//! | which names are recordings, temporary or foreign | [`watch::names`] |
+//! | when a file is finished | [`watch::settle`], [`watch::media`] |
+//! | what is new, what is a copy | `queue/intake.rs` |
+//! | the tables and their constraints | `queue/schema/`, a new file for each version |
+//! | the states of a job, what counts, the delays | [`job::state`], [`job::setback`], [`job::retry`] |
+//! | what the service is asked for, and when again | [`pipeline::analyse`] |
+//! | the calls of PAXS, and what is accepted as an answer | `services/paxs/calls.rs`, `wire.rs`, `reports.rs` |
+//! | what an HTTP status means | `services/answers.rs` |
+//! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
+//! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
+//! | limits of a call, the upload itself | [`http`] |
+//! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
+//! | names of notes, what is overwritten | [`mod@deliver::names`], [`deliver::files`] |
+//! | a key of the configuration | `config/keys.rs`, its reader beside it, [`config::Settings`], `config.example.toml` |
+//! | a command | [`cli`], a file in `commands/`, a [`control::Request`] and its answer in `control/` |
+//! | what is tried by `check` | `commands/check/` |
+//! | what runs in the daemon | [`daemon`]; what it does by the clock: `daemon/keeper.rs` |
+//! | what happens with a new or a restored queue | `daemon/reconcile.rs` |
+//! | the stand-in of PAXS behind `demo` and the tests | [`standin`] |
+//!
+//! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
+//! [`services`], [`deliver`], [`watch`] → [`http`], [`queue`] → [`job`] → [`config`] → [`beneath`], [`clock`],
+//! [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
+//! `tests/it/architecture.rs`, which fails when it is not so.
+//!
+//! # Invariants
+//!
+//! - **Intent before effect, result before the next effect.** Whatever outlives the process has a name in
+//!   [`effect::Effect`] and passes it. Tests kill the process before and after each.
+//! - **What a function of the [`queue`] has returned is on disk.** One function, one transaction; one thread writes.
+//! - **A result is recorded by compare-and-set** on the job's state. Zero rows is an error, never ignored.
+//! - **Nudges carry nothing.** Every loop derives what to do from the queue or the folder; a lost nudge costs time.
+//! - **The content is the identity**, not the name, the inode or the time. A path is only where it was seen last.
+//! - **Nothing below a folder is opened by its whole path**: [`beneath`] goes by descriptor and follows no link.
+//! - **What came from outside is shown only through [`text`]**: names, answers, configuration.
+//! - **A refresh token is used once**: one refresh at a time in the process and between processes, the new pair on disk
+//!   before its first use.
+//! - **Bytes that minuted renders are deterministic**: after a crash its own notes are recognised as such.
+//! - **`job`, `breaker`, `settle` and [`pipeline::analyse::decide`] are pure**: the time and the jitter are arguments.
+//! - **Wall time comes from [`clock`], waiting from `tokio::time`, the environment from [`config::Environment`]**.
+//!
+//! Deliberately absent:
+//!
+//! - *Retries below the queue.* A service, a mail and a file get one try; the queue knows when to try again.
+//! - *A total time limit on an upload.* Only standing still is limited.
+//! - *Redirects, cookies, a connection to another origin than the configured one.*
+//! - *A thread, a connection or a write for a job that waits for its analysis.*
+//! - *Trust in file times.* Quiet is what minuted has observed itself.
+//! - *Deleting at the service*: PAXS has no such call, and nothing here would need it.
+//! - *A network port.* Commands use a Unix socket that its owner alone can open.
+//! - *`unsafe` code*, and a browser opened unasked.
+//!
+//! # Glossary
+//!
+//! | word | meaning |
+//! |---|---|
+//! | recording | an audio or video file in a watched folder |
+//! | folder | a configured directory with its own attendees and rules; its `id` is part of the job's key |
+//! | service | what turns a recording into notes |
+//! | meeting | the container that a service keeps for one recording |
+//! | analysis | one result of a service: transcription, meeting note, key points, sentiment |
+//! | notes | the Markdown document made of the analyses |
+//! | job | the durable record of taking one recording to its notes; key `b3-<32 hex>.<folder id>.<generation>` |
+//! | stage | create → upload → analyse → deliver |
+//! | attempt | one failure that was the recording's own; one counter a job, reset only by `retry` |
+//! | delivery | one place where notes go, one file or one mail to one recipient, with tries of its own |
+//! | marker | the last line of a meeting's description, `minuted:<key>`, by which it is found again |
+//! | sighting | what the queue remembers of one file in a folder: its stamp, and what became of it |
+//! | hold | why the jobs of a service or a folder, or all new work, must wait; the operator is told once |
+//! | hint, nudge | a message that only says "look again" |
+//! | generation | 1, and one more with each `redo` |
 
 #[cfg(test)]
 mod alone;
