@@ -17,7 +17,7 @@
 //!    does not show a recorder still at work ([`watch::media`]). Then it is [examined](watch::examine): read once from
 //!    end to end, for the hash of its content.
 //! 3. Through the trait [`watch::Ledger`] the settled file reaches the [`queue`]. There the content decides whether it
-//!    is a new [job](job), one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
+//!    is a new [`job`], one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
 //! 4. [`worker::claims`] claims jobs, folders in turn, and runs one stage after the other: [`pipeline::create`] makes
 //!    the meeting or finds the one that is there, [`pipeline::upload`] streams the file. Each is written against the
 //!    trait [`services::Service`]; [`services::paxs`] is the one there is.
