@@ -48,7 +48,7 @@ measure_idle() {
   sleep 1
   rss=$(memory "$reference" VmRSS)
   kill "$reference"
-  say "idle memory, $FILES_IDLE old files" "$(mib "$(memory "$DAEMON" VmRSS)") MiB, at most $(mib "$(memory "$DAEMON" VmHWM)") MiB; an idle python3 $(mib "$rss") MiB" "<= 16 MiB"
+  say "idle memory, $FILES_IDLE old files" "$(mib "$(memory "$DAEMON" VmRSS)") MiB, $(mib "$(memory "$DAEMON" RssAnon)") MiB of it its own, the rest pages of files; an idle python3 $(mib "$rss") MiB" "<= 16 MiB"
   say "idle wake-ups" "$(ratio "$switches" "$SECONDS_IDLE") a second" "<= 1 a second"
   say "idle processor" "$(ratio $((after - before)) "$SECONDS_IDLE") % of one" ""
   stop
