@@ -25,7 +25,7 @@ use crate::{
 /// The mark's file in the state directory.
 const MARK: &str = "mark";
 
-/// How long a service that cannot be read is left alone before the next try.
+/// How long a service that cannot be read is left alone before the next try, at most.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Directories that a walk for notes goes down; deeper trees hold none of ours.
@@ -98,7 +98,7 @@ pub(super) async fn run(parts: Parts) {
     loop {
         let wait = match read_lists(&parts).await {
             Ok(true) => None,
-            Ok(false) => Some(RETRY),
+            Ok(false) => Some(RETRY.min(parts.worker.live().settings.retry.delay_max)),
             Err(error) => {
                 tracing::warn!("failed to take in a service's list: {error:#}");
                 Some(RETRY)
@@ -144,6 +144,9 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
             queue.take_markers(name, markers).await?;
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
+            if handle.next_try().is_none() {
+                parts.worker.release(Scope::Service, name, &["down"]).await;
+            }
             parts.worker.release(Scope::Service, name, &[READING]).await;
             Ok(true)
         }
@@ -153,7 +156,9 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
             Ok(false)
         }
         Err(error) => {
-            tracing::warn!("the list of service `{name}` cannot be read yet: {}", one_line(&chain(&error), 300));
+            let error = one_line(&chain(&error), 300);
+            tracing::debug!("the list of service `{name}` cannot be read yet: {error}");
+            parts.worker.service_down(handle, &error).await;
             Ok(false)
         }
     }

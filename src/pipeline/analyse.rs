@@ -43,8 +43,9 @@ pub enum Look {
     },
 }
 
-/// A request whose answer was lost shows up within this, or is made again. A guess: nothing is documented.
-const REQUEST_DELAY: Duration = Duration::from_secs(30);
+/// A request whose answer was lost shows up within the time of so many looks, or is made again: 30 s by the documents'
+/// interval. A guess: nothing is documented.
+const REQUEST_LOOKS: u32 = 6;
 
 /// The longest interval between two looks at a service that is slow.
 const SLOW_EVERY: Duration = Duration::from_secs(120);
@@ -53,19 +54,15 @@ const SLOW_EVERY: Duration = Duration::from_secs(120);
 pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(decide(plan, &asked, reports, late, clock::now()))
+    let visible = clock::now().saturating_sub(context.service_settings.poll.every * REQUEST_LOOKS);
+    Ok(decide(plan, &asked, reports, late, visible.unwrap_or(Timestamp::MIN)))
 }
 
-/// Takes the analysis of a job up again: what failed or is new is asked for, then all is waited for.
-pub async fn resume(context: &Context, job: &Job) -> Result<Vec<Analysis>, Setback> {
+/// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
+pub async fn resume(context: &Context, job: &Job) -> Result<Vec<(Analysis, Option<String>)>, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    let wanted = again(plan, &asked, reports, late);
-    let analyses = wanted.iter().map(|(analysis, _)| *analysis).collect();
-    if !wanted.is_empty() {
-        ask(context, job, wanted).await?;
-    }
-    Ok(analyses)
+    Ok(again(plan, &asked, reports, late))
 }
 
 /// Reads the results; says too whether patience is at its end.
@@ -101,6 +98,9 @@ pub async fn ask(context: &Context, job: &Job, wanted: Vec<(Analysis, Option<Str
         let requested = context.service.request(&request).await;
         Effect::CallRequest.after();
         if let Err(error) = requested {
+            if error.is_certain() {
+                context.queue.unrequested(job, request.analyses.to_vec()).await?;
+            }
             return Err(own(context, error).await);
         }
     }
@@ -132,9 +132,10 @@ fn deadline(poll: &Poll) -> Duration {
     poll.timeout.max(poll.patience)
 }
 
-/// Decides what a job does next, given all reports that the service shows. `late` says that patience is at its end.
+/// Decides what a job does next, given all reports that the service shows. `late` says that patience is at its end; what
+/// was asked for up to `visible` and is not shown did not arrive.
 #[must_use]
-pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, now: Timestamp) -> Look {
+pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, visible: Timestamp) -> Look {
     let current = current(asked, reports);
     let status = |analysis| current.get(&analysis).map(|report| report.status);
     let complete = || complete(plan, &current);
@@ -150,7 +151,7 @@ pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, n
         }
         Some(Status::Pending | Status::Processing) | None => return Look::Pending,
     }
-    let ask = to_ask(plan, asked, &current, now);
+    let ask = to_ask(plan, asked, &current, visible);
     if !ask.is_empty() {
         return Look::Ask(ask);
     }
@@ -210,7 +211,7 @@ fn to_ask(
     plan: &Plan,
     asked: &Requests,
     current: &HashMap<Analysis, Report>,
-    now: Timestamp,
+    visible: Timestamp,
 ) -> Vec<(Analysis, Option<String>)> {
     let mut ask = Vec::new();
     for analysis in plan.analyses.iter().copied() {
@@ -218,7 +219,7 @@ fn to_ask(
         let terminal = report.filter(|report| matches!(report.status, Status::Completed | Status::Failed));
         let wanted = match asked.get(&analysis) {
             // An answer that was lost: whether the request arrived shows in the list, after a moment.
-            Some(asked) => !asked.answered && report.is_none() && elapsed(asked.at, now) >= REQUEST_DELAY,
+            Some(asked) => !asked.answered && report.is_none() && asked.at <= visible,
             None if analysis == Analysis::MeetingNote => plan.instruction.is_some() && terminal.is_some(),
             None => !starts_by_itself(analysis) && report.is_none(),
         };
@@ -389,9 +390,9 @@ mod tests {
         let reports = [report(Analysis::Transcription, Status::Completed, "t")];
         assert_eq!(look(&plan, &Requests::new(), &reports), Look::Ask(vec![(Analysis::KeyPoints, None)]));
         let asked = |answered, at| Requests::from([(Analysis::KeyPoints, Asked { at, answered, baseline: None })]);
-        assert_eq!(look(&plan, &asked(true, now() - REQUEST_DELAY), &reports), Look::Pending);
-        assert_eq!(look(&plan, &asked(false, now()), &reports), Look::Pending);
-        assert!(matches!(look(&plan, &asked(false, now() - REQUEST_DELAY), &reports), Look::Ask(_)));
+        assert_eq!(look(&plan, &asked(true, now()), &reports), Look::Pending);
+        assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), Look::Pending);
+        assert!(matches!(look(&plan, &asked(false, now()), &reports), Look::Ask(_)));
     }
 
     #[test]

@@ -87,13 +87,7 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
 
 /// Says what a failed creation means. Where it is sure that no meeting was made, the intent is taken back.
 async fn refused(context: &Context, job: &Job, error: CallError) -> Result<Setback, Setback> {
-    let certain = match &error {
-        CallError::Unavailable { uncertain, .. } => !uncertain,
-        // A conflict may mean that the meeting is there.
-        CallError::Refused { status, .. } => *status != 409,
-        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::File(_) => true,
-    };
-    if certain {
+    if error.is_certain() {
         context.queue.uncreate(job).await?;
     }
     Ok(setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {

@@ -102,11 +102,13 @@ impl Queue {
         .await
     }
 
-    /// Returns everything that is held now.
+    /// Returns everything that is held now, the oldest first; that a list is still read comes last, because what keeps
+    /// it from being read tells a person more.
     pub async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
         self.read(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY since_ms")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY reason = 'reading', since_ms",
+            )?;
             let rows = statement.query_map([], |row| {
                 let scope: String = row.get("scope")?;
                 Ok(Hold {

@@ -139,6 +139,20 @@ impl Queue {
         .await
     }
 
+    /// Records that the service has surely not taken the request: nothing has to show up before it is made again.
+    pub async fn unrequested(&self, job: &Job, analyses: Vec<crate::config::Analysis>) -> Result<(), QueueError> {
+        let (id, state) = (job.id, job.state.clone());
+        self.write(Effect::IntendRequest, move |tx| {
+            expect(tx, id, &state)?;
+            for analysis in &analyses {
+                tx.prepare_cached("UPDATE request SET asked_ms = 0 WHERE job_id = ?1 AND analysis = ?2")?
+                    .execute(rusqlite::params![id.0, analysis.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Records that the service took the request; the results are waited for from now on.
     pub async fn requested(
         &self,

@@ -101,15 +101,15 @@ impl Breaker {
         }
     }
 
-    /// Returns whether `job` may make the call now. `others` says whether another job wants to make it too: then the
-    /// job that failed last is not the next probe.
+    /// Returns whether `job` may make the call now. `others` says whether another job may want to make it too: then the
+    /// job that failed last leaves the next probe to it for a while.
     pub fn admits(&mut self, job: JobId, others: bool, now: Timestamp) -> Admission {
         let step = self.delay;
         let last_failed = self.last_failed;
         let Some(open) = &mut self.open else { return Admission::Go };
         if now < open.until {
             Admission::Wait { until: open.until }
-        } else if open.probe.is_some() || (others && last_failed == Some(job)) {
+        } else if open.probe.is_some() || (others && last_failed == Some(job) && now < later(open.until, step)) {
             Admission::Wait { until: later(now, step) }
         } else {
             open.probe = Some(job);

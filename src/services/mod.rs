@@ -156,6 +156,19 @@ pub enum CallError {
     File(FileFault),
 }
 
+impl CallError {
+    /// Returns whether the call was surely not carried out.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        match self {
+            Self::Unavailable { uncertain, .. } => !uncertain,
+            // A conflict may mean that what was asked for is there.
+            Self::Refused { status, .. } => *status != 409,
+            Self::SignedOut { .. } | Self::Forbidden { .. } | Self::File(_) => true,
+        }
+    }
+}
+
 /// What happened to a recording under an upload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {

@@ -98,7 +98,7 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }
-    let (stages, probe) = admitted(handle, now);
+    let (stages, probe) = admitted(handle, worker.looks.is_empty(), now);
     if let Some(job) = worker.queue.claim(folder.id.clone(), stages, None, now).await? {
         return Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: None }));
     }
@@ -111,8 +111,9 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
     };
     let Some(job) = job else { return Ok(None) };
     let admitted = handle.breakers().of(call).admits(job.id.0, false, now);
-    debug_assert_eq!(admitted, Admission::Probe, "only this loop begins probes");
-    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: Some(call) }))
+    // A look may have taken the probe meanwhile; then this job is one call too many, and tells as much.
+    let probe = (admitted == Admission::Probe).then_some(call);
+    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe }))
 }
 
 /// Whether the hour of a refused folder has passed; the next one begins then.
@@ -129,12 +130,13 @@ fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
 
 type Probe = (Call, Vec<Stage>, Option<JobId>);
 
-/// Returns the stages that may run, and the probe that may be made where a call is held.
-fn admitted(handle: &ServiceHandle, now: Timestamp) -> (Vec<Stage>, Option<Probe>) {
+/// Returns the stages that may run, and the probe that may be made where a call is held. Looks are probed by the jobs
+/// that wait for them; with `no_looks` there are none, and a job that would look anyway finds out.
+fn admitted(handle: &ServiceHandle, no_looks: bool, now: Timestamp) -> (Vec<Stage>, Option<Probe>) {
     let mut breakers = handle.breakers();
     let open = |breakers: &mut crate::services::breaker::Breakers, call| breakers.of(call).is_open();
     let (create, upload) = (open(&mut breakers, Call::Create), open(&mut breakers, Call::Upload));
-    let request = open(&mut breakers, Call::Request) || open(&mut breakers, Call::Look);
+    let request = open(&mut breakers, Call::Request) || (open(&mut breakers, Call::Look) && !no_looks);
     let mut stages = Vec::with_capacity(3);
     // No meetings are made for recordings that could not be sent then.
     if !create && !upload {

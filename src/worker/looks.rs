@@ -4,11 +4,15 @@
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use anyhow::anyhow;
+use jiff::Timestamp;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{Live, ServiceHandle, Worker};
@@ -18,13 +22,17 @@ use crate::{
     job::{Remote, Setback, State, Wait},
     pipeline::analyse::{self, Look, interval},
     queue::{Job, JobId, Scope},
-    services::breaker::{Admission, Call},
+    services::{
+        CallError,
+        breaker::{Admission, Call},
+    },
 };
 
 /// Looks under way at once: enough to use the allowed requests a second at a service that answers slowly.
 const LOOKS_MAX: usize = 16;
 
-/// A job whose service or folder is held, or not configured any more, is thought of again after this.
+/// A job whose service or folder is held, or not configured any more, is thought of again when that may have changed;
+/// should nobody say so, after this.
 const HELD_EVERY: Duration = Duration::from_secs(60);
 
 /// The timers. A look costs one request, so they are spread by the service's pacer, which serves them in this order.
@@ -32,6 +40,8 @@ const HELD_EVERY: Duration = Duration::from_secs(60);
 pub struct Timers {
     heap: Mutex<BinaryHeap<Reverse<Timer>>>,
     changed: Notify,
+    /// Counts the nudges, so that none is missed between finding a job held and setting its timer.
+    nudges: AtomicU64,
 }
 
 /// When a job is looked at, and how often it was before.
@@ -40,12 +50,23 @@ struct Timer {
     due: Instant,
     job: JobId,
     looks: u32,
+    /// It waits for something that is held, and only falls back on its time.
+    held: bool,
+}
+
+/// When a job that still waits is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// After this.
+    After(Duration),
+    /// When what holds it may be over.
+    WhenFree,
 }
 
 impl Timers {
     /// Begins looking at a job, the first time after `first`.
     pub fn add(&self, job: JobId, first: Duration) {
-        self.push(Timer { due: Instant::now() + first, job, looks: 1 });
+        self.push(Timer { due: Instant::now() + first, job, looks: 1, held: false });
     }
 
     /// Returns how many jobs wait for their analysis.
@@ -60,7 +81,31 @@ impl Timers {
         self.heap().is_empty()
     }
 
+    /// Something changed: what was held is looked at now.
     pub(super) fn nudge(&self) {
+        self.nudges.fetch_add(1, Ordering::SeqCst);
+        let mut heap = self.heap();
+        if heap.iter().any(|Reverse(timer)| timer.held) {
+            let due = Instant::now();
+            let timers = std::mem::take(&mut *heap).into_iter();
+            let freed = |timer: Timer| if timer.held { Timer { due, held: false, ..timer } } else { timer };
+            *heap = timers.map(|Reverse(timer)| Reverse(freed(timer))).collect();
+        }
+        drop(heap);
+        self.changed.notify_one();
+    }
+
+    fn nudges(&self) -> u64 {
+        self.nudges.load(Ordering::SeqCst)
+    }
+
+    /// Sets the timer of a job that was found held when there had been `nudges`.
+    fn push_held(&self, timer: Timer, nudges: u64) {
+        let mut heap = self.heap();
+        let held = self.nudges() == nudges;
+        let due = Instant::now() + if held { HELD_EVERY } else { Duration::ZERO };
+        heap.push(Reverse(Timer { due, held, ..timer }));
+        drop(heap);
         self.changed.notify_one();
     }
 
@@ -126,6 +171,7 @@ async fn pause(worker: &Worker) {
 }
 
 async fn look(worker: &Arc<Worker>, timer: Timer) {
+    let nudges = worker.looks.nudges();
     let job = match worker.queue.job(timer.job).await {
         Ok(Some(job)) => job,
         Ok(None) => return,
@@ -142,10 +188,13 @@ async fn look(worker: &Arc<Worker>, timer: Timer) {
                 () = worker.stop.cancelled() => None,
             }
         }
-        Some(_) | None => Some(HELD_EVERY),
+        Some(_) | None => Some(Again::WhenFree),
     };
-    if let Some(after) = again {
-        worker.looks.push(Timer { due: Instant::now() + after, looks: timer.looks.saturating_add(1), ..timer });
+    let next = Timer { looks: timer.looks.saturating_add(1), held: false, ..timer };
+    match again {
+        Some(Again::After(after)) => worker.looks.push(Timer { due: Instant::now() + after, ..next }),
+        Some(Again::WhenFree) => worker.looks.push_held(next, nudges),
+        None => {}
     }
 }
 
@@ -164,25 +213,20 @@ async fn is_held(worker: &Worker, handle: &ServiceHandle) -> bool {
     })
 }
 
-/// Looks once; returns after which time to look again, `None` when the job does not wait for its analysis any more.
+/// Looks once; returns when to look again, `None` when the job does not wait for its analysis any more.
 async fn look_at(
     worker: &Arc<Worker>,
     handle: &Arc<ServiceHandle>,
     folder: &Arc<Folder>,
     job: &Job,
     looks: u32,
-) -> Option<Duration> {
-    let now = clock::now();
-    let others = !worker.looks.is_empty();
-    let admission = handle.breakers().of(Call::Look).admits(job.id.0, others, now);
-    match admission {
+) -> Option<Again> {
+    match admits(worker, handle, job, Call::Look) {
         Admission::Go => {}
-        Admission::Wait { until } => return Some(elapsed(now, until).max(Duration::from_secs(1))),
+        Admission::Wait { until } => return Some(not_before(handle, until)),
         Admission::Probe => {
-            if handle.service.profile().await.is_err() {
-                let now = clock::now();
-                let again = handle.breakers().of(Call::Look).read_failed(job.id.0, now, None, clock::jitter());
-                return Some(again.map_or(HELD_EVERY, |again| elapsed(now, again)));
+            if let Some(again) = cheap_read(worker, handle, job).await {
+                return Some(again);
             }
         }
     }
@@ -196,6 +240,34 @@ async fn look_at(
     }
 }
 
+fn admits(worker: &Worker, handle: &ServiceHandle, job: &Job, call: Call) -> Admission {
+    let others = !worker.looks.is_empty();
+    handle.breakers().of(call).admits(job.id.0, others, clock::now())
+}
+
+/// The wait until a time; never shorter than between two looks, so that a clock that jumps makes no busy loop.
+fn not_before(handle: &ServiceHandle, until: Timestamp) -> Again {
+    Again::After(elapsed(clock::now(), until).max(handle.settings.poll.every))
+}
+
+/// Before a probe a cheap read must succeed; returns when to look again where it did not.
+async fn cheap_read(worker: &Worker, handle: &ServiceHandle, job: &Job) -> Option<Again> {
+    let error = handle.service.profile().await.err()?;
+    let signed_out = matches!(error, CallError::SignedOut { .. });
+    match error {
+        CallError::Unavailable { after, .. } => {
+            let again = handle.breakers().of(Call::Look).read_failed(job.id.0, clock::now(), after, clock::jitter());
+            Some(not_before(handle, again.unwrap_or_else(clock::now)))
+        }
+        CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
+            handle.breakers().of(Call::Look).released(job.id.0);
+            worker.service_refused(handle, signed_out, &error.into()).await;
+            Some(Again::WhenFree)
+        }
+        CallError::Refused { .. } | CallError::File(_) => None,
+    }
+}
+
 async fn looked(
     worker: &Arc<Worker>,
     handle: &Arc<ServiceHandle>,
@@ -203,11 +275,15 @@ async fn looked(
     job: &Job,
     look: Look,
     looks: u32,
-) -> Option<Duration> {
+) -> Option<Again> {
     let poll = &handle.settings.poll;
     match look {
-        Look::Pending => Some(interval(poll, looks, waited(job))),
+        Look::Pending => Some(Again::After(interval(poll, looks, waited(job)))),
         Look::Ask(wanted) => {
+            // The look that came before is the cheap read of a probe.
+            if let Admission::Wait { until } = admits(worker, handle, job, Call::Request) {
+                return Some(not_before(handle, until));
+            }
             let analyses: Vec<_> = wanted.iter().map(|(analysis, _)| *analysis).collect();
             let context = worker.context(handle, folder);
             if let Err(setback) = analyse::ask(&context, job, wanted).await {
@@ -215,10 +291,10 @@ async fn looked(
             }
             worker.succeeded(handle, job, Call::Request).await;
             match worker.persist(|| worker.queue.requested(job, analyses.clone(), clock::now())).await {
-                Ok(_) => Some(poll.first),
+                Ok(_) => Some(Again::After(poll.first)),
                 Err(error) => {
                     worker.queue_failed("record a request", &error);
-                    Some(poll.every)
+                    Some(Again::After(poll.every))
                 }
             }
         }
@@ -243,12 +319,11 @@ async fn failed(
     job: &Job,
     call: Call,
     setback: Setback,
-) -> Option<Duration> {
+) -> Option<Again> {
     let stays = matches!(setback, Setback::Unavailable { .. } | Setback::ServiceRefused { .. } | Setback::Queue(_));
     worker.set_back(handle, folder, job, call, setback).await;
-    let now = clock::now();
     let until = handle.breakers().of(call).until();
-    stays.then(|| until.map_or(HELD_EVERY, |until| elapsed(now, until).max(Duration::from_secs(1))))
+    stays.then(|| until.map_or(Again::WhenFree, |until| not_before(handle, until)))
 }
 
 fn waited(job: &Job) -> Duration {

@@ -10,7 +10,7 @@ use crate::{
     config::{Folder, Format, Target},
     job::{Plan, Report, Setback, Stage, State, Status, Wait, retry::Policy},
     queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
-    services::breaker::{Call, Verdict},
+    services::breaker::{Breaker, Call, Verdict},
     text::{one_line, printable_path},
 };
 
@@ -20,23 +20,15 @@ const ERROR_MAX: usize = 1000;
 impl Worker {
     /// A call succeeded for a job: the service is up.
     pub(super) async fn succeeded(&self, handle: &ServiceHandle, job: &Job, call: Call) {
-        let healed = {
-            let mut breakers = handle.breakers();
-            let was_open = breakers.of(call).is_open();
-            breakers.of(call).succeeded(job.id.0);
-            was_open && breakers.open().is_empty()
-        };
-        if healed {
-            self.release(Scope::Service, handle.service.name(), &["down"]).await;
-        }
+        self.heal(handle, call, |breaker| breaker.succeeded(job.id.0)).await;
     }
 
-    /// A call was answered, though not with success: the service is up all the same.
-    async fn answered(&self, handle: &ServiceHandle, call: Call) {
+    /// Closes the breaker of a call by `close`; when no other is open the service works again.
+    async fn heal(&self, handle: &ServiceHandle, call: Call, close: impl FnOnce(&mut Breaker)) {
         let healed = {
             let mut breakers = handle.breakers();
             let was_open = breakers.of(call).is_open();
-            breakers.of(call).answered();
+            close(breakers.of(call));
             was_open && breakers.open().is_empty()
         };
         if healed {
@@ -61,7 +53,7 @@ impl Worker {
         match setback {
             Setback::Snooze { until } => self.snooze(job, until, None).await,
             Setback::Own { from, error } => {
-                self.answered(handle, call).await;
+                self.heal(handle, call, Breaker::answered).await;
                 self.own_failure(folder, job, from, &error, Vec::new()).await;
             }
             Setback::Unavailable { error, after } => {
@@ -85,7 +77,7 @@ impl Worker {
                 self.snooze(job, now, None).await;
             }
             Setback::FolderRefused { error } => {
-                self.answered(handle, call).await;
+                self.heal(handle, call, Breaker::answered).await;
                 self.folder_refused(folder, &error).await;
                 self.snooze(job, now, None).await;
             }
@@ -156,7 +148,8 @@ impl Worker {
         self.deliveries.notify_one();
     }
 
-    async fn service_down(&self, handle: &ServiceHandle, error: &str) {
+    /// Records that a service does not work.
+    pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
         let name = handle.service.name();
         let told = format!(
             "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"

@@ -28,7 +28,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) async fn run(&self, mut job: Job) {
+    pub(super) async fn run(&self, job: Job) {
+        let id = job.id;
+        self.stages(job).await;
+        // However it ended: a probe that told nothing of its call leaves it to another job.
+        if let Some(call) = self.probe {
+            self.handle.breakers().of(call).released(id.0);
+        }
+    }
+
+    async fn stages(&self, mut job: Job) {
         if let Some(call) = self.probe
             && !self.cheap_read(&job, call).await
         {
@@ -37,22 +46,19 @@ impl Running {
         let mut fresh = false;
         while let State::Running { stage } = job.state {
             self.worker.activity.enter(job.id, stage, &self.progress, &self.cancel);
-            let call = call_of(stage);
+            let mut call = call_of(stage);
             let stepped = tokio::select! {
-                stepped = self.step(&mut job, stage, fresh) => stepped,
+                stepped = self.step(&mut job, stage, fresh, &mut call) => stepped,
                 () = self.interrupted(stage) => {
                     self.interrupt(&job).await;
                     return;
                 }
-                () = self.cancel.cancelled() => {
-                    self.handle.breakers().of(call).released(job.id.0);
-                    return;
-                }
+                () = self.cancel.cancelled() => return,
             };
             fresh = stage == Stage::Create;
             match stepped {
                 Ok(true) => self.worker.succeeded(&self.handle, &job, call).await,
-                Ok(false) => self.handle.breakers().of(call).released(job.id.0),
+                Ok(false) => {}
                 Err(setback) => {
                     self.worker.set_back(&self.handle, &self.folder, &job, call, setback).await;
                     return;
@@ -81,13 +87,13 @@ impl Running {
         false
     }
 
-    /// Runs one stage; returns whether its call was made.
-    async fn step(&self, job: &mut Job, stage: Stage, fresh: bool) -> Result<bool, Setback> {
+    /// Runs one stage; returns whether its call was made. `call` is the call at hand.
+    async fn step(&self, job: &mut Job, stage: Stage, fresh: bool, call: &mut Call) -> Result<bool, Setback> {
         let context = self.worker.context(&self.handle, &self.folder);
         match stage {
             Stage::Create => self.create(&context, job).await,
             Stage::Upload => self.upload(&context, job, fresh).await,
-            Stage::Analyse => self.analyse(&context, job).await,
+            Stage::Analyse => self.analyse(&context, job, call).await,
             Stage::Deliver => Ok(false),
         }
     }
@@ -123,8 +129,15 @@ impl Running {
         Ok(true)
     }
 
-    async fn analyse(&self, context: &Context, job: &mut Job) -> Result<bool, Setback> {
-        let asked = analyse::resume(context, job).await?;
+    async fn analyse(&self, context: &Context, job: &mut Job, call: &mut Call) -> Result<bool, Setback> {
+        *call = Call::Look;
+        let wanted = analyse::resume(context, job).await?;
+        self.worker.succeeded(&self.handle, job, Call::Look).await;
+        *call = Call::Request;
+        let asked: Vec<_> = wanted.iter().map(|(analysis, _)| *analysis).collect();
+        if !wanted.is_empty() {
+            analyse::ask(context, job, wanted).await?;
+        }
         let state = if asked.is_empty() {
             self.worker.persist(|| context.queue.awaits(job, clock::now())).await?
         } else {
