@@ -1,7 +1,10 @@
 //! The integration tests: the real binary and the real queue against stateful models of the outside.
 
+mod analyses;
 mod architecture;
+mod faults;
 mod mail;
 mod main_job;
+mod sign_in;
 mod support;
 mod units;

@@ -2,3 +2,4 @@
 
 pub(crate) mod house;
 pub(crate) mod smtp;
+pub(crate) mod told;

@@ -1,0 +1,374 @@
+//! A service that refuses, breaks or is slow: what counts, what waits, what is told, and that it heals.
+
+use std::{fs, time::Duration};
+
+use jiff::{Timestamp, fmt::rfc2822};
+use minuted::standin::{Call, Fault};
+use rustix::process::Signal;
+
+use crate::support::house::{House, until};
+
+/// Every way in which a call goes wrong by the service's own fault.
+fn troubles() -> Vec<Fault> {
+    let in_a_second =
+        rfc2822::to_string(&(Timestamp::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC));
+    let after =
+        |status, value: &str| Fault::StatusWith { status, retry_after: Some(value.into()), body: "busy".into() };
+    let mut troubles = [408, 425, 429, 500, 502, 503, 504].map(Fault::Status).to_vec();
+    troubles.extend([after(429, "1"), after(503, &in_a_second.expect("a date"))]);
+    troubles.extend([
+        Fault::Html,
+        Fault::Empty,
+        Fault::Truncated,
+        Fault::Nested(100_000),
+        Fault::Redirect("http://127.0.0.1:9/".into()),
+        Fault::ResetBefore,
+        Fault::ResetMidBody,
+        Fault::EarlyStatus(503),
+        Fault::Hang,
+        Fault::LoseAnswer,
+        Fault::HoldAnswer,
+        Fault::Endless,
+    ]);
+    troubles
+}
+
+/// Lets each trouble meet one recording once at `call`; all must be done in the end, and nothing may have counted.
+fn every_trouble_at(call: Call, folder_keys: &str) -> House {
+    let (house, troubles) = (House::new(), troubles());
+    house.configure_fast("", folder_keys, 4);
+    house.edit_config(|text| {
+        let text = text.replace(r#"request_timeout = "5s""#, r#"request_timeout = "2s""#);
+        text.replace(r#"delay = "50ms""#, r#"delay = "20ms""#)
+            .replace(r#"delay_max = "200ms""#, r#"delay_max = "50ms""#)
+    });
+    for (number, fault) in troubles.iter().enumerate() {
+        house.drop_recording(&format!("f{number:02}.mp3"));
+        house.standin.fail_matching(call, &format!("f{number:02}"), fault.clone(), Some(1));
+    }
+    let daemon = house.start();
+    let jobs = house.wait_for_all(troubles.len(), "done");
+    assert!(jobs.iter().all(|job| job["attempts"] == 0), "{jobs:#?}");
+    for number in 0..troubles.len() {
+        let events = house.events(&format!("f{number:02}.mp3"));
+        assert!(!events.iter().any(|event| event == "failed"), "{:?}: {events:?}", troubles[number]);
+    }
+    assert_eq!(house.standin.snapshot().meetings.len(), troubles.len(), "one recording, one meeting");
+    assert_eq!(house.wait_for_service("up")["detail"], serde_json::Value::Null);
+    assert!(house.notices("does not work") >= 1 && house.notices("failed:") == 0);
+    assert_eq!(house.notices("does not work"), house.logged("WARN", "does not work"));
+    drop(daemon);
+    house
+}
+
+#[test]
+fn no_trouble_of_the_service_at_create_counts_or_makes_a_second_meeting() {
+    let house = every_trouble_at(Call::CreateSession, "");
+    assert!(house.standin.snapshot().meetings.iter().all(|meeting| meeting.uploads == 1));
+}
+
+#[test]
+fn no_trouble_of_the_service_at_upload_counts_or_loses_a_recording() {
+    let house = every_trouble_at(Call::Upload, "");
+    // What arrived although its answer was lost is found, not sent again.
+    assert!(house.standin.snapshot().meetings.iter().all(|meeting| meeting.uploads == 1));
+}
+
+#[test]
+fn no_trouble_of_the_service_at_a_look_counts_or_uploads_again() {
+    let house = every_trouble_at(Call::Analysis, "");
+    assert!(house.standin.snapshot().meetings.iter().all(|meeting| meeting.uploads == 1));
+}
+
+#[test]
+fn no_trouble_of_the_service_at_a_request_counts_or_asks_twice() {
+    let keys = r#"analyses = ["transcription", "meeting note", "key_points"]"#;
+    let house = every_trouble_at(Call::RequestAnalysis, keys);
+    let snapshot = house.standin.snapshot();
+    assert!(snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
+    assert_eq!(snapshot.requested.len(), snapshot.meetings.len(), "each was asked for once");
+}
+
+#[test]
+fn a_service_that_is_down_is_told_once_probed_one_at_a_time_and_heals() {
+    let house = House::new();
+    house.configure_fast("", "", 3);
+    let daemon = house.start();
+    house.drop_recording("first.mp3");
+    house.wait_for("first.mp3", "done");
+    house.standin.fail_always(Call::CreateSession, Fault::Status(503));
+    (0..30).for_each(|number| drop(house.drop_recording(&format!("r{number}.mp3"))));
+    house.wait_for_service("down");
+    until("all are taken in, several probes", || {
+        let taken = house.json(&["jobs"]).as_array().is_some_and(|jobs| jobs.len() == 31);
+        (taken && house.standin.snapshot().count(Call::CreateSession) > 8).then_some(())
+    });
+    let waiting = house.json(&["jobs", "--state", "waiting"]);
+    assert!(
+        waiting.as_array().expect("a list").iter().all(|job| job["waits_for"] == "service" && job["attempts"] == 0)
+    );
+    let refused = house.standin.calls().iter().filter(|call| call.call == Call::CreateSession && call.faulted).count();
+    let cheap = house.standin.snapshot().count(Call::Profile);
+    assert!(cheap + 3 >= refused as u64, "only what was under way came without a cheap read: {cheap} for {refused}");
+    assert_eq!((house.notices("does not work"), house.logged("WARN", "does not work")), (1, 1));
+    // Down altogether: not even the dear call is made any more.
+    house.standin.down(true);
+    until("a cheap read fails", || house.log().contains("is still down").then_some(()));
+    let before = house.standin.snapshot().count(Call::CreateSession);
+    until("several cheap reads fail", || (house.logged("", "is still down") > 3).then_some(()));
+    assert!(house.standin.snapshot().count(Call::CreateSession) <= before + 1);
+    house.standin.clear_faults();
+    house.standin.down(false);
+    house.wait_for_all(31, "done");
+    let snapshot = house.standin.snapshot();
+    assert!(snapshot.uploads_at_once_max <= 3, "{}", snapshot.uploads_at_once_max);
+    assert!(snapshot.meetings.len() == 31 && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
+    assert_eq!((house.notices("does not work"), house.logged("", "works again")), (1, 1));
+    assert_eq!(house.service()["state"], "up");
+    drop(daemon);
+}
+
+#[test]
+fn refused_connections_wait_and_heal_before_the_meeting_and_during_the_analysis() {
+    let house = House::new();
+    house.configure_fast("", "", 2);
+    let _daemon = house.start();
+    house.drop_recording("first.mp3");
+    house.wait_for("first.mp3", "done");
+    house.standin.refuse_connections(true);
+    house.drop_recording("talk.mp3");
+    house.wait_for_service("down");
+    house.wait_until_waits("talk.mp3", "service");
+    house.standin.stall_analysis(true);
+    house.standin.refuse_connections(false);
+    house.wait_until_waits("talk.mp3", "analysis");
+    house.wait_for_service("up");
+    house.standin.refuse_connections(true);
+    house.wait_for_service("down");
+    house.standin.stall_analysis(false);
+    house.standin.refuse_connections(false);
+    assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
+    assert_eq!(house.standin.snapshot().meetings[1].uploads, 1);
+}
+
+#[test]
+fn retry_after_is_obeyed_in_seconds_and_as_a_date() {
+    let house = House::new();
+    let _daemon = house.start();
+    let date = (Timestamp::now() + Duration::from_secs(1800)).to_zoned(jiff::tz::TimeZone::UTC);
+    for (call, value) in
+        [(Call::CreateSession, "1800".to_owned()), (Call::Upload, rfc2822::to_string(&date).expect("a date"))]
+    {
+        house.standin.clear_faults();
+        let body = "later".to_owned();
+        house.standin.fail_next(call, Fault::StatusWith { status: 429, retry_after: Some(value), body });
+        let name = format!("{call:?}.mp3");
+        house.drop_recording(&name);
+        let job = house.wait_until_waits(&name, "service");
+        let (due, created): (Timestamp, Timestamp) = (
+            job["due"].as_str().expect("due").parse().expect("a time"),
+            job["created"].as_str().expect("").parse().expect("a time"),
+        );
+        assert!(due.duration_since(created).as_secs() > 1700, "{job:#}");
+        // A restart finds out anew what is down, but does not go against what the service asked for.
+        if call == Call::CreateSession {
+            house.run(&["cancel", house.path(&name).to_str().expect("UTF-8")]);
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_always_breaks_the_upload_fails_by_itself_and_holds_no_other() {
+    let house = House::new();
+    house.configure_fast("", "", 2);
+    let _daemon = house.start();
+    house.standin.fail_matching(Call::Upload, "bad", Fault::Status(500), None);
+    house.drop_recording("bad.mp3");
+    house.wait_for_service("down");
+    let mut good = 0;
+    while house.state("bad.mp3").as_deref() != Some("failed") {
+        let name = format!("good{good}.mp3");
+        house.drop_recording(&name);
+        assert_eq!(house.wait_for(&name, "done")["attempts"], 0);
+        good += 1;
+        assert!(good < 40, "the bad recording never failed; the log:\n{}", house.log());
+    }
+    assert_eq!(house.job("bad.mp3")["attempts"], 3);
+    assert_eq!(house.events("bad.mp3").iter().filter(|event| event.starts_with("failed")).count(), 3);
+    house.wait_for_service("up");
+    assert!(house.path("bad.failed.txt").exists());
+}
+
+#[test]
+fn a_refused_meeting_holds_its_folder_alone_until_a_reload() {
+    let house = House::new();
+    let ops = house.dir.path().join("ops");
+    fs::create_dir(&ops).expect("made");
+    let folder = format!(
+        "[[folder]]\nname = \"ops\"\npath = \"{}\"\nservice = \"paxs\"\nsettle = \"100ms\"\nrescan = \"300ms\"\n\
+         attendees = [{{ name = \"Bo Chen\", email = \"bo@example.com\" }}]\n",
+        ops.display()
+    );
+    house.configure_all("", "", &folder);
+    let daemon = house.start();
+    for (round, status) in [400, 404, 405, 422].into_iter().enumerate() {
+        house.standin.fail_matching(Call::CreateSession, "sales", Fault::Status(status), None);
+        let (first, second) = (format!("sales-{status}a.mp3"), format!("sales-{status}b.mp3"));
+        house.drop_recording(&first);
+        house.wait_until_waits(&first, "folder");
+        house.drop_recording(&second);
+        house.wait_until_waits(&second, "folder");
+        let holds = house.json(&["status"])["holds"].clone();
+        assert_eq!((&holds[0]["reason"], &holds[0]["name"]), (&"refused".into(), &"sales".into()), "{holds:#}");
+        assert_eq!(house.notices("refuses meetings of folder"), round + 1);
+        let ops_name = format!("ops-{status}.mp3");
+        fs::write(ops.join(&ops_name), crate::support::house::recording(&ops_name)).expect("written");
+        until("the other folder goes on", || ops.join(format!("ops-{status}.notes.md")).exists().then_some(()));
+        house.standin.clear_faults();
+        daemon.signal(Signal::HUP);
+        for name in [first, second] {
+            assert_eq!(house.wait_for(&name, "done")["attempts"], 0);
+        }
+        assert_eq!(house.json(&["status"])["holds"], serde_json::json!([]));
+    }
+    assert_eq!(house.notices("failed:"), 0);
+}
+
+#[test]
+fn a_refused_upload_is_the_recordings_own_and_fails_after_three() {
+    let house = House::new();
+    house.configure_fast("", "", 2);
+    let daemon = house.start();
+    let faults =
+        [Fault::Status(400), Fault::Status(413), Fault::EarlyStatus(413), Fault::Status(415), Fault::Status(422)];
+    for (number, fault) in faults.iter().enumerate() {
+        house.standin.fail_matching(Call::Upload, &format!("r{number}"), fault.clone(), None);
+        house.drop_recording(&format!("r{number}.mp3"));
+    }
+    let jobs = house.wait_for_all(faults.len(), "failed");
+    for (number, job) in jobs.iter().enumerate() {
+        assert_eq!(job["attempts"], 3, "{job:#}");
+        let said = until("it is said beside", || fs::read_to_string(house.path(&format!("r{number}.failed.txt"))).ok());
+        assert!(said.contains("minuted") && !house.path(&format!("r{number}.notes.md")).exists(), "{said}");
+    }
+    assert_eq!(house.standin.snapshot().count(Call::Upload), 3 * faults.len() as u64);
+    assert_eq!((house.notices("failed:"), house.notices("does not work")), (faults.len(), 0));
+    // The digest goes out at the latest with the next start, and once.
+    assert_eq!(daemon.stop().code(), Some(0));
+    let daemon = house.start();
+    until("the operator is told", || (!house.smtp.received().is_empty()).then_some(()));
+    assert_eq!(daemon.stop().code(), Some(0));
+    let _daemon = house.start();
+    house.drop_recording("fine.mp3");
+    house.wait_for("fine.mp3", "done");
+    assert_eq!((house.smtp.received().len(), &house.smtp.received()[0].to), (1, &vec!["it@example.com".to_owned()]));
+}
+
+#[test]
+fn a_forbidden_call_is_the_recordings_own_where_a_cheap_read_is_allowed() {
+    let house = House::new();
+    let _daemon = house.start();
+    house.standin.fail_matching(Call::Upload, "secret", Fault::Status(403), None);
+    house.drop_recording("secret.mp3");
+    house.drop_recording("fine.mp3");
+    assert_eq!(house.wait_for("secret.mp3", "failed")["attempts"], 3);
+    assert_eq!(house.wait_for("fine.mp3", "done")["attempts"], 0);
+    assert_eq!(house.service()["state"], "up");
+}
+
+#[test]
+fn an_account_that_may_nothing_waits_for_a_person_and_is_told_once() {
+    let house = House::new();
+    let _daemon = house.start();
+    house.drop_recording("first.mp3");
+    house.wait_for("first.mp3", "done");
+    house.standin.fail_always(Call::CreateSession, Fault::Status(403));
+    house.standin.fail_always(Call::Profile, Fault::Status(403));
+    let names = ["a.mp3", "b.mp3", "c.mp3"];
+    names.iter().for_each(|name| drop(house.drop_recording(name)));
+    let service = house.wait_for_service("forbidden");
+    assert!(service["detail"].as_str().is_some_and(|detail| detail.contains("rights")), "{service:#}");
+    for name in names {
+        assert_eq!(house.wait_until_waits(name, "service")["attempts"], 0);
+    }
+    assert_eq!((house.notices("waits for a person"), house.logged("WARN", "waits for a person")), (1, 1));
+    house.standin.clear_faults();
+    house.sign_in();
+    names.iter().for_each(|name| assert_eq!(house.wait_for(name, "done")["attempts"], 0));
+}
+
+#[test]
+fn a_meeting_that_vanished_is_made_anew() {
+    let house = House::new();
+    house.configure_fast("", "", 2);
+    let _daemon = house.start();
+    house.standin.stall_analysis(true);
+    house.drop_recording("looked.mp3");
+    let before = house.wait_until_waits("looked.mp3", "analysis");
+    assert!(house.standin.vanish(before["meeting_id"].as_str().expect("an id")));
+    house.standin.fail_always(Call::Upload, Fault::Status(503));
+    house.drop_recording("sent.mp3");
+    let meeting = |name: &str| house.job(name)["meeting_id"].as_str().map(str::to_owned);
+    until("it has a meeting and no recording", || {
+        house.state("sent.mp3")?;
+        meeting("sent.mp3").filter(|id| house.standin.vanish(id))
+    });
+    house.standin.clear_faults();
+    house.standin.stall_analysis(false);
+    for name in ["looked.mp3", "sent.mp3"] {
+        assert_eq!(house.wait_for(name, "done")["attempts"], 1);
+        assert_eq!(house.events(name).iter().filter(|event| *event == "created the meeting").count(), 2);
+    }
+    assert_ne!(meeting("looked.mp3").as_deref(), before["meeting_id"].as_str());
+    assert_eq!(house.standin.snapshot().meetings.len(), 2);
+}
+
+#[test]
+fn a_service_that_stays_at_processing_is_slow_and_not_broken() {
+    let house = House::new();
+    house.configure_poll(r#"timeout = "200ms""#);
+    let _daemon = house.start();
+    house.standin.stall_analysis(true);
+    house.drop_recording("talk.mp3");
+    let status = until("it is slow", || Some(house.json(&["status"])).filter(|status| status["slow"] == 1));
+    assert_eq!((&status["services"][0]["state"], &status["waiting_for_analysis"]), (&"up".into(), &1.into()));
+    assert!(String::from_utf8_lossy(&house.run(&["status"]).stdout).contains("longer than usual"));
+    house.standin.stall_analysis(false);
+    assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
+    assert_eq!(house.standin.snapshot().count(Call::Upload), 1);
+    assert_eq!(house.notices(""), 0);
+}
+
+#[test]
+fn at_the_end_of_patience_an_attempt_is_spent_on_the_same_meeting() {
+    for more in [r#"timeout = "200ms", patience = "0s""#, r#"timeout = "100ms", patience = "300ms""#] {
+        let house = House::new();
+        house.configure_poll(more);
+        let _daemon = house.start();
+        house.standin.stall_analysis(true);
+        house.drop_recording("talk.mp3");
+        let job = house.wait_for("talk.mp3", "failed");
+        assert_eq!(job["attempts"], 3);
+        assert!(job["error"].as_str().is_some_and(|error| error.contains("in time")), "{job:#}");
+        let meetings = house.standin.snapshot().meetings;
+        assert_eq!((meetings.len(), meetings[0].uploads), (1, 3));
+    }
+}
+
+#[test]
+fn the_pace_of_requests_is_kept() {
+    let house = House::new();
+    house.configure_all("", "", "[workers]\nuploads = 8\nrequests_per_second = 20\n");
+    house.standin.stall_analysis(true);
+    let _daemon = house.start();
+    (0..8).for_each(|number| drop(house.drop_recording(&format!("r{number}.mp3"))));
+    // Eight recordings want 160 looks a second.
+    let enough = || house.standin.snapshot().count(Call::Analysis) > 40;
+    until("many looks", || enough().then_some(()));
+    let calls = house.standin.calls();
+    let calls: Vec<_> = calls.iter().skip_while(|call| call.call != Call::CreateSession).collect();
+    let span = calls[calls.len() - 1].at.duration_since(calls[0].at).as_secs_f64();
+    let allowed = 20.0 * span + 5.0;
+    assert!((calls.len() as f64) <= allowed, "{} calls where {allowed} are allowed", calls.len());
+}

@@ -1,0 +1,87 @@
+//! What a house was told, and how it stands: notices to the operator, warnings, the state of its service and its jobs.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::house::{House, until};
+
+impl House {
+    /// Changes the configuration's text.
+    pub(crate) fn edit_config(&self, edit: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(self.config()).expect("there");
+        fs::write(self.config(), edit(text)).expect("written");
+    }
+
+    /// Sets how results are looked for, beyond the first look and the interval.
+    pub(crate) fn configure_poll(&self, more: &str) {
+        self.edit_config(|text| text.replace(r#"every = "50ms" }"#, &format!(r#"every = "50ms", {more} }}"#)));
+    }
+
+    /// Lets so many uploads run at once, and as many requests a second as a test may want.
+    pub(crate) fn configure_fast(&self, service_keys: &str, folder_keys: &str, uploads: usize) {
+        let workers = format!("[workers]\nuploads = {uploads}\nrequests_per_second = 1000\n");
+        self.configure_all(service_keys, folder_keys, &workers);
+    }
+
+    /// How many notices to the operator hold `needle`, sent or not.
+    pub(crate) fn notices(&self, needle: &str) -> usize {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let queue = rusqlite::Connection::open_with_flags(self.state_dir().join("queue.sqlite"), flags);
+        let count = queue.and_then(|queue| {
+            queue.query_row("SELECT count(*) FROM notice WHERE instr(text, ?)", [needle], |row| row.get::<_, i64>(0))
+        });
+        usize::try_from(count.expect("a queue")).expect("a count")
+    }
+
+    /// How many lines of the log hold both.
+    pub(crate) fn logged(&self, level: &str, needle: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(level) && line.contains(needle)).count()
+    }
+
+    /// The only service, as `status` shows it.
+    pub(crate) fn service(&self) -> Value {
+        self.json(&["status"])["services"][0].clone()
+    }
+
+    /// Waits until the service is in this state.
+    pub(crate) fn wait_for_service(&self, state: &str) -> Value {
+        until(&format!("the service is {state}"), || {
+            Some(self.service()).filter(|service| service["state"] == state)
+        })
+    }
+
+    /// Waits until a recording's job waits for this.
+    pub(crate) fn wait_until_waits(&self, name: &str, waits_for: &str) -> Value {
+        let path = self.path(name);
+        until(&format!("{name} waits for {waits_for}"), || {
+            let output = self.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
+            let job: Value = serde_json::from_slice(&output.stdout).ok()?;
+            (job["waits_for"] == waits_for).then_some(job)
+        })
+    }
+
+    /// Waits until there are so many jobs and all are in this state.
+    pub(crate) fn wait_for_all(&self, count: usize, state: &str) -> Vec<Value> {
+        until(&format!("{count} jobs are {state}"), || {
+            let jobs = self.json(&["jobs"]).as_array().expect("a list").clone();
+            (jobs.len() == count && jobs.iter().all(|job| job["state"] == state)).then_some(jobs)
+        })
+    }
+
+    /// The events in a job's history, in order.
+    pub(crate) fn events(&self, name: &str) -> Vec<String> {
+        let job = self.job(name);
+        let events = job["history"].as_array().expect("a history").iter();
+        events.map(|event| event["event"].as_str().expect("a word").to_owned()).collect()
+    }
+}
+
+/// A test that fails shows what the daemons said.
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the log:\n{}", self.log());
+        }
+    }
+}
