@@ -147,7 +147,9 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
             if handle.next_try().is_none() {
                 parts.worker.release(Scope::Service, name, &["down"]).await;
             }
-            parts.worker.release(Scope::Service, name, &[READING]).await;
+            if queue.release(Scope::Service, name, &[READING]).await? {
+                parts.worker.nudge();
+            }
             Ok(true)
         }
         Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {

@@ -102,12 +102,12 @@ impl Queue {
         .await
     }
 
-    /// Returns everything that is held now, the oldest first; that a list is still read comes last, because what keeps
-    /// it from being read tells a person more.
+    /// Returns everything that is held now, the oldest first; what heals by itself comes last, because a person has to
+    /// see to the rest.
     pub async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY reason = 'reading', since_ms",
+                "SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY reason IN ('down', 'reading'), since_ms",
             )?;
             let rows = statement.query_map([], |row| {
                 let scope: String = row.get("scope")?;

@@ -59,6 +59,8 @@ struct Claimed {
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
 async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
+    // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
+    let begun = clock::now();
     let live = worker.live();
     let holds = worker.queue.holds().await?;
     if worker.disk_full.load(Ordering::Relaxed) || holds.iter().any(|hold| hold.scope == Scope::Disk) {
@@ -77,7 +79,7 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
             None => idle += 1,
         }
     }
-    wake(worker, &live).await
+    wake(worker, &live, begun).await
 }
 
 async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) -> Result<Option<Claimed>, QueueError> {
@@ -174,9 +176,8 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
     });
 }
 
-/// Returns the next time at which something that waits for time may run.
-async fn wake(worker: &Worker, live: &Live) -> Result<Option<Timestamp>, QueueError> {
-    let now = clock::now();
+/// Returns the next time after `now` at which something that waits for time may run.
+async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
     let mut times: HashSet<Timestamp> = HashSet::new();
     for folder in live.folders.keys() {
         times.extend(worker.queue.next_due(folder.clone(), now).await?);

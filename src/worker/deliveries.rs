@@ -64,17 +64,19 @@ pub async fn run(worker: Arc<Worker>) {
 type UnderWay = Arc<Mutex<HashSet<(bool, i64)>>>;
 
 async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
+    // What comes due in the meantime wakes the loop again.
+    let begun = clock::now();
     for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
         let busy = count(under_way, mails);
         // Those under way are still due in the queue: ask for as many more.
-        let due = worker.queue.due_deliveries(mails, clock::now(), slots + busy).await?;
+        let due = worker.queue.due_deliveries(mails, begun, slots + busy).await?;
         for delivery in due {
             if count(under_way, mails) < slots && insert(under_way, (mails, delivery.id)) {
                 start(worker, under_way, mails, delivery);
             }
         }
     }
-    worker.queue.next_delivery_due(clock::now()).await
+    worker.queue.next_delivery_due(begun).await
 }
 
 fn start(worker: &Arc<Worker>, under_way: &UnderWay, mails: bool, delivery: Delivery) {

@@ -299,12 +299,14 @@ async fn looked(
             }
         }
         Look::Complete(reports) => {
+            worker.arrived(handle, job).await;
             if let Some(plan) = &job.plan {
                 worker.complete(folder, job, plan, super::outcome::completed(reports)).await;
             }
             None
         }
         Look::Failed { from, error, complete } => {
+            worker.arrived(handle, job).await;
             worker.own_failure(folder, job, from, &anyhow!(error), complete).await;
             None
         }

@@ -23,6 +23,14 @@ impl Worker {
         self.heal(handle, call, |breaker| breaker.succeeded(job.id.0)).await;
     }
 
+    /// The results of a job are there: had its request failed last, it has arrived all the same.
+    pub(super) async fn arrived(&self, handle: &ServiceHandle, job: &Job) {
+        let failed_last = handle.breakers().of(Call::Request).last_failed() == Some(job.id.0);
+        if failed_last {
+            self.heal(handle, Call::Request, Breaker::answered).await;
+        }
+    }
+
     /// Closes the breaker of a call by `close`; when no other is open the service works again.
     async fn heal(&self, handle: &ServiceHandle, call: Call, close: impl FnOnce(&mut Breaker)) {
         let healed = {

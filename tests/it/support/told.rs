@@ -46,9 +46,7 @@ impl House {
 
     /// Waits until the service is in this state.
     pub(crate) fn wait_for_service(&self, state: &str) -> Value {
-        until(&format!("the service is {state}"), || {
-            Some(self.service()).filter(|service| service["state"] == state)
-        })
+        until(&format!("the service is {state}"), || Some(self.service()).filter(|service| service["state"] == state))
     }
 
     /// Waits until a recording's job waits for this.
@@ -81,7 +79,15 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the log:\n{}", self.log());
+            let log = self.log();
+            let shown: Vec<_> = log.lines().filter(|line| !line.contains("asked for `")).collect();
+            eprintln!("the log:\n{}", shown.join("\n"));
+            for job in serde_json::from_slice::<Vec<Value>>(&self.run(&["jobs", "--json"]).stdout).unwrap_or_default() {
+                if job["state"] != "done" {
+                    let id = job["id"].to_string();
+                    eprintln!("{}", String::from_utf8_lossy(&self.run(&["job", &id]).stdout));
+                }
+            }
         }
     }
 }
