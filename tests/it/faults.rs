@@ -35,7 +35,9 @@ fn troubles() -> Vec<Fault> {
 
 /// Lets each trouble meet one recording once at `call`; all must be done in the end, and nothing may have counted.
 fn every_trouble_at(call: Call, folder_keys: &str) -> House {
-    let (house, troubles) = (House::new(), troubles());
+    let (house, mut troubles) = (House::new(), troubles());
+    // A server may take two minutes to answer an upload; the limits on that are proven beside the code, in small.
+    troubles.retain(|fault| call != Call::Upload || !matches!(fault, Fault::Hang | Fault::HoldAnswer));
     house.configure_fast("", folder_keys, 4);
     house.edit_config(|text| {
         let text = text.replace(r#"request_timeout = "5s""#, r#"request_timeout = "2s""#);
@@ -154,27 +156,23 @@ fn refused_connections_wait_and_heal_before_the_meeting_and_during_the_analysis(
 #[test]
 fn retry_after_is_obeyed_in_seconds_and_as_a_date() {
     let house = House::new();
-    let _daemon = house.start();
     let date = (Timestamp::now() + Duration::from_secs(1800)).to_zoned(jiff::tz::TimeZone::UTC);
-    for (call, value) in
-        [(Call::CreateSession, "1800".to_owned()), (Call::Upload, rfc2822::to_string(&date).expect("a date"))]
-    {
-        house.standin.clear_faults();
-        let body = "later".to_owned();
-        house.standin.fail_next(call, Fault::StatusWith { status: 429, retry_after: Some(value), body });
+    let values = ["1800".to_owned(), rfc2822::to_string(&date).expect("a date")];
+    for (call, value) in [Call::Upload, Call::CreateSession].into_iter().zip(values) {
+        let later = Fault::StatusWith { status: 429, retry_after: Some(value), body: "later".to_owned() };
+        house.standin.fail_next(call, later);
+        // A daemon for each: what one was asked for holds the next recording too.
+        let _daemon = house.start();
         let name = format!("{call:?}.mp3");
         house.drop_recording(&name);
-        let job = house.wait_until_waits(&name, "service");
-        let (due, created): (Timestamp, Timestamp) = (
-            job["due"].as_str().expect("due").parse().expect("a time"),
-            job["created"].as_str().expect("").parse().expect("a time"),
-        );
-        assert!(due.duration_since(created).as_secs() > 1700, "{job:#}");
-        // A restart finds out anew what is down, but does not go against what the service asked for.
-        if call == Call::CreateSession {
-            house.run(&["cancel", house.path(&name).to_str().expect("UTF-8")]);
-            break;
-        }
+        let job = until("it was asked to wait", || {
+            house.state(&name)?;
+            Some(house.job(&name)).filter(|job| job["due"].is_string())
+        });
+        let time = |field: &str| job[field].as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        assert!(time("due").duration_since(time("created")).as_secs() > 1700, "{job:#}");
+        assert_eq!((&job["waits_for"], &job["attempts"]), (&"service".into(), &0.into()));
+        house.run(&["cancel", house.path(&name).to_str().expect("UTF-8")]);
     }
 }
 
