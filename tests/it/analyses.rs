@@ -205,8 +205,12 @@ fn retry_failed_takes_up_every_failed_job_and_no_other() {
     house.wait_for("fine.mp3", "done");
     house.standin.fail_always(Call::Upload, Fault::Status(422));
     let names = ["a.mp3", "b.mp3", "c.mp3"];
-    names.iter().for_each(|name| drop(house.drop_recording(name)));
-    names.iter().for_each(|name| drop(house.wait_for(name, "failed")));
+    for name in names {
+        house.drop_recording(name);
+    }
+    for name in names {
+        house.wait_for(name, "failed");
+    }
     house.standin.clear_faults();
     assert!(house.run(&["retry", "--failed"]).status.success());
     for name in names {

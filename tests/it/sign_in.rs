@@ -41,13 +41,19 @@ fn without_a_sign_in_jobs_wait_and_a_login_heals_the_running_daemon() {
     sign_out(&house);
     let _daemon = house.start();
     let names = ["a.mp3", "b.mp3", "c.mp3"];
-    names.iter().for_each(|name| drop(house.drop_recording(name)));
+    for name in names {
+        house.drop_recording(name);
+    }
     let service = house.wait_for_service("signed_out");
     assert!(service["detail"].as_str().is_some_and(|detail| detail.contains("minuted login paxs")), "{service:#}");
-    names.iter().for_each(|name| drop(house.wait_until_waits(name, "sign_in")));
+    for name in names {
+        house.wait_until_waits(name, "sign_in");
+    }
     assert_told_once(&house);
     house.sign_in();
-    names.iter().for_each(|name| assert_eq!(house.wait_for(name, "done")["attempts"], 0));
+    for name in names {
+        assert_eq!(house.wait_for(name, "done")["attempts"], 0);
+    }
     assert_told_once(&house);
     assert_eq!(house.service()["state"], "up");
 }
@@ -58,7 +64,9 @@ fn tokens_that_rotate_under_eight_uploads_never_end_their_family() {
     house.configure_fast("", "", 8);
     let _daemon = house.start();
     house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 2000 });
-    (0..24).for_each(|number| drop(house.drop_recording(&format!("r{number}.mp3"))));
+    for number in 0..24 {
+        house.drop_recording(&format!("r{number}.mp3"));
+    }
     let jobs = house.wait_for_all(24, "done");
     assert!(jobs.iter().all(|job| job["attempts"] == 0));
     let snapshot = house.standin.snapshot();
@@ -75,8 +83,12 @@ fn a_401_in_the_middle_is_one_refresh_and_the_call_again() {
     house.wait_for("first.mp3", "done");
     house.standin.expire_access_tokens();
     let names = ["a.mp3", "b.mp3", "c.mp3", "d.mp3"];
-    names.iter().for_each(|name| drop(house.drop_recording(name)));
-    names.iter().for_each(|name| assert_eq!(house.wait_for(name, "done")["attempts"], 0));
+    for name in names {
+        house.drop_recording(name);
+    }
+    for name in names {
+        assert_eq!(house.wait_for(name, "done")["attempts"], 0);
+    }
     let snapshot = house.standin.snapshot();
     assert_eq!((snapshot.refreshes, snapshot.families_revoked, snapshot.meetings.len()), (1, 0, 5));
     assert_eq!(house.notices(""), 0);
@@ -92,8 +104,12 @@ fn a_revoked_sign_in_holds_every_job_and_is_told_once_until_a_login() {
     house.standin.revoke_all();
     house.wait_for_service("signed_out");
     let names = ["a.mp3", "b.mp3"];
-    names.iter().for_each(|name| drop(house.drop_recording(name)));
-    names.iter().for_each(|name| drop(house.wait_until_waits(name, "sign_in")));
+    for name in names {
+        house.drop_recording(name);
+    }
+    for name in names {
+        house.wait_until_waits(name, "sign_in");
+    }
     let calls = house.standin.calls().len();
     house.drop_recording("c.mp3");
     house.wait_until_waits("c.mp3", "sign_in");

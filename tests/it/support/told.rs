@@ -76,6 +76,7 @@ impl House {
 }
 
 /// A test that fails shows what the daemons said.
+#[expect(clippy::print_stderr, reason = "it belongs to the words of the failure")]
 impl Drop for House {
     fn drop(&mut self) {
         if std::thread::panicking() {
