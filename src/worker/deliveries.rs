@@ -211,7 +211,7 @@ async fn file_failed(
                 folder.name
             );
             worker.hold(Scope::Disk, &folder.id, "full", told.clone(), text).await;
-            later(worker, delivery, FILE_RETRY, &told).await
+            later(worker, delivery, wait.min(FILE_RETRY), &told).await
         }
         FileError::DirectoryGone { .. } | FileError::ReadOnly { .. } | FileError::Denied { .. } => {
             let text = format!(
