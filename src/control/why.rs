@@ -44,7 +44,7 @@ impl Desk {
             tokio::task::spawn_blocking(move || explain(&place, &accepts, &below, view.as_deref(), sighting.as_ref()));
         let seen = seen.await.map_err(|error| Refusal::new(error.to_string()))?;
         let job = match &seen {
-            Seen::Settling(_) | Seen::Name(_) | Seen::Directory | Seen::NotAFile => None,
+            Seen::Settling(_) | Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::BehindLink => None,
             Seen::Trouble(_)
             | Seen::Absent
             | Seen::Unreadable(_)
@@ -97,7 +97,7 @@ pub fn story(job: &JobView, is_gone: bool) -> (String, Option<String>) {
 
 fn skipped_hint(job: &JobView) -> Option<String> {
     let of_another = job.hash.is_some();
-    of_another.then(|| "minuted redo JOB makes new notes of it all the same".to_owned())
+    of_another.then(|| format!("minuted redo {} makes new notes of it all the same", job.id))
 }
 
 fn waits(job: &JobView) -> String {

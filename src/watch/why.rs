@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path};
 
+use rustix::io::Errno;
+
 use super::{
     FolderView,
     eyes::Trouble,
@@ -26,6 +28,8 @@ pub enum Why {
     Directory,
     /// It is a link, a FIFO, a socket or a device.
     NotAFile,
+    /// A part of the way to it is a link, or no directory.
+    BehindLink,
     /// It cannot be known.
     Unreadable(String),
     /// Its name says that it is no recording.
@@ -64,6 +68,9 @@ pub fn explain(
         Ok(Some(Entry::Directory)) => return Why::Directory,
         Ok(Some(Entry::Other)) => return Why::NotAFile,
         Ok(None) => return Why::Absent,
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOTDIR | Errno::LOOP)) => {
+            return Why::BehindLink;
+        }
         Err(error) => return Why::Unreadable(error.to_string()),
     };
     let kind = Rules::new(folder, accepts).kind(relative);
@@ -92,6 +99,9 @@ impl fmt::Display for Why {
             Self::Absent => f.write_str("there is no such file"),
             Self::Directory => f.write_str("it is a directory"),
             Self::NotAFile => f.write_str("it is a link or a special file, and these are never opened"),
+            Self::BehindLink => {
+                f.write_str("the way to it goes through a link or what is no directory, and links are never followed")
+            }
             Self::Unreadable(why) => write!(f, "it cannot be looked at: {}", printable(why)),
             Self::Name(kind) => write!(f, "left alone: {kind}"),
             Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
