@@ -2,9 +2,12 @@
 
 mod analyses;
 mod architecture;
+mod delivery;
 mod faults;
+mod hostile;
 mod mail;
 mod main_job;
 mod sign_in;
 mod support;
 mod units;
+mod watching;

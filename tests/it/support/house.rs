@@ -88,8 +88,12 @@ impl House {
         self.configure_all("", folder_keys, "");
     }
 
-    /// Writes the configuration with more keys: of the service, of the folder, and further tables at the end.
+    /// Writes the configuration with more keys: of the service, of the folder (in place of the usual ones), and
+    /// further tables at the end.
     pub(crate) fn configure_all(&self, service_keys: &str, folder_keys: &str, tables: &str) {
+        let usual = [r#"settle = "100ms""#, r#"rescan = "300ms""#, r#"backlog = "process""#];
+        let key = |line: &str| line.split(' ').next().map(str::to_owned);
+        let usual = usual.map(|line| if folder_keys.lines().any(|own| key(own) == key(line)) { "" } else { line });
         let text = format!(
             r#"state_dir = "{state}"
 [services.paxs]
@@ -116,9 +120,7 @@ attendees = [
   {{ name = "Ann Lee", email = "ann@example.com" }},
   {{ name = "Bo Chen", email = "bo@example.com", role = "organizer" }},
 ]
-settle = "100ms"
-rescan = "300ms"
-backlog = "process"
+{usual}
 {folder_keys}
 {tables}
 "#,
@@ -126,6 +128,7 @@ backlog = "process"
             base_url = self.standin.base_url(),
             smtp = self.smtp.port(),
             folder = self.folder().display(),
+            usual = usual.join("\n"),
         );
         fs::write(self.config(), text).expect("written");
     }
@@ -166,8 +169,15 @@ backlog = "process"
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&self) -> Daemon {
-        let daemon = self.spawn(&[]);
-        until("the daemon listens", || self.state_dir().join("control.sock").exists().then_some(()));
+        self.listening(self.spawn(&[]))
+    }
+
+    /// Waits until a daemon answers.
+    pub(crate) fn listening(&self, mut daemon: Daemon) -> Daemon {
+        until("the daemon listens", || {
+            assert_eq!(daemon.ended(), None, "it ended: {}", self.log());
+            self.state_dir().join("control.sock").exists().then_some(())
+        });
         daemon
     }
 
@@ -180,9 +190,46 @@ backlog = "process"
         Daemon { child: command.spawn().expect("started") }
     }
 
+    /// Starts the daemon in a mount namespace of its own, after `mounts` (shell, with `$1` the folder): what is
+    /// mounted there goes away with it, and [`Daemon::sees`] is the way in.
+    pub(crate) fn start_among(&self, mounts: &str) -> Daemon {
+        let log = self.dir.path().join("log");
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &format!("{mounts}\nshift; exec \"$@\""), "sh"]).arg(self.folder());
+        command.arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        self.listening(Daemon { child: command.spawn().expect("started") })
+    }
+
     /// Everything that daemons of this house have logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// All jobs, the oldest first.
+    pub(crate) fn jobs(&self) -> Vec<Value> {
+        self.json(&["jobs"]).as_array().expect("a list").clone()
+    }
+
+    /// How many jobs are in this state.
+    pub(crate) fn count(&self, state: &str) -> usize {
+        self.jobs().iter().filter(|job| job["state"] == state).count()
+    }
+
+    /// What `why` answers about a file in the folder.
+    pub(crate) fn why(&self, name: &str) -> String {
+        let output = self.run(&["why", self.path(name).to_str().expect("UTF-8")]);
+        let (answer, hint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{hint}");
+        format!("{answer}{hint}")
+    }
+
+    /// Scans through; what is seen then settles.
+    pub(crate) fn scan(&self) {
+        let output = self.run(&["scan"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The job of a recording in the folder.
@@ -222,6 +269,18 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// A path as this daemon sees it, for one with mounts of its own.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        Path::new("/proc").join(self.pid().to_string()).join("root").join(path.strip_prefix("/").expect("absolute"))
+    }
+
+    /// Runs a shell script among this daemon's mounts; `$1` is `path`.
+    pub(crate) fn among(&self, script: &str, path: &Path) {
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &self.pid().to_string(), "sh", "-ec", script, "sh"]).arg(path);
+        assert!(command.status().expect("run").success(), "{script}");
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -291,6 +350,16 @@ pub(crate) fn recording(name: &str) -> Vec<u8> {
         _ => bytes.extend(mark.as_bytes()),
     }
     bytes
+}
+
+/// Whether this machine lets a test mount something in a namespace of its own; says so when not.
+pub(crate) fn may_mount() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "sh", "-c", "mount -t tmpfs none /mnt"]).output();
+    let may = tried.is_ok_and(|output| output.status.success());
+    if !may {
+        eprintln!("skipped: mounting needs the right to make a mount namespace");
+    }
+    may
 }
 
 fn walk(root: &Path, dir: &Path, files: &mut Vec<String>) {
