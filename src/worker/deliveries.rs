@@ -2,7 +2,7 @@
 //! neither ever touches the meeting again.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -43,7 +43,7 @@ const UNREACHABLE: [&str; 3] = ["absent", "unreadable", "empty mount point"];
 
 /// Makes deliveries until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
-    let under_way = Arc::new(Mutex::new(HashSet::new()));
+    let under_way = UnderWay::default();
     while !worker.stop.is_cancelled() {
         let wake = match fill(&worker, &under_way).await {
             Ok(wake) => wake,
@@ -60,12 +60,16 @@ pub async fn run(worker: Arc<Worker>) {
     }
 }
 
-/// The numbers of the deliveries that are being made, and whether each is a mail.
-type UnderWay = Arc<Mutex<HashSet<(bool, i64)>>>;
+/// The deliveries that are being made: whether each is a mail, its number, and whether it has ended.
+///
+/// What has ended stays until the queue is read anew: an answer of the queue from before its end still calls it due,
+/// and a mail made from that would be sent twice.
+type UnderWay = Arc<Mutex<HashMap<(bool, i64), bool>>>;
 
 async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
     // What comes due in the meantime wakes the loop again.
     let begun = clock::now();
+    under_way.lock().expect("no thread panics while it holds this").retain(|_, ended| !*ended);
     for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
         let busy = count(under_way, mails);
         // Those under way are still due in the queue: ask for as many more.
@@ -86,18 +90,21 @@ fn start(worker: &Arc<Worker>, under_way: &UnderWay, mails: bool, delivery: Deli
         if let Err(error) = made {
             shared.queue_failed("record a delivery", &error);
         }
-        under_way.lock().expect("no thread panics while it holds this").remove(&(mails, delivery.id));
+        under_way.lock().expect("no thread panics while it holds this").insert((mails, delivery.id), true);
         shared.deliveries.notify_one();
     });
 }
 
 fn count(under_way: &UnderWay, mails: bool) -> usize {
     let under_way = under_way.lock().expect("no thread panics while it holds this");
-    under_way.iter().filter(|(mail, _)| *mail == mails).count()
+    under_way.keys().filter(|(mail, _)| *mail == mails).count()
 }
 
 fn insert(under_way: &UnderWay, entry: (bool, i64)) -> bool {
-    under_way.lock().expect("no thread panics while it holds this").insert(entry)
+    let mut under_way = under_way.lock().expect("no thread panics while it holds this");
+    let is_new = !under_way.contains_key(&entry);
+    under_way.entry(entry).or_insert(false);
+    is_new
 }
 
 /// Gathers what a delivery is made of; `None` when its job or its folder is gone.
