@@ -135,6 +135,20 @@ fn a_recording_is_deleted_once_its_notes_are_there_and_every_mail_is_sent() {
 }
 
 #[test]
+fn every_mail_of_a_burst_is_sent_once() {
+    let house = House::new();
+    // A delivery that ended while the queue was being read was made a second time.
+    let quick = "[workers]\nuploads = 8\nrequests_per_second = 1000";
+    house.configure_all("", r#"deliver = ["email"]"#, quick);
+    let _daemon = house.start();
+    for n in 0..100 {
+        house.drop_recording(&format!("{n}.mp3"));
+    }
+    until("all is done", || (house.count("done") == 100).then_some(()));
+    assert_eq!(house.smtp.received().len(), 200);
+}
+
+#[test]
 fn a_recording_that_changed_meanwhile_is_not_deleted() {
     let house = House::new();
     house.configure("on_success = \"delete\"");

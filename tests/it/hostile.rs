@@ -129,6 +129,8 @@ fn no_name_reaches_further_than_its_own_notes_its_meeting_and_its_mails() {
         assert_clean("the title", meeting.title.as_bytes());
     }
     let mails = house.smtp.received();
+    let told = mails.iter().find(|mail| mail.to == ["it@example.com"]);
+    assert_eq!(told.map(|mail| String::from_utf8_lossy(&mail.raw)), None, "nothing is for the operator to do");
     assert_eq!((mails.len(), house.smtp.faults()), (names.len() * 2, Vec::new()));
     for mail in mails {
         assert!(["ann@example.com", "bo@example.com"].contains(&mail.to[0].as_str()) && mail.to.len() == 1);
