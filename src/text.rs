@@ -47,6 +47,13 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
     shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Returns a number with its noun: `1 folder`, `2 folders`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters.
 pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()

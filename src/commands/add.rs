@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, absolute, print, typed};
+use super::{Failure, absolute, print, say_without_daemon, typed};
 use crate::{
     beneath::Dir,
     cli,
@@ -56,6 +56,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
         }
         jobs.push((source.clone(), id));
     }
+    say_without_daemon(caller);
     if arguments.wait {
         return wait(caller, jobs, arguments.output.json).await;
     }

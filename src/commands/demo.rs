@@ -56,8 +56,8 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
 async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
     let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
     print::line("This shows the whole way of a recording on this machine alone.")?;
-    print::line(&format!("A stand-in of the notes service PAXS listens on {}; the words in the", standin.base_url()))?;
-    print::line("notes are the stand-in's, not what was said. Everything else is minuted as it is.\n")?;
+    print::line(&format!("A stand-in of the notes service PAXS listens on {}.", standin.base_url()))?;
+    print::line("The words in the notes are the stand-in's, not what was said; all else is real.\n")?;
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
     let settings = configure(dir, &standin.base_url(), environment)?;
@@ -70,11 +70,13 @@ async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure
         print::line(&format!("dropped {}", printable_path(&path)))?;
     }
     let config = settings.file.clone();
-    let following = follow(settings.clone());
+    let mut told = Told::new();
     let ended = tokio::select! {
-        ended = daemon::run(settings, signals, true) => ended?,
-        failure = following => return Err(failure),
+        ended = daemon::run(settings.clone(), signals, true) => ended?,
+        failure = follow(&settings, &mut told) => return Err(failure),
     };
+    // What happened last, after the last look.
+    tell_news(&Caller::connect(settings.into()).await?, &mut told).await?;
     tell_end(ended, &recordings, &config)
 }
 
@@ -105,32 +107,35 @@ async fn sign_in(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What was told of each job last.
+type Told = BTreeMap<i64, String>;
+
 /// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.
-async fn follow(settings: Settings) -> Failure {
+async fn follow(settings: &Settings, told: &mut Told) -> Failure {
     let socket = settings.state_dir.join(crate::control::SOCKET);
-    let mut told: BTreeMap<i64, String> = BTreeMap::new();
     loop {
         tokio::time::sleep(EVERY).await;
-        if !socket.exists() {
-            continue;
-        }
-        let asked = Caller::Daemon(socket.clone()).ask(Request::Jobs { state: None, folder: None }).await;
-        // The daemon closes its socket when it is finished, a moment before it says so.
-        let Ok(answer) = asked else { continue };
-        let jobs: Vec<JobView> = match typed(answer) {
-            Ok(jobs) => jobs,
-            Err(failure) => return failure,
-        };
-        for job in jobs {
-            let line = describe(&job);
-            if told.get(&job.id.0) != Some(&line) {
-                if let Err(error) = print::line(&format!("  {line}")) {
-                    return error.into();
-                }
-                told.insert(job.id.0, line);
-            }
+        if socket.exists()
+            && let Err(failure) = tell_news(&Caller::Daemon(socket.clone()), told).await
+        {
+            return failure;
         }
     }
+}
+
+async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
+    let asked = caller.ask(Request::Jobs { state: None, folder: None }).await;
+    // The daemon closes its socket when it is finished, a moment before it says so.
+    let Ok(answer) = asked else { return Ok(()) };
+    let jobs: Vec<JobView> = typed(answer)?;
+    for job in jobs {
+        let line = describe(&job);
+        if told.get(&job.id.0) != Some(&line) {
+            print::line(&format!("  {line}"))?;
+            told.insert(job.id.0, line);
+        }
+    }
+    Ok(())
 }
 
 fn describe(job: &JobView) -> String {

@@ -28,15 +28,15 @@ pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCo
         let file = job.path.rsplit('/').next().unwrap_or_default();
         let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
         let stage = job.stage.clone().unwrap_or_default();
-        table.add_row([
+        table.add_row(print::row([
             job.id.to_string(),
             state,
             stage,
             tries,
             print::ago(job.created),
-            job.folder.clone(),
-            one_line(file, 60),
-        ]);
+            one_line(&job.folder, 16),
+            one_line(file, 200),
+        ]));
     }
     print::show(&table)?;
     Ok(ExitCode::SUCCESS)
@@ -56,13 +56,14 @@ pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitC
         .try_for_each(|(name, value)| print::line(&format!("  {name:<10} {}", printable(&value))))?;
     for delivery in &job.deliveries {
         let error = delivery.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        let line = format!("  {:<10} {} {}{error}", delivery.kind, delivery.target, delivery.state);
+        let what = format!("{} {}", delivery.kind, delivery.target);
+        let line = format!("  {:<10} {}: {}{error}", "delivery", what.trim_end(), delivery.state);
         print::line(&printable(&line))?;
     }
     for event in job.history.iter().flatten() {
         let stage = event.stage.as_deref().unwrap_or("-");
         let error = event.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        let line = format!("  {}  {stage:<8} {}{error}", event.at.strftime("%F %T"), event.event);
+        let line = format!("  {}  {stage:<8} {}{error}", event.at.strftime("%F %TZ"), event.event);
         print::line(&printable(&line))?;
     }
     if let Some(hint) = hint {

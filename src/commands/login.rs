@@ -18,9 +18,12 @@ use crate::{
 
 pub(super) async fn login(
     settings: &Arc<Settings>,
-    caller: &Caller,
+    caller: Caller,
     arguments: cli::Login,
 ) -> Result<ExitCode, Failure> {
+    // Without a daemon the caller holds the state directory's lock. A daemon must be able to start while a person
+    // looks for the browser.
+    drop(caller);
     // The flow runs here, in front of the person; the code goes to whoever keeps the tokens.
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None).context("failed to set up the services")?;
     let service = match arguments.service {
@@ -28,7 +31,7 @@ pub(super) async fn login(
         None if live.services.len() == 1 => live.services.keys().next().cloned().unwrap_or_default(),
         None => return Err(several(&live).into()),
     };
-    let handle = live.services.get(&service).ok_or_else(|| several(&live))?;
+    let handle = live.services.get(&service).ok_or_else(|| unknown(&live, &service))?;
     let grant = if let Some(port) = arguments.callback {
         let flow = handle.account.callback_login(port).await.map_err(|error| refused(&error))?;
         show_link(flow.link().as_str())?;
@@ -39,7 +42,8 @@ pub(super) async fn login(
         flow.grant().await
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused(&error))?);
-    act(caller, Request::SignIn { service, code, redirect_uri }).await?;
+    let caller = Caller::connect(Arc::clone(settings)).await?;
+    act(&caller, Request::SignIn { service, code, redirect_uri }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,8 +55,16 @@ fn show_link(link: &str) -> Result<(), Failure> {
 }
 
 fn several(live: &Live) -> Refusal {
+    Refusal::new("there are several services: name one").hint(services(live))
+}
+
+fn unknown(live: &Live, name: &str) -> Refusal {
+    Refusal::new(format!("there is no service `{name}`")).hint(services(live))
+}
+
+fn services(live: &Live) -> String {
     let names: Vec<&str> = live.services.keys().map(String::as_str).collect();
-    Refusal::new("name the service to sign in at").hint(format!("the services are: {}", names.join(", ")))
+    format!("the services are: {}", names.join(", "))
 }
 
 fn refused(error: &LoginError) -> Refusal {

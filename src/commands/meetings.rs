@@ -36,14 +36,20 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
     let mut table = print::table(&["id", "created", "title"]);
     for meeting in &meetings {
         let field = |names: &[&str]| names.iter().find_map(|name| shown(meeting.get(name)?)).unwrap_or_default();
-        table.add_row([
+        table.add_row(print::row([
             field(&["id", "session_id"]),
-            field(&["created_at", "createdAt", "date"]),
+            minute(&field(&["created_at", "createdAt", "date"])),
             field(&["title", "name"]),
-        ]);
+        ]));
     }
     print::show(&table)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a time to the minute, or what the service has in its place.
+fn minute(text: &str) -> String {
+    let at: Option<jiff::Timestamp> = text.parse().ok();
+    at.map_or_else(|| one_line(text, 24), |at| at.strftime("%F %H:%MZ").to_string())
 }
 
 fn details(meeting: &Value) -> String {

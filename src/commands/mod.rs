@@ -84,10 +84,15 @@ pub fn tell(failure: &Failure, environment: &Environment) {
         return;
     }
     let (message, hint) = failure.parts();
-    print::say(&format!("minuted: {}", printable(&message)));
+    print::say(&format!("minuted: {}", lines(&message)));
     if let Some(hint) = hint {
-        print::say(&format!("hint: {}", printable(&hint)));
+        print::say(&format!("hint: {}", lines(&hint)));
     }
+}
+
+/// Returns a text fit to be shown; its own line ends stay.
+fn lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs the command.
@@ -116,10 +121,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 async fn ask(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
     let caller = Caller::connect(Arc::clone(&settings)).await?;
     match question {
-        Question::Login(arguments) => login::login(&settings, &caller, arguments).await,
+        Question::Login(arguments) => login::login(&settings, caller, arguments).await,
         Question::Logout(arguments) => login::logout(&caller, arguments).await,
         Question::Whoami(arguments) => login::whoami(&caller, arguments).await,
-        Question::Status(arguments) => status::run(&caller, arguments).await,
+        Question::Status(arguments) => status::run(&settings, caller, arguments).await,
         Question::Jobs(arguments) => jobs::list(&caller, arguments).await,
         Question::Job(arguments) => jobs::one(&caller, arguments).await,
         Question::Why(arguments) => why::run(&caller, arguments).await,
@@ -153,6 +158,13 @@ async fn act(caller: &Caller, request: Request) -> Result<Value, Failure> {
         print::line(&printable(message))?;
     }
     Ok(answer)
+}
+
+/// Tells that what was asked for waits, where no daemon runs.
+fn say_without_daemon(caller: &Caller) {
+    if !caller.is_daemon() {
+        print::say("no daemon runs: it goes on with the next `minuted run` (or systemctl start minuted)");
+    }
 }
 
 /// Reads an answer into its type.

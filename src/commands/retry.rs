@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, act, job_name, print};
+use super::{Failure, act, job_name, print, say_without_daemon};
 use crate::{
     cli,
     config::{Analysis, Environment},
@@ -29,7 +29,12 @@ pub(super) async fn redo(caller: &Caller, arguments: cli::OneJob) -> Result<Exit
 }
 
 pub(super) async fn cancel(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
-    change(caller, Request::Cancel { job: job_name(&arguments.job) }, arguments.output.json).await
+    let request = Request::Cancel { job: job_name(&arguments.job) };
+    if arguments.output.json {
+        return change(caller, request, true).await;
+    }
+    act(caller, request).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn analyse(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, Failure> {
@@ -53,8 +58,6 @@ async fn change(caller: &Caller, request: Request, json: bool) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     act(caller, request).await?;
-    if !caller.is_daemon() {
-        print::say("no daemon runs: it goes on with the next `minuted run`");
-    }
+    say_without_daemon(caller);
     Ok(ExitCode::SUCCESS)
 }

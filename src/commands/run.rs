@@ -10,6 +10,7 @@ use crate::{
     config::{Environment, Settings},
     daemon::{self, Ended},
     exit, logging, signals,
+    text::count,
 };
 
 pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, Failure> {
@@ -30,8 +31,9 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
         Ended::Finished(tally) if tally.failed == 0 && tally.held == 0 => exit::OK,
         Ended::Finished(tally) => {
             print::say(&format!(
-                "minuted: {} recordings failed, {} wait for a person; see `minuted status` and `minuted jobs`",
-                tally.failed, tally.held
+                "minuted: {} failed, {} held until a person acts\nhint: minuted status; minuted jobs --state failed",
+                count(tally.failed, "recording"),
+                tally.held
             ));
             exit::FAILURE
         }

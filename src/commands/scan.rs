@@ -8,6 +8,7 @@ use super::{Failure, act, print};
 use crate::{
     cli,
     control::{Caller, Request},
+    text::one_line,
 };
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, Failure> {
@@ -26,11 +27,12 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCod
         print::say("nothing new lies in the folders");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = print::table(&["folder", "size", "file", "what happens"]);
+    let mut table = print::table(&["folder", "size", "what happens", "file"]);
     for file in &found {
         let field = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
-        table.add_row([field("folder"), print::size(size), field("path"), field("why")]);
+        let folder = one_line(&field("folder"), 16);
+        table.add_row(print::row([folder, print::size(size), one_line(&field("why"), 40), field("path")]));
     }
     print::show(&table)?;
     Ok(ExitCode::SUCCESS)

@@ -1,25 +1,32 @@
 //! `minuted status`: services, folders, counts, and what runs now.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{Failure, print, typed};
 use crate::{
     cli,
-    control::{Caller, Request, RunningStatus, Status},
-    text::{one_line, printable},
+    config::Settings,
+    control::{Caller, Request, RunningStatus, ServiceStatus, Status},
+    text::{count, one_line, printable},
 };
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Status) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    settings: &Arc<Settings>,
+    mut caller: Caller,
+    arguments: cli::Status,
+) -> Result<ExitCode, Failure> {
     loop {
         let answer = caller.ask(Request::Status).await?;
+        // Without a daemon the caller holds the state directory's lock: between looks a daemon must be able to start.
+        drop(caller);
         if arguments.output.json {
             print::json(&answer)?;
         } else {
             let status: Status = typed(answer)?;
-            if arguments.watch && print::is_watched() {
+            if arguments.watch && print::is_shown() {
                 print::raw("\u{1b}[H\u{1b}[2J")?;
             }
             show(&status)?;
@@ -28,6 +35,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Status) -> Result<ExitC
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(EVERY).await;
+        caller = Caller::connect(Arc::clone(settings)).await?;
     }
 }
 
@@ -38,16 +46,28 @@ fn show(status: &Status) -> Result<(), Failure> {
         print::line("no daemon runs: nothing is watched (minuted run, or systemctl start minuted)")?;
     }
     for service in &status.services {
-        let detail = service.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-        let next = service.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
-        let line = format!("service {} ({}) is {}{detail}{next}", service.name, service.base_url, service.state);
-        print::line(&printable(&line))?;
+        print::line(&printable(&service_line(service)))?;
     }
     if status.disk_full {
         print::line("the disk of the queue is full: nothing new is begun until there is room")?;
     }
     show_folders(status)?;
     show_running(status)
+}
+
+fn service_line(service: &ServiceStatus) -> String {
+    let state = match service.state.as_str() {
+        "signed_out" => "signed out",
+        "reading" => "being read",
+        state => state,
+    };
+    let detail = match (&service.detail, service.signed_in_until) {
+        (Some(detail), _) => format!(": {detail}"),
+        (None, Some(until)) => format!(", signed in until {}", until.strftime("%F")),
+        (None, None) => String::new(),
+    };
+    let next = service.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    format!("service {} ({}) is {state}{detail}{next}", service.name, service.base_url.trim_end_matches('/'))
 }
 
 fn show_folders(status: &Status) -> Result<(), Failure> {
@@ -58,17 +78,16 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
     print::line("")?;
     let mut table = print::table(&["folder", "settling", "ready", "working", "done", "failed", "watch"]);
     for folder in &status.folders {
-        let count =
-            |states: &[&str]| states.iter().filter_map(|state| folder.jobs.get(*state)).sum::<u64>().to_string();
-        table.add_row([
-            folder.name.clone(),
+        let jobs = |states: &[&str]| states.iter().filter_map(|state| folder.jobs.get(*state)).sum::<u64>().to_string();
+        table.add_row(print::row([
+            one_line(&folder.name, 24),
             folder.settling.to_string(),
-            count(&["ready"]),
-            count(&["running", "waiting"]),
-            count(&["done"]),
-            count(&["failed"]),
+            jobs(&["ready"]),
+            jobs(&["running", "waiting"]),
+            jobs(&["done"]),
+            jobs(&["failed"]),
             folder.watch.clone().unwrap_or_else(|| "-".to_owned()),
-        ]);
+        ]));
     }
     print::show(&table)?;
     for folder in &status.folders {
@@ -76,10 +95,8 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
             print::line(&printable(&format!("folder {}: {trouble}", folder.name)))?;
         }
         if folder.backlog > 0 {
-            let (name, count) = (&folder.name, folder.backlog);
-            print::line(&format!(
-                "folder {name}: {count} recordings were there before; minuted backlog {name} process|skip"
-            ))?;
+            let (name, old) = (&folder.name, count(folder.backlog, "recording"));
+            print::line(&format!("folder {name}: {old} from before minuted; minuted backlog {name} process|skip"))?;
         }
     }
     Ok(())

@@ -51,7 +51,7 @@ impl Desk {
         handle.service.meeting(id).await.map_err(|error| {
             if let CallError::Refused { status: 404, .. } = error {
                 return Refusal::new(format!("the service has no meeting `{}`", one_line(id, 80)))
-                    .hint("minuted meetings");
+                    .hint("minuted meetings lists them");
             }
             refused(handle.service.name(), &error)
         })

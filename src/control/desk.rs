@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::{Folder, Settings},
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
-    text::printable_path,
+    text::{self, printable_path},
     watch::{Decision, FolderHandle},
     worker::{Live, ServiceHandle, Worker},
 };
@@ -138,7 +138,8 @@ impl Desk {
             JobName::Id(id) => Ok(id),
             JobName::Key(key) => {
                 let found = self.queue.job_of_key(key.clone()).await?;
-                found.ok_or_else(|| Refusal::new(format!("there is no job `{}`", crate::text::one_line(&key, 120))))
+                let none = || Refusal::new(format!("there is no job `{}`", crate::text::one_line(&key, 120)));
+                found.ok_or_else(|| none().hint("minuted jobs lists them"))
             }
             JobName::File(path) => {
                 let shown = printable_path(&path);
@@ -182,9 +183,14 @@ impl Desk {
             }
             None => u64::try_from(self.queue.decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
         };
-        let what = if process { "are taken in" } else { "are left alone" };
+        let what = match (count, process) {
+            (1, true) => "is taken in",
+            (1, false) => "is left alone",
+            (_, true) => "are taken in",
+            (_, false) => "are left alone",
+        };
         Ok(
-            json!({ "folder": name, "count": count, "message": format!("{count} recordings of folder `{name}` {what}") }),
+            json!({ "folder": name, "count": count, "message": format!("{} of folder `{name}` {what}", text::count(count, "recording")) }),
         )
     }
 
@@ -203,11 +209,27 @@ impl Desk {
 
 impl From<QueueError> for Refusal {
     fn from(error: QueueError) -> Self {
-        let told = crate::worker::chain(&error);
-        match told.split_once("\nhint: ") {
-            Some((message, hint)) => Self::new(message).hint(hint),
-            None => Self::new(told),
+        let told = with_hint(&crate::worker::chain(&error));
+        match error {
+            QueueError::NoSuchJob { .. } => told.hint("minuted jobs lists them"),
+            QueueError::Open { .. }
+            | QueueError::Copy { .. }
+            | QueueError::Full
+            | QueueError::Disk(_)
+            | QueueError::Moved { .. }
+            | QueueError::Illegal(_)
+            | QueueError::Corrupt { .. }
+            | QueueError::Closed
+            | QueueError::Sql(_) => told,
         }
+    }
+}
+
+/// Reads an error whose cure stands on a line of its own.
+fn with_hint(told: &str) -> Refusal {
+    match told.split_once("\nhint: ") {
+        Some((message, hint)) => Refusal::new(message).hint(hint),
+        None => Refusal::new(told),
     }
 }
 
@@ -215,7 +237,7 @@ impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Queue(error) => error.into(),
-            CommandError::Refused { .. } => Self::new(error.to_string()),
+            CommandError::Refused { .. } => with_hint(&error.to_string()),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Desk {
         for folder in folders {
             folder.scan().await.map_err(|error| Refusal::new(error.to_string()))?;
         }
-        Ok(json!({ "folders": count, "message": format!("{count} folders are scanned") }))
+        Ok(json!({ "folders": count, "message": format!("scanned {}", crate::text::count(count as u64, "folder")) }))
     }
 
     async fn survey(&self) -> Answer {

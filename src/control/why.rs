@@ -62,7 +62,11 @@ impl Desk {
             Some(job) => story(job, matches!(seen, Seen::Absent)),
             None => (seen.to_string(), None),
         };
-        let hint = hint.or_else(|| self.without_daemon());
+        let is_over = match &job {
+            Some(job) => matches!(job.state.as_str(), "done" | "skipped" | "cancelled"),
+            None => matches!(seen, Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::Absent | Seen::Ignored),
+        };
+        let hint = hint.or_else(|| self.without_daemon().filter(|_| !is_over));
         to_value(&Why { path: shown, folder: Some(folder.name.clone()), answer, hint, job })
     }
 
@@ -97,7 +101,7 @@ pub fn story(job: &JobView, is_gone: bool) -> (String, Option<String>) {
 
 fn skipped_hint(job: &JobView) -> Option<String> {
     let of_another = job.hash.is_some();
-    of_another.then(|| format!("minuted redo {} makes new notes of it all the same", job.id))
+    of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
 }
 
 fn waits(job: &JobView) -> String {

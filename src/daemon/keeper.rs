@@ -7,8 +7,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Parts, reconcile};
 use crate::{
-    clock, clock::elapsed, deliver::Notice, queue::Scope, service_manager as systemd, services::paxs::Freshness,
-    text::one_line, worker::ServiceHandle,
+    clock,
+    clock::elapsed,
+    deliver::Notice,
+    queue::Scope,
+    service_manager as systemd,
+    services::paxs::Freshness,
+    text::{count, one_line},
+    worker::ServiceHandle,
 };
 
 /// How often notices, lost files and the status line are seen to.
@@ -171,8 +177,8 @@ async fn tell_status(parts: &Parts, told: &mut String) {
     let worker = &parts.worker;
     let held = worker.queue.holds().await.unwrap_or_default();
     let mut line = format!(
-        "{} folders; {} running, {} waiting for analysis",
-        worker.live().settings.folders.len(),
+        "{}; {} running, {} waiting for analysis",
+        count(worker.live().settings.folders.len() as u64, "folder"),
         worker.activity.len(),
         worker.looks.len()
     );

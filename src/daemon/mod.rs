@@ -97,9 +97,9 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     folders::follow(&parts).await;
     systemd::ready();
     tracing::info!(
-        "minuted {} watches {} folders with {}",
+        "minuted {} watches {} with {}",
         env!("CARGO_PKG_VERSION"),
-        settings.folders.len(),
+        crate::text::count(settings.folders.len() as u64, "folder"),
         crate::text::printable_path(&settings.file)
     );
     Ok(parts)

@@ -16,6 +16,9 @@ use crate::{
     job::{Event, Stage, State, Wait},
 };
 
+/// What is told of a file that was skipped.
+const SKIPPED: &str = "was skipped\nhint: minuted why FILE tells why, and what can be done";
+
 /// Why a job does not take a command; the text says what to do instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -60,11 +63,11 @@ impl Queue {
                     log(tx, id, Some(from), "a person asked to retry", None, now)?;
                     Ok(Ok(format!("goes on with {from}")))
                 }
-                State::Running { stage } => Ok(Err(refused(id, format!("is being worked on ({stage})")))),
+                State::Running { stage } => Ok(Err(refused(id, format!("is being worked on ({stage})\nhint: minuted status shows its progress; minuted cancel {id} gives it up")))),
                 State::Waiting { on: Wait::Analysis, .. } => {
-                    Ok(Err(refused(id, "waits for the service, which is still working on it".into())))
+                    Ok(Err(refused(id, format!("waits for the service, which is still working on it\nhint: minuted job {id} shows since when; minuted cancel {id} gives it up"))))
                 }
-                State::Skipped => Ok(Err(refused(id, "was skipped; see `minuted why`".into()))),
+                State::Skipped => Ok(Err(refused(id, SKIPPED.into()))),
             }
         })
         .await?
@@ -75,7 +78,13 @@ impl Queue {
         self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
-                return Ok(Err(refused(id, format!("is {}; cancel it first, or wait", job.state))));
+                return Ok(Err(refused(
+                    id,
+                    format!(
+                        "is not finished: it is {}\nhint: wait, or give it up first: minuted cancel {id}",
+                        job.state
+                    ),
+                )));
             }
             let latest: (i64, u32) = tx
                 .query_row(
@@ -87,7 +96,10 @@ impl Queue {
                 .optional()?
                 .unwrap_or((id.0, job.key.generation));
             if let Some(latest) = load(tx, JobId(latest.0))?.filter(|latest| !latest.state.is_final()) {
-                return Ok(Err(refused(id, format!("is being redone already, as job {}", latest.id))));
+                return Ok(Err(refused(
+                    id,
+                    format!("is being redone already, as job {0}\nhint: minuted job {0}", latest.id),
+                )));
             }
             let settled = Settled {
                 folder: job.key.folder.clone(),
@@ -112,7 +124,7 @@ impl Queue {
         self.write(Effect::Command, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if let State::Done | State::Skipped | State::Cancelled = job.state {
-                return Ok(Err(refused(id, format!("is {} already", job.state))));
+                return Ok(Err(refused(id, format!("is {} already{}", job.state, cure(&job.state, id)))));
             }
             transition(tx, id, &job.state, &Event::Cancel, now)?;
             tx.execute("DELETE FROM delivery WHERE job_id = ? AND state = 'due'", [id.0])?;
@@ -135,13 +147,16 @@ impl Queue {
             let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
                 return Ok(Err(refused(
                     id,
-                    "has no recording at the service; `minuted redo` makes a new meeting".into(),
+                    format!("has no recording at the service\nhint: minuted redo {id} makes a new meeting"),
                 )));
             };
             if job.state != State::Done {
                 return Ok(Err(refused(
                     id,
-                    format!("is {}, not done; more analyses are asked of a job that is done", job.state),
+                    format!(
+                        "is {}, and more analyses are asked of a job that is done\nhint: minuted job {id}",
+                        job.state
+                    ),
                 )));
             }
             for analysis in analyses {
@@ -209,11 +224,22 @@ fn release_held(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resul
         [job.id.0, now.as_millisecond()],
     )?;
     if released == 0 {
-        return Ok(Err(refused(job.id, "is done; `minuted redo` makes a new meeting and new notes".into())));
+        return Ok(Err(refused(job.id, format!("is done{}", cure(&State::Done, job.id)))));
     }
     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [job.id.0])?;
     log(tx, job.id, Some(Stage::Deliver), "a person released its mails", None, now)?;
     Ok(Ok(format!("sends {released} held mails")))
+}
+
+/// What a person may want instead of what a job that is over does not take.
+fn cure(state: &State, id: JobId) -> String {
+    match state {
+        State::Done => format!("\nhint: minuted redo {id} makes a new meeting and new notes"),
+        State::Cancelled => format!("\nhint: minuted retry {id} takes it up again"),
+        State::Skipped | State::Failed | State::Ready { .. } | State::Running { .. } | State::Waiting { .. } => {
+            String::new()
+        }
+    }
 }
 
 fn refused(job: JobId, why: String) -> CommandError {
@@ -223,7 +249,7 @@ fn refused(job: JobId, why: String) -> CommandError {
 fn missing(tx: &Transaction<'_>, id: JobId) -> Result<CommandError, QueueError> {
     let there = tx.prepare_cached("SELECT 1 FROM job WHERE id = ?")?.exists([id.0])?;
     Ok(if there {
-        CommandError::Refused { job: id, why: "was skipped: no service takes its kind of file".into() }
+        CommandError::Refused { job: id, why: SKIPPED.into() }
     } else {
         CommandError::Queue(QueueError::NoSuchJob { job: id })
     })

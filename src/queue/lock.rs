@@ -20,7 +20,10 @@ pub struct StateLock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds it.
-    #[error("another minuted uses the state directory `{dir}`")]
+    #[error(
+        "another minuted uses the state directory `{dir}`\nhint: one minuted serves one state directory; minuted status \
+         asks the one that runs"
+    )]
     Held {
         /// The directory.
         dir: String,

@@ -42,10 +42,13 @@ impl Queue {
     ///
     /// The copy is marked: a daemon that starts on it first looks at what the service and the notes on disk tell.
     pub async fn backup(&self, target: PathBuf) -> Result<(), QueueError> {
-        let told = |path: &Path, reason: String| QueueError::Open { path: path.display().to_string(), reason };
+        let told = |path: &Path, reason: String| QueueError::Copy { path: path.display().to_string(), reason };
         self.read(move |connection| {
             if target.exists() {
-                return Err(told(&target, "it exists already; a backup never replaces anything".into()));
+                return Err(told(
+                    &target,
+                    "it exists\nhint: a backup never replaces anything: name a file that does not exist".into(),
+                ));
             }
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let partial = tempfile::Builder::new()

@@ -63,6 +63,14 @@ pub enum QueueError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// A copy of the queue cannot be written.
+    #[error("failed to copy the queue to `{path}`: {reason}")]
+    Copy {
+        /// Where to.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is no room on the disk of the state directory.
     #[error("the disk of the queue is full")]
     Full,
@@ -106,7 +114,12 @@ impl QueueError {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Disk(_) | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
-            Self::Open { .. } | Self::Full | Self::Moved { .. } | Self::NoSuchJob { .. } | Self::Illegal(_) => false,
+            Self::Open { .. }
+            | Self::Copy { .. }
+            | Self::Full
+            | Self::Moved { .. }
+            | Self::NoSuchJob { .. }
+            | Self::Illegal(_) => false,
         }
     }
 }
@@ -153,7 +166,8 @@ impl Queue {
             )),
             QueueError::Full => told("no space left on its disk".into()),
             QueueError::Sql(error) => told(error.to_string()),
-            other @ (QueueError::Moved { .. }
+            other @ (QueueError::Copy { .. }
+            | QueueError::Moved { .. }
             | QueueError::NoSuchJob { .. }
             | QueueError::Illegal(_)
             | QueueError::Corrupt { .. }

@@ -112,7 +112,7 @@ impl JobView {
             return;
         }
         let delivers = self.stage.as_deref() == Some("deliver");
-        let held = holds.iter().find_map(|hold| match hold.scope {
+        let held = holds.iter().filter_map(|hold| match hold.scope {
             Scope::Disk => Some("disk"),
             Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" => None,
             Scope::Folder => (delivers == (hold.reason == "notes")).then_some("folder"),
@@ -121,6 +121,8 @@ impl JobView {
             }
             Scope::Service => None,
         });
+        // What only a person can mend is told first: the rest heals by itself.
+        let held = held.min_by_key(|held| *held != "sign_in");
         let later = self.due.is_some_and(|due| due > now);
         if let Some(waits_for) = held.or_else(|| later.then_some(if delivers { "retry" } else { "service" })) {
             self.state = "waiting".into();

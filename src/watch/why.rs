@@ -63,6 +63,9 @@ pub fn explain(
     if let Some(trouble) = trouble {
         return Why::Trouble(trouble);
     }
+    if relative.as_os_str().is_empty() {
+        return Why::Directory;
+    }
     let stamp = match Dir::open(&folder.path).and_then(|root| root.entry(relative)) {
         Ok(Some(Entry::File(stamp))) => stamp,
         Ok(Some(Entry::Directory)) => return Why::Directory,

@@ -125,7 +125,7 @@ pub(super) fn watches(settings: &Settings) -> Option<Finding> {
     let watched = settings.folders.iter().filter(|folder| folder.watch != Watch::Poll);
     let needed: u64 = watched.map(|folder| if folder.recursive { directories(&folder.path) } else { 1 }).sum();
     if needed * 2 < limit {
-        return Some(Finding::ok("watches", format!("{needed} directories to watch, the limit is {limit}")));
+        return Some(Finding::ok("watches", format!("{needed} of {limit} are needed")));
     }
     let hint = format!(
         "echo fs.inotify.max_user_watches={} | sudo tee /etc/sysctl.d/60-minuted.conf && sudo sysctl --system",

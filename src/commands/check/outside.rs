@@ -13,6 +13,11 @@ use crate::{
 
 /// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
 pub(super) async fn services(settings: &Arc<Settings>) -> Vec<Finding> {
+    if !settings.state_dir.exists() {
+        // The daemon or `login` makes it; a check leaves no trace.
+        let signed_out = |name: &String| Finding::error(format!("service {name}"), "nobody has signed in", login(name));
+        return settings.services.keys().map(signed_out).chain([daemon(false)]).collect();
+    }
     let caller = match Caller::connect(Arc::clone(settings)).await {
         Ok(caller) => caller,
         Err(error) => {
@@ -28,17 +33,23 @@ pub(super) async fn services(settings: &Arc<Settings>) -> Vec<Finding> {
             Ok(_) => Finding::ok(subject, format!("{} answers and the sign-in works", service.base_url)),
             Err(refusal) => {
                 let hint = refusal.hint.unwrap_or_else(|| "check base_url and the network".to_owned());
-                Finding::error(subject, refusal.message, hint)
+                // The subject names the service already.
+                let message = refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
+                Finding::error(subject, message, hint.trim_end_matches("; minuted check"))
             }
         });
     }
-    let running = if caller.is_daemon() {
-        "it runs"
-    } else {
-        "it does not run; start it: minuted run, or systemctl start minuted"
-    };
-    findings.push(Finding::ok("daemon", running));
+    findings.push(daemon(caller.is_daemon()));
     findings
+}
+
+fn login(service: &str) -> String {
+    format!("minuted login {service}")
+}
+
+fn daemon(runs: bool) -> Finding {
+    let running = if runs { "it runs" } else { "it does not run; start it: minuted run, or systemctl start minuted" };
+    Finding::ok("daemon", running)
 }
 
 /// Signs in at the mail server, and sends one mail if asked to.
