@@ -1,11 +1,18 @@
 //! `minuted completions` and `minuted man`, for packagers.
 
-use std::process::ExitCode;
+use std::{fmt::Write as _, process::ExitCode};
 
-use clap::CommandFactory as _;
+use clap::{Arg, Command, CommandFactory as _};
 
 use super::{Failure, print};
 use crate::cli::Cli;
+
+/// What the manual page says after the commands.
+const AFTER: &str = ".SH \"EXIT STATUS\"\n.TP\n0\nit did what it should\n.TP\n1\nit failed, or a recording failed under \
+    \\fBadd \\-\\-wait\\fR or \\fBrun \\-\\-once\\fR\n.TP\n2\nthe command line makes no sense\n.TP\n78\nthe configuration \
+    is wrong\n.SH FILES\n.TP\n/etc/minuted/config.toml, ~/.config/minuted/config.toml\nthe configuration; \
+    config.example.toml explains every key\n.TP\n/var/lib/minuted, ~/.local/state/minuted\nthe queue, the sign\\-in and \
+    the socket\n";
 
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
@@ -14,9 +21,36 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failu
     Ok(ExitCode::SUCCESS)
 }
 
+/// Prints one page for all commands, so that no option needs a page that is not installed.
 pub(super) fn man() -> Result<ExitCode, Failure> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    print::raw(&String::from_utf8_lossy(&page))?;
+    let mut program = Cli::command();
+    program.build();
+    let page = clap_mangen::Man::new(program.clone());
+    let mut head = Vec::new();
+    page.render_title(&mut head)?;
+    page.render_name_section(&mut head)?;
+    page.render_synopsis_section(&mut head)?;
+    page.render_options_section(&mut head)?;
+    let commands = program.get_subcommands().filter(|command| command.get_name() != "help");
+    let commands: String = commands.map(section).collect();
+    print::raw(&format!("{}.SH COMMANDS\n{commands}{AFTER}", String::from_utf8_lossy(&head)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a command's part of the page.
+fn section(command: &Command) -> String {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!(".SS \"{}\"\n{}\n", roff(command.get_name()), roff(&about));
+    // What every command has stands at the top of the page.
+    let own = |argument: &&Arg| !argument.is_global_set() && !matches!(argument.get_id().as_str(), "help" | "version");
+    for argument in command.get_arguments().filter(own) {
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        write!(text, ".TP\n\\fB{}\\fR\n{}\n", roff(&argument.to_string()), roff(&help))
+            .expect("a String takes what is written");
+    }
+    text
+}
+
+fn roff(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }
