@@ -2,11 +2,14 @@
 
 mod analyses;
 mod architecture;
+mod commands;
 mod delivery;
 mod faults;
 mod hostile;
 mod mail;
+mod mailing;
 mod main_job;
+mod service_manager;
 mod sign_in;
 mod support;
 mod units;

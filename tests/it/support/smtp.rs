@@ -120,6 +120,11 @@ impl SmtpServer {
         self.state().refused.push((address.to_owned(), code));
     }
 
+    /// Takes mail for this recipient again.
+    pub(crate) fn accept_recipient(&self, address: &str) {
+        self.state().refused.retain(|(refused, _)| refused != address);
+    }
+
     /// Fails the next mail at its beginning.
     pub(crate) fn fail_next(&self, code: u16) {
         self.fail_next_at(Step::Sender, code, "not now");
