@@ -179,7 +179,7 @@ impl Worker {
     pub async fn hold(&self, scope: Scope, name: &str, reason: &str, detail: String, told: String) {
         let hold = Hold { scope, name: name.to_owned(), reason: reason.to_owned(), detail, since: crate::clock::now() };
         match self.queue.hold(hold, Some(told.clone())).await {
-            Ok(true) => tracing::warn!("{}", crate::text::one_line(&told, 1000)),
+            Ok(true) => tracing::warn!("{}", crate::text::one_line(&told.replace('\n', "; "), 1000)),
             Ok(false) => {}
             Err(error) => self.queue_failed("record what is held", &error),
         }
