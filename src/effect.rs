@@ -130,42 +130,31 @@ impl Effect {
     }
 }
 
+/// The point at which this process dies, and how often it passes there before.
 #[cfg(debug_assertions)]
-mod armed {
-    use std::sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    };
+static DEATH: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> = std::sync::OnceLock::new();
 
-    use super::{Effect, When};
-
-    static DEATH: OnceLock<(String, AtomicU32)> = OnceLock::new();
-
-    /// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time.
-    pub fn arm(spec: &str) {
-        let mut parts = spec.splitn(3, ':');
-        let (effect, when) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
-        // Armed once, at the start: a second time changes nothing.
-        drop(DEATH.set((format!("{effect}:{when}").to_lowercase(), AtomicU32::new(nth))));
-    }
-
-    pub(super) fn point(effect: Effect, when: When) {
-        let Some((death, left)) = DEATH.get() else { return };
-        if format!("{effect:?}:{when:?}").to_lowercase() != *death {
-            return;
-        }
-        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-            debug_assert!(killed.is_ok(), "a process may kill itself");
-        }
-    }
+/// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time.
+#[cfg(debug_assertions)]
+pub fn arm(spec: &str) {
+    let mut parts = spec.splitn(3, ':');
+    let (effect, when) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
+    // Armed once, at the start: a second time changes nothing.
+    drop(DEATH.set((format!("{effect}:{when}").to_lowercase(), nth.into())));
 }
 
 #[cfg(debug_assertions)]
-pub use armed::arm;
-#[cfg(debug_assertions)]
-use armed::point;
+fn point(effect: Effect, when: When) {
+    let Some((death, left)) = DEATH.get() else { return };
+    if format!("{effect:?}:{when:?}").to_lowercase() != *death {
+        return;
+    }
+    if left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+        let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        debug_assert!(killed.is_ok(), "a process may kill itself");
+    }
+}
 
 #[cfg(not(debug_assertions))]
 fn point(_: Effect, _: When) {}

@@ -69,8 +69,9 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
         findings
     });
     findings.extend(local.await.map_err(anyhow::Error::from)?);
-    findings.extend(outside::services(&settings).await);
-    findings.extend(outside::mail(&settings, arguments.mail.as_deref()).await);
+    let (answers, caller) = outside::services(&settings).await;
+    findings.extend(answers);
+    findings.extend(outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref()).await);
     let failed = findings.iter().any(|finding| finding.level == Level::Error);
     if arguments.output.json {
         print::json(&json!(findings))?;

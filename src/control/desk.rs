@@ -69,6 +69,7 @@ impl Desk {
             Request::Resume { folder } => self.resume(&folder).await,
             Request::Backlog { folder, process } => self.backlog(&folder, process).await,
             Request::Backup { path } => self.backup(path).await,
+            Request::TryMail { to } => self.try_mail(to.as_deref()).await,
             Request::Whoami { service } => self.whoami(service.as_deref()).await,
             Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
             Request::SignOut { service } => self.sign_out(service.as_deref()).await,

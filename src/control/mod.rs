@@ -9,6 +9,7 @@ mod client;
 mod desk;
 mod intake;
 mod jobs;
+mod mailing;
 mod server;
 mod status;
 mod why;
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use client::{Caller, ControlError};
 pub use desk::{Desk, Folders};
 pub use intake::unsupported;
+pub use mailing::try_mail;
 pub use server::serve;
 pub use status::{FolderStatus, RunningStatus, ServiceStatus, Status};
 pub use why::{Why, story};
@@ -116,6 +118,11 @@ pub enum Request {
         #[serde(with = "path_bytes")]
         path: PathBuf,
     },
+    /// Sign in at the mail server, as whoever sends the notes would; with an address, send one mail.
+    TryMail {
+        /// Where to.
+        to: Option<String>,
+    },
     /// Who is signed in.
     Whoami {
         /// The service; the only one when not named.
@@ -170,6 +177,7 @@ impl Request {
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } => "backlog",
             Self::Backup { .. } => "backup",
+            Self::TryMail { .. } => "check",
             Self::Whoami { .. } => "whoami",
             Self::SignIn { .. } => "login",
             Self::SignOut { .. } => "logout",

@@ -218,4 +218,7 @@ async fn drain(parts: &Parts, orderly: bool) {
     if let Err(error) = reconcile::mark(parts).await {
         tracing::debug!("failed to mark the queue at the stop: {error:#}");
     }
+    if let Err(error) = parts.worker.queue.checkpoint().await {
+        tracing::debug!("failed to tidy the queue at the stop: {error}");
+    }
 }

@@ -165,6 +165,14 @@ impl Queue {
         .await
     }
 
+    /// Moves what is in the write-ahead log into the file itself, so that a stopped queue is one file.
+    pub async fn checkpoint(&self) -> Result<(), QueueError> {
+        let truncate = |connection: &mut rusqlite::Connection| {
+            Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+        };
+        self.writer.call(truncate).await
+    }
+
     /// Proves that the writer's thread answers and that its disk takes writes no slower than it can: one empty commit.
     pub async fn alive(&self) -> Result<(), QueueError> {
         self.write(Effect::Upkeep, |_| Ok(())).await

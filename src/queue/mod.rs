@@ -145,6 +145,7 @@ impl Queue {
     pub fn open(state_dir: &Path) -> Result<Self, QueueError> {
         let path = state_dir.join(FILE);
         let open = || -> Result<Self, QueueError> {
+            make_private(&path).map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
             let mut connection = rusqlite::Connection::open(&path)?;
             let version = schema::check(&connection)?;
             schema::prepare(&connection)?;
@@ -200,4 +201,10 @@ impl Queue {
     ) -> Result<T, QueueError> {
         self.reader.call(move |connection| work(connection)).await
     }
+}
+
+/// Makes the file, if it is missing, readable by its owner alone; what SQLite puts beside it gets the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::File::options().append(true).create(true).mode(0o600).open(path).map(drop)
 }

@@ -283,7 +283,8 @@ async fn a_backup_is_a_queue_of_its_own_and_replaces_nothing() {
 
 #[test]
 fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
-    let damage: [(&str, fn(&Path)); 3] = [
+    type Damage = (&'static str, fn(&Path));
+    let damage: [Damage; 3] = [
         ("not a database", |path| std::fs::write(path, vec![7; 8192]).expect("written")),
         ("not a queue of minuted", |path| {
             let other = rusqlite::Connection::open(path).expect("opened");

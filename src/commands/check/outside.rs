@@ -5,25 +5,24 @@ use std::sync::Arc;
 use super::Finding;
 use crate::{
     config::Settings,
-    control::{Caller, Request},
-    deliver::{MailError, Mailer, recipient},
+    control::{Caller, Request, try_mail},
     text::one_line,
     worker::chain,
 };
 
 /// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
-pub(super) async fn services(settings: &Arc<Settings>) -> Vec<Finding> {
+pub(super) async fn services(settings: &Arc<Settings>) -> (Vec<Finding>, Option<Caller>) {
     if !settings.state_dir.exists() {
         // The daemon or `login` makes it; a check leaves no trace.
         let signed_out = |name: &String| Finding::error(format!("service {name}"), "nobody has signed in", login(name));
-        return settings.services.keys().map(signed_out).chain([daemon(false)]).collect();
+        return (settings.services.keys().map(signed_out).chain([daemon(false)]).collect(), None);
     }
     let caller = match Caller::connect(Arc::clone(settings)).await {
         Ok(caller) => caller,
         Err(error) => {
             let told = chain(&error);
             let (message, hint) = told.split_once("\nhint: ").unwrap_or((&told, "see the line above"));
-            return vec![Finding::error("services", one_line(message, 300), hint)];
+            return (vec![Finding::error("services", one_line(message, 300), hint)], None);
         }
     };
     let mut findings = Vec::new();
@@ -40,7 +39,7 @@ pub(super) async fn services(settings: &Arc<Settings>) -> Vec<Finding> {
         });
     }
     findings.push(daemon(caller.is_daemon()));
-    findings
+    (findings, Some(caller))
 }
 
 fn login(service: &str) -> String {
@@ -52,36 +51,24 @@ fn daemon(runs: bool) -> Finding {
     Finding::ok("daemon", running)
 }
 
-/// Signs in at the mail server, and sends one mail if asked to.
-pub(super) async fn mail(settings: &Settings, address: Option<&str>) -> Vec<Finding> {
+/// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a
+/// credential that only its unit sees.
+pub(super) async fn mail(settings: &Settings, caller: Option<&Caller>, address: Option<&str>) -> Vec<Finding> {
     let Some(email) = &settings.email else {
         let hint = "add an [email] table; config.example.toml shows it";
         return address.map(|_| Finding::error("mail", "no mail is configured", hint)).into_iter().collect();
     };
-    let subject = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
-    let mailer = Mailer::new(email);
-    let mut findings = vec![match mailer.verify().await {
-        Ok(()) => Finding::ok(subject.clone(), "the server takes mail from minuted"),
-        Err(error) => failed(&subject, &error),
-    }];
-    if let Some(address) = address {
-        findings.push(match recipient("", address) {
-            None => Finding::error("test mail", format!("`{address}` is not an address"), "write name@example.com"),
-            Some(to) => match mailer.send_test(&to).await {
-                Ok(()) => Finding::ok("test mail", format!("sent to {address}")),
-                Err(error) => failed("test mail", &error),
-            },
+    let mut findings = Vec::new();
+    let server = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
+    for (subject, to) in std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to)))) {
+        let tried = match caller.filter(|caller| caller.is_daemon()) {
+            Some(daemon) => daemon.ask(Request::TryMail { to: to.map(str::to_owned) }).await,
+            None => try_mail(email, to).await,
+        };
+        findings.push(match tried {
+            Ok(answer) => Finding::ok(subject, answer["message"].as_str().unwrap_or_default()),
+            Err(refusal) => Finding::error(subject, refusal.message, refusal.hint.unwrap_or_default()),
         });
     }
     findings
-}
-
-fn failed(subject: &str, error: &MailError) -> Finding {
-    let hint = match error {
-        MailError::Later { .. } => "check [email] smtp: host, port, tls; and that the server runs",
-        MailError::Setup { .. } => "check [email] smtp: tls, username and password_file",
-        MailError::Refused { .. } => "the server refuses the address: check `from` and the recipient",
-        MailError::NotAllowed => "add the address to email.allow",
-    };
-    Finding::error(subject, one_line(&error.to_string(), 300), hint)
 }

@@ -1,0 +1,55 @@
+//! Questions about mail: does the server take it from minuted?
+
+use serde_json::json;
+
+use super::{Answer, Desk, Refusal};
+use crate::{
+    config::Email,
+    deliver::{MailError, Mailer, recipient},
+    text::one_line,
+};
+
+impl Desk {
+    /// Tries the mail server as the one who sends the notes sees it: a password may be the unit's alone.
+    pub(super) async fn try_mail(&self, to: Option<&str>) -> Answer {
+        let live = self.live();
+        match &live.settings.email {
+            Some(email) => try_mail(email, to).await,
+            None => {
+                Err(Refusal::new("no mail is configured").hint("add an [email] table; config.example.toml shows it"))
+            }
+        }
+    }
+}
+
+/// Signs in at the mail server; with an address, sends one mail there.
+///
+/// # Errors
+/// The [`Refusal`], with what to check.
+pub async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
+    let mailer = Mailer::new(email);
+    let Some(address) = to else {
+        mailer.verify().await.map_err(|error| refused(email, &error))?;
+        return Ok(json!({ "message": "the server takes mail from minuted" }));
+    };
+    let shown = one_line(address, 120);
+    let not_one = || Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com");
+    let mailbox = recipient("", address).ok_or_else(not_one)?;
+    mailer.send_test(&mailbox).await.map_err(|error| refused(email, &error))?;
+    Ok(json!({ "message": format!("sent to {shown}") }))
+}
+
+fn refused(email: &Email, error: &MailError) -> Refusal {
+    let missing = email.smtp.password_file.as_ref().is_some_and(|file| !file.exists());
+    let hint = match error {
+        MailError::Later { .. } | MailError::Setup { .. } if missing => {
+            "write the password into that file (mode 0600); under systemd it is a credential that only the running \
+             service sees: start it, then check again"
+        }
+        MailError::Later { .. } => "check [email] smtp: host, port, tls; and that the server runs",
+        MailError::Setup { .. } => "check [email] smtp: tls, username and password_file",
+        MailError::Refused { .. } => "the server refuses the address: check `from` and the recipient",
+        MailError::NotAllowed => "add the address to email.allow",
+    };
+    Refusal::new(one_line(&error.to_string(), 300)).hint(hint)
+}
