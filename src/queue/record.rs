@@ -82,8 +82,9 @@ impl Queue {
         let plan = serde_json::to_string(plan).unwrap_or_default();
         self.write(Effect::Created, move |tx| {
             expect(tx, id, &state)?;
-            set_meeting(tx, id, &meeting, None)?;
+            // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
+            set_meeting(tx, id, &meeting, None)?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
             transition(tx, id, &state, &Event::Advance, now)
         })
