@@ -55,7 +55,8 @@ impl Running {
                 }
                 () = self.cancel.cancelled() => return,
             };
-            fresh = stage == Stage::Create;
+            // A meeting that was known before may have its recording already.
+            fresh = stage == Stage::Create && matches!(stepped, Ok(true));
             match stepped {
                 Ok(true) => self.worker.succeeded(&self.handle, &job, call).await,
                 Ok(false) => {}
