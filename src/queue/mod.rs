@@ -145,13 +145,17 @@ impl Queue {
     pub fn open(state_dir: &Path) -> Result<Self, QueueError> {
         let path = state_dir.join(FILE);
         let open = || -> Result<Self, QueueError> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+                let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
+                schema::prepare_reader(&connection)?;
+                schema::check(&connection)?;
+            }
             make_private(&path).map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
             let mut connection = rusqlite::Connection::open(&path)?;
-            let version = schema::check(&connection)?;
             schema::prepare(&connection)?;
-            schema::migrate(&mut connection, version)?;
+            schema::migrate(&mut connection)?;
             let writer = Thread::start("queue-writer", connection)?;
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
             schema::prepare_reader(&connection)?;
             let reader = Thread::start("queue-reader", connection)?;
@@ -160,11 +164,7 @@ impl Queue {
         let told = |reason: String| QueueError::Open { path: path.display().to_string(), reason };
         open().map_err(|error| match error {
             QueueError::Open { reason, .. } => told(reason),
-            QueueError::Disk(error) => told(format!(
-                "{error}\nhint: the file is damaged and is left as it is; move it away and restore a copy made by \
-                 `minuted backup`, or start without it: the service's list and the notes on disk are read before \
-                 anything is created again"
-            )),
+            QueueError::Disk(error) => told(format!("{error}\n{}", schema::DAMAGED)),
             QueueError::Full => told("no space left on its disk".into()),
             QueueError::Sql(error) => told(error.to_string()),
             other @ (QueueError::Copy { .. }

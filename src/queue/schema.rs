@@ -37,18 +37,30 @@ pub(super) fn prepare_reader(connection: &Connection) -> Result<(), QueueError> 
     Ok(())
 }
 
-/// Returns the file's version; refuses one that is damaged, not ours or newer, before anything in it is changed.
-/// `quick_check` takes about half a second at a million rows.
-pub(super) fn check(connection: &Connection) -> Result<usize, QueueError> {
+/// What a person does about a queue that is not to be trusted.
+pub(super) const DAMAGED: &str = "hint: the file is damaged and is left as it is; move it away (with its -wal and \
+    -shm) and restore a copy made by `minuted backup`, or start without it: the service's list and the notes on disk \
+    are read before anything is created again";
+
+/// Refuses a file that is damaged, newer or not ours. `quick_check` takes about half a second at a million rows.
+///
+/// The connection should be one that only reads: what is refused stays as it is, byte for byte.
+pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict != "ok" {
-        return Err(open_error(format!("damaged: {verdict}")));
+        return Err(open_error(format!("damaged: {verdict}\n{DAMAGED}")));
     }
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if tables > 0 && id != APPLICATION_ID {
-        return Err(open_error("it is a SQLite file, but not a queue of minuted".into()));
+        let reason = "it is a SQLite file, but not a queue of minuted\nhint: move it away, or set another state_dir";
+        return Err(open_error(reason.into()));
     }
+    version(connection).map(drop)
+}
+
+/// Returns the version of the file, if it is one that this minuted knows.
+fn version(connection: &Connection) -> Result<usize, QueueError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len();
     usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
@@ -59,8 +71,8 @@ pub(super) fn check(connection: &Connection) -> Result<usize, QueueError> {
     })
 }
 
-/// Brings a file of `version` to the newest one.
-pub(super) fn migrate(connection: &mut Connection, version: usize) -> Result<(), QueueError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
+    let version = version(connection)?;
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(version) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
