@@ -441,23 +441,18 @@ mod tests {
     }
 
     #[test]
-    fn only_old_temporary_files_of_minuted_are_swept() {
+    fn only_temporary_files_that_no_living_process_makes_are_swept() {
         let place = Place::new();
-        let old = fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
-        for (name, is_old) in [
-            (".minuted-0123456789abcdef.tmp", true),
-            (".minuted-fedcba9876543210.tmp", false),
-            (".minuted-0123456789abcdeg.tmp", true),
-            (".minuted-notes.tmp", true),
-            ("talk.tmp", true),
-        ] {
-            let file = File::create(place.root.path().join(name)).expect("made");
-            if is_old {
-                file.set_times(old).expect("dated");
-            }
+        let (_own, _) = Temporary::make(&place.dir, 0o600).expect("made");
+        let make = |name: &str| File::create(place.root.path().join(name)).expect("made");
+        let others = make(".minuted-fedcba9876543210.tmp");
+        rustix::fs::flock(&others, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+        for name in [".minuted-0123456789abcdef.tmp", ".minuted-0123456789abcdeg.tmp", ".minuted-notes.tmp", "talk.tmp"]
+        {
+            make(name);
         }
         assert_eq!(sweep(&place.dir).expect("swept"), 1);
-        assert_eq!(place.names().len(), 4);
+        assert_eq!(place.names().len(), 5);
         assert!(!place.names().contains(&".minuted-0123456789abcdef.tmp".to_owned()));
     }
 

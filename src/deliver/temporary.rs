@@ -6,15 +6,19 @@ use std::{
     io,
     os::unix::ffi::OsStrExt as _,
     path::Path,
+    sync::OnceLock,
     time::Duration,
 };
+
+use rustix::fs::FlockOperation;
 
 use crate::{
     beneath::{Dir, Entry},
     clock,
 };
 
-/// A new file under a random name, which is removed again unless it is renamed.
+/// A new file under a random name, which is removed again unless it is renamed. It is locked while it is being made, so
+/// that nobody takes it for one that a crash has left.
 pub(super) struct Temporary<'a> {
     dir: &'a Dir,
     name: OsString,
@@ -24,9 +28,12 @@ pub(super) struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     /// Makes the file, open for writing.
     pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
-        let random = getrandom::u64().map_err(io::Error::other)?;
-        let name = OsString::from(format!(".minuted-{random:016x}.tmp"));
+        let random = getrandom::u32().map_err(io::Error::other)?;
+        let name = OsString::from(format!(".minuted-{:08x}{random:08x}.tmp", process_tag()?));
         let file = dir.create_new(&name, mode)?;
+        if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            tracing::trace!(%error, "this file system has no locks");
+        }
         Ok((Self { dir, name, kept: false }, file))
     }
 
@@ -60,7 +67,14 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// A temporary file that has not been written to for this long belongs to a process that died.
+/// Returns what the names of this process's temporary files begin with.
+fn process_tag() -> io::Result<u32> {
+    static TAG: OnceLock<u32> = OnceLock::new();
+    let random = getrandom::u32().map_err(io::Error::other)?;
+    Ok(*TAG.get_or_init(|| random))
+}
+
+/// Where there are no locks, a temporary file that has not been written to for this long belongs to a process that died.
 const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
 
 /// Removes the temporary files that crashes left in `dir`; returns how many.
@@ -80,7 +94,20 @@ pub fn sweep(dir: &Dir) -> io::Result<usize> {
     Ok(removed)
 }
 
+/// This process removes its own; that of another one is locked for as long as it lives.
 fn is_abandoned(dir: &Dir, name: &OsStr) -> io::Result<bool> {
+    if name.as_bytes().starts_with(format!(".minuted-{:08x}", process_tag()?).as_bytes()) {
+        return Ok(false);
+    }
+    let Ok(file) = dir.open_file(Path::new(name)) else { return Ok(false) };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(_) => is_old(dir, name),
+    }
+}
+
+fn is_old(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     let Some(Entry::File(stamp)) = dir.entry(Path::new(name))? else { return Ok(false) };
     let age_ns = clock::now().as_nanosecond() - i128::from(stamp.mtime_ns);
     Ok(age_ns > i128::try_from(TEMPORARY_AGE.as_nanos()).unwrap_or(i128::MAX))

@@ -145,6 +145,7 @@ impl Parcel {
         let (base, inner) = notes_place(&self.folder, &self.job.path);
         if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
             let (dir, there) = place_of(before)?;
+            sweep(&dir);
             let existing = Existing::Ours { name: &there, digest: &before.digest };
             let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
             return Ok(written(base, &inner, placed));
@@ -153,6 +154,7 @@ impl Parcel {
         let dir = root
             .descend_or_make(&inner, DIRECTORY_MODE)
             .map_err(|error| FileError::at(&root, inner.as_os_str(), error))?;
+        sweep(&dir);
         let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, Existing::None)?;
         Ok(written(base, &inner, placed))
     }
@@ -210,6 +212,13 @@ fn notes_place(folder: &Folder, recording: &Path) -> (PathBuf, PathBuf) {
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
+}
+
+/// Removes what a crash has left of files on their way to `dir`; whatever hinders that does not hinder the notes.
+fn sweep(dir: &Dir) {
+    if let Err(error) = deliver::sweep(dir) {
+        tracing::debug!(%error, "failed to look for temporary files that a crash has left");
+    }
 }
 
 fn open(path: &Path) -> Result<Dir, FileError> {
