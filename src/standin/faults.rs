@@ -32,6 +32,8 @@ pub enum Fault {
     LoseAnswer,
     /// The work is done, then no answer comes and the connection stays.
     HoldAnswer,
+    /// The work is done, the answer is this status and a JSON error, as of a gateway that lost its server.
+    LateStatus(u16),
     /// The work is done, the answer is a status without a body.
     Empty,
     /// The work is done, the connection is cut in the middle of the answer.

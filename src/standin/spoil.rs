@@ -38,6 +38,7 @@ pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
         Fault::ResetMidBody
         | Fault::LoseAnswer
         | Fault::HoldAnswer
+        | Fault::LateStatus(_)
         | Fault::Empty
         | Fault::Truncated
         | Fault::Nested(_)
@@ -51,6 +52,7 @@ pub(super) async fn after(fault: &Fault, answer: Response) -> Result<Response, C
     match fault {
         Fault::LoseAnswer => Err(Cut::Close),
         Fault::HoldAnswer => std::future::pending().await,
+        Fault::LateStatus(status) => Ok(plain(*status)),
         Fault::Empty => Ok(answer.status().into_response()),
         Fault::Truncated => Ok(truncated(answer).await),
         Fault::Nested(depth) => Ok(json(answer.status(), Body::from(nested(*depth)))),
