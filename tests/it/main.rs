@@ -3,12 +3,14 @@
 mod analyses;
 mod architecture;
 mod commands;
+mod crash;
 mod delivery;
 mod faults;
 mod hostile;
 mod mail;
 mod mailing;
 mod main_job;
+mod recovery;
 mod service_manager;
 mod sign_in;
 mod support;

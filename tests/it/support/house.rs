@@ -19,13 +19,18 @@ use super::smtp::SmtpServer;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` gives something; fails naming `what`.
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    until_told(|| what.to_owned(), condition)
+}
+
+/// As [`until`], with a `what` that is made at the end.
+pub(crate) fn until_told<T>(what: impl Fn() -> String, mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited too long for: {what}");
+        assert!(begun.elapsed() < PATIENCE, "waited too long for: {}", what());
         #[expect(
             clippy::disallowed_methods,
             reason = "between looks across processes; every wait ends by a condition"
@@ -248,9 +253,8 @@ attendees = [
 
     /// Waits until a recording's job is in this state.
     pub(crate) fn wait_for(&self, name: &str, state: &str) -> Value {
-        until(&format!("{name} is {state}; the log:\n{}", self.log()), || {
-            (self.state(name).as_deref() == Some(state)).then_some(())
-        });
+        let what = || format!("{name} is {state}; the log:\n{}", self.log());
+        until_told(what, || (self.state(name).as_deref() == Some(state)).then_some(()));
         self.job(name)
     }
 
