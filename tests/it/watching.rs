@@ -453,7 +453,7 @@ fn run_once_works_until_nothing_is_left_and_tells_by_its_exit_code() {
     house.standin.fail_matching(Call::Upload, "bad", Fault::Status(415), None);
     let output = house.run(&["run", "--once"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("1 recordings failed"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 recording failed"));
     assert_eq!((house.count("done"), house.count("failed")), (3, 1));
     assert_eq!(house.run(&["run", "--once"]).status.code(), Some(0), "an old failure is no news");
 }
