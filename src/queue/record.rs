@@ -269,10 +269,14 @@ impl Queue {
     /// folder, the job takes that one and goes on.
     pub async fn lose_file(&self, job: &Job, error: &str, now: Timestamp) -> Result<State, QueueError> {
         let (id, state, error) = (job.id, job.state.clone(), error.to_owned());
-        let (folder, key) = (job.key.folder.clone(), job.key.to_string());
+        let (folder, key, stamp) = (job.key.folder.clone(), job.key.to_string(), job.stamp);
         self.write(Effect::LoseFile, move |tx| {
             if adopt_copy(tx, id, &folder, &key)? {
                 log(tx, id, state.stage(), "its file is gone; a copy of it is taken", Some(&error), now)?;
+                return transition(tx, id, &state, &Event::Snooze { until: now }, now);
+            }
+            if stored_stamp(tx, id)? != stamp {
+                // The folder's watch has looked meanwhile, and found the same bytes in the file as it is now.
                 return transition(tx, id, &state, &Event::Snooze { until: now }, now);
             }
             let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
@@ -286,6 +290,11 @@ impl Queue {
         })
         .await
     }
+}
+
+fn stored_stamp(tx: &Transaction<'_>, id: JobId) -> Result<crate::beneath::Stamp, QueueError> {
+    let mut statement = tx.prepare_cached("SELECT size, mtime_ns, inode FROM job WHERE id = ?")?;
+    Ok(statement.query_row([id.0], super::row::stamp)?)
 }
 
 /// Moves a job from `from` by `event`, if it still is in `from`.

@@ -189,7 +189,12 @@ impl Worker {
     async fn file_lost(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         match self.queue.lose_file(job, &error, clock::now()).await {
-            Ok(_) => tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id),
+            Ok(State::Waiting { .. }) => {
+                tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id)
+            }
+            Ok(_) => {
+                tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id)
+            }
             Err(error) => self.queue_failed("record that a file is gone", &error),
         }
     }
