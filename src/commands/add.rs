@@ -231,7 +231,8 @@ impl Bars {
 fn step(job: &JobView, sent: u64, total: u64) -> String {
     match (job.stage.as_deref(), job.waits_for.as_deref()) {
         (_, Some("analysis")) => "the service works on it".into(),
-        (_, Some(waits)) => format!("waits: {waits}"),
+        (_, Some("sign_in")) => "waits for you: minuted login".into(),
+        (_, Some(waits)) => format!("waits: {waits}; minuted status"),
         (Some("upload"), None) if total > 0 && sent < total => "uploads".into(),
         (Some(stage), None) => stage.to_owned(),
         (None, None) => job.state.clone(),

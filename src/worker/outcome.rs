@@ -190,10 +190,10 @@ impl Worker {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         match self.queue.lose_file(job, &error, clock::now()).await {
             Ok(State::Waiting { .. }) => {
-                tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id)
+                tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id);
             }
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id)
+                tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id);
             }
             Err(error) => self.queue_failed("record that a file is gone", &error),
         }
