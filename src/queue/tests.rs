@@ -324,12 +324,12 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
     let versions = || {
         drop(Queue::open(dir.path()).expect("opened"));
         let file = rusqlite::Connection::open(dir.path().join(super::FILE)).expect("opened");
-        let version: usize = file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
+        let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
         let schema: String =
             file.query_row("SELECT group_concat(sql, ';') FROM sqlite_schema", [], |row| row.get(0)).expect("read");
         (version, schema)
     };
     let first = versions();
-    assert_eq!(first.0, super::schema::MIGRATIONS.len());
+    assert_eq!(usize::try_from(first.0), Ok(super::schema::MIGRATIONS.len()));
     assert_eq!(versions(), first);
 }
