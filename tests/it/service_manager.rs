@@ -184,12 +184,12 @@ fn a_file_size_limit_stops_the_log_file_and_not_the_daemon() {
     configure_log(&house, &format!("dir = \"{}\"", logs.display()));
     let daemon = house.start();
     until("a log file", || log_files(&house).pop());
-    // The file is at its limit at once; every further line raises SIGXFSZ.
-    let file = fs::File::options().write(true).open(logs.join(&log_files(&house)[0])).expect("opened");
-    file.set_len(8 << 20).expect("grown");
     let pid = i32::try_from(daemon.pid()).ok().and_then(Pid::from_raw).expect("a process");
     let limit = Rlimit { current: Some(8 << 20), maximum: Some(8 << 20) };
     prlimit(Some(pid), Resource::Fsize, limit).expect("limited");
+    // The limit comes first, so that no line slips in above it: from here on every line raises SIGXFSZ.
+    let file = fs::File::options().write(true).open(logs.join(&log_files(&house)[0])).expect("opened");
+    file.set_len(8 << 20).expect("grown");
     house.drop_recording("talk.wav");
     house.wait_for("talk.wav", "done");
     assert_eq!(file.metadata().expect("there").len(), 8 << 20);

@@ -388,6 +388,26 @@ fn a_folder_that_leaves_the_config_finishes_what_was_uploaded() {
 }
 
 #[test]
+fn a_restart_does_not_forget_the_settings_of_a_folder_that_left_the_config() {
+    let house = House::new();
+    let (calls, table) = second_folder(&house);
+    house.configure_all("", "", &table);
+    let daemon = house.start();
+    house.standin.stall_analysis(true);
+    write(&calls.join("call.mp3"), &recording("call.mp3"));
+    until("it is uploaded", || (house.standin.snapshot().count(Call::Upload) == 1).then_some(()));
+    daemon.kill();
+    house.configure("");
+    let daemon = house.start();
+    daemon.kill();
+    let _daemon = house.start();
+    house.standin.stall_analysis(false);
+    until("it is done", || (house.count("done") == 1).then_some(()));
+    assert!(calls.join("call.notes.md").exists());
+    assert_eq!(house.standin.snapshot().count(Call::Upload), 1);
+}
+
+#[test]
 fn a_reload_refreshes_the_attendees_of_jobs_that_are_not_created_yet() {
     let house = House::new();
     let daemon = house.start();
