@@ -208,20 +208,10 @@ impl Queue {
         })
         .await
     }
-
-    /// Settles a job in the stage deliver that has no delivery to wait for.
-    pub async fn settle_delivery(
-        &self,
-        job: JobId,
-        dispose: Option<&'static str>,
-        now: Timestamp,
-    ) -> Result<Option<State>, QueueError> {
-        self.write(Effect::Delivered, move |tx| settle(tx, job, dispose, now)).await
-    }
 }
 
 /// Moves a job that delivers on when nothing is due any more: to its last delivery, to done, or to failed.
-fn settle(
+pub(super) fn settle(
     tx: &Transaction<'_>,
     id: JobId,
     dispose: Option<&'static str>,

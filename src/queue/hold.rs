@@ -129,11 +129,6 @@ impl Queue {
         .await
     }
 
-    /// Keeps something for the operator's next mail.
-    pub async fn notice(&self, text: String, now: Timestamp) -> Result<(), QueueError> {
-        self.write(Effect::Hold, move |tx| insert_notice(tx, &text, now)).await
-    }
-
     /// Returns up to `limit` notices that were not mailed yet, and when the last mail went out.
     pub async fn unsent_notices(&self, limit: usize) -> Result<(Vec<Notice>, Option<Timestamp>), QueueError> {
         self.read(move |connection| {

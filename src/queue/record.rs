@@ -5,7 +5,7 @@ use rusqlite::{Transaction, named_params};
 
 use super::{
     Job, JobId, NewDelivery, Queue, QueueError,
-    delivery::insert_deliveries,
+    delivery::{insert_deliveries, settle},
     hold::insert_notice,
     intake::adopt_copy,
     row::{path_bytes, state_columns},
@@ -20,8 +20,10 @@ use crate::{
 pub struct Analysed {
     /// The completed results.
     pub reports: Vec<Report>,
-    /// Where the notes go.
+    /// Where the notes go; where they go nowhere, the job is done.
     pub deliveries: Vec<NewDelivery>,
+    /// What happens to the recording after all else.
+    pub dispose: Option<&'static str>,
 }
 
 /// A job's last failure and what follows from it.
@@ -189,7 +191,7 @@ impl Queue {
             store_reports(tx, id, &analysed.reports)?;
             insert_deliveries(tx, id, &analysed.deliveries, now)?;
             log(tx, id, Some(Stage::Analyse), "analysed", None, now)?;
-            Ok(next)
+            Ok(settle(tx, id, analysed.dispose, now)?.unwrap_or(next))
         })
         .await
     }

@@ -101,7 +101,8 @@ async fn a_job_goes_from_its_file_to_done_and_its_content_is_never_forgotten() {
     let job = desk.uploaded("talk.wav").await;
     assert_eq!(job.state, State::Waiting { stage: Stage::Analyse, on: Wait::Analysis });
     assert!(matches!(job.remote, Remote::Uploaded { .. }));
-    let analysed = Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()] };
+    let analysed =
+        Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()], dispose: None };
     desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
     let due = desk.queue.due_deliveries(false, at(21), 9).await.expect("read");
     assert_eq!(due.len(), 1);
@@ -332,4 +333,12 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
     let first = versions();
     assert_eq!(usize::try_from(first.0), Ok(super::schema::MIGRATIONS.len()));
     assert_eq!(versions(), first);
+}
+
+#[tokio::test]
+async fn results_that_are_delivered_nowhere_finish_their_job() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    let analysed = Analysed { reports: Vec::new(), deliveries: Vec::new(), dispose: None };
+    assert_eq!(desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded"), State::Done);
 }

@@ -330,7 +330,8 @@ async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str
     worker.queue.deliver_later(delivery, due, error, now).await
 }
 
-fn dispose(folder: &Folder) -> Option<&'static str> {
+/// What happens to a recording after its last delivery.
+pub(super) fn dispose(folder: &Folder) -> Option<&'static str> {
     match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some("move"),

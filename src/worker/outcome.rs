@@ -148,7 +148,11 @@ impl Worker {
 
     /// Records the results of a job and what is delivered because of them.
     pub(super) async fn complete(&self, folder: &Arc<Folder>, job: &Job, plan: &Plan, reports: Vec<Report>) {
-        let analysed = || Analysed { reports: reports.clone(), deliveries: deliveries(folder, job, plan) };
+        let analysed = || Analysed {
+            reports: reports.clone(),
+            deliveries: deliveries(folder, job, plan),
+            dispose: super::deliveries::dispose(folder),
+        };
         match self.persist(|| self.queue.analysed(job, analysed(), clock::now())).await {
             Ok(_) => tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id),
             Err(error) => self.queue_failed("record the results", &error),
