@@ -110,6 +110,8 @@
 #[cfg(test)]
 mod alone;
 pub mod beneath;
+#[cfg(test)]
+mod budget;
 pub mod cli;
 pub mod clock;
 pub mod commands;

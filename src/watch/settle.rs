@@ -260,6 +260,7 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::budget::budget(256)))]
         /// A writer that pauses for less than `settle`, seen through looks at any times, is never judged quiet early.
         #[test]
         fn no_half_written_file_settles_while_pauses_are_shorter(

@@ -11,7 +11,10 @@ use std::{
 use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 
-use crate::support::house::{House, recording, until};
+use crate::support::{
+    budget::budget,
+    house::{House, recording, until},
+};
 
 /// For tests of many recordings.
 const QUICK: &str = "[workers]\nuploads = 8\nrequests_per_second = 1000";
@@ -189,21 +192,22 @@ fn a_tree_that_is_moved_in_and_one_that_grows_quickly_lose_nothing() {
 
 #[test]
 fn a_burst_of_five_hundred_is_five_hundred_meetings() {
+    let burst = budget(500) as usize;
     let house = House::new();
     house.configure_all("", "", QUICK);
     let _daemon = house.start();
-    for n in 0..500 {
+    for n in 0..burst {
         house.drop_recording(&format!("{n}.mp3"));
     }
     until("all is done", || {
         let status = house.json(&["status"]);
-        (status["folders"][0]["jobs"]["done"] == 500).then_some(())
+        (status["folders"][0]["jobs"]["done"] == burst).then_some(())
     });
     let meetings = meetings(&house);
     let names: std::collections::BTreeSet<&str> = meetings.iter().map(|(name, ..)| name.as_str()).collect();
-    assert_eq!((meetings.len(), names.len()), (500, 500));
+    assert_eq!((meetings.len(), names.len()), (burst, burst));
     assert!(meetings.iter().all(|(.., uploads)| *uploads == 1));
-    assert_eq!(house.files().len(), 1000);
+    assert_eq!(house.files().len(), 2 * burst);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 use minuted::standin::{Options, Standin};
 use serde_json::Value;
 
-use super::smtp::SmtpServer;
+use super::{budget::budget, smtp::SmtpServer};
 
 /// How long a condition is waited for: machines are shared and slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(crate) fn until_told<T>(what: impl Fn() -> String, mut condition: impl FnMut
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited too long for: {}", what());
+        assert!(begun.elapsed() < PATIENCE * budget(1), "waited too long for: {}", what());
         #[expect(
             clippy::disallowed_methods,
             reason = "between looks across processes; every wait ends by a condition"
