@@ -12,6 +12,7 @@ pub(crate) fn budget(quick: u32) -> u32 {
     quick.saturating_mul(factor())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the tests' own variable, not minuted's")]
 fn factor() -> u32 {
     let Ok(text) = std::env::var("MINUTED_TEST_BUDGET") else { return 1 };
     let factor = text.parse().ok().filter(|factor| (1..=10_000).contains(factor));

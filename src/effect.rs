@@ -53,6 +53,8 @@ pub enum Effect {
     Hold,
     /// The queue: what a person asked of a job or a folder.
     Command,
+    /// The queue: a file is charged with a crash.
+    Charge,
     /// The queue: its own upkeep.
     Upkeep,
     /// The service: a meeting is created.
@@ -61,6 +63,10 @@ pub enum Effect {
     CallUpload,
     /// The service: results are asked for.
     CallRequest,
+    /// A mark says that a file is being parsed.
+    Mark,
+    /// The mark is taken back.
+    Unmark,
     /// A token pair is written.
     SaveTokens,
     /// A temporary file becomes the notes.
@@ -84,7 +90,7 @@ pub enum When {
 
 impl Effect {
     /// All effects.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::See,
         Self::Gone,
         Self::Take,
@@ -108,10 +114,13 @@ impl Effect {
         Self::DeliveryFailed,
         Self::Hold,
         Self::Command,
+        Self::Charge,
         Self::Upkeep,
         Self::CallCreate,
         Self::CallUpload,
         Self::CallRequest,
+        Self::Mark,
+        Self::Unmark,
         Self::SaveTokens,
         Self::PlaceFile,
         Self::ClearFile,

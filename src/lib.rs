@@ -51,6 +51,7 @@
 //! | a key of the configuration | `config/keys.rs`, its reader beside it, [`config::Settings`], `config.example.toml` |
 //! | a command | [`cli`], a file in `commands/`, a [`control::Request`] and its answer in `control/` |
 //! | what is tried by `check` | `commands/check/` |
+//! | what becomes of a file that kills its reader | [`last_words`], `queue/crash.rs`, [`watch::examine`] |
 //! | what runs in the daemon | [`daemon`]; what it does by the clock: `daemon/keeper.rs` |
 //! | what happens with a new or a restored queue | `daemon/reconcile.rs` |
 //! | the stand-in of PAXS behind `demo` and the tests | [`standin`] |
@@ -124,6 +125,7 @@ pub mod effect;
 pub mod exit;
 pub mod http;
 pub mod job;
+pub mod last_words;
 pub mod logging;
 pub mod pipeline;
 pub mod progress;

@@ -14,6 +14,7 @@ use super::{Answer, ControlError, JobName, Refusal, Request};
 use crate::{
     clock,
     config::{Folder, Settings},
+    last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
     text::{self, printable_path},
     watch::{Decision, FolderHandle},
@@ -31,24 +32,27 @@ pub struct Desk {
     /// The daemon's worker; `None` when no daemon runs.
     pub(super) worker: Option<Arc<Worker>>,
     pub(super) folders: Folders,
+    pub(super) last_words: Arc<LastWords>,
     _lock: Option<StateLock>,
 }
 
 impl Desk {
     /// Returns the desk of a daemon.
     #[must_use]
-    pub fn of_daemon(worker: Arc<Worker>, folders: Folders) -> Self {
-        Self { queue: worker.queue.clone(), live: worker.live.clone(), worker: Some(worker), folders, _lock: None }
+    pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
+        let (queue, live) = (worker.queue.clone(), worker.live.clone());
+        Self { queue, live, worker: Some(worker), folders, last_words, _lock: None }
     }
 
     /// Returns a desk for one command, where no daemon runs.
     pub(super) async fn local(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
         let state_dir = settings.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
+        let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
         let live = Live::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
-        Ok(Self { queue, live, worker: None, folders: Folders::default(), _lock: Some(lock) })
+        Ok(Self { queue, live, worker: None, folders: Folders::default(), last_words, _lock: Some(lock) })
     }
 
     /// Answers one question.

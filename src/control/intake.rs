@@ -1,6 +1,6 @@
 //! Questions about the folders' files: take one in, look through all.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 
@@ -20,7 +20,12 @@ impl Desk {
         let outside = || Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)));
         let (found, relative) = self.place(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
         let accepts = self.accepts(&folder);
-        let settled = tokio::task::spawn_blocking(move || watch::settle_now(&found, &accepts, relative)).await;
+        let last_words = Arc::clone(&self.last_words);
+        let settle = move || {
+            let mark = |path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp);
+            watch::settle_now(&found, &accepts, relative, &mark)
+        };
+        let settled = tokio::task::spawn_blocking(settle).await;
         let settled: Settled = settled
             .map_err(|error| Refusal::new(error.to_string()))?
             .map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;

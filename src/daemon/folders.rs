@@ -63,7 +63,7 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     let (handle, end) = watch::handle();
     folders(parts).insert(folder.id.clone(), handle);
     let accepts = accepts(parts, folder);
-    let ledger = Arc::new(QueueLedger(Arc::clone(&parts.worker)));
+    let ledger = Arc::new(QueueLedger(Arc::clone(&parts.worker), Arc::clone(&parts.last_words)));
     let running = watch::run(folder.clone(), accepts, ledger, end, stop.clone());
     let (ended, fatal, name) = (stop.clone(), parts.fatal.clone(), folder.name.clone());
     let task = parts.loops.spawn(async move {

@@ -1,11 +1,16 @@
 //! What the folders' tasks know of the queue.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use crate::{
+    beneath::Stamp,
     clock, control,
+    last_words::{LastWords, Mark},
     queue::{Hold, Scope, Settled, Sighting},
     text::{one_line, printable_path},
     watch::{FolderTrouble, Ledger, Root, Taken},
@@ -13,7 +18,7 @@ use crate::{
 };
 
 /// The queue as the memory of the folders; wakes the worker when there is something to do.
-pub(super) struct QueueLedger(pub(super) Arc<Worker>);
+pub(super) struct QueueLedger(pub(super) Arc<Worker>, pub(super) Arc<LastWords>);
 
 /// The troubles that a folder's task begins and ends.
 const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "watch limit"];
@@ -40,6 +45,14 @@ impl Ledger for QueueLedger {
         }
         self.0.claims.notify_one();
         Ok(taken.into_iter().map(|taken| Taken { path: taken.path, job: taken.job.0 }).collect())
+    }
+
+    fn mark(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark> {
+        self.1.mark_or_go_on(folder, path, stamp)
+    }
+
+    async fn set_aside(&self, folder: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
+        Ok(self.0.queue.set_aside(folder).await?)
     }
 
     async fn folder_root(&self, folder: &str) -> anyhow::Result<Option<Root>> {

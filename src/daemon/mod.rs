@@ -3,6 +3,7 @@
 //! `watch` and `worker` meet only here: folders put jobs into the queue through `ledger`, and a nudge tells the worker
 //! to look there.
 
+mod crashes;
 mod folders;
 mod former;
 mod keeper;
@@ -24,6 +25,7 @@ use crate::{
     clock,
     config::{self, Settings},
     control::{self, Desk, Folders},
+    last_words::LastWords,
     queue::{Queue, StateLock},
     service_manager as systemd,
     signals::{Signal, Signals},
@@ -52,6 +54,8 @@ pub enum Ended {
 struct Parts {
     worker: Arc<Worker>,
     folders: Folders,
+    /// What is being parsed, for the next process.
+    last_words: Arc<LastWords>,
     /// Each running folder's own stop, and the settings it runs with.
     running: Arc<tokio::sync::Mutex<folders::Running>>,
     live: watch::Sender<Arc<Live>>,
@@ -85,13 +89,16 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     if recovered > 0 {
         tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
     }
+    let last_words = Arc::new(LastWords::new(&settings.state_dir));
+    crashes::charge(&queue, &last_words).await?;
     let (stop, fatal) = (CancellationToken::new(), CancellationToken::new());
     let loops = TaskTracker::new();
     let former = former::follow(&queue, &settings).await?;
     let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
-    let parts = Parts { worker, folders: Folders::default(), running: Arc::default(), live, stop, fatal, loops };
+    let (folders, running) = (Folders::default(), Arc::default());
+    let parts = Parts { worker, folders, last_words, running, live, stop, fatal, loops };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
     spawn_loops(&parts, &settings.state_dir);
     folders::follow(&parts).await;
@@ -112,7 +119,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn(parts, "deliveries", deliveries::run(Arc::clone(worker)));
     spawn(parts, "keeper", keeper::run(parts.clone()));
     spawn(parts, "reconcile", reconcile::run(parts.clone()));
-    let desk = Arc::new(Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders)));
+    let desk = Arc::new(Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words)));
     let (stop, dir): (_, PathBuf) = (parts.stop.clone(), state_dir.to_owned());
     spawn(parts, "control", async move {
         if let Err(error) = control::serve(desk, &dir, stop).await {
@@ -217,6 +224,9 @@ async fn drain(parts: &Parts, orderly: bool) {
     }
     if let Err(error) = reconcile::mark(parts).await {
         tracing::debug!("failed to mark the queue at the stop: {error:#}");
+    }
+    if let Err(error) = parts.last_words.clear() {
+        tracing::debug!("failed to take back marks at the stop: {error}");
     }
     if let Err(error) = parts.worker.queue.checkpoint().await {
         tracing::debug!("failed to tidy the queue at the stop: {error}");

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, Verdict,
+    DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, Unplayable, Verdict,
     command::resume_stage,
+    crash::{CRASHES_MAX, acquit},
     delivery::insert_deliveries,
     folder::put_sighting,
     hold::insert_notice,
@@ -39,6 +40,7 @@ impl Queue {
             for path in &paths {
                 tx.prepare_cached("DELETE FROM sighting WHERE folder = ?1 AND path = ?2")?
                     .execute(rusqlite::params![folder, path_bytes(path)])?;
+                acquit(tx, &folder, path)?;
                 lose(tx, &folder, path, now)?;
             }
             Ok(())
@@ -68,6 +70,7 @@ impl Queue {
                     verdict: Verdict::Taken { job: job.0 },
                 };
                 put_sighting(tx, &recording.folder, &sighting)?;
+                acquit(tx, &recording.folder, &recording.path)?;
                 taken.push(Taken { path: recording.path.clone(), job });
             }
             Ok(taken)
@@ -188,18 +191,29 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     Ok(id)
 }
 
-/// A recording that its recorder left unfinished for good fails at once: to upload it would only cost.
+/// A recording that nothing can play, or that is not to be touched again, fails at once: to upload it would only cost.
 fn fail_unplayable(
     tx: &Transaction<'_>,
     recording: &Settled,
     id: JobId,
-    why: &str,
+    why: Unplayable,
     now: Timestamp,
 ) -> Result<(), QueueError> {
     let shown = printable_path(&recording.path);
-    let error = format!("nothing can play it: {why}, and it was quiet for an hour");
+    let (event, error) = match why {
+        Unplayable::Unfinished(why) => (
+            "failed: its recorder left it unfinished",
+            format!("nothing can play it: {why}, and it was quiet for an hour"),
+        ),
+        Unplayable::Crashes => (
+            "failed: set aside",
+            format!(
+                "minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen"
+            ),
+        ),
+    };
     tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
-    log(tx, id, None, "failed: its recorder left it unfinished", Some(&error), now)?;
+    log(tx, id, None, event, Some(&error), now)?;
     let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
     insert_deliveries(tx, id, &[word], now)?;
     insert_notice(tx, &format!("{shown} (folder `{}`) failed: {error}", recording.folder), now)

@@ -6,6 +6,7 @@
 
 mod claim;
 mod command;
+mod crash;
 mod delivery;
 mod folder;
 mod hold;
@@ -27,6 +28,7 @@ use std::path::Path;
 use rusqlite::{OpenFlags, TransactionBehavior};
 
 pub use command::CommandError;
+pub use crash::CRASHES_MAX;
 pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
 pub use hold::{Hold, Notice, Scope};
 pub use intake::Taken;
@@ -35,7 +37,7 @@ pub use maintain::Unfinished;
 pub use record::{Analysed, Failure};
 pub use request::Asked;
 pub use row::{Job, JobId};
-pub use sighting::{Settled, Sighting, Verdict};
+pub use sighting::{Settled, Sighting, Unplayable, Verdict};
 pub use view::{DeliveryView, EventView, JobView};
 
 use thread::Thread;

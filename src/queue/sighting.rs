@@ -52,6 +52,15 @@ pub struct Settled {
     pub recorded: Timestamp,
     /// Whether it was there before minuted: fresh recordings go first.
     pub backlog: bool,
-    /// Why nothing can play it, when its recorder has left it unfinished for good: its job fails with that reason.
-    pub unplayable: Option<&'static str>,
+    /// Why it is not sent, when it is not: its job fails with that reason.
+    pub unplayable: Option<Unplayable>,
+}
+
+/// Why a settled recording fails before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unplayable {
+    /// Its recorder has left it unfinished for good: what its head says.
+    Unfinished(&'static str),
+    /// minuted died too often while it looked into it.
+    Crashes,
 }

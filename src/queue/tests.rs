@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Analysed, CommandError, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope, Settled,
-    Sighting, Verdict,
+    Sighting, Unplayable, Verdict,
 };
 use crate::{
     beneath::Stamp,
     config::{Analysis, MeetingType},
     job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Wait},
+    last_words::Parsed,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -311,12 +312,38 @@ fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_recording_that_nothing_can_play_fails_with_that_reason() {
     let desk = Desk::new();
-    let broken = Settled { unplayable: Some("it has no `moov` box yet"), ..settled("talk.mp4", "talk") };
+    let broken =
+        Settled { unplayable: Some(Unplayable::Unfinished("it has no `moov` box yet")), ..settled("talk.mp4", "talk") };
     let taken = desk.queue.take(vec![broken], String::new(), at(1)).await.expect("taken");
     let job = desk.job(taken[0].job).await;
     assert_eq!(job.state, State::Failed);
     assert!(job.error.expect("a reason").contains("moov"));
     assert_eq!(desk.queue.due_deliveries(false, at(2), 9).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn a_death_is_charged_once_and_to_the_file_as_it_was() {
+    let desk = Desk::new();
+    let recording = settled("talk.wav", "talk");
+    let parsed = |mark: &str, stamp| Parsed {
+        mark: mark.into(),
+        folder: recording.folder.clone(),
+        path: recording.path.clone(),
+        stamp,
+    };
+    let changed = Stamp { size: 9, ..recording.stamp };
+    let mut times = Vec::new();
+    for (mark, stamp) in [("a", recording.stamp), ("a", recording.stamp), ("b", recording.stamp), ("c", changed)] {
+        times.push(desk.queue.charge(&parsed(mark, stamp), at(1)).await.expect("charged"));
+    }
+    assert_eq!(times, [1, 1, 2, 1]);
+    assert_eq!(desk.queue.set_aside("sales").await.expect("read"), []);
+    for mark in ["d", "e"] {
+        desk.queue.charge(&parsed(mark, changed), at(1)).await.expect("charged");
+    }
+    assert_eq!(desk.queue.set_aside("sales").await.expect("read"), [(recording.path.clone(), changed)]);
+    desk.queue.take(vec![recording], String::new(), at(1)).await.expect("taken");
+    assert_eq!(desk.queue.set_aside("sales").await.expect("read"), [], "what was looked into is charged with nothing");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read, Seek as _},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -18,6 +19,8 @@ use super::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     job::Content,
+    last_words::Mark,
+    text::printable_path,
 };
 
 /// Bytes read at a time: with fewer, the calls begin to cost as much as the hashing.
@@ -35,6 +38,8 @@ pub struct Candidate {
     pub stamp: Stamp,
     /// Whether it has been quiet for so long that it is taken although it looks unfinished.
     pub is_abandoned: bool,
+    /// Whether minuted died too often while it looked into it: then its head is not parsed again.
+    pub is_set_aside: bool,
 }
 
 /// What a look into a quiet file has found.
@@ -61,8 +66,10 @@ pub enum Finding {
     Stopped,
 }
 
+/// Marks that a file is being parsed, until the mark is dropped.
+pub type Marker<'a> = dyn Fn(&Path, Stamp) -> Option<Mark> + Sync + 'a;
+
 /// What looking into files needs to know.
-#[derive(Debug)]
 pub struct Examiner<'a> {
     /// The folder's directory.
     pub root: &'a Dir,
@@ -70,6 +77,8 @@ pub struct Examiner<'a> {
     pub rules: &'a Rules,
     /// Where this machine is: names carry local time.
     pub zone: &'a TimeZone,
+    /// Marks what is being parsed.
+    pub mark: &'a Marker<'a>,
     /// Ends the reading of a long file.
     pub stop: &'a CancellationToken,
     /// Counts the files that were opened.
@@ -117,7 +126,7 @@ impl Examiner<'_> {
         if before != candidate.stamp {
             return Ok(Finding::Changed(before));
         }
-        let head = media::look(&mut file, extension, before.size)?;
+        let head = self.look(candidate, &mut file, extension)?;
         if let Some(why) = head.unfinished.filter(|_| !candidate.is_abandoned) {
             return Ok(Finding::Unfinished(why));
         }
@@ -128,6 +137,15 @@ impl Examiner<'_> {
         }
         let (content, recorded) = (Some(Content::from_hash(&hash)), self.recorded(candidate, head));
         Ok(Finding::Whole { content, recorded, incomplete: head.unfinished })
+    }
+
+    /// What the head of a file tells.
+    fn look(&self, candidate: &Candidate, file: &mut File, extension: &str) -> io::Result<Head> {
+        let Some(parser) = media::parser(extension).filter(|_| !candidate.is_set_aside) else {
+            return Ok(Head::default());
+        };
+        let _mark = (self.mark)(&candidate.path, candidate.stamp);
+        understand(&candidate.path, || parser(file, candidate.stamp.size))
     }
 
     /// The hash of the whole file, or of its beginning when it turns out not to be `before` any more; `None` when the
@@ -161,6 +179,14 @@ impl Examiner<'_> {
     }
 }
 
+/// Parses a head. One that makes the parser panic is not understood, and that is no objection to the recording.
+fn understand(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Result<Head> {
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|_| {
+        tracing::error!("a bug: the head of `{}` cannot be parsed; it is taken as it is", printable_path(path));
+        Ok(Head::default())
+    })
+}
+
 /// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
 fn is_gone(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
@@ -183,8 +209,16 @@ mod tests {
             Some(Entry::Directory | Entry::Other) | None => Stamp { size: 1, mtime_ns: 0, inode: 0 },
         };
         let (stop, opened) = (CancellationToken::new(), AtomicU64::new(0));
-        let examiner = Examiner { root: &dir, rules: &rules, zone: &TimeZone::UTC, stop: &stop, opened: &opened };
-        let finding = examiner.examine(&Candidate { path: name.into(), stamp, is_abandoned });
+        let examiner = Examiner {
+            root: &dir,
+            rules: &rules,
+            zone: &TimeZone::UTC,
+            stop: &stop,
+            opened: &opened,
+            mark: &|_, _| None,
+        };
+        let candidate = Candidate { path: name.into(), stamp, is_abandoned, is_set_aside: false };
+        let finding = examiner.examine(&candidate);
         (finding, opened.into_inner())
     }
 
@@ -207,6 +241,12 @@ mod tests {
         assert_eq!(examine(tree.path(), "a.mp4", false).0, Finding::Unfinished("it has no `moov` box yet"));
         let (finding, _) = examine(tree.path(), "a.mp4", true);
         assert!(matches!(finding, Finding::Whole { incomplete: Some(_), .. }), "{finding:?}");
+    }
+
+    #[test]
+    fn a_head_that_makes_the_parser_panic_is_no_objection() {
+        let head = understand(Path::new("talk.wav"), || panic!("a bug"));
+        assert_eq!(head.expect("understood"), Head::default());
     }
 
     #[test]

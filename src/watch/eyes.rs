@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     around::Around,
-    examine::{Candidate, Examiner, Finding},
+    examine::{Candidate, Examiner, Finding, Marker},
     hints::{Hints, WatchError, Watches},
     known::Known,
     ledger::{FolderTrouble, Root},
@@ -235,12 +235,13 @@ pub fn examine(
     path: &Path,
     candidates: Vec<Candidate>,
     rules: &Rules,
+    mark: &Marker<'_>,
     stop: &CancellationToken,
     opened: &AtomicU64,
 ) -> Result<Vec<(Candidate, Finding)>, Trouble> {
     let root = Dir::open(path).map_err(|error| trouble(path, &error))?;
     let zone = TimeZone::system();
-    let examiner = Examiner { root: &root, rules, zone: &zone, stop, opened };
+    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened };
     Ok(candidates.into_iter().map(|candidate| (examiner.examine(&candidate), candidate)).map(swap).collect())
 }
 

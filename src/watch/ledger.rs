@@ -1,11 +1,15 @@
 //! What watching asks of the durable queue, and tells it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::queue::{Settled, Sighting};
+use crate::{
+    beneath::Stamp,
+    last_words::Mark,
+    queue::{Settled, Sighting},
+};
 
 /// The durable memory of the folders. Each call is one commit and may be repeated after a crash.
 #[async_trait]
@@ -21,6 +25,12 @@ pub trait Ledger: Send + Sync {
 
     /// Makes jobs, and the sightings of their files `Taken`. Content decides what is new.
     async fn take(&self, settled: Vec<Settled>) -> anyhow::Result<Vec<Taken>>;
+
+    /// Marks that a file is being parsed, for whoever comes after this process; `None` when that cannot be written.
+    fn mark(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark>;
+
+    /// Returns the files that minuted died of too often, as they were: they are not parsed again.
+    async fn set_aside(&self, folder: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>>;
 
     /// Returns what the folder was when it was met; `None` when minuted has never met it.
     async fn folder_root(&self, folder: &str) -> anyhow::Result<Option<Root>>;

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    examine::{Candidate, Examiner, Finding},
+    examine::{Candidate, Examiner, Finding, Marker},
     names::{Kind, Rules},
     scan::{Opened, Visitor, walk},
 };
@@ -26,7 +26,12 @@ use crate::{
 ///
 /// # Errors
 /// When it is not a recording that can be read as a whole.
-pub fn settle_now(folder: &Folder, accepts: &[String], relative: PathBuf) -> anyhow::Result<Settled> {
+pub fn settle_now(
+    folder: &Folder,
+    accepts: &[String],
+    relative: PathBuf,
+    mark: &Marker<'_>,
+) -> anyhow::Result<Settled> {
     let shown = printable_path(&relative);
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
     let Some(Entry::File(stamp)) = root.entry(&relative).with_context(|| format!("failed to look at `{shown}`"))?
@@ -39,8 +44,9 @@ pub fn settle_now(folder: &Folder, accepts: &[String], relative: PathBuf) -> any
         bail!("`{shown}` is left alone: {kind}");
     }
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
-    let examiner = Examiner { root: &root, rules: &rules, zone: &zone, stop: &stop, opened: &opened };
-    match examiner.examine(&Candidate { path: relative.clone(), stamp, is_abandoned: false }) {
+    let examiner = Examiner { root: &root, rules: &rules, zone: &zone, mark, stop: &stop, opened: &opened };
+    let candidate = Candidate { path: relative.clone(), stamp, is_abandoned: false, is_set_aside: false };
+    match examiner.examine(&candidate) {
         Finding::Whole { content, recorded, .. } => Ok(Settled {
             folder: folder.id.clone(),
             path: relative,

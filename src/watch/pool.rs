@@ -110,7 +110,8 @@ impl Pool {
                 entry.is_examined = true;
                 bytes += entry.seen.stamp.size;
                 let is_abandoned = entry.seen.quiet(now) >= patience.unfinished;
-                chunk.push(Candidate { path: path.clone(), stamp: entry.seen.stamp, is_abandoned });
+                let stamp = entry.seen.stamp;
+                chunk.push(Candidate { path: path.clone(), stamp, is_abandoned, is_set_aside: false });
             }
         }
         chunk

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
 use crate::{
+    beneath::Stamp,
     config::{Backlog, Folder, Globs, OnSuccess, Recipients, Target, Watch},
+    last_words::Mark,
     queue::{Settled, Sighting, Verdict},
 };
 
@@ -74,6 +76,7 @@ pub(crate) struct Memory {
     pub(crate) sightings: BTreeMap<PathBuf, Sighting>,
     pub(crate) jobs: Vec<Settled>,
     pub(crate) root: Option<Root>,
+    pub(crate) set_aside: Vec<(PathBuf, Stamp)>,
     pub(crate) held: Option<FolderTrouble>,
     /// Each call in short, in order.
     pub(crate) calls: Vec<String>,
@@ -137,6 +140,14 @@ impl Ledger for Model {
             taken.push(Taken { path, job });
         }
         Ok(taken)
+    }
+
+    fn mark(&self, _: &str, _: &Path, _: Stamp) -> Option<Mark> {
+        None
+    }
+
+    async fn set_aside(&self, _: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
+        Ok(self.memory().set_aside.clone())
     }
 
     async fn folder_root(&self, _: &str) -> anyhow::Result<Option<Root>> {

@@ -10,7 +10,7 @@ use std::{
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 26] = [
+const TABLE: [(&str, &str); 27] = [
     ("main", "commands cli logging config"),
     (
         "commands",
@@ -20,22 +20,23 @@ const TABLE: [(&str, &str); 26] = [
     ("cli", "job config"),
     (
         "daemon",
-        "control watch worker pipeline sources services http deliver queue logging service_manager signals job config",
+        "control watch worker pipeline sources services http deliver queue logging service_manager signals last_words job config",
     ),
-    ("control", "watch worker pipeline services deliver queue job config"),
-    ("watch", "queue job config"),
+    ("control", "watch worker pipeline services deliver queue last_words job config"),
+    ("watch", "queue last_words job config"),
     ("worker", "pipeline services deliver queue job config"),
     ("pipeline", "services deliver queue job config"),
     ("sources", "services http queue job config"),
     ("services", "http job config"),
     ("http", "config"),
     ("deliver", "job config"),
-    ("queue", "job config"),
+    ("queue", "last_words job config"),
     ("standin", ""),
     ("logging", "config"),
     ("dropin", "config"),
     ("service_manager", ""),
     ("signals", ""),
+    ("last_words", ""),
     ("job", "config"),
     ("config", ""),
     ("beneath", ""),

@@ -39,6 +39,8 @@ enum Scenario {
     Refused,
     /// Notes that another host made meanwhile.
     Elsewhere,
+    /// A recording that killed the process before.
+    Poisoned,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
@@ -59,6 +61,8 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::Delivered
         | Effect::Hold
         | Effect::Upkeep
+        | Effect::Mark
+        | Effect::Unmark
         | Effect::CallCreate
         | Effect::CallUpload
         | Effect::CallRequest
@@ -70,6 +74,7 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::LoseFile => Scenario::Touched,
         Effect::Uncreate | Effect::Snooze | Effect::DeliverLater | Effect::DeliveryFailed => Scenario::Refused,
         Effect::AlreadyDone => Scenario::Elsewhere,
+        Effect::Charge => Scenario::Poisoned,
     }
 }
 
@@ -157,6 +162,7 @@ fn die_at(point: Point) {
         Scenario::Touched => touched(point),
         Scenario::Refused => refused(point),
         Scenario::Elsewhere => elsewhere(point),
+        Scenario::Poisoned => poisoned(point),
     }
 }
 
@@ -392,4 +398,19 @@ fn elsewhere(point: Point) {
     let job = mortal.wait_for("done");
     assert_eq!(house.standin.snapshot().meetings.len(), 0, "the notes are there: nothing is made");
     assert_files(&house, &job, &["talk.notes.md", NAME]);
+}
+
+fn poisoned(point: Point) {
+    let house = House::with(quick());
+    let mut first = house.spawn(&[("MINUTED_DIE", "Mark:After")]);
+    house.drop_recording(NAME);
+    until_told(|| house.log(), || first.was_killed().then_some(()));
+    let mut mortal = Mortal::start(&house, point);
+    mortal.until_dead();
+    let job = mortal.wait_for("done");
+    assert_eq!(job["attempts"], 0);
+    the_meeting(&house, &job, 1);
+    assert_files(&house, &job, &["talk.notes.md", NAME]);
+    assert_eq!(house.log().matches("died while it looked into `talk.wav` (folder `sales`): 1 of 3").count(), 1);
+    assert_eq!(house.log().matches("2 of 3").count(), 0, "one death is charged once");
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod mail;
 mod mailing;
 mod main_job;
+mod poison;
 mod recovery;
 mod service_manager;
 mod sign_in;

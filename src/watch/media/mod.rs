@@ -30,15 +30,16 @@ pub enum Made {
     On(jiff::civil::Date),
 }
 
-/// Looks at the head of a file of `len` bytes by its extension, lower case.
-///
-/// # Errors
-/// When the file cannot be read. What it says is never an error.
-pub fn look(file: &mut (impl Read + Seek), extension: &str, len: u64) -> io::Result<Head> {
+/// Looks at the head of a file of so many bytes. It fails when the file cannot be read; what the file says is never an
+/// error.
+pub type Parser<F> = fn(&mut F, u64) -> io::Result<Head>;
+
+/// Returns what can parse a head, by the extension in lower case; `None` where nobody looks.
+pub fn parser<F: Read + Seek>(extension: &str) -> Option<Parser<F>> {
     match extension {
-        "wav" | "w64" => wav::look(file, len),
-        "mp4" | "m4a" | "m4b" | "m4v" | "mov" | "3gp" | "3g2" => mp4::look(file, len),
-        _ => Ok(Head::default()),
+        "wav" | "w64" => Some(wav::look),
+        "mp4" | "m4a" | "m4b" | "m4v" | "mov" | "3gp" | "3g2" => Some(mp4::look),
+        _ => None,
     }
 }
 
@@ -71,12 +72,13 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
-                                  start in 0usize..4, extension in 0usize..3) {
+                                  start in 0usize..4, extension in 0usize..2) {
             let starts: [&[u8]; 4] = [b"RIFF\0\0\0\0WAVE", b"RF64\xff\xff\xff\xffWAVEds64", b"\0\0\0\x08ftyp\0\0\0\x40moov", b""];
             let len = starts[start].len().min(bytes.len());
             bytes[..len].copy_from_slice(&starts[start][..len]);
             let len = bytes.len() as u64;
-            look(&mut Cursor::new(bytes), ["wav", "mp4", "mp3"][extension], len).expect("readable");
+            let parser = parser(["wav", "mp4"][extension]).expect("known");
+            parser(&mut Cursor::new(bytes), len).expect("readable");
         }
     }
 }

@@ -36,6 +36,7 @@ impl Task {
         let hints = Arc::new(Hints::new(hints_max));
         let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
         let root = ledger.folder_root(&folder.id).await.context("failed to read where the folder was met")?;
+        let set_aside = ledger.set_aside(&folder.id).await.context("failed to read what is set aside")?;
         let mut task = Self {
             rules,
             ledger,
@@ -47,6 +48,7 @@ impl Task {
             root,
             examining: JoinSet::new(),
             settled: Vec::new(),
+            set_aside: set_aside.into_iter().collect(),
             gone: BTreeMap::new(),
             scans: 0,
             scan_at: Duration::ZERO,

@@ -6,7 +6,12 @@ mod meet;
 mod report;
 mod take;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::{task::JoinSet, time::sleep_until};
@@ -21,7 +26,7 @@ use super::{
     names::Rules,
     view::{Clocks, FolderView},
 };
-use crate::{config::Folder, queue::Settled};
+use crate::{beneath::Stamp, config::Folder, queue::Settled};
 
 /// Time of settling and of rescanning where the config is silent; polled mounts show changes late and cost more.
 const SETTLE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(120)];
@@ -98,6 +103,8 @@ struct Task {
     examining: JoinSet<Result<Vec<(Candidate, Finding)>, Trouble>>,
     /// Hashed, and not yet taken by the queue.
     settled: Vec<Settled>,
+    /// What minuted died of too often, as it was: it is not parsed again.
+    set_aside: HashMap<PathBuf, Stamp>,
     /// What is not there any more, with when that was noticed: told after what may have come instead.
     gone: BTreeMap<PathBuf, Duration>,
     scans: u64,

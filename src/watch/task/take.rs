@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{LEDGER_RETRY, LOST_GAP, Task};
 use crate::{
-    queue::Settled,
+    queue::{Settled, Unplayable},
     text::printable_path,
     watch::{
         examine::{Candidate, Finding},
@@ -51,12 +51,19 @@ impl Task {
         }
     }
 
-    fn examine(&mut self, candidates: Vec<Candidate>) {
+    fn examine(&mut self, mut candidates: Vec<Candidate>) {
+        for candidate in &mut candidates {
+            candidate.is_set_aside = self.set_aside.get(&candidate.path) == Some(&candidate.stamp);
+        }
+        let (ledger, id) = (Arc::clone(&self.ledger), self.folder.id.clone());
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
         let (stop, view) = (self.stop.clone(), Arc::clone(self.view()));
         self.examining.spawn(async move {
             let turn = READERS.acquire().await;
-            let examine = move || eyes::examine(&path, candidates, &rules, &stop, &view.opened);
+            let examine = move || {
+                let mark = |path: &Path, stamp| ledger.mark(&id, path, stamp);
+                eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)
+            };
             let examined = tokio::task::spawn_blocking(examine).await;
             drop(turn);
             examined.unwrap_or_else(|error| match error.try_into_panic() {
@@ -106,7 +113,8 @@ impl Task {
                 let (folder, backlog) = (self.folder.id.clone(), entry.backlog);
                 self.say_whole(path, incomplete);
                 let (path, stamp) = (path.to_owned(), candidate.stamp);
-                let unplayable = incomplete.filter(|_| !plays_unfinished(&path));
+                let unfinished = incomplete.filter(|_| !plays_unfinished(&path)).map(Unplayable::Unfinished);
+                let unplayable = if candidate.is_set_aside { Some(Unplayable::Crashes) } else { unfinished };
                 self.settled.push(Settled { folder, path, stamp, content, recorded, backlog, unplayable });
             }
             Finding::Unfinished(why) => {
