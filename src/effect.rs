@@ -1,7 +1,7 @@
 //! The registry of effects: everything minuted does that outlives the process has a name here.
 //!
 //! Each effect passes through [`Effect::before`] and [`Effect::after`]. In a debug build one of these points can be told
-//! to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry that way. In a release
+//! to do harm, above all to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry that way. In a release
 //! build the points are nothing.
 
 /// Something that outlives the process.
@@ -139,29 +139,64 @@ impl Effect {
     }
 }
 
-/// The point at which this process dies, and how often it passes there before.
+/// The point at which this process comes to harm, how often it passes there before (0: each time), and how.
 #[cfg(debug_assertions)]
-static DEATH: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32)> = std::sync::OnceLock::new();
+static HARM: std::sync::OnceLock<(String, std::sync::atomic::AtomicU32, Harm)> = std::sync::OnceLock::new();
 
-/// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time.
+/// What happens at the point.
+#[cfg(debug_assertions)]
+#[derive(Debug, Clone, Copy)]
+enum Harm {
+    /// The process dies as by `kill -9`.
+    Kill,
+    /// The thread panics.
+    Panic,
+    /// The thread stands still for an hour, as on a dead disk.
+    Hang,
+}
+
+/// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time, `Created:after:1:panic`
+/// panics, `Created:after:0:hang` stands still there each time.
 #[cfg(debug_assertions)]
 pub fn arm(spec: &str) {
-    let mut parts = spec.splitn(3, ':');
+    let mut parts = spec.splitn(4, ':');
     let (effect, when) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
+    let harm = match parts.next() {
+        Some("panic") => Harm::Panic,
+        Some("hang") => Harm::Hang,
+        Some(_) | None => Harm::Kill,
+    };
     // Armed once, at the start: a second time changes nothing.
-    drop(DEATH.set((format!("{effect}:{when}").to_lowercase(), nth.into())));
+    drop(HARM.set((format!("{effect}:{when}").to_lowercase(), nth.into(), harm)));
 }
 
 #[cfg(debug_assertions)]
 fn point(effect: Effect, when: When) {
-    let Some((death, left)) = DEATH.get() else { return };
-    if format!("{effect:?}:{when:?}").to_lowercase() != *death {
+    let Some((armed, left, harm)) = HARM.get() else { return };
+    if format!("{effect:?}:{when:?}").to_lowercase() != *armed {
         return;
     }
-    if left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
-        let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        debug_assert!(killed.is_ok(), "a process may kill itself");
+    let is_each = left.load(std::sync::atomic::Ordering::SeqCst) == 0;
+    if is_each || left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+        if !is_each {
+            // Never again: 0 would mean each time.
+            left.store(u32::MAX, std::sync::atomic::Ordering::SeqCst);
+        }
+        suffer(*harm, effect);
+    }
+}
+
+#[cfg(debug_assertions)]
+fn suffer(harm: Harm, effect: Effect) {
+    match harm {
+        Harm::Kill => {
+            let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            debug_assert!(killed.is_ok(), "a process may kill itself");
+        }
+        Harm::Panic => panic!("armed at {effect:?}"),
+        #[expect(clippy::disallowed_methods, reason = "a thread that stands still is what is asked for")]
+        Harm::Hang => std::thread::sleep(std::time::Duration::from_secs(3600)),
     }
 }
 

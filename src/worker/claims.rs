@@ -169,8 +169,13 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
     let shared = Arc::clone(worker);
     worker.tasks.spawn(async move {
         let id = job.id;
+        let probed = probe.map(|call| (call, Arc::clone(&handle)));
         let running = super::run::Running { worker: Arc::clone(&shared), handle, folder, progress, cancel, probe };
-        running.run(job).await;
+        shared.contain(id, running.run(job)).await;
+        // However it ended: a probe that told nothing of its call leaves it to another job.
+        if let Some((call, handle)) = probed {
+            handle.breakers().of(call).released(id.0);
+        }
         shared.activity.leave(id);
         shared.claims.notify_one();
     });

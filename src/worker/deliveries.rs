@@ -3,13 +3,16 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{Worker, chain};
+use super::{Worker, chain, contain};
 use crate::{
     clock,
     config::{Folder, Format, OnSuccess},
@@ -159,6 +162,7 @@ async fn write(
         DeliveryKind::Notes | DeliveryKind::Mail | DeliveryKind::Clear | DeliveryKind::Dispose => String::new(),
     };
     let (kind, target) = (delivery.kind, delivery.target.clone());
+    let folder = parcel.folder.path.clone();
     let work = move || match kind {
         DeliveryKind::Notes => {
             let format = Format::ALL.into_iter().find(|format| format.as_str() == target).unwrap_or(Format::Md);
@@ -173,11 +177,17 @@ async fn write(
         // What a person has deleted is not made again: the delivery is done.
         Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
         Ok(done) => Ok(done),
-        Err(error) => {
-            tracing::error!("a bug: a delivery panicked: {error}");
-            Ok(Ok(None))
-        }
+        Err(error) => Ok(Err(panicked(folder, error))),
     }
+}
+
+/// A delivery that panicked has not happened: it is tried again, and has failed in the end.
+fn panicked(folder: PathBuf, error: tokio::task::JoinError) -> FileError {
+    let said = match error.try_into_panic() {
+        Ok(panic) => format!("a bug: minuted panicked: {}", contain::said(panic.as_ref())),
+        Err(error) => error.to_string(),
+    };
+    FileError::Other { dir: folder, name: ".".into(), source: std::io::Error::other(said) }
 }
 
 async fn failure_text(worker: &Worker, parcel: &Parcel) -> Result<String, QueueError> {
@@ -266,8 +276,18 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
         return give_up(worker, delivery, &folder, &recording, "the address does not parse").await;
     };
     let id = message_id(&parcel.job.key, delivery.version, &delivery.target, &email.from);
-    let letter = Letter::of(&parcel.minutes(), id, &parcel.attachment());
-    match mailer.send_notes(&to, &letter).await {
+    let send = async {
+        let letter = Letter::of(&parcel.minutes(), id, &parcel.attachment());
+        mailer.send_notes(&to, &letter).await
+    };
+    let sent = match AssertUnwindSafe(send).catch_unwind().await {
+        Ok(sent) => sent,
+        Err(panic) => {
+            let told = format!("a bug: minuted panicked: {}", contain::said(panic.as_ref()));
+            return give_up(worker, delivery, &folder, &recording, &told).await;
+        }
+    };
+    match sent {
         Ok(()) => {
             worker.release(Scope::Service, "smtp", &["down"]).await;
             delivered(worker, delivery, &folder, None).await

@@ -145,7 +145,7 @@ pub async fn run(worker: Arc<Worker>) {
         if let Some(timer) = worker.looks.pop_due(Instant::now()) {
             let shared = Arc::clone(&worker);
             worker.tasks.spawn(async move {
-                look(&shared, timer).await;
+                shared.contain(timer.job, look(&shared, timer)).await;
                 drop(slot);
             });
         } else {

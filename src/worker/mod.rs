@@ -6,6 +6,7 @@
 
 mod activity;
 pub mod claims;
+mod contain;
 pub mod deliveries;
 mod live;
 pub mod looks;

@@ -28,16 +28,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) async fn run(&self, job: Job) {
-        let id = job.id;
-        self.stages(job).await;
-        // However it ended: a probe that told nothing of its call leaves it to another job.
-        if let Some(call) = self.probe {
-            self.handle.breakers().of(call).released(id.0);
-        }
-    }
-
-    async fn stages(&self, mut job: Job) {
+    pub(super) async fn run(&self, mut job: Job) {
         if let Some(call) = self.probe
             && !self.cheap_read(&job, call).await
         {

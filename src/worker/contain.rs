@@ -1,0 +1,50 @@
+//! A panic in the work of one job is a failure of that job, and of nobody else.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+
+use anyhow::anyhow;
+use futures_util::FutureExt as _;
+
+use super::Worker;
+use crate::{
+    job::{Stage, State, Wait},
+    queue::JobId,
+};
+
+impl Worker {
+    /// Does the work of a job. When that panics, the job has failed once, where the queue says that it stands.
+    pub(super) async fn contain(self: &Arc<Self>, job: JobId, work: impl Future<Output = ()>) {
+        if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+            let error = anyhow!("a bug: minuted panicked: {}", said(panic.as_ref()));
+            tracing::error!(job.id = job.0, "job {job}: {error}");
+            self.panicked(job, &error).await;
+        }
+    }
+
+    async fn panicked(self: &Arc<Self>, id: JobId, error: &anyhow::Error) {
+        let job = match self.queue.job(id).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(error) => return self.queue_failed("read a job", &error),
+        };
+        let from = match &job.state {
+            State::Running { stage } => *stage,
+            State::Waiting { on: Wait::Analysis, .. } => Stage::Analyse,
+            State::Ready { .. }
+            | State::Waiting { .. }
+            | State::Done
+            | State::Failed
+            | State::Skipped
+            | State::Cancelled => return,
+        };
+        if let Some(folder) = self.live().folders.get(&job.key.folder) {
+            self.own_failure(folder, &job, from, error, Vec::new()).await;
+        }
+    }
+}
+
+/// What a panic said.
+pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+}
