@@ -8,7 +8,7 @@ use super::{Answer, Desk, Refusal};
 use crate::{
     clock,
     config::Folder,
-    queue::Settled,
+    queue::{Settled, Sighting},
     text::{one_line, printable_path},
     watch,
 };
@@ -66,11 +66,24 @@ impl Desk {
         Ok(json!({ "folders": count, "message": format!("scanned {}", crate::text::count(count as u64, "folder")) }))
     }
 
+    /// All that was seen in a folder.
+    async fn known(&self, folder: &str) -> Result<Vec<Sighting>, Refusal> {
+        let mut known: Vec<Sighting> = Vec::new();
+        loop {
+            let after = known.last().map(|sighting| sighting.path.clone()).unwrap_or_default();
+            let page = self.queue.sightings(folder, &after).await?;
+            if page.is_empty() {
+                return Ok(known);
+            }
+            known.extend(page);
+        }
+    }
+
     async fn survey(&self) -> Answer {
         let live = self.live();
         let mut found = Vec::new();
         for folder in &live.settings.folders {
-            let known = self.queue.sightings(&folder.id).await?;
+            let known = self.known(&folder.id).await?;
             let accepts = self.accepts(folder);
             let (name, folder) = (folder.name.clone(), folder.clone());
             let new = tokio::task::spawn_blocking(move || watch::survey(&folder, &accepts, &known)).await;

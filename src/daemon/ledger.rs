@@ -25,8 +25,8 @@ const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "watch 
 
 #[async_trait]
 impl Ledger for QueueLedger {
-    async fn sightings(&self, folder: &str) -> anyhow::Result<Vec<Sighting>> {
-        Ok(self.0.queue.sightings(folder).await?)
+    async fn sightings(&self, folder: &str, after: &Path) -> anyhow::Result<Vec<Sighting>> {
+        Ok(self.0.queue.sightings(folder, after).await?)
     }
 
     async fn see(&self, folder: &str, seen: Vec<Sighting>) -> anyhow::Result<()> {

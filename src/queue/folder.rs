@@ -1,5 +1,7 @@
 //! What the queue remembers of the folders themselves, and of the files that were seen in them.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
@@ -13,16 +15,20 @@ use crate::{
     job::{Event, Stage},
 };
 
+/// Sightings in one answer of the queue.
+const SIGHTINGS_MAX: u32 = 5000;
+
 impl Queue {
-    /// Returns all that was seen in a folder.
-    pub async fn sightings(&self, folder: &str) -> Result<Vec<Sighting>, QueueError> {
-        let folder = folder.to_owned();
+    /// Returns up to [`SIGHTINGS_MAX`] sightings of a folder by the bytes of their paths, those behind `after`: a folder
+    /// may have a million, and an empty answer is the end.
+    pub async fn sightings(&self, folder: &str, after: &Path) -> Result<Vec<Sighting>, QueueError> {
+        let (folder, after) = (folder.to_owned(), after.to_owned());
         self.read(move |connection| {
-            let mut statement = connection.prepare(
+            let mut statement = connection.prepare_cached(
                 "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id FROM sighting \
-                 WHERE folder = ?",
+                 WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
             )?;
-            let rows = statement.query_map([folder], sighting)?;
+            let rows = statement.query_map(rusqlite::params![folder, path_bytes(&after), SIGHTINGS_MAX], sighting)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

@@ -268,7 +268,26 @@ async fn names_that_are_not_utf8_survive() {
         verdict: Verdict::Settling,
     };
     desk.queue.see("sales", vec![sighting.clone()]).await.expect("seen");
-    assert_eq!(desk.queue.sightings("sales").await.expect("read"), vec![sighting]);
+    assert_eq!(desk.queue.sightings("sales", Path::new("")).await.expect("read"), vec![sighting]);
+    assert_eq!(desk.queue.sightings("sales", &name).await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn a_folder_of_any_size_is_read_in_pages() {
+    let desk = Desk::new();
+    let seen = |number: u32| Sighting {
+        path: format!("{number:05}.wav").into(),
+        stamp: Stamp { size: 1, mtime_ns: 1, inode: 1 },
+        first: at(1),
+        since: at(2),
+        verdict: Verdict::Ignored,
+    };
+    let all: Vec<Sighting> = (0..5001).map(seen).collect();
+    desk.queue.see("sales", all.clone()).await.expect("seen");
+    let first = desk.queue.sightings("sales", Path::new("")).await.expect("read");
+    let second = desk.queue.sightings("sales", &first[first.len() - 1].path).await.expect("read");
+    assert_eq!((first.len(), second.len()), (5000, 1));
+    assert_eq!([first, second].concat(), all);
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use crate::{
 /// The durable memory of the folders. Each call is one commit and may be repeated after a crash.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Returns every sighting in a folder.
-    async fn sightings(&self, folder: &str) -> anyhow::Result<Vec<Sighting>>;
+    /// Returns sightings in a folder by the bytes of their paths, those behind `after`; an empty answer is the end.
+    async fn sightings(&self, folder: &str, after: &Path) -> anyhow::Result<Vec<Sighting>>;
 
     /// Records sightings, each in place of the one of the same path.
     async fn see(&self, folder: &str, seen: Vec<Sighting>) -> anyhow::Result<()>;

@@ -110,8 +110,12 @@ impl Model {
 
 #[async_trait]
 impl Ledger for Model {
-    async fn sightings(&self, _: &str) -> anyhow::Result<Vec<Sighting>> {
-        Ok(self.memory().sightings.values().cloned().collect())
+    async fn sightings(&self, _: &str, after: &Path) -> anyhow::Result<Vec<Sighting>> {
+        let mut all: Vec<Sighting> = self.memory().sightings.values().cloned().collect();
+        all.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        all.retain(|sighting| sighting.path.as_os_str() > after.as_os_str());
+        all.truncate(3);
+        Ok(all)
     }
 
     async fn see(&self, _: &str, seen: Vec<Sighting>) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use super::{SETTLE, Task};
 use crate::{
     beneath::Stamp,
     config::Folder,
-    queue::Verdict,
+    queue::{Sighting, Verdict},
     watch::{
         eyes::{Eyes, Lent},
         handle::FolderEnd,
@@ -68,13 +68,23 @@ impl Task {
 
     /// Takes in what the queue knows of the folder.
     async fn remember(&mut self) -> anyhow::Result<()> {
-        let sightings = self.ledger.sightings(&self.folder.id).await.context("failed to read what was seen before")?;
+        self.view().state().patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[0]));
+        let mut after = PathBuf::new();
+        loop {
+            let page = self.ledger.sightings(&self.folder.id, &after).await;
+            let page = page.context("failed to read what was seen before")?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.path);
+            self.remember_page(page).await?;
+        }
+    }
+
+    async fn remember_page(&mut self, sightings: Vec<Sighting>) -> anyhow::Result<()> {
         let now = self.clocks.now();
         let root = self.root;
         let mut known = Vec::new();
         {
             let mut state = self.view().state();
-            state.patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[0]));
             for sighting in sightings {
                 state.backlog += u64::from(sighting.verdict == Verdict::Backlog && root.is_some());
                 match (sighting.verdict, root) {

@@ -46,24 +46,21 @@ impl Task {
             return Ok(());
         }
         // In memory a known file has no name: the queue has it.
-        match self.ledger.sightings(&self.folder.id).await {
-            Ok(sightings) => {
-                let names = sightings.into_iter().map(|sighting| sighting.path);
-                self.miss_known(names.filter(|path| tally.covers(path)).collect(), tally.is_complete()).await
-            }
-            Err(error) => {
-                self.ledger_failed(&error);
-                Ok(())
-            }
+        let mut after = PathBuf::new();
+        loop {
+            let page = match self.ledger.sightings(&self.folder.id, &after).await {
+                Ok(page) => page,
+                Err(error) => {
+                    self.ledger_failed(&error);
+                    return Ok(());
+                }
+            };
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.path);
+            let names = page.into_iter().map(|sighting| sighting.path);
+            self.miss_known(names.filter(|path| tally.covers(path)).collect()).await?;
         }
-    }
-
-    async fn miss_known(&mut self, names: Vec<PathBuf>, is_complete: bool) -> anyhow::Result<()> {
-        let missing = move |eyes: &mut Eyes| {
-            let unmarked = |path: &PathBuf| eyes.known.is_unmarked(eyes.known.path(path));
-            names.into_iter().filter(unmarked).collect::<Vec<_>>()
-        };
-        self.vanish(self.eyes.run(missing).await?).await?;
+        let is_complete = tally.is_complete();
         let settle = move |eyes: &mut Eyes| {
             if is_complete {
                 eyes.known.retain_marked();
@@ -72,6 +69,14 @@ impl Task {
         };
         self.unresolved = self.eyes.run(settle).await?;
         Ok(())
+    }
+
+    async fn miss_known(&mut self, names: Vec<PathBuf>) -> anyhow::Result<()> {
+        let missing = move |eyes: &mut Eyes| {
+            let unmarked = |path: &PathBuf| eyes.known.is_unmarked(eyes.known.path(path));
+            names.into_iter().filter(unmarked).collect::<Vec<_>>()
+        };
+        self.vanish(self.eyes.run(missing).await?).await
     }
 
     /// The moment at which the next file counts as gone.
@@ -178,7 +183,7 @@ mod tests {
         tokio::time::resume();
         task.tell_gone().await.expect("no panic");
         assert!(task.gone.is_empty());
-        let left = task.ledger.sightings("sales").await.expect("read");
+        let left = task.ledger.sightings("sales", Path::new("")).await.expect("read");
         assert_eq!(left.iter().map(|sighting| sighting.path.as_path()).collect::<Vec<_>>(), [Path::new("a.mp3")]);
     }
 }

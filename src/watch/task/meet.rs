@@ -1,6 +1,6 @@
 //! A folder that minuted meets: what lies there already is backlog, and a person may decide about it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{ROWS, Task};
 use crate::{
@@ -106,23 +106,29 @@ impl Task {
 
     /// Carries out what a person has decided about the backlog; returns how many files it concerned.
     pub(super) async fn decide(&mut self, decision: Decision) -> anyhow::Result<u64> {
-        let mut waiting = self.ledger.sightings(&self.folder.id).await?;
-        waiting.retain(|sighting| sighting.verdict == Verdict::Backlog);
         let verdict = match decision {
             Decision::Process => Verdict::Settling,
             Decision::Skip => Verdict::Ignored,
         };
-        for sighting in &mut waiting {
-            sighting.verdict = verdict;
-        }
-        for rows in waiting.chunks(ROWS) {
-            self.ledger.see(&self.folder.id, rows.to_vec()).await?;
-            if verdict == Verdict::Settling {
-                self.settle(rows, self.scans, self.clocks.now());
+        let (mut count, mut after) = (0, PathBuf::new());
+        loop {
+            let mut page = self.ledger.sightings(&self.folder.id, &after).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.path);
+            page.retain(|sighting| sighting.verdict == Verdict::Backlog);
+            for sighting in &mut page {
+                sighting.verdict = verdict;
             }
+            for rows in page.chunks(ROWS) {
+                self.ledger.see(&self.folder.id, rows.to_vec()).await?;
+                if verdict == Verdict::Settling {
+                    self.settle(rows, self.scans, self.clocks.now());
+                }
+            }
+            count += page.len();
         }
         self.view().state().backlog = 0;
-        Ok(u64::try_from(waiting.len()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 }
 
