@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Parts, reconcile};
+use super::{Parts, reconcile, stray};
 use crate::{
     clock,
     clock::elapsed,
@@ -50,6 +50,8 @@ pub(super) async fn run(parts: Parts) {
             () = parts.stop.cancelled() => return,
             _ = often.tick() => {
                 see_to_disk(&parts).await;
+                stray::recover(&parts).await;
+                stray::settle(&parts).await;
                 see_to_files(&parts).await;
                 send_digest(&parts).await;
                 tell_status(&parts, &mut line).await;

@@ -10,6 +10,7 @@ mod keeper;
 mod ledger;
 mod once;
 mod reconcile;
+mod stray;
 
 use std::{
     path::{Path, PathBuf},
@@ -85,7 +86,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let settings = Arc::new(settings);
     let state_dir = settings.state_dir.clone();
     let queue = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await??;
-    let recovered = queue.recover(clock::now()).await?;
+    let recovered = queue.recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
         tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
     }
@@ -100,6 +101,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let (folders, running) = (Folders::default(), Arc::default());
     let parts = Parts { worker, folders, last_words, running, live, stop, fatal, loops };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
+    stray::settle(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
     folders::follow(&parts).await;
     systemd::ready();

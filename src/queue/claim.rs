@@ -91,13 +91,28 @@ impl Queue {
         self.read(move |connection| load(connection, id)).await
     }
 
-    /// Puts the jobs that were running when the process died back to ready; nothing counts. Returns how many.
-    pub async fn recover(&self, now: Timestamp) -> Result<usize, QueueError> {
+    /// Puts jobs that run in the queue and nowhere else back to ready; nothing counts. They do since the process died,
+    /// or since the queue could not record how their work ended. `at_work` are those that somebody has. Returns how many.
+    ///
+    /// Only those that began until `before` are meant: a job is at work a moment after it runs.
+    pub async fn recover(&self, at_work: Vec<JobId>, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
+        let stray = self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ? LIMIT 1")?;
+            Ok(statement.exists([before.as_millisecond()])?)
+        });
+        if !stray.await? {
+            return Ok(0);
+        }
         self.write(Effect::Upkeep, move |tx| {
-            let running: Vec<(JobId, State)> = tx
-                .prepare("SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running'")?
-                .query_map([], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
+            let mut running: Vec<(JobId, State)> = tx
+                .prepare(
+                    "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running' \
+                     AND updated_ms <= ?",
+                )?
+                .query_map([before.as_millisecond()], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
                 .collect::<Result<_, _>>()?;
+            running.retain(|(id, _)| !at_work.contains(id));
             for (id, state) in &running {
                 transition(tx, *id, state, &Event::Recover { at: now }, now)?;
             }

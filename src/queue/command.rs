@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction, named_params};
 use super::{
     Job, JobId, Queue, QueueError, Settled,
     claim::load,
+    delivery::{give_up, reopen},
     intake::insert,
     record::{log, transition},
     row,
@@ -46,20 +47,8 @@ impl Queue {
                 | State::Cancelled
                 | State::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
                 | State::Ready { .. } => {
-                    let from = resume_stage(tx, id)?;
-                    tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [id.0])?;
-                    tx.execute(
-                        "DELETE FROM delivery WHERE job_id = ? AND state IN ('due', 'failed') AND kind IN \
-                                ('failure', 'dispose')",
-                        [id.0],
-                    )?;
-                    tx.execute(
-                        "UPDATE delivery SET state = 'due', due_ms = ?2, attempts = 0, error = NULL \
-                         WHERE job_id = ?1 AND state IN ('due', 'failed', 'held')",
-                        [id.0, now.as_millisecond()],
-                    )?;
                     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [id.0])?;
-                    transition(tx, id, &job.state, &Event::Resume { from, due: now }, now)?;
+                    let from = resume(tx, id, &job.state, true, now)?;
                     log(tx, id, Some(from), "a person asked to retry", None, now)?;
                     Ok(Ok(format!("goes on with {from}")))
                 }
@@ -127,7 +116,7 @@ impl Queue {
                 return Ok(Err(refused(id, format!("is {} already{}", job.state, cure(&job.state, id)))));
             }
             transition(tx, id, &job.state, &Event::Cancel, now)?;
-            tx.execute("DELETE FROM delivery WHERE job_id = ? AND state = 'due'", [id.0])?;
+            give_up(tx, id)?;
             log(tx, id, job.state.stage(), "a person cancelled it", None, now)?;
             Ok(Ok("is cancelled; `minuted retry` takes it up again".to_owned()))
         })
@@ -200,18 +189,40 @@ impl Queue {
     }
 }
 
-/// Returns where a job goes on, from what the service has of it and from what is stored here.
-pub(super) fn resume_stage(tx: &Transaction<'_>, id: JobId) -> Result<Stage, QueueError> {
-    let (remote, undelivered, partial): (String, bool, bool) = tx.query_row(
+/// Lets a job go on from what exists, with all its attempts; `release` lets its held mails go out. Returns the stage.
+///
+/// A job that comes to deliver what is delivered already is moved on by [`Queue::settle`].
+pub(super) fn resume(
+    tx: &Transaction<'_>,
+    id: JobId,
+    state: &State,
+    release: bool,
+    now: Timestamp,
+) -> Result<Stage, QueueError> {
+    tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [id.0])?;
+    reopen(tx, id, release, now)?;
+    let from = match state.stage() {
+        Some(stage) => stage,
+        None => resume_stage(tx, id)?,
+    };
+    transition(tx, id, state, &Event::Resume { from, due: now }, now)?;
+    Ok(from)
+}
+
+/// Returns where a job that was given up or has failed goes on, from what the service has of it and what is stored here.
+fn resume_stage(tx: &Transaction<'_>, id: JobId) -> Result<Stage, QueueError> {
+    let (remote, delivers, partial): (String, bool, bool) = tx.query_row(
         "SELECT remote, EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND version = job.version \
-         AND kind IN ('notes', 'mail')), partial FROM job WHERE id = :id",
+         AND kind IN ('notes', 'mail')) AND NOT EXISTS (SELECT 1 FROM json_each(plan, '$.analyses') AS wanted \
+         WHERE NOT EXISTS (SELECT 1 FROM report WHERE job_id = job.id AND analysis = wanted.value)), partial \
+         FROM job WHERE id = :id",
         named_params! { ":id": id.0 },
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     Ok(match remote.as_str() {
         "nothing" | "creating" => Stage::Create,
         "meeting" => Stage::Upload,
-        "uploaded" if undelivered && !partial => Stage::Deliver,
+        "uploaded" if delivers && !partial => Stage::Deliver,
         "uploaded" => Stage::Analyse,
         _ => return Err(row::invalid("remote", remote).into()),
     })

@@ -148,9 +148,10 @@ impl Queue {
             };
             tx.prepare_cached(
                 "UPDATE delivery SET state = 'done', due_ms = NULL, error = NULL, base = :base, path = :path, \
-                 digest = :digest WHERE id = :id",
+                 digest = :digest WHERE id = :id AND state IN ('due', 'cancelled')",
             )?
-            .execute(named_params! { ":id": delivery.id, ":base": base, ":path": path, ":digest": digest })?;
+            .execute(named_params! { ":id": delivery.id, ":base": base, ":path": path, ":digest": digest })
+            .map(|rows| one(rows, &delivery))??;
             let event = format!("delivered {} {}", delivery.kind.as_str(), delivery.target);
             log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)?;
             settle(tx, delivery.job, dispose, now)
@@ -175,7 +176,8 @@ impl Queue {
             tx.prepare_cached(
                 "UPDATE delivery SET due_ms = ?2, error = ?3, attempts = attempts + 1 WHERE id = ?1 AND state = 'due'",
             )?
-            .execute(rusqlite::params![delivery.id, due.as_millisecond(), error])?;
+            .execute(rusqlite::params![delivery.id, due.as_millisecond(), error])
+            .map(|rows| one(rows, &delivery))??;
             if before.as_deref() != Some(error.as_str()) {
                 let event = format!("{} to {} waits", delivery.kind.as_str(), delivery.target);
                 log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
@@ -183,6 +185,30 @@ impl Queue {
             Ok(())
         })
         .await
+    }
+
+    /// Returns the jobs that deliver although nothing is due, with their folders: what was due is done, held or given
+    /// up, and nobody has drawn the conclusion.
+    pub async fn idle_deliveries(&self) -> Result<Vec<(JobId, String)>, QueueError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, folder FROM job WHERE stage = 'deliver' AND NOT EXISTS (SELECT 1 FROM delivery \
+                 WHERE job_id = job.id AND state = 'due')",
+            )?;
+            let rows = statement.query_map([], |row| Ok((JobId(row.get(0)?), row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Draws the conclusion for a job that delivers although nothing is due.
+    pub async fn settle(
+        &self,
+        id: JobId,
+        dispose: Option<&'static str>,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        self.write(Effect::Upkeep, move |tx| settle(tx, id, dispose, now)).await
     }
 
     /// Records that a delivery has failed for good, and what the operator is told.
@@ -197,9 +223,11 @@ impl Queue {
         let (delivery, error) = (delivery.clone(), error.to_owned());
         self.write(Effect::DeliveryFailed, move |tx| {
             tx.prepare_cached(
-                "UPDATE delivery SET state = 'failed', due_ms = NULL, error = ?2, attempts = attempts + 1 WHERE id = ?1",
+                "UPDATE delivery SET state = 'failed', due_ms = NULL, error = ?2, attempts = attempts + 1 \
+                 WHERE id = ?1 AND state = 'due'",
             )?
-            .execute(rusqlite::params![delivery.id, error])?;
+            .execute(rusqlite::params![delivery.id, error])
+            .map(|rows| one(rows, &delivery))??;
             let event = format!("{} to {} failed", delivery.kind.as_str(), delivery.target);
             log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
             insert_notice(tx, &notice, now)?;
@@ -208,6 +236,34 @@ impl Queue {
         })
         .await
     }
+}
+
+/// Exactly one row was to change: none means that a person or another version came in between.
+fn one(rows: usize, delivery: &Delivery) -> Result<(), QueueError> {
+    if rows == 1 { Ok(()) } else { Err(QueueError::Moved { job: delivery.job }) }
+}
+
+/// Makes what is not delivered yet due again: what failed, waits or was given up. Files that tell of a failure, and what
+/// happens to the recording, come anew when it is time for them. Held mails stay held unless `release`.
+pub(super) fn reopen(tx: &Transaction<'_>, id: JobId, release: bool, now: Timestamp) -> Result<(), QueueError> {
+    tx.execute(
+        "UPDATE delivery SET state = 'cancelled', due_ms = NULL WHERE job_id = ? AND state IN ('due', 'failed') \
+         AND kind IN ('failure', 'dispose')",
+        [id.0],
+    )?;
+    tx.execute(
+        "UPDATE delivery SET state = 'due', due_ms = :now, attempts = 0, error = NULL WHERE job_id = :id \
+         AND kind NOT IN ('failure', 'dispose') AND (state IN ('due', 'failed', 'cancelled') \
+         OR state = 'held' AND :release) AND version = (SELECT version FROM job WHERE id = :id)",
+        named_params! { ":id": id.0, ":now": now.as_millisecond(), ":release": release },
+    )?;
+    Ok(())
+}
+
+/// Gives up what is due of a job.
+pub(super) fn give_up(tx: &Transaction<'_>, id: JobId) -> Result<(), QueueError> {
+    tx.execute("UPDATE delivery SET state = 'cancelled', due_ms = NULL WHERE job_id = ? AND state = 'due'", [id.0])?;
+    Ok(())
 }
 
 /// Moves a job that delivers on when nothing is due any more: to its last delivery, to done, or to failed.
@@ -224,7 +280,7 @@ pub(super) fn settle(
     let (due, failed, disposed): (i64, i64, i64) = tx
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE state = 'due'), count(*) FILTER (WHERE state = 'failed' AND version = ?2), \
-             count(*) FILTER (WHERE kind = 'dispose' AND version = ?2) FROM delivery WHERE job_id = ?1",
+             count(*) FILTER (WHERE kind = 'dispose' AND version = ?2 AND state <> 'cancelled') FROM delivery WHERE job_id = ?1",
         )?
         .query_row([id.0, i64::from(job.version)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let held: bool = tx.prepare_cached("SELECT 1 FROM delivery WHERE job_id = ? AND state = 'held'")?.exists([id.0])?;
@@ -270,7 +326,8 @@ fn insert_one(tx: &Transaction<'_>, job: &Job, delivery: &NewDelivery, now: Time
     tx.prepare_cached(
         "INSERT INTO delivery (job_id, version, kind, target, state, due_ms, since_ms) \
          VALUES (:job, :version, :kind, :target, :state, :due, :now) \
-         ON CONFLICT (job_id, version, kind, target) DO NOTHING",
+         ON CONFLICT (job_id, version, kind, target) DO UPDATE SET state = excluded.state, due_ms = excluded.due_ms, \
+         attempts = 0, error = NULL WHERE state = 'cancelled'",
     )?
     .execute(named_params! {
         ":job": job.id.0, ":version": job.version, ":kind": delivery.kind.as_str(), ":target": delivery.target,

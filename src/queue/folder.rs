@@ -86,7 +86,8 @@ impl Queue {
                 .prepare_cached(
                     "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE waits_for = 'file' \
                      AND folder = ?1 AND updated_ms < ?2 AND NOT EXISTS (SELECT 1 FROM sighting \
-                     WHERE sighting.folder = job.folder AND sighting.path = job.path)",
+                     WHERE sighting.folder = job.folder AND sighting.path = job.path \
+                     AND (sighting.job_id IS NULL OR sighting.job_id = job.id))",
                 )?
                 .query_map(rusqlite::params![folder, before.as_millisecond()], |row| {
                     Ok((JobId(row.get(0)?), row::state(row)?))
@@ -130,7 +131,8 @@ impl Queue {
             for id in left {
                 tx.execute(
                     "INSERT INTO former_folder (id, config) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM job \
-                     WHERE folder = ?1 AND stage IS NOT NULL) ON CONFLICT (id) DO NOTHING",
+                     WHERE folder = ?1 AND stage IS NOT NULL OR id IN (SELECT job_id FROM delivery \
+                     WHERE state = 'due') AND folder = ?1) ON CONFLICT (id) DO NOTHING",
                     [&id, &config],
                 )?;
             }
@@ -139,7 +141,7 @@ impl Queue {
             }
             tx.execute(
                 "DELETE FROM former_folder WHERE NOT EXISTS (SELECT 1 FROM job WHERE folder = former_folder.id \
-                 AND stage IS NOT NULL)",
+                 AND (stage IS NOT NULL OR id IN (SELECT job_id FROM delivery WHERE state = 'due')))",
                 [],
             )?;
             Ok(())

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
     DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, Unplayable, Verdict,
-    command::resume_stage,
+    command::resume,
     crash::{CRASHES_MAX, acquit},
     delivery::insert_deliveries,
     folder::put_sighting,
@@ -117,9 +117,7 @@ fn take_known(
         }
         State::Failed | State::Cancelled if !seen_so(tx, recording, known.id)? => {
             move_to(tx, known.id, recording)?;
-            let from = resume_stage(tx, known.id)?;
-            tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [known.id.0])?;
-            transition(tx, known.id, &known.state, &Event::Resume { from, due: now }, now)?;
+            let from = resume(tx, known.id, &known.state, false, now)?;
             log(tx, known.id, Some(from), "dropped again: retried", None, now)?;
             Ok(known.id)
         }

@@ -1,7 +1,7 @@
 //! What happened to a job, recorded: compare-and-set on its state, one row of history for each event.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, named_params};
+use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
     Job, JobId, NewDelivery, Queue, QueueError,
@@ -87,6 +87,12 @@ impl Queue {
             // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
             set_meeting(tx, id, &meeting, None)?;
+            // A meeting from before the queue was lost: its mails may have gone out.
+            tx.execute(
+                "UPDATE job SET mail_held = 1 WHERE id = ?1 AND EXISTS (SELECT 1 FROM evidence \
+                 WHERE evidence.key = job.key AND evidence.meeting_id = ?2)",
+                rusqlite::params![id.0, meeting],
+            )?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
             transition(tx, id, &state, &Event::Advance, now)
         })
@@ -281,6 +287,11 @@ impl Queue {
                 // The folder's watch has looked meanwhile, and found the same bytes in the file as it is now.
                 return transition(tx, id, &state, &Event::Snooze { until: now }, now);
             }
+            if let Some(by) = superseded(tx, id)? {
+                let event = format!("cancelled: its file changed, job {by} has the new content");
+                log(tx, id, state.stage(), &event, Some(&error), now)?;
+                return transition(tx, id, &state, &Event::Cancel, now);
+            }
             let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
             let before: Option<String> =
                 tx.query_row("SELECT error FROM job WHERE id = ?", [id.0], |row| row.get(0))?;
@@ -292,6 +303,15 @@ impl Queue {
         })
         .await
     }
+}
+
+/// The other job that has what now lies at a job's path.
+fn superseded(tx: &Transaction<'_>, id: JobId) -> Result<Option<JobId>, QueueError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT sighting.job_id FROM job JOIN sighting ON sighting.folder = job.folder AND sighting.path = job.path \
+         WHERE job.id = ?1 AND verdict = 'taken' AND sighting.job_id <> ?1",
+    )?;
+    Ok(statement.query_row([id.0], |row| row.get(0).map(JobId)).optional()?)
 }
 
 fn stored_stamp(tx: &Transaction<'_>, id: JobId) -> Result<crate::beneath::Stamp, QueueError> {

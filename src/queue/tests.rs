@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope, Settled,
-    Sighting, Unplayable, Verdict,
+    Analysed, CommandError, Delivery, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope,
+    Settled, Sighting, Unplayable, Verdict,
 };
 use crate::{
     beneath::Stamp,
@@ -176,7 +176,9 @@ async fn a_crash_counts_nothing() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
     desk.claim().await.expect("a job");
-    assert_eq!(desk.queue.recover(at(20)).await.expect("recovered"), 1);
+    assert_eq!(desk.queue.recover(vec![id], at(20), at(20)).await.expect("recovered"), 0, "somebody has it");
+    assert_eq!(desk.queue.recover(Vec::new(), at(9), at(20)).await.expect("recovered"), 0, "it has just begun");
+    assert_eq!(desk.queue.recover(Vec::new(), at(20), at(20)).await.expect("recovered"), 1);
     let job = desk.job(id).await;
     assert_eq!((job.attempts, job.state), (0, State::Ready { stage: Stage::Create, due: at(20) }));
 }
@@ -387,4 +389,136 @@ async fn results_that_are_delivered_nowhere_finish_their_job() {
     let job = desk.uploaded("talk.wav").await;
     let analysed = Analysed { reports: Vec::new(), deliveries: Vec::new(), dispose: None };
     assert_eq!(desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded"), State::Done);
+}
+
+fn mail() -> NewDelivery {
+    NewDelivery { kind: DeliveryKind::Mail, target: "ann@example.com".into(), held: false }
+}
+
+impl Desk {
+    /// A job whose results are there, with these deliveries due.
+    async fn analysed(&self, path: &str, deliveries: Vec<NewDelivery>) -> JobId {
+        let job = self.uploaded(path).await;
+        let reports = vec![report(Analysis::Transcription)];
+        self.queue.analysed(&job, Analysed { reports, deliveries, dispose: None }, at(20)).await.expect("recorded");
+        job.id
+    }
+
+    async fn due(&self, mails: bool) -> Vec<Delivery> {
+        self.queue.due_deliveries(mails, at(1000), 9).await.expect("read")
+    }
+
+    /// Fails the mail that is due, and with it the job.
+    async fn refuse_mail(&self) {
+        let due = self.due(true).await;
+        let failed = self.queue.delivery_failed(&due[0], "550", "refused".into(), None, at(22)).await;
+        assert_eq!(failed.expect("recorded"), Some(State::Failed));
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_given_up_while_it_was_made_touches_no_other() {
+    let desk = Desk::new();
+    let first = desk.analysed("one.wav", vec![mail()]).await;
+    let under_way = desk.due(true).await.remove(0);
+    desk.queue.cancel(first, at(21)).await.expect("cancelled");
+    let second = desk.analysed("two.wav", vec![notes()]).await;
+    desk.queue.delivered(&under_way, None, None, at(23)).await.expect("the mail did go out");
+    assert_eq!(desk.due(false).await.len(), 1, "the other's notes are not written yet");
+    assert!(matches!(desk.job(second).await.state, State::Ready { stage: Stage::Deliver, .. }));
+    desk.queue.retry(first, at(24)).await.expect("retried");
+    assert_eq!(desk.due(true).await, [], "what went out is not sent again");
+    let again = desk.queue.deliver_later(&under_way, at(30), "late", at(25)).await;
+    assert!(matches!(again, Err(QueueError::Moved { .. })), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_recording_that_is_dropped_again_gets_the_delivery_that_had_failed() {
+    let desk = Desk::new();
+    let id = desk.analysed("talk.wav", vec![mail()]).await;
+    desk.refuse_mail().await;
+    let again = Settled { stamp: Stamp { size: 8, mtime_ns: 9, inode: 9 }, ..settled("talk.wav", "talk.wav") };
+    desk.queue.take(vec![again], String::new(), at(30)).await.expect("taken");
+    let due = desk.due(true).await;
+    assert_eq!(due.len(), 1);
+    assert_eq!(desk.queue.delivered(&due[0], None, None, at(31)).await.expect("recorded"), Some(State::Done));
+    assert_eq!(desk.job(id).await.state, State::Done);
+}
+
+#[tokio::test]
+async fn a_job_that_was_cancelled_while_it_delivered_delivers_the_rest_when_it_is_retried() {
+    let desk = Desk::new();
+    let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
+    let written = desk.due(false).await.remove(0);
+    desk.queue.delivered(&written, None, None, at(21)).await.expect("recorded");
+    desk.queue.cancel(id, at(22)).await.expect("cancelled");
+    assert_eq!(desk.due(true).await, []);
+    desk.queue.retry(id, at(23)).await.expect("retried");
+    assert_eq!((desk.due(true).await.len(), desk.due(false).await.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_job_with_nothing_left_to_deliver_is_found_and_finished() {
+    let desk = Desk::new();
+    let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
+    let written = desk.due(false).await.remove(0);
+    desk.queue.delivered(&written, None, Some("move"), at(21)).await.expect("recorded");
+    desk.queue.mark_restored(at(22)).await.expect("marked");
+    assert_eq!(desk.due(true).await, [], "its mails are held");
+    assert_eq!(desk.queue.idle_deliveries().await.expect("read"), [(id, "sales".to_owned())]);
+    assert_eq!(desk.queue.settle(id, Some("move"), at(23)).await.expect("settled"), Some(State::Done));
+    assert_eq!(desk.queue.idle_deliveries().await.expect("read"), []);
+    desk.queue.retry(id, at(24)).await.expect("released");
+    assert_eq!(desk.due(true).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
+    let desk = Desk::new();
+    let id = desk.analysed("talk.wav", vec![notes()]).await;
+    let written = desk.due(false).await.remove(0);
+    desk.queue.delivered(&written, None, Some("move"), at(21)).await.expect("recorded");
+    let moving = desk.due(false).await.remove(0);
+    let failed = desk.queue.delivery_failed(&moving, "no way", "failed".into(), Some("move"), at(22)).await;
+    assert_eq!(failed.expect("recorded"), Some(State::Failed));
+    desk.queue.retry(id, at(23)).await.expect("retried");
+    assert_eq!(desk.queue.settle(id, Some("move"), at(24)).await.expect("settled"), None);
+    let due = desk.due(false).await;
+    assert_eq!((due.len(), due[0].kind), (1, DeliveryKind::Dispose));
+}
+
+#[tokio::test]
+async fn a_cancelled_wish_for_more_analyses_is_taken_up_by_retry() {
+    let desk = Desk::new();
+    let id = desk.analysed("talk.wav", vec![notes()]).await;
+    let written = desk.due(false).await.remove(0);
+    desk.queue.delivered(&written, None, None, at(21)).await.expect("recorded");
+    desk.queue.reanalyse(id, vec![Analysis::KeyPoints], false, at(22)).await.expect("asked");
+    desk.queue.retry(id, at(23)).await.expect("retried");
+    assert_eq!(desk.job(id).await.state.stage(), Some(Stage::Analyse), "it stays where it is");
+    desk.queue.cancel(id, at(24)).await.expect("cancelled");
+    desk.queue.retry(id, at(25)).await.expect("retried");
+    assert_eq!(desk.job(id).await.state.stage(), Some(Stage::Analyse));
+}
+
+#[tokio::test]
+async fn a_meeting_from_before_the_queue_was_lost_holds_the_mails_whenever_it_is_found() {
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk.wav").await;
+    let mut job = desk.claim().await.expect("a job");
+    desk.queue.take_markers("paxs", vec![(job.key.clone(), "meeting-1".into())]).await.expect("taken in");
+    job.state = desk.queue.created(&job, &plan(), "meeting-1", "adopted", at(12)).await.expect("recorded");
+    assert!(desk.job(id).await.mail_held);
+}
+
+#[tokio::test]
+async fn a_job_whose_file_was_overwritten_during_its_upload_does_not_wait_for_it() {
+    let desk = Desk::new();
+    let first = desk.take("talk.wav", "monday").await;
+    let job = desk.claim().await.expect("a job");
+    let second = desk.take("talk.wav", "tuesday!").await;
+    let state = desk.queue.lose_file(&job, "it changed", at(12)).await.expect("recorded");
+    assert_eq!(state, State::Cancelled);
+    assert!(matches!(desk.job(second).await.state, State::Ready { stage: Stage::Create, .. }));
+    assert_eq!(desk.job(first).await.state, State::Cancelled);
 }

@@ -5,14 +5,14 @@ use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{Worker, chain, contain};
+use super::{DISK_RETRY, Worker, chain, contain};
 use crate::{
     clock,
     config::{Folder, Format, OnSuccess},
@@ -72,6 +72,10 @@ type UnderWay = Arc<Mutex<HashMap<(bool, i64), bool>>>;
 async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
     // What comes due in the meantime wakes the loop again.
     let begun = clock::now();
+    if worker.disk_full.load(Ordering::Relaxed) {
+        // What cannot be recorded would be made again and again.
+        return Ok(Some(begun + DISK_RETRY));
+    }
     under_way.lock().expect("no thread panics while it holds this").retain(|_, ended| !*ended);
     for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
         let busy = count(under_way, mails);
@@ -351,7 +355,7 @@ async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str
 }
 
 /// What happens to a recording after its last delivery.
-pub(super) fn dispose(folder: &Folder) -> Option<&'static str> {
+pub fn dispose(folder: &Folder) -> Option<&'static str> {
     match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some("move"),
