@@ -25,15 +25,23 @@ const PRUNE_BATCH: i64 = 500;
 impl Queue {
     /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
     ///
-    /// That their content was done stays, and so do the sightings of their files.
+    /// That their content was done stays, and so do the sightings of their files, and the meetings of those that were not
+    /// finished: the same content finds its meeting again.
     pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
         self.write(Effect::Upkeep, move |tx| {
             tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
-            Ok(tx.execute(
-                "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held')) LIMIT ?2)",
-                [before.as_millisecond(), PRUNE_BATCH],
-            )?)
+            let old = "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND NOT EXISTS (SELECT 1 \
+                 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held')) ORDER BY updated_ms, id LIMIT ?2";
+            let batch = [before.as_millisecond(), PRUNE_BATCH];
+            tx.execute(
+                &format!(
+                    "INSERT INTO evidence (key, service, meeting_id) SELECT key, json_extract(plan, '$.service'), \
+                     meeting_id FROM job WHERE id IN ({old}) AND state IN ('failed', 'cancelled') \
+                     AND meeting_id IS NOT NULL ON CONFLICT (key) DO NOTHING"
+                ),
+                batch,
+            )?;
+            Ok(tx.execute(&format!("DELETE FROM job WHERE id IN ({old})"), batch)?)
         })
         .await
     }
@@ -43,7 +51,10 @@ impl Queue {
     /// The copy is marked: a daemon that starts on it first looks at what the service and the notes on disk tell.
     pub async fn backup(&self, target: PathBuf) -> Result<(), QueueError> {
         let told = |path: &Path, reason: String| QueueError::Copy { path: path.display().to_string(), reason };
-        self.read(move |connection| {
+        // A connection of its own: the target may be slow, and nobody else waits for it.
+        let connection = self.another_reader().await?;
+        let work = move || {
+            let connection = &connection;
             if target.exists() {
                 return Err(told(
                     &target,
@@ -66,8 +77,8 @@ impl Queue {
             partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
             partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
             Ok(())
-        })
-        .await
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
     }
 
     /// Records that the queue is new or restored: the services' lists are read again, and no mail goes out for jobs
@@ -173,8 +184,9 @@ impl Queue {
         self.writer.call(truncate).await
     }
 
-    /// Proves that the writer's thread answers and that its disk takes writes no slower than it can: one empty commit.
+    /// Proves that both threads of the queue answer: one empty commit, one empty read.
     pub async fn alive(&self) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, |_| Ok(())).await
+        self.write(Effect::Upkeep, |_| Ok(())).await?;
+        self.read(|_| Ok(())).await
     }
 }

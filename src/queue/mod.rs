@@ -196,6 +196,18 @@ impl Queue {
             .await
     }
 
+    /// Opens one more connection that only reads, to the file that this queue has open.
+    async fn another_reader(&self) -> Result<rusqlite::Connection, QueueError> {
+        self.read(|connection| {
+            let path = connection.path().unwrap_or_default().to_owned();
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let another = rusqlite::Connection::open_with_flags(path, flags)?;
+            schema::prepare_reader(&another)?;
+            Ok(another)
+        })
+        .await
+    }
+
     /// Runs `work` on the reader's thread: it sees what is committed.
     async fn read<T: Send + 'static>(
         &self,

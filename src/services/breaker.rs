@@ -29,6 +29,11 @@ pub enum Call {
     Request,
 }
 
+impl Call {
+    /// All calls.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Look, Self::Request];
+}
+
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {

@@ -66,12 +66,12 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
     if worker.disk_full.load(Ordering::Relaxed) || holds.iter().any(|hold| hold.scope == Scope::Disk) {
         return Ok(None);
     }
-    let folders = &live.settings.folders;
+    let folders = turns(&live);
     let mut idle = 0;
     while worker.activity.len() < live.settings.workers.uploads && idle < folders.len() && !worker.stop.is_cancelled() {
-        let folder = &folders[*turn % folders.len()];
+        let folder = folders[*turn % folders.len()];
         *turn = (*turn + 1) % folders.len();
-        match claim(worker, &live, &folder.id, &holds).await? {
+        match claim(worker, &live, folder, &holds).await? {
             Some(claimed) => {
                 idle = 0;
                 start(worker, claimed);
@@ -80,6 +80,18 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
         }
     }
     wake(worker, &live, begun).await
+}
+
+/// The folders that take turns, by id: those that are configured, then those that left with work under way.
+fn turns(live: &Live) -> Vec<&str> {
+    let configured = live.settings.folders.iter().map(|folder| folder.id.as_str());
+    let former = live.folders.keys().map(String::as_str).filter(|id| is_former(live, id));
+    configured.chain(former).collect()
+}
+
+/// Whether a folder has left the configuration: what is past its upload is finished, nothing is begun.
+fn is_former(live: &Live, id: &str) -> bool {
+    !live.settings.folders.iter().any(|folder| folder.id == id)
 }
 
 async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) -> Result<Option<Claimed>, QueueError> {
@@ -100,7 +112,11 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }
-    let (stages, probe) = admitted(handle, worker.looks.is_empty(), now);
+    let (mut stages, mut probe) = admitted(handle, worker.looks.is_empty(), now);
+    if is_former(live, &folder.id) {
+        stages.retain(|stage| *stage == Stage::Analyse);
+        probe = probe.filter(|(_, stages, _)| stages.contains(&Stage::Analyse));
+    }
     if let Some(job) = worker.queue.claim(folder.id.clone(), stages, None, now).await? {
         return Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: None }));
     }

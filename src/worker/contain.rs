@@ -9,6 +9,7 @@ use super::Worker;
 use crate::{
     job::{Stage, State, Wait},
     queue::JobId,
+    services::breaker::Call,
 };
 
 impl Worker {
@@ -17,6 +18,10 @@ impl Worker {
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
             let error = anyhow!("a bug: minuted panicked: {}", said(panic.as_ref()));
             tracing::error!(job.id = job.0, "job {job}: {error}");
+            for handle in self.live().services.values() {
+                // A probe that told nothing of its call leaves it to another job.
+                Call::ALL.into_iter().for_each(|call| handle.breakers().of(call).released(job.0));
+            }
             self.panicked(job, &error).await;
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::BinaryHeap,
+    collections::{BinaryHeap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -35,13 +35,43 @@ const LOOKS_MAX: usize = 16;
 /// should nobody say so, after this.
 const HELD_EVERY: Duration = Duration::from_secs(60);
 
+/// A job that is due while it is still being looked at is thought of again after this.
+const BUSY_AGAIN: Duration = Duration::from_secs(1);
+
 /// The timers. A look costs one request, so they are spread by the service's pacer, which serves them in this order.
 #[derive(Debug, Default)]
 pub struct Timers {
-    heap: Mutex<BinaryHeap<Reverse<Timer>>>,
+    heap: Mutex<Heap>,
     changed: Notify,
     /// Counts the nudges, so that none is missed between finding a job held and setting its timer.
     nudges: AtomicU64,
+}
+
+/// One timer a job: setting another one replaces it. What is replaced stays in the heap until its time.
+#[derive(Debug, Default)]
+struct Heap {
+    timers: BinaryHeap<Reverse<Timer>>,
+    /// The timer that counts for each job.
+    serials: HashMap<JobId, u64>,
+    /// The jobs that are being looked at: nobody looks at the same job twice at once.
+    under_way: HashSet<JobId>,
+    last: u64,
+}
+
+impl Heap {
+    fn push(&mut self, timer: Timer) {
+        self.last += 1;
+        self.serials.insert(timer.job, self.last);
+        self.timers.push(Reverse(Timer { serial: self.last, ..timer }));
+    }
+
+    fn drop_replaced(&mut self) {
+        while let Some(Reverse(timer)) = self.timers.peek()
+            && self.serials.get(&timer.job) != Some(&timer.serial)
+        {
+            self.timers.pop();
+        }
+    }
 }
 
 /// When a job is looked at, and how often it was before.
@@ -52,6 +82,8 @@ struct Timer {
     looks: u32,
     /// It waits for something that is held, and only falls back on its time.
     held: bool,
+    /// Which timer of its job it is.
+    serial: u64,
 }
 
 /// When a job that still waits is looked at again.
@@ -66,30 +98,30 @@ enum Again {
 impl Timers {
     /// Begins looking at a job, the first time after `first`.
     pub fn add(&self, job: JobId, first: Duration) {
-        self.push(Timer { due: Instant::now() + first, job, looks: 1, held: false });
+        self.push(Timer { due: Instant::now() + first, job, looks: 1, held: false, serial: 0 });
     }
 
     /// Returns how many jobs wait for their analysis.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.heap().len()
+        self.heap().serials.len()
     }
 
     /// Returns whether no job waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.heap().is_empty()
+        self.heap().serials.is_empty()
     }
 
     /// Something changed: what was held is looked at now.
     pub(super) fn nudge(&self) {
         self.nudges.fetch_add(1, Ordering::SeqCst);
         let mut heap = self.heap();
-        if heap.iter().any(|Reverse(timer)| timer.held) {
+        if heap.timers.iter().any(|Reverse(timer)| timer.held) {
             let due = Instant::now();
-            let timers = std::mem::take(&mut *heap).into_iter();
+            let timers = std::mem::take(&mut heap.timers).into_iter();
             let freed = |timer: Timer| if timer.held { Timer { due, held: false, ..timer } } else { timer };
-            *heap = timers.map(|Reverse(timer)| Reverse(freed(timer))).collect();
+            heap.timers = timers.map(|Reverse(timer)| Reverse(freed(timer))).collect();
         }
         drop(heap);
         self.changed.notify_one();
@@ -104,30 +136,44 @@ impl Timers {
         let mut heap = self.heap();
         let held = self.nudges() == nudges;
         let due = Instant::now() + if held { HELD_EVERY } else { Duration::ZERO };
-        heap.push(Reverse(Timer { due, held, ..timer }));
+        heap.push(Timer { due, held, ..timer });
         drop(heap);
         self.changed.notify_one();
     }
 
     fn push(&self, timer: Timer) {
-        self.heap().push(Reverse(timer));
+        self.heap().push(timer);
         self.changed.notify_one();
     }
 
     fn next_due(&self) -> Option<Instant> {
-        self.heap().peek().map(|Reverse(timer)| timer.due)
+        let mut heap = self.heap();
+        heap.drop_replaced();
+        heap.timers.peek().map(|Reverse(timer)| timer.due)
     }
 
+    /// Takes the next timer that is due; its job counts as being looked at until [`Timers::looked`].
     fn pop_due(&self, now: Instant) -> Option<Timer> {
         let mut heap = self.heap();
-        if heap.peek().is_some_and(|Reverse(timer)| timer.due <= now) {
-            heap.pop().map(|Reverse(timer)| timer)
-        } else {
-            None
+        loop {
+            heap.drop_replaced();
+            if heap.timers.peek().is_none_or(|Reverse(timer)| timer.due > now) {
+                return None;
+            }
+            let Reverse(timer) = heap.timers.pop()?;
+            if heap.under_way.insert(timer.job) {
+                heap.serials.remove(&timer.job);
+                return Some(timer);
+            }
+            heap.push(Timer { due: now + BUSY_AGAIN, ..timer });
         }
     }
 
-    fn heap(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Timer>>> {
+    fn looked(&self, job: JobId) {
+        self.heap().under_way.remove(&job);
+    }
+
+    fn heap(&self) -> MutexGuard<'_, Heap> {
         self.heap.lock().expect("no thread panics while it holds the timers")
     }
 }
@@ -146,6 +192,7 @@ pub async fn run(worker: Arc<Worker>) {
             let shared = Arc::clone(&worker);
             worker.tasks.spawn(async move {
                 shared.contain(timer.job, look(&shared, timer)).await;
+                shared.looks.looked(timer.job);
                 drop(slot);
             });
         } else {
@@ -322,9 +369,15 @@ async fn failed(
     call: Call,
     setback: Setback,
 ) -> Option<Again> {
-    let stays = matches!(setback, Setback::Unavailable { .. } | Setback::ServiceRefused { .. } | Setback::Queue(_));
     worker.set_back(handle, folder, job, call, setback).await;
     let until = handle.breakers().of(call).until();
+    let stays = match worker.queue.job(job.id).await {
+        Ok(found) => found.is_some_and(|job| matches!(job.state, State::Waiting { on: Wait::Analysis, .. })),
+        Err(error) => {
+            worker.queue_failed("read a job", &error);
+            true
+        }
+    };
     stays.then(|| until.map_or(Again::WhenFree, |until| not_before(handle, until)))
 }
 
@@ -332,5 +385,54 @@ fn waited(job: &Job) -> Duration {
     match &job.remote {
         Remote::Uploaded { since, .. } => elapsed(*since, clock::now()),
         Remote::Nothing | Remote::Creating { .. } | Remote::Meeting { .. } => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: JobId = JobId(1);
+
+    fn due(timers: &Timers, seconds: u64) -> Option<u32> {
+        timers.pop_due(Instant::now() + Duration::from_secs(seconds)).map(|timer| timer.looks)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_has_one_timer_and_the_last_one_set_counts() {
+        let timers = Timers::default();
+        timers.add(JOB, Duration::from_secs(100));
+        timers.add(JOB, Duration::from_secs(5));
+        assert_eq!(timers.len(), 1);
+        assert_eq!(due(&timers, 4), None);
+        assert_eq!(due(&timers, 5), Some(1));
+        timers.looked(JOB);
+        assert_eq!((due(&timers, 1000), timers.next_due()), (None, None), "the first one was replaced");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_is_not_looked_at_twice_at_once() {
+        let timers = Timers::default();
+        timers.add(JOB, Duration::ZERO);
+        assert_eq!(due(&timers, 0), Some(1));
+        timers.add(JOB, Duration::ZERO);
+        timers.add(JobId(2), Duration::ZERO);
+        assert_eq!(timers.pop_due(Instant::now()).map(|timer| timer.job), Some(JobId(2)), "others go on");
+        assert_eq!(due(&timers, 0), None);
+        timers.looked(JOB);
+        assert_eq!(due(&timers, 1), Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudge_frees_what_is_held_and_nothing_else() {
+        let timers = Timers::default();
+        timers.add(JOB, Duration::from_secs(100));
+        timers.add(JobId(2), Duration::ZERO);
+        let timer = timers.pop_due(Instant::now()).expect("due");
+        timers.push_held(timer, timers.nudges());
+        timers.looked(timer.job);
+        assert_eq!(due(&timers, 0), None);
+        timers.nudge();
+        assert_eq!(timers.pop_due(Instant::now()).map(|timer| timer.job), Some(JobId(2)));
     }
 }
