@@ -1,7 +1,7 @@
 //! A queue that is new or was restored learns what was done before, so that nothing is done twice.
 //!
 //! A mark (a random word) lies in the queue and in a file beside it, renewed at every start, every hour and at the stop.
-//! Where the two differ the queue is new, or a copy from another time. Then the keys in the notes on disk are taken in
+//! Where the file does not know the queue's mark, the queue is new, or a copy from another time. Then the keys in the notes on disk are taken in
 //! before any folder is watched, and the markers in each service's list before any meeting is created there.
 
 use std::{ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
@@ -39,8 +39,8 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.worker.queue;
     let settings = &parts.worker.live().settings;
     let in_queue = queue.remembered("mark").await?;
-    let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).ok();
-    if in_queue.is_none() || in_queue != on_disk {
+    let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).unwrap_or_default();
+    if !in_queue.as_ref().is_some_and(|mark| on_disk.lines().any(|line| line == mark)) {
         tracing::info!("the queue is new or restored: what was done before is looked for");
         queue.mark_restored(clock::now()).await?;
         let found = notes_on_disk(std::sync::Arc::clone(settings)).await?;
@@ -53,17 +53,28 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
     hold_unread(parts).await
 }
 
-/// Writes a new mark: first into the queue, then beside it, so that a crash in between only means one walk more.
+/// Writes a new mark. A crash may come between the queue and the file, and a queue that only crashed is no other queue:
+/// while the queue changes its mark, the file knows both.
 pub(super) async fn mark(parts: &Parts) -> anyhow::Result<()> {
-    let state_dir = &parts.worker.live().settings.state_dir;
+    let queue = &parts.worker.queue;
     let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
-    parts.worker.queue.remember("mark", mark.clone()).await?;
-    let (path, next) = (state_dir.join(MARK), state_dir.join("mark.tmp"));
+    if let Some(before) = queue.remembered("mark").await? {
+        write_mark(parts, format!("{before}\n{mark}")).await?;
+    }
+    queue.remember("mark", mark.clone()).await?;
+    write_mark(parts, mark).await
+}
+
+async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
+    let dir = parts.worker.live().settings.state_dir.clone();
     let write = move || -> std::io::Result<()> {
+        let (path, next) = (dir.join(MARK), dir.join("mark.tmp"));
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(mark.as_bytes())?;
+        file.write_all(marks.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(&next, &path)
+        std::fs::rename(&next, &path)?;
+        File::open(&dir)?.sync_all()?;
+        Ok(())
     };
     tokio::task::spawn_blocking(write).await?.context("failed to write the mark of the queue")
 }
@@ -138,7 +149,8 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
 
 async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
     let (queue, name) = (&parts.worker.queue, handle.service.name());
-    match handle.service.markers().await {
+    let markers = handle.service.markers().await;
+    match markers {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
             queue.take_markers(name, markers).await?;
