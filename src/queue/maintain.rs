@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
+use rustix::fs::FlockOperation;
 
-use super::{Queue, QueueError};
+use super::{JobId, Queue, QueueError, delivery::settle};
 use crate::{effect::Effect, job::Key};
 
 /// What is left to do.
@@ -22,6 +23,10 @@ pub struct Unfinished {
 /// Jobs forgotten in one commit, so that the writer is never held for long.
 const PRUNE_BATCH: i64 = 500;
 
+/// What the names of copies begin with until they are whole; as many letters and digits follow.
+const DRAFT: &str = ".minuted-backup-";
+const DRAFT_RANDOM: usize = 6;
+
 impl Queue {
     /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
     ///
@@ -30,8 +35,8 @@ impl Queue {
     pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
         self.write(Effect::Upkeep, move |tx| {
             tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
-            let old = "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND NOT EXISTS (SELECT 1 \
-                 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held')) ORDER BY updated_ms, id LIMIT ?2";
+            let old = "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND (state = 'cancelled' \
+                 OR NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held'))) ORDER BY updated_ms, id LIMIT ?2";
             let batch = [before.as_millisecond(), PRUNE_BATCH];
             tx.execute(
                 &format!(
@@ -62,10 +67,7 @@ impl Queue {
                 ));
             }
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let partial = tempfile::Builder::new()
-                .prefix(".minuted-backup-")
-                .tempfile_in(parent)
-                .map_err(|error| told(parent, error.to_string()))?;
+            let partial = draft(parent).map_err(|error| told(parent, error.to_string()))?;
             {
                 let mut copy = rusqlite::Connection::open(partial.path())?;
                 let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
@@ -76,6 +78,8 @@ impl Queue {
             }
             partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
             partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
+            let durable = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
+            durable.map_err(|error| told(&target, error.to_string()))?;
             Ok(())
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
@@ -88,7 +92,12 @@ impl Queue {
             tx.execute("DELETE FROM meta WHERE name = 'reconciled'", [])?;
             tx.execute("UPDATE job SET mail_held = 1, updated_ms = ? WHERE stage IS NOT NULL", [now.as_millisecond()])?;
             tx.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE state = 'due' AND kind = 'mail'", [])?;
-            Ok(())
+            let delivering = tx
+                .prepare("SELECT id FROM job WHERE stage = 'deliver'")?
+                .query_map([], |row| Ok(JobId(row.get(0)?)))?
+                .collect::<Result<Vec<_>, _>>()?;
+            // Where only mails were left, nothing is left that would bring the job to its end.
+            delivering.into_iter().try_for_each(|id| settle(tx, id, None, now).map(drop))
         })
         .await
     }
@@ -179,7 +188,8 @@ impl Queue {
     /// Moves what is in the write-ahead log into the file itself, so that a stopped queue is one file.
     pub async fn checkpoint(&self) -> Result<(), QueueError> {
         let truncate = |connection: &mut rusqlite::Connection| {
-            Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok(())
         };
         self.writer.call(truncate).await
     }
@@ -189,4 +199,30 @@ impl Queue {
         self.write(Effect::Upkeep, |_| Ok(())).await?;
         self.read(|_| Ok(())).await
     }
+}
+
+/// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked
+/// for as long as somebody writes it.
+fn draft(parent: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    for entry in std::fs::read_dir(parent)?.flatten() {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+        if random.is_some_and(|random| random.len() == DRAFT_RANDOM) && is_abandoned(&entry.path()) {
+            for end in ["-journal", "-wal", "-shm", ""] {
+                let mut left = entry.path().into_os_string();
+                left.push(end);
+                if let Err(error) = std::fs::remove_file(left) {
+                    tracing::trace!(%error, "nothing to tidy beside a copy that was interrupted");
+                }
+            }
+        }
+    }
+    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
+    rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)?;
+    Ok(draft)
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    std::fs::File::open(path)
+        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
 }
