@@ -12,6 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rustix::fs::FlockOperation;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,10 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// More than any pair of tokens takes: what must fit on the disk before a refresh token is spent.
 const REHEARSAL_BYTES: usize = 16 * 1024;
+
+/// What the names of drafts begin with; as many letters and digits follow.
+const DRAFT: &str = ".tokens-";
+const DRAFT_RANDOM: usize = 6;
 
 /// How long a refresh token lives: PAXS's documents say 30 days.
 pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -201,15 +206,19 @@ impl Store {
             obtained: pair.obtained,
             expires: pair.expires,
         };
+        let draft = self.record(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None })?;
         Effect::SaveTokens.before();
-        let written = self.write(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None });
+        self.put(draft)?;
         Effect::SaveTokens.after();
-        written
+        Ok(())
     }
 
     /// Strikes the sign-in out, remembering why.
     pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
-        self.write(&Record { origin: self.origin.clone(), pair: None, refused: Some(reason.to_owned()) })
+        let refused = Some(reason.to_owned());
+        let draft = self.record(&Record { origin: self.origin.clone(), pair: None, refused })?;
+        self.put(draft)?;
+        Ok(())
     }
 
     /// Makes sure that a pair could be saved, before a refresh token is spent for one: not everyone can
@@ -221,41 +230,63 @@ impl Store {
 
     /// Removes the file; returns whether there was one.
     pub(super) fn remove(&self) -> Result<bool, TokenError> {
-        match fs::remove_file(&self.file) {
+        self.sweep();
+        let was = match fs::remove_file(&self.file) {
             Ok(()) => self.sync_dir().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(self.io("remove", source)),
-        }
+        };
+        was
     }
 
     /// Takes the lock between processes, if nobody has it. It is held until the file is dropped.
     pub(super) fn try_lock(&self) -> Result<Option<File>, TokenError> {
         let io = |source| TokenError::Io { act: "lock", path: self.lock.clone(), source };
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).map_err(io)?;
-        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(lock)),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(io(error.into())),
         }
     }
 
-    fn write(&self, record: &Record) -> Result<(), TokenError> {
+    fn record(&self, record: &Record) -> Result<tempfile::NamedTempFile, TokenError> {
         self.check_dir()?;
         let json = serde_json::to_vec_pretty(record).expect("a record of texts and times is JSON");
-        let draft = self.draft(&json)?;
+        self.draft(&json)
+    }
+
+    /// Puts a draft in the file's place, durably.
+    fn put(&self, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
         draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
         self.sync_dir()
     }
 
-    /// Writes a durable file without a place yet; it is removed when dropped.
+    /// Writes a durable file without a place yet; it is removed when dropped, and locked until then.
     fn draft(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, TokenError> {
+        self.sweep();
         let mut draft = tempfile::Builder::new()
-            .prefix(".tokens-")
+            .prefix(DRAFT)
+            .rand_bytes(DRAFT_RANDOM)
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.dir)
             .map_err(|source| self.io("write beside", source))?;
+        rustix::fs::flock(&draft, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| self.io("lock", error.into()))?;
         draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(|source| self.io("write", source))?;
         Ok(draft)
+    }
+
+    /// Removes the drafts that a crash has left: there are tokens in them. Whatever hinders that hinders nothing else.
+    fn sweep(&self) {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for path in entries.filter(|entry| is_draft(&entry.file_name())).map(|entry| entry.path()) {
+            let abandoned = File::open(&path)
+                .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok());
+            if abandoned && let Err(error) = fs::remove_file(&path) {
+                tracing::debug!(%error, "failed to remove a draft of tokens that a crash has left");
+            }
+        }
     }
 
     fn check_dir(&self) -> Result<(), TokenError> {
@@ -270,6 +301,10 @@ impl Store {
     fn io(&self, act: &'static str, source: io::Error) -> TokenError {
         TokenError::Io { act, path: self.file.clone(), source }
     }
+}
+
+fn is_draft(name: &std::ffi::OsStr) -> bool {
+    name.to_str().and_then(|name| name.strip_prefix(DRAFT)).is_some_and(|random| random.len() == DRAFT_RANDOM)
 }
 
 #[cfg(test)]
