@@ -19,7 +19,7 @@ use crate::{
     cli,
     config::{Folder, Settings},
     control::{Caller, Refusal, Request, Status, story},
-    deliver::numbered,
+    deliver::{self, numbered},
     exit,
     queue::{JobId, JobView},
     text::{one_line, printable, printable_path},
@@ -111,13 +111,18 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     }
     let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let name = file.file_name().unwrap_or_default();
+    deliver::sweep(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
-    let placed = fill(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|()| {
+    // The copy stays open, and with it locked, until it has its name.
+    let placed = fill(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
             let candidate = numbered(name, number);
             match root.rename_new(OsStr::new(&temporary), &root, &candidate) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                done => return done.and_then(|()| root.sync()).map(|()| folder.path.join(candidate)),
+                done => {
+                    done.and_then(|()| root.sync())?;
+                    return Ok(folder.path.join(candidate));
+                }
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())
@@ -130,14 +135,20 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Copies bytes and time: the time may be all that tells when the meeting was.
-fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<()> {
+///
+/// The copy is locked: the daemon removes temporary files that nobody holds.
+fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
     let mut source = std::fs::File::open(file)?;
     let modified = source.metadata()?.modified()?;
     let mut copy = root.create_new(name, mode)?;
+    if let Err(error) = rustix::fs::flock(&copy, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        tracing::trace!(%error, "this file system has no locks");
+    }
     io::copy(&mut source, &mut copy)?;
     copy.flush()?;
     copy.set_modified(modified)?;
-    copy.sync_all()
+    copy.sync_all()?;
+    Ok(copy)
 }
 
 async fn wait(caller: &Caller, jobs: Vec<(PathBuf, JobId)>, as_json: bool) -> Result<ExitCode, Failure> {

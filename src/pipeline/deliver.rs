@@ -123,6 +123,7 @@ impl Parcel {
             OnSuccess::Keep => Ok(()),
             OnSuccess::Move(to) => {
                 let to = root.descend_or_make(&to.join(parent(&self.job.path)), DIRECTORY_MODE).map_err(at)?;
+                sweep(&to);
                 deliver::relocate(&from, &name, &to, self.job.stamp).map(drop)
             }
             OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
