@@ -45,6 +45,8 @@ pub(super) async fn run(parts: Parts) {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut line = String::new();
+    // A machine that is never on for an hour forgets, too.
+    prune(&parts).await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
