@@ -1,12 +1,47 @@
 //! The registry of effects: everything minuted does that outlives the process has a name here.
 //!
 //! Each effect passes through [`Effect::before`] and [`Effect::after`]. In a debug build one of these points can be told
-//! to do harm, above all to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry that way. In a release
-//! build the points are nothing.
+//! to do harm, above all to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry
+//! that way. In a release build the points are nothing. `tests/it/architecture.rs` fails where something lasting is done
+//! without a name.
 
-/// Something that outlives the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Effect {
+/// Makes the registry: the effects, and the list of all of them.
+macro_rules! effects {
+    ($($(#[$doc:meta])+ $name:ident,)+) => {
+        /// Something that outlives the process, or is asked of a service on the way to it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Effect {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl Effect {
+            /// All effects.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+        }
+    };
+}
+
+effects! {
+    /// The queue: its file is made.
+    Make,
+    /// The queue: its tables are made, or brought to this version.
+    Migrate,
+    /// The queue: its log is moved into the file.
+    Checkpoint,
+    /// The queue: proof that it works.
+    Alive,
+    /// The queue: jobs that a crash has interrupted.
+    Recover,
+    /// The queue: old jobs are forgotten.
+    Prune,
+    /// The queue: it is new, or a copy from another time.
+    MarkRestored,
+    /// The queue: a value is remembered.
+    Remember,
+    /// The queue: what a service's list tells.
+    TakeMarkers,
+    /// The queue: what the notes on disk tell.
+    TakeNotes,
     /// The queue: files were seen.
     See,
     /// The queue: files are gone.
@@ -15,6 +50,16 @@ pub enum Effect {
     Take,
     /// The queue: a folder is met.
     Meet,
+    /// The queue: jobs that wait for a file try again.
+    WakeFiles,
+    /// The queue: jobs whose file is gone for good.
+    CancelLost,
+    /// The queue: files that a service takes now.
+    Reconsider,
+    /// The queue: the settings of folders that left.
+    KeepFormer,
+    /// The queue: what becomes of old files.
+    DecideBacklog,
     /// The queue: a worker takes a job.
     Claim,
     /// The queue: a meeting is about to be created.
@@ -27,6 +72,8 @@ pub enum Effect {
     Uploaded,
     /// The queue: results are about to be asked for.
     IntendRequest,
+    /// The queue: they were not asked for after all.
+    Unrequested,
     /// The queue: they were asked for.
     Requested,
     /// The queue: a job waits for results again.
@@ -49,34 +96,72 @@ pub enum Effect {
     DeliverLater,
     /// The queue: a delivery has failed.
     DeliveryFailed,
-    /// The queue: something is held, or not any more.
+    /// The queue: something is held.
     Hold,
-    /// The queue: what a person asked of a job or a folder.
-    Command,
+    /// The queue: something is not held any more.
+    Release,
+    /// The queue: the operator was told.
+    NoticesSent,
     /// The queue: a file is charged with a crash.
     Charge,
-    /// The queue: its own upkeep.
-    Upkeep,
+    /// The queue: a job that has nothing left to deliver.
+    Settle,
+    /// The queue: a person retries a job.
+    Retry,
+    /// The queue: a person gives a job up.
+    Cancel,
+    /// The queue: a person has a job done anew.
+    Redo,
+    /// The queue: a person wants more analyses.
+    Reanalyse,
+    /// The service: tokens are asked for; a refresh token is spent.
+    CallTokens,
+    /// The service: the list is read for what was done before.
+    CallMarkers,
+    /// The service: the list is read for a meeting whose answer was lost.
+    CallFind,
     /// The service: a meeting is created.
     CallCreate,
+    /// The service: a meeting is read for a recording whose answer was lost.
+    CallAttachments,
     /// The service: a recording is sent.
     CallUpload,
+    /// The service: results are read.
+    CallLook,
     /// The service: results are asked for.
     CallRequest,
     /// A mark says that a file is being parsed.
-    Mark,
-    /// The mark is taken back.
-    Unmark,
+    Parse,
+    /// It is taken back.
+    Parsed,
     /// A token pair is written.
     SaveTokens,
+    /// A sign-in that was refused is struck out.
+    StrikeOut,
+    /// The tokens are removed.
+    ForgetTokens,
+    /// The mark beside the queue is written.
+    Mark,
+    /// The control socket is made.
+    Listen,
+    /// The control socket is removed.
+    Hush,
+    /// A copy of the queue gets its name.
+    Backup,
+    /// A recording that a person adds gets its name.
+    Add,
     /// A temporary file becomes the notes.
     PlaceFile,
+    /// A temporary file replaces the notes.
+    ReplaceFile,
     /// The word of a failure is removed.
     ClearFile,
     /// The recording is moved or deleted.
     Dispose,
-    /// A mail is sent.
+    /// A mail with notes, or a test, is sent.
     Mail,
+    /// A mail to the operator is sent.
+    Digest,
 }
 
 /// Before or after an effect.
@@ -89,45 +174,6 @@ pub enum When {
 }
 
 impl Effect {
-    /// All effects.
-    pub const ALL: [Self; 35] = [
-        Self::See,
-        Self::Gone,
-        Self::Take,
-        Self::Meet,
-        Self::Claim,
-        Self::IntendCreate,
-        Self::Uncreate,
-        Self::Created,
-        Self::Uploaded,
-        Self::IntendRequest,
-        Self::Requested,
-        Self::Await,
-        Self::Analysed,
-        Self::AlreadyDone,
-        Self::RetryLater,
-        Self::Fail,
-        Self::Snooze,
-        Self::LoseFile,
-        Self::Delivered,
-        Self::DeliverLater,
-        Self::DeliveryFailed,
-        Self::Hold,
-        Self::Command,
-        Self::Charge,
-        Self::Upkeep,
-        Self::CallCreate,
-        Self::CallUpload,
-        Self::CallRequest,
-        Self::Mark,
-        Self::Unmark,
-        Self::SaveTokens,
-        Self::PlaceFile,
-        Self::ClearFile,
-        Self::Dispose,
-        Self::Mail,
-    ];
-
     /// Marks the point right before the effect.
     pub fn before(self) {
         point(self, When::Before);

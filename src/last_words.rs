@@ -91,9 +91,9 @@ impl LastWords {
         let words = serde_json::to_vec(&words).map_err(io::Error::other)?;
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let mark = Mark { path: self.directory.join(format!("{}-{number}", self.process)) };
-        Effect::Mark.before();
+        Effect::Parse.before();
         self.write(&mark.path, &words)?;
-        Effect::Mark.after();
+        Effect::Parse.after();
         Ok(mark)
     }
 
@@ -168,11 +168,11 @@ impl LastWords {
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        Effect::Unmark.before();
+        Effect::Parsed.before();
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, "failed to remove the mark of a file that was parsed");
         }
-        Effect::Unmark.after();
+        Effect::Parsed.after();
     }
 }
 

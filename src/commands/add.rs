@@ -20,6 +20,7 @@ use crate::{
     config::{Folder, Settings},
     control::{Caller, Refusal, Request, Status, story},
     deliver::{self, numbered},
+    effect::Effect,
     exit,
     queue::{JobId, JobView},
     text::{one_line, printable, printable_path},
@@ -117,10 +118,12 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     let placed = fill(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
             let candidate = numbered(name, number);
+            Effect::Add.before();
             match root.rename_new(OsStr::new(&temporary), &root, &candidate) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 done => {
                     done.and_then(|()| root.sync())?;
+                    Effect::Add.after();
                     return Ok(folder.path.join(candidate));
                 }
             }

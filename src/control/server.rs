@@ -10,6 +10,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Answer, Desk, Refusal, Request, SOCKET};
+use crate::effect::Effect;
 
 /// Bytes of a question; a path has at most 4 KiB.
 const REQUEST_MAX: u64 = 1 << 20;
@@ -26,13 +27,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// When the socket cannot be made.
 pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
     let path = state_dir.join(SOCKET);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    // The directory is 0700: nobody else can reach the socket between these two calls.
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let listener = listen(&path)?;
     let slots = Arc::new(Semaphore::new(CALLERS_MAX));
     let tasks = TaskTracker::new();
     loop {
@@ -58,7 +53,24 @@ pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -
     }
     tasks.close();
     tasks.wait().await;
-    match std::fs::remove_file(&path) {
+    Effect::Hush.before();
+    remove(&path)?;
+    Effect::Hush.after();
+    Ok(())
+}
+
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    Effect::Listen.before();
+    remove(path)?;
+    // The directory is 0700: nobody else can reach the socket between these two calls.
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Effect::Listen.after();
+    Ok(listener)
+}
+
+fn remove(socket: &Path) -> io::Result<()> {
+    match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -13,6 +13,7 @@ use crate::{
     beneath::{Dir, Entry},
     clock,
     config::{Folder, OnSuccess, Settings},
+    effect::Effect,
     job::Key,
     pipeline::deliver::head_key,
     queue::{Hold, Queue, Scope},
@@ -72,8 +73,10 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(marks.as_bytes())?;
         file.sync_all()?;
+        Effect::Mark.before();
         std::fs::rename(&next, &path)?;
         File::open(&dir)?.sync_all()?;
+        Effect::Mark.after();
         Ok(())
     };
     tokio::task::spawn_blocking(write).await?.context("failed to write the mark of the queue")
@@ -149,7 +152,9 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
 
 async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
     let (queue, name) = (&parts.worker.queue, handle.service.name());
+    Effect::CallMarkers.before();
     let markers = handle.service.markers().await;
+    Effect::CallMarkers.after();
     match markers {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());

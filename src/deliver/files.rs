@@ -199,9 +199,9 @@ impl<'a> NewFile<'a> {
         let mut temporary = self.written().map_err(at)?;
         match look(self.dir, before)? {
             Found::File(is) if is == digest => {
-                Effect::PlaceFile.before();
+                Effect::ReplaceFile.before();
                 temporary.rename_over(before).map_err(at)?;
-                Effect::PlaceFile.after();
+                Effect::ReplaceFile.after();
                 Ok(self.placed(before))
             }
             Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),

@@ -92,7 +92,7 @@ impl Mailer {
                     .singlepart(part(ContentType::TEXT_HTML, &letter.html)),
             )
             .singlepart(attachment);
-        self.send(to, &letter.subject, &letter.message_id, body).await
+        self.send(Effect::Mail, to, &letter.subject, &letter.message_id, body).await
     }
 
     /// Tells everyone in `failures_to` what needs attention, each in a mail of their own; `allow` does not apply.
@@ -107,7 +107,7 @@ impl Mailer {
         for to in &self.email.failures_to {
             let id = digest_id(&text, to.email.as_ref(), &self.email.from);
             let body = MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, &text));
-            match self.send(to, &subject, &id, body).await {
+            match self.send(Effect::Digest, to, &subject, &id, body).await {
                 Ok(()) => told = true,
                 Err(error) => {
                     tracing::warn!(%error, "failed to mail a digest to one of `failures_to`");
@@ -128,7 +128,7 @@ impl Mailer {
         let id = digest_id(&now.to_string(), to.email.as_ref(), &self.email.from);
         let text = "minuted can send mail from here. Nothing else is to be done.\n";
         let body = MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, text));
-        self.send(to, "minuted: a test", &id, body).await
+        self.send(Effect::Mail, to, "minuted: a test", &id, body).await
     }
 
     /// Connects, protects the conversation, signs in and leaves: everything short of a mail.
@@ -142,7 +142,14 @@ impl Mailer {
         answer.map(drop).map_err(Fault::of_server)
     }
 
-    async fn send(&self, to: &Mailbox, subject: &str, id: &str, body: MultiPart) -> Result<(), MailError> {
+    async fn send(
+        &self,
+        effect: Effect,
+        to: &Mailbox,
+        subject: &str,
+        id: &str,
+        body: MultiPart,
+    ) -> Result<(), MailError> {
         let (from, to) = (clean(&self.email.from)?, clean(to)?);
         let message = Message::builder()
             .date(clock::now().into())
@@ -158,9 +165,9 @@ impl Mailer {
             .multipart(body)
             .map_err(|error| MailError::Refused { message: format!("the mail cannot be made: {error}"), code: None })?;
         let mut connection = self.connect().await?;
-        Effect::Mail.before();
+        effect.before();
         let sent = self.hand_over(&mut connection, &from.email, &to.email, &message.formatted()).await;
-        Effect::Mail.after();
+        effect.after();
         self.leave(&mut connection).await;
         sent
     }

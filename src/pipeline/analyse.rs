@@ -69,7 +69,10 @@ pub async fn resume(context: &Context, job: &Job) -> Result<Vec<(Analysis, Optio
 async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
     let (meeting, recording, since) = uploaded(job)?;
     let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
-    match context.service.look(meeting, recording).await {
+    Effect::CallLook.before();
+    let looked = context.service.look(meeting, recording).await;
+    Effect::CallLook.after();
+    match looked {
         Ok(reports) => Ok((plan(job)?, reports, late)),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),

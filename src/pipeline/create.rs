@@ -75,7 +75,10 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
     if clock::now() < visible {
         return Err(Setback::Snooze { until: visible });
     }
-    match context.service.find(&job.key, &plan.title, since).await {
+    Effect::CallFind.before();
+    let found = context.service.find(&job.key, &plan.title, since).await;
+    Effect::CallFind.after();
+    match found {
         Ok(found) => Ok(found),
         Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
             error: error.context("the list of meetings cannot be read"),

@@ -8,7 +8,7 @@ use crate::{
     job::{Remote, Setback, Stage},
     progress::Progress,
     queue::Job,
-    services::{CallError, Upload},
+    services::{Attachment, CallError, Upload},
     text::one_line,
 };
 
@@ -60,7 +60,7 @@ async fn find_uploaded(
     name: &str,
     replaces: Option<&str>,
 ) -> Result<Option<String>, Setback> {
-    let attachments = match context.service.attachments(meeting).await {
+    let attachments = match attachments(context, meeting).await {
         Ok(attachments) => attachments,
         Err(CallError::Refused { status: 404, .. }) => return Err(vanished()),
         Err(error) => return Err(own(context, error).await),
@@ -73,9 +73,16 @@ async fn find_uploaded(
     Ok(ours.map(|attachment| attachment.id))
 }
 
+async fn attachments(context: &Context, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+    Effect::CallAttachments.before();
+    let attachments = context.service.attachments(meeting).await;
+    Effect::CallAttachments.after();
+    attachments
+}
+
 /// A 404 on upload: the meeting is gone, or something else is.
 async fn missing(context: &Context, meeting: &str) -> Setback {
-    match context.service.attachments(meeting).await {
+    match attachments(context, meeting).await {
         Err(CallError::Refused { status: 404, .. }) => vanished(),
         Err(error) => own(context, error).await,
         Ok(_) => {

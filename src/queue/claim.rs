@@ -104,7 +104,7 @@ impl Queue {
         if !stray.await? {
             return Ok(0);
         }
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::Recover, move |tx| {
             let mut running: Vec<(JobId, State)> = tx
                 .prepare(
                     "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running' \

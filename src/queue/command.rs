@@ -39,7 +39,7 @@ pub enum CommandError {
 impl Queue {
     /// Sets a job's attempts back to 0 and lets it go on from what exists; releases mails that are held.
     pub async fn retry(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
-        self.write(Effect::Command, move |tx| {
+        self.write(Effect::Retry, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             match &job.state {
                 State::Done => release_held(tx, &job, now),
@@ -64,7 +64,7 @@ impl Queue {
 
     /// Makes the next generation of a job: a new meeting and new notes.
     pub async fn redo(&self, id: JobId, now: Timestamp) -> Result<JobId, CommandError> {
-        self.write(Effect::Command, move |tx| {
+        self.write(Effect::Redo, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
                 return Ok(Err(refused(
@@ -110,7 +110,7 @@ impl Queue {
 
     /// Gives a job up; what exists at the service stays there.
     pub async fn cancel(&self, id: JobId, now: Timestamp) -> Result<String, CommandError> {
-        self.write(Effect::Command, move |tx| {
+        self.write(Effect::Cancel, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if let State::Done | State::Skipped | State::Cancelled = job.state {
                 return Ok(Err(refused(id, format!("is {} already{}", job.state, cure(&job.state, id)))));
@@ -131,7 +131,7 @@ impl Queue {
         mail: bool,
         now: Timestamp,
     ) -> Result<String, CommandError> {
-        self.write(Effect::Command, move |tx| {
+        self.write(Effect::Reanalyse, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
                 return Ok(Err(refused(
@@ -177,7 +177,7 @@ impl Queue {
     /// Decides about the files that waited for `minuted backlog`: they settle, or are left alone. Returns how many.
     pub async fn decide_backlog(&self, folder: &str, process: bool) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(Effect::Command, move |tx| {
+        self.write(Effect::DecideBacklog, move |tx| {
             let sql = if process {
                 "DELETE FROM sighting WHERE folder = ? AND verdict = 'backlog'"
             } else {

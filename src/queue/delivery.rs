@@ -208,7 +208,7 @@ impl Queue {
         dispose: Option<&'static str>,
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
-        self.write(Effect::Upkeep, move |tx| settle(tx, id, dispose, now)).await
+        self.write(Effect::Settle, move |tx| settle(tx, id, dispose, now)).await
     }
 
     /// Records that a delivery has failed for good, and what the operator is told.

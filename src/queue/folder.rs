@@ -46,7 +46,7 @@ impl Queue {
     /// Only those that have waited since before `before`, so that a file which stays unreadable costs little.
     pub async fn wake_files(&self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::WakeFiles, move |tx| {
             let waiting = tx
                 .prepare_cached(
                     "SELECT job.id, state, stage, waits_for, due_ms, updated_ms FROM job JOIN sighting \
@@ -81,7 +81,7 @@ impl Queue {
     /// Cancels the jobs whose file has been gone from a folder since before `before`. Returns how many.
     pub async fn cancel_lost(&self, folder: &str, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::CancelLost, move |tx| {
             let lost = tx
                 .prepare_cached(
                     "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE waits_for = 'file' \
@@ -105,7 +105,7 @@ impl Queue {
     /// Forgets that these files were seen as unsupported, so that a service that takes them now gets them.
     pub async fn reconsider(&self, folder: &str, extensions: Vec<String>) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::Reconsider, move |tx| {
             let skipped = tx
                 .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL")?
                 .query_map([&folder], |row| Ok((row.get::<_, i64>(0)?, row::path(row, "path")?)))?
@@ -127,7 +127,7 @@ impl Queue {
     /// Keeps the configuration of folders that leave it while jobs of theirs are under way, and forgets those that came
     /// back or have nothing left to do. `left` and `here` are ids.
     pub async fn keep_former(&self, left: Vec<String>, here: Vec<String>, config: String) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::KeepFormer, move |tx| {
             for id in left {
                 tx.execute(
                     "INSERT INTO former_folder (id, config) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM job \

@@ -90,7 +90,7 @@ impl Queue {
         reasons: &'static [&'static str],
     ) -> Result<bool, QueueError> {
         let name = name.to_owned();
-        self.write(Effect::Hold, move |tx| {
+        self.write(Effect::Release, move |tx| {
             let mut released = 0;
             for reason in reasons {
                 released += tx
@@ -146,7 +146,7 @@ impl Queue {
 
     /// Records that the notices up to `last` were mailed (or have nobody to go to).
     pub async fn notices_sent(&self, last: i64, now: Timestamp) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::NoticesSent, move |tx| {
             tx.execute(
                 "UPDATE notice SET sent_ms = ?2 WHERE id <= ?1 AND sent_ms IS NULL",
                 [last, now.as_millisecond()],

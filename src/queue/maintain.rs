@@ -33,7 +33,7 @@ impl Queue {
     /// That their content was done stays, and so do the sightings of their files, and the meetings of those that were not
     /// finished: the same content finds its meeting again.
     pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::Prune, move |tx| {
             tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
             let old = "SELECT id FROM job WHERE stage IS NULL AND updated_ms < ?1 AND (state = 'cancelled' \
                  OR NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state IN ('due', 'held'))) ORDER BY updated_ms, id LIMIT ?2";
@@ -77,9 +77,11 @@ impl Queue {
                 copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
             }
             partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
+            Effect::Backup.before();
             partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
             let durable = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
             durable.map_err(|error| told(&target, error.to_string()))?;
+            Effect::Backup.after();
             Ok(())
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
@@ -88,7 +90,7 @@ impl Queue {
     /// Records that the queue is new or restored: the services' lists are read again, and no mail goes out for jobs
     /// that were under way in this copy, because it may have gone out since the copy was made.
     pub async fn mark_restored(&self, now: Timestamp) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::MarkRestored, move |tx| {
             tx.execute("DELETE FROM meta WHERE name = 'reconciled'", [])?;
             tx.execute("UPDATE job SET mail_held = 1, updated_ms = ? WHERE stage IS NOT NULL", [now.as_millisecond()])?;
             tx.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE state = 'due' AND kind = 'mail'", [])?;
@@ -131,7 +133,7 @@ impl Queue {
 
     /// Remembers a value.
     pub async fn remember(&self, name: &'static str, value: String) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::Remember, move |tx| {
             tx.execute(
                 "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
                 [name, &value],
@@ -144,7 +146,7 @@ impl Queue {
     /// Takes in what a walk of the service's list told: keys and the meetings that carry them.
     pub async fn take_markers(&self, service: &str, markers: Vec<(Key, String)>) -> Result<(), QueueError> {
         let service = service.to_owned();
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::TakeMarkers, move |tx| {
             for (key, meeting) in markers {
                 tx.prepare_cached(
                     "INSERT INTO evidence (key, service, meeting_id) VALUES (?1, ?2, ?3) \
@@ -159,7 +161,7 @@ impl Queue {
 
     /// Takes in what the notes on disk told: keys and where their notes lie.
     pub async fn take_notes(&self, notes: Vec<(Key, String)>) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, move |tx| {
+        self.write(Effect::TakeNotes, move |tx| {
             for (key, path) in notes {
                 tx.prepare_cached(
                     "INSERT INTO evidence (key, notes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET notes = ?2",
@@ -188,7 +190,9 @@ impl Queue {
     /// Moves what is in the write-ahead log into the file itself, so that a stopped queue is one file.
     pub async fn checkpoint(&self) -> Result<(), QueueError> {
         let truncate = |connection: &mut rusqlite::Connection| {
+            Effect::Checkpoint.before();
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Effect::Checkpoint.after();
             Ok(())
         };
         self.writer.call(truncate).await
@@ -196,7 +200,7 @@ impl Queue {
 
     /// Proves that both threads of the queue answer: one empty commit, one empty read.
     pub async fn alive(&self) -> Result<(), QueueError> {
-        self.write(Effect::Upkeep, |_| Ok(())).await?;
+        self.write(Effect::Alive, |_| Ok(())).await?;
         self.read(|_| Ok(())).await
     }
 }

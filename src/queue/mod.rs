@@ -153,7 +153,9 @@ impl Queue {
                 schema::prepare_reader(&connection)?;
                 schema::check(&connection)?;
             }
+            Effect::Make.before();
             make_private(&path).map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
+            Effect::Make.after();
             let mut connection = rusqlite::Connection::open(&path)?;
             schema::prepare(&connection)?;
             schema::migrate(&mut connection)?;

@@ -151,7 +151,7 @@ impl Queue {
     /// Records that the service has surely not taken the request: nothing has to show up before it is made again.
     pub async fn unrequested(&self, job: &Job, analyses: Vec<crate::config::Analysis>) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(Effect::IntendRequest, move |tx| {
+        self.write(Effect::Unrequested, move |tx| {
             expect(tx, id, &state)?;
             for analysis in &analyses {
                 tx.prepare_cached("UPDATE request SET asked_ms = 0 WHERE job_id = ?1 AND analysis = ?2")?

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::QueueError;
+use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released, only added to.
 pub(super) const MIGRATIONS: [&str; 2] = [include_str!("schema/001.sql"), include_str!("schema/002.sql")];
@@ -78,7 +79,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        Effect::Migrate.before();
         transaction.commit()?;
+        Effect::Migrate.after();
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
+use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
@@ -155,6 +156,150 @@ fn no_file_is_long_before_its_tests() {
         (lines > LINES_MAX).then(|| format!("has {lines} lines")).into_iter().collect()
     });
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn nothing_lasting_is_done_without_the_name_of_an_effect() {
+    let mut unnamed = Vec::new();
+    let mut unused: BTreeSet<_> = UNNAMED.iter().map(|(file, function, _)| (*file, *function)).collect();
+    for source in sources().iter().filter(|source| source.module() != "standin") {
+        let path = source.path.to_str().expect("UTF-8");
+        for (name, body) in functions(&source.tokens) {
+            let lasting: Vec<_> = LASTING.into_iter().filter(|phrase| holds(body, &words(phrase))).collect();
+            let named = holds(body, &[".", "before", "(", ")"]) && holds(body, &[".", "after", "(", ")"]);
+            let excused = UNNAMED.iter().any(|(file, function, _)| *file == path && *function == name);
+            if !lasting.is_empty() && !named && !excused {
+                unnamed.push(format!("src/{path}: `{name}` does {lasting:?} without an Effect"));
+            }
+            if !lasting.is_empty() && !named {
+                unused.retain(|row| *row != (path, name.as_str()));
+            }
+        }
+    }
+    assert!(unnamed.is_empty(), "{unnamed:#?}");
+    assert!(unused.is_empty(), "rows that excuse nothing: {unused:?}");
+}
+
+#[test]
+fn each_effect_is_one_place_in_the_source() {
+    for effect in Effect::ALL {
+        let name = format!("{effect:?}");
+        let phrase = ["Effect", ":", ":", &name];
+        let mut places = Vec::new();
+        for source in sources().iter().filter(|source| source.module() != "effect") {
+            let found = functions(&source.tokens).into_iter().filter(|(_, body)| holds(body, &phrase));
+            places.extend(found.map(|(function, _)| format!("{}: {function}", source.path.display())));
+        }
+        // A mail is a mail, to whomever.
+        let expected = if *effect == Effect::Mail { 2 } else { 1 };
+        assert_eq!(places.len(), expected, "{name}: {places:?}");
+    }
+}
+
+/// What outlives the process, as it is written in the source: transactions, files, calls that change something, mails.
+const LASTING: [&str; 35] = [
+    ". transaction (",
+    ". transaction_with_behavior (",
+    ". unchecked_transaction (",
+    ". savepoint (",
+    "writer . call (",
+    "Backup : : new (",
+    "fs : : write (",
+    "fs : : rename (",
+    "fs : : copy (",
+    "fs : : hard_link (",
+    "fs : : remove_file (",
+    "fs : : remove_dir (",
+    "fs : : remove_dir_all (",
+    "fs : : create_dir (",
+    "fs : : create_dir_all (",
+    "fs : : set_permissions (",
+    "DirBuilder : : new (",
+    "OpenOptions : : new (",
+    "File : : options (",
+    "File : : create (",
+    ". tempfile_in (",
+    ". persist ( &",
+    ". persist_noclobber (",
+    "mkdirat (",
+    "renameat (",
+    "renameat_with (",
+    "unlinkat (",
+    ". create_new (",
+    ". rename_new (",
+    ". rename_over (",
+    ". unlink (",
+    ". descend_or_make (",
+    "UnixListener : : bind (",
+    "Request : : post (",
+    "connection . message (",
+];
+
+/// Functions that do such a thing under no name of their own: where, which, and why that is right.
+const UNNAMED: [(&str, &str, &str); 33] = [
+    ("beneath.rs", "descend_or_make", "the door itself: its callers name what they do"),
+    ("beneath.rs", "rename_new", "the door itself"),
+    ("beneath.rs", "rename_claimed", "the door itself"),
+    ("beneath.rs", "rename_over", "the door itself"),
+    ("beneath.rs", "unlink", "the door itself"),
+    ("commands/add.rs", "fill", "a temporary file, which the next sweep takes"),
+    ("commands/check/folders.rs", "writable", "a trial that leaves nothing"),
+    ("commands/demo.rs", "configure", "a demonstration in a directory of its own"),
+    ("commands/demo.rs", "run", "a demonstration in a directory of its own"),
+    ("commands/demo.rs", "show", "a demonstration in a directory of its own"),
+    ("control/server.rs", "remove", "part of `Listen` and of `Hush`"),
+    ("deliver/mail.rs", "hand_over", "part of `send`, which is given the effect"),
+    ("deliver/relocate.rs", "finished", "part of `Dispose`"),
+    ("deliver/relocate.rs", "moved", "part of `Dispose`"),
+    ("deliver/temporary.rs", "drop", "a temporary file goes"),
+    ("deliver/temporary.rs", "make", "a temporary file, which the next sweep takes"),
+    ("deliver/temporary.rs", "rename_new", "part of `PlaceFile` and of `Dispose`"),
+    ("deliver/temporary.rs", "rename_over", "part of `ReplaceFile`"),
+    ("deliver/temporary.rs", "sweep", "temporary files go"),
+    ("logging.rs", "files", "nothing depends on a log"),
+    ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
+    ("pipeline/deliver.rs", "place", "an empty directory, made again where it is missing"),
+    ("queue/lock.rs", "try_acquire", "an empty directory and an empty file"),
+    ("queue/maintain.rs", "draft", "a temporary file, which the next copy takes away"),
+    ("queue/mod.rs", "make_private", "part of `Make`"),
+    ("services/paxs/calls.rs", "create", "part of `CallCreate`"),
+    ("services/paxs/calls.rs", "request", "part of `CallRequest`"),
+    ("services/paxs/tokens.rs", "draft", "a temporary file, which the next draft takes away"),
+    ("services/paxs/tokens.rs", "load", "it only reads"),
+    ("services/paxs/tokens.rs", "put", "part of `SaveTokens` and of `StrikeOut`"),
+    ("services/paxs/tokens.rs", "sweep", "temporary files go"),
+    ("services/paxs/tokens.rs", "try_lock", "an empty file"),
+    ("services/paxs/upload.rs", "send_once", "part of `CallUpload`"),
+];
+
+fn words(phrase: &str) -> Vec<&str> {
+    phrase.split(' ').collect()
+}
+
+/// The functions of a file, with the tokens of their bodies.
+fn functions(tokens: &[String]) -> Vec<(String, &[String])> {
+    let mut found = Vec::new();
+    for at in (0..tokens.len().saturating_sub(1)).filter(|at| tokens[*at] == "fn" && tokens[at + 1] != "(") {
+        if let Some(open) = body(tokens, at) {
+            found.push((tokens[at + 1].clone(), &tokens[open..end_of_item(tokens, open)]));
+        }
+    }
+    found
+}
+
+/// Where the body of a function begins; `None` for one that is only declared.
+fn body(tokens: &[String], start: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(start) {
+        match token.as_str() {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            "{" if depth == 0 => return Some(at),
+            ";" if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// One file below `src/` that is not itself a test.

@@ -8,7 +8,7 @@ use crate::support::house::{House, until, until_told};
 
 /// A daemon that dies while it parses the next head.
 fn live_and_die(house: &House) {
-    let mut daemon = house.spawn(&[("MINUTED_DIE", "Mark:After")]);
+    let mut daemon = house.spawn(&[("MINUTED_DIE", "Parse:After")]);
     until_told(|| house.log(), || daemon.was_killed().then_some(()));
 }
 
@@ -25,7 +25,7 @@ fn a_recording_that_kills_its_reader_is_set_aside_after_three_crashes_and_harms_
     for _ in 0..3 {
         live_and_die(&house);
     }
-    let _daemon = house.spawn(&[("MINUTED_DIE", "Mark:After")]);
+    let _daemon = house.spawn(&[("MINUTED_DIE", "Parse:After")]);
     let failed = house.wait_for("talk.wav", "failed");
     let error = failed["error"].as_str().expect("an error");
     assert!(error.contains("crashed 3 times while it looked into this file"), "{error}");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     clock,
-    http::{Client, Request},
+    effect::Effect,
+    http::{Answer, Client, Request},
     services::{
         CallError,
         pacer::{Pacer, Priority},
@@ -137,10 +138,18 @@ impl Inner {
     /// will tell whether the service has taken it.
     async fn buy(&self, seen: &Pair) -> Result<Pair, Failure> {
         let body = json!({"grant_type": "refresh_token", "refresh_token": seen.refresh.expose_secret()});
-        self.pacer.acquire(Priority::High).await;
-        let answer = self.http.send(&Request::post(&grant::TOKEN).json(&body)).await.map_err(CallError::from)?;
+        let answer = self.ask_for_tokens(&body).await?;
         let secrets = [seen.refresh.expose_secret(), seen.access.expose_secret()];
         grant::read(answer, clock::now(), Some(seen), &secrets)
+    }
+
+    /// Asks the token endpoint, without a token.
+    pub(super) async fn ask_for_tokens(&self, body: &Value) -> Result<Answer, CallError> {
+        self.pacer.acquire(Priority::High).await;
+        Effect::CallTokens.before();
+        let answered = self.http.send(&Request::post(&grant::TOKEN).json(body)).await;
+        Effect::CallTokens.after();
+        Ok(answered?)
     }
 
     async fn strike_out(&self, seen: &Pair, reason: String) -> Result<Arc<Pair>, Failure> {

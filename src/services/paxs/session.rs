@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    grant::{self, Failure},
+    grant::Failure,
     refresh::{Held, Inner, Sign, blocking},
     tokens::{Pair, Store, TokenError},
 };
@@ -182,8 +182,7 @@ impl Session {
 
     /// Asks the token endpoint, without a token.
     pub(super) async fn ask_for_tokens(&self, body: &Value) -> Result<Answer, CallError> {
-        self.paced(Priority::High).await;
-        Ok(self.0.http.send(&Request::post(&grant::TOKEN).json(body)).await?)
+        self.0.ask_for_tokens(body).await
     }
 }
 

@@ -217,7 +217,9 @@ impl Store {
     pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
         let refused = Some(reason.to_owned());
         let draft = self.record(&Record { origin: self.origin.clone(), pair: None, refused })?;
+        Effect::StrikeOut.before();
         self.put(draft)?;
+        Effect::StrikeOut.after();
         Ok(())
     }
 
@@ -231,11 +233,13 @@ impl Store {
     /// Removes the file; returns whether there was one.
     pub(super) fn remove(&self) -> Result<bool, TokenError> {
         self.sweep();
+        Effect::ForgetTokens.before();
         let was = match fs::remove_file(&self.file) {
             Ok(()) => self.sync_dir().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(self.io("remove", source)),
         };
+        Effect::ForgetTokens.after();
         was
     }
 
