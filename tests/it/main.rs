@@ -18,4 +18,5 @@ mod service_manager;
 mod sign_in;
 mod support;
 mod units;
+mod walk;
 mod watching;
