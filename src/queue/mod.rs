@@ -13,6 +13,8 @@ mod hold;
 mod intake;
 mod lock;
 mod maintain;
+#[cfg(test)]
+mod model;
 mod record;
 mod request;
 mod row;
