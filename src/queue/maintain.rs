@@ -153,6 +153,9 @@ impl Queue {
                      ON CONFLICT (key) DO UPDATE SET service = ?2, meeting_id = coalesce(meeting_id, ?3)",
                 )?
                 .execute(rusqlite::params![key.to_string(), service, meeting])?;
+                // A recording that was taken in before the list was read: its mails may have gone out long ago.
+                tx.prepare_cached("UPDATE job SET mail_held = 1 WHERE key = ? AND remote = 'nothing'")?
+                    .execute([key.to_string()])?;
             }
             Ok(())
         })

@@ -16,7 +16,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, Findings, Plan, Report, Stage, State, Status},
+    job::{Content, Findings, Key, Plan, Report, Stage, State, Status},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -130,6 +130,12 @@ struct World {
     asked: BTreeSet<(i64, String, bool)>,
     holds: BTreeSet<String>,
     notices: Vec<bool>,
+    /// Analyses that the plan of a job wants.
+    wanted: BTreeSet<(i64, String)>,
+    /// Analyses whose results are there.
+    reported: BTreeSet<(i64, String)>,
+    /// Contents of forgotten jobs whose meeting is remembered, with their generation.
+    evidence: BTreeSet<(String, i64)>,
 }
 
 fn at(second: i64) -> Timestamp {
@@ -187,6 +193,7 @@ impl World {
             Ok((String::from_utf8(row.get(0)?).expect("UTF-8"), row.get(1)?, row.get(2)?))
         });
         let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let wish = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let triple = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         Self {
             jobs,
@@ -196,6 +203,15 @@ impl World {
             asked: rows(&file, "SELECT job_id, analysis, answered FROM request", triple).into_iter().collect(),
             holds: rows(&file, "SELECT name FROM hold", |row| row.get(0)).into_iter().collect(),
             notices: rows(&file, "SELECT sent_ms IS NOT NULL FROM notice ORDER BY id", |row| row.get(0)),
+            wanted: rows(&file, "SELECT job.id, value FROM job, json_each(plan, '$.analyses')", wish)
+                .into_iter()
+                .collect(),
+            reported: rows(&file, "SELECT job_id, analysis FROM report", wish).into_iter().collect(),
+            evidence: rows(&file, "SELECT key FROM evidence", |row| row.get::<_, String>(0))
+                .into_iter()
+                .map(|key| key.parse::<Key>().expect("a key"))
+                .map(|key| (key.content.as_str().to_owned(), i64::from(key.generation)))
+                .collect(),
         }
     }
 
@@ -262,7 +278,12 @@ impl World {
             None if self.finished.iter().any(|(done, _)| done == content) => {
                 self.skip(path, content, stamp, least, now)
             }
-            None => self.insert(path, content, 1, "ready", stamp, least, now),
+            None => {
+                let before = self.evidence.iter().filter(|(known, _)| known == content).map(|(_, last)| *last).max();
+                let id = self.insert(path, content, before.unwrap_or(1), "ready", stamp, least, now);
+                self.job(id).mail_held = before.is_some();
+                id
+            }
             Some(job) if job.waits_for.as_deref() == Some("file") => {
                 self.place(job.id, path, stamp);
                 self.move_to(job.id, "ready", job.stage.as_deref(), None, Some(now), now);
@@ -273,7 +294,7 @@ impl World {
                     && !self.seen.contains(&(path.to_owned(), stamp, Some(job.id))) =>
             {
                 self.place(job.id, path, stamp);
-                self.resume(job.id, now);
+                self.resume(job.id, false, now);
                 job.id
             }
             Some(job) if job.path == path => {
@@ -387,33 +408,43 @@ impl World {
     }
 
     /// A job goes on from what exists, with its attempts before it.
-    fn resume(&mut self, id: i64, now: i64) {
+    fn resume(&mut self, id: i64, release: bool, now: i64) {
         let job = self.job(id).clone();
-        let current = |owed: &&Owed| owed.job == id && owed.version == job.version && owed.state != "done";
-        let undelivered = self.owed.iter().filter(current).any(|owed| owed.kind != "failure");
+        for owed in self.owed.iter_mut().filter(|owed| owed.job == id) {
+            let once = ["failure", "dispose"].contains(&owed.kind.as_str());
+            match owed.state.as_str() {
+                "due" | "failed" if once => "cancelled".clone_into(&mut owed.state),
+                "due" | "failed" | "cancelled" if !once && owed.version == job.version => {
+                    "due".clone_into(&mut owed.state);
+                    owed.attempts = 0;
+                }
+                "held" if release && !once && owed.version == job.version => {
+                    "due".clone_into(&mut owed.state);
+                    owed.attempts = 0;
+                }
+                _ => {}
+            }
+        }
+        let current = |owed: &&Owed| owed.job == id && owed.version == job.version;
+        let delivers = self.owed.iter().filter(current).any(|owed| ["notes", "mail"].contains(&owed.kind.as_str()))
+            && self.wanted.iter().filter(|(job, _)| *job == id).all(|wanted| self.reported.contains(wanted));
         let from = match (&job.stage, job.remote.as_str()) {
             (Some(stage), _) => stage.clone(),
             (None, "nothing" | "creating") => "create".to_owned(),
             (None, "meeting") => "upload".to_owned(),
-            (None, _) if undelivered && !job.partial => "deliver".to_owned(),
+            (None, _) if delivers && !job.partial => "deliver".to_owned(),
             (None, _) => "analyse".to_owned(),
         };
         self.job(id).attempts = 0;
-        let delivers = from == "deliver";
-        self.owed.retain(|owed| {
-            owed.job != id || owed.state == "done" || (owed.kind != "failure" && (delivers || owed.kind == "mail"))
-        });
-        for owed in self.owed.iter_mut().filter(|owed| owed.job == id && owed.state != "done") {
-            if owed.state != "held" || owed.kind != "mail" || !job.mail_held {
-                "due".clone_into(&mut owed.state);
-                owed.attempts = 0;
-            }
-        }
         self.move_to(id, "ready", Some(&from), None, Some(now), now);
     }
 
     /// Takes back what the service has, as far as the next attempt makes it anew.
     fn back_to(&mut self, id: i64, from: Stage) {
+        let job = self.job(id).clone();
+        if from == Stage::Create {
+            self.evidence.remove(&(job.content, job.generation));
+        }
         let job = self.job(id);
         match (from, job.remote.as_str()) {
             (Stage::Create, remote) if remote != "creating" => "nothing".clone_into(&mut job.remote),
@@ -451,18 +482,30 @@ impl World {
         }
         let current = |owed: &&&Owed| owed.version == job.version;
         let failed = mine.iter().filter(current).any(|owed| owed.state == "failed");
-        let disposed = mine.iter().filter(current).any(|owed| owed.kind == "dispose");
+        let disposed = mine.iter().filter(current).any(|owed| owed.kind == "dispose" && owed.state != "cancelled");
         let held = mine.iter().any(|owed| owed.state == "held");
         if failed {
             self.move_to(id, "failed", None, None, None, now);
         } else if dispose && !disposed && !held {
             let (kind, target) = ("dispose".to_owned(), "move".to_owned());
             let (version, state) = (job.version, "due".to_owned());
+            // One that was given up comes anew in its own row.
+            self.owed.retain(|owed| (owed.job, owed.version) != (id, version) || owed.kind != kind);
             self.owed.push(Owed { job: id, version, kind, target, state, attempts: 0 });
         } else {
             self.move_to(id, "done", None, None, None, now);
             self.finish(id);
         }
+    }
+
+    /// The plan that a meeting is made with.
+    fn plan(&mut self, id: i64) {
+        self.wanted.retain(|(job, _)| *job != id);
+        self.wanted.extend(plan().analyses.iter().map(|analysis| (id, analysis.as_str().to_owned())));
+    }
+
+    fn report(&mut self, id: i64) {
+        self.reported.insert((id, report().analysis.as_str().to_owned()));
     }
 
     fn finish(&mut self, id: i64) {
@@ -567,11 +610,23 @@ impl Bench {
             Step::Crash => self.crash().await,
             Step::PowerCut(thousandths) => self.power_cut(*thousandths),
         }
+        self.settle_idle().await;
         self.world.sort();
         self.least = self.world.next_id(self.least);
         assert_eq!(World::read(self.dir.path()), self.world, "after {step:?}");
         self.world.assert_sound();
         self.before.push(self.world.clone());
+    }
+
+    /// What the daemon does now and then.
+    async fn settle_idle(&mut self) {
+        for (job, _) in self.queue.idle_deliveries().await.expect("read") {
+            self.world.sort();
+            self.before.push(self.world.clone());
+            self.queue.settle(job, None, self.now()).await.expect("settled");
+            let now = self.now_ms();
+            self.world.settle(job.0, false, now);
+        }
     }
 
     async fn take(&mut self, path: u8, content: u8, stamp: u8) {
@@ -662,17 +717,20 @@ impl Bench {
                 let row = self.world.job(id);
                 "creating".clone_into(&mut row.remote);
                 row.updated = ms;
+                self.world.plan(id);
             }
             1 => {
                 self.queue.uncreate(job).await?;
                 let row = self.world.job(id);
                 if row.remote == "creating" {
                     "nothing".clone_into(&mut row.remote);
+                    self.world.wanted.retain(|(job, _)| *job != id);
                 }
             }
             2 | 3 => {
                 self.queue.created(job, &plan(), "m", "created", now).await?;
                 "meeting".clone_into(&mut self.world.job(id).remote);
+                self.world.plan(id);
                 self.world.move_to(id, "running", Some("upload"), None, None, ms);
             }
             4 => {
@@ -720,8 +778,13 @@ impl Bench {
                 self.queue.lose_file(job, "gone", now).await?;
                 let moved = self.world.job(id).stamp != job.stamp.mtime_ns;
                 let content = job.key.content.as_str().to_owned();
+                let path = self.world.job(id).path.clone();
+                let other = |(seen, _, by): &Seen| *seen == path && by.is_some_and(|by| by != id);
+                let superseded = self.world.seen.iter().any(other);
                 if current && (self.world.adopt_copy(id, &content) || moved) {
                     self.world.move_to(id, "ready", Some(stage.as_str()), None, Some(ms), ms);
+                } else if current && superseded {
+                    self.world.move_to(id, "cancelled", None, None, None, ms);
                 } else if current {
                     self.world.move_to(id, "waiting", Some(stage.as_str()), Some("file"), None, ms);
                 }
@@ -747,6 +810,9 @@ impl Bench {
         self.world.back_to(id, from);
         let row = self.world.job(id);
         (row.version, row.partial, row.attempts) = (row.version + 1, partial, row.attempts + 1);
+        if partial {
+            self.world.report(id);
+        }
         self.world.owe(id, &deliveries);
         self.world.notices.push(false);
         Ok(())
@@ -810,6 +876,7 @@ impl Bench {
         self.world.move_to(id, "ready", Some("deliver"), None, Some(0), ms);
         let row = self.world.job(id);
         (row.version, row.partial) = (row.version + 1, false);
+        self.world.report(id);
         self.world.owe(id, &deliveries);
         self.world.settle(id, dispose.is_some(), ms);
         Ok(())
@@ -880,10 +947,8 @@ impl Bench {
         if allowed {
             let ms = self.now_ms();
             self.world.move_to(row.id, "cancelled", None, None, None, ms);
-            let failure = |owed: &Owed| owed.job == row.id && owed.state == "due" && owed.kind == "failure";
-            self.world.owed.retain(|owed| !failure(owed));
             for owed in self.world.owed.iter_mut().filter(|owed| owed.job == row.id && owed.state == "due") {
-                "held".clone_into(&mut owed.state);
+                "cancelled".clone_into(&mut owed.state);
             }
         }
     }
@@ -910,7 +975,7 @@ impl Bench {
         if allowed {
             self.world.job(row.id).mail_held = false;
             let ms = self.now_ms();
-            self.world.resume(row.id, ms);
+            self.world.resume(row.id, true, ms);
         }
     }
 
@@ -942,6 +1007,7 @@ impl Bench {
         if allowed {
             let ms = self.now_ms();
             self.world.job(row.id).attempts = 0;
+            self.world.wanted.insert((row.id, Analysis::KeyPoints.as_str().to_owned()));
             self.world.move_to(row.id, "ready", Some("analyse"), None, Some(ms), ms);
         }
     }
@@ -970,7 +1036,10 @@ impl Bench {
 
     async fn cancel_lost(&mut self) {
         let cancelled = self.queue.cancel_lost(FOLDER, self.now(), self.now()).await.expect("ran");
-        let gone = |job: &&Row| !self.world.seen.iter().any(|(path, ..)| *path == job.path);
+        let gone = |job: &&Row| {
+            let own = |(path, _, by): &Seen| *path == job.path && by.is_none_or(|by| by == job.id);
+            !self.world.seen.iter().any(own)
+        };
         let waiting = self.world.jobs.iter().filter(|job| job.waits_for.as_deref() == Some("file")).filter(gone);
         let waiting: Vec<i64> = waiting.map(|job| job.id).collect();
         assert_eq!(cancelled, waiting.len());
@@ -988,6 +1057,14 @@ impl Bench {
         let over = self.world.jobs.iter().filter(|job| job.stage.is_none());
         let over: Vec<i64> = over.filter(|job| job.state == "cancelled" || !owes(job)).map(|job| job.id).collect();
         assert_eq!(pruned, over.len());
+        for job in self.world.jobs.iter().filter(|job| over.contains(&job.id)) {
+            let unfinished = ["failed", "cancelled"].contains(&job.state.as_str());
+            if unfinished && ["meeting", "uploaded"].contains(&job.remote.as_str()) {
+                self.world.evidence.insert((job.content.clone(), job.generation));
+            }
+        }
+        self.world.wanted.retain(|(job, _)| !over.contains(job));
+        self.world.reported.retain(|(job, _)| !over.contains(job));
         self.world.jobs.retain(|job| !over.contains(&job.id));
         self.world.owed.retain(|owed| !over.contains(&owed.job));
         self.world.asked.retain(|(job, ..)| !over.contains(job));
@@ -1030,7 +1107,7 @@ impl Bench {
         self.queue = Queue::open(self.dir.path()).expect("opened");
         self.hands.clear();
         assert_eq!(World::read(self.dir.path()), self.world, "what has returned is on disk");
-        let recovered = self.queue.recover(self.now()).await.expect("recovered");
+        let recovered = self.queue.recover(Vec::new(), Timestamp::MAX, self.now()).await.expect("recovered");
         let ms = self.now_ms();
         let running: Vec<Row> = self.world.jobs.iter().filter(|job| job.state == "running").cloned().collect();
         assert_eq!(recovered, running.len());

@@ -87,12 +87,6 @@ impl Queue {
             // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
             set_meeting(tx, id, &meeting, None)?;
-            // A meeting from before the queue was lost: its mails may have gone out.
-            tx.execute(
-                "UPDATE job SET mail_held = 1 WHERE id = ?1 AND EXISTS (SELECT 1 FROM evidence \
-                 WHERE evidence.key = job.key AND evidence.meeting_id = ?2)",
-                rusqlite::params![id.0, meeting],
-            )?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
             transition(tx, id, &state, &Event::Advance, now)
         })

@@ -463,7 +463,8 @@ async fn a_job_with_nothing_left_to_deliver_is_found_and_finished() {
     let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
     let written = desk.due(false).await.remove(0);
     desk.queue.delivered(&written, None, Some("move"), at(21)).await.expect("recorded");
-    desk.queue.mark_restored(at(22)).await.expect("marked");
+    let connection = rusqlite::Connection::open(desk.dir.path().join(super::FILE)).expect("opened");
+    connection.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("held");
     assert_eq!(desk.due(true).await, [], "its mails are held");
     assert_eq!(desk.queue.idle_deliveries().await.expect("read"), [(id, "sales".to_owned())]);
     assert_eq!(desk.queue.settle(id, Some("move"), at(23)).await.expect("settled"), Some(State::Done));
@@ -505,10 +506,13 @@ async fn a_cancelled_wish_for_more_analyses_is_taken_up_by_retry() {
 async fn a_meeting_from_before_the_queue_was_lost_holds_the_mails_whenever_it_is_found() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk.wav").await;
-    let mut job = desk.claim().await.expect("a job");
-    desk.queue.take_markers("paxs", vec![(job.key.clone(), "meeting-1".into())]).await.expect("taken in");
-    job.state = desk.queue.created(&job, &plan(), "meeting-1", "adopted", at(12)).await.expect("recorded");
+    let key = desk.job(id).await.key;
+    desk.queue.take_markers("paxs", vec![(key, "meeting-1".into())]).await.expect("taken in");
     assert!(desk.job(id).await.mail_held);
+    desk.queue.retry(id, at(9)).await.expect("released");
+    let mut job = desk.claim().await.expect("a job");
+    job.state = desk.queue.created(&job, &plan(), "meeting-1", "adopted", at(12)).await.expect("recorded");
+    assert!(!desk.job(id).await.mail_held, "a person has let them go out");
 }
 
 #[tokio::test]
