@@ -103,7 +103,9 @@ impl FromStr for Key {
             folder: folder.to_owned(),
             generation: generation.parse().map_err(|_| error())?,
         };
-        if key.folder.is_empty() || key.generation == 0 { Err(error()) } else { Ok(key) }
+        // `+1` and `01` are numbers too, and would be second names of one key.
+        let is_plain = key.generation > 0 && key.generation.to_string() == generation;
+        if key.folder.is_empty() || !is_plain { Err(error()) } else { Ok(key) }
     }
 }
 
@@ -137,5 +139,12 @@ mod tests {
         assert!(error.to_string().contains("32 hex digits"), "{error}");
         assert!("b3-00000000000000000000000000000000.sales.0".parse::<Key>().is_err());
         assert!("b3-00000000000000000000000000000000..1".parse::<Key>().is_err());
+    }
+
+    #[test]
+    fn a_key_has_one_spelling() {
+        for generation in ["+1", "01", "1 ", "4294967296"] {
+            assert!(format!("b3-00000000000000000000000000000000.sales.{generation}").parse::<Key>().is_err());
+        }
     }
 }
