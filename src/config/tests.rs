@@ -708,6 +708,16 @@ fn mail_in_the_clear_is_for_this_machine_or_for_those_who_insist() {
 }
 
 #[test]
+fn the_name_of_notes_holds_the_recording_once_and_leaves_it_room() {
+    insta::assert_snapshot!(in_folder("notes_name = \"{stem} and {stem}\""), @r#"
+    `{stem}` twice in `{stem} and {stem}`
+      write it once
+    "#);
+    let long = mistakes(&format!("{SERVICE}{FOLDER}notes_name = \"{{stem}}{}\"\n", "x".repeat(101)));
+    assert!(long.contains("write at most 100 bytes besides `{stem}`"), "{long}");
+}
+
+#[test]
 fn patience_alone_may_be_zero() {
     let poll = |poll: &str| format!("{SERVICE}poll = {{ {poll} }}\n");
     let read = settings(&poll("patience = \"0\", timeout = \"10m\"")).services["paxs"].poll;
@@ -745,6 +755,8 @@ fn fragment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(crate::budget::cases(256))]
+
     #[test]
     fn arbitrary_text_never_panics(parts in prop::collection::vec(fragment(), 0..40)) {
         if let Err(error) = parse(&parts.concat(), Path::new(FILE), &env()) {

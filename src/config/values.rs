@@ -294,7 +294,10 @@ pub(super) fn title(text: &str) -> Result<String, Flaw> {
     template(text, &["stem", "folder", "date", "time", "parent"])
 }
 
-/// The name of notes. It holds the recording's, so that two recordings never share their notes.
+/// Bytes of `notes_name` besides the recording's name: of the 255 that Linux allows, most are left to that.
+pub(super) const NOTES_NAME_BYTES_MAX: usize = 100;
+
+/// The name of notes. It holds the recording's once, so that two recordings never share their notes.
 pub(super) fn notes_name(text: &str) -> Result<String, Flaw> {
     let text = template(text, &["stem"])?;
     if text.contains('/') {
@@ -303,6 +306,14 @@ pub(super) fn notes_name(text: &str) -> Result<String, Flaw> {
     if !text.contains("{stem}") {
         let what = format!("all notes would be called {}", quoted(&text));
         return Err(Flaw::new(what, "write `{stem}` for the name of the recording, as in \"{stem}.notes\""));
+    }
+    let own = text.replacen("{stem}", "", 1);
+    if own.contains("{stem}") {
+        return Err(Flaw::new(format!("`{{stem}}` twice in {}", quoted(&text)), "write it once"));
+    }
+    if own.len() > NOTES_NAME_BYTES_MAX {
+        let what = format!("{} leaves too little of a name to the recording: {} bytes", quoted(&text), own.len());
+        return Err(Flaw::new(what, format!("write at most {NOTES_NAME_BYTES_MAX} bytes besides `{{stem}}`")));
     }
     Ok(text)
 }
