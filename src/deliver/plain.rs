@@ -13,6 +13,10 @@ pub(super) fn text(markdown: &str) -> String {
     format!("{}\n", page.out.trim_end())
 }
 
+/// Quotes and lists are shown nested as deeply as this. Markdown nests with two bytes, and each line would begin with
+/// the marks of all levels: 100 KB of `- - - …` became 5 GB.
+const DEPTH_SHOWN: usize = 16;
+
 /// The text so far and where in it the reader is.
 #[derive(Default)]
 struct Page {
@@ -109,8 +113,12 @@ impl Page {
 
     /// Writes text; each line of a quote keeps its mark.
     fn write(&mut self, text: &str) {
-        let mark = "> ".repeat(self.quotes);
+        let mark = self.quote_marks();
         self.out.push_str(&text.replace('\n', &format!("\n{mark}")));
+    }
+
+    fn quote_marks(&self) -> String {
+        "> ".repeat(self.quotes.min(DEPTH_SHOWN))
     }
 
     /// Begins a block after an empty line.
@@ -129,7 +137,7 @@ impl Page {
 
     fn item(&mut self) {
         self.newline();
-        let indent = "  ".repeat(self.lists.len().saturating_sub(1));
+        let indent = "  ".repeat(self.lists.len().saturating_sub(1).min(DEPTH_SHOWN));
         let mark = match self.lists.last_mut() {
             Some(Some(number)) => {
                 *number += 1;
@@ -144,7 +152,7 @@ impl Page {
         let begun = self.out.ends_with("- ") || self.out.ends_with(". ") || self.out.ends_with("> ");
         if !begun {
             self.block();
-            let mark = "> ".repeat(self.quotes);
+            let mark = self.quote_marks();
             self.out.push_str(&mark);
         }
     }
@@ -153,6 +161,15 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_nested_without_end_does_not_grow_without_end() {
+        let quotes = format!("{} a{}", ">".repeat(5_000), "\\\nb".repeat(5_000));
+        for nested in ["- ".repeat(5_000) + "a", quotes] {
+            let shown = text(&nested);
+            assert!(shown.len() < 64 * nested.len(), "{} bytes became {}", nested.len(), shown.len());
+        }
+    }
 
     #[test]
     fn notes_read_like_a_letter() {

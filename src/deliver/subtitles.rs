@@ -59,18 +59,28 @@ const INTO_A_STRING: &str = "a String takes what is written";
 
 fn cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = Vec::with_capacity(segments.len());
-    for (index, segment) in segments.iter().enumerate() {
+    for (segment, next) in segments.iter().zip(next_starts(segments)) {
         let text = no_arrow(&line(&segment.text));
         if text.is_empty() {
             continue;
         }
         let from = segment.start.and_then(time).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
-        let next = segments[index + 1..].iter().find_map(|later| later.start.and_then(time));
         let to = [segment.end.and_then(time), next].into_iter().flatten().find(|to| *to > from);
         let speaker = segment.speaker.as_deref().map(|name| no_arrow(&line(name))).filter(|name| !name.is_empty());
         cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
     }
     cues
+}
+
+/// Returns for each segment when the next one that tells its time begins. In one pass: a service may tell none.
+fn next_starts(segments: &[Segment]) -> Vec<Option<Duration>> {
+    let mut starts = vec![None; segments.len()];
+    let mut next = None;
+    for (start, segment) in starts.iter_mut().zip(segments).rev() {
+        *start = next;
+        next = segment.start.and_then(time).or(next);
+    }
+    starts
 }
 
 /// An arrow inside a text would begin another cue.
@@ -163,6 +173,12 @@ mod tests {
         01:01:01.500 --> 01:01:03.500
         last
         ");
+    }
+
+    #[test]
+    fn a_day_of_segments_without_times_takes_no_day() {
+        let segments = vec![said(None, None, None, "x"); 200_000];
+        assert_eq!(srt(&segments).matches(" --> ").count(), 200_000);
     }
 
     #[test]
