@@ -76,9 +76,10 @@ impl Service for Paxs {
             .query("session_id", meeting)
             .bytes_max(ANALYSES_BYTES_MAX);
         let answer = self.session.call(&request, Priority::Low).await?;
-        let read = || {
-            reports::read(answers::json(answer)?)
-                .ok_or_else(|| answers::unexpected("analyses that are no list of reports"))
+        let meeting = meeting.to_owned();
+        let read = move || {
+            reports::read(answers::json(answer)?, &meeting)
+                .ok_or_else(|| answers::unexpected("analyses that are no list of reports of this meeting"))
         };
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(read).await;

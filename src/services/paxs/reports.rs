@@ -25,9 +25,15 @@ const ERROR_CHARS_MAX: usize = 500;
 /// A JSON text in a JSON text in a JSON text is as deep as it is looked into.
 const UNWRAP_MAX: u8 = 3;
 
-/// Returns the reports of an answer, those of unknown types dropped; `None` when it is no list of reports at all.
-pub(super) fn read(answer: Value) -> Option<Vec<Report>> {
-    Some(items(answer)?.iter().filter_map(|(kind, item)| report(*kind, item)).collect())
+/// Returns the reports of an answer about `meeting`, those of unknown types dropped; `None` when it is no list of reports
+/// at all, or one of another meeting.
+pub(super) fn read(answer: Value, meeting: &str) -> Option<Vec<Report>> {
+    if wire::is_of_another(&answer, meeting) {
+        return None;
+    }
+    let items = items(answer)?;
+    let is_foreign = items.iter().any(|(_, item)| wire::is_of_another(item, meeting));
+    (!is_foreign).then(|| items.iter().filter_map(|(kind, item)| report(*kind, item)).collect())
 }
 
 /// The reports, with the analysis that their place names, where it does.
@@ -196,16 +202,22 @@ mod tests {
 
     use super::{super::wire::tests::any_json, *};
 
+    fn all(answer: Value) -> Option<Vec<Report>> {
+        read(answer, "m")
+    }
+
     fn one(answer: Value) -> Report {
-        let mut reports = read(answer).expect("reports");
+        let mut reports = all(answer).expect("reports");
         assert_eq!(reports.len(), 1);
         reports.remove(0)
     }
 
     proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn no_answer_panics(answer in any_json()) {
-            read(answer.clone());
+            all(answer.clone());
             for analysis in Analysis::ALL {
                 findings(analysis, &answer);
                 let nested = Value::String(answer.to_string());
@@ -278,17 +290,26 @@ mod tests {
             let report = one(answer.clone());
             assert_eq!((report.analysis, report.status), (Analysis::Transcription, Status::Pending), "{answer}");
         }
-        assert_eq!(read(json!([])), Some(vec![]));
-        assert_eq!(read(json!({"items": []})), Some(vec![]));
-        assert_eq!(read(json!({})), Some(vec![]));
-        assert_eq!(read(json!({"status": "processing", "message": "patience"})), Some(vec![]));
-        assert_eq!(read(json!({"message": "hello"})), None);
-        assert_eq!(read(json!([{"analysis_type": "horoscope", "status": "completed"}])), Some(vec![]));
+        assert_eq!(all(json!([])), Some(vec![]));
+        assert_eq!(all(json!({"items": []})), Some(vec![]));
+        assert_eq!(all(json!({})), Some(vec![]));
+        assert_eq!(all(json!({"status": "processing", "message": "patience"})), Some(vec![]));
+        assert_eq!(all(json!({"message": "hello"})), None);
+        assert_eq!(all(json!([{"analysis_type": "horoscope", "status": "completed"}])), Some(vec![]));
+    }
+
+    #[test]
+    fn reports_of_another_meeting_are_none_of_ours() {
+        let report = |meeting: Value| json!({"type": "sentiment", "status": "completed", "session_id": meeting});
+        assert!(all(json!([report(json!("m"))])).is_some());
+        assert!(all(json!([report(json!("m")), report(json!("other"))])).is_none());
+        assert!(all(json!({"session_id": 7, "reports": [report(json!(null))]})).is_none());
+        assert!(all(json!({"transcription": {"status": "pending", "sessionId": "other"}})).is_none());
     }
 
     #[test]
     fn all_reports_of_one_analysis_are_returned_and_a_failure_tells_why() {
-        let reports = read(json!([
+        let reports = all(json!([
             {"id": 1, "type": "meeting note", "status": "failed", "error": {"message": "too\nquiet"}},
             {"id": 2, "type": "meeting note", "status": "completed", "report_content": "# Notes", "message": "ok"},
         ]))

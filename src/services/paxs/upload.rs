@@ -31,8 +31,11 @@ impl Paxs {
             }
             Err(error) => return Err(error.into()),
         };
-        wire::recording_id(&answers::json(answer)?)
-            .ok_or_else(|| answers::unexpected("an uploaded recording without an id"))
+        let answer = answers::json(answer)?;
+        if wire::is_of_another(&answer, meeting) {
+            return Err(answers::unexpected("an uploaded recording of another meeting"));
+        }
+        wire::recording_id(&answer).ok_or_else(|| answers::unexpected("an uploaded recording without an id"))
     }
 
     async fn send_again(&self, meeting: &str, upload: &Upload, refused: &Arc<Pair>) -> Result<Answer, CallError> {

@@ -46,7 +46,11 @@ pub(super) async fn page(session: &Session, page: u32) -> Result<Vec<Value>, Cal
 /// Returns the details of a meeting.
 pub(super) async fn details(session: &Session, id: &str) -> Result<Value, CallError> {
     let request = Request::get(&["api", "sessions", id]);
-    answers::json(session.call(&request, Priority::High).await?)
+    let details = answers::json(session.call(&request, Priority::High).await?)?;
+    if wire::meeting_id(&details).is_some_and(|found| found != id) {
+        return Err(answers::unexpected("details of another meeting"));
+    }
+    Ok(details)
 }
 
 /// A walk under way.

@@ -17,6 +17,7 @@ const LIST_FIELDS: [&str; 4] = ["items", "data", "sessions", "results"];
 const WRAPPERS: [&str; 7] = ["data", "session", "meeting", "recording", "attachment", "result", "item"];
 
 const ID_FIELDS: [&str; 4] = ["id", "_id", "uuid", "session_id"];
+const MEETING_FIELDS: [&str; 4] = ["session_id", "sessionId", "meeting_id", "meetingId"];
 const RECORDING_ID_FIELDS: [&str; 6] = ["id", "attachment_id", "recording_id", "attachmentId", "recordingId", "_id"];
 const RECORDINGS_FIELDS: [&str; 6] = ["recordings", "attachments", "recording", "attachment", "files", "media"];
 const NAME_FIELDS: [&str; 7] =
@@ -69,6 +70,13 @@ fn id_under(answer: &Value, names: &[&str]) -> Option<String> {
     let fields = answer.as_object()?;
     let own = first(fields, names).and_then(id);
     own.or_else(|| WRAPPERS.iter().find_map(|name| first(fields.get(*name)?.as_object()?, names).and_then(id)))
+}
+
+/// Returns whether an answer, or a part of one, says that it is about another meeting than `meeting`: a cache or a proxy
+/// that mixes answers up must not mix up the minutes.
+pub(super) fn is_of_another(answer: &Value, meeting: &str) -> bool {
+    let said = answer.as_object().and_then(|fields| first(fields, &MEETING_FIELDS)).and_then(id);
+    said.is_some_and(|said| said != meeting)
 }
 
 /// Returns an id as text; it may be a number.
@@ -263,6 +271,8 @@ pub(super) mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn no_answer_panics(answer in any_json()) {
             let ids = [meeting_id(&answer), recording_id(&answer), Listed::read(&answer).map(|listed| listed.id)];
