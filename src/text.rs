@@ -54,11 +54,13 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters.
+/// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters, and the tags of U+E0000,
+/// by which a text can say to a program what no person sees.
 pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+            '\u{ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -71,6 +73,11 @@ mod tests {
     fn control_characters_are_escaped_and_the_rest_is_left_alone() {
         assert_eq!(printable("Übung 会議 🎤.wav"), "Übung 会議 🎤.wav");
         assert_eq!(printable("a\u{1b}[31mb\u{202e}c\n"), "a\\u{1b}[31mb\\u{202e}c\\u{a}");
+    }
+
+    #[test]
+    fn what_only_a_program_would_read_is_escaped_too() {
+        assert_eq!(printable("a\u{ad}b\u{e0041}"), "a\\u{ad}b\\u{e0041}");
     }
 
     #[test]

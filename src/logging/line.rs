@@ -112,7 +112,10 @@ where
         // JSON itself escapes no more than C0. What else is unprintable can only stand in a string.
         for character in body.trim_end_matches('\n').chars() {
             if text::is_unprintable(character) {
-                write!(writer, "\\u{:04x}", u32::from(character))?;
+                // JSON escapes what lies beyond U+FFFF as two.
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
             } else {
                 writer.write_char(character)?;
             }
