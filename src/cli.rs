@@ -307,7 +307,34 @@ pub struct Output {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+    use proptest::prelude::*;
+
+    /// The names of all commands and options, and what may stand beside them.
+    fn words() -> Vec<String> {
+        let command = super::Cli::command();
+        let all = || std::iter::once(&command).chain(command.get_subcommands());
+        let options = all().flat_map(clap::Command::get_opts).filter_map(clap::Arg::get_long);
+        let options = options.map(|name| format!("--{name}"));
+        let names = all().map(|command| command.get_name().to_owned());
+        let others = ["", "-", "--", "-1", "7", "talk.wav", "--json", "--=", "é\u{202e}", "key_points,sentiment"];
+        names.chain(options).chain(others.map(str::to_owned)).collect()
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(64))]
+
+        #[test]
+        fn any_words_are_a_command_or_are_refused_with_the_code_for_it(
+            words in prop::collection::vec(prop::sample::select(words()), 0..6), odd in prop::option::weighted(0.2, any::<String>()),
+        ) {
+            let arguments = std::iter::once("minuted".to_owned()).chain(words).chain(odd);
+            if let Err(refusal) = super::Cli::try_parse_from(arguments) {
+                prop_assert!([0, 2].contains(&refusal.exit_code()), "{}", refusal);
+                prop_assert!(!refusal.to_string().is_empty());
+            }
+        }
+    }
 
     #[test]
     fn the_command_line_makes_sense_to_clap() {

@@ -91,7 +91,38 @@ fn quoted(path: &Path) -> Option<String> {
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Reads a quoted word of a unit file as systemd.syntax(7) has it; `None` where it is not one whole word.
+    fn unquoted(word: &str) -> Option<String> {
+        let mut rest = word.strip_prefix('"')?.strip_suffix('"')?.chars();
+        let mut text = String::new();
+        while let Some(character) = rest.next() {
+            match character {
+                '"' => return None,
+                '\\' => text.push(rest.next()?),
+                '%' => text.push(rest.next().filter(|next| *next == '%')?),
+                _ => text.push(character),
+            }
+        }
+        Some(text)
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn a_path_is_one_word_of_the_unit_and_reads_back_or_is_not_written(path in "/(\\PC|[\"\\\\% \n\t]){0,40}") {
+            let line = line(Path::new(&path));
+            prop_assert!(!line.contains(char::is_control), "{:?}", line);
+            match line.split_once('=').filter(|_| !line.starts_with('#')) {
+                Some((_, word)) => prop_assert_eq!(unquoted(word), Some(format!("-{path}"))),
+                None => prop_assert!(path.chars().any(char::is_control), "{:?}", path),
+            }
+        }
+    }
     use crate::config::{
         Backlog, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Watch, Workers,
     };

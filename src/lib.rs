@@ -123,6 +123,9 @@ pub mod deliver;
 pub mod dropin;
 pub mod effect;
 pub mod exit;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod job;
 pub mod last_words;

@@ -123,6 +123,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn a_spelled_duration_reads_back(ms in 0_u64..10_000_000_000_000) {
             let duration = Duration::from_millis(ms);

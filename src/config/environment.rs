@@ -69,7 +69,30 @@ fn variable(name: &str) -> Option<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(64))]
+
+        #[test]
+        fn whatever_the_environment_holds_a_directory_is_absolute_and_a_path_is_not_empty(
+            values in prop::collection::vec(prop::option::of(prop::collection::vec(1_u8..=255, 0..12)), 8)
+        ) {
+            let names = ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CREDENTIALS_DIRECTORY", "MINUTED_CONFIG", "RUST_LOG",
+                "JOURNAL_STREAM", "NO_COLOR"];
+            let value = |name: &str| values[names.iter().position(|known| *known == name)?].clone().map(OsString::from_vec);
+            let env = Environment::from_variables(value);
+            let directories = [&env.home, &env.xdg_config_home, &env.xdg_state_home, &env.credentials_directory];
+            for directory in directories.into_iter().flatten().chain(&env.config_home()).chain(&env.state_home()) {
+                prop_assert!(directory.is_absolute(), "{:?}", directory);
+            }
+            prop_assert!(env.minuted_config.is_none_or(|path| !path.as_os_str().is_empty()));
+        }
+    }
 
     #[test]
     fn empty_variables_and_relative_directories_are_as_good_as_none() {

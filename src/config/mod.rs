@@ -18,6 +18,8 @@ mod item;
 mod keys;
 mod locate;
 mod places;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod reader;
 mod rules;
 mod secrets;

@@ -10,6 +10,8 @@ mod desk;
 mod intake;
 mod jobs;
 mod mailing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod server;
 mod status;
 mod why;

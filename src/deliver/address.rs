@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::budget::cases(256))]
 
         #[test]
         fn no_address_outside_the_domain_is_let_in(address in ".{0,30}(@|example|\\.com|evil|\"|\r\n|%){0,6}.{0,10}") {

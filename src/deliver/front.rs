@@ -128,7 +128,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::budget::cases(256))]
 
         #[test]
         fn any_text_is_one_yaml_string_on_one_line(text in any::<String>()) {

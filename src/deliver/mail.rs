@@ -151,19 +151,7 @@ impl Mailer {
         body: MultiPart,
     ) -> Result<(), MailError> {
         let (from, to) = (clean(&self.email.from)?, clean(to)?);
-        let message = Message::builder()
-            .date(clock::now().into())
-            .message_id(Some(id.to_owned()))
-            .from(from.clone())
-            .to(to.clone())
-            .subject(one_line(subject, SUBJECT_CHARS))
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                // RFC 3834: an out-of-office reply to it is not wanted.
-                "auto-generated".to_owned(),
-            ))
-            .multipart(body)
-            .map_err(|error| MailError::Refused { message: format!("the mail cannot be made: {error}"), code: None })?;
+        let message = compose(&from, &to, subject, id, body)?;
         let mut connection = self.connect().await?;
         effect.before();
         let sent = self.hand_over(&mut connection, &from.email, &to.email, &message.formatted()).await;
@@ -252,6 +240,32 @@ impl Mailer {
             Err(_) => Err(Fault::of_silence(host, limit)),
         }
     }
+}
+
+/// Returns the mail between two mailboxes that are clean.
+fn compose(from: &Mailbox, to: &Mailbox, subject: &str, id: &str, body: MultiPart) -> Result<Message, MailError> {
+    Message::builder()
+        .date(clock::now().into())
+        .message_id(Some(id.to_owned()))
+        .from(from.clone())
+        .to(to.clone())
+        .subject(one_line(subject, SUBJECT_CHARS))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            // RFC 3834: an out-of-office reply to it is not wanted.
+            "auto-generated".to_owned(),
+        ))
+        .multipart(body)
+        .map_err(|error| MailError::Refused { message: format!("the mail cannot be made: {error}"), code: None })
+}
+
+/// The head of the mail that the test button would send under this subject to this mailbox.
+#[cfg(any(test, fuzzing))]
+pub(super) fn head(to: &Mailbox, subject: &str) -> Option<String> {
+    let (to, body) = (clean(to).ok()?, MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, "")));
+    let message = compose(&to, &to, subject, "<id@example.com>", body).ok()?.formatted();
+    let text = String::from_utf8_lossy(&message).into_owned();
+    text.split_once("\r\n\r\n").map(|(head, _)| head.to_owned())
 }
 
 /// The longest good-bye; the mail is delivered by then.

@@ -338,7 +338,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::budget::cases(256))]
 
         #[test]
         fn no_service_can_write_markdown_that_runs(

@@ -19,6 +19,8 @@ mod markdown;
 pub mod names;
 pub mod notes;
 mod plain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 pub mod relocate;
 mod subtitles;
 mod templates;

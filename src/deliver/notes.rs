@@ -366,7 +366,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(crate::budget::cases(256))]
 
         #[test]
         fn whatever_the_title_the_key_reads_back_and_the_yaml_stands(

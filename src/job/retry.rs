@@ -36,7 +36,29 @@ pub fn backoff(delay: Duration, delay_max: Duration, failures: u32, jitter: f64)
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn attempts_are_never_exceeded_and_delays_grow_within_their_bounds(
+            attempts in 1_u32..=100, delay_ms in 10_u64..86_400_000, more_ms in 0_u64..86_400_000, jitter in -1.0_f64..2.0,
+        ) {
+            let (delay, delay_max) = (Duration::from_millis(delay_ms), Duration::from_millis(delay_ms + more_ms));
+            let policy = Policy { attempts, delay, delay_max };
+            let mut failures = 0;
+            let mut before = Duration::ZERO;
+            while let Some(wait) = policy.after(failures + 1, jitter) {
+                failures += 1;
+                prop_assert!(wait >= before && wait >= delay.mul_f64(0.79) && wait <= delay_max.mul_f64(1.21), "{:?}", wait);
+                before = wait;
+            }
+            prop_assert_eq!(failures + 1, attempts);
+        }
+    }
 
     const POLICY: Policy = Policy { attempts: 3, delay: Duration::from_secs(60), delay_max: Duration::from_secs(900) };
 

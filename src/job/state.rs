@@ -289,7 +289,141 @@ mod tests {
         ]
     }
 
+    /// What follows from each state and event, written down apart from the code. `=` keeps the stage, a bare `ready` or
+    /// `retry` takes the event's, `-` is refused.
+    const TABLE: &str = "
+                           claim     advance       await    snooze  retry fail   lose  resume reopen        cancel    recover
+        ready    create    running=  -             -        -       -     -      file= ready  -             cancelled -
+        ready    upload    running=  -             -        -       -     -      file= ready  -             cancelled -
+        ready    analyse   running=  -             -        -       -     -      -     ready  -             cancelled -
+        ready    deliver   running=  done          -        -       retry failed -     ready  -             cancelled -
+        running  create    -         running:upload -       ready=  retry failed file= -      -             cancelled ready=
+        running  upload    -         analysis      -        ready=  retry failed file= -      -             cancelled ready=
+        running  analyse   -         ready:deliver analysis ready=  retry failed -     -      -             cancelled ready=
+        running  deliver   -         done          -        ready=  retry failed -     -      -             cancelled ready=
+        analysis analyse   -         ready:deliver analysis -       retry failed -     -      -             cancelled -
+        retry    create    running=  -             -        -       -     -      file= ready  -             cancelled -
+        retry    upload    running=  -             -        -       -     -      file= ready  -             cancelled -
+        retry    analyse   running=  -             -        -       -     -      -     ready  -             cancelled -
+        retry    deliver   running=  -             -        -       -     -      -     ready  -             cancelled -
+        file     create    -         -             -        -       -     -      file= ready  -             cancelled -
+        file     upload    -         -             -        -       -     -      file= ready  -             cancelled -
+        done     -         -         -             -        -       -     -      -     -      ready:analyse -         -
+        failed   -         -         -             -        -       -     -      -     ready  -             cancelled -
+        skipped  -         -         -             -        -       -     -      -     -      -             -         -
+        cancelled -        -         -             -        -       -     -      -     ready  -             -         -
+    ";
+
+    fn stage_named(name: &str) -> Option<Stage> {
+        Stage::ALL.into_iter().find(|stage| stage.as_str() == name)
+    }
+
+    /// A job of the model: the name of where it stands, its stage, and the time that belongs to that.
+    type Fact = (&'static str, Option<Stage>, Timestamp);
+
+    fn fact(state: &State) -> Fact {
+        let never = Timestamp::UNIX_EPOCH;
+        match state {
+            State::Ready { stage, due } => ("ready", Some(*stage), *due),
+            State::Running { stage } => ("running", Some(*stage), never),
+            State::Waiting { stage, on: Wait::Analysis } => ("analysis", Some(*stage), never),
+            State::Waiting { stage, on: Wait::Retry { due } } => ("retry", Some(*stage), *due),
+            State::Waiting { stage, on: Wait::File { since } } => ("file", Some(*stage), *since),
+            State::Done => ("done", None, never),
+            State::Failed => ("failed", None, never),
+            State::Skipped => ("skipped", None, never),
+            State::Cancelled => ("cancelled", None, never),
+        }
+    }
+
+    /// The column of an event, the stage that it names and its time.
+    fn told(event: &Event) -> (&'static str, Option<Stage>, Timestamp) {
+        let never = Timestamp::UNIX_EPOCH;
+        match event {
+            Event::Claim => ("claim", None, never),
+            Event::Advance => ("advance", None, never),
+            Event::Await => ("await", None, never),
+            Event::Snooze { until } => ("snooze", None, *until),
+            Event::Retry { from, due } => ("retry", Some(*from), *due),
+            Event::Fail => ("fail", None, never),
+            Event::LoseFile { at } => ("lose", None, *at),
+            Event::Resume { from, due } => ("resume", Some(*from), *due),
+            Event::Reopen { due } => ("reopen", None, *due),
+            Event::Cancel => ("cancel", None, never),
+            Event::Recover { at } => ("recover", None, *at),
+        }
+    }
+
+    /// What the table says; `None` is a refusal.
+    fn looked_up((kind, stage, _): Fact, event: &Event) -> Option<Fact> {
+        let mut rows = TABLE.lines().filter(|row| !row.trim().is_empty()).map(|row| row.split_whitespace());
+        let (column, from, at) = told(event);
+        let column = rows.next()?.position(|name| name == column).expect("a column for every event");
+        let stage_name = stage.map_or("-", Stage::as_str);
+        let mut row = rows.find(|row| row.clone().take(2).eq([kind, stage_name])).expect("a row for every state");
+        let cell = row.nth(2 + column).expect("a cell for every column");
+        let (to, named) = cell.split_once(':').unwrap_or((cell.trim_end_matches('='), ""));
+        let names = ["ready", "running", "analysis", "retry", "file", "done", "failed", "cancelled"];
+        let to = *names.iter().find(|name| **name == to)?;
+        let stage = match to {
+            "analysis" => Some(Stage::Analyse),
+            "done" | "failed" | "cancelled" => None,
+            _ if cell.ends_with('=') => stage,
+            _ => stage_named(named).or(from),
+        };
+        let has_time = ["ready", "retry", "file"].contains(&to);
+        Some((to, stage, if has_time { at } else { Timestamp::UNIX_EPOCH }))
+    }
+
+    /// Every state in which a job can be, and some in which it cannot.
+    fn every_state() -> Vec<State> {
+        let at = Timestamp::from_second(7).expect("in range");
+        let mut states = vec![State::Done, State::Failed, State::Skipped, State::Cancelled];
+        states.push(State::Waiting { stage: Stage::Analyse, on: Wait::Analysis });
+        for stage in Stage::ALL {
+            states.push(State::Ready { stage, due: at });
+            states.push(State::Running { stage });
+            states.push(State::Waiting { stage, on: Wait::Retry { due: at } });
+            if stage < Stage::Analyse {
+                states.push(State::Waiting { stage, on: Wait::File { since: at } });
+            }
+        }
+        states
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_is_as_the_table_has_it() {
+        let at = Timestamp::from_second(99).expect("in range");
+        let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel];
+        events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
+        events.extend([Event::Recover { at }, Event::Reopen { due: at }]);
+        events.extend(Stage::ALL.map(|from| Event::Retry { from, due: at }));
+        events.extend(Stage::ALL.map(|from| Event::Resume { from, due: at }));
+        for state in every_state() {
+            for event in &events {
+                let applied = state.apply(event).ok().as_ref().map(fact);
+                assert_eq!(applied, looked_up(fact(&state), event), "{state:?} {event:?}");
+            }
+        }
+    }
+
     proptest! {
+        #![proptest_config(crate::budget::cases(64))]
+
+        #[test]
+        fn a_job_and_its_model_have_the_same_history(events in proptest::collection::vec(event(), 0..80)) {
+            let mut state = State::Ready { stage: Stage::Create, due: Timestamp::UNIX_EPOCH };
+            let (mut history, mut model) = (vec![fact(&state)], vec![fact(&state)]);
+            for event in &events {
+                if let Ok(next) = state.apply(event) {
+                    history.push(fact(&next));
+                    state = next;
+                }
+                model.extend(looked_up(model[model.len() - 1], event));
+            }
+            prop_assert_eq!(history, model);
+        }
+
         #[test]
         fn whatever_happens_a_job_stays_in_a_state_that_makes_sense(events in proptest::collection::vec(event(), 0..60)) {
             let mut state = State::Ready { stage: Stage::Create, due: Timestamp::UNIX_EPOCH };

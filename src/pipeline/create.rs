@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{Context, deliver, open_recording, setback};
 use crate::{
@@ -105,7 +105,7 @@ fn plan(context: &Context, job: &Job) -> Plan {
     let folder = &context.folder;
     Plan {
         service: context.service.name().to_owned(),
-        title: title(&folder.title, &folder.name, job),
+        title: title(&folder.title, &folder.name, &job.path, job.recorded),
         attendees: folder.attendees.clone(),
         analyses: folder.analyses.clone(),
         instruction: folder.instruction.clone(),
@@ -116,11 +116,11 @@ fn plan(context: &Context, job: &Job) -> Plan {
 }
 
 /// Fills the title's template; dates are local, as the people at the meeting saw them.
-fn title(template: &str, folder: &str, job: &Job) -> String {
-    let local = job.recorded.to_zoned(TimeZone::system());
+fn title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
+    let local = recorded.to_zoned(TimeZone::system());
     let part =
         |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = part(job.path.parent().and_then(Path::file_name));
+    let parent = part(recording.parent().and_then(Path::file_name));
     // One pass: what a file name holds is never taken for a placeholder.
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
@@ -129,7 +129,7 @@ fn title(template: &str, folder: &str, job: &Job) -> String {
         rest = &rest[open..];
         let close = rest.find('}').map_or(rest.len(), |close| close + 1);
         match &rest[..close] {
-            "{stem}" => filled.push_str(&part(job.path.file_stem())),
+            "{stem}" => filled.push_str(&part(recording.file_stem())),
             "{folder}" => filled.push_str(folder),
             "{date}" => filled.push_str(&local.strftime("%F").to_string()),
             "{time}" => filled.push_str(&local.strftime("%H:%M").to_string()),
@@ -141,4 +141,37 @@ fn title(template: &str, folder: &str, job: &Job) -> String {
     filled.push_str(rest);
     let filled = one_line(&filled, TITLE_MAX);
     if filled.is_empty() { folder.to_owned() } else { filled }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn whatever_a_recording_is_called_its_title_is_one_line_that_says_something(
+            name in prop::collection::vec(1_u8..=255, 1..300), second in -2_000_000_000_i64..8_000_000_000,
+            template in "(\\{stem\\}|\\{parent\\}|\\{date\\}|\\{time\\}|\\{folder\\}| ){1,4}",
+        ) {
+            let recorded = Timestamp::from_second(second).expect("in range");
+            let title = title(&template, "sales", Path::new(OsStr::from_bytes(&name)), recorded);
+            prop_assert!(!title.trim().is_empty() && title.chars().count() <= TITLE_MAX, "{:?}", title);
+            prop_assert!(!title.contains(crate::text::is_unprintable), "{:?}", title);
+        }
+    }
+
+    #[test]
+    fn a_name_is_not_taken_for_a_template() {
+        let recorded = Timestamp::UNIX_EPOCH;
+        assert_eq!(
+            title("{stem} of {folder}", "sales", Path::new("a/{folder}{stem}.wav"), recorded),
+            "{folder}{stem} of sales"
+        );
+    }
 }

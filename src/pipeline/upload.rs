@@ -120,7 +120,22 @@ fn upload_name(path: &Path) -> String {
 mod tests {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn whatever_a_recording_is_called_its_name_is_sent_in_one_short_piece(stem in prop::collection::vec(1_u8..=255, 0..250)) {
+            let path = [stem.as_slice(), b"x.MP3"].concat();
+            let name = upload_name(Path::new(OsStr::from_bytes(&path)));
+            prop_assert!(Path::new(&name).extension() == Some(OsStr::new("mp3")) && name.chars().count() <= NAME_MAX + 4, "{:?}", name);
+            prop_assert!(!name.contains(['"', '\\', '/', ';', ':']) && !name.contains(crate::text::is_unprintable), "{:?}", name);
+            prop_assert_eq!(Path::new(&name).file_name(), Some(OsStr::new(&name)));
+        }
+    }
 
     #[test]
     fn the_name_that_is_sent_can_break_out_of_no_header() {

@@ -407,7 +407,7 @@ mod tests {
 
     proptest! {
         // Long runs, so that memory is filled; few, so that they end soon.
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(crate::budget::cases(24))]
 
         #[test]
         fn whatever_happens_memory_is_bounded_and_a_service_alone_never_counts(
@@ -429,6 +429,69 @@ mod tests {
                 }
             }
             prop_assert!(probes <= steps.len());
+        }
+
+        #[test]
+        fn a_failure_is_a_jobs_own_exactly_when_another_succeeded_since_its_last(
+            steps in prop::collection::vec((0_i64..5, 0_u8..8), 1..200)
+        ) {
+            let mut breaker = breaker();
+            // Everything that happened, in order: who, and whether it went well.
+            let mut history: Vec<(i64, bool)> = Vec::new();
+            let mut is_open = false;
+            for (now, (job, what)) in (0..).zip(steps) {
+                match what {
+                    0..=2 => {
+                        breaker.succeeded(job);
+                        history.push((job, true));
+                        is_open = false;
+                    }
+                    3 => {
+                        breaker.answered();
+                        is_open = false;
+                    }
+                    4 => {
+                        breaker.forget(job);
+                        history.retain(|(who, well)| *well || *who != job);
+                    }
+                    _ => {
+                        let last = history.iter().rposition(|(who, _)| *who == job).filter(|at| !history[*at].1);
+                        let own = last.is_some_and(|at| history[at..].iter().any(|(who, well)| *well && *who != job));
+                        let verdict = breaker.failed(job, at(now), None, 0.5);
+                        prop_assert_eq!(verdict == Verdict::Own, own && !is_open, "{:?} {:?}", verdict, history);
+                        is_open |= verdict != Verdict::Own;
+                        history.push((job, false));
+                    }
+                }
+                prop_assert_eq!(breaker.is_open(), is_open);
+            }
+        }
+
+        #[test]
+        fn while_it_is_open_nobody_goes_early_and_a_success_opens_the_way(
+            steps in prop::collection::vec((0_i64..5, 0_i64..400, 0_u8..3), 1..100)
+        ) {
+            let mut breaker = breaker();
+            breaker.failed(99, at(0), None, 0.5);
+            let mut now = 0;
+            for (job, wait, ends) in steps {
+                now += wait;
+                let until = breaker.until().expect("open");
+                match breaker.admits(job, true, at(now)) {
+                    Admission::Go => prop_assert!(false, "a call of an open breaker went without a probe"),
+                    Admission::Wait { until } => prop_assert!(until > at(now)),
+                    Admission::Probe => {
+                        prop_assert!(at(now) >= until);
+                        match ends {
+                            0 => breaker.released(job),
+                            1 => prop_assert!(breaker.read_failed(job, at(now), None, 0.5) > Some(at(now))),
+                            _ => prop_assert_ne!(breaker.failed(job, at(now), None, 0.5), Verdict::Own),
+                        }
+                    }
+                }
+            }
+            breaker.succeeded(1);
+            prop_assert_eq!(breaker.admits(2, true, at(now)), Admission::Go);
         }
 
         #[test]

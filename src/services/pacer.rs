@@ -145,8 +145,56 @@ enum Turn {
 #[cfg(test)]
 mod tests {
     use futures_util::future::join_all;
+    use proptest::prelude::*;
 
     use super::*;
+
+    /// A caller: when it comes, whether it is of high priority, and how long it waits before it goes away.
+    type Caller = (u64, bool, Option<u64>);
+
+    /// Lets the callers come and returns when each was served, in milliseconds, at ten calls a second.
+    async fn served(callers: &[Caller]) -> Vec<Option<u128>> {
+        let (pacer, begin) = (pacer(10), Instant::now());
+        let call = async |(comes, high, stays): Caller| {
+            tokio::time::sleep(Duration::from_millis(comes)).await;
+            let turn = pacer.acquire(if high { Priority::High } else { Priority::Low });
+            let stays = Duration::from_millis(stays.unwrap_or(1_000_000));
+            let turn = tokio::time::timeout(stays, turn).await;
+            turn.is_ok().then(|| begin.elapsed().as_millis())
+        };
+        let served = join_all(callers.iter().map(|caller| call(*caller))).await;
+        assert_eq!(pacer.waiting(), 0, "nobody waits, and nobody has left a ticket behind");
+        served
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(64))]
+
+        #[test]
+        fn calls_keep_their_distance_and_everyone_comes_to_their_turn(
+            callers in prop::collection::vec((0_u64..3000, any::<bool>(), prop::option::weighted(0.2, 1_u64..2000)), 1..60)
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            let served = runtime.expect("a runtime").block_on(served(&callers));
+            let mut order: Vec<(u128, usize)> = (0..).zip(&served).filter_map(|(who, at)| Some(((*at)?, who))).collect();
+            order.sort_unstable();
+            for pair in order.windows(2) {
+                prop_assert!(pair[1].0 - pair[0].0 >= 100, "two calls within a tenth of a second: {:?}", pair);
+            }
+            let patient = (0..).zip(&callers).filter(|(_, caller)| caller.2.is_none());
+            for (who, (comes, high, _)) in patient {
+                let at = served[who];
+                prop_assert!(at.is_some(), "{} was never served", who);
+                let is_before = |other: &usize| callers[*other].1 == *high && callers[*other].0 < *comes;
+                let later = order.iter().filter(|(then, other)| is_before(other) && Some(*then) > at);
+                prop_assert_eq!(later.count(), 0, "{} went before who came earlier", who);
+                let waits = |then: u128| then > u128::from(*comes) && Some(then) < at;
+                let ahead: Vec<bool> = order.iter().filter(|(then, _)| waits(*then)).map(|(_, who)| callers[*who].1).collect();
+                let longest = ahead.split(|high| !high).map(<[bool]>::len).max().unwrap_or(0);
+                prop_assert!(*high || longest <= 9, "{} waited for {} calls in a row: {:?}", who, longest, ahead);
+            }
+        }
+    }
 
     fn pacer(rate: u32) -> Pacer {
         Pacer::new(NonZeroU32::new(rate).expect("not zero"))

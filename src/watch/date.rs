@@ -144,6 +144,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn no_text_makes_it_panic(text in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
             if let Some(Made::On(day)) = in_text(&text) {

@@ -207,6 +207,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn it_knows_what_a_map_knows(steps in proptest::collection::vec((0u8..4, 0u8..60, 0u64..4), 0..400)) {
             let (mut known, mut model) = (Known::default(), HashMap::new());

@@ -22,6 +22,8 @@ pub mod mounts;
 pub mod names;
 pub mod once;
 pub mod pool;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 pub mod scan;
 pub mod settle;
 mod task;

@@ -392,6 +392,8 @@ mod tests {
     }
 
     proptest::proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn what_a_scan_passes_over_by_extension_is_never_media(name in proptest::collection::vec(1u8..=255, 1..20)) {
             let name: Vec<u8> = name.into_iter().filter(|byte| *byte != b'/').collect();

@@ -259,8 +259,93 @@ mod tests {
         assert_eq!([slow(6 * 3600 - 1), slow(6 * 3600), slow(7 * 3600)], [false, true, false]);
     }
 
+    /// What a writer does to a file at one moment. Each leaves a stamp that was never there before.
+    #[derive(Debug, Clone, Copy)]
+    enum Deed {
+        Append(u64),
+        Truncate,
+        /// Another file takes its name, with a time of its own.
+        RenameOver(u64),
+        /// As `rsync -t` ends.
+        SetTimeBack,
+        RewriteSameSize,
+        CopyOver,
+    }
+
+    fn deed() -> impl proptest::strategy::Strategy<Value = Deed> {
+        use proptest::prelude::*;
+        prop_oneof![
+            4 => (1u64..1000).prop_map(Deed::Append),
+            1 => Just(Deed::Truncate),
+            1 => (0u64..1000).prop_map(Deed::RenameOver),
+            1 => Just(Deed::SetTimeBack),
+            1 => Just(Deed::RewriteSameSize),
+            1 => Just(Deed::CopyOver),
+        ]
+    }
+
+    /// The file from each second on. The clock of its server is off by `skew` seconds.
+    fn played(writes: &[(u64, Deed)], skew: i64) -> Vec<(u64, Stamp)> {
+        let mut file = Stamp { size: 0, mtime_ns: 0, inode: 1 };
+        let mut now = 0;
+        let mut written = vec![(now, file)];
+        for (number, (pause, deed)) in (1u32..).zip(writes) {
+            now += pause;
+            let clock = (i64::try_from(now).expect("small") + skew) * 1_000_000_000 + i64::from(number);
+            let past = -86_400_000_000_000 * 1000 - i64::from(number);
+            file = match *deed {
+                Deed::Append(bytes) => Stamp { size: file.size + bytes, mtime_ns: clock, ..file },
+                Deed::Truncate => Stamp { size: 0, mtime_ns: clock, ..file },
+                Deed::RenameOver(size) => Stamp { size, mtime_ns: past, inode: 100 + u64::from(number) },
+                Deed::SetTimeBack => Stamp { mtime_ns: past, ..file },
+                Deed::RewriteSameSize => Stamp { mtime_ns: clock, ..file },
+                Deed::CopyOver => Stamp { inode: 100 + u64::from(number), ..file },
+            };
+            written.push((now, file));
+        }
+        written
+    }
+
+    /// What becomes of a look: an even one is kept on disk, and from here on the process begins anew right before it.
+    const KEPT: u8 = 0;
+    const RESTARTED: u8 = 2;
+
+    /// A process that watches one file, and what it has on disk.
+    struct Watcher {
+        seen: Observation,
+        saved: Sighting,
+        /// When this process began.
+        begun: u64,
+    }
+
+    impl Watcher {
+        fn begin(stamp: Stamp) -> Self {
+            let seen = Observation::begin(stamp, at(0));
+            Self { saved: seen.sighting("talk.wav".into()), seen, begun: 0 }
+        }
+
+        fn moment(&self, now: u64) -> Moment {
+            Moment { wall: at(now).wall, running: Duration::from_secs(now - self.begun) }
+        }
+
+        fn look(&mut self, stamp: Stamp, now: u64, fate: u8) {
+            if fate >= RESTARTED {
+                self.begun = now;
+                self.seen = Observation::resume(&self.saved, self.moment(now));
+            }
+            self.seen.observe(stamp, self.moment(now));
+            if fate % 2 == KEPT {
+                self.saved = self.seen.sighting("talk.wav".into());
+            }
+        }
+
+        fn is_taken(&self, now: u64) -> bool {
+            self.seen.judge(&PATIENCE, self.moment(now).running) == Judgement::Examine
+        }
+    }
+
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(crate::budget::budget(256)))]
+        #![proptest_config(crate::budget::cases(256))]
         /// A writer that pauses for less than `settle`, seen through looks at any times, is never judged quiet early.
         #[test]
         fn no_half_written_file_settles_while_pauses_are_shorter(
@@ -285,6 +370,33 @@ mod tests {
             }
             seen.observe(stamp(size(now.max(end))), at(now.max(end)));
             proptest::prop_assert_eq!(judge(&seen, now.max(end) + 30), Judgement::Examine);
+        }
+
+        /// Whatever a writer does, a file is never taken within `settle` of the last write, and is taken one look after
+        /// that; a restart between any two looks changes neither, whether or not the last look was kept.
+        #[test]
+        fn a_file_is_taken_after_the_last_write_and_only_then(
+            writes in proptest::collection::vec((0u64..70, deed()), 1..30),
+            looks in proptest::collection::vec((1u64..45, 0u8..4), 1..80),
+            skew in -86_400i64..86_400, rest in 1u64..45,
+        ) {
+            let written = played(&writes, skew);
+            let file = |now: u64| written[written.partition_point(|(at, _)| *at <= now).max(1) - 1];
+            let mut watcher = Watcher::begin(file(0).1);
+            let mut now = 0;
+            for (gap, fate) in looks {
+                now += gap;
+                watcher.look(file(now).1, now, fate);
+                if watcher.is_taken(now) {
+                    proptest::prop_assert!(now >= file(now).0 + 30, "taken at {}, written at {}", now, file(now).0);
+                }
+            }
+            let end = written[written.len() - 1].0.max(now) + rest;
+            watcher.look(file(end).1, end, KEPT);
+            for now in [end + rest.min(29), end + 30] {
+                watcher.look(file(now).1, now, RESTARTED);
+            }
+            proptest::prop_assert!(watcher.is_taken(end + 30), "never taken");
         }
     }
 }

@@ -11,8 +11,9 @@ use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 27] = [
+const TABLE: [(&str, &str); 28] = [
     ("main", "commands cli logging config"),
+    ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
         "commands",
         "cli daemon control watch worker pipeline sources services http deliver queue standin logging dropin \

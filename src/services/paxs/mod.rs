@@ -4,6 +4,8 @@ mod callback;
 mod calls;
 mod grant;
 mod login;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod refresh;
 mod reports;
 mod session;

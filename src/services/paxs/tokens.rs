@@ -336,6 +336,33 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no draft is left behind");
     }
 
+    proptest::proptest! {
+        #![proptest_config(crate::budget::cases(24))]
+
+        #[test]
+        fn a_file_that_was_cut_or_spoilt_is_a_sign_in_as_it_was_or_none_and_is_not_quoted(
+            at in proptest::prelude::any::<proptest::sample::Index>(), byte in 0_u8..=255, cut in proptest::bool::ANY,
+        ) {
+            let (dir, store) = store();
+            store.save(&pair()).expect("saved");
+            let file = dir.path().join("tokens-paxs.json");
+            let mut bytes = fs::read(&file).expect("read");
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            bytes.truncate(if cut { at } else { bytes.len() });
+            fs::write(&file, &bytes).expect("written");
+            match store.load() {
+                Ok(Saved::Pair(pair)) => proptest::prop_assert!(bytes.windows(pair.access.expose_secret().len())
+                    .any(|window| window == pair.access.expose_secret().as_bytes()) || byte == b'\\'),
+                Ok(Saved::SignedOut(reason)) => proptest::prop_assert!(!reason.contains("-secret"), "{}", reason),
+                Err(error) => {
+                    let told = format!("{error} {error:?}");
+                    proptest::prop_assert!(!told.contains("-secret"), "{}", told);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_token_file_that_others_can_read_is_refused_with_the_cure() {
         let (dir, store) = store();

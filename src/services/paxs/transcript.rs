@@ -128,6 +128,8 @@ mod tests {
     use super::{super::wire::tests::any_json, *};
 
     proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
         #[test]
         fn no_transcription_panics_and_times_are_numbers(content in any_json()) {
             for segment in read(&content).segments {

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+#[expect(dead_code, reason = "properties are tried by the tests in `src`")]
 #[path = "../../../src/budget.rs"]
 pub(crate) mod budget;
 pub(crate) mod chance;
