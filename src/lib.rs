@@ -55,6 +55,7 @@
 //! | what runs in the daemon | [`daemon`]; what it does by the clock: `daemon/keeper.rs` |
 //! | what happens with a new or a restored queue | `daemon/reconcile.rs` |
 //! | the stand-in of PAXS behind `demo` and the tests | [`standin`] |
+//! | what holds for any bytes from outside | `properties.rs` beside each reader; `fuzzing.rs` and `fuzz/` feed them |
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
 //! [`services`], [`deliver`], [`watch`] → [`http`], [`queue`] → [`job`] → [`config`] → [`beneath`], [`clock`],
