@@ -185,10 +185,11 @@ impl Client {
     /// Returns the address of a path below the base.
     ///
     /// # Errors
-    /// When a segment is empty, `.` or `..`: it would name another place.
+    /// When a segment is empty, `.` or `..`, or becomes so without its control characters, which are dropped from an
+    /// address: it would name another place.
     pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
         let unfit = |message: &str| TransportError { message: message.into(), begun: false, sent: false };
-        if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
+        if path.iter().any(|segment| matches!(*segment, "" | "." | "..") || segment.contains(char::is_control)) {
             return Err(unfit("an id that cannot stand in an address"));
         }
         let mut url = self.base.clone();

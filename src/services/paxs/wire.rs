@@ -5,7 +5,7 @@
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use crate::services::Attachment;
+use crate::{services::Attachment, text::is_unprintable};
 
 /// An id is shorter; a longer one is no id, and could not stand in an address.
 const ID_BYTES_MAX: usize = 1024;
@@ -79,14 +79,15 @@ pub(super) fn is_of_another(answer: &Value, meeting: &str) -> bool {
     said.is_some_and(|said| said != meeting)
 }
 
-/// Returns an id as text; it may be a number.
+/// Returns an id as text; it may be a number. What is too long, names a way up or cannot be shown is none.
 pub(super) fn id(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
-    (!text.is_empty() && text.len() <= ID_BYTES_MAX && text != "." && text != "..").then_some(text)
+    let fits = !text.is_empty() && text.len() <= ID_BYTES_MAX && text != "." && text != "..";
+    (fits && !text.chars().any(is_unprintable)).then_some(text)
 }
 
 /// Returns the first of the named fields that is there and not null.
@@ -307,7 +308,9 @@ pub(super) mod tests {
         assert_eq!(meeting_id(&json!({"id": 7})), Some("7".into()));
         assert_eq!(meeting_id(&json!({"data": {"id": "a"}})), Some("a".into()));
         assert_eq!(meeting_id(&json!({"id": "x".repeat(1025)})), None);
-        assert_eq!(meeting_id(&json!({"id": ".."})), None);
+        for id in ["..", ".\t.", "a\nb", "a\u{202e}b", ""] {
+            assert_eq!(meeting_id(&json!({"id": id})), None, "{id:?}");
+        }
         assert_eq!(meeting_id(&json!({"id": null, "session_id": "s"})), Some("s".into()));
         assert_eq!(recording_id(&json!({"session_id": "s", "attachment_id": 9})), Some("9".into()));
         assert_eq!(recording_id(&json!({"session_id": "s"})), None);
