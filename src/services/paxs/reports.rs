@@ -130,10 +130,25 @@ fn error(fields: &Map<String, Value>) -> Option<String> {
 
 fn findings(analysis: Analysis, content: &Value) -> Findings {
     let content = unwrapped(content);
-    match analysis {
+    let found = match analysis {
         Analysis::Transcription => transcript::read(&content),
         Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => prose(analysis, &content),
+    };
+    if found.markdown.is_none() && found.summary.is_none() && found.segments.is_empty() {
+        return Findings { markdown: as_it_came(&content), ..found };
     }
+    found
+}
+
+/// A result in a shape that nobody knows is shown as the JSON that it is, rather than not at all.
+fn as_it_came(content: &Value) -> Option<String> {
+    let says_something = match content {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    // No line of JSON begins like a fence.
+    says_something.then(|| format!("```json\n{content:#}\n```"))
 }
 
 /// Parses JSON texts again until they are no JSON texts.
@@ -253,7 +268,7 @@ mod tests {
             json!([{"report_type": "meeting_note", "status": "completed", "report_content": "{\"markdown\":[7]}"}]),
         );
         assert_eq!((report.status, report.raw.as_str()), (Status::Completed, "{\"markdown\":[7]}"));
-        assert_eq!(report.findings, Findings::default());
+        assert_eq!(report.findings.markdown.as_deref(), Some("```json\n{\n  \"markdown\": [\n    7\n  ]\n}\n```"));
     }
 
     #[test]

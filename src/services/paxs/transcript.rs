@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::wire;
 use crate::job::{Findings, Segment};
 
-/// Segments that are kept: a day of talk in pieces of half a second has fewer.
+/// Segments that are kept apart: a day of talk in pieces of half a second has fewer. The words of what follows are
+/// added to the last one.
 const SEGMENTS_MAX: usize = 200_000;
 
 /// Speakers that are kept.
@@ -52,7 +53,15 @@ fn whole(text: &str) -> Segment {
 }
 
 fn segments(items: &[Value]) -> Vec<Segment> {
-    items.iter().take(SEGMENTS_MAX).filter_map(segment).collect()
+    let mut found = items.iter().filter_map(segment);
+    let mut kept: Vec<Segment> = found.by_ref().take(SEGMENTS_MAX).collect();
+    if let Some(last) = kept.last_mut() {
+        for more in found {
+            last.text.extend([" ", &more.text]);
+            last.end = more.end.or(last.end);
+        }
+    }
+    kept
 }
 
 fn segment(item: &Value) -> Option<Segment> {
