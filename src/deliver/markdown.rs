@@ -105,7 +105,9 @@ fn safe(markdown: &str) -> String {
     text.replace('<', "&lt;").replace('[', "&#91;")
 }
 
-/// The edits that take the teeth out of raw HTML and of links that run something, in order, none twice.
+/// The edits that take the teeth out of raw HTML, of links that run something and of images, in order, none twice.
+///
+/// An image becomes a link: a viewer that fetches it would tell its server who reads.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
 fn dangers(text: &str) -> Vec<Edit> {
     let mut code: Vec<Range<usize>> = Vec::new();
@@ -120,11 +122,10 @@ fn dangers(text: &str) -> Vec<Edit> {
         match event {
             Event::Code(_) | Event::Start(Tag::CodeBlock(_)) => code.push(range),
             Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. }) => {}
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. })
-                if !is_safe_target(&dest_url, true) =>
-            {
+            Event::Start(Tag::Link { dest_url, .. }) if !is_safe_target(&dest_url, true) => {
                 edits.extend(bracket_in(text, &range));
             }
+            Event::Start(Tag::Image { .. }) => edits.push((range.start..range.start + 1, "".into())),
             _ => {}
         }
     }
@@ -292,6 +293,18 @@ mod tests {
     }
 
     #[test]
+    fn an_image_becomes_a_link_so_that_nothing_is_fetched() {
+        assert_eq!(note("![pixel](https://example.com/p.gif) !"), "[pixel](https://example.com/p.gif) !");
+        assert_eq!(
+            note("![a][r] `![b](c)`\n\n[r]: //example.com/p.gif"),
+            "[a][r] `![b](c)`\n\n[r]: //example.com/p.gif"
+        );
+        for image in ["!![a](b)", "[![a](b)](c)", "![a ![b](c)](d)", &format!("{}[a](b)", "!".repeat(40))] {
+            assert!(!has_danger(&note(image)), "{image} became {}", note(image));
+        }
+    }
+
+    #[test]
     fn html_that_hides_behind_other_html_is_found_too() {
         let shown = note("<a title=\"`\"> `<script>alert(1)</script>` x");
         assert!(!has_danger(&shown), "{shown}");
@@ -322,8 +335,8 @@ mod tests {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
     fn has_danger(markdown: &str) -> bool {
         Parser::new_ext(markdown, options()).any(|event| match event {
-            Event::Html(_) | Event::InlineHtml(_) => true,
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => !is_safe_target(&dest_url, true),
+            Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) => true,
+            Event::Start(Tag::Link { dest_url, .. }) => !is_safe_target(&dest_url, true),
             _ => false,
         })
     }
