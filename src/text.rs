@@ -22,6 +22,27 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Returns JSON in which every character that [`printable`] escapes is escaped as JSON has it: a reader gets the same
+/// text, and a terminal obeys none of it.
+#[must_use]
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    // A line end between two tokens is only white space; inside a text it is escaped already.
+    let is_meant = |character: char| is_unprintable(character) && character != '\n';
+    if !json.chars().any(is_meant) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 8);
+    for character in json.chars() {
+        if is_meant(character) {
+            // All of them are below U+10000, so that none needs a pair.
+            write!(shown, "\\u{:04x}", u32::from(character)).expect("a String takes what is written");
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// Returns a path fit to be shown: unprintable characters and bytes that are not UTF-8 are escaped.
 #[must_use]
 pub fn printable_path(path: &Path) -> String {
@@ -83,6 +104,17 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_shown_as_bytes() {
         assert_eq!(printable_path(Path::new(OsStr::from_bytes(b"a\xffb\x07.wav"))), "a\\xffb\\u{7}.wav");
+    }
+
+    #[test]
+    fn json_means_the_same_and_holds_nothing_that_a_terminal_obeys() {
+        let text = "a\u{9b}31m\u{202e}\n\u{7f}\u{feff}\"é🎤";
+        let value = serde_json::json!({ text: [text, 1] });
+        for json in [value.to_string(), format!("{value:#}")] {
+            let shown = printable_json(&json);
+            assert!(!shown.chars().any(|character| is_unprintable(character) && character != '\n'), "{shown}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{clock, clock::elapsed, config::Environment};
+use crate::{clock, clock::elapsed, config::Environment, text::printable_json};
 
 /// Columns where the terminal does not tell.
 const WIDTH: u16 = 80;
@@ -24,11 +24,11 @@ pub(super) fn raw(text: &str) -> io::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
-/// Prints JSON, indented on a terminal.
+/// Prints JSON, indented on a terminal. What a terminal would obey is escaped, so that it means the same.
 pub(super) fn json(value: &Value) -> io::Result<()> {
     let text =
         if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
-    line(&text?)
+    line(&printable_json(&text?))
 }
 
 /// Says something to the person. When nobody can hear it there is nobody to tell.

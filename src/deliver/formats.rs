@@ -10,6 +10,7 @@ use super::{
 use crate::{
     config::{Analysis, Attendee},
     job::{Segment, Status},
+    text::printable_json,
 };
 
 /// Returns the transcript with a short head: title, time, people.
@@ -56,7 +57,8 @@ struct Part<'a> {
     segments: &'a [Segment],
 }
 
-/// Returns everything, as the service gave it: what reads JSON decides itself what it shows.
+/// Returns everything, as the service gave it: what reads JSON decides itself what it shows. The file itself holds
+/// nothing that a terminal obeys.
 pub(super) fn json(minutes: &Minutes) -> String {
     let completed = minutes.reports.iter().filter(|report| report.status == Status::Completed);
     let analyses = completed.map(|report| Part {
@@ -79,5 +81,5 @@ pub(super) fn json(minutes: &Minutes) -> String {
         analyses: analyses.collect(),
     };
     let text = serde_json::to_string_pretty(&document).expect("text, numbers and lists are JSON");
-    format!("{text}\n")
+    format!("{}\n", printable_json(&text))
 }
