@@ -86,6 +86,7 @@
 //! - *A thread, a connection or a write for a job that waits for its analysis.*
 //! - *Trust in file times.* Quiet is what minuted has observed itself.
 //! - *Deleting at the service*: PAXS has no such call, and nothing here would need it.
+//! - *A core, a tracer.* The process's memory holds tokens; [`memory`] keeps it closed.
 //! - *A network port.* Commands use a Unix socket that its owner alone can open.
 //! - *`unsafe` code*, and a browser opened unasked.
 //!
@@ -131,6 +132,7 @@ pub mod http;
 pub mod job;
 pub mod last_words;
 pub mod logging;
+pub mod memory;
 pub mod pipeline;
 pub mod progress;
 pub mod queue;

@@ -3,9 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use minuted::{cli::Cli, commands, config::Environment};
+use minuted::{cli::Cli, commands, config::Environment, exit, memory};
 
 fn main() -> ExitCode {
+    if let Err(error) = memory::seal() {
+        let failure = anyhow::Error::new(error).context("failed to keep this process's memory to itself").into();
+        commands::tell(&failure, Environment::get());
+        return ExitCode::from(exit::FAILURE);
+    }
     let cli = Cli::parse();
     #[cfg(debug_assertions)]
     if let Some(death) = &Environment::get().die {

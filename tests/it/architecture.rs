@@ -11,8 +11,8 @@ use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 28] = [
-    ("main", "commands cli logging config"),
+const TABLE: [(&str, &str); 29] = [
+    ("main", "commands cli logging memory config"),
     ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
         "commands",
@@ -40,6 +40,7 @@ const TABLE: [(&str, &str); 28] = [
     ("signals", ""),
     ("last_words", ""),
     ("job", "config"),
+    ("memory", ""),
     ("config", ""),
     ("beneath", ""),
     ("clock", ""),
