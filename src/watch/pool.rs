@@ -106,7 +106,9 @@ impl Pool {
                 break;
             }
             let is_due = entry.seen.judge(patience, now) == Judgement::Examine && entry.not_before <= now;
-            if is_due && !entry.is_examined {
+            // A large one goes alone: what is small does not wait for it.
+            let fits = chunk.is_empty() || entry.seen.stamp.size < CHUNK_BYTES;
+            if is_due && !entry.is_examined && fits {
                 entry.is_examined = true;
                 bytes += entry.seen.stamp.size;
                 let is_abandoned = entry.seen.quiet(now) >= patience.unfinished;

@@ -28,6 +28,19 @@ const CHUNKS: usize = 2;
 /// Batches that the whole process looks into at once: two fill the disk, and leave the machine to others.
 static READERS: Semaphore = Semaphore::const_new(2);
 
+/// A file from this size on is read in a lane of its own, one in the whole process: whatever it takes, it holds up no
+/// other folder. 8 GiB is a day of talk as WAV; half a minute on a good disk.
+const LARGE_BYTES: u64 = 8 << 30;
+
+/// The lane of large files.
+static LARGE_READER: Semaphore = Semaphore::const_new(1);
+
+/// No recording is larger; what is (a sparse file costs its writer nothing) would be read for hours.
+const BYTES_MAX: u64 = 1 << 40;
+
+/// What is told of a file beyond [`BYTES_MAX`].
+const TOO_LARGE: &str = "it is larger than 1 TiB, and no recording is";
+
 impl Task {
     /// Whether another batch may be looked into.
     pub(super) fn may_examine(&self, state: &State) -> bool {
@@ -58,11 +71,16 @@ impl Task {
         let (ledger, id) = (Arc::clone(&self.ledger), self.folder.id.clone());
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
         let (stop, view) = (self.stop.clone(), Arc::clone(self.view()));
+        let (too_large, candidates): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
+        let is_large = candidates.iter().any(|candidate| candidate.stamp.size >= LARGE_BYTES);
         self.examining.spawn(async move {
-            let turn = READERS.acquire().await;
+            let turn = if is_large { LARGE_READER.acquire().await } else { READERS.acquire().await };
             let examine = move || {
                 let mark = |path: &Path, stamp| ledger.mark(&id, path, stamp);
-                eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)
+                let mut found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)?;
+                found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
+                Ok(found)
             };
             let examined = tokio::task::spawn_blocking(examine).await;
             drop(turn);
