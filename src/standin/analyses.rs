@@ -329,7 +329,7 @@ mod tests {
         fn new(options: Options, prepare: impl FnOnce(&mut Model)) -> Self {
             let (mut model, start) = (model(), Moment::now());
             prepare(&mut model);
-            let meeting = model.create(new_session("Sales"), start).expect("good");
+            let meeting = model.create(new_session("Sales"), &options, start).expect("good");
             let hash = blake3::hash(b"a");
             let taken = Taken { name: "a.wav".into(), mime: "audio/wav".into(), size: 1, hash };
             let answer = model.attach(&meeting, taken, &options, start).expect("good");

@@ -38,6 +38,13 @@ pub enum Fault {
     Empty,
     /// The work is done, the connection is cut in the middle of the answer.
     Truncated,
+    /// The work is done, one field of its answer is something else.
+    Field {
+        /// Which, as a JSON pointer; an empty one is the whole answer. An answer without it stays as it is.
+        pointer: String,
+        /// What stands there instead, as it is: it need not be JSON.
+        json: String,
+    },
     /// The work is done, the answer is so many arrays in each other.
     Nested(usize),
     /// The work is done, the answer is a JSON string that never ends.

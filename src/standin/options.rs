@@ -20,6 +20,8 @@ pub struct Options {
     pub envelope: Envelope,
     /// What the list of reports comes in.
     pub reports_envelope: Envelope,
+    /// What every id of a meeting and of a recording ends in; nothing by default.
+    pub id_end: String,
     /// Which of the other readings it follows; none of them by default.
     pub quirks: Vec<Quirk>,
 }
@@ -34,6 +36,7 @@ impl Default for Options {
             note_time: Duration::from_secs(1),
             envelope: Envelope::Items,
             reports_envelope: Envelope::Array,
+            id_end: String::new(),
             quirks: Vec::new(),
         }
     }

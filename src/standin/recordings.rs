@@ -114,7 +114,7 @@ impl Model {
     ) -> Result<Value, Refusal> {
         self.entry(meeting)?;
         let recording = Recording {
-            id: self.ids.uuid(),
+            id: self.ids.uuid() + &options.id_end,
             name: taken.name,
             mime: taken.mime,
             size: taken.size,

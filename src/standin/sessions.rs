@@ -130,13 +130,13 @@ fn number(text: Option<&str>, default: usize) -> Option<usize> {
 
 impl Model {
     /// Makes a meeting; returns its id.
-    pub(super) fn create(&mut self, new: NewSession, now: Moment) -> Result<String, Refusal> {
+    pub(super) fn create(&mut self, new: NewSession, options: &Options, now: Moment) -> Result<String, Refusal> {
         new.check()?;
-        Ok(self.enter(new, now.wall))
+        Ok(self.enter(new, &options.id_end, now.wall))
     }
 
-    fn enter(&mut self, new: NewSession, created: Timestamp) -> String {
-        let id = self.ids.uuid();
+    fn enter(&mut self, new: NewSession, id_end: &str, created: Timestamp) -> String {
+        let id = self.ids.uuid() + id_end;
         let meeting = Meeting {
             id: id.clone(),
             title: new.title,
@@ -165,7 +165,7 @@ impl Model {
             description: Some(description.to_owned()),
             attendees: vec![attendee],
         };
-        self.enter(new, created)
+        self.enter(new, "", created)
     }
 
     /// Returns a page of the list, in its envelope.
@@ -218,8 +218,8 @@ pub(super) async fn create(
     _: SignedIn,
     JsonBody(new): JsonBody<NewSession>,
 ) -> Result<Json<Value>, Refusal> {
-    let mut world = shared.world();
-    let id = world.model.create(new, Moment::now())?;
+    let world = &mut *shared.world();
+    let id = world.model.create(new, &world.options, Moment::now())?;
     world.model.details(&id, &world.options).map(Json)
 }
 
@@ -281,7 +281,8 @@ pub(super) mod tests {
             r#"{"title":"a","attendees":[{"email":"a@b.c","displayName":"A","source":"guess"}]}"#,
         ];
         for body in broken {
-            let made = serde_json::from_str::<NewSession>(body).map(|new| model().create(new, Moment::now()));
+            let made = serde_json::from_str::<NewSession>(body)
+                .map(|new| model().create(new, &Options::default(), Moment::now()));
             assert!(!matches!(made, Ok(Ok(_))), "{body}");
         }
     }
@@ -296,15 +297,18 @@ pub(super) mod tests {
     fn pages_go_from_the_newest_to_past_the_end() {
         let mut model = model();
         for title in ["a", "b", "c"] {
-            model.create(new_session(title), Moment::now()).expect("good");
+            model.create(new_session(title), &Options::default(), Moment::now()).expect("good");
         }
         let options = Options { envelope: Envelope::Items, ..Options::default() };
         let read = |query, options| model.list(&query, options).expect("good");
         assert_eq!(titles(&read(page("1", "2"), &options)), ["c", "b"]);
         assert_eq!(titles(&read(page("2", "2"), &options)), ["a"]);
         assert!(titles(&read(page("3", "2"), &options)).is_empty());
-        let options =
-            Options { quirks: vec![Quirk::IgnoresPage, Quirk::OldestFirst], envelope: Envelope::Array, ..options };
+        let options = Options {
+            quirks: vec![Quirk::IgnoresPage, Quirk::OldestFirst],
+            envelope: Envelope::Array,
+            ..Options::default()
+        };
         assert_eq!(titles(&read(page("3", "2"), &options)), ["a", "b"]);
     }
 
@@ -319,7 +323,7 @@ pub(super) mod tests {
     #[test]
     fn the_list_tells_only_what_it_should() {
         let mut model = model();
-        model.create(new_session("a"), Moment::now()).expect("good");
+        model.create(new_session("a"), &Options::default(), Moment::now()).expect("good");
         let bare = Options {
             quirks: vec![Quirk::NoDescriptions, Quirk::NoTimestamps],
             envelope: Envelope::Array,
@@ -332,7 +336,7 @@ pub(super) mod tests {
     #[test]
     fn a_meeting_that_vanished_is_not_found() {
         let mut model = model();
-        let id = model.create(new_session("a"), Moment::now()).expect("good");
+        let id = model.create(new_session("a"), &Options::default(), Moment::now()).expect("good");
         assert!(model.vanish(&id));
         assert_eq!(model.details(&id, &Options::default()).expect_err("gone").status, 404);
     }

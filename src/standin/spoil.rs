@@ -9,6 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
+use serde_json::Value;
 
 use super::{faults::Fault, state::Refusal};
 
@@ -41,6 +42,7 @@ pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
         | Fault::LateStatus(_)
         | Fault::Empty
         | Fault::Truncated
+        | Fault::Field { .. }
         | Fault::Nested(_)
         | Fault::Endless
         | Fault::Slow { .. } => None,
@@ -55,6 +57,7 @@ pub(super) async fn after(fault: &Fault, answer: Response) -> Result<Response, C
         Fault::LateStatus(status) => Ok(plain(*status)),
         Fault::Empty => Ok(answer.status().into_response()),
         Fault::Truncated => Ok(truncated(answer).await),
+        Fault::Field { pointer, json } => Ok(replaced(answer, pointer, json).await),
         Fault::Nested(depth) => Ok(json(answer.status(), Body::from(nested(*depth)))),
         Fault::Endless => Ok(json(answer.status(), endless())),
         Fault::Slow { bytes_per_second } => Ok(slow(answer, *bytes_per_second).await),
@@ -136,6 +139,20 @@ async fn truncated(answer: Response) -> Response {
         Err(io::Error::from(io::ErrorKind::ConnectionAborted))
     }));
     Response::from_parts(parts, Body::from_stream(broken))
+}
+
+/// What stands in an answer for what JSON cannot hold, until it is written out.
+const PLACE: &str = "the place of a spoiled field";
+
+async fn replaced(answer: Response, pointer: &str, json: &str) -> Response {
+    let (mut parts, body) = whole(answer).await;
+    let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(field) = value.pointer_mut(pointer) {
+        *field = Value::from(PLACE);
+    }
+    let text = value.to_string().replacen(&format!("\"{PLACE}\""), json, 1);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(text))
 }
 
 /// Sends so many pieces a second.
