@@ -273,6 +273,16 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Takes over a process that was started in another way.
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("ended")
+    }
+
     /// A path as this daemon sees it, for one with mounts of its own.
     pub(crate) fn sees(&self, path: &Path) -> PathBuf {
         Path::new("/proc").join(self.pid().to_string()).join("root").join(path.strip_prefix("/").expect("absolute"))
