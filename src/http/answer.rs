@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 
 use crate::{clock, text};
 
@@ -20,6 +20,8 @@ const HEADER_CHARS_MAX: usize = 200;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// What time it is by the clock of the service.
+    pub date: Option<Timestamp>,
     /// How long the service asked to be left alone; at most an hour.
     pub retry_after: Option<Duration>,
     /// Where it points to, printable and without a query.
@@ -38,9 +40,13 @@ impl Answer {
     }
 
     pub(super) fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Self {
+        let date = header(headers, DATE).and_then(|date| http_date(&date));
+        // A date to wait for is of that clock, too: it says how long, whatever the time is here.
+        let now = date.unwrap_or_else(clock::now);
         Self {
             status,
-            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, clock::now())),
+            date,
+            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, now)),
             location: header(headers, LOCATION).map(|value| without_query(&value)),
             content_type: header(headers, CONTENT_TYPE),
             body,
@@ -65,10 +71,13 @@ fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
         let seconds = Some(seconds).filter(|seconds| seconds.is_finite())?;
         Duration::try_from_secs_f64(seconds.min(RETRY_AFTER_MAX.as_secs_f64())).ok()?
     } else {
-        let until = DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value).ok()?;
-        Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO)
+        Duration::try_from(http_date(value)?.duration_since(now)).unwrap_or(Duration::ZERO)
     };
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value.trim()).ok()
 }
 
 #[cfg(test)]
@@ -135,6 +144,19 @@ mod tests {
         assert_eq!(retry_after("-5", now()), None);
         assert_eq!(retry_after("NaN", now()), None);
         assert_eq!(retry_after("soon", now()), None);
+    }
+
+    #[test]
+    fn a_date_is_read_by_the_clock_of_who_says_it() {
+        let wait = |date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, "Sun, 22 Nov 2020 08:01:30 GMT".parse().expect("a value"));
+            date.and_then(|date| headers.insert(DATE, date.parse().expect("a value")));
+            Answer::new(503, &headers, Bytes::new()).retry_after
+        };
+        assert_eq!(wait(Some("Sun, 22 Nov 2020 08:00:00 GMT")), Some(Duration::from_secs(90)));
+        assert_eq!(wait(Some("today")), Some(Duration::ZERO), "by our own clock, which is years ahead");
+        assert_eq!(wait(None), Some(Duration::ZERO));
     }
 
     #[test]

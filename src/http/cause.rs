@@ -25,5 +25,23 @@ pub(super) fn one_line(error: reqwest::Error) -> String {
     if said.len() > 1 {
         said.remove(0);
     }
-    text::one_line(&said.join(": "), CAUSE_CHARS_MAX)
+    let said = said.join(": ");
+    let cure = cure(&said).map(|cure| format!("; {cure}")).unwrap_or_default();
+    text::one_line(&said, CAUSE_CHARS_MAX) + &cure
+}
+
+/// Returns what a person can do about a server that TLS does not let through, in the order of what is told of it.
+fn cure(cause: &str) -> Option<&'static str> {
+    /// What rustls says, and the cure.
+    const CURES: [(&str, &str); 5] = [
+        ("not valid for name", "check base_url: the server has a certificate for another name"),
+        ("certificate expired", "check the clock of this machine, then ask whoever runs the server"),
+        ("certificate not valid yet", "check the clock of this machine, then ask whoever runs the server"),
+        (
+            "invalid peer certificate",
+            "if the server is your own, install its CA certificate on this machine, or name it in SSL_CERT_FILE",
+        ),
+        ("corrupt message", "the server does not speak TLS: should base_url begin with http://?"),
+    ];
+    CURES.iter().find(|(said, _)| cause.contains(said)).map(|(_, cure)| *cure)
 }

@@ -98,6 +98,7 @@ mod tests {
     fn answer(status: u16, body: &str) -> Answer {
         Answer {
             status,
+            date: None,
             retry_after: None,
             location: None,
             content_type: Some("text/html".into()),

@@ -133,7 +133,14 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, location: None, content_type: None, body: Bytes::from(body.to_owned()) }
+        Answer {
+            status,
+            date: None,
+            retry_after: None,
+            location: None,
+            content_type: None,
+            body: Bytes::from(body.to_owned()),
+        }
     }
 
     #[test]
