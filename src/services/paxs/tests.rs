@@ -770,12 +770,59 @@ async fn an_oldest_first_list_is_walked_to_its_end() {
     assert_eq!(desk.paxs().find(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
 }
 
+/// A server that knows of no pages: the newest meetings each time, `page_size` of them up to `cap`.
+async fn without_pages(meetings: Vec<Value>, cap: usize, total: bool) -> (Server, Desk) {
+    let server = Server::start(move |seen| {
+        let asked =
+            seen.line().split_once("page_size=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+        let items: Vec<_> = meetings.iter().take(cap.min(asked.unwrap_or(cap))).collect();
+        let mut answer = json!({"items": items});
+        if total {
+            answer["total"] = meetings.len().into();
+        }
+        let reply = Reply::json(&answer);
+        async { reply }
+    })
+    .await;
+    let desk = Desk::new(&server).signed_in(0);
+    (server, desk)
+}
+
 #[tokio::test]
-async fn a_server_that_ignores_the_page_is_walked_once() {
-    let meetings = json!(others(0..20));
-    let (server, desk) = answering(Reply::json(&meetings)).await;
+async fn a_server_that_ignores_the_page_is_asked_for_all_at_once() {
+    for (meetings, cap, total, asked) in
+        [(7, 100, false, 3), (45, 100, false, 3), (20, 20, true, 2), (60, 100, true, 3)]
+    {
+        let mut list = others(0..meetings - 1);
+        list.push(ours("mine", 500));
+        let (server, desk) = without_pages(list, cap, total).await;
+        assert_eq!(desk.paxs().markers().await.expect("walked").len(), 1, "{meetings}");
+        assert_eq!(server.seen().len(), asked, "{meetings}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_the_page_and_may_hold_more_back_proves_nothing() {
+    for (meetings, cap, total) in [(300, 20, false), (300, 50, false), (300, 100, false), (45, 20, true)] {
+        let mut list = others((0..meetings - 1).rev());
+        list.push(ours("mine", 0));
+        let (_server, desk) = without_pages(list, cap, total).await;
+        assert!(matches!(desk.paxs().markers().await, Err(CallError::Unavailable { .. })), "{meetings} {cap}");
+        let found = desk.paxs().find(&key("sales"), "Talk", clock::now()).await;
+        assert!(found.is_err(), "a second meeting would be made: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_last_page_that_comes_again_for_ever_is_the_end() {
+    let server = Server::start(async |seen| match page_of(&seen) {
+        1 => Reply::json(&json!(others(0..20))),
+        _ => Reply::json(&json!(others(20..40))),
+    })
+    .await;
+    let desk = Desk::new(&server).signed_in(0);
     assert_eq!(desk.paxs().markers().await.expect("walked"), []);
-    assert_eq!(server.seen().len(), 2);
+    assert_eq!(server.seen().len(), 3);
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! Walking the list of meetings: to its real end, or not at all.
 //!
 //! Nothing is known of the list but that it has pages. A server may ignore `page`, cap `page_size`, repeat its last
-//! page for ever or sort as it likes; meetings may be made meanwhile. So a short page is no end, and only times that
-//! were seen to fall prove an order.
+//! page for ever or sort as it likes; meetings may be made meanwhile. So a short page is no end, only times that were
+//! seen to fall prove an order, and a page that comes again is the end only where another page was turned to before.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use super::{
     wire::{self, Listed},
 };
 use crate::{
-    http::Request,
+    clock::{self, elapsed},
+    http::{Answer, Request},
     job::Key,
     services::{CallError, answers, pacer::Priority},
 };
@@ -25,8 +26,11 @@ const PAGES_MAX: u32 = 10_000;
 /// What the documents ask for.
 const PAGE_SIZE: &str = "20";
 
-/// Pages in a row without a new meeting that end a walk. One could be full of repeats because twenty meetings were made
-/// during the walk; a page equal to the one before ends it at once.
+/// What is asked for where `page` has no effect: the documents name no limit, a hundred is what servers allow.
+const PAGE_SIZE_MAX: &str = "100";
+
+/// Pages in a row without a new meeting after which a walk is given up as incomplete. One could be full of repeats
+/// because twenty meetings were made during the walk.
 const BARREN_MAX: u32 = 3;
 
 /// Meetings seen in falling order before the order is believed: half a page.
@@ -37,10 +41,22 @@ pub(super) const SESSIONS: [&str; 2] = ["api", "sessions"];
 
 /// Returns a page of the list as it came.
 pub(super) async fn page(session: &Session, page: u32) -> Result<Vec<Value>, CallError> {
+    items(answers::json(read(session, page, PAGE_SIZE).await?)?)
+}
+
+async fn read(session: &Session, page: u32, size: &str) -> Result<Answer, CallError> {
     let page = page.to_string();
-    let request = Request::get(&SESSIONS).query("page", &page).query("page_size", PAGE_SIZE);
-    let answer = answers::json(session.call(&request, Priority::High).await?)?;
+    let request = Request::get(&SESSIONS).query("page", &page).query("page_size", size);
+    answers::accepted(session.call(&request, Priority::High).await?)
+}
+
+fn items(answer: Value) -> Result<Vec<Value>, CallError> {
     wire::list(answer).ok_or_else(|| answers::unexpected("a list of meetings without a list"))
+}
+
+fn listed(answer: Value) -> Result<Vec<Listed>, CallError> {
+    let listed = items(answer)?.iter().map(Listed::read).collect::<Option<Vec<_>>>();
+    listed.ok_or_else(|| answers::unexpected("a meeting without an id in the list"))
 }
 
 /// Returns the details of a meeting.
@@ -58,6 +74,11 @@ struct Walk<'a> {
     session: &'a Session,
     page: u32,
     barren: u32,
+    /// Whether a page other than the first brought mostly new meetings: `page` has an effect.
+    turned: bool,
+    ended: bool,
+    /// By how much the clock of the service is behind ours.
+    behind: Duration,
     before: Vec<String>,
     /// Hashes of the ids seen.
     seen: HashSet<[u8; 16]>,
@@ -65,30 +86,71 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(session: &'a Session) -> Self {
-        Self { session, page: 0, barren: 0, before: vec![], seen: HashSet::new() }
+        Self {
+            session,
+            page: 0,
+            barren: 0,
+            turned: false,
+            ended: false,
+            behind: Duration::ZERO,
+            before: vec![],
+            seen: HashSet::new(),
+        }
     }
 
     /// Returns the meetings of the next page that were not on any page before; `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<Listed>>, CallError> {
-        if self.page >= PAGES_MAX {
+        if self.ended {
+            return Ok(None);
+        }
+        if self.page >= PAGES_MAX || self.barren >= BARREN_MAX {
             return Err(answers::unexpected("a list of meetings without an end"));
         }
         self.page += 1;
-        let items = match page(self.session, self.page).await {
+        let answer = match read(self.session, self.page, PAGE_SIZE).await {
             // So some servers say that a page lies behind the last one.
             Err(CallError::Refused { status: 404, .. }) if self.page > 1 => return Ok(None),
-            page => page?,
+            answer => answer?,
         };
-        let listed = items.iter().map(Listed::read).collect::<Option<Vec<_>>>();
-        let listed = listed.ok_or_else(|| answers::unexpected("a meeting without an id in the list"))?;
+        let behind = answer.date.map(|date| elapsed(date, clock::now())).unwrap_or_default();
+        self.behind = self.behind.max(behind);
+        let answer = answers::json(answer)?;
+        let total = wire::total(&answer);
+        let listed = listed(answer)?;
         let ids: Vec<String> = listed.iter().map(|item| item.id.clone()).collect();
-        if ids.is_empty() || ids == self.before {
+        if ids.is_empty() {
             return Ok(None);
         }
+        if ids == self.before {
+            let whole = self.turned || total.is_some_and(|total| total <= self.seen.len() as u64);
+            return if whole { Ok(None) } else { self.at_once().await.map(Some) };
+        }
+        let new = self.unseen(listed);
+        self.turned |= self.page > 1 && new.len() * 2 >= ids.len();
         self.before = ids;
-        let new: Vec<Listed> = listed.into_iter().filter(|item| self.seen.insert(hash(&item.id))).collect();
         self.barren = if new.is_empty() { self.barren + 1 } else { 0 };
-        Ok((self.barren < BARREN_MAX).then_some(new))
+        Ok(Some(new))
+    }
+
+    fn unseen(&mut self, listed: Vec<Listed>) -> Vec<Listed> {
+        listed.into_iter().filter(|item| self.seen.insert(hash(&item.id))).collect()
+    }
+
+    /// `page` has no effect: as much as a server gives at once is asked for. Servers cap a page at a round number, so
+    /// any other count is that of the whole list; a round one proves nothing.
+    async fn at_once(&mut self) -> Result<Vec<Listed>, CallError> {
+        let answer = answers::json(read(self.session, 1, PAGE_SIZE_MAX).await?)?;
+        let total = wire::total(&answer);
+        let all = listed(answer)?;
+        let count = all.len() as u64;
+        let is_round = count.is_multiple_of(10) || count.is_multiple_of(25);
+        if total.map_or(is_round, |total| total > count) {
+            return Err(answers::unexpected(
+                "the list of meetings is the same on every page, so that it cannot be known what else there is",
+            ));
+        }
+        self.ended = true;
+        Ok(self.unseen(all))
     }
 }
 
@@ -142,7 +204,7 @@ pub(super) async fn find(
                 return Ok(Some(item.id));
             }
         }
-        if order.proves_older_than(limit) {
+        if order.proves_older_than(limit.saturating_sub(walk.behind).unwrap_or(Timestamp::MIN)) {
             return Ok(None);
         }
     }

@@ -30,6 +30,15 @@ pub(super) fn list(answer: Value) -> Option<Vec<Value>> {
     list_under(answer, &LIST_FIELDS, 0)
 }
 
+/// Returns how many items there are on all pages, where the envelope says so. A `count` may be that of the page.
+pub(super) fn total(answer: &Value) -> Option<u64> {
+    let fields = answer.as_object()?;
+    let nested = ["meta", "pagination", "data"].iter().filter_map(|name| fields.get(*name)?.as_object());
+    std::iter::once(fields).chain(nested).find_map(|fields| {
+        first(fields, &["total", "total_count", "totalCount", "total_items"]).and_then(Value::as_u64)
+    })
+}
+
 pub(super) fn list_under(answer: Value, names: &[&str], depth: u8) -> Option<Vec<Value>> {
     /// An envelope holds at most one more: `{"data": {"items": […]}}`.
     const DEPTH_MAX: u8 = 2;
