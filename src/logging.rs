@@ -43,6 +43,9 @@ const DROPS_TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// Crates that say more than an operator wants below `warn`. A name covers what begins with it.
 const NOISY: [&str; 6] = ["h2", "hyper", "lettre", "notify", "reqwest", "rustls"];
 
+/// Says each certificate that it refuses as an error, at each try; the failed call tells it once, with the cure.
+const REPEATING: &str = "rustls_platform_verifier";
+
 /// What standard error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stderr {
@@ -239,17 +242,18 @@ fn filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, LoggingError
     })
 }
 
-/// Adds `warn` for each noisy crate that `filter` does not name, where its level for everything is more than that.
+/// Adds `warn` for each noisy crate that `filter` does not name, where its level for everything is more than that, and
+/// `off` for the one that repeats itself.
 fn capped(filter: &str) -> String {
     let directives = || filter.split(',').map(str::trim);
-    let for_all = directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back();
-    if for_all.is_none_or(|level| level <= LevelFilter::WARN) {
+    let is_named = |name: &str| directives().any(|directive| directive.starts_with(name));
+    let Some(for_all) = directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back() else {
         return filter.to_owned();
-    }
-    NOISY
-        .iter()
-        .filter(|noisy| !directives().any(|directive| directive.starts_with(**noisy)))
-        .fold(filter.to_owned(), |filter, noisy| format!("{filter},{noisy}=warn"))
+    };
+    let noisy = NOISY.iter().filter(|noisy| for_all > LevelFilter::WARN && !is_named(noisy));
+    let repeating = Some(REPEATING).filter(|name| for_all > LevelFilter::OFF && !is_named(name));
+    let capped = noisy.fold(filter.to_owned(), |filter, noisy| format!("{filter},{noisy}=warn"));
+    repeating.map_or(capped.clone(), |name| format!("{capped},{name}=off"))
 }
 
 fn report_panic(info: &PanicHookInfo<'_>) {
@@ -286,11 +290,14 @@ mod tests {
 
     #[test]
     fn noisy_crates_are_capped_unless_they_are_asked_for_or_less_is_wanted() {
-        assert_eq!(capped("warn"), "warn");
+        assert_eq!(capped("off"), "off");
+        assert_eq!(capped("warn"), "warn,rustls_platform_verifier=off");
+        assert_eq!(capped("warn,rustls_platform_verifier=error"), "warn,rustls_platform_verifier=error");
         assert_eq!(capped("minuted=trace"), "minuted=trace");
         assert_eq!(
             capped("debug, hyper_util=trace"),
-            "debug, hyper_util=trace,h2=warn,lettre=warn,notify=warn,reqwest=warn,rustls=warn"
+            "debug, hyper_util=trace,h2=warn,lettre=warn,notify=warn,reqwest=warn,rustls=warn,\
+             rustls_platform_verifier=off"
         );
     }
 
