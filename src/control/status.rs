@@ -136,8 +136,12 @@ impl Desk {
         let shown = live.services.values().map(|handle| {
             let name = handle.service.name().to_owned();
             let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
-            // What only a person can mend is told first: the rest heals by itself.
-            let hold = of_it.min_by_key(|hold| !matches!(hold.reason.as_str(), "signed_out" | "forbidden"));
+            // What only a person can mend is told first, then why nothing can be read: the rest heals by itself.
+            let hold = of_it.min_by_key(|hold| match hold.reason.as_str() {
+                "signed_out" | "forbidden" => 0,
+                "down" => 1,
+                _ => 2,
+            });
             let sign_in = handle.account.signed_in();
             let (signed_out, until) = match sign_in {
                 SignIn::Yes { refresh_expires, .. } => (None, Some(refresh_expires)),

@@ -92,11 +92,14 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
             parts.worker.queue.release(Scope::Service, &name, &[READING]).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
-            let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since: clock::now() };
+            let (name, since) = (name.clone(), clock::now());
+            let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since };
             parts.worker.queue.hold(hold, None).await?;
         }
-        // What is down is found out anew.
-        parts.worker.queue.release(Scope::Service, handle.service.name(), &["down"]).await?;
+        // What was down before a restart is found out anew; what is down now stays so when the settings are read again.
+        if read.contains(&name) && handle.next_try().is_none() {
+            parts.worker.queue.release(Scope::Service, &name, &["down"]).await?;
+        }
     }
     Ok(())
 }
