@@ -11,6 +11,10 @@ use jiff::Timestamp;
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(now) = paused::now() {
+        return now;
+    }
     Timestamp::now()
 }
 
@@ -25,4 +29,27 @@ pub fn elapsed(since: Timestamp, until: Timestamp) -> Duration {
 pub fn jitter() -> f64 {
     let bits = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// Wall time that goes with the paused time of tokio, on the thread of one test.
+#[cfg(test)]
+pub(crate) mod paused {
+    use std::cell::Cell;
+
+    use jiff::Timestamp;
+    use tokio::time::Instant;
+
+    thread_local! {
+        static BEGUN: Cell<Option<(Instant, Timestamp)>> = const { Cell::new(None) };
+    }
+
+    /// From now on this thread's wall time stands still while tokio's does.
+    pub(crate) fn follow_tokio() {
+        let now = super::now();
+        BEGUN.set(Some((Instant::now(), now)));
+    }
+
+    pub(super) fn now() -> Option<Timestamp> {
+        BEGUN.get().map(|(begun, wall)| wall + begun.elapsed())
+    }
 }

@@ -71,12 +71,13 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
 /// Looks for the meeting of an intent whose outcome is not known.
 async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
     let Remote::Creating { since } = job.remote else { return Ok(None) };
-    let visible = since + LIST_DELAY;
-    if clock::now() < visible {
+    let (now, visible) = (clock::now(), since + LIST_DELAY);
+    // A clock that was set back must not make it wait for the time it showed before.
+    if since <= now && now < visible {
         return Err(Setback::Snooze { until: visible });
     }
     Effect::CallFind.before();
-    let found = context.service.find(&job.key, &plan.title, since).await;
+    let found = context.service.find(&job.key, &plan.title, since.min(now)).await;
     Effect::CallFind.after();
     match found {
         Ok(found) => Ok(found),

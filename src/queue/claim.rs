@@ -1,6 +1,6 @@
 //! Which job a worker takes next.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, named_params};
 
 use super::{
@@ -13,11 +13,15 @@ use crate::{
     job::{Event, Stage, State},
 };
 
+/// A job that was put back so much later than now was put back by a clock that has been set back since.
+const AHEAD: SignedDuration = SignedDuration::from_secs(1);
+
 impl Queue {
     /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by due time.
     ///
     /// Only jobs in one of `stages` are taken. Returns `None` when nothing of this folder can run now. `except` is left
-    /// out: a probe of a service that is down takes another job each time, where there is another.
+    /// out: a probe of a service that is down takes another job each time, where there is another. A job that was put
+    /// back before the clock was set back does not wait for that time to come again: it is due.
     pub async fn claim(
         &self,
         folder: String,
@@ -28,24 +32,28 @@ impl Queue {
         self.write(Effect::Claim, move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM job WHERE folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
-                 AND backlog = :backlog AND due_ms <= :now AND id <> :except \
+                 AND backlog = :backlog AND due_ms > :after AND due_ms <= :until AND id <> :except \
                  AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
                  ORDER BY due_ms, id LIMIT 1"
             );
             let mut statement = tx.prepare_cached(&sql)?;
-            for backlog in [false, true] {
+            let (now_ms, ahead) = (now.as_millisecond(), (now + AHEAD).as_millisecond());
+            let [past, future] = [(i64::MIN, now_ms), (now_ms, i64::MAX)];
+            for (backlog, (after, until)) in [(false, past), (true, past), (false, future), (true, future)] {
                 let found = statement
                     .query_row(
                         named_params! {
-                            ":folder": folder, ":backlog": backlog, ":now": now.as_millisecond(),
+                            ":folder": folder, ":backlog": backlog, ":after": after, ":until": until,
                             ":except": except.map_or(-1, |job| job.0),
                             ":create": stages.contains(&Stage::Create), ":upload": stages.contains(&Stage::Upload),
                             ":analyse": stages.contains(&Stage::Analyse),
                         },
-                        row::job,
+                        |row| Ok((row::job(row)?, row.get::<_, i64>("updated_ms")?)),
                     )
                     .optional()?;
-                if let Some(mut job) = found {
+                if let Some((mut job, updated)) = found
+                    && (until == now_ms || updated > ahead)
+                {
                     job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
                     return Ok(Some(job));
                 }

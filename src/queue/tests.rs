@@ -71,8 +71,12 @@ impl Desk {
     }
 
     async fn claim(&self) -> Option<Job> {
+        self.claim_at(10).await
+    }
+
+    async fn claim_at(&self, second: i64) -> Option<Job> {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        self.queue.claim("sales".into(), stages, None, at(10)).await.expect("claimed")
+        self.queue.claim("sales".into(), stages, None, at(second)).await.expect("claimed")
     }
 
     /// A job that waits for its analysis.
@@ -192,7 +196,18 @@ async fn a_failed_transcription_goes_back_to_the_same_meeting() {
     assert_eq!(job.attempts, 1);
     let replaces = Some("recording-1".to_owned());
     assert_eq!(job.remote, Remote::Meeting { meeting: "meeting-1".into(), replaces });
-    assert!(desk.claim().await.is_none(), "not before it is due");
+    assert!(desk.claim_at(29).await.is_none(), "not before it is due");
+    assert!(desk.claim_at(30).await.is_some());
+}
+
+#[tokio::test]
+async fn a_job_that_was_put_back_before_the_clock_was_set_back_is_due() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    desk.queue.retry_later(&job, Stage::Upload, at(7260), "no speech", at(7200)).await.expect("recorded");
+    assert!(desk.claim_at(7199).await.is_none(), "a clock that is nudged is not set back");
+    assert!(desk.claim_at(3600).await.is_some());
+    assert!(desk.claim_at(3601).await.is_none(), "once");
 }
 
 #[tokio::test]

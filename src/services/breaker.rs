@@ -7,10 +7,13 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::job::retry::backoff;
+use crate::{clock::elapsed, job::retry::backoff};
 
 /// The id of a job in the queue.
 pub type JobId = i64;
+
+/// Stands for a probe that no job wants: the queue counts its jobs from 1.
+pub const NOBODY: JobId = 0;
 
 /// Jobs whose last failure is remembered, a breaker. When more fail the oldest are forgotten: one of their own failures
 /// is then taken for the service's, which costs a delay and no attempt.
@@ -85,9 +88,39 @@ pub struct Breaker {
 struct Open {
     since: Timestamp,
     until: Timestamp,
+    /// When `until` was set.
+    set: Timestamp,
     /// Failures in a row: of the call that opened it and of each probe.
     level: u32,
-    probe: Option<JobId>,
+    /// The probe under way, and when it began.
+    probe: Option<(JobId, Timestamp)>,
+}
+
+/// A probe may take hours, as an upload over a slow line does. One that has run for longer than the slowest pace of
+/// probes, or than this, lets another one begin: a dead service answers sooner.
+const PROBE_ALONE_MIN: Duration = Duration::from_secs(60);
+
+impl Open {
+    /// Begins the wait anew when the clock was set back since: what it showed before may not come for hours.
+    fn keep_to(&mut self, now: Timestamp) {
+        if now < self.set {
+            self.until = later(now, elapsed(self.set, self.until));
+            self.set = now;
+            self.probe = self.probe.map(|(job, _)| (job, now));
+        }
+    }
+
+    fn wait(&mut self, until: Timestamp, now: Timestamp) {
+        (self.until, self.set) = (until, now);
+    }
+
+    fn is_probed_by(&self, job: JobId) -> bool {
+        self.probe.is_some_and(|(probe, _)| probe == job)
+    }
+
+    fn is_probed(&self, alone: Duration, now: Timestamp) -> bool {
+        self.probe.is_some_and(|(_, since)| now < later(since, alone))
+    }
 }
 
 impl Breaker {
@@ -109,15 +142,16 @@ impl Breaker {
     /// Returns whether `job` may make the call now. `others` says whether another job may want to make it too: then the
     /// job that failed last leaves the next probe to it for a while.
     pub fn admits(&mut self, job: JobId, others: bool, now: Timestamp) -> Admission {
-        let step = self.delay;
+        let (step, alone) = (self.delay, self.probe_alone());
         let last_failed = self.last_failed;
         let Some(open) = &mut self.open else { return Admission::Go };
+        open.keep_to(now);
         if now < open.until {
             Admission::Wait { until: open.until }
-        } else if open.probe.is_some() || (others && last_failed == Some(job) && now < later(open.until, step)) {
+        } else if open.is_probed(alone, now) || (others && last_failed == Some(job) && now < later(open.until, step)) {
             Admission::Wait { until: later(now, step) }
         } else {
-            open.probe = Some(job);
+            open.probe = Some((job, now));
             Admission::Probe
         }
     }
@@ -144,7 +178,7 @@ impl Breaker {
     /// The probe of `job` ended without telling anything: it was cancelled, or its file changed.
     pub fn released(&mut self, job: JobId) {
         if let Some(open) = &mut self.open
-            && open.probe == Some(job)
+            && open.is_probed_by(job)
         {
             open.probe = None;
         }
@@ -159,14 +193,18 @@ impl Breaker {
         }
         self.last_failed = Some(job);
         let first = self.open.is_none();
-        let open = self.open.get_or_insert(Open { since: now, until: now, level: 0, probe: None });
+        let open = self.open.get_or_insert(Open { since: now, until: now, set: now, level: 0, probe: None });
+        open.keep_to(now);
         // Calls that were under way when it opened tell nothing new.
-        if first || open.probe == Some(job) {
+        if first || open.is_probed_by(job) {
             open.level = open.level.saturating_add(1);
             open.probe = None;
-            open.until = later(now, backoff(self.delay, self.delay_max, open.level, jitter));
+            open.wait(later(now, backoff(self.delay, self.delay_max, open.level, jitter)), now);
         }
-        open.until = open.until.max(later(now, after.unwrap_or_default()));
+        let asked = later(now, after.unwrap_or_default());
+        if asked > open.until {
+            open.wait(asked, now);
+        }
         Verdict::Service { until: open.until, first }
     }
 
@@ -181,11 +219,12 @@ impl Breaker {
     ) -> Option<Timestamp> {
         let (delay, delay_max) = (self.delay, self.delay_max);
         let open = self.open.as_mut()?;
-        if open.probe == Some(job) {
+        open.keep_to(now);
+        if open.is_probed_by(job) {
             open.probe = None;
             open.level = open.level.saturating_add(1);
             let wait = backoff(delay, delay_max, open.level, jitter).max(after.unwrap_or_default());
-            open.until = open.until.max(later(now, wait));
+            open.wait(open.until.max(later(now, wait)), now);
         }
         Some(open.until)
     }
@@ -202,16 +241,30 @@ impl Breaker {
         self.open.as_ref().map(|open| open.since)
     }
 
-    /// Returns when the next probe may be made.
+    /// Returns until when calls are held.
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// Returns whether calls are held and one may be tried now.
+    /// Returns when the next probe may be made, should the one under way tell nothing.
     #[must_use]
-    pub fn probe_due(&self, now: Timestamp) -> bool {
-        self.open.as_ref().is_some_and(|open| open.probe.is_none() && open.until <= now)
+    pub fn next_probe(&self) -> Option<Timestamp> {
+        let free = |open: &Open| open.probe.map(|(_, since)| later(since, self.probe_alone()));
+        self.open.as_ref().map(|open| free(open).map_or(open.until, |free| free.max(open.until)))
+    }
+
+    /// Returns whether calls are held and one may be tried now.
+    pub fn probe_due(&mut self, now: Timestamp) -> bool {
+        let alone = self.probe_alone();
+        self.open.as_mut().is_some_and(|open| {
+            open.keep_to(now);
+            open.until <= now && !open.is_probed(alone, now)
+        })
+    }
+
+    fn probe_alone(&self) -> Duration {
+        self.delay_max.max(PROBE_ALONE_MIN)
     }
 
     /// Returns the job that failed last: another one is the better probe.
@@ -327,6 +380,31 @@ mod tests {
         assert_eq!(breaker.admits(3, true, at(60)), Admission::Wait { until: at(120) });
         breaker.released(2);
         assert_eq!(breaker.admits(3, true, at(60)), Admission::Probe);
+    }
+
+    #[test]
+    fn a_probe_that_takes_hours_lets_another_begin_and_its_end_still_counts() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), None, 0.5);
+        assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
+        assert_eq!((breaker.until(), breaker.next_probe()), (Some(at(60)), Some(at(960))));
+        assert!(!breaker.probe_due(at(959)) && breaker.probe_due(at(960)));
+        assert_eq!(breaker.admits(3, true, at(960)), Admission::Probe);
+        assert!(matches!(breaker.admits(4, true, at(961)), Admission::Wait { .. }));
+        breaker.failed(2, at(1000), None, 0.5);
+        assert!(matches!(breaker.admits(4, true, at(1000)), Admission::Wait { .. }), "the younger probe is under way");
+        breaker.succeeded(3);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_wait_for_the_time_it_showed() {
+        let mut breaker = breaker();
+        breaker.failed(1, at(0), Some(Duration::from_secs(600)), 0.5);
+        assert_eq!(breaker.admits(2, true, at(-86_400)), Admission::Wait { until: at(-85_800) });
+        assert!(!breaker.probe_due(at(-85_801)) && breaker.probe_due(at(-85_800)));
+        assert_eq!(breaker.admits(2, true, at(-85_800)), Admission::Probe);
+        assert!(breaker.probe_due(at(-85_800 + 86_400)), "a clock set forward only makes it sooner");
     }
 
     #[test]
@@ -495,16 +573,19 @@ mod tests {
         }
 
         #[test]
-        fn an_open_breaker_hands_out_one_probe_until_it_is_told(asks in prop::collection::vec((0_i64..5, 0_i64..5000), 1..50)) {
+        fn an_open_breaker_hands_out_one_probe_until_it_is_told_or_the_slowest_pace_allows(
+            asks in prop::collection::vec((0_i64..5, 0_i64..500), 1..50)
+        ) {
             let mut breaker = breaker();
             breaker.failed(99, at(0), None, 0.5);
-            let mut time = 0;
-            let mut probes = 0;
+            let (mut time, mut probe) = (0, None);
             for (job, wait) in asks {
                 time += wait;
-                probes += usize::from(breaker.admits(job, true, at(time)) == Admission::Probe);
+                if breaker.admits(job, true, at(time)) == Admission::Probe {
+                    prop_assert!(probe.is_none_or(|before| time - before >= 900), "{probe:?} {time}");
+                    probe = Some(time);
+                }
             }
-            prop_assert!(probes <= 1);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     config::Folder,
     job::Stage,
     queue::{Hold, Job, JobId, QueueError, Scope},
-    services::breaker::{Admission, Call},
+    services::breaker::{Admission, Call, NOBODY},
 };
 
 /// A folder whose settings were refused is tried again so often, should the service have changed its mind.
@@ -79,7 +79,39 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
             None => idle += 1,
         }
     }
-    wake(worker, &live, begun).await
+    let wake = wake(worker, &live, begun).await?;
+    prove_unwanted(worker, &live).await?;
+    Ok(wake)
+}
+
+/// Lets the cheap read alone prove a service whose held calls no job wants any more: with the last job that failed
+/// cancelled, nobody else would find out that it works again.
+async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueError> {
+    let now = clock::now();
+    for handle in live.services.values() {
+        let open = handle.breakers().open();
+        let due = open.into_iter().map(|(call, _)| call).find(|call| handle.breakers().of(*call).probe_due(now));
+        let Some(call) = due else { continue };
+        if !worker.activity.is_empty() || !worker.looks.is_empty() || is_wanted(worker, live, handle).await? {
+            continue;
+        }
+        if handle.breakers().of(call).admits(NOBODY, false, now) == Admission::Probe {
+            let (worker, handle) = (Arc::clone(worker), Arc::clone(handle));
+            let shared = Arc::clone(&worker);
+            worker.tasks.spawn(async move { shared.probe_for_nobody(&handle, call).await });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a job of one of the service's folders may run, now or later.
+async fn is_wanted(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Result<bool, QueueError> {
+    for folder in live.folders.values().filter(|folder| folder.service == handle.service.name()) {
+        if worker.queue.next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The folders that take turns, by id: those that are configured, then those that left with work under way.
@@ -138,7 +170,7 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
 fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
     let mut refused = worker.refused();
     match refused.get(folder) {
-        Some(tried) if *tried + REFUSED_EVERY > now => false,
+        Some(tried) if *tried <= now && *tried + REFUSED_EVERY > now => false,
         Some(_) | None => {
             refused.insert(folder.to_owned(), now);
             true
@@ -206,7 +238,10 @@ async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Tim
     for handle in live.services.values() {
         let mut breakers = handle.breakers();
         times.extend(
-            [Call::Create, Call::Upload, Call::Request].map(|call| breakers.of(call).until()).into_iter().flatten(),
+            [Call::Create, Call::Upload, Call::Look, Call::Request]
+                .map(|call| breakers.of(call).next_probe())
+                .into_iter()
+                .flatten(),
         );
     }
     times.extend(worker.refused().values().map(|tried| *tried + REFUSED_EVERY));

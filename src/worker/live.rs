@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{self, Folder, Settings},
+    config::{self, Folder, Retry, Settings},
     deliver::Mailer,
     services::{Service, breaker::Breakers, pacer::Pacer, paxs::Paxs},
 };
@@ -81,8 +81,13 @@ impl ServiceHandle {
         let pacer = Arc::new(Pacer::new(pace));
         let account = Paxs::new(service, &settings.state_dir, pacer, tasks.clone())
             .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-        let breakers = Mutex::new(Breakers::new(settings.retry.delay, settings.retry.delay_max));
-        Ok(Self { service: Arc::new(account.clone()), settings: service.clone(), account, breakers })
+        Ok(Self::new(Arc::new(account.clone()), account, service.clone(), settings.retry))
+    }
+
+    /// Returns a service of which nothing bad is known.
+    pub(super) fn new(service: Arc<dyn Service>, account: Paxs, settings: config::Service, retry: Retry) -> Self {
+        let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
+        Self { service, settings, account, breakers }
     }
 
     /// Returns the breakers. Held for a moment only, never across a wait.

@@ -225,6 +225,8 @@ async fn look(worker: &Arc<Worker>, timer: Timer) {
         Err(error) => return worker.queue_failed("read a job", &error),
     };
     if !matches!(job.state, State::Waiting { on: Wait::Analysis, .. }) {
+        // It may have been the last to want a call that is held.
+        worker.claims.notify_one();
         return;
     }
     let live = worker.live();

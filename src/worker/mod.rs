@@ -12,6 +12,8 @@ mod live;
 pub mod looks;
 mod outcome;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,

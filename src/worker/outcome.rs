@@ -10,7 +10,10 @@ use crate::{
     config::{Folder, Format, Target},
     job::{Plan, Report, Setback, Stage, State, Status, Wait, retry::Policy},
     queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
-    services::breaker::{Breaker, Call, Verdict},
+    services::{
+        CallError,
+        breaker::{Breaker, Call, NOBODY, Verdict},
+    },
     text::{one_line, printable_path},
 };
 
@@ -29,6 +32,27 @@ impl Worker {
         if failed_last {
             self.heal(handle, Call::Request, Breaker::answered).await;
         }
+    }
+
+    /// Makes the cheap read for a call that no job wants: where it succeeds the service works again.
+    pub(super) async fn probe_for_nobody(&self, handle: &ServiceHandle, call: Call) {
+        let read_failed = |after| handle.breakers().of(call).read_failed(NOBODY, clock::now(), after, clock::jitter());
+        match handle.service.profile().await {
+            Ok(_) => self.heal(handle, call, Breaker::answered).await,
+            Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
+                read_failed(None);
+                let signed_out = matches!(error, CallError::SignedOut { .. });
+                self.service_refused(handle, signed_out, &error.into()).await;
+            }
+            Err(CallError::Unavailable { after, message, .. }) => {
+                read_failed(after);
+                tracing::debug!("service `{}` is still down: {message}", handle.service.name());
+            }
+            Err(CallError::Refused { .. } | CallError::File(_)) => {
+                read_failed(None);
+            }
+        }
+        self.claims.notify_one();
     }
 
     /// Closes the breaker of a call by `close`; when no other is open the service works again.
