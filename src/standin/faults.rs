@@ -24,12 +24,21 @@ pub enum Fault {
     ResetMidBody,
     /// A redirection (307) to this place; nothing was done.
     Redirect(String),
+    /// A redirection of another status to this place; nothing was done.
+    Moved {
+        /// The status.
+        status: u16,
+        /// The value of `Location`.
+        to: String,
+    },
     /// 200 and a page of HTML, as a captive portal answers; nothing was done.
     Html,
     /// No answer, no reading, the connection stays; nothing was done.
     Hang,
     /// The work is done, then the connection is closed without an answer.
     LoseAnswer,
+    /// The work is done, then the connection is reset instead of an answer.
+    ResetAfter,
     /// The work is done, then no answer comes and the connection stays.
     HoldAnswer,
     /// The work is done, the answer is this status and a JSON error, as of a gateway that lost its server.
@@ -49,6 +58,8 @@ pub enum Fault {
     Nested(usize),
     /// The work is done, the answer is a JSON string that never ends.
     Endless,
+    /// The work is done, the answer comes at one byte a second.
+    Drip,
     /// The work is done, request and answer go through slowly.
     Slow {
         /// The speed; 0 counts as 1.

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::DefaultBodyLimit,
-    http::{HeaderMap, Request, Uri, header},
+    http::{HeaderMap, HeaderValue, Request, Uri, header},
     response::Response,
     routing::{get, post},
 };
@@ -16,6 +16,7 @@ use hyper::{
     service::{Service as _, service_fn},
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
+use jiff::fmt::rfc2822;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -159,15 +160,25 @@ async fn answer(shared: Shared, router: Router, request: Request<Incoming>) -> R
     if fault.is_some() {
         shared.world().book.fault(entered.number);
     }
-    let result = match fault {
+    let mut result = match fault {
         Some(Planted::Down) => refuse(&intake, Ok(spoil::down())).await,
         Some(Planted::Fault(fault)) => faulty(&fault, router, Request::from_parts(parts, intake)).await,
         None => work(router, Request::from_parts(parts, intake)).await,
     };
-    if let Ok(answer) = &result {
+    if let Ok(answer) = &mut result {
         shared.world().book.answer(entered.number, answer.status().as_u16());
+        date(&shared, answer);
     }
     result
+}
+
+/// Says what time it is by the stand-in's own clock.
+fn date(shared: &Shared, answer: &mut Response) {
+    let told = shared.world().options.told(Moment::now().wall);
+    let told = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&told);
+    if let Some(told) = told.ok().and_then(|told| HeaderValue::try_from(told).ok()) {
+        answer.headers_mut().insert(header::DATE, told);
+    }
 }
 
 enum Planted {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 /// How a stand-in behaves. The defaults follow the documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -22,6 +24,8 @@ pub struct Options {
     pub reports_envelope: Envelope,
     /// What every id of a meeting and of a recording ends in; nothing by default.
     pub id_end: String,
+    /// By how many seconds its clock is ahead of this machine's; behind where negative.
+    pub clock_ahead: i64,
     /// Which of the other readings it follows; none of them by default.
     pub quirks: Vec<Quirk>,
 }
@@ -37,12 +41,18 @@ impl Default for Options {
             envelope: Envelope::Items,
             reports_envelope: Envelope::Array,
             id_end: String::new(),
+            clock_ahead: 0,
             quirks: Vec::new(),
         }
     }
 }
 
 impl Options {
+    /// Returns what its clock shows at a moment.
+    pub(super) fn told(&self, at: Timestamp) -> Timestamp {
+        at + SignedDuration::from_secs(self.clock_ahead)
+    }
+
     /// Returns whether it has a quirk.
     pub(super) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)

@@ -196,7 +196,7 @@ impl Meeting {
             row["description"] = json!(self.description);
         }
         if !options.has(Quirk::NoTimestamps) {
-            row["created_at"] = json!(self.created.to_string());
+            row["created_at"] = json!(options.told(self.created).to_string());
         }
         row
     }

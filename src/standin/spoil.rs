@@ -31,13 +31,15 @@ pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
         Fault::StatusWith { status, retry_after, body } => Some(Ok(exact(*status, retry_after.as_deref(), body))),
         Fault::EarlyStatus(status) => Some(Ok(closing(plain(*status)))),
         Fault::ResetBefore => Some(Err(Cut::Reset)),
-        Fault::Redirect(place) => Some(Ok(redirect(place))),
+        Fault::Redirect(place) => Some(Ok(redirect(StatusCode::TEMPORARY_REDIRECT, place))),
+        Fault::Moved { status, to } => Some(Ok(redirect(status_of(*status), to))),
         Fault::Html => {
             Some(Ok(Html("<!doctype html><title>Hotel Wi-Fi</title><p>Please accept the terms.</p>").into_response()))
         }
         Fault::Hang => std::future::pending().await,
         Fault::ResetMidBody
         | Fault::LoseAnswer
+        | Fault::ResetAfter
         | Fault::HoldAnswer
         | Fault::LateStatus(_)
         | Fault::Empty
@@ -45,6 +47,7 @@ pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
         | Fault::Field { .. }
         | Fault::Nested(_)
         | Fault::Endless
+        | Fault::Drip
         | Fault::Slow { .. } => None,
     }
 }
@@ -53,6 +56,7 @@ pub(super) async fn before(fault: &Fault) -> Option<Result<Response, Cut>> {
 pub(super) async fn after(fault: &Fault, answer: Response) -> Result<Response, Cut> {
     match fault {
         Fault::LoseAnswer => Err(Cut::Close),
+        Fault::ResetAfter => Err(Cut::Reset),
         Fault::HoldAnswer => std::future::pending().await,
         Fault::LateStatus(status) => Ok(plain(*status)),
         Fault::Empty => Ok(answer.status().into_response()),
@@ -60,6 +64,7 @@ pub(super) async fn after(fault: &Fault, answer: Response) -> Result<Response, C
         Fault::Field { pointer, json } => Ok(replaced(answer, pointer, json).await),
         Fault::Nested(depth) => Ok(json(answer.status(), Body::from(nested(*depth)))),
         Fault::Endless => Ok(json(answer.status(), endless())),
+        Fault::Drip => Ok(slow(answer, 1).await),
         Fault::Slow { bytes_per_second } => Ok(slow(answer, *bytes_per_second).await),
         Fault::Status(_)
         | Fault::StatusWith { .. }
@@ -67,6 +72,7 @@ pub(super) async fn after(fault: &Fault, answer: Response) -> Result<Response, C
         | Fault::ResetBefore
         | Fault::ResetMidBody
         | Fault::Redirect(_)
+        | Fault::Moved { .. }
         | Fault::Html
         | Fault::Hang => Ok(answer),
     }
@@ -98,8 +104,8 @@ fn closing(mut answer: Response) -> Response {
     answer
 }
 
-fn redirect(place: &str) -> Response {
-    (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place.to_owned())]).into_response()
+fn redirect(status: StatusCode, place: &str) -> Response {
+    (status, [(header::LOCATION, place.to_owned())]).into_response()
 }
 
 fn json(status: StatusCode, body: Body) -> Response {
