@@ -1,6 +1,6 @@
 //! A service that refuses, breaks or is slow: what counts, what waits, what is told, and that it heals.
 
-use std::{fs, time::Duration};
+use std::{fs, net::TcpListener, thread, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822};
 use minuted::{
@@ -9,7 +9,11 @@ use minuted::{
 };
 use rustix::process::Signal;
 
-use crate::support::house::{House, until};
+use crate::support::{
+    budget::budget,
+    house::{House, until},
+    services::{Row, Street},
+};
 
 /// Every way in which a call goes wrong by the service's own fault.
 fn troubles() -> Vec<Fault> {
@@ -379,4 +383,225 @@ fn the_pace_of_requests_is_kept() {
     let span = calls[calls.len() - 1].at.duration_since(calls[0].at).as_millis();
     let allowed = 20 * span / 1000 + 5;
     assert!(calls.len() as i128 <= allowed, "{} calls where {allowed} are allowed", calls.len());
+}
+
+/// What a fault that lasts comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comes {
+    /// The service is down: nothing counts, it is told once, and told once that it works again.
+    Down,
+    /// The recording's own: counts, three times, and then it has failed; told once.
+    Own,
+    /// The folder waits: nothing counts, told once.
+    Folder,
+    /// The service waits for a person: nothing counts, told once. It may have looked as if it were down before.
+    Person,
+    /// To nothing.
+    Nothing,
+}
+
+/// Every fault there is, with whether the work is done all the same; a redirection points to `trap`.
+fn every_fault(trap: &str) -> Vec<(Fault, bool)> {
+    let after =
+        |status, value: &str| Fault::StatusWith { status, retry_after: Some(value.into()), body: "busy".into() };
+    let date = rfc2822::to_string(&(clock::now() + Duration::from_secs(1)).to_zoned(jiff::tz::TimeZone::UTC));
+    let statuses = [400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 425, 429, 500, 501, 502, 503, 504, 520];
+    let mut before: Vec<_> = statuses.map(Fault::Status).into();
+    before.extend([after(429, "1"), after(503, &date.expect("a date")), after(429, "soon")]);
+    before.extend([301, 302, 303, 308].map(|status| Fault::Moved { status, to: format!("{trap}/there") }));
+    before.extend([
+        Fault::Redirect(trap.to_owned()),
+        Fault::Html,
+        Fault::ResetBefore,
+        Fault::ResetMidBody,
+        Fault::EarlyStatus(503),
+        Fault::Hang,
+    ]);
+    let after = [
+        Fault::LoseAnswer,
+        Fault::ResetAfter,
+        Fault::HoldAnswer,
+        Fault::LateStatus(502),
+        Fault::Empty,
+        Fault::Truncated,
+        Fault::Nested(500_000),
+        Fault::Endless,
+        Fault::Drip,
+    ];
+    before.into_iter().map(|fault| (fault, false)).chain(after.into_iter().map(|fault| (fault, true))).collect()
+}
+
+/// The rule of DESIGN § 8 for one call.
+fn comes(call: Call, fault: &Fault, done: bool) -> Comes {
+    // The documents do not say what a request is answered: nothing at all is as good as anything.
+    if *fault == Fault::Empty && call == Call::RequestAnalysis {
+        return Comes::Nothing;
+    }
+    // A refresh token is spent once: what was given for it is lost.
+    if call == Call::Token && done {
+        return Comes::Person;
+    }
+    let Fault::Status(status) = *fault else { return Comes::Down };
+    match (call, status) {
+        (_, 408 | 425 | 429 | 500..) => Comes::Down,
+        (Call::Token, _) | (_, 401) | (Call::Profile, 403) => Comes::Person,
+        // It answers: the probe goes through.
+        (Call::Profile, _) => Comes::Down,
+        (Call::CreateSession, 400 | 404 | 405 | 422) => Comes::Folder,
+        (Call::ListSessions, status) if status != 403 => Comes::Down,
+        (_, _) => Comes::Own,
+    }
+}
+
+/// What must go wrong first so that this call is made at all.
+fn lead_to(row: &Row, call: Call) {
+    match call {
+        Call::ListSessions => row.standin.fail_next(Call::CreateSession, Fault::LoseAnswer),
+        Call::GetSession => row.standin.fail_next(Call::Upload, Fault::LoseAnswer),
+        Call::Profile => row.standin.fail_next(Call::CreateSession, Fault::Status(503)),
+        Call::Token => row.standin.expire_access_tokens(),
+        Call::CreateSession | Call::Upload | Call::Analysis | Call::RequestAnalysis => {}
+        Call::Authorize | Call::Poll | Call::Unknown => panic!("no part of a recording's way"),
+    }
+}
+
+fn is_known(call: Call, fault: &Fault) -> bool {
+    match call {
+        // A server may take two minutes to answer an upload; the limits on that are proven beside the code, in small.
+        Call::Upload => !matches!(fault, Fault::Hang | Fault::HoldAnswer),
+        // A meeting that vanished is made anew: proven below.
+        Call::GetSession => !matches!(fault, Fault::Status(404) | Fault::ResetMidBody),
+        // Nothing can break in the middle of a body that is not there.
+        Call::ListSessions | Call::Profile | Call::Analysis => *fault != Fault::ResetMidBody,
+        Call::CreateSession | Call::RequestAnalysis | Call::Token => true,
+        Call::Authorize | Call::Poll | Call::Unknown => false,
+    }
+}
+
+/// Lets every fault last at `call`, each at a service of its own, until it has come to what it must come to; then all
+/// heal.
+fn every_fault_at(call: Call, trap: &str) {
+    // A quarter by default, another one for each call, so that every fault is met; the whole table with a budget of 4.
+    let share = (budget(1) < 4).then_some(call as usize % 4);
+    let table = every_fault(trap).into_iter().enumerate();
+    let table = table.filter(|(number, _)| share.is_none_or(|share| number % 4 == share)).map(|(_, row)| row);
+    let table: Vec<_> = table.filter(|(fault, _)| is_known(call, fault)).collect();
+    let keys = if call == Call::RequestAnalysis {
+        r#"analyses = ["transcription", "meeting note", "key_points"]"#
+    } else {
+        ""
+    };
+    let street = Street::of(table.len(), keys);
+    let expected: Vec<_> = table.iter().map(|(fault, done)| comes(call, fault, *done)).collect();
+    for (row, (fault, done)) in street.rows.iter().zip(&table) {
+        lead_to(row, call);
+        // A refresh whose answer is lost again and again never hears that its token is spent.
+        if comes(call, fault, *done) == Comes::Person && *done {
+            row.standin.fail_next(call, fault.clone());
+        } else {
+            row.plant(call, fault);
+        }
+        street.drop_into(row);
+    }
+    street.until_all(&format!("{call:?}: each fault comes to what it must"), |number, row, job, service| {
+        let again = row.faulted(call) >= 2 || job["state"] == "done";
+        match expected[number] {
+            Comes::Down => again && street.house.notices(&format!("service `{}` does not work", row.name)) > 0,
+            Comes::Own => job["state"] == "failed",
+            Comes::Folder => job["waits_for"] == "folder",
+            Comes::Person => matches!(service["state"].as_str(), Some("signed_out" | "forbidden")),
+            Comes::Nothing => job["state"] == "done",
+        }
+    });
+    for (row, expected) in street.rows.iter().zip(&expected) {
+        row.standin.clear_faults();
+        if *expected == Comes::Person {
+            let login = street.house.run(&["login", &row.name]);
+            assert!(login.status.success(), "{}", String::from_utf8_lossy(&login.stderr));
+        }
+    }
+    street.daemon.as_ref().expect("it runs").signal(Signal::HUP);
+    street.until_all(&format!("{call:?}: all heal"), |number, _, job, service| {
+        job["state"] == if expected[number] == Comes::Own { "failed" } else { "done" } && service["state"] == "up"
+    });
+    for ((row, (fault, _)), expected) in street.rows.iter().zip(&table).zip(&expected) {
+        assert_row(&street, row, &format!("{call:?} {fault:?}"), *expected);
+    }
+}
+
+/// What counted, and what a person was told, each once.
+fn assert_row(street: &Street, row: &Row, what: &str, expected: Comes) {
+    let (house, name) = (&street.house, &row.name);
+    let told = |text: &str| (house.notices(text), house.logged("WARN", text));
+    let (down, person) = (format!("service `{name}` does not work"), format!("service `{name}` waits for a person"));
+    let folder = format!("the service refuses meetings of folder `{name}`");
+    let once = |is: bool| (usize::from(is), usize::from(is));
+    let attempts = if expected == Comes::Own { 3 } else { 0 };
+    let job = street.job(row);
+    assert_eq!(job["attempts"], attempts, "{what}: {job:#}");
+    assert_eq!(house.notices(&format!("{name}.mp3 failed:")), attempts / 3, "{what}");
+    assert_eq!(
+        (told(&person), told(&folder)),
+        (once(expected == Comes::Person), once(expected == Comes::Folder)),
+        "{what}"
+    );
+    let (notices, warnings) = told(&down);
+    match expected {
+        Comes::Down => assert_eq!((notices, warnings), (1, 1), "{what}"),
+        // A service that is lost on the way to its sign-in may look down first, once.
+        Comes::Person | Comes::Own => assert!(notices == warnings && notices <= 1, "{what}: {notices} {warnings}"),
+        Comes::Folder | Comes::Nothing => assert_eq!((notices, warnings), (0, 0), "{what}"),
+    }
+    if expected == Comes::Down {
+        assert_eq!(house.logged("INFO", &format!("service `{name}` works again")), 1, "{what}");
+    }
+    if expected != Comes::Own {
+        let meetings = row.standin.snapshot().meetings;
+        assert_eq!((meetings.len(), meetings[0].uploads), (1, 1), "{what}: one recording, one meeting, one upload");
+    }
+}
+
+#[test]
+fn every_fault_at_every_call_counts_waits_and_is_told_as_it_must() {
+    let trap = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    trap.set_nonblocking(true).expect("set");
+    let place = format!("http://{}", trap.local_addr().expect("bound"));
+    let calls = [
+        Call::CreateSession,
+        Call::ListSessions,
+        Call::GetSession,
+        Call::Upload,
+        Call::Analysis,
+        Call::RequestAnalysis,
+        Call::Token,
+        Call::Profile,
+    ];
+    thread::scope(|scope| {
+        for call in calls {
+            let place = &place;
+            scope.spawn(move || every_fault_at(call, place));
+        }
+    });
+    assert!(trap.accept().is_err(), "a redirection was followed");
+}
+
+#[test]
+fn a_name_that_no_server_has_any_more_waits_and_is_told_once() {
+    let house = House::new();
+    house.edit_config(|text| text.replace(&house.standin.base_url(), "https://minuted.invalid"));
+    crate::support::services::keep_tokens(&house, "paxs", "https://minuted.invalid", "a", "r");
+    let daemon = house.start();
+    house.drop_recording("talk.mp3");
+    let service = house.wait_for_service("down");
+    let detail = service["detail"].as_str().expect("a reason");
+    assert!(detail.contains("`https://minuted.invalid`"), "{service:#}");
+    assert_eq!(house.wait_until_waits("talk.mp3", "service")["attempts"], 0);
+    until("several tries", || (house.logged("", "cannot be read yet") >= 3).then_some(()));
+    assert_eq!((house.notices("does not work"), house.logged("WARN", "does not work")), (1, 1));
+    // The name is there again, as the same server: nothing was lost.
+    daemon.stop();
+    house.edit_config(|text| text.replace("https://minuted.invalid", &house.standin.base_url()));
+    let _daemon = house.start();
+    house.sign_in();
+    assert_eq!(house.wait_for("talk.mp3", "done")["attempts"], 0);
 }

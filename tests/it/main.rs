@@ -2,6 +2,7 @@
 
 mod analyses;
 mod architecture;
+mod breaker;
 mod commands;
 mod crash;
 mod delivery;
@@ -20,6 +21,7 @@ mod secrets;
 mod service_manager;
 mod sign_in;
 mod support;
+mod tls;
 mod units;
 mod walk;
 mod watching;

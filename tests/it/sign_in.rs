@@ -14,7 +14,10 @@ use minuted::standin::{Call, Fault, Options, Standin};
 use rustix::process::Signal;
 use url::Url;
 
-use crate::support::house::{House, until};
+use crate::support::{
+    budget::budget,
+    house::{House, until},
+};
 
 /// A house whose recordings take no time and whose access tokens live for so long.
 fn house_with_tokens_of(access_ttl: Duration) -> House {
@@ -72,6 +75,52 @@ fn tokens_that_rotate_under_eight_uploads_never_end_their_family() {
     let snapshot = house.standin.snapshot();
     assert_eq!(snapshot.families_revoked, 0);
     assert!(snapshot.refreshes >= 1 && snapshot.uploads_at_once_max > 1, "{snapshot:?}");
+}
+
+#[test]
+fn sixteen_uploads_share_one_refresh_at_a_time_however_slow_it_is() {
+    let house = house_with_tokens_of(Duration::from_secs(2));
+    house.configure_fast("", "", 16);
+    // Something over a second: more than half of a token's life is gone when it arrives.
+    house.standin.fail_always(Call::Token, Fault::Slow { bytes_per_second: 300 });
+    house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1000 });
+    let _daemon = house.start();
+    let recordings = 48;
+    for number in 0..recordings {
+        house.drop_recording(&format!("r{number}.mp3"));
+    }
+    let jobs = house.wait_for_all(recordings, "done");
+    assert!(jobs.iter().all(|job| job["attempts"] == 0));
+    let snapshot = house.standin.snapshot();
+    assert_eq!(snapshot.families_revoked, 0);
+    assert!(snapshot.refreshes >= 2 && snapshot.uploads_at_once_max > 8, "{snapshot:?}");
+    assert_eq!(snapshot.count(Call::Token), snapshot.refreshes + 1, "one login; every refresh was used");
+    assert!(snapshot.meetings.len() == recordings && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
+    assert_eq!(house.notices(""), 0);
+}
+
+#[test]
+fn processes_that_want_a_refresh_at_the_same_moment_never_use_a_token_twice() {
+    let house = House::new();
+    house.standin.fail_always(Call::Token, Fault::Slow { bytes_per_second: 1000 });
+    for round in 1..=budget(2) {
+        // A token that the service has forgotten, though it looks good here: whoever asks first finds out.
+        house.standin.expire_access_tokens();
+        let commands = [&["whoami"][..], &["meetings"], &["whoami"], &["check"]];
+        let commands =
+            commands.map(|arguments| house.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn());
+        let daemon = house.spawn(&[]);
+        house.drop_recording(&format!("r{round}.mp3"));
+        for command in commands {
+            // One that finds the state directory in use may say so; none may hang.
+            command.expect("started").wait().expect("ended");
+        }
+        let daemon = house.start_anew(daemon);
+        assert_eq!(house.wait_for(&format!("r{round}.mp3"), "done")["attempts"], 0);
+        let snapshot = house.standin.snapshot();
+        assert_eq!((snapshot.families_revoked, snapshot.refreshes), (0, u64::from(round)));
+        daemon.stop();
+    }
 }
 
 #[test]

@@ -186,6 +186,12 @@ attendees = [
         daemon
     }
 
+    /// A daemon that may have found the state directory in use is started once more.
+    pub(crate) fn start_anew(&self, mut daemon: Daemon) -> Daemon {
+        let daemon = if daemon.ended().is_some() { self.spawn(&[]) } else { daemon };
+        self.listening(daemon)
+    }
+
     /// Starts the daemon with more environment, without waiting for anything.
     pub(crate) fn spawn(&self, environment: &[(&str, &str)]) -> Daemon {
         let log = self.dir.path().join("log");

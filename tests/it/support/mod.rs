@@ -6,5 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod chance;
 pub(crate) mod house;
 pub(crate) mod ledger;
+pub(crate) mod services;
 pub(crate) mod smtp;
+pub(crate) mod tls;
 pub(crate) mod told;
