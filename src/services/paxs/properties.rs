@@ -16,6 +16,7 @@ const MEETING: &str = "93ac7e2d-0000-4000-8000-000000000000";
 /// on one line. Returns the reports, were it the answer to a look.
 pub(crate) fn answer(bytes: &[u8]) -> Vec<Report> {
     let answer = crate::http::Answer {
+        date: None,
         status: 200,
         retry_after: None,
         location: None,
