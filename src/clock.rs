@@ -1,11 +1,11 @@
 //! The one door to wall time.
 //!
 //! Wall time is for what people and other machines read, and for what must survive a restart. Waiting goes through
-//! `tokio::time` alone.
+//! `tokio::time` alone. Wall time may be set while minuted runs; [`lead`] tells when it was.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Returns the time now, UTC.
 #[must_use]
@@ -15,7 +15,49 @@ pub fn now() -> Timestamp {
     if let Some(now) = paused::now() {
         return now;
     }
-    Timestamp::now()
+    Timestamp::now().saturating_add(set_by()).unwrap_or(Timestamp::MAX)
+}
+
+/// Returns by how much wall time is ahead of the time since the machine started, sleep included. It changes only when
+/// somebody sets the clock.
+#[must_use]
+pub fn lead() -> SignedDuration {
+    #[cfg(test)]
+    if paused::now().is_some() {
+        // Time that stands still or jumps with tokio's is not a clock that is set.
+        return SignedDuration::ZERO;
+    }
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let nanoseconds = i32::try_from(boot.tv_nsec).unwrap_or(0);
+    now().duration_since(Timestamp::UNIX_EPOCH) - SignedDuration::new(boot.tv_sec, nanoseconds)
+}
+
+/// Returns what names this start of the machine, empty where the kernel does not tell.
+#[must_use]
+pub fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// The file that sets the clock of this process.
+#[cfg(debug_assertions)]
+static SET_BY: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+
+/// Sets the clock of this process by a file that holds seconds, which may change while it runs: for tests.
+#[cfg(debug_assertions)]
+pub fn set_by_file(path: &std::path::Path) {
+    // Set once, at the start: a second time changes nothing.
+    drop(SET_BY.set(path.to_owned()));
+}
+
+#[cfg(debug_assertions)]
+fn set_by() -> SignedDuration {
+    let text = SET_BY.get().and_then(|path| std::fs::read_to_string(path).ok());
+    SignedDuration::from_secs(text.and_then(|text| text.trim().parse().ok()).unwrap_or(0))
+}
+
+#[cfg(not(debug_assertions))]
+fn set_by() -> SignedDuration {
+    SignedDuration::ZERO
 }
 
 /// Returns the time from `since` to `until`, zero when that lies before.

@@ -22,9 +22,6 @@ use crate::{beneath::Stamp, clock, effect::Effect};
 /// Where the marks lie, below the state directory.
 const DIRECTORY: &str = "parsing";
 
-/// Changes with every start of the machine (proc(5)).
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
 /// A mark is a few hundred bytes and a path; whatever is larger was not made here. Bytes.
 const MARK_MAX: u64 = 64 * 1024;
 
@@ -71,7 +68,7 @@ impl LastWords {
     /// Opens the marks of `state_dir`. Changes nothing: the directory is made with the first mark.
     pub fn new(state_dir: &Path) -> Self {
         let process = format!("{}-{}", clock::now().as_nanosecond(), std::process::id());
-        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = clock::boot();
         Self { directory: state_dir.join(DIRECTORY), boot, process, count: AtomicU64::new(0) }
     }
 

@@ -16,6 +16,10 @@ fn main() -> ExitCode {
     if let Some(death) = &Environment::get().die {
         minuted::effect::arm(death);
     }
+    #[cfg(debug_assertions)]
+    if let Some(file) = &Environment::get().clock {
+        minuted::clock::set_by_file(file);
+    }
     match commands::run(cli) {
         Ok(code) => code,
         Err(failure) => {

@@ -21,6 +21,9 @@ pub struct Environment {
     /// `$MINUTED_DIE`: the effect at which a debug build dies; see [`crate::effect`].
     #[cfg(debug_assertions)]
     pub die: Option<String>,
+    /// `$MINUTED_CLOCK`: the file by which a debug build sets its clock; see [`crate::clock`].
+    #[cfg(debug_assertions)]
+    pub clock: Option<PathBuf>,
     /// `$JOURNAL_STREAM`: systemd tells which stream its journal reads.
     pub journal_stream: Option<String>,
     /// Whether `$NO_COLOR` is set.
@@ -46,6 +49,8 @@ impl Environment {
             rust_log: set("RUST_LOG").and_then(|filter| filter.into_string().ok()),
             #[cfg(debug_assertions)]
             die: set("MINUTED_DIE").and_then(|effect| effect.into_string().ok()),
+            #[cfg(debug_assertions)]
+            clock: set("MINUTED_CLOCK").map(PathBuf::from),
             journal_stream: set("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok()),
             no_color: set("NO_COLOR").is_some(),
         }

@@ -88,6 +88,18 @@ impl House {
         self.dir.path().join("config.toml")
     }
 
+    /// The file that sets the clock of everything that runs here.
+    fn clock(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
+
+    /// Sets the clock of everything that runs here, in seconds ahead of the true time.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        let next = self.dir.path().join("clock.next");
+        fs::write(&next, ahead.to_string()).expect("written");
+        fs::rename(next, self.clock()).expect("in place");
+    }
+
     /// Writes the configuration: the usual one, with `folder_keys` in its folder.
     pub(crate) fn configure(&self, folder_keys: &str) {
         self.configure_all("", folder_keys, "");
@@ -157,6 +169,7 @@ attendees = [
         let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
         command.arg("--config").arg(self.config()).args(arguments);
         command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").stdin(Stdio::null());
+        command.env("MINUTED_CLOCK", self.clock());
         command
     }
 
@@ -209,7 +222,7 @@ attendees = [
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &format!("{mounts}\nshift; exec \"$@\""), "sh"]).arg(self.folder());
         command.arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
-        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE");
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         self.listening(Daemon { child: command.spawn().expect("started") })
     }
