@@ -1,6 +1,6 @@
 //! When a recording was made: from its container, else from its name, else from its mtime.
 
-use std::{os::unix::ffi::OsStrExt as _, path::Path};
+use std::{os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
 
 use jiff::{
     Timestamp,
@@ -9,14 +9,24 @@ use jiff::{
 };
 
 use super::media::Made;
+use crate::clock;
 
 /// Years that a recording may be of. What lies outside is a clock that was never set, or not a date.
 const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 
+/// A file server's clock may be ahead by so much, as one in another time zone is that tells its own time as UTC.
+const FUTURE: Duration = Duration::from_secs(26 * 3600);
+
 /// Returns when a recording was made. `zone` is that of this machine: names carry local time.
 #[must_use]
 pub fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
-    let written = Timestamp::from_nanosecond(i128::from(mtime_ns)).unwrap_or(Timestamp::UNIX_EPOCH);
+    recorded_by(clock::now(), made, relative, mtime_ns, zone)
+}
+
+fn recorded_by(now: Timestamp, made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
+    // A file system that knows no times, or a clock that was never set: then it is of now, when it is first read.
+    let is_possible = |at: &Timestamp| is_sane(*at) && clock::elapsed(now, *at) < FUTURE;
+    let written = Timestamp::from_nanosecond(i128::from(mtime_ns)).ok().filter(is_possible).unwrap_or(now);
     let name = relative.file_stem().unwrap_or_default().as_bytes();
     let Some(made) = made.or_else(|| in_text(name)) else { return written };
     match made {
@@ -136,11 +146,24 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         let written: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
         let mtime = i64::try_from(written.as_nanosecond()).expect("in range");
-        let of = |name: &str| recorded(None, Path::new(name), mtime, &zone).to_string();
+        let of = |name: &str| recorded_by(written, None, Path::new(name), mtime, &zone).to_string();
         assert_eq!(of("a/2026-11-22.wav"), "2026-11-22T14:00:00Z");
         assert_eq!(of("a/2026-11-20.wav"), "2026-11-19T23:00:00Z");
         assert_eq!(of("a/20261120_0900.wav"), "2026-11-20T08:00:00Z");
         assert_eq!(of("a/talk.wav"), "2026-11-22T14:00:00Z");
+    }
+
+    #[test]
+    fn an_mtime_that_cannot_be_is_the_time_of_the_first_look() {
+        let now: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
+        let day = 24 * 3600;
+        for seconds in [0, -day, now.as_second() + 2 * day, i64::MAX / 1_000_000_000, i64::MIN / 1_000_000_000] {
+            let found = recorded_by(now, None, Path::new("talk.wav"), seconds * 1_000_000_000, &TimeZone::UTC);
+            assert_eq!(found, now, "{seconds}");
+        }
+        let ahead = now.as_second() + day;
+        let found = recorded_by(now, None, Path::new("talk.wav"), ahead * 1_000_000_000, &TimeZone::UTC);
+        assert_eq!(found.as_second(), ahead, "a file server in another time zone");
     }
 
     proptest::proptest! {
