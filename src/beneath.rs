@@ -153,6 +153,28 @@ impl Dir {
         }
     }
 
+    /// Returns the device it lies on.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn device(&self) -> io::Result<u64> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_dev)
+    }
+
+    /// Returns whether nothing at all lies in it.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            if entry.file_name() != c"." && entry.file_name() != c".." {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes a new file here for writing; fails when the name is taken. `name` is one component.
     ///
     /// # Errors

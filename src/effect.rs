@@ -26,6 +26,8 @@ effects! {
     Make,
     /// The queue: its tables are made, or brought to this version.
     Migrate,
+    /// The queue: times move with a clock that was set.
+    FollowClock,
     /// The queue: its log is moved into the file.
     Checkpoint,
     /// The queue: proof that it works.
@@ -52,6 +54,8 @@ effects! {
     Meet,
     /// The queue: jobs that wait for a file try again.
     WakeFiles,
+    /// The queue: what could not be written to a folder tries again.
+    WakeDeliveries,
     /// The queue: jobs whose file is gone for good.
     CancelLost,
     /// The queue: files that a service takes now.
@@ -100,6 +104,8 @@ effects! {
     Hold,
     /// The queue: something is not held any more.
     Release,
+    /// The queue: a place that nothing is to be written to any more is not held.
+    ReleaseIdle,
     /// The queue: the operator was told.
     NoticesSent,
     /// The queue: a file is charged with a crash.

@@ -220,6 +220,8 @@ impl From<QueueError> for Refusal {
             QueueError::Open { .. }
             | QueueError::Copy { .. }
             | QueueError::Full
+            | QueueError::Locked
+            | QueueError::Lost { .. }
             | QueueError::Disk(_)
             | QueueError::Moved { .. }
             | QueueError::Illegal(_)

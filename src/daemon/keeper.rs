@@ -14,7 +14,7 @@ use crate::{
     service_manager as systemd,
     services::paxs::Freshness,
     text::{count, one_line},
-    worker::ServiceHandle,
+    worker::{DISK_RETRY, ServiceHandle},
 };
 
 /// How often notices, lost files and the status line are seen to.
@@ -41,7 +41,8 @@ pub(super) async fn run(parts: Parts) {
     let mut hourly = tokio::time::interval_at(Instant::now() + HOURLY, HOURLY);
     let watchdog_every = systemd::watchdog_interval();
     let mut watchdog = tokio::time::interval(watchdog_every.unwrap_or(HOURLY));
-    for timer in [&mut often, &mut hourly, &mut watchdog] {
+    let mut room = tokio::time::interval(DISK_RETRY);
+    for timer in [&mut often, &mut hourly, &mut watchdog, &mut room] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut line = String::new();
@@ -50,8 +51,9 @@ pub(super) async fn run(parts: Parts) {
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
+            _ = room.tick() => see_to_disk(&parts).await,
             _ = often.tick() => {
-                see_to_disk(&parts).await;
+                see_to_queue(&parts).await;
                 stray::recover(&parts).await;
                 stray::settle(&parts).await;
                 see_to_files(&parts).await;
@@ -70,7 +72,8 @@ pub(super) async fn run(parts: Parts) {
             _ = watchdog.tick(), if watchdog_every.is_some() => {
                 // Only a check that went through the runtime and the queue's thread proves life.
                 match parts.worker.queue.alive().await {
-                    Ok(()) | Err(crate::queue::QueueError::Full) => systemd::feed_watchdog(),
+                    Ok(()) => systemd::feed_watchdog(),
+                    Err(error) if error.is_passing() => systemd::feed_watchdog(),
                     Err(error) => parts.worker.queue_failed("prove that the queue works", &error),
                 }
             }
@@ -112,10 +115,33 @@ fn before(now: Timestamp, span: Duration) -> Timestamp {
     now.saturating_sub(span).unwrap_or(Timestamp::MIN)
 }
 
+/// Looks whether the queue is where it was, and the clock as it was; an idle minuted would learn of neither.
+async fn see_to_queue(parts: &Parts) {
+    let seen_to = async {
+        parts.worker.queue.alive().await?;
+        parts.worker.follow_clock().await
+    };
+    if let Err(error) = seen_to.await {
+        parts.worker.queue_failed("see to the queue", &error);
+    }
+}
+
 /// Looks whether a full disk of the queue has room again.
 async fn see_to_disk(parts: &Parts) {
     if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::mark(parts).await.is_ok() {
         parts.worker.has_room();
+    }
+    let queue = &parts.worker.queue;
+    let seen_to = async {
+        let is_held = queue.holds().await?.iter().any(|hold| hold.scope == Scope::Disk || hold.reason == "notes");
+        if is_held && queue.release_undelivered().await? {
+            tracing::info!("nothing waits any more for a place that could not be written to");
+            parts.worker.nudge();
+        }
+        Ok(())
+    };
+    if let Err(error) = seen_to.await {
+        parts.worker.queue_failed("see to what is held", &error);
     }
 }
 

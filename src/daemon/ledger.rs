@@ -11,7 +11,7 @@ use crate::{
     beneath::Stamp,
     clock, control,
     last_words::{LastWords, Mark},
-    queue::{Hold, Scope, Settled, Sighting},
+    queue::{Hold, QueueError, Scope, Settled, Sighting},
     text::{one_line, printable_path},
     watch::{FolderTrouble, Ledger, Root, Taken},
     worker::Worker,
@@ -26,20 +26,20 @@ const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "watch 
 #[async_trait]
 impl Ledger for QueueLedger {
     async fn sightings(&self, folder: &str, after: &Path) -> anyhow::Result<Vec<Sighting>> {
-        Ok(self.0.queue.sightings(folder, after).await?)
+        self.heard("read what was seen", self.0.queue.sightings(folder, after).await)
     }
 
     async fn see(&self, folder: &str, seen: Vec<Sighting>) -> anyhow::Result<()> {
-        Ok(self.0.queue.see(folder, seen).await?)
+        self.heard("record what was seen", self.0.queue.see(folder, seen).await)
     }
 
     async fn gone(&self, folder: &str, paths: Vec<PathBuf>) -> anyhow::Result<()> {
-        Ok(self.0.queue.gone(folder, paths, clock::now()).await?)
+        self.heard("record what is gone", self.0.queue.gone(folder, paths, clock::now()).await)
     }
 
     async fn take(&self, settled: Vec<Settled>) -> anyhow::Result<Vec<Taken>> {
         let reason = settled.first().map(|first| self.unsupported(&first.folder)).unwrap_or_default();
-        let taken = self.0.queue.take(settled, reason, clock::now()).await?;
+        let taken = self.heard("take recordings in", self.0.queue.take(settled, reason, clock::now()).await)?;
         for taken in &taken {
             tracing::info!(job.id = taken.job.0, "job {}: `{}` is taken in", taken.job, printable_path(&taken.path));
         }
@@ -86,6 +86,23 @@ impl Ledger for QueueLedger {
     async fn release_folder(&self, folder: &str) -> anyhow::Result<()> {
         if self.0.queue.release(Scope::Folder, folder, TROUBLES).await? {
             tracing::info!("folder `{folder}` is well again");
+            self.wake(folder).await?;
+            self.0.nudge();
+        }
+        Ok(())
+    }
+
+    async fn mounts(&self, folder: &str) -> anyhow::Result<Vec<PathBuf>> {
+        self.heard("read what was mounted", self.0.queue.mounts(folder).await)
+    }
+
+    async fn remember_mounts(&self, folder: &str, mounts: Vec<PathBuf>) -> anyhow::Result<()> {
+        self.heard("record what is mounted", self.0.queue.remember_mounts(folder, mounts).await)
+    }
+
+    async fn wake(&self, folder: &str) -> anyhow::Result<()> {
+        let woken = self.0.queue.wake_folder(folder, clock::now()).await;
+        if self.heard("wake what waits for the folder", woken)? > 0 {
             self.0.nudge();
         }
         Ok(())
@@ -93,6 +110,14 @@ impl Ledger for QueueLedger {
 }
 
 impl QueueLedger {
+    /// Passes an answer of the queue on. What only a restart can mend ends the daemon, a full disk stops new work.
+    fn heard<T>(&self, what: &str, answer: Result<T, QueueError>) -> anyhow::Result<T> {
+        answer.map_err(|error| {
+            self.0.queue_failed(what, &error);
+            error.into()
+        })
+    }
+
     fn unsupported(&self, folder: &str) -> String {
         let live = self.0.live();
         let handle = live.folders.get(folder).and_then(|folder| live.services.get(&folder.service));

@@ -27,7 +27,7 @@ use crate::{
     config::{self, Settings},
     control::{self, Desk, Folders},
     last_words::LastWords,
-    queue::{Queue, StateLock},
+    queue::{Queue, QueueError, StateLock},
     service_manager as systemd,
     signals::{Signal, Signals},
     worker::{Live, Worker, claims, deliveries, looks},
@@ -72,8 +72,13 @@ struct Parts {
 /// When it cannot start, or a part of it ended early.
 pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
     let _lock = StateLock::acquire(&settings.state_dir, LOCK_PATIENCE).await?;
-    let parts = start(settings).await?;
+    let parts = start(settings).await.map_err(cured)?;
     let ended = tokio::select! {
+        biased;
+        why = parts.worker.queue.broken() => {
+            tracing::error!("minuted ends: {}", crate::text::one_line(&why.replace('\n', "; "), 1000));
+            Err(anyhow!(why))
+        }
         () = obey(&parts, &mut signals) => Ok(Ended::Stopped),
         () = parts.fatal.cancelled() => Err(anyhow!("a part of minuted ended early; the log says why")),
         tally = once::finished(&parts), if once => Ok(Ended::Finished(tally)),
@@ -98,6 +103,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
+    worker.follow_clock().await?;
     let (folders, running) = (Folders::default(), Arc::default());
     let parts = Parts { worker, folders, last_words, running, live, stop, fatal, loops };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
@@ -112,6 +118,23 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
         crate::text::printable_path(&settings.file)
     );
     Ok(parts)
+}
+
+/// Says what to do about a state directory that cannot be written at the start; systemd tries again by itself.
+fn cured(error: anyhow::Error) -> anyhow::Error {
+    let is_full = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(cause.downcast_ref(), Some(QueueError::Full)) || io == Some(std::io::ErrorKind::StorageFull)
+    };
+    let is_locked =
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(QueueError::Locked));
+    if error.chain().any(is_full) {
+        anyhow!("{error:#}\nhint: make room on the disk of the state directory and start again")
+    } else if error.chain().any(is_locked) {
+        anyhow!("{error:#}\nhint: close that program, which `fuser -v` names, and start again")
+    } else {
+        error
+    }
 }
 
 fn spawn_loops(parts: &Parts, state_dir: &Path) {

@@ -118,7 +118,7 @@ pub(super) async fn run(parts: Parts) {
             Ok(false) => Some(RETRY.min(parts.worker.live().settings.retry.delay_max)),
             Err(error) => {
                 tracing::warn!("failed to take in a service's list: {error:#}");
-                Some(RETRY)
+                Some(RETRY.min(parts.worker.live().settings.retry.delay_max))
             }
         };
         let pause = async {

@@ -37,6 +37,8 @@ pub struct Parcel {
     pub reports: Vec<Report>,
     /// The folder, with its settings of now.
     pub folder: std::sync::Arc<Folder>,
+    /// The device on which the folder was met.
+    pub device: Option<u64>,
     /// The extensions that mark a file as a recording, lower case.
     pub extensions: Vec<String>,
 }
@@ -115,8 +117,20 @@ impl Parcel {
         disposed
     }
 
-    fn dispose_of(&self) -> Result<(), FileError> {
+    /// Opens the folder. An empty directory on another device is the place where its disk was mounted: what is written
+    /// there would be hidden when the disk is back, and what is missing there is not gone.
+    fn root(&self) -> Result<Dir, FileError> {
         let root = open(&self.folder.path)?;
+        let is_away = || Ok(self.device.is_some_and(|device| root.device().ok() != Some(device)) && root.is_empty()?);
+        match is_away() {
+            Ok(false) => Ok(root),
+            Ok(true) => Err(FileError::opening(&self.folder.path, rustix::io::Errno::NODEV.into())),
+            Err(error) => Err(FileError::opening(&self.folder.path, error)),
+        }
+    }
+
+    fn dispose_of(&self) -> Result<(), FileError> {
+        let root = self.root()?;
         let at = |error| FileError::at(&root, self.job.path.as_os_str(), error);
         let (from, name) = root.parent_of(&self.job.path).map_err(at)?;
         match &self.folder.on_success {
@@ -144,6 +158,7 @@ impl Parcel {
         before: Option<&Written>,
     ) -> Result<Written, FileError> {
         let (base, inner) = notes_place(&self.folder, &self.job.path);
+        let root = if base == self.folder.path { self.root()? } else { open(&base)? };
         if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
             let (dir, there) = place_of(before)?;
             sweep(&dir);
@@ -151,7 +166,6 @@ impl Parcel {
             let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
             return Ok(written(base, &inner, placed));
         }
-        let root = open(&base)?;
         let dir = root
             .descend_or_make(&inner, DIRECTORY_MODE)
             .map_err(|error| FileError::at(&root, inner.as_os_str(), error))?;

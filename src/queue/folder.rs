@@ -1,6 +1,10 @@
 //! What the queue remembers of the folders themselves, and of the files that were seen in them.
 
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
@@ -65,6 +69,38 @@ impl Queue {
             Ok(waiting.len())
         })
         .await
+    }
+
+    /// Lets everything in `folder` try again that could not be read or written: the folder is back. Returns how many.
+    pub async fn wake_folder(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
+        let id = folder.to_owned();
+        let deliveries = self.write(Effect::WakeDeliveries, move |tx| {
+            Ok(tx.execute(
+                "UPDATE delivery SET due_ms = ?2 WHERE state = 'due' AND due_ms > ?2 AND kind <> 'mail' \
+                 AND job_id IN (SELECT id FROM job WHERE folder = ?1)",
+                rusqlite::params![id, now.as_millisecond()],
+            )?)
+        });
+        Ok(deliveries.await? + self.wake_files(folder, now, now).await?)
+    }
+
+    /// Returns the directories below a folder on which something was mounted.
+    pub async fn mounts(&self, folder: &str) -> Result<Vec<PathBuf>, QueueError> {
+        let name = mounts_of(folder);
+        self.read(move |connection| {
+            let text: Option<String> =
+                connection.query_row("SELECT value FROM meta WHERE name = ?", [name], |row| row.get(0)).optional()?;
+            let paths: Vec<Vec<u8>> = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            Ok(paths.into_iter().map(|path| OsString::from_vec(path).into()).collect())
+        })
+        .await
+    }
+
+    /// Records the directories below a folder on which something is mounted, or was.
+    pub async fn remember_mounts(&self, folder: &str, mounts: Vec<PathBuf>) -> Result<(), QueueError> {
+        let name = mounts_of(folder);
+        let paths: Vec<&[u8]> = mounts.iter().map(|path| path.as_os_str().as_bytes()).collect();
+        self.remember(name, serde_json::to_string(&paths).unwrap_or_default()).await
     }
 
     /// Returns whether any job of `folder` waits for its file.
@@ -186,6 +222,11 @@ impl Queue {
         })
         .await
     }
+}
+
+/// The name under which the mounts of a folder are remembered.
+fn mounts_of(folder: &str) -> String {
+    format!("mounts {folder}")
 }
 
 pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighting) -> Result<(), QueueError> {

@@ -54,6 +54,22 @@ pub struct Notice {
 }
 use crate::effect::Effect;
 
+/// Reasons for which nothing can be written into a folder, nor read from it.
+const UNREACHABLE: [&str; 3] = ["absent", "unreadable", "empty mount point"];
+
+impl Hold {
+    /// Returns whether nothing can be written into the folder that is held.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        self.scope == Scope::Folder && UNREACHABLE.contains(&self.reason.as_str())
+    }
+
+    /// Returns whether a folder's hold concerns its deliveries, or the work before them.
+    pub(super) fn holds(&self, deliveries: bool) -> bool {
+        if deliveries { self.reason == "notes" || self.is_unreachable() } else { self.reason != "notes" }
+    }
+}
+
 impl Queue {
     /// Records that work is held. Returns whether that is new; only then `notice` is kept for the operator.
     pub async fn hold(&self, hold: Hold, notice: Option<String>) -> Result<bool, QueueError> {
@@ -97,6 +113,21 @@ impl Queue {
                     .prepare_cached("DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
                     .execute([scope.as_str(), &name, reason])?;
             }
+            Ok(released > 0)
+        })
+        .await
+    }
+
+    /// Releases what held folders for deliveries that are not to be made any more: nothing would show that they can.
+    /// Returns whether there was any.
+    pub async fn release_undelivered(&self) -> Result<bool, QueueError> {
+        self.write(Effect::ReleaseIdle, |tx| {
+            let released = tx.execute(
+                "DELETE FROM hold WHERE (scope = 'disk' OR scope = 'folder' AND reason = 'notes') AND NOT EXISTS \
+                 (SELECT 1 FROM delivery JOIN job ON job.id = delivery.job_id WHERE job.folder = hold.name \
+                 AND delivery.state = 'due' AND delivery.kind <> 'mail')",
+                [],
+            )?;
             Ok(released > 0)
         })
         .await

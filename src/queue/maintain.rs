@@ -68,14 +68,8 @@ impl Queue {
             }
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let partial = draft(parent).map_err(|error| told(parent, error.to_string()))?;
-            {
-                let mut copy = rusqlite::Connection::open(partial.path())?;
-                let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-                backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
-                drop(backup);
-                copy.pragma_update(None, "journal_mode", "DELETE")?;
-                copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
-            }
+            // What fails here is the copy's disk most often, and nothing of the queue's.
+            copy(connection, partial.path()).map_err(|error| told(partial.path(), error.to_string()))?;
             partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
             Effect::Backup.before();
             partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
@@ -132,11 +126,12 @@ impl Queue {
     }
 
     /// Remembers a value.
-    pub async fn remember(&self, name: &'static str, value: String) -> Result<(), QueueError> {
+    pub async fn remember(&self, name: impl Into<String>, value: String) -> Result<(), QueueError> {
+        let name = name.into();
         self.write(Effect::Remember, move |tx| {
             tx.execute(
                 "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-                [name, &value],
+                [&name, &value],
             )?;
             Ok(())
         })
@@ -206,6 +201,16 @@ impl Queue {
         self.write(Effect::Alive, |_| Ok(())).await?;
         self.read(|_| Ok(())).await
     }
+}
+
+fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
+    let mut copy = rusqlite::Connection::open(to)?;
+    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
+    backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
+    drop(backup);
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
+    copy.close().map_err(|(_, error)| error)
 }
 
 /// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked

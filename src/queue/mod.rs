@@ -5,6 +5,7 @@
 //! the functions are the protocol of the queue.
 
 mod claim;
+mod clock;
 mod command;
 mod crash;
 mod delivery;
@@ -15,6 +16,7 @@ mod lock;
 mod maintain;
 #[cfg(test)]
 mod model;
+mod place;
 mod record;
 mod request;
 mod row;
@@ -25,10 +27,11 @@ mod tests;
 mod thread;
 mod view;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use rusqlite::{OpenFlags, TransactionBehavior};
 
+pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;
 pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
@@ -42,7 +45,9 @@ pub use row::{Job, JobId};
 pub use sighting::{Settled, Sighting, Unplayable, Verdict};
 pub use view::{DeliveryView, EventView, JobView};
 
-use thread::Thread;
+use clock::Clock;
+use place::Place;
+use thread::{Broken, Thread};
 
 use crate::effect::Effect;
 
@@ -54,6 +59,9 @@ pub const FILE: &str = "queue.sqlite";
 pub struct Queue {
     writer: Thread,
     reader: Thread,
+    place: Arc<Place>,
+    clock: Arc<Clock>,
+    broken: Arc<Broken>,
 }
 
 /// Why the queue did not do what it was asked.
@@ -78,6 +86,18 @@ pub enum QueueError {
     /// There is no room on the disk of the state directory.
     #[error("the disk of the queue is full")]
     Full,
+    /// Another program holds the file locked; nothing was written.
+    #[error("another program holds the queue's file locked")]
+    Locked,
+    /// The file was removed or replaced while it was in use: what is written there now is lost with the process.
+    #[error(
+        "the queue `{path}` was removed or replaced while it was in use\nhint: start minuted again: it looks first at \
+         what the service and the notes on disk tell, and does nothing twice"
+    )]
+    Lost {
+        /// The file.
+        path: String,
+    },
     /// The disk failed a read or a write: what is durable is not known any more, and only a restart can tell.
     #[error("the disk of the queue failed")]
     Disk(#[source] rusqlite::Error),
@@ -117,13 +137,36 @@ impl QueueError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Disk(_) | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
+            Self::Disk(_) | Self::Lost { .. } | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
             Self::Open { .. }
             | Self::Copy { .. }
             | Self::Full
+            | Self::Locked
             | Self::Moved { .. }
             | Self::NoSuchJob { .. }
             | Self::Illegal(_) => false,
+        }
+    }
+
+    /// Returns whether nothing was written, and the same may be tried again in a while.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full | Self::Locked)
+    }
+
+    /// Returns whether the queue itself is not to be trusted any more, whoever met the error: after a failed fsync the
+    /// next one may succeed although the pages are gone.
+    fn breaks(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Lost { .. })
+    }
+
+    /// Tells what broke the queue, with its cause and the cure.
+    fn broken(&self) -> String {
+        let cure = "hint: see what the kernel's log says of the disk; a new start finds out what is durable, and does \
+                    nothing twice";
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}\n{cure}"),
+            None => self.to_string(),
         }
     }
 }
@@ -131,8 +174,14 @@ impl QueueError {
 impl From<rusqlite::Error> for QueueError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        // The index of the write-ahead log is mapped into memory; that it cannot grow has a code of its own.
+        let is_index = |error: &rusqlite::Error| {
+            error.sqlite_error().is_some_and(|told| told.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+        };
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::SystemIoFailure) if is_index(&error) => Self::Full,
+            Some(ErrorCode::DatabaseBusy) => Self::Locked,
             Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Disk(error)
             }
@@ -150,7 +199,9 @@ impl Queue {
         let path = state_dir.join(FILE);
         let open = || -> Result<Self, QueueError> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+            let length = std::fs::metadata(&path).map_or(0, |file| file.len());
+            if length > 0 {
+                schema::check_length(length)?;
                 let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
                 schema::prepare_reader(&connection)?;
                 schema::check(&connection)?;
@@ -161,19 +212,28 @@ impl Queue {
             let mut connection = rusqlite::Connection::open(&path)?;
             schema::prepare(&connection)?;
             schema::migrate(&mut connection)?;
-            let writer = Thread::start("queue-writer", connection)?;
+            let broken = Arc::<Broken>::default();
+            let place = Arc::new(Place::of(&path)?);
+            let writer = Thread::start("queue-writer", connection, Arc::clone(&broken))?;
             let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
             schema::prepare_reader(&connection)?;
-            let reader = Thread::start("queue-reader", connection)?;
-            Ok(Self { writer, reader })
+            let reader = Thread::start("queue-reader", connection, Arc::clone(&broken))?;
+            Ok(Self { writer, reader, place, clock: Arc::default(), broken })
         };
         let told = |reason: String| QueueError::Open { path: path.display().to_string(), reason };
         open().map_err(|error| match error {
             QueueError::Open { reason, .. } => told(reason),
+            QueueError::Disk(error) if schema::is_unreadable(&error) => {
+                told(format!("{error}\n{}", schema::UNREADABLE))
+            }
             QueueError::Disk(error) => told(format!("{error}\n{}", schema::DAMAGED)),
-            QueueError::Full => told("no space left on its disk".into()),
-            QueueError::Sql(error) => told(error.to_string()),
+            QueueError::Full => told("no space left on its disk\nhint: make room there and start again".into()),
+            QueueError::Locked => {
+                told("another program holds it locked\nhint: close that program, which `fuser -v` names".into())
+            }
+            QueueError::Sql(error) => told(format!("{error}\n{}", schema::UNOPENED)),
             other @ (QueueError::Copy { .. }
+            | QueueError::Lost { .. }
             | QueueError::Moved { .. }
             | QueueError::NoSuchJob { .. }
             | QueueError::Illegal(_)
@@ -188,8 +248,11 @@ impl Queue {
         effect: Effect,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
+        let (place, clock) = (Arc::clone(&self.place), Arc::clone(&self.clock));
         self.writer
             .call(move |connection| {
+                place.check()?;
+                clock.follow(connection)?;
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let result = work(&transaction)?;
                 effect.before();
@@ -210,6 +273,12 @@ impl Queue {
             Ok(another)
         })
         .await
+    }
+
+    /// Waits until the queue is not to be trusted any more, and returns why: only a new process can tell what is
+    /// durable.
+    pub async fn broken(&self) -> String {
+        self.broken.wait().await
     }
 
     /// Runs `work` on the reader's thread: it sees what is committed.

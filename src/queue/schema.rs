@@ -43,6 +43,21 @@ pub(super) const DAMAGED: &str = "hint: the file is damaged and is left as it is
     -shm) and restore a copy made by `minuted backup`, or start without it: the service's list and the notes on disk \
     are read before anything is created again";
 
+/// What a person does about a disk that fails.
+pub(super) const UNREADABLE: &str = "hint: its disk fails (the kernel's log says how), and the file is left as it is; \
+    start minuted again when the disk is well, or restore a copy made by `minuted backup` to another one";
+
+/// What a person does about a file that `SQLite` cannot open.
+pub(super) const UNOPENED: &str = "hint: it has to be a file that this user may read and write, in a directory where \
+    this user may make files; it is left as it is";
+
+/// Whether an error is of the disk, not of what is on it. A file that is shorter than it should be is damaged.
+pub(super) fn is_unreadable(error: &rusqlite::Error) -> bool {
+    let short = rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+        && error.sqlite_error().is_some_and(|told| told.extended_code != short)
+}
+
 /// Refuses a file that is damaged, newer or not ours. `quick_check` takes about half a second at a million rows.
 ///
 /// The connection should be one that only reads: what is refused stays as it is, byte for byte.
@@ -58,6 +73,12 @@ pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
         return Err(open_error(reason.into()));
     }
     version(connection).map(drop)
+}
+
+/// Refuses a file that ends within a page. `SQLite` makes nothing of the rest, and of a very short file a new one.
+pub(super) fn check_length(bytes: u64) -> Result<(), QueueError> {
+    // The smallest page that there is.
+    if bytes.is_multiple_of(512) { Ok(()) } else { Err(open_error(format!("damaged: it was cut off\n{DAMAGED}"))) }
 }
 
 /// Returns the version of the file, if it is one that this minuted knows.

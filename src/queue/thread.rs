@@ -1,6 +1,9 @@
 //! A connection on a thread of its own.
 
+use std::sync::{Arc, OnceLock};
+
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::QueueError;
 
@@ -13,10 +16,37 @@ const WAITING_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub(super) struct Thread {
     calls: mpsc::Sender<Work>,
+    broken: Arc<Broken>,
+}
+
+/// Whether one of the queue's threads met an error after which nothing more is done.
+#[derive(Debug, Default)]
+pub(super) struct Broken {
+    told: CancellationToken,
+    why: OnceLock<String>,
+}
+
+impl Broken {
+    /// Waits until the queue is broken, and returns why.
+    pub(super) async fn wait(&self) -> String {
+        self.told.cancelled().await;
+        self.why.get().cloned().unwrap_or_default()
+    }
+
+    fn check(&self, error: &QueueError) {
+        if error.breaks() {
+            self.why.get_or_init(|| error.broken());
+            self.told.cancel();
+        }
+    }
 }
 
 impl Thread {
-    pub(super) fn start(name: &str, mut connection: rusqlite::Connection) -> Result<Self, QueueError> {
+    pub(super) fn start(
+        name: &str,
+        mut connection: rusqlite::Connection,
+        broken: Arc<Broken>,
+    ) -> Result<Self, QueueError> {
         let (calls, mut waiting) = mpsc::channel::<Work>(WAITING_MAX);
         std::thread::Builder::new()
             .name(name.to_owned())
@@ -26,7 +56,7 @@ impl Thread {
                 }
             })
             .map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
-        Ok(Self { calls })
+        Ok(Self { calls, broken })
     }
 
     /// Runs `work` on the thread. Once begun it ends, even when the caller goes away.
@@ -35,9 +65,14 @@ impl Thread {
         work: impl FnOnce(&mut rusqlite::Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (answer, answered) = oneshot::channel();
+        let broken = Arc::clone(&self.broken);
         let work: Work = Box::new(move |connection| {
+            let done = if broken.told.is_cancelled() { Err(QueueError::Closed) } else { work(connection) };
+            if let Err(error) = &done {
+                broken.check(error);
+            }
             // A caller that has gone away wants no answer.
-            drop(answer.send(work(connection)));
+            drop(answer.send(done));
         });
         self.calls.send(work).await.map_err(|_| QueueError::Closed)?;
         // Paused time runs on whenever a runtime is idle, unless it waits for a thread of its own.

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{clock::elapsed, job::retry::backoff};
 
@@ -229,6 +229,14 @@ impl Breaker {
         Some(open.until)
     }
 
+    /// Takes in that the clock was set by `step`.
+    pub fn step(&mut self, step: SignedDuration) {
+        if let Some(open) = &mut self.open {
+            open.since = open.since.saturating_add(step).unwrap_or(open.since);
+            open.until = open.until.saturating_add(step).unwrap_or(open.until);
+        }
+    }
+
     /// Returns whether calls are held.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -317,6 +325,11 @@ impl Breakers {
     /// Returns the breaker of `call`.
     pub fn of(&mut self, call: Call) -> &mut Breaker {
         self.by_call.entry(call).or_insert_with(|| Breaker::new(self.delay, self.delay_max))
+    }
+
+    /// Takes in that the clock was set by `step`.
+    pub fn step(&mut self, step: SignedDuration) {
+        self.by_call.values_mut().for_each(|breaker| breaker.step(step));
     }
 
     /// Returns the calls that are held, with since when.

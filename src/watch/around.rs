@@ -1,6 +1,9 @@
 //! One look around: what it meets is known, or fresh, or gone, and each directory is watched before it is read.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,10 @@ pub(super) struct Around<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) seen: Seen,
     pub(super) refused: Option<WatchError>,
+    /// The device of the folder itself.
+    pub(super) device: u64,
+    /// The directories below it at which another device begins.
+    pub(super) mounts: BTreeMap<PathBuf, u64>,
 }
 
 impl Around<'_> {
@@ -41,6 +48,15 @@ impl Around<'_> {
         false
     }
 
+    /// Notes where another device begins. A directory is met after the one above it.
+    fn ground(&mut self, directory: &Opened) {
+        let device = directory.device();
+        let is_inside = || directory.path.ancestors().skip(1).any(|above| self.mounts.get(above) == Some(&device));
+        if device != self.device && !directory.path.as_os_str().is_empty() && !is_inside() {
+            self.mounts.insert(directory.path.clone(), device);
+        }
+    }
+
     fn is_scanned(&self, directory: &Path) -> bool {
         let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));
         self.rules.recursive() && !is_below && self.rules.prunes(directory).is_none()
@@ -49,6 +65,9 @@ impl Around<'_> {
 
 impl Visitor for Around<'_> {
     fn directories(&mut self, opened: &[Opened]) {
+        for directory in opened {
+            self.ground(directory);
+        }
         let Some(watches) = self.watches.as_mut().filter(|_| self.refused.is_none()) else { return };
         self.refused = watches.arm(opened.iter().map(|opened| (&*opened.path, &opened.identity))).err();
     }

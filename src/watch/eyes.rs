@@ -2,6 +2,7 @@
 //! owns what it needs: the table of known files, the watches, the way of learning of changes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
@@ -23,7 +24,7 @@ use super::{
     scan::{self, Tally},
 };
 use crate::{
-    beneath::{Dir, Stamp},
+    beneath::{Dir, Entry, Stamp},
     config::Watch,
 };
 
@@ -83,6 +84,8 @@ pub struct Scanned {
     pub ground: Ground,
     /// How long it took.
     pub took: Duration,
+    /// The directories below it on which something is mounted, or was.
+    pub mounts: Vec<PathBuf>,
 }
 
 /// What is to be seen.
@@ -97,6 +100,8 @@ pub struct Eyes {
     pub known: Known,
     /// How changes are learned of, since the last scan.
     pub mode: Mode,
+    /// The directories below on which something is mounted, or was: what lay there is not gone when it is not mounted.
+    pub mounts: BTreeSet<PathBuf>,
     watches: Option<Watches>,
     /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
     refused: Option<(WatchError, Instant)>,
@@ -106,8 +111,8 @@ impl Eyes {
     /// Returns eyes for the folder at `path` that know nothing yet.
     #[must_use]
     pub fn new(path: &Path, rules: Arc<Rules>, wanted: Watch, hints: Arc<Hints>, stop: CancellationToken) -> Self {
-        let (known, mode) = (Known::default(), Mode::Native);
-        Self { path: path.to_owned(), rules, wanted, hints, stop, known, mode, watches: None, refused: None }
+        let (path, known, mode, mounts) = (path.to_owned(), Known::default(), Mode::Native, BTreeSet::new());
+        Self { path, rules, wanted, hints, stop, known, mode, mounts, watches: None, refused: None }
     }
 
     /// Scans everything. `met` is where the folder was met, `is_used` whether files of it are remembered; with
@@ -124,10 +129,12 @@ impl Eyes {
             watches.unmark_all();
         }
         let rules = Arc::clone(&self.rules);
-        let mut look = self.look_around();
+        let mut look = self.look_around(ground.device);
         look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
-        let (seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        let found = std::mem::take(&mut look.mounts);
         self.refuse(refused);
+        let mounts = self.follow_mounts(&root, found.into_keys().collect(), &mut seen.tally);
         if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_complete()) {
             watches.sweep();
         }
@@ -135,7 +142,7 @@ impl Eyes {
             let detail = format!("the directory cannot be read: {why}");
             return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
         }
-        Ok(Scanned { seen, ground, took: begun.elapsed() })
+        Ok(Scanned { seen, ground, took: begun.elapsed(), mounts })
     }
 
     /// Looks at the paths that were hinted at, and below them.
@@ -143,7 +150,7 @@ impl Eyes {
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
     pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<Root>, is_used: bool) -> Result<Seen, Trouble> {
-        let (root, _) = self.open(met, is_used)?;
+        let (root, ground) = self.open(met, is_used)?;
         if let Some(watches) = &mut self.watches {
             for path in &paths {
                 watches.doubt(path);
@@ -151,7 +158,7 @@ impl Eyes {
         }
         paths.sort_unstable();
         let mut below: Option<PathBuf> = None;
-        let mut look = self.look_around();
+        let mut look = self.look_around(ground.device);
         for path in paths {
             if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.at(&root, &path) {
                 below = Some(path);
@@ -162,17 +169,38 @@ impl Eyes {
         Ok(seen)
     }
 
-    /// Returns those of `paths` at which nothing lies for certain; `None` when the folder cannot be opened.
+    /// Returns those of `paths` at which no file lies for certain; `None` when the folder cannot be opened.
     #[must_use]
     pub fn absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
         let root = Dir::open(&self.path).ok()?;
-        Some(paths.into_iter().filter(|path| root.entry(path).is_ok_and(|entry| entry.is_none())).collect())
+        let away: Vec<&PathBuf> = self.mounts.iter().filter(|mount| mounts::is_away(&root, mount)).collect();
+        let is_absent = |path: &PathBuf| !away.iter().any(|mount| path.starts_with(mount)) && is_no_file(&root, path);
+        Some(paths.into_iter().filter(is_absent).collect())
+    }
+
+    /// Compares the mounts that a walk has `found` below the folder with those that were known. Below one that is away
+    /// nothing is known. Returns all of them.
+    fn follow_mounts(&mut self, root: &Dir, found: BTreeSet<PathBuf>, tally: &mut Tally) -> Vec<PathBuf> {
+        let mut mounts = found;
+        for known in &self.mounts {
+            if mounts.contains(known) {
+                continue;
+            }
+            if !tally.covers(known) {
+                mounts.insert(known.clone());
+            } else if mounts::is_away(root, known) {
+                tally.unreadable.push((known.clone(), "nothing is mounted there any more".to_owned()));
+                mounts.insert(known.clone());
+            }
+        }
+        self.mounts = mounts;
+        self.mounts.iter().cloned().collect()
     }
 
     fn open(&self, met: Option<Root>, is_used: bool) -> Result<(Dir, Ground), Trouble> {
         let (root, ground) = mounts::open(&self.path).map_err(|error| trouble(&self.path, &error))?;
         let moved = met.is_some_and(|met| met.device != ground.device);
-        if moved && is_used && mounts::is_empty(&root).map_err(|error| trouble(&self.path, &error))? {
+        if moved && is_used && root.is_empty().map_err(|error| trouble(&self.path, &error))? {
             let detail = "it is empty and on another device than before: is it mounted?".to_owned();
             return Err(Trouble { kind: FolderTrouble::EmptyMountPoint, detail });
         }
@@ -215,7 +243,7 @@ impl Eyes {
         }
     }
 
-    fn look_around(&mut self) -> Around<'_> {
+    fn look_around(&mut self, device: u64) -> Around<'_> {
         Around {
             rules: &self.rules,
             known: &mut self.known,
@@ -223,7 +251,17 @@ impl Eyes {
             stop: &self.stop,
             seen: Seen::default(),
             refused: None,
+            device,
+            mounts: BTreeMap::new(),
         }
+    }
+}
+
+/// Whether nothing lies there for certain, or a link, a directory, …: none of them is ever a recording.
+fn is_no_file(root: &Dir, path: &Path) -> bool {
+    match root.entry(path) {
+        Ok(Some(Entry::File(_))) | Err(_) => false,
+        Ok(Some(Entry::Directory | Entry::Other) | None) => true,
     }
 }
 

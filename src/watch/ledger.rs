@@ -43,6 +43,15 @@ pub trait Ledger: Send + Sync {
 
     /// Records that nothing is wrong with a folder any more.
     async fn release_folder(&self, folder: &str) -> anyhow::Result<()>;
+
+    /// Returns the directories below the folder on which something was mounted.
+    async fn mounts(&self, folder: &str) -> anyhow::Result<Vec<PathBuf>>;
+
+    /// Records the directories below the folder on which something is mounted, or was.
+    async fn remember_mounts(&self, folder: &str, mounts: Vec<PathBuf>) -> anyhow::Result<()>;
+
+    /// Lets what waits for a file of the folder, or for a place in it, try again: more of it can be read than before.
+    async fn wake(&self, folder: &str) -> anyhow::Result<()>;
 }
 
 /// The directory of a folder as minuted has met it.

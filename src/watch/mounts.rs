@@ -64,18 +64,19 @@ impl Ground {
     }
 }
 
-/// Returns whether nothing at all lies in a directory.
-///
-/// # Errors
-/// When it cannot be listed.
-pub fn is_empty(dir: &Dir) -> io::Result<bool> {
-    for entry in rustix::fs::Dir::read_from(dir.fd())? {
-        let entry = entry?;
-        if entry.file_name() != c"." && entry.file_name() != c".." {
-            return Ok(false);
+/// Returns whether nothing is mounted at `relative` below a folder any more, where something was: the directory is
+/// empty, or went with the mount. With anything in it, it is a directory like any other.
+#[must_use]
+pub fn is_away(root: &Dir, relative: &Path) -> bool {
+    match root.descend(relative) {
+        Ok(dir) => {
+            let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
+            let here = rustix::fs::fstat(dir.fd());
+            let is_mounted = matches!((above, here), (Ok(above), Ok(here)) if above.st_dev != here.st_dev);
+            !is_mounted && dir.is_empty().unwrap_or(true)
         }
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     }
-    Ok(true)
 }
 
 /// Opens a folder's directory by its path again, to see what lies there now.
@@ -107,8 +108,8 @@ mod tests {
     fn a_directory_with_a_hidden_file_is_not_empty() {
         let tree = tempfile::tempdir().expect("a directory");
         let (dir, _) = open(tree.path()).expect("opened");
-        assert!(is_empty(&dir).expect("listed"));
+        assert!(dir.is_empty().expect("listed"));
         std::fs::write(tree.path().join(".x"), "").expect("written");
-        assert!(!is_empty(&dir).expect("listed"));
+        assert!(!dir.is_empty().expect("listed"));
     }
 }

@@ -51,6 +51,14 @@ pub struct Opened {
     fd: OwnedFd,
 }
 
+impl Opened {
+    /// Returns the device it lies on.
+    #[must_use]
+    pub fn device(&self) -> u64 {
+        self.identity.size
+    }
+}
+
 /// What a walk has counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {

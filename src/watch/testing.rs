@@ -78,6 +78,7 @@ pub(crate) struct Memory {
     pub(crate) root: Option<Root>,
     pub(crate) set_aside: Vec<(PathBuf, Stamp)>,
     pub(crate) held: Option<FolderTrouble>,
+    pub(crate) mounts: Vec<PathBuf>,
     /// Each call in short, in order.
     pub(crate) calls: Vec<String>,
     /// The next so many calls that write fail.
@@ -171,6 +172,20 @@ impl Ledger for Model {
     async fn release_folder(&self, _: &str) -> anyhow::Result<()> {
         self.write("release".into())?.held = None;
         Ok(())
+    }
+
+    async fn mounts(&self, _: &str) -> anyhow::Result<Vec<PathBuf>> {
+        Ok(self.memory().mounts.clone())
+    }
+
+    async fn remember_mounts(&self, _: &str, mounts: Vec<PathBuf>) -> anyhow::Result<()> {
+        let mut memory = self.write(format!("mounts {mounts:?}"))?;
+        memory.mounts = mounts;
+        Ok(())
+    }
+
+    async fn wake(&self, _: &str) -> anyhow::Result<()> {
+        self.write("wake".into()).map(drop)
     }
 }
 

@@ -59,6 +59,7 @@ struct Claimed {
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
 async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
+    worker.follow_clock().await?;
     // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
     let begun = clock::now();
     let live = worker.live();

@@ -41,9 +41,6 @@ const FILE_TRIES: u32 = 3;
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 500;
 
-/// Holds of a folder under which nothing can be written there.
-const UNREACHABLE: [&str; 3] = ["absent", "unreadable", "empty mount point"];
-
 /// Makes deliveries until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
     let under_way = UnderWay::default();
@@ -70,6 +67,7 @@ pub async fn run(worker: Arc<Worker>) {
 type UnderWay = Arc<Mutex<HashMap<(bool, i64), bool>>>;
 
 async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
+    worker.follow_clock().await?;
     // What comes due in the meantime wakes the loop again.
     let begun = clock::now();
     if worker.disk_full.load(Ordering::Relaxed) {
@@ -122,7 +120,8 @@ async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueErro
     let extensions = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
         handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
     });
-    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), extensions }))
+    let device = worker.queue.folder_device(&folder.id).await?.map(|(device, _)| device);
+    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), device, extensions }))
 }
 
 async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
@@ -131,9 +130,7 @@ async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
     };
     let folder = Arc::clone(&parcel.folder);
     let holds = worker.queue.holds().await?;
-    let unreachable = holds.iter().find(|hold| {
-        hold.scope == Scope::Folder && hold.name == folder.id && UNREACHABLE.contains(&hold.reason.as_str())
-    });
+    let unreachable = holds.iter().find(|hold| hold.is_unreachable() && hold.name == folder.id);
     if let Some(hold) = unreachable {
         return later(worker, delivery, FILE_RETRY, &hold.detail).await;
     }
@@ -351,7 +348,7 @@ async fn give_up(
 async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str) -> Result<(), QueueError> {
     let now = clock::now();
     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    worker.queue.deliver_later(delivery, due, error, now).await
+    worker.persist(|| worker.queue.deliver_later(delivery, due, error, now)).await
 }
 
 /// What happens to a recording after its last delivery.

@@ -219,6 +219,9 @@ async fn pause(worker: &Worker) {
 
 async fn look(worker: &Arc<Worker>, timer: Timer) {
     let nudges = worker.looks.nudges();
+    if let Err(error) = worker.follow_clock().await {
+        worker.queue_failed("follow the clock", &error);
+    }
     let job = match worker.queue.job(timer.job).await {
         Ok(Some(job)) => job,
         Ok(None) => return,

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -34,7 +34,7 @@ pub use live::{Live, ServiceHandle};
 use crate::{
     config::Folder,
     pipeline::Context,
-    queue::{Hold, Queue, QueueError, Scope},
+    queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
 };
 
 /// What the loops share.
@@ -58,16 +58,18 @@ pub struct Worker {
     pub signed_in: Notify,
     /// The timers of the results.
     pub looks: looks::Timers,
-    /// Whether the disk of the queue is full: nothing new is begun.
+    /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
     pub disk_full: AtomicBool,
     /// Ends the daemon: something happened that only a restart can mend.
     pub fatal: CancellationToken,
     /// When a folder whose settings were refused was last tried.
     refused: Mutex<HashMap<String, Timestamp>>,
+    /// How far ahead the clock was when times were last moved with it; `None` before the first time.
+    lead: tokio::sync::Mutex<Option<SignedDuration>>,
 }
 
-/// How long a commit waits for room on a full disk before it is tried again.
-const DISK_RETRY: Duration = Duration::from_secs(5);
+/// How long a commit waits for room on a full disk, or for another program, before it is tried again.
+pub const DISK_RETRY: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Returns a worker that has nothing to do yet.
@@ -91,7 +93,32 @@ impl Worker {
             looks: looks::Timers::default(),
             disk_full: AtomicBool::new(false),
             refused: Mutex::new(HashMap::new()),
+            lead: tokio::sync::Mutex::new(None),
         }
+    }
+
+    /// Moves what waits for a time by as much as the clock was set, if it was. Every loop that compares times begins
+    /// with it: a clock that jumps hurries nothing and holds nothing back.
+    ///
+    /// # Errors
+    /// When the queue cannot be written; the step is taken with the next call.
+    pub async fn follow_clock(&self) -> Result<(), QueueError> {
+        let mut known = self.lead.lock().await;
+        let lead = crate::clock::lead();
+        let step = known.map_or(SignedDuration::ZERO, |known| lead - known);
+        if known.is_some() && step.abs() < STEP_MIN {
+            return Ok(());
+        }
+        // Any write has the queue follow first.
+        self.queue.alive().await?;
+        *known = Some(lead);
+        for handle in self.live().services.values() {
+            handle.breakers().step(step);
+        }
+        for tried in self.refused().values_mut() {
+            *tried = tried.saturating_add(step).unwrap_or(*tried);
+        }
+        Ok(())
     }
 
     /// Returns the settings in force.
@@ -132,11 +159,11 @@ impl Worker {
     ) -> Result<T, QueueError> {
         loop {
             match commit().await {
-                Err(QueueError::Full) => {
-                    self.has_no_room();
+                Err(error) if error.is_passing() => {
+                    self.has_no_room(&error);
                     tokio::select! {
                         () = tokio::time::sleep(DISK_RETRY) => {}
-                        () = self.stop.cancelled() => return Err(QueueError::Full),
+                        () = self.stop.cancelled() => return Err(error),
                     }
                 }
                 done => {
@@ -150,16 +177,16 @@ impl Worker {
     }
 
     /// New work stops: the queue could not record it.
-    fn has_no_room(&self) {
+    fn has_no_room(&self, error: &QueueError) {
         if !self.disk_full.swap(true, Ordering::Relaxed) {
-            tracing::error!("the disk of the queue is full: new work stops until there is room");
+            tracing::error!("{error}: new work stops until it can be written");
         }
     }
 
     /// The queue could be written: work goes on if it had stopped.
     pub fn has_room(&self) {
         if self.disk_full.swap(false, Ordering::Relaxed) {
-            tracing::warn!("the disk of the queue has room again");
+            tracing::warn!("the queue can be written again");
             self.nudge();
         }
     }
@@ -168,8 +195,8 @@ impl Worker {
     pub fn queue_failed(&self, what: &str, error: &QueueError) {
         if let QueueError::Moved { job } = error {
             tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
-        } else if let QueueError::Full = error {
-            self.has_no_room();
+        } else if error.is_passing() {
+            self.has_no_room(error);
         } else if error.is_fatal() {
             tracing::error!("failed to {what}: {}", crate::text::one_line(&chain(error), 500));
             self.fatal.cancel();

@@ -119,7 +119,13 @@ impl Worker {
                 self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), Vec::new()).await;
             }
             Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
-                Ok(error) => self.queue_failed("record a result", &error),
+                Ok(error) => {
+                    self.queue_failed("record a result", &error);
+                    if error.is_passing() {
+                        // Nobody has the job any more: it goes on when the queue can be written.
+                        self.snooze(job, now, None).await;
+                    }
+                }
                 Err(error) => tracing::error!("failed to record a result: {error:#}"),
             },
         }
@@ -216,9 +222,12 @@ impl Worker {
 
     async fn file_lost(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        match self.queue.lose_file(job, &error, clock::now()).await {
+        match self.persist(|| self.queue.lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
                 tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id);
+            }
+            Ok(State::Cancelled) => {
+                tracing::info!(job.id = job.id.0, "job {} is cancelled: its file has other content now", job.id);
             }
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id);
@@ -232,7 +241,7 @@ impl Worker {
         if let State::Waiting { on: Wait::Analysis, .. } = job.state {
             return;
         }
-        match self.queue.snooze(job, until, error, clock::now()).await {
+        match self.persist(|| self.queue.snooze(job, until, error.clone(), clock::now())).await {
             Ok(_) => {}
             Err(error) => self.queue_failed("put a job back", &error),
         }

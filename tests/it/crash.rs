@@ -102,10 +102,11 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::CallFind | Effect::CallAttachments | Effect::Unrequested => Scenario::Lost,
         Effect::AlreadyDone => Scenario::Elsewhere,
         Effect::Charge => Scenario::Poisoned,
-        Effect::Settle => Scenario::Idle,
+        Effect::Settle | Effect::ReleaseIdle | Effect::WakeDeliveries => Scenario::Idle,
         Effect::StrikeOut => Scenario::Revoked,
         Effect::Make
         | Effect::Migrate
+        | Effect::FollowClock
         | Effect::Recover
         | Effect::Alive
         | Effect::Prune
@@ -578,6 +579,8 @@ fn idle(point: Point) {
     daemon.kill();
     let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("opened");
     queue.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("written");
+    let holds = "INSERT INTO hold VALUES ('disk', 'sales', 'full', 'no room', 0), ('folder', 'sales', 'absent', '', 0)";
+    queue.execute(holds, []).expect("written");
     drop(queue);
     let mut mortal = Mortal::start(&house, point);
     mortal.until_dead();

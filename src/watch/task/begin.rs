@@ -60,6 +60,7 @@ impl Task {
             is_told: false,
             is_ledger_failing: false,
             unresolved: 0,
+            mounts: Vec::new(),
             folder,
         };
         task.remember().await?;
@@ -69,6 +70,9 @@ impl Task {
     /// Takes in what the queue knows of the folder.
     async fn remember(&mut self) -> anyhow::Result<()> {
         self.view().state().patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[0]));
+        let mounts = self.ledger.mounts(&self.folder.id).await.context("failed to read what was mounted before")?;
+        self.mounts.clone_from(&mounts);
+        self.eyes.run(move |eyes| eyes.mounts = mounts.into_iter().collect()).await?;
         let mut after = PathBuf::new();
         loop {
             let page = self.ledger.sightings(&self.folder.id, &after).await;

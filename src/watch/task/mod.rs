@@ -120,6 +120,8 @@ struct Task {
     is_ledger_failing: bool,
     /// Known files that a scan could neither meet nor miss, because a directory could not be read.
     unresolved: usize,
+    /// The mounts below, as the queue knows them.
+    mounts: Vec<PathBuf>,
 }
 
 impl Task {
@@ -252,7 +254,10 @@ impl Task {
 
     /// Returns whether the folder is met: nothing is looked into before.
     async fn take_in(&mut self, scanned: Scanned) -> anyhow::Result<bool> {
-        self.show(&scanned);
+        if self.show(&scanned) {
+            self.tell_readable().await;
+        }
+        self.keep_mounts(&scanned).await;
         let scan = self.scans + 1;
         let is_met = match self.root {
             Some(root) => !(scanned.ground.is_newly_mounted(root.device) && self.is_unused().await?),

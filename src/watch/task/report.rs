@@ -27,7 +27,8 @@ impl Task {
         state.mode = Some(mode);
     }
 
-    pub(super) fn show(&self, scanned: &Scanned) {
+    /// Shows a scan; returns whether something below could be read that could not be before.
+    pub(super) fn show(&self, scanned: &Scanned) -> bool {
         let tally = &scanned.seen.tally;
         let (media, directories, unreadable) = (scanned.seen.media, tally.directories, tally.unreadable.clone());
         let scan = LastScan { at: crate::clock::now(), took: scanned.took, media, directories, unreadable };
@@ -35,6 +36,26 @@ impl Task {
         let was = state.scan.replace(scan).map(|scan| scan.unreadable).unwrap_or_default();
         for (path, why) in tally.unreadable.iter().filter(|now| !was.contains(now)) {
             tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
+        }
+        was.iter().any(|(path, _)| tally.covers(path))
+    }
+
+    /// Lets what waits for a directory below try again.
+    pub(super) async fn tell_readable(&mut self) {
+        tracing::info!(folder = self.folder.name, "what could not be read can be read again");
+        if let Err(error) = self.ledger.wake(&self.folder.id).await {
+            self.ledger_failed(&error);
+        }
+    }
+
+    /// Has the queue remember the mounts below the folder, where they are others than before.
+    pub(super) async fn keep_mounts(&mut self, scanned: &Scanned) {
+        if scanned.mounts == self.mounts {
+            return;
+        }
+        match self.ledger.remember_mounts(&self.folder.id, scanned.mounts.clone()).await {
+            Ok(()) => self.mounts.clone_from(&scanned.mounts),
+            Err(error) => self.ledger_failed(&error),
         }
     }
 

@@ -1,0 +1,92 @@
+//! When the clock is set, times in the queue move with it: what waits for a minute waits for a minute.
+
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use super::QueueError;
+use crate::{clock, effect::Effect};
+
+/// Steps below this are not worth a commit: no wait is that exact.
+pub const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
+
+const ZERO: SignedDuration = SignedDuration::ZERO;
+
+/// The times of what is not finished. Those of what is are history, and stay as they were told.
+const TIMES: [&str; 6] = [
+    "UPDATE job SET due_ms = due_ms + ?1, remote_ms = remote_ms + ?1, updated_ms = updated_ms + ?1 \
+     WHERE stage IS NOT NULL",
+    "UPDATE delivery SET due_ms = due_ms + ?1, since_ms = since_ms + ?1 WHERE state IN ('due', 'held')",
+    "UPDATE request SET asked_ms = asked_ms + ?1",
+    "UPDATE sighting SET first_ms = first_ms + ?1, since_ms = since_ms + ?1 WHERE verdict = 'settling'",
+    "UPDATE folder SET met_ms = met_ms + ?1",
+    "UPDATE notice SET sent_ms = sent_ms + ?1 WHERE sent_ms IS NOT NULL",
+];
+
+/// What the queue knows of the clock.
+#[derive(Debug, Default)]
+pub(super) struct Clock(Mutex<Option<SignedDuration>>);
+
+impl Clock {
+    /// Moves every time that something waits for by as much as the clock was set since the last write, which may lie
+    /// before a restart. It comes before each write, so that no time of the clock as it is now is moved.
+    ///
+    /// Across a start of the machine nobody knows how far a clock went forth; one that went back shows by what lies in
+    /// the future.
+    pub(super) fn follow(&self, connection: &mut Connection) -> Result<(), QueueError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lead = clock::lead();
+        if known.is_some_and(|known| (lead - known).abs() < STEP_MIN) {
+            return Ok(());
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let step = follow(&transaction, &clock::boot(), lead)?;
+        Effect::FollowClock.before();
+        transaction.commit()?;
+        Effect::FollowClock.after();
+        *known = Some(lead);
+        if !step.is_zero() {
+            let seconds = step.as_secs();
+            tracing::warn!("the clock was set by {seconds} s; what waits for a time waits no longer and no shorter");
+        }
+        Ok(())
+    }
+}
+
+fn follow(tx: &Transaction<'_>, boot: &str, lead: SignedDuration) -> Result<SignedDuration, QueueError> {
+    let known = remembered(tx)?.filter(|(known, _)| known == boot).map(|(_, lead)| lead);
+    let step = match known {
+        Some(before) => lead - SignedDuration::from_millis(before),
+        None => newest(tx)?.map_or(ZERO, |newest| clock::now().duration_since(newest).min(ZERO)),
+    };
+    let is_step = step.abs() >= STEP_MIN;
+    if is_step {
+        let by = i64::try_from(step.as_millis()).unwrap_or_default();
+        TIMES.iter().try_for_each(|sql| tx.execute(sql, [by]).map(drop))?;
+    }
+    if is_step || known.is_none() {
+        tx.execute(
+            "INSERT INTO meta (name, value) VALUES ('clock', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1",
+            [format!("{boot} {}", lead.as_millis())],
+        )?;
+    }
+    Ok(if is_step { step } else { ZERO })
+}
+
+/// The start of the machine and the clock's lead that were written down last.
+fn remembered(tx: &Transaction<'_>) -> Result<Option<(String, i64)>, QueueError> {
+    let text: Option<String> =
+        tx.query_row("SELECT value FROM meta WHERE name = 'clock'", [], |row| row.get(0)).optional()?;
+    Ok(text.and_then(|text| {
+        let (boot, lead) = text.split_once(' ')?;
+        Some((boot.to_owned(), lead.parse().ok()?))
+    }))
+}
+
+/// When the last thing happened, as the clock stood then.
+fn newest(tx: &Transaction<'_>) -> Result<Option<Timestamp>, QueueError> {
+    let at: Option<i64> =
+        tx.query_row("SELECT at_ms FROM event ORDER BY id DESC LIMIT 1", [], |row| row.get(0)).optional()?;
+    Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+}
