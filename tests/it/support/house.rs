@@ -3,9 +3,10 @@
 use std::{
     fs,
     io::Read as _,
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{net::UnixStream, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -44,6 +45,26 @@ pub(crate) struct House {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) standin: Standin,
     pub(crate) smtp: SmtpServer,
+    /// Where commands run, when not as this process does.
+    cell: OnceLock<Cell>,
+}
+
+/// Another place to run in than this process.
+enum Cell {
+    /// A mount namespace, kept alive by a process that sleeps.
+    Mounts(Child),
+    /// Another user, for whom permissions hold.
+    Nobody,
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        if let Self::Mounts(holder) = self {
+            // It may have ended by itself; then there is nothing to kill.
+            drop(holder.kill());
+            drop(holder.wait());
+        }
+    }
 }
 
 impl House {
@@ -61,7 +82,7 @@ impl House {
     pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let standin = Standin::start_in_thread(options).expect("a free port");
-        let house = Self { dir, standin, smtp: SmtpServer::start() };
+        let house = Self { dir, standin, smtp: SmtpServer::start(), cell: OnceLock::new() };
         fs::create_dir_all(house.folder()).expect("made");
         house.configure("");
         house.sign_in();
@@ -159,18 +180,74 @@ attendees = [
     /// Copies a real recording of this kind into the folder under `name`; each name gets bytes of its own.
     pub(crate) fn drop_recording(&self, name: &str) -> PathBuf {
         let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
-        fs::write(&path, recording(name)).expect("written");
+        let seen = self.seen(&path);
+        fs::create_dir_all(seen.parent().expect("in the folder")).expect("made");
+        fs::write(seen, recording(name)).expect("written");
         path
     }
 
     /// A command, not yet run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
+        let mut command = self.entrance(env!("CARGO_BIN_EXE_minuted"));
         command.arg("--config").arg(self.config()).args(arguments);
         command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").stdin(Stdio::null());
         command.env("MINUTED_CLOCK", self.clock());
         command
+    }
+
+    /// A program, to be run where the house is.
+    fn entrance(&self, program: &str) -> Command {
+        match self.cell.get() {
+            None => Command::new(program),
+            Some(Cell::Mounts(holder)) => {
+                let mut command = Command::new("nsenter");
+                command.args(["--mount", "--target", &holder.id().to_string(), program]);
+                command
+            }
+            Some(Cell::Nobody) => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+                command
+            }
+        }
+    }
+
+    /// From now on everything runs in a mount namespace of its own, which outlives each daemon, after `mounts` (shell:
+    /// `$1` is the folder, `$2` the state directory).
+    pub(crate) fn within(&self, mounts: &str) {
+        let ready = self.dir.path().join("ready");
+        let script = format!("{mounts}\n: > \"$3\"\nexec sleep 3600");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", &script, "sh"]).args([self.folder(), self.state_dir(), ready.clone()]);
+        let holder = command.stdin(Stdio::null()).spawn().expect("run");
+        until("everything is mounted", || ready.exists().then_some(()));
+        assert!(self.cell.set(Cell::Mounts(holder)).is_ok(), "a house moves once");
+    }
+
+    /// From now on permissions hold for what runs here, also where the tests run as root.
+    pub(crate) fn without_privileges(&self) {
+        if rustix::process::geteuid().is_root() {
+            let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(self.dir.path()).status().expect("run");
+            assert!(owned.success() && self.cell.set(Cell::Nobody).is_ok());
+        }
+    }
+
+    /// Runs a shell script where the house is; `$1` is the folder, `$2` the state directory.
+    pub(crate) fn shell(&self, script: &str) {
+        let mut command = self.entrance("sh");
+        command.args(["-ec", script, "sh"]).args([self.folder(), self.state_dir()]);
+        assert!(command.status().expect("run").success(), "{script}");
+    }
+
+    /// A path as what runs here sees it.
+    pub(crate) fn seen(&self, path: &Path) -> PathBuf {
+        match self.cell.get() {
+            Some(Cell::Mounts(holder)) => Path::new("/proc")
+                .join(holder.id().to_string())
+                .join("root")
+                .join(path.strip_prefix("/").expect("absolute")),
+            Some(Cell::Nobody) | None => path.to_owned(),
+        }
     }
 
     /// Runs a command to its end.
@@ -194,7 +271,8 @@ attendees = [
     pub(crate) fn listening(&self, mut daemon: Daemon) -> Daemon {
         until("the daemon listens", || {
             assert_eq!(daemon.ended(), None, "it ended: {}", self.log());
-            self.state_dir().join("control.sock").exists().then_some(())
+            // A daemon that was killed leaves its socket, at which nobody answers.
+            UnixStream::connect(self.seen(&self.state_dir().join("control.sock"))).ok()
         });
         daemon
     }
@@ -212,6 +290,16 @@ attendees = [
         let mut command = self.command(&["run"]);
         command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(file);
         Daemon { child: command.spawn().expect("started") }
+    }
+
+    /// Starts the daemon by another program (`strace`, `prlimit`) and its arguments, and waits until it answers or ends.
+    pub(crate) fn spawn_by(&self, program: &[&str]) -> Daemon {
+        let log = self.dir.path().join("log");
+        let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
+        let mut command = self.entrance(program[0]);
+        command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock());
+        Daemon { child: command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("started") }
     }
 
     /// Starts the daemon in a mount namespace of its own, after `mounts` (shell, with `$1` the folder): what is
@@ -262,6 +350,12 @@ attendees = [
         self.json(&["job", path.to_str().expect("UTF-8")])
     }
 
+    /// The job of a recording in the folder; `None` before there is one.
+    pub(crate) fn job_if(&self, name: &str) -> Option<Value> {
+        let path = self.path(name);
+        serde_json::from_slice(&self.run(&["job", path.to_str().expect("UTF-8"), "--json"]).stdout).ok()
+    }
+
     /// The state of a recording's job; `None` before there is one.
     pub(crate) fn state(&self, name: &str) -> Option<String> {
         let path = self.path(name);
@@ -279,8 +373,8 @@ attendees = [
 
     /// All files in the folder, relative and sorted.
     pub(crate) fn files(&self) -> Vec<String> {
-        let mut files = Vec::new();
-        walk(&self.folder(), &self.folder(), &mut files);
+        let (folder, mut files) = (self.seen(&self.folder()), Vec::new());
+        walk(&folder, &folder, &mut files);
         files.sort();
         files
     }

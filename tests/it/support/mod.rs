@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod chance;
 pub(crate) mod house;
 pub(crate) mod ledger;
+pub(crate) mod rows;
 pub(crate) mod services;
 pub(crate) mod smtp;
 pub(crate) mod tls;
