@@ -122,7 +122,7 @@ fn assert_once(house: &House, wanted: usize) {
     assert_eq!(meetings.len(), wanted);
     let files = house.files();
     assert_eq!(files.len(), 2 * wanted, "{files:?}");
-    for notes in files.iter().filter(|name| name.ends_with(".md")) {
+    for notes in files.iter().filter(|name| name.contains(".notes")) {
         let text = fs::read_to_string(house.seen(&house.path(notes))).expect("read");
         assert!(text.starts_with("---\n") && text.contains("# ") && text.contains("minuted: b3-"), "{text}");
     }

@@ -188,7 +188,9 @@ fn a_queue_that_is_removed_while_it_is_used_ends_minuted_and_the_next_start_does
             Loss::File => drop(fs::remove_file(log_of(&house))),
             Loss::Replaced => {
                 let log = [log_of(&house), house.state_dir().join("queue.sqlite-shm")];
-                log.iter().for_each(|path| drop(fs::remove_file(path)));
+                for path in log {
+                    drop(fs::remove_file(path));
+                }
             }
             Loss::StateDirectory => {
                 if house.state_dir().exists() {
@@ -224,7 +226,9 @@ fn every_copy_made_in_a_burst_is_whole_and_a_start_from_it_does_nothing_twice() 
         (house.count("done") == burst).then_some(())
     });
     assert_eq!(daemon.stop().code(), Some(0));
-    copies.iter().for_each(|copy| is_whole(copy));
+    for copy in &copies {
+        is_whole(copy);
+    }
     let picked = copies.iter().step_by((copies.len() / 4).max(1));
     for copy in picked {
         remove_queue(&house);
