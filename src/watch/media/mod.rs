@@ -45,6 +45,10 @@ pub fn parser<F: Read + Seek>(extension: &str) -> Option<Parser<F>> {
 
 /// Reads exactly `N` bytes at `offset`; `None` when the file ends before.
 fn read_at<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<[u8; N]>> {
+    if i64::try_from(offset).is_err() {
+        // No file reaches so far, and the kernel would call it an error.
+        return Ok(None);
+    }
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = [0; N];
     match file.read_exact(&mut bytes) {
