@@ -104,8 +104,8 @@ effects! {
     Hold,
     /// The queue: something is not held any more.
     Release,
-    /// The queue: a place that nothing is to be written to any more is not held.
-    ReleaseIdle,
+    /// The queue: jobs that were put off because of a service try again.
+    WakeJobs,
     /// The queue: the operator was told.
     NoticesSent,
     /// The queue: a file is charged with a crash.

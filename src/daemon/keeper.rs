@@ -9,12 +9,14 @@ use super::{Parts, reconcile, stray};
 use crate::{
     clock,
     clock::elapsed,
+    config,
     deliver::Notice,
+    job::retry::backoff,
     queue::Scope,
     service_manager as systemd,
     services::paxs::Freshness,
     text::{count, one_line},
-    worker::{DISK_RETRY, ServiceHandle},
+    worker::{DISK_RETRY, ServiceHandle, deliveries},
 };
 
 /// How often notices, lost files and the status line are seen to.
@@ -45,7 +47,7 @@ pub(super) async fn run(parts: Parts) {
     for timer in [&mut often, &mut hourly, &mut watchdog, &mut room] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
-    let mut line = String::new();
+    let (mut line, mut post) = (String::new(), Post::default());
     // A machine that is never on for an hour forgets, too.
     prune(&parts).await;
     loop {
@@ -57,7 +59,8 @@ pub(super) async fn run(parts: Parts) {
                 stray::recover(&parts).await;
                 stray::settle(&parts).await;
                 see_to_files(&parts).await;
-                send_digest(&parts).await;
+                see_to_deliveries(&parts).await;
+                send_digest(&parts, &mut post).await;
                 tell_status(&parts, &mut line).await;
             }
             _ = hourly.tick() => {
@@ -131,22 +134,58 @@ async fn see_to_disk(parts: &Parts) {
     if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::mark(parts).await.is_ok() {
         parts.worker.has_room();
     }
-    let queue = &parts.worker.queue;
+}
+
+/// A hold that a delivery ends by its success is over too when nothing is to be delivered any more.
+async fn see_to_deliveries(parts: &Parts) {
+    let worker = &parts.worker;
     let seen_to = async {
-        let is_held = queue.holds().await?.iter().any(|hold| hold.scope == Scope::Disk || hold.reason == "notes");
-        if is_held && queue.release_undelivered().await? {
-            tracing::info!("nothing waits any more for a place that could not be written to");
-            parts.worker.nudge();
+        for hold in worker.queue.holds().await? {
+            match hold.scope {
+                Scope::Folder if matches!(hold.reason.as_str(), deliveries::FULL | deliveries::NOTES) => {
+                    if !worker.queue.delivers(Some(hold.name.clone())).await? {
+                        worker.release(Scope::Folder, &hold.name, &[deliveries::FULL, deliveries::NOTES]).await;
+                    }
+                }
+                Scope::Service if hold.name == deliveries::SMTP && !worker.queue.delivers(None).await? => {
+                    deliveries::mail_works(worker).await?;
+                }
+                Scope::Folder | Scope::Service | Scope::Disk => {}
+            }
         }
         Ok(())
     };
     if let Err(error) = seen_to.await {
-        parts.worker.queue_failed("see to what is held", &error);
+        worker.queue_failed("see to what holds deliveries", &error);
+    }
+}
+
+/// How the operator's mail goes: a server that is down is left alone for longer and longer, and told of once.
+#[derive(Debug, Default)]
+struct Post {
+    failures: u32,
+    not_before: Option<Timestamp>,
+}
+
+impl Post {
+    fn failed(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
+        self.not_before = now.checked_add(wait).ok();
+        if self.failures == 1 {
+            tracing::warn!("the operator's mail waits, and is tried again until it goes: {error}; minuted check");
+        }
+    }
+
+    fn went(&mut self) {
+        if std::mem::take(self).failures > 0 {
+            tracing::info!("the operator's mail goes again");
+        }
     }
 }
 
 /// Mails what the operator should know, at most once in a quarter of an hour.
-async fn send_digest(parts: &Parts) {
+async fn send_digest(parts: &Parts, post: &mut Post) {
     let queue = &parts.worker.queue;
     let (notices, last) = match queue.unsent_notices(DIGEST_MAX).await {
         Ok(found) => found,
@@ -155,7 +194,8 @@ async fn send_digest(parts: &Parts) {
     let Some(newest) = notices.last().map(|notice| notice.id) else { return };
     let now = clock::now();
     // One that was sent in the future was sent by a clock that has been set back since.
-    if last.is_some_and(|last| last <= now && elapsed(last, now) < DIGEST_EVERY) {
+    let is_early = last.is_some_and(|last| last <= now && elapsed(last, now) < DIGEST_EVERY);
+    if is_early || post.not_before.is_some_and(|until| now < until) {
         return;
     }
     let live = parts.worker.live();
@@ -164,9 +204,9 @@ async fn send_digest(parts: &Parts) {
         let notices: Vec<Notice> =
             notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {
-            tracing::debug!("the operator's mail waits: {}", one_line(&error.to_string(), 300));
-            return;
+            return post.failed(&one_line(&error.to_string(), 300), &live.settings.retry, now);
         }
+        post.went();
     }
     if let Err(error) = queue.notices_sent(newest, now).await {
         parts.worker.queue_failed("record the operator's mail", &error);

@@ -14,10 +14,10 @@ use crate::{
     clock,
     config::{Folder, OnSuccess, Settings},
     effect::Effect,
-    job::Key,
+    job::{Key, Stage},
     pipeline::deliver::head_key,
-    queue::{Hold, Queue, Scope},
-    services::CallError,
+    queue::{Hold, PutOff, Queue, Scope},
+    services::{CallError, breaker::Call},
     text::{one_line, printable_path},
     watch::names::is_document,
     worker::{ServiceHandle, chain},
@@ -51,7 +51,53 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
         queue.take_notes(found).await?;
     }
     mark(parts).await?;
+    for handle in parts.worker.live().services.values() {
+        keep_down(parts, handle).await?;
+    }
     hold_unread(parts).await
+}
+
+/// Returns the hold of a service that does not work.
+async fn down(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
+    let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == "down";
+    Ok(parts.worker.queue.holds().await?.into_iter().find(is_it))
+}
+
+/// The folders whose recordings go to a service.
+fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
+    let live = parts.worker.live();
+    live.folders.values().filter(|folder| folder.service == service).map(|folder| folder.id.clone()).collect()
+}
+
+/// A service that did not work before a restart is left alone for as long as its jobs were put off: it may have asked
+/// for that. Where results alone were looked for, the first look tells.
+async fn keep_down(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
+    let Some(hold) = down(parts, handle.service.name()).await? else { return Ok(()) };
+    let folders = folders_of(parts, handle.service.name());
+    let mut put_off = parts.worker.queue.put_off(clock::now()).await?;
+    put_off.retain(|put_off| folders.contains(&put_off.folder));
+    let only_looks = put_off.iter().all(|put_off| put_off.stage.is_none());
+    for PutOff { stage, until, .. } in put_off {
+        let call = match stage {
+            None if only_looks => Call::Look,
+            None | Some(Stage::Deliver) => continue,
+            Some(Stage::Create) => Call::Create,
+            Some(Stage::Upload) => Call::Upload,
+            Some(Stage::Analyse) => Call::Request,
+        };
+        handle.resume(call, hold.since, until);
+    }
+    Ok(())
+}
+
+/// A service of which no call is held any more is not down; what was put off because of it is tried now.
+async fn free(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
+    let name = handle.service.name();
+    if handle.next_try().is_none() && down(parts, name).await?.is_some() {
+        parts.worker.queue.wake(folders_of(parts, name), clock::now()).await?;
+        parts.worker.release(Scope::Service, name, &["down"]).await;
+    }
+    Ok(())
 }
 
 /// Writes a new mark. A crash may come between the queue and the file, and a queue that only crashed is no other queue:
@@ -90,15 +136,12 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
         let name = handle.service.name().to_owned();
         if read.contains(&name) {
             parts.worker.queue.release(Scope::Service, &name, &[READING]).await?;
+            free(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
             let (name, since) = (name.clone(), clock::now());
             let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since };
             parts.worker.queue.hold(hold, None).await?;
-        }
-        // What was down before a restart is found out anew; what is down now stays so when the settings are read again.
-        if read.contains(&name) && handle.next_try().is_none() {
-            parts.worker.queue.release(Scope::Service, &name, &["down"]).await?;
         }
     }
     Ok(())
@@ -164,9 +207,7 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
             queue.take_markers(name, markers).await?;
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
-            if handle.next_try().is_none() {
-                parts.worker.release(Scope::Service, name, &["down"]).await;
-            }
+            free(parts, handle).await?;
             if queue.release(Scope::Service, name, &[READING]).await? {
                 parts.worker.nudge();
             }

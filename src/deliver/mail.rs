@@ -109,13 +109,16 @@ impl Mailer {
             let body = MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, &text));
             match self.send(Effect::Digest, to, &subject, &id, body).await {
                 Ok(()) => told = true,
-                Err(error) => {
-                    tracing::warn!(%error, "failed to mail a digest to one of `failures_to`");
-                    outcome = Err(error);
-                }
+                Err(error) => outcome = Err(error),
             }
         }
-        if told { Ok(()) } else { outcome }
+        match outcome {
+            Err(error) if told => {
+                tracing::warn!(%error, "failed to mail a digest to one of `failures_to`");
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// Sends a mail that says that mail works; for `check --mail`, whose caller names the address: `allow` does not

@@ -65,6 +65,14 @@ pub async fn resume(context: &Context, job: &Job) -> Result<Vec<(Analysis, Optio
     Ok(again(plan, &asked, reports, late))
 }
 
+/// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
+pub async fn completed(context: &Context, job: &Job) -> Result<Vec<Report>, Setback> {
+    let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
+    let (plan, reports, _) = read(context, job).await?;
+    let asked = context.queue.asked(job.id).await?;
+    Ok(complete(plan, &current(&asked, reports)))
+}
+
 /// Reads the results; says too whether patience is at its end.
 async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
     let (meeting, recording, since) = uploaded(job)?;

@@ -73,15 +73,8 @@ impl Queue {
 
     /// Lets everything in `folder` try again that could not be read or written: the folder is back. Returns how many.
     pub async fn wake_folder(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
-        let id = folder.to_owned();
-        let deliveries = self.write(Effect::WakeDeliveries, move |tx| {
-            Ok(tx.execute(
-                "UPDATE delivery SET due_ms = ?2 WHERE state = 'due' AND due_ms > ?2 AND kind <> 'mail' \
-                 AND job_id IN (SELECT id FROM job WHERE folder = ?1)",
-                rusqlite::params![id, now.as_millisecond()],
-            )?)
-        });
-        Ok(deliveries.await? + self.wake_files(folder, now, now).await?)
+        let deliveries = self.wake_deliveries(Some(folder.to_owned()), now).await?;
+        Ok(deliveries + self.wake_files(folder, now, now).await?)
     }
 
     /// Returns the directories below a folder on which something was mounted.

@@ -18,7 +18,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Folder => "folder",
@@ -113,21 +113,6 @@ impl Queue {
                     .prepare_cached("DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
                     .execute([scope.as_str(), &name, reason])?;
             }
-            Ok(released > 0)
-        })
-        .await
-    }
-
-    /// Releases what held folders for deliveries that are not to be made any more: nothing would show that they can.
-    /// Returns whether there was any.
-    pub async fn release_undelivered(&self) -> Result<bool, QueueError> {
-        self.write(Effect::ReleaseIdle, |tx| {
-            let released = tx.execute(
-                "DELETE FROM hold WHERE (scope = 'disk' OR scope = 'folder' AND reason = 'notes') AND NOT EXISTS \
-                 (SELECT 1 FROM delivery JOIN job ON job.id = delivery.job_id WHERE job.folder = hold.name \
-                 AND delivery.state = 'due' AND delivery.kind <> 'mail')",
-                [],
-            )?;
             Ok(released > 0)
         })
         .await

@@ -26,8 +26,15 @@ mod sighting;
 mod tests;
 mod thread;
 mod view;
+mod waits;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rusqlite::{OpenFlags, TransactionBehavior};
 
@@ -44,6 +51,7 @@ pub use request::Asked;
 pub use row::{Job, JobId};
 pub use sighting::{Settled, Sighting, Unplayable, Verdict};
 pub use view::{DeliveryView, EventView, JobView};
+pub use waits::PutOff;
 
 use clock::Clock;
 use place::Place;
@@ -62,6 +70,7 @@ pub struct Queue {
     place: Arc<Place>,
     clock: Arc<Clock>,
     broken: Arc<Broken>,
+    full: Arc<AtomicBool>,
 }
 
 /// Why the queue did not do what it was asked.
@@ -218,7 +227,7 @@ impl Queue {
             let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
             schema::prepare_reader(&connection)?;
             let reader = Thread::start("queue-reader", connection, Arc::clone(&broken))?;
-            Ok(Self { writer, reader, place, clock: Arc::default(), broken })
+            Ok(Self { writer, reader, place, clock: Arc::default(), broken, full: Arc::default() })
         };
         let told = |reason: String| QueueError::Open { path: path.display().to_string(), reason };
         open().map_err(|error| match error {
@@ -249,7 +258,8 @@ impl Queue {
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (place, clock) = (Arc::clone(&self.place), Arc::clone(&self.clock));
-        self.writer
+        let written = self
+            .writer
             .call(move |connection| {
                 place.check()?;
                 clock.follow(connection)?;
@@ -260,7 +270,20 @@ impl Queue {
                 effect.after();
                 Ok(result)
             })
-            .await
+            .await;
+        if let Err(error) = &written
+            && error.is_passing()
+            && !self.full.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!("{error}: new work stops until it can be written");
+        }
+        written
+    }
+
+    /// Returns what says that a commit found no room. Whoever sees that there is room again takes it back.
+    #[must_use]
+    pub fn full(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.full)
     }
 
     /// Opens one more connection that only reads, to the file that this queue has open.

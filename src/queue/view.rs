@@ -115,6 +115,7 @@ impl JobView {
         let held = holds.iter().filter_map(|hold| match hold.scope {
             Scope::Disk => Some("disk"),
             Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" => None,
+            Scope::Folder if hold.reason == "full" => Some("disk"),
             Scope::Folder => hold.holds(delivers).then_some("folder"),
             Scope::Service if !delivers && self.service.as_deref() == Some(&hold.name) => {
                 Some(if hold.reason == "signed_out" { "sign_in" } else { "service" })

@@ -237,6 +237,11 @@ impl Breaker {
         }
     }
 
+    /// Calls were held before a restart, since a time and until another: they still are.
+    pub fn resume(&mut self, since: Timestamp, until: Timestamp) {
+        self.open.get_or_insert(Open { since, until, set: since, level: 1, probe: None });
+    }
+
     /// Returns whether calls are held.
     #[must_use]
     pub fn is_open(&self) -> bool {

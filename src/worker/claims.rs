@@ -64,7 +64,7 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
     let begun = clock::now();
     let live = worker.live();
     let holds = worker.queue.holds().await?;
-    if worker.disk_full.load(Ordering::Relaxed) || holds.iter().any(|hold| hold.scope == Scope::Disk) {
+    if worker.disk_full.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let folders = turns(&live);

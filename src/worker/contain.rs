@@ -43,7 +43,7 @@ impl Worker {
             | State::Cancelled => return,
         };
         if let Some(folder) = self.live().folders.get(&job.key.folder) {
-            self.own_failure(folder, &job, from, error, Vec::new()).await;
+            self.own_failure(folder, &job, from, error, None).await;
         }
     }
 }

@@ -29,6 +29,9 @@ const FILES_MAX: usize = 2;
 /// Mails under way at once: what a mail server takes from one client without minding.
 const MAILS_MAX: usize = 2;
 
+/// The name under which a mail server that is down is held.
+pub const SMTP: &str = "smtp";
+
 /// A mail server that is down is told of after this; a restart of one takes minutes.
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -40,6 +43,13 @@ const FILE_TRIES: u32 = 3;
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 500;
+
+/// The reason of the hold of a folder whose disk is full: nothing new is begun there. The delivery that met it is tried
+/// again, and ends it.
+pub const FULL: &str = "full";
+
+/// The reason of the hold of a folder whose notes cannot be written for another reason: its recordings go on until then.
+pub const NOTES: &str = "notes";
 
 /// Makes deliveries until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
@@ -137,8 +147,7 @@ async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
     let recording = parcel.recording();
     match write(worker, delivery, parcel).await? {
         Ok(written) => {
-            worker.release(Scope::Folder, &folder.id, &["notes"]).await;
-            worker.release(Scope::Disk, &folder.id, &["full"]).await;
+            worker.release(Scope::Folder, &folder.id, &[NOTES, FULL]).await;
             delivered(worker, delivery, &folder, written).await
         }
         Err(error) => file_failed(worker, delivery, &folder, &recording, error).await,
@@ -225,10 +234,11 @@ async fn file_failed(
     match error {
         FileError::NoSpace { .. } => {
             let text = format!(
-                "no room for the notes of folder `{}`: {told}\nfree some space; it goes on by itself",
+                "no room for the notes of folder `{}`: {told}\nfree some space; nothing new is begun in that folder until \
+                 then, and it goes on by itself within half a minute",
                 folder.name
             );
-            worker.hold(Scope::Disk, &folder.id, "full", told.clone(), text).await;
+            worker.hold(Scope::Folder, &folder.id, FULL, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY), &told).await
         }
         FileError::DirectoryGone { .. } | FileError::ReadOnly { .. } | FileError::Denied { .. } => {
@@ -236,7 +246,7 @@ async fn file_failed(
                 "the notes of folder `{}` cannot be written: {error}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            worker.hold(Scope::Folder, &folder.id, "notes", told.clone(), text).await;
+            worker.hold(Scope::Folder, &folder.id, NOTES, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY * 10), &told).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
@@ -290,18 +300,12 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
     };
     match sent {
         Ok(()) => {
-            worker.release(Scope::Service, "smtp", &["down"]).await;
+            mail_works(worker).await?;
             delivered(worker, delivery, &folder, None).await
         }
         Err(MailError::Later { message } | MailError::Setup { message }) => {
             let told = one_line(&message, ERROR_MAX);
-            if crate::clock::elapsed(delivery.since, clock::now()) >= MAIL_PATIENCE {
-                let text =
-                    format!("mail cannot be sent: {told}\nit is tried again without end; minuted check --mail ADDRESS");
-                worker.hold(Scope::Service, "smtp", "down", told.clone(), text).await;
-            } else if delivery.attempts == 0 {
-                tracing::warn!(job.id = delivery.job.0, "the mail of job {} waits: {told}", delivery.job);
-            }
+            mail_down(worker, &told).await?;
             let retry = live.settings.retry;
             let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
             later(worker, delivery, wait, &told).await
@@ -310,6 +314,24 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
             give_up(worker, delivery, &folder, &recording, &one_line(&error.to_string(), ERROR_MAX)).await
         }
     }
+}
+
+/// Mail does not go: said at once, and told to the operator when it has lasted.
+async fn mail_down(worker: &Worker, error: &str) -> Result<(), QueueError> {
+    let text = format!("mail cannot be sent: {error}\nit is tried again without end; minuted check --mail ADDRESS");
+    worker.hold_telling(Scope::Service, SMTP, "down", error.to_owned(), &text, None).await;
+    let now = clock::now();
+    let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
+    worker.queue.tell_of_hold(Scope::Service, SMTP, "down", since, text, now).await.map(drop)
+}
+
+/// Mail goes again: whatever else waits for that is sent now.
+pub async fn mail_works(worker: &Worker) -> Result<(), QueueError> {
+    if worker.release(Scope::Service, SMTP, &["down"]).await {
+        worker.queue.wake_deliveries(None, clock::now()).await?;
+        worker.deliveries.notify_one();
+    }
+    Ok(())
 }
 
 async fn delivered(

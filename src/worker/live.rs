@@ -12,7 +12,12 @@ use tokio_util::task::TaskTracker;
 use crate::{
     config::{self, Folder, Retry, Settings},
     deliver::Mailer,
-    services::{Service, breaker::Breakers, pacer::Pacer, paxs::Paxs},
+    services::{
+        Service,
+        breaker::{Breakers, Call},
+        pacer::Pacer,
+        paxs::Paxs,
+    },
 };
 
 /// One state of the settings.
@@ -93,6 +98,11 @@ impl ServiceHandle {
     /// Returns the breakers. Held for a moment only, never across a wait.
     pub(super) fn breakers(&self) -> MutexGuard<'_, Breakers> {
         self.breakers.lock().expect("no thread panics while it holds the breakers")
+    }
+
+    /// Holds a call as it was held before a restart.
+    pub fn resume(&self, call: Call, since: jiff::Timestamp, until: jiff::Timestamp) {
+        self.breakers().of(call).resume(since, until);
     }
 
     /// Returns when a call that is held is tried again.

@@ -359,7 +359,7 @@ async fn looked(
         }
         Look::Failed { from, error, complete } => {
             worker.arrived(handle, job).await;
-            worker.own_failure(folder, job, from, &anyhow!(error), complete).await;
+            worker.own_failure(folder, job, from, &anyhow!(error), Some(complete)).await;
             None
         }
     }

@@ -59,7 +59,7 @@ pub struct Worker {
     /// The timers of the results.
     pub looks: looks::Timers,
     /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
-    pub disk_full: AtomicBool,
+    pub disk_full: Arc<AtomicBool>,
     /// Ends the daemon: something happened that only a restart can mend.
     pub fatal: CancellationToken,
     /// When a folder whose settings were refused was last tried.
@@ -81,6 +81,7 @@ impl Worker {
         fatal: CancellationToken,
     ) -> Self {
         Self {
+            disk_full: queue.full(),
             queue,
             live,
             stop,
@@ -91,7 +92,6 @@ impl Worker {
             deliveries: Notify::new(),
             signed_in: Notify::new(),
             looks: looks::Timers::default(),
-            disk_full: AtomicBool::new(false),
             refused: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),
         }
@@ -159,13 +159,10 @@ impl Worker {
     ) -> Result<T, QueueError> {
         loop {
             match commit().await {
-                Err(error) if error.is_passing() => {
-                    self.has_no_room(&error);
-                    tokio::select! {
-                        () = tokio::time::sleep(DISK_RETRY) => {}
-                        () = self.stop.cancelled() => return Err(error),
-                    }
-                }
+                Err(error) if error.is_passing() => tokio::select! {
+                    () = tokio::time::sleep(DISK_RETRY) => {}
+                    () = self.stop.cancelled() => return Err(error),
+                },
                 done => {
                     if done.is_ok() {
                         self.has_room();
@@ -173,13 +170,6 @@ impl Worker {
                     return done;
                 }
             }
-        }
-    }
-
-    /// New work stops: the queue could not record it.
-    fn has_no_room(&self, error: &QueueError) {
-        if !self.disk_full.swap(true, Ordering::Relaxed) {
-            tracing::error!("{error}: new work stops until it can be written");
         }
     }
 
@@ -196,7 +186,7 @@ impl Worker {
         if let QueueError::Moved { job } = error {
             tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
         } else if error.is_passing() {
-            self.has_no_room(error);
+            tracing::debug!("failed to {what}: {error}");
         } else if error.is_fatal() {
             tracing::error!("failed to {what}: {}", crate::text::one_line(&chain(error), 500));
             self.fatal.cancel();
@@ -207,23 +197,40 @@ impl Worker {
 
     /// Records that something is held; says it once.
     pub async fn hold(&self, scope: Scope, name: &str, reason: &str, detail: String, told: String) {
+        self.hold_telling(scope, name, reason, detail, &told, Some(told.clone())).await;
+    }
+
+    /// Records that something is held; says it once, and tells the operator `notice` where there is one.
+    async fn hold_telling(
+        &self,
+        scope: Scope,
+        name: &str,
+        reason: &str,
+        detail: String,
+        said: &str,
+        notice: Option<String>,
+    ) {
         let hold = Hold { scope, name: name.to_owned(), reason: reason.to_owned(), detail, since: crate::clock::now() };
-        match self.queue.hold(hold, Some(told.clone())).await {
-            Ok(true) => tracing::warn!("{}", crate::text::one_line(&told.replace('\n', "; "), 1000)),
+        match self.queue.hold(hold, notice).await {
+            Ok(true) => tracing::warn!("{}", crate::text::one_line(&said.replace('\n', "; "), 1000)),
             Ok(false) => {}
             Err(error) => self.queue_failed("record what is held", &error),
         }
     }
 
-    /// Records that something is not held any more.
-    pub async fn release(&self, scope: Scope, name: &str, reasons: &'static [&'static str]) {
+    /// Records that something is not held any more; returns whether it was.
+    pub async fn release(&self, scope: Scope, name: &str, reasons: &'static [&'static str]) -> bool {
         match self.queue.release(scope, name, reasons).await {
             Ok(true) => {
                 tracing::info!("{} `{name}` works again", scope_word(scope));
                 self.nudge();
+                true
             }
-            Ok(false) => {}
-            Err(error) => self.queue_failed("record what works again", &error),
+            Ok(false) => false,
+            Err(error) => {
+                self.queue_failed("record what works again", &error);
+                false
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     clock,
     config::{Folder, Format, Target},
     job::{Plan, Report, Setback, Stage, State, Status, Wait, retry::Policy},
+    pipeline::analyse,
     queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
     services::{
         CallError,
@@ -86,14 +87,14 @@ impl Worker {
             Setback::Snooze { until } => self.snooze(job, until, None).await,
             Setback::Own { from, error } => {
                 self.heal(handle, call, Breaker::answered).await;
-                self.own_failure(folder, job, from, &error, Vec::new()).await;
+                self.own_failure(folder, job, from, &error, None).await;
             }
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
                 match verdict {
                     Verdict::Own => {
                         let from = job.state.stage().unwrap_or(Stage::Create);
-                        self.own_failure(folder, job, from, &error, Vec::new()).await;
+                        self.own_failure(folder, job, from, &error, None).await;
                     }
                     Verdict::Service { until, first } => {
                         let error = one_line(&format!("{error:#}"), ERROR_MAX);
@@ -116,7 +117,7 @@ impl Worker {
             Setback::FileLost { error } => self.file_lost(job, &error).await,
             Setback::GiveUp { error } => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
-                self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), Vec::new()).await;
+                self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
             }
             Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
                 Ok(error) => {
@@ -131,14 +132,15 @@ impl Worker {
         }
     }
 
-    /// Counts a failure of the job's own: it is tried again, or was tried often enough.
+    /// Counts a failure of the job's own: it is tried again, or was tried often enough. `complete` is what did
+    /// complete, where that is known.
     pub(super) async fn own_failure(
         &self,
         folder: &Arc<Folder>,
         job: &Job,
         from: Stage,
         error: &anyhow::Error,
-        complete: Vec<Report>,
+        complete: Option<Vec<Report>>,
     ) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let retry = self.live().settings.retry;
@@ -152,15 +154,41 @@ impl Worker {
         match self.persist(|| self.queue.retry_later(job, from, due, &error, now)).await {
             Ok(_) => {
                 let attempt = job.attempts + 1;
-                tracing::warn!(job.id = job.id.0, attempt, "job {}: attempt {attempt} failed: {error}", job.id);
+                let shown = printable_path(&folder.path.join(&job.path));
+                let wait = delay.as_secs();
+                tracing::warn!(
+                    job.id = job.id.0,
+                    attempt,
+                    "job {}: attempt {attempt} of {} failed: {shown}: {error}; the next one is in {wait} s",
+                    job.id,
+                    retry.attempts
+                );
             }
             Err(error) => self.queue_failed("record a failure", &error),
         }
         self.claims.notify_one();
     }
 
+    /// Looks once at what did complete of a job that failed otherwise; nothing where that cannot be told now: `retry`
+    /// goes on from what exists.
+    async fn completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
+        let live = self.live();
+        let Some(handle) = job.plan.as_ref().and_then(|plan| live.services.get(&plan.service)) else {
+            return Vec::new();
+        };
+        let looked = analyse::completed(&self.context(handle, folder), job).await;
+        looked.unwrap_or_else(|setback| {
+            tracing::debug!(job.id = job.id.0, "job {}: what did complete is not known: {setback:?}", job.id);
+            Vec::new()
+        })
+    }
+
     /// Records the last failure, with what is delivered and told because of it.
-    async fn fail(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Vec<Report>) {
+    async fn fail(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Option<Vec<Report>>) {
+        let complete = match complete {
+            Some(complete) => complete,
+            None => self.completed(folder, job).await,
+        };
         let shown = printable_path(&folder.path.join(&job.path));
         let failure = || Failure {
             error: error.to_owned(),
@@ -170,7 +198,10 @@ impl Worker {
             notice: format!("{shown} failed: {error}\nminuted why '{shown}'; minuted retry {}", job.id),
         };
         match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
-            Ok(_) => tracing::error!(job.id = job.id.0, "job {} failed: {error}", job.id),
+            Ok(_) => {
+                let cure = format!("minuted why '{shown}'; minuted retry {}", job.id);
+                tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
+            }
             Err(error) => self.queue_failed("record the last failure", &error),
         }
         self.deliveries.notify_one();

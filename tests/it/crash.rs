@@ -102,7 +102,7 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::CallFind | Effect::CallAttachments | Effect::Unrequested => Scenario::Lost,
         Effect::AlreadyDone => Scenario::Elsewhere,
         Effect::Charge => Scenario::Poisoned,
-        Effect::Settle | Effect::ReleaseIdle | Effect::WakeDeliveries => Scenario::Idle,
+        Effect::Settle | Effect::WakeJobs | Effect::WakeDeliveries => Scenario::Idle,
         Effect::StrikeOut => Scenario::Revoked,
         Effect::Make
         | Effect::Migrate
@@ -575,11 +575,12 @@ fn idle(point: Point) {
     house.smtp.down(true);
     let daemon = house.start();
     house.drop_recording(NAME);
-    until_told(|| house.log(), || house.path("talk.notes.md").exists().then_some(()));
+    let delivered = "SELECT count(*) FROM delivery WHERE kind = 'notes' AND state = 'done'";
+    until_told(|| house.log(), || (house.tally(delivered)? == 1).then_some(()));
     daemon.kill();
     let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("opened");
     queue.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("written");
-    let holds = "INSERT INTO hold VALUES ('disk', 'sales', 'full', 'no room', 0), ('folder', 'sales', 'absent', '', 0)";
+    let holds = "INSERT INTO hold VALUES ('service', 'paxs', 'down', '', 0), ('folder', 'sales', 'absent', '', 0)";
     queue.execute(holds, []).expect("written");
     drop(queue);
     let mut mortal = Mortal::start(&house, point);
