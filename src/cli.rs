@@ -80,7 +80,8 @@ pub enum Question {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Scan, work until nothing is left to do, exit; 1 when a recording failed
+    /// Scan, work until nothing is left to do, exit; 1 when a recording failed, a folder is not there, or what is left
+    /// waits for a person, or for something that is down and has not come back within twice `retry.delay_max`
     #[arg(long)]
     pub once: bool,
 }

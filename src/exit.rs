@@ -6,5 +6,6 @@ pub const OK: u8 = 0;
 pub const FAILURE: u8 = 1;
 /// The command line makes no sense (clap's own code).
 pub const USAGE: u8 = 2;
-/// The configuration is wrong (`EX_CONFIG` of sysexits.h): starting again cannot help.
+/// The configuration is wrong (`EX_CONFIG` of sysexits.h), or the queue is damaged or newer:
+/// starting again cannot help.
 pub const CONFIG: u8 = 78;

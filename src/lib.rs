@@ -58,8 +58,8 @@
 //! | what holds for any bytes from outside | `properties.rs` beside each reader; `fuzzing.rs` and `fuzz/` feed them |
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
-//! [`services`], [`deliver`], [`watch`] → [`http`], [`queue`] → [`job`] → [`config`] → [`beneath`], [`clock`],
-//! [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
+//! [`services`], [`deliver`], [`watch`] → [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
+//! [`beneath`], [`clock`], [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
 //! # Invariants
@@ -110,6 +110,7 @@
 //! | hint, nudge | a message that only says "look again" |
 //! | generation | 1, and one more with each `redo` |
 
+pub mod access;
 #[cfg(test)]
 mod alone;
 pub mod beneath;

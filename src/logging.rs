@@ -102,6 +102,26 @@ pub enum LoggingError {
     Running(#[source] TryInitError),
 }
 
+impl LoggingError {
+    /// Returns what to do about it.
+    #[must_use]
+    pub fn cure(&self) -> String {
+        match self {
+            Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
+            Self::Directory { path, .. } => {
+                let path = crate::access::quoted(path);
+                format!(
+                    "sudo install -d -m 0750 -o \"$(id -un)\" {path}; or leave `dir` out of [log]: stderr is enough"
+                )
+            }
+            Self::File { path, .. } => {
+                format!("{}; or leave `dir` out of [log]: stderr is enough", crate::access::grant(path).join("; "))
+            }
+            Self::Running(_) => "a bug: report it".to_owned(),
+        }
+    }
+}
+
 /// Starts the log of this process, and logs each panic as one error line from now on.
 ///
 /// `rust_log` is the value of `$RUST_LOG`; unless empty it wins over the configured level.

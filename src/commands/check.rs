@@ -2,6 +2,7 @@
 
 mod disk;
 mod folders;
+mod holds;
 mod outside;
 
 use std::{process::ExitCode, sync::Arc};
@@ -13,6 +14,7 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::Settings,
+    control::Caller,
     exit,
     text::{printable, printable_path},
 };
@@ -23,6 +25,8 @@ use crate::{
 enum Level {
     /// It works.
     Ok,
+    /// Nothing is wrong; it is good to know.
+    Note,
     /// It works now; something may go wrong later.
     Warning,
     /// It does not work.
@@ -46,6 +50,10 @@ impl Finding {
         Self { level: Level::Ok, subject: subject.into(), message: message.into(), hint: None }
     }
 
+    fn note(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { level: Level::Note, subject: subject.into(), message: message.into(), hint: None }
+    }
+
     fn warning(subject: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let hint = Some(hint.into());
         Self { level: Level::Warning, subject: subject.into(), message: message.into(), hint }
@@ -57,26 +65,51 @@ impl Finding {
     }
 }
 
-pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Result<ExitCode, Failure> {
-    let mut findings = vec![Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file)))];
-    let tried = Arc::clone(&settings);
-    let local = tokio::task::spawn_blocking(move || {
-        let mut findings = disk::state(&tried);
-        for folder in &tried.folders {
-            findings.extend(folders::folder(folder));
+/// What was found so far. A person sees each finding as it comes; JSON is one array at the end.
+struct Findings {
+    is_json: bool,
+    all: Vec<Finding>,
+}
+
+impl Findings {
+    fn add(&mut self, finding: Finding) -> Result<(), Failure> {
+        if !self.is_json {
+            show(&finding)?;
         }
-        findings.extend(folders::watches(&tried));
-        findings
-    });
-    findings.extend(local.await.map_err(anyhow::Error::from)?);
-    let (answers, caller) = outside::services(&settings).await;
-    findings.extend(answers);
-    findings.extend(outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref()).await);
-    let failed = findings.iter().any(|finding| finding.level == Level::Error);
-    if arguments.output.json {
-        print::json(&json!(findings))?;
-    } else {
-        findings.iter().try_for_each(show)?;
+        self.all.push(finding);
+        Ok(())
+    }
+
+    /// Adds what blocking work finds.
+    async fn blocking<I>(&mut self, work: impl FnOnce() -> I + Send + 'static) -> Result<(), Failure>
+    where
+        I: IntoIterator<Item = Finding> + Send + 'static,
+    {
+        let found = tokio::task::spawn_blocking(work).await.map_err(anyhow::Error::from)?;
+        found.into_iter().try_for_each(|finding| self.add(finding))
+    }
+}
+
+pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Result<ExitCode, Failure> {
+    let mut findings = Findings { is_json: arguments.output.json, all: Vec::new() };
+    findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || disk::state(&tried)).await?;
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || disk::log(&tried)).await?;
+    for folder in settings.folders.clone() {
+        findings.blocking(move || folders::folder(&folder)).await?;
+    }
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || folders::watches(&tried)).await?;
+    let caller = outside::services(&settings, &mut findings).await?;
+    outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref(), &mut findings).await?;
+    if let Some(daemon) = caller.filter(Caller::is_daemon) {
+        holds::of(&settings, &daemon, &mut findings).await?;
+    }
+    let failed = findings.all.iter().any(|finding| finding.level == Level::Error);
+    if findings.is_json {
+        print::json(&json!(findings.all))?;
     }
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
@@ -84,6 +117,7 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
 fn show(finding: &Finding) -> Result<(), Failure> {
     let level = match finding.level {
         Level::Ok => "ok",
+        Level::Note => "note",
         Level::Warning => "warning",
         Level::Error => "ERROR",
     };

@@ -39,7 +39,7 @@ pub(super) async fn login(
     } else {
         let flow = handle.account.agent_login().map_err(|error| refused(&error))?;
         show_link(flow.link().as_str())?;
-        flow.grant().await
+        flow.grant_telling(say_unreachable).await
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused(&error))?);
     let caller = Caller::connect(Arc::clone(settings)).await?;
@@ -52,6 +52,11 @@ fn show_link(link: &str) -> Result<(), Failure> {
     print::line(link)?;
     print::say("waiting for you (5 min) …");
     Ok(())
+}
+
+fn say_unreachable(message: &str) {
+    print::say(&format!("the service does not answer yet: {}", printable(&one_line(message, 300))));
+    print::say("hint: check base_url and the network (minuted check); it is asked on for 5 min");
 }
 
 fn several(live: &Live) -> Refusal {

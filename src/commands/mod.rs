@@ -26,6 +26,7 @@ use crate::{
     config::{self, ConfigError, Environment, Settings},
     control::{Caller, ControlError, JobName, Refusal, Request},
     exit,
+    queue::QueueError,
     text::printable,
 };
 
@@ -58,6 +59,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(_) => exit::CONFIG,
+            Self::Other(error) if lasts(error) => exit::CONFIG,
             Self::Refused(_) | Self::Control(_) | Self::Other(_) => exit::FAILURE,
         }
     }
@@ -75,6 +77,11 @@ impl Failure {
             None => (text, hint),
         }
     }
+}
+
+/// Whether the daemon cannot start on this queue until a person acts: to start it again and again would only fill the log.
+fn lasts(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<QueueError>().is_some_and(QueueError::lasts)
 }
 
 /// Prints a failure, once.

@@ -8,7 +8,7 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
-    daemon::{self, Ended},
+    daemon::{self, Ended, Tally},
     exit, logging, signals,
     text::count,
 };
@@ -18,7 +18,7 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     let mut stderr = logging::Stderr::of(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;
     let guard = logging::start(&settings.log, environment.rust_log.as_deref(), stderr)
-        .map_err(|error| anyhow::anyhow!(crate::worker::chain(&error)))?;
+        .map_err(|error| anyhow::anyhow!("{}\nhint: {}", crate::worker::chain(&error), error.cure()))?;
     let signals = signals::start().context("failed to listen to signals")?;
     let runtime = super::runtime()?;
     let drops = guard.drops();
@@ -28,16 +28,25 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     runtime.shutdown_background();
     let code = match ended? {
         Ended::Stopped => exit::OK,
-        Ended::Finished(tally) if tally.failed == 0 && tally.held == 0 => exit::OK,
+        Ended::Finished(tally) if tally == Tally::default() => exit::OK,
         Ended::Finished(tally) => {
-            print::say(&format!(
-                "minuted: {} failed, {} held until a person acts\nhint: minuted status; minuted jobs --state failed",
-                count(tally.failed, "recording"),
-                tally.held
-            ));
+            tell(tally);
             exit::FAILURE
         }
     };
     drop(guard);
     Ok(ExitCode::from(code))
+}
+
+/// Says what a run left undone, and what to do.
+fn tell(tally: Tally) {
+    let lines = [
+        (tally.failed, "recording", "failed", "minuted jobs --state failed; minuted retry --failed"),
+        (tally.held, "recording", "held until a person acts", "minuted status"),
+        (tally.waiting, "recording", "waiting for what is down; the next run goes on with them", "minuted status"),
+        (tally.unscanned, "folder", "not looked through", "minuted check"),
+    ];
+    for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
+        print::say(&format!("minuted: {} {how}\nhint: {hint}", count(number, what)));
+    }
 }

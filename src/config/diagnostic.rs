@@ -121,6 +121,21 @@ impl Report {
         parts.join("\n\n")
     }
 
+    /// Returns the mistakes for a log, each on a line of its own: where, and what.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let file =
+            Path::new(&self.file).file_name().map_or(self.file.clone(), |name| name.to_string_lossy().into_owned());
+        let more = self.mistakes.len().saturating_sub(SHOWN_MAX);
+        let shown = self.mistakes.iter().take(SHOWN_MAX).map(move |mistake| match &mistake.span {
+            Some(span) => {
+                let before = self.source.get(..span.start).unwrap_or_default();
+                format!("{file}:{}: {}; {}", 1 + before.matches('\n').count(), mistake.what, mistake.help)
+            }
+            None => format!("{file}: {}; {}", mistake.what, mistake.help),
+        });
+        shown.chain((more > 0).then(|| format!("and {more} more")))
+    }
+
     fn headline(&self) -> String {
         match self.mistakes.len() {
             1 => format!("the configuration `{}` has a mistake", self.file),

@@ -63,7 +63,10 @@ impl ConfigError {
             }
             Self::NotUtf8 { .. } => Some("save it as UTF-8"),
             Self::TooLarge { .. } => Some("is this the right file?"),
-            Self::Unreadable { .. } | Self::Invalid { .. } => None,
+            Self::Unreadable { .. } => Some(
+                "let the user that runs minuted read it (chmod, chgrp or setfacl), or name another file with --config FILE",
+            ),
+            Self::Invalid { .. } => None,
         }
     }
 

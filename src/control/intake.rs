@@ -9,7 +9,7 @@ use crate::{
     clock,
     config::Folder,
     queue::{Settled, Sighting},
-    text::{one_line, printable_path},
+    text::{count, one_line, printable_path},
     watch,
 };
 
@@ -59,11 +59,21 @@ impl Desk {
             return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
         }
-        let count = folders.len();
+        let (mut scanned, mut troubles) = (0_u64, Vec::new());
         for folder in folders {
             folder.scan().await.map_err(|error| Refusal::new(error.to_string()))?;
+            match folder.view().status().trouble.filter(|trouble| trouble.kind.holds_jobs()) {
+                Some(trouble) => troubles.push(one_line(&trouble.detail, 300)),
+                None => scanned += 1,
+            }
         }
-        Ok(json!({ "folders": count, "message": format!("scanned {}", crate::text::count(count as u64, "folder")) }))
+        let said = format!("scanned {}", count(scanned, "folder"));
+        if troubles.is_empty() {
+            return Ok(json!({ "folders": scanned, "message": said }));
+        }
+        let lost = count(troubles.len() as u64, "folder");
+        let refusal = Refusal::new(format!("{said}; {lost} cannot be scanned: {}", troubles.join("; ")));
+        Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds by itself"))
     }
 
     /// All that was seen in a folder.

@@ -41,7 +41,11 @@ impl Ledger for QueueLedger {
         let reason = settled.first().map(|first| self.unsupported(&first.folder)).unwrap_or_default();
         let taken = self.heard("take recordings in", self.0.queue.take(settled, reason, clock::now()).await)?;
         for taken in &taken {
-            tracing::info!(job.id = taken.job.0, "job {}: `{}` is taken in", taken.job, printable_path(&taken.path));
+            let (job, shown) = (taken.job, printable_path(&taken.path));
+            match &taken.skipped {
+                None => tracing::info!(job.id = job.0, "job {job}: `{shown}` is taken in"),
+                Some(why) => tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}"),
+            }
         }
         self.0.claims.notify_one();
         Ok(taken.into_iter().map(|taken| Taken { path: taken.path, job: taken.job.0 }).collect())
@@ -77,15 +81,12 @@ impl Ledger for QueueLedger {
             since: clock::now(),
         };
         self.0.queue.release(Scope::Folder, folder, TROUBLES).await?;
-        if self.0.queue.hold(hold, trouble.holds_jobs().then(|| told.clone())).await? {
-            tracing::warn!("{told}");
-        }
+        self.0.queue.hold(hold, trouble.holds_jobs().then_some(told)).await?;
         Ok(())
     }
 
     async fn release_folder(&self, folder: &str) -> anyhow::Result<()> {
         if self.0.queue.release(Scope::Folder, folder, TROUBLES).await? {
-            tracing::info!("folder `{folder}` is well again");
             self.wake(folder).await?;
             self.0.nudge();
         }

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock,
-    config::{self, Settings},
+    config::{self, ConfigError, Settings},
     control::{self, Desk, Folders},
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
@@ -201,7 +201,7 @@ async fn reload(parts: &Parts) {
     let settings = match loaded {
         Ok(Ok(settings)) => settings,
         Ok(Err(error)) => {
-            tracing::error!("the new configuration is not taken, the old one stays in force:\n{}", error.render(false));
+            refuse(&error);
             return;
         }
         Err(error) => {
@@ -229,6 +229,24 @@ async fn reload(parts: &Parts) {
         }
         Err(error) => tracing::error!("the new configuration is not taken, the old one stays in force: {error:#}"),
     }
+}
+
+/// Says why a new configuration is not taken: one line for each mistake, and what shows them whole.
+fn refuse(error: &ConfigError) {
+    let mistakes: Vec<String> = match error {
+        ConfigError::Invalid { report } => report.lines().collect(),
+        ConfigError::NotFound { .. }
+        | ConfigError::Missing { .. }
+        | ConfigError::Unreadable { .. }
+        | ConfigError::NotUtf8 { .. }
+        | ConfigError::TooLarge { .. } => vec![error.render(false).replace("\nhint: ", "; ")],
+    };
+    for mistake in &mistakes {
+        tracing::error!("{mistake}");
+    }
+    let kept = "the new configuration is not taken, the old one stays in force";
+    tracing::error!("{kept}; `minuted check` shows what is wrong");
+    systemd::status(&format!("{kept}: {}", mistakes.first().map_or("", String::as_str)));
 }
 
 /// Stops everything: nothing new is begun, uploads are abandoned unless all bytes are sent, what is short is finished.

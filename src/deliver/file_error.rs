@@ -8,7 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::beneath::Dir;
+use crate::{access::grant, beneath::Dir};
 
 /// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum FileError {
         name: OsString,
     },
     /// The directory is not there, or its file server is not: wait for it.
-    #[error("the directory `{dir}` is gone", dir = shown(dir))]
+    #[error("the directory `{dir}` is {state}", dir = shown(dir), state = state(source))]
     DirectoryGone {
         /// The directory.
         dir: PathBuf,
@@ -38,16 +38,12 @@ pub enum FileError {
     ReadOnly {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// minuted may not write there.
-    #[error("no permission to write in `{dir}`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX {dir}`", dir = shown(dir))]
+    #[error("no permission to write in `{dir}`; grant it: {cure}", dir = shown(dir), cure = grant(dir).join("; "))]
     Denied {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
-        source: io::Error,
     },
     /// The disk or a quota is full: wait for room.
     #[error("no space left in `{dir}`", dir = shown(dir))]
@@ -81,6 +77,11 @@ fn shown(path: impl AsRef<Path>) -> String {
     crate::text::printable_path(path.as_ref())
 }
 
+/// What became of a directory that cannot be opened.
+fn state(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::NotADirectory { "not one" } else { "gone" }
+}
+
 impl FileError {
     /// Returns the error of an operation on `name` in `dir`.
     #[must_use]
@@ -101,8 +102,8 @@ impl FileError {
             Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {
                 Self::DirectoryGone { dir, source }
             }
-            Some(Errno::ROFS) => Self::ReadOnly { dir, source },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir, source },
+            Some(Errno::ROFS) => Self::ReadOnly { dir },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir },
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },
             Some(Errno::NAMETOOLONG) => Self::NameTooLong { dir, name },
             Some(_) | None => Self::Other { dir, name, source },

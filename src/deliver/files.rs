@@ -488,9 +488,14 @@ mod tests {
         let dir = Dir::open(Path::new("/")).expect("opened");
         let told = |errno: Errno| FileError::at(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
         let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(told);
-        insta::assert_snapshot!(all.join("\n"), @"
+        let user = |text: &str| {
+            let begin = text.find("u:").map_or(0, |at| at + 2);
+            text[begin..].split(':').next().unwrap_or_default().to_owned()
+        };
+        let all = all.join("\n").replace(&format!("u:{}:", user(&all[1])), "u:USER:");
+        insta::assert_snapshot!(all, @"
         `/` is read-only; under systemd regenerate the drop-in (`minuted systemd-drop-in`) and restart
-        no permission to write in `/`; grant it with `setfacl -m u:minuted:rwX,d:u:minuted:rwX /`
+        no permission to write in `/`; grant it: sudo setfacl -R -m u:USER:rwX,d:u:USER:rwX '/'
         no space left in `/`
         the directory `/` is gone
         the name `talk.notes.md` is too long for the file system of `/`

@@ -65,6 +65,15 @@ impl Fault {
         };
         let message = match (error.status(), error.source()) {
             (Some(code), Some(said)) => format!("the mail server `{host}` answered {code}: {said}"),
+            (None, _) if error.is_client() && error.to_string().contains("STARTTLS") => {
+                format!(
+                    "the mail server `{host}` offers no STARTTLS on this port: `port` or `tls` of [email] smtp is wrong"
+                )
+            }
+            (None, _) if speaks_no_tls(error) => format!(
+                "the mail server `{host}` does not speak TLS on this port: `port` or `tls` of [email] smtp is wrong \
+                 (465 wants tls = \"tls\", 587 tls = \"starttls\")"
+            ),
             (Some(_) | None, _) => format!("the mail server `{host}`: {error}"),
         };
         Self { message, kind }
@@ -109,6 +118,12 @@ impl Fault {
     fn shown(&self) -> String {
         one_line(&self.message, MESSAGE_CHARS)
     }
+}
+
+/// Whether what answered a TLS greeting was no TLS at all: the words of rustls.
+fn speaks_no_tls(error: &smtp::Error) -> bool {
+    error.to_string().contains("InvalidContentType")
+        || error.source().is_some_and(|cause| cause.to_string().contains("InvalidContentType"))
 }
 
 /// Only to recognise what must not be shown; what is sent, lettre encodes.

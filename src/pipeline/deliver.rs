@@ -136,7 +136,9 @@ impl Parcel {
         match &self.folder.on_success {
             OnSuccess::Keep => Ok(()),
             OnSuccess::Move(to) => {
-                let to = root.descend_or_make(&to.join(parent(&self.job.path)), DIRECTORY_MODE).map_err(at)?;
+                let to = to.join(parent(&self.job.path));
+                let made = root.descend_or_make(&to, DIRECTORY_MODE);
+                let to = made.map_err(|error| FileError::opening(&nearest(&self.folder.path, &to), error))?;
                 sweep(&to);
                 deliver::relocate(&from, &name, &to, self.job.stamp).map(drop)
             }
@@ -166,9 +168,8 @@ impl Parcel {
             let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
             return Ok(written(base, &inner, placed));
         }
-        let dir = root
-            .descend_or_make(&inner, DIRECTORY_MODE)
-            .map_err(|error| FileError::at(&root, inner.as_os_str(), error))?;
+        let made = root.descend_or_make(&inner, DIRECTORY_MODE);
+        let dir = made.map_err(|error| FileError::opening(&nearest(&base, &inner), error))?;
         sweep(&dir);
         let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, Existing::None)?;
         Ok(written(base, &inner, placed))
@@ -223,6 +224,13 @@ fn notes_place(folder: &Folder, recording: &Path) -> (PathBuf, PathBuf) {
         (None, OnSuccess::Move(to)) => (folder.path.clone(), to.join(inner)),
         (None, OnSuccess::Keep | OnSuccess::Delete) => (folder.path.clone(), inner.to_owned()),
     }
+}
+
+/// The last that is there of the way from `base` down to `inner`: where that way cannot be gone on.
+fn nearest(base: &Path, inner: &Path) -> PathBuf {
+    // Anew from its parts: a slash at the end would ask for a directory.
+    let way: PathBuf = base.join(inner).components().collect();
+    way.ancestors().find(|there| there.symlink_metadata().is_ok()).unwrap_or(base).to_owned()
 }
 
 fn parent(path: &Path) -> &Path {

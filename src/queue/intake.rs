@@ -29,6 +29,8 @@ pub struct Taken {
     pub path: PathBuf,
     /// The job (or the skip) that is recorded for it.
     pub job: JobId,
+    /// Why it is skipped, where it is.
+    pub skipped: Option<String>,
 }
 
 impl Queue {
@@ -71,12 +73,18 @@ impl Queue {
                 };
                 put_sighting(tx, &recording.folder, &sighting)?;
                 acquit(tx, &recording.folder, &recording.path)?;
-                taken.push(Taken { path: recording.path.clone(), job });
+                taken.push(Taken { path: recording.path.clone(), job, skipped: skipped(tx, job)? });
             }
             Ok(taken)
         })
         .await
     }
+}
+
+fn skipped(tx: &Transaction<'_>, job: JobId) -> Result<Option<String>, QueueError> {
+    let mut statement = tx.prepare_cached("SELECT error FROM job WHERE id = ? AND state = 'skipped'")?;
+    let error: Option<Option<String>> = statement.query_row([job.0], |row| row.get(0)).optional()?;
+    Ok(error.map(Option::unwrap_or_default))
 }
 
 /// What the queue knows of a content in a folder.

@@ -54,8 +54,16 @@ pub enum LockError {
         /// The file system.
         kind: &'static str,
     },
-    /// It cannot be made or opened.
-    #[error("failed to open the state directory `{dir}`: {error}")]
+    /// It cannot be made.
+    #[error("failed to make the state directory `{dir}`: {error}\nhint: {}", StateLock::make_it(dir))]
+    Make {
+        /// The directory.
+        dir: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It cannot be opened or written.
+    #[error("failed to open the state directory `{dir}`: {error}\nhint: {}", cure(error))]
     Io {
         /// The directory.
         dir: String,
@@ -63,6 +71,20 @@ pub enum LockError {
         error: io::Error,
     },
 }
+
+fn cure(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        READ_ONLY
+    } else if error.kind() == io::ErrorKind::StorageFull {
+        "free some space on its disk"
+    } else {
+        "minuted check says what is wrong with it"
+    }
+}
+
+/// What to do about a state directory on a file system that cannot be written.
+pub const READ_ONLY: &str =
+    "its file system is mounted read-only: mount it writable, or set state_dir to a directory on another";
 
 /// How often a busy lock is asked for again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -82,10 +104,17 @@ impl StateLock {
         }
     }
 
+    /// Returns what makes a state directory that minuted cannot make itself.
+    #[must_use]
+    pub fn make_it(dir: &str) -> String {
+        format!("sudo install -d -m 0700 -o \"$(id -un)\" '{dir}'; the systemd unit makes its own")
+    }
+
     fn try_acquire(dir: &Path) -> Result<Self, LockError> {
         let shown = || dir.display().to_string();
         let io = |error: io::Error| LockError::Io { dir: shown(), error };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| LockError::Make { dir: shown(), error })?;
         let metadata = std::fs::metadata(dir).map_err(io)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(LockError::OtherUser { dir: shown(), owner: metadata.uid() });

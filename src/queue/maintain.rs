@@ -7,7 +7,12 @@ use rusqlite::OptionalExtension as _;
 use rustix::fs::FlockOperation;
 
 use super::{JobId, Queue, QueueError, delivery::settle};
-use crate::{effect::Effect, job::Key};
+use crate::{
+    access::{grant, is_denied, quoted},
+    effect::Effect,
+    job::Key,
+    text::printable_path,
+};
 
 /// What is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +31,21 @@ const PRUNE_BATCH: i64 = 500;
 /// What the names of copies begin with until they are whole; as many letters and digits follow.
 const DRAFT: &str = ".minuted-backup-";
 const DRAFT_RANDOM: usize = 6;
+
+/// Why nothing can be written into a directory, with the cure.
+fn denied(dir: &Path, error: &std::io::Error) -> String {
+    let shown = printable_path(dir);
+    if is_denied(error) {
+        return format!(
+            "no permission to write in `{shown}`\nhint: {}, or name a file elsewhere",
+            grant(dir).join("; ")
+        );
+    }
+    let cause = error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |code| std::io::Error::from_raw_os_error(code).to_string());
+    format!("nothing can be written in `{shown}`: {cause}")
+}
 
 impl Queue {
     /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
@@ -67,7 +87,15 @@ impl Queue {
                 ));
             }
             let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let partial = draft(parent).map_err(|error| told(parent, error.to_string()))?;
+            if !parent.is_dir() {
+                let reason = format!(
+                    "there is no directory `{}`\nhint: mkdir -p {}, or name a file in one that exists",
+                    printable_path(parent),
+                    quoted(parent)
+                );
+                return Err(told(&target, reason));
+            }
+            let partial = draft(parent).map_err(|error| told(&target, denied(parent, &error)))?;
             // What fails here is the copy's disk most often, and nothing of the queue's.
             copy(connection, partial.path()).map_err(|error| told(partial.path(), error.to_string()))?;
             partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;

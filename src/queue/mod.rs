@@ -44,7 +44,7 @@ pub use crash::CRASHES_MAX;
 pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
 pub use hold::{Hold, Notice, Scope};
 pub use intake::Taken;
-pub use lock::{LockError, StateLock};
+pub use lock::{LockError, READ_ONLY, StateLock};
 pub use maintain::Unfinished;
 pub use record::{Analysed, Failure};
 pub use request::Asked;
@@ -83,6 +83,8 @@ pub enum QueueError {
         path: String,
         /// What is wrong and what to do.
         reason: String,
+        /// Whether it stays so until a person acts: it is damaged, newer or not ours.
+        lasts: bool,
     },
     /// A copy of the queue cannot be written.
     #[error("failed to copy the queue to `{path}`: {reason}")]
@@ -142,6 +144,12 @@ pub enum QueueError {
 }
 
 impl QueueError {
+    /// Returns whether a start fails on it again and again until a person acts.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        matches!(self, Self::Open { lasts: true, .. })
+    }
+
     /// Returns whether the process must end and recover: going on could build on what is not durable.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
@@ -216,7 +224,11 @@ impl Queue {
                 schema::check(&connection)?;
             }
             Effect::Make.before();
-            make_private(&path).map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
+            make_private(&path).map_err(|error| QueueError::Open {
+                path: String::new(),
+                reason: error.to_string(),
+                lasts: false,
+            })?;
             Effect::Make.after();
             let mut connection = rusqlite::Connection::open(&path)?;
             schema::prepare(&connection)?;
@@ -229,18 +241,18 @@ impl Queue {
             let reader = Thread::start("queue-reader", connection, Arc::clone(&broken))?;
             Ok(Self { writer, reader, place, clock: Arc::default(), broken, full: Arc::default() })
         };
-        let told = |reason: String| QueueError::Open { path: path.display().to_string(), reason };
+        let told = |reason: String, lasts| QueueError::Open { path: path.display().to_string(), reason, lasts };
         open().map_err(|error| match error {
-            QueueError::Open { reason, .. } => told(reason),
+            QueueError::Open { reason, lasts, .. } => told(reason, lasts),
             QueueError::Disk(error) if schema::is_unreadable(&error) => {
-                told(format!("{error}\n{}", schema::UNREADABLE))
+                told(format!("{error}\n{}", schema::UNREADABLE), false)
             }
-            QueueError::Disk(error) => told(format!("{error}\n{}", schema::DAMAGED)),
-            QueueError::Full => told("no space left on its disk\nhint: make room there and start again".into()),
+            QueueError::Disk(error) => told(format!("{error}\n{}", schema::DAMAGED), true),
+            QueueError::Full => told("no space left on its disk\nhint: make room there and start again".into(), false),
             QueueError::Locked => {
-                told("another program holds it locked\nhint: close that program, which `fuser -v` names".into())
+                told("another program holds it locked\nhint: close that program, which `fuser -v` names".into(), false)
             }
-            QueueError::Sql(error) => told(format!("{error}\n{}", schema::UNOPENED)),
+            QueueError::Sql(error) => told(format!("{error}\n{}", schema::UNOPENED), false),
             other @ (QueueError::Copy { .. }
             | QueueError::Lost { .. }
             | QueueError::Moved { .. }

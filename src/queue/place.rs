@@ -24,7 +24,8 @@ impl Place {
         log.push("-wal");
         let found = |path: PathBuf| identity(&path).map(|identity| (path, identity));
         let files = found(path.to_owned()).and_then(|file| Ok([file, found(log.into())?]));
-        let unopened = |error: io::Error| QueueError::Open { path: String::new(), reason: error.to_string() };
+        let unopened =
+            |error: io::Error| QueueError::Open { path: String::new(), reason: error.to_string(), lasts: false };
         Ok(Self { path: path.to_owned(), files: files.map_err(unopened)? })
     }
 

@@ -108,5 +108,5 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
 }
 
 fn open_error(reason: String) -> QueueError {
-    QueueError::Open { path: String::new(), reason }
+    QueueError::Open { path: String::new(), reason, lasts: true }
 }

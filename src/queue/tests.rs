@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, Delivery, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope,
-    Settled, Sighting, Unplayable, Verdict,
+    Analysed, CommandError, Delivery, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, PutOff, Queue, QueueError,
+    Scope, Settled, Sighting, Unplayable, Verdict,
 };
 use crate::{
     beneath::Stamp,
@@ -270,6 +270,40 @@ async fn what_is_held_is_told_once() {
     assert_eq!(desk.queue.unsent_notices(9).await.expect("read").0.len(), 1);
     assert!(desk.queue.release(Scope::Service, "paxs", &["down"]).await.expect("released"));
     assert!(desk.queue.holds().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn a_hold_that_lasts_is_told_once_for_each_time_that_it_begins() {
+    let desk = Desk::new();
+    let tell = async |now: i64| {
+        let text = format!("mail cannot be sent: try {now}");
+        let told = desk.queue.tell_of_hold(Scope::Service, "smtp", "down", at(now - 3600), text, at(now));
+        told.await.expect("asked")
+    };
+    for begun in [0, 10_000] {
+        let (name, reason, detail) = ("smtp".into(), "down".into(), "refused".into());
+        let hold = Hold { scope: Scope::Service, name, reason, detail, since: at(begun) };
+        assert!(desk.queue.hold(hold, None).await.expect("held"));
+        assert!(!tell(begun + 3599).await);
+        assert!(tell(begun + 3600).await);
+        assert!(!tell(begun + 7200).await);
+        assert!(desk.queue.release(Scope::Service, "smtp", &["down"]).await.expect("released"));
+        assert!(!tell(begun + 7300).await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_known_and_can_be_woken() {
+    let desk = Desk::new();
+    desk.take("a.wav", "a").await;
+    let job = desk.claim().await.expect("a job");
+    desk.queue.snooze(&job, at(7200), Some("busy".into()), at(10)).await.expect("put off");
+    let put_off = PutOff { folder: "sales".into(), stage: Some(Stage::Create), until: at(7200) };
+    assert_eq!(desk.queue.put_off(at(20)).await.expect("read"), [put_off]);
+    assert_eq!(desk.queue.wake(vec!["calls".into()], at(20)).await.expect("woken"), 0);
+    assert_eq!(desk.queue.wake(vec!["sales".into()], at(5)).await.expect("woken"), 1);
+    assert_eq!(desk.queue.put_off(at(20)).await.expect("read"), []);
+    assert_eq!(desk.claim().await.map(|woken| woken.id), Some(job.id));
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Thread {
                     work(&mut connection);
                 }
             })
-            .map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string() })?;
+            .map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string(), lasts: false })?;
         Ok(Self { calls, broken })
     }
 

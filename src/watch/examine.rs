@@ -17,6 +17,7 @@ use super::{
     names::{Kind, Rules},
 };
 use crate::{
+    access::{grant_reading, is_denied},
     beneath::{Dir, Entry, Stamp},
     job::Content,
     last_words::Mark,
@@ -100,11 +101,12 @@ impl Examiner<'_> {
             | Kind::NotIncluded
             | Kind::BelowFlat => return Finding::Gone,
         };
-        found.unwrap_or_else(
-            |error| {
-                if is_gone(&error) { Finding::Gone } else { Finding::Unreadable(error.to_string()) }
-            },
-        )
+        found.unwrap_or_else(|error| {
+            if is_gone(&error) {
+                return Finding::Gone;
+            }
+            Finding::Unreadable(told(&error, &self.root.path().join(&candidate.path)))
+        })
     }
 
     /// Media that no one will read: its stamp and its name are all that matters.
@@ -188,6 +190,11 @@ fn understand(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Resu
 }
 
 /// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
+/// Why a file cannot be read, with the cure where there is one.
+pub(super) fn told(error: &io::Error, file: &Path) -> String {
+    if is_denied(error) { format!("permission denied; {}", grant_reading(file).join("; ")) } else { error.to_string() }
+}
+
 fn is_gone(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];

@@ -24,6 +24,7 @@ use super::{
     scan::{self, Tally},
 };
 use crate::{
+    access::{grant, is_denied},
     beneath::{Dir, Entry, Stamp},
     config::Watch,
 };
@@ -292,7 +293,8 @@ fn trouble(path: &Path, error: &io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::NotFound {
         return Trouble { kind: FolderTrouble::Absent, detail: format!("`{shown}` is not there") };
     }
-    Trouble { kind: FolderTrouble::Unreadable, detail: format!("`{shown}` cannot be read: {error}") }
+    let why = if is_denied(error) { format!("no permission; {}", grant(path).join("; ")) } else { error.to_string() };
+    Trouble { kind: FolderTrouble::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
 }
 
 /// Eyes that are lent to a thread that may block.

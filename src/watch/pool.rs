@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use super::{
     examine::Candidate,
     settle::{Judgement, Moment, Observation, Patience},
@@ -166,12 +168,21 @@ impl Pool {
         self.entries.iter().filter(|(_, entry)| entry.scan != scan).map(|(path, _)| path.clone()).collect()
     }
 
-    /// Says that a file cannot be read; returns whether that is news.
-    pub fn unreadable(&mut self, path: &Path, why: String, patience: &Patience, now: Duration) -> bool {
+    /// Says that a file cannot be read, and when it is tried again; returns whether that is news.
+    pub fn unreadable(&mut self, path: &Path, why: &str, patience: &Patience, now: Moment) -> bool {
         let Some(entry) = self.entries.get_mut(path) else { return false };
+        let wait = UNREADABLE_RETRY.max(patience.settle);
+        let at = now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
         entry.is_examined = false;
-        entry.not_before = now + UNREADABLE_RETRY.max(patience.settle);
-        entry.trouble.replace(why).is_none()
+        entry.not_before = now.running + wait;
+        entry.trouble.replace(format!("{why}; tried again at {at:.0}, or at once by `minuted scan`")).is_none()
+    }
+
+    /// Lets what could not be read be tried again at once.
+    pub fn retry_unreadable(&mut self) {
+        for entry in self.entries.values_mut().filter(|entry| entry.trouble.is_some()) {
+            entry.not_before = Duration::ZERO;
+        }
     }
 
     /// Ends the examination of a file that goes on settling; it is not examined again before `not_before`.
@@ -223,8 +234,6 @@ fn keep_after(patience: &Patience) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn at(seconds: u64) -> Moment {

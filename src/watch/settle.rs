@@ -55,6 +55,8 @@ pub struct Observation {
     seen_for: Span,
     quiet_for: Span,
     told_slow: bool,
+    /// For how long it is known to have changed before a restart.
+    slow_before: Duration,
 }
 
 /// A stretch of time: what there was before this process, and when it began to count in it.
@@ -118,6 +120,7 @@ impl Observation {
             seen_for: Span::begin(now),
             quiet_for: Span::begin(now),
             told_slow: false,
+            slow_before: Duration::ZERO,
         }
     }
 
@@ -132,6 +135,8 @@ impl Observation {
             seen_for: Span::resume(sighting.first, now),
             quiet_for: Span::resume(sighting.since, now),
             told_slow: false,
+            // It still changed then, so that it was told of then.
+            slow_before: sighting.since.duration_since(sighting.first).max(SignedDuration::ZERO).unsigned_abs(),
         }
     }
 
@@ -176,6 +181,7 @@ impl Observation {
 
     /// Returns true once: when it has been seen for so long without settling that a person should know.
     pub fn has_become_slow(&mut self, patience: &Patience, now: Duration) -> bool {
+        self.told_slow |= self.slow_before >= patience.slow;
         let slow = !self.told_slow && self.seen_for.length(now) >= patience.slow;
         self.told_slow |= slow;
         slow
@@ -257,6 +263,12 @@ mod tests {
         let mut seen = Observation::begin(stamp(1), at(0));
         let mut slow = |seconds| seen.has_become_slow(&PATIENCE, Duration::from_secs(seconds));
         assert_eq!([slow(6 * 3600 - 1), slow(6 * 3600), slow(7 * 3600)], [false, true, false]);
+        let restarted = |changed: u64| {
+            let sighting = Sighting { since: at(changed).wall, ..seen.sighting("talk.wav".into()) };
+            let now = Moment { wall: at(7 * 3600).wall, running: Duration::ZERO };
+            Observation::resume(&sighting, now).has_become_slow(&PATIENCE, Duration::ZERO)
+        };
+        assert_eq!([restarted(3600), restarted(7 * 3600 - 60)], [true, false], "once, also across a restart");
     }
 
     /// What a writer does to a file at one moment. Each leaves a stamp that was never there before.

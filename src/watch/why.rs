@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::{
     FolderView,
+    examine::told,
     eyes::Trouble,
     names::{Kind, Rules},
     view::SettlingFile,
@@ -74,7 +75,7 @@ pub fn explain(
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOTDIR | Errno::LOOP)) => {
             return Why::BehindLink;
         }
-        Err(error) => return Why::Unreadable(error.to_string()),
+        Err(error) => return Why::Unreadable(told(&error, &folder.path.join(relative))),
     };
     let kind = Rules::new(folder, accepts).kind(relative);
     if !kind.is_media() {

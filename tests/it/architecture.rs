@@ -11,7 +11,7 @@ use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 29] = [
+const TABLE: [(&str, &str); 30] = [
     ("main", "commands cli logging memory config"),
     ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
@@ -42,6 +42,7 @@ const TABLE: [(&str, &str); 29] = [
     ("job", "config"),
     ("memory", ""),
     ("config", ""),
+    ("access", "text"),
     ("beneath", ""),
     ("clock", ""),
     ("effect", ""),
@@ -51,7 +52,7 @@ const TABLE: [(&str, &str); 29] = [
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 6] = ["beneath", "clock", "effect", "exit", "progress", "text"];
+const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progress", "text"];
 
 /// Rows whose module is not written yet.
 const NOT_YET: [&str; 1] = ["sources"];

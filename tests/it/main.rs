@@ -25,6 +25,7 @@ mod service_manager;
 mod sign_in;
 mod support;
 mod tls;
+mod told;
 mod units;
 mod walk;
 mod watching;

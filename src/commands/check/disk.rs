@@ -6,8 +6,17 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::Access;
+
 use super::Finding;
-use crate::{commands::print::size, config::Settings, text::printable_path};
+use crate::{
+    access::quoted,
+    commands::print::size,
+    config::Settings,
+    logging::LoggingError,
+    queue::{READ_ONLY, StateLock},
+    text::printable_path,
+};
 
 /// Below this the queue may soon be unable to grow: a job takes some KiB, a transcript some hundred.
 const QUEUE_ROOM: u64 = 200_000_000;
@@ -33,6 +42,14 @@ pub(super) fn state(settings: &Settings) -> Vec<Finding> {
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");
         findings.push(Finding::error(subject, message, format!("chmod 0700 '{shown}'")));
+    } else if let Err(error) = rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK) {
+        let error = std::io::Error::from(error);
+        let hint = if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+            READ_ONLY.to_owned()
+        } else {
+            format!("chmod 0700 {}", quoted(dir))
+        };
+        findings.push(Finding::error(subject, format!("{shown} cannot be written: {error}"), hint));
     } else {
         findings.push(Finding::ok(subject, shown));
     }
@@ -40,19 +57,38 @@ pub(super) fn state(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
+/// Tries the directory of the log files, where there is one.
+pub(super) fn log(settings: &Settings) -> Option<Finding> {
+    let dir = settings.log.dir.as_ref()?;
+    let (shown, there) = (printable_path(dir), dir.ancestors().find(|there| there.exists())?);
+    let is_writable = there.is_dir() && rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    if is_writable {
+        return Some(Finding::ok("log", shown));
+    }
+    let failed = LoggingError::Directory { path: dir.clone(), source: std::io::ErrorKind::PermissionDenied.into() };
+    let place = printable_path(there);
+    let message =
+        format!("log files cannot be written in {shown}: `{place}` is no directory that minuted may write in");
+    Some(Finding::error("log", message, failed.cure()))
+}
+
 /// The daemon makes it; here it is only said whether it can.
 fn missing(dir: &Path) -> Finding {
     let shown = printable_path(dir);
     let parent = dir.ancestors().find(|parent| parent.is_dir());
-    let writable = parent.is_some_and(|parent| {
-        rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
-    });
+    let writable = parent
+        .is_some_and(|parent| rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK).is_ok() && may_make(dir));
     if writable {
         Finding::ok("state directory", format!("{shown} is made at the first start"))
     } else {
-        let hint = format!("sudo install -d -m 0700 -o \"$(id -un)\" '{shown}'; the systemd unit makes its own");
+        let hint = StateLock::make_it(&shown);
         Finding::error("state directory", format!("{shown} is missing and cannot be made"), hint)
     }
+}
+
+/// Whether nothing that is no directory stands where one is to be made.
+fn may_make(dir: &Path) -> bool {
+    dir.ancestors().find(|there| there.exists()).is_some_and(Path::is_dir)
 }
 
 /// Says how much room there is on the disk of `dir`, when it is little.
@@ -60,7 +96,12 @@ pub(super) fn room(subject: &str, dir: &Path, wanted: u64) -> Option<Finding> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     (free < wanted).then(|| {
-        let message = format!("only {} are free on the disk of {}", size(free), printable_path(dir));
+        let shown = printable_path(dir);
+        if free == 0 {
+            let message = format!("the disk of {shown} is full");
+            return Finding::error(subject, message, "free some space: nothing new is begun there until there is some");
+        }
+        let message = format!("only {} are free on the disk of {shown}", size(free));
         Finding::warning(subject, message, "free some space: without room new work stops until there is some")
     })
 }

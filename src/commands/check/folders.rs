@@ -1,13 +1,10 @@
 //! The watched folders: can minuted see, write and rename there, and learn of changes?
 
-use std::{
-    ffi::OsStr,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsStr, io, path::Path};
 
 use super::{Finding, disk::room};
 use crate::{
+    access::{grant, quoted},
     beneath::Dir,
     config::{Folder, OnSuccess, Settings, Target, Watch},
     text::printable_path,
@@ -45,11 +42,11 @@ fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
     let shown = printable_path(path);
     let message = format!("{shown} cannot be opened: {error}");
     let hint = if error.kind() == io::ErrorKind::NotFound {
-        format!("make it (mkdir -p '{shown}'), or mount what belongs there")
+        format!("mkdir -p {}, or mount what belongs there", quoted(path))
     } else if error.kind() == io::ErrorKind::NotADirectory {
         "`path` must name a directory".to_owned()
     } else if error.kind() == io::ErrorKind::PermissionDenied {
-        grant(path)
+        grant(path).join("\n")
     } else {
         "check the mount".to_owned()
     };
@@ -60,7 +57,11 @@ fn readable(subject: &str, path: &Path, root: &Dir) -> Finding {
     let shown = printable_path(path);
     let listed = rustix::fs::Dir::read_from(root.fd()).and_then(|mut entries| entries.next().transpose());
     if let Err(error) = listed {
-        return Finding::error(subject, format!("{shown} cannot be listed: {}", io::Error::from(error)), grant(path));
+        return Finding::error(
+            subject,
+            format!("{shown} cannot be listed: {}", io::Error::from(error)),
+            grant(path).join("\n"),
+        );
     }
     match mounts::polls(root) {
         Ok(Some(kind)) => Finding::ok(subject, format!("{shown} lies on {kind}: it is polled")),
@@ -89,34 +90,13 @@ fn writable(subject: &str, path: &Path) -> Finding {
              /etc/systemd/system/minuted.service.d/folders.conf; else the file system is mounted read-only"
                 .to_owned()
         }
-        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => grant(path),
+        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => grant(path).join("\n"),
+        Some(rustix::io::Errno::NOENT) => format!("mkdir -p {}, or mount what belongs there", quoted(path)),
+        Some(rustix::io::Errno::NOTDIR) => "a file is in the way: name a directory".to_owned(),
         Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => "free some space".to_owned(),
         Some(_) | None => "check the mount".to_owned(),
     };
     Finding::error(subject, message, hint)
-}
-
-/// The commands that let this user in: `x` on what stands in the way above, everything below.
-fn grant(path: &Path) -> String {
-    let uid = rustix::process::geteuid().as_raw();
-    let user = user_name(uid).unwrap_or_else(|| uid.to_string());
-    let closed =
-        path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, rustix::fs::Access::EXEC_OK).is_err());
-    let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
-    let mut lines: Vec<String> =
-        above.iter().rev().map(|parent| format!("sudo setfacl -m u:{user}:x '{}'", printable_path(parent))).collect();
-    lines.push(format!("sudo setfacl -R -m u:{user}:rwX,d:u:{user}:rwX '{}'", printable_path(path)));
-    lines.join("\n")
-}
-
-/// Returns the name of a user, from the system's list.
-fn user_name(uid: u32) -> Option<String> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
-    })
 }
 
 /// Compares the directories to watch with the kernel's limit.

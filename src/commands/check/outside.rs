@@ -2,44 +2,78 @@
 
 use std::sync::Arc;
 
-use super::Finding;
+use tokio_util::task::TaskTracker;
+
+use super::{Failure, Finding, Findings};
 use crate::{
     config::Settings,
     control::{Caller, Request, try_mail},
     text::one_line,
-    worker::chain,
+    worker::{Live, chain},
 };
 
 /// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
-pub(super) async fn services(settings: &Arc<Settings>) -> (Vec<Finding>, Option<Caller>) {
+pub(super) async fn services(settings: &Arc<Settings>, findings: &mut Findings) -> Result<Option<Caller>, Failure> {
     if !settings.state_dir.exists() {
         // The daemon or `login` makes it; a check leaves no trace.
-        let signed_out = |name: &String| Finding::error(format!("service {name}"), "nobody has signed in", login(name));
-        return (settings.services.keys().map(signed_out).chain([daemon(false)]).collect(), None);
+        for name in settings.services.keys() {
+            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
+            reach(settings, name, findings).await?;
+        }
+        findings.add(daemon(false))?;
+        return Ok(None);
     }
     let caller = match Caller::connect(Arc::clone(settings)).await {
         Ok(caller) => caller,
         Err(error) => {
             let told = chain(&error);
             let (message, hint) = told.split_once("\nhint: ").unwrap_or((&told, "see the line above"));
-            return (vec![Finding::error("services", one_line(message, 300), hint)], None);
+            findings.add(Finding::error("services", one_line(message, 300), hint))?;
+            return Ok(None);
         }
     };
-    let mut findings = Vec::new();
-    for (name, service) in &settings.services {
-        let subject = format!("service {name}");
-        findings.push(match caller.ask(Request::Whoami { service: Some(name.clone()) }).await {
-            Ok(_) => Finding::ok(subject, format!("{} answers and the sign-in works", service.base_url)),
-            Err(refusal) => {
-                let hint = refusal.hint.unwrap_or_else(|| "check base_url and the network".to_owned());
-                // The subject names the service already.
-                let message = refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
-                Finding::error(subject, message, hint.trim_end_matches("; minuted check"))
-            }
-        });
+    for name in settings.services.keys() {
+        service(settings, name, &caller, findings).await?;
     }
-    findings.push(daemon(caller.is_daemon()));
-    (findings, Some(caller))
+    findings.add(daemon(caller.is_daemon()))?;
+    Ok(Some(caller))
+}
+
+async fn service(
+    settings: &Arc<Settings>,
+    name: &str,
+    caller: &Caller,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let subject = format!("service {name}");
+    let refusal = match caller.ask(Request::Whoami { service: Some(name.to_owned()) }).await {
+        Ok(answer) => {
+            let base_url = answer["base_url"].as_str().unwrap_or_default();
+            return findings.add(Finding::ok(subject, format!("{base_url} answers and the sign-in works")));
+        }
+        Err(refusal) => refusal,
+    };
+    let is_signed_out = refusal.hint.as_deref() == Some(&login(name));
+    let hint = refusal.hint.unwrap_or_else(|| "check base_url and the network".to_owned());
+    // The subject names the service already.
+    let message = refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
+    findings.add(Finding::error(subject, message, hint.trim_end_matches("; minuted check")))?;
+    // Whoever is to sign in should know first whether there is somebody to answer.
+    if is_signed_out { reach(settings, name, findings).await } else { Ok(()) }
+}
+
+/// Asks whether a service is there at all.
+async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    let Some(handle) = live.services.get(name) else { return Ok(()) };
+    let (subject, base_url) = (format!("service {name}"), &handle.settings.base_url);
+    findings.add(match handle.account.reach().await {
+        Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
+        Err(error) => {
+            let message = format!("{base_url} cannot be reached: {}", one_line(&chain(&error), 300));
+            Finding::error(subject, message, "check base_url and the network")
+        }
+    })
 }
 
 fn login(service: &str) -> String {
@@ -47,28 +81,35 @@ fn login(service: &str) -> String {
 }
 
 fn daemon(runs: bool) -> Finding {
-    let running = if runs { "it runs" } else { "it does not run; start it: minuted run, or systemctl start minuted" };
-    Finding::ok("daemon", running)
+    if runs {
+        return Finding::ok("daemon", "it runs");
+    }
+    Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted")
 }
 
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a
 /// credential that only its unit sees.
-pub(super) async fn mail(settings: &Settings, caller: Option<&Caller>, address: Option<&str>) -> Vec<Finding> {
+pub(super) async fn mail(
+    settings: &Settings,
+    caller: Option<&Caller>,
+    address: Option<&str>,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let Some(email) = &settings.email else {
         let hint = "add an [email] table; config.example.toml shows it";
-        return address.map(|_| Finding::error("mail", "no mail is configured", hint)).into_iter().collect();
+        let missing = address.map(|_| Finding::error("mail", "no mail is configured", hint));
+        return missing.into_iter().try_for_each(|finding| findings.add(finding));
     };
-    let mut findings = Vec::new();
     let server = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
     for (subject, to) in std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to)))) {
         let tried = match caller.filter(|caller| caller.is_daemon()) {
             Some(daemon) => daemon.ask(Request::TryMail { to: to.map(str::to_owned) }).await,
             None => try_mail(email, to).await,
         };
-        findings.push(match tried {
+        findings.add(match tried {
             Ok(answer) => Finding::ok(subject, answer["message"].as_str().unwrap_or_default()),
             Err(refusal) => Finding::error(subject, refusal.message, refusal.hint.unwrap_or_default()),
-        });
+        })?;
     }
-    findings
+    Ok(())
 }

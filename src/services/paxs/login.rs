@@ -124,12 +124,26 @@ impl AgentLogin {
     /// # Errors
     /// When the service refuses or nobody signs in.
     pub async fn grant(&self) -> Result<Grant, LoginError> {
+        self.grant_telling(|_| {}).await
+    }
+
+    /// As [`Self::grant`]; `tell` hears at once, and once, of a service that cannot be asked.
+    ///
+    /// # Errors
+    /// As [`Self::grant`].
+    pub async fn grant_telling(&self, tell: impl Fn(&str)) -> Result<Grant, LoginError> {
         let limit = Instant::now() + PATIENCE;
+        let mut is_told = false;
         loop {
             let last = match self.poll().await {
                 Ok(Some(code)) => return Ok(Grant { code, redirect_uri: self.redirect_uri.clone() }),
                 Ok(None) => None,
-                Err(LoginError::Unavailable { message }) => Some(message),
+                Err(LoginError::Unavailable { message }) => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tell(&message);
+                    }
+                    Some(message)
+                }
                 Err(
                     error @ (LoginError::Refused { .. }
                     | LoginError::TimedOut { .. }

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     clock,
-    services::{CallError, Service as _},
+    http::Request,
+    services::{CallError, Service as _, answers},
 };
 
 /// An access token that ended so long ago was used by nobody: the daemon is idle.
@@ -94,6 +95,15 @@ impl Paxs {
                 Freshness::Failing { days_left: days_left(&pair, now), message }
             }
         }
+    }
+
+    /// Returns whether the service is there at all; nobody needs to be signed in for that.
+    ///
+    /// # Errors
+    /// When it does not answer, or answers that it is down.
+    pub async fn reach(&self) -> Result<(), CallError> {
+        let answer = self.session.http().send(&Request::get(&[])).await?;
+        if answer.status >= 500 { answers::json(answer).map(drop) } else { Ok(()) }
     }
 
     /// Begins the agent flow: show the link, then wait for the grant, then [`Paxs::exchange`] it.

@@ -173,6 +173,7 @@ impl Task {
     async fn obey(&mut self, command: Command) -> anyhow::Result<()> {
         match command {
             Command::Scan { done } => {
+                self.view().state().pool.retry_unreadable();
                 self.scan().await?;
                 // Whoever asked may wait for quiet next: what was found counts from now on.
                 self.show_quiet();

@@ -145,8 +145,9 @@ impl Task {
                 state.pool.observe(path, stamp, now, scan, &patience);
             }
             Finding::Unreadable(why) => {
-                if state.pool.unreadable(path, why.clone(), &patience, now.running) {
-                    tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
+                if state.pool.unreadable(path, &why, &patience, now) {
+                    let shown = printable_path(path);
+                    tracing::warn!(folder = self.folder.name, "cannot read `{shown}`: {why}; tried again by itself");
                 }
             }
             Finding::Gone | Finding::Stopped => state.pool.put_back(path, Duration::ZERO),

@@ -1,0 +1,74 @@
+//! How the user that minuted runs as is let into what belongs to others: commands for a person to type.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::{fs::Access, io::Errno};
+
+use crate::text::printable_path;
+
+/// Returns the commands that let minuted read and write in a directory: `x` on what stands in the way above it, and all
+/// that is and will be below it.
+#[must_use]
+pub fn grant(dir: &Path) -> Vec<String> {
+    let user = user();
+    let mut commands = pass(dir, &user);
+    commands.push(format!("sudo setfacl -R -m u:{user}:rwX,d:u:{user}:rwX {}", quoted(dir)));
+    commands
+}
+
+/// Returns the commands that let minuted read one file.
+#[must_use]
+pub fn grant_reading(file: &Path) -> Vec<String> {
+    let user = user();
+    let mut commands = pass(file, &user);
+    commands.push(format!("sudo setfacl -m u:{user}:r {}", quoted(file)));
+    commands
+}
+
+/// Returns whether an error says that minuted lacks a right.
+#[must_use]
+pub fn is_denied(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
+}
+
+/// Returns a path as a shell takes it.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    format!("'{}'", printable_path(path).replace('\'', r"'\''"))
+}
+
+fn pass(path: &Path, user: &str) -> Vec<String> {
+    let closed = path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, Access::EXEC_OK).is_err());
+    let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
+    above.iter().rev().map(|parent| format!("sudo setfacl -m u:{user}:x {}", quoted(parent))).collect()
+}
+
+/// Returns the name of the user that this process acts as, from the system's list; its number where that has none.
+fn user() -> String {
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    name.unwrap_or(uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_is_quoted_and_names_who_asks() {
+        let user = user();
+        let shown = [grant(Path::new("/tmp/Ann's talks")), grant_reading(Path::new("/tmp/a b.wav"))].concat();
+        insta::assert_snapshot!(shown.join("\n").replace(&format!("u:{user}:"), "u:USER:"), @r"
+        sudo setfacl -R -m u:USER:rwX,d:u:USER:rwX '/tmp/Ann'\''s talks'
+        sudo setfacl -m u:USER:r '/tmp/a b.wav'
+        ");
+    }
+}

@@ -1,0 +1,64 @@
+//! What the daemon has found out already: what it holds now, and why.
+
+use super::{Failure, Finding, Findings};
+use crate::{
+    commands::{print, typed},
+    config::Settings,
+    control::{Caller, Request, Status},
+    queue::{Hold, Scope},
+};
+
+/// Adds what the daemon holds, each with its cure.
+pub(super) async fn of(settings: &Settings, daemon: &Caller, findings: &mut Findings) -> Result<(), Failure> {
+    let status: Status = match daemon.ask(Request::Status).await {
+        Ok(answer) => typed(answer)?,
+        Err(refusal) => {
+            return findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()));
+        }
+    };
+    if status.disk_full {
+        let message = format!("the disk of {} is full: new work stops", status.state_dir);
+        findings.add(Finding::error("state directory", message, "free some space; it goes on by itself"))?;
+    }
+    for hold in &status.holds {
+        findings.add(finding(settings, &status, hold))?;
+    }
+    Ok(())
+}
+
+fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
+    let named = settings.folders.iter().find(|folder| folder.id == hold.name);
+    let name = named.filter(|_| hold.scope == Scope::Folder).map_or(hold.name.as_str(), |folder| folder.name.as_str());
+    let subject = match hold.scope {
+        Scope::Service => format!("service {name}, now"),
+        Scope::Folder => format!("folder {name}, now"),
+        Scope::Disk => "disk, now".to_owned(),
+    };
+    let message = format!("{} for {}: {}", hold.reason.replace('_', " "), print::ago(hold.since), hold.detail);
+    match hold.reason.as_str() {
+        "paused" => Finding::warning(subject, message, format!("minuted resume {name}")),
+        "reading" => Finding::note(subject, message),
+        "watch limit" => Finding::warning(subject, message, "see `watches` above"),
+        _ => Finding::error(subject, message, cure(status, hold)),
+    }
+}
+
+fn cure(status: &Status, hold: &Hold) -> String {
+    let name = &hold.name;
+    match (hold.scope, hold.reason.as_str()) {
+        (Scope::Service, "signed_out") => format!("minuted login {name}"),
+        (Scope::Service, "forbidden") => {
+            format!("give the account its rights at the service, then: minuted login {name}")
+        }
+        (Scope::Service, _) => {
+            let next =
+                status.services.iter().find(|service| service.name == *name).and_then(|service| service.next_try);
+            let next = next.map(|next| format!(", next in {}", print::until(next))).unwrap_or_default();
+            format!("it is tried again by itself{next}; nothing counts and nothing is lost")
+        }
+        (Scope::Folder, "refused") => {
+            "check the folder's attendees and the service's base_url, then: systemctl reload minuted".to_owned()
+        }
+        (Scope::Folder | Scope::Disk, _) => "mend that; it is tried again by itself".to_owned(),
+    }
+}
