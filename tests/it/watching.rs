@@ -399,7 +399,7 @@ fn a_restart_does_not_forget_the_settings_of_a_folder_that_left_the_config() {
     let daemon = house.start();
     house.standin.stall_analysis(true);
     write(&calls.join("call.mp3"), &recording("call.mp3"));
-    until("it is uploaded", || (house.standin.snapshot().count(Call::Upload) == 1).then_some(()));
+    until("it waits for its analysis", || (house.json(&["status"])["waiting_for_analysis"] == 1).then_some(()));
     daemon.kill();
     house.configure("");
     let daemon = house.start();
