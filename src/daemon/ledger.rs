@@ -48,6 +48,8 @@ impl Ledger for QueueLedger {
             }
         }
         self.0.claims.notify_one();
+        // One that has failed at once is told of beside the recording.
+        self.0.deliveries.notify_one();
         Ok(taken.into_iter().map(|taken| Taken { path: taken.path, job: taken.job.0 }).collect())
     }
 
