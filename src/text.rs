@@ -3,7 +3,7 @@
 //! File names, server answers and config values may hold anything. Whatever a terminal, a log, a header or a page
 //! shows of them goes through here first.
 
-use std::{borrow::Cow, fmt::Write as _, path::Path};
+use std::{borrow::Cow, fmt::Write as _, path::Path, time::Duration};
 
 /// Returns `text` with every control, bidirectional and invisible formatting character escaped as `\u{…}`.
 #[must_use]
@@ -73,6 +73,18 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
 pub fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// Returns a span of time for people: `5s`, `5m`, `3h`, `2d`.
+#[must_use]
+pub fn rough(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters, and the tags of U+E0000,

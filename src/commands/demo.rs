@@ -116,7 +116,7 @@ async fn follow(settings: &Settings, told: &mut Told) -> Failure {
     loop {
         tokio::time::sleep(EVERY).await;
         if socket.exists()
-            && let Err(failure) = tell_news(&Caller::Daemon(socket.clone()), told).await
+            && let Err(failure) = tell_news(&Caller::daemon(socket.clone()), told).await
         {
             return failure;
         }

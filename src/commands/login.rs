@@ -42,7 +42,7 @@ pub(super) async fn login(
         flow.grant_telling(say_unreachable).await
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused(&error))?);
-    let caller = Caller::connect(Arc::clone(settings)).await?;
+    let caller = Caller::connect(Arc::clone(settings)).await?.telling(print::say);
     act(&caller, Request::SignIn { service, code, redirect_uri }).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +77,12 @@ fn refused(error: &LoginError) -> Refusal {
 }
 
 pub(super) async fn logout(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
-    act(caller, Request::SignOut { service: arguments.service }).await?;
+    let request = Request::SignOut { service: arguments.service };
+    if arguments.output.json {
+        print::json(&caller.ask(request).await?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    act(caller, request).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -126,7 +126,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 async fn ask(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
-    let caller = Caller::connect(Arc::clone(&settings)).await?;
+    let caller = Caller::connect(Arc::clone(&settings)).await?.telling(print::say);
     match question {
         Question::Login(arguments) => login::login(&settings, caller, arguments).await,
         Question::Logout(arguments) => login::logout(&caller, arguments).await,

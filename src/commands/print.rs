@@ -1,15 +1,17 @@
 //! The one door to standard output and standard error.
 
-use std::{
-    io::{self, IsTerminal as _, Write as _},
-    time::Duration,
-};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{clock, clock::elapsed, config::Environment, text::printable_json};
+use crate::{
+    clock,
+    clock::elapsed,
+    config::Environment,
+    text::{printable_json, rough},
+};
 
 /// Columns where the terminal does not tell.
 const WIDTH: u16 = 80;
@@ -108,14 +110,4 @@ pub(super) fn ago(at: Timestamp) -> String {
 /// Returns how far in the future a time is.
 pub(super) fn until(at: Timestamp) -> String {
     rough(elapsed(clock::now(), at))
-}
-
-fn rough(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..=119 => format!("{seconds}s"),
-        120..=7_199 => format!("{}m", seconds / 60),
-        7_200..=172_799 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
 }

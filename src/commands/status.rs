@@ -35,7 +35,7 @@ pub(super) async fn run(
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(EVERY).await;
-        caller = Caller::connect(Arc::clone(settings)).await?;
+        caller = Caller::connect(Arc::clone(settings)).await?.telling(print::say);
     }
 }
 

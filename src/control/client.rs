@@ -1,16 +1,24 @@
 //! Asking: the daemon when it runs, else ourselves.
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
+    time::timeout,
 };
 
 use super::{Answer, Desk, Refusal, Request, SOCKET};
 use crate::{
     config::Settings,
-    queue::{LockError, StateLock},
+    queue::{LockError, StateLock, as_user, owner_of, user_name},
+    text::{printable_path, rough},
 };
 
 /// Bytes of an answer: a hundred thousand jobs are about 100 MB.
@@ -19,11 +27,25 @@ const ANSWER_MAX: u64 = 1 << 30;
 /// Another command may hold the lock for a moment, and a daemon that starts may not listen yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A daemon that is well answers sooner; a person who waits longer wants to know for whom.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// A daemon that has not answered a quick question until now does not: its slowest answer is a list of all jobs.
+const QUICK: Duration = Duration::from_secs(60);
+
+/// How a restart is asked for.
+const RESTART: &str = "restart it: systemctl restart minuted, or end it and start `minuted run` again";
+
 /// Who answers.
 #[derive(Debug)]
 pub enum Caller {
     /// The daemon, over its socket.
-    Daemon(std::path::PathBuf),
+    Daemon {
+        /// Its socket.
+        socket: PathBuf,
+        /// Tells a person who waits that it is silent.
+        tell: fn(&str),
+    },
     /// This process, which holds the state directory's lock.
     Local(Arc<Desk>),
 }
@@ -37,6 +59,25 @@ pub enum ControlError {
     /// The queue cannot be opened.
     #[error(transparent)]
     Queue(#[from] crate::queue::QueueError),
+    /// The socket is another user's.
+    #[error(
+        "you may not ask this minuted: it belongs to user {name}\nhint: {command}",
+        name = user_name(*owner),
+        command = as_user(*owner)
+    )]
+    NotYours {
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Something holds the state directory and cannot be asked.
+    #[error(
+        "a minuted uses the state directory `{dir}`, but its socket `{SOCKET}` is not there\nhint: if it is the daemon, \
+         {RESTART}; another command ends by itself"
+    )]
+    Deaf {
+        /// The directory.
+        dir: String,
+    },
     /// The daemon runs but does not answer.
     #[error("the daemon does not answer on `{socket}`: {error}")]
     Silent {
@@ -56,30 +97,46 @@ impl Caller {
     /// # Errors
     /// [`ControlError`] when neither can.
     pub async fn connect(settings: Arc<Settings>) -> Result<Self, ControlError> {
-        let socket = settings.state_dir.join(SOCKET);
+        let dir = &settings.state_dir;
+        let socket = dir.join(SOCKET);
         let begun = tokio::time::Instant::now();
         loop {
             match UnixStream::connect(&socket).await {
-                Ok(_) => return Ok(Self::Daemon(socket)),
-                // Nobody listens: the file is missing, or a daemon that died has left it.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
-                Err(error) => return Err(ControlError::Silent { socket: shown(&socket), error }),
+                Ok(_) => return Ok(Self::daemon(socket)),
+                Err(error) if nobody_listens(&error) => {}
+                Err(error) => return Err(unanswered(dir, &socket, error)),
             }
-            match StateLock::acquire(&settings.state_dir, Duration::ZERO).await {
+            match StateLock::acquire(dir, Duration::ZERO).await {
                 Ok(lock) => return Ok(Self::Local(Arc::new(Desk::local(settings, lock).await?))),
                 // A daemon that starts, or another command: one of the two ways opens soon.
                 Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
+                Err(LockError::Held { dir }) => return Err(ControlError::Deaf { dir }),
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Returns a caller of the daemon behind this socket.
+    #[must_use]
+    pub fn daemon(socket: PathBuf) -> Self {
+        Self::Daemon { socket, tell: |_| {} }
+    }
+
+    /// Has a person told by `tell` when the daemon takes long to answer.
+    #[must_use]
+    pub fn telling(self, tell: fn(&str)) -> Self {
+        match self {
+            Self::Daemon { socket, .. } => Self::Daemon { socket, tell },
+            Self::Local(desk) => Self::Local(desk),
         }
     }
 
     /// Returns whether the daemon answers.
     #[must_use]
     pub fn is_daemon(&self) -> bool {
-        matches!(self, Self::Daemon(_))
+        matches!(self, Self::Daemon { .. })
     }
 
     /// Asks.
@@ -89,16 +146,49 @@ impl Caller {
     pub async fn ask(&self, request: Request) -> Answer {
         match self {
             Self::Local(desk) => desk.answer(request).await,
-            Self::Daemon(socket) => over_socket(socket, &request).await.unwrap_or_else(|error| {
-                Err(Refusal::new(format!("the daemon does not answer on `{}`: {error}", shown(socket)))
+            Self::Daemon { socket, tell } => over_socket(socket, &request, *tell).await.unwrap_or_else(|error| {
+                Err(Refusal::new(format!("the daemon does not answer on `{}`: {error}", printable_path(socket)))
                     .hint("see `systemctl status minuted`, or the log of `minuted run`"))
             }),
         }
     }
 }
 
-async fn over_socket(socket: &Path, request: &Request) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket).await?;
+/// Whether nobody listens: the file is missing, or a daemon that died has left it. What lies in the place of the
+/// directory is told by the lock.
+fn nobody_listens(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
+}
+
+fn unanswered(dir: &Path, socket: &Path, error: io::Error) -> ControlError {
+    let me = rustix::process::geteuid().as_raw();
+    match owner_of(dir).filter(|owner| error.kind() == io::ErrorKind::PermissionDenied && *owner != me) {
+        Some(owner) => ControlError::NotYours { owner },
+        None => ControlError::Silent { socket: printable_path(socket), error },
+    }
+}
+
+async fn over_socket(socket: &Path, request: &Request, tell: fn(&str)) -> io::Result<Answer> {
+    let stream = UnixStream::connect(socket).await?;
+    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let daemon = pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
+    let mut conversation = pin!(converse(stream, request));
+    if let Ok(answer) = timeout(SILENCE, &mut conversation).await {
+        return answer;
+    }
+    if request.takes_long() {
+        tell(&format!("{daemon} has not answered yet; this may take a while"));
+        return conversation.await;
+    }
+    tell(&format!("{daemon} does not answer yet; it is given {} more", rough(QUICK.saturating_sub(SILENCE))));
+    match timeout(QUICK.saturating_sub(SILENCE), conversation).await {
+        Ok(answer) => answer,
+        Err(_) => Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", rough(QUICK))).hint(RESTART))),
+    }
+}
+
+async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
@@ -110,6 +200,28 @@ async fn over_socket(socket: &Path, request: &Request) -> io::Result<Answer> {
     Ok(serde_json::from_str(&answer)?)
 }
 
-fn shown(path: &Path) -> String {
-    crate::text::printable_path(path)
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_never_answers_is_told_of_and_given_up() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let socket = dir.path().join(SOCKET);
+        let _silent = tokio::net::UnixListener::bind(&socket).expect("bound");
+        let caller = Caller::daemon(socket).telling(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
+        let refusal = caller.ask(Request::Status).await.expect_err("nobody answers");
+        let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
+        insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"
+        the daemon (pid 7) does not answer yet; it is given 55s more
+        the daemon (pid 7) has not answered for 60s
+        restart it: systemctl restart minuted, or end it and start `minuted run` again
+        ");
+    }
 }

@@ -161,6 +161,34 @@ pub enum Request {
 }
 
 impl Request {
+    /// Returns whether the answer may take as long as a folder, a disk or a service takes.
+    #[must_use]
+    pub fn takes_long(&self) -> bool {
+        match self {
+            Self::Status
+            | Self::Jobs { .. }
+            | Self::Job { .. }
+            | Self::Why { .. }
+            | Self::Retry { .. }
+            | Self::Redo { .. }
+            | Self::Cancel { .. }
+            | Self::Analyse { .. }
+            | Self::Pause { .. }
+            | Self::Resume { .. } => false,
+            Self::RetryFailed
+            | Self::Take { .. }
+            | Self::Scan { .. }
+            | Self::Backlog { .. }
+            | Self::Backup { .. }
+            | Self::TryMail { .. }
+            | Self::Whoami { .. }
+            | Self::SignIn { .. }
+            | Self::SignOut { .. }
+            | Self::Meetings { .. }
+            | Self::Meeting { .. } => true,
+        }
+    }
+
     /// Returns the request fit for a log: without what is secret.
     #[must_use]
     pub fn name(&self) -> &'static str {

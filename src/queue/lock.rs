@@ -10,6 +10,8 @@ use std::{
 
 use rustix::fs::FlockOperation;
 
+use super::owner::{as_user, user_name};
+
 /// The exclusive lock on a state directory; released when dropped, or by the kernel when the process dies.
 #[derive(Debug)]
 pub struct StateLock {
@@ -29,12 +31,24 @@ pub enum LockError {
         dir: String,
     },
     /// It belongs to another user; root's files in it would lock the daemon out.
-    #[error("the state directory `{dir}` belongs to another user (uid {owner})\nhint: sudo -u '#{owner}' minuted …")]
+    #[error(
+        "the state directory `{dir}` belongs to another user ({name}, uid {owner})\nhint: {command}",
+        name = user_name(*owner),
+        command = as_user(*owner)
+    )]
     OtherUser {
         /// The directory.
         dir: String,
         /// Its owner.
         owner: u32,
+    },
+    /// Something else lies in its place.
+    #[error(
+        "the state directory `{dir}` is not a directory\nhint: move that file away, or set state_dir to a directory"
+    )]
+    NotADirectory {
+        /// What should be the directory.
+        dir: String,
     },
     /// Others may read it: it holds tokens.
     #[error("the state directory `{dir}` is open to other users (mode {mode:04o})\nhint: chmod 0700 '{dir}'")]
@@ -113,6 +127,9 @@ impl StateLock {
     fn try_acquire(dir: &Path) -> Result<Self, LockError> {
         let shown = || dir.display().to_string();
         let io = |error: io::Error| LockError::Io { dir: shown(), error };
+        if std::fs::metadata(dir).is_ok_and(|found| !found.is_dir()) {
+            return Err(LockError::NotADirectory { dir: shown() });
+        }
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| LockError::Make { dir: shown(), error })?;
         let metadata = std::fs::metadata(dir).map_err(io)?;

@@ -16,6 +16,7 @@ mod lock;
 mod maintain;
 #[cfg(test)]
 mod model;
+mod owner;
 mod place;
 mod record;
 mod request;
@@ -46,6 +47,7 @@ pub use hold::{Hold, Notice, Scope};
 pub use intake::Taken;
 pub use lock::{LockError, READ_ONLY, StateLock};
 pub use maintain::Unfinished;
+pub use owner::{as_user, owner_of, user_name};
 pub use record::{Analysed, Failure};
 pub use request::Asked;
 pub use row::{Job, JobId};

@@ -610,7 +610,11 @@ fn root_does_not_touch_the_state_directory_of_another_user() {
     let before: Vec<_> = fs::read_dir(house.state_dir()).expect("listed").flatten().map(|e| e.file_name()).collect();
     for arguments in [&["status"][..], &["jobs"], &["login"], &["pause", "sales"], &["run"]] {
         let said = say(&house, arguments);
-        said.refused(1, "belongs to another user (uid 65534)", "sudo -u '#65534' minuted");
+        said.refused(1, "belongs to another user (nobody, uid 65534)", "sudo -u nobody ");
+        assert!(
+            said.err.contains(&format!(" --config {} {}", shown(&house.config()), arguments.join(" "))),
+            "{said:?}"
+        );
     }
     let check = say(&house, &["check"]);
     assert!(check.code == Some(1) && check.out.contains("sudo -u '#65534' minuted check"), "{check:?}");
