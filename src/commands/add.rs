@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::{Failure, absolute, print, say_without_daemon, typed};
 use crate::{
     beneath::Dir,
-    cli,
+    cli, clock,
     config::{Folder, Settings},
-    control::{Caller, Refusal, Request, Status, story},
+    control::{Caller, Refusal, Request, Scene, Status, story},
     deliver::{self, numbered},
     effect::Effect,
     exit,
@@ -185,7 +185,7 @@ async fn wait(caller: &Caller, jobs: Vec<(PathBuf, JobId)>, as_json: bool) -> Re
 /// Prints the notes of one file.
 fn report(source: &Path, job: &JobView) -> Result<(), Failure> {
     print::line(&format!("== {}", printable_path(source)))?;
-    let (answer, hint) = story(job, false);
+    let (answer, hint) = story(job, Scene { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
     if let Some(hint) = hint {
         print::say(&format!("hint: {}", printable(&hint)));
@@ -237,6 +237,7 @@ impl Bars {
     fn finish(&mut self, job: &JobView) {
         match self.by_job.get(&job.id) {
             Some(bar) if self.watched => bar.finish_with_message(job.state.clone()),
+            Some(_) | None if self.told.get(&job.id) == Some(&job.state) => {}
             Some(_) | None => print::say(&format!("job {}: {}", job.id, job.state)),
         }
     }

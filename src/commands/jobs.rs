@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use super::{Failure, job_name, print, typed};
 use crate::{
     cli::{self, StateWord},
-    control::{Caller, Request, story},
+    clock,
+    control::{Caller, Request, Scene, story},
     queue::JobView,
     text::{one_line, printable},
 };
@@ -49,7 +50,8 @@ pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     let job: JobView = typed(answer)?;
-    let (answer, hint) = story(&job, false);
+    let scene = Scene { daemon: caller.is_daemon(), is_gone: false, now: clock::now() };
+    let (answer, hint) = story(&job, scene);
     print::line(&printable(&answer))?;
     facts(&job)
         .into_iter()

@@ -6,7 +6,7 @@ use super::{Failure, print, typed};
 use crate::{
     cli,
     config::Settings,
-    control::{Caller, Request, RunningStatus, ServiceStatus, Status},
+    control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, Status},
     text::{count, one_line, printable},
 };
 
@@ -49,7 +49,11 @@ fn show(status: &Status) -> Result<(), Failure> {
         print::line(&printable(&service_line(service)))?;
     }
     if status.disk_full {
-        print::line("the disk of the queue is full: nothing new is begun until there is room")?;
+        let dir = &status.state_dir;
+        print::line(&format!("the disk of the queue ({dir}) is full: nothing new is begun; free some space"))?;
+    }
+    if let Some(mail) = &status.mail {
+        print::line(&printable(&mail_line(mail)))?;
     }
     show_folders(status)?;
     show_running(status)
@@ -59,6 +63,7 @@ fn service_line(service: &ServiceStatus) -> String {
     let state = match service.state.as_str() {
         "signed_out" => "signed out",
         "reading" => "being read",
+        "unknown" => "not asked",
         state => state,
     };
     let detail = match (&service.detail, service.signed_in_until) {
@@ -68,6 +73,11 @@ fn service_line(service: &ServiceStatus) -> String {
     };
     let next = service.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
     format!("service {} ({}) is {state}{detail}{next}", service.name, service.base_url.trim_end_matches('/'))
+}
+
+fn mail_line(mail: &MailStatus) -> String {
+    let next = mail.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
 fn show_folders(status: &Status) -> Result<(), Failure> {

@@ -74,6 +74,9 @@ fn refused(service: &str, error: &CallError) -> Refusal {
         CallError::SignedOut { .. } => refusal.hint(format!("minuted login {service}")),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),
         CallError::Unavailable { .. } => refusal.hint("check base_url, the network and the service; minuted check"),
+        CallError::Refused { status: 404, .. } => refusal.hint(format!(
+            "check base_url of service `{service}`: the server there does not know this call; minuted check"
+        )),
         CallError::Refused { .. } | CallError::File(_) => refusal,
     }
 }

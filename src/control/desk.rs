@@ -162,7 +162,7 @@ impl Desk {
             scope: Scope::Folder,
             name: folder.id.clone(),
             reason: "paused".into(),
-            detail: format!("a person paused it; minuted resume {name}"),
+            detail: "a person paused it".into(),
             since: clock::now(),
         };
         let new = self.queue.hold(hold, None).await?;
@@ -194,9 +194,11 @@ impl Desk {
             (_, true) => "are taken in",
             (_, false) => "are left alone",
         };
-        Ok(
-            json!({ "folder": name, "count": count, "message": format!("{} of folder `{name}` {what}", text::count(count, "recording")) }),
-        )
+        let none = count == 0 && process;
+        let more =
+            if none { format!("; one that was skipped: minuted add FILE --folder '{name}'") } else { String::new() };
+        let message = format!("{} of folder `{name}` {what}{more}", text::count(count, "recording"));
+        Ok(json!({ "folder": name, "count": count, "message": message }))
     }
 
     async fn backup(&self, path: PathBuf) -> Answer {

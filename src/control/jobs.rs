@@ -1,15 +1,20 @@
 //! Questions about jobs.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
     Answer, Desk, JobName, Refusal,
     desk::{done, to_value},
+    held::{held_by, unconfigured},
 };
 use crate::{
     clock,
     config::Analysis,
-    queue::{CommandError, Hold, JobId, JobView, QueueError},
+    pipeline::analyse::{deadline, is_slow},
+    queue::{Awaiting, CommandError, Hold, JobId, JobView, Original, QueueError},
+    text::printable_path,
+    worker::Live,
 };
 
 /// The words of `jobs --state`, and the stored states that may be shown so.
@@ -33,7 +38,7 @@ impl Desk {
                 known.ok_or_else(|| Refusal::new(format!("`{word}` is not a state")))?.1.to_vec()
             }
         };
-        let holds = self.queue.holds().await?;
+        let holds = self.holds().await?;
         let jobs = self.queue.jobs(stored, folder).await?;
         let jobs: Vec<JobView> = jobs
             .into_iter()
@@ -49,25 +54,43 @@ impl Desk {
     }
 
     pub(super) async fn job_shown(&self, id: JobId) -> Result<JobView, Refusal> {
-        let holds = self.queue.holds().await?;
+        let holds = self.holds().await?;
         let job = self.queue.job_view(id).await?.ok_or(QueueError::NoSuchJob { job: id })?;
-        Ok(self.shown(job, &holds))
+        let mut job = self.shown(job, &holds);
+        let notes = job.notes.clone();
+        let missing =
+            tokio::task::spawn_blocking(move || notes.into_iter().filter(|notes| is_missing(notes)).collect());
+        job.notes_missing = missing.await.map_err(|error| Refusal::new(error.to_string()))?;
+        Ok(job)
     }
 
     /// Shows a job by its place on this machine, and what it waits for given what is held.
     fn shown(&self, mut job: JobView, holds: &[Hold]) -> JobView {
         let live = self.live();
-        if let Some(folder) = live.folders.get(&job.folder) {
+        let now = clock::now();
+        let folder = live.folders.get(&job.folder);
+        if let Some(folder) = folder {
             job.service.get_or_insert_with(|| folder.service.clone());
-            job.apply(holds, clock::now());
+        }
+        let begins = matches!(job.stage.as_deref(), Some("create" | "upload"));
+        let configured = live.settings.folders.iter().any(|folder| folder.id == job.folder);
+        if !configured && begins && job.state != "running" || folder.is_none() && job.state == "ready" {
+            let name = folder.map_or(job.folder.as_str(), |folder| folder.name.as_str());
+            job.hold = Some(unconfigured(&job.folder, name));
+            job.state = "waiting".into();
+            job.waits_for = Some("folder".into());
+        } else if let Some(hold) = job.apply(holds, now) {
+            job.hold = Some(held_by(hold, &live));
+        }
+        tell_hold(&mut job, now);
+        job.awaiting = awaiting(&job, &live, now);
+        if let Some(original) = &job.original {
+            let place = folder.map_or_else(|| original.relative.clone(), |folder| folder.path.join(&original.relative));
+            job.error = Some(as_original(original, &printable_path(&place), &job.notes));
+        }
+        if let Some(folder) = folder {
             job.locate(&folder.path);
             job.folder.clone_from(&folder.name);
-        } else {
-            job.apply(holds, clock::now());
-            if job.state == "ready" && job.stage.as_deref() != Some("deliver") {
-                job.state = "waiting".into();
-                job.waits_for = Some("folder".into());
-            }
         }
         job
     }
@@ -120,4 +143,41 @@ impl Desk {
         self.nudge();
         Ok(done(id, &message))
     }
+}
+
+/// Puts what holds a job where scripts look: its error and its time.
+fn tell_hold(job: &mut JobView, now: Timestamp) {
+    let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for.as_deref() != Some("analysis")) else { return };
+    job.error.get_or_insert_with(|| hold.detail.clone());
+    if let Some(next) = hold.next_try.filter(|_| job.due.is_none_or(|due| due <= now)) {
+        job.due = Some(next);
+    }
+}
+
+/// How the analysis of a job stands that waits for it.
+fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
+    let since = job.awaiting_since.filter(|_| job.waits_for.as_deref() == Some("analysis"))?;
+    let poll = live.services.get(job.service.as_deref()?)?.settings.poll;
+    let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);
+    Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
+}
+
+/// Why a copy was skipped, by what the job of its content is now.
+fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
+    let id = original.id;
+    match original.state.as_str() {
+        "done" if notes.is_empty() => format!("its content is done already, as job {id} (`{path}`)"),
+        "done" => format!("its content is done already, as job {id} (`{path}`): the notes are {}", notes.join(", ")),
+        "failed" => format!("its content is that of job {id} (`{path}`), which has failed: minuted retry {id}"),
+        "cancelled" => format!("its content is that of job {id} (`{path}`), which was cancelled: minuted retry {id}"),
+        _ => format!("its content is that of job {id} (`{path}`), which is being worked on"),
+    }
+}
+
+/// Whether notes are surely not there any more. A name that had to be escaped cannot be looked for, and where the
+/// directory is away as a whole nobody has deleted them.
+fn is_missing(notes: &str) -> bool {
+    let path = std::path::Path::new(notes);
+    let is_near = path.parent().is_some_and(std::path::Path::is_dir);
+    is_near && !notes.contains('\\') && matches!(path.try_exists(), Ok(false))
 }

@@ -7,6 +7,7 @@
 mod account;
 mod client;
 mod desk;
+mod held;
 mod intake;
 mod jobs;
 mod mailing;
@@ -14,6 +15,7 @@ mod mailing;
 pub(crate) mod properties;
 mod server;
 mod status;
+mod story;
 mod why;
 
 use std::path::PathBuf;
@@ -26,8 +28,9 @@ pub use desk::{Desk, Folders};
 pub use intake::unsupported;
 pub use mailing::try_mail;
 pub use server::serve;
-pub use status::{FolderStatus, RunningStatus, ServiceStatus, Status};
-pub use why::{Why, story};
+pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status};
+pub use story::{Scene, story};
+pub use why::Why;
 
 use crate::{config::Analysis, queue::JobId};
 

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Desk, desk::to_value};
+use super::{
+    Answer, Desk,
+    desk::to_value,
+    held::{MAIL, held_by, with_cure},
+    story::next_try,
+};
 use crate::{
     clock,
     pipeline::analyse::is_slow,
@@ -40,6 +45,9 @@ pub struct Status {
     pub slow: usize,
     /// Whether the disk of the queue is full.
     pub disk_full: bool,
+    /// The mail server, where mail waits for it.
+    #[serde(default)]
+    pub mail: Option<MailStatus>,
     /// All that is held.
     pub holds: Vec<Hold>,
 }
@@ -51,7 +59,7 @@ pub struct ServiceStatus {
     pub name: String,
     /// Where it is.
     pub base_url: String,
-    /// `up`, `down`, `signed_out` or `forbidden`.
+    /// `up`, `down`, `reading`, `signed_out` or `forbidden`; `unknown` where no daemon has asked it.
     pub state: String,
     /// Why, where it is not up.
     pub detail: Option<String>,
@@ -61,6 +69,19 @@ pub struct ServiceStatus {
     pub next_try: Option<Timestamp>,
     /// Until when the sign-in lasts if nothing refreshes it.
     pub signed_in_until: Option<Timestamp>,
+}
+
+/// A mail server that is down, in `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailStatus {
+    /// The server.
+    pub host: String,
+    /// Why mail waits.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is tried again.
+    pub next_try: Option<Timestamp>,
 }
 
 /// A folder in `status`.
@@ -112,8 +133,6 @@ impl Desk {
         // One service's documents are as good as another's for a count of what is slow.
         let poll = live.services.values().next().map(|handle| handle.settings.poll);
         let slow = waiting.iter().filter(|(_, since)| poll.is_some_and(|poll| is_slow(&poll, *since, now))).count();
-        let disk_full =
-            self.worker.as_ref().is_some_and(|worker| worker.disk_full.load(std::sync::atomic::Ordering::Relaxed));
         let status = Status {
             daemon: self.worker.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,7 +144,8 @@ impl Desk {
             running: self.running_shown().await?,
             waiting_for_analysis: waiting.len(),
             slow,
-            disk_full,
+            disk_full: self.disk_full().is_some(),
+            mail: self.mail_shown(&holds).await?,
             holds,
         };
         to_value(&status)
@@ -150,6 +170,7 @@ impl Desk {
             let state = match (hold, &signed_out) {
                 (Some(hold), _) => hold.reason.as_str(),
                 (None, Some(_)) => "signed_out",
+                (None, None) if self.worker.is_none() => "unknown",
                 (None, None) => "up",
             };
             ServiceStatus {
@@ -171,14 +192,18 @@ impl Desk {
         let mut shown = Vec::with_capacity(live.settings.folders.len());
         for folder in &live.settings.folders {
             let watch = self.handle(&folder.id).map(|handle| handle.view().status());
-            let hold = holds.iter().find(|hold| hold.scope == Scope::Folder && hold.name == folder.id);
+            let held = holds.iter().filter(|hold| hold.name == folder.id);
+            let mut trouble = Vec::new();
+            for hold in held {
+                trouble.extend(self.trouble(hold).await?);
+            }
             let jobs = counts.iter().filter(|(id, _, _)| *id == folder.id);
             let scan = watch.as_ref().and_then(|watch| watch.scan.as_ref());
             shown.push(FolderStatus {
                 name: folder.name.clone(),
                 path: printable_path(&folder.path),
                 watch: watch.as_ref().and_then(|watch| Some(watched(watch.mode.as_ref()?))),
-                trouble: hold.map(|hold| format!("{}: {}", hold.reason, hold.detail)),
+                trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
                 settling: watch.as_ref().map_or(0, |watch| watch.settling as u64),
                 backlog: self.queue.backlog(&folder.id).await?,
                 jobs: jobs.map(|(_, state, count)| (state.clone(), *count)).collect(),
@@ -186,6 +211,30 @@ impl Desk {
             });
         }
         Ok(shown)
+    }
+
+    /// What holds a folder, in words.
+    async fn trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
+        let live = self.live();
+        let told = match hold.scope {
+            Scope::Service => return Ok(None),
+            Scope::Folder => format!("{}: {}", hold.reason, hold.detail),
+            Scope::Disk => {
+                let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;
+                let told = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
+                return Ok(Some(format!("{told}; it goes on by itself{}", next_try(next, clock::now()))));
+            }
+        };
+        Ok(Some(with_cure(&told, held_by(hold, &live).cure.as_deref())))
+    }
+
+    async fn mail_shown(&self, holds: &[Hold]) -> Result<Option<MailStatus>, super::Refusal> {
+        let live = self.live();
+        let hold = holds.iter().find(|hold| hold.scope == Scope::Service && hold.name == MAIL);
+        let (Some(hold), Some(email)) = (hold, &live.settings.email) else { return Ok(None) };
+        let next_try = self.queue.next_delivery_try(None).await?;
+        let (host, detail) = (email.smtp.host.clone(), hold.detail.clone());
+        Ok(Some(MailStatus { host, detail, since: hold.since, next_try }))
     }
 
     async fn running_shown(&self) -> Result<Vec<RunningStatus>, super::Refusal> {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Desk, Refusal, desk::to_value};
+use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
 use crate::{
+    clock,
     queue::JobView,
     text::printable_path,
     watch::{explain, why::Why as Seen},
@@ -29,13 +30,7 @@ pub struct Why {
 impl Desk {
     pub(super) async fn why(&self, path: &Path) -> Answer {
         let shown = printable_path(path);
-        let Some((folder, relative)) = self.place(path) else {
-            let names: Vec<String> =
-                self.live().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
-            let answer = "it lies in no watched folder".to_owned();
-            let hint = Some(format!("the folders are: {}", names.join(", ")));
-            return to_value(&Why { path: shown, folder: None, answer, hint, job: None });
-        };
+        let Some((folder, relative)) = self.place(path) else { return self.why_outside(path, shown).await };
         let view = self.handle(&folder.id).map(|handle| handle.view().clone());
         let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
         let accepts = self.accepts(&folder);
@@ -54,20 +49,87 @@ impl Desk {
             | Seen::Taken(_)
             | Seen::Unseen => self.queue.job_at(&folder.id, relative).await?,
         };
-        let job = match job {
-            Some(id) => Some(self.job_shown(id).await?),
-            None => None,
+        let folder = Some(folder.name.clone());
+        match job {
+            Some(id) => {
+                let job = self.job_shown(id).await?;
+                to_value(&self.of_job(shown, folder, job, matches!(seen, Seen::Absent)))
+            }
+            None => to_value(&self.of_file(shown, folder, &seen)),
+        }
+    }
+
+    /// The answer about a file that has a job.
+    fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> Why {
+        let (answer, hint) = story(&job, Scene { daemon: self.worker.is_some(), is_gone, now: clock::now() });
+        let more = (job.state == "failed").then(|| format!("minuted job {} shows its history", job.id));
+        let is_over = matches!(job.state.as_str(), "done" | "skipped" | "cancelled" | "failed");
+        let hint = join(self.without_daemon().filter(|_| !is_over), join(hint, more));
+        Why { path, folder, answer, hint, job: Some(job) }
+    }
+
+    /// The answer about a file that has none.
+    fn of_file(&self, path: String, folder: Option<String>, seen: &Seen) -> Why {
+        let now = clock::now();
+        let is_over = match seen {
+            Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::Absent | Seen::Ignored | Seen::BehindLink => true,
+            Seen::Trouble(_)
+            | Seen::Unreadable(_)
+            | Seen::Empty
+            | Seen::Settling(_)
+            | Seen::Backlog(_)
+            | Seen::Taken(_)
+            | Seen::Unseen => false,
         };
-        let (answer, hint) = match &job {
-            Some(job) => story(job, matches!(seen, Seen::Absent)),
-            None => (seen.to_string(), None),
+        let full = self.disk_full().filter(|_| !is_over);
+        let answer = match (seen, full.is_some()) {
+            (Seen::Settling(file), false) if file.unreadable.is_none() && file.until <= now => {
+                format!("it has been quiet since {} and is being taken in", file.since)
+            }
+            (_, _) => seen.to_string(),
         };
-        let is_over = match &job {
-            Some(job) => matches!(job.state.as_str(), "done" | "skipped" | "cancelled"),
-            None => matches!(seen, Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::Absent | Seen::Ignored),
+        let answer = match &full {
+            Some(hold) => format!("{answer}; but {}: nothing new is taken in, it goes on by itself", hold.detail),
+            None => answer,
         };
-        let hint = hint.or_else(|| self.without_daemon().filter(|_| !is_over));
-        to_value(&Why { path: shown, folder: Some(folder.name.clone()), answer, hint, job })
+        let hint = match seen {
+            Seen::Ignored => {
+                let folder = folder.as_deref().unwrap_or_default();
+                Some(format!("minuted add '{path}' --folder '{folder}' takes it in all the same"))
+            }
+            Seen::Unseen if self.worker.is_some() => Some("minuted scan looks at once".to_owned()),
+            Seen::Unseen
+            | Seen::Trouble(_)
+            | Seen::Absent
+            | Seen::Directory
+            | Seen::NotAFile
+            | Seen::BehindLink
+            | Seen::Unreadable(_)
+            | Seen::Name(_)
+            | Seen::Empty
+            | Seen::Settling(_)
+            | Seen::Backlog(_)
+            | Seen::Taken(_) => full.map(|_| "free some space".to_owned()),
+        };
+        let hint = join(self.without_daemon().filter(|_| !is_over), hint);
+        Why { path, folder, answer, hint, job: None }
+    }
+
+    /// The answer about a file that lies in no folder of now: perhaps its folder was configured once.
+    async fn why_outside(&self, path: &Path, shown: String) -> Answer {
+        let folders = self.live().settings.folders.iter().map(|folder| folder.id.clone()).collect();
+        if let Some(id) = self.queue.job_elsewhere(path.to_owned(), folders).await? {
+            let job = self.job_shown(id).await?;
+            let folder = Some(job.folder.clone());
+            let mut why = self.of_job(shown, folder, job, false);
+            why.answer = format!("it lies in no watched folder; a file of this name was: {}", why.answer);
+            return to_value(&why);
+        }
+        let names: Vec<String> =
+            self.live().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
+        let answer = "it lies in no watched folder".to_owned();
+        let hint = Some(format!("the folders are: {}", names.join(", ")));
+        to_value(&Why { path: shown, folder: None, answer, hint, job: None })
     }
 
     fn without_daemon(&self) -> Option<String> {
@@ -77,55 +139,7 @@ impl Desk {
     }
 }
 
-/// Tells where a job is, in words, and what a person can do.
-#[must_use]
-pub fn story(job: &JobView, is_gone: bool) -> (String, Option<String>) {
-    let id = job.id;
-    let gone = if is_gone { "; the file is not there any more" } else { "" };
-    let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    let stage = job.stage.as_deref().unwrap_or_default();
-    match job.state.as_str() {
-        "done" if job.notes.is_empty() => (format!("job {id} is done{gone}"), Some(format!("minuted job {id}"))),
-        "done" => (format!("job {id} is done: its notes are {}{gone}", job.notes.join(", ")), None),
-        "failed" => (
-            format!("job {id} failed after {} attempts{error}{gone}", job.attempts),
-            Some(format!("minuted retry {id} goes on from what exists; minuted job {id} shows its history")),
-        ),
-        "skipped" => (format!("it was skipped{error}"), skipped_hint(job)),
-        "cancelled" => (format!("job {id} was cancelled{gone}"), Some(format!("minuted retry {id} takes it up again"))),
-        "running" => (format!("job {id} is being worked on: {stage}"), Some("minuted status shows progress".into())),
-        "waiting" => (format!("job {id} waits {}{error}{gone}", waits(job)), waits_hint(job)),
-        _ => (format!("job {id} is ready for: {stage}{gone}"), None),
-    }
-}
-
-fn skipped_hint(job: &JobView) -> Option<String> {
-    let of_another = job.hash.is_some();
-    of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
-}
-
-fn waits(job: &JobView) -> String {
-    let due = job.due.map(|due| format!(", until {due}")).unwrap_or_default();
-    match job.waits_for.as_deref() {
-        Some("analysis") => "for the service, which works on it".into(),
-        Some("retry") => format!("for its next attempt ({} failed so far){due}", job.attempts),
-        Some("service") => "for the service, which does not work or was asked to be left alone".into(),
-        Some("sign_in") => "for a person to sign in".into(),
-        Some("file") => "for its file".into(),
-        Some("folder") => "for its folder".into(),
-        Some("disk") => "for room on the disk".into(),
-        Some("backlog") => "for `minuted backlog`".into(),
-        Some(_) | None => "its turn".into(),
-    }
-}
-
-fn waits_hint(job: &JobView) -> Option<String> {
-    match job.waits_for.as_deref() {
-        Some("sign_in") => {
-            Some(format!("minuted login {}", job.service.as_deref().unwrap_or_default()).trim_end().to_owned())
-        }
-        Some("retry") => Some(format!("minuted retry {} does it at once", job.id)),
-        Some("service" | "folder" | "disk") => Some("minuted status tells what holds it".into()),
-        Some(_) | None => None,
-    }
+/// Two hints as one.
+fn join(first: Option<String>, then: Option<String>) -> Option<String> {
+    first.into_iter().chain(then).reduce(|first, then| format!("{first}; {then}"))
 }

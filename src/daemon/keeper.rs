@@ -12,7 +12,7 @@ use crate::{
     config,
     deliver::Notice,
     job::retry::backoff,
-    queue::Scope,
+    queue::{LOST_AFTER, Scope},
     service_manager as systemd,
     services::paxs::Freshness,
     text::{count, one_line},
@@ -33,9 +33,6 @@ const DIGEST_MAX: usize = 200;
 
 /// A file that could not be read is tried again so often: permissions show in no event.
 const UNREADABLE_EVERY: Duration = Duration::from_secs(120);
-
-/// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
-const LOST_AFTER: Duration = Duration::from_secs(3600);
 
 /// Runs until the daemon stops.
 pub(super) async fn run(parts: Parts) {

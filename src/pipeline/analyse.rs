@@ -139,7 +139,9 @@ pub fn is_slow(poll: &Poll, since: Timestamp, now: Timestamp) -> bool {
     elapsed(since, now) >= poll.timeout
 }
 
-fn deadline(poll: &Poll) -> Duration {
+/// How long results are waited for before that counts as an attempt.
+#[must_use]
+pub fn deadline(poll: &Poll) -> Duration {
     poll.timeout.max(poll.patience)
 }
 

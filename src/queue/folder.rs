@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::{
     effect::Effect,
     job::{Event, Stage},
 };
+
+/// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
+pub const LOST_AFTER: Duration = Duration::from_secs(3600);
 
 /// Sightings in one answer of the queue.
 const SIGHTINGS_MAX: u32 = 5000;

@@ -13,7 +13,7 @@ pub enum Scope {
     Service,
     /// All jobs of a folder.
     Folder,
-    /// All new work.
+    /// What is written: the notes of the folder of that id, or everything, for [`Hold::QUEUE`].
     Disk,
 }
 
@@ -58,6 +58,9 @@ use crate::effect::Effect;
 const UNREACHABLE: [&str; 3] = ["absent", "unreadable", "empty mount point"];
 
 impl Hold {
+    /// The name of a hold of the queue's own disk. Made up where the queue is shown: a full disk records nothing.
+    pub const QUEUE: &str = "";
+
     /// Returns whether nothing can be written into the folder that is held.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
@@ -66,7 +69,8 @@ impl Hold {
 
     /// Returns whether a folder's hold concerns its deliveries, or the work before them.
     pub(super) fn holds(&self, deliveries: bool) -> bool {
-        if deliveries { self.reason == "notes" || self.is_unreachable() } else { self.reason != "notes" }
+        let full = self.reason == "full";
+        if deliveries { full || self.reason == "notes" || self.is_unreachable() } else { self.reason != "notes" }
     }
 }
 

@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Hold, JobId, Queue, QueueError, Scope, Sighting, Verdict,
+    JobId, Queue, QueueError, Sighting, Verdict,
     delivery::{kind, notes_paths},
     row::{self, path_bytes},
+    waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
     job::{Plan, State, Wait},
@@ -70,6 +71,18 @@ pub struct JobView {
     /// Since when results are waited for.
     #[serde(skip)]
     pub awaiting_since: Option<Timestamp>,
+    /// What holds it back now; only where something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HeldBy>,
+    /// How its analysis stands; only while it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaiting: Option<Awaiting>,
+    /// Those of its notes that are not there any more; only where one job is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes_missing: Vec<String>,
+    /// The job that has the content of a copy that was skipped, as that job is now.
+    #[serde(skip)]
+    pub original: Option<Original>,
 }
 
 /// A row of the ledger.
@@ -104,31 +117,6 @@ impl JobView {
     /// Shows the recording by its place on this machine.
     pub fn locate(&mut self, folder: &std::path::Path) {
         self.path = printable_path(&folder.join(&self.relative));
-    }
-
-    /// Tells what a job that could run waits for, given what is held.
-    pub fn apply(&mut self, holds: &[Hold], now: Timestamp) {
-        if self.state != "ready" {
-            return;
-        }
-        let delivers = self.stage.as_deref() == Some("deliver");
-        let held = holds.iter().filter_map(|hold| match hold.scope {
-            Scope::Disk => Some("disk"),
-            Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" => None,
-            Scope::Folder if hold.reason == "full" => Some("disk"),
-            Scope::Folder => hold.holds(delivers).then_some("folder"),
-            Scope::Service if !delivers && self.service.as_deref() == Some(&hold.name) => {
-                Some(if hold.reason == "signed_out" { "sign_in" } else { "service" })
-            }
-            Scope::Service => None,
-        });
-        // What only a person can mend is told first: the rest heals by itself.
-        let held = held.min_by_key(|held| *held != "sign_in");
-        let later = self.due.is_some_and(|due| due > now);
-        if let Some(waits_for) = held.or_else(|| later.then_some(if delivers { "retry" } else { "service" })) {
-            self.state = "waiting".into();
-            self.waits_for = Some(waits_for.into());
-        }
     }
 }
 
@@ -230,6 +218,41 @@ impl Queue {
         .await
     }
 
+    /// Returns when a delivery that failed is tried again: the next mail, or the next file of a folder.
+    pub async fn next_delivery_try(&self, folder: Option<String>) -> Result<Option<Timestamp>, QueueError> {
+        self.read(move |connection| {
+            let due: Option<i64> = connection
+                .prepare_cached(
+                    "SELECT min(delivery.due_ms) FROM delivery JOIN job ON job.id = delivery.job_id \
+                     WHERE delivery.due_ms IS NOT NULL AND delivery.error IS NOT NULL \
+                     AND CASE WHEN ?1 IS NULL THEN kind = 'mail' ELSE kind <> 'mail' AND job.folder = ?1 END",
+                )?
+                .query_row([folder], |row| row.get(0))?;
+            Ok(due.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        })
+        .await
+    }
+
+    /// Returns the latest job of a file of this name (the end of an absolute path) in a folder other than these: such
+    /// a folder has left the configuration, and only its id is known.
+    pub async fn job_elsewhere(&self, path: PathBuf, folders: Vec<String>) -> Result<Option<JobId>, QueueError> {
+        self.read(move |connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id, folder, path FROM job WHERE path = ? ORDER BY id DESC")?;
+            let mut below = path.components();
+            while below.next().is_some() {
+                let mut rows = statement.query([path_bytes(below.as_path())])?;
+                while let Some(row) = rows.next()? {
+                    if !folders.contains(&row.get(1)?) {
+                        return Ok(Some(JobId(row.get(0)?)));
+                    }
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// Returns how many files of a folder wait for `minuted backlog`.
     pub async fn backlog(&self, folder: &str) -> Result<u64, QueueError> {
         let folder = folder.to_owned();
@@ -304,6 +327,10 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         created: row::time(row, "created_ms")?,
         updated: row::time(row, "updated_ms")?,
         history: None,
+        hold: None,
+        awaiting: None,
+        notes_missing: Vec::new(),
+        original: None,
         relative,
         awaiting_since: row.get::<_, Option<i64>>("remote_ms")?.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
     })
@@ -333,9 +360,51 @@ fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueE
     }
     if job.stage.as_deref() == Some("deliver") {
         job.due = next_due.and_then(|due| Timestamp::from_millisecond(due).ok());
+        let mut waiting = job.deliveries.iter().filter(|delivery| delivery.state == "due");
+        job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
-    job.notes = notes_paths(connection, job.id)?.iter().map(|path| printable_path(path)).collect();
+    job.notes = notes(connection, job.id, job.key.as_deref())?;
+    if let (Some(content), "skipped") = (&job.hash, job.state.as_str()) {
+        let found = original(connection, content, &job.folder)?;
+        if let Some((original, key)) = found {
+            job.notes = notes(connection, original.id, key.as_deref())?;
+            job.original = Some(original);
+        }
+    }
     Ok(job)
+}
+
+/// Where the notes of a job lie: those that it wrote, else those that were there when its content came.
+fn notes(connection: &Connection, id: JobId, key: Option<&str>) -> Result<Vec<String>, QueueError> {
+    let written: Vec<String> = notes_paths(connection, id)?.iter().map(|path| printable_path(path)).collect();
+    if !written.is_empty() {
+        return Ok(written);
+    }
+    let found: Option<Option<String>> = connection
+        .prepare_cached(
+            "SELECT evidence.notes FROM evidence JOIN job ON job.key = evidence.key \
+             WHERE evidence.key = ? AND job.state = 'done'",
+        )?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(found.flatten().into_iter().collect())
+}
+
+/// The job of a content in a folder, the latest, and its key.
+fn original(
+    connection: &Connection,
+    content: &str,
+    folder: &str,
+) -> Result<Option<(Original, Option<String>)>, QueueError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, key, state, path FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
+         ORDER BY generation DESC LIMIT 1",
+    )?;
+    let found = statement.query_row([content, folder], |row| {
+        let (id, state, relative) = (JobId(row.get("id")?), row.get("state")?, row::path(row, "path")?);
+        Ok((Original { id, state, relative }, row.get("key")?))
+    });
+    Ok(found.optional()?)
 }
 
 fn history(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueError> {

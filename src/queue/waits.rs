@@ -1,107 +1,128 @@
-//! What was put off, and how it goes on before its time.
+//! What a job that is shown waits for, given what is held.
+
+use std::path::PathBuf;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::{Queue, QueueError, Scope, hold::insert_notice, row};
-use crate::{effect::Effect, job::Stage};
+use super::{Hold, JobId, JobView, Scope};
 
-/// Jobs of a folder that wait for a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PutOff {
-    /// The folder's id.
-    pub folder: String,
-    /// The stage that was put off; `None` where results are looked for.
-    pub stage: Option<Stage>,
-    /// Until when, the latest of them.
+/// What holds a job back, for a person and a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// Why, in a word: as [`Hold::reason`].
+    pub reason: String,
+    /// Why, for a person.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it ends by itself.
+    pub heals: bool,
+    /// When it is tried again, where that is known.
+    pub next_try: Option<Timestamp>,
+    /// What a person can do.
+    pub cure: Option<String>,
+}
+
+/// How an analysis stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaiting {
+    /// Since when it is waited for.
+    pub since: Timestamp,
+    /// Whether it takes longer than the service's documents say.
+    pub slow: bool,
+    /// Until when it is waited for before that counts as a failed attempt.
     pub until: Timestamp,
 }
 
-impl Queue {
-    /// Returns what was put off beyond `now`, and what waits for its analysis.
-    pub async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, QueueError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT folder, CASE WHEN waits_for = 'analysis' THEN NULL ELSE stage END AS put_off, \
-                 max(coalesce(due_ms, ?1)) AS until_ms FROM job WHERE stage <> 'deliver' \
-                 AND (state = 'ready' AND due_ms > ?1 OR waits_for = 'analysis') GROUP BY 1, 2",
-            )?;
-            let rows = statement.query_map([now.as_millisecond()], |row| {
-                let stage: Option<String> = row.get("put_off")?;
-                let stage = stage.map(|word| Stage::parse(&word).ok_or_else(|| row::invalid("stage", word)));
-                Ok(PutOff { folder: row.get("folder")?, stage: stage.transpose()?, until: row::time(row, "until_ms")? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+/// The job whose content a skipped copy has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// Its number.
+    pub id: JobId,
+    /// Its state, as [`JobView::state`].
+    pub state: String,
+    /// Its recording, relative to the folder.
+    pub relative: PathBuf,
+}
+
+impl JobView {
+    /// Tells what a job that could run waits for, given what is held; returns what holds it.
+    pub fn apply<'h>(&mut self, holds: &'h [Hold], now: Timestamp) -> Option<&'h Hold> {
+        let awaits = self.waits_for.as_deref() == Some("analysis");
+        if self.state != "ready" && !awaits {
+            return None;
+        }
+        let held = holds.iter().filter(|hold| self.is_held_by(hold, awaits)).min_by_key(|hold| rank(hold));
+        if awaits {
+            return held;
+        }
+        let delivers = self.stage.as_deref() == Some("deliver");
+        let later = self.due.is_some_and(|due| due > now);
+        let waits_for = held.map(waits_for).or_else(|| later.then_some(if delivers { "retry" } else { "service" }));
+        if let Some(waits_for) = waits_for {
+            self.state = "waiting".into();
+            self.waits_for = Some(waits_for.into());
+        }
+        held
     }
 
-    /// Makes the jobs of these folders that were put off due now; returns how many.
-    pub async fn wake(&self, folders: Vec<String>, now: Timestamp) -> Result<usize, QueueError> {
-        self.write(Effect::WakeJobs, move |tx| {
-            let mut woken = 0;
-            for folder in &folders {
-                woken += tx
-                    .prepare_cached(
-                        "UPDATE job SET due_ms = ?2 WHERE folder = ?1 AND state = 'ready' AND stage <> 'deliver' \
-                         AND due_ms > ?2",
-                    )?
-                    .execute(rusqlite::params![folder, now.as_millisecond()])?;
-            }
-            Ok(woken)
-        })
-        .await
+    fn is_held_by(&self, hold: &Hold, awaits: bool) -> bool {
+        let delivers = self.stage.as_deref() == Some("deliver");
+        match hold.scope {
+            Scope::Disk => !awaits,
+            Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" || awaits => false,
+            Scope::Folder => hold.holds(delivers),
+            Scope::Service => !delivers && self.service.as_deref() == Some(&hold.name),
+        }
     }
+}
 
-    /// Makes the files of a folder that were put off due now; without a folder, the mails.
-    pub async fn wake_deliveries(&self, folder: Option<String>, now: Timestamp) -> Result<usize, QueueError> {
-        self.write(Effect::WakeDeliveries, move |tx| {
-            Ok(tx
-                .prepare_cached(
-                    "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND (kind = 'mail') = (?1 IS NULL) \
-                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
-                )?
-                .execute(rusqlite::params![folder, now.as_millisecond()])?)
-        })
-        .await
+/// What only a person can mend is told first, what has no cause of its own last.
+fn rank(hold: &Hold) -> u8 {
+    match hold.reason.as_str() {
+        "signed_out" => 0,
+        "forbidden" | "paused" => 1,
+        "reading" => 3,
+        _ => 2,
     }
+}
 
-    /// Returns whether files of a folder are still to be written; without a folder, whether mails are to be sent.
-    pub async fn delivers(&self, folder: Option<String>) -> Result<bool, QueueError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND (kind = 'mail') = (?1 IS NULL) \
-                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
-                )?
-                .exists([folder])?)
-        })
-        .await
+/// The word of [`JobView::waits_for`] for what is held.
+fn waits_for(hold: &Hold) -> &'static str {
+    match hold.scope {
+        Scope::Disk => "disk",
+        Scope::Folder if hold.reason == "full" => "disk",
+        Scope::Folder => "folder",
+        Scope::Service if hold.reason == "signed_out" => "sign_in",
+        Scope::Service => "service",
     }
+}
 
-    /// Tells the operator of a hold that has lasted since before `since`, once for each time that it begins.
-    pub async fn tell_of_hold(
-        &self,
-        scope: Scope,
-        name: &str,
-        reason: &'static str,
-        since: Timestamp,
-        notice: String,
-        now: Timestamp,
-    ) -> Result<bool, QueueError> {
-        let name = name.to_owned();
-        self.write(Effect::Hold, move |tx| {
-            let subject = notice.split(':').next().unwrap_or_default();
-            let lasts: bool = tx
-                .prepare_cached(
-                    "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3 AND since_ms <= ?4 AND NOT EXISTS \
-                     (SELECT 1 FROM notice WHERE at_ms >= hold.since_ms AND substr(text, 1, length(?5)) = ?5)",
-                )?
-                .exists(rusqlite::params![scope.as_str(), name, reason, since.as_millisecond(), subject])?;
-            if lasts {
-                insert_notice(tx, &notice, now)?;
-            }
-            Ok(lasts)
-        })
-        .await
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_holds_its_own_folder_and_that_of_the_queue_every_one() {
+        let now = Timestamp::UNIX_EPOCH;
+        let held = |name: &str, folder: &str| {
+            let hold = Hold {
+                scope: if name == Hold::QUEUE { Scope::Disk } else { Scope::Folder },
+                name: name.to_owned(),
+                reason: "full".into(),
+                detail: "no room".into(),
+                since: now,
+            };
+            let job = serde_json::json!({
+                "id": 1, "key": null, "folder": folder, "path": "talk.wav", "title": null, "service": "paxs",
+                "state": "ready", "waits_for": null, "stage": "create", "attempts": 0, "due": null, "error": null,
+                "partial": false, "meeting_id": null, "recording_id": null, "hash": null, "size": 1, "notes": [],
+                "deliveries": [], "created": now, "updated": now
+            });
+            let mut job: JobView = serde_json::from_value(job).expect("a job");
+            job.apply(&[hold], now).is_some()
+        };
+        assert!(held("sales", "sales") && held(Hold::QUEUE, "sales") && !held("calls", "sales"));
     }
 }

@@ -99,7 +99,9 @@ fn of_file(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Trouble(trouble) => write!(f, "the folder is in trouble: {}", trouble.detail),
+            Self::Trouble(trouble) => {
+                write!(f, "the folder is in trouble: {}; it goes on by itself when that is over", trouble.detail)
+            }
             Self::Absent => f.write_str("there is no such file"),
             Self::Directory => f.write_str("it is a directory"),
             Self::NotAFile => f.write_str("it is a link or a special file, and these are never opened"),
@@ -116,9 +118,7 @@ impl fmt::Display for Why {
             }
             Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),
             Self::Taken(job) => write!(f, "job {job}"),
-            Self::Unseen => {
-                f.write_str("not seen yet as it is now; the next scan will (`minuted scan` does it at once)")
-            }
+            Self::Unseen => f.write_str("not seen yet as it is now; the next scan will"),
         }
     }
 }
@@ -161,7 +161,7 @@ mod tests {
             format!("{name}: {}", explain(&folder(root), &accepts(), Path::new(name), None, sighting))
         });
         insta::assert_snapshot!(shown.join("\n"), @r"
-        a.mp3: not seen yet as it is now; the next scan will (`minuted scan` does it at once)
+        a.mp3: not seen yet as it is now; the next scan will
         b.doc: left alone: not an audio or video file by its name
         c.mp3.part: left alone: a temporary or foreign name (`.part`)
         @eaDir/d.mp3: left alone: it lies in `@eaDir`, which is left alone: thumbnails of a Synology

@@ -1,0 +1,341 @@
+//! A job's answer to a person: where it is, what it waits for, whether that ends by itself, and what to type.
+
+use jiff::Timestamp;
+
+use crate::{
+    clock::elapsed,
+    queue::{DeliveryView, HeldBy, JobView, LOST_AFTER},
+    text::{count, rough},
+};
+
+/// What is known besides the job itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene {
+    /// Whether a daemon runs.
+    pub daemon: bool,
+    /// Whether its file is not there any more.
+    pub is_gone: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Mails that are named one by one.
+const MAILS_MAX: usize = 5;
+
+/// Tells where a job is, in words, and what a person can do.
+#[must_use]
+pub fn story(job: &JobView, scene: Scene) -> (String, Option<String>) {
+    let id = job.id;
+    let gone = if scene.is_gone { "; the file is not there any more" } else { "" };
+    let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    let (answer, hint) = match job.state.as_str() {
+        "done" => done(job),
+        "failed" => failed(job),
+        "skipped" => return (format!("it was skipped{error}"), skipped_hint(job)),
+        "cancelled" => (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again"))),
+        "ready" | "waiting" if job.stage.as_deref() == Some("deliver") => delivers(job, scene.now),
+        "waiting" => waits(job, scene.now),
+        "running" if scene.daemon => {
+            (format!("job {id} is being worked on: {}", stage(job)), Some("minuted status shows progress".into()))
+        }
+        "running" => {
+            (format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage(job)), None)
+        }
+        _ => (format!("job {id} is next in turn: {}", stage(job)), None),
+    };
+    (format!("{answer}{gone}"), hint)
+}
+
+fn stage(job: &JobView) -> &str {
+    job.stage.as_deref().unwrap_or_default()
+}
+
+fn done(job: &JobView) -> (String, Option<String>) {
+    let id = job.id;
+    let mut told: Vec<String> = notes(job).into_iter().collect();
+    let held = job.deliveries.iter().filter(|delivery| delivery.state == "held").count();
+    if held > 0 {
+        let are = if held == 1 { "is" } else { "are" };
+        told.push(format!("{} {are} held, lest anybody gets it twice", count(held as u64, "mail")));
+    }
+    let hint = if held > 0 {
+        Some(format!("minuted retry {id} sends what is held"))
+    } else if job.notes_missing.is_empty() {
+        None
+    } else {
+        Some(format!("minuted redo {id} makes a new meeting and new notes"))
+    };
+    let colon = if told.is_empty() { "" } else { ": " };
+    (format!("job {id} is done{colon}{}", told.join("; ")), hint)
+}
+
+/// Where the notes of a job are; `None` where it has none.
+fn notes(job: &JobView) -> Option<String> {
+    let there: Vec<&str> =
+        job.notes.iter().filter(|notes| !job.notes_missing.contains(notes)).map(String::as_str).collect();
+    let told = |notes: &[&str], what: &str| (!notes.is_empty()).then(|| format!("{what} {}", notes.join(", ")));
+    let missing: Vec<&str> = job.notes_missing.iter().map(String::as_str).collect();
+    let parts: Vec<String> =
+        told(&there, "its notes are").into_iter().chain(told(&missing, "its notes are not there any more:")).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn failed(job: &JobView) -> (String, Option<String>) {
+    let id = job.id;
+    let undelivered = undelivered(job);
+    if job.deliveries.iter().any(|delivery| delivery.state == "failed") {
+        let told = notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
+        let again = if job.deliveries.iter().any(|delivery| delivery.state == "failed" && delivery.kind == "mail") {
+            "sends it again"
+        } else {
+            "tries it again"
+        };
+        return (format!("job {id} is not delivered whole: {told}"), Some(format!("minuted retry {id} {again}")));
+    }
+    let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    let after = match job.attempts {
+        0 => String::new(),
+        attempts => format!(" after {}", count(attempts.into(), "attempt")),
+    };
+    let partial = notes(job).map(|notes| format!("; what there is: {notes}")).unwrap_or_default();
+    (format!("job {id} failed{after}{error}{partial}"), Some(format!("minuted retry {id} goes on from what exists")))
+}
+
+fn skipped_hint(job: &JobView) -> Option<String> {
+    let of_another = job.hash.is_some();
+    of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
+}
+
+/// A job whose results are there: where the notes are, and what becomes of the rest.
+fn delivers(job: &JobView, now: Timestamp) -> (String, Option<String>) {
+    let mut told: Vec<String> = notes(job).into_iter().chain(undelivered(job)).collect();
+    let hold = job.hold.as_ref();
+    let tried = job.deliveries.iter().any(|delivery| delivery.state == "due" && delivery.error.is_some());
+    match hold {
+        Some(hold) if !tried => told.push(format!("it waits: {}{}", hold.detail, again(hold, job.due, now))),
+        Some(_) | None if tried => told.push(format!("it goes on by itself{}", next_try(job.due, now))),
+        Some(_) | None => {}
+    }
+    (format!("job {} has its results: {}", job.id, told.join("; ")), hold.and_then(|hold| hold.cure.clone()))
+}
+
+/// What is not delivered, one by one.
+fn undelivered(job: &JobView) -> Vec<String> {
+    let open = job.deliveries.iter().filter(|delivery| delivery.state != "done");
+    let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == "mail");
+    let mut told: Vec<String> = files.iter().filter_map(|delivery| file(delivery)).collect();
+    told.extend(mails.iter().take(MAILS_MAX).map(|delivery| mail(delivery)));
+    if mails.len() > MAILS_MAX {
+        told.push(format!("and {} more", count((mails.len() - MAILS_MAX) as u64, "mail")));
+    }
+    told
+}
+
+fn file(delivery: &DeliveryView) -> Option<String> {
+    let what = match delivery.kind.as_str() {
+        "notes" => format!("the file of its notes ({})", delivery.target),
+        "failure" => "the file that tells of its failure".to_owned(),
+        "dispose" => format!("to {} the recording", delivery.target),
+        _ => return None,
+    };
+    Some(match (delivery.state.as_str(), &delivery.error) {
+        ("failed", Some(error)) => format!("{what} failed: {error}"),
+        (_, Some(error)) => format!("{what} waits: {error}"),
+        (_, None) => format!("{what} is under way"),
+    })
+}
+
+fn mail(delivery: &DeliveryView) -> String {
+    let to = &delivery.target;
+    match (delivery.state.as_str(), &delivery.error) {
+        ("held", _) => format!("the mail to {to} is held"),
+        ("failed", Some(error)) => format!("the mail to {to} was refused: {error}"),
+        (_, Some(error)) => format!("the mail to {to} waits: {error}"),
+        (_, None) => format!("the mail to {to} is being sent"),
+    }
+}
+
+fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
+    let id = job.id;
+    if job.waits_for.as_deref() == Some("analysis") {
+        return (
+            format!("job {id} waits for {}", analysis(job, now)),
+            job.hold.as_ref().and_then(|hold| hold.cure.clone()),
+        );
+    }
+    let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    if let Some(hold) = &job.hold {
+        let answer = format!("job {id} waits for {}: {}{}", whom(job, hold), hold.detail, again(hold, job.due, now));
+        return (answer, hold.cure.clone());
+    }
+    match job.waits_for.as_deref() {
+        Some("retry") => (
+            format!(
+                "job {id} waits for its next attempt{}; attempt {} failed{error}",
+                next_try(job.due, now),
+                job.attempts
+            ),
+            Some(format!("minuted retry {id} does it at once")),
+        ),
+        Some("file") => {
+            let lost = rough(LOST_AFTER);
+            let answer = format!(
+                "job {id} waits for its file{error}; it goes on when the file is there and can be read, and is cancelled when \
+                 the file is gone for {lost}"
+            );
+            (answer, None)
+        }
+        Some(_) | None => {
+            (format!("job {id} waits for the service; it goes on by itself{}{error}", next_try(job.due, now)), None)
+        }
+    }
+}
+
+/// What a job waits for that is held.
+fn whom(job: &JobView, hold: &HeldBy) -> String {
+    let service = job.service.as_deref().unwrap_or_default();
+    match (job.waits_for.as_deref(), hold.reason.as_str()) {
+        (Some("sign_in"), _) => format!("a person to sign in at `{service}`"),
+        (Some("service"), "down") => format!("the service `{service}`, which is down"),
+        (Some("service"), "forbidden") => format!("the service `{service}`, which forbids it"),
+        (Some("service"), _) => format!("the service `{service}`"),
+        (Some("disk"), _) => "room on the disk".to_owned(),
+        (_, "not configured") => "its folder".to_owned(),
+        (_, "refused") => format!("its folder `{}`, which the service refuses", job.folder),
+        (_, "paused") => format!("its folder `{}`, which is paused", job.folder),
+        (_, _) => format!("its folder `{}`", job.folder),
+    }
+}
+
+/// Whether a hold ends by itself, and when it is tried next.
+fn again(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
+    match hold.reason.as_str() {
+        "refused" | "forbidden" => "; it is tried again by itself every hour".to_owned(),
+        _ if !hold.heals => String::new(),
+        _ => format!("; it goes on by itself{}", next_try(hold.next_try.or(due), now)),
+    }
+}
+
+/// When it is tried next, where that is known and ahead.
+pub(super) fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
+    let ahead = at.filter(|at| *at > now);
+    ahead.map(|at| format!(", next try in {}", rough(elapsed(now, at)))).unwrap_or_default()
+}
+
+fn analysis(job: &JobView, now: Timestamp) -> String {
+    let mut told = "the analysis of the service".to_owned();
+    if let Some(awaiting) = &job.awaiting {
+        told = format!("{told}, asked for {} ago", rough(elapsed(awaiting.since, now)));
+        if awaiting.slow {
+            let left = rough(elapsed(now, awaiting.until));
+            told = format!(
+                "{told}: that is longer than usual; it is waited for {left} more, then it counts as an attempt"
+            );
+        }
+    }
+    if let Some(error) = job.error.as_deref().filter(|_| job.attempts > 0) {
+        told = format!("{told}; attempt {} failed: {error}", job.attempts);
+    }
+    if let Some(hold) = &job.hold {
+        let service = job.service.as_deref().unwrap_or_default();
+        told = format!("{told}; service `{service}` does not work now: {}{}", hold.detail, again(hold, None, now));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-22T09:00:00Z";
+
+    /// A job of `sales` with these fields.
+    fn job(fields: &Value) -> JobView {
+        let mut job = json!({
+            "id": 1, "key": null, "folder": "sales", "path": "/srv/sales/talk.wav", "title": null, "service": "paxs",
+            "state": "waiting", "waits_for": null, "stage": null, "attempts": 0, "due": null, "error": null,
+            "partial": false, "meeting_id": null, "recording_id": null, "hash": null, "size": 1, "notes": [],
+            "deliveries": [], "created": NOW, "updated": NOW
+        });
+        let all = job.as_object_mut().expect("an object");
+        all.extend(fields.as_object().expect("an object").clone());
+        serde_json::from_value(job).expect("a job")
+    }
+
+    fn told(daemon: bool, fields: &Value) -> String {
+        let scene = Scene { daemon, is_gone: false, now: NOW.parse().expect("a time") };
+        let (answer, hint) = story(&job(fields), scene);
+        hint.map_or_else(|| answer.clone(), |hint| format!("{answer}\n  hint: {hint}"))
+    }
+
+    fn delivery(kind: &str, target: &str, state: &str, error: Option<&str>) -> Value {
+        json!({ "kind": kind, "target": target, "state": state, "attempts": 1, "error": error })
+    }
+
+    fn hold(reason: &str, detail: &str, next_try: Option<&str>) -> Value {
+        json!({ "reason": reason, "detail": detail, "since": NOW, "heals": true, "next_try": next_try, "cure": null })
+    }
+
+    #[test]
+    fn a_wait_says_its_cause_whether_it_heals_and_when_it_is_tried_next() {
+        let soon = "2026-11-22T09:05:00Z";
+        let shown = [
+            json!({ "waits_for": "retry", "stage": "upload", "attempts": 1, "due": soon, "error": "refused (413)" }),
+            json!({ "waits_for": "service", "stage": "create", "hold": hold("down", "no route", Some(soon)) }),
+            json!({ "waits_for": "service", "stage": "create", "hold": hold("reading", "its list is read", None) }),
+            json!({ "waits_for": "folder", "stage": "create", "hold": hold("absent", "`/srv/sales` is not there", None) }),
+            json!({ "waits_for": "disk", "stage": "create", "hold": hold("full", "no room in `/var`", None) }),
+            json!({
+                "waits_for": "analysis", "stage": "analyse", "attempts": 1, "error": "model overloaded",
+                "awaiting": { "since": "2026-11-22T08:58:00Z", "slow": false, "until": "2026-11-23T08:58:00Z" }
+            }),
+            json!({ "state": "ready", "stage": "upload" }),
+        ];
+        let shown = shown.map(|fields| told(true, &fields));
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        job 1 waits for its next attempt, next try in 5m; attempt 1 failed: refused (413)
+          hint: minuted retry 1 does it at once
+        job 1 waits for the service `paxs`, which is down: no route; it goes on by itself, next try in 5m
+        job 1 waits for the service `paxs`: its list is read; it goes on by itself
+        job 1 waits for its folder `sales`: `/srv/sales` is not there; it goes on by itself
+        job 1 waits for room on the disk: no room in `/var`; it goes on by itself
+        job 1 waits for the analysis of the service, asked for 2m ago; attempt 1 failed: model overloaded
+        job 1 is next in turn: upload
+        ");
+    }
+
+    #[test]
+    fn notes_that_are_there_are_told_before_what_is_missing() {
+        let notes = json!(["/srv/sales/talk.notes.md"]);
+        let written = delivery("notes", "md", "done", None);
+        let of = |state: &str, mail: Value| {
+            let stage = (state == "ready").then_some("deliver");
+            json!({ "state": state, "stage": stage, "notes": notes, "deliveries": [written, mail] })
+        };
+        let shown = [
+            of("ready", delivery("mail", "ann@example.com", "due", None)),
+            of("ready", delivery("mail", "ann@example.com", "due", Some("connection refused"))),
+            of("failed", delivery("mail", "ann@example.com", "failed", Some("no such person"))),
+            of("done", delivery("mail", "ann@example.com", "held", None)),
+            json!({ "state": "failed", "error": "nothing can play it" }),
+            json!({
+                "state": "waiting", "waits_for": "folder", "stage": "deliver", "due": "2026-11-22T09:00:30Z",
+                "deliveries": [delivery("notes", "md", "due", Some("no permission to write in `/srv/sales`"))]
+            }),
+        ];
+        let shown = shown.map(|fields| told(true, &fields));
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com is being sent
+        job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com waits: connection refused; it goes on by itself
+        job 1 is not delivered whole: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com was refused: no such person
+          hint: minuted retry 1 sends it again
+        job 1 is done: its notes are /srv/sales/talk.notes.md; 1 mail is held, lest anybody gets it twice
+          hint: minuted retry 1 sends what is held
+        job 1 failed: nothing can play it
+          hint: minuted retry 1 goes on from what exists
+        job 1 has its results: the file of its notes (md) waits: no permission to write in `/srv/sales`; it goes on by itself, next try in 30s
+        ");
+    }
+}

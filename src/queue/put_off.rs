@@ -1,0 +1,107 @@
+//! What was put off, and how it goes on before its time.
+
+use jiff::Timestamp;
+
+use super::{Queue, QueueError, Scope, hold::insert_notice, row};
+use crate::{effect::Effect, job::Stage};
+
+/// Jobs of a folder that wait for a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutOff {
+    /// The folder's id.
+    pub folder: String,
+    /// The stage that was put off; `None` where results are looked for.
+    pub stage: Option<Stage>,
+    /// Until when, the latest of them.
+    pub until: Timestamp,
+}
+
+impl Queue {
+    /// Returns what was put off beyond `now`, and what waits for its analysis.
+    pub async fn put_off(&self, now: Timestamp) -> Result<Vec<PutOff>, QueueError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT folder, CASE WHEN waits_for = 'analysis' THEN NULL ELSE stage END AS put_off, \
+                 max(coalesce(due_ms, ?1)) AS until_ms FROM job WHERE stage <> 'deliver' \
+                 AND (state = 'ready' AND due_ms > ?1 OR waits_for = 'analysis') GROUP BY 1, 2",
+            )?;
+            let rows = statement.query_map([now.as_millisecond()], |row| {
+                let stage: Option<String> = row.get("put_off")?;
+                let stage = stage.map(|word| Stage::parse(&word).ok_or_else(|| row::invalid("stage", word)));
+                Ok(PutOff { folder: row.get("folder")?, stage: stage.transpose()?, until: row::time(row, "until_ms")? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Makes the jobs of these folders that were put off due now; returns how many.
+    pub async fn wake(&self, folders: Vec<String>, now: Timestamp) -> Result<usize, QueueError> {
+        self.write(Effect::WakeJobs, move |tx| {
+            let mut woken = 0;
+            for folder in &folders {
+                woken += tx
+                    .prepare_cached(
+                        "UPDATE job SET due_ms = ?2 WHERE folder = ?1 AND state = 'ready' AND stage <> 'deliver' \
+                         AND due_ms > ?2",
+                    )?
+                    .execute(rusqlite::params![folder, now.as_millisecond()])?;
+            }
+            Ok(woken)
+        })
+        .await
+    }
+
+    /// Makes the files of a folder that were put off due now; without a folder, the mails.
+    pub async fn wake_deliveries(&self, folder: Option<String>, now: Timestamp) -> Result<usize, QueueError> {
+        self.write(Effect::WakeDeliveries, move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND (kind = 'mail') = (?1 IS NULL) \
+                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
+                )?
+                .execute(rusqlite::params![folder, now.as_millisecond()])?)
+        })
+        .await
+    }
+
+    /// Returns whether files of a folder are still to be written; without a folder, whether mails are to be sent.
+    pub async fn delivers(&self, folder: Option<String>) -> Result<bool, QueueError> {
+        self.read(move |connection| {
+            Ok(connection
+                .prepare_cached(
+                    "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND (kind = 'mail') = (?1 IS NULL) \
+                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
+                )?
+                .exists([folder])?)
+        })
+        .await
+    }
+
+    /// Tells the operator of a hold that has lasted since before `since`, once for each time that it begins.
+    pub async fn tell_of_hold(
+        &self,
+        scope: Scope,
+        name: &str,
+        reason: &'static str,
+        since: Timestamp,
+        notice: String,
+        now: Timestamp,
+    ) -> Result<bool, QueueError> {
+        let name = name.to_owned();
+        self.write(Effect::Hold, move |tx| {
+            let subject = notice.split(':').next().unwrap_or_default();
+            let lasts: bool = tx
+                .prepare_cached(
+                    "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3 AND since_ms <= ?4 AND NOT EXISTS \
+                     (SELECT 1 FROM notice WHERE at_ms >= hold.since_ms AND substr(text, 1, length(?5)) = ?5)",
+                )?
+                .exists(rusqlite::params![scope.as_str(), name, reason, since.as_millisecond(), subject])?;
+            if lasts {
+                insert_notice(tx, &notice, now)?;
+            }
+            Ok(lasts)
+        })
+        .await
+    }
+}
