@@ -1,6 +1,7 @@
 //! The integration tests: the real binary and the real queue against stateful models of the outside.
 
 mod analyses;
+mod answers;
 mod architecture;
 mod breaker;
 mod commands;
