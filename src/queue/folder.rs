@@ -27,7 +27,7 @@ pub const LOST_AFTER: Duration = Duration::from_secs(3600);
 const SIGHTINGS_MAX: u32 = 5000;
 
 impl Queue {
-    /// Returns up to [`SIGHTINGS_MAX`] sightings of a folder by the bytes of their paths, those behind `after`: a folder
+    /// Returns up to `SIGHTINGS_MAX` sightings of a folder by the bytes of their paths, those behind `after`: a folder
     /// may have a million, and an empty answer is the end.
     pub async fn sightings(&self, folder: &str, after: &Path) -> Result<Vec<Sighting>, QueueError> {
         let (folder, after) = (folder.to_owned(), after.to_owned());
