@@ -102,6 +102,8 @@ effects! {
     DeliveryFailed,
     /// The queue: something is held.
     Hold,
+    /// The queue: the operator is told of what has been held for long.
+    TellHold,
     /// The queue: something is not held any more.
     Release,
     /// The queue: jobs that were put off because of a service try again.

@@ -217,9 +217,9 @@ impl Desk {
     async fn trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
         let live = self.live();
         let told = match hold.scope {
-            Scope::Service => return Ok(None),
-            Scope::Folder => format!("{}: {}", hold.reason, hold.detail),
-            Scope::Disk => {
+            Scope::Service | Scope::Disk => return Ok(None),
+            Scope::Folder if hold.reason != "full" => format!("{}: {}", hold.reason, hold.detail),
+            Scope::Folder => {
                 let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;
                 let told = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
                 return Ok(Some(format!("{told}; it goes on by itself{}", next_try(next, clock::now()))));

@@ -191,6 +191,9 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
         let read = read_services(&parts.worker.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
             all &= read_list(parts, handle, read).await?;
+        } else if parts.worker.queue.release(Scope::Service, handle.service.name(), &[READING]).await? {
+            // It was read, and that could not be said because the disk was full.
+            parts.worker.nudge();
         }
     }
     Ok(all)

@@ -89,7 +89,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<bool, QueueError> {
         let name = name.to_owned();
-        self.write(Effect::Hold, move |tx| {
+        self.write(Effect::TellHold, move |tx| {
             let subject = notice.split(':').next().unwrap_or_default();
             let lasts: bool = tx
                 .prepare_cached(

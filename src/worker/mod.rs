@@ -64,6 +64,8 @@ pub struct Worker {
     pub fatal: CancellationToken,
     /// When a folder whose settings were refused was last tried.
     refused: Mutex<HashMap<String, Timestamp>>,
+    /// The sign-ins of the services by when a person made them, as they were when one was refused.
+    refused_sign_ins: Mutex<HashMap<String, Timestamp>>,
     /// How far ahead the clock was when times were last moved with it; `None` before the first time.
     lead: tokio::sync::Mutex<Option<SignedDuration>>,
 }
@@ -93,6 +95,7 @@ impl Worker {
             signed_in: Notify::new(),
             looks: looks::Timers::default(),
             refused: Mutex::new(HashMap::new()),
+            refused_sign_ins: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),
         }
     }

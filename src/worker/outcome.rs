@@ -14,6 +14,7 @@ use crate::{
     services::{
         CallError,
         breaker::{Breaker, Call, NOBODY, Verdict},
+        paxs::SignIn,
     },
     text::{one_line, printable_path},
 };
@@ -234,6 +235,11 @@ impl Worker {
     pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
         let name = handle.service.name();
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        if signed_out && self.is_of_an_earlier_sign_in(handle) {
+            tracing::debug!("service `{name}` refused an earlier sign-in than that of now: {error}");
+            self.nudge();
+            return;
+        }
         let (reason, cure) = if signed_out {
             ("signed_out", format!("sign in: minuted login {name}"))
         } else {
@@ -241,6 +247,14 @@ impl Worker {
         };
         let told = format!("service `{name}` waits for a person: {error}\n{cure}");
         self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), told).await;
+    }
+
+    /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
+    /// once more. A sign-in that is refused a second time is refused.
+    fn is_of_an_earlier_sign_in(&self, handle: &ServiceHandle) -> bool {
+        let SignIn::Yes { since, .. } = handle.account.signed_in() else { return false };
+        let mut refused = self.refused_sign_ins.lock().expect("no thread panics while it holds the refusals");
+        refused.insert(handle.service.name().to_owned(), since) != Some(since)
     }
 
     async fn folder_refused(&self, folder: &Folder, error: &anyhow::Error) {

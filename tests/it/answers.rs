@@ -172,7 +172,7 @@ fn a_mail_that_waits_or_is_refused_hides_no_notes() {
 fn a_full_disk_of_notes_is_told_at_its_folder_alone() {
     let house = House::new();
     house.run(&["pause", "sales"]);
-    plant_hold(&house, "disk", "sales", "full", "no space left in `/srv/notes`");
+    plant_hold(&house, "folder", "sales", "full", "no space left in `/srv/notes`");
     insta::assert_snapshot!(told(&house, &["status"]), @r"
     no daemon runs: nothing is watched (minuted run, or systemctl start minuted)
     service paxs (http://paxs) is not asked, signed in until …

@@ -239,7 +239,7 @@ const LASTING: [&str; 35] = [
 ];
 
 /// Functions that do such a thing under no name of their own: where, which, and why that is right.
-const UNNAMED: [(&str, &str, &str); 33] = [
+const UNNAMED: [(&str, &str, &str); 36] = [
     ("beneath.rs", "descend_or_make", "the door itself: its callers name what they do"),
     ("beneath.rs", "rename_new", "the door itself"),
     ("beneath.rs", "rename_claimed", "the door itself"),
@@ -259,9 +259,12 @@ const UNNAMED: [(&str, &str, &str); 33] = [
     ("deliver/temporary.rs", "rename_new", "part of `PlaceFile` and of `Dispose`"),
     ("deliver/temporary.rs", "rename_over", "part of `ReplaceFile`"),
     ("deliver/temporary.rs", "sweep", "temporary files go"),
+    ("last_words.rs", "clear", "marks that are charged, or that charge nobody"),
+    ("last_words.rs", "write", "part of `Parse`"),
     ("logging.rs", "files", "nothing depends on a log"),
     ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
     ("pipeline/deliver.rs", "place", "an empty directory, made again where it is missing"),
+    ("queue/maintain.rs", "copy", "into the temporary file of a copy"),
     ("queue/lock.rs", "try_acquire", "an empty directory and an empty file"),
     ("queue/maintain.rs", "draft", "a temporary file, which the next copy takes away"),
     ("queue/mod.rs", "make_private", "part of `Make`"),

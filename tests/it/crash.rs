@@ -53,6 +53,8 @@ enum Scenario {
     Poisoned,
     /// A job that delivers although nothing is due.
     Idle,
+    /// A job that a crash has interrupted.
+    Interrupted,
     /// A sign-in that the service has revoked.
     Revoked,
     /// A daemon that dies at each start, one point after the other.
@@ -98,16 +100,18 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::Reanalyse | Effect::ReplaceFile => Scenario::More,
         Effect::Digest | Effect::NoticesSent => Scenario::Told,
         Effect::LoseFile => Scenario::Touched,
-        Effect::Uncreate | Effect::Snooze | Effect::DeliverLater | Effect::DeliveryFailed => Scenario::Refused,
+        Effect::Uncreate | Effect::Snooze | Effect::DeliverLater | Effect::DeliveryFailed | Effect::TellHold => {
+            Scenario::Refused
+        }
         Effect::CallFind | Effect::CallAttachments | Effect::Unrequested => Scenario::Lost,
         Effect::AlreadyDone => Scenario::Elsewhere,
         Effect::Charge => Scenario::Poisoned,
+        Effect::Recover => Scenario::Interrupted,
         Effect::Settle | Effect::WakeJobs | Effect::WakeDeliveries => Scenario::Idle,
         Effect::StrikeOut => Scenario::Revoked,
         Effect::Make
         | Effect::Migrate
         | Effect::FollowClock
-        | Effect::Recover
         | Effect::Alive
         | Effect::Prune
         | Effect::MarkRestored
@@ -248,6 +252,7 @@ fn die_at(point: Point) {
         Scenario::Elsewhere => elsewhere(point),
         Scenario::Poisoned => poisoned(point),
         Scenario::Idle => idle(point),
+        Scenario::Interrupted => interrupted(point),
         Scenario::Revoked => revoked(point),
         Scenario::Starting | Scenario::Stopping | Scenario::Waiting | Scenario::Commands => {
             unreachable!("these die in a chain")
@@ -566,6 +571,20 @@ fn poisoned(point: Point) {
     assert_files(&house, &job, &["talk.notes.md", NAME]);
     assert_eq!(house.log().matches("died while it looked into `talk.wav` (folder `sales`): 1 of 3").count(), 1);
     assert_eq!(house.log().matches("2 of 3").count(), 0, "one death is charged once");
+}
+
+fn interrupted(point: Point) {
+    let house = House::with(quick());
+    let mut first = house.spawn(&[("MINUTED_DIE", "Claim:After")]);
+    house.drop_recording(NAME);
+    until_told(|| house.log(), || first.was_killed().then_some(()));
+    let mut mortal = Mortal::start(&house, point);
+    mortal.until_dead();
+    let job = mortal.wait_for("done");
+    house.assert_at_rest();
+    assert_eq!(job["attempts"], 0);
+    the_meeting(&house, &job, 1);
+    assert_files(&house, &job, &["talk.notes.md", NAME]);
 }
 
 /// A job that delivers although nothing is due any more: what it owed was held.
