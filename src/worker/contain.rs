@@ -20,7 +20,9 @@ impl Worker {
             tracing::error!(job.id = job.0, "job {job}: {error}");
             for handle in self.live().services.values() {
                 // A probe that told nothing of its call leaves it to another job.
-                Call::ALL.into_iter().for_each(|call| handle.breakers().of(call).released(job.0));
+                for call in Call::ALL {
+                    handle.breakers().of(call).released(job.0);
+                }
             }
             self.panicked(job, &error).await;
         }

@@ -383,6 +383,10 @@ async fn failed(
             true
         }
     };
+    if !stays {
+        // It may have been the last to want a call that is held.
+        worker.claims.notify_one();
+    }
     stays.then(|| until.map_or(Again::WhenFree, |until| not_before(handle, until)))
 }
 

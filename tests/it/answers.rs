@@ -63,7 +63,7 @@ fn patient() -> House {
 /// Puts a row into the queue of a house in which no daemon runs.
 fn plant_hold(house: &House, scope: &str, name: &str, reason: &str, detail: &str) {
     let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
-    let sql = "INSERT INTO hold (scope, name, reason, detail, since_ms) VALUES (?1, ?2, ?3, ?4, 0)";
+    let sql = "INSERT OR REPLACE INTO hold (scope, name, reason, detail, since_ms) VALUES (?1, ?2, ?3, ?4, 0)";
     queue.execute(sql, [scope, name, reason, detail]).expect("written");
 }
 

@@ -575,7 +575,7 @@ fn poisoned(point: Point) {
 
 fn interrupted(point: Point) {
     let house = House::with(quick());
-    let mut first = house.spawn(&[("MINUTED_DIE", "Claim:After")]);
+    let mut first = house.spawn(&[("MINUTED_DIE", "IntendCreate:Before")]);
     house.drop_recording(NAME);
     until_told(|| house.log(), || first.was_killed().then_some(()));
     let mut mortal = Mortal::start(&house, point);

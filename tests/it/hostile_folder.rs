@@ -327,7 +327,7 @@ fn devices_sockets_empty_and_immense_files_hinder_nothing_and_have_their_answer(
     for name in ["immense.mp3", "immense.opus", "immense.flac"] {
         until("it is refused", || house.why(name).contains("larger than 1 TiB").then_some(()));
     }
-    assert!(house.why("large.mp3").contains("settling"), "{}", house.why("large.mp3"));
+    assert!(house.why("large.mp3").contains("is being taken in"), "{}", house.why("large.mp3"));
     assert_eq!(house.jobs().len(), 2, "{:?}", house.jobs());
 }
 

@@ -58,7 +58,10 @@ fn a_folder_whose_disk_is_full_stops_nobody_elses_work() {
     fs::write(two.join("other.mp3"), recording("other.mp3")).expect("written");
     until("the other folder goes on", || two.join("other.notes.md").exists().then_some(()));
     let status = house.json(&["status"]);
-    assert!(status["folders"][0]["trouble"].as_str().is_some_and(|told| told.starts_with("full: ")), "{status}");
+    assert!(
+        status["folders"][0]["trouble"].as_str().is_some_and(|told| told.starts_with("no space left in ")),
+        "{status}"
+    );
     assert_eq!((&status["folders"][1]["trouble"], &status["disk_full"]), (&Value::Null, &false.into()));
 }
 
