@@ -184,11 +184,13 @@ impl Breaker {
         }
     }
 
-    /// The call failed for `job`; `after` is what the service asked for, `jitter` lies in 0..1.
+    /// The call failed for `job`; `after` is what the service asked for, `jitter` lies in 0..1. A service that asks for
+    /// time speaks of itself, and never of the job.
     pub fn failed(&mut self, job: JobId, now: Timestamp, after: Option<Duration>, jitter: f64) -> Verdict {
         self.tick += 1;
         let before = self.remember(job);
-        if self.open.is_none() && before.is_some_and(|tick| self.another_succeeded_since(job, tick)) {
+        if self.open.is_none() && after.is_none() && before.is_some_and(|tick| self.another_succeeded_since(job, tick))
+        {
             return Verdict::Own;
         }
         self.last_failed = Some(job);
@@ -377,6 +379,20 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).expect("in range")
+    }
+
+    #[test]
+    fn a_service_that_asks_for_time_is_never_a_jobs_own_failure() {
+        let mut breaker = breaker();
+        for after in [Some(Duration::ZERO), Some(Duration::from_secs(5))] {
+            breaker.failed(1, at(0), None, 0.5);
+            breaker.succeeded(2);
+            assert!(matches!(breaker.failed(1, at(1), after, 0.5), Verdict::Service { .. }));
+            breaker.succeeded(2);
+        }
+        breaker.failed(1, at(0), None, 0.5);
+        breaker.succeeded(2);
+        assert_eq!(breaker.failed(1, at(1), None, 0.5), Verdict::Own);
     }
 
     #[test]

@@ -249,7 +249,8 @@ impl Task {
     fn schedule(&mut self, took: Duration) {
         let now = self.clocks.now().running;
         let is_polled = self.view().state().mode.as_ref().is_some_and(Mode::is_polled);
-        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]);
+        // A scan that takes longer than its turn leaves as much time to what it found.
+        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]).max(took);
         self.lost_from = now + LOST_GAP + took.saturating_mul(4);
     }
 
