@@ -74,10 +74,9 @@ pub struct Breaker {
     open: Option<Open>,
     /// Counts outcomes; what tells "between".
     tick: u64,
-    /// The job of the last success, and its tick.
-    success: Option<(JobId, u64)>,
-    /// The tick of the last success of any other job than that one.
-    success_of_another: u64,
+    /// The tick of the last success; 0 before the first. It is another job's for whoever has failed before it: a job's
+    /// own success forgets its failures.
+    success: u64,
     /// The tick of each job's last failure.
     failures: HashMap<JobId, u64>,
     /// The last job that failed: another one is tried before it.
@@ -127,16 +126,7 @@ impl Breaker {
     /// Returns a closed breaker that waits `delay` after the first failure, growing up to `delay_max`.
     #[must_use]
     pub fn new(delay: Duration, delay_max: Duration) -> Self {
-        Self {
-            delay,
-            delay_max,
-            open: None,
-            tick: 0,
-            success: None,
-            success_of_another: 0,
-            failures: HashMap::new(),
-            last_failed: None,
-        }
+        Self { delay, delay_max, open: None, tick: 0, success: 0, failures: HashMap::new(), last_failed: None }
     }
 
     /// Returns whether `job` may make the call now. `others` says whether another job may want to make it too: then the
@@ -159,12 +149,7 @@ impl Breaker {
     /// The call succeeded for `job`: the breaker closes.
     pub fn succeeded(&mut self, job: JobId) {
         self.tick += 1;
-        if let Some((before, tick)) = self.success
-            && before != job
-        {
-            self.success_of_another = tick;
-        }
-        self.success = Some((job, self.tick));
+        self.success = self.tick;
         self.failures.remove(&job);
         self.answered();
     }
@@ -189,8 +174,7 @@ impl Breaker {
     pub fn failed(&mut self, job: JobId, now: Timestamp, after: Option<Duration>, jitter: f64) -> Verdict {
         self.tick += 1;
         let before = self.remember(job);
-        if self.open.is_none() && after.is_none() && before.is_some_and(|tick| self.another_succeeded_since(job, tick))
-        {
+        if self.open.is_none() && after.is_none() && before.is_some_and(|tick| self.success > tick) {
             return Verdict::Own;
         }
         self.last_failed = Some(job);
@@ -292,14 +276,6 @@ impl Breaker {
     pub fn forget(&mut self, job: JobId) {
         self.failures.remove(&job);
         self.released(job);
-    }
-
-    fn another_succeeded_since(&self, job: JobId, tick: u64) -> bool {
-        match self.success {
-            Some((last, at)) if last != job => at > tick,
-            Some(_) => self.success_of_another > tick,
-            None => false,
-        }
     }
 
     /// Notes the failure of this tick; returns the tick of the job's failure before.
