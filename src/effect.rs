@@ -142,6 +142,10 @@ effects! {
     Parse,
     /// It is taken back.
     Parsed,
+    /// The engine's transcript is written.
+    PlaceTranscript,
+    /// What the engine kept of a recording is removed.
+    ForgetTranscript,
     /// A token pair is written.
     SaveTokens,
     /// A sign-in that was refused is struck out.

@@ -1,36 +1,94 @@
-//! How far a piece of work is: counted where the bytes go, read where a person looks.
+//! How far a piece of work is: counted where the work is done, read where a person looks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
-/// Bytes sent of bytes in all.
+use serde::{Deserialize, Serialize};
+
+/// How much is done, of how much there is.
 #[derive(Debug, Default)]
 pub struct Progress {
-    sent: AtomicU64,
+    /// What was done when this piece of work began: an earlier one was interrupted.
+    before: AtomicU64,
+    done: AtomicU64,
     total: AtomicU64,
+    in_milliseconds: AtomicBool,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Bytes that were sent.
+    #[default]
+    Bytes,
+    /// Milliseconds of the recording that were listened to.
+    Milliseconds,
 }
 
 impl Progress {
     /// Begins anew with `total` bytes.
     pub fn start(&self, total: u64) {
+        self.begin(0, total, Unit::Bytes);
+    }
+
+    /// Begins with `total` units of which `done` are done.
+    pub fn begin(&self, done: u64, total: u64, unit: Unit) {
+        self.in_milliseconds.store(unit == Unit::Milliseconds, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
-        self.sent.store(0, Ordering::Relaxed);
+        self.before.store(done, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
     }
 
-    /// Counts `bytes` more as sent.
-    pub fn add(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
+    /// Counts `more` as done.
+    pub fn add(&self, more: u64) {
+        self.done.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Returns bytes sent and bytes in all; 0 of 0 before the start.
+    /// Returns what is counted.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        if self.in_milliseconds.load(Ordering::Relaxed) { Unit::Milliseconds } else { Unit::Bytes }
+    }
+
+    /// Returns what is done and what there is in all; 0 of 0 before the start.
     #[must_use]
     pub fn read(&self) -> (u64, u64) {
-        (self.sent.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
     }
 
-    /// Returns whether every byte is sent.
+    /// Returns how long the rest takes at the pace of so far; `None` where that cannot be told.
+    #[must_use]
+    pub fn left(&self, since_start: Duration) -> Option<Duration> {
+        let (done, total) = self.read();
+        let here = done.checked_sub(self.before.load(Ordering::Relaxed)).filter(|here| *here > 0)?;
+        let left = total.checked_sub(done)?;
+        Some(Duration::from_millis(u64::try_from(since_start.as_millis() * u128::from(left) / u128::from(here)).ok()?))
+    }
+
+    /// Returns whether everything is done.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let (sent, total) = self.read();
-        total > 0 && sent >= total
+        let (done, total) = self.read();
+        total > 0 && done >= total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_goes_by_the_pace_of_this_run_alone() {
+        let progress = Progress::default();
+        assert_eq!(progress.left(Duration::from_secs(1)), None);
+        progress.begin(600, 1_000, Unit::Milliseconds);
+        assert_eq!(progress.left(Duration::from_secs(1)), None);
+        progress.add(100);
+        assert_eq!(progress.left(Duration::from_secs(2)), Some(Duration::from_secs(6)));
+        progress.add(300);
+        assert_eq!((progress.left(Duration::from_secs(9)), progress.is_complete()), (Some(Duration::ZERO), true));
     }
 }

@@ -99,10 +99,9 @@ async fn sign_in(settings: &Settings) -> Result<(), Failure> {
     let _lock =
         crate::queue::StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
     let live = Live::build(std::sync::Arc::new(settings.clone()), &TaskTracker::new(), None)?;
-    for handle in live.services.values() {
-        let grant =
-            handle.account.agent_login().map_err(anyhow::Error::from)?.grant().await.map_err(anyhow::Error::from)?;
-        handle.account.exchange(&grant).await.map_err(anyhow::Error::from)?;
+    for account in live.services.values().filter_map(|handle| handle.account.as_ref()) {
+        let grant = account.agent_login().map_err(anyhow::Error::from)?.grant().await.map_err(anyhow::Error::from)?;
+        account.exchange(&grant).await.map_err(anyhow::Error::from)?;
     }
     Ok(())
 }

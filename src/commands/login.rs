@@ -32,12 +32,17 @@ pub(super) async fn login(
         None => return Err(several(&live).into()),
     };
     let handle = live.services.get(&service).ok_or_else(|| unknown(&live, &service))?;
+    let Some(account) = &handle.account else {
+        return Err(Refusal::new(format!("nobody signs in at `{service}`"))
+            .hint("nothing is to do; minuted check")
+            .into());
+    };
     let grant = if let Some(port) = arguments.callback {
-        let flow = handle.account.callback_login(port).await.map_err(|error| refused(&error))?;
+        let flow = account.callback_login(port).await.map_err(|error| refused(&error))?;
         show_link(flow.link().as_str())?;
         flow.grant().await
     } else {
-        let flow = handle.account.agent_login().map_err(|error| refused(&error))?;
+        let flow = account.agent_login().map_err(|error| refused(&error))?;
         show_link(flow.link().as_str())?;
         flow.grant_telling(say_unreachable).await
     };

@@ -102,6 +102,12 @@ pub(super) fn size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
 
+/// Returns a length of time as a clock shows it: `4:05`, `1:02:03`.
+pub(super) fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
 /// Returns how long ago a time is, for people: `5m`, `3h`, `2d`.
 pub(super) fn ago(at: Timestamp) -> String {
     rough(elapsed(at, clock::now()))

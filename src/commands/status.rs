@@ -7,6 +7,7 @@ use crate::{
     cli,
     config::Settings,
     control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, Status},
+    progress::Unit,
     text::{count, one_line, printable},
 };
 
@@ -126,6 +127,12 @@ fn show_running(status: &Status) -> Result<(), Failure> {
 fn running_line(running: &RunningStatus) -> String {
     let file = one_line(running.path.rsplit('/').next().unwrap_or_default(), 40);
     let percent = running.sent.saturating_mul(100).checked_div(running.total);
-    let progress = percent.map_or_else(String::new, |percent| format!(" {percent}% of {}", print::size(running.total)));
-    format!("job {} {} {file}{progress} ({})", running.id, running.stage, print::ago(running.since))
+    let total = || match running.unit {
+        Unit::Bytes => print::size(running.total),
+        Unit::Milliseconds => print::clock(running.total / 1000),
+    };
+    let progress = percent.map_or_else(String::new, |percent| format!(" {percent}% of {}", total()));
+    let ends = running.ends.map(|at| format!(", ends in about {}", print::until(at))).unwrap_or_default();
+    let doing = if running.unit == Unit::Milliseconds { "transcribe" } else { &running.stage };
+    format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::ago(running.since))
 }

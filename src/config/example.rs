@@ -72,11 +72,19 @@ fn settings(text: &str) -> String {
     format!("{settings:#?}")
 }
 
-/// What must be there for a line to mean something: all of `[email]`, where the line belongs to it.
+/// What must be there for a line to mean something: all of its table, where that is not there by default.
 fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
-    let needs_email = entry.table.starts_with("email");
-    let email = |other: &&Entry| needs_email && other.table.starts_with("email") && other.kind != Kind::Default;
-    entries.iter().filter(email).map(|other| other.line).collect()
+    let of_table = |other: &&Entry| other.table.starts_with(table_of(entry)) && other.kind != Kind::Default;
+    let is_head = |other: &Entry| other.table == table_of(entry) && other.kind == Kind::Head;
+    if !entries.iter().any(is_head) {
+        return BTreeSet::new();
+    }
+    entries.iter().filter(of_table).map(|other| other.line).collect()
+}
+
+/// The table that a line needs: `smtp` is nothing without `[email]`.
+fn table_of(entry: &Entry) -> &str {
+    if entry.table.starts_with("email") { "email" } else { &entry.table }
 }
 
 #[test]
@@ -99,7 +107,8 @@ fn every_default_in_the_example_is_the_codes() {
 #[test]
 fn what_is_called_an_example_has_no_default() {
     let entries = entries();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && !entry.table.starts_with("email")) {
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && surroundings(entry, &entries).is_empty())
+    {
         assert_ne!(settings(&uncommented(&[entry.line].into())), settings(EXAMPLE), "`{}`", entry.key);
     }
 }
@@ -111,8 +120,11 @@ fn the_example_has_every_key() {
         entries.iter().any(|entry| entry.table == table && entry.key == key)
             || entries.iter().any(|entry| entry.table == format!("{table}.{key}"))
     };
-    let tables: [(&str, &[&str]); 8] = [
-        ("services.paxs", keys::SERVICE),
+    for key in keys::SERVICE {
+        let shown = |entry: &Entry| entry.table.starts_with("services.") && entry.key == *key;
+        assert!(entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
+    }
+    let tables: [(&str, &[&str]); 7] = [
         ("services.paxs.poll", keys::POLL),
         ("retry", keys::RETRY),
         ("workers", keys::WORKERS),

@@ -7,9 +7,10 @@ use toml::Spanned;
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
     keys,
+    kinds::Kind,
     reader::Table,
     rules::{Rules, Success},
-    services::Services,
+    services::{Services, refuse_analyses},
     settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Watch},
     values,
     words::{meant, one_of, quoted, unquoted},
@@ -58,14 +59,33 @@ pub(super) fn read<'a>(root: &Table<'a>, mistakes: &Mistakes) -> Vec<RawFolder<'
 }
 
 fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder<'a> {
-    table.require("name", "write name = \"…\": what it is called everywhere");
     table.require("path", "write path = \"/…\": the directory that is watched");
+    let path = table.text("path", values::absolute_path);
+    let name = table.text("name", values::name).or_else(|| name_of(&table, path.as_ref(), mistakes));
     RawFolder {
-        name: table.text("name", values::name),
+        name,
         id: table.text("id", values::name),
-        path: table.text("path", values::absolute_path),
+        path,
         rules: Rules::read(&table, mistakes).or(defaults.clone()),
         table,
+    }
+}
+
+/// A folder without a name has that of its directory, if that is fit to be one.
+fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, mistakes: &Mistakes) -> Option<Spanned<String>> {
+    if table.means("name") {
+        return None;
+    }
+    let path = path?;
+    let last = path.get_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match values::name(&last) {
+        Ok(name) => Some(Spanned::new(path.span(), name)),
+        Err(_) => {
+            let what =
+                format!("this folder has no `name`, and that of its directory, {}, is not fit for one", quoted(&last));
+            mistakes.add(Mistake::at(path.span(), what, "write name = \"…\": what it is called everywhere"));
+            None
+        }
     }
 }
 
@@ -96,7 +116,10 @@ pub(super) fn complete(
     mistakes: &Mistakes,
 ) -> Option<Folder> {
     let service = service(&raw, services, mistakes);
-    require_attendees(&raw, mistakes);
+    let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
+    if let Some(kind) = kind {
+        refuse_unable(&raw, kind, mistakes);
+    }
     require_md(&raw, mistakes);
     let on_success = on_success(&raw, mistakes);
     if mails(&raw.rules) {
@@ -110,7 +133,7 @@ pub(super) fn complete(
         id: id.map_or_else(|| name.clone(), Spanned::into_inner),
         name,
         path: raw.path?.into_inner(),
-        attendees: rules.attendees?.into_inner().people,
+        attendees: rules.attendees.map(|attendees| attendees.into_inner().people).unwrap_or_default(),
         service: service.name.clone(),
         analyses: or(rules.analyses, service.analyses.clone()),
         instruction: or(rules.instruction, service.instruction.clone()),
@@ -177,7 +200,21 @@ fn unknown_service(name: &str, names: &[String]) -> Flaw {
     Flaw::new(format!("unknown service {}", quoted(name)), help)
 }
 
-/// PAXS, the one service that there is, makes no meeting without attendees.
+/// Refuses what the folder wants and its service cannot give.
+fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
+    let abilities = kind.abilities();
+    if abilities.needs_attendees {
+        require_attendees(raw, mistakes);
+    }
+    if let Some(analyses) = &raw.rules.analyses {
+        refuse_analyses(kind, analyses, mistakes);
+    }
+    if let Some(instruction) = raw.rules.instruction.as_ref().filter(|_| !abilities.follows_instruction) {
+        let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
+        mistakes.add(Mistake::at(instruction.span(), what, "remove it, or choose a service that does"));
+    }
+}
+
 fn require_attendees(raw: &RawFolder<'_>, mistakes: &Mistakes) {
     let span = match &raw.rules.attendees {
         Some(attendees) if attendees.get_ref().written > 0 => return,
@@ -238,6 +275,12 @@ fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, mist
 /// Attendees from outside may go without mail; when all of them do, no mail is sent at all.
 fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, mistakes: &Mistakes) {
     let people = raw.rules.attendees.as_ref().map_or(&[][..], |attendees| &attendees.get_ref().people);
+    if raw.rules.attendees.as_ref().is_none_or(|attendees| attendees.get_ref().written == 0)
+        && !raw.table.means("attendees")
+    {
+        let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }], or `email_to`";
+        mistakes.add(Mistake::at(deliver.clone(), format!("{} mails its attendees, and has none", raw.title()), help));
+    }
     if let Some(first) = people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email))) {
         let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.title());
         mistakes.add(Mistake::at(deliver.clone(), what, not_allowed(&first.email).help));

@@ -4,9 +4,12 @@
 /// The top of the file.
 pub(super) const ROOT: &[&str] =
     &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder"];
-/// `[services.NAME]`.
+/// `[services.NAME]`: what every kind has, then what some have.
 pub(super) const SERVICE: &[&str] =
-    &["kind", "base_url", "analyses", "instruction", "meeting_type", "poll", "request_timeout"];
+    &["kind", "analyses", "instruction", "poll", "request_timeout", "at_once", "base_url", "meeting_type", "threads"];
+/// The keys of a service that mean something for its kind only.
+pub(super) const OF_KINDS: &[(&str, &[&str])] =
+    &[("paxs", &["base_url", "meeting_type", "request_timeout", "instruction"]), ("ondevice", &["threads"])];
 /// `poll = { … }`.
 pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];
 /// `[retry]`.

@@ -16,6 +16,7 @@ mod example;
 mod folders;
 mod item;
 mod keys;
+mod kinds;
 mod locate;
 mod places;
 #[cfg(any(test, fuzzing))]
@@ -33,5 +34,6 @@ mod words;
 pub use diagnostic::Report;
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use kinds::{Abilities, Kind, Ondevice, Paxs};
 pub use locate::{load, locate, parse};
 pub use settings::*;

@@ -1,6 +1,6 @@
 //! `[services.NAME]`: what makes notes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use toml::Spanned;
 use url::Url;
@@ -9,10 +9,11 @@ use super::{
     diagnostic::{Flaw, Mistake, Mistakes},
     durations::Bounds,
     keys,
+    kinds::{Kind, Ondevice, Paxs},
     reader::Table,
-    settings::{Analysis, Kind, MeetingType, Poll, Service},
+    settings::{Analysis, MeetingType, Poll, Service},
     values,
-    words::{meant, quoted},
+    words::{meant, one_of, quoted},
 };
 
 /// The words for PAXS's kinds of meeting.
@@ -42,13 +43,20 @@ pub(super) struct Services {
     pub(super) names: Vec<String>,
 }
 
-/// Reads all services.
+/// The name of the service that serves where none is configured.
+const ON_THIS_MACHINE: &str = "ondevice";
+
+/// Reads all services. Without a table the on-device engine serves.
 pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
     let mut services = Services { complete: BTreeMap::new(), names: Vec::new() };
     let Some(tables) = root.named_tables("services", keys::SERVICE) else { return services };
-    if tables.is_empty() && (root.has("services") || !root.means("services")) {
-        let help = "write `[services.paxs]`, below it `kind = \"paxs\"`, and sign in with `minuted login`";
-        mistakes.add(Mistake::of_file("no service is configured, so nothing can make notes", help));
+    if tables.is_empty() && !root.means("services") {
+        services.names.push(ON_THIS_MACHINE.to_owned());
+        services.complete.insert(ON_THIS_MACHINE.to_owned(), on_this_machine());
+    } else if tables.is_empty() && root.has("services") {
+        let help =
+            "write `[services.paxs]`, below it `kind = \"paxs\"`; without `services` the on-device engine serves";
+        mistakes.add(Mistake::of_file("`services` is empty", help));
     }
     for (name, table) in tables {
         services.names.push(name.get_ref().clone());
@@ -62,57 +70,138 @@ pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
     services
 }
 
+/// The engine as it is without a table of its own.
+fn on_this_machine() -> Service {
+    let kind = Kind::Ondevice(Ondevice { threads: NonZeroU32::MIN });
+    Service {
+        name: ON_THIS_MACHINE.to_owned(),
+        analyses: USUAL.to_vec(),
+        instruction: None,
+        poll: NO_WAIT,
+        request_timeout: REQUEST,
+        at_once: kind.abilities().at_once,
+        kind,
+    }
+}
+
+/// The analyses that notes are made of where nothing is said.
+const USUAL: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
+
+/// The limit of a call where nothing is said.
+const REQUEST: Duration = Duration::from_secs(30);
+
 fn service(name: &str, table: &Table<'_>, mistakes: &Mistakes) -> Option<Service> {
-    table.require("kind", "write kind = \"paxs\"");
-    let base_url = table.text("base_url", values::origin);
+    table.require("kind", "write kind = \"paxs\", or kind = \"ondevice\" for the engine on this machine");
+    let word = table.text("kind", word);
+    let word = word.as_ref().map(|word| *word.get_ref());
+    refuse_foreign(word, table, mistakes);
+    let paxs = paxs(table);
+    let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
+    let kind = match word {
+        Some(Word::Paxs) => Some(Kind::Paxs(paxs)),
+        Some(Word::Ondevice) => Some(Kind::Ondevice(Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN) })),
+        None => None,
+    };
     let analyses = table.some("analyses", values::analysis);
+    if let (Some(kind), Some(analyses)) = (&kind, &analyses) {
+        refuse_analyses(kind, analyses, mistakes);
+    }
     let instruction = table.text("instruction", values::instruction);
-    let meeting_type = table.word("meeting_type", MEETING_TYPES);
-    let poll = poll(&table.table("poll", keys::POLL), mistakes);
+    let usual = if word == Some(Word::Ondevice) { NO_WAIT } else { POLL };
+    let poll = poll(&table.table("poll", keys::POLL), &usual, mistakes);
     let request_timeout = table.duration("request_timeout", REQUEST_TIMEOUT);
+    let at_once = table.number("at_once", 1..=64).map(Spanned::into_inner);
+    let kind = kind?;
     Some(Service {
         name: name.to_owned(),
-        kind: table.text("kind", kind)?.into_inner(),
-        base_url: base_url.map_or_else(paxs, Spanned::into_inner),
-        analyses: analyses.map_or_else(|| vec![Analysis::Transcription, Analysis::MeetingNote], Spanned::into_inner),
+        analyses: analyses.map_or_else(|| USUAL.to_vec(), Spanned::into_inner),
         instruction: instruction.and_then(Spanned::into_inner),
-        meeting_type: meeting_type.map_or(MeetingType::Group, Spanned::into_inner),
         poll,
-        request_timeout: request_timeout.map_or(Duration::from_secs(30), Spanned::into_inner),
+        request_timeout: request_timeout.map_or(REQUEST, Spanned::into_inner),
+        at_once: at_once.and_then(|at_once| usize::try_from(at_once).ok()).or(kind.abilities().at_once),
+        kind,
     })
 }
 
-/// The origin of PAXS, from its documents.
-fn paxs() -> Url {
-    Url::parse("https://dzd.paxs.ai").expect("a constant URL")
+/// A kind, as the file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Paxs,
+    Ondevice,
 }
 
-fn kind(text: &str) -> Result<Kind, Flaw> {
-    const LATER: [&str; 4] = ["saled", "koldan", "openai", "ondevice"];
-    if text == "paxs" {
-        return Ok(Kind::Paxs);
+const WORDS: &[(&str, Word)] = &[("paxs", Word::Paxs), ("ondevice", Word::Ondevice)];
+
+fn word(text: &str) -> Result<Word, Flaw> {
+    const LATER: [&str; 3] = ["saled", "koldan", "openai"];
+    if let Some((_, word)) = WORDS.iter().find(|(known, _)| *known == text) {
+        return Ok(*word);
     }
+    let words = || WORDS.iter().map(|(word, _)| *word);
     if LATER.contains(&text) {
-        return Err(Flaw::new(format!("this build has no service of kind `{text}` yet"), "write kind = \"paxs\""));
+        let help = format!("write kind = {}", one_of(words()).replace('`', "\""));
+        return Err(Flaw::new(format!("this build has no service of kind `{text}` yet"), help));
     }
-    let help = match meant(text, ["paxs"]) {
+    let help = match meant(text, words()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => "write kind = \"paxs\"".to_owned(),
+        None => format!("write kind = {}", one_of(words()).replace('`', "\"")),
     };
     Err(Flaw::new(format!("unknown kind {}", quoted(text)), help))
 }
 
-/// The defaults are those of PAXS's documents, but for `patience`: they are written for a person who waits.
-fn poll(table: &Table<'_>, mistakes: &Mistakes) -> Poll {
-    let or =
-        |value: Option<Spanned<Duration>>, seconds| value.map_or(Duration::from_secs(seconds), Spanned::into_inner);
+/// Refuses the keys that mean something for another kind alone.
+fn refuse_foreign(word: Option<Word>, table: &Table<'_>, mistakes: &Mistakes) {
+    let Some((kind, _)) = WORDS.iter().find(|(_, known)| Some(*known) == word) else { return };
+    let own = keys::OF_KINDS.iter().find(|(of, _)| of == kind).map_or(&[][..], |(_, keys)| keys);
+    let foreign = keys::OF_KINDS.iter().flat_map(|(_, keys)| *keys).filter(|key| !own.contains(key));
+    let mut told = Vec::new();
+    for key in foreign {
+        if let Some(span) = table.key_span(key).filter(|_| !told.contains(key)) {
+            told.push(key);
+            let what = format!("a service of kind `{kind}` has no `{key}`");
+            mistakes.add(Mistake::at(span, what, "remove it"));
+        }
+    }
+}
+
+/// Refuses analyses that a kind does not give.
+pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, mistakes: &Mistakes) {
+    let given = kind.abilities().analyses;
+    if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !given.contains(analysis)) {
+        let what = format!("a service of kind `{}` gives no `{}`", kind.as_str(), analysis.as_str());
+        let help = format!("it gives {}", one_of(given.iter().map(|analysis| analysis.as_str())));
+        mistakes.add(Mistake::at(analyses.span(), what, help));
+    }
+}
+
+fn paxs(table: &Table<'_>) -> Paxs {
+    let base_url = table.text("base_url", values::origin).map(Spanned::into_inner);
+    let meeting_type = table.word("meeting_type", MEETING_TYPES).map(Spanned::into_inner);
+    Paxs {
+        base_url: base_url.unwrap_or_else(|| Url::parse("https://dzd.paxs.ai").expect("a constant URL")),
+        meeting_type: meeting_type.unwrap_or(MeetingType::Group),
+    }
+}
+
+/// The rhythm of PAXS's documents, but for `patience`: they are written for a person who waits.
+const POLL: Poll = Poll {
+    first: Duration::from_secs(5),
+    every: Duration::from_secs(5),
+    timeout: Duration::from_secs(300),
+    patience: Duration::from_secs(86_400),
+};
+
+/// The rhythm of a service whose results are there when the upload ends.
+const NO_WAIT: Poll = Poll { first: Duration::from_millis(10), ..POLL };
+
+fn poll(table: &Table<'_>, usual: &Poll, mistakes: &Mistakes) -> Poll {
     let patience = table.duration("patience", POLL_PATIENCE);
     let patience_span = patience.as_ref().map(Spanned::span);
     let poll = Poll {
-        first: or(table.duration("first", POLL_INTERVAL), 5),
-        every: or(table.duration("every", POLL_INTERVAL), 5),
-        timeout: or(table.duration("timeout", POLL_TIMEOUT), 300),
-        patience: or(patience, 86_400),
+        first: table.duration("first", POLL_INTERVAL).map_or(usual.first, Spanned::into_inner),
+        every: table.duration("every", POLL_INTERVAL).map_or(usual.every, Spanned::into_inner),
+        timeout: table.duration("timeout", POLL_TIMEOUT).map_or(usual.timeout, Spanned::into_inner),
+        patience: patience.map_or(usual.patience, Spanned::into_inner),
     };
     if let Some(span) = patience_span.filter(|_| !poll.patience.is_zero() && poll.patience < poll.timeout) {
         let help = "write at least the `timeout`, or 0 to give up right after it";

@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
+use super::kinds::Kind;
+
 /// The whole configuration, as it is in force.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -17,7 +19,7 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// How long finished jobs are remembered. That a content was done is never forgotten.
     pub history: Duration,
-    /// The services by their configured names. Never empty.
+    /// The services by their configured names. Never empty: without a table the on-device engine serves.
     pub services: BTreeMap<String, Service>,
     /// How a recording's own failures are retried.
     pub retry: Retry,
@@ -39,33 +41,24 @@ impl Settings {
     }
 }
 
-/// A service of kind `paxs`.
+/// A service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// The name of its table in the config.
     pub name: String,
-    /// Its protocol.
+    /// Its protocol, with the settings that this alone has.
     pub kind: Kind,
-    /// The origin of every call, without a trailing slash; tokens are bound to it.
-    pub base_url: url::Url,
     /// The analyses that notes are made of, in the order of the config.
     pub analyses: Vec<Analysis>,
     /// The instruction for the meeting note; `None` takes the service's automatic note.
     pub instruction: Option<String>,
-    /// The service's word for the kind of meeting.
-    pub meeting_type: MeetingType,
     /// When results are looked for.
     pub poll: Poll,
     /// The limit of one call that is not an upload.
     pub request_timeout: Duration,
-}
-
-/// The protocol of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The PAXS cloud service.
-    Paxs,
+    /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
+    /// [`Workers::uploads`] with the others.
+    pub at_once: Option<usize>,
 }
 
 /// A result of a service, in the words of the config.

@@ -57,28 +57,31 @@ fn a_short_config_takes_every_default() {
         services: {
             "paxs": Service {
                 name: "paxs",
-                kind: Paxs,
-                base_url: Url {
-                    scheme: "https",
-                    cannot_be_a_base: false,
-                    username: "",
-                    password: None,
-                    host: Some(
-                        Domain(
-                            "dzd.paxs.ai",
-                        ),
-                    ),
-                    port: None,
-                    path: "/",
-                    query: None,
-                    fragment: None,
-                },
+                kind: Paxs(
+                    Paxs {
+                        base_url: Url {
+                            scheme: "https",
+                            cannot_be_a_base: false,
+                            username: "",
+                            password: None,
+                            host: Some(
+                                Domain(
+                                    "dzd.paxs.ai",
+                                ),
+                            ),
+                            port: None,
+                            path: "/",
+                            query: None,
+                            fragment: None,
+                        },
+                        meeting_type: Group,
+                    },
+                ),
                 analyses: [
                     Transcription,
                     MeetingNote,
                 ],
                 instruction: None,
-                meeting_type: Group,
                 poll: Poll {
                     first: 5s,
                     every: 5s,
@@ -86,6 +89,7 @@ fn a_short_config_takes_every_default() {
                     patience: 86400s,
                 },
                 request_timeout: 30s,
+                at_once: None,
             },
         },
         retry: Retry {
@@ -225,7 +229,7 @@ kind = "meetingbaas"
     unknown key `requests_per_second` at the top of the file
       `requests_per_second` belongs to `[workers]`
     this build has no service of kind `saled` yet
-      write kind = "paxs"
+      write kind = "paxs" or "ondevice"
     `5` has no unit
       write "5s" for seconds
     `patience` is shorter than `timeout`
@@ -454,13 +458,37 @@ fn a_misspelt_table_is_told_once_and_not_missed_as_well() {
 }
 
 #[test]
-fn no_service_says_what_to_write() {
-    insta::assert_snapshot!(told(FOLDER), @r#"
-    the configuration `/etc/minuted/config.toml` has a mistake
+fn a_folder_with_a_path_alone_is_a_whole_config_for_the_engine_on_this_machine() {
+    let settings = settings("[[folder]]\npath = \"/srv/recordings/sales\"\n");
+    let folder = &settings.folders[0];
+    assert_eq!((&*folder.name, &*folder.service), ("sales", "ondevice"));
+    assert!(folder.attendees.is_empty());
+    let service = &settings.services["ondevice"];
+    assert_eq!((service.kind.as_str(), service.at_once), ("ondevice", Some(1)));
+    insta::assert_snapshot!(mistakes("[[folder]]\npath = \"/srv/my recordings\"\n"), @r#"
+    this folder has no `name`, and that of its directory, `my recordings`, is not fit for one
+      write name = "…": what it is called everywhere
+    "#);
+}
 
-    error: no service is configured, so nothing can make notes
-    --> /etc/minuted/config.toml
-     = help: write `[services.paxs]`, below it `kind = "paxs"`, and sign in with `minuted login`
+#[test]
+fn what_a_kind_of_service_cannot_do_is_refused_where_it_is_written() {
+    let local = "[services.local]\nkind = \"ondevice\"\nbase_url = \"https://x.example\"\nanalyses = [\"sentiment\"]\n\
+                 [[folder]]\npath = \"/srv/sales\"\ninstruction = \"List decisions.\"\ndeliver = [\"email\"]\nservice = \"local\"\n";
+    let email = "[email]\nfrom = \"minutes@example.com\"\nsmtp = { host = \"mail.example.com\" }\n";
+    insta::assert_snapshot!(mistakes(&format!("{local}{email}")), @r#"
+    a service of kind `ondevice` has no `base_url`
+      remove it
+    a service of kind `ondevice` gives no `sentiment`
+      it gives `meeting note` or `transcription`
+    a service of kind `ondevice` follows no instruction
+      remove it, or choose a service that does
+    folder `sales` mails its attendees, and has none
+      write attendees = [{ name = "Ann Lee", email = "ann@example.com" }], or `email_to`
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("[services]\n{FOLDER}")), @r#"
+    `services` is empty
+      write `[services.paxs]`, below it `kind = "paxs"`; without `services` the on-device engine serves
     "#);
 }
 

@@ -5,8 +5,12 @@ use serde_json::json;
 use super::{Answer, Desk, Refusal};
 use crate::{
     queue::Scope,
-    services::{CallError, paxs::Grant},
+    services::{
+        CallError,
+        paxs::{Grant, Paxs},
+    },
     text::one_line,
+    worker::ServiceHandle,
 };
 
 /// Why the operator's services wait for a person.
@@ -19,13 +23,13 @@ impl Desk {
         let profile = handle.service.profile().await.map_err(|error| refused(name, &error))?;
         // It works: whatever held it for a person is over.
         self.release_sign_in(name).await?;
-        Ok(json!({ "service": name, "base_url": handle.settings.base_url.as_str(), "profile": profile }))
+        Ok(json!({ "service": name, "base_url": handle.settings.kind.place(), "profile": profile }))
     }
 
     pub(super) async fn sign_in(&self, service: &str, code: String, redirect_uri: String) -> Answer {
         let handle = self.service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
-        let exchanged = handle.account.exchange(&grant).await;
+        let exchanged = account(&handle)?.exchange(&grant).await;
         exchanged.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
@@ -34,7 +38,7 @@ impl Desk {
     pub(super) async fn sign_out(&self, service: Option<&str>) -> Answer {
         let handle = self.service(service)?;
         let name = handle.service.name();
-        let was = handle.account.logout().await;
+        let was = account(&handle)?.logout().await;
         let was = was.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
         let said = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
@@ -66,6 +70,11 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Returns the sign-in of a service.
+fn account(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
+    handle.account.as_ref().ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
 }
 
 fn refused(service: &str, error: &CallError) -> Refusal {

@@ -12,10 +12,11 @@ use super::{
     story::next_try,
 };
 use crate::{
-    clock,
+    clock::{self, elapsed},
     pipeline::analyse::is_slow,
+    progress::Unit,
     queue::{Hold, Scope},
-    services::paxs::SignIn,
+    services::paxs::{Paxs, SignIn},
     text::printable_path,
     watch::eyes::Mode,
 };
@@ -118,10 +119,16 @@ pub struct RunningStatus {
     pub stage: String,
     /// Since when.
     pub since: Timestamp,
-    /// Bytes sent.
+    /// How much is done, in `unit`s.
     pub sent: u64,
-    /// Bytes in all; 0 where nothing is sent.
+    /// How much there is in all; 0 where nothing is sent.
     pub total: u64,
+    /// What is counted: bytes sent, or milliseconds of the recording that were listened to.
+    #[serde(default)]
+    pub unit: Unit,
+    /// When it will be done if it goes on like this.
+    #[serde(default)]
+    pub ends: Option<Timestamp>,
 }
 
 impl Desk {
@@ -162,10 +169,10 @@ impl Desk {
                 "down" => 1,
                 _ => 2,
             });
-            let sign_in = handle.account.signed_in();
-            let (signed_out, until) = match sign_in {
-                SignIn::Yes { refresh_expires, .. } => (None, Some(refresh_expires)),
-                SignIn::No { reason } => (Some(format!("{reason}; minuted login {name}")), None),
+            let (signed_out, until) = match handle.account.as_ref().map(Paxs::signed_in) {
+                Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
+                Some(SignIn::No { reason }) => (Some(format!("{reason}; minuted login {name}")), None),
+                None => (None, None),
             };
             let state = match (hold, &signed_out) {
                 (Some(hold), _) => hold.reason.as_str(),
@@ -174,7 +181,7 @@ impl Desk {
                 (None, None) => "up",
             };
             ServiceStatus {
-                base_url: handle.settings.base_url.to_string(),
+                base_url: handle.settings.kind.place(),
                 state: state.to_owned(),
                 detail: hold.map(|hold| hold.detail.clone()).or(signed_out),
                 since: hold.map(|hold| hold.since),
@@ -239,10 +246,12 @@ impl Desk {
 
     async fn running_shown(&self) -> Result<Vec<RunningStatus>, super::Refusal> {
         let Some(worker) = &self.worker else { return Ok(Vec::new()) };
-        let mut shown = Vec::new();
+        let (mut shown, now) = (Vec::new(), clock::now());
         for (id, active) in worker.activity.snapshot() {
             let Ok(job) = self.job_shown(id).await else { continue };
-            let (sent, total) = active.progress.read();
+            let progress = &active.progress;
+            let (sent, total) = progress.read();
+            let ends = progress.left(elapsed(active.since, now)).and_then(|left| now.checked_add(left).ok());
             shown.push(RunningStatus {
                 id,
                 path: job.path,
@@ -251,6 +260,8 @@ impl Desk {
                 since: active.since,
                 sent,
                 total,
+                unit: progress.unit(),
+                ends,
             });
         }
         Ok(shown)

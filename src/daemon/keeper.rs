@@ -213,7 +213,8 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
 /// Keeps the sign-in of an idle daemon alive, and notices when a service that waited for a person works again.
 async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     let name = handle.service.name();
-    match handle.account.keep_fresh(clock::now()).await {
+    let Some(account) = &handle.account else { return };
+    match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.profile().await.is_ok() {
                 parts.worker.release(Scope::Service, name, &["signed_out", "forbidden"]).await;
@@ -247,7 +248,7 @@ async fn tell_status(parts: &Parts, told: &mut String) {
     let mut line = format!(
         "{}; {} running, {} waiting for analysis",
         count(worker.live().settings.folders.len() as u64, "folder"),
-        worker.activity.len(),
+        worker.activity.snapshot().len(),
         worker.looks.len()
     );
     if let Some(hold) = held.first() {

@@ -57,6 +57,8 @@ impl Minutes {
         let title = line(&self.title);
         let mut parts = vec![format!("# {}", escaped(&title))];
         parts.extend(self.warning.as_deref().map(|warning| format!("> **Incomplete:** {}", escaped(warning))));
+        let remarks = self.reports.iter().flat_map(|report| &report.findings.remarks);
+        parts.extend(remarks.map(|remark| format!("> {}", escaped(&line(remark)))));
         for analysis in Analysis::ALL {
             if let Some(found) = self.findings(analysis) {
                 parts.extend(sections(analysis, found, &title));

@@ -57,6 +57,9 @@ pub struct Findings {
     pub speakers: Vec<String>,
     /// What was said, in order.
     pub segments: Vec<Segment>,
+    /// What a reader must know of it: that the recording ended early, that nothing was said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// A stretch of speech by one speaker.

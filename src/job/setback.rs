@@ -21,6 +21,11 @@ pub enum Setback {
         /// What went wrong.
         error: anyhow::Error,
     },
+    /// Something is missing that this recording alone needs: it waits, and is tried again now and then.
+    Lacking {
+        /// What is missing, and the cure.
+        error: anyhow::Error,
+    },
     /// The service's failure: does not count; its breaker holds the call.
     Unavailable {
         /// What went wrong.

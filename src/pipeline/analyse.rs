@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::{Context, setback};
+use super::{Context, extracted::with_note, setback};
 use crate::{
     clock::{self, elapsed},
     config::{Analysis, Poll},
@@ -81,7 +81,10 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
     let looked = context.service.look(meeting, recording).await;
     Effect::CallLook.after();
     match looked {
-        Ok(reports) => Ok((plan(job)?, reports, late)),
+        Ok(reports) => {
+            let (plan, abilities) = (plan(job)?, context.service_settings.kind.abilities());
+            Ok((plan, with_note(abilities, plan, job.recorded, reports), late))
+        }
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),
     }

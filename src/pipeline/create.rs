@@ -111,7 +111,7 @@ fn plan(context: &Context, job: &Job) -> Plan {
         analyses: folder.analyses.clone(),
         instruction: folder.instruction.clone(),
         language: folder.language.clone(),
-        meeting_type: context.service_settings.meeting_type,
+        meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
     }
 }

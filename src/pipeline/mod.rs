@@ -6,6 +6,7 @@
 pub mod analyse;
 pub mod create;
 pub mod deliver;
+mod extracted;
 pub mod upload;
 
 use std::{fs::File, path::Path, sync::Arc};
@@ -52,7 +53,12 @@ async fn setback(
         CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
         CallError::Forbidden { .. } => forbidden(service, stage, error).await,
         CallError::Refused { status, .. } => refused(status, error.into()),
-        CallError::File(fault) => Setback::FileLost { error: lost(&fault) },
+        CallError::File(ref fault) => match fault {
+            FileFault::Changed | FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
+            FileFault::Unfit(_) => Setback::GiveUp { error: error.into() },
+            FileFault::Failed(_) => Setback::Own { from: stage, error: error.into() },
+            FileFault::Lacking(_) => Setback::Lacking { error: error.into() },
+        },
     }
 }
 
@@ -66,10 +72,6 @@ async fn forbidden(service: &dyn Service, stage: Stage, error: CallError) -> Set
         Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
         Err(CallError::Unavailable { after, .. }) => Setback::Unavailable { after, error: error.into() },
     }
-}
-
-fn lost(fault: &FileFault) -> anyhow::Error {
-    anyhow!("the recording {fault} while it was being sent")
 }
 
 /// Opens the job's recording, if it still is the one whose content was hashed.

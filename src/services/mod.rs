@@ -5,6 +5,7 @@
 
 pub(crate) mod answers;
 pub mod breaker;
+pub mod ondevice;
 pub mod pacer;
 pub mod paxs;
 
@@ -61,6 +62,10 @@ pub trait Service: Send + Sync + std::fmt::Debug {
 
     /// Returns the service's own details of a meeting.
     async fn meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
+
+    /// The results of a meeting are in the queue: what the service keeps on this machine for it may go. One that keeps
+    /// nothing here has nothing to do.
+    async fn forget(&self, _meeting: &str) {}
 }
 
 /// What a meeting is made of.
@@ -151,8 +156,8 @@ pub enum CallError {
         /// Whether the request may have been carried out all the same.
         uncertain: bool,
     },
-    /// The recording changed, shrank or could not be read while it was sent.
-    #[error("the recording {0} while it was being sent")]
+    /// It is a matter of the recording.
+    #[error("the recording {0}")]
     File(FileFault),
 }
 
@@ -169,13 +174,22 @@ impl CallError {
     }
 }
 
-/// What happened to a recording under an upload.
+/// What is the matter with a recording, by what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
-    /// Its stamp is another one.
-    #[error("changed")]
+    /// Its stamp is another one: it begins again as it is now.
+    #[error("changed while it was being sent")]
     Changed,
-    /// It could not be read.
-    #[error("could not be read ({0})")]
+    /// It could not be read: it waits for its file.
+    #[error("could not be read ({0}) while it was being sent")]
     Unreadable(String),
+    /// It is not fit for the service, and never will be.
+    #[error("{0}")]
+    Unfit(String),
+    /// The service worked on it and failed because of it; another try may go better.
+    #[error("{0}")]
+    Failed(String),
+    /// It alone needs something that is not there: it waits, the others need not.
+    #[error("{0}")]
+    Lacking(String),
 }

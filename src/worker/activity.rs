@@ -21,6 +21,15 @@ pub struct Active {
     pub progress: Arc<Progress>,
     /// Ends the work: a person gave the job up.
     pub(super) cancel: CancellationToken,
+    /// Whether it takes one of the slots that services share.
+    shares: bool,
+}
+
+impl Active {
+    pub(super) fn new(stage: Stage, progress: &Arc<Progress>, cancel: &CancellationToken, shares: bool) -> Self {
+        let (progress, cancel) = (Arc::clone(progress), cancel.clone());
+        Self { stage, since: crate::clock::now(), progress, cancel, shares }
+    }
 }
 
 /// The jobs that workers have, by number.
@@ -34,10 +43,9 @@ impl Activity {
         self.lock().clone()
     }
 
-    /// Returns how many run now.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().len()
+    /// Returns how many run now in slots that services share.
+    pub(super) fn sharing(&self) -> usize {
+        self.lock().values().filter(|active| active.shares).count()
     }
 
     /// Returns whether nothing runs now.
@@ -53,9 +61,15 @@ impl Activity {
         }
     }
 
-    pub(super) fn enter(&self, job: JobId, stage: Stage, progress: &Arc<Progress>, cancel: &CancellationToken) {
-        let (progress, cancel) = (Arc::clone(progress), cancel.clone());
-        self.lock().insert(job, Active { stage, since: crate::clock::now(), progress, cancel });
+    pub(super) fn enter(&self, job: JobId, active: Active) {
+        self.lock().insert(job, active);
+    }
+
+    /// The job went on to a stage.
+    pub(super) fn goes_on(&self, job: JobId, stage: Stage) {
+        if let Some(active) = self.lock().get_mut(&job) {
+            (active.stage, active.since) = (stage, crate::clock::now());
+        }
     }
 
     pub(super) fn leave(&self, job: JobId) {

@@ -1,5 +1,5 @@
-//! The loop that claims jobs: folders take turns, at most `uploads` jobs run at once, a service that is down gets one
-//! probe at a time.
+//! The loop that claims jobs: folders take turns, at most `uploads` jobs run at once (a service with slots of its own has
+//! as many besides), a service that is down gets one probe at a time.
 
 use std::{
     collections::HashSet,
@@ -8,9 +8,10 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Live, ServiceHandle, Worker};
+use super::{Active, Live, ServiceHandle, Worker};
 use crate::{
     clock,
     config::Folder,
@@ -55,6 +56,7 @@ struct Claimed {
     handle: Arc<ServiceHandle>,
     folder: Arc<Folder>,
     probe: Option<Call>,
+    slot: Slot,
 }
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
@@ -69,7 +71,7 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
     }
     let folders = turns(&live);
     let mut idle = 0;
-    while worker.activity.len() < live.settings.workers.uploads && idle < folders.len() && !worker.stop.is_cancelled() {
+    while idle < folders.len() && !worker.stop.is_cancelled() {
         let folder = folders[*turn % folders.len()];
         *turn = (*turn + 1) % folders.len();
         match claim(worker, &live, folder, &holds).await? {
@@ -138,6 +140,7 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
                 && !matches!(hold.reason.as_str(), "down" | "refused" | "notes" | "watch limit")
         })
     };
+    let Some(slot) = slot(worker, live, handle) else { return Ok(None) };
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
     }
@@ -151,7 +154,8 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
         probe = probe.filter(|(_, stages, _)| stages.contains(&Stage::Analyse));
     }
     if let Some(job) = worker.queue.claim(folder.id.clone(), stages, None, now).await? {
-        return Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe: None }));
+        let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
+        return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
     }
     let Some((call, stages, except)) = probe else { return Ok(None) };
     let other = worker.queue.claim(folder.id.clone(), stages.clone(), except, now).await?;
@@ -164,7 +168,18 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
     let admitted = handle.breakers().of(call).admits(job.id.0, false, now);
     // A look may have taken the probe meanwhile; then this job is one call too many, and tells as much.
     let probe = (admitted == Admission::Probe).then_some(call);
-    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe }))
+    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe, slot }))
+}
+
+/// A place at a service: one of its own, held as long as this lives, or (`None`) one of those that the others share.
+type Slot = Option<OwnedSemaphorePermit>;
+
+/// Returns a place at the service, if there is one.
+fn slot(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Option<Slot> {
+    match &handle.slots {
+        Some(slots) => Arc::clone(slots).try_acquire_owned().ok().map(Some),
+        None => (worker.activity.sharing() < live.settings.workers.uploads).then_some(None),
+    }
 }
 
 /// Whether the hour of a refused folder has passed; the next one begins then.
@@ -212,9 +227,10 @@ fn admitted(handle: &ServiceHandle, no_looks: bool, now: Timestamp) -> (Vec<Stag
 }
 
 fn start(worker: &Arc<Worker>, claimed: Claimed) {
-    let Claimed { job, handle, folder, probe } = claimed;
+    let Claimed { job, handle, folder, probe, slot } = claimed;
     let (progress, cancel) = (Arc::default(), CancellationToken::new());
-    worker.activity.enter(job.id, job.state.stage().unwrap_or(Stage::Create), &progress, &cancel);
+    let active = Active::new(job.state.stage().unwrap_or(Stage::Create), &progress, &cancel, slot.is_none());
+    worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);
     worker.tasks.spawn(async move {
         let id = job.id;
@@ -226,6 +242,7 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
             handle.breakers().of(call).released(id.0);
         }
         shared.activity.leave(id);
+        drop(slot);
         shared.claims.notify_one();
     });
 }

@@ -7,14 +7,16 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{self, Folder, Retry, Settings},
+    config::{self, Folder, Kind, Retry, Settings},
     deliver::Mailer,
     services::{
         Service,
         breaker::{Breakers, Call},
+        ondevice::OnDevice,
         pacer::Pacer,
         paxs::Paxs,
     },
@@ -75,8 +77,10 @@ pub struct ServiceHandle {
     pub service: Arc<dyn Service>,
     /// Its settings.
     pub settings: config::Service,
-    /// Its sign-in.
-    pub account: Paxs,
+    /// Its sign-in, where a person signs in.
+    pub account: Option<Paxs>,
+    /// Counts the recordings in its hands, where it has slots of its own.
+    pub(super) slots: Option<Arc<Semaphore>>,
     breakers: Mutex<Breakers>,
 }
 
@@ -84,15 +88,27 @@ impl ServiceHandle {
     fn build(service: &config::Service, settings: &Settings, tasks: &TaskTracker) -> anyhow::Result<Self> {
         let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let pacer = Arc::new(Pacer::new(pace));
-        let account = Paxs::new(service, &settings.state_dir, pacer, tasks.clone())
-            .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-        Ok(Self::new(Arc::new(account.clone()), account, service.clone(), settings.retry))
+        let (made, account): (Arc<dyn Service>, _) = match &service.kind {
+            Kind::Paxs(paxs) => {
+                let paxs = Paxs::new(service, paxs, &settings.state_dir, pacer, tasks.clone())
+                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+                (Arc::new(paxs.clone()), Some(paxs))
+            }
+            Kind::Ondevice(ondevice) => (Arc::new(OnDevice::new(&service.name, ondevice, &settings.state_dir)), None),
+        };
+        Ok(Self::new(made, account, service.clone(), settings.retry))
     }
 
     /// Returns a service of which nothing bad is known.
-    pub(super) fn new(service: Arc<dyn Service>, account: Paxs, settings: config::Service, retry: Retry) -> Self {
+    pub(super) fn new(
+        service: Arc<dyn Service>,
+        account: Option<Paxs>,
+        settings: config::Service,
+        retry: Retry,
+    ) -> Self {
         let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
-        Self { service, settings, account, breakers }
+        let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
+        Self { service, settings, account, slots, breakers }
     }
 
     /// Returns the breakers. Held for a moment only, never across a wait.

@@ -353,7 +353,7 @@ async fn looked(
         Look::Complete(reports) => {
             worker.arrived(handle, job).await;
             if let Some(plan) = &job.plan {
-                worker.complete(folder, job, plan, super::outcome::completed(reports)).await;
+                worker.complete(handle, folder, job, plan, super::outcome::completed(reports)).await;
             }
             None
         }

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{ServiceHandle, Worker};
 use crate::{
     clock,
     config::{Folder, Format, Target},
-    job::{Plan, Report, Setback, Stage, State, Status, Wait, retry::Policy},
+    job::{Plan, Remote, Report, Setback, Stage, State, Status, Wait, retry::Policy},
     pipeline::analyse,
     queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
     services::{
         CallError,
         breaker::{Breaker, Call, NOBODY, Verdict},
-        paxs::SignIn,
+        paxs::{Paxs, SignIn},
     },
     text::{one_line, printable_path},
 };
+
+/// A recording that needs what is not there is tried again so often: whoever installed it need not tell.
+const LACKING_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 1000;
@@ -89,6 +92,12 @@ impl Worker {
             Setback::Own { from, error } => {
                 self.heal(handle, call, Breaker::answered).await;
                 self.own_failure(folder, job, from, &error, None).await;
+            }
+            Setback::Lacking { error } => {
+                self.heal(handle, call, Breaker::answered).await;
+                let error = one_line(&format!("{error:#}"), ERROR_MAX);
+                tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
+                self.snooze(job, now.saturating_add(LACKING_EVERY).unwrap_or(now), Some(error)).await;
             }
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
@@ -209,14 +218,26 @@ impl Worker {
     }
 
     /// Records the results of a job and what is delivered because of them.
-    pub(super) async fn complete(&self, folder: &Arc<Folder>, job: &Job, plan: &Plan, reports: Vec<Report>) {
+    pub(super) async fn complete(
+        &self,
+        handle: &ServiceHandle,
+        folder: &Arc<Folder>,
+        job: &Job,
+        plan: &Plan,
+        reports: Vec<Report>,
+    ) {
         let analysed = || Analysed {
             reports: reports.clone(),
             deliveries: deliveries(folder, job, plan),
             dispose: super::deliveries::dispose(folder),
         };
         match self.persist(|| self.queue.analysed(job, analysed(), clock::now())).await {
-            Ok(_) => tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id),
+            Ok(_) => {
+                tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id);
+                if let Remote::Uploaded { meeting, .. } = &job.remote {
+                    handle.service.forget(meeting).await;
+                }
+            }
             Err(error) => self.queue_failed("record the results", &error),
         }
         self.deliveries.notify_one();
@@ -252,7 +273,7 @@ impl Worker {
     /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
     /// once more. A sign-in that is refused a second time is refused.
     fn is_of_an_earlier_sign_in(&self, handle: &ServiceHandle) -> bool {
-        let SignIn::Yes { since, .. } = handle.account.signed_in() else { return false };
+        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(Paxs::signed_in) else { return false };
         let mut refused = self.refused_sign_ins.lock().expect("no thread panics while it holds the refusals");
         refused.insert(handle.service.name().to_owned(), since) != Some(since)
     }

@@ -36,7 +36,7 @@ impl Running {
         }
         let mut fresh = false;
         while let State::Running { stage } = job.state {
-            self.worker.activity.enter(job.id, stage, &self.progress, &self.cancel);
+            self.worker.activity.goes_on(job.id, stage);
             let mut call = call_of(stage);
             let stepped = tokio::select! {
                 stepped = self.step(&mut job, stage, fresh, &mut call) => stepped,

@@ -173,9 +173,12 @@ impl Stage {
         for service in services {
             let settings = live.settings.services[service.name].clone();
             let pacer = Arc::new(Pacer::new(std::num::NonZeroU32::MIN));
-            let account = Paxs::new(&settings, &live.settings.state_dir, pacer, tasks.clone()).expect("built");
+            let account = {
+                let config::Kind::Paxs(paxs) = &settings.kind else { panic!("not PAXS") };
+                Paxs::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone()).expect("built")
+            };
             let played: Arc<dyn Service> = Arc::clone(service) as Arc<dyn Service>;
-            let handle = ServiceHandle::new(played, account, settings, live.settings.retry);
+            let handle = ServiceHandle::new(played, Some(account), settings, live.settings.retry);
             handles.insert(service.name.to_owned(), Arc::new(handle));
             drop_recordings(&queue, dir.path(), service).await;
         }

@@ -85,6 +85,8 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::Delivered
         | Effect::Hold
         | Effect::Parse
+        | Effect::PlaceTranscript
+        | Effect::ForgetTranscript
         | Effect::Parsed
         | Effect::Release
         | Effect::CallTokens

@@ -66,8 +66,9 @@ async fn service(
 async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
-    let (subject, base_url) = (format!("service {name}"), &handle.settings.base_url);
-    findings.add(match handle.account.reach().await {
+    let Some(account) = &handle.account else { return Ok(()) };
+    let (subject, base_url) = (format!("service {name}"), handle.settings.kind.place());
+    findings.add(match account.reach().await {
         Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
         Err(error) => {
             let message = format!("{base_url} cannot be reached: {}", one_line(&chain(&error), 300));

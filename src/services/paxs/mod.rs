@@ -50,21 +50,23 @@ impl Paxs {
     /// When the HTTP client cannot be built. A missing or unusable sign-in is none: see [`Paxs::signed_in`].
     pub fn new(
         settings: &config::Service,
+        paxs: &config::Paxs,
         state_dir: &Path,
         pacer: Arc<Pacer>,
         tasks: TaskTracker,
     ) -> Result<Self, BuildError> {
-        Self::with_limits(settings, state_dir, pacer, tasks, Limits::new(settings.request_timeout))
+        Self::with_limits(settings, paxs, state_dir, pacer, tasks, Limits::new(settings.request_timeout))
     }
 
     fn with_limits(
         settings: &config::Service,
+        paxs: &config::Paxs,
         state_dir: &Path,
         pacer: Arc<Pacer>,
         tasks: TaskTracker,
         limits: Limits,
     ) -> Result<Self, BuildError> {
-        let http = Client::new(&settings.base_url, limits)?;
+        let http = Client::new(&paxs.base_url, limits)?;
         let store = Store::new(state_dir, &settings.name, http.origin());
         Ok(Self { name: settings.name.clone(), session: Session::new(http, pacer, store, tasks) })
     }

@@ -71,18 +71,18 @@ impl Desk {
     }
 
     fn paxs_with(&self, limits: Limits) -> Paxs {
+        let paxs = config::Paxs { base_url: self.base.clone(), meeting_type: MeetingType::Group };
         let settings = config::Service {
             name: "paxs".into(),
-            kind: config::Kind::Paxs,
-            base_url: self.base.clone(),
+            kind: config::Kind::Paxs(paxs.clone()),
+            at_once: None,
             analyses: vec![Analysis::Transcription],
             instruction: None,
-            meeting_type: MeetingType::Group,
             poll: config::Poll { first: LONG, every: LONG, timeout: LONG, patience: LONG },
             request_timeout: limits.request,
         };
         let pacer = Arc::new(Pacer::new(NonZeroU32::new(1000).expect("not zero")));
-        Paxs::with_limits(&settings, self.dir.path(), pacer, self.tasks.clone(), limits).expect("a service")
+        Paxs::with_limits(&settings, &paxs, self.dir.path(), pacer, self.tasks.clone(), limits).expect("a service")
     }
 
     fn saved_access(&self) -> Option<String> {

@@ -40,6 +40,7 @@ pub(super) fn read(content: &Value) -> Findings {
         summary: [inner, content].iter().find_map(|place| wire::text(place, &["summary"])).map(str::to_owned),
         speakers: inner.get("speakers").map(speakers).unwrap_or_default(),
         segments: if segments.is_empty() { text_alone() } else { segments },
+        remarks: Vec::new(),
     }
 }
 

@@ -1,0 +1,37 @@
+//! The meeting note of a service that gives a transcription alone: minuted extracts it from that.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    config::{Abilities, Analysis},
+    extract::{Talk, extract},
+    job::{Findings, Plan, Report, Status},
+};
+
+/// Adds the extracted note to what a service shows, where one is wanted, the service writes none and the transcription
+/// is there. The same transcription gives the same note.
+pub(super) fn with_note(
+    abilities: Abilities,
+    plan: &Plan,
+    recorded: Timestamp,
+    mut reports: Vec<Report>,
+) -> Vec<Report> {
+    if abilities.writes_notes || !plan.analyses.contains(&Analysis::MeetingNote) {
+        return reports;
+    }
+    let is_there = |report: &&Report| report.analysis == Analysis::Transcription && report.status == Status::Completed;
+    let Some(transcription) = reports.iter().rev().find(is_there) else { return reports };
+    // Dates are those of the people who spoke, who say "tomorrow" by their own clock.
+    let recorded = recorded.to_zoned(TimeZone::system());
+    let talk = Talk { segments: &transcription.findings.segments, attendees: &plan.attendees, recorded };
+    let markdown = extract(&talk).markdown();
+    reports.push(Report {
+        analysis: Analysis::MeetingNote,
+        status: Status::Completed,
+        id: None,
+        raw: markdown.clone(),
+        findings: Findings { markdown: Some(markdown), ..Findings::default() },
+        error: None,
+    });
+    reports
+}

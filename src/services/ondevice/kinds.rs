@@ -1,0 +1,31 @@
+//! The kinds of file that the engine takes, with their MIME types (IANA, or what is usual where IANA has none).
+
+/// Those that symphonia decodes by itself, then those that need `ffmpeg`.
+pub(super) const ACCEPTED: &[(&str, &str)] = &[
+    ("aac", "audio/aac"),
+    ("aif", "audio/aiff"),
+    ("aiff", "audio/aiff"),
+    ("caf", "audio/x-caf"),
+    ("flac", "audio/flac"),
+    ("m4a", "audio/mp4"),
+    ("m4b", "audio/mp4"),
+    ("mka", "audio/x-matroska"),
+    ("mkv", "video/x-matroska"),
+    ("mov", "video/quicktime"),
+    ("mp3", "audio/mpeg"),
+    ("mp4", "video/mp4"),
+    ("mpa", "audio/mpeg"),
+    ("oga", "audio/ogg"),
+    ("ogg", "audio/ogg"),
+    ("wav", "audio/wav"),
+    ("webm", "video/webm"),
+    ("3gp", "video/3gpp"),
+    ("amr", "audio/amr"),
+    ("avi", "video/x-msvideo"),
+    ("flv", "video/x-flv"),
+    ("mpeg", "video/mpeg"),
+    ("mpg", "video/mpeg"),
+    ("opus", "audio/ogg"),
+    ("wma", "audio/x-ms-wma"),
+    ("wmv", "video/x-ms-wmv"),
+];
