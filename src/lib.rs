@@ -125,7 +125,6 @@ pub mod daemon;
 pub mod deliver;
 pub mod dropin;
 pub mod effect;
-pub mod engine;
 pub mod exit;
 pub mod extract;
 #[cfg(any(test, fuzzing))]
