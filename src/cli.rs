@@ -34,6 +34,9 @@ pub enum Command {
     Completions(Completions),
     /// Print the manual page
     Man,
+    /// The child process of the engine on this machine: not for people
+    #[command(hide = true)]
+    EngineWork(EngineWork),
 }
 
 /// The commands that ask.
@@ -296,6 +299,19 @@ pub struct Demo {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `engine-work`.
+#[derive(Debug, Args)]
+pub struct EngineWork {
+    /// What to do, as JSON
+    pub request: Option<String>,
+    /// Become this ffmpeg, with limits
+    #[arg(long, value_name = "PROGRAM")]
+    pub ffmpeg: Option<PathBuf>,
+    /// Its arguments
+    #[arg(last = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// How to show it.

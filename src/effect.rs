@@ -162,6 +162,12 @@ effects! {
     Backup,
     /// A recording that a person adds gets its name.
     Add,
+    /// The engine: the file of finished pieces is made, or taken up.
+    BeginPieces,
+    /// The engine: finished pieces are synced.
+    KeepPieces,
+    /// The engine: finished pieces are not needed any more.
+    ForgetPieces,
     /// A temporary file becomes the notes.
     PlaceFile,
     /// A temporary file replaces the notes.

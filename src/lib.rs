@@ -43,6 +43,7 @@
 //! | what the service is asked for, and when again | [`pipeline::analyse`] |
 //! | the calls of PAXS, and what is accepted as an answer | `services/paxs/calls.rs`, `wire.rs`, `reports.rs` |
 //! | what an HTTP status means | `services/answers.rs` |
+//! | how a recording becomes words on this machine | [`engine`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
@@ -125,6 +126,7 @@ pub mod daemon;
 pub mod deliver;
 pub mod dropin;
 pub mod effect;
+pub mod engine;
 pub mod exit;
 pub mod extract;
 #[cfg(any(test, fuzzing))]

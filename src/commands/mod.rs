@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod demo;
 mod dropin;
+mod engine_work;
 mod folder;
 mod jobs;
 mod login;
@@ -111,6 +112,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Completions(arguments) => packaging::completions(arguments.shell),
         Command::Man => packaging::man(),
+        Command::EngineWork(arguments) => engine_work::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Run(arguments) => run::run(load(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load(config)?),

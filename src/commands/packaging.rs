@@ -31,7 +31,7 @@ pub(super) fn man() -> Result<ExitCode, Failure> {
     page.render_name_section(&mut head)?;
     page.render_synopsis_section(&mut head)?;
     page.render_options_section(&mut head)?;
-    let commands = program.get_subcommands().filter(|command| command.get_name() != "help");
+    let commands = program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
     let commands: String = commands.map(section).collect();
     print::raw(&format!("{}.SH COMMANDS\n{commands}{AFTER}", String::from_utf8_lossy(&head)))?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,46 @@
+//! The engine on this machine: from a recording to a transcript, without an account and without a network.
+//!
+//! ```text
+//!  recording ──▶ audio ──▶ speech ──▶ moonshine ──▶ pieces ──▶ transcript
+//!  (open file)   16 kHz    who speaks  words        on disk
+//!                └─────────── child, a process ───────────┘   └─ run, in the daemon
+//! ```
+//!
+//! - [`run`] is all that the rest of minuted uses: it starts the child, hands it the open recording as its standard
+//!   input, follows its progress, and reads the pieces when it is done.
+//! - [`child`] is what the hidden command `minuted engine-work` does. It is a process of its own, because it runs native
+//!   code on hostile bytes: a crash there is that recording's failure and no one else's.
+//! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Stereo with one person a
+//!   side stays apart, everything else becomes one channel.
+//! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
+//! - [`moonshine`] turns a piece into words.
+//! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
+//! - [`wire`] is what parent and child say to each other.
+//! - [`model`] says where the model lies.
+//!
+//! Nothing here holds more than a few minutes of sound, whatever the length of the recording.
+
+pub mod audio;
+pub mod child;
+pub mod model;
+pub mod moonshine;
+pub mod pieces;
+pub mod run;
+pub mod speech;
+pub mod wire;
+
+/// Samples a second of all sound inside the engine: what the model was trained on.
+pub const RATE: u32 = 16_000;
+
+/// Returns the time of a sample, in seconds.
+pub(crate) fn seconds(sample: u64) -> f64 {
+    // A recording of 2^52 samples would last nine thousand years.
+    #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
+    let sample = sample as f64;
+    sample / f64::from(RATE)
+}
+
+/// Returns the time of a sample, in milliseconds.
+pub(crate) fn milliseconds(sample: u64) -> u64 {
+    sample.saturating_mul(1000) / u64::from(RATE)
+}

@@ -1,0 +1,239 @@
+//! Moonshine: from a piece of sound to its words.
+//!
+//! The encoder reads the whole piece once, the decoder makes one token after the other and is fed its own memory back.
+//! The runtime is loaded when the model is, so that minuted is built and runs without it.
+//!
+//! Two things the model does not forgive: the decoder's `encoder_attention_mask` is as long as the *sound*, not as
+//! what the encoder made of it (that works up to 9 s and fails above); and after the first step the encoder's part of
+//! the memory is kept as it is, because the later steps return an empty one.
+
+mod loops;
+mod tokenizer;
+
+use std::{borrow::Cow, fs::File, io::Read as _, path::Path};
+
+use ort::{
+    ep,
+    memory::Allocator,
+    session::{Session, SessionInputValue, SessionOutputs, builder::GraphOptimizationLevel},
+    value::{DynValue, Tensor},
+};
+
+use self::tokenizer::Tokenizer;
+use crate::engine::{RATE, model::Model};
+
+/// Layers of the decoder, heads of each, and values of each head, of Moonshine tiny.
+const LAYERS: usize = 6;
+const HEADS: usize = 8;
+const VALUES: usize = 36;
+
+/// The token before the first, and the one after the last.
+const START: i64 = 1;
+const END: i64 = 2;
+
+/// Nobody says more tokens a second; a model in a loop does.
+const TOKENS_A_SECOND: f64 = 6.5;
+
+/// The shortest piece that may still hold a word, in tokens.
+const TOKENS_MIN: usize = 4;
+
+/// Bytes of a file of the model: the largest has 31 MB.
+const FILE_MAX: u64 = 512 * 1024 * 1024;
+
+/// Why there are no words.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// A file cannot be read, or is not what it should be: the model has to be installed again.
+    #[error("cannot load the model from `{path}`: {reason}")]
+    Unusable {
+        /// Which file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The runtime failed at work.
+    #[error("the model failed: {reason}")]
+    Failed {
+        /// In the runtime's words.
+        reason: String,
+    },
+    /// There was not enough memory.
+    #[error("the model needs more memory than it may have: {reason}")]
+    Memory {
+        /// In the runtime's words.
+        reason: String,
+    },
+}
+
+impl<R> From<ort::Error<R>> for ModelError {
+    fn from(error: ort::Error<R>) -> Self {
+        let reason = error.message().to_owned();
+        if reason.contains("bad_alloc") || reason.contains("bad allocation") || reason.contains("allocate memory") {
+            Self::Memory { reason }
+        } else {
+            Self::Failed { reason }
+        }
+    }
+}
+
+/// A model that is ready.
+pub struct Moonshine {
+    encoder: Session,
+    decoder: Session,
+    tokenizer: Tokenizer,
+    hash: String,
+    /// The names of the decoder's memory: what goes in, what comes out, and whether it is the encoder's.
+    memory: Vec<(String, String, bool)>,
+}
+
+impl std::fmt::Debug for Moonshine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Moonshine").field("hash", &self.hash).finish_non_exhaustive()
+    }
+}
+
+impl Moonshine {
+    /// Loads the runtime and the model; once a process. `threads` is at least 1.
+    ///
+    /// # Errors
+    /// [`ModelError::Unusable`] for a file that is missing or something else.
+    pub fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
+        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable(&model.runtime, error))?;
+        let environment =
+            loaded.with_telemetry(false).build().map_err(|error| unusable(&model.runtime, error.message()))?;
+        let mut hasher = blake3::Hasher::new();
+        let mut session = |path: &Path| {
+            let bytes = read(path, FILE_MAX)?;
+            hasher.update(&bytes);
+            session(&environment, &bytes, threads).map_err(|error| unusable(path, error))
+        };
+        let (encoder, decoder) = (session(&model.encoder)?, session(&model.decoder)?);
+        let bytes = read(&model.tokenizer, tokenizer::BYTES_MAX)?;
+        hasher.update(&bytes);
+        let tokenizer = Tokenizer::parse(&bytes).ok_or_else(|| unusable(&model.tokenizer, "it is not a tokenizer"))?;
+        let hash = hasher.finalize().to_hex()[..32].to_owned();
+        Ok(Self { encoder, decoder, tokenizer, hash, memory: memory_names() })
+    }
+
+    /// Returns what tells this model from another: a hash of its files.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    pub fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+        let hidden = self.encode(sound)?;
+        let tokens = self.decode(&hidden, sound.len())?;
+        Ok(self.tokenizer.text(&tokens))
+    }
+
+    fn encode(&mut self, sound: &[f32]) -> Result<DynValue, ModelError> {
+        let inputs = ort::inputs! {
+            "input_values" => Tensor::from_array(([1, sound.len()], sound.to_vec()))?,
+            "attention_mask" => mask(sound.len())?,
+        };
+        taken(&mut self.encoder.run(inputs)?, "last_hidden_state")
+    }
+
+    fn decode(&mut self, hidden: &DynValue, samples: usize) -> Result<Vec<i64>, ModelError> {
+        let mask = mask(samples)?;
+        let mut memory = self.memory.iter().map(|_| nothing()).collect::<Result<Vec<_>, _>>()?;
+        let (mut tokens, mut last) = (Vec::new(), START);
+        for step in 0..tokens_max(samples) {
+            let is_first = step == 0;
+            let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = ort::inputs! {
+                "input_ids" => Tensor::from_array(([1, 1], vec![last]))?,
+                "encoder_hidden_states" => hidden,
+                "encoder_attention_mask" => &mask,
+                "use_cache_branch" => Tensor::from_array(([1], vec![!is_first]))?,
+            };
+            inputs.extend(self.memory.iter().zip(&memory).map(|((name, ..), value)| (name.into(), value.into())));
+            let mut outputs = self.decoder.run(inputs)?;
+            last = likeliest(&outputs)?;
+            for ((_, name, is_encoders), kept) in self.memory.iter().zip(&mut memory) {
+                if is_first || !is_encoders {
+                    *kept = taken(&mut outputs, name)?;
+                }
+            }
+            if last == END {
+                break;
+            }
+            tokens.push(last);
+            if let Some(end) = loops::end_of_sense(&tokens) {
+                tokens.truncate(end);
+                break;
+            }
+        }
+        Ok(tokens)
+    }
+}
+
+/// One session: no spinning, which would fight the rest of a small machine, and no arena, which would keep the memory
+/// of the longest piece for ever.
+fn session(environment: &ort::environment::Environment, bytes: &[u8], threads: usize) -> Result<Session, String> {
+    let builder = Session::builder(environment).map_err(|error| error.message().to_owned())?;
+    let told = |error: ort::Error<_>| error.message().to_owned();
+    let builder = builder.with_intra_threads(threads.max(1)).map_err(told)?;
+    let builder = builder.with_inter_threads(1).map_err(told)?;
+    let builder = builder.with_intra_op_spinning(false).map_err(told)?;
+    let builder = builder.with_memory_pattern(false).map_err(told)?;
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(told)?;
+    let plain = ep::CPU::default().with_arena_allocator(false).build();
+    let mut builder = builder.with_execution_providers([plain]).map_err(told)?;
+    builder.commit_from_memory(bytes).map_err(|error| error.message().to_owned())
+}
+
+fn unusable(path: &Path, reason: impl ToString) -> ModelError {
+    ModelError::Unusable { path: crate::text::printable_path(path), reason: reason.to_string() }
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ModelError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| unusable(path, error))?;
+    file.take(bytes_max).read_to_end(&mut bytes).map_err(|error| unusable(path, error))?;
+    Ok(bytes)
+}
+
+/// The names of the decoder's memory.
+fn memory_names() -> Vec<(String, String, bool)> {
+    let whose = ["decoder", "encoder"];
+    let names = whose.into_iter().flat_map(|side| ["key", "value"].map(|what| (side, what)));
+    let of = |layer: usize, (side, what): (&str, &str)| {
+        let name = format!("{layer}.{side}.{what}");
+        (format!("past_key_values.{name}"), format!("present.{name}"), side == "encoder")
+    };
+    let names: Vec<_> = names.collect();
+    (0..LAYERS).flat_map(|layer| names.iter().map(move |name| of(layer, *name))).collect()
+}
+
+/// The memory before the first step. Only an allocator makes a tensor without values.
+fn nothing() -> Result<DynValue, ModelError> {
+    Ok(Tensor::<f32>::new(&Allocator::default(), [1, HEADS, 0, VALUES])?.into_dyn())
+}
+
+/// Everything counts.
+fn mask(samples: usize) -> Result<Tensor<i64>, ModelError> {
+    Ok(Tensor::from_array(([1, samples], vec![1_i64; samples]))?)
+}
+
+fn taken(outputs: &mut SessionOutputs<'_>, name: &str) -> Result<DynValue, ModelError> {
+    outputs.remove(name).ok_or_else(|| ModelError::Failed { reason: format!("it returned no `{name}`") })
+}
+
+/// Returns the likeliest token of the last step.
+fn likeliest(outputs: &SessionOutputs<'_>) -> Result<i64, ModelError> {
+    let no_logits = || ModelError::Failed { reason: "it returned no `logits`".to_owned() };
+    let (_, logits) = outputs.get("logits").ok_or_else(no_logits)?.try_extract_tensor::<f32>()?;
+    let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (token, _) = best.ok_or_else(no_logits)?;
+    i64::try_from(token).map_err(|_| no_logits())
+}
+
+/// Returns how many tokens `samples` can hold.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most some hundred")]
+fn tokens_max(samples: usize) -> usize {
+    ((samples as f64 / f64::from(RATE) * TOKENS_A_SECOND).ceil() as usize).max(TOKENS_MIN)
+}

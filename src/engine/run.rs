@@ -1,0 +1,262 @@
+//! The parent's side: starts the child, reads what it says, and ends it when nobody waits for it any more.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
+    process::{Child, ChildStdout, Command},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    child,
+    model::Model,
+    pieces, seconds,
+    wire::{Kind, LINE_MAX, Line, Work},
+};
+use crate::{job::Segment, progress::Progress, text};
+
+/// A child that gets no further for so long is ended: the slowest machine does a second of sound in that.
+const STANDS_STILL: Duration = Duration::from_mins(10);
+
+/// How long a child may take to end after its last word.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Bytes of the child's last words that are kept.
+const WORDS_MAX: usize = 4096;
+
+/// What is to be transcribed, and with what.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The model.
+    pub model: Model,
+    /// The directory for finished pieces, of this job alone; made when it is not there.
+    pub pieces: PathBuf,
+    /// What tells this recording from another, for instance the hash of its content.
+    pub content: String,
+    /// Threads of the model, at least 1.
+    pub threads: usize,
+    /// MiB of memory that the child may ask for; 512 are plenty.
+    pub memory_mib: u64,
+    /// How long the recording is, when that is known.
+    pub duration: Option<Duration>,
+    /// Where ffmpeg lies, when it is there: [`super::audio::ffmpeg::find`].
+    pub ffmpeg: Option<PathBuf>,
+    /// The program that is the child: [`this_program`].
+    pub program: PathBuf,
+    /// For tests: the effect at which the child comes to harm, see [`crate::effect`].
+    pub harm: Option<String>,
+}
+
+/// What was said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transcript {
+    /// In the order of time; two people may speak at once.
+    pub segments: Vec<Segment>,
+    /// How long the recording is.
+    pub duration: Duration,
+    /// What a reader should know: damage, an end that is missing.
+    pub remarks: Vec<String>,
+}
+
+/// Why there is no transcript, by what is to be done next.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The recording cannot be decoded: its own fault.
+    #[error("{reason}")]
+    Undecodable {
+        /// Why.
+        reason: String,
+    },
+    /// The child died of the recording: its own fault.
+    #[error("the engine died of it: {how}")]
+    Crashed {
+        /// Of what, with its last words.
+        how: String,
+    },
+    /// The recording needs more memory than the child may have: its own fault.
+    #[error("the engine ran out of memory ({limit_mib} MiB)")]
+    OutOfMemory {
+        /// The limit.
+        limit_mib: u64,
+    },
+    /// The child got no further for a long time and was ended: the recording's own fault.
+    #[error("the engine stood still for {}", text::rough(*.after))]
+    StoodStill {
+        /// For how long.
+        after: Duration,
+    },
+    /// The recording waits until ffmpeg is there.
+    #[error("{reason}")]
+    NeedsFfmpeg {
+        /// For what it is needed.
+        reason: String,
+    },
+    /// The model is missing or damaged: all recordings wait until it is installed.
+    #[error("{reason}")]
+    Model {
+        /// Why.
+        reason: String,
+    },
+    /// The recording cannot be read just now, or what is finished cannot be written: not the recording's fault.
+    #[error("{reason}")]
+    Disk {
+        /// Why.
+        reason: String,
+    },
+    /// The child could not be started, or not be understood: not the recording's fault.
+    #[error("failed to run the engine")]
+    Start(#[source] io::Error),
+}
+
+impl EngineError {
+    /// Returns whether the recording itself is at fault, so that the failure counts against its attempts.
+    #[must_use]
+    pub fn is_recordings_own(&self) -> bool {
+        match self {
+            Self::Undecodable { .. } | Self::Crashed { .. } | Self::OutOfMemory { .. } | Self::StoodStill { .. } => true,
+            Self::NeedsFfmpeg { .. } | Self::Model { .. } | Self::Disk { .. } | Self::Start(_) => false,
+        }
+    }
+}
+
+/// Returns this very program, also after its file was replaced by a newer version: the daemon and its child always
+/// understand each other. The one door to it.
+#[must_use]
+pub fn this_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+/// Transcribes `recording`, an open file of any kind; `progress` counts milliseconds of sound. Dropping the future ends
+/// the child; what it has finished is taken up the next time. The pieces stay until [`pieces::forget`].
+///
+/// Not to be polled on a thread that ends before it: the kernel ends the child with the *thread* that started it.
+///
+/// # Errors
+/// [`EngineError`].
+pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
+    let mut child = start(&request, recording).map_err(EngineError::Start)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+        return Err(EngineError::Start(io::ErrorKind::BrokenPipe.into()));
+    };
+    let (last, words) = tokio::join!(listen(stdout, &mut child, &progress), last_words(stderr));
+    let last = last?;
+    let status = timeout(ENDS_WITHIN, child.wait()).await;
+    match last {
+        Some(Line::Done { remarks, .. }) => Ok(Transcript { remarks, ..transcript(&request)? }),
+        Some(Line::Failed { kind, error }) => Err(failed(kind, error, &request)),
+        Some(Line::Progress { .. }) | None => Err(died(status.ok().and_then(Result::ok), &words, &request)),
+    }
+}
+
+fn start(request: &Request, recording: File) -> io::Result<Child> {
+    let model = request.model.clone();
+    let work = Work {
+        encoder: model.encoder,
+        decoder: model.decoder,
+        tokenizer: model.tokenizer,
+        runtime: model.runtime,
+        pieces: request.pieces.clone(),
+        content: request.content.clone(),
+        threads: request.threads,
+        memory_mib: request.memory_mib,
+        duration_ms: request.duration.and_then(|duration| u64::try_from(duration.as_millis()).ok()),
+        ffmpeg: request.ffmpeg.clone(),
+        parent: std::process::id(),
+        harm: request.harm.clone(),
+    };
+    let mut command = Command::new(&request.program);
+    command.args(child::arguments(&work)?).env_clear().current_dir("/").kill_on_drop(true);
+    command.stdin(Stdio::from(recording)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+/// Reads the child's lines; returns the last one that is not about progress. Ends a child that stands still.
+async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> Result<Option<Line>, EngineError> {
+    let (mut reader, mut deadline, mut most) = (BufReader::new(stdout), Instant::now() + STANDS_STILL, None);
+    loop {
+        let line = match timeout_at(deadline, next(&mut reader)).await {
+            Ok(line) => line.map_err(EngineError::Start)?,
+            Err(_) => {
+                child.kill().await.map_err(EngineError::Start)?;
+                return Err(EngineError::StoodStill { after: STANDS_STILL });
+            }
+        };
+        match line {
+            Some(Line::Progress { done_ms, total_ms }) => {
+                if most.is_none_or(|most| done_ms > most) {
+                    most = Some(done_ms);
+                    deadline = Instant::now() + STANDS_STILL;
+                }
+                // A recording may be longer than it says.
+                progress.start(total_ms.max(done_ms));
+                progress.add(done_ms);
+            }
+            last => return Ok(last),
+        }
+    }
+}
+
+async fn next(reader: &mut BufReader<ChildStdout>) -> io::Result<Option<Line>> {
+    let mut text = Vec::new();
+    reader.take(LINE_MAX).read_until(b'\n', &mut text).await?;
+    // A line that is torn is the last of a child that died.
+    if text.last() == Some(&b'\n') { Ok(Some(serde_json::from_slice(&text)?)) } else { Ok(None) }
+}
+
+/// Reads to the end, and keeps the last bytes.
+async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
+    let (mut words, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+        words.extend_from_slice(&buffer[..read]);
+        words.drain(..words.len().saturating_sub(WORDS_MAX));
+    }
+    String::from_utf8_lossy(&words).into_owned()
+}
+
+fn transcript(request: &Request) -> Result<Transcript, EngineError> {
+    let (mut found, end) = pieces::read(&request.pieces)
+        .map_err(|error| EngineError::Disk { reason: format!("cannot read what is finished: {error}") })?;
+    found.retain(|piece| !piece.text.is_empty());
+    found.sort_by_key(|piece| (piece.start, piece.end));
+    let segments = found.into_iter().map(|piece| Segment {
+        start: Some(seconds(piece.start)),
+        end: Some(seconds(piece.end)),
+        speaker: piece.side.map(|side| side.speaker().to_owned()),
+        text: piece.text,
+    });
+    let duration = Duration::from_secs_f64(seconds(end.samples));
+    Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks })
+}
+
+fn failed(kind: Kind, reason: String, request: &Request) -> EngineError {
+    let reason = text::one_line(&reason, 500);
+    match kind {
+        Kind::Undecodable => EngineError::Undecodable { reason },
+        Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
+        Kind::Model => EngineError::Model { reason },
+        Kind::Disk => EngineError::Disk { reason },
+        Kind::Memory => EngineError::OutOfMemory { limit_mib: request.memory_mib },
+    }
+}
+
+/// Says of what a child died that said nothing.
+fn died(status: Option<ExitStatus>, words: &str, request: &Request) -> EngineError {
+    if words.contains("memory allocation of") || words.contains("bad_alloc") {
+        return EngineError::OutOfMemory { limit_mib: request.memory_mib };
+    }
+    let how = match status {
+        Some(status) => status.signal().map_or_else(|| status.to_string(), |signal| format!("signal {signal}")),
+        None => "it did not end".to_owned(),
+    };
+    let words = text::one_line(words, 300);
+    EngineError::Crashed { how: if words.is_empty() { how } else { format!("{how}: {words}") } }
+}

@@ -1,0 +1,115 @@
+//! What the daemon and its child say to each other: one request as JSON in an argument, answers as lines of JSON.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Model;
+
+/// Bytes of a line of the child at most: a few hundred are usual.
+pub const LINE_MAX: u64 = 64 * 1024;
+
+/// What the child shall do with the recording that is its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// [`Model::encoder`].
+    pub encoder: PathBuf,
+    /// [`Model::decoder`].
+    pub decoder: PathBuf,
+    /// [`Model::tokenizer`].
+    pub tokenizer: PathBuf,
+    /// [`Model::runtime`].
+    pub runtime: PathBuf,
+    /// The directory of the finished pieces; made when it is not there.
+    pub pieces: PathBuf,
+    /// What tells this recording from another: pieces of another are thrown away.
+    pub content: String,
+    /// Threads of the model.
+    pub threads: usize,
+    /// MiB of memory that the child may ask for.
+    pub memory_mib: u64,
+    /// How long the recording is, in milliseconds, when its container does not say.
+    pub duration_ms: Option<u64>,
+    /// Where ffmpeg lies, when it is there.
+    pub ffmpeg: Option<PathBuf>,
+    /// The process id of the parent; the child ends when it is not that one any more.
+    pub parent: u32,
+    /// For tests: the effect at which the child comes to harm, see [`crate::effect`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harm: Option<String>,
+}
+
+impl Work {
+    /// Returns the model.
+    pub fn model(&self) -> Model {
+        Model {
+            encoder: self.encoder.clone(),
+            decoder: self.decoder.clone(),
+            tokenizer: self.tokenizer.clone(),
+            runtime: self.runtime.clone(),
+        }
+    }
+}
+
+/// A line of the child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Line {
+    /// How far it is.
+    Progress {
+        /// Milliseconds of sound that are done.
+        done_ms: u64,
+        /// Of how many in all; 0 when nobody knows.
+        total_ms: u64,
+    },
+    /// All pieces are on disk. The last line.
+    Done {
+        /// How many with words there are.
+        segments: u64,
+        /// What a reader should know.
+        remarks: Vec<String>,
+    },
+    /// It will not be done. The last line.
+    Failed {
+        /// Whose fault it is.
+        kind: Kind,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The recording cannot be decoded.
+    Undecodable,
+    /// It could be, with ffmpeg.
+    NeedsFfmpeg,
+    /// The model is missing, damaged, or does not work.
+    Model,
+    /// The recording cannot be read, or the pieces cannot be written.
+    Disk,
+    /// The memory does not suffice.
+    Memory,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_what_both_sides_expect() {
+        let failed = Line::Failed { kind: Kind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
+        let lines = [Line::Progress { done_ms: 5, total_ms: 0 }, Line::Done { segments: 1, remarks: vec!["x".to_owned()] }, failed];
+        let text: Vec<_> = lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
+        insta::assert_snapshot!(text.join("\n"), @r#"
+        {"progress":{"done_ms":5,"total_ms":0}}
+        {"done":{"segments":1,"remarks":["x"]}}
+        {"failed":{"kind":"needs_ffmpeg","error":"needs ffmpeg for AMR"}}
+        "#);
+        let again: Vec<Line> = text.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
+        assert_eq!(again, lines);
+    }
+}
