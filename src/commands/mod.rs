@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod demo;
 mod dropin;
+mod engine;
 mod engine_work;
 mod folder;
 mod jobs;
@@ -23,7 +24,7 @@ use std::{process::ExitCode, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    cli::{Cli, Command, Question},
+    cli::{self, Cli, Command, Question},
     config::{self, ConfigError, Environment, Settings},
     control::{Caller, ControlError, JobName, Refusal, Request},
     exit,
@@ -114,6 +115,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Man => packaging::man(),
         Command::EngineWork(arguments) => engine_work::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Engine(cli::Engine::Install(arguments)) => engine::install(config, arguments),
+        Command::Engine(cli::Engine::Status(arguments)) => engine::status(config, &arguments),
         Command::Run(arguments) => run::run(load(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load(config)?),
         Command::Check(arguments) => {

@@ -12,7 +12,7 @@ const AFTER: &str = ".SH \"EXIT STATUS\"\n.TP\n0\nit did what it should\n.TP\n1\
     \\fBadd \\-\\-wait\\fR or \\fBrun \\-\\-once\\fR\n.TP\n2\nthe command line makes no sense\n.TP\n78\nthe configuration \
     is wrong, or the queue is damaged or newer: a person has to act\n.SH FILES\n.TP\n/etc/minuted/config.toml, ~/.config/minuted/config.toml\nthe configuration; \
     config.example.toml explains every key\n.TP\n/var/lib/minuted, ~/.local/state/minuted\nthe queue, the sign\\-in and \
-    the socket\n";
+    the socket\n.TP\n~/.local/share/minuted, or model in the directory above\nthe model of the on\\-device engine\n";
 
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
@@ -32,15 +32,25 @@ pub(super) fn man() -> Result<ExitCode, Failure> {
     page.render_synopsis_section(&mut head)?;
     page.render_options_section(&mut head)?;
     let commands = program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
-    let commands: String = commands.map(section).collect();
+    let commands: String = commands.flat_map(with_inner).map(|(name, command)| section(&name, command)).collect();
     print::raw(&format!("{}.SH COMMANDS\n{commands}{AFTER}", String::from_utf8_lossy(&head)))?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the commands that a person can type: the command itself, or those within it, each with its whole name.
+fn with_inner(command: &Command) -> Vec<(String, &Command)> {
+    let name = command.get_name();
+    if !command.has_subcommands() {
+        return vec![(name.to_owned(), command)];
+    }
+    let inner = command.get_subcommands().filter(|inner| inner.get_name() != "help");
+    inner.map(|inner| (format!("{name} {}", inner.get_name()), inner)).collect()
+}
+
 /// Returns a command's part of the page.
-fn section(command: &Command) -> String {
+fn section(name: &str, command: &Command) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!(".SS \"{}\"\n{}\n", roff(command.get_name()), roff(&about));
+    let mut text = format!(".SS \"{}\"\n{}\n", roff(name), roff(&about));
     // What every command has stands at the top of the page.
     let own = |argument: &&Arg| !argument.is_global_set() && !matches!(argument.get_id().as_str(), "help" | "version");
     for argument in command.get_arguments().filter(own) {

@@ -10,8 +10,12 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`.
     pub xdg_config_home: Option<PathBuf>,
+    /// `$XDG_DATA_HOME`.
+    pub xdg_data_home: Option<PathBuf>,
     /// `$XDG_STATE_HOME`.
     pub xdg_state_home: Option<PathBuf>,
+    /// `$PATH`, where programs lie.
+    pub path: Option<OsString>,
     /// `$CREDENTIALS_DIRECTORY`, where systemd puts a service's credentials.
     pub credentials_directory: Option<PathBuf>,
     /// `$MINUTED_CONFIG`, the config file.
@@ -43,7 +47,9 @@ impl Environment {
         Self {
             home: directory("HOME"),
             xdg_config_home: directory("XDG_CONFIG_HOME"),
+            xdg_data_home: directory("XDG_DATA_HOME"),
             xdg_state_home: directory("XDG_STATE_HOME"),
+            path: set("PATH"),
             credentials_directory: directory("CREDENTIALS_DIRECTORY"),
             minuted_config: set("MINUTED_CONFIG").map(PathBuf::from),
             rust_log: set("RUST_LOG").and_then(|filter| filter.into_string().ok()),
@@ -59,6 +65,12 @@ impl Environment {
     /// Returns the directory of a person's config files: `$XDG_CONFIG_HOME`, else `~/.config`.
     pub(super) fn config_home(&self) -> Option<PathBuf> {
         self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))
+    }
+
+    /// Returns the directory of a person's data: `$XDG_DATA_HOME`, else `~/.local/share`.
+    #[must_use]
+    pub fn data_home(&self) -> Option<PathBuf> {
+        self.xdg_data_home.clone().or_else(|| Some(self.home.as_ref()?.join(".local/share")))
     }
 
     /// Returns the directory of a person's state: `$XDG_STATE_HOME`, else `~/.local/state`.
@@ -85,14 +97,14 @@ mod tests {
 
         #[test]
         fn whatever_the_environment_holds_a_directory_is_absolute_and_a_path_is_not_empty(
-            values in prop::collection::vec(prop::option::of(prop::collection::vec(1_u8..=255, 0..12)), 8)
+            values in prop::collection::vec(prop::option::of(prop::collection::vec(1_u8..=255, 0..12)), 9)
         ) {
-            let names = ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CREDENTIALS_DIRECTORY", "MINUTED_CONFIG", "RUST_LOG",
-                "JOURNAL_STREAM", "NO_COLOR"];
+            let names = ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "CREDENTIALS_DIRECTORY", "MINUTED_CONFIG",
+                "RUST_LOG", "JOURNAL_STREAM", "NO_COLOR"];
             let value = |name: &str| values[names.iter().position(|known| *known == name)?].clone().map(OsString::from_vec);
             let env = Environment::from_variables(value);
-            let directories = [&env.home, &env.xdg_config_home, &env.xdg_state_home, &env.credentials_directory];
-            for directory in directories.into_iter().flatten().chain(&env.config_home()).chain(&env.state_home()) {
+            let directories = [&env.home, &env.xdg_config_home, &env.xdg_data_home, &env.xdg_state_home, &env.credentials_directory];
+            for directory in directories.into_iter().flatten().chain(&env.config_home()).chain(&env.data_home()).chain(&env.state_home()) {
                 prop_assert!(directory.is_absolute(), "{:?}", directory);
             }
             prop_assert!(env.minuted_config.is_none_or(|path| !path.as_os_str().is_empty()));
@@ -109,6 +121,7 @@ mod tests {
         });
         assert_eq!(env, Environment { home: Some("/home/ann".into()), ..Environment::default() });
         assert_eq!(env.config_home(), Some("/home/ann/.config".into()));
+        assert_eq!(env.data_home(), Some("/home/ann/.local/share".into()));
         assert_eq!(env.state_home(), Some("/home/ann/.local/state".into()));
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{self, Folder, Kind, Retry, Settings},
+    config::{self, Environment, Folder, Kind, Retry, Settings},
     deliver::Mailer,
     services::{
         Service,
@@ -94,7 +94,7 @@ impl ServiceHandle {
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(paxs.clone()), Some(paxs))
             }
-            Kind::Ondevice(ondevice) => (Arc::new(OnDevice::new(&service.name, ondevice, &settings.state_dir)), None),
+            Kind::Ondevice(ondevice) => (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None),
         };
         Ok(Self::new(made, account, service.clone(), settings.retry))
     }

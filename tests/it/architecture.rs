@@ -11,12 +11,12 @@ use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 30] = [
+const TABLE: [(&str, &str); 31] = [
     ("main", "commands cli logging memory config"),
     ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
         "commands",
-        "cli daemon control watch worker pipeline sources services http deliver queue standin logging dropin \
+        "cli daemon control watch worker pipeline sources services http engine deliver queue standin logging dropin \
          service_manager signals job config",
     ),
     ("cli", "job config"),
@@ -31,6 +31,7 @@ const TABLE: [(&str, &str); 30] = [
     ("sources", "services http queue job config"),
     ("services", "http job config"),
     ("http", "config"),
+    ("engine", "job config"),
     ("deliver", "job config"),
     ("queue", "last_words job config"),
     ("standin", ""),
@@ -58,7 +59,8 @@ const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progre
 const NOT_YET: [&str; 1] = ["sources"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
-const WORLDS: [(&str, &str); 12] = [
+const WORLDS: [(&str, &str); 14] = [
+    ("aws_lc_rs", "engine"),
     ("axum", "standin"),
     ("clap", "main commands cli"),
     ("lettre", "deliver config"), // config: for the types of an address
@@ -71,6 +73,7 @@ const WORLDS: [(&str, &str); 12] = [
     ("signal_hook", "signals"),
     ("tracing_appender", "logging"),
     ("tracing_subscriber", "logging"),
+    ("zip", "engine"),
 ];
 
 /// The functions of `std::env` that read or change variables; only `config` does.
@@ -239,7 +242,7 @@ const LASTING: [&str; 35] = [
 ];
 
 /// Functions that do such a thing under no name of their own: where, which, and why that is right.
-const UNNAMED: [(&str, &str, &str); 36] = [
+const UNNAMED: [(&str, &str, &str); 41] = [
     ("beneath.rs", "descend_or_make", "the door itself: its callers name what they do"),
     ("beneath.rs", "rename_new", "the door itself"),
     ("beneath.rs", "rename_claimed", "the door itself"),
@@ -259,6 +262,11 @@ const UNNAMED: [(&str, &str, &str); 36] = [
     ("deliver/temporary.rs", "rename_new", "part of `PlaceFile` and of `Dispose`"),
     ("deliver/temporary.rs", "rename_over", "part of `ReplaceFile`"),
     ("deliver/temporary.rs", "sweep", "temporary files go"),
+    ("engine/model/install.rs", "lock", "an empty file"),
+    ("engine/model/install.rs", "make", "empty directories, made again where they are missing"),
+    ("engine/model/install.rs", "sweep", "temporary directories go"),
+    ("engine/model/unpack.rs", "take", "into a temporary directory, which the next sweep takes"),
+    ("engine/model/unpack.rs", "unpack", "a temporary directory, which the next sweep takes"),
     ("last_words.rs", "clear", "marks that are charged, or that charge nobody"),
     ("last_words.rs", "write", "part of `Parse`"),
     ("logging.rs", "files", "nothing depends on a log"),

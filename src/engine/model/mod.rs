@@ -1,0 +1,101 @@
+//! The model of the on-device engine: which files it must be, where they lie, how they come there.
+//!
+//! The weights are published by the model's own vendor as a Python package. minuted neither ships nor fetches them: the
+//! person's own `pip` does, or a person brings the file. Whoever brings it, the [pins](pins) decide: no byte is kept whose
+//! hash is not the one written there.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`pins`] | the package, and the hash of everything that is taken from it |
+//! | [`places`] | where an installation may lie, and where a new one goes |
+//! | [`inspect`] | whether an installation is what the pins say |
+//! | [`mod@install`] | the way from nothing, or from something damaged, to an installation |
+//! | `fetch` | pip |
+//! | `unpack` | from the wheel to files that are checked and on disk |
+//! | [`speech`] | a second of speech to try it with |
+
+mod error;
+mod fetch;
+pub mod inspect;
+pub mod install;
+pub mod pins;
+pub mod places;
+pub mod speech;
+mod unpack;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use error::InstallError;
+pub use inspect::{FileState, Installation};
+pub use install::{Done, How, Step, install};
+pub use pins::{Hash, Package, Pinned};
+pub use places::Places;
+
+use crate::text::printable_path;
+
+/// What the engine loads: the files of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Sound to features.
+    pub encoder: PathBuf,
+    /// Features to tokens, with and without a cache.
+    pub decoder: PathBuf,
+    /// Tokens to text.
+    pub tokenizer: PathBuf,
+    /// The shared library of ONNX Runtime.
+    pub runtime: PathBuf,
+}
+
+impl Model {
+    /// Returns the files of `package` in the installation directory `dir`, without looking at them.
+    #[must_use]
+    pub fn at(package: &Package, dir: &Path) -> Self {
+        Self {
+            encoder: dir.join(package.encoder.name),
+            decoder: dir.join(package.decoder.name),
+            tokenizer: dir.join(package.tokenizer.name),
+            runtime: dir.join(package.runtime.name),
+        }
+    }
+
+    /// Returns the installed model. Names and sizes are looked at, hashes are not: [`Installation::inspect`] reads them all.
+    ///
+    /// # Errors
+    /// [`NotInstalled`] when it is not there whole.
+    pub fn find(package: &Package, places: &Places) -> Result<Self, NotInstalled> {
+        let dir = places.dir_of(package).ok_or_else(|| NotInstalled::Missing { looked: places.all(package) })?;
+        match package.files().iter().find(|pinned| !pinned.is_there(&dir)) {
+            None => Ok(Self::at(package, &dir)),
+            Some(pinned) => Err(NotInstalled::Damaged { file: dir.join(pinned.name) }),
+        }
+    }
+}
+
+/// Why there is no model to load. `minuted engine install` cures both.
+#[derive(Debug, thiserror::Error)]
+pub enum NotInstalled {
+    /// There is none.
+    #[error(
+        "the model of the on-device engine is not installed; looked for {}\nhint: minuted engine install",
+        list(looked)
+    )]
+    Missing {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// A file of it is missing or has another size.
+    #[error("the model of the on-device engine is damaged: `{}`\nhint: minuted engine install", printable_path(file))]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+fn list(places: &[PathBuf]) -> String {
+    places.iter().map(|place| format!("`{}`", printable_path(place))).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,45 @@
+//! A package small enough to be made in a test: a wheel like the real one, and the pins of what is in it.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use zip::write::SimpleFileOptions;
+
+use super::{Hash, Package, Pinned};
+
+/// Writes a wheel into `dir`; returns it and its package. Different `salt`, different content.
+pub(super) fn package_of(dir: &Path, salt: &str) -> (Package, PathBuf) {
+    let path = dir.join(format!("small-{salt}.whl"));
+    let mut package = *Package::of("x86_64").expect("pinned");
+    let mut wheel = zip::ZipWriter::new(File::create(&path).expect("made"));
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    wheel.start_file("moonshine_voice/__init__.py", options).expect("begun");
+    wheel.write_all(b"raise SystemExit('never run')").expect("written");
+    let files = [
+        &mut package.encoder,
+        &mut package.decoder,
+        &mut package.tokenizer,
+        &mut package.runtime,
+        &mut package.licence,
+    ];
+    for pinned in files {
+        let content = content(pinned, salt);
+        wheel.start_file(pinned.entry, options).expect("begun");
+        wheel.write_all(&content).expect("written");
+        let (sha256, size) = Hash::of(content.as_slice()).expect("read");
+        *pinned = Pinned { size, sha256, ..*pinned };
+    }
+    wheel.finish().expect("finished");
+    let (sha256, size) = Hash::of(File::open(&path).expect("opened")).expect("read");
+    package.wheel_sha256 = sha256;
+    package.wheel_size = size;
+    (package, path)
+}
+
+/// What lies in the wheel under that name.
+pub(super) fn content(pinned: &Pinned, salt: &str) -> Vec<u8> {
+    format!("{salt} {}\n", pinned.name).repeat(10_000).into_bytes()
+}
