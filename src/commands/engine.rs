@@ -118,21 +118,21 @@ fn own(package: &Package, places: &Places) -> Result<(), Failure> {
 }
 
 /// The progress for a person: a bar on a terminal, a line for each step elsewhere.
-struct Bar {
+pub(super) struct Bar {
     /// `None` where nobody watches.
     bar: Option<ProgressBar>,
     package: &'static Package,
 }
 
 impl Bar {
-    fn new(package: &'static Package) -> Self {
+    pub(super) fn new(package: &'static Package) -> Self {
         let style = ProgressStyle::with_template("{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = print::is_watched().then(|| ProgressBar::new(package.wheel_size).with_style(style));
         Self { bar, package }
     }
 
-    fn show(&self, step: Step) {
+    pub(super) fn show(&self, step: Step) {
         let word = match step {
             Step::Waiting => "another installation is at work: waiting for it".to_owned(),
             Step::Fetching => {
@@ -148,7 +148,7 @@ impl Bar {
         }
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

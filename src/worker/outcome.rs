@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{ServiceHandle, Worker};
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
     },
     text::{one_line, printable_path},
 };
-
-/// A recording that needs what is not there is tried again so often: whoever installed it need not tell.
-const LACKING_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 1000;
@@ -97,7 +94,9 @@ impl Worker {
                 self.heal(handle, call, Breaker::answered).await;
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
                 tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
-                self.snooze(job, now.saturating_add(LACKING_EVERY).unwrap_or(now), Some(error)).await;
+                // Whoever installs it need not tell: it is tried as often as a service that is down, at the slowest.
+                let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
+                self.snooze(job, until, Some(error)).await;
             }
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());

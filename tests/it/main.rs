@@ -17,6 +17,7 @@ mod mail;
 mod mailing;
 mod main_job;
 mod moving;
+mod ondevice;
 mod panics;
 mod poison;
 mod queue_file;
