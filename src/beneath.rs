@@ -53,6 +53,17 @@ impl Stamp {
     }
 }
 
+/// What tells one directory from another of the same path: a mount that comes or goes changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its device.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// Whether something is mounted there.
+    pub is_mount: bool,
+}
+
 /// What lies under a name. Links are not followed: a link is `Other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
@@ -153,12 +164,18 @@ impl Dir {
         }
     }
 
-    /// Returns the device it lies on.
+    /// Returns where it is.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn device(&self) -> io::Result<u64> {
-        Ok(rustix::fs::fstat(&self.fd)?.st_dev)
+    /// When it cannot be asked.
+    pub fn place(&self) -> io::Result<Place> {
+        let stat = rustix::fs::fstat(&self.fd)?;
+        let above = rustix::fs::statat(&self.fd, "..", AtFlags::empty());
+        // A directory of the same file system that is mounted here (a bind mount) shows by its attribute alone.
+        let told = rustix::fs::statx(&self.fd, "", AtFlags::EMPTY_PATH, rustix::fs::StatxFlags::INO);
+        let is_root = told.is_ok_and(|told| told.stx_attributes.contains(rustix::fs::StatxAttributes::MOUNT_ROOT));
+        let is_mount = is_root || above.is_ok_and(|above| above.st_dev != stat.st_dev);
+        Ok(Place { device: stat.st_dev, inode: stat.st_ino, is_mount })
     }
 
     /// Returns whether nothing at all lies in it.

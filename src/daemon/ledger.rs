@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct QueueLedger(pub(super) Arc<Worker>, pub(super) Arc<LastWords>);
 
 /// The troubles that a folder's task begins and ends.
-const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "watch limit"];
+const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "another place", "watch limit"];
 
 #[async_trait]
 impl Ledger for QueueLedger {
@@ -62,12 +62,11 @@ impl Ledger for QueueLedger {
     }
 
     async fn folder_root(&self, folder: &str) -> anyhow::Result<Option<Root>> {
-        let root = self.0.queue.folder_device(folder).await?;
-        Ok(root.map(|(device, met)| Root { device, met }))
+        Ok(self.0.queue.folder_root(folder).await?)
     }
 
     async fn meet(&self, folder: &str, root: Root) -> anyhow::Result<()> {
-        Ok(self.0.queue.meet(folder, root.device, root.met).await?)
+        Ok(self.0.queue.meet(folder, root).await?)
     }
 
     async fn hold_folder(&self, folder: &str, trouble: FolderTrouble, detail: String) -> anyhow::Result<()> {

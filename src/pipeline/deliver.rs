@@ -15,7 +15,7 @@ use crate::{
     deliver::{self, Existing, FileError, Minutes, Placed, failed_name, key_of, names, numbered},
     effect::Effect,
     job::{Key, Report},
-    queue::{Job, Written},
+    queue::{Job, Root, Written},
     text::printable_path,
 };
 
@@ -37,8 +37,10 @@ pub struct Parcel {
     pub reports: Vec<Report>,
     /// The folder, with its settings of now.
     pub folder: std::sync::Arc<Folder>,
-    /// The device on which the folder was met.
-    pub device: Option<u64>,
+    /// The folder's directory, as it was met.
+    pub root: Option<Root>,
+    /// Whether the recording lies in the folder, as far as the queue knows.
+    pub is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
     pub extensions: Vec<String>,
 }
@@ -117,11 +119,16 @@ impl Parcel {
         disposed
     }
 
-    /// Opens the folder. An empty directory on another device is the place where its disk was mounted: what is written
-    /// there would be hidden when the disk is back, and what is missing there is not gone.
+    /// Opens the folder. Another directory than before, which is empty or lacks the recording, is the place where its
+    /// disk was mounted: what is written there would be hidden when the disk is back, and what is missing is not gone.
     fn root(&self) -> Result<Dir, FileError> {
         let root = open(&self.folder.path)?;
-        let is_away = || Ok(self.device.is_some_and(|device| root.device().ok() != Some(device)) && root.is_empty()?);
+        let is_away = || {
+            let place = root.place()?;
+            let is_elsewhere = self.root.as_ref().is_some_and(|met| met.is_elsewhere(place));
+            let lacks = |path: &Path| self.is_seen && matches!(root.entry(path), Ok(None));
+            Ok(is_elsewhere && (root.is_empty()? || lacks(&self.job.path)))
+        };
         match is_away() {
             Ok(false) => Ok(root),
             Ok(true) => Err(FileError::opening(&self.folder.path, rustix::io::Errno::NODEV.into())),

@@ -16,6 +16,7 @@ use super::{
     row::{self, path_bytes},
 };
 use crate::{
+    beneath::Place,
     effect::Effect,
     job::{Event, Stage},
 };
@@ -192,33 +193,108 @@ impl Queue {
         .await
     }
 
-    /// Returns the device of a folder's root when minuted met it, `None` when it never did.
-    pub async fn folder_device(&self, folder: &str) -> Result<Option<(u64, Timestamp)>, QueueError> {
+    /// Returns what a folder's directory was when minuted met it, `None` when it never did.
+    pub async fn folder_root(&self, folder: &str) -> Result<Option<Root>, QueueError> {
         let folder = folder.to_owned();
         self.read(move |connection| {
-            let found = connection
-                .query_row("SELECT device, met_ms FROM folder WHERE id = ?", [folder], |row| {
+            let met = connection
+                .query_row("SELECT device, met_ms FROM folder WHERE id = ?", [&folder], |row| {
                     Ok((row.get::<_, i64>(0)?.cast_unsigned(), row::time(row, "met_ms")?))
                 })
                 .optional()?;
-            Ok(found)
+            let Some((device, met)) = met else { return Ok(None) };
+            let spot: Option<String> = connection
+                .query_row("SELECT value FROM meta WHERE name = ?", [root_of(&folder)], |row| row.get(0))
+                .optional()?;
+            // An older minuted remembered no more than the device.
+            let spot = spot.and_then(|text| serde_json::from_str(&text).ok()).map(|(inode, is_mount, path)| Spot {
+                inode,
+                is_mount,
+                path: OsString::from_vec(path).into(),
+            });
+            Ok(Some(Root { device, met, spot }))
         })
         .await
     }
 
-    /// Records that minuted has met a folder.
-    pub async fn meet(&self, folder: &str, device: u64, met: Timestamp) -> Result<(), QueueError> {
+    /// Records that minuted has met a folder, or where it lies now.
+    pub async fn meet(&self, folder: &str, root: Root) -> Result<(), QueueError> {
         let folder = folder.to_owned();
         self.write(Effect::Meet, move |tx| {
             tx.execute(
                 "INSERT INTO folder (id, device, met_ms) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (id) DO UPDATE SET device = ?2",
-                rusqlite::params![folder, device.cast_signed(), met.as_millisecond()],
+                 ON CONFLICT (id) DO UPDATE SET device = ?2, met_ms = ?3",
+                rusqlite::params![folder, root.device.cast_signed(), root.met.as_millisecond()],
             )?;
+            if let Some(spot) = root.spot {
+                let told = (spot.inode, spot.is_mount, spot.path.as_os_str().as_bytes());
+                tx.execute(
+                    "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+                    [root_of(&folder), serde_json::to_string(&told).unwrap_or_default()],
+                )?;
+            }
             Ok(())
         })
         .await
     }
+}
+
+/// The directory of a folder as minuted has met it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// The device it lies on: another one means mounted or unmounted.
+    pub device: u64,
+    /// When it was met: files first seen until then are backlog.
+    pub met: Timestamp,
+    /// What else is known of it; nothing where an older minuted has met it.
+    pub spot: Option<Spot>,
+}
+
+/// Which directory a folder was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// Its inode.
+    pub inode: u64,
+    /// Whether something was mounted there.
+    pub is_mount: bool,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+impl Root {
+    /// Returns what is remembered of a directory that was met at this time.
+    #[must_use]
+    pub fn new(place: Place, path: &Path, met: Timestamp) -> Self {
+        let Place { device, inode, is_mount } = place;
+        Self { device, met, spot: Some(Spot { inode, is_mount, path: path.to_owned() }) }
+    }
+
+    /// Returns whether something else lies there than was met, as far as its numbers tell: a mount went or came.
+    ///
+    /// A directory that a person has made anew where nothing was mounted is no other place, nor is one whose file
+    /// system got another number with a restart. The root of a file system has the same inode as that of any other.
+    #[must_use]
+    pub fn is_elsewhere(&self, now: Place) -> bool {
+        let other_device = self.device != now.device;
+        match &self.spot {
+            Some(spot) if spot.inode == now.inode => other_device && (spot.is_mount || now.is_mount),
+            Some(spot) => other_device || spot.is_mount,
+            None => other_device,
+        }
+    }
+
+    /// Returns whether the folder's path in the configuration is another one than when it was met, and leads to another
+    /// directory.
+    #[must_use]
+    pub fn is_other_path(&self, path: &Path, now: Place) -> bool {
+        let spot = self.spot.as_ref().filter(|spot| spot.path != path);
+        spot.is_some_and(|spot| self.device != now.device || spot.inode != now.inode)
+    }
+}
+
+/// The name under which a folder's directory is remembered.
+fn root_of(folder: &str) -> String {
+    format!("root {folder}")
 }
 
 /// The name under which the mounts of a folder are remembered.

@@ -44,7 +44,7 @@ pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;
 pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
-pub use folder::LOST_AFTER;
+pub use folder::{LOST_AFTER, Root, Spot};
 pub use hold::{Hold, Notice, Scope};
 pub use intake::Taken;
 pub use lock::{LockError, READ_ONLY, StateLock};

@@ -1,15 +1,19 @@
 //! The queue on real SQLite.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Analysed, CommandError, Delivery, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, PutOff, Queue, QueueError,
-    Scope, Settled, Sighting, Unplayable, Verdict,
+    Root, Scope, Settled, Sighting, Unplayable, Verdict,
 };
 use crate::{
-    beneath::Stamp,
+    beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
     job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Wait},
     last_words::Parsed,
@@ -574,4 +578,36 @@ async fn a_job_whose_file_was_overwritten_during_its_upload_does_not_wait_for_it
     assert_eq!(state, State::Cancelled);
     assert!(matches!(desk.job(second).await.state, State::Ready { stage: Stage::Create, .. }));
     assert_eq!(desk.job(first).await.state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn which_directory_a_folder_was_is_remembered_and_what_an_older_minuted_knew_of_it() {
+    let desk = Desk::new();
+    assert_eq!(desk.queue.folder_root("sales").await.expect("read"), None);
+    for inode in [7, u64::MAX] {
+        let place = Place { device: u64::MAX, inode, is_mount: true };
+        let root = Root::new(place, Path::new(OsStr::from_bytes(b"/srv/\xff")), at(i64::from(inode == 7)));
+        desk.queue.meet("sales", root.clone()).await.expect("met");
+        assert_eq!(desk.queue.folder_root("sales").await.expect("read"), Some(root));
+    }
+    let file = rusqlite::Connection::open(desk.dir.path().join(super::FILE)).expect("opened");
+    file.execute("DELETE FROM meta WHERE name = 'root sales'", []).expect("forgotten");
+    let root = desk.queue.folder_root("sales").await.expect("read").expect("met");
+    assert_eq!((root.device, root.spot), (u64::MAX, None));
+}
+
+#[test]
+fn a_mount_that_is_missing_is_another_place_and_a_directory_made_anew_is_not() {
+    let place = |device, inode, is_mount| Place { device, inode, is_mount };
+    let met = |place| Root::new(place, Path::new("/srv/sales"), at(0));
+    let (disk, plain) = (met(place(1, 2, true)), met(place(1, 50, false)));
+    assert!(disk.is_elsewhere(place(9, 50, false)), "unmounted");
+    assert!(disk.is_elsewhere(place(1, 50, false)), "a directory of the same disk was mounted there");
+    assert!(disk.is_elsewhere(place(9, 2, true)), "another disk; the inode of its root is the same");
+    assert!(plain.is_elsewhere(place(9, 51, false)), "below a mount that went");
+    assert!(!plain.is_elsewhere(place(1, 51, false)), "made anew by a person");
+    assert!(!plain.is_elsewhere(place(9, 50, false)), "its file system has another number since a restart");
+    assert!(plain.is_other_path(Path::new("/srv/calls"), place(1, 51, false)));
+    assert!(!plain.is_other_path(Path::new("/srv/calls"), place(1, 50, false)), "it was renamed");
+    assert!(!plain.is_other_path(Path::new("/srv/sales"), place(1, 51, false)));
 }

@@ -75,7 +75,10 @@ impl Visitor for Around<'_> {
     fn file(&mut self, relative: &Path, stamp: Stamp) {
         self.seen.media += u64::from(stamp.size > 0);
         let path = self.known.path(relative);
-        if self.known.meet(path, &stamp) != Look::Same {
+        let look = self.known.meet(path, &stamp);
+        self.seen.met += u64::from(look != Look::New);
+        self.seen.same += u64::from(look == Look::Same);
+        if look != Look::Same {
             self.seen.fresh.push((relative.to_owned(), stamp));
         }
     }

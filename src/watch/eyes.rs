@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     access::{grant, is_denied},
-    beneath::{Dir, Entry, Stamp},
+    beneath::{Dir, Entry, Place, Stamp},
     config::Watch,
 };
 
@@ -72,6 +72,10 @@ pub struct Seen {
     pub vanished: Vec<PathBuf>,
     /// How many files of media there are that are not empty.
     pub media: u64,
+    /// How many of the known paths were met, whatever lies there now.
+    pub met: u64,
+    /// How many of the known files were met as they were.
+    pub same: u64,
     /// What was read.
     pub tally: Tally,
 }
@@ -83,6 +87,8 @@ pub struct Scanned {
     pub seen: Seen,
     /// Where the folder lies.
     pub ground: Ground,
+    /// How many files were known before it.
+    pub known: usize,
     /// How long it took.
     pub took: Duration,
     /// The directories below it on which something is mounted, or was.
@@ -103,6 +109,8 @@ pub struct Eyes {
     pub mode: Mode,
     /// The directories below on which something is mounted, or was: what lay there is not gone when it is not mounted.
     pub mounts: BTreeSet<PathBuf>,
+    /// Where the folder lay when what is known was seen: of any other place nothing is concluded without a scan.
+    pub place: Option<Place>,
     watches: Option<Watches>,
     /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
     refused: Option<(WatchError, Instant)>,
@@ -113,7 +121,7 @@ impl Eyes {
     #[must_use]
     pub fn new(path: &Path, rules: Arc<Rules>, wanted: Watch, hints: Arc<Hints>, stop: CancellationToken) -> Self {
         let (path, known, mode, mounts) = (path.to_owned(), Known::default(), Mode::Native, BTreeSet::new());
-        Self { path, rules, wanted, hints, stop, known, mode, mounts, watches: None, refused: None }
+        Self { path, rules, wanted, hints, stop, known, mode, mounts, place: None, watches: None, refused: None }
     }
 
     /// Scans everything. `met` is where the folder was met, `is_used` whether files of it are remembered; with
@@ -121,16 +129,17 @@ impl Eyes {
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn scan(&mut self, met: Option<Root>, is_used: bool, is_lost: bool) -> Result<Scanned, Trouble> {
+    pub fn scan(&mut self, met: Option<&Root>, is_used: bool, is_lost: bool) -> Result<Scanned, Trouble> {
         let begun = Instant::now();
         let (root, ground) = self.open(met, is_used)?;
+        let known = self.known.len();
         self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
         self.known.unmark_all();
         if let Some(watches) = &mut self.watches {
             watches.unmark_all();
         }
         let rules = Arc::clone(&self.rules);
-        let mut look = self.look_around(ground.device);
+        let mut look = self.look_around(ground.place.device);
         look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         let found = std::mem::take(&mut look.mounts);
@@ -143,15 +152,19 @@ impl Eyes {
             let detail = format!("the directory cannot be read: {why}");
             return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
         }
-        Ok(Scanned { seen, ground, took: begun.elapsed(), mounts })
+        Ok(Scanned { seen, ground, known, took: begun.elapsed(), mounts })
     }
 
     /// Looks at the paths that were hinted at, and below them.
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<Root>, is_used: bool) -> Result<Seen, Trouble> {
+    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<&Root>, is_used: bool) -> Result<Seen, Trouble> {
         let (root, ground) = self.open(met, is_used)?;
+        if self.place != Some(ground.place) {
+            let detail = "it is another directory than the one that was scanned".to_owned();
+            return Err(Trouble { kind: FolderTrouble::AnotherPlace, detail });
+        }
         if let Some(watches) = &mut self.watches {
             for path in &paths {
                 watches.doubt(path);
@@ -159,7 +172,7 @@ impl Eyes {
         }
         paths.sort_unstable();
         let mut below: Option<PathBuf> = None;
-        let mut look = self.look_around(ground.device);
+        let mut look = self.look_around(ground.place.device);
         for path in paths {
             if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.at(&root, &path) {
                 below = Some(path);
@@ -170,10 +183,14 @@ impl Eyes {
         Ok(seen)
     }
 
-    /// Returns those of `paths` at which no file lies for certain; `None` when the folder cannot be opened.
+    /// Returns those of `paths` at which no file lies for certain; `None` when the folder cannot be opened, or is
+    /// another directory than the one that was scanned.
     #[must_use]
     pub fn absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
-        let root = Dir::open(&self.path).ok()?;
+        let (root, ground) = mounts::open(&self.path).ok()?;
+        if self.place != Some(ground.place) {
+            return None;
+        }
         let away: Vec<&PathBuf> = self.mounts.iter().filter(|mount| mounts::is_away(&root, mount)).collect();
         let is_absent = |path: &PathBuf| !away.iter().any(|mount| path.starts_with(mount)) && is_no_file(&root, path);
         Some(paths.into_iter().filter(is_absent).collect())
@@ -198,11 +215,11 @@ impl Eyes {
         self.mounts.iter().cloned().collect()
     }
 
-    fn open(&self, met: Option<Root>, is_used: bool) -> Result<(Dir, Ground), Trouble> {
+    fn open(&self, met: Option<&Root>, is_used: bool) -> Result<(Dir, Ground), Trouble> {
         let (root, ground) = mounts::open(&self.path).map_err(|error| trouble(&self.path, &error))?;
-        let moved = met.is_some_and(|met| met.device != ground.device);
+        let moved = met.is_some_and(|met| met.is_elsewhere(ground.place));
         if moved && is_used && root.is_empty().map_err(|error| trouble(&self.path, &error))? {
-            let detail = "it is empty and on another device than before: is it mounted?".to_owned();
+            let detail = "it is empty and not the directory that it was: is it mounted?".to_owned();
             return Err(Trouble { kind: FolderTrouble::EmptyMountPoint, detail });
         }
         Ok((root, ground))
@@ -355,7 +372,8 @@ mod tests {
     fn an_empty_folder_on_another_device_is_not_mounted_and_an_absent_one_is_absent() {
         let tree = tempfile::tempdir().expect("a directory");
         let mut eyes = eyes(tree.path());
-        let met = Some(Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH });
+        let met = Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH, spot: None };
+        let met = Some(&met);
         let trouble = eyes.scan(met, true, false).expect_err("not mounted");
         assert_eq!(trouble.kind, FolderTrouble::EmptyMountPoint);
         assert!(eyes.scan(met, false, false).is_ok(), "nothing was ever there");

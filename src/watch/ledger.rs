@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
+pub use crate::queue::Root;
 use crate::{
     beneath::Stamp,
     last_words::Mark,
@@ -54,15 +54,6 @@ pub trait Ledger: Send + Sync {
     async fn wake(&self, folder: &str) -> anyhow::Result<()>;
 }
 
-/// The directory of a folder as minuted has met it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Root {
-    /// The device it lies on: another one means mounted or unmounted.
-    pub device: u64,
-    /// When it was met: files first seen until then are backlog.
-    pub met: Timestamp,
-}
-
 /// The job made of a settled recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -81,6 +72,8 @@ pub enum FolderTrouble {
     Unreadable,
     /// It is empty and on another device than the recordings that were there: nothing is mounted.
     EmptyMountPoint,
+    /// Something else lies there than what was met, and none of the recordings that were there: a mount is missing.
+    AnotherPlace,
     /// There are no watches left for it, so it is polled. For the operator to know: no job has to wait.
     WatchLimit,
 }
@@ -93,6 +86,7 @@ impl FolderTrouble {
             Self::Absent => "absent",
             Self::Unreadable => "unreadable",
             Self::EmptyMountPoint => "empty mount point",
+            Self::AnotherPlace => "another place",
             Self::WatchLimit => "watch limit",
         }
     }
@@ -101,7 +95,7 @@ impl FolderTrouble {
     #[must_use]
     pub fn holds_jobs(self) -> bool {
         match self {
-            Self::Absent | Self::Unreadable | Self::EmptyMountPoint => true,
+            Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace => true,
             Self::WatchLimit => false,
         }
     }

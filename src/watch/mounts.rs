@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use crate::beneath::Dir;
+use crate::beneath::{Dir, Place};
 
 /// File systems that polls are needed for, by the magic number of `statfs(2)`; numbers from `linux/magic.h`.
 const WITHOUT_EVENTS: [(u64, &str); 14] = [
@@ -36,8 +36,8 @@ pub fn polls(dir: &Dir) -> io::Result<Option<&'static str>> {
 /// Where a folder's directory lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ground {
-    /// Its device.
-    pub device: u64,
+    /// Its directory.
+    pub place: Place,
     /// The device of the directory above; another one when the folder is a mount point.
     pub parent: u64,
 }
@@ -48,10 +48,9 @@ impl Ground {
     /// # Errors
     /// When it cannot be asked.
     pub fn of(dir: &Dir) -> io::Result<Self> {
-        let device = rustix::fs::fstat(dir.fd())?.st_dev;
-        let parent =
-            rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty()).map_or(device, |stat| stat.st_dev);
-        Ok(Self { device, parent })
+        let place = dir.place()?;
+        let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
+        Ok(Self { place, parent: above.map_or(place.device, |stat| stat.st_dev) })
     }
 
     /// Returns whether the folder, met as a plain directory on `met_device`, now has something mounted over it.
@@ -60,7 +59,7 @@ impl Ground {
     /// number changed with a restart is not taken for that: its parent is where it was.
     #[must_use]
     pub fn is_newly_mounted(self, met_device: u64) -> bool {
-        self.device != met_device && self.parent == met_device
+        self.place.device != met_device && self.parent == met_device
     }
 }
 
@@ -99,9 +98,10 @@ mod tests {
         let (dir, _) = open(tree.path()).expect("opened");
         assert_eq!(polls(&dir).expect("asked"), None);
         let (_, ground) = open(Path::new("/proc")).expect("opened");
-        assert_ne!(ground.device, ground.parent);
+        assert!(ground.place.is_mount);
+        assert_ne!(ground.place.device, ground.parent);
         assert!(ground.is_newly_mounted(ground.parent));
-        assert!(!ground.is_newly_mounted(ground.device));
+        assert!(!ground.is_newly_mounted(ground.place.device));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Ledger for Model {
     }
 
     async fn folder_root(&self, _: &str) -> anyhow::Result<Option<Root>> {
-        Ok(self.memory().root)
+        Ok(self.memory().root.clone())
     }
 
     async fn meet(&self, _: &str, root: Root) -> anyhow::Result<()> {
@@ -234,8 +234,8 @@ impl Watched {
 
 /// Where a folder lies that minuted has met long ago.
 pub(crate) fn met(path: &Path) -> Root {
-    use std::os::unix::fs::MetadataExt as _;
-    Root { device: std::fs::metadata(path).expect("there").dev(), met: jiff::Timestamp::UNIX_EPOCH }
+    let place = crate::beneath::Dir::open(path).expect("opened").place().expect("asked");
+    Root::new(place, path, jiff::Timestamp::UNIX_EPOCH)
 }
 
 /// Waits for a condition, and fails when it takes far too long.

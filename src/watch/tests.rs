@@ -412,10 +412,10 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
     settings.backlog = Backlog::Skip;
     let model = Arc::new(Model::default());
     // On another device, which is not that of the directory above: a mount whose number changed. No new meeting.
-    model.memory().root = Some(Root { device: u64::MAX, ..met(tree.path()) });
+    model.memory().root = Some(Root { device: u64::MAX, spot: None, ..met(tree.path()) });
     let watched = Watched::begin(settings, &model, 100);
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.memory().root.map(|root| root.device), Some(met(tree.path()).device));
+    assert_eq!(watched.model.memory().root.as_ref().map(|root| root.device), Some(met(tree.path()).device));
     watched.end().await;
 }
 
@@ -442,5 +442,98 @@ async fn a_queue_that_cannot_write_is_tried_again_and_loses_nothing() {
     let watched = Watched::begin(folder(tree.path()), &model, 100);
     until(|| model.memory().jobs.len() == 1).await;
     assert_eq!(model.memory().failures, 0);
+    watched.end().await;
+}
+
+/// A queue that has met the folder where something else was mounted, with one recording in it.
+fn met_elsewhere(root: &Path) -> Arc<Model> {
+    let model = Arc::new(Model::default());
+    fs::write(root.join("old.mp3"), "x").expect("written");
+    let known = sighting(root, "old.mp3", Verdict::Taken { job: 1 }, 1);
+    model.memory().sightings.insert("old.mp3".into(), known);
+    let mut met = met(root);
+    met.device = u64::MAX;
+    met.spot.as_mut().expect("known").inode = u64::MAX;
+    model.memory().root = Some(met);
+    model
+}
+
+#[tokio::test]
+async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
+    let tree = tempfile::tempdir().expect("a directory");
+    let (root, aside) = (tree.path().join("sales"), tree.path().join("aside"));
+    fs::create_dir(&root).expect("made");
+    let model = met_elsewhere(&root);
+    fs::rename(root.join("old.mp3"), &aside).expect("moved");
+    fs::write(root.join(".keep"), "").expect("written");
+    fs::write(root.join("stray.mp3"), "y").expect("written");
+    let watched = Watched::begin(folder(&root), &model, 100);
+    watched.until(|memory| memory.held == Some(FolderTrouble::AnotherPlace)).await;
+    let told = watched.handle.view().status().trouble.expect("told").detail;
+    assert!(told.contains("`minuted backlog sales process` or `skip`"), "{told}");
+    watched.handle.scan().await.expect("watched");
+    let calls: Vec<_> = model.memory().calls.clone();
+    assert_eq!(calls, ["hold another place"], "nothing is taken in and nothing is gone; told once");
+    fs::rename(&aside, root.join("old.mp3")).expect("moved back");
+    watched.handle.scan().await.expect("watched");
+    watched.until_jobs(1).await;
+    assert_eq!((watched.model.names(), model.memory().held), (vec!["stray.mp3".to_owned()], None));
+    assert_eq!(model.memory().root.as_ref(), Some(&Root { met: jiff::Timestamp::UNIX_EPOCH, ..met(&root) }));
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_person_makes_another_directory_the_folder_s_own() {
+    let tree = tempfile::tempdir().expect("a directory");
+    for (decision, taken) in [(Decision::Process, 1), (Decision::Skip, 0)] {
+        let model = met_elsewhere(tree.path());
+        fs::remove_file(tree.path().join("old.mp3")).expect("removed");
+        fs::write(tree.path().join("stray.mp3"), "y").expect("written");
+        let watched = Watched::begin(folder(tree.path()), &model, 100);
+        watched.until(|memory| memory.held.is_some()).await;
+        assert_eq!(watched.handle.backlog(decision).await.expect("decided"), 1);
+        watched.until(|memory| !memory.sightings.contains_key(Path::new("old.mp3"))).await;
+        watched.handle.view().wait_quiet().await;
+        assert_eq!(model.names().len(), taken, "{decision:?}");
+        assert_eq!(model.memory().held, None, "{decision:?}");
+        watched.end().await;
+    }
+}
+
+#[tokio::test]
+async fn another_directory_under_the_name_of_a_folder_is_met_for_the_first_time() {
+    let tree = tempfile::tempdir().expect("a directory");
+    let (old, new) = (tree.path().join("old"), tree.path().join("new"));
+    fs::create_dir(&old).expect("made");
+    fs::create_dir(&new).expect("made");
+    let model = met_elsewhere(&old);
+    model.memory().root = Some(met(&old));
+    for number in 0..21 {
+        fs::write(new.join(format!("{number}.mp3")), number.to_string()).expect("written");
+    }
+    let mut settings = folder(&new);
+    settings.backlog = Backlog::Ask;
+    let watched = Watched::begin(settings, &model, 100);
+    watched.until(|memory| memory.sightings.len() == 21).await;
+    assert_eq!(watched.handle.view().status().backlog, 21);
+    assert!(model.memory().jobs.is_empty() && model.memory().held.is_none());
+    watched.end().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_moved_with_its_recordings_goes_on_where_it_is() {
+    let tree = tempfile::tempdir().expect("a directory");
+    let (old, new) = (tree.path().join("old"), tree.path().join("new"));
+    fs::create_dir(&old).expect("made");
+    let model = met_elsewhere(&old);
+    model.memory().root = Some(met(&old));
+    fs::rename(&old, &new).expect("moved");
+    fs::write(new.join("new.mp3"), "y").expect("written");
+    let mut settings = folder(&new);
+    settings.backlog = Backlog::Skip;
+    let watched = Watched::begin(settings, &model, 100);
+    watched.until_jobs(1).await;
+    assert_eq!(watched.model.names(), ["new.mp3"]);
+    assert_eq!(model.memory().root, Some(met(&new)));
     watched.end().await;
 }

@@ -130,8 +130,9 @@ async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueErro
     let extensions = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
         handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
     });
-    let device = worker.queue.folder_device(&folder.id).await?.map(|(device, _)| device);
-    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), device, extensions }))
+    let root = worker.queue.folder_root(&folder.id).await?;
+    let is_seen = worker.queue.sighting(&folder.id, job.path.clone()).await?.is_some();
+    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), root, is_seen, extensions }))
 }
 
 async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {

@@ -239,8 +239,9 @@ fn second_folder(house: &House) -> PathBuf {
 }
 
 /// What takes the folder away, and what brings it back; `$1` is the folder.
-const ABSENCES: [(&str, &str, &str); 4] = [
+const ABSENCES: [(&str, &str, &str); 5] = [
     ("unmounted", r#"umount "$1""#, r#"mount --bind "$1.disk" "$1""#),
+    ("not quite empty", r#"umount "$1"; touch "$1/.keep"; mkdir "$1/lost+found""#, r#"mount --bind "$1.disk" "$1""#),
     ("moved", r#"mount --move "$1" "$1.disk"; rmdir "$1""#, r#"mkdir "$1"; mount --bind "$1.disk" "$1""#),
     ("hidden", r#"mount -t tmpfs none "$1""#, r#"umount "$1""#),
     ("detached", r#"umount -l "$1""#, r#"mount --bind "$1.disk" "$1""#),

@@ -46,6 +46,8 @@ impl Task {
             eyes: Lent::new(eyes),
             clocks: Clocks::start(),
             root,
+            place: None,
+            decided: None,
             examining: JoinSet::new(),
             settled: Vec::new(),
             set_aside: set_aside.into_iter().collect(),
@@ -85,15 +87,15 @@ impl Task {
 
     async fn remember_page(&mut self, sightings: Vec<Sighting>) -> anyhow::Result<()> {
         let now = self.clocks.now();
-        let root = self.root;
+        let root = self.root.clone();
         let mut known = Vec::new();
         {
             let mut state = self.view().state();
             for sighting in sightings {
                 state.backlog += u64::from(sighting.verdict == Verdict::Backlog && root.is_some());
-                match (sighting.verdict, root) {
+                match (sighting.verdict, &root) {
                     (Verdict::Settling, _) => {
-                        let backlog = root.is_some_and(|root| sighting.first <= root.met);
+                        let backlog = root.as_ref().is_some_and(|root| sighting.first <= root.met);
                         state.pool.resume(&sighting, backlog, now, 0);
                     }
                     (Verdict::Taken { .. }, _) | (Verdict::Backlog | Verdict::Ignored, Some(_)) => {

@@ -27,11 +27,22 @@ fn verdict(backlog: Backlog, media: u64) -> Verdict {
     }
 }
 
+/// Returns what becomes of the files about which a person has decided.
+fn of_decision(decision: Decision) -> Verdict {
+    match decision {
+        Decision::Process => Verdict::Settling,
+        Decision::Skip => Verdict::Ignored,
+    }
+}
+
 impl Task {
     /// Meets the folder. The last step records it: interrupted before, all of this happens again.
     pub(super) async fn meet(&mut self, scanned: &Scanned, scan: u64) -> anyhow::Result<()> {
         let now = self.clocks.now();
-        let verdict = verdict(self.folder.backlog, scanned.seen.media);
+        let verdict = match self.decided {
+            Some(decision) => of_decision(decision),
+            None => verdict(self.folder.backlog, scanned.seen.media),
+        };
         let old = scanned.seen.fresh.iter().filter(|(_, stamp)| stamp.size > 0);
         let sightings: Vec<Sighting> =
             old.map(|(path, stamp)| self.first_sighting(path, *stamp, verdict, now)).collect();
@@ -43,10 +54,10 @@ impl Task {
             self.settle(&sightings, scan, now);
         } else {
             self.leave(sightings).await?;
-            self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
         }
-        let root = Root { device: scanned.ground.device, met: now.wall };
-        self.ledger.meet(&self.folder.id, root).await?;
+        self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
+        let root = Root::new(scanned.ground.place, &self.folder.path, now.wall);
+        self.ledger.meet(&self.folder.id, root.clone()).await?;
         self.root = Some(root);
         self.say_met(verdict, files);
         Ok(())
@@ -91,14 +102,14 @@ impl Task {
         }
     }
 
-    /// Remembers that a folder that is in use lies on another device than before.
+    /// Remembers that a folder that is in use lies elsewhere than before.
     pub(super) async fn follow(&mut self, scanned: &Scanned) {
-        let Some(root) = self.root.filter(|root| root.device != scanned.ground.device) else { return };
-        if scanned.seen.media == 0 {
+        let Some(old) = &self.root else { return };
+        let root = Root::new(scanned.ground.place, &self.folder.path, old.met);
+        if root == *old || scanned.seen.media == 0 && old.is_elsewhere(scanned.ground.place) {
             return;
         }
-        let root = Root { device: scanned.ground.device, ..root };
-        match self.ledger.meet(&self.folder.id, root).await {
+        match self.ledger.meet(&self.folder.id, root.clone()).await {
             Ok(()) => self.root = Some(root),
             Err(error) => self.ledger_failed(&error),
         }
@@ -106,10 +117,10 @@ impl Task {
 
     /// Carries out what a person has decided about the backlog; returns how many files it concerned.
     pub(super) async fn decide(&mut self, decision: Decision) -> anyhow::Result<u64> {
-        let verdict = match decision {
-            Decision::Process => Verdict::Settling,
-            Decision::Skip => Verdict::Ignored,
-        };
+        if self.lies_elsewhere() {
+            return self.accept(decision).await;
+        }
+        let verdict = of_decision(decision);
         let (mut count, mut after) = (0, PathBuf::new());
         loop {
             let mut page = self.ledger.sightings(&self.folder.id, &after).await?;

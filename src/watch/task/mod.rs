@@ -3,6 +3,7 @@
 mod begin;
 mod gone;
 mod meet;
+mod place;
 mod report;
 mod take;
 
@@ -20,13 +21,17 @@ use tokio_util::sync::CancellationToken;
 use super::{
     examine::{Candidate, Finding},
     eyes::{Eyes, Lent, Mode, Scanned, Trouble},
-    handle::{Command, FolderEnd},
+    handle::{Command, Decision, FolderEnd},
     hints::{Hints, PENDING_MAX},
     ledger::{FolderTrouble, Ledger, Root},
     names::Rules,
     view::{Clocks, FolderView},
 };
-use crate::{beneath::Stamp, config::Folder, queue::Settled};
+use crate::{
+    beneath::{Place, Stamp},
+    config::Folder,
+    queue::Settled,
+};
 
 /// Time of settling and of rescanning where the config is silent; polled mounts show changes late and cost more.
 const SETTLE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(120)];
@@ -100,6 +105,10 @@ struct Task {
     eyes: Lent,
     clocks: Clocks,
     root: Option<Root>,
+    /// Where the folder lay at the last scan that was taken in.
+    place: Option<Place>,
+    /// What becomes of what lies there, where a person has said so: else it is as the configuration says.
+    decided: Option<Decision>,
     examining: JoinSet<Result<Vec<(Candidate, Finding)>, Trouble>>,
     /// Hashed, and not yet taken by the queue.
     settled: Vec<Settled>,
@@ -198,10 +207,10 @@ impl Task {
             self.is_lost = true;
             return Ok(());
         }
-        let (paths, met, is_settling) = (pending.paths.into_iter().collect(), self.root, self.is_settling());
+        let (paths, met, is_settling) = (pending.paths.into_iter().collect(), self.met_here(), self.is_settling());
         let look = move |eyes: &mut Eyes| {
             let is_used = is_settling || !eyes.known.is_empty();
-            (eyes.look(paths, met, is_used), eyes.mode.clone())
+            (eyes.look(paths, met.as_ref(), is_used), eyes.mode.clone())
         };
         let (seen, mode) = self.eyes.run(look).await?;
         self.set_mode(mode);
@@ -210,6 +219,8 @@ impl Task {
                 self.observe(&seen.fresh, self.scans);
                 self.vanish(seen.vanished).await?;
             }
+            // What is wrong is known already, and looked at again in a while.
+            Err(_) if self.is_held() => {}
             Err(_) => self.scan_at = Duration::ZERO,
         }
         self.hints_from = self.clocks.now().running + HINT_GAP;
@@ -218,10 +229,10 @@ impl Task {
 
     /// Scans everything and takes in what it finds.
     async fn scan(&mut self) -> anyhow::Result<()> {
-        let (met, is_settling, is_lost) = (self.root, self.is_settling(), self.is_lost);
+        let (met, is_settling, is_lost) = (self.met_here(), self.is_settling(), self.is_lost);
         let scan = move |eyes: &mut Eyes| {
             let is_used = is_settling || !eyes.known.is_empty();
-            (eyes.scan(met, is_used, is_lost), eyes.mode.clone())
+            (eyes.scan(met.as_ref(), is_used, is_lost), eyes.mode.clone())
         };
         let (scanned, mode) = self.eyes.run(scan).await?;
         self.set_mode(mode.clone());
@@ -231,19 +242,27 @@ impl Task {
             Ok(scanned) if scanned.seen.tally.stopped => return Ok(()),
             Ok(scanned) => {
                 self.schedule(scanned.took);
-                self.report(report::limit(&mode)).await;
-                if !self.take_in(scanned).await? {
-                    return Ok(());
+                if let Some(trouble) = self.another_place(&scanned) {
+                    self.troubled(trouble).await;
+                } else {
+                    self.report(report::limit(&mode)).await;
+                    if !self.take_in(scanned).await? {
+                        return Ok(());
+                    }
                 }
             }
             Err(trouble) => {
                 self.schedule(Duration::ZERO);
-                self.scan_at = self.scan_at.min(self.clocks.now().running + TROUBLE_RESCAN);
-                self.report(Some(trouble)).await;
+                self.troubled(trouble).await;
             }
         }
         self.scans += 1;
         Ok(())
+    }
+
+    async fn troubled(&mut self, trouble: Trouble) {
+        self.scan_at = self.scan_at.min(self.clocks.now().running + TROUBLE_RESCAN);
+        self.report(Some(trouble)).await;
     }
 
     fn schedule(&mut self, took: Duration) {
@@ -259,13 +278,10 @@ impl Task {
         if self.show(&scanned) {
             self.tell_readable().await;
         }
+        self.settle_place(scanned.ground.place).await?;
         self.keep_mounts(&scanned).await;
         let scan = self.scans + 1;
-        let is_met = match self.root {
-            Some(root) => !(scanned.ground.is_newly_mounted(root.device) && self.is_unused().await?),
-            None => false,
-        };
-        if is_met {
+        if self.is_met(&scanned).await? {
             self.follow(&scanned).await;
             self.observe(&scanned.seen.fresh, scan);
         } else if let Err(error) = self.meet(&scanned, scan).await {
@@ -286,6 +302,10 @@ impl Task {
         for (path, stamp) in fresh {
             state.pool.observe(path, *stamp, now, scan, &patience);
         }
+    }
+
+    fn is_held(&self) -> bool {
+        self.view().state().trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs())
     }
 
     fn is_settling(&self) -> bool {
