@@ -4,7 +4,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::Read as _,
+    io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
@@ -104,8 +104,10 @@ impl Parcel {
     /// # Errors
     /// [`FileError`], by what the caller does next.
     pub fn clear_failure(written: &Written) -> Result<(), FileError> {
-        let (dir, name) = place_of(written)?;
-        deliver::remove_ours(&dir, &name, &written.digest).map(drop)
+        match place_of(written)? {
+            Some((dir, name)) => deliver::remove_ours(&dir, &name, &written.digest).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Moves or deletes the recording, as the folder says; a recording that changed since stays where it is.
@@ -139,7 +141,7 @@ impl Parcel {
     fn dispose_of(&self) -> Result<(), FileError> {
         let root = self.root()?;
         let at = |error| FileError::at(&root, self.job.path.as_os_str(), error);
-        let (from, name) = root.parent_of(&self.job.path).map_err(at)?;
+        let Some((from, name)) = parent_of(&root, &self.job.path).map_err(at)? else { return Ok(()) };
         match &self.folder.on_success {
             OnSuccess::Keep => Ok(()),
             OnSuccess::Move(to) => {
@@ -169,7 +171,10 @@ impl Parcel {
         let (base, inner) = notes_place(&self.folder, &self.job.path);
         let root = if base == self.folder.path { self.root()? } else { open(&base)? };
         if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
-            let (dir, there) = place_of(before)?;
+            let Some((dir, there)) = place_of(before)? else {
+                let name = before.path.file_name().unwrap_or_default().to_owned();
+                return Err(FileError::Deleted { name });
+            };
             sweep(&dir);
             let existing = Existing::Ours { name: &there, digest: &before.digest };
             let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
@@ -255,11 +260,40 @@ fn open(path: &Path) -> Result<Dir, FileError> {
     Dir::open(path).map_err(|error| FileError::opening(path, error))
 }
 
-fn place_of(written: &Written) -> Result<(Dir, OsString), FileError> {
+/// Opens the directory in which a file was written; `None` when it is gone, and the file with it.
+fn place_of(written: &Written) -> Result<Option<(Dir, OsString)>, FileError> {
     let root = open(&written.base)?;
-    root.parent_of(&written.path).map_err(|error| FileError::at(&root, written.path.as_os_str(), error))
+    parent_of(&root, &written.path).map_err(|error| FileError::at(&root, written.path.as_os_str(), error))
+}
+
+/// Opens the directory of `path` below `root`, which is there; `None` when the way to it is gone, and what lay at its
+/// end with it. To wait for that would be to wait for ever.
+fn parent_of(root: &Dir, path: &Path) -> io::Result<Option<(Dir, OsString)>> {
+    match root.parent_of(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn written(base: PathBuf, inner: &Path, placed: Placed) -> Written {
     Written { base, path: inner.join(placed.name), digest: placed.digest }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_failure_went_with_its_directory_but_not_with_all_the_notes() {
+        let notes = tempfile::tempdir().expect("a directory");
+        let base = notes.path().to_owned();
+        let word = Written { base, path: "sub/talk.failed.txt".into(), digest: "none".into() };
+        Parcel::clear_failure(&word).expect("it is gone");
+        std::fs::write(notes.path().join("sub"), "").expect("written");
+        Parcel::clear_failure(&word).expect("it is gone");
+        drop(notes);
+        let error = Parcel::clear_failure(&word).expect_err("what is not mounted is waited for");
+        assert!(matches!(error, FileError::DirectoryGone { .. }), "{error}");
+    }
 }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use minuted::standin::Call;
 
-use crate::support::house::{Daemon, House, may_mount, recording, until};
+use crate::support::house::{Daemon, House, may_mount, recording, until, until_told};
 
 /// Drops a recording whose analysis waits for [`minuted::standin::Standin::stall_analysis`] to be taken back.
 fn upload(house: &House, name: &str) {
@@ -246,4 +246,19 @@ fn a_full_disk_leaves_nothing_half_written_and_work_goes_on_when_there_is_room()
     fs::remove_file(filler).expect("removed");
     house.wait_for("talk.mp3", "done");
     assert_eq!(seen(&house, &daemon), ["talk.mp3", "talk.notes.md"]);
+}
+
+#[test]
+fn a_recording_that_went_with_its_directory_leaves_nothing_to_move_or_delete() {
+    for after in ["on_success = \"delete\"", "on_success = \"move\"\nmove_to = \"done\""] {
+        let house = House::new();
+        house.configure(&format!("deliver = [\"email\"]\n{after}"));
+        let _daemon = house.start();
+        upload(&house, "monday/talk.mp3");
+        fs::remove_dir_all(house.path("monday")).expect("removed");
+        house.standin.stall_analysis(false);
+        until_told(|| house.log(), || (house.count("done") == 1).then_some(()));
+        assert_eq!(house.smtp.received().len(), 2, "{after}");
+        assert!(house.json(&["status"])["holds"].as_array().is_some_and(Vec::is_empty), "{after}");
+    }
 }
