@@ -34,6 +34,12 @@ pub fn is_denied(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
 }
 
+/// Returns whether an error says that there is no room, on the disk or in a quota.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
+}
+
 /// Returns a path as a shell takes it.
 #[must_use]
 pub fn quoted(path: &Path) -> String {

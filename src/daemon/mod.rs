@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    clock,
+    access, clock,
     config::{self, ConfigError, Settings},
     control::{self, Desk, Folders},
     last_words::LastWords,
@@ -123,8 +123,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
 /// Says what to do about a state directory that cannot be written at the start; systemd tries again by itself.
 fn cured(error: anyhow::Error) -> anyhow::Error {
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
-        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        matches!(cause.downcast_ref(), Some(QueueError::Full)) || io == Some(std::io::ErrorKind::StorageFull)
+        matches!(cause.downcast_ref(), Some(QueueError::Full)) || cause.downcast_ref().is_some_and(access::is_full)
     };
     let is_locked =
         |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(QueueError::Locked));

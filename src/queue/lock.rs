@@ -11,6 +11,7 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use super::owner::{as_user, user_name};
+use crate::access::is_full;
 
 /// The exclusive lock on a state directory; released when dropped, or by the kernel when the process dies.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ pub enum LockError {
 fn cure(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         READ_ONLY
-    } else if error.kind() == io::ErrorKind::StorageFull {
+    } else if is_full(error) {
         "free some space on its disk"
     } else {
         "minuted check says what is wrong with it"

@@ -249,6 +249,9 @@ impl Queue {
         let told = |reason: String, lasts| QueueError::Open { path: path.display().to_string(), reason, lasts };
         open().map_err(|error| match error {
             QueueError::Open { reason, lasts, .. } => told(reason, lasts),
+            QueueError::Disk(error) if place::is_failed_write(&error) && place::has_no_room(&path) => {
+                told("its quota is used up\nhint: make room there and start again".into(), false)
+            }
             QueueError::Disk(error) if schema::is_unreadable(&error) => {
                 told(format!("{error}\n{}", schema::UNREADABLE), false)
             }
@@ -279,13 +282,16 @@ impl Queue {
             .writer
             .call(move |connection| {
                 place.check()?;
-                clock.follow(connection)?;
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let result = work(&transaction)?;
-                effect.before();
-                transaction.commit()?;
-                effect.after();
-                Ok(result)
+                let write = |connection: &mut rusqlite::Connection| {
+                    clock.follow(connection)?;
+                    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                    let result = work(&transaction)?;
+                    effect.before();
+                    transaction.commit()?;
+                    effect.after();
+                    Ok(result)
+                };
+                write(connection).map_err(|error| place.told(error))
             })
             .await;
         if let Err(error) = &written

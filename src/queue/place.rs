@@ -2,11 +2,12 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use super::QueueError;
+use crate::access::is_full;
 
 /// What was opened. A file that is removed while it is open goes on working, and all of it is gone with the process:
 /// so each commit makes sure first that what it writes to is still what the next start will open.
@@ -29,6 +30,15 @@ impl Place {
         Ok(Self { path: path.to_owned(), files: files.map_err(unopened)? })
     }
 
+    /// Returns a failed write for what it is: `SQLite` knows a full disk, but takes a quota that is used up for a disk
+    /// that fails. A file beside the queue finds out which.
+    pub(super) fn told(&self, error: QueueError) -> QueueError {
+        match error {
+            QueueError::Disk(error) if is_failed_write(&error) && has_no_room(&self.path) => QueueError::Full,
+            other => other,
+        }
+    }
+
     /// Returns an error unless it still lies there.
     pub(super) fn check(&self) -> Result<(), QueueError> {
         let is_there = |(path, opened): &(PathBuf, (u64, u64))| identity(path).is_ok_and(|found| found == *opened);
@@ -37,6 +47,31 @@ impl Place {
         }
         Err(QueueError::Lost { path: crate::text::printable_path(&self.path) })
     }
+}
+
+/// Whether a write failed, and nothing else: after a failed sync nothing is known of what is on the disk.
+pub(super) fn is_failed_write(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|told| told.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE)
+}
+
+/// Bytes that are written to find out whether there is room: more than almost any commit needs.
+const TRIED_BYTES: usize = 1 << 20;
+
+/// Returns whether the disk of the queue refuses a file for want of room, by itself or by a quota.
+pub(super) fn has_no_room(queue: &Path) -> bool {
+    let mut trial = queue.as_os_str().to_owned();
+    trial.push("-trial");
+    let write = || {
+        let file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&trial)?;
+        file.write_all_at(&vec![0; TRIED_BYTES], 0)?;
+        // A file server may say it only now.
+        file.sync_all()
+    };
+    let written: io::Result<()> = write();
+    if let Err(error) = fs::remove_file(&trial) {
+        tracing::debug!(%error, "left a file that was made to find out whether there is room");
+    }
+    written.is_err_and(|error| is_full(&error))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

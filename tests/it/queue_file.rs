@@ -278,7 +278,8 @@ fn may_trace() -> bool {
 /// Starts a daemon of which the kernel fails calls on the queue's files, as strace's `inject=` says.
 fn failing(house: &House, inject: &str) -> Daemon {
     let mut strace = vec!["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", inject];
-    let files = [queue(house), log_of(house)].map(|path| path.to_str().expect("UTF-8").to_owned());
+    let trial = PathBuf::from(format!("{}-trial", queue(house).display()));
+    let files = [queue(house), log_of(house), trial].map(|path| path.to_str().expect("UTF-8").to_owned());
     for file in &files {
         strace.extend(["-P", file]);
     }
@@ -331,6 +332,22 @@ fn each_single_write_of_the_queue_that_finds_no_room_is_made_later_without_a_res
         house.wait_for("late.mp3", "done");
         all_once(&house, 2);
     });
+}
+
+#[test]
+fn a_quota_that_is_used_up_stops_new_work_like_a_full_disk_and_heals() {
+    if !may_trace() {
+        return;
+    }
+    let house = done("talk.mp3");
+    // The queue's write, then the one that finds out why; twice.
+    let mut daemon = failing(&house, "inject=pwrite64:error=EDQUOT:when=9..12");
+    house.drop_recording("late.mp3");
+    house.wait_for("late.mp3", "done");
+    assert!(house.log().contains("the disk of the queue is full: new work stops"), "{}", house.log());
+    assert_eq!(daemon.ended(), None);
+    all_once(&house, 2);
+    assert!(!house.state_dir().join("queue.sqlite-trial").exists());
 }
 
 #[test]
