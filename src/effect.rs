@@ -168,6 +168,8 @@ effects! {
     KeepPieces,
     /// The engine: finished pieces are not needed any more.
     ForgetPieces,
+    /// A file that `check` has made gets another name.
+    TryOut,
     /// A temporary file becomes the notes.
     PlaceFile,
     /// A temporary file replaces the notes.

@@ -13,7 +13,7 @@ use rustix::{fs::AtFlags, io::Errno};
 
 pub use super::{
     file_error::FileError,
-    temporary::{is_temporary, sweep},
+    temporary::{is_temporary, sweep, try_out},
 };
 use super::{
     front::HEAD_BYTES,

@@ -27,7 +27,7 @@ mod templates;
 mod temporary;
 
 pub use address::{allowed, message_id, recipient};
-pub use files::{Existing, FileError, Placed, place, remove_ours, sweep};
+pub use files::{Existing, FileError, Placed, place, remove_ours, sweep, try_out};
 pub use letter::{Letter, Notice};
 pub use mail::{MailError, Mailer};
 pub use names::{failed_name, names, numbered};

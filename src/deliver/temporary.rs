@@ -15,6 +15,7 @@ use rustix::fs::FlockOperation;
 use crate::{
     beneath::{Dir, Entry},
     clock,
+    effect::Effect,
 };
 
 /// A new file under a random name, which is removed again unless it is renamed. It is locked while it is being made, so
@@ -28,8 +29,7 @@ pub(super) struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     /// Makes the file, open for writing.
     pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
-        let random = getrandom::u32().map_err(io::Error::other)?;
-        let name = OsString::from(format!(".minuted-{:08x}{random:08x}.tmp", process_tag()?));
+        let name = random_name()?;
         let file = dir.create_new(&name, mode)?;
         if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             tracing::trace!(%error, "this file system has no locks");
@@ -65,6 +65,29 @@ impl Drop for Temporary<'_> {
             tracing::debug!(%error, "left a temporary file for the next sweep");
         }
     }
+}
+
+/// Makes a file in `dir`, gives it another name and removes it: all that notes there will need. One that was killed in
+/// between leaves what the next [`sweep`] takes for what it is, and this one sweeps first.
+///
+/// # Errors
+/// What does not work.
+pub fn try_out(dir: &Dir) -> io::Result<()> {
+    sweep(dir)?;
+    let (mut trial, _locked) = Temporary::make(dir, 0o600)?;
+    let other = random_name()?;
+    Effect::TryOut.before();
+    dir.rename_new(&trial.name, dir, &other)?;
+    trial.name = other;
+    Effect::TryOut.after();
+    dir.unlink(&trial.name)?;
+    trial.kept = true;
+    Ok(())
+}
+
+fn random_name() -> io::Result<OsString> {
+    let random = getrandom::u32().map_err(io::Error::other)?;
+    Ok(OsString::from(format!(".minuted-{:08x}{random:08x}.tmp", process_tag()?)))
 }
 
 /// Returns what the names of this process's temporary files begin with.

@@ -133,6 +133,13 @@ fn scenario(effect: Effect) -> Scenario {
             Scenario::Commands
         }
         Effect::RetireModel | Effect::PlaceModel => Scenario::Installing,
+        Effect::Redo
+        | Effect::Cancel
+        | Effect::DecideBacklog
+        | Effect::ForgetTokens
+        | Effect::Backup
+        | Effect::Add
+        | Effect::TryOut => Scenario::Commands,
     }
 }
 
@@ -799,18 +806,22 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
     fs::write(&other, recording("other.mp3")).expect("written");
     let (copy, other) = (copy.to_str().expect("UTF-8"), other.to_str().expect("UTF-8"));
     // Each command, and how often what it does is seen to have happened.
-    let commands: [(Effect, &[&str], Option<&str>); 6] = [
+    let commands: [(Effect, &[&str], Option<&str>); 7] = [
         (Effect::Cancel, &["cancel", path], Some("SELECT count(*) FROM job WHERE state = 'cancelled'")),
         (Effect::Redo, &["redo", path], Some("SELECT count(*) FROM job WHERE generation = 2")),
         (Effect::DecideBacklog, &["backlog", "sales", "process"], None),
         (Effect::ForgetTokens, &["logout"], None),
         (Effect::Backup, &["backup", copy], None),
         (Effect::Add, &["add", other, "--folder", "sales"], None),
+        (Effect::TryOut, &["check"], None),
     ];
     for point in chain(Scenario::Commands) {
         let (_, arguments, sql) =
             commands.into_iter().find(|(effect, ..)| *effect == point.effect).expect("each has its command");
         assert!(command_dies(&house, point, arguments), "{}", point.spec());
+        if point.effect == Effect::TryOut {
+            assert_eq!(temporary(&house), 1, "what the check before it has left is swept");
+        }
         if let Some(sql) = sql {
             let done = i64::from(point.when == When::After);
             assert_eq!(house.tally(sql), Some(done), "{}", point.spec());
@@ -826,4 +837,11 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
     keys.sort();
     assert_eq!(keys.len(), 2, "{keys:?}");
     assert_eq!(house.files(), ["other.mp3", "other.notes.md", "talk.notes.md", NAME]);
+    assert_eq!(temporary(&house), 0, "what a check has left is swept by the first notes");
+}
+
+/// How many files on their way to a name lie in the folder.
+fn temporary(house: &House) -> usize {
+    let names = fs::read_dir(house.folder()).expect("there").map(|entry| entry.expect("read").file_name());
+    names.filter(|name| minuted::deliver::files::is_temporary(name)).count()
 }

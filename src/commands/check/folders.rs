@@ -1,12 +1,13 @@
 //! The watched folders: can minuted see, write and rename there, and learn of changes?
 
-use std::{ffi::OsStr, io, path::Path};
+use std::{io, path::Path};
 
 use super::{Finding, disk::room};
 use crate::{
     access::{grant, quoted},
     beneath::Dir,
     config::{Folder, OnSuccess, Settings, Target, Watch},
+    deliver,
     text::printable_path,
     watch::mounts,
 };
@@ -71,16 +72,7 @@ fn readable(subject: &str, path: &Path, root: &Dir) -> Finding {
 
 /// Creates, renames and removes a file, as delivering notes does.
 fn writable(subject: &str, path: &Path) -> Finding {
-    let name = |end: &str| format!(".minuted-check-{}.{end}", std::process::id());
-    let (from, to) = (name("tmp"), name("2.tmp"));
-    let (from, to): (&OsStr, &OsStr) = (from.as_ref(), to.as_ref());
-    let tried = Dir::open(path).and_then(|dir| {
-        drop(dir.create_new(from, 0o600)?);
-        let renamed = dir.rename_new(from, &dir, to);
-        let left = if renamed.is_ok() { to } else { from };
-        dir.unlink(left)?;
-        renamed
-    });
+    let tried = Dir::open(path).and_then(|dir| deliver::try_out(&dir));
     let shown = printable_path(path);
     let Err(error) = tried else { return Finding::ok(subject, format!("notes can be written in {shown}")) };
     let message = format!("notes cannot be written in {shown}: {error}");
