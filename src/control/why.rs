@@ -47,6 +47,7 @@ impl Desk {
             | Seen::Backlog(_)
             | Seen::Ignored
             | Seen::Taken(_)
+            | Seen::Interrupted { .. }
             | Seen::Unseen => self.queue.job_at(&folder.id, relative).await?,
         };
         let folder = Some(folder.name.clone());
@@ -79,12 +80,16 @@ impl Desk {
             | Seen::Settling(_)
             | Seen::Backlog(_)
             | Seen::Taken(_)
+            | Seen::Interrupted { .. }
             | Seen::Unseen => false,
         };
         let full = self.disk_full().filter(|_| !is_over);
         let answer = match (seen, full.is_some()) {
             (Seen::Settling(file), false) if file.unreadable.is_none() && file.until <= now => {
                 format!("it has been quiet since {} and is being taken in", file.since)
+            }
+            (Seen::Unseen, _) if self.worker.is_none() => {
+                "not seen yet as it is now; the first scan after the next start will".to_owned()
             }
             (_, _) => seen.to_string(),
         };
@@ -109,7 +114,8 @@ impl Desk {
             | Seen::Empty
             | Seen::Settling(_)
             | Seen::Backlog(_)
-            | Seen::Taken(_) => full.map(|_| "free some space".to_owned()),
+            | Seen::Taken(_)
+            | Seen::Interrupted { .. } => full.map(|_| "free some space".to_owned()),
         };
         let hint = join(self.without_daemon().filter(|_| !is_over), hint);
         Why { path, folder, answer, hint, job: None }

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path};
 
+use jiff::Timestamp;
 use rustix::io::Errno;
 
 use super::{
@@ -45,6 +46,13 @@ pub enum Why {
     Ignored,
     /// It has a job.
     Taken(i64),
+    /// It was settling when minuted ended, and goes on when it starts.
+    Interrupted {
+        /// When it was first seen.
+        first: Timestamp,
+        /// Since when it has not changed.
+        since: Timestamp,
+    },
     /// It has not been seen as it is now.
     Unseen,
 }
@@ -87,12 +95,15 @@ pub fn explain(
 
 /// The answer for a file of media that is not settling.
 fn of_file(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> Why {
-    match sighting.filter(|sighting| sighting.stamp == stamp).map(|sighting| sighting.verdict) {
-        Some(Verdict::Taken { job }) => Why::Taken(job),
-        Some(Verdict::Backlog) => Why::Backlog(folder.name.clone()),
-        Some(Verdict::Ignored) => Why::Ignored,
-        Some(Verdict::Settling) | None if stamp.size == 0 => Why::Empty,
-        Some(Verdict::Settling) | None => Why::Unseen,
+    let Some(seen) = sighting.filter(|sighting| sighting.stamp == stamp) else {
+        return if stamp.size == 0 { Why::Empty } else { Why::Unseen };
+    };
+    match seen.verdict {
+        Verdict::Taken { job } => Why::Taken(job),
+        Verdict::Backlog => Why::Backlog(folder.name.clone()),
+        Verdict::Ignored => Why::Ignored,
+        Verdict::Settling if stamp.size == 0 => Why::Empty,
+        Verdict::Settling => Why::Interrupted { first: seen.first, since: seen.since },
     }
 }
 
@@ -118,6 +129,11 @@ impl fmt::Display for Why {
             }
             Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),
             Self::Taken(job) => write!(f, "job {job}"),
+            Self::Interrupted { first, since } => write!(
+                f,
+                "it was settling when minuted was there last: first seen {first}, unchanged since {since}; it goes on \
+                 from there"
+            ),
             Self::Unseen => f.write_str("not seen yet as it is now; the next scan will"),
         }
     }
@@ -154,6 +170,9 @@ mod tests {
         let stamp = Stamp::of(&File::open(root.join("kept.mp3")).expect("there")).expect("asked");
         let now = jiff::Timestamp::UNIX_EPOCH;
         let kept = Sighting { path: "kept.mp3".into(), stamp, first: now, since: now, verdict: Verdict::Backlog };
+        let begun = Sighting { verdict: Verdict::Settling, ..kept.clone() };
+        let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
+        assert_eq!(begun, Why::Interrupted { first: now, since: now });
         let names =
             ["a.mp3", "b.doc", "c.mp3.part", "@eaDir/d.mp3", "@eaDir", "empty.mp3", "link.mp3", "none.mp3", "kept.mp3"];
         let shown = names.map(|name| {

@@ -205,7 +205,7 @@ fn a_dead_daemon_does_not_look_alive() {
     insta::assert_snapshot!(told, @r"
     /house/sales/talk.mp3: job 1 was being worked on (upload) when minuted ended; it goes on from there
     hint: no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)
-    /house/sales/new.mp3: not seen yet as it is now; the next scan will
+    /house/sales/new.mp3: not seen yet as it is now; the first scan after the next start will
     hint: no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)
     no daemon runs: nothing is watched (minuted run, or systemctl start minuted)
     service paxs (http://paxs) is not asked, signed in until …
@@ -213,6 +213,20 @@ fn a_dead_daemon_does_not_look_alive() {
     FOLDER  SETTLING  READY  WORKING  DONE  FAILED  WATCH
     sales   0         0      1        0     0       -
     ");
+}
+
+#[test]
+fn a_file_that_settled_when_minuted_died_was_seen() {
+    let house = House::new();
+    house.configure("settle = \"6s\"");
+    let daemon = house.start();
+    house.drop_recording("talk.mp3");
+    until_why(&house, "talk.mp3", "it is settling");
+    until("it is written down", || house.tally("SELECT count(*) FROM sighting").filter(|seen| *seen == 1));
+    daemon.kill();
+    let told = why(&house, "talk.mp3");
+    assert!(told.contains("it was settling when minuted was there last: first seen "), "{told}");
+    assert!(told.contains("hint: no daemon runs"), "{told}");
 }
 
 #[test]
