@@ -1,6 +1,6 @@
 //! Questions about the folders' files: take one in, look through all.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::{
     config::Folder,
     queue::{Settled, Sighting},
     text::{count, one_line, printable_path},
-    watch,
+    watch::{self, FolderTrouble, FolderView, Trouble},
 };
 
 impl Desk {
@@ -61,7 +61,10 @@ impl Desk {
         }
         let (mut scanned, mut troubles) = (0_u64, Vec::new());
         for folder in folders {
-            folder.scan().await.map_err(|error| Refusal::new(error.to_string()))?;
+            tokio::select! {
+                scanned = folder.scan() => scanned.map_err(|error| Refusal::new(error.to_string()))?,
+                () = silence(folder.view()) => {}
+            }
             match folder.view().status().trouble.filter(|trouble| trouble.kind.holds_jobs()) {
                 Some(trouble) => troubles.push(one_line(&trouble.detail, 300)),
                 None => scanned += 1,
@@ -105,6 +108,14 @@ impl Desk {
             }));
         }
         Ok(json!(found))
+    }
+}
+
+/// Waits until a folder's file system is known not to answer: a scan would not end then.
+async fn silence(view: &FolderView) {
+    let is_silent = |trouble: Option<Trouble>| trouble.is_some_and(|trouble| trouble.kind == FolderTrouble::Silent);
+    while !is_silent(view.status().trouble) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

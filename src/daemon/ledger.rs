@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct QueueLedger(pub(super) Arc<Worker>, pub(super) Arc<LastWords>);
 
 /// The troubles that a folder's task begins and ends.
-const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "another place", "watch limit"];
+const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "another place", "silent", "watch limit"];
 
 #[async_trait]
 impl Ledger for QueueLedger {

@@ -54,7 +54,9 @@ impl Client {
         let FileBody { mut file, stamp, name, mime, fields, progress } = upload;
         let prepared = self.prepare(request)?;
         let boundary = boundary()?;
-        let checked = tokio::task::spawn_blocking(move || body::check(&mut file, stamp).map(|()| file)).await;
+        let checked = tokio::task::spawn_blocking(move || body::check(&mut file, stamp).map(|()| file));
+        let checked = tokio::time::timeout(self.limits.stall, checked).await;
+        let checked = checked.map_err(|_| self.stood_still(Stall::File(self.limits.stall)))?;
         let file = checked.map_err(|_| UploadError::Unreadable("looking at it ended early".into()))??;
         let frame = Frame::new(&boundary, fields, name, mime);
         let prepared = prepared

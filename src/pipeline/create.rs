@@ -43,7 +43,7 @@ const TITLE_MAX: usize = 200;
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     let plan = job.plan.clone().unwrap_or_else(|| plan(context, job));
     drop(open_recording(&context.folder, job).await?);
-    if let Some(notes) = deliver::existing_notes(&context.folder, job).await {
+    if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {

@@ -9,12 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::answered;
 use crate::{
     beneath::{Dir, Entry},
     config::{Folder, Format, OnSuccess},
     deliver::{self, Existing, FileError, Minutes, Placed, failed_name, key_of, names, numbered},
     effect::Effect,
-    job::{Key, Report},
+    job::{Key, Report, Setback},
     queue::{Job, Root, Written},
     text::printable_path,
 };
@@ -204,10 +205,12 @@ impl Parcel {
 
 /// Returns where notes with this job's key lie already, if they do: another host, or minuted before its queue was
 /// lost, made them.
-pub async fn existing_notes(folder: &std::sync::Arc<Folder>, job: &Job) -> Option<String> {
+///
+/// # Errors
+/// [`Setback::FileLost`] when that cannot be known now.
+pub async fn existing_notes(folder: &std::sync::Arc<Folder>, job: &Job) -> Result<Option<String>, Setback> {
     let (folder, job) = (std::sync::Arc::clone(folder), job.clone());
-    let found = tokio::task::spawn_blocking(move || find_notes(&folder, &job)).await;
-    found.ok().flatten()
+    answered(tokio::task::spawn_blocking(move || find_notes(&folder, &job))).await
 }
 
 fn find_notes(folder: &Folder, job: &Job) -> Option<String> {

@@ -9,7 +9,7 @@ pub mod deliver;
 mod extracted;
 pub mod upload;
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 
@@ -77,11 +77,21 @@ async fn forbidden(service: &dyn Service, stage: Stage, error: CallError) -> Set
 /// Opens the job's recording, if it still is the one whose content was hashed.
 async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
     let (root, path, stamp) = (folder.path.clone(), job.path.clone(), job.stamp);
-    let opened = tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp)).await;
-    opened
-        .map_err(|error| anyhow!(error).context("failed to open the recording"))
-        .and_then(|opened| opened)
-        .map_err(|error| Setback::FileLost { error })
+    let opened = answered(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
+    opened.and_then(|opened| opened.map_err(|error| Setback::FileLost { error }))
+}
+
+/// A folder that does not answer for so long is given up for now: its job holds up no other.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Waits for a look at a folder's files.
+async fn answered<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
+    let error = match tokio::time::timeout(ANSWER_MAX, look).await {
+        Ok(Ok(seen)) => return Ok(seen),
+        Ok(Err(error)) => anyhow!(error).context("failed to look at the recording"),
+        Err(_) => anyhow!("the file system of the folder does not answer"),
+    };
+    Err(Setback::FileLost { error })
 }
 
 fn open_unchanged(root: &Path, path: &Path, stamp: Stamp) -> anyhow::Result<File> {

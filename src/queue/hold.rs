@@ -55,7 +55,7 @@ pub struct Notice {
 use crate::effect::Effect;
 
 /// Reasons for which nothing can be written into a folder, nor read from it.
-const UNREACHABLE: [&str; 4] = ["absent", "unreadable", "empty mount point", "another place"];
+const UNREACHABLE: [&str; 5] = ["absent", "unreadable", "empty mount point", "another place", "silent"];
 
 impl Hold {
     /// The name of a hold of the queue's own disk. Made up where the queue is shown: a full disk records nothing.

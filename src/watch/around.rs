@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::beneath::{Dir, Entry, Stamp};
 /// One look: what it may change and what it finds.
 pub(super) struct Around<'a> {
     pub(super) rules: &'a Rules,
+    pub(super) pulse: &'a AtomicU64,
     pub(super) known: &'a mut Known,
     pub(super) watches: Option<&'a mut Watches>,
     pub(super) stop: &'a CancellationToken,
@@ -73,6 +75,7 @@ impl Visitor for Around<'_> {
     }
 
     fn file(&mut self, relative: &Path, stamp: Stamp) {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
         self.seen.media += u64::from(stamp.size > 0);
         let path = self.known.path(relative);
         let look = self.known.meet(path, &stamp);
@@ -84,6 +87,7 @@ impl Visitor for Around<'_> {
     }
 
     fn stop(&self) -> bool {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
         self.stop.is_cancelled()
     }
 }

@@ -111,6 +111,8 @@ pub struct Eyes {
     pub mounts: BTreeSet<PathBuf>,
     /// Where the folder lay when what is known was seen: of any other place nothing is concluded without a scan.
     pub place: Option<Place>,
+    /// Grows as long as the file system answers.
+    pub pulse: Arc<AtomicU64>,
     watches: Option<Watches>,
     /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
     refused: Option<(WatchError, Instant)>,
@@ -121,7 +123,20 @@ impl Eyes {
     #[must_use]
     pub fn new(path: &Path, rules: Arc<Rules>, wanted: Watch, hints: Arc<Hints>, stop: CancellationToken) -> Self {
         let (path, known, mode, mounts) = (path.to_owned(), Known::default(), Mode::Native, BTreeSet::new());
-        Self { path, rules, wanted, hints, stop, known, mode, mounts, place: None, watches: None, refused: None }
+        Self {
+            path,
+            rules,
+            wanted,
+            hints,
+            stop,
+            known,
+            mode,
+            mounts,
+            place: None,
+            pulse: Arc::default(),
+            watches: None,
+            refused: None,
+        }
     }
 
     /// Scans everything. `met` is where the folder was met, `is_used` whether files of it are remembered; with
@@ -264,6 +279,7 @@ impl Eyes {
     fn look_around(&mut self, device: u64) -> Around<'_> {
         Around {
             rules: &self.rules,
+            pulse: &self.pulse,
             known: &mut self.known,
             watches: self.watches.as_mut(),
             stop: &self.stop,
@@ -329,16 +345,16 @@ impl Lent {
     ///
     /// # Errors
     /// When it panics.
-    pub async fn run<T: Send + 'static>(
+    pub fn run<T: Send + 'static, F: FnOnce(&mut Eyes) -> T + Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Eyes) -> T + Send + 'static,
-    ) -> anyhow::Result<T> {
+        work: F,
+    ) -> impl Future<Output = anyhow::Result<T>> + Send + use<T, F> {
         let eyes = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || {
             // A panic in an earlier look has ended the folder's task, so nothing half-changed is seen here.
             work(&mut eyes.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}"))
+        async { done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}")) }
     }
 }
 

@@ -74,6 +74,8 @@ pub enum FolderTrouble {
     EmptyMountPoint,
     /// Something else lies there than what was met, and none of the recordings that were there: a mount is missing.
     AnotherPlace,
+    /// Its file system does not answer.
+    Silent,
     /// There are no watches left for it, so it is polled. For the operator to know: no job has to wait.
     WatchLimit,
 }
@@ -87,6 +89,7 @@ impl FolderTrouble {
             Self::Unreadable => "unreadable",
             Self::EmptyMountPoint => "empty mount point",
             Self::AnotherPlace => "another place",
+            Self::Silent => "silent",
             Self::WatchLimit => "watch limit",
         }
     }
@@ -95,7 +98,7 @@ impl FolderTrouble {
     #[must_use]
     pub fn holds_jobs(self) -> bool {
         match self {
-            Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace => true,
+            Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace | Self::Silent => true,
             Self::WatchLimit => false,
         }
     }

@@ -2,17 +2,17 @@
 //! neither ever touches the meeting again.
 
 use std::{
-    collections::HashMap,
     panic::AssertUnwindSafe,
     path::PathBuf,
-    sync::{Arc, Mutex, atomic::Ordering},
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{DISK_RETRY, Worker, chain, contain};
+use super::{DISK_RETRY, Worker, chain, contain, under_way::UnderWay};
 use crate::{
     clock,
     config::{Folder, Format, OnSuccess},
@@ -35,6 +35,14 @@ pub const SMTP: &str = "smtp";
 /// A mail server that is down is told of after this; a restart of one takes minutes.
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
 
+/// Notes are written in moments; a file system that takes longer gets no more of them, and holds up no other folder. A
+/// recording that is copied to another file system takes its time.
+const WRITE_MAX: Duration = Duration::from_secs(60);
+const DISPOSE_MAX: Duration = Duration::from_secs(1800);
+
+/// What is told of such a file system.
+const SILENT: &str = "their file system does not answer";
+
 /// A file that could not be written is tried again after this, so that a folder that came back is noticed soon.
 const FILE_RETRY: Duration = Duration::from_secs(30);
 
@@ -53,7 +61,7 @@ pub const NOTES: &str = "notes";
 
 /// Makes deliveries until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
-    let under_way = UnderWay::default();
+    let under_way = Arc::<UnderWay>::default();
     while !worker.stop.is_cancelled() {
         let wake = match fill(&worker, &under_way).await {
             Ok(wake) => wake,
@@ -70,13 +78,7 @@ pub async fn run(worker: Arc<Worker>) {
     }
 }
 
-/// The deliveries that are being made: whether each is a mail, its number, and whether it has ended.
-///
-/// What has ended stays until the queue is read anew: an answer of the queue from before its end still calls it due,
-/// and a mail made from that would be sent twice.
-type UnderWay = Arc<Mutex<HashMap<(bool, i64), bool>>>;
-
-async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Timestamp>, QueueError> {
+async fn fill(worker: &Arc<Worker>, under_way: &Arc<UnderWay>) -> Result<Option<Timestamp>, QueueError> {
     worker.follow_clock().await?;
     // What comes due in the meantime wakes the loop again.
     let begun = clock::now();
@@ -84,13 +86,13 @@ async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Times
         // What cannot be recorded would be made again and again.
         return Ok(Some(begun + DISK_RETRY));
     }
-    under_way.lock().expect("no thread panics while it holds this").retain(|_, ended| !*ended);
+    under_way.forget_ended();
     for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
-        let busy = count(under_way, mails);
+        let busy = under_way.count(mails);
         // Those under way are still due in the queue: ask for as many more.
         let due = worker.queue.due_deliveries(mails, begun, slots + busy).await?;
         for delivery in due {
-            if count(under_way, mails) < slots && insert(under_way, (mails, delivery.id)) {
+            if under_way.slots(mails) < slots && under_way.begin((mails, delivery.id)) {
                 start(worker, under_way, mails, delivery);
             }
         }
@@ -98,28 +100,16 @@ async fn fill(worker: &Arc<Worker>, under_way: &UnderWay) -> Result<Option<Times
     worker.queue.next_delivery_due(begun).await
 }
 
-fn start(worker: &Arc<Worker>, under_way: &UnderWay, mails: bool, delivery: Delivery) {
+fn start(worker: &Arc<Worker>, under_way: &Arc<UnderWay>, mails: bool, delivery: Delivery) {
     let (shared, under_way) = (Arc::clone(worker), Arc::clone(under_way));
     worker.tasks.spawn(async move {
-        let made = if mails { mail(&shared, &delivery).await } else { file(&shared, &delivery).await };
+        let made = if mails { mail(&shared, &delivery).await } else { file(&shared, &under_way, &delivery).await };
         if let Err(error) = made {
             shared.queue_failed("record a delivery", &error);
         }
-        under_way.lock().expect("no thread panics while it holds this").insert((mails, delivery.id), true);
+        under_way.end((mails, delivery.id));
         shared.deliveries.notify_one();
     });
-}
-
-fn count(under_way: &UnderWay, mails: bool) -> usize {
-    let under_way = under_way.lock().expect("no thread panics while it holds this");
-    under_way.keys().filter(|(mail, _)| *mail == mails).count()
-}
-
-fn insert(under_way: &UnderWay, entry: (bool, i64)) -> bool {
-    let mut under_way = under_way.lock().expect("no thread panics while it holds this");
-    let is_new = !under_way.contains_key(&entry);
-    under_way.entry(entry).or_insert(false);
-    is_new
 }
 
 /// Gathers what a delivery is made of; `None` when its job or its folder is gone.
@@ -135,7 +125,7 @@ async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueErro
     Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), root, is_seen, extensions }))
 }
 
-async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
+async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -> Result<(), QueueError> {
     let Some(parcel) = parcel(worker, delivery.job).await? else {
         return later(worker, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
     };
@@ -145,8 +135,26 @@ async fn file(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
     if let Some(hold) = unreachable {
         return later(worker, delivery, FILE_RETRY, &hold.detail).await;
     }
+    if under_way.is_late(&folder.id) {
+        return later(worker, delivery, FILE_RETRY, SILENT).await;
+    }
     let recording = parcel.recording();
-    match write(worker, delivery, parcel).await? {
+    let mut writing = pin!(write(worker, delivery, parcel));
+    let limit = if delivery.kind == DeliveryKind::Dispose { DISPOSE_MAX } else { WRITE_MAX };
+    let written = match tokio::time::timeout(limit, &mut writing).await {
+        Ok(written) => written?,
+        Err(_) => {
+            under_way.late((false, delivery.id), &folder.id);
+            worker.deliveries.notify_one();
+            let text = format!(
+                "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
+                folder.name
+            );
+            worker.hold(Scope::Folder, &folder.id, NOTES, SILENT.to_owned(), text).await;
+            writing.await?
+        }
+    };
+    match written {
         Ok(written) => {
             worker.release(Scope::Folder, &folder.id, &[NOTES, FULL]).await;
             delivered(worker, delivery, &folder, written).await

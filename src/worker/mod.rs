@@ -14,6 +14,7 @@ mod outcome;
 mod run;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
 use std::{
     collections::HashMap,

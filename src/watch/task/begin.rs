@@ -35,6 +35,7 @@ impl Task {
         let rules = Arc::new(Rules::new(&folder, accepts));
         let hints = Arc::new(Hints::new(hints_max));
         let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
+        let pulse = Arc::clone(&eyes.pulse);
         let root = ledger.folder_root(&folder.id).await.context("failed to read where the folder was met")?;
         let set_aside = ledger.set_aside(&folder.id).await.context("failed to read what is set aside")?;
         let mut task = Self {
@@ -47,6 +48,7 @@ impl Task {
             clocks: Clocks::start(),
             root,
             place: None,
+            pulse,
             decided: None,
             examining: JoinSet::new(),
             settled: Vec::new(),

@@ -105,7 +105,7 @@ impl Task {
         let due: Vec<PathBuf> = self.gone.iter().filter(|(_, at)| is_due(at)).map(|(path, _)| path.clone()).collect();
         self.gone.retain(|_, noticed| !is_due(noticed));
         let asked = due.clone();
-        let absent = if is_held { None } else { self.eyes.run(move |eyes| eyes.absent(asked)).await? };
+        let absent = if is_held { None } else { self.answer(self.eyes.run(move |eyes| eyes.absent(asked))).await? };
         let Some(absent) = absent else {
             // Nothing can be known of the folder now.
             self.gone.extend(due.into_iter().map(|path| (path, now)));
@@ -148,8 +148,10 @@ mod tests {
             model.memory().sightings.insert(name.into(), sighting);
         }
         let ((_, end), stop) = (handle::handle(), CancellationToken::new());
-        let task = Task::begin(folder(root), &accepts(), model, end, stop, 10).await.expect("begun");
+        let mut task = Task::begin(folder(root), &accepts(), model, end, stop, 10).await.expect("begun");
         task.eyes.run(|eyes| eyes.known.unmark_all()).await.expect("no panic");
+        let place = crate::beneath::Dir::open(root).expect("opened").place().expect("asked");
+        task.settle_place(place).await.expect("no panic");
         task
     }
 

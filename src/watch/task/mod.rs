@@ -5,12 +5,13 @@ mod gone;
 mod meet;
 mod place;
 mod report;
+mod silence;
 mod take;
 
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -107,6 +108,8 @@ struct Task {
     root: Option<Root>,
     /// Where the folder lay at the last scan that was taken in.
     place: Option<Place>,
+    /// Grows as long as the file system answers.
+    pulse: Arc<AtomicU64>,
     /// What becomes of what lies there, where a person has said so: else it is as the configuration says.
     decided: Option<Decision>,
     examining: JoinSet<Result<Vec<(Candidate, Finding)>, Trouble>>,
@@ -212,7 +215,7 @@ impl Task {
             let is_used = is_settling || !eyes.known.is_empty();
             (eyes.look(paths, met.as_ref(), is_used), eyes.mode.clone())
         };
-        let (seen, mode) = self.eyes.run(look).await?;
+        let (seen, mode) = self.answer(self.eyes.run(look)).await?;
         self.set_mode(mode);
         match seen {
             Ok(seen) => {
@@ -234,7 +237,7 @@ impl Task {
             let is_used = is_settling || !eyes.known.is_empty();
             (eyes.scan(met.as_ref(), is_used, is_lost), eyes.mode.clone())
         };
-        let (scanned, mode) = self.eyes.run(scan).await?;
+        let (scanned, mode) = self.answer(self.eyes.run(scan)).await?;
         self.set_mode(mode.clone());
         self.is_lost = false;
         self.view().count_scan();

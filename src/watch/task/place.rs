@@ -73,7 +73,9 @@ impl Task {
         let state = self.view().state();
         state.trouble.as_ref().is_some_and(|trouble| match trouble.kind {
             FolderTrouble::AnotherPlace | FolderTrouble::EmptyMountPoint => true,
-            FolderTrouble::Absent | FolderTrouble::Unreadable | FolderTrouble::WatchLimit => false,
+            FolderTrouble::Absent | FolderTrouble::Unreadable | FolderTrouble::Silent | FolderTrouble::WatchLimit => {
+                false
+            }
         })
     }
 

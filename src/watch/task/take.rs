@@ -32,6 +32,11 @@ static READERS: Semaphore = Semaphore::const_new(2);
 /// other folder. 8 GiB is a day of talk as WAV; half a minute on a good disk.
 const LARGE_BYTES: u64 = 8 << 30;
 
+/// A batch that takes longer than this, or a large file that takes longer than [`LARGE_TURN_MAX`], gives its turn back:
+/// a file system that does not answer holds up no other folder, and a slow one costs the others little.
+const TURN_MAX: Duration = Duration::from_secs(60);
+const LARGE_TURN_MAX: Duration = Duration::from_secs(3600);
+
 /// The lane of large files.
 static LARGE_READER: Semaphore = Semaphore::const_new(1);
 
@@ -70,7 +75,7 @@ impl Task {
         }
         let (ledger, id) = (Arc::clone(&self.ledger), self.folder.id.clone());
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
-        let (stop, view) = (self.stop.clone(), Arc::clone(self.view()));
+        let (stop, view, name) = (self.stop.clone(), Arc::clone(self.view()), self.folder.name.clone());
         let (too_large, candidates): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
         let is_large = candidates.iter().any(|candidate| candidate.stamp.size >= LARGE_BYTES);
@@ -82,8 +87,19 @@ impl Task {
                 found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
                 Ok(found)
             };
-            let examined = tokio::task::spawn_blocking(examine).await;
-            drop(turn);
+            let mut examining = tokio::task::spawn_blocking(examine);
+            let turn_max = if is_large { LARGE_TURN_MAX } else { TURN_MAX };
+            let examined = match tokio::time::timeout(turn_max, &mut examining).await {
+                Ok(examined) => {
+                    drop(turn);
+                    examined
+                }
+                Err(_) => {
+                    drop(turn);
+                    tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
+                    examining.await
+                }
+            };
             examined.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is shutting down.

@@ -1,0 +1,80 @@
+//! A file system that does not answer: a dead file server holds its own folder, and says so.
+
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+
+use tokio::time::timeout;
+
+use super::Task;
+use crate::watch::{eyes::Trouble, ledger::FolderTrouble};
+
+/// A file system that lets nothing be looked at for so long does not answer. Slow ones answer within seconds.
+const SILENT_AFTER: Duration = Duration::from_secs(60);
+
+impl Task {
+    /// Waits for a look at the folder, however long it takes. While nothing is answered, the folder is held.
+    pub(super) async fn answer<T>(&mut self, look: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let mut look = pin!(look);
+        let mut is_silent = false;
+        loop {
+            let before = self.pulse.load(Ordering::Relaxed);
+            match timeout(SILENT_AFTER, &mut look).await {
+                Ok(done) => {
+                    if is_silent {
+                        // What it answers shows whether the folder is well.
+                        self.scan_at = Duration::ZERO;
+                    }
+                    return done;
+                }
+                Err(_) if self.pulse.load(Ordering::Relaxed) != before => {}
+                Err(_) => {
+                    is_silent = true;
+                    let detail = "its file system has not answered for a minute; it goes on by itself when it does";
+                    self.report(Some(Trouble { kind: FolderTrouble::Silent, detail: detail.to_owned() })).await;
+                    // Whoever waits for the folder need not wait for a dead server.
+                    self.view().set_quiet(true);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::watch::{
+        handle,
+        testing::{Model, accepts, folder, met, until},
+    };
+
+    #[tokio::test]
+    async fn a_file_system_that_does_not_answer_holds_its_folder_and_is_told_once() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let model = Arc::new(Model::default());
+        model.memory().root = Some(met(tree.path()));
+        let ((handle, end), stop) = (handle::handle(), CancellationToken::new());
+        let ledger = Arc::clone(&model) as Arc<dyn crate::watch::Ledger>;
+        let mut task = Task::begin(folder(tree.path()), &accepts(), ledger, end, stop, 10).await.expect("begun");
+        let (answers, hung) = mpsc::channel::<u8>();
+        let look = task.eyes.run(move |_| hung.recv());
+        tokio::time::pause();
+        let watching = async {
+            for _ in 0..3 {
+                tokio::time::advance(SILENT_AFTER).await;
+                tokio::task::yield_now().await;
+            }
+            until(|| model.memory().held == Some(FolderTrouble::Silent)).await;
+            assert!(handle.view().is_quiet(), "nobody waits for it");
+            answers.send(7).expect("somebody waits");
+        };
+        let (answer, ()) = tokio::join!(task.answer(look), watching);
+        assert_eq!(answer.expect("no panic"), Ok(7));
+        assert_eq!(model.memory().calls, ["hold silent"]);
+        tokio::time::resume();
+        task.tick().await.expect("scanned");
+        assert_eq!(model.memory().calls, ["hold silent", "release"]);
+    }
+}

@@ -1,0 +1,92 @@
+//! The deliveries that are being made. One whose file system does not answer gives its slot back.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
+
+/// A delivery: whether it is a mail, and its number.
+pub(super) type Entry = (bool, i64);
+
+/// How far one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// It is being made.
+    Made,
+    /// It has been waiting for the file system of this folder's notes for too long.
+    Late(String),
+    /// It has ended.
+    Ended,
+}
+
+/// All of them.
+///
+/// What has ended stays until the queue is read anew: an answer of the queue from before its end still calls it due,
+/// and a mail made from that would be sent twice.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay(Mutex<HashMap<Entry, Phase>>);
+
+impl UnderWay {
+    /// Begins one; returns whether it is not under way already.
+    pub(super) fn begin(&self, entry: Entry) -> bool {
+        let mut entries = self.entries();
+        let is_new = !entries.contains_key(&entry);
+        entries.entry(entry).or_insert(Phase::Made);
+        is_new
+    }
+
+    /// Takes the slot of one that waits for the file system of `folder`'s notes.
+    pub(super) fn late(&self, entry: Entry, folder: &str) {
+        self.entries().insert(entry, Phase::Late(folder.to_owned()));
+    }
+
+    /// Ends one.
+    pub(super) fn end(&self, entry: Entry) {
+        self.entries().insert(entry, Phase::Ended);
+    }
+
+    /// Forgets what has ended: the queue is about to be read.
+    pub(super) fn forget_ended(&self) {
+        self.entries().retain(|_, phase| *phase != Phase::Ended);
+    }
+
+    /// Returns how many have a slot.
+    pub(super) fn slots(&self, mails: bool) -> usize {
+        self.entries().iter().filter(|((mail, _), phase)| *mail == mails && **phase == Phase::Made).count()
+    }
+
+    /// Returns how many there are at all.
+    pub(super) fn count(&self, mails: bool) -> usize {
+        self.entries().keys().filter(|(mail, _)| *mail == mails).count()
+    }
+
+    /// Returns whether one of `folder` is late: a further one would only be late too.
+    pub(super) fn is_late(&self, folder: &str) -> bool {
+        self.entries().values().any(|phase| *phase == Phase::Late(folder.to_owned()))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Entry, Phase>> {
+        self.0.lock().expect("no thread panics while it holds this")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_delivery_gives_its_slot_back_and_is_not_begun_again() {
+        let under_way = UnderWay::default();
+        assert!(under_way.begin((false, 1)) && under_way.begin((false, 2)) && under_way.begin((true, 1)));
+        assert_eq!((under_way.slots(false), under_way.is_late("sales")), (2, false));
+        under_way.late((false, 1), "sales");
+        assert_eq!((under_way.slots(false), under_way.count(false)), (1, 2));
+        assert!(under_way.is_late("sales") && !under_way.is_late("calls"));
+        assert!(!under_way.begin((false, 1)), "it is still being made");
+        under_way.end((false, 1));
+        assert!(!under_way.is_late("sales") && !under_way.begin((false, 1)), "the queue may still call it due");
+        under_way.forget_ended();
+        assert!(under_way.begin((false, 1)));
+        assert_eq!((under_way.slots(false), under_way.slots(true)), (2, 1));
+    }
+}
