@@ -225,7 +225,11 @@ async fn look(worker: &Arc<Worker>, timer: Timer) {
     let job = match worker.queue.job(timer.job).await {
         Ok(Some(job)) => job,
         Ok(None) => return,
-        Err(error) => return worker.queue_failed("read a job", &error),
+        Err(error) => {
+            worker.queue_failed("read a job", &error);
+            // Its timer is all that a waiting job has.
+            return worker.looks.push(Timer { due: Instant::now() + BUSY_AGAIN, ..timer });
+        }
     };
     if !matches!(job.state, State::Waiting { on: Wait::Analysis, .. }) {
         // It may have been the last to want a call that is held.
