@@ -33,10 +33,8 @@ impl Place {
     /// Returns a failed write for what it is: `SQLite` knows a full disk, but takes a quota that is used up for a disk
     /// that fails. A file beside the queue finds out which.
     pub(super) fn told(&self, error: QueueError) -> QueueError {
-        match error {
-            QueueError::Disk(error) if is_failed_write(&error) && has_no_room(&self.path) => QueueError::Full,
-            other => other,
-        }
+        let may_be_full = matches!(&error, QueueError::Disk(error) if is_failed_write(error));
+        if may_be_full && has_no_room(&self.path) { QueueError::Full } else { error }
     }
 
     /// Returns an error unless it still lies there.

@@ -141,18 +141,14 @@ async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -
     let recording = parcel.recording();
     let mut writing = pin!(write(worker, delivery, parcel));
     let limit = if delivery.kind == DeliveryKind::Dispose { DISPOSE_MAX } else { WRITE_MAX };
-    let written = match tokio::time::timeout(limit, &mut writing).await {
-        Ok(written) => written?,
-        Err(_) => {
-            under_way.late((false, delivery.id), &folder.id);
-            worker.deliveries.notify_one();
-            let text = format!(
-                "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
-                folder.name
-            );
-            worker.hold(Scope::Folder, &folder.id, NOTES, SILENT.to_owned(), text).await;
-            writing.await?
-        }
+    let in_time = tokio::time::timeout(limit, &mut writing).await;
+    let written = if let Ok(written) = in_time {
+        written?
+    } else {
+        under_way.late((false, delivery.id), &folder.id);
+        worker.deliveries.notify_one();
+        silent(worker, &folder).await;
+        writing.await?
     };
     match written {
         Ok(written) => {
@@ -161,6 +157,15 @@ async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -
         }
         Err(error) => file_failed(worker, delivery, &folder, &recording, error).await,
     }
+}
+
+/// The place of a folder's notes does not answer: said once.
+async fn silent(worker: &Worker, folder: &Folder) {
+    let text = format!(
+        "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
+        folder.name
+    );
+    worker.hold(Scope::Folder, &folder.id, NOTES, SILENT.to_owned(), text).await;
 }
 
 /// Makes a file delivery; the inner error is the file system's.

@@ -89,16 +89,13 @@ impl Task {
             };
             let mut examining = tokio::task::spawn_blocking(examine);
             let turn_max = if is_large { LARGE_TURN_MAX } else { TURN_MAX };
-            let examined = match tokio::time::timeout(turn_max, &mut examining).await {
-                Ok(examined) => {
-                    drop(turn);
-                    examined
-                }
-                Err(_) => {
-                    drop(turn);
-                    tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
-                    examining.await
-                }
+            let in_time = tokio::time::timeout(turn_max, &mut examining).await;
+            drop(turn);
+            let examined = if let Ok(examined) = in_time {
+                examined
+            } else {
+                tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
+                examining.await
             };
             examined.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
