@@ -129,9 +129,6 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::Listen => Scenario::Starting,
         Effect::Checkpoint | Effect::Hush => Scenario::Stopping,
         Effect::WakeFiles | Effect::CancelLost => Scenario::Waiting,
-        Effect::Redo | Effect::Cancel | Effect::DecideBacklog | Effect::ForgetTokens | Effect::Backup | Effect::Add => {
-            Scenario::Commands
-        }
         Effect::RetireModel | Effect::PlaceModel => Scenario::Installing,
         Effect::Redo
         | Effect::Cancel
