@@ -14,9 +14,9 @@ use crate::{
     clock,
     config::{Folder, OnSuccess, Settings},
     effect::Effect,
-    job::{Key, Stage},
-    pipeline::deliver::head_key,
-    queue::{Hold, PutOff, Queue, Scope},
+    job::Stage,
+    pipeline::deliver::head_proof,
+    queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     services::{CallError, breaker::Call},
     text::{one_line, printable_path},
     watch::names::is_document,
@@ -231,7 +231,7 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
 }
 
 /// Finds the keys in all notes in the folders and their notes directories.
-async fn notes_on_disk(settings: std::sync::Arc<Settings>) -> anyhow::Result<Vec<(Key, String)>> {
+async fn notes_on_disk(settings: std::sync::Arc<Settings>) -> anyhow::Result<Vec<FoundNotes>> {
     let walk = move || {
         let mut found = Vec::new();
         for folder in &settings.folders {
@@ -253,7 +253,7 @@ fn places(folder: &Folder) -> Vec<&Path> {
     }
 }
 
-fn walk(dir: &Dir, depth: usize, found: &mut Vec<(Key, String)>) {
+fn walk(dir: &Dir, depth: usize, found: &mut Vec<FoundNotes>) {
     let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
     for entry in entries.flatten() {
         let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
@@ -268,8 +268,9 @@ fn walk(dir: &Dir, depth: usize, found: &mut Vec<(Key, String)>) {
                 }
             }
             Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
-                if let Some(key) = head_key(dir, name) {
-                    found.push((key, printable_path(&dir.path().join(name))));
+                if let Some(proof) = head_proof(dir, name) {
+                    let path = printable_path(&dir.path().join(name));
+                    found.push(FoundNotes { key: proof.key, path, partial: proof.partial });
                 }
             }
             Ok(_) | Err(_) => {}

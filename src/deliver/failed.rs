@@ -3,9 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::templates::{Template, fill};
+use super::{
+    seal,
+    templates::{Template, fill},
+};
 use crate::{
-    job::{Key, Stage},
+    job::{Content, Key, Stage},
     text::one_line,
 };
 
@@ -39,7 +42,7 @@ pub struct Attempt {
     pub error: String,
 }
 
-/// What the file begins with; the key follows.
+/// What the file begins with; the key and a seal follow.
 const PROOF: &str = "minuted:failed ";
 
 /// The longest error that is shown, in characters: a server may answer with a page.
@@ -72,7 +75,7 @@ pub fn text(failure: &Failure<'_>) -> String {
         error: one_line(&attempt.error, ERROR_CHARS),
     };
     let values = Values {
-        proof: format!("{PROOF}{}", failure.key),
+        proof: format!("{PROOF}{} {}", failure.key, seal::BLANK),
         recording: one_line(failure.recording, ERROR_CHARS),
         folder: one_line(failure.folder, ERROR_CHARS),
         error: one_line(failure.error, ERROR_CHARS),
@@ -80,14 +83,35 @@ pub fn text(failure: &Failure<'_>) -> String {
         partial: failure.partial,
         job: failure.job,
     };
-    format!("{}\n", fill(Template::Failed, values).trim_end())
+    let text = format!("{}\n", fill(Template::Failed, values).trim_end());
+    match seal_at(text.as_bytes()) {
+        Some(at) => seal::sealed(text, at),
+        None => text,
+    }
 }
 
 /// Returns the job whose failure the file tells of, when minuted wrote it.
 #[must_use]
 pub fn key_of(head: &[u8]) -> Option<Key> {
-    let first = head.split(|byte| *byte == b'\n').next()?;
-    std::str::from_utf8(first).ok()?.trim_end().strip_prefix(PROOF)?.parse().ok()
+    let told = first_line(head)?.trim_end().strip_prefix(PROOF)?;
+    // A folder's id may hold spaces.
+    let sealed = told.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
+    sealed.map_or(told, |(key, _)| key).parse().ok()
+}
+
+/// Returns whether this is the word of the failure of that job, as minuted wrote it.
+#[must_use]
+pub fn is_of(text: &[u8], key: &Key) -> bool {
+    key_of(text).as_ref() == Some(key) && seal_at(text).is_some_and(|at| seal::is_whole(text, at))
+}
+
+/// Where the seal begins, which ends the first line.
+fn seal_at(text: &[u8]) -> Option<usize> {
+    first_line(text)?.len().checked_sub(seal::BLANK.len())
+}
+
+fn first_line(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text.split(|byte| *byte == b'\n').next()?).ok()
 }
 
 #[cfg(test)]
@@ -117,8 +141,11 @@ mod tests {
         };
         let text = text(&failure);
         assert_eq!(key_of(text.as_bytes()), Some(key.clone()));
+        assert!(is_of(text.as_bytes(), &key) && !is_of(text.replace("17", "18").as_bytes(), &key));
+        let seal = text.lines().next().and_then(|line| line.rsplit(' ').next()).expect("a seal").to_owned();
+        let text = text.replace(&seal, "SEAL");
         insta::assert_snapshot!(text, @r"
-        minuted:failed b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
+        minuted:failed b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1 SEAL
 
         There are no complete notes of this recording:
 

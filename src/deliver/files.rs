@@ -16,9 +16,9 @@ pub use super::{
     temporary::{is_temporary, sweep, try_out},
 };
 use super::{
-    front::HEAD_BYTES,
+    front::{HEAD_BYTES, is_sealed},
     names::numbered,
-    notes::key_of,
+    notes::{Proof, proof_of},
     temporary::{Temporary, missing_is_fine},
 };
 use crate::{
@@ -60,8 +60,8 @@ const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Makes `bytes` lie in `dir` under `name`, or under the next free numbered name.
 ///
 /// `mode` is less the umask. `key` is the job of notes with front matter: a file that carries it was made by another
-/// host, or before the ledger was lost, and is adopted as it is. What this job wrote before is replaced while it is
-/// unedited, left alone once edited, and not made again once deleted.
+/// host, or before the ledger was lost, and is adopted as it is; but for one that lacks what failed, which is replaced
+/// while it is unedited. So is what this job wrote before: left alone once edited, and not made again once deleted.
 ///
 /// # Errors
 /// By what the caller does next; see [`FileError`]. Nothing half-written is left under `name`.
@@ -149,6 +149,9 @@ impl<'a> NewFile<'a> {
             if self.is_there(&candidate, key)? {
                 return self.kept(&candidate);
             }
+            if let Some(digest) = key.map(|key| self.incomplete(&candidate, key)).transpose()?.flatten() {
+                return self.over(&candidate, &digest, name);
+            }
             if self.dir.entry(Path::new(&candidate)).map_err(at)?.is_some() {
                 continue;
             }
@@ -180,7 +183,7 @@ impl<'a> NewFile<'a> {
         let read = || {
             let mut head = Vec::new();
             (&file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-            if key.is_some() && key_of(&head).as_ref() == key {
+            if proof_of(&head).is_some_and(|proof| Some(&proof.key) == key && !proof.partial) {
                 return Ok(true);
             }
             if file.metadata()?.len() != self.bytes.len() as u64 || !self.bytes.starts_with(&head) {
@@ -189,6 +192,21 @@ impl<'a> NewFile<'a> {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&head).update_reader(&file)?;
             Ok(hasher.finalize().to_hex().as_str() == self.digest)
+        };
+        read().map_err(|error| FileError::at(self.dir, name, error))
+    }
+
+    /// Returns the digest of notes of this job that lack what failed, where they are as minuted wrote them.
+    fn incomplete(&self, name: &OsStr, key: &Key) -> Result<Option<String>, FileError> {
+        let Some(file) = open(self.dir, name)? else { return Ok(None) };
+        let read = || {
+            let mut text = Vec::new();
+            (&file).take(HEAD_BYTES as u64).read_to_end(&mut text)?;
+            if proof_of(&text) != Some(Proof { key: key.clone(), partial: true }) {
+                return Ok(None);
+            }
+            file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
+            Ok(is_sealed(&text).then(|| digest_of(&text)))
         };
         read().map_err(|error| FileError::at(self.dir, name, error))
     }
@@ -426,6 +444,33 @@ mod tests {
         assert_eq!(newer.name, "talk.notes.2.md");
         assert_eq!(put("redone", 2, Existing::None).expect("placed").name, "talk.notes.3.md");
         assert!(place.read("talk.notes.md").contains("made elsewhere"));
+    }
+
+    #[test]
+    fn whole_notes_take_the_place_of_partial_ones_that_nobody_has_edited_also_without_the_ledger() {
+        let partial = |key: &Key| {
+            let text =
+                format!("---\npartial: true\ndigest: {}\nminuted: {key}\n---\nhalf\n", super::super::seal::BLANK);
+            super::super::front::sealed(text)
+        };
+        let put = |place: &Place, text: &str| {
+            super::place(&place.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, Some(&key(1)), Existing::None)
+        };
+        let place = Place::new();
+        place.write("talk.notes.md", &partial(&key(1)));
+        let placed = put(&place, &notes(&key(1), "whole")).expect("placed");
+        assert_eq!(placed, put(&place, &notes(&key(1), "whole")).expect("there"));
+        assert_eq!((place.read("talk.notes.md"), place.names().len()), (notes(&key(1), "whole"), 1));
+        assert_eq!(put(&place, &partial(&key(1))).expect("whole notes stand").name, "talk.notes.md");
+        for others in [partial(&key(1)).replace("half", "half, and my own thoughts"), partial(&key(2))] {
+            let place = Place::new();
+            place.write("talk.notes.md", &others);
+            for _ in 0..2 {
+                let placed = put(&place, &notes(&key(1), "whole")).expect("placed");
+                assert_eq!(placed.name, "talk.notes.2.md");
+            }
+            assert_eq!((place.read("talk.notes.md"), place.names().len()), (others, 2));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::seal;
 use crate::job::Key;
 
 /// How much of a file is read to find a key: DESIGN promises the first 4 KiB.
@@ -13,31 +14,76 @@ const FENCE: &str = "---";
 /// The field that carries the key.
 const KEY_FIELD: &str = "minuted";
 
+/// The field of notes that lack what failed, and the field of their seal, which whole notes do not need.
+const PARTIAL_FIELD: &str = "partial";
+const SEAL_FIELD: &str = "digest";
+
+/// What the front matter of notes proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Whose notes they are.
+    pub key: Key,
+    /// Whether they lack what failed: then the job is not done.
+    pub partial: bool,
+}
+
 /// One field: its name and its value, already YAML.
 pub(super) type Field = (&'static str, String);
 
-/// Returns the whole block, with `key` as its last field, or as its first where long fields would push it out of reach.
-pub(super) fn block(fields: &[Field], key: &Key) -> String {
+/// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
+/// reach. That of partial notes has a blank for their seal.
+pub(super) fn block(fields: &[Field], proof: &Proof) -> String {
     let others = fields.iter().map(|(name, value)| [name, ": ", value, "\n"].concat()).collect::<Vec<_>>().concat();
-    let proof = format!("{KEY_FIELD}: {}\n", scalar(&key.to_string()));
+    let partial = format!("{PARTIAL_FIELD}: true\n{SEAL_FIELD}: {}\n", seal::BLANK);
+    let partial = if proof.partial { partial.as_str() } else { "" };
+    let proof = format!("{partial}{KEY_FIELD}: {}\n", scalar(&proof.key.to_string()));
     let (first, second) =
         if FENCE.len() + 1 + others.len() + proof.len() <= HEAD_BYTES { (others, proof) } else { (proof, others) };
     format!("{FENCE}\n{first}{second}{FENCE}\n")
 }
 
-/// Returns the key in the front matter of a file whose first bytes are `head`: `None` for what minuted did not write.
+/// Returns what the front matter of a file whose first bytes are `head` proves: `None` for what minuted did not write.
+#[must_use]
+pub fn proof_of(head: &[u8]) -> Option<Proof> {
+    let key = field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
+    let partial = field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
+    Some(Proof { key, partial })
+}
+
+/// Returns the key in the front matter of a file whose first bytes are `head`.
 #[must_use]
 pub fn key_of(head: &[u8]) -> Option<Key> {
+    proof_of(head).map(|proof| proof.key)
+}
+
+/// Seals partial notes.
+pub(super) fn sealed(text: String) -> String {
+    match seal_at(text.as_bytes()) {
+        Some(at) => seal::sealed(text, at),
+        None => text,
+    }
+}
+
+/// Returns whether these are partial notes as they were written.
+pub(super) fn is_sealed(text: &[u8]) -> bool {
+    seal_at(text).is_some_and(|at| seal::is_whole(text, at))
+}
+
+/// Where the seal begins. No value that stands before it holds a line of its own.
+fn seal_at(text: &[u8]) -> Option<usize> {
+    let line = format!("\n{SEAL_FIELD}: ");
+    let head = &text[..text.len().min(HEAD_BYTES)];
+    Some(head.windows(line.len()).position(|window| window == line.as_bytes())? + line.len())
+}
+
+fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     let head = &head[..head.len().min(HEAD_BYTES)];
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = head.split_inclusive(|byte| *byte == b'\n').map_while(whole_line);
     if lines.next()? != FENCE {
         return None;
     }
-    lines
-        .take_while(|line| *line != FENCE)
-        .find_map(|line| line.strip_prefix(KEY_FIELD)?.strip_prefix(':'))
-        .and_then(|value| read_scalar(value.trim())?.parse().ok())
+    lines.take_while(|line| *line != FENCE).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
 /// A line that is ended, and text: a key that the end of the head cuts off is no key.
@@ -142,8 +188,14 @@ mod tests {
         #[test]
         fn the_key_reads_back_whatever_stands_before_it(title in ".{0,3000}", folder in "[^\\x00-\\x1f]{1,40}") {
             let key = key(&folder);
-            let block = block(&[("title", quoted(&title)), ("attendees", format!("[{}]", quoted(&title)))], &key);
-            prop_assert_eq!(key_of(block.as_bytes()), Some(key));
+            for partial in [false, true] {
+                let proof = Proof { key: key.clone(), partial };
+                let block = block(&[("title", quoted(&title)), ("attendees", format!("[{}]", quoted(&title)))], &proof);
+                prop_assert_eq!(proof_of(block.as_bytes()), Some(proof));
+                let sealed = sealed(format!("{block}# Notes\n"));
+                prop_assert_eq!(is_sealed(sealed.as_bytes()), partial);
+                prop_assert!(!is_sealed(sealed.replace("# Notes", "# My notes").as_bytes()));
+            }
         }
     }
 }

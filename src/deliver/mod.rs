@@ -22,6 +22,7 @@ mod plain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 pub mod relocate;
+mod seal;
 mod subtitles;
 mod templates;
 mod temporary;
@@ -31,5 +32,5 @@ pub use files::{Existing, FileError, Placed, place, remove_ours, sweep, try_out}
 pub use letter::{Letter, Notice};
 pub use mail::{MailError, Mailer};
 pub use names::{failed_name, names, numbered};
-pub use notes::{Minutes, key_of};
+pub use notes::{Minutes, Proof, key_of, proof_of};
 pub use relocate::relocate;

@@ -1,9 +1,11 @@
 //! The notes of a recording: what a service found, as one document. Pure and deterministic: the same minutes give the
 //! same bytes, so that notes that are there already are recognised after a crash.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-pub use super::front::key_of;
+pub use super::front::{Proof, key_of, proof_of};
 use super::{
     formats, front,
     markdown::{escaped, line, section},
@@ -44,7 +46,11 @@ impl Minutes {
     #[must_use]
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Md => format!("{}{}", self.front_matter(), self.body()),
+            Format::Md => {
+                let mut text = self.front_matter();
+                self.write_body(&mut text);
+                front::sealed(text)
+            }
             Format::Txt => formats::text(self),
             Format::Srt => subtitles::srt(self.segments()),
             Format::Vtt => subtitles::vtt(self.segments(), &self.key),
@@ -94,7 +100,7 @@ impl Minutes {
             ("service", front::scalar(&line(&self.service))),
         ];
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
-        front::block(&fields, &self.key)
+        front::block(&fields, &Proof { key: self.key.clone(), partial: self.warning.is_some() })
     }
 }
 
@@ -323,8 +329,20 @@ mod tests {
         let mut failed = report(Analysis::Sentiment, markdown("half of it"));
         failed.status = Status::Failed;
         let minutes =
-            Minutes { warning: Some("the *meeting note* failed".into()), reports: vec![failed], ..minutes("T") };
-        insta::assert_snapshot!(minutes.body(), @r"
+            Minutes { warning: Some("the *meeting note* failed".into()), reports: [failed].into(), ..minutes("T") };
+        insta::assert_snapshot!(minutes.render(Format::Md), @r#"
+        ---
+        title: "T"
+        date: 2026-11-22T09:00:00Z
+        recording: talk.wav
+        folder: sales
+        attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]
+        service: paxs
+        meeting: 93ac7e2d-0000-4000-8000-000000000000
+        partial: true
+        digest: b3-3831c5d627275d19d843a42edda0b2c1
+        minuted: b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
+        ---
         # T
 
         > **Incomplete:** the \*meeting note\* failed

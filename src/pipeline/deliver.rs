@@ -13,7 +13,7 @@ use super::answered;
 use crate::{
     beneath::{Dir, Entry},
     config::{Folder, Format, OnSuccess},
-    deliver::{self, Existing, FileError, Minutes, Placed, failed_name, key_of, names, numbered},
+    deliver::{self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of},
     effect::Effect,
     job::{Key, Report, Setback},
     queue::{Job, Root, Written},
@@ -28,6 +28,9 @@ const HEAD_BYTES: u64 = 4096;
 
 /// Numbered names that are looked at for notes that exist already: a person rarely keeps more versions.
 const NUMBERS_LOOKED_AT: u32 = 5;
+
+/// The word of a failure is far shorter.
+const WORD_BYTES_MAX: u64 = 1 << 20;
 
 /// A job and its results, ready to be delivered.
 #[derive(Debug, Clone)]
@@ -100,15 +103,32 @@ impl Parcel {
         self.place(&name, text.as_bytes(), None, before)
     }
 
-    /// Removes the file that told of a failure, unless a person has edited it.
+    /// Removes the file that told of a failure, unless a person has edited it. Where the ledger does not know it, it was
+    /// written right before a crash, or before the ledger was lost.
     ///
     /// # Errors
     /// [`FileError`], by what the caller does next.
-    pub fn clear_failure(written: &Written) -> Result<(), FileError> {
-        match place_of(written)? {
-            Some((dir, name)) => deliver::remove_ours(&dir, &name, &written.digest).map(drop),
-            None => Ok(()),
+    pub fn clear_failure(&self, written: Option<&Written>) -> Result<(), FileError> {
+        match written {
+            Some(written) => match place_of(written)? {
+                Some((dir, name)) => deliver::remove_ours(&dir, &name, &written.digest).map(drop),
+                None => Ok(()),
+            },
+            None => self.clear_unrecorded(),
         }
+    }
+
+    fn clear_unrecorded(&self) -> Result<(), FileError> {
+        let (root, _, inner) = self.notes_root()?;
+        let Ok(dir) = root.descend(&inner) else { return Ok(()) };
+        let plain = [false, true].map(|keep| failed_name(&self.job.path, keep));
+        for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number))) {
+            let text = head(&dir, &name, WORD_BYTES_MAX).unwrap_or_default();
+            if failed::is_of(&text, &self.job.key) {
+                deliver::remove_ours(&dir, &name, &deliver::files::digest_of(&text))?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves or deletes the recording, as the folder says; a recording that changed since stays where it is.
@@ -169,8 +189,7 @@ impl Parcel {
         key: Option<&Key>,
         before: Option<&Written>,
     ) -> Result<Written, FileError> {
-        let (base, inner) = notes_place(&self.folder, &self.job.path);
-        let root = if base == self.folder.path { self.root()? } else { open(&base)? };
+        let (root, base, inner) = self.notes_root()?;
         if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
             let Some((dir, there)) = place_of(before)? else {
                 let name = before.path.file_name().unwrap_or_default().to_owned();
@@ -186,6 +205,13 @@ impl Parcel {
         sweep(&dir);
         let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, Existing::None)?;
         Ok(written(base, &inner, placed))
+    }
+
+    /// Opens the directory that the notes' directory lies in, and returns its path and the way below it.
+    fn notes_root(&self) -> Result<(Dir, PathBuf, PathBuf), FileError> {
+        let (base, inner) = notes_place(&self.folder, &self.job.path);
+        let root = if base == self.folder.path { self.root()? } else { open(&base)? };
+        Ok((root, base, inner))
     }
 
     /// Whether another recording differs from this one in its extension alone.

@@ -303,7 +303,8 @@ pub(super) fn settle(
     Ok(Some(next))
 }
 
-/// Records deliveries of the job's current version, and the removal of a failure file that lies there.
+/// Records deliveries of the job's current version, and the removal of a failure file that may lie there: that it was
+/// written is not always known, nor of a job that was begun before the queue was lost.
 pub(super) fn insert_deliveries(
     tx: &Transaction<'_>,
     id: JobId,
@@ -314,7 +315,9 @@ pub(super) fn insert_deliveries(
     for delivery in deliveries {
         insert_one(tx, &job, delivery, now)?;
     }
-    let told = written(tx, id, DeliveryKind::Failure, "")?.is_some();
+    let told = "SELECT 1 FROM delivery WHERE job_id = ?1 AND kind = 'failure' \
+                UNION ALL SELECT 1 FROM evidence WHERE key = ?2";
+    let told = tx.prepare_cached(told)?.exists(rusqlite::params![id.0, job.key.to_string()])?;
     if told && !deliveries.iter().any(|delivery| delivery.kind == DeliveryKind::Failure) {
         insert_one(tx, &job, &NewDelivery { kind: DeliveryKind::Clear, target: String::new(), held: false }, now)?;
     }

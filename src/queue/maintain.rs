@@ -25,6 +25,17 @@ pub struct Unfinished {
     pub failed: u64,
 }
 
+/// Notes on disk that name their job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundNotes {
+    /// The job.
+    pub key: Key,
+    /// Where they lie, for display.
+    pub path: String,
+    /// Whether they lack what failed: then the job was begun, and is not done.
+    pub partial: bool,
+}
+
 /// Jobs forgotten in one commit, so that the writer is never held for long.
 const PRUNE_BATCH: i64 = 500;
 
@@ -186,13 +197,15 @@ impl Queue {
     }
 
     /// Takes in what the notes on disk told: keys and where their notes lie.
-    pub async fn take_notes(&self, notes: Vec<(Key, String)>) -> Result<(), QueueError> {
+    pub async fn take_notes(&self, notes: Vec<FoundNotes>) -> Result<(), QueueError> {
         self.write(Effect::TakeNotes, move |tx| {
-            for (key, path) in notes {
+            for found in notes {
+                let whole = Some(found.path).filter(|_| !found.partial);
                 tx.prepare_cached(
-                    "INSERT INTO evidence (key, notes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET notes = ?2",
+                    "INSERT INTO evidence (key, notes) VALUES (?1, ?2) \
+                     ON CONFLICT (key) DO UPDATE SET notes = coalesce(?2, notes)",
                 )?
-                .execute(rusqlite::params![key.to_string(), path])?;
+                .execute(rusqlite::params![found.key.to_string(), whole])?;
             }
             Ok(())
         })

@@ -465,7 +465,9 @@ impl World {
                 attempts: 0,
             });
         }
-        let told = self.owed.iter().any(|owed| owed.job == id && owed.kind == "failure" && owed.state == "done");
+        let job = self.job(id).clone();
+        let told = self.owed.iter().any(|owed| owed.job == id && owed.kind == "failure")
+            || self.evidence.contains(&(job.content, job.generation));
         if told && !deliveries.iter().any(|new| new.kind == DeliveryKind::Failure) {
             let kind = "clear".to_owned();
             let state = "due".to_owned();

@@ -193,7 +193,7 @@ async fn write(
             parcel.write_notes(format, before.as_ref()).map(Some)
         }
         DeliveryKind::Failure => parcel.write_failure(&story, before.as_ref()).map(Some),
-        DeliveryKind::Clear => before.as_ref().map_or(Ok(()), Parcel::clear_failure).map(|()| None),
+        DeliveryKind::Clear => parcel.clear_failure(before.as_ref()).map(|()| None),
         DeliveryKind::Dispose => parcel.dispose().map(|()| None),
         DeliveryKind::Mail => Ok(None),
     };

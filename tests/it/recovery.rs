@@ -294,6 +294,115 @@ fn a_meeting_outlives_the_queue_and_its_mails_wait_for_a_person() {
 }
 
 #[test]
+fn partial_notes_prove_the_meeting_and_not_that_the_job_is_done() {
+    at_once([false, true], |edited| {
+        let house = House::with(quick(&[]));
+        house.standin.fail_notes(3);
+        let daemon = house.start();
+        house.drop_recording("talk.mp3");
+        house.wait_for("talk.mp3", "failed");
+        let notes = |name: &str| fs::read_to_string(house.path(name)).unwrap_or_default();
+        until("what did complete lies there", || {
+            (notes("talk.notes.md").contains("partial: true") && house.path("talk.failed.txt").exists()).then_some(())
+        });
+        daemon.stop();
+        remove_queue(&house);
+        let mine = notes("talk.notes.md") + "My own thoughts.\n";
+        if edited {
+            fs::write(house.path("talk.notes.md"), &mine).expect("written");
+        }
+        let _daemon = house.start();
+        let job = house.wait_for("talk.mp3", "done");
+        the_meeting(&house, &job, 1);
+        let whole = if edited { "talk.notes.2.md" } else { "talk.notes.md" };
+        assert!(!notes(whole).contains("partial: true") && !notes(whole).contains("Incomplete"), "{}", notes(whole));
+        if edited {
+            assert_eq!(notes("talk.notes.md"), mine);
+            assert_eq!(house.files(), ["talk.mp3", "talk.notes.2.md", "talk.notes.md"]);
+        } else {
+            assert_eq!(house.files(), ["talk.mp3", "talk.notes.md"]);
+        }
+    });
+}
+
+#[test]
+fn the_word_of_a_failure_that_no_ledger_knows_goes_when_the_notes_come() {
+    let house = House::with(quick(&[]));
+    house.standin.fail_transcriptions(3);
+    let mut daemon = house.spawn(&[("MINUTED_DIE", "PlaceFile:after")]);
+    let path = house.drop_recording("talk.wav");
+    until("the word lies there, and nobody knows", || daemon.was_killed().then_some(()));
+    assert_eq!(house.files(), ["talk.failed.txt", "talk.wav"]);
+    let output = house.run(&["retry", path.to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let _daemon = house.start();
+    house.wait_for("talk.wav", "done");
+    assert_eq!(house.files(), ["talk.notes.md", "talk.wav"]);
+}
+
+#[test]
+fn mails_that_a_person_releases_are_followed_by_the_move_of_the_recording() {
+    let house = House::with(quick(&[]));
+    house.configure("deliver = [\"beside\", \"email\"]\non_success = \"move\"\nmove_to = \"done\"");
+    house.standin.stall_analysis(true);
+    let daemon = house.start();
+    let path = house.drop_recording("talk.wav");
+    until("it waits", || (house.state("talk.wav")? == "waiting").then_some(()));
+    daemon.kill();
+    remove_queue(&house);
+    house.standin.stall_analysis(false);
+    let _daemon = house.start();
+    let job = house.wait_for("talk.wav", "done");
+    assert!(path.exists(), "it stays until every delivery is done");
+    assert!(house.run(&["retry", &job["id"].to_string()]).status.success());
+    until("it is moved", || house.path("done/talk.wav").exists().then_some(()));
+    assert_eq!(
+        (house.smtp.received().len(), house.files()),
+        (2, vec!["done/talk.notes.md".into(), "done/talk.wav".into()])
+    );
+}
+
+#[test]
+fn a_queue_that_lost_its_last_transactions_makes_no_second_meeting() {
+    let house = House::with(quick(&[]));
+    house.standin.stall_analysis(true);
+    let daemon = house.start();
+    until("the list was read", || (!house.json(&["status"]).to_string().contains("reading")).then_some(()));
+    let (names, old) = (["queue.sqlite", "queue.sqlite-wal"], house.dir.path().join("old"));
+    fs::create_dir(&old).expect("made");
+    daemon.signal(rustix::process::Signal::STOP);
+    for name in names {
+        fs::copy(house.state_dir().join(name), old.join(name)).expect("copied");
+    }
+    daemon.signal(rustix::process::Signal::CONT);
+    house.drop_recording("talk.wav");
+    until("it waits", || (house.state("talk.wav")? == "waiting").then_some(()));
+    daemon.kill();
+    remove_queue(&house);
+    for name in names {
+        fs::copy(old.join(name), house.state_dir().join(name)).expect("put back");
+    }
+    house.standin.stall_analysis(false);
+    let _daemon = house.start();
+    let job = house.wait_for("talk.wav", "done");
+    the_meeting(&house, &job, 1);
+    assert_eq!((count(&house, Call::CreateSession), count(&house, Call::Upload)), (1, 1));
+}
+
+#[test]
+fn a_kill_between_the_second_request_and_its_answer_spends_no_attempt() {
+    let house = House::with(quick(&[]));
+    house.standin.fail_notes(2);
+    let mut daemon = house.spawn(&[("MINUTED_DIE", "Requested:after:2")]);
+    house.drop_recording("talk.wav");
+    until("it was asked for a second time", || daemon.was_killed().then_some(()));
+    let _daemon = house.start();
+    let job = house.wait_for("talk.wav", "done");
+    the_meeting(&house, &job, 1);
+    assert_eq!((&job["attempts"], house.standin.snapshot().requested.len()), (&Value::from(2), 2));
+}
+
+#[test]
 fn a_queue_restored_from_a_copy_does_nothing_twice() {
     let house = House::with(quick(&[]));
     house.configure("deliver = [\"beside\", \"email\"]");
