@@ -16,8 +16,6 @@ pub enum Remote {
     Meeting {
         /// Its id.
         meeting: String,
-        /// The recording whose analysis failed, which the next upload replaces.
-        replaces: Option<String>,
     },
     /// The recording is there.
     Uploaded {

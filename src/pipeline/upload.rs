@@ -27,12 +27,12 @@ const NAME_MAX: usize = 120;
 /// Sends the recording of a job. `fresh` says that its meeting was created in this very run, so that nothing can be
 /// there yet; otherwise the meeting is read first.
 pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progress>) -> Result<Uploaded, Setback> {
-    let Remote::Meeting { meeting, replaces } = &job.remote else {
+    let Remote::Meeting { meeting } = &job.remote else {
         let error = anyhow::anyhow!("a bug: upload of a job without a meeting");
         return Err(Setback::GiveUp { error });
     };
     let name = upload_name(&job.path);
-    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, replaces.as_deref()).await? {
+    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name).await? {
         return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
     }
     let file = open_recording(&context.folder, job).await?;
@@ -52,14 +52,9 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     }
 }
 
-/// Returns the recording that an upload whose answer was lost has left.
-async fn find_uploaded(
-    context: &Context,
-    job: &Job,
-    meeting: &str,
-    name: &str,
-    replaces: Option<&str>,
-) -> Result<Option<String>, Setback> {
+/// Returns the recording that an upload whose answer was lost has left; never one whose analysis failed before.
+async fn find_uploaded(context: &Context, job: &Job, meeting: &str, name: &str) -> Result<Option<String>, Setback> {
+    let given_up = context.queue.given_up(job.id).await?;
     let attachments = match attachments(context, meeting).await {
         Ok(attachments) => attachments,
         Err(CallError::Refused { status: 404, .. }) => return Err(vanished()),
@@ -68,7 +63,7 @@ async fn find_uploaded(
     let ours = attachments.into_iter().find(|attachment| {
         attachment.name.as_deref() == Some(name)
             && attachment.size == Some(job.stamp.size)
-            && Some(attachment.id.as_str()) != replaces
+            && !given_up.contains(&attachment.id)
     });
     Ok(ours.map(|attachment| attachment.id))
 }

@@ -86,9 +86,18 @@ impl Queue {
             expect(tx, id, &state)?;
             // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
-            set_meeting(tx, id, &meeting, None)?;
+            set_meeting(tx, id, &meeting)?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
             transition(tx, id, &state, &Event::Advance, now)
+        })
+        .await
+    }
+
+    /// Returns the recordings of a job at the service that were given up: none of them is what an upload has left.
+    pub async fn given_up(&self, id: JobId) -> Result<Vec<String>, QueueError> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT recording_id FROM given_up WHERE job_id = ?")?;
+            Ok(statement.query_map([id.0], |row| row.get(0))?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -402,18 +411,25 @@ fn back_to(tx: &Transaction<'_>, id: JobId, from: Stage) -> Result<(), QueueErro
             "UPDATE job SET remote = 'nothing', meeting_id = NULL, recording_id = NULL, remote_ms = NULL \
              WHERE id = ? AND remote <> 'creating'"
         }
-        Stage::Upload => "UPDATE job SET remote = 'meeting', remote_ms = NULL WHERE id = ? AND remote = 'uploaded'",
+        Stage::Upload => {
+            tx.execute(
+                "INSERT INTO given_up SELECT id, recording_id FROM job WHERE id = ? AND remote = 'uploaded' \
+                 ON CONFLICT DO NOTHING",
+                [id.0],
+            )?;
+            "UPDATE job SET remote = 'meeting', remote_ms = NULL WHERE id = ? AND remote = 'uploaded'"
+        }
         Stage::Analyse | Stage::Deliver => return Ok(()),
     };
     tx.execute(sql, [id.0])?;
     Ok(())
 }
 
-fn set_meeting(tx: &Transaction<'_>, id: JobId, meeting: &str, replaces: Option<&str>) -> Result<(), QueueError> {
+fn set_meeting(tx: &Transaction<'_>, id: JobId, meeting: &str) -> Result<(), QueueError> {
     tx.prepare_cached(
-        "UPDATE job SET remote = 'meeting', meeting_id = ?2, recording_id = ?3, remote_ms = NULL WHERE id = ?1",
+        "UPDATE job SET remote = 'meeting', meeting_id = ?2, recording_id = NULL, remote_ms = NULL WHERE id = ?1",
     )?
-    .execute(rusqlite::params![id.0, meeting, replaces])?;
+    .execute(rusqlite::params![id.0, meeting])?;
     Ok(())
 }
 

@@ -133,7 +133,7 @@ fn remote(row: &Row<'_>) -> rusqlite::Result<Remote> {
     Ok(match word.as_str() {
         "nothing" => Remote::Nothing,
         "creating" => Remote::Creating { since: time(row, "remote_ms")? },
-        "meeting" => Remote::Meeting { meeting: row.get("meeting_id")?, replaces: row.get("recording_id")? },
+        "meeting" => Remote::Meeting { meeting: row.get("meeting_id")? },
         "uploaded" => Remote::Uploaded {
             meeting: row.get("meeting_id")?,
             recording: row.get("recording_id")?,
