@@ -28,7 +28,7 @@ pub enum State {
         /// For what.
         on: Wait,
     },
-    /// Notes are delivered. Left only by `redo`, which makes another job.
+    /// Notes are delivered. Left when a person wants more analyses, or the mails that are held; `redo` makes another job.
     Done,
     /// It failed as often as it may, or no retry can help. Left by `retry`, or when its content is dropped again.
     Failed,
@@ -92,6 +92,11 @@ pub enum Event {
     },
     /// More analyses are asked of a job that is done.
     Reopen {
+        /// When.
+        due: Timestamp,
+    },
+    /// What was held of a job that is done goes out after all.
+    Redeliver {
         /// When.
         due: Timestamp,
     },
@@ -177,6 +182,15 @@ impl State {
             },
             Event::Reopen { due } => match self {
                 Self::Done => Ok(Self::Ready { stage: Stage::Analyse, due: *due }),
+                Self::Ready { .. }
+                | Self::Running { .. }
+                | Self::Waiting { .. }
+                | Self::Failed
+                | Self::Skipped
+                | Self::Cancelled => Err(illegal()),
+            },
+            Event::Redeliver { due } => match self {
+                Self::Done => Ok(Self::Ready { stage: Stage::Deliver, due: *due }),
                 Self::Ready { .. }
                 | Self::Running { .. }
                 | Self::Waiting { .. }
@@ -284,6 +298,7 @@ mod tests {
             time().prop_map(|at| Event::LoseFile { at }),
             time().prop_map(|at| Event::Recover { at }),
             time().prop_map(|due| Event::Reopen { due }),
+            time().prop_map(|due| Event::Redeliver { due }),
             (stage(), time()).prop_map(|(from, due)| Event::Retry { from, due }),
             (stage(), time()).prop_map(|(from, due)| Event::Resume { from, due }),
         ]
@@ -292,26 +307,26 @@ mod tests {
     /// What follows from each state and event, written down apart from the code. `=` keeps the stage, a bare `ready` or
     /// `retry` takes the event's, `-` is refused.
     const TABLE: &str = "
-                           claim     advance       await    snooze  retry fail   lose  resume reopen        cancel    recover
-        ready    create    running=  -             -        -       -     -      file= ready  -             cancelled -
-        ready    upload    running=  -             -        -       -     -      file= ready  -             cancelled -
-        ready    analyse   running=  -             -        -       -     -      -     ready  -             cancelled -
-        ready    deliver   running=  done          -        -       retry failed -     ready  -             cancelled -
-        running  create    -         running:upload -       ready=  retry failed file= -      -             cancelled ready=
-        running  upload    -         analysis      -        ready=  retry failed file= -      -             cancelled ready=
-        running  analyse   -         ready:deliver analysis ready=  retry failed -     -      -             cancelled ready=
-        running  deliver   -         done          -        ready=  retry failed -     -      -             cancelled ready=
-        analysis analyse   -         ready:deliver analysis -       retry failed -     -      -             cancelled -
-        retry    create    running=  -             -        -       -     -      file= ready  -             cancelled -
-        retry    upload    running=  -             -        -       -     -      file= ready  -             cancelled -
-        retry    analyse   running=  -             -        -       -     -      -     ready  -             cancelled -
-        retry    deliver   running=  -             -        -       -     -      -     ready  -             cancelled -
-        file     create    -         -             -        -       -     -      file= ready  -             cancelled -
-        file     upload    -         -             -        -       -     -      file= ready  -             cancelled -
-        done     -         -         -             -        -       -     -      -     -      ready:analyse -         -
-        failed   -         -         -             -        -       -     -      -     ready  -             cancelled -
-        skipped  -         -         -             -        -       -     -      -     -      -             -         -
-        cancelled -        -         -             -        -       -     -      -     ready  -             -         -
+                           claim     advance       await    snooze  retry fail   lose  resume reopen        redeliver     cancel    recover
+        ready    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -
+        ready    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -
+        ready    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -
+        ready    deliver   running=  done          -        -       retry failed -     ready  -             -             cancelled -
+        running  create    -         running:upload -       ready=  retry failed file= -      -             -             cancelled ready=
+        running  upload    -         analysis      -        ready=  retry failed file= -      -             -             cancelled ready=
+        running  analyse   -         ready:deliver analysis ready=  retry failed -     -      -             -             cancelled ready=
+        running  deliver   -         done          -        ready=  retry failed -     -      -             -             cancelled ready=
+        analysis analyse   -         ready:deliver analysis -       retry failed -     -      -             -             cancelled -
+        retry    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -
+        retry    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -
+        retry    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -
+        retry    deliver   running=  -             -        -       -     -      -     ready  -             -             cancelled -
+        file     create    -         -             -        -       -     -      file= ready  -             -             cancelled -
+        file     upload    -         -             -        -       -     -      file= ready  -             -             cancelled -
+        done     -         -         -             -        -       -     -      -     -      ready:analyse ready:deliver -         -
+        failed   -         -         -             -        -       -     -      -     ready  -             -             cancelled -
+        skipped  -         -         -             -        -       -     -      -     -      -             -             -         -
+        cancelled -        -         -             -        -       -     -      -     ready  -             -             -         -
     ";
 
     fn stage_named(name: &str) -> Option<Stage> {
@@ -349,6 +364,7 @@ mod tests {
             Event::LoseFile { at } => ("lose", None, *at),
             Event::Resume { from, due } => ("resume", Some(*from), *due),
             Event::Reopen { due } => ("reopen", None, *due),
+            Event::Redeliver { due } => ("redeliver", None, *due),
             Event::Cancel => ("cancel", None, never),
             Event::Recover { at } => ("recover", None, *at),
         }
@@ -396,7 +412,7 @@ mod tests {
         let at = Timestamp::from_second(99).expect("in range");
         let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel];
         events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
-        events.extend([Event::Recover { at }, Event::Reopen { due: at }]);
+        events.extend([Event::Recover { at }, Event::Reopen { due: at }, Event::Redeliver { due: at }]);
         events.extend(Stage::ALL.map(|from| Event::Retry { from, due: at }));
         events.extend(Stage::ALL.map(|from| Event::Resume { from, due: at }));
         for state in every_state() {
@@ -431,7 +447,7 @@ mod tests {
                 let Ok(next) = state.apply(&event) else { continue };
                 // What has ended is left only by a person, or by a drop of the same content.
                 if state.is_final() && !next.is_final() {
-                    let asked = matches!(event, Event::Resume { .. } | Event::Reopen { .. });
+                    let asked = matches!(event, Event::Resume { .. } | Event::Reopen { .. } | Event::Redeliver { .. });
                     prop_assert!(asked, "{state:?} by {event:?}");
                 }
                 if let State::Waiting { stage, on: Wait::File { .. } } = next {

@@ -238,6 +238,8 @@ fn release_held(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resul
         return Ok(Err(refused(job.id, format!("is done{}", cure(&State::Done, job.id)))));
     }
     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [job.id.0])?;
+    // It delivers again: what comes after the last delivery, such as the move of the recording, has waited for these.
+    transition(tx, job.id, &job.state, &Event::Redeliver { due: now }, now)?;
     log(tx, job.id, Some(Stage::Deliver), "a person released its mails", None, now)?;
     Ok(Ok(format!("sends {released} held mails")))
 }

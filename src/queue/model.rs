@@ -968,6 +968,8 @@ impl Bench {
             assert_eq!(done, released > 0, "{row:?}");
             if released > 0 {
                 self.world.job(row.id).mail_held = false;
+                let ms = self.now_ms();
+                self.world.move_to(row.id, "ready", Some("deliver"), None, Some(ms), ms);
             }
             return;
         }
