@@ -3,7 +3,7 @@
 //! [`decide`] is the whole rule, and pure: what is wanted, what was asked, what the service shows, and what to do next.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     config::{Analysis, Poll},
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
-    queue::{Asked, Job},
+    queue::{Asked, Job, Wanted},
     services::{AnalysisRequest, CallError},
 };
 
@@ -28,8 +28,8 @@ pub type Requests = BTreeMap<Analysis, Asked>;
 pub enum Look {
     /// Look again later.
     Pending,
-    /// Ask for these first; each with the fingerprint of the report that then does not count.
-    Ask(Vec<(Analysis, Option<String>)>),
+    /// Ask for these first; each with the fingerprints of the reports that then do not count.
+    Ask(Wanted),
     /// Everything wanted is there.
     Complete(Vec<Report>),
     /// Something failed for good: it is done again from there, and counts.
@@ -59,7 +59,7 @@ pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
-pub async fn resume(context: &Context, job: &Job) -> Result<Vec<(Analysis, Option<String>)>, Setback> {
+pub async fn resume(context: &Context, job: &Job) -> Result<Wanted, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
     Ok(again(plan, &asked, reports, late))
@@ -91,7 +91,7 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
 }
 
 /// Asks for results: the intent is on disk before the call.
-pub async fn ask(context: &Context, job: &Job, wanted: Vec<(Analysis, Option<String>)>) -> Result<(), Setback> {
+pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Setback> {
     let (meeting, recording, _) = uploaded(job)?;
     let plan = plan(job)?;
     let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
@@ -152,6 +152,7 @@ pub fn deadline(poll: &Poll) -> Duration {
 /// was asked for up to `visible` and is not shown did not arrive.
 #[must_use]
 pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, visible: Timestamp) -> Look {
+    let old = Old::of(asked, &reports);
     let current = current(asked, reports);
     let status = |analysis| current.get(&analysis).map(|report| report.status);
     let complete = || complete(plan, &current);
@@ -167,7 +168,7 @@ pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, v
         }
         Some(Status::Pending | Status::Processing) | None => return Look::Pending,
     }
-    let ask = to_ask(plan, asked, &current, visible);
+    let ask = to_ask(plan, asked, &current, &old, visible);
     if !ask.is_empty() {
         return Look::Ask(ask);
     }
@@ -194,7 +195,8 @@ pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, v
 /// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
 /// asked for yet and, with `late`, what never came; each with what does not count then.
 #[must_use]
-pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) -> Vec<(Analysis, Option<String>)> {
+pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) -> Wanted {
+    let old = Old::of(asked, &reports);
     let current = current(asked, reports);
     let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
     if stands(Analysis::Transcription) != Some(Status::Completed) {
@@ -207,10 +209,7 @@ pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) ->
         None => late || !(asked.contains_key(&analysis) || starts_by_itself(analysis)),
     };
     let analyses = plan.analyses.iter().copied().filter(|analysis| *analysis != Analysis::Transcription);
-    analyses
-        .filter(|analysis| wanted(*analysis))
-        .map(|analysis| (analysis, current.get(&analysis).map(Report::fingerprint)))
-        .collect()
+    analyses.filter(|analysis| wanted(*analysis)).map(|analysis| (analysis, old.of_analysis(analysis))).collect()
 }
 
 /// The upload starts these by itself.
@@ -223,12 +222,7 @@ fn starts_by_itself(analysis: Analysis) -> bool {
 
 /// What has to be asked for besides what the upload starts by itself: a note with an instruction once the automatic
 /// one is terminal, and the extra analyses once the transcription stands.
-fn to_ask(
-    plan: &Plan,
-    asked: &Requests,
-    current: &HashMap<Analysis, Report>,
-    visible: Timestamp,
-) -> Vec<(Analysis, Option<String>)> {
+fn to_ask(plan: &Plan, asked: &Requests, current: &HashMap<Analysis, Report>, old: &Old, visible: Timestamp) -> Wanted {
     let mut ask = Vec::new();
     for analysis in plan.analyses.iter().copied() {
         let report = current.get(&analysis);
@@ -240,18 +234,34 @@ fn to_ask(
             None => !starts_by_itself(analysis) && report.is_none(),
         };
         if wanted {
-            let baseline = match asked.get(&analysis) {
-                Some(asked) => asked.baseline.clone(),
-                None => report.map(Report::fingerprint),
-            };
-            ask.push((analysis, baseline));
+            ask.push((analysis, old.of_analysis(analysis)));
         }
     }
     ask
 }
 
-/// Chooses the report of each analysis that counts: never the one that was there before a request, then the one that
-/// is furthest, because a service may list a failed one beside its successor.
+/// What does not count once an analysis is asked for: all that did not count before, because a service may list what
+/// failed for ever, and all that is there now.
+struct Old(BTreeMap<Analysis, BTreeSet<String>>);
+
+impl Old {
+    fn of(asked: &Requests, reports: &[Report]) -> Self {
+        let before = asked.iter().flat_map(|(analysis, asked)| asked.before.iter().map(|one| (*analysis, one.clone())));
+        let shown = reports.iter().map(|report| (report.analysis, report.fingerprint()));
+        let mut old: BTreeMap<Analysis, BTreeSet<String>> = BTreeMap::new();
+        for (analysis, fingerprint) in before.chain(shown) {
+            old.entry(analysis).or_default().insert(fingerprint);
+        }
+        Self(old)
+    }
+
+    fn of_analysis(&self, analysis: Analysis) -> Vec<String> {
+        self.0.get(&analysis).into_iter().flatten().cloned().collect()
+    }
+}
+
+/// Chooses the report of each analysis that counts: never one that was there before a request, then the one that is
+/// furthest, because a service may list a failed one beside its successor.
 fn current(asked: &Requests, reports: Vec<Report>) -> HashMap<Analysis, Report> {
     let rank = |status| match status {
         Status::Failed => 0,
@@ -261,8 +271,7 @@ fn current(asked: &Requests, reports: Vec<Report>) -> HashMap<Analysis, Report> 
     };
     let mut current: HashMap<Analysis, Report> = HashMap::new();
     for report in reports {
-        let baseline = asked.get(&report.analysis).and_then(|asked| asked.baseline.as_deref());
-        if baseline == Some(report.fingerprint().as_str()) {
+        if asked.get(&report.analysis).is_some_and(|asked| asked.before.contains(&report.fingerprint())) {
             continue;
         }
         let better = current.get(&report.analysis).is_none_or(|there| rank(report.status) >= rank(there.status));
@@ -387,13 +396,31 @@ mod tests {
         let automatic = report(Analysis::MeetingNote, Status::Completed, "automatic");
         let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
         let Look::Ask(ask) = look(&plan, &Requests::new(), &reports) else { panic!("not asked") };
-        assert_eq!(ask, vec![(Analysis::MeetingNote, Some(automatic.fingerprint()))]);
-        let asked = Asked { at: now(), answered: true, baseline: Some(automatic.fingerprint()) };
+        assert_eq!(ask, vec![(Analysis::MeetingNote, vec![automatic.fingerprint()])]);
+        let asked = Asked { at: now(), answered: true, before: vec![automatic.fingerprint()] };
         let asked = Requests::from([(Analysis::MeetingNote, asked)]);
         assert_eq!(look(&plan, &asked, &reports), Look::Pending);
         reports.push(report(Analysis::MeetingNote, Status::Completed, "with instruction"));
         let Look::Complete(complete) = look(&plan, &asked, &reports) else { panic!("not complete") };
         assert_eq!(complete[0].raw, "with instruction");
+    }
+
+    #[test]
+    fn no_failure_of_before_is_taken_for_the_answer_however_often_it_was_asked_for() {
+        let plan = plan(&BOTH, None);
+        let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
+        let mut asked = Requests::new();
+        for failure in ["first", "second", "third"] {
+            reports.push(report(Analysis::MeetingNote, Status::Failed, failure));
+            assert!(matches!(look(&plan, &asked, &reports), Look::Failed { from: Stage::Analyse, .. }), "{failure}");
+            for (analysis, before) in again(&plan, &asked, reports.clone(), false) {
+                asked.insert(analysis, Asked { at: now(), answered: true, before });
+            }
+            assert_eq!(look(&plan, &asked, &reports), Look::Pending, "{failure}");
+            assert_eq!(again(&plan, &asked, reports.clone(), false), [], "it is asked for once after {failure}");
+        }
+        reports.push(report(Analysis::MeetingNote, Status::Completed, "note"));
+        assert!(matches!(look(&plan, &asked, &reports), Look::Complete(_)));
     }
 
     #[test]
@@ -404,8 +431,8 @@ mod tests {
             Look::Pending
         );
         let reports = [report(Analysis::Transcription, Status::Completed, "t")];
-        assert_eq!(look(&plan, &Requests::new(), &reports), Look::Ask(vec![(Analysis::KeyPoints, None)]));
-        let asked = |answered, at| Requests::from([(Analysis::KeyPoints, Asked { at, answered, baseline: None })]);
+        assert_eq!(look(&plan, &Requests::new(), &reports), Look::Ask(vec![(Analysis::KeyPoints, vec![])]));
+        let asked = |answered, at| Requests::from([(Analysis::KeyPoints, Asked { at, answered, before: Vec::new() })]);
         assert_eq!(look(&plan, &asked(true, now()), &reports), Look::Pending);
         assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), Look::Pending);
         assert!(matches!(look(&plan, &asked(false, now()), &reports), Look::Ask(_)));

@@ -840,7 +840,7 @@ impl Bench {
         let entry = |answered| (id, analysis.as_str().to_owned(), answered);
         match what % 3 {
             0 => {
-                self.queue.intend_request(job, vec![(analysis, None)], now).await?;
+                self.queue.intend_request(job, vec![(analysis, Vec::new())], now).await?;
                 self.world.asked.remove(&entry(true));
                 self.world.asked.insert(entry(false));
             }

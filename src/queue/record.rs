@@ -124,17 +124,12 @@ impl Queue {
         .await
     }
 
-    /// Records the intent to ask for results. `baseline` is the report of each that will not count.
-    pub async fn intend_request(
-        &self,
-        job: &Job,
-        asked: Vec<(crate::config::Analysis, Option<String>)>,
-        now: Timestamp,
-    ) -> Result<(), QueueError> {
+    /// Records the intent to ask for results, each with the fingerprints of the reports that do not count then.
+    pub async fn intend_request(&self, job: &Job, asked: Wanted, now: Timestamp) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
         self.write(Effect::IntendRequest, move |tx| {
             expect(tx, id, &state)?;
-            for (analysis, baseline) in asked {
+            for (analysis, before) in asked {
                 tx.prepare_cached(
                     "INSERT INTO request (job_id, analysis, asked_ms, answered, baseline) VALUES (?1, ?2, ?3, 0, ?4) \
                      ON CONFLICT (job_id, analysis) DO UPDATE SET asked_ms = ?3, answered = 0, baseline = ?4",
@@ -143,7 +138,7 @@ impl Queue {
                     id.0,
                     analysis.as_str(),
                     now.as_millisecond(),
-                    baseline
+                    super::request::baseline(&before)
                 ])?;
             }
             Ok(())

@@ -14,8 +14,16 @@ pub struct Asked {
     pub at: Timestamp,
     /// Whether the service took it for sure.
     pub answered: bool,
-    /// The fingerprint of the report that was there before and does not count.
-    pub baseline: Option<String>,
+    /// The fingerprints of the reports that were there before this or an earlier request, and do not count.
+    pub before: Vec<String>,
+}
+
+/// What is asked for, each with the fingerprints of the reports that do not count then.
+pub type Wanted = Vec<(Analysis, Vec<String>)>;
+
+/// Returns the column of fingerprints, which are words.
+pub(super) fn baseline(before: &[String]) -> Option<String> {
+    Some(before.join(" ")).filter(|words| !words.is_empty())
 }
 
 impl Queue {
@@ -27,11 +35,9 @@ impl Queue {
             let rows = statement.query_map([id.0], |row| {
                 let word: String = row.get("analysis")?;
                 let analysis = Analysis::parse(&word).ok_or_else(|| row::invalid("analysis", word))?;
-                let asked = Asked {
-                    at: row::time(row, "asked_ms")?,
-                    answered: row.get("answered")?,
-                    baseline: row.get("baseline")?,
-                };
+                let words: Option<String> = row.get("baseline")?;
+                let before = words.iter().flat_map(|words| words.split_whitespace()).map(str::to_owned).collect();
+                let asked = Asked { at: row::time(row, "asked_ms")?, answered: row.get("answered")?, before };
                 Ok((analysis, asked))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)

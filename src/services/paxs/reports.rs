@@ -97,8 +97,29 @@ fn report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
         id: wire::first(fields, &["id", "report_id", "_id", "uuid"]).and_then(wire::id),
         findings,
         error: (status == Status::Failed).then(|| error(fields)).flatten(),
-        raw: raw(content, item),
+        raw: if status == Status::Failed && content.is_none() { failure(fields) } else { raw(content, item) },
     })
+}
+
+/// What a failure says of itself, and when it was: the same at each reading, another one for the next failure.
+const FAILURE_FIELDS: [&str; 12] = [
+    "created_at",
+    "createdAt",
+    "started_at",
+    "startedAt",
+    "updated_at",
+    "updatedAt",
+    "completed_at",
+    "completedAt",
+    "failed_at",
+    "failedAt",
+    "finished_at",
+    "finishedAt",
+];
+
+fn failure(fields: &Map<String, Value>) -> String {
+    let told = FAILURE_FIELDS.iter().chain(&ERROR_FIELDS).filter_map(|name| Some((*name, fields.get(*name)?)));
+    told.map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
 /// The text of the content as it came: it does not change when the rest of the report does (a time of reading, a
