@@ -158,6 +158,8 @@ effects! {
     Listen,
     /// The control socket is removed.
     Hush,
+    /// The number beside the queue is written: of meetings that were asked for.
+    CountCreation,
     /// A copy of the queue gets its name.
     Backup,
     /// A recording that a person adds gets its name.

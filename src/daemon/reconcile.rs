@@ -3,6 +3,9 @@
 //! A mark (a random word) lies in the queue and in a file beside it, renewed at every start, every hour and at the stop.
 //! Where the file does not know the queue's mark, the queue is new, or a copy from another time. Then the keys in the notes on disk are taken in
 //! before any folder is watched, and the markers in each service's list before any meeting is created there.
+//!
+//! So it is with a queue of that mark that knows of fewer meetings than were asked for ([`crate::queue::Queue::lacks_creations`]):
+//! between two marks it was put back to what it had been.
 
 use std::{ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
@@ -41,7 +44,8 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
     let settings = &parts.worker.live().settings;
     let in_queue = queue.remembered("mark").await?;
     let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).unwrap_or_default();
-    if !in_queue.as_ref().is_some_and(|mark| on_disk.lines().any(|line| line == mark)) {
+    let is_marked = in_queue.as_ref().is_some_and(|mark| on_disk.lines().any(|line| line == mark));
+    if !is_marked || queue.lacks_creations().await? {
         tracing::info!("the queue is new or restored: what was done before is looked for");
         queue.mark_restored(clock::now()).await?;
         let found = notes_on_disk(std::sync::Arc::clone(settings)).await?;
@@ -49,6 +53,7 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
             tracing::info!("{} notes on disk tell what was done before", found.len());
         }
         queue.take_notes(found).await?;
+        queue.agree_on_creations().await?;
     }
     mark(parts).await?;
     for handle in parts.worker.live().services.values() {

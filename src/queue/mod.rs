@@ -59,6 +59,7 @@ pub use view::{DeliveryView, EventView, JobView};
 pub use waits::{Awaiting, HeldBy, Original};
 
 use clock::Clock;
+use creations::Creations;
 use place::Place;
 use thread::{Broken, Thread};
 
@@ -74,6 +75,7 @@ pub struct Queue {
     reader: Thread,
     place: Arc<Place>,
     clock: Arc<Clock>,
+    creations: Arc<Creations>,
     broken: Arc<Broken>,
     full: Arc<AtomicBool>,
 }
@@ -244,7 +246,9 @@ impl Queue {
             let connection = rusqlite::Connection::open_with_flags(&path, flags)?;
             schema::prepare_reader(&connection)?;
             let reader = Thread::start("queue-reader", connection, Arc::clone(&broken))?;
-            Ok(Self { writer, reader, place, clock: Arc::default(), broken, full: Arc::default() })
+            let creations = Arc::new(Creations::beside(state_dir));
+            let full = Arc::default();
+            Ok(Self { writer, reader, place, clock: Arc::default(), creations, broken, full })
         };
         let told = |reason: String, lasts| QueueError::Open { path: path.display().to_string(), reason, lasts };
         open().map_err(|error| match error {

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    Job, JobId, NewDelivery, Queue, QueueError,
+    Job, JobId, NewDelivery, Queue, QueueError, Wanted,
+    creations::count_one,
     delivery::{insert_deliveries, settle},
     hold::insert_notice,
     intake::adopt_copy,
@@ -46,15 +47,15 @@ impl Queue {
     pub async fn intend_create(&self, job: &Job, plan: &Plan, now: Timestamp) -> Result<(), QueueError> {
         let (id, state) = (job.id, job.state.clone());
         let plan = serde_json::to_string(plan).unwrap_or_default();
-        self.write(Effect::IntendCreate, move |tx| {
+        let intended = self.write(Effect::IntendCreate, move |tx| {
             expect(tx, id, &state)?;
             tx.prepare_cached(
                 "UPDATE job SET remote = 'creating', remote_ms = :now, plan = :plan, updated_ms = :now WHERE id = :id",
             )?
             .execute(named_params! { ":id": id.0, ":now": now.as_millisecond(), ":plan": plan })?;
-            Ok(())
-        })
-        .await
+            count_one(tx)
+        });
+        self.counted(intended.await?).await
     }
 
     /// Takes the intent to create back: the service has told for sure that there is no meeting.

@@ -78,6 +78,7 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::Meet
         | Effect::Claim
         | Effect::IntendCreate
+        | Effect::CountCreation
         | Effect::Created
         | Effect::Uploaded
         | Effect::IntendRequest

@@ -1,0 +1,104 @@
+//! How many meetings were asked for: a number in the queue, and in a file beside it that is written after the queue and
+//! before the call.
+//!
+//! A queue that lost its last transactions (a copy that was put back, a log that was cut off) knows of fewer than the
+//! file. Then it is treated as one that was restored, and looks for what was done before it creates anything.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::{OptionalExtension as _, Transaction};
+
+use super::{Queue, QueueError};
+use crate::effect::Effect;
+
+/// The file in the state directory.
+const FILE: &str = "creations";
+
+/// Its length: any number in as many digits, so that it is always overwritten as a whole, within one sector.
+const DIGITS: usize = 20;
+
+/// The name of the number in the queue.
+const COUNT: &str = "creations";
+
+/// The file beside the queue.
+#[derive(Debug)]
+pub(super) struct Creations {
+    path: PathBuf,
+}
+
+impl Creations {
+    pub(super) fn beside(state_dir: &Path) -> Self {
+        Self { path: state_dir.join(FILE) }
+    }
+
+    /// The number in the file; 0 where it is missing or holds none: it proves nothing then.
+    fn read(&self) -> u64 {
+        std::fs::read_to_string(&self.path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    }
+
+    fn write(&self, count: u64) -> io::Result<()> {
+        let is_new = !self.path.exists();
+        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
+        Effect::CountCreation.before();
+        file.write_all_at(format!("{count:0DIGITS$}\n").as_bytes(), 0)?;
+        file.sync_data()?;
+        if is_new && let Some(dir) = self.path.parent() {
+            File::open(dir)?.sync_all()?;
+        }
+        Effect::CountCreation.after();
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// Returns whether the queue has lost what it knew of a meeting that was asked for.
+    pub async fn lacks_creations(&self) -> Result<bool, QueueError> {
+        let creations = Arc::clone(&self.creations);
+        self.read(move |connection| Ok(creations.read() > count(connection)?)).await
+    }
+
+    /// Begins to count where the queue and the file agree.
+    pub async fn agree_on_creations(&self) -> Result<(), QueueError> {
+        let creations = Arc::clone(&self.creations);
+        let count = self.write(Effect::Remember, move |tx| set(tx, count(tx)?.max(creations.read()))).await?;
+        self.counted(count).await
+    }
+
+    /// Writes the number beside the queue. Where it cannot be written nothing is wrong but that a loss would not show.
+    pub(super) async fn counted(&self, count: u64) -> Result<(), QueueError> {
+        let creations = Arc::clone(&self.creations);
+        self.writer
+            .call(move |_| {
+                if let Err(error) = creations.write(count) {
+                    tracing::warn!("failed to write `{}`: {error}", creations.path.display());
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Counts one more, in the transaction of the intent.
+pub(super) fn count_one(tx: &Transaction<'_>) -> Result<u64, QueueError> {
+    set(tx, count(tx)? + 1)
+}
+
+fn count(connection: &rusqlite::Connection) -> Result<u64, QueueError> {
+    let text: Option<String> = connection
+        .prepare_cached("SELECT value FROM meta WHERE name = ?")?
+        .query_row([COUNT], |row| row.get(0))
+        .optional()?;
+    Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
+}
+
+fn set(tx: &Transaction<'_>, count: u64) -> Result<u64, QueueError> {
+    tx.prepare_cached("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
+        .execute([COUNT, &count.to_string()])?;
+    Ok(count)
+}
