@@ -55,11 +55,11 @@ impl Service for Paxs {
     }
 
     async fn find(&self, key: &Key, title: &str, since: Timestamp) -> Result<Option<String>, CallError> {
-        walk::find(&self.session, key, title, since).await
+        walk::find(&self.session, &self.walks, key, title, since).await
     }
 
     async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
-        walk::markers(&self.session).await
+        walk::markers(&self.session, &self.walks).await
     }
 
     async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {

@@ -39,6 +39,7 @@ use crate::{
 pub struct Paxs {
     name: String,
     session: Session,
+    walks: Arc<walk::Walks>,
 }
 
 impl Paxs {
@@ -68,6 +69,7 @@ impl Paxs {
     ) -> Result<Self, BuildError> {
         let http = Client::new(&paxs.base_url, limits)?;
         let store = Store::new(state_dir, &settings.name, http.origin());
-        Ok(Self { name: settings.name.clone(), session: Session::new(http, pacer, store, tasks) })
+        let session = Session::new(http, pacer, store, tasks);
+        Ok(Self { name: settings.name.clone(), session, walks: Arc::default() })
     }
 }

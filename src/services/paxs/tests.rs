@@ -854,6 +854,90 @@ async fn a_404_behind_the_first_page_is_the_end_and_for_the_first_it_is_an_error
     assert!(matches!(desk.paxs().markers().await, Err(CallError::Refused { status: 404, .. })));
 }
 
+/// A list of meetings of minuted, newest first, in pages of five; what happens to it before each request of a page, by
+/// the number of that request, and whether that request fails.
+async fn unsteady(
+    count: usize,
+    change: impl Fn(usize, &mut Vec<String>) -> bool + Send + Sync + 'static,
+) -> (Server, Desk, Arc<std::sync::Mutex<Vec<String>>>) {
+    let meetings: Vec<String> = (0..count).map(|number| format!("m{number}")).collect();
+    let (meetings, asked) = (Arc::new(std::sync::Mutex::new(meetings)), AtomicUsize::new(0));
+    let shared = Arc::clone(&meetings);
+    let server = Server::start(move |seen| {
+        let mut meetings = shared.lock().expect("held for a moment");
+        let fails = change(asked.fetch_add(1, Ordering::SeqCst) + 1, &mut meetings);
+        let page = meetings.iter().skip((page_of(&seen) - 1) * 5).take(5);
+        let description = key("sales").marker();
+        let items: Vec<_> = page.map(|id| json!({"id": id, "title": "Talk", "description": description})).collect();
+        let reply = if fails { Reply::Body(502, String::new()) } else { Reply::json(&json!(items)) };
+        async { reply }
+    })
+    .await;
+    let desk = Desk::new(&server).signed_in(0);
+    (server, desk, meetings)
+}
+
+/// Walks until it succeeds; returns what was found and the tries it took.
+async fn walked(paxs: &Paxs) -> (Vec<String>, usize) {
+    for tries in 1..100 {
+        if let Ok(found) = paxs.markers().await {
+            let mut ids: Vec<String> = found.into_iter().map(|(_, id)| id).collect();
+            ids.sort();
+            return (ids, tries);
+        }
+    }
+    panic!("the walk came to no end");
+}
+
+#[tokio::test]
+async fn a_walk_that_errors_interrupt_goes_on_where_it_was_while_meetings_are_made() {
+    let (server, desk, meetings) = unsteady(100, |asked, meetings| {
+        if asked % 3 == 0 && asked < 30 {
+            meetings.insert(0, format!("new{asked}"));
+        }
+        asked % 4 == 0
+    })
+    .await;
+    let (found, tries) = walked(&desk.paxs()).await;
+    let mut all = meetings.lock().expect("held for a moment").clone();
+    all.sort();
+    assert_eq!(found, all, "each of them once");
+    assert!(tries > 3 && server.seen().len() < 80, "{tries} tries, {} requests", server.seen().len());
+}
+
+#[tokio::test]
+async fn a_walk_that_an_error_interrupts_misses_nothing_when_meetings_are_deleted_meanwhile() {
+    for (deleted, count) in [(3, 100), (12, 100), (30, 100), (99, 100)] {
+        let (_server, desk, meetings) = unsteady(count, move |asked, meetings| {
+            if asked == 8 {
+                meetings.drain(..deleted);
+            }
+            asked == 7
+        })
+        .await;
+        let (found, tries) = walked(&desk.paxs()).await;
+        assert_eq!(tries, 2);
+        let left = meetings.lock().expect("held for a moment");
+        assert!(left.iter().all(|id| found.contains(id)), "{deleted}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_errors_interrupt_comes_to_its_end() {
+    let (server, desk, _meetings) = unsteady(100, |asked, _| asked % 5 == 0).await;
+    let paxs = desk.paxs();
+    let other = key("other");
+    let mut tries = 1;
+    while paxs.find(&other, "Talk", clock::now()).await.is_err() {
+        tries += 1;
+        assert!(tries < 50, "the walk came to no end");
+    }
+    assert!(tries > 2 && server.seen().len() < 60, "{tries} tries, {} requests", server.seen().len());
+    let ours = key("sales");
+    let found = [paxs.find(&ours, "Talk", clock::now()).await, paxs.find(&ours, "Talk", clock::now()).await];
+    assert!(found.into_iter().flatten().flatten().any(|id| id == "m0"));
+}
+
 #[tokio::test]
 async fn an_incomplete_walk_proves_nothing() {
     let server = Server::start(async |seen| match page_of(&seen) {

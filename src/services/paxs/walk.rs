@@ -4,7 +4,11 @@
 //! page for ever or sort as it likes; meetings may be made meanwhile. So a short page is no end, only times that were
 //! seen to fall prove an order, and a page that comes again is the end only where another page was turned to before.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -69,9 +73,39 @@ pub(super) async fn details(session: &Session, id: &str) -> Result<Value, CallEr
     Ok(details)
 }
 
+/// Walks that an error has interrupted, by what they look for. Each goes on where it was, so that it comes to its end
+/// also where errors come more often than a whole walk would take.
+#[derive(Debug, Default)]
+pub(super) struct Walks(Mutex<HashMap<String, Walk>>);
+
+/// Walks that are kept at once; one more begins anew. Each holds 16 bytes a meeting seen.
+const WALKS_MAX: usize = 16;
+
+/// The walk for all markers, among those for one.
+const ALL: &str = "";
+
+impl Walks {
+    fn take(&self, name: &str) -> Walk {
+        self.held().remove(name).unwrap_or_default()
+    }
+
+    fn keep(&self, name: &str, mut walk: Walk) {
+        let mut held = self.held();
+        if !walk.hopeless && held.len() < WALKS_MAX {
+            walk.interrupt();
+            held.insert(name.to_owned(), walk);
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Walk>> {
+        self.0.lock().expect("no thread panics while it holds the walks")
+    }
+}
+
 /// A walk under way.
-struct Walk<'a> {
-    session: &'a Session,
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// The last page that was read.
     page: u32,
     barren: u32,
     /// Whether a page other than the first brought mostly new meetings: `page` has an effect.
@@ -80,71 +114,132 @@ struct Walk<'a> {
     /// By how much the clock of the service is behind ours.
     behind: Duration,
     before: Vec<String>,
-    /// Hashes of the ids seen.
+    /// Hashes of the ids of the meetings that were looked into.
     seen: HashSet<[u8; 16]>,
+    /// Whether an error came after the last page: meetings may have moved from page to page since.
+    broken: bool,
+    /// Whether an error came since the front was read: then it is looked at once more, for what was made meanwhile.
+    interrupted: bool,
+    /// Whether that is what it does now.
+    at_front: bool,
+    /// Whether there is nothing in it to go on from.
+    hopeless: bool,
+    order: Order,
+    found: Vec<(Key, String)>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(session: &'a Session) -> Self {
-        Self {
-            session,
-            page: 0,
-            barren: 0,
-            turned: false,
-            ended: false,
-            behind: Duration::ZERO,
-            before: vec![],
-            seen: HashSet::new(),
+impl Walk {
+    /// Returns the meetings of the next page that were not looked into before; `None` at the end.
+    async fn next(&mut self, session: &Session) -> Result<Option<Vec<Listed>>, CallError> {
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            if self.page >= PAGES_MAX || self.barren >= BARREN_MAX {
+                self.hopeless = true;
+                return Err(answers::unexpected("a list of meetings without an end"));
+            }
+            let page = if self.broken { self.page } else { self.page + 1 };
+            let answer = match read(session, page, PAGE_SIZE).await {
+                // So some servers say that a page lies behind the last one.
+                Err(CallError::Refused { status: 404, .. }) if page > 1 => None,
+                answer => Some(answer?),
+            };
+            let (listed, total) = answer.map_or(Ok((vec![], None)), |answer| self.listed(answer))?;
+            let again_after_error = self.broken;
+            if again_after_error && !self.is_joined(&listed) {
+                continue;
+            }
+            self.page = page;
+            let ids: Vec<String> = listed.iter().map(|item| item.id.clone()).collect();
+            let again = ids == self.before && !ids.is_empty();
+            if again && !self.turned && total.is_none_or(|total| total > self.seen.len() as u64) {
+                return self.at_once(session).await.map(Some);
+            }
+            let new = self.unseen(listed);
+            if again || ids.is_empty() || self.at_front && new.is_empty() && !again_after_error {
+                self.end();
+                continue;
+            }
+            self.turned |= page > 1 && new.len() * 2 >= ids.len();
+            self.before = ids;
+            self.barren = if new.is_empty() { self.barren + 1 } else { 0 };
+            return Ok(Some(new));
         }
     }
 
-    /// Returns the meetings of the next page that were not on any page before; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<Listed>>, CallError> {
-        if self.ended {
-            return Ok(None);
-        }
-        if self.page >= PAGES_MAX || self.barren >= BARREN_MAX {
-            return Err(answers::unexpected("a list of meetings without an end"));
-        }
-        self.page += 1;
-        let answer = match read(self.session, self.page, PAGE_SIZE).await {
-            // So some servers say that a page lies behind the last one.
-            Err(CallError::Refused { status: 404, .. }) if self.page > 1 => return Ok(None),
-            answer => answer?,
-        };
+    fn listed(&mut self, answer: Answer) -> Result<(Vec<Listed>, Option<u64>), CallError> {
         let behind = answer.date.map(|date| elapsed(date, clock::now())).unwrap_or_default();
         self.behind = self.behind.max(behind);
         let answer = answers::json(answer)?;
         let total = wire::total(&answer);
-        let listed = listed(answer)?;
-        let ids: Vec<String> = listed.iter().map(|item| item.id.clone()).collect();
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        if ids == self.before {
-            let whole = self.turned || total.is_some_and(|total| total <= self.seen.len() as u64);
-            return if whole { Ok(None) } else { self.at_once().await.map(Some) };
-        }
-        let new = self.unseen(listed);
-        self.turned |= self.page > 1 && new.len() * 2 >= ids.len();
-        self.before = ids;
-        self.barren = if new.is_empty() { self.barren + 1 } else { 0 };
-        Ok(Some(new))
+        Ok((listed(answer)?, total))
     }
 
-    fn unseen(&mut self, listed: Vec<Listed>) -> Vec<Listed> {
-        listed.into_iter().filter(|item| self.seen.insert(hash(&item.id))).collect()
+    /// Whether a page that is read again joins what was seen before the error: where its first meeting was seen nothing
+    /// is missing in between, however many were made or deleted meanwhile. Else the page before is tried, and in the end
+    /// the walk begins anew.
+    fn is_joined(&mut self, listed: &[Listed]) -> bool {
+        self.broken = false;
+        if listed.first().is_some_and(|first| self.seen.contains(&hash(&first.id))) {
+            return true;
+        }
+        self.page -= 1;
+        self.broken = self.page > 0;
+        if !self.broken && !self.at_front {
+            *self = Self::default();
+        }
+        false
+    }
+
+    /// The end is reached. What was made while the walk was interrupted may stand at the front.
+    fn end(&mut self) {
+        if self.interrupted {
+            self.interrupted = false;
+            self.at_front = true;
+            self.page = 0;
+            self.before.clear();
+        } else {
+            self.ended = true;
+        }
+    }
+
+    fn interrupt(&mut self) {
+        self.before.clear();
+        self.broken = self.page > 0;
+        self.interrupted = true;
+        self.ended = false;
+        self.barren = 0;
+    }
+
+    fn unseen(&self, mut listed: Vec<Listed>) -> Vec<Listed> {
+        let mut here = HashSet::new();
+        listed.retain(|item| !self.seen.contains(&hash(&item.id)) && here.insert(hash(&item.id)));
+        listed
+    }
+
+    /// A meeting was looked into.
+    fn saw(&mut self, item: &Listed) {
+        self.seen.insert(hash(&item.id));
+        self.order.see(item.created);
+    }
+
+    /// Whether everything that follows is older than `limit`.
+    fn proves_older_than(&self, limit: Timestamp) -> bool {
+        let limit = limit.saturating_sub(self.behind).unwrap_or(Timestamp::MIN);
+        !self.at_front && self.order.proves_older_than(limit)
     }
 
     /// `page` has no effect: as much as a server gives at once is asked for. Servers cap a page at a round number, so
     /// any other count is that of the whole list; a round one proves nothing.
-    async fn at_once(&mut self) -> Result<Vec<Listed>, CallError> {
-        let answer = answers::json(read(self.session, 1, PAGE_SIZE_MAX).await?)?;
+    async fn at_once(&mut self, session: &Session) -> Result<Vec<Listed>, CallError> {
+        let answer = answers::json(read(session, 1, PAGE_SIZE_MAX).await?)?;
         let total = wire::total(&answer);
         let all = listed(answer)?;
         let count = all.len() as u64;
         let is_round = count.is_multiple_of(10) || count.is_multiple_of(25);
         if total.map_or(is_round, |total| total > count) {
+            self.hopeless = true;
             return Err(answers::unexpected(
                 "the list of meetings is the same on every page, so that it cannot be known what else there is",
             ));
@@ -191,37 +286,63 @@ impl Order {
 /// Looks for the meeting with the marker of `key`.
 pub(super) async fn find(
     session: &Session,
+    walks: &Walks,
+    key: &Key,
+    title: &str,
+    since: Timestamp,
+) -> Result<Option<String>, CallError> {
+    let name = key.to_string();
+    let mut walk = walks.take(&name);
+    let found = look_for(session, &mut walk, key, title, since).await;
+    if found.is_err() {
+        walks.keep(&name, walk);
+    }
+    found
+}
+
+async fn look_for(
+    session: &Session,
+    walk: &mut Walk,
     key: &Key,
     title: &str,
     since: Timestamp,
 ) -> Result<Option<String>, CallError> {
     let limit = since.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    let (mut walk, mut order) = (Walk::new(session), Order::default());
-    while let Some(items) = walk.next().await? {
+    while let Some(items) = walk.next(session).await? {
         for item in items {
-            order.see(item.created);
             if marker(session, &item, Some(title)).await?.as_ref() == Some(key) {
                 return Ok(Some(item.id));
             }
+            walk.saw(&item);
         }
-        if order.proves_older_than(limit.saturating_sub(walk.behind).unwrap_or(Timestamp::MIN)) {
-            return Ok(None);
+        if walk.proves_older_than(limit) {
+            walk.end();
         }
     }
     Ok(None)
 }
 
 /// Returns every marker in the list with its meeting.
-pub(super) async fn markers(session: &Session) -> Result<Vec<(Key, String)>, CallError> {
-    let (mut walk, mut found) = (Walk::new(session), Vec::new());
-    while let Some(items) = walk.next().await? {
-        for item in items {
-            if let Some(key) = marker(session, &item, None).await? {
-                found.push((key, item.id));
-            }
+pub(super) async fn markers(session: &Session, walks: &Walks) -> Result<Vec<(Key, String)>, CallError> {
+    let mut walk = walks.take(ALL);
+    match collect(session, &mut walk).await {
+        Ok(()) => Ok(walk.found),
+        Err(error) => {
+            walks.keep(ALL, walk);
+            Err(error)
         }
     }
-    Ok(found)
+}
+
+async fn collect(session: &Session, walk: &mut Walk) -> Result<(), CallError> {
+    while let Some(items) = walk.next(session).await? {
+        for item in items {
+            let key = marker(session, &item, None).await?;
+            walk.saw(&item);
+            walk.found.extend(key.map(|key| (key, item.id)));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the marker of a meeting. Where the list does not hold the whole description the details are read: of any
