@@ -1,5 +1,10 @@
 //! Questions about jobs.
 
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,8 +15,11 @@ use super::{
 };
 use crate::{
     clock,
-    config::Analysis,
-    pipeline::analyse::{deadline, is_slow},
+    config::{Analysis, Folder},
+    pipeline::{
+        analyse::{deadline, is_slow},
+        deliver::generation_beside,
+    },
     queue::{Awaiting, CommandError, Hold, JobId, JobView, Original, QueueError},
     text::printable_path,
     worker::Live,
@@ -122,10 +130,32 @@ impl Desk {
     }
 
     pub(super) async fn redo(&self, job: JobName) -> Answer {
+        if let JobName::File(path) = &job
+            && let Some(new) = self.redo_forgotten(path).await?
+        {
+            self.nudge();
+            return Ok(done(new, "does it anew: a new meeting and new notes"));
+        }
         let id = self.id(job).await?;
-        let new = self.queue.redo(id, clock::now()).await?;
+        let known = self.queue.job(id).await?;
+        let folder = known.as_ref().and_then(|job| self.live().folders.get(&job.key.folder).cloned());
+        let beside = match known.zip(folder) {
+            Some((job, folder)) => beside(folder, job.path).await?,
+            None => 0,
+        };
+        let new = self.queue.redo(id, beside, clock::now()).await?;
         self.nudge();
         Ok(json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }))
+    }
+
+    /// Takes a file in anew whose job is forgotten; `None` for any other.
+    async fn redo_forgotten(&self, path: &Path) -> Result<Option<JobId>, Refusal> {
+        let Some((folder, relative)) = self.place(path) else { return Ok(None) };
+        if self.queue.forgotten(&folder.id, relative.clone()).await?.is_none() {
+            return Ok(None);
+        }
+        let last = beside(Arc::clone(&folder), relative.clone()).await?;
+        Ok(self.queue.redo_forgotten(&folder.id, relative, last, clock::now()).await?)
     }
 
     pub(super) async fn cancel(&self, job: JobName) -> Answer {
@@ -143,6 +173,12 @@ impl Desk {
         self.nudge();
         Ok(done(id, &message))
     }
+}
+
+/// The last generation that the notes beside a recording tell of.
+async fn beside(folder: Arc<Folder>, recording: PathBuf) -> Result<u32, Refusal> {
+    let looked = tokio::task::spawn_blocking(move || generation_beside(&folder, &recording)).await;
+    looked.map_err(|error| Refusal::new(error.to_string()))
 }
 
 /// Puts what holds a job where scripts look: its error and its time.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
 use crate::{
     clock,
-    queue::JobView,
+    queue::{Forgotten, JobView},
     text::printable_path,
     watch::{explain, why::Why as Seen},
 };
@@ -48,8 +48,13 @@ impl Desk {
             | Seen::Ignored
             | Seen::Taken(_)
             | Seen::Interrupted { .. }
-            | Seen::Unseen => self.queue.job_at(&folder.id, relative).await?,
+            | Seen::Unseen => self.queue.job_at(&folder.id, relative.clone()).await?,
         };
+        if let (None, Seen::Taken(_)) = (job, &seen)
+            && let Some(forgotten) = self.queue.forgotten(&folder.id, relative).await?
+        {
+            return to_value(&of_forgotten(shown, folder.name.clone(), &forgotten));
+        }
         let folder = Some(folder.name.clone());
         match job {
             Some(id) => {
@@ -143,6 +148,25 @@ impl Desk {
             .is_none()
             .then(|| "no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted)".to_owned())
     }
+}
+
+/// The answer about a file whose job was forgotten after the time that the history is kept.
+fn of_forgotten(path: String, folder: String, forgotten: &Forgotten) -> Why {
+    let (answer, hint) = match forgotten {
+        Forgotten { done: Some(at), notes } => {
+            let notes =
+                notes.as_deref().map(|notes| format!("; its notes were written to `{}`", printable_path(notes)));
+            let day = at.strftime("%F");
+            let answer =
+                format!("its content was done on {day}, and its job is forgotten{}", notes.unwrap_or_default());
+            (answer, format!("minuted redo '{path}' makes a new meeting and new notes"))
+        }
+        Forgotten { done: None, .. } => (
+            "it had a job, which came to no notes and is forgotten".to_owned(),
+            format!("touch '{path}' has it taken in again"),
+        ),
+    };
+    Why { path, folder: Some(folder), answer, hint: Some(hint), job: None }
 }
 
 /// Two hints as one.

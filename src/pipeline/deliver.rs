@@ -240,21 +240,37 @@ pub async fn existing_notes(folder: &std::sync::Arc<Folder>, job: &Job) -> Resul
 }
 
 fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
-    let (base, inner) = notes_place(folder, &job.path);
-    let dir = Dir::open(&base).ok()?.descend(&inner).ok()?;
-    let plain = [false, true].map(|keep| names(&job.path, &folder.notes_name, Format::Md, keep));
-    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number)));
-    candidates
-        .filter(|name| head_key(&dir, name).as_ref() == Some(&job.key))
-        .map(|name| printable_path(&base.join(&inner).join(name)))
-        .next()
+    let wanted = Proof { key: job.key.clone(), partial: false };
+    notes_beside(folder, &job.path).into_iter().find_map(|(path, proof)| (proof == wanted).then_some(path))
 }
 
-/// Returns the key in the front matter of a file, if it has one.
-pub fn head_key(dir: &Dir, name: &OsStr) -> Option<Key> {
+/// Returns the notes that lie in the place of those of a recording, each with what it proves.
+fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
+    let (base, inner) = notes_place(folder, recording);
+    let Ok(dir) = Dir::open(&base).and_then(|base| base.descend(&inner)) else { return Vec::new() };
+    let plain = [false, true].map(|keep| names(recording, &folder.notes_name, Format::Md, keep));
+    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number)));
+    let shown = |name: OsString| printable_path(&base.join(&inner).join(name));
+    candidates.filter_map(|name| head_proof(&dir, &name).map(|proof| (shown(name), proof))).collect()
+}
+
+/// Returns the last generation that the notes in the place of those of a recording tell of, of whatever content; 0 where
+/// there are none. Blocks.
+#[must_use]
+pub fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
+    let of_folder = notes_beside(folder, recording).into_iter().filter(|(_, proof)| proof.key.folder == folder.id);
+    of_folder.map(|(_, proof)| proof.key.generation).max().unwrap_or_default()
+}
+
+/// Returns what the front matter of a file proves, if it has one.
+pub fn head_proof(dir: &Dir, name: &OsStr) -> Option<Proof> {
+    proof_of(&head(dir, name, HEAD_BYTES)?)
+}
+
+fn head(dir: &Dir, name: &OsStr, bytes_max: u64) -> Option<Vec<u8>> {
     let mut head = Vec::new();
-    dir.open_file(Path::new(name)).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
-    key_of(&head)
+    dir.open_file(Path::new(name)).ok()?.take(bytes_max).read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
 /// Returns the directory of the notes of a recording: a base that must exist, and the way below it.

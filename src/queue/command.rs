@@ -7,14 +7,14 @@ use super::{
     Job, JobId, Queue, QueueError, Settled,
     claim::load,
     delivery::{give_up, reopen},
-    intake::insert,
+    intake::{evidence, insert},
     record::{log, transition},
     row,
 };
 use crate::{
     config::Analysis,
     effect::Effect,
-    job::{Event, Stage, State, Wait},
+    job::{Content, Event, Stage, State, Wait},
 };
 
 /// What is told of a file that was skipped.
@@ -62,8 +62,9 @@ impl Queue {
         .await?
     }
 
-    /// Makes the next generation of a job: a new meeting and new notes.
-    pub async fn redo(&self, id: JobId, now: Timestamp) -> Result<JobId, CommandError> {
+    /// Makes the next generation of a job: a new meeting and new notes. `beside` is the last generation that the notes
+    /// beside its recording tell of; another host may have made them.
+    pub async fn redo(&self, id: JobId, beside: u32, now: Timestamp) -> Result<JobId, CommandError> {
         self.write(Effect::Redo, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
@@ -75,16 +76,16 @@ impl Queue {
                     ),
                 )));
             }
-            let latest: (i64, u32) = tx
+            let latest: Option<i64> = tx
                 .query_row(
-                    "SELECT id, generation FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
-                 ORDER BY generation DESC LIMIT 1",
+                    "SELECT id FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
+                     ORDER BY generation DESC LIMIT 1",
                     rusqlite::params![job.key.content.as_str(), job.key.folder],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+                    |row| row.get(0),
                 )
-                .optional()?
-                .unwrap_or((id.0, job.key.generation));
-            if let Some(latest) = load(tx, JobId(latest.0))?.filter(|latest| !latest.state.is_final()) {
+                .optional()?;
+            let latest = latest.map(|latest| load(tx, JobId(latest))).transpose()?.flatten();
+            if let Some(latest) = latest.filter(|latest| !latest.state.is_final()) {
                 return Ok(Err(refused(
                     id,
                     format!("is being redone already, as job {0}\nhint: minuted job {0}", latest.id),
@@ -99,10 +100,11 @@ impl Queue {
                 backlog: false,
                 unplayable: None,
             };
-            let state = State::Ready { stage: Stage::Create, due: now };
-            let new = insert(tx, &settled, Some((&job.key.content, latest.1 + 1)), &state, now)?;
+            let before = beside.max(job.key.generation);
+            let generation = next_generation(tx, &job.key.content, &job.key.folder, before)?;
+            let event = format!("a person asked to redo job {id}");
+            let new = redo_as(tx, &settled, &job.key.content, generation, &event, now)?;
             tx.execute("UPDATE sighting SET job_id = ?2 WHERE job_id = ?1", [id.0, new.0])?;
-            log(tx, new, None, &format!("a person asked to redo job {id}"), None, now)?;
             Ok(Ok(new))
         })
         .await?
@@ -187,6 +189,39 @@ impl Queue {
         })
         .await
     }
+}
+
+/// Returns a generation that is above all that are known: of jobs, of those that are forgotten, of those that the
+/// service's list and the notes on disk told of, and `beside`. A meeting or notes of an old one must not be adopted.
+pub(super) fn next_generation(
+    tx: &Transaction<'_>,
+    content: &Content,
+    folder: &str,
+    beside: u32,
+) -> Result<u32, QueueError> {
+    let done: u32 = tx.query_row(
+        "SELECT coalesce(max(generation), 0) FROM (SELECT generation FROM job WHERE content = ?1 AND folder = ?2 \
+         AND state <> 'skipped' UNION ALL SELECT generation FROM finished WHERE content = ?1 AND folder = ?2)",
+        rusqlite::params![content.as_str(), folder],
+        |row| row.get(0),
+    )?;
+    let told = evidence(tx, content, folder)?.map_or(0, |(key, _)| key.generation);
+    Ok(done.max(told).max(beside).saturating_add(1))
+}
+
+/// Takes a recording in anew, as a generation of its own.
+pub(super) fn redo_as(
+    tx: &Transaction<'_>,
+    settled: &Settled,
+    content: &Content,
+    generation: u32,
+    event: &str,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let state = State::Ready { stage: Stage::Create, due: now };
+    let new = insert(tx, settled, Some((content, generation)), &state, now)?;
+    log(tx, new, None, event, None, now)?;
+    Ok(new)
 }
 
 /// Lets a job go on from what exists, with all its attempts; `release` lets its held mails go out. Returns the stage.

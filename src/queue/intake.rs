@@ -320,7 +320,7 @@ fn known(tx: &Transaction<'_>, content: &Content, folder: &str) -> Result<Option
 }
 
 /// The highest generation of a content that the notes on disk or the service's list told of.
-fn evidence(
+pub(super) fn evidence(
     tx: &Transaction<'_>,
     content: &Content,
     folder: &str,

@@ -61,8 +61,8 @@ fn denied(dir: &Path, error: &std::io::Error) -> String {
 impl Queue {
     /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
     ///
-    /// That their content was done stays, and so do the sightings of their files, and the meetings of those that were not
-    /// finished: the same content finds its meeting again.
+    /// That their content was done stays, with the place of the notes, and so do the sightings of their files, and the
+    /// meetings of those that were not finished: the same content finds its meeting again.
     pub async fn prune(&self, before: Timestamp) -> Result<usize, QueueError> {
         self.write(Effect::Prune, move |tx| {
             tx.execute("DELETE FROM notice WHERE sent_ms < ?", [before.as_millisecond()])?;
@@ -77,6 +77,7 @@ impl Queue {
                 ),
                 batch,
             )?;
+            super::forgotten::leave_traces(tx, old, batch)?;
             Ok(tx.execute(&format!("DELETE FROM job WHERE id IN ({old})"), batch)?)
         })
         .await

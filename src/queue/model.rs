@@ -512,8 +512,9 @@ impl World {
 
     fn finish(&mut self, id: i64) {
         let (content, generation) = (self.job(id).content.clone(), self.job(id).generation);
+        let before = self.finished.iter().find(|(done, _)| *done == content).map_or(0, |(_, before)| *before);
         self.finished.retain(|(done, _)| *done != content);
-        self.finished.insert((content, generation));
+        self.finished.insert((content, generation.max(before)));
     }
 }
 
@@ -985,14 +986,16 @@ impl Bench {
 
     async fn redo(&mut self, which: u8) {
         let Some(row) = self.any(which) else { return };
-        let made = self.queue.redo(JobId(row.id), self.now()).await.ok();
+        let made = self.queue.redo(JobId(row.id), 0, self.now()).await.ok();
         let latest = self.world.jobs.iter().filter(|job| job.content == row.content && job.state != "skipped");
         let latest = latest.max_by_key(|job| job.generation).cloned();
         let is_over = |row: &Row| row.stage.is_none();
         let allowed = is_over(&row) && latest.as_ref().is_none_or(is_over);
         assert_eq!(made.is_some(), allowed, "{row:?}");
         if let Some(made) = made {
-            let generation = latest.map_or(row.generation, |latest| latest.generation) + 1;
+            let told = self.world.finished.iter().chain(&self.world.evidence);
+            let told = told.filter(|(content, _)| *content == row.content).map(|(_, generation)| *generation);
+            let generation = told.chain(latest.map(|latest| latest.generation)).fold(row.generation, i64::max) + 1;
             let (least, ms) = (self.least, self.now_ms());
             let id = self.world.insert(&row.path, &row.content, generation, "ready", row.stamp, least, ms);
             assert_eq!(made.0, id);

@@ -380,7 +380,8 @@ pub(super) fn finish(tx: &Transaction<'_>, id: JobId, now: Timestamp) -> Result<
     tx.prepare_cached(
         "INSERT INTO finished (content, folder, generation, at_ms) \
          SELECT content, folder, generation, ?2 FROM job WHERE id = ?1 \
-         ON CONFLICT (content, folder) DO UPDATE SET generation = excluded.generation, at_ms = excluded.at_ms",
+         ON CONFLICT (content, folder) DO UPDATE SET generation = max(generation, excluded.generation), \
+         at_ms = excluded.at_ms",
     )?
     .execute([id.0, now.as_millisecond()])?;
     Ok(())

@@ -9,8 +9,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, Delivery, DeliveryKind, Failure, Hold, Job, JobId, NewDelivery, PutOff, Queue, QueueError,
-    Root, Scope, Settled, Sighting, Unplayable, Verdict,
+    Analysed, CommandError, Delivery, DeliveryKind, Failure, Forgotten, Hold, Job, JobId, NewDelivery, PutOff, Queue,
+    QueueError, Root, Scope, Settled, Sighting, Unplayable, Verdict, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
@@ -286,11 +286,50 @@ async fn the_last_failure_leaves_a_word_beside_the_recording_and_one_for_the_ope
 async fn redo_makes_the_next_generation_and_only_one_at_a_time() {
     let desk = Desk::new();
     let id = desk.take("talk.wav", "talk").await;
-    assert!(matches!(desk.queue.redo(id, at(2)).await, Err(CommandError::Refused { .. })), "it is not done");
+    assert!(matches!(desk.queue.redo(id, 0, at(2)).await, Err(CommandError::Refused { .. })), "it is not done");
     desk.queue.cancel(id, at(2)).await.expect("cancelled");
-    let new = desk.queue.redo(id, at(3)).await.expect("redone");
+    let new = desk.queue.redo(id, 0, at(3)).await.expect("redone");
     assert_eq!(desk.job(new).await.key.generation, 2);
-    assert!(matches!(desk.queue.redo(id, at(4)).await, Err(CommandError::Refused { .. })));
+    assert!(matches!(desk.queue.redo(id, 0, at(4)).await, Err(CommandError::Refused { .. })));
+}
+
+#[tokio::test]
+async fn redo_is_above_every_generation_that_is_known() {
+    let key = |generation: u32| crate::job::Key { content: content("talk"), folder: "sales".into(), generation };
+    let desk = Desk::new();
+    let id = desk.take("talk.wav", "talk").await;
+    desk.queue.cancel(id, at(2)).await.expect("cancelled");
+    desk.queue.take_markers("paxs", vec![(key(4), "meeting-4".into())]).await.expect("taken in");
+    let new = desk.queue.redo(id, 0, at(3)).await.expect("redone");
+    assert_eq!(desk.job(new).await.key.generation, 5, "the service's list told of the fourth");
+    desk.queue.cancel(new, at(4)).await.expect("cancelled");
+    let new = desk.queue.redo(id, 8, at(5)).await.expect("redone");
+    assert_eq!(desk.job(new).await.key.generation, 9, "the notes beside are of the eighth");
+}
+
+#[tokio::test]
+async fn a_job_that_is_forgotten_says_when_and_where_and_can_be_redone() {
+    let desk = Desk::new();
+    let job = desk.uploaded("talk.wav").await;
+    let analysed =
+        Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()], dispose: None };
+    desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
+    let due = desk.queue.due_deliveries(false, at(21), 9).await.expect("read");
+    let written = Written { base: "/srv/sales".into(), path: "talk.notes.md".into(), digest: "d".into() };
+    desk.queue.delivered(&due[0], Some(written), None, at(22)).await.expect("recorded");
+    let other = desk.take("other.wav", "other").await;
+    desk.queue.cancel(other, at(23)).await.expect("cancelled");
+    let forgotten = async |path: &str| desk.queue.forgotten("sales", path.into()).await.expect("read");
+    assert_eq!(forgotten("talk.wav").await, None, "it is not forgotten yet");
+    assert_eq!(desk.queue.prune(at(100)).await.expect("pruned"), 2);
+    let notes = Some("/srv/sales/talk.notes.md".into());
+    assert_eq!(forgotten("talk.wav").await, Some(Forgotten { done: Some(at(22)), notes }));
+    assert_eq!(forgotten("other.wav").await, Some(Forgotten { done: None, notes: None }));
+    assert_eq!(forgotten("none.wav").await, None);
+    let again = desk.queue.redo_forgotten("sales", "talk.wav".into(), 0, at(110)).await.expect("asked");
+    let again = desk.job(again.expect("redone")).await;
+    assert_eq!((again.key.generation, again.recorded, again.path.as_path()), (2, at(0), Path::new("talk.wav")));
+    assert_eq!(desk.queue.redo_forgotten("sales", "talk.wav".into(), 0, at(111)).await.expect("asked"), None);
 }
 
 #[tokio::test]

@@ -6,3 +6,9 @@ CREATE TABLE given_up (
     PRIMARY KEY (job_id, recording_id)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO given_up SELECT id, recording_id FROM job WHERE remote = 'meeting' AND recording_id IS NOT NULL;
+
+-- What a job that is forgotten leaves of itself: whose content a file is and when the meeting was, and where the notes of
+-- a content lie (a path, in bytes).
+ALTER TABLE sighting ADD COLUMN content TEXT;
+ALTER TABLE sighting ADD COLUMN recorded_ms INTEGER;
+ALTER TABLE finished ADD COLUMN notes BLOB;
