@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     markdown::{line, stripped},
-    notes::{Minutes, mailbox, paragraphs},
+    notes::{Minutes, each_paragraph, mailbox},
     subtitles,
 };
 use crate::{
@@ -20,17 +20,21 @@ pub(super) fn text(minutes: &Minutes) -> String {
         head.push(minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "));
     }
     head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", line(warning))));
-    let mut parts = vec![head.join("\n")];
-    parts.extend(paragraphs(minutes.segments()).iter().map(|paragraph| {
+    let mut out = head.join("\n");
+    each_paragraph(minutes.segments(), |paragraph| {
         let time = paragraph.start.and_then(subtitles::clock).map(|time| format!("[{time}]"));
         let speaker = paragraph.speaker.as_deref().map(|name| format!("{name}:"));
-        [time, speaker, Some(paragraph.text.clone())].into_iter().flatten().collect::<Vec<_>>().join(" ")
-    }));
+        out.push_str("\n\n");
+        let parts = [time, speaker, Some(paragraph.text.clone())];
+        out.push_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    });
     if minutes.segments().is_empty() {
         let whole = minutes.findings(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
-        parts.push(whole.map_or("(no transcript)".to_owned(), |text| stripped(text).trim().to_owned()));
+        out.push_str("\n\n");
+        out.push_str(&whole.map_or("(no transcript)".to_owned(), |text| stripped(text).trim().to_owned()));
     }
-    format!("{}\n", parts.join("\n\n"))
+    out.push('\n');
+    out
 }
 
 /// The JSON document; its field names are an interface.

@@ -121,6 +121,8 @@ pub(super) fn digest(notices: &[Notice]) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
         config::{Analysis, Attendee},
@@ -140,14 +142,14 @@ mod tests {
             service: "paxs".into(),
             meeting: None,
             warning: warning.map(Into::into),
-            reports: vec![Report {
+            reports: Arc::new([Report {
                 analysis: Analysis::MeetingNote,
                 status: Status::Completed,
                 id: None,
                 findings,
                 error: None,
                 raw: String::new(),
-            }],
+            }]),
         };
         Letter::of(&minutes, "<id@example.com>".into(), OsStr::new("talk.notes.md"))
     }

@@ -38,7 +38,7 @@ pub struct Minutes {
     /// What is missing, for notes that are not complete.
     pub warning: Option<String>,
     /// The results; those that are not completed are left out.
-    pub reports: Vec<Report>,
+    pub reports: Arc<[Report]>,
 }
 
 impl Minutes {
@@ -60,17 +60,27 @@ impl Minutes {
 
     /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`].
     pub(super) fn body(&self) -> String {
+        let mut out = String::new();
+        self.write_body(&mut out);
+        out
+    }
+
+    /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
+    fn write_body(&self, out: &mut String) {
         let title = line(&self.title);
-        let mut parts = vec![format!("# {}", escaped(&title))];
-        parts.extend(self.warning.as_deref().map(|warning| format!("> **Incomplete:** {}", escaped(warning))));
-        let remarks = self.reports.iter().flat_map(|report| &report.findings.remarks);
-        parts.extend(remarks.map(|remark| format!("> {}", escaped(&line(remark)))));
+        out.push_str(&format!("# {}", escaped(&title)));
+        if let Some(warning) = &self.warning {
+            add(out, &format!("> **Incomplete:** {}", escaped(warning)));
+        }
+        for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
+            add(out, &format!("> {}", escaped(&line(remark))));
+        }
         for analysis in Analysis::ALL {
             if let Some(found) = self.findings(analysis) {
-                parts.extend(sections(analysis, found, &title));
+                write_sections(out, analysis, found, &title);
             }
         }
-        format!("{}\n", parts.join("\n\n"))
+        out.push('\n');
     }
 
     /// Returns what was found by an analysis, if it completed; the last report wins.
@@ -113,35 +123,47 @@ pub(super) fn mailbox(person: &Attendee) -> String {
 const IN_SECTION: usize = 3;
 const IN_NOTE: usize = 2;
 
-/// The sections of one analysis, each with its heading. `title` is the heading that a note need not repeat.
-fn sections(analysis: Analysis, found: &Findings, title: &str) -> Vec<String> {
+/// Writes the sections of one analysis, each with its heading. `title` is the heading that a note need not repeat.
+fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
-        Analysis::MeetingNote => non_empty(section(text, title, IN_NOTE)).into_iter().collect(),
-        Analysis::KeyPoints => headed("Key points", text).into_iter().collect(),
-        Analysis::Sentiment => headed("Sentiment", text).into_iter().collect(),
+        Analysis::MeetingNote => add(out, &section(text, title, IN_NOTE)),
+        Analysis::KeyPoints => add_headed(out, "Key points", text),
+        Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
-            let summary = headed("Summary", found.summary.as_deref().unwrap_or_default());
-            summary.into_iter().chain(transcript(found)).collect()
+            add_headed(out, "Summary", found.summary.as_deref().unwrap_or_default());
+            write_transcript(out, found);
         }
     }
 }
 
-fn headed(heading: &str, markdown: &str) -> Option<String> {
-    non_empty(section(markdown, heading, IN_SECTION)).map(|content| format!("## {heading}\n\n{content}"))
-}
-
-fn transcript(found: &Findings) -> Option<String> {
-    let paragraphs = paragraphs(&found.segments);
-    if paragraphs.is_empty() {
-        return headed("Transcript", found.markdown.as_deref().unwrap_or_default());
+fn write_transcript(out: &mut String, found: &Findings) {
+    let before = out.len();
+    each_paragraph(&found.segments, |paragraph| {
+        if out.len() == before {
+            add(out, "## Transcript");
+        }
+        add(out, &paragraph.to_markdown());
+    });
+    if out.len() == before {
+        add_headed(out, "Transcript", found.markdown.as_deref().unwrap_or_default());
     }
-    let shown: Vec<String> = paragraphs.iter().map(Paragraph::to_markdown).collect();
-    Some(format!("## Transcript\n\n{}", shown.join("\n\n")))
 }
 
-fn non_empty(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.trim().is_empty())
+fn add_headed(out: &mut String, heading: &str, markdown: &str) {
+    let content = section(markdown, heading, IN_SECTION);
+    if !content.trim().is_empty() {
+        add(out, &format!("## {heading}"));
+        add(out, &content);
+    }
+}
+
+/// Adds a part that says something, with an empty line before it.
+fn add(out: &mut String, part: &str) {
+    if !part.trim().is_empty() {
+        out.push_str("\n\n");
+        out.push_str(part);
+    }
 }
 
 /// What one speaker says in a row.
@@ -172,9 +194,9 @@ const PARAGRAPH_BYTES: usize = 900;
 /// A pause after which the same speaker begins a new paragraph, in seconds.
 const PAUSE_SECONDS: f64 = 15.0;
 
-/// Joins the segments of one speaker in a row. Segments without words are left out.
-pub(super) fn paragraphs(segments: &[Segment]) -> Vec<Paragraph> {
-    let mut paragraphs: Vec<Paragraph> = Vec::new();
+/// Joins the segments of one speaker in a row, one paragraph after the other. Segments without words are left out.
+pub(super) fn each_paragraph(segments: &[Segment], mut each: impl FnMut(&Paragraph)) {
+    let mut open: Option<Paragraph> = None;
     let mut ended: Option<f64> = None;
     for segment in segments {
         let text = line(&segment.text);
@@ -183,16 +205,19 @@ pub(super) fn paragraphs(segments: &[Segment]) -> Vec<Paragraph> {
         }
         let speaker = segment.speaker.as_deref().map(line).filter(|name| !name.is_empty());
         let paused = ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
-        match paragraphs.last_mut() {
-            Some(last) if last.speaker == speaker && last.text.len() < PARAGRAPH_BYTES && !paused => {
-                last.text.push(' ');
-                last.text.push_str(&text);
+        match &mut open {
+            Some(open) if open.speaker == speaker && open.text.len() < PARAGRAPH_BYTES && !paused => {
+                open.text.push(' ');
+                open.text.push_str(&text);
             }
-            Some(_) | None => paragraphs.push(Paragraph { speaker, start: segment.start, text }),
+            Some(_) | None => {
+                let before = open.replace(Paragraph { speaker, start: segment.start, text });
+                before.iter().for_each(&mut each);
+            }
         }
         ended = segment.end.or(segment.start);
     }
-    paragraphs
+    open.iter().for_each(each);
 }
 
 #[cfg(test)]
@@ -227,7 +252,7 @@ mod tests {
             service: "paxs".into(),
             meeting: Some("93ac7e2d-0000-4000-8000-000000000000".into()),
             warning: None,
-            reports: Vec::new(),
+            reports: Arc::default(),
         }
     }
 
@@ -243,11 +268,11 @@ mod tests {
             ..Findings::default()
         };
         Minutes {
-            reports: vec![
+            reports: Arc::new([
                 report(Analysis::Transcription, spoken),
                 report(Analysis::KeyPoints, markdown("# Key points\n\n# First\n\n- one")),
                 report(Analysis::MeetingNote, markdown("# Weekly sales\n\n## Decisions\n\n- ship it\n")),
-            ],
+            ]),
             ..minutes("Weekly sales")
         }
     }
@@ -346,13 +371,13 @@ mod tests {
         # T
 
         > **Incomplete:** the \*meeting note\* failed
-        ");
+        "#);
     }
 
     #[test]
     fn a_summary_without_a_transcript_has_no_transcript_section() {
         let found = Findings { summary: Some("We met.".into()), ..Findings::default() };
-        let minutes = Minutes { reports: vec![report(Analysis::Transcription, found)], ..minutes("T") };
+        let minutes = Minutes { reports: [report(Analysis::Transcription, found)].into(), ..minutes("T") };
         assert_eq!(minutes.body(), "# T\n\n## Summary\n\nWe met.\n");
     }
 
@@ -381,7 +406,7 @@ mod tests {
     #[test]
     fn a_note_cannot_forge_the_front_matter() {
         let forged = "---\ntitle: forged\nminuted: b3-00000000000000000000000000000000.a.1\n---\n# Note\n";
-        let minutes = Minutes { reports: vec![report(Analysis::MeetingNote, markdown(forged))], ..minutes("T") };
+        let minutes = Minutes { reports: [report(Analysis::MeetingNote, markdown(forged))].into(), ..minutes("T") };
         assert_eq!(key_of(minutes.render(Format::Md).as_bytes()), Some(minutes.key));
     }
 

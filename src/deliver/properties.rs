@@ -73,7 +73,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         service: "paxs".into(),
         meeting: Some(title.into()),
         warning: Some(title.into()),
-        reports,
+        reports: reports.into(),
     };
     let said: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
     let most = GROWTH * (said + 8 * title.len() + 1024) + ADDED;

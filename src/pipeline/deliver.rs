@@ -7,6 +7,7 @@ use std::{
     io::{self, Read as _},
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::answered;
@@ -37,10 +38,10 @@ const WORD_BYTES_MAX: u64 = 1 << 20;
 pub struct Parcel {
     /// The job.
     pub job: Job,
-    /// What the service found.
-    pub reports: Vec<Report>,
+    /// What the service found, where notes are made of it.
+    pub reports: Arc<[Report]>,
     /// The folder, with its settings of now.
-    pub folder: std::sync::Arc<Folder>,
+    pub folder: Arc<Folder>,
     /// The folder's directory, as it was met.
     pub root: Option<Root>,
     /// Whether the recording lies in the folder, as far as the queue knows.
@@ -67,7 +68,7 @@ impl Parcel {
                 let error = self.job.error.as_deref().unwrap_or("the service did not finish");
                 format!("these notes lack what failed: {error}. `minuted retry {}` tries again.", self.job.id)
             }),
-            reports: self.reports.clone(),
+            reports: Arc::clone(&self.reports),
         }
     }
 
@@ -87,8 +88,9 @@ impl Parcel {
     ///
     /// # Errors
     /// [`FileError`], by what the caller does next.
-    pub fn write_notes(&self, format: Format, before: Option<&Written>) -> Result<Written, FileError> {
-        let bytes = self.minutes().render(format);
+    pub fn write_notes(&mut self, format: Format, before: Option<&Written>) -> Result<Written, FileError> {
+        let bytes = one_at_a_time(|| self.minutes().render(format));
+        self.reports = Arc::default();
         let name = names(&self.job.path, &self.folder.notes_name, format, self.has_sibling());
         let key = (format == Format::Md).then_some(&self.job.key);
         self.place(&name, bytes.as_bytes(), key, before)
@@ -229,13 +231,20 @@ impl Parcel {
     }
 }
 
-/// Returns where notes with this job's key lie already, if they do: another host, or minuted before its queue was
+/// Renders one document after the other: it takes several times the memory of its text.
+pub fn one_at_a_time<T>(render: impl FnOnce() -> T) -> T {
+    static RENDERING: Mutex<()> = Mutex::new(());
+    let _alone = RENDERING.lock().unwrap_or_else(PoisonError::into_inner);
+    render()
+}
+
+/// Returns where whole notes with this job's key lie already, if they do: another host, or minuted before its queue was
 /// lost, made them.
 ///
 /// # Errors
 /// [`Setback::FileLost`] when that cannot be known now.
-pub async fn existing_notes(folder: &std::sync::Arc<Folder>, job: &Job) -> Result<Option<String>, Setback> {
-    let (folder, job) = (std::sync::Arc::clone(folder), job.clone());
+pub async fn existing_notes(folder: &Arc<Folder>, job: &Job) -> Result<Option<String>, Setback> {
+    let (folder, job) = (Arc::clone(folder), job.clone());
     answered(tokio::task::spawn_blocking(move || find_notes(&folder, &job))).await
 }
 

@@ -115,13 +115,9 @@ impl Queue {
         .await
     }
 
-    /// Returns a job with its completed results: what a delivery is made of.
-    pub async fn delivered_job(&self, id: JobId) -> Result<Option<(Job, Vec<Report>)>, QueueError> {
-        self.read(move |connection| {
-            let Some(job) = load(connection, id)? else { return Ok(None) };
-            Ok(Some((job, super::record::reports(connection, id)?)))
-        })
-        .await
+    /// Returns the completed results of a job, as far as notes are made of them: without what the service answered.
+    pub async fn findings(&self, id: JobId) -> Result<Vec<Report>, QueueError> {
+        self.read(move |connection| super::record::reports(connection, id)).await
     }
 
     /// Returns what was written for a job under a kind and target, the latest version.

@@ -447,18 +447,19 @@ fn store_reports(tx: &Transaction<'_>, id: JobId, reports: &[Report]) -> Result<
     Ok(())
 }
 
-/// Reads the completed results of a job, in the order in which they stand in notes.
+/// Reads the completed results of a job, in the order in which they stand in notes; not their raw text, which is as
+/// large again.
 pub(super) fn reports(connection: &rusqlite::Connection, id: JobId) -> Result<Vec<Report>, QueueError> {
     let mut statement =
-        connection.prepare_cached("SELECT analysis, remote_id, findings, raw FROM report WHERE job_id = ?")?;
+        connection.prepare_cached("SELECT analysis, remote_id, findings FROM report WHERE job_id = ?")?;
     let rows = statement.query_map([id.0], |row| {
         let word: String = row.get("analysis")?;
         let analysis = crate::config::Analysis::parse(&word).ok_or_else(|| super::row::invalid("analysis", word))?;
         let findings: String = row.get("findings")?;
         let findings: Findings =
             serde_json::from_str(&findings).map_err(|_| super::row::invalid("findings", findings))?;
-        let (id, raw) = (row.get("remote_id")?, row.get("raw")?);
-        Ok(Report { analysis, status: Status::Completed, id, findings, error: None, raw })
+        let id = row.get("remote_id")?;
+        Ok(Report { analysis, status: Status::Completed, id, findings, error: None, raw: String::new() })
     })?;
     let mut reports: Vec<Report> = rows.collect::<Result<_, _>>()?;
     reports.sort_by_key(|report| crate::config::Analysis::ALL.iter().position(|known| *known == report.analysis));

@@ -18,8 +18,8 @@ use crate::{
     config::{Folder, Format, OnSuccess},
     deliver::{FileError, Letter, MailError, failed, message_id},
     job::{State, retry::backoff},
-    pipeline::deliver::Parcel,
-    queue::{Delivery, DeliveryKind, JobId, QueueError, Scope, Written},
+    pipeline::deliver::{Parcel, one_at_a_time},
+    queue::{Delivery, DeliveryKind, QueueError, Scope, Written},
     text::one_line,
 };
 
@@ -113,8 +113,12 @@ fn start(worker: &Arc<Worker>, under_way: &Arc<UnderWay>, mails: bool, delivery:
 }
 
 /// Gathers what a delivery is made of; `None` when its job or its folder is gone.
-async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueError> {
-    let Some((job, reports)) = worker.queue.delivered_job(job).await? else { return Ok(None) };
+async fn parcel(worker: &Worker, delivery: &Delivery) -> Result<Option<Parcel>, QueueError> {
+    let Some(job) = worker.queue.job(delivery.job).await? else { return Ok(None) };
+    let reports = match delivery.kind {
+        DeliveryKind::Notes | DeliveryKind::Mail => worker.queue.findings(job.id).await?.into(),
+        DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose => Arc::default(),
+    };
     let live = worker.live();
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
     let extensions = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
@@ -126,7 +130,7 @@ async fn parcel(worker: &Worker, job: JobId) -> Result<Option<Parcel>, QueueErro
 }
 
 async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -> Result<(), QueueError> {
-    let Some(parcel) = parcel(worker, delivery.job).await? else {
+    let Some(parcel) = parcel(worker, delivery).await? else {
         return later(worker, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
     };
     let folder = Arc::clone(&parcel.folder);
@@ -172,7 +176,7 @@ async fn silent(worker: &Worker, folder: &Folder) {
 async fn write(
     worker: &Worker,
     delivery: &Delivery,
-    parcel: Parcel,
+    mut parcel: Parcel,
 ) -> Result<Result<Option<Written>, FileError>, QueueError> {
     let before = match delivery.kind {
         DeliveryKind::Clear => worker.queue.written(delivery.job, DeliveryKind::Failure, "").await?,
@@ -285,7 +289,7 @@ async fn file_failed(
 async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
     let live = worker.live();
     let (Some(parcel), Some(mailer), Some(email)) =
-        (parcel(worker, delivery.job).await?, &live.mailer, &live.settings.email)
+        (parcel(worker, delivery).await?, &live.mailer, &live.settings.email)
     else {
         return later(worker, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
     };
@@ -302,8 +306,11 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
     };
     let id = message_id(&parcel.job.key, delivery.version, &delivery.target, &email.from);
     let send = async {
-        let letter = Letter::of(&parcel.minutes(), id, &parcel.attachment());
-        mailer.send_notes(&to, &letter).await
+        let compose = move || one_at_a_time(|| Letter::of(&parcel.minutes(), id, &parcel.attachment()));
+        match tokio::task::spawn_blocking(compose).await {
+            Ok(letter) => mailer.send_notes(&to, &letter).await,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
     };
     let sent = match AssertUnwindSafe(send).catch_unwind().await {
         Ok(sent) => sent,

@@ -64,14 +64,15 @@ fn minutes(title: &str, note: &str) -> Minutes {
         service: "paxs".into(),
         meeting: None,
         warning: None,
-        reports: vec![Report {
+        reports: [Report {
             analysis: Analysis::MeetingNote,
             status: Status::Completed,
             id: None,
             findings,
             error: None,
             raw: String::new(),
-        }],
+        }]
+        .into(),
     }
 }
 
