@@ -7,7 +7,10 @@ use std::{
 
 use rustix::{fs::Access, io::Errno};
 
-use crate::text::printable_path;
+use crate::text::{printable, printable_path};
+
+/// The table of users.
+const USERS: &str = "/etc/passwd";
 
 /// Returns the commands that let minuted read and write in a directory: `x` on what stands in the way above it, and all
 /// that is and will be below it.
@@ -54,19 +57,36 @@ fn pass(path: &Path, user: &str) -> Vec<String> {
 
 /// Returns the name of the user that this process acts as, from the system's list; its number where that has none.
 fn user() -> String {
-    let uid = rustix::process::geteuid().as_raw().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = users.lines().find_map(|line| {
+    let uid = rustix::process::geteuid().as_raw();
+    user_name(uid).unwrap_or_else(|| uid.to_string())
+}
+
+/// Returns the name of a user in the system's table, if it has one there.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    name_in(&std::fs::read_to_string(USERS).unwrap_or_default(), uid)
+}
+
+fn name_in(table: &str, uid: u32) -> Option<String> {
+    let of_line = |line: &str| {
         let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == uid).then(|| name.to_owned())
-    });
-    name.unwrap_or(uid)
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let found: u32 = fields.nth(1)?.parse().ok()?;
+        (found == uid).then(|| printable(name).into_owned())
+    };
+    table.lines().find_map(of_line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_named_by_the_table_or_not_at_all() {
+        let table = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5::\nminuted:x:998:998::/var/lib/minuted:/bin/false\n";
+        assert_eq!(name_in(table, 998).as_deref(), Some("minuted"));
+        assert_eq!((name_in(table, 5), name_in(table, 99)), (None, None));
+    }
 
     #[test]
     fn what_is_to_be_typed_is_quoted_and_names_who_asks() {

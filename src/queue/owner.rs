@@ -2,16 +2,12 @@
 
 use std::{ffi::OsString, os::unix::fs::MetadataExt as _, path::Path};
 
-use crate::{config, text::printable};
-
-/// The table of users.
-const USERS: &str = "/etc/passwd";
+use crate::{access, config};
 
 /// Returns the name of a user, as `sudo -u` takes it: `#1000` where the table of users has none.
 #[must_use]
 pub fn user_name(uid: u32) -> String {
-    let table = std::fs::read_to_string(USERS).unwrap_or_default();
-    name_in(&table, uid).unwrap_or_else(|| format!("#{uid}"))
+    access::user_name(uid).unwrap_or_else(|| format!("#{uid}"))
 }
 
 /// Returns this process's own command as it is typed to act as that user, its configuration named: the other user may
@@ -27,16 +23,6 @@ pub fn as_user(uid: u32) -> String {
 #[must_use]
 pub fn owner_of(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().map(|metadata| metadata.uid())
-}
-
-fn name_in(table: &str, uid: u32) -> Option<String> {
-    let of_line = |line: &str| {
-        let mut fields = line.split(':');
-        let name = fields.next().filter(|name| !name.is_empty())?;
-        let found: u32 = fields.nth(1)?.parse().ok()?;
-        (found == uid).then(|| printable(name).into_owned())
-    };
-    table.lines().find_map(of_line)
 }
 
 fn command(user: &str, typed: &[OsString], located: Option<&Path>) -> String {
@@ -61,13 +47,6 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_user_is_named_by_the_table_or_by_number() {
-        let table = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5::\nminuted:x:998:998::/var/lib/minuted:/bin/false\n";
-        assert_eq!(name_in(table, 998).as_deref(), Some("minuted"));
-        assert_eq!((name_in(table, 5), name_in(table, 99)), (None, None));
-    }
 
     #[test]
     fn the_command_can_be_typed_as_it_is_shown() {
