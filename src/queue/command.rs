@@ -65,7 +65,7 @@ impl Queue {
     /// Makes the next generation of a job: a new meeting and new notes. `beside` is the last generation that the notes
     /// beside its recording tell of; another host may have made them.
     pub async fn redo(&self, id: JobId, beside: u32, now: Timestamp) -> Result<JobId, CommandError> {
-        self.write(Effect::Redo, move |tx| {
+        self.write_redo(move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             if !job.state.is_final() {
                 return Ok(Err(refused(
@@ -108,6 +108,14 @@ impl Queue {
             Ok(Ok(new))
         })
         .await?
+    }
+
+    /// Runs what makes the next generation of a job, in one transaction.
+    pub(super) async fn write_redo<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.write(Effect::Redo, work).await
     }
 
     /// Gives a job up; what exists at the service stays there.

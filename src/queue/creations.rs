@@ -45,13 +45,11 @@ impl Creations {
     fn write(&self, count: u64) -> io::Result<()> {
         let is_new = !self.path.exists();
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
-        Effect::CountCreation.before();
         file.write_all_at(format!("{count:0DIGITS$}\n").as_bytes(), 0)?;
         file.sync_data()?;
         if is_new && let Some(dir) = self.path.parent() {
             File::open(dir)?.sync_all()?;
         }
-        Effect::CountCreation.after();
         Ok(())
     }
 }
@@ -66,8 +64,9 @@ impl Queue {
     /// Begins to count where the queue and the file agree.
     pub async fn agree_on_creations(&self) -> Result<(), QueueError> {
         let creations = Arc::clone(&self.creations);
-        let count = self.write(Effect::Remember, move |tx| set(tx, count(tx)?.max(creations.read()))).await?;
-        self.counted(count).await
+        let known = self.read(move |connection| Ok(count(connection)?.max(creations.read()))).await?;
+        self.remember(COUNT, known.to_string()).await?;
+        self.counted(known).await
     }
 
     /// Writes the number beside the queue. Where it cannot be written nothing is wrong but that a loss would not show.
@@ -75,7 +74,10 @@ impl Queue {
         let creations = Arc::clone(&self.creations);
         self.writer
             .call(move |_| {
-                if let Err(error) = creations.write(count) {
+                Effect::CountCreation.before();
+                let written = creations.write(count);
+                Effect::CountCreation.after();
+                if let Err(error) = written {
                     tracing::warn!("failed to write `{}`: {error}", creations.path.display());
                 }
                 Ok(())

@@ -10,7 +10,6 @@ use super::{
     command::{next_generation, redo_as},
     row::{self, path_bytes},
 };
-use crate::effect::Effect;
 
 /// What is known of the job of a file that is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<Option<JobId>, CommandError> {
         let folder = folder.to_owned();
-        self.write(Effect::Redo, move |tx| {
+        self.write_redo(move |tx| {
             let found = tx
                 .prepare_cached(
                     "SELECT folder, path, size, mtime_ns, inode, content, recorded_ms FROM sighting WHERE folder = ?1 \

@@ -5,10 +5,11 @@ use std::{fs, path::Path};
 use super::house::{House, until_told};
 
 /// What may lie in the state directory once everything is at rest.
-const STATE_FILES: [&str; 8] = [
+const STATE_FILES: [&str; 9] = [
     "control.sock",
     "lock",
     "mark",
+    "creations",
     "queue.sqlite",
     "queue.sqlite-shm",
     "queue.sqlite-wal",
