@@ -87,6 +87,64 @@ pub fn rough(span: Duration) -> String {
     }
 }
 
+/// The latest time that is believed: 1,000 hours. What a service claims beyond it is nonsense.
+const LATEST: Duration = Duration::from_secs(3_600_000);
+
+/// Returns a time in seconds as `hh:mm:ss`; `None` for what is no time.
+pub(crate) fn clock(seconds: f64) -> Option<String> {
+    let time = moment(seconds)?.as_secs();
+    Some(format!("{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60))
+}
+
+/// Returns a time in seconds; `None` for what is no time.
+pub(crate) fn moment(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time < LATEST)
+}
+
+/// Returns whether `character` turns the direction of text.
+pub(crate) fn is_bidi(character: char) -> bool {
+    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns `text` with line ends made `\n` and without control and bidirectional characters. Joiners that scripts and
+/// emoji need are kept.
+pub(crate) fn stripped(text: &str) -> String {
+    let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
+    let unwanted = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t') || is_bidi(c) || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    };
+    unified.chars().filter(|character| !unwanted(*character)).collect()
+}
+
+/// Returns `text` as [`stripped`], on one line.
+pub(crate) fn line(text: &str) -> String {
+    stripped(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns plain text as Markdown that shows exactly that text, on one line.
+pub(crate) fn escaped(text: &str) -> String {
+    let line = line(text);
+    let mut out = String::with_capacity(line.len() + 8);
+    let mut before = ' ';
+    let mut rest = line.chars().peekable();
+    while let Some(character) = rest.next() {
+        let within = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        let special = match character {
+            '\\' | '*' | '`' | '[' | ']' | '<' | '~' => true,
+            '&' => rest.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#'),
+            '_' => !within,
+            '#' => rest.peek().is_none(),
+            _ => false,
+        };
+        if special {
+            out.push('\\');
+        }
+        out.push(character);
+        before = character;
+    }
+    out
+}
+
 /// C0, DEL, C1, bidirectional controls, zero-width and other invisible formatting characters, and the tags of U+E0000,
 /// by which a text can say to a program what no person sees.
 pub(crate) fn is_unprintable(character: char) -> bool {
@@ -133,5 +191,19 @@ mod tests {
     fn one_line_is_one_line_and_no_longer_than_asked() {
         assert_eq!(one_line("a\r\n  b", 10), "a b");
         assert_eq!(one_line("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn what_turns_or_hides_text_is_stripped_and_scripts_keep_their_joiners() {
+        assert_eq!(stripped("a\u{202e}b\u{1b}[31m\u{0}c\r\nd\te\u{feff}"), "ab[31mc\nd\te");
+        assert_eq!(stripped("👩\u{200d}🚀 می\u{200c}خواهم"), "👩\u{200d}🚀 می\u{200c}خواهم");
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_shown() {
+        assert_eq!(clock(3661.9).as_deref(), Some("01:01:01"));
+        for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert_eq!(clock(nonsense), None, "{nonsense}");
+        }
     }
 }

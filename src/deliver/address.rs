@@ -2,8 +2,11 @@
 
 use lettre::message::Mailbox;
 
-use super::markdown::{is_bidi, line};
-use crate::{config::Allow, job::Key};
+use crate::{
+    config::Allow,
+    job::Key,
+    text::{is_bidi, line},
+};
 
 /// Returns whether `address` may get notes.
 ///

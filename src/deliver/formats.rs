@@ -2,15 +2,11 @@
 
 use serde::Serialize;
 
-use super::{
-    markdown::{line, stripped},
-    notes::{Minutes, each_paragraph, mailbox},
-    subtitles,
-};
+use super::notes::{Minutes, each_paragraph, mailbox};
 use crate::{
     config::{Analysis, Attendee},
     job::{Segment, Status},
-    text::printable_json,
+    text::{clock, line, printable_json, stripped},
 };
 
 /// Returns the transcript with a short head: title, time, people.
@@ -22,7 +18,7 @@ pub(super) fn text(minutes: &Minutes) -> String {
     head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", line(warning))));
     let mut out = head.join("\n");
     each_paragraph(minutes.segments(), |paragraph| {
-        let time = paragraph.start.and_then(subtitles::clock).map(|time| format!("[{time}]"));
+        let time = paragraph.start.and_then(clock).map(|time| format!("[{time}]"));
         let speaker = paragraph.speaker.as_deref().map(|name| format!("{name}:"));
         out.push_str("\n\n");
         let parts = [time, speaker, Some(paragraph.text.clone())];

@@ -122,7 +122,7 @@ pub(super) fn quoted(text: &str) -> String {
 /// What YAML does not call printable, what ends a line for it, and what turns text around. All below U+10000.
 fn needs_escape(character: char) -> bool {
     character.is_control()
-        || super::markdown::is_bidi(character)
+        || crate::text::is_bidi(character)
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
 }
 

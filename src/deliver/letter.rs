@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use super::{
     html,
-    markdown::line,
     notes::{Minutes, mailbox},
     plain,
     templates::{Template, fill},
 };
 use crate::{
     config::Format,
-    text::{one_line, printable_path},
+    text::{line, one_line, printable_path},
 };
 
 /// A mail with notes, to anyone.

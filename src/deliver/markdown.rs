@@ -4,53 +4,11 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
+use crate::text::{line, stripped};
+
 /// The dialect that notes are read in: what services write and what viewers commonly know.
 pub(super) fn options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
-}
-
-/// Returns whether `character` turns the direction of text.
-pub(super) fn is_bidi(character: char) -> bool {
-    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Returns `text` with line ends made `\n` and without control and bidirectional characters. Joiners that scripts and
-/// emoji need are kept.
-pub(super) fn stripped(text: &str) -> String {
-    let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
-    let unwanted = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t') || is_bidi(c) || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
-    unified.chars().filter(|character| !unwanted(*character)).collect()
-}
-
-/// Returns `text` as [`stripped`], on one line.
-pub(super) fn line(text: &str) -> String {
-    stripped(text).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Returns plain text as Markdown that shows exactly that text, on one line.
-pub(super) fn escaped(text: &str) -> String {
-    let line = line(text);
-    let mut out = String::with_capacity(line.len() + 8);
-    let mut before = ' ';
-    let mut rest = line.chars().peekable();
-    while let Some(character) = rest.next() {
-        let within = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
-        let special = match character {
-            '\\' | '*' | '`' | '[' | ']' | '<' | '~' => true,
-            '&' => rest.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#'),
-            '_' => !within,
-            '#' => rest.peek().is_none(),
-            _ => false,
-        };
-        if special {
-            out.push('\\');
-        }
-        out.push(character);
-        before = character;
-    }
-    out
 }
 
 /// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
@@ -246,6 +204,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::text::escaped;
 
     fn note(markdown: &str) -> String {
         section(markdown, "Weekly", 2)
@@ -324,12 +283,6 @@ mod tests {
     fn an_open_code_block_does_not_swallow_what_follows() {
         assert_eq!(note("text\n\n````rust\ncode"), "text\n\n````rust\ncode\n````");
         assert_eq!(note("~~~\ncode\n~~~"), "~~~\ncode\n~~~");
-    }
-
-    #[test]
-    fn what_turns_or_hides_text_is_stripped_and_scripts_keep_their_joiners() {
-        assert_eq!(stripped("a\u{202e}b\u{1b}[31m\u{0}c\r\nd\te\u{feff}"), "ab[31mc\nd\te");
-        assert_eq!(stripped("👩\u{200d}🚀 می\u{200c}خواهم"), "👩\u{200d}🚀 می\u{200c}خواهم");
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]

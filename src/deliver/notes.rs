@@ -6,14 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use super::front::{Proof, key_of, proof_of};
-use super::{
-    formats, front,
-    markdown::{escaped, line, section},
-    subtitles,
-};
+use super::{formats, front, markdown::section, subtitles};
 use crate::{
     config::{Analysis, Attendee, Format},
     job::{Findings, Key, Report, Segment, Status},
+    text::{clock, escaped, line},
 };
 
 /// Everything that notes say.
@@ -180,7 +177,7 @@ pub(super) struct Paragraph {
 impl Paragraph {
     fn to_markdown(&self) -> String {
         let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escaped(name)));
-        let time = self.start.and_then(subtitles::clock).map(|time| format!("[{time}]"));
+        let time = self.start.and_then(clock).map(|time| format!("[{time}]"));
         let parts = [speaker, time, Some(escaped(&self.text))];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // Without speaker and time, the text's own first character could begin a list, a quote or a heading.

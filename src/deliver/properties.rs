@@ -10,7 +10,7 @@ use super::{
     failed_name, front, html,
     letter::Letter,
     mail,
-    markdown::{is_bidi, is_safe_target, options, section},
+    markdown::{is_safe_target, options, section},
     names,
     notes::{Minutes, key_of},
     numbered, plain,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     config::{Analysis, Attendee, Format},
     job::{Content, Findings, Key, Report},
+    text::is_bidi,
 };
 
 /// What one byte of Markdown may become at most, in any of its forms.

@@ -2,8 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::markdown::line;
-use crate::job::{Key, Segment};
+use crate::{
+    job::{Key, Segment},
+    text::{line, moment},
+};
 
 /// One subtitle.
 struct Cue {
@@ -15,19 +17,6 @@ struct Cue {
 
 /// How long a subtitle stands when neither its own end nor the next beginning is known.
 const STANDING: Duration = Duration::from_secs(2);
-
-/// The latest time that is believed: 1,000 hours. What a service claims beyond it is nonsense.
-const LATEST: Duration = Duration::from_secs(3_600_000);
-
-/// Returns a time in seconds as `hh:mm:ss`; `None` for what is no time.
-pub(super) fn clock(seconds: f64) -> Option<String> {
-    let time = time(seconds)?.as_secs();
-    Some(format!("{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60))
-}
-
-fn time(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|time| *time < LATEST)
-}
 
 /// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
 pub(super) fn srt(segments: &[Segment]) -> String {
@@ -64,8 +53,8 @@ fn cues(segments: &[Segment]) -> Vec<Cue> {
         if text.is_empty() {
             continue;
         }
-        let from = segment.start.and_then(time).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
-        let to = [segment.end.and_then(time), next].into_iter().flatten().find(|to| *to > from);
+        let from = segment.start.and_then(moment).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
+        let to = [segment.end.and_then(moment), next].into_iter().flatten().find(|to| *to > from);
         let speaker = segment.speaker.as_deref().map(|name| no_arrow(&line(name))).filter(|name| !name.is_empty());
         cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
     }
@@ -78,7 +67,7 @@ fn next_starts(segments: &[Segment]) -> Vec<Option<Duration>> {
     let mut next = None;
     for (start, segment) in starts.iter_mut().zip(segments).rev() {
         *start = next;
-        next = segment.start.and_then(time).or(next);
+        next = segment.start.and_then(moment).or(next);
     }
     starts
 }
@@ -191,13 +180,5 @@ mod tests {
 
         NOTE no transcript
         ");
-    }
-
-    #[test]
-    fn what_is_no_time_is_not_shown() {
-        assert_eq!(clock(3661.9).as_deref(), Some("01:01:01"));
-        for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert_eq!(clock(nonsense), None, "{nonsense}");
-        }
     }
 }
