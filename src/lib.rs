@@ -49,6 +49,7 @@
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
 //! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
+//! | what a transcript alone is made into: decisions, actions, questions | [`extract`]; tried on `tests/meetings/` |
 //! | names of notes, what is overwritten | [`mod@deliver::names`], [`deliver::files`] |
 //! | a key of the configuration | `config/keys.rs`, its reader beside it, [`config::Settings`], `config.example.toml` |
 //! | a command | [`cli`], a file in `commands/`, a [`control::Request`] and its answer in `control/` |
@@ -60,7 +61,7 @@
 //! | what holds for any bytes from outside | `properties.rs` beside each reader; `fuzzing.rs` and `fuzz/` feed them |
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
-//! [`services`], [`deliver`], [`watch`] → [`http`], [`engine`], [`queue`] → [`job`] → [`config`] → [`access`],
+//! [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
 //! [`beneath`], [`clock`], [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
@@ -77,7 +78,7 @@
 //! - **A refresh token is used once**: one refresh at a time in the process and between processes, the new pair on disk
 //!   before its first use.
 //! - **Bytes that minuted renders are deterministic**: after a crash its own notes are recognised as such.
-//! - **`job`, `breaker`, `settle` and [`pipeline::analyse::decide`] are pure**: the time and the jitter are arguments.
+//! - **`job`, `extract`, `breaker`, `settle` and [`pipeline::analyse::decide`] are pure**: the time and the jitter are arguments.
 //! - **Wall time comes from [`clock`], waiting from `tokio::time`, the environment from [`config::Environment`]**.
 //!
 //! Deliberately absent:

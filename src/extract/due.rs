@@ -1,0 +1,443 @@
+//! By when: dates as they are spoken, counted from the day of the recording.
+
+use jiff::{
+    ToSpan as _,
+    civil::{Date, Weekday},
+};
+
+use super::words::Word;
+
+/// A date that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Found {
+    date: Date,
+    start: usize,
+    end: usize,
+}
+
+/// Returns the day by which, of what was said on `today`. `from` is the word with which the task begins.
+///
+/// Of several dates the one behind "by" or "before" counts, else the first one of the task, else the last one before it.
+pub(super) fn due(words: &[Word], from: usize, today: Date) -> Option<Date> {
+    let found = dates(words, today);
+    let limit = |found: &&Found| found.start > 0 && words[found.start - 1].is_any(&["by", "before", "until", "till"]);
+    let behind = |found: &&Found| found.start >= from;
+    let chosen = found.iter().filter(behind).find(limit).or_else(|| found.iter().find(behind));
+    // "On Monday we saw it, and I'll …": a day before the task counts only at the begin of its own clause.
+    let leading = |found: &&Found| {
+        found.end <= from
+            && !words[found.end - 1..from]
+                .iter()
+                .skip(1)
+                .any(|word| word.is_any(&["we", "they", "he", "she", "was", "were", "had"]))
+    };
+    chosen.or_else(|| found.iter().rev().find(leading)).map(|found| found.date)
+}
+
+fn dates(words: &[Word], today: Date) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let date = read(&words[at..], today).filter(|_| !is_other(words, at));
+        match date {
+            Some((date, length)) => {
+                found.extend(date.map(|date| Found { date, start: at, end: at + length }));
+                at += length;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+/// Whether the words before make another time of it: last Friday, every Friday, about Friday.
+fn is_other(words: &[Word], at: usize) -> bool {
+    at > 0
+        && words[at - 1].is_any(&[
+            "last",
+            "every",
+            "each",
+            "since",
+            "about",
+            "past",
+            "previous",
+            "than",
+            "of",
+            "from",
+            "after",
+            "yesterday",
+        ])
+}
+
+/// Reads a date at the begin of `words`: the date and how many words it takes; no date for a time that is not one
+/// ("early next week"), so that nothing is read into its rest.
+fn read(words: &[Word], today: Date) -> Option<(Option<Date>, usize)> {
+    let readers = [vague, end_of, in_time, relative, weekday, month_and_day, day_of_month];
+    readers.iter().find_map(|reader| reader(words, today)).filter(|(_, length)| {
+        // "Friday's meeting" is a meeting.
+        !words[length - 1].norm.ends_with("'s")
+    })
+}
+
+type Reading = Option<(Option<Date>, usize)>;
+
+fn is(words: &[Word], phrase: &str) -> bool {
+    let mut words = words.iter();
+    phrase.split(' ').all(|want| words.next().is_some_and(|word| want.split('|').any(|want| want == word.norm)))
+}
+
+/// Times that nobody can put a day to.
+fn vague(words: &[Word], _: Date) -> Reading {
+    if is(words, "early|mid|middle|sometime|beginning|start|later next|this|in|of") {
+        let length = words.iter().take(5).take_while(|word| !word.breaks).count().min(4);
+        return Some((None, length.max(2)));
+    }
+    None
+}
+
+/// "End of the week", "end of next month", "end of day tomorrow", "close of business".
+fn end_of(words: &[Word], today: Date) -> Reading {
+    if is(words, "eod") || is(words, "cob") {
+        return Some(after_day(words, 1, today));
+    }
+    if !(is(words, "end|close of")) {
+        return None;
+    }
+    let mut at = 2;
+    at += usize::from(words.get(at).is_some_and(|word| word.is_any(&["the", "this"])));
+    let next = words.get(at).is_some_and(|word| word.norm == "next");
+    at += usize::from(next);
+    let word = words.get(at)?;
+    let (date, length) = match word.norm.as_str() {
+        "day" | "business" | "today" => return Some(after_day(words, at + 1, today)),
+        "week" => (friday(if next { week_later(today, 1)? } else { today }), at + 1),
+        "month" => {
+            let month = if next { today.first_of_month().checked_add(1.month()).ok()? } else { today };
+            (Some(month.last_of_month()), at + 1)
+        }
+        "year" => (Date::new(today.year() + i16::from(next), 12, 31).ok(), at + 1),
+        "tomorrow" => (today.tomorrow().ok(), at + 1),
+        name => match (month(name), weekday_named(name)) {
+            (Some(month), _) => {
+                (in_future(today, |year| Date::new(year, month, 1).ok().map(Date::last_of_month)), at + 1)
+            }
+            (None, Some(day)) => (coming(today, day), at + 1),
+            (None, None) => return None,
+        },
+    };
+    Some((date, length))
+}
+
+/// The day behind "end of day", today when none is named.
+fn after_day(words: &[Word], at: usize, today: Date) -> (Option<Date>, usize) {
+    let skip = at + usize::from(words.get(at).is_some_and(|word| word.norm == "on"));
+    let rest = words.get(skip..).unwrap_or_default();
+    let named = relative(rest, today).or_else(|| weekday(rest, today)).or_else(|| month_and_day(rest, today));
+    named.map_or((Some(today), at), |(date, length)| (date, skip + length))
+}
+
+/// "In two weeks", "within ten days", "two weeks from now", "in an hour".
+fn in_time(words: &[Word], today: Date) -> Reading {
+    let lead = usize::from(is(words, "in|within"));
+    let (amount, used) = number(&words[lead.min(words.len())..])?;
+    let unit = words.get(lead + used)?;
+    let mut length = lead + used + 1;
+    if lead == 0 {
+        let rest = words.get(length..).unwrap_or_default();
+        length += if is(rest, "from now|today") { 2 } else { return None };
+    }
+    let days = match unit.norm.trim_end_matches('s') {
+        "hour" | "minute" => 0,
+        "day" => amount,
+        "week" => amount * 7,
+        "month" => return Some((today.checked_add(amount.months()).ok(), length)),
+        _ => return None,
+    };
+    Some((today.checked_add(days.days()).ok(), length))
+}
+
+/// Small numbers as they are spoken or written.
+fn number(words: &[Word]) -> Option<(i64, usize)> {
+    const NUMBERS: [&str; 13] =
+        ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+    let word = words.first()?;
+    let couple = if is(words, "a couple of") { Some((2, 3)) } else { None };
+    let spoken = || NUMBERS.iter().position(|name| *name == word.norm).and_then(|number| i64::try_from(number).ok());
+    let written = || word.norm.parse().ok().filter(|number| (1..=365).contains(number));
+    let article = || word.is_any(&["a", "an"]).then_some(1);
+    couple.or_else(|| spoken().or_else(written).or_else(article).map(|number| (number, 1)))
+}
+
+/// Days by their distance from today, and weeks.
+fn relative(words: &[Word], today: Date) -> Reading {
+    let days = |days: i64| today.checked_add(days.days()).ok();
+    let table: [(&str, Option<Date>, usize); 14] = [
+        ("the day after tomorrow", days(2), 4),
+        ("day after tomorrow", days(2), 3),
+        ("tomorrow morning|afternoon|evening|night|noon", days(1), 2),
+        ("tomorrow", days(1), 1),
+        ("today", days(0), 1),
+        ("tonight", days(0), 1),
+        ("this morning|afternoon|evening", days(0), 2),
+        ("the week after next", week_later(today, 2).and_then(friday), 4),
+        ("next week", week_later(today, 1).and_then(friday), 2),
+        ("this week", friday(today), 2),
+        ("the weekend", coming(today, Weekday::Sunday), 2),
+        ("this weekend", coming(today, Weekday::Sunday), 2),
+        ("noon tomorrow", days(1), 2),
+        ("midnight", days(0), 1),
+    ];
+    let found = table.into_iter().find(|(phrase, _, _)| is(words, phrase));
+    found.map(|(phrase, date, length)| {
+        // "Next week Tuesday", "tomorrow Tuesday": the day says it better.
+        let named = words.get(length).and_then(|word| weekday_named(&word.norm)).filter(|_| phrase == "next week");
+        let date = named.map_or(date, |day| week_later(today, 1).and_then(|date| in_week(date, day)));
+        (date, length + usize::from(named.is_some()))
+    })
+}
+
+/// "Friday", "next Tuesday", "Monday morning", "a week from Friday".
+fn weekday(words: &[Word], today: Date) -> Reading {
+    let next = is(words, "next");
+    let lead = usize::from(next || is(words, "this|coming"));
+    let bare = |word: &Word| weekday_named(&word.norm);
+    let day = words.get(lead).and_then(bare)?;
+    let date = if next { week_later(today, 1).and_then(|date| in_week(date, day)) } else { coming(today, day) };
+    let part =
+        words.get(lead + 1).is_some_and(|word| word.is_any(&["morning", "afternoon", "evening", "night", "noon"]));
+    let late = words.get(lead + 1).is_some_and(|word| word.norm == "week");
+    let date = if late { date.and_then(|date| week_later(date, 1)) } else { date };
+    Some((date, lead + 1 + usize::from(part || late)))
+}
+
+/// "December 3rd", "December the third", "the third of December", "3 December", with or without a year.
+fn month_and_day(words: &[Word], today: Date) -> Reading {
+    let skip = |at: usize, word: &str| at + usize::from(words.get(at).is_some_and(|found| found.norm == word));
+    let (month, day, mut length) = if let Some(month) = words.first().and_then(|word| month(&word.norm)) {
+        let at = skip(1, "the");
+        let (day, used) = day(words.get(at..)?)?;
+        (month, day, at + used)
+    } else {
+        let at = skip(0, "the");
+        let (day, used) = day(words.get(at..)?)?;
+        let at = skip(at + used, "of");
+        (month(&words.get(at)?.norm)?, day, at + 1)
+    };
+    let year = words.get(length).and_then(|word| word.norm.parse().ok()).filter(|year| (2000..2200).contains(year));
+    length += usize::from(year.is_some());
+    let date = match year {
+        Some(year) => Date::new(year, month, day).ok(),
+        None => in_future(today, |year| Date::new(year, month, day).ok()),
+    };
+    Some((date, length))
+}
+
+/// "The fifteenth", "the 3rd": the next day of that number. It needs the article and the ordinal.
+fn day_of_month(words: &[Word], today: Date) -> Reading {
+    if !is(words, "the") {
+        return None;
+    }
+    let (day, used) = day(&words[1..])?;
+    let last = &words[used];
+    let ordinal = last.norm.ends_with("th")
+        || last.norm.ends_with("st")
+        || last.norm.ends_with("nd")
+        || last.norm.ends_with("rd");
+    let first_of = words
+        .get(used + 1)
+        .is_some_and(|word| word.is_any(&["of", "thing", "one", "time", "draft", "version", "item", "week"]));
+    // "The second" is more often a second thing; only what ends its clause is a day.
+    let small = day <= 10 && !last.breaks;
+    if !ordinal || first_of || small {
+        return None;
+    }
+    let this = today.first_of_month().with().day(day).build().ok().filter(|date| *date > today);
+    let next = || today.first_of_month().checked_add(1.month()).ok()?.with().day(day).build().ok();
+    Some((this.or_else(next), 1 + used))
+}
+
+/// A day of a month, spoken or written.
+fn day(words: &[Word]) -> Option<(i8, usize)> {
+    const SPOKEN: [&str; 20] = [
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "seventh",
+        "eighth",
+        "ninth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+    ];
+    let unit = |word: &str| SPOKEN.iter().position(|name| *name == word).and_then(|at| i8::try_from(at + 1).ok());
+    let word = words.first()?.norm.as_str();
+    let tens = |word: &str| match word {
+        "twenty" => Some(20),
+        "thirty" => Some(30),
+        _ => None,
+    };
+    let joined = word.split_once('-').and_then(|(ten, one)| Some(tens(ten)? + unit(one).filter(|one| *one < 10)?));
+    let apart = || Some(tens(word)? + unit(&words.get(1)?.norm).filter(|one| *one < 10)?);
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let suffix = &word[digits.len()..];
+    let written = || ["", "st", "nd", "rd", "th"].contains(&suffix).then(|| digits.parse::<i8>().ok()).flatten();
+    let one = |day: i8| (day, 1);
+    let found = joined.map(one).or_else(|| apart().map(|day| (day, 2))).or_else(|| unit(word).map(one));
+    let found = found.or_else(|| (word == "thirtieth").then_some((30, 1))).or_else(|| written().map(one));
+    found.filter(|(day, _)| (1..=31).contains(day))
+}
+
+fn month(name: &str) -> Option<i8> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    MONTHS.iter().position(|month| *month == name).and_then(|at| i8::try_from(at + 1).ok())
+}
+
+fn weekday_named(name: &str) -> Option<Weekday> {
+    Some(match name {
+        "monday" => Weekday::Monday,
+        "tuesday" => Weekday::Tuesday,
+        "wednesday" => Weekday::Wednesday,
+        "thursday" => Weekday::Thursday,
+        "friday" => Weekday::Friday,
+        "saturday" => Weekday::Saturday,
+        "sunday" => Weekday::Sunday,
+        _ => return None,
+    })
+}
+
+/// The next such day after `today`.
+fn coming(today: Date, day: Weekday) -> Option<Date> {
+    today.nth_weekday(1, day).ok()
+}
+
+fn week_later(date: Date, weeks: i64) -> Option<Date> {
+    date.checked_add(weeks.weeks()).ok()
+}
+
+/// That day of the week of `date`; weeks begin on Monday.
+fn in_week(date: Date, day: Weekday) -> Option<Date> {
+    let by = i64::from(day.to_monday_zero_offset()) - i64::from(date.weekday().to_monday_zero_offset());
+    date.checked_add(by.days()).ok()
+}
+
+/// The last working day of the week of `date`; on a weekend of the next one.
+fn friday(date: Date) -> Option<Date> {
+    in_week(date, Weekday::Friday).filter(|friday| *friday >= date).or_else(|| coming(date, Weekday::Friday))
+}
+
+/// The date of this year, or of the next one when it is past.
+fn in_future(today: Date, of_year: impl Fn(i16) -> Option<Date>) -> Option<Date> {
+    of_year(today.year()).filter(|date| *date >= today).or_else(|| of_year(today.year().checked_add(1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::{super::words::words, *};
+
+    /// Counted from Wednesday, 18 November 2026.
+    fn by(text: &str) -> String {
+        due(&words(text), 0, date(2026, 11, 18)).map(|date| date.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_spoken_date_is_counted_from_the_day_of_the_recording() {
+        for (spoken, date) in [
+            ("send it tomorrow", "2026-11-19"),
+            ("by Friday", "2026-11-20"),
+            ("by Wednesday", "2026-11-25"),
+            ("by next Friday", "2026-11-27"),
+            ("next Tuesday", "2026-11-24"),
+            ("on Monday morning", "2026-11-23"),
+            ("by the end of the week", "2026-11-20"),
+            ("by the end of next week", "2026-11-27"),
+            ("by end of month", "2026-11-30"),
+            ("by the end of next month", "2026-12-31"),
+            ("by the end of January", "2027-01-31"),
+            ("in two weeks", "2026-12-02"),
+            ("within 10 days", "2026-11-28"),
+            ("two weeks from now", "2026-12-02"),
+            ("on the third of December", "2026-12-03"),
+            ("by December 3rd", "2026-12-03"),
+            ("December third", "2026-12-03"),
+            ("December the twenty first", "2026-12-21"),
+            ("by the twenty-third of January", "2027-01-23"),
+            ("on 4 March 2028", "2028-03-04"),
+            ("by the fifteenth", "2026-12-15"),
+            ("by the 27th", "2026-11-27"),
+            ("by noon tomorrow", "2026-11-19"),
+            ("tomorrow noon", "2026-11-19"),
+            ("tonight", "2026-11-18"),
+            ("by end of day", "2026-11-18"),
+            ("by close of business on Thursday", "2026-11-19"),
+            ("the day after tomorrow", "2026-11-20"),
+            ("next week Tuesday", "2026-11-24"),
+            ("this week", "2026-11-20"),
+            ("over the weekend", "2026-11-22"),
+            ("tell them about Friday by Thursday", "2026-11-19"),
+            ("call the bank tomorrow before Friday", "2026-11-20"),
+        ] {
+            assert_eq!(by(spoken), date, "{spoken}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_day_is_none() {
+        for spoken in [
+            "in Q1",
+            "last Friday",
+            "every Monday",
+            "since Tuesday",
+            "for Friday's meeting",
+            "early next week",
+            "the first thing",
+            "in the spring",
+            "the second of the two",
+            "soon",
+            "two weeks ago",
+            "three of them may help",
+            "in an old box",
+            "the 40th",
+            "February 30th",
+        ] {
+            assert_eq!(by(spoken), "", "{spoken}");
+        }
+    }
+
+    #[test]
+    fn no_calendar_ends_in_a_panic() {
+        for today in [Date::MIN, Date::MAX, Date::MAX.first_of_month()] {
+            for text in [
+                "tomorrow next week in 12 months end of next month end of the year by Friday next Monday the 31st",
+                "December 3rd in ten weeks",
+            ] {
+                assert!(due(&words(text), 0, today).is_none_or(|date| date <= Date::MAX));
+            }
+        }
+    }
+}

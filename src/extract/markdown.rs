@@ -1,0 +1,73 @@
+//! An extract as Markdown: quotes that show exactly what was said, whatever that was.
+
+use std::fmt::Write as _;
+
+use super::{Action, Extract, Quote, Speech};
+use crate::text::{clock, escaped};
+
+/// What stands above every extract.
+const LABEL: &str = "*Automatic extract, no language model: every line is a quote from the transcript.*";
+
+/// And above one of another language.
+const LABEL_OTHER: &str = "*Automatic extract, no language model: every line is a quote from the transcript. Not English: no \
+    decisions or actions were looked for.*";
+
+/// All that is said of a recording in which nobody speaks.
+const SILENCE: &str = "No speech was found in this recording.";
+
+impl Extract {
+    /// Returns the extract as Markdown, without a line end at its end. Sections without an entry are left out; nothing
+    /// that was said can become anything but text.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let label = match self.speech {
+            Speech::None => return SILENCE.to_owned(),
+            Speech::English => LABEL,
+            Speech::Other => LABEL_OTHER,
+        };
+        let quotes = |quotes: &[Quote]| quotes.iter().map(quote).collect::<Vec<_>>();
+        let sections = [
+            ("Summary", quotes(&self.summary)),
+            ("Decisions", quotes(&self.decisions)),
+            ("Action items", self.actions.iter().map(action).collect()),
+            ("Open questions", quotes(&self.questions)),
+            ("Topics", self.topics.iter().map(|topic| at_begin(&escaped(topic))).collect()),
+        ];
+        let mut out = label.to_owned();
+        for (heading, lines) in sections.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+            write!(out, "\n\n## {heading}\n").expect("a String takes what is written");
+            for line in lines {
+                write!(out, "\n- {line}").expect("a String takes what is written");
+            }
+        }
+        out
+    }
+}
+
+fn quote(quote: &Quote) -> String {
+    let speaker = quote.speaker.as_deref().map(|name| format!("{}:", escaped(name)));
+    line([time(quote), speaker, Some(escaped(&quote.text)), None])
+}
+
+fn action(action: &Action) -> String {
+    let owner = action.owner.as_deref().map(|name| format!("**{}**:", escaped(name)));
+    let due = action.due.map(|date| format!("(due {date})"));
+    line([time(&action.quote), owner, Some(escaped(&action.quote.text)), due])
+}
+
+fn time(quote: &Quote) -> Option<String> {
+    quote.at.and_then(clock).map(|time| format!("[{time}]"))
+}
+
+fn line(parts: [Option<String>; 4]) -> String {
+    at_begin(&parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+}
+
+/// Makes text that begins a line begin no list, heading, quote or table there.
+fn at_begin(text: &str) -> String {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits > 0 && text[digits..].starts_with(['.', ')']) {
+        return format!("{}\\{}", &text[..digits], &text[digits..]);
+    }
+    if text.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{text}") } else { text.to_owned() }
+}

@@ -1,0 +1,220 @@
+//! What holds for whatever a transcript says. Each function panics where it does not.
+
+use jiff::{Zoned, civil::DateTime, tz::TimeZone};
+
+use super::{EACH_MAX, Extract, QUOTE_CHARS_MAX, Quote, SUMMARY_MAX, Talk, extract};
+use crate::{config::Attendee, job::Segment, text};
+
+/// An extract quotes what was said, says when, is bounded, and is the same every time. The bytes are the segments as
+/// JSON.
+#[cfg_attr(not(fuzzing), expect(dead_code, reason = "the door of `fuzz/`"))]
+pub(crate) fn segments(bytes: &[u8]) {
+    if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
+        quoted(&segments, &[]);
+    }
+}
+
+/// The same, of these segments and people. Returns the Markdown.
+pub(crate) fn quoted(segments: &[Segment], attendees: &[Attendee]) -> String {
+    let talk = Talk { segments, attendees, recorded: day() };
+    let found = extract(&talk);
+    let said = whole(segments);
+    for quote in quotes(&found) {
+        let kept = quote.text.strip_suffix('…').filter(|kept| !kept.is_empty()).unwrap_or(&quote.text);
+        assert!(said.contains(kept), "{kept:?} is not in {said:?}");
+        assert!(quote.text.chars().count() <= QUOTE_CHARS_MAX, "{:?}", quote.text);
+        let same = |segment: &Segment| segment.start.map(f64::to_bits) == quote.at.map(f64::to_bits);
+        assert!(segments.iter().any(same), "{:?} is no time of a segment", quote.at);
+    }
+    let lengths = [found.decisions.len(), found.actions.len(), found.questions.len()];
+    assert!(found.summary.len() <= SUMMARY_MAX && lengths.iter().all(|length| *length <= EACH_MAX), "{lengths:?}");
+    assert!(found.topics.is_empty() || (3..=8).contains(&found.topics.len()), "{:?}", found.topics);
+    let markdown = found.markdown();
+    assert_eq!(markdown, extract(&talk).markdown(), "the same every time");
+    markdown
+}
+
+fn day() -> Zoned {
+    DateTime::constant(2026, 11, 18, 9, 0, 0, 0).to_zoned(TimeZone::UTC).expect("a day of our time")
+}
+
+/// The transcript as it is read: each segment on one line, the lines after each other.
+fn whole(segments: &[Segment]) -> String {
+    segments
+        .iter()
+        .map(|segment| text::line(&segment.text))
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn quotes(found: &Extract) -> impl Iterator<Item = &Quote> {
+    let actions = found.actions.iter().map(|action| &action.quote);
+    found.summary.iter().chain(&found.decisions).chain(&found.questions).chain(actions)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    use super::*;
+
+    fn word() -> impl Strategy<Value = String> {
+        let spoken = prop::sample::select(vec![
+            "I",
+            "I'll",
+            "we",
+            "decided",
+            "send",
+            "will",
+            "Bo",
+            "Bo,",
+            "Ann",
+            "can",
+            "you",
+            "please",
+            "by",
+            "Friday",
+            "tomorrow",
+            "the",
+            "report.",
+            "is",
+            "what",
+            "why?",
+            "let's",
+            "keep",
+            "it",
+            "No.",
+            "Dr.",
+            "U.S.",
+            "3.5",
+            "okay",
+            "open",
+            "question",
+            "don't",
+            "know",
+            "whether",
+            "and",
+            "in",
+            "two",
+            "weeks",
+            "next",
+            "end",
+            "of",
+            "month",
+            "31st",
+            "December",
+            "agreed",
+            "?",
+            "…",
+            "...",
+            "sure",
+            "yes.",
+            "I'll do that.",
+            "somebody should",
+            "this is the weekly meeting",
+        ]);
+        let hostile = prop::sample::select(vec![
+            "<script>",
+            "[x](javascript:y)",
+            "![a](b)",
+            "# h",
+            "- a",
+            "1.",
+            "2)",
+            "> q",
+            "`",
+            "```",
+            "**",
+            "_a_",
+            "|",
+            "\n",
+            "\u{202e}",
+            "&lt;",
+            "[x]:",
+            "~~~",
+            "---",
+            "===",
+            "\\",
+            "\u{0}",
+            "…",
+            "’",
+            "会議。",
+            "👩\u{200d}🚀",
+            "a\u{300}",
+            "\u{2028}",
+            "https://a.b",
+            "'s",
+            "'",
+            "n't",
+            "'ll",
+        ]);
+        prop_oneof![6 => spoken.prop_map(str::to_owned), 2 => hostile.prop_map(str::to_owned), 1 => ".{0,12}"]
+    }
+
+    fn segment() -> impl Strategy<Value = Segment> {
+        let time =
+            prop_oneof![3 => (0.0..20_000.0).prop_map(Some), 1 => Just(None), 1 => prop::num::f64::ANY.prop_map(Some)];
+        let speaker = prop_oneof![
+            Just(None),
+            word().prop_map(Some),
+            Just(Some("Ann Lee".to_owned())),
+            Just(Some("Speaker 1".to_owned()))
+        ];
+        let text = prop::collection::vec(word(), 0..30).prop_map(|words| words.join(" "));
+        (time.clone(), time, speaker, text).prop_map(|(start, end, speaker, text)| Segment {
+            start,
+            end,
+            speaker,
+            text,
+        })
+    }
+
+    fn attendee() -> impl Strategy<Value = Attendee> {
+        let name = prop_oneof![Just("Ann Lee".to_owned()), Just("Bo Chen".to_owned()), word()];
+        name.prop_map(|name| Attendee { name, email: "ann@example.com".to_owned(), role: None })
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(192))]
+
+        #[test]
+        fn every_quote_is_in_the_transcript_and_nothing_breaks_out(
+            segments in prop::collection::vec(segment(), 0..24),
+            attendees in prop::collection::vec(attendee(), 0..4),
+        ) {
+            harmless(&quoted(&segments, &attendees));
+        }
+    }
+
+    /// The Markdown is our own headings, lists and emphasis, and text.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum, not ours: what is not named must not be there"
+    )]
+    fn harmless(markdown: &str) {
+        const HEADINGS: [&str; 5] = ["Summary", "Decisions", "Action items", "Open questions", "Topics"];
+        // The dialect in which notes are read.
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_TASKLISTS
+            | Options::ENABLE_FOOTNOTES;
+        let mut heading = false;
+        for event in Parser::new_ext(markdown, options) {
+            match event {
+                Event::Start(Tag::Heading { .. }) => heading = true,
+                Event::Text(text) if heading => {
+                    assert!(HEADINGS.contains(&text.as_ref()), "{text} in {markdown:?}");
+                    heading = false;
+                }
+                Event::Start(Tag::Paragraph | Tag::Item | Tag::List(None) | Tag::Emphasis | Tag::Strong)
+                | Event::End(_)
+                | Event::Text(_) => {}
+                other => panic!("{other:?} in {markdown:?}"),
+            }
+        }
+        let hidden = |c: char| (c.is_control() && c != '\n') || text::is_bidi(c);
+        assert!(!markdown.chars().any(hidden), "{markdown:?}");
+    }
+}

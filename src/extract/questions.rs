@@ -1,0 +1,209 @@
+//! What stayed open: questions that nobody answered, and what somebody says is not known.
+
+use std::sync::LazyLock;
+
+use super::{
+    cues::Phrases,
+    sentences::Sentence,
+    talk::{Sentences, begins},
+    words::{Word, is_stop},
+};
+
+/// What is said of a question that stays open, in it or behind it.
+const UNKNOWN: &str = "
+    no idea|clue
+    do|did not know|remember|recall
+    not sure|certain
+    not that i am aware|know
+    nobody knows|checked|asked
+    no one knows|checked|asked
+    good question
+    depends on|whether|if|how|who
+    it|that depends
+    have to see|check|look|ask|find
+    will see
+    would have to look|check|ask|think
+    can not give|say|answer|tell|decide|remember
+    could not say|tell
+    let us think|come
+    still open|waiting|unclear|unknown|looking
+    not yet
+    waiting for|on
+    not decided
+    a mystery
+    to be seen|decided|confirmed
+    find out
+    beats me
+    who knows
+    your guess is
+    difficult one
+    hard to say
+    need to ask|check|find|clarify";
+
+/// What tells by itself that something is not known.
+const OPEN: &str = "
+    open question is|remains
+    question is still|then
+    i|we still? do not yet? really|quite|actually? know yet? whether|if|who|which|when|what|how|where|why
+    i|we do not yet? know yet? is whether|if|who|which|when|what|how|where|why
+    nobody|no one|nobody really? knows whether|if|who|which|when|what|how|where|why
+    it|that is still|also|not|yet|completely|entirely? unclear|unknown|undecided
+    it|that is not yet? clear|known|decided
+    remains to be seen
+    we|i still? need|have to find|figure out
+    we|i still? need|have to clarify|decide|determine whether|if|who|which|when|what|how|where
+    still|yet to be decided|determined|clarified|confirmed
+    still unclear|undecided|open";
+
+/// Beginnings of a question that wants no answer, or one that everybody knows.
+const RHETORICAL: [&str; 41] = [
+    "can you hear",
+    "can everybody hear",
+    "can everyone hear",
+    "can anybody hear",
+    "do you hear",
+    "can you see",
+    "can everybody see",
+    "how are you",
+    "how is it going",
+    "how have you",
+    "what is up",
+    "are you there",
+    "is everybody here",
+    "is everyone here",
+    "shall we start",
+    "shall we begin",
+    "shall we go",
+    "shall we move",
+    "you know what",
+    "guess what",
+    "you know",
+    "right",
+    "any questions",
+    "any other business",
+    "anything else",
+    "what else",
+    "who is next",
+    "who wants to start",
+    "who wants to go",
+    "do you have a minute",
+    "can i raise",
+    "can i say",
+    "can i ask",
+    "may i",
+    "is there any objection",
+    "any objections",
+    "are there any corrections",
+    "all in favour",
+    "did you know",
+    "are you kidding",
+    "what happens next",
+];
+
+/// How long after a question an answer belongs to it, in seconds, and how many sentences.
+const ANSWER_SECONDS: f64 = 20.0;
+const ANSWER_SENTENCES: usize = 3;
+
+/// A silence behind a question after which it has got no answer, in seconds.
+const SILENCE_SECONDS: f64 = 8.0;
+
+/// Fewer words ask back, they open nothing: "why not?", "which ones?".
+const WORDS_MIN: usize = 5;
+
+/// A question of common words alone needs more of them: "are we still on for Thursday or does it move?"
+const PLAIN_WORDS_MIN: usize = 8;
+
+/// Returns whether the sentence at `at` is a question that stays open. A request is none, and is not asked about.
+pub(super) fn is_open_question(talk: &Sentences, at: usize) -> bool {
+    let sentence = &talk.all[at];
+    is_said_to_be_open(talk, sentence) || (is_question(talk, sentence) && stays_open(talk, at))
+}
+
+fn is_said_to_be_open(talk: &Sentences, sentence: &Sentence) -> bool {
+    static OPEN_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(OPEN, &[]));
+    let words = &sentence.words;
+    let behind = |end: usize| words.len() - end >= 2;
+    let told = words.iter().any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
+    !told && !is_narrated(talk, words) && OPEN_ONES.hits(words).any(|hit| behind(hit.end) || hit.start >= 3)
+}
+
+/// In a story or a lecture much is not known, and nobody is going to find out.
+fn is_narrated(talk: &Sentences, words: &[Word]) -> bool {
+    let own = words.iter().any(|word| word.is_any(&["i", "we", "our", "us", "my"]));
+    !talk.conversation && !own && !words.iter().any(|word| word.is_any(&["unclear", "open", "still"]))
+}
+
+fn is_question(talk: &Sentences, sentence: &Sentence) -> bool {
+    let words = &sentence.words;
+    let asked = if talk.punctuated { sentence.asks() } else { sentence.asks() || is_inverted(words) };
+    let content = words.iter().any(|word| !is_stop(&word.norm)) || words.len() >= PLAIN_WORDS_MIN;
+    asked && words.len() >= WORDS_MIN && content && !begins(words, &RHETORICAL)
+}
+
+/// Whether it begins as a question does: "who is", "do we", "can they".
+fn is_inverted(words: &[Word]) -> bool {
+    const AUXILIARY: [&str; 22] = [
+        "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have",
+        "shall", "about", "exactly", "long", "many", "much", "happens", "if",
+    ];
+    const SUBJECT: [&str; 22] = [
+        "i",
+        "you",
+        "we",
+        "they",
+        "he",
+        "she",
+        "it",
+        "that",
+        "this",
+        "there",
+        "anybody",
+        "anyone",
+        "somebody",
+        "someone",
+        "everybody",
+        "the",
+        "our",
+        "your",
+        "these",
+        "those",
+        "any",
+        "people",
+    ];
+    let leader = |word: &&Word| word.is_any(&["so", "and", "but", "okay", "um", "uh", "well", "then", "now", "oh"]);
+    let rest = &words[words.iter().take_while(leader).count()..];
+    let [first, second, ..] = rest else { return false };
+    let asks_for = first.is_any(&["who", "what", "when", "where", "why", "how", "which"]) && second.is_any(&AUXILIARY);
+    let inverted = AUXILIARY[..15].contains(&first.norm.as_str()) && second.is_any(&SUBJECT);
+    asks_for || inverted
+}
+
+fn stays_open(talk: &Sentences, at: usize) -> bool {
+    static UNKNOWN_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(UNKNOWN, &[]));
+    let mut answers =
+        talk.after(at, ANSWER_SENTENCES, ANSWER_SECONDS).filter(|(_, answer)| !is_noise(&answer.words)).peekable();
+    if answers.peek().is_none() {
+        return talk.conversation && falls_silent(talk, at);
+    }
+    answers
+        .take_while(|(_, answer)| !is_question(talk, answer))
+        .any(|(_, answer)| UNKNOWN_ONES.is_in(&answer.words) && !is_command(&answer.words))
+        && (talk.conversation || talk.all[at].words.iter().any(|word| word.is_any(&["we", "i"])))
+}
+
+/// "Hmm."
+fn is_noise(words: &[Word]) -> bool {
+    words.iter().all(|word| word.is_any(&["hmm", "hm", "um", "uh", "well", "oh", "ah", "okay"]))
+}
+
+/// "Let me check" is an answer to come; "don't know" in an order is none.
+fn is_command(words: &[Word]) -> bool {
+    words.first().is_some_and(|word| word.is_any(&["please", "remember"]))
+}
+
+/// Whether the talk goes on much later, and not at its very end.
+fn falls_silent(talk: &Sentences, at: usize) -> bool {
+    let end = talk.all[at].until;
+    let next = talk.all.get(at + 1).and_then(|next| next.at);
+    end.zip(next).is_some_and(|(end, next)| next - end >= SILENCE_SECONDS)
+}

@@ -1,0 +1,211 @@
+//! What the cues ask of a talk beyond one sentence: who answers, whether people talk with each other at all.
+
+use std::collections::HashSet;
+
+use super::{language::share, sentences::Sentence, words::Word};
+
+/// The sentences of a talk, with what is true of all of them.
+#[derive(Debug)]
+pub(super) struct Sentences {
+    pub(super) all: Vec<Sentence>,
+    /// Whether people talk with each other. A lecture and a story say "we will" and "let us" and mean nothing by it.
+    pub(super) conversation: bool,
+    /// Whether the transcript has full stops and question marks: then what has none asks nothing.
+    pub(super) punctuated: bool,
+    speakers: usize,
+}
+
+/// A sentence of so few words is an answer or a call.
+const SHORT_WORDS: usize = 4;
+
+/// Of the sentences of a conversation at least so many are short. Meetings have a fifth and more, lectures hardly any.
+const SHORT_SHARE_MIN: f64 = 0.12;
+
+/// Of the sentences of a transcript with punctuation at least so many end with a mark.
+const MARKED_SHARE_MIN: f64 = 0.5;
+
+impl Sentences {
+    pub(super) fn of(all: Vec<Sentence>) -> Self {
+        let short = all.iter().filter(|sentence| sentence.words.len() <= SHORT_WORDS).count();
+        let marked = all.iter().filter(|sentence| sentence.text.ends_with(['.', '?', '!', '…', '"', '”'])).count();
+        let speakers: HashSet<&str> = all.iter().filter_map(|sentence| sentence.speaker.as_deref()).collect();
+        let speakers = speakers.len();
+        let conversation = speakers > 1 || share(short, all.len()) >= SHORT_SHARE_MIN;
+        let punctuated = share(marked, all.len()) >= MARKED_SHARE_MIN;
+        Self { all, conversation, punctuated, speakers }
+    }
+
+    /// Returns how many speak, 0 when that is not known.
+    pub(super) fn speakers(&self) -> usize {
+        self.speakers
+    }
+
+    /// Returns up to `count` sentences that follow, as long as they begin within `seconds` of the end of that one.
+    pub(super) fn after(&self, at: usize, count: usize, seconds: f64) -> impl Iterator<Item = (usize, &Sentence)> {
+        let end = self.all[at].until;
+        let near = move |sentence: &Sentence| end.zip(sentence.at).is_none_or(|(end, begin)| begin - end <= seconds);
+        let following = self.all.iter().enumerate().skip(at + 1).take(count);
+        following.take_while(move |(_, sentence)| near(sentence))
+    }
+}
+
+/// Returns whether a sentence begins with one of these, behind "well", "oh" and their like.
+pub(super) fn begins(words: &[Word], starts: &[&str]) -> bool {
+    let leader =
+        |word: &&Word| word.is_any(&["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but"]);
+    let skipped = words.iter().take_while(leader).count();
+    let rest = &words[skipped..];
+    starts.iter().any(|start| {
+        let mut words = rest.iter();
+        start.split(' ').all(|want| words.next().is_some_and(|word| word.norm == want))
+    })
+}
+
+/// Returns whether it says yes to what was said before.
+pub(super) fn accepts(words: &[Word]) -> bool {
+    const YES: [&str; 24] = [
+        "yes",
+        "yeah",
+        "yep",
+        "sure",
+        "of course",
+        "certainly",
+        "will do",
+        "right",
+        "i will",
+        "i can",
+        "absolutely",
+        "happy to",
+        "no problem",
+        "fine",
+        "works for me",
+        "agreed",
+        "on it",
+        "consider it done",
+        "i would be happy",
+        "done",
+        "great",
+        "good",
+        "perfect",
+        "that works",
+    ];
+    begins(words, &YES) && !words.iter().take(6).any(|word| word.is_any(&["but", "not"]))
+}
+
+/// Returns whether it says no to what was said before.
+pub(super) fn refuses(words: &[Word]) -> bool {
+    const NO: [&str; 17] = [
+        "no",
+        "nope",
+        "i can not",
+        "i do not think",
+        "i would not",
+        "hang on",
+        "wait",
+        "hold on",
+        "not so fast",
+        "i am not sure",
+        "sorry",
+        "not really",
+        "i disagree",
+        "absolutely not",
+        "no way",
+        "i am against",
+        "we can not",
+    ];
+    begins(words, &NO)
+        && !begins(words, &["no problem", "no objection", "no worries", "nope fine", "no fine", "no that is fine"])
+}
+
+/// Words that make what follows them in a clause a thought, a report or a condition.
+const UNREAL: [&str; 58] = [
+    "if",
+    "unless",
+    "whether",
+    "when",
+    "whenever",
+    "once",
+    "until",
+    "till",
+    "before",
+    "after",
+    "while",
+    "would",
+    "could",
+    "might",
+    "may",
+    "should",
+    "maybe",
+    "perhaps",
+    "probably",
+    "suppose",
+    "imagine",
+    "hope",
+    "hoping",
+    "wish",
+    "said",
+    "says",
+    "saying",
+    "told",
+    "tells",
+    "asked",
+    "asks",
+    "promised",
+    "thought",
+    "wrote",
+    "claimed",
+    "what",
+    "which",
+    "who",
+    "how",
+    "why",
+    "where",
+    "because",
+    "nobody",
+    "nothing",
+    "not",
+    "never",
+    "hardly",
+    "had",
+    "wonder",
+    "wondering",
+    "supposed",
+    "wanted",
+    "although",
+    "though",
+    "since",
+    "ever",
+    "yet",
+    "neither",
+];
+
+/// Returns whether what begins at `start` is meant: no condition, no report, no negation before it.
+///
+/// A condition or a report reaches over commas, the rest only to the end of its clause.
+pub(super) fn is_meant(words: &[Word], start: usize) -> bool {
+    const FAR: [&str; 12] =
+        ["if", "unless", "said", "says", "told", "asked", "imagine", "suppose", "wrote", "whether", "goes", "replied"];
+    let before = &words[..start];
+    let clause = before.iter().rposition(|word| word.breaks).map_or(0, |at| at + 1);
+    // "You said you need it, so please send it" reports nothing.
+    let own = |at: usize| before[at].norm == "said" && at > 0 && before[at - 1].is_any(&["i", "you", "we"]);
+    let holds = |from: usize, of: &[&str]| (from..start).any(|at| before[at].is_any(of) && !own(at));
+    !holds(0, &FAR) && !holds(clause, &UNREAL)
+}
+
+/// Returns whether a sentence tells of a time that is over.
+pub(super) fn is_of_old(words: &[Word]) -> bool {
+    let last = words.windows(2).any(|pair| {
+        pair[0].norm == "last"
+            && pair[1].is_any(&[
+                "year", "week", "month", "time", "summer", "spring", "winter", "autumn", "fall", "quarter", "night",
+            ])
+    });
+    let then = words.iter().any(|word| word.is_any(&["ago", "yesterday", "originally", "formerly"]));
+    let named = words.windows(3).any(|three| {
+        let told = three.iter().any(|word| word.is_any(&["nineteen", "century"]));
+        told || (three[0].norm == "in" && three[1].norm == "two" && three[2].norm == "thousand")
+            || (three[0].norm == "back" && three[1].norm == "then")
+    });
+    last || then || named
+}
