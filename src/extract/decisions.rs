@@ -12,7 +12,7 @@ use super::{
 const SETTLING: &str = "go use take keep stick stay drop hold postpone delay cancel ship launch release buy hire split prototype pay \
     move reject skip approve accept adopt choose pick close open sell replace remove switch stop sign leave return renew order build \
     extend raise cut limit defer reduce increase merge roll book run rent invest freeze abandon scrap kill proceed commit have do \
-    call make put";
+    call make put block ban allow charge introduce change offer";
 
 fn is_settling(word: &str) -> bool {
     static VERBS: LazyLock<Vec<&str>> = LazyLock::new(|| SETTLING.split_whitespace().collect());

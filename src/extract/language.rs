@@ -10,7 +10,7 @@ const COMMON: [&str; 40] = [
 ];
 
 /// English speech has 35 to 50 words of those in a hundred, Dutch and German under 8.
-const SHARE_MIN: f64 = 0.18;
+const SHARE_MIN: f64 = 0.12;
 
 /// Under so many words the share says nothing, and what was recognised is taken for English.
 const WORDS_MIN: usize = 12;

@@ -2,7 +2,7 @@
 //!
 //! Half of them are held out: their labels were written before the rules and no rule was written for them. Each half has
 //! floors of its own. `cargo test --lib extract::meetings -- --nocapture` prints the figures; `MINUTED_MEETING=name`
-//! prints what is found in one of them, and what differs from its labels.
+//! prints what is found in one of them and what differs from its labels, `all` does it for those that are not held out.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -90,12 +90,14 @@ fn meetings() -> Vec<(String, Meeting)> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-fn found(meeting: &Meeting) -> Extract {
+/// What is found, also where speech recognition knows neither speakers nor punctuation (`bare`).
+fn found(meeting: &Meeting, bare: bool) -> Extract {
+    let text = |text: &str| if bare { text.replace([',', '.', '?', '!', ':', ';'], "") } else { text.to_owned() };
     let segment = |said: &Said| Segment {
         start: Some(said.from),
         end: Some(said.to),
-        speaker: said.by.clone(),
-        text: said.text.clone(),
+        speaker: said.by.clone().filter(|_| !bare),
+        text: text(&said.text),
     };
     let segments: Vec<Segment> = meeting.said.iter().map(segment).collect();
     let attendee = |name: &String| Attendee { name: name.clone(), email: "x@example.com".to_owned(), role: None };
@@ -180,26 +182,66 @@ fn judge(meeting: &Meeting, extract: &Extract, story: &mut Vec<String>) -> Score
     ])
 }
 
-/// What each class reaches at least: precision and recall, for the meetings the rules were tried on and for the others.
-const FLOORS: [(bool, &str, f64, f64); 2] = [(false, "actions", 0.5, 0.5), (true, "actions", 0.5, 0.5)];
+/// What each class reaches at least, precision and recall: of the meetings the rules were tried on, of the held out.
+const FLOORS: [(&str, bool, f64, f64); 10] = [
+    ("actions", false, 0.95, 0.95),
+    ("days", false, 0.95, 0.95),
+    ("decisions", false, 0.95, 0.95),
+    ("owners", false, 0.95, 0.95),
+    ("questions", false, 0.9, 0.9),
+    ("actions", true, 0.95, 0.9),
+    ("days", true, 0.95, 0.9),
+    ("decisions", true, 0.9, 0.8),
+    ("owners", true, 0.9, 0.9),
+    ("questions", true, 0.8, 0.6),
+];
+
+/// The same where the transcript has neither speakers nor punctuation: what matters is that little is wrong.
+const BARE_PRECISION_MIN: [(&str, f64); 2] = [("actions", 0.9), ("decisions", 0.85)];
 
 #[test]
 fn what_is_found_in_labelled_meetings_is_right_and_most_of_what_is_there() {
-    let mut halves: BTreeMap<bool, Scores> = BTreeMap::new();
+    let halves = measured(false);
+    for (class, held_out, precision, recall) in FLOORS {
+        let score = halves[&held_out][class];
+        assert!(score.precision() >= precision && score.recall() >= recall, "{class}, held out: {held_out}: {score:?}");
+    }
+}
+
+#[test]
+fn without_speakers_and_punctuation_little_is_wrong() {
+    let halves = measured(true);
+    for (class, precision) in BARE_PRECISION_MIN {
+        for scores in halves.values() {
+            assert!(scores[class].precision() >= precision, "{class}: {:?}", scores[class]);
+        }
+    }
+}
+
+#[test]
+fn a_lecture_and_a_story_hold_no_decision_and_no_task() {
+    for (name, meeting) in meetings().iter().filter(|(name, _)| ["lecture", "radio"].contains(&name.as_str())) {
+        for bare in [false, true] {
+            let extract = found(meeting, bare);
+            let sizes = [extract.decisions.len(), extract.actions.len(), extract.questions.len()];
+            assert_eq!(sizes, [0, 0, 0], "{name}: {}", extract.markdown());
+            assert!(!extract.summary.is_empty() && !extract.topics.is_empty(), "{name}");
+        }
+    }
+}
+
+/// The scores of both halves, held out or not; printed.
+fn measured(bare: bool) -> BTreeMap<bool, Scores> {
     #[expect(clippy::disallowed_methods, reason = "the test's own variable, not minuted's")]
     let shown = std::env::var("MINUTED_MEETING").unwrap_or_default();
+    let mut halves: BTreeMap<bool, Scores> = BTreeMap::new();
     for (name, meeting) in meetings() {
-        let extract = found(&meeting);
+        let extract = found(&meeting, bare);
         let mut story = Vec::new();
         let scores = judge(&meeting, &extract, &mut story);
-        if name == shown || (shown == "dev" && !meeting.held_out) {
-            println!(
-                "\n==== {name} ({}): title {:?}\n{}\n\n{}",
-                meeting.manner,
-                extract.title,
-                extract.markdown(),
-                story.join("\n")
-            );
+        if name == shown || (shown == "all" && !meeting.held_out) {
+            let (title, story) = (&extract.title, story.join("\n"));
+            println!("\n==== {name} ({}): {title:?}\n{}\n\n{story}", meeting.manner, extract.markdown());
         }
         for (class, score) in scores {
             halves.entry(meeting.held_out).or_default().entry(class).or_default().add(score);
@@ -207,19 +249,18 @@ fn what_is_found_in_labelled_meetings_is_right_and_most_of_what_is_there() {
     }
     for (held_out, scores) in &halves {
         for (class, score) in scores {
-            let half = if *held_out { "held out" } else { "tried on" };
-            println!(
-                "{half:9} {class:10} precision {:.2} recall {:.2}   {} right, {} wrong, {} missed",
-                score.precision(),
-                score.recall(),
-                score.right,
-                score.wrong,
-                score.missed
-            );
+            print(*held_out, bare, class, *score);
         }
     }
-    for (held_out, class, precision, recall) in FLOORS {
-        let score = halves[&held_out][class];
-        assert!(score.precision() >= precision && score.recall() >= recall, "{class}, held out {held_out}: {score:?}");
-    }
+    halves
+}
+
+fn print(held_out: bool, bare: bool, class: &str, score: Score) {
+    let half = if held_out { "held out" } else { "tried on" };
+    let how = if bare { ", bare words" } else { "" };
+    let Score { right, wrong, missed } = score;
+    let (precision, recall) = (score.precision(), score.recall());
+    println!(
+        "{half}{how}: {class}: precision {precision:.2}, recall {recall:.2} ({right} right, {wrong} wrong, {missed} missed)"
+    );
 }

@@ -29,8 +29,8 @@ mod markdown;
 #[cfg(test)]
 mod meetings;
 mod people;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
+#[cfg(test)]
+mod properties;
 mod questions;
 mod rank;
 mod sentences;
@@ -260,6 +260,152 @@ mod tests {
         - [00:00:00] Wir haben gestern beschlossen, dass die Lieferung erst im Januar kommt.
         - [00:00:06] Die Lieferung kommt aus Hamburg und wird im Januar vom Lager in Kiel abgeholt.
         ");
+    }
+
+    /// What is found in a sentence that is said in a conversation.
+    fn in_conversation(text: &str) -> Extract {
+        let fillers = ["Hello.", "Hi Bo.", "Fine.", "Right.", "The weather is nice over here."];
+        let fillers =
+            (0_u8..).zip(fillers).map(|(at, filler)| said(f64::from(at) * 3.0, f64::from(at) * 3.0 + 1.0, filler));
+        let sentence = [said(40.0, 45.0, text), said(46.0, 47.0, "Mm.")];
+        of(&fillers.chain(sentence).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_task_is_none() {
+        for text in [
+            "I'll be right back.",
+            "I'll start with the numbers.",
+            "I would send it if I had it.",
+            "I'd call them but I have no number.",
+            "We'll see what they say.",
+            "If nobody objects, I'll never hear the end of it.",
+            "If they ask me I'll send it.",
+            "He said he will send it by Friday.",
+            "Bo told me that he would write to them.",
+            "I sent the report last week.",
+            "Ann will be on holiday until Monday.",
+            "Can you hear me now?",
+            "Can you see my screen?",
+            "Could you say that again, please?",
+            "Would you like some coffee?",
+            "I'll give you an example.",
+            "Let me share my screen.",
+            "Let me think about it.",
+            "I'll tell you a story about Bo.",
+            "I can't send it before Friday.",
+            "I won't call them.",
+            "You can find it in the folder.",
+            "I'll have the soup.",
+            "I'll take your word for it.",
+            "That's what I will send when I know more.",
+            "Maybe I'll call him tomorrow.",
+            "I might send it tomorrow.",
+            "Bo should have called the bank.",
+            "Did Ann send the report by Friday?",
+            "Will Bo send the report by Friday?",
+            "I'll get to that in a minute.",
+            "Please go ahead.",
+            "Please don't worry.",
+            "I need to think.",
+            "I have to say I like it.",
+            "I have to go now.",
+            "We need to talk.",
+            "The train will leave tomorrow.",
+            "I will always remember that day.",
+            "I'll call it a success.",
+            "I'll ask you a question now.",
+        ] {
+            let found = in_conversation(text).actions;
+            assert!(found.is_empty(), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_has_its_owner_and_its_day() {
+        for (text, owner, due) in [
+            ("Bo, can you send me the figures by Friday?", "Bo Chen", "2026-11-20"),
+            ("Can you send me the figures by Friday, Bo?", "Bo Chen", "2026-11-20"),
+            ("Beau will write to them tomorrow.", "Bo Chen", "2026-11-19"),
+            ("Bo'll write to them.", "Bo Chen", ""),
+            ("Chen is going to book the room.", "Bo Chen", ""),
+            ("Anne, please sign it by the end of the month.", "Ann Lee", "2026-11-30"),
+            ("Ann Lee needs to check the contract before the third of December.", "Ann Lee", "2026-12-03"),
+            ("Action item for Ann, order new chairs.", "Ann Lee", ""),
+            ("I'll send it in two weeks.", "", "2026-12-02"),
+            ("The report needs to be done by next Tuesday.", "", "2026-11-24"),
+            ("Somebody has to call the landlord.", "", ""),
+            ("The next step is to write the offer.", "", ""),
+            ("Let me find out and get back to you tomorrow.", "", "2026-11-19"),
+            ("Could you please send us the slides?", "", ""),
+            ("So tomorrow I'll call the bank.", "", "2026-11-19"),
+            ("I have a question, but first, Bo, would you mind closing the ticket today?", "Bo Chen", "2026-11-18"),
+        ] {
+            let found = in_conversation(text).actions;
+            let [action] = found.as_slice() else { panic!("{text}: {found:?}") };
+            let day = action.due.map(|day| day.to_string()).unwrap_or_default();
+            assert_eq!((action.owner.as_deref().unwrap_or_default(), day.as_str()), (owner, due), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_decision_is_none() {
+        for text in [
+            "We haven't decided yet.",
+            "Should we decide that today?",
+            "We have to decide by Friday.",
+            "Once we have decided that, we can go on.",
+            "If we decided to buy it, we would be broke.",
+            "Nothing is decided.",
+            "They decided to sell the house.",
+            "He decided to leave.",
+            "Let's get started.",
+            "Let's move on to the next point.",
+            "Let's take a break.",
+            "Let's call it a day.",
+            "Let's see.",
+            "We'll see about that.",
+            "We'll take questions at the end.",
+            "It is not approved.",
+            "Was it approved?",
+            "Do you think the budget is approved?",
+            "The decision is still open.",
+            "I agree.",
+            "I don't think we agreed on that.",
+            "Last year we decided to stay.",
+            "When is it decided?",
+            "I would go with the second one.",
+            "That is what it is.",
+            "We could keep it.",
+            "Maybe we'll keep it.",
+            "So we have three offers.",
+            "We won't be long.",
+        ] {
+            let found = in_conversation(text).decisions;
+            assert!(found.is_empty(), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_as_a_decision_is_one() {
+        for text in [
+            "We decided to keep the old one.",
+            "Okay, let's go with the blue one.",
+            "It was agreed that the office closes at five.",
+            "We'll ship without it.",
+            "The decision is to wait.",
+            "We are not going to renew the lease.",
+            "The budget is approved.",
+            "We settled on Lisbon.",
+            "So we keep the name.",
+            "We'll stick with the current supplier.",
+            "From now on the door stays locked.",
+            "We've agreed on forty euros.",
+            "The green one it is.",
+        ] {
+            let found = in_conversation(text).decisions;
+            assert_eq!(found.len(), 1, "{text}");
+        }
     }
 
     #[test]

@@ -1,21 +1,12 @@
-//! What holds for whatever a transcript says. Each function panics where it does not.
+//! What holds for whatever a transcript says.
 
 use jiff::{Zoned, civil::DateTime, tz::TimeZone};
 
 use super::{EACH_MAX, Extract, QUOTE_CHARS_MAX, Quote, SUMMARY_MAX, Talk, extract};
 use crate::{config::Attendee, job::Segment, text};
 
-/// An extract quotes what was said, says when, is bounded, and is the same every time. The bytes are the segments as
-/// JSON.
-#[cfg_attr(not(fuzzing), expect(dead_code, reason = "the door of `fuzz/`"))]
-pub(crate) fn segments(bytes: &[u8]) {
-    if let Ok(segments) = serde_json::from_slice::<Vec<Segment>>(bytes) {
-        quoted(&segments, &[]);
-    }
-}
-
-/// The same, of these segments and people. Returns the Markdown.
-pub(crate) fn quoted(segments: &[Segment], attendees: &[Attendee]) -> String {
+/// An extract quotes what was said, says when, is bounded, and is the same every time. Returns the Markdown.
+fn quoted(segments: &[Segment], attendees: &[Attendee]) -> String {
     let talk = Talk { segments, attendees, recorded: day() };
     let found = extract(&talk);
     let said = whole(segments);
@@ -53,7 +44,6 @@ fn quotes(found: &Extract) -> impl Iterator<Item = &Quote> {
     found.summary.iter().chain(&found.decisions).chain(&found.questions).chain(actions)
 }
 
-#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use pulldown_cmark::{Event, Options, Parser, Tag};

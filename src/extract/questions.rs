@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::{
     cues::Phrases,
     sentences::Sentence,
-    talk::{Sentences, begins},
+    talk::{Sentences, accepts, begins},
     words::{Word, is_stop},
 };
 
@@ -23,6 +23,7 @@ const UNKNOWN: &str = "
     have to see|check|look|ask|find
     will see
     would have to look|check|ask|think
+    will|shall ask|check|find|clarify
     can not give|say|answer|tell|decide|remember
     could not say|tell
     let us think|come
@@ -103,6 +104,9 @@ const RHETORICAL: [&str; 41] = [
 /// How long after a question an answer belongs to it, in seconds, and how many sentences.
 const ANSWER_SECONDS: f64 = 20.0;
 const ANSWER_SENTENCES: usize = 3;
+
+/// A sentence of so many words that does not say that nobody knows is an answer.
+const ANSWER_WORDS_MIN: usize = 7;
 
 /// A silence behind a question after which it has got no answer, in seconds.
 const SILENCE_SECONDS: f64 = 8.0;
@@ -185,10 +189,16 @@ fn stays_open(talk: &Sentences, at: usize) -> bool {
     if answers.peek().is_none() {
         return talk.conversation && falls_silent(talk, at);
     }
-    answers
-        .take_while(|(_, answer)| !is_question(talk, answer))
-        .any(|(_, answer)| UNKNOWN_ONES.is_in(&answer.words) && !is_command(&answer.words))
-        && (talk.conversation || talk.all[at].words.iter().any(|word| word.is_any(&["we", "i"])))
+    let own = talk.conversation || talk.all[at].words.iter().any(|word| word.is_any(&["we", "i"]));
+    for (_, answer) in answers.take_while(|(_, answer)| !is_question(talk, answer)) {
+        if UNKNOWN_ONES.is_in(&answer.words) && !is_command(&answer.words) {
+            return own;
+        }
+        if answer.words.len() >= ANSWER_WORDS_MIN || accepts(&answer.words) {
+            return false;
+        }
+    }
+    false
 }
 
 /// "Hmm."

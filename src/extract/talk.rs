@@ -16,7 +16,7 @@ pub(super) struct Sentences {
 }
 
 /// A sentence of so few words is an answer or a call.
-const SHORT_WORDS: usize = 4;
+const SHORT_WORDS: usize = 5;
 
 /// Of the sentences of a conversation at least so many are short. Meetings have a fifth and more, lectures hardly any.
 const SHORT_SHARE_MIN: f64 = 0.12;

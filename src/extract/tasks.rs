@@ -181,6 +181,7 @@ const NO_TASKS: &str = "
     share my|a|with screen|story|few|you
     share that
     read out|aloud|you|from|this|that|it|a
+    talk|speak|meet again|later|soon|next|then|tomorrow
     talk about|you|through|more|slowly|louder|to you?
     speak about|up|slowly|louder|for
     tell you|me|us
@@ -200,6 +201,7 @@ const NO_TASKS: &str = "
     return to|home
     pass away|out|over|on
     remember that|this|it|the|him|her|when|how|what
+    do not
     do my|your|our best
     do something|anything|nothing|a|well|fine|this|better|without
     do it|that again
@@ -300,7 +302,8 @@ pub(super) fn asks_for_task(words: &[Word], people: &People) -> bool {
 
 /// Whether the verb at `verb` begins a task, seen with what follows it.
 fn is_real(words: &[Word], verb: usize) -> bool {
-    let none = NO_TASK_ONES.at(words, verb).is_some();
+    // "Should have called": to have is a task only in its few phrases.
+    let none = words[verb].norm == "have" || NO_TASK_ONES.at(words, verb).is_some();
     !none || SAME_ONES.at(words, verb).is_some()
 }
 
@@ -351,23 +354,25 @@ fn spoken_to(words: &[Word], task: &Task, people: &People) -> Option<String> {
 
 /// Returns whether a sentence only takes on what was said before: "I'll do that", "will do".
 pub(super) fn is_bare(words: &[Word]) -> bool {
-    static BARE: LazyLock<Phrases> = LazyLock::new(|| {
-        Phrases::read(
-            "
-            i will|can do|handle|take it|that|this|so|those|them|both|care
-            i will do
-            i will
-            will do
-            i can
-            i am on
-            on it
-            leave it|that with|to me",
-            &[],
-        )
-    });
     const BARE_WORDS_MAX: usize = 9;
-    words.len() <= BARE_WORDS_MAX && BARE.is_in(words)
+    static WHOLE: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(BARE, &[]));
+    static ENDING: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(BARE_AT_END, &[]));
+    // "I'll", and nothing behind it in its clause.
+    let ends = |end: usize| words[end - 1].breaks;
+    words.len() <= BARE_WORDS_MAX && (WHOLE.is_in(words) || ENDING.hits(words).any(|hit| ends(hit.end)))
 }
+
+const BARE: &str = "
+    i will|can do|handle|take it|that|this|so|those|them|both
+    i will|can take care of it|that|this|those|them
+    leave it|that with|to me";
+
+const BARE_AT_END: &str = "
+    i will do?
+    will do
+    i can
+    i am on it?
+    on it";
 
 /// Returns whether a sentence looks for somebody to do something.
 pub(super) fn seeks_somebody(words: &[Word]) -> bool {
