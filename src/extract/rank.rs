@@ -202,5 +202,7 @@ fn prior(sentence: &Sentence, at: usize, total: usize) -> f64 {
         _ => 0.6,
     };
     let alone = if begins(&sentence.words, &LEANING) { 0.7 } else { 1.0 };
-    edge * length * alone
+    // Interrupted; where nothing has a full stop this is true of all.
+    let whole = if sentence.text.ends_with(char::is_alphanumeric) { 0.7 } else { 1.0 };
+    edge * length * alone * whole
 }

@@ -170,7 +170,7 @@ const INTRODUCTION: usize = 12;
 const TITLE_WORDS_MAX: usize = 8;
 
 /// A talk of which no word is said so often has no title of its own.
-const TITLE_TIMES_MIN: usize = 5;
+const TITLE_TIMES_MIN: usize = 8;
 
 /// Returns a title, when the talk gives one.
 pub(super) fn title(sentences: &[Sentence], people: &People) -> Option<String> {

@@ -151,7 +151,7 @@ const STOP: &str = "a about above absolutely across actually after again against
     minutes four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty hundred thousand million percent \
     afternoon evening night noon bit guys everything's definitely honestly interesting important hard high low stop stopped run \
     running goodbye quick quickly slow slowly able left wait weekend somehow ahead far feel feels felt yours later early late ready \
-    hand hope love cool awesome lovely happy sense order meet agree agreed decided item number numbers send check";
+    hand hope love cool awesome lovely happy sense order meet agree agreed decided item items number numbers send check meeting meetings reason reasons place side";
 
 #[cfg(test)]
 mod tests {
