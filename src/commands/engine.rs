@@ -84,7 +84,7 @@ fn show(package: &Package, found: &Installation) -> Result<(), Failure> {
     print::line(&format!("engine   {}, {}, {}: {state}", title(package), package.runtime_version, package.arch))?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
     print::line(&format!("size     {}\n", print::size(found.size())))?;
-    let mut table = print::table(&["file", "size", "hash"]);
+    let mut table = print::table(&["file", "size", "state"]);
     for (pinned, state) in &found.files {
         table.add_row(print::row([pinned.name.into(), print::size(pinned.size), state.as_str().into()]));
     }

@@ -65,7 +65,7 @@ enum Scenario {
     Waiting,
     /// Commands that die, one after the other, while no daemon runs.
     Commands,
-    /// An installation of the engine's model; it has no house: `engine_install.rs` dies there.
+    /// An installation of the engine's model; it has no house: `src/engine/model/tests.rs` dies there.
     Installing,
 }
 

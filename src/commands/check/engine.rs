@@ -10,7 +10,7 @@ use crate::{
 /// What cures a model that is missing or damaged.
 const INSTALL: &str = "minuted engine install";
 
-/// Looks at the model where a service needs it, and where one lies.
+/// Looks at the model. Where no service needs it, only a damaged one is told of.
 pub(super) fn engine(settings: &Settings, env: &Environment) -> Option<Finding> {
     let is_needed = settings.services.values().any(|service| runs_here(&service.kind));
     let package = match Package::here() {
@@ -40,7 +40,7 @@ fn finding(package: &Package, places: &Places, is_needed: bool) -> Option<Findin
     let (found, shown) = (Installation::inspect(package, &dir), printable_path(&dir));
     if found.is_intact() {
         let message = format!("{} {} is installed in {shown}", package.model, package.version);
-        return Some(Finding::ok("engine", message));
+        return is_needed.then(|| Finding::ok("engine", message));
     }
     let message = format!("its model in {shown} is damaged");
     Some(if is_needed {
@@ -56,7 +56,7 @@ mod tests {
     use crate::commands::check::Level;
 
     #[test]
-    fn a_model_that_nobody_needs_is_told_of_only_where_one_lies() {
+    fn a_model_that_nobody_needs_is_told_of_only_where_it_is_damaged() {
         let home = tempfile::tempdir().expect("a directory");
         let env = Environment { home: Some(home.path().to_owned()), ..Environment::default() };
         let (package, places) = (Package::of("x86_64").expect("pinned"), Places::of(None, &env));

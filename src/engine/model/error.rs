@@ -26,20 +26,20 @@ pub enum InstallError {
     )]
     NoPlace,
     /// There is no Python.
-    #[error("python3 was not found, and the model comes through its pip\nhint: apt install python3-pip, {elsewhere}")]
+    #[error("python3 was not found, and the model comes through its pip\nhint: apt install python3-pip\n{elsewhere}")]
     NoPython {
         /// How to do without.
         elsewhere: String,
     },
     /// There is no pip.
-    #[error("python3 has no pip, and the model comes through it\nhint: apt install python3-pip, {elsewhere}")]
+    #[error("python3 has no pip, and the model comes through it\nhint: apt install python3-pip\n{elsewhere}")]
     NoPip {
         /// How to do without.
         elsewhere: String,
     },
     /// pip cannot pass its proxy.
     #[error(
-        "pip could not pass the proxy: {said}\nhint: check $HTTPS_PROXY and `python3 -m pip config list`, {elsewhere}"
+        "pip could not pass the proxy: {said}\nhint: check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}"
     )]
     Proxy {
         /// pip's words.
@@ -48,7 +48,7 @@ pub enum InstallError {
         elsewhere: String,
     },
     /// pip cannot reach the index.
-    #[error("pip could not fetch the model: {said}\nhint: check the network and try again, {elsewhere}")]
+    #[error("pip could not fetch the model: {said}\nhint: check the network and try again\n{elsewhere}")]
     Network {
         /// pip's words.
         said: String,
@@ -58,7 +58,7 @@ pub enum InstallError {
     /// The index has no such package for this machine.
     #[error(
         "pip found no such package for this machine: {said}\nhint: it needs glibc {glibc} or newer and Python 3.8 or \
-         newer, and an index that has it (`python3 -m pip config list`), {elsewhere}"
+         newer, and an index that has it (`python3 -m pip config list`)\n{elsewhere}"
     )]
     NotOffered {
         /// pip's words.
@@ -111,17 +111,17 @@ pub enum InstallError {
         needed: u64,
     },
     /// The place cannot be written.
-    #[error("`{}` cannot be written: {source}\nhint: {cure}", printable_path(path))]
+    #[error("`{}` cannot be written: {error}\nhint: {cure}", printable_path(path))]
     NotWritable {
         /// The place.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
         /// What to do.
         cure: &'static str,
     },
     /// Something else failed.
-    #[error("failed to {what} `{}`: {source}", printable_path(path))]
+    #[error("failed to {what} `{}`", printable_path(path))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -140,11 +140,11 @@ impl InstallError {
             Some(Errno::ROFS) => {
                 let cure =
                     "its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place";
-                Self::NotWritable { path, source, cure }
+                Self::NotWritable { path, error: source, cure }
             }
             Some(Errno::ACCESS | Errno::PERM) => {
                 let cure = "run it as the user that minuted runs as, or let that user write there";
-                Self::NotWritable { path, source, cure }
+                Self::NotWritable { path, error: source, cure }
             }
             Some(_) | None => Self::Io { what, path, source },
         }
@@ -159,7 +159,7 @@ impl InstallError {
     /// Returns the error for a file that is not the wheel. `is_fetched` tells whether pip brought it.
     pub(super) fn wrong_wheel(package: &Package, file: String, found: String, is_fetched: bool) -> Self {
         let cure = if is_fetched {
-            format!("the index of this pip gives another file (`python3 -m pip config list`), {}", elsewhere(package))
+            format!("the index of this pip gives another file (`python3 -m pip config list`)\n{}", elsewhere(package))
         } else {
             format!("fetch it with: {}", download(package))
         };
@@ -183,7 +183,7 @@ pub(super) fn download(package: &Package) -> String {
     format!("python3 -m pip download --no-deps --only-binary=:all: --platform {platform} {project}=={version}")
 }
 
-/// Returns how to bring the wheel along, as the end of a hint.
+/// Returns how to bring the wheel along, as a hint of its own.
 pub(super) fn elsewhere(package: &Package) -> String {
-    format!("or bring the wheel from another machine ({}) and run: minuted engine install FILE", download(package))
+    format!("hint: or bring the wheel along: minuted engine install FILE; elsewhere it comes by: {}", download(package))
 }

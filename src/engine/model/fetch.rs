@@ -89,9 +89,12 @@ fn start(package: &Package, dir: &Path) -> Result<Child, InstallError> {
     }
     command.env("TMPDIR", dir).current_dir(dir).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().map_err(|source| match source.kind() {
-        ErrorKind::NotFound => InstallError::NoPython { elsewhere: elsewhere(package) },
-        _ => InstallError::Io { what: "start", path: "python3".into(), source },
+    command.spawn().map_err(|source| {
+        if source.kind() == ErrorKind::NotFound {
+            InstallError::NoPython { elsewhere: elsewhere(package) }
+        } else {
+            InstallError::Io { what: "start", path: "python3".into(), source }
+        }
     })
 }
 
@@ -128,13 +131,13 @@ fn size_below(dir: &Path, depth: u32) -> u64 {
 
 /// Words of pip and of what is below it, the most telling first. Without a network it also says that there is no such
 /// package, so that comes last.
-const SYMPTOMS: [(&str, Symptom); 17] = [
+const SYMPTOMS: [(&str, Symptom); 18] = [
     ("No module named pip", Symptom::NoPip),
     ("No space left on device", Symptom::Full),
     ("Disk quota exceeded", Symptom::Full),
-    ("ProxyError", Symptom::Proxy),
-    ("Cannot connect to proxy", Symptom::Proxy),
     ("Tunnel connection failed", Symptom::Proxy),
+    ("Cannot connect to proxy", Symptom::Proxy),
+    ("ProxyError", Symptom::Proxy),
     ("Failed to establish a new connection", Symptom::Network),
     ("Failed to resolve", Symptom::Network),
     ("Name or service not known", Symptom::Network),
@@ -145,6 +148,7 @@ const SYMPTOMS: [(&str, Symptom); 17] = [
     ("SSLError", Symptom::Network),
     ("CERTIFICATE_VERIFY_FAILED", Symptom::Network),
     ("Max retries exceeded", Symptom::Network),
+    ("Could not find a version", Symptom::NotOffered),
     ("No matching distribution", Symptom::NotOffered),
 ];
 
@@ -159,15 +163,17 @@ enum Symptom {
 
 /// Tells from pip's words what a person can do.
 fn failure(package: &Package, dir: &Path, status: ExitStatus, said: &str) -> InstallError {
-    let line_with = |words: &str| said.lines().rev().find(|line| line.contains(words));
-    let found = SYMPTOMS.iter().find_map(|(words, symptom)| Some((*symptom, line_with(words)?)));
+    // From the words on, up to where Python's way to show an error closes its quotes.
+    let tail = |words: &str| Some(said.rsplit_once(words)?.1.split(['\n', '\'']).next().unwrap_or_default());
+    let found = SYMPTOMS.iter().find_map(|(words, symptom)| Some((*symptom, format!("{words}{}", tail(words)?))));
     let elsewhere = elsewhere(package);
-    let Some((symptom, line)) = found else {
-        let line = line_with("ERROR:").or_else(|| said.lines().rev().find(|line| !line.trim().is_empty()));
+    let Some((symptom, words)) = found else {
+        let last = |is_it: &dyn Fn(&str) -> bool| said.lines().rev().find(|line| is_it(line));
+        let line = last(&|line| line.contains("ERROR:")).or_else(|| last(&|line| !line.trim().is_empty()));
         let said = line.map_or_else(|| format!("it said nothing and left no wheel ({status})"), shown);
         return InstallError::Pip { said, command: download(package) };
     };
-    let said = shown(line);
+    let said = shown(&words);
     match symptom {
         Symptom::NoPip => InstallError::NoPip { elsewhere },
         Symptom::Full => InstallError::full(package, dir.parent().unwrap_or(dir).to_owned()),

@@ -87,7 +87,7 @@ pub async fn install(
         // Without a write: it may lie where nobody can write any more.
         return Ok(Done { dir: target, how: How::Already });
     }
-    let base = target.parent().expect("an installation lies in a place");
+    let base = target.parent().ok_or(InstallError::NoPlace)?;
     let written = |source| InstallError::written(package, "write in", base.to_owned(), source);
     make(places, base).map_err(written)?;
     let _lock = lock(base, tell).await.map_err(written)?;

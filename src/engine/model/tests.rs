@@ -10,23 +10,27 @@ use crate::{alone, config::Environment, effect};
 
 /// A home, and a wheel made for it.
 struct Scene {
-    dir: TempDir,
+    home: PathBuf,
+    /// Takes the home away in the end, where it is this one's own.
+    _dir: Option<TempDir>,
     package: Package,
     wheel: PathBuf,
 }
 
 impl Scene {
     fn new() -> Self {
-        Self::in_dir(tempfile::tempdir().expect("a directory"))
+        let dir = tempfile::tempdir().expect("a directory");
+        let scene = Self::in_dir(dir.path().to_owned());
+        Self { _dir: Some(dir), ..scene }
     }
 
-    fn in_dir(dir: TempDir) -> Self {
-        let (package, wheel) = package_of(dir.path(), "good");
-        Self { dir, package, wheel }
+    fn in_dir(home: PathBuf) -> Self {
+        let (package, wheel) = package_of(&home, "good");
+        Self { home, _dir: None, package, wheel }
     }
 
     fn places(&self) -> Places {
-        let data = self.dir.path().join("data");
+        let data = self.home.join("data");
         Places::of(None, &Environment { xdg_data_home: Some(data), ..Environment::default() })
     }
 
@@ -79,15 +83,16 @@ async fn an_intact_installation_is_left_alone_and_needs_no_wheel() {
     scene.install().await.expect("installed");
     let file = Model::at(&scene.package, &scene.target()).encoder;
     let before = fs::metadata(&file).expect("there").modified().expect("known");
-    let missing = scene.dir.path().join("missing.whl");
+    let missing = scene.home.join("missing.whl");
     assert_eq!(scene.install_from(&missing).await.expect("already"), How::Already);
     assert_eq!(fs::metadata(&file).expect("there").modified().expect("known"), before);
 }
 
 #[tokio::test]
 async fn whatever_is_damaged_is_seen_and_repaired() {
+    type Spoil<'a> = (&'static str, &'a dyn Fn(&Path));
     let scene = Scene::new();
-    let spoil: [(&str, &dyn Fn(&Path)); 5] = [
+    let spoil: [Spoil<'_>; 5] = [
         ("damaged", &|file| fs::write(file, content(&scene.package.decoder, "evil")).expect("written")),
         ("damaged", &|file| fs::write(file, "short").expect("written")),
         ("missing", &|file| fs::remove_file(file).expect("removed")),
@@ -123,20 +128,17 @@ async fn a_file_in_the_place_of_the_installation_makes_way() {
 #[tokio::test]
 async fn a_wheel_that_is_not_the_pinned_one_is_refused_before_it_is_opened() {
     let scene = Scene::new();
-    let (_, other) = package_of(scene.dir.path(), "evil");
-    let cut = scene.dir.path().join("cut.whl");
+    let (_, other) = package_of(&scene.home, "evil");
+    let cut = scene.home.join("cut.whl");
     let whole = fs::read(&scene.wheel).expect("read");
     fs::write(&cut, &whole[..whole.len() / 2]).expect("written");
-    let padded = scene.dir.path().join("padded.whl");
+    let padded = scene.home.join("padded.whl");
     let mut same_size = fs::read(&other).expect("read");
     same_size.resize(whole.len(), 0);
     fs::write(&padded, same_size).expect("written");
-    for (wheel, why) in [
-        (&other, "evil"),
-        (&cut, "bytes, not"),
-        (&padded, "its SHA-256 is"),
-        (&scene.dir.path().to_owned(), "not a file"),
-    ] {
+    for (wheel, why) in
+        [(&other, "evil"), (&cut, "bytes, not"), (&padded, "its SHA-256 is"), (&scene.home.clone(), "not a file")]
+    {
         let error = scene.install_from(wheel).await.expect_err(why);
         assert!(matches!(error, InstallError::WrongWheel { .. }) && error.to_string().contains(why), "{error}");
         assert!(!scene.target().exists());
@@ -193,20 +195,14 @@ async fn the_second_waits_for_the_first_and_says_so() {
 fn an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_one_tidies() {
     const NAME: &str =
         "engine::model::tests::an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_one_tidies";
-    const HOME: &str = "TMPDIR";
-    let install = |scene: &Scene| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(scene.install()).expect("installed")
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let install = |scene: &Scene| runtime.block_on(scene.install()).expect("installed");
     if alone::is_child() {
-        // The scene of the parent: a home that holds the wheel, and the point at which to die.
-        let home = std::env::temp_dir();
-        let point = fs::read_to_string(home.join("point")).expect("told");
+        // In the parent's directory, which says at which point to die.
+        let scene = Scene::in_dir(std::env::temp_dir());
+        let point = fs::read_to_string(scene.home.join("point")).expect("told");
         effect::arm(&point);
-        let (package, wheel) = package_of(&home, "good");
-        let data = Environment { xdg_data_home: Some(home.join("data")), ..Environment::default() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        drop(runtime.block_on(super::install(&package, &Places::of(None, &data), Some(&wheel), &|_| ())));
+        install(&scene);
         unreachable!("it died at {point}");
     }
     // What is there before, where it dies, and what is found then.
@@ -224,8 +220,8 @@ fn an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_
             install(&scene);
             fs::write(Model::at(&scene.package, &scene.target()).tokenizer, "damaged").expect("written");
         }
-        fs::write(scene.dir.path().join("point"), point).expect("written");
-        let died = alone::run(NAME, &[(HOME, scene.dir.path().to_str().expect("UTF-8"))]);
+        fs::write(scene.home.join("point"), point).expect("written");
+        let died = alone::run(NAME, &[("TMPDIR", scene.home.to_str().expect("UTF-8"))]);
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died.status), Some(9), "{point}: {died:?}");
         assert_eq!(Installation::inspect(&scene.package, &scene.target()).is_intact(), is_installed, "{point}");
         install(&scene);
@@ -239,7 +235,7 @@ fn an_installation_that_dies_at_any_point_leaves_nothing_half_done_and_the_next_
 #[tokio::test]
 async fn a_place_that_cannot_be_written_is_named_with_its_cure() {
     let mut scene = Scene::new();
-    let data = scene.dir.path().join("data");
+    let data = scene.home.join("data");
     fs::write(&data, "a file").expect("written");
     let error = scene.install().await.expect_err("no place");
     assert!(matches!(&error, InstallError::Io { .. }), "{error:?}");
@@ -249,7 +245,15 @@ async fn a_place_that_cannot_be_written_is_named_with_its_cure() {
     let told = |errno: rustix::io::Errno| {
         InstallError::written(&scene.package, "write", "/data".into(), errno.into()).to_string()
     };
-    insta::assert_snapshot!([rustix::io::Errno::NOSPC, rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS].map(told).join("\n"), @"");
+    let errors = [rustix::io::Errno::NOSPC, rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS];
+    insta::assert_snapshot!(errors.map(told).join("\n"), @r"
+    the disk of `/data` is full
+    hint: free 112 MB, then run it again
+    `/data` cannot be written: Read-only file system (os error 30)
+    hint: its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place
+    `/data` cannot be written: Permission denied (os error 13)
+    hint: run it as the user that minuted runs as, or let that user write there
+    ");
 }
 
 #[test]

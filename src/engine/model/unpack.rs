@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, Permissions},
-    io::{self, Read as _, Seek as _},
+    io::{BufReader, ErrorKind, Read as _, Seek as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
 };
@@ -48,7 +48,7 @@ pub(super) fn open(package: &Package, path: &Path, is_fetched: bool) -> Result<F
 pub(super) fn unpack(package: &Package, wheel: File, parent: &Dir, name: &OsStr) -> Result<(), InstallError> {
     let path = parent.path().join(name);
     let written = |source| InstallError::written(package, "write", path.clone(), source);
-    let mut archive = ZipArchive::new(io::BufReader::new(wheel))
+    let mut archive = ZipArchive::new(BufReader::new(wheel))
         .map_err(|error| InstallError::wrong_entry(&package.encoder, error.to_string()))?;
     let dir = parent.descend_or_make(Path::new(name), DIR_MODE).map_err(written)?;
     rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(DIR_MODE)).map_err(|errno| written(errno.into()))?;
@@ -60,7 +60,7 @@ pub(super) fn unpack(package: &Package, wheel: File, parent: &Dir, name: &OsStr)
 
 fn take(
     package: &Package,
-    archive: &mut ZipArchive<io::BufReader<File>>,
+    archive: &mut ZipArchive<BufReader<File>>,
     pinned: &Pinned,
     dir: &Dir,
 ) -> Result<(), InstallError> {
@@ -68,11 +68,13 @@ fn take(
     let entry = archive.by_name(pinned.entry).map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
     let mut file = dir.create_new(OsStr::new(pinned.name), FILE_MODE).map_err(written)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(written)?;
-    let (found, size) = copy(entry.take(pinned.size + 1), &mut file).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+    let copied = copy(entry.take(pinned.size + 1), &mut file);
+    let (found, size) = copied.map_err(|error| {
+        if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) {
             InstallError::wrong_entry(pinned, error.to_string())
+        } else {
+            written(error)
         }
-        _ => written(error),
     })?;
     if size != pinned.size {
         return Err(InstallError::wrong_entry(pinned, format!("it has not {} bytes", pinned.size)));
