@@ -133,18 +133,15 @@ impl Bar {
     }
 
     pub(super) fn show(&self, step: Step) {
-        let word = match step {
-            Step::Waiting => "another installation is at work: waiting for it".to_owned(),
-            Step::Fetching => {
+        match (&self.bar, step) {
+            (Some(bar), Step::Fetched { bytes }) => bar.set_position(bytes),
+            (Some(bar), step) => bar.set_message(word(step)),
+            (None, Step::Fetched { .. }) => {}
+            (None, Step::Fetching) => {
                 let Package { project, version, wheel_size, .. } = self.package;
-                format!("fetching {project} {version} ({}) through pip", print::size(*wheel_size))
+                print::say(&format!("fetching {project} {version} ({}) through pip", print::size(*wheel_size)));
             }
-            Step::Fetched { bytes } => return self.bar.iter().for_each(|bar| bar.set_position(bytes)),
-            Step::Unpacking => "checking and unpacking".to_owned(),
-        };
-        match &self.bar {
-            Some(bar) => bar.set_message(word),
-            None => print::say(&word),
+            (None, step) => print::say(word(step)),
         }
     }
 
@@ -152,5 +149,13 @@ impl Bar {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+fn word(step: Step) -> &'static str {
+    match step {
+        Step::Waiting => "another installation is at work: waiting for it",
+        Step::Fetching | Step::Fetched { .. } => "fetching through pip",
+        Step::Unpacking => "checking and unpacking",
     }
 }

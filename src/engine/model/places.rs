@@ -22,20 +22,19 @@ const SYSTEM: &str = "/etc";
 pub struct Places {
     /// The state directory, where there is a configuration.
     state_dir: Option<PathBuf>,
-    /// The person's directory of data, where there is a person.
+    /// The person's directory of data, where there is a person. To a system service nobody's data counts: what root has
+    /// there, the service's own user could not open.
     data_home: Option<PathBuf>,
-    /// Whether a new installation goes to the state directory.
-    is_system: bool,
 }
 
 impl Places {
     /// Returns the places for a configuration, or for a person who has none.
     #[must_use]
     pub fn of(settings: Option<&Settings>, env: &Environment) -> Self {
+        let is_system = settings.is_some_and(|settings| settings.file.starts_with(SYSTEM));
         Self {
             state_dir: settings.map(|settings| settings.state_dir.clone()),
-            data_home: env.data_home(),
-            is_system: settings.is_some_and(|settings| settings.file.starts_with(SYSTEM)),
+            data_home: env.data_home().filter(|_| !is_system),
         }
     }
 
@@ -56,9 +55,7 @@ impl Places {
     /// # Errors
     /// [`InstallError::NoPlace`] without a home and a configuration.
     pub fn target(&self, package: &Package) -> Result<PathBuf, InstallError> {
-        let (first, second) =
-            if self.is_system { (self.state_base(), self.data_base()) } else { (self.data_base(), self.state_base()) };
-        let new = || first.or(second).map(|base| base.join(package.dir_name()));
+        let new = || self.data_base().or_else(|| self.state_base()).map(|base| base.join(package.dir_name()));
         self.dir_of(package).or_else(new).ok_or(InstallError::NoPlace)
     }
 
@@ -131,7 +128,10 @@ mod tests {
         let settings = settings("/home/ann/.config/minuted/config.toml", &state);
         let places = Places::of(Some(&settings), &env(home.to_str().expect("UTF-8")));
         assert_eq!(places.dir_of(package), None);
+        let system = Settings { file: "/etc/minuted/config.toml".into(), ..settings.clone() };
+        let of_system = Places::of(Some(&system), &env(home.to_str().expect("UTF-8")));
         let mut all = places.all(package);
+        assert_eq!(of_system.all(package), all[..1], "a service has no home");
         all.reverse();
         for dir in all {
             std::fs::create_dir_all(&dir).expect("made");

