@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::{fd::AsFd as _, unix::process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -202,9 +202,4 @@ pub fn request(text: &str) -> io::Result<Work> {
 /// The arguments of the hidden command, for a request.
 pub fn arguments(work: &Work) -> io::Result<[String; 2]> {
     Ok(["engine-work".to_owned(), serde_json::to_string(work)?])
-}
-
-/// The child's program when the request names none.
-pub fn default_program() -> PathBuf {
-    super::run::this_program()
 }

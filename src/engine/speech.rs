@@ -25,6 +25,9 @@ const FRAMES_MAX: usize = 937;
 /// Frames of speech that a piece must have: 80 ms. A click is none.
 const SPOKEN_MIN: usize = 5;
 
+/// The score that the best frame of a piece must have: noise stays below 0.65, the quietest speech comes above 0.9.
+const SURE: f32 = 0.7;
+
 /// The other side's power over this one's from which what is heard here has leaked from there: 15 dB.
 const LEAKED: f32 = 32.0;
 
@@ -60,8 +63,8 @@ struct Open {
     /// The number of its first frame.
     first: u64,
     sound: Vec<f32>,
-    /// Of each frame, whether it is speech.
-    spoken: Vec<bool>,
+    /// Of each frame, how much it sounds like speech.
+    scores: Vec<f32>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -99,8 +102,8 @@ impl Listener {
             if self.rest.len() == FRAME {
                 let frame = std::mem::replace(&mut self.rest, Vec::with_capacity(FRAME));
                 let is_others = std::mem::take(&mut self.others_power) > power(&frame) * LEAKED;
-                let is_speech = self.detector.predict_f32(&frame) >= THRESHOLD && !is_others;
-                self.frame(frame, is_speech);
+                let score = self.detector.predict_f32(&frame);
+                self.frame(frame, if is_others { 0.0 } else { score });
             }
         }
     }
@@ -117,16 +120,17 @@ impl Listener {
         std::mem::take(&mut self.done)
     }
 
-    fn frame(&mut self, frame: Vec<f32>, is_speech: bool) {
+    fn frame(&mut self, frame: Vec<f32>, score: f32) {
         self.heard += 1;
         match &mut self.open {
-            Some(open) => open.push(&frame, is_speech),
-            None if is_speech => {
-                let mut open = Open { first: self.heard - 1 - self.before.len() as u64, sound: Vec::new(), spoken: Vec::new() };
+            Some(open) => open.push(&frame, score),
+            None if score >= THRESHOLD => {
+                let first = self.heard - 1 - self.before.len() as u64;
+                let mut open = Open { first, sound: Vec::new(), scores: Vec::new() };
                 for before in self.before.drain(..) {
-                    open.push(&before, false);
+                    open.push(&before, 0.0);
                 }
-                open.push(&frame, true);
+                open.push(&frame, score);
                 self.open = Some(open);
             }
             None => {
@@ -143,7 +147,7 @@ impl Listener {
         let Some(mut open) = self.open.take() else { return };
         if open.silence() >= AFTER {
             self.close(open);
-        } else if open.spoken.len() >= FRAMES_MAX {
+        } else if open.scores.len() >= FRAMES_MAX {
             let rest = open.cut();
             self.close(open);
             self.open = Some(rest);
@@ -158,14 +162,14 @@ impl Listener {
 }
 
 impl Open {
-    fn push(&mut self, frame: &[f32], is_speech: bool) {
+    fn push(&mut self, frame: &[f32], score: f32) {
         self.sound.extend_from_slice(frame);
-        self.spoken.push(is_speech);
+        self.scores.push(score);
     }
 
     /// Returns how many frames at the end are silent.
     fn silence(&self) -> usize {
-        self.spoken.iter().rev().take_while(|spoken| !**spoken).count()
+        self.scores.iter().rev().take_while(|score| **score < THRESHOLD).count()
     }
 
     /// Cuts it in front of the quietest frame of its second half; returns the rest.
@@ -175,19 +179,93 @@ impl Open {
         let around = |at: &usize| powers[at - 1..=(at + 1).min(powers.len() - 1)].iter().sum::<f32>();
         let second_half = powers.len() / 2..powers.len();
         let at = second_half.min_by(|a, b| around(a).total_cmp(&around(b))).expect("a piece that is cut has frames");
-        Self { first: self.first + at as u64, sound: self.sound.split_off(at * FRAME), spoken: self.spoken.split_off(at) }
+        let (sound, scores) = (self.sound.split_off(at * FRAME), self.scores.split_off(at));
+        Self { first: self.first + at as u64, sound, scores }
     }
 
-    /// Returns the piece, unless it is only a click.
+    /// Returns the piece, unless it is only a click or a noise.
     fn piece(self) -> Option<Piece> {
-        let spoken = self.spoken.iter().filter(|spoken| **spoken).count();
-        let first = self.spoken.iter().position(|spoken| *spoken)?;
-        let last = self.spoken.iter().rposition(|spoken| *spoken)?;
+        let is_speech = |score: &f32| *score >= THRESHOLD;
+        let spoken = self.scores.iter().filter(|score| is_speech(score)).count();
+        let (first, last) = (self.scores.iter().position(is_speech)?, self.scores.iter().rposition(is_speech)?);
+        let best = self.scores.iter().copied().fold(0.0, f32::max);
         let sample = |frame: usize| (self.first + frame as u64) * FRAME as u64;
-        (spoken >= SPOKEN_MIN).then(|| Piece { start: sample(first), end: sample(last + 1), sound: self.sound })
+        (spoken >= SPOKEN_MIN && best >= SURE).then(|| Piece { start: sample(first), end: sample(last + 1), sound: self.sound })
     }
 }
 
 fn power(sound: &[f32]) -> f32 {
     sound.iter().map(|sample| sample * sample).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An open piece with these scores; the sound of a frame is its number.
+    fn open(scores: &[f32]) -> Open {
+        let mut open = Open { first: 100, sound: Vec::new(), scores: Vec::new() };
+        for (at, score) in scores.iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "a small number")]
+            open.push(&[at as f32; FRAME], *score);
+        }
+        open
+    }
+
+    #[test]
+    fn a_piece_is_from_its_first_to_its_last_word() {
+        let piece = open(&[0.0, 0.0, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.0]).piece().expect("speech");
+        assert_eq!((piece.start, piece.end), (102 * 256, 108 * 256));
+        assert_eq!(piece.sound.len(), 9 * FRAME, "what is around belongs to the sound");
+    }
+
+    #[test]
+    fn a_click_and_a_noise_are_no_speech() {
+        assert_eq!(open(&[0.9; 4]).piece(), None);
+        assert_eq!(open(&[0.5; 60]).piece(), None);
+    }
+
+    #[test]
+    fn a_long_piece_is_cut_where_it_is_quietest_in_its_second_half() {
+        let mut whole = open(&[0.9; FRAMES_MAX]);
+        for quiet in [100, 700] {
+            whole.sound[(quiet - 1) * FRAME..(quiet + 2) * FRAME].fill(0.0);
+        }
+        let all = whole.sound.clone();
+        let rest = whole.cut();
+        assert_eq!((whole.scores.len(), rest.first), (700, 800));
+        assert_eq!([whole.sound, rest.sound].concat(), all, "nothing is lost and nothing is twice");
+    }
+
+    #[test]
+    fn silence_is_nothing_and_costs_no_memory() {
+        let mut listener = Listener::default();
+        listener.hear(&vec![0.0; 60 * 16_000], None);
+        listener.finish();
+        assert_eq!(listener.take(), []);
+        assert!(listener.before.len() <= BEFORE && listener.open.is_none());
+    }
+
+    /// A second of something like a voice, and a second of nothing.
+    fn buzz() -> Vec<f32> {
+        let sample = |n: u16| if n % 133 < 10 && n < 16_000 { 0.4 } else { 0.0 };
+        (0..32_000).map(sample).collect()
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(16))]
+
+        #[test]
+        fn how_the_sound_comes_in_changes_nothing(block in 1_usize..40_000) {
+            let heard = |block: usize| {
+                let mut listener = Listener::default();
+                buzz().chunks(block).for_each(|part| listener.hear(part, None));
+                listener.finish();
+                listener.take()
+            };
+            prop_assert_eq!(heard(block), heard(32_000));
+        }
+    }
 }

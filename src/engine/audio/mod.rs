@@ -235,8 +235,9 @@ impl Audio {
     fn end(&mut self) -> Result<(), AudioError> {
         self.flush();
         self.is_over = true;
-        if let Some(why) = self.ffmpeg.as_mut().and_then(Running::end) {
-            self.decoder.damage.cut = Some(why);
+        if let Some(running) = &mut self.ffmpeg {
+            // What ffmpeg writes into a pipe has no end that was foreseen: only ffmpeg knows whether it was the right one.
+            self.decoder.damage.cut = running.end();
         }
         let has_sound = self.given > 0 || self.planes.first().is_some_and(|plane| !plane.is_empty());
         if has_sound {

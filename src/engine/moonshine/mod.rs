@@ -103,12 +103,13 @@ impl Moonshine {
             loaded.with_telemetry(false).build().map_err(|error| unusable(&model.runtime, error.message()))?;
         let mut hasher = blake3::Hasher::new();
         let mut session = |path: &Path| {
-            let bytes = read(path, FILE_MAX)?;
-            hasher.update(&bytes);
-            session(&environment, &bytes, threads).map_err(|error| unusable(path, error))
+            // Hashed as a stream, and loaded by the runtime itself: a copy here would be the peak of all memory.
+            let file = File::open(path).map_err(|error| unusable(path, error))?;
+            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable(path, error))?;
+            session(&environment, path, threads).map_err(|error| unusable(path, error))
         };
         let (encoder, decoder) = (session(&model.encoder)?, session(&model.decoder)?);
-        let bytes = read(&model.tokenizer, tokenizer::BYTES_MAX)?;
+        let bytes = read(&model.tokenizer)?;
         hasher.update(&bytes);
         let tokenizer = Tokenizer::parse(&bytes).ok_or_else(|| unusable(&model.tokenizer, "it is not a tokenizer"))?;
         let hash = hasher.finalize().to_hex()[..32].to_owned();
@@ -173,7 +174,7 @@ impl Moonshine {
 
 /// One session: no spinning, which would fight the rest of a small machine, and no arena, which would keep the memory
 /// of the longest piece for ever.
-fn session(environment: &ort::environment::Environment, bytes: &[u8], threads: usize) -> Result<Session, String> {
+fn session(environment: &ort::environment::Environment, path: &Path, threads: usize) -> Result<Session, String> {
     let builder = Session::builder(environment).map_err(|error| error.message().to_owned())?;
     let told = |error: ort::Error<_>| error.message().to_owned();
     let builder = builder.with_intra_threads(threads.max(1)).map_err(told)?;
@@ -183,17 +184,17 @@ fn session(environment: &ort::environment::Environment, bytes: &[u8], threads: u
     let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(told)?;
     let plain = ep::CPU::default().with_arena_allocator(false).build();
     let mut builder = builder.with_execution_providers([plain]).map_err(told)?;
-    builder.commit_from_memory(bytes).map_err(|error| error.message().to_owned())
+    builder.commit_from_file(path).map_err(|error| error.message().to_owned())
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> ModelError {
     ModelError::Unusable { path: crate::text::printable_path(path), reason: reason.to_string() }
 }
 
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ModelError> {
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| unusable(path, error))?;
-    file.take(bytes_max).read_to_end(&mut bytes).map_err(|error| unusable(path, error))?;
+    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable(path, error))?;
     Ok(bytes)
 }
 

@@ -5,7 +5,7 @@ use crate::text;
 /// Entries of the file; another number is another model.
 const ENTRIES: usize = 32_768;
 
-/// Bytes that the file may have: it has 241,694.
+/// Bytes that the file may have: it has 249,974.
 pub(crate) const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The tokens and their bytes.
