@@ -136,7 +136,7 @@ struct Session {
 impl Session {
     fn run(mut self) -> Result<Line, Failure> {
         let mut listeners: Vec<Listener> = Vec::new();
-        while let Some(planes) = self.audio.next()? {
+        while let Some(planes) = self.audio.listen()? {
             if listeners.is_empty() {
                 listeners.resize_with(planes.len(), Listener::default);
             }

@@ -314,7 +314,10 @@ mod tests {
         pieces.finish(end.clone()).expect("finished");
         assert_eq!(pieces.spoken(), 2);
         drop(pieces);
-        assert_eq!(read(&directory).expect("read"), (vec![piece(0, "one"), piece(20, ""), piece(40, "three")], end.clone()));
+        assert_eq!(
+            read(&directory).expect("read"),
+            (vec![piece(0, "one"), piece(20, ""), piece(40, "three")], end.clone())
+        );
         let again = Pieces::open(&directory, "model", "content").expect("opened");
         assert_eq!((again.end(), again.spoken()), (Some(&end), 2));
     }

@@ -122,7 +122,9 @@ impl EngineError {
     #[must_use]
     pub fn is_recordings_own(&self) -> bool {
         match self {
-            Self::Undecodable { .. } | Self::Crashed { .. } | Self::OutOfMemory { .. } | Self::StoodStill { .. } => true,
+            Self::Undecodable { .. } | Self::Crashed { .. } | Self::OutOfMemory { .. } | Self::StoodStill { .. } => {
+                true
+            }
             Self::NeedsFfmpeg { .. } | Self::Model { .. } | Self::Disk { .. } | Self::Start(_) => false,
         }
     }
@@ -153,7 +155,7 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
     let status = timeout(ENDS_WITHIN, child.wait()).await;
     match last {
         Some(Line::Done { remarks, .. }) => Ok(Transcript { remarks, ..transcript(&request)? }),
-        Some(Line::Failed { kind, error }) => Err(failed(kind, error, &request)),
+        Some(Line::Failed { kind, error }) => Err(failed(kind, &error, &request)),
         Some(Line::Progress { .. }) | None => Err(died(status.ok().and_then(Result::ok), &words, &request)),
     }
 }
@@ -183,14 +185,11 @@ fn start(request: &Request, recording: File) -> io::Result<Child> {
 async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> Result<Option<Line>, EngineError> {
     let (mut reader, mut deadline, mut most) = (BufReader::new(stdout), Instant::now() + STANDS_STILL, None);
     loop {
-        let line = match timeout_at(deadline, next(&mut reader)).await {
-            Ok(line) => line.map_err(EngineError::Start)?,
-            Err(_) => {
-                child.kill().await.map_err(EngineError::Start)?;
-                return Err(EngineError::StoodStill { after: STANDS_STILL });
-            }
+        let Ok(line) = timeout_at(deadline, next(&mut reader)).await else {
+            child.kill().await.map_err(EngineError::Start)?;
+            return Err(EngineError::StoodStill { after: STANDS_STILL });
         };
-        match line {
+        match line.map_err(EngineError::Start)? {
             Some(Line::Progress { done_ms, total_ms }) => {
                 if most.is_none_or(|most| done_ms > most) {
                     most = Some(done_ms);
@@ -237,8 +236,8 @@ fn transcript(request: &Request) -> Result<Transcript, EngineError> {
     Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks })
 }
 
-fn failed(kind: Kind, reason: String, request: &Request) -> EngineError {
-    let reason = text::one_line(&reason, 500);
+fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
+    let reason = text::one_line(reason, 500);
     match kind {
         Kind::Undecodable => EngineError::Undecodable { reason },
         Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },

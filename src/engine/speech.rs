@@ -190,7 +190,11 @@ impl Open {
         let (first, last) = (self.scores.iter().position(is_speech)?, self.scores.iter().rposition(is_speech)?);
         let best = self.scores.iter().copied().fold(0.0, f32::max);
         let sample = |frame: usize| (self.first + frame as u64) * FRAME as u64;
-        (spoken >= SPOKEN_MIN && best >= SURE).then(|| Piece { start: sample(first), end: sample(last + 1), sound: self.sound })
+        (spoken >= SPOKEN_MIN && best >= SURE).then(|| Piece {
+            start: sample(first),
+            end: sample(last + 1),
+            sound: self.sound,
+        })
     }
 }
 

@@ -102,7 +102,11 @@ mod tests {
     #[test]
     fn lines_are_what_both_sides_expect() {
         let failed = Line::Failed { kind: Kind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
-        let lines = [Line::Progress { done_ms: 5, total_ms: 0 }, Line::Done { segments: 1, remarks: vec!["x".to_owned()] }, failed];
+        let lines = [
+            Line::Progress { done_ms: 5, total_ms: 0 },
+            Line::Done { segments: 1, remarks: vec!["x".to_owned()] },
+            failed,
+        ];
         let text: Vec<_> = lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
         insta::assert_snapshot!(text.join("\n"), @r#"
         {"progress":{"done_ms":5,"total_ms":0}}

@@ -45,7 +45,9 @@ impl From<Error> for Refusal {
             }
             Error::IoError(error) => Self::Io(error),
             Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
-            other => Self::Damaged(other.to_string()),
+            Error::DecodeError(_) | Error::SeekError(_) | Error::LimitError(_) | Error::ResetRequired | _ => {
+                Self::Damaged(error.to_string())
+            }
         }
     }
 }
@@ -53,7 +55,7 @@ impl From<Error> for Refusal {
 /// One sound of a recording, packet by packet.
 pub(crate) struct Decoder {
     format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
+    codec: Box<dyn AudioDecoder>,
     track: u32,
     frames: Option<f64>,
     pub(crate) damage: Damage,
@@ -88,8 +90,8 @@ impl Decoder {
         let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
         let track = track.ok_or(Refusal::Silent)?;
         let (id, frames) = (track.id, length(track));
-        let decoder = decoder(track)?;
-        Ok(Self { format, decoder, track: id, frames, damage: Damage::default() })
+        let codec = decoder(track)?;
+        Ok(Self { format, codec, track: id, frames, damage: Damage::default() })
     }
 
     /// Returns how long it says it is, in seconds.
@@ -112,7 +114,7 @@ impl Decoder {
             if packet.track_id != self.track {
                 continue;
             }
-            match self.decoder.decode(&packet) {
+            match self.codec.decode(&packet) {
                 Ok(sound) if is_sane(&sound) => {
                     self.damage.row = 0;
                     // Asked for again, because what was just returned cannot leave a loop.
@@ -128,15 +130,15 @@ impl Decoder {
                 }
             }
         }
-        Some(self.decoder.last_decoded())
+        Some(self.codec.last_decoded())
     }
 
     /// Goes on with another stream in the same file, as radio recordings in Ogg have it.
     fn begin_anew(&mut self) -> bool {
         let Some(track) = self.format.default_track(TrackType::Audio) else { return false };
-        let Ok(decoder) = decoder(track) else { return false };
+        let Ok(codec) = decoder(track) else { return false };
         self.track = track.id;
-        self.decoder = decoder;
+        self.codec = codec;
         true
     }
 }
@@ -209,7 +211,10 @@ fn zero_lengths(head: &[u8]) -> Vec<u64> {
             lengths.extend((length == 0).then_some(at as u64 + 4));
             break;
         }
-        at = at.saturating_add(8).saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).saturating_add((length % 2) as usize);
+        at = at
+            .saturating_add(8)
+            .saturating_add(usize::try_from(length).unwrap_or(usize::MAX))
+            .saturating_add((length % 2) as usize);
     }
     lengths
 }

@@ -57,7 +57,18 @@ impl Ffmpeg {
 fn arguments(kind: Kind) -> Vec<&'static str> {
     let (protocol, input) = if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
     let mut arguments = vec!["-hide_banner", "-nostdin", "-loglevel", "error", "-max_alloc", ALLOCATION_MAX];
-    arguments.extend(["-threads", "1", "-filter_threads", "1", "-protocol_whitelist", protocol, "-f", kind.demuxer, "-i", input]);
+    arguments.extend([
+        "-threads",
+        "1",
+        "-filter_threads",
+        "1",
+        "-protocol_whitelist",
+        protocol,
+        "-f",
+        kind.demuxer,
+        "-i",
+        input,
+    ]);
     arguments.extend(["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1"]);
     arguments.extend(["-ar", "16000", "-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]);
     arguments
@@ -102,5 +113,8 @@ pub fn find(path: &std::ffi::OsStr) -> Option<PathBuf> {
     let is_program = |file: &Path| {
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
-    std::env::split_paths(path).filter(|directory| directory.is_absolute()).map(|at| at.join("ffmpeg")).find(|file| is_program(file))
+    std::env::split_paths(path)
+        .filter(|directory| directory.is_absolute())
+        .map(|at| at.join("ffmpeg"))
+        .find(|file| is_program(file))
 }

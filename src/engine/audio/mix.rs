@@ -61,7 +61,8 @@ impl Mix {
                 }
             }
             Self::Many(weights) => {
-                let mixed = |frame: &[f32]| frame.iter().zip(weights).map(|(sample, weight)| sound(*sample) * weight).sum();
+                let mixed =
+                    |frame: &[f32]| frame.iter().zip(weights).map(|(sample, weight)| sound(*sample) * weight).sum();
                 let frames = interleaved.chunks_exact(weights.len());
                 planes[0].extend(frames.map(|frame| f32::clamp(mixed(frame), -1.0, 1.0)));
             }

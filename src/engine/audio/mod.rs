@@ -106,7 +106,7 @@ impl Audio {
     ///
     /// # Errors
     /// [`AudioError::Undecodable`] when the recording ends before its first sample.
-    pub fn next(&mut self) -> Result<Option<Vec<Vec<f32>>>, AudioError> {
+    pub fn listen(&mut self) -> Result<Option<Vec<Vec<f32>>>, AudioError> {
         loop {
             if self.is_ready() {
                 return Ok(Some(self.hand_on()));
@@ -136,11 +136,14 @@ impl Audio {
         let at = text::rough(std::time::Duration::from_secs(self.given / u64::from(RATE)));
         let mut remarks = Vec::new();
         if damage.packets > 0 {
-            remarks.push(format!("{} could not be decoded and left out", text::count(damage.packets, "damaged packet")));
+            remarks
+                .push(format!("{} could not be decoded and left out", text::count(damage.packets, "damaged packet")));
         }
         if let Some(why) = &damage.cut {
             remarks.push(format!("the recording breaks off after {at}: {}", text::printable(why)));
-        } else if let Some(length) = self.length().filter(|length| self.given < length - length / 20 && *length > u64::from(RATE)) {
+        } else if let Some(length) =
+            self.length().filter(|length| self.given < length - length / 20 && *length > u64::from(RATE))
+        {
             let whole = text::rough(std::time::Duration::from_secs(length / u64::from(RATE)));
             remarks.push(format!("the recording breaks off after {at} of {whole}"));
         }
@@ -149,7 +152,17 @@ impl Audio {
 
     fn new(decoder: Decoder, ffmpeg: Option<Running>) -> Self {
         let (planes, interleaved) = (Vec::new(), Vec::new());
-        Self { decoder, ffmpeg, shape: None, planes, sides: None, look: Look::default(), interleaved, is_over: false, given: 0 }
+        Self {
+            decoder,
+            ffmpeg,
+            shape: None,
+            planes,
+            sides: None,
+            look: Look::default(),
+            interleaved,
+            is_over: false,
+            given: 0,
+        }
     }
 
     fn ours(file: File, head: &[u8]) -> Result<Decoder, Refusal> {
@@ -159,7 +172,9 @@ impl Audio {
     fn foreign(file: &File, kind: Kind, what: String, ffmpeg: Option<&Ffmpeg>) -> Result<Self, AudioError> {
         let needs = || AudioError::NeedsFfmpeg { what };
         let (output, mut running) = match ffmpeg.ok_or_else(needs)?.start(file, kind) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(AudioError::NeedsFfmpeg { what: kind.name.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(AudioError::NeedsFfmpeg { what: kind.name.to_owned() });
+            }
             started => started?,
         };
         match Decoder::open(Box::new(ReadOnlySource::new(output))) {
@@ -272,7 +287,7 @@ fn undecodable(reason: impl Into<String>) -> AudioError {
 fn refused(refusal: Refusal) -> AudioError {
     match refusal {
         Refusal::Io(error) => AudioError::Io(error),
-        other => undecodable(other.to_string()),
+        Refusal::Unsupported(_) | Refusal::Damaged(_) | Refusal::Silent => undecodable(refusal.to_string()),
     }
 }
 

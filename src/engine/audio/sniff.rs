@@ -75,14 +75,17 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
         return Sniffed::Empty;
     }
     let at = |place: usize, magic: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(magic));
-    let marked = |place: &usize| at(*place, b"RIFF") || at(*place, b"RF64") || at(*place, b"BW64") || at(*place, b"FORM");
+    let marked =
+        |place: &usize| at(*place, b"RIFF") || at(*place, b"RF64") || at(*place, b"BW64") || at(*place, b"FORM");
     let magic = MAGIC.iter().find(|(place, magic, kind)| {
         // Four letters at the eighth byte mean something only behind the word for a container.
         let behind = *place != 8 || marked(&0);
         at(*place, magic) && behind && !kind.demuxer.is_empty()
     });
     match magic {
-        Some((_, b"WAVE", kind)) if !at(0, b"RIFF") => Sniffed::Known(Kind { name: "WAV of 64 bits", ours: false, ..*kind }),
+        Some((_, b"WAVE", kind)) if !at(0, b"RIFF") => {
+            Sniffed::Known(Kind { name: "WAV of 64 bits", ours: false, ..*kind })
+        }
         Some((.., kind)) => Sniffed::Known(*kind),
         None => frames(head).unwrap_or(if is_text(head) { Sniffed::Text } else { Sniffed::Unknown }),
     }
@@ -92,7 +95,9 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
 /// second.
 fn frames(head: &[u8]) -> Option<Sniffed> {
     let kind = match head {
-        [0x47, ..] if head.get(188) == Some(&0x47) && head.get(376) == Some(&0x47) => foreign("MPEG transport stream", "mpegts"),
+        [0x47, ..] if head.get(188) == Some(&0x47) && head.get(376) == Some(&0x47) => {
+            foreign("MPEG transport stream", "mpegts")
+        }
         [_, _, _, _, 0x47, ..] if head.get(196) == Some(&0x47) => foreign("MPEG transport stream", "mpegts"),
         [0xff, second, ..] if second & 0xf6 == 0xf0 => ours("AAC", "aac"),
         [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => ours("MP3", "mp3"),

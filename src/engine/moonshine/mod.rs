@@ -98,15 +98,15 @@ impl Moonshine {
     /// # Errors
     /// [`ModelError::Unusable`] for a file that is missing or something else.
     pub fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
-        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable(&model.runtime, error))?;
+        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable(&model.runtime, &error))?;
         let environment =
             loaded.with_telemetry(false).build().map_err(|error| unusable(&model.runtime, error.message()))?;
         let mut hasher = blake3::Hasher::new();
         let mut session = |path: &Path| {
             // Hashed as a stream, and loaded by the runtime itself: a copy here would be the peak of all memory.
-            let file = File::open(path).map_err(|error| unusable(path, error))?;
-            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable(path, error))?;
-            session(&environment, path, threads).map_err(|error| unusable(path, error))
+            let file = File::open(path).map_err(|error| unusable(path, &error))?;
+            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable(path, &error))?;
+            session(&environment, path, threads).map_err(|error| unusable(path, &error))
         };
         let (encoder, decoder) = (session(&model.encoder)?, session(&model.decoder)?);
         let bytes = read(&model.tokenizer)?;
@@ -187,14 +187,14 @@ fn session(environment: &ort::environment::Environment, path: &Path, threads: us
     builder.commit_from_file(path).map_err(|error| error.message().to_owned())
 }
 
-fn unusable(path: &Path, reason: impl ToString) -> ModelError {
+fn unusable(path: &Path, reason: &(impl ToString + ?Sized)) -> ModelError {
     ModelError::Unusable { path: crate::text::printable_path(path), reason: reason.to_string() }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| unusable(path, error))?;
-    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable(path, error))?;
+    let file = File::open(path).map_err(|error| unusable(path, &error))?;
+    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable(path, &error))?;
     Ok(bytes)
 }
 
@@ -234,7 +234,12 @@ fn likeliest(outputs: &SessionOutputs<'_>) -> Result<i64, ModelError> {
 }
 
 /// Returns how many tokens `samples` can hold.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most some hundred")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most some hundred"
+)]
 fn tokens_max(samples: usize) -> usize {
     ((samples as f64 / f64::from(RATE) * TOKENS_A_SECOND).ceil() as usize).max(TOKENS_MIN)
 }

@@ -65,8 +65,17 @@ mod tests {
     #[test]
     fn tokens_become_one_clean_line() {
         let long = [b'y'; 128];
-        let entries: [&[u8]; 9] =
-            [b"<s>", b"</s>", "\u{2581}Hello".as_bytes(), b",", "\u{2581}w\u{f6}rld".as_bytes(), b"\x1b[31m", b"<<ST_1>>", b"\xff", &long];
+        let entries: [&[u8]; 9] = [
+            b"<s>",
+            b"</s>",
+            "\u{2581}Hello".as_bytes(),
+            b",",
+            "\u{2581}w\u{f6}rld".as_bytes(),
+            b"\x1b[31m",
+            b"<<ST_1>>",
+            b"\xff",
+            &long,
+        ];
         let tokenizer = Tokenizer::parse(&file(&entries)).expect("a tokenizer");
         assert_eq!(tokenizer.text(&[0, 2, 3, 4, 5, 6, 7, 1]), "Hello, w\u{f6}rld [31m");
         assert_eq!(tokenizer.text(&[8]).len(), 128);

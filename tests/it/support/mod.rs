@@ -4,10 +4,12 @@
 #[path = "../../../src/budget.rs"]
 pub(crate) mod budget;
 pub(crate) mod chance;
+pub(crate) mod engine;
 pub(crate) mod house;
 pub(crate) mod ledger;
 pub(crate) mod rows;
 pub(crate) mod services;
 pub(crate) mod smtp;
+pub(crate) mod sound;
 pub(crate) mod tls;
 pub(crate) mod told;
