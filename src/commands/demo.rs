@@ -95,12 +95,7 @@ async fn prepare_engine(environment: &Environment) -> Result<(), InstallError> {
 }
 
 /// Drops the recordings into a folder, and tells what becomes of them.
-async fn work(
-    dir: &Path,
-    services: &str,
-    environment: &Environment,
-    signals: Signals,
-) -> Result<ExitCode, Failure> {
+async fn work(dir: &Path, services: &str, environment: &Environment, signals: Signals) -> Result<ExitCode, Failure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
     let settings = configure(dir, services, environment)?;

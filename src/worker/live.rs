@@ -94,7 +94,9 @@ impl ServiceHandle {
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(paxs.clone()), Some(paxs))
             }
-            Kind::Ondevice(ondevice) => (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None),
+            Kind::Ondevice(ondevice) => {
+                (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
+            }
         };
         Ok(Self::new(made, account, service.clone(), settings.retry))
     }

@@ -8,10 +8,10 @@ mod commands;
 mod crash;
 mod delivery;
 mod disk;
-#[cfg(target_arch = "x86_64")] // its snapshots show the sizes of that machine's wheel
-mod engine_install;
 mod engine;
 mod engine_audio;
+#[cfg(target_arch = "x86_64")] // its snapshots show the sizes of that machine's wheel
+mod engine_install;
 mod faults;
 mod hostile;
 mod hostile_answers;

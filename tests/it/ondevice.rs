@@ -114,7 +114,11 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
     let job = house.wait_for("long.wav", "done");
     assert_eq!(job["attempts"], 0, "{job}");
     let text = notes(&house, "long.notes.md");
-    assert_eq!(text.matches("price list is ready").count(), 8 + usize::from(text.contains("## Summary") && summary(&text).contains("price list is ready")), "{text}");
+    assert_eq!(
+        text.matches("price list is ready").count(),
+        8 + usize::from(text.contains("## Summary") && summary(&text).contains("price list is ready")),
+        "{text}"
+    );
     assert!(daemon.stop().success());
 }
 
@@ -167,7 +171,8 @@ fn a_recording_that_needs_ffmpeg_waits_for_it_and_the_others_do_not() {
     let opus = house.dir.path().join("talk.opus");
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav");
     let mut command = Command::new(&ffmpeg);
-    let made = command.args(["-v", "error", "-i"]).arg(from).args(["-c:a", "libopus"]).arg(&opus).status().expect("run");
+    let made =
+        command.args(["-v", "error", "-i"]).arg(from).args(["-c:a", "libopus"]).arg(&opus).status().expect("run");
     assert!(made.success());
     let bin = house.dir.path().join("bin");
     fs::create_dir(&bin).expect("made");
@@ -187,7 +192,9 @@ fn a_kill_around_the_transcript_leaves_one_set_of_notes_and_nothing_behind() {
     if model().is_none() {
         return;
     }
-    for point in ["PlaceTranscript:Before", "PlaceTranscript:After", "ForgetTranscript:Before", "ForgetTranscript:After"] {
+    for point in
+        ["PlaceTranscript:Before", "PlaceTranscript:After", "ForgetTranscript:Before", "ForgetTranscript:After"]
+    {
         let house = house("");
         fs::write(house.path("standup.wav"), shipped("standup.wav")).expect("written");
         let mut daemon = house.spawn(&[("MINUTED_DIE", point)]);

@@ -63,7 +63,8 @@ impl OnDevice {
     }
 
     fn model(&self) -> Result<Model, CallError> {
-        let unavailable = |error: &dyn std::error::Error| unavailable(one_line(&error.to_string().replace("\nhint: ", "; "), 500));
+        let unavailable =
+            |error: &dyn std::error::Error| unavailable(one_line(&error.to_string().replace("\nhint: ", "; "), 500));
         let package = Package::here().map_err(|error| unavailable(&error))?;
         Model::find(package, &self.places).map_err(|error| unavailable(&error))
     }
