@@ -1,7 +1,7 @@
 //! The model of the on-device engine: which files it must be, where they lie, how they come there.
 //!
 //! The weights are published by the model's own vendor as a Python package. minuted neither ships nor fetches them: the
-//! person's own `pip` does, or a person brings the file. Whoever brings it, the [pins](pins) decide: no byte is kept whose
+//! person's own `pip` does, or a person brings the file. Whoever brings it, the [`pins`] decide: no byte is kept whose
 //! hash is not the one written there.
 //!
 //! | file | what it is |

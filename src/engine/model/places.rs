@@ -50,7 +50,7 @@ impl Places {
         self.all(package).into_iter().find(|dir| dir.symlink_metadata().is_ok())
     }
 
-    /// Returns the directory that [`super::install`] makes or repairs.
+    /// Returns the directory that [`super::install()`] makes or repairs.
     ///
     /// # Errors
     /// [`InstallError::NoPlace`] without a home and a configuration.
