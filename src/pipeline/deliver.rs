@@ -112,10 +112,7 @@ impl Parcel {
     /// [`FileError`], by what the caller does next.
     pub fn clear_failure(&self, written: Option<&Written>) -> Result<(), FileError> {
         match written {
-            Some(written) => match place_of(written)? {
-                Some((dir, name)) => deliver::remove_ours(&dir, &name, &written.digest).map(drop),
-                None => Ok(()),
-            },
+            Some(written) => clear_recorded(written),
             None => self.clear_unrecorded(),
         }
     }
@@ -314,6 +311,13 @@ fn open(path: &Path) -> Result<Dir, FileError> {
     Dir::open(path).map_err(|error| FileError::opening(path, error))
 }
 
+fn clear_recorded(written: &Written) -> Result<(), FileError> {
+    match place_of(written)? {
+        Some((dir, name)) => deliver::remove_ours(&dir, &name, &written.digest).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// Opens the directory in which a file was written; `None` when it is gone, and the file with it.
 fn place_of(written: &Written) -> Result<Option<(Dir, OsString)>, FileError> {
     let root = open(&written.base)?;
@@ -343,11 +347,11 @@ mod tests {
         let notes = tempfile::tempdir().expect("a directory");
         let base = notes.path().to_owned();
         let word = Written { base, path: "sub/talk.failed.txt".into(), digest: "none".into() };
-        Parcel::clear_failure(&word).expect("it is gone");
+        clear_recorded(&word).expect("it is gone");
         std::fs::write(notes.path().join("sub"), "").expect("written");
-        Parcel::clear_failure(&word).expect("it is gone");
+        clear_recorded(&word).expect("it is gone");
         drop(notes);
-        let error = Parcel::clear_failure(&word).expect_err("what is not mounted is waited for");
+        let error = clear_recorded(&word).expect_err("what is not mounted is waited for");
         assert!(matches!(error, FileError::DirectoryGone { .. }), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use minuted::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
-const TABLE: [(&str, &str); 31] = [
+const TABLE: [(&str, &str); 32] = [
     ("main", "commands cli logging memory config"),
     ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
@@ -60,7 +60,7 @@ const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progre
 const NOT_YET: [&str; 1] = ["sources"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
-const WORLDS: [(&str, &str); 16] = [
+const WORLDS: [(&str, &str); 17] = [
     ("aws_lc_rs", "engine"),
     ("axum", "standin"),
     ("clap", "main commands cli"),
