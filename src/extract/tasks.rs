@@ -44,8 +44,8 @@ const TASKS: &str = "send lend write draft prepare call phone ring email mail te
     deploy release split rerun raise report circulate distribute summarise summarize document translate train hire negotiate query \
     chase remind return replace install configure provide supply assign verify double-check reach work do have host lead coordinate meet talk \
     run approve copy scan migrate transfer rename restart reset patch roll ship close open clear tidy recruit quote estimate budget evaluate assess \
-    examine inspect survey visit dictate record edit proofread correct rewrite refactor remember read pass hand give show-round present own process \
-    request apply appeal respond reply answer note-down write-up notify announce alert brief escalate log track monitor prototype propose swap drop fetch \
+    examine inspect survey visit dictate record edit proofread correct rewrite refactor remember read pass hand give present own process \
+    request apply appeal respond reply answer notify announce alert brief escalate log track monitor prototype propose swap drop fetch \
     ping explore clarify resolve settle secure renew extend terminate complain compare prove validate rework revise adjust amend outline";
 
 fn is_task(word: &str) -> bool {

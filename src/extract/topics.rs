@@ -126,7 +126,7 @@ const VERBS: &str = "add added agree allowed answer approved arrive ask bought b
     sit sits sleep slept speak spent spoke stand stands stay stays stood stopped suggest suggested surprised teach test tested thank thinks threw \
     till took travel treat tries turn turns understand update wait waited walk walked watch wear went wish wonder worry worth wrote write writes written clean cheap fair full \
     tall true whole wrong worse worst okay same different big small short long fast slow hot cold young old early late hard easy expensive simple fine green white black red blue \
-    alone present apart anymore guard-like else";
+    alone present apart anymore else";
 
 fn is_verb(norm: &str) -> bool {
     static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| VERBS.split_whitespace().collect());
