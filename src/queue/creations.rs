@@ -41,17 +41,6 @@ impl Creations {
     fn read(&self) -> u64 {
         std::fs::read_to_string(&self.path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
     }
-
-    fn write(&self, count: u64) -> io::Result<()> {
-        let is_new = !self.path.exists();
-        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&self.path)?;
-        file.write_all_at(format!("{count:0DIGITS$}\n").as_bytes(), 0)?;
-        file.sync_data()?;
-        if is_new && let Some(dir) = self.path.parent() {
-            File::open(dir)?.sync_all()?;
-        }
-        Ok(())
-    }
 }
 
 impl Queue {
@@ -71,18 +60,26 @@ impl Queue {
 
     /// Writes the number beside the queue. Where it cannot be written nothing is wrong but that a loss would not show.
     pub(super) async fn counted(&self, count: u64) -> Result<(), QueueError> {
-        let creations = Arc::clone(&self.creations);
-        self.writer
-            .call(move |_| {
-                Effect::CountCreation.before();
-                let written = creations.write(count);
-                Effect::CountCreation.after();
-                if let Err(error) = written {
-                    tracing::warn!("failed to write `{}`: {error}", creations.path.display());
-                }
-                Ok(())
-            })
-            .await
+        let path = self.creations.path.clone();
+        let write = move |path: &Path| -> io::Result<()> {
+            let is_new = !path.exists();
+            let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            Effect::CountCreation.before();
+            file.write_all_at(format!("{count:0DIGITS$}\n").as_bytes(), 0)?;
+            file.sync_data()?;
+            if is_new && let Some(dir) = path.parent() {
+                File::open(dir)?.sync_all()?;
+            }
+            Effect::CountCreation.after();
+            Ok(())
+        };
+        let on_its_turn = move |_: &mut rusqlite::Connection| {
+            if let Err(error) = write(&path) {
+                tracing::warn!("failed to write `{}`: {error}", path.display());
+            }
+            Ok(())
+        };
+        self.writer.call(on_its_turn).await
     }
 }
 
