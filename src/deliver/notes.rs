@@ -65,7 +65,8 @@ impl Minutes {
     /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
     fn write_body(&self, out: &mut String) {
         let title = line(&self.title);
-        out.push_str(&format!("# {}", escaped(&title)));
+        out.push_str("# ");
+        out.push_str(&escaped(&title));
         if let Some(warning) = &self.warning {
             add(out, &format!("> **Incomplete:** {}", escaped(warning)));
         }

@@ -119,7 +119,7 @@ const FAILURE_FIELDS: [&str; 12] = [
 
 fn failure(fields: &Map<String, Value>) -> String {
     let told = FAILURE_FIELDS.iter().chain(&ERROR_FIELDS).filter_map(|name| Some((*name, fields.get(*name)?)));
-    told.map(|(name, value)| format!("{name}: {value}\n")).collect()
+    told.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The text of the content as it came: it does not change when the rest of the report does (a time of reading, a

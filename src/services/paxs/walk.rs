@@ -104,6 +104,7 @@ impl Walks {
 
 /// A walk under way.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a list of which nothing is known")]
 pub(super) struct Walk {
     /// The last page that was read.
     page: u32,
