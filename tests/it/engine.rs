@@ -17,11 +17,14 @@ use minuted::{
 
 use crate::support::{
     engine::{block_on, lines, model, no_model, progress, request, transcribe},
-    sound::{program, readings, runs, samples, speak, tone, wav, word_errors, words_of},
+    sound::{program, readings, runs, tone, wav, word_errors, words_of},
 };
 
 /// Words of a hundred that may be wrong.
 const WRONG_MAX: usize = 5;
+
+/// Samples of the first reading, with the silence behind it; the second has 3 s.
+const FIRST_READING: usize = 113_616 + 8_000;
 
 fn kept(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = directory.join(name);
@@ -88,7 +91,7 @@ fn a_reading_is_understood_and_a_kill_in_the_middle_changes_nothing() {
 fn whichever_of_its_effects_a_crash_meets_the_transcript_is_the_same() {
     let (Some(model), Some((sound, _))) = (model(), readings()) else { return };
     let state = tempfile::tempdir().expect("a directory");
-    let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound[..16_000 * 8]));
+    let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound[FIRST_READING..][..48_000]));
     let asked = request(model, state.path());
     let whole = transcribe(asked.clone(), &recording).expect("transcribed");
     for effect in [Effect::BeginPieces, Effect::KeepPieces] {
@@ -106,27 +109,23 @@ fn whichever_of_its_effects_a_crash_meets_the_transcript_is_the_same() {
 
 #[test]
 fn two_on_the_telephone_are_told_apart() {
-    let (Some(model), Some(sox)) = (model(), program("sox")) else { return };
+    let (Some(model), Some((sound, words)), Some(sox)) = (model(), readings(), program("sox")) else { return };
     let state = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| state.path().join(name);
-    let said =
-        ["Did you get the contract that I sent on Monday?", "Yes, I have it here, and I will sign it by Friday."];
-    if speak("en-us", said[0], &path("a.wav")).is_none() || speak("en-us+f3", said[1], &path("b.wav")).is_none() {
-        return;
-    }
-    let (first, second) = (samples(&path("a.wav")), samples(&path("b.wav")));
-    let length = first.len() + second.len();
-    let left = |at: usize| first.get(at).copied().unwrap_or(0);
-    let right = |at: usize| at.checked_sub(first.len()).map_or(0, |at| second[at]);
-    let frames: Vec<i16> = (0..length).flat_map(|at| [left(at), right(at)]).collect();
-    let call = kept(state.path(), "call.wav", &wav(22_050, 2, &frames));
-    let telephone = path("telephone.wav");
+    // The first sentence is one's, the second and the third the other's.
+    let turn = FIRST_READING;
+    let left = |at: usize| if at < turn { sound[at] } else { 0 };
+    let right = |at: usize| if at < turn { 0 } else { sound[at] };
+    let frames: Vec<i16> = (0..turn * 2).flat_map(|at| [left(at), right(at)]).collect();
+    let call = kept(state.path(), "call.wav", &wav(16_000, 2, &frames));
+    let telephone = state.path().join("telephone.wav");
     assert!(runs(&sox, [call.as_os_str(), "-r".as_ref(), "8000".as_ref(), telephone.as_os_str()]), "sox writes it");
     let transcript = transcribe(request(model, state.path()), &telephone).expect("transcribed");
-    let speakers: Vec<_> = transcript.segments.iter().map(|segment| segment.speaker.as_deref()).collect();
-    assert_eq!(speakers, [Some("Left"), Some("Right")]);
-    let said: Vec<String> = said.iter().flat_map(|said| words_of(said)).collect();
-    assert_understood(&said, &transcript, 15);
+    let of = |speaker: &str| {
+        let theirs = transcript.segments.iter().filter(|segment| segment.speaker.as_deref() == Some(speaker));
+        words_of(&theirs.map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" "))
+    };
+    assert!(word_errors(&words[..22], &of("Left")) <= 2, "{:?}", of("Left"));
+    assert!(of("Right").starts_with(&words_of("he was not")), "{:?}", of("Right"));
 }
 
 #[test]
@@ -190,12 +189,13 @@ fn whose_fault_it_is_is_told() {
     let refused = transcribe(asked, &recording).expect_err("refused");
     assert!(matches!(refused, EngineError::Start(_)) && !refused.is_recordings_own(), "{refused}");
 
-    let mut asked = request(no_model(), state.path());
-    asked.memory_mib = 1;
-    let refused = transcribe(asked, &recording).expect_err("refused");
-    assert!(matches!(refused, EngineError::OutOfMemory { .. }) && refused.is_recordings_own(), "{refused}");
-
     let Some(model) = model() else { return };
+    let mut asked = request(model.clone(), state.path());
+    asked.memory_mib = 24;
+    let refused = transcribe(asked, &recording).expect_err("refused");
+    // A limit in which not even the model has room is nobody's fault but its.
+    assert!(matches!(refused, EngineError::Model { .. }) && !refused.is_recordings_own(), "{refused}");
+
     let mut asked = request(model, state.path());
     asked.pieces = recording.join("engine");
     let refused = transcribe(asked, &recording).expect_err("refused");

@@ -68,6 +68,9 @@ impl Resampler {
 
     /// Appends what is left: silence follows the last sample.
     pub(crate) fn finish(&mut self, output: &mut Vec<f32>) {
+        if self.up == self.down {
+            return;
+        }
         let silence = vec![0.0; self.taps / 2];
         self.push(&silence, output);
     }
@@ -146,7 +149,11 @@ mod tests {
     fn a_tone_stays_where_it_is_at_any_rate() {
         for rate in [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000, 44_099] {
             let output = resampled(rate, &tone(rate, 440.0, rate), 4096);
-            assert!(output.len().abs_diff(RATE as usize) <= 2, "{rate}: {}", output.len());
+            assert!(
+                output.len().abs_diff(RATE as usize) <= u32::from(rate != RATE) as usize,
+                "{rate}: {}",
+                output.len()
+            );
             let expected = tone(RATE, 440.0, RATE);
             let inner = 200..15_800;
             let error = inner.map(|n| (output[n] - expected[n]).abs()).fold(0.0, f32::max);

@@ -63,15 +63,8 @@ pub(crate) fn runs<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator
     command.status().expect("started").success()
 }
 
-/// Speaks a text into a WAV of 22,050 Hz.
-pub(crate) fn speak(voice: &str, text: &str, into: &Path) -> Option<()> {
-    let arguments = ["-v", voice, "-w", into.to_str().expect("UTF-8"), text];
-    assert!(runs(&program("espeak-ng")?, arguments), "it speaks");
-    Some(())
-}
-
 /// The samples of a WAV that `sox` and others write: 16 bits, one channel.
-pub(crate) fn samples(path: &Path) -> Vec<i16> {
+fn samples(path: &Path) -> Vec<i16> {
     let bytes = fs::read(path).expect("a WAV");
     let data = bytes.windows(4).position(|word| word == b"data").expect("a WAV has data") + 8;
     bytes[data..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
