@@ -88,7 +88,6 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a kind that is not tried is named")]
 fn every_kind_of_recording_is_heard() {
     let directory = tempfile::tempdir().expect("a directory");
     let source = kept(directory.path(), "source.wav", &wav(44_100, 1, &tone(44_100, SECONDS)));

@@ -10,7 +10,7 @@ use std::{
 /// The directories of programs; a test does not ask the environment.
 const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Five sentences of a LibriVox reading, with their words: Debian's `pocketsphinx-testdata`.
+/// Five sentences of a `LibriVox` reading, with their words: Debian's `pocketsphinx-testdata`.
 const READINGS: &str = "/usr/share/pocketsphinx/test/data/librivox";
 
 /// Samples of 16 bits at some rate, channel by channel in each frame.
@@ -83,7 +83,7 @@ pub(crate) fn readings() -> Option<(Vec<i16>, Vec<String>)> {
         all.extend(samples(&Path::new(READINGS).join(format!("{name}.wav"))));
         all.extend([0; 8_000]);
     }
-    let without_marks = words.lines().flat_map(|line| line.split('(').next()).collect::<Vec<_>>().join(" ");
+    let without_marks = words.lines().filter_map(|line| line.split('(').next()).collect::<Vec<_>>().join(" ");
     Some((all, words_of(&without_marks.replace("<s>", "").replace("</s>", ""))))
 }
 
