@@ -168,8 +168,6 @@ effects! {
     BeginPieces,
     /// The engine: finished pieces are synced.
     KeepPieces,
-    /// The engine: finished pieces are not needed any more.
-    ForgetPieces,
     /// A file that `check` has made gets another name.
     TryOut,
     /// A temporary file becomes the notes.

@@ -42,6 +42,12 @@ impl Progress {
         self.done.store(done, Ordering::Relaxed);
     }
 
+    /// Sets how much is done, of how much there is.
+    pub fn reach(&self, done: u64, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+    }
+
     /// Counts `more` as done.
     pub fn add(&self, more: u64) {
         self.done.fetch_add(more, Ordering::Relaxed);

@@ -1,6 +1,12 @@
 //! `minuted engine`: the model of the on-device engine, installed and looked at.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{Seek as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -9,11 +15,14 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::{self, ConfigError, Environment, Settings},
-    engine::model::{self, Done, How, Installation, Package, Places, Step},
+    engine::{
+        model::{self, Done, How, Installation, Model, Package, Places, Step, speech},
+        run::{MEMORY_MIB, Request, run, this_program},
+    },
     exit,
     queue::{LockError, owner_of},
     signals,
-    text::printable_path,
+    text::{printable, printable_path},
 };
 
 pub(super) fn install(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
@@ -49,11 +58,12 @@ pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> 
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(settings(config)?.as_ref(), Environment::get());
     let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
-    // The self-test has its place here, once the installation is intact: `engine::model::speech::SPEECH` through the engine
-    // gives `speech::WORDS`.
+    let test = found.is_intact().then(|| try_it(&Model::at(package, &found.dir)));
     if arguments.output.json {
         print::json(&json!({
             "installed": found.is_intact(),
+            "works": matches!(test, Some(Ok(_))),
+            "error": test.as_ref().and_then(|test| Some(test.as_ref().err()?.to_string())),
             "version": package.dir_name(),
             "path": found.dir.to_string_lossy(),
             "size": found.size(),
@@ -66,13 +76,46 @@ pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> 
     } else {
         show(package, &found)?;
     }
-    if found.is_intact() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    if !arguments.output.json {
-        print::say("hint: minuted engine install");
+    match test {
+        Some(Ok(took)) => {
+            if !arguments.output.json {
+                print::line(&format!("\nself-test: it understood a sentence of 2.6 s in {:.1} s", took.as_secs_f64()))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Err(error)) if !arguments.output.json => {
+            print::say(&printable(&format!("the self-test failed: {error:#}")))
+        }
+        None if !arguments.output.json => print::say("hint: minuted engine install"),
+        Some(Err(_)) | None => {}
     }
     Ok(ExitCode::from(exit::FAILURE))
+}
+
+/// Has the engine listen to a sentence; returns how long that took, loading included.
+fn try_it(model: &Model) -> anyhow::Result<Duration> {
+    let dir = tempfile::tempdir()?;
+    let mut sentence = tempfile::tempfile()?;
+    sentence.write_all(speech::SPEECH)?;
+    sentence.rewind()?;
+    let request = Request {
+        model: model.clone(),
+        pieces: dir.path().join("pieces"),
+        content: "self-test".to_owned(),
+        threads: 1,
+        memory_mib: MEMORY_MIB,
+        duration: None,
+        ffmpeg: None,
+        program: this_program(),
+        harm: None,
+    };
+    let begun = Instant::now();
+    let heard = super::runtime()?.block_on(run(request, sentence, Arc::default()))?;
+    let heard = heard.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
+    let said: Vec<&str> = speech::WORDS.split(' ').collect();
+    let understood = said.iter().filter(|word| heard.contains(**word)).count();
+    anyhow::ensure!(understood * 4 >= said.len() * 3, "it heard `{heard}` where `{}` is said", speech::WORDS);
+    Ok(begun.elapsed())
 }
 
 fn show(package: &Package, found: &Installation) -> Result<(), Failure> {

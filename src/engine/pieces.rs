@@ -6,7 +6,7 @@
 //! than that. A last line says that all is done.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, BufRead as _, BufReader, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::Path,
@@ -270,23 +270,9 @@ pub fn read(directory: &Path) -> io::Result<(Vec<Piece>, End)> {
     Err(io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Removes the pieces in `directory`, once they are not needed any more. It is fine when there are none.
-///
-/// # Errors
-/// What the file system says.
-pub fn forget(directory: &Path) -> io::Result<()> {
-    Effect::ForgetPieces.before();
-    let removed = fs::remove_file(directory.join(NAME)).and_then(|()| fs::remove_dir(directory));
-    Effect::ForgetPieces.after();
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -351,7 +337,7 @@ mod tests {
             let mut pieces = Pieces::open(state.path(), model, content).expect("opened");
             assert!(!pieces.meet(None, 0, 10).expect("not met"));
         }
-        forget(state.path()).expect("forgotten");
+        fs::remove_file(state.path().join(NAME)).expect("forgotten");
         drop(begun(state.path()));
         let mut pieces = Pieces::open(state.path(), "model", "content").expect("opened");
         assert!(pieces.meet(None, 0, 10).expect("met"));
@@ -361,15 +347,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_reads_them_and_nothing_is_left_of_them() {
+    fn nobody_else_reads_them() {
         let state = tempfile::tempdir().expect("a directory");
         let directory = state.path().join("job");
         drop(begun(&directory));
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&directory), mode(&directory.join(NAME))), (0o700, 0o600));
         assert!(read(&directory).is_err(), "they are not finished");
-        forget(&directory).expect("forgotten");
-        assert!(!directory.exists());
-        forget(&directory).expect("forgotten again");
     }
 }

@@ -54,7 +54,7 @@ pub use lock::{LockError, READ_ONLY, StateLock};
 pub use maintain::{FoundNotes, Unfinished};
 pub use owner::{as_user, owner_of, user_name};
 pub use put_off::PutOff;
-pub use record::{Analysed, Failure};
+pub use record::{Analysed, Because, Failure};
 pub use request::{Asked, Wanted};
 pub use row::{Job, JobId};
 pub use sighting::{Settled, Sighting, Unplayable, Verdict};

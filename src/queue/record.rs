@@ -42,6 +42,15 @@ pub struct Failure {
     pub notice: String,
 }
 
+/// Why a job is put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// The service failed.
+    ServiceFailed(String),
+    /// Something is missing that this recording alone needs.
+    Lacks(String),
+}
+
 impl Queue {
     /// Records the intent to create a meeting, with the settings that the job keeps from now on.
     pub async fn intend_create(&self, job: &Job, plan: &Plan, now: Timestamp) -> Result<(), QueueError> {
@@ -253,19 +262,31 @@ impl Queue {
         .await
     }
 
-    /// Records that a job cannot go on before `until`; nothing counts. With an `error`, the history tells it.
+    /// Records that a job cannot go on before `until`; nothing counts. The history tells why, once while it stays the same.
     pub async fn snooze(
         &self,
         job: &Job,
         until: Timestamp,
-        error: Option<String>,
+        because: Option<Because>,
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
         self.write(Effect::Snooze, move |tx| {
             let next = transition(tx, id, &state, &Event::Snooze { until }, now)?;
-            if let Some(error) = &error {
-                log(tx, id, state.stage(), "the service failed; nothing counts", Some(error), now)?;
+            match &because {
+                Some(Because::ServiceFailed(error)) => {
+                    log(tx, id, state.stage(), "the service failed; nothing counts", Some(error), now)?;
+                }
+                Some(Because::Lacks(error)) => {
+                    let told = tx.execute(
+                        "UPDATE job SET error = ?2 WHERE id = ?1 AND error IS NOT ?2",
+                        rusqlite::params![id.0, error],
+                    )?;
+                    if told > 0 {
+                        log(tx, id, state.stage(), "it waits; nothing counts", Some(error), now)?;
+                    }
+                }
+                None => {}
             }
             Ok(next)
         })

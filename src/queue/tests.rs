@@ -9,8 +9,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, Delivery, DeliveryKind, Failure, Forgotten, Hold, Job, JobId, NewDelivery, PutOff, Queue,
-    QueueError, Root, Scope, Settled, Sighting, Unplayable, Verdict, Written,
+    Analysed, Because, CommandError, Delivery, DeliveryKind, Failure, Forgotten, Hold, Job, JobId, NewDelivery, PutOff,
+    Queue, QueueError, Root, Scope, Settled, Sighting, Unplayable, Verdict, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
@@ -386,7 +386,7 @@ async fn what_was_put_off_is_known_and_can_be_woken() {
     let desk = Desk::new();
     desk.take("a.wav", "a").await;
     let job = desk.claim().await.expect("a job");
-    desk.queue.snooze(&job, at(7200), Some("busy".into()), at(10)).await.expect("put off");
+    desk.queue.snooze(&job, at(7200), Some(Because::ServiceFailed("busy".into())), at(10)).await.expect("put off");
     let put_off = PutOff { folder: "sales".into(), stage: Some(Stage::Create), until: at(7200) };
     assert_eq!(desk.queue.put_off(at(20)).await.expect("read"), [put_off]);
     assert_eq!(desk.queue.wake(vec!["calls".into()], at(20)).await.expect("woken"), 0);

@@ -10,7 +10,7 @@ use crate::{
     config::{Folder, Format, Target},
     job::{Plan, Remote, Report, Setback, Stage, State, Status, Wait, retry::Policy},
     pipeline::analyse,
-    queue::{Analysed, DeliveryKind, Failure, Job, NewDelivery, Scope},
+    queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope},
     services::{
         CallError,
         breaker::{Breaker, Call, NOBODY, Verdict},
@@ -93,10 +93,12 @@ impl Worker {
             Setback::Lacking { error } => {
                 self.heal(handle, call, Breaker::answered).await;
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
-                tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
+                if job.error.as_deref() != Some(&*error) {
+                    tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
+                }
                 // Whoever installs it need not tell: it is tried as often as a service that is down, at the slowest.
                 let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
-                self.snooze(job, until, Some(error)).await;
+                self.snooze(job, until, Some(Because::Lacks(error))).await;
             }
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
@@ -110,7 +112,7 @@ impl Worker {
                         if first {
                             self.service_down(handle, &error).await;
                         }
-                        self.snooze(job, until, Some(error)).await;
+                        self.snooze(job, until, Some(Because::ServiceFailed(error))).await;
                     }
                 }
             }
@@ -302,11 +304,11 @@ impl Worker {
     }
 
     /// Puts a claimed job back until a time. A job that waits for its analysis has a timer instead.
-    async fn snooze(&self, job: &Job, until: Timestamp, error: Option<String>) {
+    async fn snooze(&self, job: &Job, until: Timestamp, because: Option<Because>) {
         if let State::Waiting { on: Wait::Analysis, .. } = job.state {
             return;
         }
-        match self.persist(|| self.queue.snooze(job, until, error.clone(), clock::now())).await {
+        match self.persist(|| self.queue.snooze(job, until, because.clone(), clock::now())).await {
             Ok(_) => {}
             Err(error) => self.queue_failed("put a job back", &error),
         }

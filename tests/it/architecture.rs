@@ -258,7 +258,7 @@ const UNNAMED: [(&str, &str, &str); 41] = [
     ("commands/add.rs", "fill", "a temporary file, which the next sweep takes"),
     ("commands/demo.rs", "configure", "a demonstration in a directory of its own"),
     ("commands/demo.rs", "run", "a demonstration in a directory of its own"),
-    ("commands/demo.rs", "show", "a demonstration in a directory of its own"),
+    ("commands/demo.rs", "work", "a demonstration in a directory of its own"),
     ("control/server.rs", "remove", "part of `Listen` and of `Hush`"),
     ("deliver/mail.rs", "hand_over", "part of `send`, which is given the effect"),
     ("deliver/relocate.rs", "finished", "part of `Dispose`"),

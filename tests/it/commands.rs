@@ -674,7 +674,12 @@ fn the_demo_makes_three_notes_without_an_account() {
 fn without_a_way_to_the_model_the_demo_says_so_and_the_stand_in_serves() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
-    command.args(["demo", "--dir", &shown(dir.path())]).env_clear().env("HOME", dir.path()).stdin(Stdio::null());
+    command
+        .args(["demo", "--dir", &shown(dir.path())])
+        .env_clear()
+        .env("HOME", dir.path())
+        .env("PATH", dir.path())
+        .stdin(Stdio::null());
     let said = Said::of(&mut command);
     for words in ["The engine cannot be had here", "a stand-in of the notes service PAXS serves instead"] {
         said.prints(words);

@@ -131,7 +131,6 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::WakeFiles | Effect::CancelLost => Scenario::Waiting,
         Effect::BeginPieces
         | Effect::KeepPieces
-        | Effect::ForgetPieces
         | Effect::PlaceTranscript
         | Effect::ForgetTranscript
         | Effect::RetireModel

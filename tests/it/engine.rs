@@ -9,10 +9,7 @@ use std::{
 
 use minuted::{
     effect::{Effect, When},
-    engine::{
-        pieces,
-        run::{EngineError, Transcript, run, this_program},
-    },
+    engine::run::{EngineError, Transcript, run, this_program},
 };
 
 use crate::support::{
@@ -66,7 +63,7 @@ fn a_reading_is_understood_and_a_kill_in_the_middle_changes_nothing() {
     assert_eq!(again, whole);
     assert_eq!(lines(&asked), all);
 
-    pieces::forget(&asked.pieces).expect("forgotten");
+    fs::remove_dir_all(&asked.pieces).expect("forgotten");
     block_on(async {
         let killed = run(asked.clone(), opened(), progress());
         let two_pieces = async {
@@ -96,7 +93,7 @@ fn whichever_of_its_effects_a_crash_meets_the_transcript_is_the_same() {
     let whole = transcribe(asked.clone(), &recording).expect("transcribed");
     for effect in [Effect::BeginPieces, Effect::KeepPieces] {
         for when in [When::Before, When::After] {
-            pieces::forget(&asked.pieces).expect("forgotten");
+            fs::remove_dir_all(&asked.pieces).expect("forgotten");
             let mut dying = asked.clone();
             dying.harm = Some(format!("{effect:?}:{when:?}:1"));
             let died = transcribe(dying, &recording).expect_err("it died");

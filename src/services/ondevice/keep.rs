@@ -76,9 +76,7 @@ impl Keep {
 
     /// Removes what is kept of a job, and what others left behind long ago.
     pub(super) fn forget(&self, meeting: &str) -> io::Result<()> {
-        Effect::ForgetTranscript.before();
         remove(&self.dir(meeting))?;
-        Effect::ForgetTranscript.after();
         let now = clock::now();
         for entry in std::fs::read_dir(&self.root)? {
             let entry = entry?;
@@ -103,7 +101,10 @@ impl Keep {
 }
 
 fn remove(dir: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
+    Effect::ForgetTranscript.before();
+    let removed = std::fs::remove_dir_all(dir);
+    Effect::ForgetTranscript.after();
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _gone => Ok(()),
     }

@@ -20,7 +20,7 @@ use crate::{
     engine::{
         audio::ffmpeg,
         model::{Model, Package, Places},
-        run::{EngineError, Request, run, this_program},
+        run::{EngineError, MEMORY_MIB, Request, run, this_program},
     },
     job::{Findings, Key, Report, Status},
     text::one_line,
@@ -39,10 +39,6 @@ pub struct OnDevice {
 
 /// The one recording of a meeting.
 const RECORDING: &str = "transcript";
-
-/// MiB of memory that the child may ask for. Its own are below 256, whatever the length of the recording; the rest is for
-/// what the allocator and the runtime reserve without using it.
-const MEMORY_MIB: u64 = 512;
 
 impl OnDevice {
     /// Returns the engine of these settings; whether its model is installed shows when it is asked.
