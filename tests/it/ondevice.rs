@@ -30,6 +30,9 @@ fn shipped(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo").join(name)).expect("it ships")
 }
 
+/// How often the shipped meeting is said again in a longer one: some four minutes.
+const TIMES: usize = 5;
+
 /// A longer meeting: the shipped one, so many times.
 fn long_meeting(to: &Path, times: usize) -> Option<()> {
     let ffmpeg = program("ffmpeg")?;
@@ -89,7 +92,7 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
     }
     let house = house("");
     let recording = house.dir.path().join("long.wav");
-    if long_meeting(&recording, 8).is_none() {
+    if long_meeting(&recording, TIMES).is_none() {
         return;
     }
     let daemon = house.start();
@@ -99,7 +102,7 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
         (running["sent"].as_u64()? > 0).then_some(running)
     });
     assert_eq!(running["unit"], "milliseconds", "{running}");
-    assert!((380_000..420_000).contains(&running["total"].as_u64().expect("a number")), "{running}");
+    assert!((200_000..280_000).contains(&running["total"].as_u64().expect("a number")), "{running}");
     let before = until("some of it is finished", || Some(pieces(&house)).filter(|pieces| pieces.len() > 6));
     daemon.kill();
     let after_kill = pieces(&house);
@@ -114,17 +117,9 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
     let job = house.wait_for("long.wav", "done");
     assert_eq!(job["attempts"], 0, "{job}");
     let text = notes(&house, "long.notes.md");
-    assert_eq!(
-        text.matches("price list is ready").count(),
-        8 + usize::from(text.contains("## Summary") && summary(&text).contains("price list is ready")),
-        "{text}"
-    );
+    let transcript = text.split("## Transcript").nth(1).expect("a transcript");
+    assert_eq!(transcript.matches("October").count(), TIMES, "each part once: {transcript}");
     assert!(daemon.stop().success());
-}
-
-/// What stands above the transcript.
-fn summary(notes: &str) -> &str {
-    notes.split("## Transcript").next().unwrap_or_default()
 }
 
 #[test]

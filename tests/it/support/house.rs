@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::{budget::budget, smtp::SmtpServer};
 
-/// How long a condition is waited for: machines are shared and slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a condition is waited for: machines are shared and slow, and the engine is nice to everything else on them.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `condition` gives something; fails naming `what`.
 pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
