@@ -84,7 +84,7 @@ pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> 
             return Ok(ExitCode::SUCCESS);
         }
         Some(Err(error)) if !arguments.output.json => {
-            print::say(&printable(&format!("the self-test failed: {error:#}")))
+            print::say(&printable(&format!("the self-test failed: {error:#}")));
         }
         None if !arguments.output.json => print::say("hint: minuted engine install"),
         Some(Err(_)) | None => {}

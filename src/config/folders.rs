@@ -78,15 +78,12 @@ fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, mistakes: &Mistak
     }
     let path = path?;
     let last = path.get_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match values::name(&last) {
-        Ok(name) => Some(Spanned::new(path.span(), name)),
-        Err(_) => {
-            let what =
-                format!("this folder has no `name`, and that of its directory, {}, is not fit for one", quoted(&last));
-            mistakes.add(Mistake::at(path.span(), what, "write name = \"…\": what it is called everywhere"));
-            None
-        }
+    if let Ok(name) = values::name(&last) {
+        return Some(Spanned::new(path.span(), name));
     }
+    let what = format!("this folder has no `name`, and that of its directory, {}, is not fit for one", quoted(&last));
+    mistakes.add(Mistake::at(path.span(), what, "write name = \"…\": what it is called everywhere"));
+    None
 }
 
 /// Refuses two equal texts of which one at least was written as this key.

@@ -40,8 +40,6 @@ pub struct Abilities {
     pub writes_notes: bool,
     /// What it can be asked for, or minuted makes of its transcription.
     pub analyses: &'static [Analysis],
-    /// A person signs in (`minuted login`).
-    pub signs_in: bool,
     /// Recordings that it should have at once by default; `None` shares the slots of all.
     pub at_once: Option<usize>,
 }
@@ -65,7 +63,6 @@ impl Kind {
                 follows_instruction: true,
                 writes_notes: true,
                 analyses: &Analysis::ALL,
-                signs_in: true,
                 at_once: None,
             },
             Self::Ondevice(_) => Abilities {
@@ -73,7 +70,6 @@ impl Kind {
                 follows_instruction: false,
                 writes_notes: false,
                 analyses: &[Analysis::MeetingNote, Analysis::Transcription],
-                signs_in: false,
                 // The processor is one; two at once take as long together.
                 at_once: Some(1),
             },

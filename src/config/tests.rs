@@ -47,6 +47,7 @@ fn in_folder(line: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a snapshot of everything there is")]
 fn a_short_config_takes_every_default() {
     let settings = settings(&format!("{SERVICE}{FOLDER}"));
     insta::assert_debug_snapshot!(settings, @r#"

@@ -1,7 +1,7 @@
 //! The engine on this machine, as a service: what it is given it transcribes at once, in a child process.
 //!
 //! There is no meeting to make and no server to ask. The *upload* is the transcription: the child reads the open file,
-//! and what it has understood so far lies in a directory of the job ([`keep`]), so that an interrupted one goes on.
+//! and what it has understood so far lies in a directory of the job (`keep.rs`), so that an interrupted one goes on.
 
 mod keep;
 mod kinds;
