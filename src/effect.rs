@@ -142,9 +142,9 @@ effects! {
     Parse,
     /// It is taken back.
     Parsed,
-    /// The engine's transcript is written.
+    /// A transcript that is kept on this machine is written, or a piece of the work on it.
     PlaceTranscript,
-    /// What the engine kept of a recording is removed.
+    /// What is kept of a recording is removed.
     ForgetTranscript,
     /// A token pair is written.
     SaveTokens,

@@ -5,6 +5,7 @@
 
 pub(crate) mod answers;
 pub mod breaker;
+mod keep;
 pub mod ondevice;
 pub mod pacer;
 pub mod paxs;

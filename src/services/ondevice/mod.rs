@@ -1,28 +1,29 @@
 //! The engine on this machine, as a service: what it is given it transcribes at once, in a child process.
 //!
 //! There is no meeting to make and no server to ask. The *upload* is the transcription: the child reads the open file,
-//! and what it has understood so far lies in a directory of the job (`keep.rs`), so that an interrupted one goes on.
+//! and what it has understood so far lies in a directory of the job, so that an interrupted one goes on.
 
-mod keep;
 mod kinds;
 
-use std::{ffi::OsString, sync::Arc};
+use std::ffi::OsString;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use self::keep::{Keep, Kept};
-use super::{AnalysisRequest, Attachment, CallError, FileFault, NewMeeting, Service, Upload};
+use super::{
+    AnalysisRequest, Attachment, CallError, FileFault, NewMeeting, Service, Upload,
+    keep::{Keep, Kept, RECORDING, gone},
+};
 use crate::{
     beneath::Stamp,
-    config::{self, Analysis, Environment, Settings},
+    config::{self, Environment, Settings},
     engine::{
         audio::ffmpeg,
         model::{Model, Package, Places},
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
     },
-    job::{Findings, Key, Report, Status},
+    job::{Key, Report},
     text::one_line,
 };
 
@@ -34,11 +35,9 @@ pub struct OnDevice {
     places: Places,
     /// Where programs are looked for: ffmpeg may come at any time.
     path: OsString,
-    keep: Arc<Keep>,
+    keep: Keep,
 }
 
-/// The one recording of a meeting.
-const RECORDING: &str = "transcript";
 
 impl OnDevice {
     /// Returns the engine of these settings; whether its model is installed shows when it is asked.
@@ -49,13 +48,8 @@ impl OnDevice {
             threads: usize::try_from(ondevice.threads.get()).unwrap_or(1),
             places: Places::of(Some(settings), env),
             path: env.path.clone().unwrap_or_default(),
-            keep: Arc::new(Keep::new(settings.state_dir.join("engine"))),
+            keep: Keep::new(settings.state_dir.join("engine")),
         }
-    }
-
-    async fn kept(&self, meeting: &str) -> Result<Option<Kept>, CallError> {
-        let (keep, meeting) = (Arc::clone(&self.keep), meeting.to_owned());
-        on_disk(move || keep.read(&meeting)).await
     }
 
     fn model(&self) -> Result<Model, CallError> {
@@ -109,10 +103,7 @@ impl Service for OnDevice {
     }
 
     async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        let kept = self.kept(meeting).await?;
-        let attachment =
-            |kept: Kept| Attachment { id: RECORDING.to_owned(), name: Some(kept.name), size: Some(kept.size) };
-        Ok(kept.map(attachment).into_iter().collect())
+        self.keep.attachments(meeting).await
     }
 
     async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
@@ -128,24 +119,13 @@ impl Service for OnDevice {
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
         }
-        let (keep, meeting) = (Arc::clone(&self.keep), meeting.to_owned());
         let kept = Kept { name, size: stamp.size, segments: transcript.segments, remarks: transcript.remarks };
-        on_disk(move || keep.place(&meeting, &kept)).await?;
+        self.keep.place_transcript(meeting, &kept).await?;
         Ok(RECORDING.to_owned())
     }
 
     async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
-        let Some(kept) = self.kept(meeting).await? else { return Err(gone()) };
-        let mut speakers: Vec<String> = Vec::new();
-        for speaker in kept.segments.iter().filter_map(|segment| segment.speaker.as_ref()) {
-            if !speakers.contains(speaker) {
-                speakers.push(speaker.clone());
-            }
-        }
-        let raw = serde_json::to_string(&kept).unwrap_or_default();
-        let findings = Findings { speakers, segments: kept.segments, remarks: kept.remarks, ..Findings::default() };
-        let (analysis, status) = (Analysis::Transcription, Status::Completed);
-        Ok(vec![Report { analysis, status, id: None, findings, error: None, raw }])
+        Ok(vec![self.keep.transcript(meeting).await?.ok_or_else(gone)?.report()])
     }
 
     async fn request(&self, _request: &AnalysisRequest<'_>) -> Result<(), CallError> {
@@ -154,24 +134,15 @@ impl Service for OnDevice {
     }
 
     async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
-        if page > 1 {
-            return Ok(Vec::new());
-        }
-        let keep = Arc::clone(&self.keep);
-        let names = on_disk(move || keep.list()).await?;
-        Ok(names.into_iter().map(|name| json!({ "id": name })).collect())
+        self.keep.meetings(page).await
     }
 
     async fn meeting(&self, id: &str) -> Result<Value, CallError> {
-        let kept = self.kept(id).await?.ok_or_else(gone)?;
-        Ok(json!({ "id": id, "name": kept.name, "size": kept.size, "segments": kept.segments.len() }))
+        self.keep.meeting(id).await
     }
 
     async fn forget(&self, meeting: &str) {
-        let (keep, meeting) = (Arc::clone(&self.keep), meeting.to_owned());
-        if let Err(error) = on_disk(move || keep.forget(&meeting)).await {
-            tracing::debug!("what the engine keeps of a finished recording stays for now: {error}");
-        }
+        self.keep.forget(meeting).await;
     }
 }
 
@@ -193,16 +164,4 @@ impl From<EngineError> for CallError {
 /// The engine's own failure: all recordings wait.
 fn unavailable(message: String) -> CallError {
     CallError::Unavailable { message, after: None, uncertain: false }
-}
-
-fn gone() -> CallError {
-    CallError::Refused { status: 404, message: "the engine has no transcript of it any more".to_owned() }
-}
-
-/// Runs what waits for the disk; a disk that does not work is the machine's failure and no recording's.
-async fn on_disk<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, CallError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).and_then(|done| done);
-    done.map_err(|error| unavailable(format!("the engine's directory in the state directory: {error}")))
 }
