@@ -6,7 +6,8 @@
 use std::{
     fmt::Write as _,
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
+    io,
+    os::unix::fs::FileExt as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -97,7 +98,7 @@ impl Body {
         abandoned: oneshot::Receiver<()>,
     ) -> Self {
         let (to_socket, pieces) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::task::spawn_blocking(move || read(file, stamp, &to_socket));
+        tokio::task::spawn_blocking(move || read(&file, stamp, &to_socket));
         Self { head: Some(frame.head), tail: Some(frame.tail), pieces, abandoned, flow }
     }
 
@@ -137,18 +138,18 @@ impl Stream for Body {
     }
 }
 
-/// Checks that an open file is still the one that was meant, and goes to its start.
-pub(super) fn check(file: &mut File, stamp: Stamp) -> Result<(), Fault> {
-    let unreadable = |error: std::io::Error| Fault::Unreadable(error.to_string());
-    if Stamp::of(file).map_err(unreadable)? != stamp {
-        return Err(Fault::Changed);
+/// Checks that an open file is still the one that was meant.
+pub(super) fn check(file: &File, stamp: Stamp) -> Result<(), Fault> {
+    match Stamp::of(file) {
+        Ok(found) if found == stamp => Ok(()),
+        Ok(_) => Err(Fault::Changed),
+        Err(error) => Err(Fault::Unreadable(error.to_string())),
     }
-    file.seek(SeekFrom::Start(0)).map(drop).map_err(unreadable)
 }
 
 /// Reads exactly the promised bytes, and then looks once more whether it was the same file all along.
-fn read(mut file: File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) {
-    let last = match read_chunks(&mut file, stamp, to_socket) {
+fn read(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) {
+    let last = match read_chunks(file, stamp, to_socket) {
         Ok(true) => Piece::End,
         Ok(false) => return,
         Err(fault) => Piece::Fault(fault),
@@ -158,25 +159,24 @@ fn read(mut file: File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) {
 }
 
 /// Returns whether everything was handed over; `false` means that nobody takes it.
-fn read_chunks(file: &mut File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
-    let mut left = stamp.size;
-    while left > 0 {
-        let wanted = left.min(CHUNK_BYTES as u64);
-        let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or(CHUNK_BYTES));
-        let got = file.take(wanted).read_to_end(&mut chunk).map_err(|error| Fault::Unreadable(error.to_string()))?;
-        if got as u64 != wanted {
-            return Err(Fault::Changed);
-        }
-        left -= wanted;
+///
+/// It reads at places of its own: the file's position is shared with the reader of an upload that was answered early
+/// and begins again.
+fn read_chunks(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
+    let mut at = 0;
+    while at < stamp.size {
+        let wanted = (stamp.size - at).min(CHUNK_BYTES as u64);
+        let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(CHUNK_BYTES)];
+        file.read_exact_at(&mut chunk, at).map_err(|error| {
+            let ended = error.kind() == io::ErrorKind::UnexpectedEof;
+            if ended { Fault::Changed } else { Fault::Unreadable(error.to_string()) }
+        })?;
+        at += wanted;
         if to_socket.blocking_send(Piece::Chunk(chunk.into())).is_err() {
             return Ok(false);
         }
     }
-    if Stamp::of(file).map_err(|error| Fault::Unreadable(error.to_string()))? == stamp {
-        Ok(true)
-    } else {
-        Err(Fault::Changed)
-    }
+    check(file, stamp).map(|()| true)
 }
 
 #[cfg(test)]

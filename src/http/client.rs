@@ -23,6 +23,10 @@ const ANSWER_MIN: Duration = Duration::from_secs(120);
 /// better what happened.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// A connection on which nothing moves is probed so often: whoever works for an hour before it answers shows so that it
+/// is still there, and what stands in between does not forget the connection.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// Idle connections are kept for so long: less than what servers do, so that a call seldom meets one that is closing.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
@@ -97,6 +101,7 @@ pub struct Request<'a> {
     query: Vec<(&'a str, &'a str)>,
     pub(super) bearer: Option<&'a SecretString>,
     body: Option<Bytes>,
+    limit: Option<Duration>,
     pub(super) bytes_max: usize,
 }
 
@@ -104,7 +109,8 @@ impl<'a> Request<'a> {
     /// Returns a GET of the path made of these segments; each is percent-encoded.
     #[must_use]
     pub fn get(path: &[&'a str]) -> Self {
-        Self { post: false, path: path.to_vec(), query: vec![], bearer: None, body: None, bytes_max: JSON_BYTES_MAX }
+        let path = path.to_vec();
+        Self { post: false, path, query: vec![], bearer: None, body: None, limit: None, bytes_max: JSON_BYTES_MAX }
     }
 
     /// Returns a POST to the path made of these segments; each is percent-encoded.
@@ -134,6 +140,14 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place of
+    /// [`Limits::request`].
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Reads at most so many bytes of the answer; [`JSON_BYTES_MAX`] unless said.
     #[must_use]
     pub fn bytes_max(mut self, bytes: usize) -> Self {
@@ -159,6 +173,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX)
+            .tcp_keepalive(KEEPALIVE)
             .tcp_user_timeout(TCP_USER_TIMEOUT);
         let builder = if config::is_loopback(host) { builder.no_proxy() } else { builder };
         let inner = builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))?;
@@ -215,10 +230,15 @@ impl Client {
             let response = prepared.send().await.map_err(|error| self.lost(error))?;
             self.read(response, request.bytes_max).await
         };
-        tokio::time::timeout(self.limits.request, call).await.unwrap_or_else(|_| {
-            let message = format!("no answer from `{}` within {:?}", self.origin(), self.limits.request);
+        let limit = self.limit(request);
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            let message = format!("no answer from `{}` within {limit:?}", self.origin());
             Err(TransportError { message, begun: true, sent: true })
         })
+    }
+
+    pub(super) fn limit(&self, request: &Request<'_>) -> Duration {
+        request.limit.unwrap_or(self.limits.request)
     }
 
     pub(super) fn prepare(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {

@@ -198,6 +198,32 @@ async fn an_empty_file_is_sent_as_one() {
 }
 
 #[tokio::test]
+async fn two_uploads_of_one_open_file_take_no_bytes_from_each_other() {
+    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let (file, open, stamp) = recording(BIG / 8);
+    let again = open.try_clone().expect("another descriptor");
+    let (client, request) = (client(&server, limits()), Request::post(&["up"]));
+    let (one, other) = tokio::join!(
+        client.upload(&request, body(open, stamp, &Arc::default())),
+        client.upload(&request, body(again, stamp, &Arc::default()))
+    );
+    assert_eq!([one, other].map(|answer| answer.expect("an answer").status), [200, 200]);
+    let content = std::fs::read(file.path()).expect("there");
+    for seen in server.seen() {
+        let begin = b"audio/wav\r\n\r\n";
+        let at = seen.body.windows(begin.len()).position(|window| window == begin).expect("a file") + begin.len();
+        assert!(seen.body[at..].starts_with(&content));
+    }
+}
+
+#[tokio::test]
+async fn a_call_may_have_a_limit_of_its_own() {
+    let server = Server::raw(async |_stream| std::future::pending::<()>().await).await;
+    let error = client(&server, limits()).send(&Request::get(&["slow"]).within(SHORT)).await.expect_err("no answer");
+    assert!(error.message.contains("within 300ms"), "{error}");
+}
+
+#[tokio::test]
 async fn another_file_under_the_name_is_not_sent_at_all() {
     let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
     let (_file, _, stamp) = recording(1000);

@@ -51,10 +51,10 @@ impl Client {
     /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false when the service
     /// cannot have had the whole file.
     pub async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
-        let FileBody { mut file, stamp, name, mime, fields, progress } = upload;
+        let FileBody { file, stamp, name, mime, fields, progress } = upload;
         let prepared = self.prepare(request)?;
         let boundary = boundary()?;
-        let checked = tokio::task::spawn_blocking(move || body::check(&mut file, stamp).map(|()| file));
+        let checked = tokio::task::spawn_blocking(move || body::check(&file, stamp).map(|()| file));
         let checked = tokio::time::timeout(self.limits.stall, checked).await;
         let checked = checked.map_err(|_| self.stood_still(Stall::File(self.limits.stall)))?;
         let file = checked.map_err(|_| UploadError::Unreadable("looking at it ended early".into()))??;
@@ -65,7 +65,7 @@ impl Client {
         let flow = Arc::new(Flow::new(progress, stamp.size));
         let (waiting, abandoned) = oneshot::channel();
         let stream = Body::start(file, stamp, frame, Arc::clone(&flow), abandoned);
-        let sending = self.exchange(prepared.body(reqwest::Body::wrap_stream(stream)), request.bytes_max, &flow);
+        let sending = self.exchange(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
         let result = tokio::select! {
             result = sending => result,
             stall = flow.stalled(self.limits) => Err(self.stood_still(stall)),
@@ -77,7 +77,7 @@ impl Client {
     async fn exchange(
         &self,
         prepared: reqwest::RequestBuilder,
-        bytes_max: usize,
+        request: &Request<'_>,
         flow: &Flow,
     ) -> Result<Answer, UploadError> {
         let told = |error: TransportError| match flow.fault() {
@@ -86,20 +86,17 @@ impl Client {
         };
         let response = prepared.send().await.map_err(|error| told(self.lost(error)))?;
         let early = !flow.is_complete();
-        let reading = tokio::time::timeout(self.limits.request, self.read(response, bytes_max));
-        let answer = match reading.await {
-            Ok(answer) => answer.map_err(told)?,
-            Err(_) => return Err(told(TransportError { message: self.unfinished(), begun: true, sent: true })),
+        let limit = self.limit(request);
+        let Ok(answer) = tokio::time::timeout(limit, self.read(response, request.bytes_max)).await else {
+            let message = format!("the answer of `{}` did not end within {limit:?}", self.origin());
+            return Err(told(TransportError { message, begun: true, sent: true }));
         };
+        let answer = answer.map_err(told)?;
         if early && answer.is_success() {
             let message = format!("`{}` answered {} before it had the whole recording", self.origin(), answer.status);
             return Err(TransportError { message, begun: true, sent: false }.into());
         }
         Ok(answer)
-    }
-
-    fn unfinished(&self) -> String {
-        format!("the answer of `{}` did not end within {:?}", self.origin(), self.limits.request)
     }
 
     fn stood_still(&self, stall: Stall) -> UploadError {
