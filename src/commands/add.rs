@@ -246,7 +246,10 @@ impl Bars {
 fn step(job: &JobView, sent: u64, total: u64) -> String {
     match (job.stage.as_deref(), job.waits_for.as_deref()) {
         (_, Some("analysis")) => "the service works on it".into(),
-        (_, Some("sign_in")) => "waits for you: minuted login".into(),
+        (_, Some("sign_in")) => {
+            let cure = job.hold.as_ref().and_then(|hold| hold.cure.as_deref());
+            format!("waits for you: {}", cure.unwrap_or("minuted login"))
+        }
         (_, Some(waits)) => format!("waits: {waits}; minuted status"),
         (Some("upload"), None) if total > 0 && sent < total => "uploads".into(),
         (Some(stage), None) => stage.to_owned(),

@@ -67,7 +67,7 @@ fn syntax(error: &toml::de::Error, shown: &str) -> Mistake {
 fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Option<Settings> {
     let history = root.duration("history", HISTORY);
     let (state_dir, state_span) = state_dir(root, file, env, mistakes);
-    let services = services::read(root, mistakes);
+    let services = services::read(root, file, env, mistakes);
     let email = email::read(root, file, env, mistakes);
     let (retry, workers, log) = (retry(root, mistakes), workers(root), log(root));
     let raw = folders::read(root, mistakes);

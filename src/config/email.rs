@@ -1,6 +1,6 @@
 //! `[email]`: how mail is sent, and to whom it may be.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use toml::Spanned;
 
@@ -9,6 +9,7 @@ use super::{
     environment::Environment,
     keys,
     reader::Table,
+    secret_file::beside,
     settings::{Allow, Email, Smtp, Tls, is_loopback},
     values,
 };
@@ -100,10 +101,4 @@ fn usual_port(tls: Tls) -> u16 {
         Tls::Tls => 465,
         Tls::None => 25,
     }
-}
-
-/// A relative file lies among systemd's credentials where there are any, else beside the config file.
-fn beside(path: PathBuf, file: &Path, env: &Environment) -> PathBuf {
-    let beside_config = || file.parent().map(Path::to_owned).unwrap_or_default();
-    env.credentials_directory.clone().unwrap_or_else(beside_config).join(path)
 }

@@ -5,11 +5,27 @@
 pub(super) const ROOT: &[&str] =
     &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder"];
 /// `[services.NAME]`: what every kind has, then what some have.
-pub(super) const SERVICE: &[&str] =
-    &["kind", "analyses", "instruction", "poll", "request_timeout", "at_once", "base_url", "meeting_type", "threads"];
+pub(super) const SERVICE: &[&str] = &[
+    "kind",
+    "analyses",
+    "instruction",
+    "poll",
+    "request_timeout",
+    "at_once",
+    "base_url",
+    "meeting_type",
+    "api_key_file",
+    "model",
+    "notes_model",
+    "context",
+    "threads",
+];
 /// The keys of a service that mean something for its kind only.
-pub(super) const OF_KINDS: &[(&str, &[&str])] =
-    &[("paxs", &["base_url", "meeting_type", "request_timeout", "instruction"]), ("ondevice", &["threads"])];
+pub(super) const OF_KINDS: &[(&str, &[&str])] = &[
+    ("paxs", &["base_url", "meeting_type", "request_timeout", "instruction"]),
+    ("openai", &["base_url", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"]),
+    ("ondevice", &["threads"]),
+];
 /// `poll = { … }`.
 pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];
 /// `[retry]`.
@@ -67,8 +83,15 @@ const REFUSED_IN_SMTP: &[Refused] = &[(
     "put it into a file that only minuted may read, and name that: password_file = \"…\"",
 )];
 
-const REFUSED_IN_SERVICE: &[Refused] =
-    &[refused_secret("token"), refused_secret("api_key"), refused_secret("password")];
+const REFUSED_IN_SERVICE: &[Refused] = &[
+    refused_secret("token"),
+    (
+        "api_key",
+        "a key in the config file is not kept secret",
+        "put it into a file that only minuted may read, and name that: api_key_file = \"…\"",
+    ),
+    refused_secret("password"),
+];
 
 const fn refused_secret(key: &'static str) -> Refused {
     (key, "a secret in the config file is not kept secret", "remove it, then sign in with `minuted login`")

@@ -1,6 +1,6 @@
 //! The kinds of service: what each is told, and what each can do.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, path::PathBuf};
 
 use super::settings::{Analysis, MeetingType};
 
@@ -9,6 +9,8 @@ use super::settings::{Analysis, MeetingType};
 pub enum Kind {
     /// The PAXS cloud service.
     Paxs(Paxs),
+    /// A server of OpenAI's shape.
+    Openai(Openai),
     /// minuted's own engine, on this machine.
     Ondevice(Ondevice),
 }
@@ -20,6 +22,21 @@ pub struct Paxs {
     pub base_url: url::Url,
     /// The service's word for the kind of meeting.
     pub meeting_type: MeetingType,
+}
+
+/// What a server of OpenAI's shape is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Openai {
+    /// What stands before `/v1` in the address of every call.
+    pub base_url: url::Url,
+    /// Where the key lies, for a server that asks for one; read at each start of work, so that it may be changed.
+    pub api_key_file: Option<PathBuf>,
+    /// The model that transcribes.
+    pub model: String,
+    /// The model that writes notes; without one minuted extracts them.
+    pub notes_model: Option<String>,
+    /// Tokens that the model of the notes takes at once, its answer included.
+    pub context: u32,
 }
 
 /// What the engine is told.
@@ -36,12 +53,23 @@ pub struct Abilities {
     pub needs_attendees: bool,
     /// Writes the note by an instruction.
     pub follows_instruction: bool,
-    /// Writes a meeting note by itself; else minuted extracts one from the transcription.
-    pub writes_notes: bool,
+    /// Where a meeting note comes from.
+    pub notes: Notes,
     /// What it can be asked for, or minuted makes of its transcription.
     pub analyses: &'static [Analysis],
     /// Recordings that it should have at once by default; `None` shares the slots of all.
     pub at_once: Option<usize>,
+}
+
+/// Where a meeting note comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notes {
+    /// The service begins it by itself after an upload.
+    WithUpload,
+    /// The service writes it when it is asked to.
+    WhenAsked,
+    /// minuted extracts it from the transcription.
+    Extracted,
 }
 
 impl Kind {
@@ -50,6 +78,7 @@ impl Kind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Paxs(_) => "paxs",
+            Self::Openai(_) => "openai",
             Self::Ondevice(_) => "ondevice",
         }
     }
@@ -61,14 +90,26 @@ impl Kind {
             Self::Paxs(_) => Abilities {
                 needs_attendees: true,
                 follows_instruction: true,
-                writes_notes: true,
+                notes: Notes::WithUpload,
                 analyses: &Analysis::ALL,
                 at_once: None,
+            },
+            Self::Openai(openai) => Abilities {
+                needs_attendees: false,
+                follows_instruction: openai.notes_model.is_some(),
+                notes: if openai.notes_model.is_some() { Notes::WhenAsked } else { Notes::Extracted },
+                analyses: match openai.notes_model {
+                    Some(_) => &[Analysis::MeetingNote, Analysis::KeyPoints, Analysis::Transcription],
+                    None => &[Analysis::MeetingNote, Analysis::Transcription],
+                },
+                signs_in: false,
+                // One graphics card, most often; two at once take as long together.
+                at_once: Some(1),
             },
             Self::Ondevice(_) => Abilities {
                 needs_attendees: false,
                 follows_instruction: false,
-                writes_notes: false,
+                notes: Notes::Extracted,
                 analyses: &[Analysis::MeetingNote, Analysis::Transcription],
                 // The processor is one; two at once take as long together.
                 at_once: Some(1),
@@ -81,7 +122,7 @@ impl Kind {
     pub fn meeting_type(&self) -> MeetingType {
         match self {
             Self::Paxs(paxs) => paxs.meeting_type,
-            Self::Ondevice(_) => MeetingType::Group,
+            Self::Openai(_) | Self::Ondevice(_) => MeetingType::Group,
         }
     }
 
@@ -90,7 +131,23 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Self::Paxs(paxs) => paxs.base_url.to_string(),
+            Self::Openai(openai) => openai.base_url.to_string(),
             Self::Ondevice(_) => "on this machine".to_owned(),
+        }
+    }
+
+    /// Returns what a person does when the service called `name` refuses whoever asks.
+    #[must_use]
+    pub fn sign_in_cure(&self, name: &str) -> String {
+        match self {
+            Self::Openai(Openai { api_key_file: Some(file), .. }) => {
+                let file = crate::text::printable_path(file);
+                format!("put a key that the server takes into `{file}`; it is read again by itself")
+            }
+            Self::Openai(_) => {
+                format!("name the file with the server's key, api_key_file = \"…\" in [services.{name}], then reload")
+            }
+            Self::Paxs(_) | Self::Ondevice(_) => format!("minuted login {name}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `[services.NAME]`: what makes notes.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, path::Path, time::Duration};
 
 use toml::Spanned;
 use url::Url;
@@ -8,9 +8,11 @@ use url::Url;
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes},
     durations::Bounds,
+    environment::Environment,
     keys,
-    kinds::{Kind, Ondevice, Paxs},
+    kinds::{Kind, Ondevice, Openai, Paxs},
     reader::Table,
+    secret_file::beside,
     settings::{Analysis, MeetingType, Poll, Service},
     values,
     words::{meant, one_of, quoted},
@@ -47,7 +49,7 @@ pub(super) struct Services {
 const ON_THIS_MACHINE: &str = "ondevice";
 
 /// Reads all services. Without a table the on-device engine serves.
-pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
+pub(super) fn read(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Services {
     let mut services = Services { complete: BTreeMap::new(), names: Vec::new() };
     let Some(tables) = root.named_tables("services", keys::SERVICE) else { return services };
     if tables.is_empty() && !root.means("services") {
@@ -63,7 +65,7 @@ pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
         if let Err(flaw) = values::name(name.get_ref()) {
             mistakes.flaw(name.span(), flaw);
         }
-        if let Some(service) = table.and_then(|table| service(name.get_ref(), &table, mistakes)) {
+        if let Some(service) = table.and_then(|table| service(name.get_ref(), &table, (file, env), mistakes)) {
             services.complete.insert(name.into_inner(), service);
         }
     }
@@ -90,24 +92,22 @@ const USUAL: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
 /// The limit of a call where nothing is said.
 const REQUEST: Duration = Duration::from_secs(30);
 
-fn service(name: &str, table: &Table<'_>, mistakes: &Mistakes) -> Option<Service> {
-    table.require("kind", "write kind = \"paxs\", or kind = \"ondevice\" for the engine on this machine");
+fn service(name: &str, table: &Table<'_>, from: (&Path, &Environment), mistakes: &Mistakes) -> Option<Service> {
+    table.require("kind", "write kind = \"paxs\" or \"openai\", or \"ondevice\" for the engine on this machine");
     let word = table.text("kind", word);
     let word = word.as_ref().map(|word| *word.get_ref());
     refuse_foreign(word, table, mistakes);
-    let paxs = paxs(table);
-    let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
-    let kind = match word {
-        Some(Word::Paxs) => Some(Kind::Paxs(paxs)),
-        Some(Word::Ondevice) => Some(Kind::Ondevice(Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN) })),
-        None => None,
-    };
+    let kind = word.and_then(|word| match word {
+        Word::Paxs => Some(Kind::Paxs(paxs(table))),
+        Word::Openai => openai(table, from, mistakes).map(Kind::Openai),
+        Word::Ondevice => Some(Kind::Ondevice(ondevice(table))),
+    });
     let analyses = table.some("analyses", values::analysis);
     if let (Some(kind), Some(analyses)) = (&kind, &analyses) {
         refuse_analyses(kind, analyses, mistakes);
     }
     let instruction = table.text("instruction", values::instruction);
-    let usual = if word == Some(Word::Ondevice) { NO_WAIT } else { POLL };
+    let usual = if matches!(word, Some(Word::Openai | Word::Ondevice)) { NO_WAIT } else { POLL };
     let poll = poll(&table.table("poll", keys::POLL), &usual, mistakes);
     let request_timeout = table.duration("request_timeout", REQUEST_TIMEOUT);
     let at_once = table.number("at_once", 1..=64).map(Spanned::into_inner);
@@ -127,13 +127,14 @@ fn service(name: &str, table: &Table<'_>, mistakes: &Mistakes) -> Option<Service
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
     Paxs,
+    Openai,
     Ondevice,
 }
 
-const WORDS: &[(&str, Word)] = &[("paxs", Word::Paxs), ("ondevice", Word::Ondevice)];
+const WORDS: &[(&str, Word)] = &[("paxs", Word::Paxs), ("openai", Word::Openai), ("ondevice", Word::Ondevice)];
 
 fn word(text: &str) -> Result<Word, Flaw> {
-    const LATER: [&str; 3] = ["saled", "koldan", "openai"];
+    const LATER: [&str; 2] = ["saled", "koldan"];
     if let Some((_, word)) = WORDS.iter().find(|(known, _)| *known == text) {
         return Ok(*word);
     }
@@ -172,6 +173,36 @@ pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, mi
         let help = format!("it gives {}", one_of(given.iter().map(|analysis| analysis.as_str())));
         mistakes.add(Mistake::at(analyses.span(), what, help));
     }
+}
+
+/// The window of the model that writes notes, in tokens: what the smallest models of today have, and hosts give.
+const CONTEXT: u32 = 8192;
+
+fn openai(table: &Table<'_>, (file, env): (&Path, &Environment), mistakes: &Mistakes) -> Option<Openai> {
+    table.require("base_url", "write base_url = \"https://api.openai.com\", or where your own server is");
+    let base_url = table.text("base_url", values::base).map(Spanned::into_inner);
+    let api_key_file = table.text("api_key_file", values::file);
+    let model = table.text("model", values::line).map(Spanned::into_inner);
+    let notes_model = table.text("notes_model", values::line).map(Spanned::into_inner);
+    let context = table.number("context", 1024..=2_000_000).map(Spanned::into_inner);
+    for key in ["instruction", "context"] {
+        if let Some(span) = table.key_span(key).filter(|_| !table.means("notes_model")) {
+            let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
+            mistakes.add(Mistake::at(span, format!("`{key}` without `notes_model`"), help));
+        }
+    }
+    Some(Openai {
+        base_url: base_url?,
+        api_key_file: api_key_file.map(|path| beside(path.into_inner(), file, env)),
+        model: model.unwrap_or_else(|| "whisper-1".to_owned()),
+        notes_model,
+        context: context.unwrap_or(CONTEXT),
+    })
+}
+
+fn ondevice(table: &Table<'_>) -> Ondevice {
+    let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
+    Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN) }
 }
 
 fn paxs(table: &Table<'_>) -> Paxs {

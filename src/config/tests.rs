@@ -230,7 +230,7 @@ kind = "meetingbaas"
     unknown key `requests_per_second` at the top of the file
       `requests_per_second` belongs to `[workers]`
     this build has no service of kind `saled` yet
-      write kind = "paxs" or "ondevice"
+      write kind = "paxs", "openai" or "ondevice"
     `5` has no unit
       write "5s" for seconds
     `patience` is shorter than `timeout`
@@ -491,6 +491,68 @@ fn what_a_kind_of_service_cannot_do_is_refused_where_it_is_written() {
     `services` is empty
       write `[services.paxs]`, below it `kind = "paxs"`; without `services` the on-device engine serves
     "#);
+}
+
+/// A service of OpenAI's shape with these lines, and a folder.
+fn openai(lines: &str) -> String {
+    format!("[services.home]\nkind = \"openai\"\n{lines}\n[[folder]]\npath = \"/srv/sales\"\n")
+}
+
+#[test]
+fn a_server_of_openais_shape_needs_its_place_alone() {
+    let settings = settings(&openai("base_url = \"http://127.0.0.1:8000/v1/\"\napi_key_file = \"key\""));
+    let service = &settings.services["home"];
+    let Kind::Openai(told) = &service.kind else { panic!("{service:?}") };
+    assert_eq!((told.base_url.as_str(), told.model.as_str()), ("http://127.0.0.1:8000/", "whisper-1"));
+    assert_eq!(told.api_key_file.as_deref(), Some(Path::new("/etc/minuted/key")));
+    assert_eq!((&told.notes_model, told.context, service.at_once), (&None, 8192, Some(1)));
+    let with_credentials = Environment { credentials_directory: Some("/run/credentials/minuted".into()), ..env() };
+    let text = openai("base_url = \"https://x.example\"\napi_key_file = \"key\"");
+    let given = parse(&text, Path::new(FILE), &with_credentials).expect("sound");
+    assert!(format!("{given:?}").contains("\"/run/credentials/minuted/key\""));
+    let place = |base_url: &str| {
+        let settings = parse(&openai(&format!("base_url = \"{base_url}\"")), Path::new(FILE), &env()).ok()?;
+        Some(settings.services["home"].kind.place())
+    };
+    for (written, meant) in [
+        ("https://api.openai.com", "https://api.openai.com/"),
+        ("https://api.openai.com/v1", "https://api.openai.com/"),
+        ("https://api.groq.com/openai/v1/", "https://api.groq.com/openai"),
+        ("http://[::1]:11434", "http://[::1]:11434/"),
+    ] {
+        assert_eq!(place(written).as_deref(), Some(meant), "{written}");
+    }
+    for written in ["http://gpu.example", "https://a@x.example", "https://x.example/v1?key=x", "x", "ftp://x.example"] {
+        assert_eq!(place(written), None, "{written}");
+    }
+}
+
+#[test]
+fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
+    let wrong = "api_key = \"hunter2\"\ninstruction = \"Short.\"\ncontext = 100\nanalyses = [\"key_points\"]";
+    let folder = "instruction = \"List decisions.\"\n";
+    insta::assert_snapshot!(mistakes(&format!("{}{folder}", openai(wrong))), @r#"
+    `base_url` is missing in `[services.home]`
+      write base_url = "https://api.openai.com", or where your own server is
+    a key in the config file is not kept secret
+      put it into a file that only minuted may read, and name that: api_key_file = "…"
+    `instruction` without `notes_model`
+      add notes_model = "…", the model that writes the notes, or remove it
+    `context` without `notes_model`
+      add notes_model = "…", the model that writes the notes, or remove it
+    `100` is out of range for `context`
+      write a whole number from 1024 to 2000000
+    "#);
+    let text = openai("base_url = \"https://x.example\"\nanalyses = [\"key_points\"]");
+    insta::assert_snapshot!(mistakes(&format!("{text}{folder}")), @r#"
+    a service of kind `openai` gives no `key_points`
+      it gives `meeting note` or `transcription`
+    a service of kind `openai` follows no instruction
+      add notes_model = "…" to the service, or remove it
+    "#);
+    let with_model = "base_url = \"https://x.example\"\nnotes_model = \"m\"\ncontext = 1024\n\
+                      analyses = [\"key_points\"]\ninstruction = \"Short.\"";
+    assert!(parse(&format!("{}{folder}", openai(with_model)), Path::new(FILE), &env()).is_ok());
 }
 
 #[test]

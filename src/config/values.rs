@@ -174,11 +174,33 @@ pub(super) fn allow(text: &str) -> Result<Allow, Flaw> {
 
 /// The origin of a service: https, or http to this machine.
 pub(super) fn origin(text: &str) -> Result<Url, Flaw> {
-    let help = "write \"https://\" and the host, such as \"https://dzd.paxs.ai\"";
+    let url = web_address(text, "https://dzd.paxs.ai")?;
+    if url.path() != "/" {
+        let help = format!("write \"{}\"", url.origin().ascii_serialization());
+        return Err(Flaw::new("a path in the base URL", help));
+    }
+    Ok(url)
+}
+
+/// What stands before `/v1` in the addresses of a service, which many write with it.
+pub(super) fn base(text: &str) -> Result<Url, Flaw> {
+    let mut url = web_address(text, "https://api.openai.com")?;
+    let mut path = url.path();
+    while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/v1")) {
+        path = shorter;
+    }
+    let path = path.to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// An address without a secret in it, that sends none in the clear.
+fn web_address(text: &str, example: &str) -> Result<Url, Flaw> {
+    let help = format!("write \"https://\" and the host, such as \"{example}\"");
     no_controls(text)?;
     // What stands before an `@` may be a password: such a text is not repeated.
     let shown = if text.contains('@') { "the base URL".to_owned() } else { quoted(text) };
-    let url = Url::parse(text).map_err(|error| Flaw::new(format!("{shown} is not a URL: {error}"), help))?;
+    let url = Url::parse(text).map_err(|error| Flaw::new(format!("{shown} is not a URL: {error}"), &*help))?;
     match url.scheme() {
         "https" => {}
         "http" if url.host_str().is_some_and(is_loopback) => {}
@@ -192,7 +214,6 @@ pub(super) fn origin(text: &str) -> Result<Url, Flaw> {
         (!url.username().is_empty() || url.password().is_some(), "a user or a password"),
         (url.query().is_some(), "a query"),
         (url.fragment().is_some(), "a fragment"),
-        (url.path() != "/", "a path"),
     ];
     match extras.iter().find(|(found, _)| *found) {
         Some((_, extra)) => {

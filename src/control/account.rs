@@ -20,7 +20,7 @@ impl Desk {
     pub(super) async fn whoami(&self, service: Option<&str>) -> Answer {
         let handle = self.service(service)?;
         let name = handle.service.name();
-        let profile = handle.service.profile().await.map_err(|error| refused(name, &error))?;
+        let profile = handle.service.profile().await.map_err(|error| refused(&handle, &error))?;
         // It works: whatever held it for a person is over.
         self.release_sign_in(name).await?;
         Ok(json!({ "service": name, "base_url": handle.settings.kind.place(), "profile": profile }))
@@ -47,7 +47,7 @@ impl Desk {
     pub(super) async fn meetings(&self, service: Option<&str>, page: u32) -> Answer {
         let handle = self.service(service)?;
         let meetings = handle.service.meetings(page).await;
-        Ok(json!(meetings.map_err(|error| refused(handle.service.name(), &error))?))
+        Ok(json!(meetings.map_err(|error| refused(&handle, &error))?))
     }
 
     pub(super) async fn meeting(&self, service: Option<&str>, id: &str) -> Answer {
@@ -57,7 +57,7 @@ impl Desk {
                 return Refusal::new(format!("the service has no meeting `{}`", one_line(id, 80)))
                     .hint("minuted meetings lists them");
             }
-            refused(handle.service.name(), &error)
+            refused(&handle, &error)
         })
     }
 
@@ -77,10 +77,11 @@ fn account(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
     handle.account.as_ref().ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
 }
 
-fn refused(service: &str, error: &CallError) -> Refusal {
+fn refused(handle: &ServiceHandle, error: &CallError) -> Refusal {
+    let service = handle.service.name();
     let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::worker::chain(error), 500)));
     match error {
-        CallError::SignedOut { .. } => refusal.hint(format!("minuted login {service}")),
+        CallError::SignedOut { .. } => refusal.hint(handle.settings.kind.sign_in_cure(service)),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),
         CallError::Unavailable { .. } => refusal.hint("check base_url, the network and the service; minuted check"),
         CallError::Refused { status: 404, .. } => refusal.hint(format!(

@@ -69,7 +69,13 @@ fn cure(hold: &Hold, live: &Live) -> Option<String> {
     let folder = live.folders.get(&hold.name).map_or(hold.name.as_str(), |folder| folder.name.as_str());
     match hold.reason.as_str() {
         "paused" => Some(format!("minuted resume {folder}")),
-        "signed_out" | "forbidden" => Some(format!("minuted login {}", hold.name)),
+        "signed_out" | "forbidden" => {
+            let handle = live.services.get(&hold.name);
+            Some(handle.map_or_else(
+                || format!("minuted login {}", hold.name),
+                |handle| handle.settings.kind.sign_in_cure(&hold.name),
+            ))
+        }
         "full" => Some("free some space".to_owned()),
         _ => None,
     }

@@ -57,6 +57,7 @@ pub(super) async fn run(parts: Parts) {
                 stray::settle(&parts).await;
                 see_to_files(&parts).await;
                 see_to_deliveries(&parts).await;
+                see_to_keys(&parts).await;
                 send_digest(&parts, &mut post).await;
                 tell_status(&parts, &mut line).await;
             }
@@ -154,6 +155,18 @@ async fn see_to_deliveries(parts: &Parts) {
     };
     if let Err(error) = seen_to.await {
         worker.queue_failed("see to what holds deliveries", &error);
+    }
+}
+
+/// A service that waits for another key is asked again once there is one.
+async fn see_to_keys(parts: &Parts) {
+    let (worker, live) = (&parts.worker, parts.worker.live());
+    let holds = worker.queue.holds().await.unwrap_or_default();
+    for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == "signed_out") {
+        let Some(handle) = live.services.get(&hold.name) else { continue };
+        if handle.service.may_be_mended().await {
+            worker.release(Scope::Service, &hold.name, &["signed_out"]).await;
+        }
     }
 }
 

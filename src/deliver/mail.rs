@@ -1,6 +1,6 @@
 //! Mail: one conversation with the server a mail, whose every step says whose fault a refusal is.
 
-use std::{fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use lettre::{
     Address,
@@ -26,9 +26,9 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Email, Smtp, Tls},
+    config::{Email, SecretFileError, Smtp, Tls, read_secret},
     effect::Effect,
-    text::{one_line, printable_path},
+    text::one_line,
 };
 
 /// How long each step of a conversation may take.
@@ -315,22 +315,13 @@ fn clean(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
     Ok(Mailbox::new(name, email))
 }
 
-/// No password is longer; more is not read.
-const PASSWORD_BYTES_MAX: u64 = 4096;
-
 /// Reads the password anew at each connection, so that it may be changed under a running daemon.
 fn read_password(path: &Path) -> Result<SecretString, MailError> {
-    let shown = printable_path(path);
-    let unreadable = |error: std::io::Error| MailError::Later {
-        message: format!("the password file `{shown}` cannot be read: {error}"),
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    if mode & 0o007 != 0 {
-        let message = format!("the password file `{shown}` is open to everyone; run `chmod o= {shown}`");
-        return Err(MailError::Setup { message });
-    }
-    let mut text = String::new();
-    file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
+    read_secret(path).map_err(|error| {
+        let message = format!("the password file {error}");
+        match error {
+            SecretFileError::Unreadable { .. } => MailError::Later { message },
+            SecretFileError::Open(_) => MailError::Setup { message },
+        }
+    })
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::{Context, extracted::with_note, setback};
 use crate::{
     clock::{self, elapsed},
-    config::{Analysis, Poll},
+    config::{Analysis, Notes, Poll},
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job, Wanted},
@@ -55,14 +55,14 @@ pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
     let visible = clock::now().saturating_sub(context.service_settings.poll.every * REQUEST_LOOKS);
-    Ok(decide(plan, &asked, reports, late, visible.unwrap_or(Timestamp::MIN)))
+    Ok(decide(plan, begins(context), &asked, reports, late, visible.unwrap_or(Timestamp::MIN)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
 pub async fn resume(context: &Context, job: &Job) -> Result<Wanted, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(again(plan, &asked, reports, late))
+    Ok(again(plan, begins(context), &asked, reports, late))
 }
 
 /// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
@@ -107,6 +107,9 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             analyses,
             instruction: noted.then(|| plan.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION)),
             meeting_type: plan.meeting_type,
+            title: &plan.title,
+            recorded: job.recorded,
+            attendees: &plan.attendees,
         };
         Effect::CallRequest.before();
         let requested = context.service.request(&request).await;
@@ -151,7 +154,14 @@ pub fn deadline(poll: &Poll) -> Duration {
 /// Decides what a job does next, given all reports that the service shows. `late` says that patience is at its end; what
 /// was asked for up to `visible` and is not shown did not arrive.
 #[must_use]
-pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, visible: Timestamp) -> Look {
+pub fn decide(
+    plan: &Plan,
+    begins: Begins,
+    asked: &Requests,
+    reports: Vec<Report>,
+    late: bool,
+    visible: Timestamp,
+) -> Look {
     let old = Old::of(asked, &reports);
     let current = current(asked, reports);
     let status = |analysis| current.get(&analysis).map(|report| report.status);
@@ -168,7 +178,7 @@ pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, v
         }
         Some(Status::Pending | Status::Processing) | None => return Look::Pending,
     }
-    let ask = to_ask(plan, asked, &current, &old, visible);
+    let ask = to_ask(plan, begins, asked, &current, &old, visible);
     if !ask.is_empty() {
         return Look::Ask(ask);
     }
@@ -195,7 +205,7 @@ pub fn decide(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool, v
 /// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
 /// asked for yet and, with `late`, what never came; each with what does not count then.
 #[must_use]
-pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) -> Wanted {
+pub fn again(plan: &Plan, begins: Begins, asked: &Requests, reports: Vec<Report>, late: bool) -> Wanted {
     let old = Old::of(asked, &reports);
     let current = current(asked, reports);
     let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
@@ -206,23 +216,48 @@ pub fn again(plan: &Plan, asked: &Requests, reports: Vec<Report>, late: bool) ->
         Some(Status::Completed) => false,
         Some(Status::Failed) => true,
         Some(Status::Pending | Status::Processing) => late,
-        None => late || !(asked.contains_key(&analysis) || starts_by_itself(analysis)),
+        None => late || !(asked.contains_key(&analysis) || begins.by_itself(analysis)),
     };
     let analyses = plan.analyses.iter().copied().filter(|analysis| *analysis != Analysis::Transcription);
     analyses.filter(|analysis| wanted(*analysis)).map(|analysis| (analysis, old.of_analysis(analysis))).collect()
 }
 
-/// The upload starts these by itself.
-fn starts_by_itself(analysis: Analysis) -> bool {
-    match analysis {
-        Analysis::Transcription | Analysis::MeetingNote => true,
-        Analysis::KeyPoints | Analysis::Sentiment => false,
+/// What the upload starts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begins {
+    /// The transcription and the automatic note.
+    WithNote,
+    /// The transcription alone: the note is asked for like any other result.
+    Transcription,
+}
+
+impl Begins {
+    fn by_itself(self, analysis: Analysis) -> bool {
+        match analysis {
+            Analysis::Transcription => true,
+            Analysis::MeetingNote => self == Self::WithNote,
+            Analysis::KeyPoints | Analysis::Sentiment => false,
+        }
+    }
+}
+
+fn begins(context: &Context) -> Begins {
+    match context.service_settings.kind.abilities().notes {
+        Notes::WithUpload | Notes::Extracted => Begins::WithNote,
+        Notes::WhenAsked => Begins::Transcription,
     }
 }
 
 /// What has to be asked for besides what the upload starts by itself: a note with an instruction once the automatic
 /// one is terminal, and the extra analyses once the transcription stands.
-fn to_ask(plan: &Plan, asked: &Requests, current: &HashMap<Analysis, Report>, old: &Old, visible: Timestamp) -> Wanted {
+fn to_ask(
+    plan: &Plan,
+    begins: Begins,
+    asked: &Requests,
+    current: &HashMap<Analysis, Report>,
+    old: &Old,
+    visible: Timestamp,
+) -> Wanted {
     let mut ask = Vec::new();
     for analysis in plan.analyses.iter().copied() {
         let report = current.get(&analysis);
@@ -230,8 +265,8 @@ fn to_ask(plan: &Plan, asked: &Requests, current: &HashMap<Analysis, Report>, ol
         let wanted = match asked.get(&analysis) {
             // An answer that was lost: whether the request arrived shows in the list, after a moment.
             Some(asked) => !asked.answered && report.is_none() && asked.at <= visible,
-            None if analysis == Analysis::MeetingNote => plan.instruction.is_some() && terminal.is_some(),
-            None => !starts_by_itself(analysis) && report.is_none(),
+            None if !begins.by_itself(analysis) => report.is_none(),
+            None => analysis == Analysis::MeetingNote && plan.instruction.is_some() && terminal.is_some(),
         };
         if wanted {
             ask.push((analysis, old.of_analysis(analysis)));
@@ -353,7 +388,7 @@ mod tests {
     }
 
     fn look(plan: &Plan, asked: &Requests, reports: &[Report]) -> Look {
-        decide(plan, asked, reports.to_vec(), false, now())
+        decide(plan, Begins::WithNote, asked, reports.to_vec(), false, now())
     }
 
     const BOTH: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
@@ -387,7 +422,10 @@ mod tests {
         ];
         let Look::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
         assert_eq!(complete.len(), 1);
-        assert_eq!(again(&plan(&BOTH, None), &Requests::new(), failed.to_vec(), false)[0].0, Analysis::MeetingNote);
+        assert_eq!(
+            again(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), failed.to_vec(), false)[0].0,
+            Analysis::MeetingNote
+        );
     }
 
     #[test]
@@ -413,14 +451,35 @@ mod tests {
         for failure in ["first", "second", "third"] {
             reports.push(report(Analysis::MeetingNote, Status::Failed, failure));
             assert!(matches!(look(&plan, &asked, &reports), Look::Failed { from: Stage::Analyse, .. }), "{failure}");
-            for (analysis, before) in again(&plan, &asked, reports.clone(), false) {
+            for (analysis, before) in again(&plan, Begins::WithNote, &asked, reports.clone(), false) {
                 asked.insert(analysis, Asked { at: now(), answered: true, before });
             }
             assert_eq!(look(&plan, &asked, &reports), Look::Pending, "{failure}");
-            assert_eq!(again(&plan, &asked, reports.clone(), false), [], "it is asked for once after {failure}");
+            assert_eq!(
+                again(&plan, Begins::WithNote, &asked, reports.clone(), false),
+                [],
+                "it is asked for once after {failure}"
+            );
         }
         reports.push(report(Analysis::MeetingNote, Status::Completed, "note"));
         assert!(matches!(look(&plan, &asked, &reports), Look::Complete(_)));
+    }
+
+    #[test]
+    fn a_note_that_waits_to_be_asked_for_is_asked_for_once_with_an_instruction_or_without() {
+        for instruction in [None, Some("Short.")] {
+            let plan = plan(&BOTH, instruction);
+            let look = |asked: &Requests, reports: &[Report]| {
+                decide(&plan, Begins::Transcription, asked, reports.to_vec(), true, now())
+            };
+            let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
+            assert_eq!(look(&Requests::new(), &reports), Look::Ask(vec![(Analysis::MeetingNote, vec![])]));
+            let asked = Asked { at: now(), answered: true, before: Vec::new() };
+            let asked = Requests::from([(Analysis::MeetingNote, asked)]);
+            assert!(matches!(look(&asked, &reports), Look::Failed { from: Stage::Analyse, .. }));
+            reports.push(report(Analysis::MeetingNote, Status::Completed, "n"));
+            assert!(matches!(look(&asked, &reports), Look::Complete(_)));
+        }
     }
 
     #[test]
@@ -441,7 +500,7 @@ mod tests {
     #[test]
     fn a_slow_service_spends_an_attempt_only_when_patience_is_at_its_end() {
         let reports = vec![report(Analysis::Transcription, Status::Processing, "t")];
-        let late = |late| decide(&plan(&BOTH, None), &Requests::new(), reports.clone(), late, now());
+        let late = |late| decide(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), reports.clone(), late, now());
         assert_eq!(late(false), Look::Pending);
         assert!(matches!(late(true), Look::Failed { from: Stage::Upload, .. }));
     }

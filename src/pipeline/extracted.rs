@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    config::{Abilities, Analysis},
+    config::{Abilities, Analysis, Notes},
     extract::{Talk, extract},
     job::{Findings, Plan, Report, Status},
 };
@@ -16,7 +16,7 @@ pub(super) fn with_note(
     recorded: Timestamp,
     mut reports: Vec<Report>,
 ) -> Vec<Report> {
-    if abilities.writes_notes || !plan.analyses.contains(&Analysis::MeetingNote) {
+    if abilities.notes != Notes::Extracted || !plan.analyses.contains(&Analysis::MeetingNote) {
         return reports;
     }
     let is_there = |report: &&Report| report.analysis == Analysis::Transcription && report.status == Status::Completed;

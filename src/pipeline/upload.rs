@@ -41,7 +41,8 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         return Err(Setback::GiveUp { error });
     };
     progress.start(job.stamp.size);
-    let upload = Upload { file, stamp: job.stamp, name, mime, progress };
+    let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
+    let upload = Upload { file, stamp: job.stamp, name, mime, language, progress };
     Effect::CallUpload.before();
     let uploaded = context.service.upload(meeting, upload).await;
     Effect::CallUpload.after();

@@ -7,6 +7,7 @@ pub(crate) mod answers;
 pub mod breaker;
 mod keep;
 pub mod ondevice;
+pub mod openai;
 pub mod pacer;
 pub mod paxs;
 
@@ -64,6 +65,12 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     /// Returns the service's own details of a meeting.
     async fn meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
 
+    /// Returns whether a service that waits for a person may be asked again, as far as that shows on this machine: its
+    /// key is another one. Where a person signs in by a command, that command says so.
+    async fn may_be_mended(&self) -> bool {
+        false
+    }
+
     /// The results of a meeting are in the queue: what the service keeps on this machine for it may go. One that keeps
     /// nothing here has nothing to do.
     async fn forget(&self, _meeting: &str) {}
@@ -104,6 +111,8 @@ pub struct Upload {
     pub name: String,
     /// Its MIME type.
     pub mime: &'static str,
+    /// The language that is spoken, where the folder tells.
+    pub language: Option<String>,
     /// Counts the bytes sent.
     pub progress: Arc<Progress>,
 }
@@ -121,6 +130,12 @@ pub struct AnalysisRequest<'a> {
     pub instruction: Option<&'a str>,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
+    /// The title of the meeting.
+    pub title: &'a str,
+    /// When it was.
+    pub recorded: Timestamp,
+    /// Who was there.
+    pub attendees: &'a [Attendee],
 }
 
 /// Why a call did not give what it should, by what the caller does next.

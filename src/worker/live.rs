@@ -17,6 +17,7 @@ use crate::{
         Service,
         breaker::{Breakers, Call},
         ondevice::OnDevice,
+        openai::OpenAi,
         pacer::Pacer,
         paxs::Paxs,
     },
@@ -81,6 +82,8 @@ pub struct ServiceHandle {
     pub account: Option<Paxs>,
     /// Counts the recordings in its hands, where it has slots of its own.
     pub(super) slots: Option<Arc<Semaphore>>,
+    /// Counts the results that it is asked for, which it makes while it is asked; as many as it has slots.
+    pub(super) asks: Option<Arc<Semaphore>>,
     breakers: Mutex<Breakers>,
 }
 
@@ -93,6 +96,11 @@ impl ServiceHandle {
                 let paxs = Paxs::new(service, paxs, &settings.state_dir, pacer, tasks.clone())
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(paxs.clone()), Some(paxs))
+            }
+            Kind::Openai(openai) => {
+                let openai = OpenAi::new(service, openai, &settings.state_dir, pacer)
+                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+                (Arc::new(openai), None)
             }
             Kind::Ondevice(ondevice) => {
                 (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
@@ -110,7 +118,9 @@ impl ServiceHandle {
     ) -> Self {
         let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
-        Self { service, settings, account, slots, breakers }
+        let waits = settings.kind.abilities().notes == config::Notes::WhenAsked;
+        let asks = waits.then(|| Arc::new(Semaphore::new(settings.at_once.unwrap_or(1))));
+        Self { service, settings, account, slots, asks, breakers }
     }
 
     /// Returns the breakers. Held for a moment only, never across a wait.

@@ -336,6 +336,11 @@ async fn looked(
     match look {
         Look::Pending => Some(Again::After(interval(poll, looks, waited(job)))),
         Look::Ask(wanted) => {
+            // What works while it is asked would keep the looks at all others waiting.
+            let turn = handle.asks.as_ref().map(|asks| asks.try_acquire());
+            if let Some(Err(_)) = turn {
+                return Some(Again::After(poll.every));
+            }
             // The look that came before is the cheap read of a probe.
             if let Admission::Wait { until } = admits(worker, handle, job, Call::Request) {
                 return Some(not_before(handle, until));

@@ -262,10 +262,11 @@ impl Worker {
             self.nudge();
             return;
         }
-        let (reason, cure) = if signed_out {
-            ("signed_out", format!("sign in: minuted login {name}"))
-        } else {
-            ("forbidden", format!("check the account's rights at the service, then: minuted login {name}"))
+        let (kind, cure) = (&handle.settings.kind, handle.settings.kind.sign_in_cure(name));
+        let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
+            (true, true) => ("signed_out", format!("sign in: {cure}")),
+            (true, false) => ("signed_out", cure),
+            (false, _) => ("forbidden", format!("check the account's rights at the service, then: {cure}")),
         };
         let told = format!("service `{name}` waits for a person: {error}\n{cure}");
         self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), told).await;

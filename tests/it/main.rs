@@ -22,6 +22,7 @@ mod mailing;
 mod main_job;
 mod moving;
 mod ondevice;
+mod openai;
 mod panics;
 mod poison;
 mod queue_file;

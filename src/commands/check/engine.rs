@@ -24,7 +24,7 @@ pub(super) fn engine(settings: &Settings, env: &Environment) -> Option<Finding> 
 fn runs_here(kind: &Kind) -> bool {
     match kind {
         Kind::Ondevice(_) => true,
-        Kind::Paxs(_) => false,
+        Kind::Paxs(_) | Kind::Openai(_) => false,
     }
 }
 

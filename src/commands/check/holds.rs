@@ -39,16 +39,18 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         "paused" => Finding::warning(subject, message, format!("minuted resume {name}")),
         "reading" => Finding::note(subject, message),
         "watch limit" => Finding::warning(subject, message, "see `watches` above"),
-        _ => Finding::error(subject, message, cure(status, hold)),
+        _ => Finding::error(subject, message, cure(settings, status, hold)),
     }
 }
 
-fn cure(status: &Status, hold: &Hold) -> String {
+fn cure(settings: &Settings, status: &Status, hold: &Hold) -> String {
     let name = &hold.name;
+    let service = settings.services.get(name);
+    let sign_in = || service.map_or_else(|| format!("minuted login {name}"), |it| it.kind.sign_in_cure(name));
     match (hold.scope, hold.reason.as_str()) {
-        (Scope::Service, "signed_out") => format!("minuted login {name}"),
+        (Scope::Service, "signed_out") => sign_in(),
         (Scope::Service, "forbidden") => {
-            format!("give the account its rights at the service, then: minuted login {name}")
+            format!("give the account its rights at the service, then: {}", sign_in())
         }
         (Scope::Service, _) => {
             let next =

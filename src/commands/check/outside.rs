@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
 use super::{Failure, Finding, Findings};
 use crate::{
-    config::Settings,
+    config::{Kind, Settings},
     control::{Caller, Request, try_mail},
+    services::CallError,
     text::one_line,
     worker::{Live, chain},
 };
@@ -16,9 +18,13 @@ use crate::{
 pub(super) async fn services(settings: &Arc<Settings>, findings: &mut Findings) -> Result<Option<Caller>, Failure> {
     if !settings.state_dir.exists() {
         // The daemon or `login` makes it; a check leaves no trace.
-        for name in settings.services.keys() {
-            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
-            reach(settings, name, findings).await?;
+        for (name, service) in &settings.services {
+            if service.kind.abilities().signs_in {
+                findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
+                reach(settings, name, findings).await?;
+            } else {
+                ask(settings, name, findings).await?;
+            }
         }
         findings.add(daemon(false))?;
         return Ok(None);
@@ -49,7 +55,7 @@ async fn service(
     let refusal = match caller.ask(Request::Whoami { service: Some(name.to_owned()) }).await {
         Ok(answer) => {
             let base_url = answer["base_url"].as_str().unwrap_or_default();
-            return findings.add(Finding::ok(subject, format!("{base_url} answers and the sign-in works")));
+            return findings.add(works(settings, name, base_url, &answer["profile"]));
         }
         Err(refusal) => refusal,
     };
@@ -61,6 +67,48 @@ async fn service(
     // Whoever is to sign in should know first whether there is somebody to answer.
     if is_signed_out { reach(settings, name, findings).await } else { Ok(()) }
 }
+
+/// Asks a service at which nobody signs in, in this process.
+async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    let Some(handle) = live.services.get(name) else { return Ok(()) };
+    findings.add(match handle.service.profile().await {
+        Ok(profile) => works(settings, name, &handle.settings.kind.place(), &profile),
+        Err(error) => {
+            let kind = &handle.settings.kind;
+            let hint = match (&error, kind) {
+                (CallError::SignedOut { .. }, _) => kind.sign_in_cure(name),
+                (_, Kind::Ondevice(_)) => "minuted engine install".to_owned(),
+                (_, Kind::Openai(_) | Kind::Paxs(_)) => "check base_url and the network".to_owned(),
+            };
+            Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
+        }
+    })
+}
+
+/// Tells of a service that answers; of one that lists its models, which of those it is asked for it does not list.
+fn works(settings: &Settings, name: &str, place: &str, profile: &Value) -> Finding {
+    let subject = format!("service {name}");
+    if settings.services.get(name).is_none_or(|service| service.kind.abilities().signs_in) {
+        return Finding::ok(subject, format!("{place} answers and the sign-in works"));
+    }
+    let Some(models) = profile.get("models") else { return Finding::ok(subject, format!("{place}: it works")) };
+    let list = |value: &Value| {
+        let items = value.as_array().into_iter().flatten();
+        items.filter_map(|item| item.as_str()).take(SHOWN_MAX).collect::<Vec<_>>().join(", ")
+    };
+    let (models, unlisted) = (list(models), list(&profile["unlisted"]));
+    if models.is_empty() {
+        return Finding::note(subject, format!("{place} answers, and does not tell its models"));
+    }
+    if unlisted.is_empty() {
+        return Finding::ok(subject, format!("{place} answers and has the models"));
+    }
+    Finding::note(subject, format!("{place} answers, but does not list {unlisted}; it lists {models}"))
+}
+
+/// Models that are shown: clouds have hundreds.
+const SHOWN_MAX: usize = 40;
 
 /// Asks whether a service is there at all.
 async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {

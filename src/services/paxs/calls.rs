@@ -189,6 +189,9 @@ mod tests {
             analyses: &[Analysis::MeetingNote, Analysis::KeyPoints],
             instruction: Some("Short."),
             meeting_type: MeetingType::CrossFunctional,
+            title: "Talk",
+            recorded: Timestamp::UNIX_EPOCH,
+            attendees: &[],
         };
         insta::assert_snapshot!(asking(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
         assert_eq!(asking(&AnalysisRequest { instruction: None, ..asked })["instruction"], PLAIN_INSTRUCTION);

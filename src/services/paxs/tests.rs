@@ -484,7 +484,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
     let open = File::open(file.path()).expect("opened");
     let stamp = Stamp::of(&open).expect("known");
     let progress = Arc::new(Progress::default());
-    (file, Upload { file: open, stamp, name: "talk.wav".into(), mime: "audio/wav", progress })
+    (file, Upload { file: open, stamp, name: "talk.wav".into(), mime: "audio/wav", language: None, progress })
 }
 
 #[tokio::test]

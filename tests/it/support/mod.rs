@@ -7,6 +7,7 @@ pub(crate) mod chance;
 pub(crate) mod engine;
 pub(crate) mod house;
 pub(crate) mod ledger;
+pub(crate) mod openai;
 pub(crate) mod rows;
 pub(crate) mod services;
 pub(crate) mod smtp;

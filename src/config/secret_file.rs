@@ -1,0 +1,54 @@
+//! Secrets that lie in files of their own: where, and how they are read.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+
+use super::environment::Environment;
+use crate::text::printable_path;
+
+/// No password and no key is longer; more is not read.
+const SECRET_BYTES_MAX: u64 = 4096;
+
+/// Why a file gives no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// It is not there, or minuted may not read it.
+    #[error("`{file}` cannot be read: {error}")]
+    Unreadable {
+        /// The file, printable.
+        file: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// Whoever has an account on this machine may read it.
+    #[error("`{0}` is open to everyone; run `chmod o= {0}`")]
+    Open(String),
+}
+
+/// Reads a secret: the whole file, less the line end that an editor leaves.
+///
+/// # Errors
+/// When it cannot be read, or everyone else can.
+pub fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
+    let unreadable = |error| SecretFileError::Unreadable { file: printable_path(path), error };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & 0o007 != 0 {
+        return Err(SecretFileError::Open(printable_path(path)));
+    }
+    let mut text = String::new();
+    file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
+}
+
+/// A relative file lies among systemd's credentials where there are any, else beside the config file.
+pub(super) fn beside(path: PathBuf, file: &Path, env: &Environment) -> PathBuf {
+    let beside_config = || file.parent().map(Path::to_owned).unwrap_or_default();
+    env.credentials_directory.clone().unwrap_or_else(beside_config).join(path)
+}

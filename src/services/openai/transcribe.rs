@@ -1,0 +1,96 @@
+//! A recording → segments, by `POST /v1/audio/transcriptions`: the upload is streamed, and its answer is the work.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{
+    OpenAi,
+    session::{certain, without},
+    wire,
+};
+use crate::{
+    http::{ANALYSES_BYTES_MAX, Answer, FileBody, Request},
+    job::Segment,
+    services::{CallError, FileFault, Upload, answers, pacer::Priority},
+};
+
+/// The shape in which a server gives transcriptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// `verbose_json`: with times.
+    Verbose,
+    /// `json`: the text alone, from models and servers that know no other.
+    Plain,
+}
+
+impl OpenAi {
+    /// Has a recording transcribed. A server that refuses the shape with times is asked for the plain one, and is
+    /// known for that from then on.
+    pub(super) async fn transcribe(&self, upload: &Upload) -> Result<Vec<Segment>, CallError> {
+        let known = self.shape();
+        let mut shape = known.unwrap_or(Shape::Verbose);
+        let mut answer = self.send(upload, shape).await?;
+        if known.is_none() && matches!(answer.status, 400 | 422) {
+            shape = Shape::Plain;
+            answer = self.send(upload, shape).await?;
+        }
+        let answer = self.accepted(answer, "base_url and model").await.map_err(of_recording)?;
+        // A long transcription takes its time; the runtime's threads have others to serve.
+        let reading = tokio::task::spawn_blocking(move || {
+            wire::transcription(&answers::json(answer)?).ok_or_else(|| answers::unexpected("no transcription"))
+        });
+        let segments = reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")));
+        let segments = segments.map_err(certain)?;
+        if known.is_none() {
+            *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape);
+        }
+        Ok(segments)
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        *self.shape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, upload: &Upload, shape: Shape) -> Result<Answer, CallError> {
+        let file = upload.file.try_clone();
+        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
+        let mut fields = vec![("model", self.settings.model.as_str())];
+        match shape {
+            Shape::Verbose => {
+                fields.extend([("response_format", "verbose_json"), ("timestamp_granularities[]", "segment")]);
+            }
+            Shape::Plain => fields.push(("response_format", "json")),
+        }
+        fields.extend(upload.language.as_deref().map(|language| ("language", language)));
+        let (name, mime, progress) = (upload.name.as_str(), upload.mime, Arc::clone(&upload.progress));
+        let body = FileBody { file, stamp: upload.stamp, name, mime, fields: &fields, progress };
+        let key = self.key().await?;
+        self.pacer.acquire(Priority::High).await;
+        let request = Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);
+        let request = request.within(self.patience);
+        let request = match &key {
+            Some(key) => request.bearer(key),
+            None => request,
+        };
+        let answer = self.http.upload(&request, body).await.map_err(|error| certain(error.into()))?;
+        Ok(without(answer, &key))
+    }
+}
+
+/// What the server has against a recording: for some of it no retry helps.
+fn of_recording(error: CallError) -> CallError {
+    match error {
+        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
+            "is larger than the service takes ({status}): {message}; split it, or choose another service"
+        ))),
+        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
+            "is of a kind that the service does not take ({status}): {message}"
+        ))),
+        CallError::Refused { status, message } => {
+            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
+        }
+        CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Unavailable { .. }
+        | CallError::File(_) => error,
+    }
+}

@@ -1,0 +1,308 @@
+//! A server of OpenAI's shape with state: it takes recordings apart as they were sent, transcribes all of them alike,
+//! answers as a model would, keeps what it was asked, and fails where it is told to.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use serde_json::{Value, json};
+
+/// The three calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Models,
+    Transcribe,
+    Chat,
+}
+
+/// What happens instead of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fault {
+    /// This status with this body, after the whole request was read.
+    Status(u16, String),
+    /// This status, with so many seconds to wait.
+    RetryAfter(u16, u32),
+    /// The work is done, and the connection closed without a word.
+    Lost,
+    /// A page with status 200.
+    Page,
+}
+
+/// A recording as it was sent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sent {
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) name: String,
+    pub(crate) mime: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Sent {
+    /// A form field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A question as it was put to the model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) model: String,
+    pub(crate) system: String,
+    pub(crate) user: String,
+}
+
+impl Asked {
+    /// The lines of a transcript in it.
+    pub(crate) fn transcript(&self) -> Vec<&str> {
+        let framed = self.user.split_once("<transcript>\n").and_then(|(_, rest)| rest.split_once("\n</transcript>"));
+        framed.map(|(lines, _)| lines.lines().collect()).unwrap_or_default()
+    }
+}
+
+/// What the server is and has seen.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The key that it asks for.
+    pub(crate) key: Option<String>,
+    /// The models that it lists; `None` knows no list.
+    pub(crate) models: Option<Vec<String>>,
+    /// The transcription of every recording.
+    pub(crate) transcription: Value,
+    /// Refuses `verbose_json` with this status.
+    pub(crate) refuses_times: Option<u16>,
+    /// Longer questions do not fit its window.
+    pub(crate) window_bytes: Option<usize>,
+    /// What the model says; `None` tells which lines it was given.
+    pub(crate) says: Option<Value>,
+    /// All recordings that came whole.
+    pub(crate) sent: Vec<Sent>,
+    /// All questions that fit.
+    pub(crate) asked: Vec<Asked>,
+    /// How often each call was made.
+    pub(crate) calls: Vec<Call>,
+    once: Vec<(Call, Fault)>,
+    always: Vec<(Call, Fault)>,
+}
+
+/// The server; it ends with this value.
+pub(crate) struct OpenAi {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl OpenAi {
+    /// Starts a server that hears three sentences in every recording.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let state = State {
+            models: Some(vec!["whisper-1".into(), "writer".into()]),
+            transcription: transcription(&["Good morning.", "We decided to ship on Friday.", "Ann will tell Bo."]),
+            ..State::default()
+        };
+        let (state, stopped) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
+        let server = Self { address, state: Arc::clone(&state), stopped: Arc::clone(&stopped) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let state = Arc::clone(&state);
+                thread::spawn(move || serve(&stream, &state));
+            }
+        });
+        server
+    }
+
+    /// Its address, as most people write it.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// What it is and has seen.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no thread panics while it holds the state")
+    }
+
+    /// The next call of this kind fails so.
+    pub(crate) fn fail_next(&self, call: Call, fault: Fault) {
+        self.state().once.push((call, fault));
+    }
+
+    /// Every call of this kind fails so.
+    pub(crate) fn fail_always(&self, call: Call, fault: Fault) {
+        self.state().always.push((call, fault));
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn clear_faults(&self) {
+        self.state().always.clear();
+    }
+
+    /// How often a call was made.
+    pub(crate) fn count(&self, call: Call) -> usize {
+        self.state().calls.iter().filter(|made| **made == call).count()
+    }
+}
+
+impl Drop for OpenAi {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+/// A transcription of these sentences, two seconds each.
+pub(crate) fn transcription(sentences: &[&str]) -> Value {
+    let segments = sentences.iter().zip(0..).map(|(text, n)| json!({"start": 2 * n, "end": 2 * n + 2, "text": text}));
+    json!({"task": "transcribe", "text": sentences.join(" "), "segments": segments.collect::<Vec<_>>()})
+}
+
+fn serve(stream: &TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream);
+    while let Some((line, headers, body)) = read(&mut reader) {
+        let answer = answer(&mut state.lock().expect("not poisoned"), &line, &headers, &body);
+        let Some((status, more, kind, body)) = answer else { return };
+        let head =
+            format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {}\r\n\r\n", body.len());
+        if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+type Request = (String, Vec<(String, String)>, Vec<u8>);
+
+/// Reads one request; its length must be known before.
+fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+    let mut lines = reader.by_ref().lines();
+    let line = lines.next()?.ok()?;
+    let mut headers = Vec::new();
+    while let Some((name, value)) = lines.next()?.ok()?.split_once(':') {
+        headers.push((name.to_lowercase(), value.trim().to_owned()));
+    }
+    let length = header(&headers, "content-length").map_or(0, |length| length.parse().expect("a length"));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((line, headers, body))
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+type Answer = (u16, String, &'static str, String);
+
+fn json_answer(status: u16, body: &Value) -> Option<Answer> {
+    Some((status, String::new(), "application/json", body.to_string()))
+}
+
+fn refusal(status: u16, message: &str) -> Option<Answer> {
+    json_answer(status, &json!({"error": {"message": message}}))
+}
+
+fn answer(state: &mut State, line: &str, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+    let call = match line.rsplit_once(' ').expect("a request line").0 {
+        "GET /v1/models" if state.models.is_some() => Call::Models,
+        "POST /v1/audio/transcriptions" => Call::Transcribe,
+        "POST /v1/chat/completions" => Call::Chat,
+        _ => return refusal(404, "no such place"),
+    };
+    state.calls.push(call);
+    let bearer = header(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
+    if state.key.is_some() && state.key.as_deref() != bearer {
+        // Some servers say back what they refuse.
+        return refusal(401, &format!("Incorrect API key provided: {}", bearer.unwrap_or("none")));
+    }
+    let once = state.once.iter().position(|(of, _)| *of == call).map(|at| state.once.remove(at).1);
+    let fault = once.or_else(|| state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone()));
+    match fault {
+        Some(Fault::Status(status, body)) => return Some((status, String::new(), "application/json", body)),
+        Some(Fault::RetryAfter(status, seconds)) => {
+            return Some((status, format!("Retry-After: {seconds}\r\n"), "application/json", "{}".into()));
+        }
+        Some(Fault::Page) => return Some((200, String::new(), "text/html", "<h1>Welcome</h1>".into())),
+        Some(Fault::Lost) | None => {}
+    }
+    let answered = match call {
+        Call::Models => {
+            let models = state.models.iter().flatten().map(|id| json!({"id": id, "object": "model"}));
+            json_answer(200, &json!({"object": "list", "data": models.collect::<Vec<_>>()}))
+        }
+        Call::Transcribe => transcribe(state, headers, body),
+        Call::Chat => chat(state, body),
+    };
+    answered.filter(|_| fault.is_none())
+}
+
+fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+    let kind = header(headers, "content-type").expect("a content type");
+    let sent = taken_apart(kind.split_once("boundary=").expect("multipart").1, body);
+    let with_times = sent.field("response_format") == Some("verbose_json");
+    state.sent.push(sent);
+    match state.refuses_times.filter(|_| with_times) {
+        Some(status) => refusal(status, "response_format 'verbose_json' is not compatible with this model"),
+        None if with_times => json_answer(200, &state.transcription),
+        None => json_answer(200, &json!({"text": state.transcription["text"]})),
+    }
+}
+
+/// Takes a multipart body apart (RFC 7578).
+fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
+    let delimiter = format!("\r\n--{boundary}");
+    let body = [b"\r\n", body].concat();
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while let Some(found) = body[at..].windows(delimiter.len()).position(|window| window == delimiter.as_bytes()) {
+        starts.push((at + found, at + found + delimiter.len()));
+        at += found + delimiter.len();
+    }
+    assert_eq!(&body[starts.last().expect("a delimiter").1..], b"--\r\n", "the closing delimiter is the end");
+    let mut sent = Sent::default();
+    for pair in starts.windows(2) {
+        let part = &body[pair[0].1 + 2..pair[1].0];
+        let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("headers");
+        let head = std::str::from_utf8(&part[..end]).expect("UTF-8");
+        let value = |name: &str| Some(head.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.to_owned());
+        match value("filename") {
+            Some(name) => {
+                sent.name = name;
+                sent.mime = head.split_once("Content-Type: ").expect("a type").1.to_owned();
+                sent.bytes = part[end + 4..].to_vec();
+            }
+            None => {
+                let text = String::from_utf8(part[end + 4..].to_vec()).expect("UTF-8");
+                sent.fields.push((value("name").expect("a name"), text));
+            }
+        }
+    }
+    sent
+}
+
+fn chat(state: &mut State, body: &[u8]) -> Option<Answer> {
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    let text = |place: &str| body.pointer(place).and_then(Value::as_str).expect("a text").to_owned();
+    assert_eq!((text("/messages/0/role"), text("/messages/1/role")), ("system".into(), "user".into()));
+    let asked = Asked { model: text("/model"), system: text("/messages/0/content"), user: text("/messages/1/content") };
+    let bytes = asked.system.len() + asked.user.len();
+    if state.window_bytes.is_some_and(|window| bytes > window) {
+        let error = json!({"message": "it is longer than the window", "code": "context_length_exceeded"});
+        return json_answer(400, &json!({ "error": error }));
+    }
+    let lines = asked.transcript();
+    let said = match (lines.first(), lines.last()) {
+        (Some(first), Some(last)) => format!("## Notes\n\n- from {first}\n- to {last}\n"),
+        _ => format!("# Minutes\n\nMerged from {} notes.\n", asked.user.matches("## Notes").count()),
+    };
+    state.asked.push(asked);
+    let said = state.says.clone().unwrap_or_else(|| json!({"message": {"content": said}, "finish_reason": "stop"}));
+    json_answer(200, &json!({"choices": [said], "usage": {"prompt_tokens": bytes / 4}}))
+}
