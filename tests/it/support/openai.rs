@@ -85,7 +85,7 @@ pub(crate) struct State {
     pub(crate) sent: Vec<Sent>,
     /// All questions that fit.
     pub(crate) asked: Vec<Asked>,
-    /// How often each call was made.
+    /// The calls that were made.
     pub(crate) calls: Vec<Call>,
     once: Vec<(Call, Fault)>,
     always: Vec<(Call, Fault)>,
@@ -146,11 +146,6 @@ impl OpenAi {
     pub(crate) fn clear_faults(&self) {
         self.state().always.clear();
     }
-
-    /// How often a call was made.
-    pub(crate) fn count(&self, call: Call) -> usize {
-        self.state().calls.iter().filter(|made| **made == call).count()
-    }
 }
 
 impl Drop for OpenAi {
@@ -201,49 +196,52 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 
 type Answer = (u16, String, &'static str, String);
 
-fn json_answer(status: u16, body: &Value) -> Option<Answer> {
-    Some((status, String::new(), "application/json", body.to_string()))
+fn json_answer(status: u16, body: &Value) -> Answer {
+    (status, String::new(), "application/json", body.to_string())
 }
 
-fn refusal(status: u16, message: &str) -> Option<Answer> {
+fn refusal(status: u16, message: &str) -> Answer {
     json_answer(status, &json!({"error": {"message": message}}))
 }
 
+/// Does the work, and says what is answered; `None` where the answer is lost.
 fn answer(state: &mut State, line: &str, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
     let call = match line.rsplit_once(' ').expect("a request line").0 {
         "GET /v1/models" if state.models.is_some() => Call::Models,
         "POST /v1/audio/transcriptions" => Call::Transcribe,
         "POST /v1/chat/completions" => Call::Chat,
-        _ => return refusal(404, "no such place"),
+        _ => return Some(refusal(404, "no such place")),
     };
     state.calls.push(call);
     let bearer = header(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
     if state.key.is_some() && state.key.as_deref() != bearer {
         // Some servers say back what they refuse.
-        return refusal(401, &format!("Incorrect API key provided: {}", bearer.unwrap_or("none")));
+        return Some(refusal(401, &format!("Incorrect API key provided: {}", bearer.unwrap_or("none"))));
     }
     let once = state.once.iter().position(|(of, _)| *of == call).map(|at| state.once.remove(at).1);
-    let fault = once.or_else(|| state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone()));
+    let always = || state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone());
+    let fault = once.or_else(always);
+    let json = "application/json";
     match fault {
-        Some(Fault::Status(status, body)) => return Some((status, String::new(), "application/json", body)),
-        Some(Fault::RetryAfter(status, seconds)) => {
-            return Some((status, format!("Retry-After: {seconds}\r\n"), "application/json", "{}".into()));
+        Some(Fault::Status(status, body)) => return Some((status, String::new(), json, body)),
+        Some(Fault::RetryAfter(status, wait)) => {
+            return Some((status, format!("Retry-After: {wait}\r\n"), json, "{}".into()));
         }
         Some(Fault::Page) => return Some((200, String::new(), "text/html", "<h1>Welcome</h1>".into())),
         Some(Fault::Lost) | None => {}
     }
     let answered = match call {
         Call::Models => {
-            let models = state.models.iter().flatten().map(|id| json!({"id": id, "object": "model"}));
+            let models = state.models.iter().flatten().map(|id| json!({"id": id}));
             json_answer(200, &json!({"object": "list", "data": models.collect::<Vec<_>>()}))
         }
         Call::Transcribe => transcribe(state, headers, body),
         Call::Chat => chat(state, body),
     };
-    answered.filter(|_| fault.is_none())
+    fault.is_none().then_some(answered)
 }
 
-fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Answer {
     let kind = header(headers, "content-type").expect("a content type");
     let sent = taken_apart(kind.split_once("boundary=").expect("multipart").1, body);
     let with_times = sent.field("response_format") == Some("verbose_json");
@@ -270,24 +268,19 @@ fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
     for pair in starts.windows(2) {
         let part = &body[pair[0].1 + 2..pair[1].0];
         let end = part.windows(4).position(|window| window == b"\r\n\r\n").expect("headers");
-        let head = std::str::from_utf8(&part[..end]).expect("UTF-8");
+        let (head, content) = (std::str::from_utf8(&part[..end]).expect("UTF-8"), part[end + 4..].to_vec());
         let value = |name: &str| Some(head.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.to_owned());
-        match value("filename") {
-            Some(name) => {
-                sent.name = name;
-                sent.mime = head.split_once("Content-Type: ").expect("a type").1.to_owned();
-                sent.bytes = part[end + 4..].to_vec();
-            }
-            None => {
-                let text = String::from_utf8(part[end + 4..].to_vec()).expect("UTF-8");
-                sent.fields.push((value("name").expect("a name"), text));
-            }
+        if let Some(name) = value("filename") {
+            let mime = head.split_once("Content-Type: ").expect("a type").1.to_owned();
+            sent = Sent { name, mime, bytes: content, ..sent };
+        } else {
+            sent.fields.push((value("name").expect("a name"), String::from_utf8(content).expect("UTF-8")));
         }
     }
     sent
 }
 
-fn chat(state: &mut State, body: &[u8]) -> Option<Answer> {
+fn chat(state: &mut State, body: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(body).expect("JSON");
     let text = |place: &str| body.pointer(place).and_then(Value::as_str).expect("a text").to_owned();
     assert_eq!((text("/messages/0/role"), text("/messages/1/role")), ("system".into(), "user".into()));
