@@ -249,7 +249,7 @@ const LASTING: [&str; 35] = [
 ];
 
 /// Functions that do such a thing under no name of their own: where, which, and why that is right.
-const UNNAMED: [(&str, &str, &str); 44] = [
+const UNNAMED: [(&str, &str, &str); 43] = [
     ("beneath.rs", "descend_or_make", "the door itself: its callers name what they do"),
     ("beneath.rs", "rename_new", "the door itself"),
     ("beneath.rs", "rename_claimed", "the door itself"),
@@ -283,7 +283,6 @@ const UNNAMED: [(&str, &str, &str); 44] = [
     ("queue/maintain.rs", "draft", "a temporary file, which the next copy takes away"),
     ("queue/mod.rs", "make_private", "part of `Make`"),
     ("queue/place.rs", "has_no_room", "a trial that leaves nothing"),
-    ("services/keep.rs", "remove", "part of `ForgetTranscript`"),
     ("services/openai/notes.rs", "ask", "part of `CallRequest`"),
     ("services/openai/transcribe.rs", "send", "part of `CallUpload`"),
     ("services/paxs/calls.rs", "create", "part of `CallCreate`"),

@@ -38,7 +38,6 @@ pub struct OnDevice {
     keep: Keep,
 }
 
-
 impl OnDevice {
     /// Returns the engine of these settings; whether its model is installed shows when it is asked.
     #[must_use]
