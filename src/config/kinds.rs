@@ -57,6 +57,8 @@ pub struct Abilities {
     pub notes: Notes,
     /// What it can be asked for, or minuted makes of its transcription.
     pub analyses: &'static [Analysis],
+    /// A person signs in (`minuted login`).
+    pub signs_in: bool,
     /// Recordings that it should have at once by default; `None` shares the slots of all.
     pub at_once: Option<usize>,
 }
@@ -92,6 +94,7 @@ impl Kind {
                 follows_instruction: true,
                 notes: Notes::WithUpload,
                 analyses: &Analysis::ALL,
+                signs_in: true,
                 at_once: None,
             },
             Self::Openai(openai) => Abilities {
@@ -111,6 +114,7 @@ impl Kind {
                 follows_instruction: false,
                 notes: Notes::Extracted,
                 analyses: &[Analysis::MeetingNote, Analysis::Transcription],
+                signs_in: false,
                 // The processor is one; two at once take as long together.
                 at_once: Some(1),
             },

@@ -15,11 +15,11 @@ use crate::support::{
 fn house(keys: &str) -> House {
     let house = House::new();
     let text = format!(
-        "state_dir = {:?}\n[[folder]]\nname = \"sales\"\npath = {:?}\nattendees = [\n  {{ name = \"Ann Lee\", email = \
+        "state_dir = \"{}\"\n[[folder]]\nname = \"sales\"\npath = \"{}\"\nattendees = [\n  {{ name = \"Ann Lee\", email = \
          \"ann@example.com\" }},\n  {{ name = \"Bo Chen\", email = \"bo@example.com\" }},\n]\nsettle = \"100ms\"\n\
          rescan = \"300ms\"\nbacklog = \"process\"\n{keys}\n[retry]\ndelay = \"50ms\"\ndelay_max = \"200ms\"\n",
-        house.state_dir(),
-        house.folder()
+        house.state_dir().display(),
+        house.folder().display()
     );
     fs::write(house.config(), text).expect("written");
     house
@@ -50,7 +50,7 @@ fn notes(house: &House, name: &str) -> String {
 
 /// What the engine keeps of jobs.
 fn kept(house: &House) -> usize {
-    fs::read_dir(house.state_dir().join("engine")).map_or(0, |entries| entries.count())
+    fs::read_dir(house.state_dir().join("engine")).map_or(0, Iterator::count)
 }
 
 /// The lines of the pieces that are finished.
@@ -150,7 +150,6 @@ fn what_cannot_be_decoded_fails_at_once_with_its_reason() {
     }
     let house = house("");
     let daemon = house.start();
-    // An MP4 whose index is there and whose sound is none.
     fs::write(house.path("broken.mp3"), vec![0x55; 200_000]).expect("written");
     let job = house.wait_for("broken.mp3", "failed");
     assert!(house.why("broken.mp3").contains("decode"), "{}", house.why("broken.mp3"));
