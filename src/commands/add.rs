@@ -18,10 +18,11 @@ use crate::{
     beneath::Dir,
     cli, clock,
     config::{Folder, Settings},
-    control::{Caller, Refusal, Request, Scene, Status, story},
+    control::{Caller, Refusal, Request, RunningStatus, Scene, Status, story},
     deliver::{self, numbered},
     effect::Effect,
     exit,
+    progress::Unit,
     queue::{JobId, JobView},
     text::{one_line, printable, printable_path},
     watch,
@@ -221,12 +222,12 @@ impl Bars {
 
     fn show(&mut self, job: &JobView, status: &Status) {
         let running = status.running.iter().find(|running| running.id == job.id);
-        let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
-        let word = step(job, sent, total);
+        let word = step(job, running);
         if self.watched {
             if let Some(bar) = self.by_job.get(&job.id) {
-                bar.set_position(percent(job, sent, total));
-                bar.set_message(word);
+                bar.set_position(percent(job, running));
+                let left = running.and_then(|running| running.ends).map(|at| format!(", {} left", print::until(at)));
+                bar.set_message(format!("{word}{}", left.unwrap_or_default()));
             }
         } else if self.told.get(&job.id) != Some(&word) {
             print::say(&format!("job {}: {word}", job.id));
@@ -243,7 +244,8 @@ impl Bars {
     }
 }
 
-fn step(job: &JobView, sent: u64, total: u64) -> String {
+fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
+    let under_way = running.filter(|running| running.sent < running.total);
     match (job.stage.as_deref(), job.waits_for.as_deref()) {
         (_, Some("analysis")) => "the service works on it".into(),
         (_, Some("sign_in")) => {
@@ -251,17 +253,22 @@ fn step(job: &JobView, sent: u64, total: u64) -> String {
             format!("waits for you: {}", cure.unwrap_or("minuted login"))
         }
         (_, Some(waits)) => format!("waits: {waits}; minuted status"),
-        (Some("upload"), None) if total > 0 && sent < total => "uploads".into(),
+        (Some("upload"), None) if under_way.is_some_and(|running| running.unit == Unit::Milliseconds) => {
+            "transcribes".into()
+        }
+        (Some("upload"), None) if under_way.is_some() => "uploads".into(),
         (Some(stage), None) => stage.to_owned(),
         (None, None) => job.state.clone(),
     }
 }
 
-/// A rough share of the way: the upload is the part that can be counted.
-fn percent(job: &JobView, sent: u64, total: u64) -> u64 {
+/// A rough share of the way: the upload is the part that can be counted; the engine on this machine does all its work in it.
+fn percent(job: &JobView, running: Option<&RunningStatus>) -> u64 {
+    let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
+    let share = running.map_or(55, |running| if running.unit == Unit::Milliseconds { 90 } else { 55 });
     match job.stage.as_deref() {
         Some("create") => 2,
-        Some("upload") if total > 0 => 5 + sent.saturating_mul(55) / total,
+        Some("upload") if total > 0 => 5 + sent.saturating_mul(share) / total,
         Some("upload") => 5,
         Some("analyse") => 60,
         Some("deliver") => 95,

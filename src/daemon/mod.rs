@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     access, clock,
-    config::{self, ConfigError, Settings},
+    config::{self, ConfigError, Kind, Settings},
     control::{self, Desk, Folders},
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
@@ -117,6 +117,9 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
         crate::text::count(settings.folders.len() as u64, "folder"),
         crate::text::printable_path(&settings.file)
     );
+    for service in settings.services.values().filter(|service| matches!(service.kind, Kind::Ondevice(_))) {
+        tracing::info!("service `{}` is the engine on this machine: its recordings stay here", service.name);
+    }
     Ok(parts)
 }
 
