@@ -39,8 +39,9 @@ named = lambda part: next(os.path.join(model, n) for n in sorted(os.listdir(mode
 
 def run(name):
     pieces = os.path.join(work, "pieces-" + name)
-    request = dict(encoder=named("encoder"), decoder=named("decoder"), tokenizer=named("tokenizer"),
-                   runtime=named("libonnxruntime"), pieces=pieces, content=name, threads=1, memory_mib=512,
+    files = dict(encoder=named("encoder"), decoder=named("decoder"), tokenizer=named("tokenizer"),
+                 runtime=named("libonnxruntime"))
+    request = dict(recogniser=dict(moonshine=files), pieces=pieces, content=name, threads=1, memory_mib=512,
                    duration_ms=None, ffmpeg=None, parent=os.getpid())
     with open(os.path.join(work, name + ".wav"), "rb") as recording:
         child = subprocess.Popen([minuted, "engine-work", json.dumps(request)], stdin=recording, stdout=subprocess.PIPE, env={})

@@ -17,6 +17,7 @@ use crate::{
     config::{self, ConfigError, Environment, Settings},
     engine::{
         model::{self, Done, How, Installation, Model, Package, Places, Step, speech},
+        recogniser::Choice,
         run::{MEMORY_MIB, Request, run, this_program},
     },
     exit,
@@ -99,7 +100,7 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
     sentence.write_all(speech::SPEECH)?;
     sentence.rewind()?;
     let request = Request {
-        model: model.clone(),
+        recogniser: Choice::Moonshine(model.clone()),
         pieces: dir.path().join("pieces"),
         content: "self-test".to_owned(),
         threads: 1,

@@ -122,7 +122,9 @@ fn the_example_has_every_key() {
     };
     for key in keys::SERVICE {
         let shown = |entry: &Entry| entry.table.starts_with("services.") && entry.key == *key;
-        assert!(entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
+        // Few builds take `model`, so it stands in a sentence.
+        let is_told = *key == "model" && EXAMPLE.contains(": model = \"/");
+        assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
     }
     let tables: [(&str, &[&str]); 7] = [
         ("services.paxs.poll", keys::POLL),

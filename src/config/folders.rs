@@ -19,6 +19,9 @@ use super::{
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.
 const FOLDERS_MAX: usize = 1_000;
 
+/// The language that every engine understands.
+const ENGLISH: &str = "en";
+
 /// A folder as the file has it, its rules with the defaults.
 pub(super) struct RawFolder<'a> {
     table: Table<'a>,
@@ -116,6 +119,7 @@ pub(super) fn complete(
     let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
     if let Some(kind) = kind {
         refuse_unable(&raw, kind, mistakes);
+        refuse_language(&raw, kind, mistakes);
     }
     require_md(&raw, mistakes);
     let on_success = on_success(&raw, mistakes);
@@ -213,6 +217,16 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
             Kind::Paxs(_) | Kind::Ondevice(_) => "remove it, or choose a service that does",
         };
         mistakes.add(Mistake::at(instruction.span(), what, help));
+    }
+}
+
+/// Refuses a language that the engine does not understand: it would hear English in it.
+fn refuse_language(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
+    let language = raw.rules.language.as_ref().filter(|language| language.get_ref() != ENGLISH);
+    if let Some(language) = language.filter(|_| kind.is_english_only()) {
+        let what = format!("the folder's service understands English only, not {}", quoted(language.get_ref()));
+        let help = "write engine = \"whisper\" and a `model` in its table, or choose another service";
+        mistakes.add(Mistake::at(language.span(), what, help));
     }
 }
 

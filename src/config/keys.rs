@@ -15,6 +15,7 @@ pub(super) const SERVICE: &[&str] = &[
     "base_url",
     "meeting_type",
     "api_key_file",
+    "engine",
     "model",
     "notes_model",
     "context",
@@ -24,7 +25,7 @@ pub(super) const SERVICE: &[&str] = &[
 pub(super) const OF_KINDS: &[(&str, &[&str])] = &[
     ("paxs", &["base_url", "meeting_type", "request_timeout", "instruction"]),
     ("openai", &["base_url", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"]),
-    ("ondevice", &["threads"]),
+    ("ondevice", &["engine", "model", "threads"]),
 ];
 /// `poll = { … }`.
 pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];

@@ -44,6 +44,34 @@ pub struct Openai {
 pub struct Ondevice {
     /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
     pub threads: NonZeroU32,
+    /// What turns sound into words.
+    pub recogniser: Recogniser,
+}
+
+/// What turns sound into words on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recogniser {
+    /// The model of `minuted engine install`; English alone.
+    Moonshine,
+    /// whisper.cpp, where this build has it: other languages too.
+    Whisper {
+        /// The ggml file. Absolute.
+        model: PathBuf,
+    },
+}
+
+impl Recogniser {
+    /// Whether this build has whisper: the Cargo feature of that name.
+    pub const HAS_WHISPER: bool = cfg!(feature = "whisper");
+
+    /// Returns its word in the config.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Moonshine => "moonshine",
+            Self::Whisper { .. } => "whisper",
+        }
+    }
 }
 
 /// What a kind of service can do; what it cannot is refused when the config is read.
@@ -118,6 +146,15 @@ impl Kind {
                 // The processor is one; two at once take as long together.
                 at_once: Some(1),
             },
+        }
+    }
+
+    /// Returns whether it understands English alone.
+    #[must_use]
+    pub fn is_english_only(&self) -> bool {
+        match self {
+            Self::Paxs(_) | Self::Openai(_) => false,
+            Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
         }
     }
 

@@ -1,6 +1,11 @@
 //! `[services.NAME]`: what makes notes.
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use toml::Spanned;
 use url::Url;
@@ -10,7 +15,7 @@ use super::{
     durations::Bounds,
     environment::Environment,
     keys,
-    kinds::{Kind, Ondevice, Openai, Paxs},
+    kinds::{Kind, Ondevice, Openai, Paxs, Recogniser},
     reader::Table,
     secret_file::beside,
     settings::{Analysis, MeetingType, Poll, Service},
@@ -74,7 +79,7 @@ pub(super) fn read(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &
 
 /// The engine as it is without a table of its own.
 fn on_this_machine() -> Service {
-    let kind = Kind::Ondevice(Ondevice { threads: NonZeroU32::MIN });
+    let kind = Kind::Ondevice(Ondevice { threads: NonZeroU32::MIN, recogniser: Recogniser::Moonshine });
     Service {
         name: ON_THIS_MACHINE.to_owned(),
         analyses: USUAL.to_vec(),
@@ -100,7 +105,7 @@ fn service(name: &str, table: &Table<'_>, from: (&Path, &Environment), mistakes:
     let kind = word.and_then(|word| match word {
         Word::Paxs => Some(Kind::Paxs(paxs(table))),
         Word::Openai => openai(table, from, mistakes).map(Kind::Openai),
-        Word::Ondevice => Some(Kind::Ondevice(ondevice(table))),
+        Word::Ondevice => ondevice(table, mistakes).map(Kind::Ondevice),
     });
     let analyses = table.some("analyses", values::analysis);
     if let (Some(kind), Some(analyses)) = (&kind, &analyses) {
@@ -200,9 +205,42 @@ fn openai(table: &Table<'_>, (file, env): (&Path, &Environment), mistakes: &Mist
     })
 }
 
-fn ondevice(table: &Table<'_>) -> Ondevice {
+/// The words for what turns sound into words.
+const ENGINES: &[(&str, bool)] = &[("moonshine", false), ("whisper", true)];
+
+fn ondevice(table: &Table<'_>, mistakes: &Mistakes) -> Option<Ondevice> {
     let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
-    Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN) }
+    let is_whisper = table.word("engine", ENGINES);
+    let model = table.text("model", values::absolute_path).map(Spanned::into_inner);
+    let recogniser = if is_whisper.as_ref().is_some_and(|is_whisper| *is_whisper.get_ref()) {
+        whisper(table, model, mistakes)
+    } else {
+        refuse_model(table, is_whisper.is_some(), mistakes);
+        Some(Recogniser::Moonshine)
+    };
+    Some(Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN), recogniser: recogniser? })
+}
+
+fn whisper(table: &Table<'_>, model: Option<PathBuf>, mistakes: &Mistakes) -> Option<Recogniser> {
+    let span = table.key_span("engine")?;
+    if !Recogniser::HAS_WHISPER {
+        let help = "build it with cargo build --release --features whisper";
+        mistakes.add(Mistake::at(span, "this build has no whisper", help));
+        return None;
+    }
+    if !table.means("model") {
+        let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
+        mistakes.add(Mistake::at(span, "`engine = \"whisper\"` without `model`", help));
+    }
+    Some(Recogniser::Whisper { model: model? })
+}
+
+/// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant whisper.
+fn refuse_model(table: &Table<'_>, is_moonshine: bool, mistakes: &Mistakes) {
+    if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.means("engine")) {
+        let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
+        mistakes.add(Mistake::at(span, "`model` without `engine = \"whisper\"`", help));
+    }
 }
 
 fn paxs(table: &Table<'_>) -> Paxs {

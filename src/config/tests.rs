@@ -555,6 +555,53 @@ fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
     assert!(parse(&format!("{}{folder}", openai(with_model)), Path::new(FILE), &env()).is_ok());
 }
 
+const LOCAL: &str = "[services.local]\nkind = \"ondevice\"\n";
+
+#[test]
+fn a_model_is_for_whisper_alone_and_moonshine_understands_english_alone() {
+    let english = settings(&format!("{LOCAL}engine = \"moonshine\"\n{FOLDER}language = \"en\"\n"));
+    assert_eq!(english.services["local"].kind, settings(&format!("{LOCAL}{FOLDER}")).services["local"].kind);
+    insta::assert_snapshot!(mistakes(&format!("{LOCAL}model = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n")), @r#"
+    `model` without `engine = "whisper"`
+      add engine = "whisper", or remove `model`: moonshine has its own (minuted engine install)
+    the folder's service understands English only, not `de`
+      write engine = "whisper" and a `model` in its table, or choose another service
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"wisper\"\nmodel = \"ggml-base.bin\"\n{FOLDER}")), @r#"
+    unknown word `wisper` for `engine`
+      did you mean `whisper`? it may be `moonshine` or `whisper`
+    `ggml-base.bin` is not an absolute path
+      write the whole path, beginning with `/`
+    "#);
+    insta::assert_snapshot!(mistakes("[[folder]]\npath = \"/srv/sales\"\n[defaults]\nlanguage = \"he\"\n"), @r#"
+    the folder's service understands English only, not `he`
+      write engine = "whisper" and a `model` in its table, or choose another service
+    "#);
+}
+
+#[cfg(not(feature = "whisper"))]
+#[test]
+fn a_build_without_whisper_says_how_to_get_one() {
+    let whisper = format!("{LOCAL}engine = \"whisper\"\nmodel = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n");
+    insta::assert_snapshot!(mistakes(&whisper), @"
+    this build has no whisper
+      build it with cargo build --release --features whisper
+    ");
+}
+
+#[cfg(feature = "whisper")]
+#[test]
+fn whisper_takes_a_model_and_any_language() {
+    let whisper = format!("{LOCAL}engine = \"whisper\"\nmodel = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n");
+    let settings = settings(&whisper);
+    let Kind::Ondevice(ondevice) = &settings.services["local"].kind else { panic!("{settings:?}") };
+    assert_eq!(ondevice.recogniser, Recogniser::Whisper { model: "/srv/ggml-base.bin".into() });
+    insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"whisper\"\n{FOLDER}")), @r#"
+    `engine = "whisper"` without `model`
+      write model = "/…/ggml-base.bin": a model of whisper.cpp, which minuted does not fetch
+    "#);
+}
+
 #[test]
 fn a_password_is_refused_and_never_shown() {
     let text = format!(

@@ -17,8 +17,9 @@ use rustix::process::{Resource, Rlimit, Signal};
 use super::{
     audio::{Audio, AudioError, ffmpeg::Ffmpeg},
     milliseconds,
-    moonshine::{ModelError, Moonshine},
+    moonshine::ModelError,
     pieces::{End, Piece, Pieces, Side},
+    recogniser::Recogniser,
     speech::Listener,
     wire::{Kind, Line, Work},
 };
@@ -56,6 +57,7 @@ impl Failure {
             Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) => Kind::Disk,
             Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => Kind::Model,
             Self::Model(ModelError::Memory { .. }) => Kind::Memory,
+            Self::Model(ModelError::Language { .. }) => Kind::Language,
         }
     }
 }
@@ -108,13 +110,13 @@ fn transcribe(work: &Work) -> Result<Line, Failure> {
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(Failure::Start)?);
     let ffmpeg = work.ffmpeg.as_ref().map(|program| limited_ffmpeg(program));
     let audio = Audio::open(recording, ffmpeg.as_ref())?;
-    let model = Moonshine::load(&work.model(), work.threads)?;
-    let pieces = Pieces::open(&work.pieces, model.hash(), &work.content).map_err(Failure::Pieces)?;
+    let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
+    let pieces = Pieces::open(&work.pieces, &recogniser.id(), &work.content).map_err(Failure::Pieces)?;
     if let Some(end) = pieces.end() {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
     let total_ms = audio.length().map(milliseconds).or(work.duration_ms).unwrap_or(0);
-    Session { audio, model, pieces, total_ms, told: None }.run()
+    Session { audio, recogniser, pieces, total_ms, told: None }.run()
 }
 
 /// Returns ffmpeg started by way of this program, which gives it its limits.
@@ -127,7 +129,7 @@ fn limited_ffmpeg(program: &Path) -> Ffmpeg {
 /// One recording on its way.
 struct Session {
     audio: Audio,
-    model: Moonshine,
+    recogniser: Recogniser,
     pieces: Pieces,
     total_ms: u64,
     told: Option<Instant>,
@@ -163,7 +165,7 @@ impl Session {
                 if self.pieces.meet(side, piece.start, piece.end).map_err(Failure::Pieces)? {
                     continue;
                 }
-                let text = self.model.words(&piece.sound)?;
+                let text = self.recogniser.words(&piece.sound)?;
                 let piece = Piece { side, start: piece.start, end: piece.end, text };
                 let end = piece.end;
                 self.pieces.push(piece).map_err(Failure::Pieces)?;

@@ -1,9 +1,9 @@
 //! The engine on this machine: from a recording to a transcript, without an account and without a network.
 //!
 //! ```text
-//!  recording ──▶ audio ──▶ speech ──▶ moonshine ──▶ pieces ──▶ transcript
-//!  (open file)   16 kHz    who speaks  words        on disk
-//!                └─────────── child, a process ───────────┘   └─ run, in the daemon
+//!  recording ──▶ audio ──▶ speech ──▶ recogniser ──▶ pieces ──▶ transcript
+//!  (open file)   16 kHz    who speaks  words         on disk
+//!                └─────────── child, a process ────────────┘   └─ run, in the daemon
 //! ```
 //!
 //! - [`run`] is all that the rest of minuted uses: it starts the child, hands it the open recording as its standard
@@ -13,10 +13,10 @@
 //! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Stereo with one person a
 //!   side stays apart, everything else becomes one channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
-//! - [`moonshine`] turns a piece into words.
+//! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has it.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
 //! - [`wire`] is what parent and child say to each other.
-//! - [`model`] says where the model lies.
+//! - [`model`] says where the model of Moonshine lies; that of whisper a person names.
 //!
 //! Nothing here holds more than a few minutes of sound, whatever the length of the recording.
 
@@ -25,8 +25,10 @@ pub mod child;
 pub mod model;
 pub mod moonshine;
 pub mod pieces;
+pub mod recogniser;
 pub mod run;
 pub mod speech;
+pub mod whisper;
 pub mod wire;
 
 /// Samples a second of all sound inside the engine: what the model was trained on.

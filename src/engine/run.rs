@@ -17,9 +17,9 @@ use tokio::{
 };
 
 use super::{
-    child,
-    model::Model,
-    pieces, seconds,
+    child, pieces,
+    recogniser::Choice,
+    seconds,
     wire::{Kind, LINE_MAX, Line, Work},
 };
 use crate::{
@@ -44,15 +44,15 @@ pub const MEMORY_MIB: u64 = 512;
 /// What is to be transcribed, and with what.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The model.
-    pub model: Model,
+    /// What turns sound into words.
+    pub recogniser: Choice,
     /// The directory for finished pieces, of this job alone; made when it is not there.
     pub pieces: PathBuf,
     /// What tells this recording from another, for instance the hash of its content.
     pub content: String,
     /// Threads of the model, at least 1.
     pub threads: usize,
-    /// MiB of memory that the child may ask for: [`MEMORY_MIB`].
+    /// MiB of memory that the child may ask for; for Moonshine [`MEMORY_MIB`].
     pub memory_mib: u64,
     /// How long the recording is, when that is known.
     pub duration: Option<Duration>,
@@ -108,6 +108,12 @@ pub enum EngineError {
         /// For what it is needed.
         reason: String,
     },
+    /// The model does not know the language that is spoken: the recording waits until another one is named.
+    #[error("{reason}")]
+    Language {
+        /// Which, and what to do.
+        reason: String,
+    },
     /// The model is missing or damaged: all recordings wait until it is installed.
     #[error("{reason}")]
     Model {
@@ -133,7 +139,11 @@ impl EngineError {
             Self::Undecodable { .. } | Self::Crashed { .. } | Self::OutOfMemory { .. } | Self::StoodStill { .. } => {
                 true
             }
-            Self::NeedsFfmpeg { .. } | Self::Model { .. } | Self::Disk { .. } | Self::Start(_) => false,
+            Self::NeedsFfmpeg { .. }
+            | Self::Language { .. }
+            | Self::Model { .. }
+            | Self::Disk { .. }
+            | Self::Start(_) => false,
         }
     }
 }
@@ -170,12 +180,8 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
 }
 
 fn start(request: &Request, recording: File) -> io::Result<Child> {
-    let model = request.model.clone();
     let work = Work {
-        encoder: model.encoder,
-        decoder: model.decoder,
-        tokenizer: model.tokenizer,
-        runtime: model.runtime,
+        recogniser: request.recogniser.clone(),
         pieces: request.pieces.clone(),
         content: request.content.clone(),
         threads: request.threads,
@@ -252,6 +258,7 @@ fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
     match kind {
         Kind::Undecodable => EngineError::Undecodable { reason },
         Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
+        Kind::Language => EngineError::Language { reason },
         Kind::Model => EngineError::Model { reason },
         Kind::Disk => EngineError::Disk { reason },
         Kind::Memory => EngineError::OutOfMemory { limit_mib: request.memory_mib },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Model;
+use super::recogniser::Choice;
 
 /// Bytes of a line of the child at most: a few hundred are usual.
 pub const LINE_MAX: u64 = 64 * 1024;
@@ -13,14 +13,8 @@ pub const LINE_MAX: u64 = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Work {
-    /// [`Model::encoder`].
-    pub encoder: PathBuf,
-    /// [`Model::decoder`].
-    pub decoder: PathBuf,
-    /// [`Model::tokenizer`].
-    pub tokenizer: PathBuf,
-    /// [`Model::runtime`].
-    pub runtime: PathBuf,
+    /// What turns sound into words.
+    pub recogniser: Choice,
     /// The directory of the finished pieces; made when it is not there.
     pub pieces: PathBuf,
     /// What tells this recording from another: pieces of another are thrown away.
@@ -38,18 +32,6 @@ pub struct Work {
     /// For tests: the effect at which the child comes to harm, see [`crate::effect`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harm: Option<String>,
-}
-
-impl Work {
-    /// Returns the model.
-    pub fn model(&self) -> Model {
-        Model {
-            encoder: self.encoder.clone(),
-            decoder: self.decoder.clone(),
-            tokenizer: self.tokenizer.clone(),
-            runtime: self.runtime.clone(),
-        }
-    }
 }
 
 /// A line of the child.
@@ -93,6 +75,8 @@ pub enum Kind {
     Disk,
     /// The memory does not suffice.
     Memory,
+    /// The model does not know the language that is spoken.
+    Language,
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progre
 const NOT_YET: [&str; 1] = ["sources"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
-const WORLDS: [(&str, &str); 17] = [
+const WORLDS: [(&str, &str); 18] = [
     ("aws_lc_rs", "engine"),
     ("axum", "standin"),
     ("clap", "main commands cli"),
@@ -77,6 +77,7 @@ const WORLDS: [(&str, &str); 17] = [
     ("symphonia", "engine"),
     ("tracing_appender", "logging"),
     ("tracing_subscriber", "logging"),
+    ("whisper_rs", "engine"),
     ("zip", "engine"),
 ];
 

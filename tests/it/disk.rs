@@ -281,8 +281,13 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
         until("it is well", || trouble(&house).is_none().then_some(()));
         assert_eq!(house.files(), ["begun.mp3", "begun.notes.md", "done.mp3", "done.notes.md"], "{what}");
         assert_eq!(house.standin.snapshot().meetings.len(), 3, "{what}");
-        // A directory that goes with its mount was empty first, and is so again when it comes back: three troubles.
-        let most = if what == "moved" { 3 } else { 1 };
+        // A directory that goes with its mount was empty first, and is so again when it comes back: three troubles. What lies
+        // in a mount point may come a moment after the mount has gone: two.
+        let most = match what {
+            "moved" => 3,
+            "not quite empty" => 2,
+            _ => 1,
+        };
         assert!((1..=most).contains(&house.notices("folder `sales`")), "{what}: told once");
         assert_eq!(house.jobs().len(), 3, "{what}: none is gone");
     });

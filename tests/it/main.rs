@@ -36,3 +36,5 @@ mod told;
 mod units;
 mod walk;
 mod watching;
+#[cfg(feature = "whisper")]
+mod whisper;

@@ -1,30 +1,60 @@
-//! The model of the on-device engine.
+//! The models of the on-device engine: that of `minuted engine install`, and those that a person named for whisper.
+
+use std::path::Path;
 
 use super::Finding;
 use crate::{
-    config::{Environment, Kind, Settings},
-    engine::model::{Installation, Package, Places},
+    config::{Environment, Kind, Recogniser, Settings},
+    engine::{
+        model::{Installation, Package, Places},
+        whisper,
+    },
     text::printable_path,
 };
 
 /// What cures a model that is missing or damaged.
 const INSTALL: &str = "minuted engine install";
 
-/// Looks at the model. Where no service needs it, only a damaged one is told of.
-pub(super) fn engine(settings: &Settings, env: &Environment) -> Option<Finding> {
-    let is_needed = settings.services.values().any(|service| runs_here(&service.kind));
-    let package = match Package::here() {
-        Ok(package) => package,
-        Err(error) => return is_needed.then(|| unsupported(&error.to_string())),
+/// Looks at the models. Where no service needs that of minuted's own, only a damaged one is told of.
+pub(super) fn engine(settings: &Settings, env: &Environment) -> Vec<Finding> {
+    let recognisers = || settings.services.values().filter_map(|service| recogniser(&service.kind));
+    let is_needed = recognisers().any(|recogniser| *recogniser == Recogniser::Moonshine);
+    let own = match Package::here() {
+        Ok(package) => finding(package, &Places::of(Some(settings), env), is_needed),
+        Err(error) => is_needed.then(|| unsupported(&error.to_string())),
     };
-    finding(package, &Places::of(Some(settings), env), is_needed)
+    let named = settings.services.values().filter_map(|service| match recogniser(&service.kind)? {
+        Recogniser::Moonshine => None,
+        Recogniser::Whisper { model } => Some(whisper(&service.name, model, settings)),
+    });
+    own.into_iter().chain(named).collect()
 }
 
-/// Whether services of this kind need the model.
-fn runs_here(kind: &Kind) -> bool {
+/// Returns what turns sound into words here, for services that do.
+fn recogniser(kind: &Kind) -> Option<&Recogniser> {
     match kind {
-        Kind::Ondevice(_) => true,
-        Kind::Paxs(_) | Kind::Openai(_) => false,
+        Kind::Ondevice(ondevice) => Some(&ondevice.recogniser),
+        Kind::Paxs(_) | Kind::Openai(_) => None,
+    }
+}
+
+/// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.
+fn whisper(name: &str, model: &Path, settings: &Settings) -> Finding {
+    let (subject, shown) = (format!("engine of `{name}`"), printable_path(model));
+    let weights = match whisper::look(model) {
+        Ok(weights) => weights,
+        Err(error) => {
+            let hint = format!("write the path of a ggml file of whisper.cpp to `model` in [services.{name}]");
+            return Finding::error(subject, format!("its model {shown} cannot be used: {error}"), hint);
+        }
+    };
+    let mut folders = settings.folders.iter().filter(|folder| folder.service == name);
+    match folders.find_map(|folder| weights.understands(folder.language.as_deref()).err()) {
+        Some(reason) => {
+            let (what, cure) = reason.split_once(": ").unwrap_or((&reason, "name another model"));
+            Finding::error(subject, what, cure)
+        }
+        None => Finding::ok(subject, format!("whisper, with the model {shown}")),
     }
 }
 

@@ -36,10 +36,13 @@ pub use install::{Done, How, Step, install};
 pub use pins::{Hash, Package, Pinned};
 pub use places::Places;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::printable_path;
 
 /// What the engine loads: the files of one installation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Model {
     /// Sound to features.
     pub encoder: PathBuf,

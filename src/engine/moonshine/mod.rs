@@ -57,6 +57,12 @@ pub enum ModelError {
         /// In the runtime's words.
         reason: String,
     },
+    /// It does not know the language that is spoken.
+    #[error("{reason}")]
+    Language {
+        /// Which, and what to do.
+        reason: String,
+    },
     /// There was not enough memory.
     #[error("the model needs more memory than it may have: {reason}")]
     Memory {

@@ -5,7 +5,7 @@
 
 mod kinds;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -21,10 +21,12 @@ use crate::{
     engine::{
         audio::ffmpeg,
         model::{Model, Package, Places},
+        recogniser::Choice,
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
+        whisper::{self, Weights},
     },
     job::{Key, Report},
-    text::one_line,
+    text::{one_line, printable_path},
 };
 
 /// The engine of one table of the config.
@@ -32,6 +34,7 @@ use crate::{
 pub struct OnDevice {
     name: String,
     threads: usize,
+    recogniser: config::Recogniser,
     places: Places,
     /// Where programs are looked for: ffmpeg may come at any time.
     path: OsString,
@@ -45,9 +48,21 @@ impl OnDevice {
         Self {
             name: name.to_owned(),
             threads: usize::try_from(ondevice.threads.get()).unwrap_or(1),
+            recogniser: ondevice.recogniser.clone(),
             places: Places::of(Some(settings), env),
             path: env.path.clone().unwrap_or_default(),
             keep: Keep::new(settings.state_dir.join("engine")),
+        }
+    }
+
+    /// Returns what turns sound into words, and MiB of memory that it takes.
+    fn recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
+        match &self.recogniser {
+            config::Recogniser::Moonshine => Ok((Choice::Moonshine(self.model()?), MEMORY_MIB)),
+            config::Recogniser::Whisper { model } => {
+                let weights = weights(model)?;
+                Ok((Choice::Whisper { model: model.clone(), language }, weights.memory_mib()))
+            }
         }
     }
 
@@ -58,13 +73,14 @@ impl OnDevice {
         Model::find(package, &self.places).map_err(|error| unavailable(&error))
     }
 
-    fn request(&self, meeting: &str) -> Result<Request, CallError> {
+    fn request(&self, meeting: &str, language: Option<String>) -> Result<Request, CallError> {
+        let (recogniser, memory_mib) = self.recogniser(language)?;
         Ok(Request {
-            model: self.model()?,
+            recogniser,
             pieces: self.keep.dir(meeting),
             content: meeting.to_owned(),
             threads: self.threads,
-            memory_mib: MEMORY_MIB,
+            memory_mib,
             duration: None,
             ffmpeg: ffmpeg::find(&self.path),
             program: this_program(),
@@ -84,9 +100,12 @@ impl Service for OnDevice {
     }
 
     async fn profile(&self) -> Result<Value, CallError> {
-        let model = self.model()?;
+        let model = match self.recogniser(None)? {
+            (Choice::Moonshine(model), _) => model.encoder.parent().map(Path::to_owned),
+            (Choice::Whisper { model, .. }, _) => Some(model),
+        };
         let ffmpeg = ffmpeg::find(&self.path);
-        Ok(json!({ "engine": "ondevice", "model": model.encoder.parent(), "ffmpeg": ffmpeg }))
+        Ok(json!({ "engine": self.recogniser.as_str(), "model": model, "ffmpeg": ffmpeg }))
     }
 
     async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
@@ -106,9 +125,9 @@ impl Service for OnDevice {
     }
 
     async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let Upload { file, stamp, name, progress, .. } = upload;
+        let Upload { file, stamp, name, language, progress, .. } = upload;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let transcript = run(self.request(meeting)?, file, progress).await?;
+        let transcript = run(self.request(meeting, language)?, file, progress).await?;
         // What was heard of a file that changed under the engine is of no recording that there ever was.
         match Stamp::of(&after) {
             Ok(found) if found == stamp => {}
@@ -154,10 +173,20 @@ impl From<EngineError> for CallError {
             EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
                 Self::File(FileFault::Failed(message))
             }
-            EngineError::NeedsFfmpeg { .. } => Self::File(FileFault::Lacking(message)),
+            EngineError::NeedsFfmpeg { .. } | EngineError::Language { .. } => Self::File(FileFault::Lacking(message)),
             EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => unavailable(message),
         }
     }
+}
+
+/// Looks at the model that a person named for whisper.
+fn weights(path: &Path) -> Result<Weights, CallError> {
+    whisper::look(path).map_err(|error| {
+        unavailable(one_line(
+            &format!("the model of whisper, `{}`, cannot be used: {error}", printable_path(path)),
+            500,
+        ))
+    })
 }
 
 /// The engine's own failure: all recordings wait.

@@ -9,6 +9,7 @@ use std::{
 use minuted::{
     engine::{
         model::Model,
+        recogniser::Choice,
         run::{EngineError, Request, Transcript, run},
     },
     progress::Progress,
@@ -23,6 +24,17 @@ pub(crate) fn model() -> Option<Model> {
     if found.is_none() {
         assert!(variable("MINUTED_REQUIRE_ENGINE").is_none(), "the engine is required: minuted engine install");
         eprintln!("SKIPPED: the model is not installed (minuted engine install, or $MINUTED_TEST_MODEL)");
+    }
+    found
+}
+
+/// Returns a real model of whisper, or says that the test is skipped.
+#[cfg(feature = "whisper")]
+#[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+pub(crate) fn whisper_model() -> Option<PathBuf> {
+    let found = variable("MINUTED_TEST_WHISPER");
+    if found.is_none() {
+        eprintln!("SKIPPED: there is no model of whisper ($MINUTED_TEST_WHISPER: a ggml file of many languages)");
     }
     found
 }
@@ -63,7 +75,7 @@ pub(crate) fn no_model() -> Model {
 /// Asks for a transcript of what lies in `state`.
 pub(crate) fn request(model: Model, state: &Path) -> Request {
     Request {
-        model,
+        recogniser: Choice::Moonshine(model),
         pieces: state.join("engine/job"),
         content: "content".to_owned(),
         threads: 1,

@@ -14,3 +14,6 @@ pub(crate) mod smtp;
 pub(crate) mod sound;
 pub(crate) mod tls;
 pub(crate) mod told;
+#[cfg(feature = "whisper")]
+#[path = "../../../src/engine/whisper/testing.rs"]
+pub(crate) mod whisper;

@@ -1,0 +1,75 @@
+//! What turns a piece of sound into words: one of two, behind one door.
+//!
+//! [`Choice`] says which one and where its files lie; it crosses from the daemon to the child. [`Recogniser`] is the one
+//! that was loaded, in the child.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    model::Model,
+    moonshine::{ModelError, Moonshine},
+    whisper,
+};
+use crate::text::printable_path;
+
+/// Which recogniser, with its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Moonshine, for English.
+    Moonshine(Model),
+    /// whisper.cpp, where this build has it.
+    Whisper {
+        /// The ggml file.
+        model: PathBuf,
+        /// The language that is spoken, ISO 639; `None` lets whisper find out.
+        language: Option<String>,
+    },
+}
+
+/// A recogniser that is ready.
+#[derive(Debug)]
+pub(super) enum Recogniser {
+    Moonshine(Moonshine),
+    #[cfg(feature = "whisper")]
+    Whisper(whisper::native::Whisper),
+}
+
+impl Recogniser {
+    /// Loads what was chosen; once a process. `threads` is at least 1.
+    pub(super) fn load(choice: &Choice, threads: usize) -> Result<Self, ModelError> {
+        match choice {
+            Choice::Moonshine(model) => Moonshine::load(model, threads).map(Self::Moonshine),
+            Choice::Whisper { model, language } => {
+                let found = whisper::look(model);
+                let found = found
+                    .map_err(|error| ModelError::Unusable { path: printable_path(model), reason: error.to_string() })?;
+                found.understands(language.as_deref()).map_err(|reason| ModelError::Language { reason })?;
+                #[cfg(feature = "whisper")]
+                return whisper::native::Whisper::load(&found, language.as_deref(), threads).map(Self::Whisper);
+                #[cfg(not(feature = "whisper"))]
+                Err(ModelError::Failed { reason: "this build has no whisper".to_owned() })
+            }
+        }
+    }
+
+    /// Returns what tells its words from those of another: which it is, and a hash of its model.
+    pub(super) fn id(&self) -> String {
+        match self {
+            Self::Moonshine(moonshine) => format!("moonshine {}", moonshine.hash()),
+            #[cfg(feature = "whisper")]
+            Self::Whisper(whisper) => format!("whisper {}", whisper.hash()),
+        }
+    }
+
+    /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
+    pub(super) fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+        match self {
+            Self::Moonshine(moonshine) => moonshine.words(sound),
+            #[cfg(feature = "whisper")]
+            Self::Whisper(whisper) => whisper.words(sound),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! whisper.cpp: other languages, in a build that has it.
+//!
+//! A person brings the model, a ggml file; here it is looked at before native code reads it. [`native`] loads it and turns
+//! sound into words; it is there with the Cargo feature `whisper` alone.
+
+#[cfg(feature = "whisper")]
+pub(super) mod native;
+#[cfg(test)]
+mod testing;
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::text::printable_path;
+
+/// What a ggml file of whisper.cpp begins with ("ggml", as a number of the machine).
+const MAGIC: u32 = 0x6767_6d6c;
+
+/// The numbers behind it, as `whisper_model_load` reads them: 11 of 32 bits.
+const NUMBERS: usize = 11;
+
+/// Tokens of a model that knows more than English, at least (`whisper_vocab::is_multilingual`).
+const TOKENS_OF_MANY: i32 = 51_865;
+
+/// Bounds of the numbers: tokens, and the width of sound and of text. The largest model has 51,866 and 1,280.
+const TOKENS: std::ops::RangeInclusive<i32> = 1..=200_000;
+const WIDTH: std::ops::RangeInclusive<i32> = 1..=8_192;
+
+/// A model that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weights {
+    /// The file.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub size: u64,
+    /// Whether it knows more than English.
+    pub is_multilingual: bool,
+    /// Tells it from another: a hash of its name, size and mtime, for the content of a gigabyte is not read for that.
+    pub hash: String,
+}
+
+/// Why a file is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum NotWeights {
+    /// It is missing, or may not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is a directory, a pipe, or something else.
+    #[error("it is not a file")]
+    NoFile,
+    /// It is another kind of file.
+    #[error("it is not a ggml file of whisper.cpp")]
+    NoGgml,
+}
+
+/// Looks at the first bytes of the model at `path`.
+///
+/// # Errors
+/// [`NotWeights`].
+pub fn look(path: &Path) -> Result<Weights, NotWeights> {
+    let mut options = File::options();
+    // A pipe would be waited for.
+    options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
+    let mut file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(NotWeights::NoFile);
+    }
+    let mut head = [0; 4 * (1 + NUMBERS)];
+    match file.read_exact(&mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(NotWeights::NoGgml),
+        read => read?,
+    }
+    let (magic, numbers) = head.split_at(4);
+    let number = |at: usize| numbers[at * 4..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+    let (tokens, sound, text) = (number(0), number(2), number(6));
+    let is_plausible = TOKENS.contains(&tokens) && WIDTH.contains(&sound) && WIDTH.contains(&text);
+    if magic != MAGIC.to_le_bytes() || !is_plausible {
+        return Err(NotWeights::NoGgml);
+    }
+    Ok(Weights {
+        path: path.to_owned(),
+        size: metadata.len(),
+        is_multilingual: tokens >= TOKENS_OF_MANY,
+        hash: hash(path, &metadata),
+    })
+}
+
+fn hash(path: &Path, metadata: &Metadata) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+    for number in [metadata.len(), metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned()] {
+        hasher.update(&number.to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+impl Weights {
+    /// Returns MiB of memory that a child with this model may ask for. The weights lie in memory whole, and working on them
+    /// takes about as much again where they are small (measured: 324 MB with 75, 442 MB with 148).
+    #[must_use]
+    pub fn memory_mib(&self) -> u64 {
+        const BESIDES: u64 = 1024;
+        BESIDES.saturating_add(self.size / 1024 / 1024 / 2 * 3)
+    }
+
+    /// Fails, with the reason, when the model does not know the language.
+    ///
+    /// # Errors
+    /// What a person is told.
+    pub fn understands(&self, language: Option<&str>) -> Result<(), String> {
+        match language.filter(|language| !self.is_multilingual && *language != "en") {
+            Some(language) => Err(format!(
+                "the model `{}` knows English alone, not `{language}`: name one of many languages, without `.en`",
+                printable_path(&self.path)
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn model(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).expect("written");
+        (dir, path)
+    }
+
+    #[test]
+    fn a_model_says_how_large_it_is_and_whether_it_knows_more_than_english() {
+        let (_dir, path) = model("ggml-tiny.bin", &testing::empty_model(51_865));
+        let many = look(&path).expect("a model");
+        assert!(many.is_multilingual && many.size > 64_000 && many.memory_mib() >= 1024);
+        assert_eq!((many.understands(Some("de")), many.understands(None)), (Ok(()), Ok(())));
+        fs::write(&path, testing::empty_model(51_864)).expect("written");
+        let english = look(&path).expect("a model");
+        assert!(!english.is_multilingual && english.hash.len() == 32);
+        assert_eq!((english.understands(Some("en")), english.understands(None)), (Ok(()), Ok(())));
+        assert!(english.understands(Some("de")).expect_err("it does not").contains("knows English alone, not `de`"));
+    }
+
+    #[test]
+    fn a_model_that_was_replaced_is_another_one() {
+        let (dir, path) = model("ggml-tiny.bin", &testing::empty_model(51_865));
+        let first = look(&path).expect("a model").hash;
+        assert_eq!(look(&path).expect("a model").hash, first);
+        let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(later)).expect("touched");
+        let second = look(&path).expect("a model").hash;
+        let other = dir.path().join("other.bin");
+        fs::rename(&path, &other).expect("renamed");
+        assert!(first != second && second != look(&other).expect("a model").hash);
+    }
+
+    #[test]
+    fn what_is_no_model_is_not_handed_to_native_code() {
+        let whole = testing::empty_model(51_865);
+        let mut wide = whole.clone();
+        wide[12..16].copy_from_slice(&i32::MAX.to_le_bytes());
+        for bytes in [&b"GGUF"[..], b"", &whole[..20], &[0; 100], &wide] {
+            let (_dir, path) = model("model.bin", bytes);
+            assert!(matches!(look(&path), Err(NotWeights::NoGgml)), "{bytes:?}");
+        }
+        let (dir, _path) = model("model.bin", b"");
+        assert!(matches!(look(dir.path()), Err(NotWeights::NoFile)));
+        assert!(matches!(look(&dir.path().join("gone")), Err(NotWeights::Io(_))));
+    }
+}

@@ -1,0 +1,143 @@
+//! whisper.cpp at work: from a piece of sound to its words.
+//!
+//! Each piece is read by itself, without the words before it: so a resumed recording says what an uninterrupted one
+//! would, and one piece that went wrong does not spoil the next.
+
+use std::ffi::c_int;
+
+use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperError, WhisperState};
+
+use super::Weights;
+use crate::{
+    engine::{RATE, moonshine::ModelError},
+    text::printable_path,
+};
+
+/// Samples from which a piece tells its language: in a single word whisper hears any.
+const TELLS_LANGUAGE: usize = 5 * RATE as usize;
+
+/// A model that is ready.
+pub(in crate::engine) struct Whisper {
+    state: WhisperState,
+    hash: String,
+    threads: c_int,
+    /// What the folder says.
+    language: Option<&'static str>,
+    /// What the last piece was in that was long enough to tell.
+    heard: Option<&'static str>,
+}
+
+impl std::fmt::Debug for Whisper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Whisper").field("hash", &self.hash).field("language", &self.language).finish_non_exhaustive()
+    }
+}
+
+impl Whisper {
+    /// Loads the model; once a process. `threads` is at least 1.
+    pub(in crate::engine) fn load(
+        weights: &Weights,
+        language: Option<&str>,
+        threads: usize,
+    ) -> Result<Self, ModelError> {
+        let language = language.map(known).transpose()?;
+        // Without a receiver its log goes nowhere; else it would fill standard error.
+        whisper_rs::install_logging_hooks();
+        let unusable = |error: WhisperError| ModelError::Unusable {
+            path: printable_path(&weights.path),
+            reason: error.to_string().trim_end_matches('.').to_lowercase(),
+        };
+        let mut parameters = WhisperContextParameters::new();
+        parameters.use_gpu(false);
+        let context = WhisperContext::new_with_params(&weights.path, parameters).map_err(unusable)?;
+        let state = context.create_state().map_err(unusable)?;
+        let hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
+        // A model of English alone finds out nothing.
+        let language = if context.is_multilingual() { language } else { Some("en") };
+        Ok(Self { state, hash, threads: c_int::try_from(threads.max(1)).unwrap_or(1), language, heard: None })
+    }
+
+    /// Returns what tells its words from those of another: the language it was told, and [`Weights::hash`].
+    pub(in crate::engine) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
+    pub(in crate::engine) fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+        if sound.is_empty() {
+            return Ok(String::new());
+        }
+        let is_long = sound.len() >= TELLS_LANGUAGE;
+        let language = self.language.or(self.heard.filter(|_| !is_long));
+        self.state.full(parameters(language, self.threads), sound).map_err(|error| failed(&error))?;
+        if self.language.is_none() && is_long {
+            self.heard = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+        }
+        let mut words = Vec::new();
+        for segment in self.state.as_iter() {
+            let text = segment.to_str_lossy().map_err(|error| failed(&error))?;
+            words.extend(spoken(&text).map(str::to_owned));
+        }
+        Ok(words.join(" "))
+    }
+}
+
+/// Returns the language as whisper has it.
+fn known(language: &str) -> Result<&'static str, ModelError> {
+    let found = whisper_rs::get_lang_id(language).and_then(whisper_rs::get_lang_str);
+    found.ok_or_else(|| ModelError::Language { reason: format!("whisper knows no language `{language}`") })
+}
+
+fn parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'static, 'static> {
+    let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+    parameters.set_language(language);
+    parameters.set_n_threads(threads);
+    parameters.set_no_context(true);
+    parameters.set_suppress_nst(true);
+    parameters.set_print_special(false);
+    parameters.set_print_progress(false);
+    parameters.set_print_realtime(false);
+    parameters.set_print_timestamps(false);
+    parameters
+}
+
+/// Returns the words of a segment; none where whisper only says what it heard instead, such as `[BLANK_AUDIO]`, `(music)`
+/// or `♪`.
+fn spoken(text: &str) -> Option<&str> {
+    const MARKS: [(char, char); 4] = [('[', ']'), ('(', ')'), ('*', '*'), ('♪', '♪')];
+    let text = text.trim();
+    let is_mark = MARKS.into_iter().any(|(open, close)| {
+        text.starts_with(open)
+            && text.ends_with(close)
+            && !text[open.len_utf8()..].trim_end_matches(close).contains(close)
+    });
+    Some(text).filter(|text| !is_mark && text.chars().any(char::is_alphanumeric))
+}
+
+fn failed(error: &WhisperError) -> ModelError {
+    ModelError::Failed { reason: error.to_string().trim_end_matches('.').to_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_instead_of_words_is_none() {
+        for text in ["", " ", " [BLANK_AUDIO]", "(Musik)", "*Applaus*", " ♪", "♪ ♪", "…"] {
+            assert_eq!(spoken(text), None, "{text}");
+        }
+        for (text, words) in
+            [(" Guten Morgen.", "Guten Morgen."), ("(a) und (b)", "(a) und (b)"), ("♪ la la", "♪ la la")]
+        {
+            assert_eq!(spoken(text), Some(words));
+        }
+    }
+
+    #[test]
+    fn languages_are_those_that_whisper_has() {
+        assert_eq!(known("de").ok(), Some("de"));
+        let refused = known("xx").expect_err("no such language");
+        insta::assert_snapshot!(refused, @"whisper knows no language `xx`");
+    }
+}

@@ -1,0 +1,136 @@
+//! whisper, in a build that has it: the real binary as a child, with a model that loads and knows no word; with a real one
+//! where `$MINUTED_TEST_WHISPER` names it (a ggml file of many languages).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use minuted::engine::{
+    recogniser::Choice,
+    run::{EngineError, Request},
+};
+
+use crate::support::{
+    engine::{lines, no_model, request, transcribe, whisper_model},
+    house::{House, until},
+    sound::{program, readings, runs, wav, word_errors, words_of},
+    whisper::empty_model,
+};
+
+/// MiB that the child may ask for.
+const MEMORY_MIB: u64 = 1300;
+
+/// Tokens of a model of many languages, and of one of English alone.
+const MANY: i32 = 51_865;
+const ENGLISH: i32 = 51_864;
+
+fn kept(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, bytes).expect("written");
+    path
+}
+
+fn asked(model: &Path, language: Option<&str>, state: &Path) -> Request {
+    let recogniser = Choice::Whisper { model: model.to_owned(), language: language.map(str::to_owned) };
+    Request { recogniser, memory_mib: MEMORY_MIB, ..request(no_model(), state) }
+}
+
+fn spoken() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav")
+}
+
+#[test]
+fn a_model_is_loaded_and_run_and_its_pieces_are_its_own() {
+    let state = tempfile::tempdir().expect("a directory");
+    let model = kept(state.path(), "ggml-empty.bin", &empty_model(MANY));
+    let german = asked(&model, Some("de"), state.path());
+    let transcript = transcribe(german.clone(), &spoken()).expect("transcribed");
+    assert!(transcript.duration.as_secs() > 5, "{transcript:?}");
+    let first = lines(&german);
+    assert!(first.len() > 2 && first[0].contains("\"model\":\"whisper de "), "{first:?}");
+
+    let any = asked(&model, None, state.path());
+    transcribe(any.clone(), &spoken()).expect("transcribed");
+    assert!(
+        lines(&any)[0].contains("\"model\":\"whisper any "),
+        "another language, other pieces: {:?}",
+        lines(&any)[0]
+    );
+}
+
+#[test]
+fn a_file_that_is_no_model_and_a_language_that_it_does_not_know_are_refused() {
+    let state = tempfile::tempdir().expect("a directory");
+    let mut torn = empty_model(MANY);
+    torn.extend([7; 64]);
+    for (name, bytes) in [("text.bin", b"hello".to_vec()), ("torn.bin", torn)] {
+        let model = kept(state.path(), name, &bytes);
+        let refused = transcribe(asked(&model, None, state.path()), &spoken()).expect_err("refused");
+        assert!(matches!(refused, EngineError::Model { .. }) && !refused.is_recordings_own(), "{name}: {refused}");
+    }
+    let missing = transcribe(asked(Path::new("/nowhere/ggml.bin"), None, state.path()), &spoken());
+    assert!(matches!(missing, Err(EngineError::Model { .. })), "{missing:?}");
+    for (tokens, language) in [(ENGLISH, "de"), (MANY, "xx")] {
+        let model = kept(state.path(), "model.bin", &empty_model(tokens));
+        let refused = transcribe(asked(&model, Some(language), state.path()), &spoken()).expect_err("refused");
+        assert!(matches!(refused, EngineError::Language { .. }) && !refused.is_recordings_own(), "{refused}");
+    }
+}
+
+/// A house whose service is whisper with this model.
+fn house(model: &Path, language: &str) -> House {
+    let house = House::new();
+    let text = format!(
+        "state_dir = \"{}\"\n[services.local]\nkind = \"ondevice\"\nengine = \"whisper\"\nmodel = \"{}\"\n[[folder]]\n\
+         name = \"sales\"\npath = \"{}\"\nlanguage = \"{language}\"\nsettle = \"100ms\"\nrescan = \"300ms\"\n\
+         backlog = \"process\"\n[retry]\ndelay = \"50ms\"\ndelay_max = \"200ms\"\n",
+        house.state_dir().display(),
+        model.display(),
+        house.folder().display()
+    );
+    fs::write(house.config(), text).expect("written");
+    house
+}
+
+#[test]
+fn without_its_model_the_service_waits_check_names_it_and_it_heals_when_it_is_there() {
+    let models = tempfile::tempdir().expect("a directory");
+    let model = models.path().join("ggml-empty.bin");
+    let house = house(&model, "de");
+    let daemon = house.start();
+    fs::copy(spoken(), house.path("standup.wav")).expect("written");
+    until("it waits for the service", || {
+        let job = house.job_if("standup.wav")?;
+        (job["waits_for"] == "service").then_some(())
+    });
+    assert!(house.why("standup.wav").contains("ggml-empty.bin"), "{}", house.why("standup.wav"));
+    let found = String::from_utf8_lossy(&house.run(&["check"]).stdout).into_owned();
+    assert!(found.contains("engine of `local`") && found.contains("cannot be used"), "{found}");
+    fs::write(&model, empty_model(MANY)).expect("written");
+    let job = house.wait_for("standup.wav", "done");
+    assert_eq!(job["attempts"], 0, "{job}");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_reading_and_another_language_are_understood_by_a_real_model() {
+    let (Some(model), Some((sound, words))) = (whisper_model(), readings()) else { return };
+    let state = tempfile::tempdir().expect("a directory");
+    let recording = kept(state.path(), "reading.wav", &wav(16_000, 1, &sound));
+    let text = |language: Option<&str>, recording: &Path| {
+        let transcript = transcribe(asked(&model, language, state.path()), recording).expect("transcribed");
+        transcript.segments.into_iter().map(|segment| segment.text).collect::<Vec<_>>().join(" ")
+    };
+    for language in [Some("en"), None] {
+        let heard = text(language, &recording);
+        let wrong = word_errors(&words, &words_of(&heard));
+        assert!(wrong * 100 <= words.len() * 8, "{wrong} of {} words wrong: {heard}", words.len());
+    }
+    let Some(espeak) = program("espeak-ng") else { return };
+    let german = state.path().join("german.wav");
+    let said = "Guten Morgen. Wir treffen uns am Montag um neun Uhr im großen Büro in Berlin.";
+    assert!(runs(&espeak, ["-v".as_ref(), "de".as_ref(), "-w".as_ref(), german.as_os_str(), said.as_ref()]));
+    let heard = text(Some("de"), &german).to_lowercase();
+    assert!(["montag", "uhr", "berlin"].iter().filter(|word| heard.contains(*word)).count() >= 2, "{heard}");
+}
