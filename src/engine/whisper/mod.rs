@@ -11,9 +11,11 @@ mod testing;
 use std::{
     fs::{File, Metadata},
     io::{self, Read as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::text::printable_path;
 
@@ -62,10 +64,9 @@ pub enum NotWeights {
 /// # Errors
 /// [`NotWeights`].
 pub fn look(path: &Path) -> Result<Weights, NotWeights> {
-    let mut options = File::options();
     // A pipe would be waited for.
-    options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0));
-    let mut file = options.open(path)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(NotWeights::NoFile);
