@@ -71,11 +71,12 @@ pub fn work(work: &Work) -> io::Result<bool> {
     if let Some(harm) = &work.harm {
         crate::effect::arm(harm);
     }
-    let (line, is_done) = match transcribe(work) {
+    let mut answers = Answers::open()?;
+    let (line, is_done) = match transcribe(work, &mut answers) {
         Ok(line) => (line, true),
         Err(failure) => (Line::Failed { kind: failure.kind(), error: failure.to_string() }, false),
     };
-    tell(&line)?;
+    answers.tell(&line)?;
     Ok(is_done)
 }
 
@@ -105,18 +106,20 @@ fn settle_down(work: &Work) -> io::Result<()> {
     limit(Resource::Data, work.memory_mib.saturating_mul(1024 * 1024))
 }
 
-fn transcribe(work: &Work) -> Result<Line, Failure> {
+fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
     settle_down(work).map_err(Failure::Start)?;
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(Failure::Start)?);
     let ffmpeg = work.ffmpeg.as_ref().map(|program| limited_ffmpeg(program));
     let audio = Audio::open(recording, ffmpeg.as_ref())?;
+    answers.tell(&Line::Loading).map_err(Failure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
+    let total_ms = audio.length().map(milliseconds).or(work.duration_ms).unwrap_or(0);
+    answers.tell(&Line::Progress { done_ms: 0, total_ms }).map_err(Failure::Start)?;
     let pieces = Pieces::open(&work.pieces, &recogniser.id(), &work.content).map_err(Failure::Pieces)?;
     if let Some(end) = pieces.end() {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
-    let total_ms = audio.length().map(milliseconds).or(work.duration_ms).unwrap_or(0);
-    Session { audio, recogniser, pieces, total_ms, told: None }.run()
+    Session { audio, recogniser, pieces, answers, total_ms, told: None }.run()
 }
 
 /// Returns ffmpeg started by way of this program, which gives it its limits.
@@ -127,15 +130,16 @@ fn limited_ffmpeg(program: &Path) -> Ffmpeg {
 }
 
 /// One recording on its way.
-struct Session {
+struct Session<'a> {
     audio: Audio,
     recogniser: Recogniser,
     pieces: Pieces,
+    answers: &'a mut Answers,
     total_ms: u64,
     told: Option<Instant>,
 }
 
-impl Session {
+impl Session<'_> {
     fn run(mut self) -> Result<Line, Failure> {
         let mut listeners: Vec<Listener> = Vec::new();
         while let Some(planes) = self.audio.listen()? {
@@ -181,16 +185,27 @@ impl Session {
             return Ok(());
         }
         self.told = Some(Instant::now());
-        tell(&Line::Progress { done_ms: milliseconds(samples), total_ms: self.total_ms }).map_err(Failure::Start)
+        let line = Line::Progress { done_ms: milliseconds(samples), total_ms: self.total_ms };
+        self.answers.tell(&line).map_err(Failure::Start)
     }
 }
 
-fn tell(line: &Line) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&text)?;
-    stdout.flush()
+/// Where the parent listens.
+struct Answers(File);
+
+impl Answers {
+    /// Keeps standard output for the answers alone: what native code prints there goes to standard error from now on.
+    fn open() -> io::Result<Self> {
+        let answers = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        rustix::stdio::dup2_stdout(io::stderr())?;
+        Ok(Self(answers))
+    }
+
+    fn tell(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.0.write_all(&text)
+    }
 }
 
 /// Reads the request.

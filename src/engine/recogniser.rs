@@ -1,6 +1,6 @@
 //! What turns a piece of sound into words: one of two, behind one door.
 //!
-//! [`Choice`] says which one and where its files lie; it crosses from the daemon to the child. [`Recogniser`] is the one
+//! [`Choice`] says which one and where its files lie; it crosses from the daemon to the child. `Recogniser` is the one
 //! that was loaded, in the child.
 
 use std::path::PathBuf;

@@ -175,6 +175,10 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
     match last {
         Some(Line::Done { remarks, .. }) => Ok(Transcript { remarks, ..transcript(&request)? }),
         Some(Line::Failed { kind, error }) => Err(failed(kind, &error, &request)),
+        Some(Line::Loading) => {
+            let how = how_it_died(status.ok().and_then(Result::ok), &words);
+            Err(EngineError::Model { reason: format!("the engine died while it loaded its model: {how}") })
+        }
         Some(Line::Progress { .. }) | None => Err(died(status.ok().and_then(Result::ok), &words, &request)),
     }
 }
@@ -193,19 +197,25 @@ fn start(request: &Request, recording: File) -> io::Result<Child> {
     };
     let mut command = Command::new(&request.program);
     command.args(child::arguments(&work)?).env_clear().current_dir("/").kill_on_drop(true);
+    // When whisper.cpp gives up it would start a debugger, where there is one.
+    command.env("GGML_NO_BACKTRACE", "1");
     command.stdin(Stdio::from(recording)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
-/// Reads the child's lines; returns the last one that is not about progress. Ends a child that stands still.
+/// Reads the child's lines; returns the last one that is not about progress, which is `Loading` for a child that died
+/// meanwhile. Ends a child that stands still.
 async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> Result<Option<Line>, EngineError> {
     let (mut reader, mut deadline, mut most) = (BufReader::new(stdout), Instant::now() + STANDS_STILL, None);
+    let mut loading = None;
     loop {
         let Ok(line) = timeout_at(deadline, next(&mut reader)).await else {
             child.kill().await.map_err(EngineError::Start)?;
             return Err(EngineError::StoodStill { after: STANDS_STILL });
         };
         match line.map_err(EngineError::Start)? {
+            Some(Line::Loading) => loading = Some(Line::Loading),
             Some(Line::Progress { done_ms, total_ms }) => {
+                loading = None;
                 if most.is_none() {
                     progress.begin(done_ms, total_ms, Unit::Milliseconds);
                 }
@@ -216,7 +226,7 @@ async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> 
                 // A recording may be longer than it says.
                 progress.reach(done_ms, total_ms.max(done_ms));
             }
-            last => return Ok(last),
+            last => return Ok(last.or(loading)),
         }
     }
 }
@@ -270,10 +280,14 @@ fn died(status: Option<ExitStatus>, words: &str, request: &Request) -> EngineErr
     if words.contains("memory allocation of") || words.contains("bad_alloc") {
         return EngineError::OutOfMemory { limit_mib: request.memory_mib };
     }
+    EngineError::Crashed { how: how_it_died(status, words) }
+}
+
+fn how_it_died(status: Option<ExitStatus>, words: &str) -> String {
     let how = match status {
         Some(status) => status.signal().map_or_else(|| status.to_string(), |signal| format!("signal {signal}")),
         None => "it did not end".to_owned(),
     };
     let words = text::one_line(words, 300);
-    EngineError::Crashed { how: if words.is_empty() { how } else { format!("{how}: {words}") } }
+    if words.is_empty() { how } else { format!("{how}: {words}") }
 }

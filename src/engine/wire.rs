@@ -38,6 +38,8 @@ pub struct Work {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
+    /// The model is being loaded: who dies now dies of it, and not of the recording. Progress ends it.
+    Loading,
     /// How far it is.
     Progress {
         /// Milliseconds of sound that are done.

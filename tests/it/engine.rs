@@ -218,6 +218,11 @@ fn a_child_that_aborts_talks_nonsense_or_stands_still_harms_nobody() {
     insta::assert_snapshot!(ends("echo double free >&2; kill -ABRT $$"), @"the engine died of it: signal 6: double free");
     insta::assert_snapshot!(ends("exit 3"), @"the engine died of it: exit status: 3");
     insta::assert_snapshot!(ends("printf '{\"progress\":'; exit 0"), @"the engine died of it: exit status: 0");
+    let loading = ends("echo '\"loading\"'; kill -SEGV $$");
+    assert!(matches!(loading, EngineError::Model { .. }) && !loading.is_recordings_own(), "{loading}");
+    insta::assert_snapshot!(loading, @"the engine died while it loaded its model: signal 11");
+    let later = ends("echo '\"loading\"'; echo '{\"progress\":{\"done_ms\":0,\"total_ms\":0}}'; kill -SEGV $$");
+    insta::assert_snapshot!(later, @"the engine died of it: signal 11");
     assert!(matches!(ends("echo nonsense"), EngineError::Start(_)));
     assert!(matches!(ends("yes | tr -d '\\n'"), EngineError::Crashed { .. }), "a line without an end is cut off");
     assert!(matches!(ends("echo '{\"done\":{\"segments\":1,\"remarks\":[]}}'"), EngineError::Disk { .. }));

@@ -1,6 +1,6 @@
 //! whisper.cpp: other languages, in a build that has it.
 //!
-//! A person brings the model, a ggml file; here it is looked at before native code reads it. [`native`] loads it and turns
+//! A person brings the model, a ggml file; here it is looked at before native code reads it. `native` loads it and turns
 //! sound into words; it is there with the Cargo feature `whisper` alone.
 
 #[cfg(feature = "whisper")]
