@@ -13,6 +13,7 @@ pub(super) const SERVICE: &[&str] = &[
     "request_timeout",
     "at_once",
     "base_url",
+    "insecure",
     "meeting_type",
     "api_key_file",
     "engine",
@@ -23,8 +24,11 @@ pub(super) const SERVICE: &[&str] = &[
 ];
 /// The keys of a service that mean something for its kind only.
 pub(super) const OF_KINDS: &[(&str, &[&str])] = &[
-    ("paxs", &["base_url", "meeting_type", "request_timeout", "instruction"]),
-    ("openai", &["base_url", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"]),
+    ("paxs", &["base_url", "insecure", "meeting_type", "request_timeout", "instruction"]),
+    (
+        "openai",
+        &["base_url", "insecure", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"],
+    ),
     ("ondevice", &["engine", "model", "threads"]),
 ];
 /// `poll = { … }`.

@@ -40,9 +40,9 @@ fn keeps_its_promises(settings: &Settings) {
     }
     for service in settings.services.values() {
         match &service.kind {
-            Kind::Paxs(paxs) => assert!(values::origin(paxs.base_url.as_str()).is_ok(), "{}", paxs.base_url),
+            Kind::Paxs(paxs) => assert!(values::origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url),
             Kind::Openai(openai) => {
-                assert_eq!(values::base(openai.base_url.as_str()).as_ref(), Ok(&openai.base_url));
+                assert_eq!(values::base(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));
             }
             Kind::Ondevice(_) => {}
         }

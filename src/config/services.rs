@@ -185,7 +185,8 @@ const CONTEXT: u32 = 8192;
 
 fn openai(table: &Table<'_>, (file, env): (&Path, &Environment), mistakes: &Mistakes) -> Option<Openai> {
     table.require("base_url", "write base_url = \"https://api.openai.com\", or where your own server is");
-    let base_url = table.text("base_url", values::base).map(Spanned::into_inner);
+    let insecure = is_insecure(table);
+    let base_url = table.text("base_url", |text| values::base(text, insecure)).map(Spanned::into_inner);
     let api_key_file = table.text("api_key_file", values::file);
     let model = table.text("model", values::line).map(Spanned::into_inner);
     let notes_model = table.text("notes_model", values::line).map(Spanned::into_inner);
@@ -243,8 +244,14 @@ fn refuse_model(table: &Table<'_>, is_moonshine: bool, mistakes: &Mistakes) {
     }
 }
 
+/// Whether recordings and secrets may go to another machine in the clear.
+fn is_insecure(table: &Table<'_>) -> bool {
+    table.flag("insecure").is_some_and(Spanned::into_inner)
+}
+
 fn paxs(table: &Table<'_>) -> Paxs {
-    let base_url = table.text("base_url", values::origin).map(Spanned::into_inner);
+    let insecure = is_insecure(table);
+    let base_url = table.text("base_url", |text| values::origin(text, insecure)).map(Spanned::into_inner);
     let meeting_type = table.word("meeting_type", MEETING_TYPES).map(Spanned::into_inner);
     Paxs {
         base_url: base_url.unwrap_or_else(|| Url::parse("https://dzd.paxs.ai").expect("a constant URL")),

@@ -329,7 +329,7 @@ fn a_service_in_the_clear_is_refused_but_on_this_machine() {
     3 | base_url = "http://paxs.example.com"
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: write "https://…"; http is for localhost, 127.0.0.1 and [::1] alone
+      = help: write "https://…"; http is for this machine, or for a network that is trusted: insecure = true
     "#);
     for url in ["http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1", "https://paxs.example.com"] {
         assert!(parse(&text(url), Path::new(FILE), &env()).is_ok(), "{url}");
@@ -550,6 +550,8 @@ fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
     a service of kind `openai` follows no instruction
       add notes_model = "…" to the service, or remove it
     "#);
+    let in_the_house = openai("base_url = \"http://gpu.example:8000\"\ninsecure = true");
+    assert!(parse(&in_the_house, Path::new(FILE), &env()).is_ok());
     let with_model = "base_url = \"https://x.example\"\nnotes_model = \"m\"\ncontext = 1024\n\
                       analyses = [\"key_points\"]\ninstruction = \"Short.\"";
     assert!(parse(&format!("{}{folder}", openai(with_model)), Path::new(FILE), &env()).is_ok());

@@ -172,9 +172,9 @@ pub(super) fn allow(text: &str) -> Result<Allow, Flaw> {
     }
 }
 
-/// The origin of a service: https, or http to this machine.
-pub(super) fn origin(text: &str) -> Result<Url, Flaw> {
-    let url = web_address(text, "https://dzd.paxs.ai")?;
+/// The origin of a service: https, or http to this machine, or to any where that is `insecure` on purpose.
+pub(super) fn origin(text: &str, insecure: bool) -> Result<Url, Flaw> {
+    let url = web_address(text, "https://dzd.paxs.ai", insecure)?;
     if url.path() != "/" {
         let help = format!("write \"{}\"", url.origin().ascii_serialization());
         return Err(Flaw::new("a path in the base URL", help));
@@ -183,8 +183,8 @@ pub(super) fn origin(text: &str) -> Result<Url, Flaw> {
 }
 
 /// What stands before `/v1` in the addresses of a service, which many write with it.
-pub(super) fn base(text: &str) -> Result<Url, Flaw> {
-    let mut url = web_address(text, "https://api.openai.com")?;
+pub(super) fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
+    let mut url = web_address(text, "https://api.openai.com", insecure)?;
     let mut path = url.path();
     while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/v1")) {
         path = shorter;
@@ -194,8 +194,8 @@ pub(super) fn base(text: &str) -> Result<Url, Flaw> {
     Ok(url)
 }
 
-/// An address without a secret in it, that sends none in the clear.
-fn web_address(text: &str, example: &str) -> Result<Url, Flaw> {
+/// An address without a secret in it, that sends none in the clear unless that is wanted.
+fn web_address(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
     let help = format!("write \"https://\" and the host, such as \"{example}\"");
     no_controls(text)?;
     // What stands before an `@` may be a password: such a text is not repeated.
@@ -203,10 +203,13 @@ fn web_address(text: &str, example: &str) -> Result<Url, Flaw> {
     let url = Url::parse(text).map_err(|error| Flaw::new(format!("{shown} is not a URL: {error}"), &*help))?;
     match url.scheme() {
         "https" => {}
-        "http" if url.host_str().is_some_and(is_loopback) => {}
+        "http" if insecure || url.host_str().is_some_and(is_loopback) => {}
         "http" => {
             let what = format!("{shown} would send recordings and tokens in the clear");
-            return Err(Flaw::new(what, "write \"https://…\"; http is for localhost, 127.0.0.1 and [::1] alone"));
+            return Err(Flaw::new(
+                what,
+                "write \"https://…\"; http is for this machine, or for a network that is trusted: insecure = true",
+            ));
         }
         _other => return Err(Flaw::new(format!("{shown} is not an https URL"), help)),
     }

