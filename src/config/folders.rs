@@ -212,11 +212,7 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
     }
     if let Some(instruction) = raw.rules.instruction.as_ref().filter(|_| !abilities.follows_instruction) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
-        let help = match kind {
-            Kind::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
-            Kind::Paxs(_) | Kind::Ondevice(_) => "remove it, or choose a service that does",
-        };
-        mistakes.add(Mistake::at(instruction.span(), what, help));
+        mistakes.add(Mistake::at(instruction.span(), what, kind.instruction_cure()));
     }
 }
 

@@ -22,15 +22,6 @@ pub(super) const SERVICE: &[&str] = &[
     "context",
     "threads",
 ];
-/// The keys of a service that mean something for its kind only.
-pub(super) const OF_KINDS: &[(&str, &[&str])] = &[
-    ("paxs", &["base_url", "insecure", "meeting_type", "request_timeout", "instruction"]),
-    (
-        "openai",
-        &["base_url", "insecure", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"],
-    ),
-    ("ondevice", &["engine", "model", "threads"]),
-];
 /// `poll = { … }`.
 pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];
 /// `[retry]`.

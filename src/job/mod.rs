@@ -2,6 +2,7 @@
 //!
 //! `now` and jitter are arguments, so that every rule here is tested without waiting.
 
+pub mod details;
 pub mod findings;
 pub mod key;
 pub mod plan;
@@ -11,6 +12,7 @@ pub mod setback;
 pub mod stage;
 pub mod state;
 
+pub use details::Details;
 pub use findings::{Findings, Report, Segment, Status};
 pub use key::{Content, Key};
 pub use plan::Plan;

@@ -10,6 +10,7 @@ mod command;
 mod crash;
 mod creations;
 mod delivery;
+mod fetched;
 mod folder;
 mod forgotten;
 mod hold;

@@ -8,11 +8,10 @@ mod kinds;
 use std::{ffi::OsString, path::Path};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    AnalysisRequest, Attachment, CallError, FileFault, NewMeeting, Service, Upload,
+    AnalysisRequest, Attachment, CallError, FileFault, Service, Upload,
     keep::{Keep, Kept, RECORDING, gone},
 };
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
         whisper::{self, Weights},
     },
-    job::{Key, Report},
+    job::Report,
     text::{one_line, printable_path},
 };
 
@@ -106,18 +105,6 @@ impl Service for OnDevice {
         };
         let ffmpeg = ffmpeg::find(&self.path);
         Ok(json!({ "engine": self.recogniser.as_str(), "model": model, "ffmpeg": ffmpeg }))
-    }
-
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        Ok(meeting.key.to_string())
-    }
-
-    async fn find(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
-        Ok(Some(key.to_string()))
-    }
-
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
-        Ok(Vec::new())
     }
 
     async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {

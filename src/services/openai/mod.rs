@@ -27,19 +27,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::{notes::Said, transcribe::Shape};
 use super::{
-    AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload,
+    AnalysisRequest, Attachment, CallError, Service, Upload,
     keep::{Keep, Kept, RECORDING, gone},
     pacer::Pacer,
 };
 use crate::{
     config::{self, Analysis},
     http::{BuildError, Client, Limits},
-    job::{Findings, Key, Report, Status},
+    job::{Findings, Report, Status},
 };
 
 /// What such servers take: the list of OpenAI's documents, with other names of the same containers.
@@ -133,18 +132,6 @@ impl Service for OpenAi {
         let is_listed = |model: &&String| models.iter().any(|listed| wire::is_model(listed, model));
         let unlisted: Vec<&String> = wanted.into_iter().flatten().filter(|model| !is_listed(model)).collect();
         Ok(json!({ "models": models, "unlisted": unlisted }))
-    }
-
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        Ok(meeting.key.to_string())
-    }
-
-    async fn find(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
-        Ok(Some(key.to_string()))
-    }
-
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
-        Ok(Vec::new())
     }
 
     async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {

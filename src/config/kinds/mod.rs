@@ -1,0 +1,209 @@
+//! The kinds of service: what each is told, and what each can do. One file a kind.
+
+mod ondevice;
+mod openai;
+mod paxs;
+
+use std::{num::NonZeroU32, path::Path};
+
+pub use self::{
+    ondevice::{Ondevice, Recogniser},
+    openai::Openai,
+    paxs::Paxs,
+};
+use super::{
+    diagnostic::{Flaw, Mistake, Mistakes},
+    environment::Environment,
+    reader::Table,
+    settings::{Analysis, MeetingType},
+    words::{meant, one_of, quoted},
+};
+
+/// The protocol of a service, with the settings that it alone has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// The PAXS cloud service.
+    Paxs(Paxs),
+    /// A server of OpenAI's shape.
+    Openai(Openai),
+    /// minuted's own engine, on this machine.
+    Ondevice(Ondevice),
+}
+
+/// A kind, as the config names it.
+struct Named {
+    word: &'static str,
+    /// The keys that mean something for it, besides those of every kind.
+    keys: &'static [&'static str],
+    read: fn(&Table<'_>, From<'_>, &Mistakes) -> Option<Kind>,
+}
+
+const KINDS: [Named; 3] = [
+    Named { word: "paxs", keys: paxs::KEYS, read: |table, _, _| Some(Kind::Paxs(paxs::read(table))) },
+    Named {
+        word: "openai",
+        keys: openai::KEYS,
+        read: |table, from, mistakes| openai::read(table, from, mistakes).map(Kind::Openai),
+    },
+    Named {
+        word: "ondevice",
+        keys: ondevice::KEYS,
+        read: |table, _, mistakes| ondevice::read(table, mistakes).map(Kind::Ondevice),
+    },
+];
+
+/// Where a table of the config comes from: what its relative paths start at.
+#[derive(Clone, Copy)]
+pub(super) struct From<'a> {
+    /// The config file.
+    pub(super) file: &'a Path,
+    /// The environment.
+    pub(super) env: &'a Environment,
+}
+
+/// What a kind of service can do; what it cannot is refused when the config is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Makes no meeting without attendees.
+    pub needs_attendees: bool,
+    /// Writes the note by an instruction.
+    pub follows_instruction: bool,
+    /// Where a meeting note comes from.
+    pub notes: Notes,
+    /// What it can be asked for, or minuted makes of its transcription.
+    pub analyses: &'static [Analysis],
+    /// A person signs in (`minuted login`).
+    pub signs_in: bool,
+    /// The upload is the work: the transcription is there when it ends.
+    pub transcribes_at_once: bool,
+    /// Recordings that it should have at once by default; `None` shares the slots of all.
+    pub at_once: Option<usize>,
+}
+
+/// Where a meeting note comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notes {
+    /// The service begins it by itself after an upload.
+    WithUpload,
+    /// The service writes it when it is asked to.
+    WhenAsked,
+    /// minuted extracts it from the transcription.
+    Extracted,
+}
+
+impl Kind {
+    /// Reads the `kind` of a service's table, and the keys that belong to it.
+    pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Self> {
+        table.require("kind", "write kind = \"paxs\" or \"openai\", or \"ondevice\" for the engine on this machine");
+        let named = table.text("kind", named)?.into_inner();
+        refuse_foreign(named, table, mistakes);
+        (named.read)(table, from, mistakes)
+    }
+
+    /// Returns the engine as it is without a table of its own.
+    pub(super) fn on_this_machine() -> Self {
+        Self::Ondevice(Ondevice { threads: NonZeroU32::MIN, recogniser: Recogniser::Moonshine })
+    }
+
+    /// Returns its word in the config.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Paxs(_) => "paxs",
+            Self::Openai(_) => "openai",
+            Self::Ondevice(_) => "ondevice",
+        }
+    }
+
+    /// Returns what it can do.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        match self {
+            Self::Paxs(_) => paxs::ABILITIES,
+            Self::Openai(openai) => openai.abilities(),
+            Self::Ondevice(_) => ondevice::ABILITIES,
+        }
+    }
+
+    /// Returns whether it understands English alone.
+    #[must_use]
+    pub fn is_english_only(&self) -> bool {
+        match self {
+            Self::Paxs(_) | Self::Openai(_) => false,
+            Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
+        }
+    }
+
+    /// Returns PAXS's word for the kind of meeting; where nobody asks for one, the default.
+    #[must_use]
+    pub fn meeting_type(&self) -> MeetingType {
+        match self {
+            Self::Paxs(paxs) => paxs.meeting_type,
+            Self::Openai(_) | Self::Ondevice(_) => MeetingType::Group,
+        }
+    }
+
+    /// Returns where it is, for a person.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Paxs(paxs) => paxs.base_url.to_string(),
+            Self::Openai(openai) => openai.base_url.to_string(),
+            Self::Ondevice(_) => "on this machine".to_owned(),
+        }
+    }
+
+    /// Returns what a person does when the service called `name` refuses whoever asks.
+    #[must_use]
+    pub fn sign_in_cure(&self, name: &str) -> String {
+        match self {
+            Self::Openai(openai) => openai.sign_in_cure(name),
+            Self::Paxs(_) | Self::Ondevice(_) => format!("minuted login {name}"),
+        }
+    }
+
+    /// Returns what a person does where a folder has an instruction and this service follows none.
+    #[must_use]
+    pub(super) fn instruction_cure(&self) -> &'static str {
+        match self {
+            Self::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
+            Self::Paxs(_) | Self::Ondevice(_) => "remove it, or choose a service that does",
+        }
+    }
+}
+
+/// What a person does about a key that a service does not take.
+fn key_cure(file: &Path) -> String {
+    let file = crate::text::printable_path(file);
+    format!("put a key that the server takes into `{file}`; it is read again by itself")
+}
+
+fn named(text: &str) -> Result<&'static Named, Flaw> {
+    if let Some(named) = KINDS.iter().find(|named| named.word == text) {
+        return Ok(named);
+    }
+    let words = || KINDS.iter().map(|named| named.word);
+    let help = match meant(text, words()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("write kind = {}", one_of(words()).replace('`', "\"")),
+    };
+    Err(Flaw::new(format!("unknown kind {}", quoted(text)), help))
+}
+
+/// Refuses the keys that mean something for another kind alone.
+fn refuse_foreign(kind: &Named, table: &Table<'_>, mistakes: &Mistakes) {
+    let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !kind.keys.contains(key));
+    let mut told = Vec::new();
+    for key in foreign {
+        if let Some(span) = table.key_span(key).filter(|_| !told.contains(key)) {
+            told.push(key);
+            let what = format!("a service of kind `{}` has no `{key}`", kind.word);
+            mistakes.add(Mistake::at(span, what, "remove it"));
+        }
+    }
+}
+
+/// Whether recordings and secrets may go to another machine in the clear.
+fn is_insecure(table: &Table<'_>) -> bool {
+    table.flag("insecure").is_some_and(toml::Spanned::into_inner)
+}

@@ -1,0 +1,100 @@
+//! `kind = "ondevice"`: minuted's own engine.
+
+use std::{num::NonZeroU32, path::PathBuf};
+
+use toml::Spanned;
+
+use super::{Abilities, Notes};
+use crate::config::{
+    diagnostic::{Mistake, Mistakes},
+    reader::Table,
+    settings::Analysis,
+    values,
+};
+
+/// The keys of its table that mean something for it, besides those of every kind.
+pub(super) const KEYS: &[&str] = &["engine", "model", "threads"];
+
+/// What the engine is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ondevice {
+    /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
+    pub threads: NonZeroU32,
+    /// What turns sound into words.
+    pub recogniser: Recogniser,
+}
+
+/// What turns sound into words on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recogniser {
+    /// The model of `minuted engine install`; English alone.
+    Moonshine,
+    /// whisper.cpp, where this build has it: other languages too.
+    Whisper {
+        /// The ggml file. Absolute.
+        model: PathBuf,
+    },
+}
+
+impl Recogniser {
+    /// Whether this build has whisper: the Cargo feature of that name.
+    pub const HAS_WHISPER: bool = cfg!(feature = "whisper");
+
+    /// Returns its word in the config.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Moonshine => "moonshine",
+            Self::Whisper { .. } => "whisper",
+        }
+    }
+}
+
+pub(super) const ABILITIES: Abilities = Abilities {
+    needs_attendees: false,
+    follows_instruction: false,
+    notes: Notes::Extracted,
+    analyses: &[Analysis::MeetingNote, Analysis::Transcription],
+    signs_in: false,
+    transcribes_at_once: true,
+    // The processor is one; two at once take as long together.
+    at_once: Some(1),
+};
+
+/// The words for what turns sound into words.
+const ENGINES: &[(&str, bool)] = &[("moonshine", false), ("whisper", true)];
+
+pub(super) fn read(table: &Table<'_>, mistakes: &Mistakes) -> Option<Ondevice> {
+    let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
+    let is_whisper = table.word("engine", ENGINES);
+    let model = table.text("model", values::absolute_path).map(Spanned::into_inner);
+    let recogniser = if is_whisper.as_ref().is_some_and(|is_whisper| *is_whisper.get_ref()) {
+        whisper(table, model, mistakes)
+    } else {
+        refuse_model(table, is_whisper.is_some(), mistakes);
+        Some(Recogniser::Moonshine)
+    };
+    Some(Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN), recogniser: recogniser? })
+}
+
+fn whisper(table: &Table<'_>, model: Option<PathBuf>, mistakes: &Mistakes) -> Option<Recogniser> {
+    let span = table.key_span("engine")?;
+    if !Recogniser::HAS_WHISPER {
+        let help = "build it with cargo build --release --features whisper";
+        mistakes.add(Mistake::at(span, "this build has no whisper", help));
+        return None;
+    }
+    if !table.means("model") {
+        let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
+        mistakes.add(Mistake::at(span, "`engine = \"whisper\"` without `model`", help));
+    }
+    Some(Recogniser::Whisper { model: model? })
+}
+
+/// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant whisper.
+fn refuse_model(table: &Table<'_>, is_moonshine: bool, mistakes: &Mistakes) {
+    if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.means("engine")) {
+        let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
+        mistakes.add(Mistake::at(span, "`model` without `engine = \"whisper\"`", help));
+    }
+}
