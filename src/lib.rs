@@ -148,6 +148,7 @@ pub mod queue;
 pub mod service_manager;
 pub mod services;
 pub mod signals;
+pub mod sources;
 pub mod standin;
 pub mod text;
 pub mod watch;

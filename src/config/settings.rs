@@ -31,6 +31,8 @@ pub struct Settings {
     pub log: Log,
     /// The folders in the order of the file. Names and ids are unique.
     pub folders: Vec<Folder>,
+    /// Where recordings come from besides. Names are unique, among the services too.
+    pub sources: Vec<Source>,
 }
 
 impl Settings {
@@ -59,6 +61,38 @@ pub struct Service {
     /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
     /// [`Workers::uploads`] with the others.
     pub at_once: Option<usize>,
+}
+
+/// A source: who keeps recordings of meetings, and where they go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// What it is called everywhere.
+    pub name: String,
+    /// The version of its protocol.
+    pub api: SourceApi,
+    /// The origin of every call that carries the key, without a trailing slash.
+    pub base_url: url::Url,
+    /// Where the key lies; read at each start of work, so that it may be changed.
+    pub api_key_file: PathBuf,
+    /// The id of the folder that its recordings go to.
+    pub into: String,
+    /// How often it is asked what has ended.
+    pub every: Duration,
+    /// What ended before this is left alone; `None` begins when minuted first meets the source.
+    pub since: Option<jiff::Timestamp>,
+    /// Whether the vendor deletes its copy once the notes are durable.
+    pub delete_after: bool,
+    /// Where the secret of its webhooks lies (v2 alone; v1 proves itself by the key).
+    pub webhook_secret_file: Option<PathBuf>,
+}
+
+/// The protocols of Meeting BaaS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceApi {
+    /// Version 1.
+    V1,
+    /// Version 2.
+    V2,
 }
 
 /// A result of a service, in the words of the config.

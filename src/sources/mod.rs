@@ -1,0 +1,86 @@
+//! Recordings that come from elsewhere: one trait, one folder a kind of source.
+//!
+//! A source keeps recordings of meetings that somebody else made (a bot that sat in). minuted lists what has ended,
+//! brings each recording into a folder once, and from there it goes the way of all recordings.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    job::{Details, Segment},
+    services::CallError,
+};
+
+/// A vendor that keeps recordings of meetings. A call makes one attempt; its caller knows when to try again.
+#[async_trait]
+pub trait Source: Send + Sync + std::fmt::Debug {
+    /// Returns its name in the config.
+    fn name(&self) -> &str;
+
+    /// Reads something cheap that proves the vendor and the key.
+    async fn profile(&self) -> Result<Value, CallError>;
+
+    /// Returns a page of what ended at `since` or later; `cursor` is that of the page before.
+    async fn ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError>;
+
+    /// Returns one recording, with addresses that are fresh.
+    async fn recording(&self, id: &str) -> Result<Recording, CallError>;
+
+    /// Has the vendor delete its copy; one that is deleted already is no error.
+    async fn delete(&self, id: &str) -> Result<(), CallError>;
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// What it holds, in the vendor's order.
+    pub found: Vec<Found>,
+    /// The cursor of the next page, where there is one.
+    pub next: Option<String>,
+}
+
+/// A recording in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The vendor's id of it.
+    pub id: String,
+    /// When its meeting ended.
+    pub ended: Timestamp,
+}
+
+/// A recording, as the vendor shows it now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording {
+    /// The vendor's id of it.
+    pub id: String,
+    /// What can be had of it.
+    pub standing: Standing,
+    /// When its meeting ended, where the vendor says.
+    pub ended: Option<Timestamp>,
+    /// What is known of its meeting: from the calendar, else from the bot.
+    pub details: Details,
+    /// What was said, where the vendor has a transcript.
+    pub transcript: Option<Vec<Segment>>,
+}
+
+/// What can be had of a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// The meeting goes on, or the vendor still works on its files.
+    NotYet,
+    /// Its files can be fetched: those that there are, the best first (audio, then video).
+    Ready(Vec<RemoteFile>),
+    /// There is none and never will be: the bot failed, or the vendor has deleted its files. Why.
+    Lost(String),
+}
+
+/// A file at a vendor's store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Where it lies; the address itself is the permission, so that no key is sent there.
+    pub url: Url,
+    /// The extension that its name gets, lower case.
+    pub extension: &'static str,
+}
