@@ -167,6 +167,7 @@ mod tests {
             email: None,
             log: Log { level: "info".to_owned(), format: LogFormat::Text, dir: log_dir.map(Into::into), keep: 14 },
             folders,
+            sources: Vec::new(),
         }
     }
 

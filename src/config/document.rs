@@ -80,6 +80,7 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
         state_dir,
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
         folders: folders.into_iter().collect::<Option<_>>()?,
+        sources: Vec::new(),
         services: services.complete,
         retry,
         workers,

@@ -63,6 +63,7 @@ pub(super) struct From<'a> {
 
 /// What a kind of service can do; what it cannot is refused when the config is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "abilities that have nothing to do with each other, not one state")]
 pub struct Abilities {
     /// Makes no meeting without attendees.
     pub needs_attendees: bool,
