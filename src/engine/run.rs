@@ -131,23 +131,6 @@ pub enum EngineError {
     Start(#[source] io::Error),
 }
 
-impl EngineError {
-    /// Returns whether the recording itself is at fault, so that the failure counts against its attempts.
-    #[must_use]
-    pub fn is_recordings_own(&self) -> bool {
-        match self {
-            Self::Undecodable { .. } | Self::Crashed { .. } | Self::OutOfMemory { .. } | Self::StoodStill { .. } => {
-                true
-            }
-            Self::NeedsFfmpeg { .. }
-            | Self::Language { .. }
-            | Self::Model { .. }
-            | Self::Disk { .. }
-            | Self::Start(_) => false,
-        }
-    }
-}
-
 /// Returns this very program, also after its file was replaced by a newer version: the daemon and its child always
 /// understand each other. The one door to it.
 #[must_use]
