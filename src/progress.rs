@@ -1,7 +1,7 @@
 //! How far a piece of work is: counted where the work is done, read where a person looks.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -14,7 +14,8 @@ pub struct Progress {
     before: AtomicU64,
     done: AtomicU64,
     total: AtomicU64,
-    in_milliseconds: AtomicBool,
+    /// A [`Unit`], by its place in [`Unit::ALL`].
+    unit: AtomicU8,
 }
 
 /// What is counted.
@@ -26,6 +27,12 @@ pub enum Unit {
     Bytes,
     /// Milliseconds of the recording that were listened to.
     Milliseconds,
+    /// Hundredths of the work, as the service tells them; all bytes are sent by then.
+    Percent,
+}
+
+impl Unit {
+    const ALL: [Self; 3] = [Self::Bytes, Self::Milliseconds, Self::Percent];
 }
 
 impl Progress {
@@ -36,7 +43,7 @@ impl Progress {
 
     /// Begins with `total` units of which `done` are done.
     pub fn begin(&self, done: u64, total: u64, unit: Unit) {
-        self.in_milliseconds.store(unit == Unit::Milliseconds, Ordering::Relaxed);
+        self.unit.store(unit as u8, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
         self.before.store(done, Ordering::Relaxed);
         self.done.store(done, Ordering::Relaxed);
@@ -56,7 +63,7 @@ impl Progress {
     /// Returns what is counted.
     #[must_use]
     pub fn unit(&self) -> Unit {
-        if self.in_milliseconds.load(Ordering::Relaxed) { Unit::Milliseconds } else { Unit::Bytes }
+        Unit::ALL.get(usize::from(self.unit.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 
     /// Returns what is done and what there is in all; 0 of 0 before the start.
@@ -85,6 +92,17 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_is_known_by_its_unit() {
+        let progress = Progress::default();
+        for unit in Unit::ALL {
+            progress.begin(1, 100, unit);
+            assert_eq!(progress.unit(), unit);
+        }
+        progress.start(7);
+        assert_eq!(progress.unit(), Unit::Bytes);
+    }
 
     #[test]
     fn what_is_left_goes_by_the_pace_of_this_run_alone() {

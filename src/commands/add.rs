@@ -253,19 +253,18 @@ fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
             format!("waits for you: {}", cure.unwrap_or("minuted login"))
         }
         (_, Some(waits)) => format!("waits: {waits}; minuted status"),
-        (Some("upload"), None) if under_way.is_some_and(|running| running.unit == Unit::Milliseconds) => {
-            "transcribes".into()
-        }
+        (Some("upload"), None) if under_way.is_some_and(|running| running.unit != Unit::Bytes) => "transcribes".into(),
         (Some("upload"), None) if under_way.is_some() => "uploads".into(),
         (Some(stage), None) => stage.to_owned(),
         (None, None) => job.state.clone(),
     }
 }
 
-/// A rough share of the way: the upload is the part that can be counted; the engine on this machine does all its work in it.
+/// A rough share of the way: the upload is the part that can be counted; who transcribes at once does all the
+/// work in it.
 fn percent(job: &JobView, running: Option<&RunningStatus>) -> u64 {
     let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
-    let share = running.map_or(55, |running| if running.unit == Unit::Milliseconds { 90 } else { 55 });
+    let share = running.map_or(55, |running| if running.unit == Unit::Bytes { 55 } else { 90 });
     match job.stage.as_deref() {
         Some("create") => 2,
         Some("upload") if total > 0 => 5 + sent.saturating_mul(share) / total,

@@ -127,12 +127,16 @@ fn show_running(status: &Status) -> Result<(), Failure> {
 fn running_line(running: &RunningStatus) -> String {
     let file = one_line(running.path.rsplit('/').next().unwrap_or_default(), 40);
     let percent = running.sent.saturating_mul(100).checked_div(running.total);
-    let total = || match running.unit {
-        Unit::Bytes => print::size(running.total),
-        Unit::Milliseconds => print::clock(running.total / 1000),
+    let of = || match running.unit {
+        Unit::Bytes => format!(" of {}", print::size(running.total)),
+        Unit::Milliseconds => format!(" of {}", print::clock(running.total / 1000)),
+        Unit::Percent => String::new(),
     };
-    let progress = percent.map_or_else(String::new, |percent| format!(" {percent}% of {}", total()));
+    let progress = percent.map_or_else(String::new, |percent| format!(" {percent}%{}", of()));
     let ends = running.ends.map(|at| format!(", ends in about {}", print::until(at))).unwrap_or_default();
-    let doing = if running.unit == Unit::Milliseconds { "transcribe" } else { &running.stage };
+    let doing = match running.unit {
+        Unit::Milliseconds | Unit::Percent => "transcribe",
+        Unit::Bytes => &running.stage,
+    };
     format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::ago(running.since))
 }

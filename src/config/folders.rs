@@ -221,8 +221,7 @@ fn refuse_language(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
     let language = raw.rules.language.as_ref().filter(|language| language.get_ref() != ENGLISH);
     if let Some(language) = language.filter(|_| kind.is_english_only()) {
         let what = format!("the folder's service understands English only, not {}", quoted(language.get_ref()));
-        let help = "write engine = \"whisper\" and a `model` in its table, or choose another service";
-        mistakes.add(Mistake::at(language.span(), what, help));
+        mistakes.add(Mistake::at(language.span(), what, kind.language_cure()));
     }
 }
 

@@ -21,6 +21,12 @@ pub(super) const SERVICE: &[&str] = &[
     "notes_model",
     "context",
     "threads",
+    "diarize",
+    "video",
+    "summary_model",
+    "summary_format",
+    "max_length",
+    "chat_model",
 ];
 /// `poll = { … }`.
 pub(super) const POLL: &[&str] = &["first", "every", "timeout", "patience"];

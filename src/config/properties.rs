@@ -44,6 +44,9 @@ fn keeps_its_promises(settings: &Settings) {
             Kind::Openai(openai) => {
                 assert_eq!(values::base(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));
             }
+            Kind::Saled(saled) => {
+                assert_eq!(values::before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
+            }
             Kind::Ondevice(_) => {}
         }
     }

@@ -230,7 +230,7 @@ kind = "meetingbaas"
     unknown key `requests_per_second` at the top of the file
       `requests_per_second` belongs to `[workers]`
     this build has no service of kind `saled` yet
-      write kind = "paxs", "openai" or "ondevice"
+      write kind = "paxs", "saled", "openai" or "ondevice"
     `5` has no unit
       write "5s" for seconds
     `patience` is shorter than `timeout`

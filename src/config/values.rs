@@ -194,6 +194,18 @@ pub(super) fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
     Ok(url)
 }
 
+/// What stands before `/api` in the addresses of a service, which many write with it.
+pub(super) fn before_api(text: &str, insecure: bool) -> Result<Url, Flaw> {
+    let mut url = web_address(text, "https://saled.example.com", insecure)?;
+    let mut path = url.path();
+    while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/api")) {
+        path = shorter;
+    }
+    let path = path.to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
 /// An address without a secret in it, that sends none in the clear unless that is wanted.
 fn web_address(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
     let help = format!("write \"https://\" and the host, such as \"{example}\"");

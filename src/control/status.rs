@@ -123,7 +123,8 @@ pub struct RunningStatus {
     pub sent: u64,
     /// How much there is in all; 0 where nothing is sent.
     pub total: u64,
-    /// What is counted: bytes sent, or milliseconds of the recording that were listened to.
+    /// What is counted: bytes sent, milliseconds of the recording that were listened to, or hundredths of the
+    /// service's work.
     #[serde(default)]
     pub unit: Unit,
     /// When it will be done if it goes on like this.

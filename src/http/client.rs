@@ -98,6 +98,7 @@ pub struct TransportError {
 pub struct Request<'a> {
     post: bool,
     path: Vec<&'a str>,
+    slash: bool,
     query: Vec<(&'a str, &'a str)>,
     pub(super) bearer: Option<&'a SecretString>,
     body: Option<Bytes>,
@@ -110,13 +111,21 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn get(path: &[&'a str]) -> Self {
         let path = path.to_vec();
-        Self { post: false, path, query: vec![], bearer: None, body: None, limit: None, bytes_max: JSON_BYTES_MAX }
+        let (query, bytes_max) = (vec![], JSON_BYTES_MAX);
+        Self { post: false, path, slash: false, query, bearer: None, body: None, limit: None, bytes_max }
     }
 
     /// Returns a POST to the path made of these segments; each is percent-encoded.
     #[must_use]
     pub fn post(path: &[&'a str]) -> Self {
         Self { post: true, ..Self::get(path) }
+    }
+
+    /// Ends the path in a slash, for a server that knows the place by that name alone and would redirect.
+    #[must_use]
+    pub fn slash(mut self) -> Self {
+        self.slash = true;
+        self
     }
 
     /// Adds a pair to the query.
@@ -242,7 +251,11 @@ impl Client {
     }
 
     pub(super) fn prepare(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {
-        let url = self.url(&request.path, &request.query)?;
+        let mut url = self.url(&request.path, &request.query)?;
+        if request.slash {
+            // It is encoded already, and stays as it is.
+            url.set_path(&format!("{}/", url.path()));
+        }
         let mut prepared = if request.post { self.inner.post(url) } else { self.inner.get(url) };
         if let Some(token) = request.bearer {
             prepared = prepared.header(AUTHORIZATION, bearer(token)?);

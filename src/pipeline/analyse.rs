@@ -105,7 +105,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             meeting,
             recording,
             analyses,
-            instruction: noted.then(|| plan.instruction.as_deref().unwrap_or(DEFAULT_INSTRUCTION)),
+            instruction: plan.instruction.as_deref().filter(|_| noted),
             meeting_type: plan.meeting_type,
             title: &plan.title,
             recorded: job.recorded,
@@ -123,10 +123,6 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
     }
     Ok(())
 }
-
-/// The service wants an instruction with each requested note, also when a failed automatic one is asked for again.
-const DEFAULT_INSTRUCTION: &str = "Write the minutes of this meeting: a short summary, the decisions, the action items \
-     with their owners and dates, and the open questions.";
 
 /// Returns how long to wait before look number `looks` (0 is the first after the upload).
 #[must_use]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::CallError;
+use super::{CallError, FileFault};
 use crate::{
     http::{Answer, TransportError},
     text,
@@ -43,6 +43,36 @@ pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
         408 => unavailable(format!("the service waited too long (408): {}", said(&answer)), true),
         400..=499 => Err(CallError::Refused { status, message: said(&answer) }),
         _ => unavailable(format!("the service failed ({status}): {}", said(&answer)), true),
+    }
+}
+
+/// Says of a call's failure that asking again makes nothing twice: of a server that keeps nothing, or is asked for what
+/// it keeps.
+pub(crate) fn certain(error: CallError) -> CallError {
+    match error {
+        CallError::Unavailable { message, after, .. } => CallError::Unavailable { message, after, uncertain: false },
+        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
+            error
+        }
+    }
+}
+
+/// Says what a server has against a recording: for some of it no retry helps.
+pub(crate) fn of_recording(error: CallError) -> CallError {
+    match error {
+        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
+            "is larger than the service takes ({status}): {message}; split it, or choose another service"
+        ))),
+        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
+            "is of a kind that the service does not take ({status}): {message}"
+        ))),
+        CallError::Refused { status, message } => {
+            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
+        }
+        CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Unavailable { .. }
+        | CallError::File(_) => error,
     }
 }
 

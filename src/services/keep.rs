@@ -59,6 +59,24 @@ impl Kept {
     }
 }
 
+/// What a model wrote, with what a reader must know of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    /// Markdown.
+    pub(super) text: String,
+    /// What a reader must know of it.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Said {
+    /// Returns it as a result.
+    pub(super) fn report(self, analysis: Analysis) -> Report {
+        let raw = serde_json::to_string(&self).unwrap_or_default();
+        let findings = Findings { markdown: Some(self.text), remarks: self.remarks, ..Findings::default() };
+        Report { analysis, status: Status::Completed, id: None, findings, error: None, raw }
+    }
+}
+
 /// The directory of all jobs.
 #[derive(Debug, Clone)]
 pub(super) struct Keep {

@@ -6,10 +6,12 @@
 pub(crate) mod answers;
 pub mod breaker;
 mod keep;
+mod lenient;
 pub mod ondevice;
 pub mod openai;
 pub mod pacer;
 pub mod paxs;
+pub mod saled;
 
 use std::{fs::File, sync::Arc, time::Duration};
 
@@ -133,7 +135,8 @@ pub struct AnalysisRequest<'a> {
     pub recording: &'a str,
     /// Which results.
     pub analyses: &'a [Analysis],
-    /// What the note should hold; the service needs one when a meeting note is asked for.
+    /// What a person wants the note to hold. A service that needs some words without a person's has
+    /// [`USUAL_INSTRUCTION`].
     pub instruction: Option<&'a str>,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
@@ -144,6 +147,10 @@ pub struct AnalysisRequest<'a> {
     /// Who was there.
     pub attendees: &'a [Attendee],
 }
+
+/// What a note is asked for with where no person said what it should hold.
+pub(crate) const USUAL_INSTRUCTION: &str = "Write the minutes of this meeting: a short summary, the decisions, the action \
+     items with their owners and dates, and the open questions.";
 
 /// Why a call did not give what it should, by what the caller does next.
 #[derive(Debug, thiserror::Error)]

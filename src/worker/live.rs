@@ -20,6 +20,7 @@ use crate::{
         openai::OpenAi,
         pacer::Pacer,
         paxs::Paxs,
+        saled::Saled,
     },
 };
 
@@ -96,6 +97,11 @@ impl ServiceHandle {
                 let paxs = Paxs::new(service, paxs, &settings.state_dir, pacer, tasks.clone())
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(paxs.clone()), Some(paxs))
+            }
+            Kind::Saled(saled) => {
+                let saled = Saled::new(service, saled, &settings.state_dir, pacer)
+                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+                (Arc::new(saled), None)
             }
             Kind::Openai(openai) => {
                 let openai = OpenAi::new(service, openai, &settings.state_dir, pacer)

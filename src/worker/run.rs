@@ -1,6 +1,6 @@
 //! One claimed job, from stage to stage until it waits, ends or meets a setback.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,9 @@ use crate::{
     queue::{Job, Scope},
     services::{CallError, breaker::Call},
 };
+
+/// How often an upload of which all bytes are sent is looked at while the worker stops: a fraction of the drain.
+const ANSWERED_EVERY: Duration = Duration::from_millis(100);
 
 /// A job in the hands of a worker.
 pub(super) struct Running {
@@ -144,8 +147,12 @@ impl Running {
     /// Ends when the worker stops and this stage need not be waited for: an upload with bytes left begins anew later.
     async fn interrupted(&self, stage: Stage) {
         self.worker.stop.cancelled().await;
-        if stage != Stage::Upload || self.progress.is_complete() {
+        if stage != Stage::Upload {
             std::future::pending::<()>().await;
+        }
+        // With all bytes sent the answer is at hand, unless it is the beginning of more work.
+        while self.progress.is_complete() {
+            tokio::time::sleep(ANSWERED_EVERY).await;
         }
     }
 

@@ -247,7 +247,7 @@ const LASTING: [&str; 35] = [
 ];
 
 /// Functions that do such a thing under no name of their own: where, which, and why that is right.
-const UNNAMED: [(&str, &str, &str); 43] = [
+const UNNAMED: [(&str, &str, &str); 46] = [
     ("beneath.rs", "descend_or_make", "the door itself: its callers name what they do"),
     ("beneath.rs", "rename_new", "the door itself"),
     ("beneath.rs", "rename_claimed", "the door itself"),
@@ -291,6 +291,9 @@ const UNNAMED: [(&str, &str, &str); 43] = [
     ("services/paxs/tokens.rs", "sweep", "temporary files go"),
     ("services/paxs/tokens.rs", "try_lock", "an empty file"),
     ("services/paxs/upload.rs", "send_once", "part of `CallUpload`"),
+    ("services/saled/notes.rs", "chat", "part of `CallRequest`"),
+    ("services/saled/notes.rs", "submit", "part of `CallRequest`"),
+    ("services/saled/transcribe.rs", "send", "part of `CallUpload`"),
 ];
 
 fn words(phrase: &str) -> Vec<&str> {

@@ -79,6 +79,7 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
             let hint = match (&error, kind) {
                 (CallError::SignedOut { .. }, _) => kind.sign_in_cure(name),
                 (_, Kind::Ondevice(_)) => "minuted engine install".to_owned(),
+                (_, Kind::Saled(_)) => "start SaLED, or check base_url".to_owned(),
                 (_, Kind::Openai(_) | Kind::Paxs(_)) => "check base_url and the network".to_owned(),
             };
             Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
@@ -97,9 +98,14 @@ fn works(settings: &Settings, name: &str, place: &str, profile: &Value) -> Findi
         let items = value.as_array().into_iter().flatten();
         items.filter_map(|item| item.as_str()).take(SHOWN_MAX).collect::<Vec<_>>().join(", ")
     };
-    let (models, unlisted) = (list(models), list(&profile["unlisted"]));
+    let (models, unlisted, missing) = (list(models), list(&profile["unlisted"]), list(&profile["not_downloaded"]));
     if models.is_empty() {
         return Finding::note(subject, format!("{place} answers, and does not tell its models"));
+    }
+    if !missing.is_empty() {
+        let others = if unlisted.is_empty() { String::new() } else { format!(", and does not list {unlisted}") };
+        let hint = format!("download it at the server, or name another one in [services.{name}]; it lists {models}");
+        return Finding::warning(subject, format!("{place} answers, but has not downloaded {missing}{others}"), hint);
     }
     if unlisted.is_empty() {
         return Finding::ok(subject, format!("{place} answers and has the models"));

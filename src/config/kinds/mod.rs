@@ -3,6 +3,7 @@
 mod ondevice;
 mod openai;
 mod paxs;
+mod saled;
 
 use std::{num::NonZeroU32, path::Path};
 
@@ -10,6 +11,7 @@ pub use self::{
     ondevice::{Ondevice, Recogniser},
     openai::Openai,
     paxs::Paxs,
+    saled::{Saled, Summary, SummaryFormat},
 };
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes},
@@ -24,6 +26,8 @@ use super::{
 pub enum Kind {
     /// The PAXS cloud service.
     Paxs(Paxs),
+    /// A SaLED on one's own machine.
+    Saled(Saled),
     /// A server of OpenAI's shape.
     Openai(Openai),
     /// minuted's own engine, on this machine.
@@ -38,8 +42,13 @@ struct Named {
     read: fn(&Table<'_>, From<'_>, &Mistakes) -> Option<Kind>,
 }
 
-const KINDS: [Named; 3] = [
+const KINDS: [Named; 4] = [
     Named { word: "paxs", keys: paxs::KEYS, read: |table, _, _| Some(Kind::Paxs(paxs::read(table))) },
+    Named {
+        word: "saled",
+        keys: saled::KEYS,
+        read: |table, _, mistakes| Some(Kind::Saled(saled::read(table, mistakes))),
+    },
     Named {
         word: "openai",
         keys: openai::KEYS,
@@ -95,7 +104,8 @@ pub enum Notes {
 impl Kind {
     /// Reads the `kind` of a service's table, and the keys that belong to it.
     pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Self> {
-        table.require("kind", "write kind = \"paxs\" or \"openai\", or \"ondevice\" for the engine on this machine");
+        let help = "write kind = \"paxs\", \"saled\" or \"openai\", or \"ondevice\" for the engine on this machine";
+        table.require("kind", help);
         let named = table.text("kind", named)?.into_inner();
         refuse_foreign(named, table, mistakes);
         (named.read)(table, from, mistakes)
@@ -111,6 +121,7 @@ impl Kind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Paxs(_) => "paxs",
+            Self::Saled(_) => "saled",
             Self::Openai(_) => "openai",
             Self::Ondevice(_) => "ondevice",
         }
@@ -121,6 +132,7 @@ impl Kind {
     pub fn abilities(&self) -> Abilities {
         match self {
             Self::Paxs(_) => paxs::ABILITIES,
+            Self::Saled(saled) => saled.abilities(),
             Self::Openai(openai) => openai.abilities(),
             Self::Ondevice(_) => ondevice::ABILITIES,
         }
@@ -131,7 +143,18 @@ impl Kind {
     pub fn is_english_only(&self) -> bool {
         match self {
             Self::Paxs(_) | Self::Openai(_) => false,
+            Self::Saled(saled) => saled.is_english_only(),
             Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
+        }
+    }
+
+    /// Returns what a person does where a folder's language is not that of [`Self::is_english_only`].
+    pub(super) fn language_cure(&self) -> &'static str {
+        match self {
+            Self::Saled(_) => "write a `model` in its table that knows it, such as \"base\": `.en` is English alone",
+            Self::Paxs(_) | Self::Openai(_) | Self::Ondevice(_) => {
+                "write engine = \"whisper\" and a `model` in its table, or choose another service"
+            }
         }
     }
 
@@ -140,7 +163,7 @@ impl Kind {
     pub fn meeting_type(&self) -> MeetingType {
         match self {
             Self::Paxs(paxs) => paxs.meeting_type,
-            Self::Openai(_) | Self::Ondevice(_) => MeetingType::Group,
+            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) => MeetingType::Group,
         }
     }
 
@@ -149,6 +172,7 @@ impl Kind {
     pub fn place(&self) -> String {
         match self {
             Self::Paxs(paxs) => paxs.base_url.to_string(),
+            Self::Saled(saled) => saled.base_url.to_string(),
             Self::Openai(openai) => openai.base_url.to_string(),
             Self::Ondevice(_) => "on this machine".to_owned(),
         }
@@ -159,6 +183,7 @@ impl Kind {
     pub fn sign_in_cure(&self, name: &str) -> String {
         match self {
             Self::Openai(openai) => openai.sign_in_cure(name),
+            Self::Saled(_) => format!("check base_url in [services.{name}]: a SaLED asks nobody to sign in"),
             Self::Paxs(_) | Self::Ondevice(_) => format!("minuted login {name}"),
         }
     }
@@ -168,6 +193,7 @@ impl Kind {
     pub(super) fn instruction_cure(&self) -> &'static str {
         match self {
             Self::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
+            Self::Saled(_) => "add chat_model = \"…\" to the service, or remove it",
             Self::Paxs(_) | Self::Ondevice(_) => "remove it, or choose a service that does",
         }
     }

@@ -29,16 +29,16 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use self::{notes::Said, transcribe::Shape};
+use self::transcribe::Shape;
 use super::{
     AnalysisRequest, Attachment, CallError, Service, Upload,
-    keep::{Keep, Kept, RECORDING, gone},
+    keep::{Keep, Kept, RECORDING, Said, gone},
     pacer::Pacer,
 };
 use crate::{
     config::{self, Analysis},
     http::{BuildError, Client, Limits},
-    job::{Findings, Report, Status},
+    job::Report,
 };
 
 /// What such servers take: the list of OpenAI's documents, with other names of the same containers.
@@ -176,13 +176,5 @@ impl Service for OpenAi {
 
     async fn forget(&self, meeting: &str) {
         self.keep.forget(meeting).await;
-    }
-}
-
-impl Said {
-    fn report(self, analysis: Analysis) -> Report {
-        let raw = serde_json::to_string(&self).unwrap_or_default();
-        let findings = Findings { markdown: Some(self.text), remarks: self.remarks, ..Findings::default() };
-        Report { analysis, status: Status::Completed, id: None, findings, error: None, raw }
     }
 }

@@ -4,20 +4,22 @@
 //! nothing is left out unseen. Each answer is kept under the hash of its question until the job's results are in the
 //! queue, so that whoever asks again (after a kill, a failed attempt, a smaller window) pays for none of them twice.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
     OpenAi, cut,
     prompts::{Prompt, Prompts},
-    session::certain,
     wire,
 };
 use crate::{
     config::Analysis,
     http::Request,
     job::Segment,
-    services::{AnalysisRequest, CallError, FileFault, answers},
+    services::{
+        AnalysisRequest, CallError, FileFault,
+        answers::{self, certain},
+        keep::Said,
+    },
 };
 
 /// Bytes that are reckoned for a token. English has more than four, other languages between two and four.
@@ -31,13 +33,6 @@ const ROOM_MIN: usize = 1000;
 
 /// Bytes that no tokenizer puts into one token on average: a server that read fewer tokens read a part of the question.
 const TOKEN_BYTES_MAX: usize = 8;
-
-/// What a model said, with what a reader must know of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
-    pub(super) text: String,
-    pub(super) remarks: Vec<String>,
-}
 
 /// Why a question got no answer.
 enum Trouble {

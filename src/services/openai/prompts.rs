@@ -4,7 +4,10 @@
 use jiff::tz::TimeZone;
 
 use super::cut::framed;
-use crate::{config::Analysis, services::AnalysisRequest};
+use crate::{
+    config::Analysis,
+    services::{AnalysisRequest, USUAL_INSTRUCTION},
+};
 
 /// What the model is and what it is given.
 const ROLE: &str = "You write the minutes of meetings. You are given the transcript of one, made by speech recognition, \
@@ -55,7 +58,7 @@ impl Prompts {
         let task = match analysis {
             Analysis::KeyPoints => KEY_POINTS,
             Analysis::MeetingNote | Analysis::Transcription | Analysis::Sentiment => {
-                request.instruction.unwrap_or_default()
+                request.instruction.unwrap_or(USUAL_INSTRUCTION)
             }
         };
         let date = request.recorded.to_zoned(TimeZone::system()).strftime("%A, %Y-%m-%d %H:%M").to_string();

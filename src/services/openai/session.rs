@@ -50,14 +50,14 @@ impl OpenAi {
             Some(key) => request.bearer(key),
             None => request,
         };
-        let answer = self.http.send(&request).await.map_err(|error| certain(error.into()))?;
+        let answer = self.http.send(&request).await.map_err(|error| answers::certain(error.into()))?;
         Ok(without(answer, &key))
     }
 
     /// Returns the answer when it is 2xx, else what its status means. `settings` are the keys of the config that lead
     /// to this call.
     pub(super) async fn accepted(&self, answer: Answer, settings: &str) -> Result<Answer, CallError> {
-        match answers::accepted(answer).map_err(certain) {
+        match answers::accepted(answer).map_err(answers::certain) {
             Err(CallError::SignedOut { reason }) => {
                 self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
                 Err(CallError::SignedOut { reason })
@@ -86,7 +86,7 @@ impl OpenAi {
             return Ok(None);
         }
         let answer = self.accepted(answer, "base_url").await?;
-        Ok(Some(wire::models(&answers::json(answer).map_err(certain)?)))
+        Ok(Some(wire::models(&answers::json(answer).map_err(answers::certain)?)))
     }
 
     /// Whether another key lies there than the one that was refused. After a restart the server is asked.
@@ -99,16 +99,6 @@ impl OpenAi {
 
     fn refuse(&self, key: Result<&ApiKey, &str>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint(key));
-    }
-}
-
-/// Whatever went wrong, asking again makes nothing twice: the server keeps nothing.
-pub(super) fn certain(error: CallError) -> CallError {
-    match error {
-        CallError::Unavailable { message, after, .. } => CallError::Unavailable { message, after, uncertain: false },
-        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
-            error
-        }
     }
 }
 

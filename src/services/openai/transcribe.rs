@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{
-    OpenAi,
-    session::{certain, without},
-    wire,
-};
+use super::{OpenAi, session::without};
 use crate::{
     http::{ANALYSES_BYTES_MAX, Answer, FileBody, Request},
     job::Segment,
-    services::{CallError, FileFault, Upload, answers, pacer::Priority},
+    services::{
+        CallError, FileFault, Upload,
+        answers::{self, certain},
+        lenient,
+        pacer::Priority,
+    },
 };
 
 /// The shape in which a server gives transcriptions.
@@ -33,10 +34,10 @@ impl OpenAi {
             shape = Shape::Plain;
             answer = self.send(upload, shape).await?;
         }
-        let answer = self.accepted(answer, "base_url and model").await.map_err(of_recording)?;
+        let answer = self.accepted(answer, "base_url and model").await.map_err(answers::of_recording)?;
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
-            wire::transcription(&answers::json(answer)?).ok_or_else(|| answers::unexpected("no transcription"))
+            lenient::transcription(&answers::json(answer)?).ok_or_else(|| answers::unexpected("no transcription"))
         });
         let segments = reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")));
         let segments = segments.map_err(certain)?;
@@ -73,24 +74,5 @@ impl OpenAi {
         };
         let answer = self.http.upload(&request, body).await.map_err(|error| certain(error.into()))?;
         Ok(without(answer, &key))
-    }
-}
-
-/// What the server has against a recording: for some of it no retry helps.
-fn of_recording(error: CallError) -> CallError {
-    match error {
-        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
-            "is larger than the service takes ({status}): {message}; split it, or choose another service"
-        ))),
-        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
-            "is of a kind that the service does not take ({status}): {message}"
-        ))),
-        CallError::Refused { status, message } => {
-            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
-        }
-        CallError::SignedOut { .. }
-        | CallError::Forbidden { .. }
-        | CallError::Unavailable { .. }
-        | CallError::File(_) => error,
     }
 }

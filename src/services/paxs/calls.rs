@@ -9,7 +9,10 @@ use crate::{
     config::Analysis,
     http::{ANALYSES_BYTES_MAX, Request},
     job::{Key, Report},
-    services::{AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload, answers, pacer::Priority},
+    services::{
+        AnalysisRequest, Attachment, CallError, NewMeeting, Service, USUAL_INSTRUCTION, Upload, answers,
+        pacer::Priority,
+    },
 };
 
 /// What PAXS takes, with the MIME type that each part must have.
@@ -29,10 +32,6 @@ const ACCEPTS: [(&str, &str); 14] = [
     ("wmv", "video/x-ms-wmv"),
     ("3gp", "video/3gpp"),
 ];
-
-/// PAXS wants an instruction when a meeting note is asked for; without one in the config, so as to have a failed
-/// automatic note made again, this one asks for nothing special.
-const PLAIN_INSTRUCTION: &str = "Write the minutes of this meeting: topics, decisions, and actions with their owners.";
 
 #[async_trait]
 impl Service for Paxs {
@@ -128,7 +127,8 @@ fn description(meeting: &NewMeeting) -> String {
 }
 
 fn asking(request: &AnalysisRequest<'_>) -> Value {
-    let note = request.analyses.contains(&Analysis::MeetingNote).then_some(PLAIN_INSTRUCTION);
+    // PAXS wants one with each requested note, also when a failed automatic one is asked for again.
+    let note = request.analyses.contains(&Analysis::MeetingNote).then_some(USUAL_INSTRUCTION);
     let types: Vec<&str> = request.analyses.iter().map(|analysis| analysis.as_str()).collect();
     let mut body = json!({
         "session_id": request.meeting,
@@ -194,7 +194,7 @@ mod tests {
             attendees: &[],
         };
         insta::assert_snapshot!(asking(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
-        assert_eq!(asking(&AnalysisRequest { instruction: None, ..asked })["instruction"], PLAIN_INSTRUCTION);
+        assert_eq!(asking(&AnalysisRequest { instruction: None, ..asked })["instruction"], USUAL_INSTRUCTION);
         let points = AnalysisRequest { instruction: None, analyses: &[Analysis::KeyPoints], ..asked };
         assert_eq!(asking(&points).get("instruction"), None);
     }

@@ -1,0 +1,114 @@
+//! What servers of several kinds answer alike, read leniently: what was said in a recording, and what a model wrote.
+
+use serde_json::Value;
+
+use crate::job::Segment;
+
+/// Returns what was said; `None` for what is no transcription. A text without segments is one segment without times.
+pub(super) fn transcription(answer: &Value) -> Option<Vec<Segment>> {
+    let answer = answer.as_object()?;
+    let segments = answer.get("segments").and_then(Value::as_array);
+    let segments: Vec<Segment> = segments.into_iter().flatten().filter_map(segment).collect();
+    if !segments.is_empty() {
+        return Some(segments);
+    }
+    let text = answer.get("text")?.as_str()?.trim().to_owned();
+    Some(if text.is_empty() { Vec::new() } else { vec![Segment { text, ..Segment::default() }] })
+}
+
+fn segment(value: &Value) -> Option<Segment> {
+    let text = value.get("text")?.as_str()?.trim().to_owned();
+    let time = |key: &str| value.get(key).and_then(Value::as_f64).filter(|time| time.is_finite() && *time >= 0.0);
+    let start = time("start");
+    let end = time("end").filter(|end| start.is_none_or(|start| *end >= start));
+    let speaker = match value.get("speaker") {
+        Some(Value::String(name)) if !name.trim().is_empty() => Some(name.trim().to_owned()),
+        Some(Value::Number(number)) => Some(format!("Speaker {number}")),
+        Some(_) | None => None,
+    };
+    (!text.is_empty()).then_some(Segment { start, end, speaker, text })
+}
+
+/// Returns what a model said without what it thought, and without a fence around it all.
+pub(super) fn bare(text: &str) -> &str {
+    unfenced(thought_out(text)).trim()
+}
+
+/// Returns what follows the thoughts of a reasoning model. Some templates open them before the answer begins.
+fn thought_out(text: &str) -> &str {
+    let (open, close) = ("<think>", "</think>");
+    let begins = text.trim_start().starts_with(open);
+    match text.split_once(close) {
+        Some((thoughts, said)) if begins || !thoughts.contains(open) => said,
+        None if begins => "",
+        Some(_) | None => text,
+    }
+}
+
+/// Returns the inside of a code fence that stands around the whole.
+fn unfenced(text: &str) -> &str {
+    let inside = || {
+        let (info, rest) = text.trim().strip_prefix("```")?.split_once('\n')?;
+        let inside = rest.strip_suffix("```")?;
+        let is_markdown = matches!(info.trim().to_ascii_lowercase().as_str(), "" | "md" | "markdown");
+        // A fence that ends the first one inside opened none: those are two blocks, with text between them.
+        let is_whole = inside.split_once("```").is_none_or(|(_, after)| !after.starts_with(['\r', '\n']));
+        (is_markdown && is_whole && inside.matches("```").count() % 2 == 0).then_some(inside)
+    };
+    inside().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn segments_are_read_whatever_else_a_server_adds_or_leaves_out() {
+        let answer = json!({"task": "transcribe", "text": "all", "segments": [
+            {"id": 0, "start": 0, "end": 1.5, "text": " Good morning. ", "tokens": [1, 2]},
+            {"start": -1, "end": "x", "text": "No times.", "speaker": "A"},
+            {"start": 5, "end": 4, "text": "An end before its start.", "speaker": 1},
+            {"start": 6, "end": 7, "text": " "}, {"start": 6}, 7,
+        ]});
+        let read = transcription(&answer).expect("a transcription");
+        let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
+        assert_eq!(
+            shown,
+            [
+                (Some(0.0), Some(1.5), None, "Good morning."),
+                (None, None, Some("A"), "No times."),
+                (Some(5.0), None, Some("Speaker 1"), "An end before its start."),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_text_alone_is_one_segment_and_silence_is_none() {
+        let read = |answer: Value| transcription(&answer).map(|segments| segments.len());
+        assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
+        assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
+        for answer in [json!({}), json!([]), json!("text"), json!({"error": "x"}), json!({"text": null})] {
+            assert_eq!(read(answer.clone()), None, "{answer}");
+        }
+    }
+
+    #[test]
+    fn thoughts_and_a_fence_around_the_whole_are_taken_off_and_nothing_else() {
+        for (said, meant) in [
+            ("# Notes", "# Notes"),
+            ("<think>Hm.\n</think>\n\n# Notes", "# Notes"),
+            ("Hm.</think>\n# Notes", "# Notes"),
+            ("<think>never closed", ""),
+            ("```markdown\n# Notes\n```\n", "# Notes"),
+            ("```\n# Notes\n```", "# Notes"),
+            ("```md\n# Notes\n```sh\nls\n```\nb\n```", "# Notes\n```sh\nls\n```\nb"),
+            ("```md\na\n```\nb\n```\nc\n```", "```md\na\n```\nb\n```\nc\n```"),
+            ("```rust\nfn\n```", "```rust\nfn\n```"),
+            ("a <think>b</think> c", "a <think>b</think> c"),
+        ] {
+            assert_eq!(bare(said), meant, "{said}");
+        }
+    }
+}

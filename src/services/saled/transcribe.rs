@@ -1,0 +1,120 @@
+//! A recording → segments: sent once, then asked for until it is done.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    Saled,
+    calls::accepted,
+    jobs::{Ended, Submitted, Work, forgetful},
+    wire,
+};
+use crate::{
+    http::{ANALYSES_BYTES_MAX, FileBody, Request},
+    job::Segment,
+    services::{
+        CallError, FileFault, Upload,
+        answers::{self, certain},
+        lenient,
+        pacer::Priority,
+    },
+};
+
+impl Saled {
+    /// Has a recording transcribed. What was submitted before is gone on with.
+    pub(super) async fn transcribe(&self, meeting: &str, upload: &Upload) -> Result<Vec<Segment>, CallError> {
+        // The first time it is forgotten the server has restarted, which is nobody's fault.
+        for _ in 0..2 {
+            let job = self.submitted(meeting, upload).await?;
+            let ended = match self.follow(Work::Transcription, &job, Some(&upload.progress)).await? {
+                Ended::Completed => match self.result(&job.id).await? {
+                    Some(segments) => return Ok(segments),
+                    None => Ended::Forgotten,
+                },
+                ended @ (Ended::Failed(_) | Ended::Forgotten) => ended,
+            };
+            self.drop_job(meeting, Work::Transcription, &ended).await?;
+            if let Ended::Failed(reason) = ended {
+                let message = format!("could not be transcribed by the service: {reason}");
+                return Err(CallError::File(FileFault::Failed(message)));
+            }
+            tracing::info!("service `{}` restarted, and is given a recording again", self.name);
+        }
+        Err(forgetful())
+    }
+
+    /// Returns the job that transcribes the recording: the one that is known, else the one that the server lists, else a
+    /// new one.
+    async fn submitted(&self, meeting: &str, upload: &Upload) -> Result<Submitted, CallError> {
+        let jobs = self.jobs(meeting, Work::Transcription).await?;
+        if let Some(job) = jobs.now {
+            return Ok(job);
+        }
+        let mark = mark(meeting);
+        let id = match self.find(&mark, &jobs.failed).await? {
+            Some(id) => id,
+            None => self.send(&mark, upload).await?,
+        };
+        self.keep_job(meeting, Work::Transcription, id, "").await
+    }
+
+    async fn send(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
+        let file = upload.file.try_clone();
+        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
+        let diarize = if self.settings.diarize { "true" } else { "false" };
+        let mut fields = vec![("model_name", self.settings.model.as_str()), ("diarize", diarize)];
+        fields.extend(upload.language.as_deref().map(|language| ("language", language)));
+        let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
+        let name = format!("{mark}.{}", extension.unwrap_or_default());
+        let progress = Arc::clone(&upload.progress);
+        let body = FileBody { file, stamp: upload.stamp, name: &name, mime: upload.mime, fields: &fields, progress };
+        self.pacer.acquire(Priority::High).await;
+        // Without the slash it would answer 307, and a stream cannot be sent twice.
+        let request = Request::post(&["api", "transcribe"]).slash();
+        let answer = self.http.upload(&request, body).await.map_err(|error| certain(error.into()))?;
+        let answer = accepted(answer).map_err(answers::of_recording)?;
+        let answer = answers::json(answer).map_err(certain)?;
+        wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a transcription without a job_id")))
+    }
+
+    /// Returns the segments of a job that is done; `None` where the server does not know it any more.
+    async fn result(&self, id: &str) -> Result<Option<Vec<Segment>>, CallError> {
+        let path = ["api", "transcribe", "result", id];
+        let answer = self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = accepted(answer)?;
+        // A long transcription takes its time; the runtime's threads have others to serve.
+        let reading = tokio::task::spawn_blocking(move || {
+            let answer = answers::json(answer)?;
+            match lenient::transcription(&answer) {
+                Some(segments) => Ok(Some(segments)),
+                None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(None),
+                None => Err(answers::unexpected("no transcription")),
+            }
+        });
+        reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(certain)
+    }
+}
+
+/// Returns what a file is called at the server, where it is found again by that: the job's key. A folder's id may hold
+/// letters that not every server reads alike, so another name stands for such a key.
+fn mark(meeting: &str) -> String {
+    if meeting.is_ascii() {
+        return meeting.to_owned();
+    }
+    let hash = blake3::hash(meeting.as_bytes()).to_hex();
+    format!("minuted-{}", &hash.as_str()[..32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_called_by_its_key_in_letters_that_every_server_reads() {
+        assert_eq!(mark("b3-00.sales.1"), "b3-00.sales.1");
+        let foreign = mark("b3-00.zürich.1");
+        assert!(foreign.is_ascii() && foreign.len() == 40 && foreign != mark("b3-00.zürich.2"), "{foreign}");
+    }
+}
