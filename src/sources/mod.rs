@@ -3,6 +3,8 @@
 //! A source keeps recordings of meetings that somebody else made (a bot that sat in). minuted lists what has ended,
 //! brings each recording into a folder once, and from there it goes the way of all recordings.
 
+mod handle;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -12,6 +14,8 @@ use crate::{
     job::{Details, Segment},
     services::CallError,
 };
+
+pub use handle::{SourcesHandle, View, is_id};
 
 /// A vendor that keeps recordings of meetings. A call makes one attempt; its caller knows when to try again.
 #[async_trait]

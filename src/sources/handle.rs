@@ -1,0 +1,165 @@
+//! How a running source is told to look, and what it shows of itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, RwLock},
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::progress::Progress;
+
+/// Recordings that a source is told to look at above all; what is more is found by its list.
+const IDS_MAX: usize = 256;
+
+/// Characters of an id: vendors give UUIDs.
+const ID_CHARS_MAX: usize = 128;
+
+/// The sources that run, by name. Cheap to clone; every clone is the same.
+#[derive(Debug, Clone, Default)]
+pub struct SourcesHandle(Arc<RwLock<BTreeMap<String, Arc<Bell>>>>);
+
+impl SourcesHandle {
+    /// Tells a source to look by itself, now, above all at the recording `id`. Nothing else is believed: whether there
+    /// is such a recording the vendor is asked, and one that is known is not fetched again. Cheap and bounded, so that
+    /// anybody may call it at any rate; a source that does not run, and an id that is none, are ignored.
+    pub fn nudge(&self, source: &str, id: &str) {
+        if let Some(bell) = self.bell(source) {
+            if is_id(id) {
+                bell.note(id);
+            }
+            bell.ring();
+        }
+    }
+
+    /// Tells every source to look now.
+    pub fn nudge_all(&self) {
+        for bell in self.bells().values() {
+            bell.ring();
+        }
+    }
+
+    /// Returns what a source shows of itself; `None` when it does not run.
+    #[must_use]
+    pub fn view(&self, source: &str) -> Option<View> {
+        Some(self.bell(source)?.view.borrow().clone())
+    }
+
+    /// Returns the bell of a source that begins to run.
+    pub(super) fn enter(&self, source: &str) -> Arc<Bell> {
+        let bell = Arc::new(Bell::default());
+        self.0.write().expect("no thread panics while it holds the bells").insert(source.to_owned(), Arc::clone(&bell));
+        bell
+    }
+
+    /// Forgets a source that has ended, unless another one has taken its place.
+    pub(super) fn leave(&self, source: &str, left: &Arc<Bell>) {
+        let mut bells = self.0.write().expect("no thread panics while it holds the bells");
+        if bells.get(source).is_some_and(|bell| Arc::ptr_eq(bell, left)) {
+            bells.remove(source);
+        }
+    }
+
+    fn bell(&self, source: &str) -> Option<Arc<Bell>> {
+        self.bells().get(source).cloned()
+    }
+
+    fn bells(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<Bell>>> {
+        self.0.read().expect("no thread panics while it holds the bells")
+    }
+}
+
+/// Whether a text may be a vendor's id: it stands in an address and in a name of a file.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(is_part)
+}
+
+/// What a source shows of itself.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// When its list was last read to the end, by this process.
+    pub listed: Option<Timestamp>,
+    /// When it is asked next; `None` while it works.
+    pub next: Option<Timestamp>,
+    /// Whether it has read its list and nothing it found can be had now that is not there.
+    pub idle: bool,
+    /// What is being fetched: the recording, since when, and how far it is.
+    pub fetching: Option<(String, Timestamp, Arc<Progress>)>,
+}
+
+/// What rings when a source should look.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    rung: Notify,
+    ids: Mutex<BTreeSet<String>>,
+    /// What the source shows.
+    pub(super) view: watch::Sender<View>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        // What waits until it is idle must not find it so as it was before.
+        self.view.send_modify(|view| view.idle = false);
+        self.rung.notify_one();
+    }
+
+    fn note(&self, id: &str) {
+        let mut ids = self.ids();
+        if ids.len() < IDS_MAX {
+            ids.insert(id.to_owned());
+        }
+    }
+
+    /// Waits until somebody rings.
+    pub(super) async fn rung(&self) {
+        self.rung.notified().await;
+    }
+
+    /// Takes the recordings that were named since.
+    pub(super) fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.ids())
+    }
+
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.ids.lock().expect("no thread panics while it holds the ids")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_nudge_is_heard_once_and_names_what_may_be_an_id() {
+        let sources = SourcesHandle::default();
+        sources.nudge("calls", "nobody-listens");
+        let bell = sources.enter("calls");
+        for id in ["93ac7e2d-1", "../x", "a b", "", "93ac7e2d-1"] {
+            sources.nudge("calls", id);
+        }
+        bell.rung().await;
+        assert_eq!(bell.take().into_iter().collect::<Vec<_>>(), ["93ac7e2d-1"]);
+        assert!(bell.take().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_nudges_is_bounded() {
+        let sources = SourcesHandle::default();
+        let bell = sources.enter("calls");
+        (0..10_000).for_each(|number| sources.nudge("calls", &format!("bot-{number}")));
+        assert_eq!(bell.take().len(), IDS_MAX);
+    }
+
+    #[test]
+    fn a_source_that_was_replaced_does_not_take_the_new_one_away() {
+        let sources = SourcesHandle::default();
+        let (old, new) = (sources.enter("calls"), sources.enter("calls"));
+        sources.leave("calls", &old);
+        assert!(sources.view("calls").is_some());
+        sources.leave("calls", &new);
+        assert!(sources.view("calls").is_none());
+    }
+}
