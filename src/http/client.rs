@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, HeaderValue},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -96,11 +99,12 @@ pub struct TransportError {
 /// A request to make; the address is relative to the client's base.
 #[derive(Clone)]
 pub struct Request<'a> {
-    post: bool,
+    method: Method,
     path: Vec<&'a str>,
     slash: bool,
     query: Vec<(&'a str, &'a str)>,
     pub(super) bearer: Option<&'a SecretString>,
+    key: Option<(&'static str, &'a SecretString)>,
     body: Option<Bytes>,
     limit: Option<Duration>,
     pub(super) bytes_max: usize,
@@ -111,14 +115,21 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn get(path: &[&'a str]) -> Self {
         let path = path.to_vec();
-        let (query, bytes_max) = (vec![], JSON_BYTES_MAX);
-        Self { post: false, path, slash: false, query, bearer: None, body: None, limit: None, bytes_max }
+        let (query, bearer, key, body, limit) = (vec![], None, None, None, None);
+        let (method, slash, bytes_max) = (Method::GET, false, JSON_BYTES_MAX);
+        Self { method, path, slash, query, bearer, key, body, limit, bytes_max }
     }
 
     /// Returns a POST to the path made of these segments; each is percent-encoded.
     #[must_use]
     pub fn post(path: &[&'a str]) -> Self {
-        Self { post: true, ..Self::get(path) }
+        Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    /// Returns a DELETE of the path made of these segments; each is percent-encoded.
+    #[must_use]
+    pub fn delete(path: &[&'a str]) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
     }
 
     /// Ends the path in a slash, for a server that knows the place by that name alone and would redirect.
@@ -149,6 +160,13 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Proves who asks by a key in this header.
+    #[must_use]
+    pub fn key(mut self, header: &'static str, key: &'a SecretString) -> Self {
+        self.key = Some((header, key));
+        self
+    }
+
     /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place of
     /// [`Limits::request`].
     #[must_use]
@@ -174,18 +192,7 @@ impl Client {
         let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
             return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
         };
-        let builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX)
-            .tcp_keepalive(KEEPALIVE)
-            .tcp_user_timeout(TCP_USER_TIMEOUT);
-        let builder = if config::is_loopback(host) { builder.no_proxy() } else { builder };
-        let inner = builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))?;
+        let inner = plain(config::is_loopback(host))?;
         let mut base = base.clone();
         // A name and password in the address would be sent besides the token; neither fails on http and https.
         if base.set_username("").and(base.set_password(None)).is_err() {
@@ -256,9 +263,12 @@ impl Client {
             // It is encoded already, and stays as it is.
             url.set_path(&format!("{}/", url.path()));
         }
-        let mut prepared = if request.post { self.inner.post(url) } else { self.inner.get(url) };
+        let mut prepared = self.inner.request(request.method.clone(), url);
         if let Some(token) = request.bearer {
             prepared = prepared.header(AUTHORIZATION, bearer(token)?);
+        }
+        if let Some((header, key)) = request.key {
+            prepared = prepared.header(header, secret(key.expose_secret(), "the key")?);
         }
         if let Some(body) = &request.body {
             prepared = prepared.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
@@ -294,9 +304,29 @@ impl Client {
     }
 }
 
+/// Returns a client with all limits but those of a call, which proves nothing to anybody by itself.
+pub(super) fn plain(on_this_machine: bool) -> Result<reqwest::Client, BuildError> {
+    let builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_MAX)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_user_timeout(TCP_USER_TIMEOUT);
+    let builder = if on_this_machine { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))
+}
+
 fn bearer(token: &SecretString) -> Result<HeaderValue, TransportError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| TransportError {
-        message: "the access token cannot stand in a header".into(),
+    secret(&format!("Bearer {}", token.expose_secret()), "the access token")
+}
+
+fn secret(text: &str, name: &str) -> Result<HeaderValue, TransportError> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| TransportError {
+        message: format!("{name} cannot stand in a header"),
         begun: false,
         sent: false,
     })?;

@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod cause;
 mod client;
+mod elsewhere;
 mod flow;
 #[cfg(test)]
 pub(crate) mod loopback;
@@ -20,6 +21,7 @@ mod upload;
 
 pub use answer::Answer;
 pub use client::{BuildError, Client, Limits, Request, TransportError};
+pub use elsewhere::Elsewhere;
 pub use upload::{FileBody, UploadError};
 
 /// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is generous.

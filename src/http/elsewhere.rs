@@ -1,0 +1,82 @@
+//! Addresses that a service gives: its store, a host that it names only in its answers.
+//!
+//! Nothing that proves who asks is ever sent there: the address itself is the permission. It is not shown either.
+
+use bytes::BytesMut;
+use url::Url;
+
+use super::{Answer, BuildError, Limits, TransportError, cause, client::plain};
+use crate::config;
+
+/// A client for addresses of any origin.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    inner: reqwest::Client,
+    limits: Limits,
+    /// Whether an address may be http: where the calls to the service itself are.
+    in_the_clear: bool,
+}
+
+impl Elsewhere {
+    /// Returns a client for the addresses that the service at `base` gives.
+    ///
+    /// # Errors
+    /// When TLS cannot start.
+    pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
+        let inner = plain(base.host_str().is_some_and(config::is_loopback))?;
+        Ok(Self { inner, limits, in_the_clear: base.scheme() == "http" })
+    }
+
+    /// Reads an address as the service gave it; `None` for one that is not fetched: no address, or one in the clear.
+    #[must_use]
+    pub fn address(&self, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok()?;
+        let is_fit = url.scheme() == "https" || (url.scheme() == "http" && self.in_the_clear);
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        (is_fit && is_plain && url.has_host()).then_some(url)
+    }
+
+    /// Fetches what lies at an address, whatever the status, up to `bytes_max`.
+    ///
+    /// # Errors
+    /// When no whole answer came within the limits of time and size.
+    pub async fn get(&self, url: &Url, bytes_max: usize) -> Result<Answer, TransportError> {
+        let host = url.host_str().unwrap_or_default();
+        let failed = |message: String| TransportError { message, begun: true, sent: true };
+        let lost = |error: reqwest::Error| failed(format!("no answer from `{host}`: {}", cause::one_line(error)));
+        let call = async {
+            let mut response = self.inner.get(url.clone()).send().await.map_err(lost)?;
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await.map_err(lost)? {
+                if body.len() + chunk.len() > bytes_max {
+                    return Err(failed(format!("the answer of `{host}` is longer than {bytes_max} bytes")));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(Answer::new(response.status().as_u16(), response.headers(), body.freeze()))
+        };
+        let limit = self.limits.answer;
+        let late = || Err(failed(format!("no answer from `{host}` within {limit:?}")));
+        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| late())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_address_in_the_clear_is_fetched_only_where_the_service_itself_is_in_the_clear() {
+        let fit = |base: &str, text: &str| {
+            let client = Elsewhere::new(&base.parse().expect("a URL"), Limits::new(Duration::from_secs(1)));
+            client.expect("a client").address(text).is_some()
+        };
+        assert!(fit("https://a.example", "https://store.example/x?sig=1"));
+        assert!(fit("http://127.0.0.1:1", "http://127.0.0.1:2/x"));
+        for text in ["http://store.example/x", "file:///etc/passwd", "", "x", "https://u:p@store.example/", "data:,x"] {
+            assert!(!fit("https://a.example", text), "{text}");
+        }
+    }
+}
