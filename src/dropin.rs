@@ -124,7 +124,8 @@ mod tests {
         }
     }
     use crate::config::{
-        Backlog, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Watch, Workers,
+        Backlog, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Transcript, Watch,
+        Workers,
     };
 
     fn folder(name: &str, path: &str, notes_dir: Option<&str>) -> Folder {
@@ -152,6 +153,7 @@ mod tests {
             email_to: Recipients::Attendees,
             formats: vec![Format::Md],
             on_success: OnSuccess::Keep,
+            transcript: Transcript::Make,
             file_mode: 0o660,
         }
     }

@@ -122,6 +122,32 @@ effects! {
     Redo,
     /// The queue: a person wants more analyses.
     Reanalyse,
+    /// The queue: a source is met.
+    MeetSource,
+    /// The queue: the list of a source was read to its end.
+    WalkSource,
+    /// The queue: the list of a source shows what is new.
+    FindRecordings,
+    /// The queue: a person wants a recording of a source.
+    WantRecording,
+    /// The queue: recordings that were not there yet are looked at now.
+    HastenRecordings,
+    /// The queue: a recording of a source is tried again later.
+    FetchLater,
+    /// The queue: a recording of a source cannot be had.
+    FetchFailed,
+    /// The queue: a file that was fetched is about to get its name.
+    IntendPlace,
+    /// The queue: it has its name.
+    PlaceFetched,
+    /// The queue: a vendor is about to be asked to delete its copy.
+    IntendDeletion,
+    /// The queue: what the vendor said to that.
+    RecordDeletion,
+    /// A file that was fetched gets its name in a folder.
+    PlaceRecording,
+    /// The source: the vendor is asked to delete its copy.
+    CallDeletion,
     /// The service: tokens are asked for; a refresh token is spent.
     CallTokens,
     /// The service: the list is read for what was done before.

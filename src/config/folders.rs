@@ -11,7 +11,7 @@ use super::{
     reader::Table,
     rules::{Rules, Success},
     services::{Services, refuse_analyses},
-    settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Watch},
+    settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Transcript, Watch},
     values,
     words::{meant, one_of, quoted, unquoted},
 };
@@ -153,6 +153,7 @@ pub(super) fn complete(
         email_to: or(rules.email_to, Recipients::Attendees),
         formats: or(rules.formats, vec![Format::Md]),
         on_success,
+        transcript: or(rules.transcript, Transcript::Make),
         file_mode: or(rules.file_mode, 0o660),
     })
 }

@@ -66,6 +66,7 @@ pub(super) const FOLDER: &[&str] = &[
     "formats",
     "on_success",
     "move_to",
+    "transcript",
     "file_mode",
 ];
 /// `[defaults]`.

@@ -10,7 +10,7 @@ use super::{
     durations::Bounds,
     keys,
     reader::Table,
-    settings::{Analysis, Attendee, Backlog, Format, Globs, Recipients, Target, Watch},
+    settings::{Analysis, Attendee, Backlog, Format, Globs, Recipients, Target, Transcript, Watch},
     values,
     words::{meant, quoted},
 };
@@ -26,6 +26,8 @@ const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Targe
 const FORMATS: &[(&str, Format)] =
     &[("md", Format::Md), ("txt", Format::Txt), ("srt", Format::Srt), ("vtt", Format::Vtt), ("json", Format::Json)];
 const ON_SUCCESS: &[(&str, Success)] = &[("keep", Success::Keep), ("move", Success::Move), ("delete", Success::Delete)];
+
+const TRANSCRIPT: &[(&str, Transcript)] = &[("make", Transcript::Make), ("reuse", Transcript::Reuse)];
 
 /// `on_success` without the place that `move_to` gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ pub(super) struct Rules {
     pub(super) formats: Option<Spanned<Vec<Format>>>,
     pub(super) on_success: Option<Spanned<Success>>,
     pub(super) move_to: Option<Spanned<PathBuf>>,
+    pub(super) transcript: Option<Spanned<Transcript>>,
     pub(super) file_mode: Option<Spanned<u32>>,
 }
 
@@ -97,6 +100,7 @@ impl Rules {
             formats: table.words("formats", FORMATS),
             on_success: table.word("on_success", ON_SUCCESS),
             move_to: table.text("move_to", values::path_below),
+            transcript: table.word("transcript", TRANSCRIPT),
             file_mode: table.text("file_mode", values::file_mode),
         }
     }
@@ -124,6 +128,7 @@ impl Rules {
             formats: self.formats.or(defaults.formats),
             on_success: self.on_success.or(defaults.on_success),
             move_to: self.move_to.or(defaults.move_to),
+            transcript: self.transcript.or(defaults.transcript),
             file_mode: self.file_mode.or(defaults.file_mode),
         }
     }

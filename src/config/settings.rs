@@ -319,6 +319,8 @@ pub struct Folder {
     pub formats: Vec<Format>,
     /// What happens to a recording whose notes are delivered.
     pub on_success: OnSuccess,
+    /// Whether a transcript that a source has is taken.
+    pub transcript: Transcript,
     /// The permissions of what minuted writes, less its umask.
     pub file_mode: u32,
 }
@@ -432,6 +434,15 @@ pub enum OnSuccess {
     Move(PathBuf),
     /// It is deleted.
     Delete,
+}
+
+/// Where the transcript of a recording comes from that a source has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transcript {
+    /// The folder's service makes it.
+    Make,
+    /// The source's own is taken, where it has one: nothing is sent anywhere.
+    Reuse,
 }
 
 /// Returns whether `host` of a URL or a server is this machine.

@@ -37,8 +37,8 @@ impl Desk {
 /// Tells a hold for a person and a script.
 pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
     let next_try = match hold.scope {
-        Scope::Service => live.services.get(&hold.name).and_then(|handle| handle.next_try()),
-        Scope::Folder | Scope::Disk => None,
+        Scope::Service => live.serving(&hold.name).and_then(|handle| handle.next_try()),
+        Scope::Folder | Scope::Disk | Scope::Source => None,
     };
     HeldBy {
         reason: hold.reason.clone(),

@@ -193,7 +193,7 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
 /// How the analysis of a job stands that waits for it.
 fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
     let since = job.awaiting_since.filter(|_| job.waits_for.as_deref() == Some("analysis"))?;
-    let poll = live.services.get(job.service.as_deref()?)?.settings.poll;
+    let poll = live.serving(job.service.as_deref()?)?.settings.poll;
     let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);
     Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
 }

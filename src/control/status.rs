@@ -225,7 +225,7 @@ impl Desk {
     async fn trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
         let live = self.live();
         let told = match hold.scope {
-            Scope::Service | Scope::Disk => return Ok(None),
+            Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
             Scope::Folder if hold.reason != "full" => format!("{}: {}", hold.reason, hold.detail),
             Scope::Folder => {
                 let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;

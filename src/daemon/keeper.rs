@@ -148,7 +148,7 @@ async fn see_to_deliveries(parts: &Parts) {
                 Scope::Service if hold.name == deliveries::SMTP && !worker.queue.delivers(None).await? => {
                     deliveries::mail_works(worker).await?;
                 }
-                Scope::Folder | Scope::Service | Scope::Disk => {}
+                Scope::Folder | Scope::Service | Scope::Disk | Scope::Source => {}
             }
         }
         Ok(())

@@ -99,6 +99,8 @@ impl Blocks {
                 Scope::Folder => hold.name == folder.id && hold.reason != "watch limit",
                 Scope::Service => hold.name == folder.service || mails && hold.name == SMTP,
                 Scope::Disk => true,
+                // What a source brings is waited for by itself.
+                Scope::Source => false,
             };
             for hold in holds.iter().filter(concerns) {
                 let is_passing = matches!(hold.reason.as_str(), "down" | "reading" | FULL | NOTES);

@@ -34,3 +34,4 @@ pub use mail::{MailError, Mailer};
 pub use names::{failed_name, names, numbered};
 pub use notes::{Minutes, Proof, key_of, proof_of};
 pub use relocate::relocate;
+pub use temporary::Temporary;

@@ -20,7 +20,8 @@ use crate::{
 
 /// A new file under a random name, which is removed again unless it is renamed. It is locked while it is being made, so
 /// that nobody takes it for one that a crash has left.
-pub(super) struct Temporary<'a> {
+#[derive(Debug)]
+pub struct Temporary<'a> {
     dir: &'a Dir,
     name: OsString,
     kept: bool,
@@ -28,7 +29,10 @@ pub(super) struct Temporary<'a> {
 
 impl<'a> Temporary<'a> {
     /// Makes the file, open for writing.
-    pub(super) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
         let name = random_name()?;
         let file = dir.create_new(&name, mode)?;
         if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -43,7 +47,10 @@ impl<'a> Temporary<'a> {
     }
 
     /// Gives it a name that is free; `AlreadyExists` leaves it for another try.
-    pub(super) fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or what the file system says.
+    pub fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
         self.dir.rename_new(&self.name, self.dir, name)?;
         self.kept = true;
         self.dir.sync()

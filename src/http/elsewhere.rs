@@ -27,6 +27,14 @@ impl Elsewhere {
         Ok(Self { inner, limits, in_the_clear: base.scheme() == "http" })
     }
 
+    pub(super) fn inner(&self) -> &reqwest::Client {
+        &self.inner
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Reads an address as the service gave it; `None` for one that is not fetched: no address, or one in the clear.
     #[must_use]
     pub fn address(&self, text: &str) -> Option<Url> {

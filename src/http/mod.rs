@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod cause;
 mod client;
+mod download;
 mod elsewhere;
 mod flow;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod upload;
 
 pub use answer::Answer;
 pub use client::{BuildError, Client, Limits, Request, TransportError};
+pub use download::{Download, Fetched};
 pub use elsewhere::Elsewhere;
 pub use upload::{FileBody, UploadError};
 

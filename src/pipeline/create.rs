@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{Context, deliver, open_recording, setback};
 use crate::{
     clock,
+    config::Abilities,
     effect::Effect,
     job::{Plan, Remote, Setback, Stage},
     queue::Job,
@@ -41,7 +42,8 @@ const TITLE_MAX: usize = 200;
 
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
-    let plan = job.plan.clone().unwrap_or_else(|| plan(context, job));
+    let plan =
+        job.plan.clone().unwrap_or_else(|| within(plan(context, job), context.service_settings.kind.abilities()));
     drop(open_recording(&context.folder, job).await?);
     if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
@@ -114,6 +116,17 @@ fn plan(context: &Context, job: &Job) -> Plan {
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
     }
+}
+
+/// Leaves out what the job's service cannot give: a folder's settings are those of its own service, and a transcript
+/// that a source gives is another one.
+fn within(mut plan: Plan, abilities: Abilities) -> Plan {
+    plan.analyses.retain(|analysis| abilities.analyses.contains(analysis));
+    if plan.analyses.is_empty() {
+        plan.analyses = abilities.analyses.to_vec();
+    }
+    plan.instruction = plan.instruction.filter(|_| abilities.follows_instruction);
+    plan
 }
 
 /// Fills the title's template; dates are local, as the people at the meeting saw them.

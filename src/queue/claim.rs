@@ -16,6 +16,21 @@ use crate::{
 /// A job that was put back so much later than now was put back by a clock that has been set back since.
 const AHEAD: SignedDuration = SignedDuration::from_secs(1);
 
+/// Which jobs of a folder are claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Among {
+    /// Those whose transcript this source has given.
+    Given(String),
+    /// Those whose transcript none of these sources has given.
+    Besides(Vec<String>),
+}
+
+impl Default for Among {
+    fn default() -> Self {
+        Self::Besides(Vec::new())
+    }
+}
+
 impl Queue {
     /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by due time.
     ///
@@ -29,13 +44,30 @@ impl Queue {
         except: Option<JobId>,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
+        self.claim_among(folder, stages, except, Among::default(), now).await
+    }
+
+    /// As [`Self::claim`], of the jobs in `among` alone.
+    pub async fn claim_among(
+        &self,
+        folder: String,
+        stages: Vec<Stage>,
+        except: Option<JobId>,
+        among: Among,
+        now: Timestamp,
+    ) -> Result<Option<Job>, QueueError> {
         self.write(Effect::Claim, move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM job WHERE folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
                  AND backlog = :backlog AND due_ms > :after AND due_ms <= :until AND id <> :except \
                  AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
-                 ORDER BY due_ms, id LIMIT 1"
+                 AND EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder AND reuse \
+                 AND source IN (SELECT value FROM json_each(:sources))) = :given ORDER BY due_ms, id LIMIT 1"
             );
+            let (given, sources) = match &among {
+                Among::Given(source) => (true, serde_json::json!([source]).to_string()),
+                Among::Besides(sources) => (false, serde_json::json!(sources).to_string()),
+            };
             let mut statement = tx.prepare_cached(&sql)?;
             let (now_ms, ahead) = (now.as_millisecond(), (now + AHEAD).as_millisecond());
             let [past, future] = [(i64::MIN, now_ms), (now_ms, i64::MAX)];
@@ -46,7 +78,7 @@ impl Queue {
                             ":folder": folder, ":backlog": backlog, ":after": after, ":until": until,
                             ":except": except.map_or(-1, |job| job.0),
                             ":create": stages.contains(&Stage::Create), ":upload": stages.contains(&Stage::Upload),
-                            ":analyse": stages.contains(&Stage::Analyse),
+                            ":analyse": stages.contains(&Stage::Analyse), ":given": given, ":sources": sources,
                         },
                         |row| Ok((row::job(row)?, row.get::<_, i64>("updated_ms")?)),
                     )

@@ -1,11 +1,389 @@
 //! What sources keep elsewhere: one row a recording, for ever.
+//!
+//! *found* is tried when it is due; *placing* has been fetched, and its file may or may not have its name; *placed* is
+//! done, whatever becomes of the file; *failed* waits for a person, because the vendor has nothing to give.
 
-use rusqlite::OptionalExtension as _;
+use std::path::PathBuf;
 
-use super::{Queue, QueueError};
-use crate::job::{Details, Key};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, Row, Transaction, named_params};
+
+use super::{
+    Queue, QueueError,
+    hold::insert_notice,
+    row::{self, path_bytes},
+};
+use crate::{
+    effect::Effect,
+    job::{Content, Details, Key},
+};
+
+/// A source, as the queue knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// When minuted first met it.
+    pub met: Timestamp,
+    /// The last walk over its whole list: when that began, and since when it had listed what ended.
+    pub walked: Option<(Timestamp, Timestamp)>,
+}
+
+/// A recording that is to be fetched, or is being placed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fetching {
+    /// The vendor's id.
+    pub id: String,
+    /// When its meeting ended.
+    pub ended: Timestamp,
+    /// Failures of its own so far.
+    pub attempts: u32,
+    /// Whether a person asked for it.
+    pub wanted: bool,
+    /// Where it is being placed, once it is.
+    pub placing: Option<Spot>,
+}
+
+/// A file that was fetched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spot {
+    /// The folder's id.
+    pub folder: String,
+    /// The file, relative to the folder.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: Content,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// What is recorded before a file gets its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// The file.
+    pub spot: Spot,
+    /// What the source knows of the meeting.
+    pub details: Details,
+    /// When it ended, where the vendor says.
+    pub ended: Option<Timestamp>,
+    /// Whether the vendor's transcript makes its notes.
+    pub reuse: bool,
+}
+
+/// What becomes of a file that is about to get its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placing {
+    /// It gets the name.
+    Go,
+    /// The folder has (or had) this content already: the row is placed, and the file is not needed.
+    Known,
+}
+
+/// Why a recording is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Later {
+    /// It is not there yet, or somebody else was to blame; nothing counts.
+    Uncounted(Option<String>),
+    /// Its own failure; the operator is told, where there is something to tell.
+    Counted {
+        /// What went wrong.
+        error: String,
+        /// What the operator is told.
+        notice: Option<String>,
+    },
+}
 
 impl Queue {
+    /// Returns what is known of a source; one that was never met is met now.
+    pub async fn meet_source(&self, name: &str, now: Timestamp) -> Result<(Met, bool), QueueError> {
+        let source = name.to_owned();
+        let known = self.read(move |connection| {
+            let sql = "SELECT met_ms, walked_ms, floor_ms FROM source WHERE name = ?";
+            Ok(connection.prepare_cached(sql)?.query_row([source], met).optional()?)
+        });
+        if let Some(met) = known.await? {
+            return Ok((met, false));
+        }
+        let source = name.to_owned();
+        self.write(Effect::MeetSource, move |tx| {
+            tx.execute(
+                "INSERT INTO source (name, met_ms) VALUES (?1, ?2)",
+                rusqlite::params![source, now.as_millisecond()],
+            )?;
+            Ok((Met { met: now, walked: None }, true))
+        })
+        .await
+    }
+
+    /// Records that the list of a source was read to its end: the walk began at `began` and listed what ended since
+    /// `floor`.
+    pub async fn walked(&self, source: &str, began: Timestamp, floor: Timestamp) -> Result<(), QueueError> {
+        let source = source.to_owned();
+        self.write(Effect::WalkSource, move |tx| {
+            tx.execute(
+                "UPDATE source SET walked_ms = ?2, floor_ms = ?3 WHERE name = ?1",
+                rusqlite::params![source, began.as_millisecond(), floor.as_millisecond()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records what a list shows; returns how many were not known. Those that are known stay as they are.
+    pub async fn find(
+        &self,
+        source: &str,
+        found: Vec<(String, Timestamp)>,
+        now: Timestamp,
+    ) -> Result<usize, QueueError> {
+        let name = source.to_owned();
+        let unknown = self.read(move |connection| {
+            let mut known = connection.prepare_cached("SELECT 1 FROM fetched WHERE source = ?1 AND remote_id = ?2")?;
+            let mut unknown = Vec::new();
+            for (id, ended) in found {
+                if !known.exists([&name, &id])? {
+                    unknown.push((id, ended));
+                }
+            }
+            Ok(unknown)
+        });
+        let unknown = unknown.await?;
+        if unknown.is_empty() {
+            return Ok(0);
+        }
+        let source = source.to_owned();
+        self.write(Effect::FindRecordings, move |tx| {
+            let mut new = 0;
+            for (id, ended) in &unknown {
+                new += insert(tx, &source, id, *ended, false, now)?;
+            }
+            Ok(new)
+        })
+        .await
+    }
+
+    /// Records that a person wants a recording, also one that failed, and one that the source has not listed. One that
+    /// was placed and whose content the folder does not know is wanted again.
+    ///
+    /// Returns where it lies when there is nothing to fetch.
+    pub async fn want(&self, source: &str, id: &str, now: Timestamp) -> Result<Option<Spot>, QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::WantRecording, move |tx| {
+            let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
+            let known = tx.prepare_cached(&sql)?.query_row([&source, &id], fetching).optional()?;
+            if let Some(spot) = known.as_ref().and_then(|known| known.placing.clone())
+                && is_known(tx, &spot)?
+            {
+                return Ok(Some(spot));
+            }
+            if known.is_none() {
+                insert(tx, &source, &id, now, true, now)?;
+            }
+            tx.execute(
+                "UPDATE fetched SET state = 'found', wanted = 1, due_ms = ?3, attempts = 0, error = NULL, \
+                 folder = NULL, path = NULL, content = NULL, size = NULL, reuse = 0, deletion = NULL, updated_ms = ?3 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state <> 'placing'",
+                rusqlite::params![source, id, now.as_millisecond()],
+            )?;
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Lets recordings that are not there yet be looked at now; returns those of `ids` that are not known at all.
+    pub async fn hasten(&self, source: &str, ids: Vec<String>, now: Timestamp) -> Result<Vec<String>, QueueError> {
+        let name = source.to_owned();
+        let (unknown, late) = self
+            .read(move |connection| {
+                let sql = "SELECT due_ms > ?3 AND attempts = 0 FROM fetched WHERE source = ?1 AND remote_id = ?2";
+                let mut statement = connection.prepare_cached(sql)?;
+                let (mut unknown, mut late) = (Vec::new(), Vec::new());
+                for id in ids {
+                    let values = rusqlite::params![name, id, now.as_millisecond()];
+                    let known: Option<Option<bool>> = statement.query_row(values, |row| row.get(0)).optional()?;
+                    match known {
+                        None => unknown.push(id),
+                        Some(Some(true)) => late.push(id),
+                        Some(Some(false) | None) => {}
+                    }
+                }
+                Ok((unknown, late))
+            })
+            .await?;
+        if !late.is_empty() {
+            let source = source.to_owned();
+            self.write(Effect::HastenRecordings, move |tx| {
+                for id in &late {
+                    tx.prepare_cached(
+                        "UPDATE fetched SET due_ms = ?3 WHERE source = ?1 AND remote_id = ?2 AND state = 'found'",
+                    )?
+                    .execute(rusqlite::params![source, id, now.as_millisecond()])?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(unknown)
+    }
+
+    /// Returns the recording that is to be fetched next, if one is due.
+    pub async fn next_fetch(&self, source: &str, now: Timestamp) -> Result<Option<Fetching>, QueueError> {
+        let source = source.to_owned();
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND due_ms <= ?2 \
+                 ORDER BY wanted DESC, due_ms, remote_id LIMIT 1"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            Ok(statement.query_row(rusqlite::params![source, now.as_millisecond()], fetching).optional()?)
+        })
+        .await
+    }
+
+    /// Returns one recording, if it is known.
+    pub async fn fetch_of(&self, source: &str, id: &str) -> Result<Option<Fetching>, QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
+            Ok(connection.prepare_cached(&sql)?.query_row([source, id], fetching).optional()?)
+        })
+        .await
+    }
+
+    /// Returns when the next recording of a source is due after `now`.
+    pub async fn next_fetch_due(&self, source: &str, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+        let source = source.to_owned();
+        self.read(move |connection| {
+            let due: Option<i64> = connection
+                .prepare_cached("SELECT min(due_ms) FROM fetched WHERE source = ?1 AND due_ms > ?2")?
+                .query_row(rusqlite::params![source, now.as_millisecond()], |row| row.get(0))?;
+            Ok(due.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        })
+        .await
+    }
+
+    /// Returns how many recordings of a source failed by themselves and are tried again soon: fewer than `attempts`
+    /// times so far.
+    pub async fn failing(&self, source: &str, attempts: u32) -> Result<u64, QueueError> {
+        let source = source.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT count(*) FROM fetched WHERE source = ?1 AND due_ms IS NOT NULL AND attempts > 0 \
+                 AND attempts < ?2";
+            let count: i64 =
+                connection.prepare_cached(sql)?.query_row(rusqlite::params![source, attempts], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        })
+        .await
+    }
+
+    /// Returns what was being placed when the process ended.
+    pub async fn placing(&self, source: &str) -> Result<Vec<Fetching>, QueueError> {
+        let source = source.to_owned();
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ? AND state = 'placing'");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([source], fetching)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Records that a recording is tried again at `due`.
+    pub async fn fetch_later(
+        &self,
+        source: &str,
+        id: &str,
+        due: Timestamp,
+        why: Later,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::FetchLater, move |tx| {
+            let (counted, error, notice) = match why {
+                Later::Uncounted(error) => (0, error, None),
+                Later::Counted { error, notice } => (1, Some(error), notice),
+            };
+            tx.execute(
+                "UPDATE fetched SET state = 'found', due_ms = :due, attempts = attempts + :counted, \
+                 error = coalesce(:error, error), folder = NULL, path = NULL, content = NULL, size = NULL, reuse = 0, \
+                 updated_ms = :now WHERE source = :source AND remote_id = :id AND state IN ('found', 'placing')",
+                named_params! {
+                    ":source": source, ":id": id, ":due": due.as_millisecond(), ":counted": counted, ":error": error,
+                    ":now": now.as_millisecond(),
+                },
+            )?;
+            notice.map_or(Ok(()), |notice| insert_notice(tx, &notice, now))
+        })
+        .await
+    }
+
+    /// Records that a recording cannot be had, and tells the operator.
+    pub async fn fetch_failed(
+        &self,
+        source: &str,
+        id: &str,
+        (why, details): (&str, &Details),
+        notice: String,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        let (source, id, why, details) = (source.to_owned(), id.to_owned(), why.to_owned(), json(details));
+        self.write(Effect::FetchFailed, move |tx| {
+            let failed = tx.execute(
+                "UPDATE fetched SET state = 'failed', due_ms = NULL, error = ?3, details = ?4, updated_ms = ?5 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state = 'found'",
+                rusqlite::params![source, id, why, details, now.as_millisecond()],
+            )?;
+            if failed > 0 { insert_notice(tx, &notice, now) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Records where a file that was fetched is about to lie, with all that travels with it.
+    pub async fn intend_place(
+        &self,
+        source: &str,
+        id: &str,
+        intent: Intent,
+        now: Timestamp,
+    ) -> Result<Placing, QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::IntendPlace, move |tx| {
+            let known = is_known(tx, &intent.spot)?;
+            let Intent { spot, details, ended, reuse } = intent;
+            tx.execute(
+                "UPDATE fetched SET state = :state, due_ms = NULL, error = NULL, details = :details, folder = :folder, \
+                 path = :path, content = :content, size = :size, reuse = :reuse, \
+                 ended_ms = coalesce(:ended, ended_ms), updated_ms = :now \
+                 WHERE source = :source AND remote_id = :id AND state IN ('found', 'placing')",
+                named_params! {
+                    ":source": source, ":id": id, ":state": if known { "placed" } else { "placing" },
+                    ":details": json(&details), ":folder": spot.folder, ":path": path_bytes(&spot.path),
+                    ":content": spot.content.as_str(), ":size": spot.size.cast_signed(), ":reuse": reuse,
+                    ":ended": ended.map(Timestamp::as_millisecond), ":now": now.as_millisecond(),
+                },
+            )?;
+            Ok(if known { Placing::Known } else { Placing::Go })
+        })
+        .await
+    }
+
+    /// Records that a file has its name.
+    pub async fn placed(&self, source: &str, id: &str, now: Timestamp) -> Result<(), QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::PlaceFetched, move |tx| {
+            tx.execute(
+                "UPDATE fetched SET state = 'placed', updated_ms = ?3 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state = 'placing'",
+                rusqlite::params![source, id, now.as_millisecond()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Returns whether the folder has (or had) a content: a job of it, or the word that it was done.
+    pub async fn knows(&self, spot: Spot) -> Result<bool, QueueError> {
+        self.read(move |connection| is_known(connection, &spot)).await
+    }
+
     /// Returns what a source knows of the recording of this content in this folder, with the name of the source.
     pub async fn source_details(&self, key: &Key) -> Result<Option<(String, Details)>, QueueError> {
         let (content, folder) = (key.content.as_str().to_owned(), key.folder.clone());
@@ -25,4 +403,58 @@ impl Queue {
         })
         .await
     }
+}
+
+/// The columns of [`Fetching`].
+const COLUMNS: &str = "remote_id, ended_ms, attempts, wanted, folder, path, content, size";
+
+fn fetching(row: &Row<'_>) -> rusqlite::Result<Fetching> {
+    let folder: Option<String> = row.get("folder")?;
+    let placing = match folder {
+        None => None,
+        Some(folder) => Some(Spot {
+            folder,
+            path: row::path(row, "path")?,
+            content: row::parsed(row, "content")?,
+            size: row.get::<_, i64>("size")?.cast_unsigned(),
+        }),
+    };
+    Ok(Fetching {
+        id: row.get("remote_id")?,
+        ended: row::time(row, "ended_ms")?,
+        attempts: row.get("attempts")?,
+        wanted: row.get("wanted")?,
+        placing,
+    })
+}
+
+fn met(row: &Row<'_>) -> rusqlite::Result<Met> {
+    let has_walked = row.get::<_, Option<i64>>("walked_ms")?.is_some();
+    let walked = if has_walked { Some((row::time(row, "walked_ms")?, row::time(row, "floor_ms")?)) } else { None };
+    Ok(Met { met: row::time(row, "met_ms")?, walked })
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    source: &str,
+    id: &str,
+    ended: Timestamp,
+    wanted: bool,
+    now: Timestamp,
+) -> Result<usize, QueueError> {
+    let sql = "INSERT INTO fetched (source, remote_id, state, wanted, ended_ms, due_ms, details, found_ms, updated_ms) \
+         VALUES (?1, ?2, 'found', ?3, ?4, ?5, '{}', ?5, ?5) ON CONFLICT (source, remote_id) DO NOTHING";
+    let values = rusqlite::params![source, id, wanted, ended.as_millisecond(), now.as_millisecond()];
+    Ok(tx.prepare_cached(sql)?.execute(values)?)
+}
+
+/// Whether the folder has a job of this content, or had one that was done.
+fn is_known(connection: &rusqlite::Connection, spot: &Spot) -> Result<bool, QueueError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped') \
+         OR EXISTS (SELECT 1 FROM finished WHERE content = ?1 AND folder = ?2)";
+    Ok(connection.prepare_cached(sql)?.query_row([spot.content.as_str(), &spot.folder], |row| row.get(0))?)
+}
+
+fn json(details: &Details) -> String {
+    serde_json::to_string(details).unwrap_or_else(|_| "{}".to_owned())
 }

@@ -15,6 +15,8 @@ pub enum Scope {
     Folder,
     /// What is written: the notes of the folder of that id, or everything, for [`Hold::QUEUE`].
     Disk,
+    /// A source: nothing is asked of it, or nothing that it gives can be placed.
+    Source,
 }
 
 impl Scope {
@@ -23,6 +25,7 @@ impl Scope {
             Self::Service => "service",
             Self::Folder => "folder",
             Self::Disk => "disk",
+            Self::Source => "source",
         }
     }
 }
@@ -136,6 +139,7 @@ impl Queue {
                         "service" => Scope::Service,
                         "folder" => Scope::Folder,
                         "disk" => Scope::Disk,
+                        "source" => Scope::Source,
                         _ => return Err(row::invalid("scope", scope)),
                     },
                     name: row.get("name")?,

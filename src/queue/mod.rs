@@ -10,6 +10,7 @@ mod command;
 mod crash;
 mod creations;
 mod delivery;
+mod erase;
 mod fetched;
 mod folder;
 mod forgotten;
@@ -43,10 +44,13 @@ use std::{
 
 use rusqlite::{OpenFlags, TransactionBehavior};
 
+pub use claim::Among;
 pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;
 pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
+pub use erase::{Deletable, Deleted, FetchedView};
+pub use fetched::{Fetching, Intent, Later, Met, Placing, Spot as FetchedSpot};
 pub use folder::{LOST_AFTER, Root, Spot};
 pub use forgotten::Forgotten;
 pub use hold::{Hold, Notice, Scope};

@@ -121,7 +121,8 @@ impl JobView {
 }
 
 /// The columns of [`JobView`].
-const COLUMNS: &str = "id, key, content, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
+const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
+     AND reuse LIMIT 1) AS given, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
      attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms";
 
 impl Queue {
@@ -310,7 +311,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         folder: row.get("folder")?,
         path: printable_path(&relative),
         title: plan.as_ref().map(|plan| plan.title.clone()),
-        service: plan.map(|plan| plan.service),
+        service: plan.map(|plan| plan.service).or(row.get("given")?),
         waits_for: waits_for.map(str::to_owned),
         stage: state.stage().map(|stage| stage.as_str().to_owned()),
         state: state.as_str().to_owned(),

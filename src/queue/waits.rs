@@ -70,6 +70,8 @@ impl JobView {
     fn is_held_by(&self, hold: &Hold, awaits: bool) -> bool {
         let delivers = self.stage.as_deref() == Some("deliver");
         match hold.scope {
+            // What waits to be fetched is no job yet.
+            Scope::Source => false,
             Scope::Disk => !awaits,
             Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" || awaits => false,
             Scope::Folder => hold.holds(delivers),
@@ -95,7 +97,7 @@ fn waits_for(hold: &Hold) -> &'static str {
         Scope::Folder if hold.reason == "full" => "disk",
         Scope::Folder => "folder",
         Scope::Service if hold.reason == "signed_out" => "sign_in",
-        Scope::Service => "service",
+        Scope::Service | Scope::Source => "service",
     }
 }
 

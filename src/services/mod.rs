@@ -5,6 +5,7 @@
 
 pub(crate) mod answers;
 pub mod breaker;
+pub mod given;
 mod keep;
 mod lenient;
 pub mod ondevice;

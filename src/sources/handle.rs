@@ -106,7 +106,7 @@ impl Bell {
         self.rung.notify_one();
     }
 
-    fn note(&self, id: &str) {
+    pub(super) fn note(&self, id: &str) {
         let mut ids = self.ids();
         if ids.len() < IDS_MAX {
             ids.insert(id.to_owned());

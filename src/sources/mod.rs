@@ -3,7 +3,12 @@
 //! A source keeps recordings of meetings that somebody else made (a bot that sat in). minuted lists what has ended,
 //! brings each recording into a folder once, and from there it goes the way of all recordings.
 
+mod draft;
+mod engine;
+mod erase;
+mod fetch;
 mod handle;
+mod names;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,6 +20,7 @@ use crate::{
     services::CallError,
 };
 
+pub use engine::{Engine, Parts, Ready};
 pub use handle::{SourcesHandle, View, is_id};
 
 /// A vendor that keeps recordings of meetings. A call makes one attempt; its caller knows when to try again.

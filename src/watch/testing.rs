@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
 use crate::{
     beneath::Stamp,
-    config::{Backlog, Folder, Globs, OnSuccess, Recipients, Target, Watch},
+    config::{Backlog, Folder, Globs, OnSuccess, Recipients, Target, Transcript, Watch},
     last_words::Mark,
     queue::{Settled, Sighting, Verdict},
 };
@@ -60,6 +60,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         email_to: Recipients::Attendees,
         formats: Vec::new(),
         on_success: OnSuccess::Keep,
+        transcript: Transcript::Make,
         file_mode: 0o660,
     }
 }

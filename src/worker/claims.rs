@@ -16,7 +16,7 @@ use crate::{
     clock,
     config::Folder,
     job::Stage,
-    queue::{Hold, Job, JobId, QueueError, Scope},
+    queue::{Among, Hold, Job, JobId, QueueError, Scope},
     services::breaker::{Admission, Call, NOBODY},
 };
 
@@ -91,7 +91,7 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
 /// cancelled, nobody else would find out that it works again.
 async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueError> {
     let now = clock::now();
-    for handle in live.services.values() {
+    for handle in live.all() {
         let open = handle.breakers().open();
         let due = open.into_iter().map(|(call, _)| call).find(|call| handle.breakers().of(*call).probe_due(now));
         let Some(call) = due else { continue };
@@ -129,10 +129,36 @@ fn is_former(live: &Live, id: &str) -> bool {
     !live.settings.folders.iter().any(|folder| folder.id == id)
 }
 
+/// Claims a job of a folder: one of its own service, else one whose transcript a source has given.
 async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) -> Result<Option<Claimed>, QueueError> {
-    let now = clock::now();
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
-    let Some(handle) = live.services.get(&folder.service) else { return Ok(None) };
+    if let Some(handle) = live.services.get(&folder.service) {
+        let besides = Among::Besides(live.given.keys().cloned().collect());
+        let claimed = claim_among(worker, live, folder, handle, besides, holds).await?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+    }
+    for (source, handle) in &live.given {
+        let given = Among::Given(source.clone());
+        let claimed = claim_among(worker, live, folder, handle, given, holds).await?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+    }
+    Ok(None)
+}
+
+/// Claims a job that this service has to work on.
+async fn claim_among(
+    worker: &Arc<Worker>,
+    live: &Live,
+    folder: &Arc<Folder>,
+    handle: &Arc<ServiceHandle>,
+    among: Among,
+    holds: &[Hold],
+) -> Result<Option<Claimed>, QueueError> {
+    let now = clock::now();
     let held = |scope, name: &str| {
         holds.iter().any(|hold| {
             hold.scope == scope
@@ -153,15 +179,16 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|(_, stages, _)| stages.contains(&Stage::Analyse));
     }
-    if let Some(job) = worker.queue.claim(folder.id.clone(), stages, None, now).await? {
+    let claim = |stages, except| worker.queue.claim_among(folder.id.clone(), stages, except, among.clone(), now);
+    if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
     }
     let Some((call, stages, except)) = probe else { return Ok(None) };
-    let other = worker.queue.claim(folder.id.clone(), stages.clone(), except, now).await?;
+    let other = claim(stages.clone(), except).await?;
     let job = match other {
         Some(job) => Some(job),
-        None if except.is_some() => worker.queue.claim(folder.id.clone(), stages, None, now).await?,
+        None if except.is_some() => claim(stages, None).await?,
         None => None,
     };
     let Some(job) = job else { return Ok(None) };
@@ -253,7 +280,7 @@ async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Tim
     for folder in live.folders.keys() {
         times.extend(worker.queue.next_due(folder.clone(), now).await?);
     }
-    for handle in live.services.values() {
+    for handle in live.all() {
         let mut breakers = handle.breakers();
         times.extend(
             [Call::Create, Call::Upload, Call::Look, Call::Request]

@@ -16,6 +16,7 @@ use crate::{
     services::{
         Service,
         breaker::{Breakers, Call},
+        given::Given,
         ondevice::OnDevice,
         openai::OpenAi,
         pacer::Pacer,
@@ -31,6 +32,8 @@ pub struct Live {
     pub settings: Arc<Settings>,
     /// The services by name.
     pub services: BTreeMap<String, Arc<ServiceHandle>>,
+    /// The transcripts that sources give, by the source's name: each the service of the jobs that reuse them.
+    pub given: BTreeMap<String, Arc<ServiceHandle>>,
     /// The folders by id; also those that left the configuration with work under way: jobs that are past their upload
     /// finish with the last settings.
     pub folders: BTreeMap<String, Arc<Folder>>,
@@ -57,9 +60,29 @@ impl Live {
             };
             services.insert(name.clone(), handle);
         }
+        let given = settings.sources.iter().map(|source| {
+            let kept = before.and_then(|before| before.given.get(&source.name)).map(Arc::clone);
+            let make = || {
+                let given = Arc::new(Given::new(&source.name, &settings.state_dir));
+                Arc::new(ServiceHandle::new(given, None, config::Service::given(source), settings.retry))
+            };
+            (source.name.clone(), kept.unwrap_or_else(make))
+        });
+        let given = given.collect();
         let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
         let mailer = settings.email.as_ref().map(Mailer::new);
-        Ok(Self { settings, services, folders, mailer })
+        Ok(Self { settings, services, given, folders, mailer })
+    }
+
+    /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.
+    #[must_use]
+    pub fn serving(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
+        self.services.get(name).or_else(|| self.given.get(name))
+    }
+
+    /// Returns all that serves jobs.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
+        self.services.values().chain(self.given.values())
     }
 
     /// Adds folders that are not configured any more but have work under way.
@@ -111,6 +134,7 @@ impl ServiceHandle {
             Kind::Ondevice(ondevice) => {
                 (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
             }
+            Kind::Given => (Arc::new(Given::new(&service.name, &settings.state_dir)), None),
         };
         Ok(Self::new(made, account, service.clone(), settings.retry))
     }

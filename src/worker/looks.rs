@@ -255,7 +255,7 @@ async fn look(worker: &Arc<Worker>, timer: Timer) {
 }
 
 fn parts(live: &Live, job: &Job) -> Option<(Arc<ServiceHandle>, Arc<Folder>)> {
-    let handle = live.services.get(&job.plan.as_ref()?.service)?;
+    let handle = live.serving(&job.plan.as_ref()?.service)?;
     let folder = live.folders.get(&job.key.folder)?;
     Some((Arc::clone(handle), Arc::clone(folder)))
 }

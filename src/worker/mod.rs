@@ -116,7 +116,7 @@ impl Worker {
         // Any write has the queue follow first.
         self.queue.alive().await?;
         *known = Some(lead);
-        for handle in self.live().services.values() {
+        for handle in self.live().all() {
             handle.breakers().step(step);
         }
         for tried in self.refused().values_mut() {
@@ -244,6 +244,7 @@ fn scope_word(scope: Scope) -> &'static str {
         Scope::Service => "service",
         Scope::Folder => "folder",
         Scope::Disk => "disk",
+        Scope::Source => "source",
     }
 }
 

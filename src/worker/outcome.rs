@@ -184,7 +184,7 @@ impl Worker {
     /// goes on from what exists.
     async fn completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
         let live = self.live();
-        let Some(handle) = job.plan.as_ref().and_then(|plan| live.services.get(&plan.service)) else {
+        let Some(handle) = job.plan.as_ref().and_then(|plan| live.serving(&plan.service)) else {
             return Vec::new();
         };
         let looked = analyse::completed(&self.context(handle, folder), job).await;

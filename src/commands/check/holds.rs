@@ -33,6 +33,7 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         Scope::Service => format!("service {name}, now"),
         Scope::Folder => format!("folder {name}, now"),
         Scope::Disk => "disk, now".to_owned(),
+        Scope::Source => format!("source {name}, now"),
     };
     let message = format!("{} for {}: {}", hold.reason.replace('_', " "), print::ago(hold.since), hold.detail);
     match hold.reason.as_str() {
@@ -61,6 +62,10 @@ fn cure(settings: &Settings, status: &Status, hold: &Hold) -> String {
         (Scope::Folder, "refused") => {
             "check the folder's attendees and the service's base_url, then: systemctl reload minuted".to_owned()
         }
+        (Scope::Source, "signed_out" | "forbidden") => {
+            "mend its key (`api_key_file` is read again by itself), or its rights at the vendor".to_owned()
+        }
+        (Scope::Source, _) => "it is tried again by itself; nothing counts and nothing is lost".to_owned(),
         (Scope::Folder | Scope::Disk, _) => "mend that; it is tried again by itself".to_owned(),
     }
 }

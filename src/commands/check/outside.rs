@@ -80,7 +80,7 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
                 (CallError::SignedOut { .. }, _) => kind.sign_in_cure(name),
                 (_, Kind::Ondevice(_)) => "minuted engine install".to_owned(),
                 (_, Kind::Saled(_)) => "start SaLED, or check base_url".to_owned(),
-                (_, Kind::Openai(_) | Kind::Paxs(_)) => "check base_url and the network".to_owned(),
+                (_, Kind::Openai(_) | Kind::Paxs(_) | Kind::Given) => "check base_url and the network".to_owned(),
             };
             Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
         }

@@ -1,5 +1,6 @@
 //! The kinds of service: what each is told, and what each can do. One file a kind.
 
+mod given;
 mod ondevice;
 mod openai;
 mod paxs;
@@ -32,6 +33,8 @@ pub enum Kind {
     Openai(Openai),
     /// minuted's own engine, on this machine.
     Ondevice(Ondevice),
+    /// The transcripts that a source gives. No config names it: it is made for each source.
+    Given,
 }
 
 /// A kind, as the config names it.
@@ -124,6 +127,7 @@ impl Kind {
             Self::Saled(_) => "saled",
             Self::Openai(_) => "openai",
             Self::Ondevice(_) => "ondevice",
+            Self::Given => "given",
         }
     }
 
@@ -135,6 +139,7 @@ impl Kind {
             Self::Saled(saled) => saled.abilities(),
             Self::Openai(openai) => openai.abilities(),
             Self::Ondevice(_) => ondevice::ABILITIES,
+            Self::Given => given::ABILITIES,
         }
     }
 
@@ -142,7 +147,7 @@ impl Kind {
     #[must_use]
     pub fn is_english_only(&self) -> bool {
         match self {
-            Self::Paxs(_) | Self::Openai(_) => false,
+            Self::Paxs(_) | Self::Openai(_) | Self::Given => false,
             Self::Saled(saled) => saled.is_english_only(),
             Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
         }
@@ -163,7 +168,7 @@ impl Kind {
     pub fn meeting_type(&self) -> MeetingType {
         match self {
             Self::Paxs(paxs) => paxs.meeting_type,
-            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) => MeetingType::Group,
+            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => MeetingType::Group,
         }
     }
 
@@ -175,6 +180,7 @@ impl Kind {
             Self::Saled(saled) => saled.base_url.to_string(),
             Self::Openai(openai) => openai.base_url.to_string(),
             Self::Ondevice(_) => "on this machine".to_owned(),
+            Self::Given => "a source's transcripts".to_owned(),
         }
     }
 
@@ -184,7 +190,7 @@ impl Kind {
         match self {
             Self::Openai(openai) => openai.sign_in_cure(name),
             Self::Saled(_) => format!("check base_url in [services.{name}]: a SaLED asks nobody to sign in"),
-            Self::Paxs(_) | Self::Ondevice(_) => format!("minuted login {name}"),
+            Self::Paxs(_) | Self::Ondevice(_) | Self::Given => format!("minuted login {name}"),
         }
     }
 
@@ -194,7 +200,7 @@ impl Kind {
         match self {
             Self::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
             Self::Saled(_) => "add chat_model = \"…\" to the service, or remove it",
-            Self::Paxs(_) | Self::Ondevice(_) => "remove it, or choose a service that does",
+            Self::Paxs(_) | Self::Ondevice(_) | Self::Given => "remove it, or choose a service that does",
         }
     }
 }

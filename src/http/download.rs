@@ -1,0 +1,204 @@
+//! Fetching a file from an address that a service gives: in pieces, in constant memory, under a watchdog.
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_ENCODING;
+use tokio::time::{Duration, Instant};
+use url::Url;
+
+use super::{Answer, Elsewhere, TransportError, cause};
+
+/// Bytes of the answer of a store that refuses: enough to say why.
+const REFUSAL_BYTES_MAX: usize = 16 * 1024;
+
+/// What moves slower than this over [`PACE_SPAN`] stands still: a byte a minute would keep a download alive for ever.
+const PACE_BYTES_MIN: u64 = 64 * 1024;
+
+/// The time over which the pace is measured: a line that stalls for a while may go on.
+const PACE_SPAN: Duration = Duration::from_secs(300);
+
+/// A file on its way here.
+#[derive(Debug)]
+pub struct Download {
+    response: reqwest::Response,
+    host: String,
+    stall: Duration,
+    pace: Pace,
+    /// Its bytes, where the store tells.
+    pub length: Option<u64>,
+    /// What the store says it is, printable.
+    pub content_type: Option<String>,
+}
+
+/// What a store answers.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The file comes.
+    File(Download),
+    /// Anything but 200, with what the store says of it.
+    Refused(Answer),
+}
+
+impl Elsewhere {
+    /// Begins to fetch the file at an address. Nothing of ours is sent there: the address is the permission.
+    ///
+    /// # Errors
+    /// When no answer came. [`TransportError::begun`] is false when the store could not be reached at all.
+    pub async fn fetch(&self, url: &Url) -> Result<Fetched, TransportError> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let limits = self.limits();
+        let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
+        let asked = tokio::time::timeout(limits.request, self.inner().get(url.clone()).send());
+        let response = asked.await.map_err(|_| late())?.map_err(|error| lost(&host, error))?;
+        if response.status().as_u16() != 200 {
+            return Ok(Fetched::Refused(refused(response, limits.request).await));
+        }
+        // What a store packs on the way has another length than it says, and nobody asked for it.
+        let is_packed = response.headers().contains_key(CONTENT_ENCODING);
+        let length = response.content_length().filter(|_| !is_packed);
+        let head = Answer::new(200, response.headers(), Bytes::new());
+        let (content_type, stall) = (head.content_type, limits.stall);
+        let pace = Pace::begin(Instant::now());
+        Ok(Fetched::File(Download { response, host, stall, pace, length, content_type }))
+    }
+}
+
+impl Download {
+    /// Returns the next piece, `None` at the end.
+    ///
+    /// # Errors
+    /// When it is cut, or stands still.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, TransportError> {
+        let Ok(piece) = tokio::time::timeout(self.stall, self.response.chunk()).await else {
+            let message = format!("`{}` sent no byte for {:?}", self.host, self.stall);
+            return Err(TransportError { message, begun: true, sent: true });
+        };
+        let piece = piece.map_err(|error| lost(&self.host, error))?;
+        let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        if piece.is_some() && !self.pace.goes(bytes, Instant::now()) {
+            let message = format!("`{}` sends too slowly: under {PACE_BYTES_MIN} bytes in {PACE_SPAN:?}", self.host);
+            return Err(TransportError { message, begun: true, sent: true });
+        }
+        Ok(piece)
+    }
+}
+
+/// How much came in the span that runs.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn begin(now: Instant) -> Self {
+        Self { since: now, bytes: 0 }
+    }
+
+    /// Counts what came; returns whether that is enough so far.
+    fn goes(&mut self, bytes: u64, now: Instant) -> bool {
+        self.bytes += bytes;
+        if now.duration_since(self.since) < PACE_SPAN {
+            return true;
+        }
+        let goes = self.bytes >= PACE_BYTES_MIN;
+        *self = Self::begin(now);
+        goes
+    }
+}
+
+/// Reads what a store says of a file that it does not give. What cannot be read in time is not waited for.
+async fn refused(mut response: reqwest::Response, limit: Duration) -> Answer {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(piece)) = response.chunk().await {
+            let room = REFUSAL_BYTES_MAX.saturating_sub(body.len());
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if room == 0 {
+                break;
+            }
+        }
+    };
+    if tokio::time::timeout(limit, read).await.is_err() {
+        tracing::trace!("a store did not say why it gives no file");
+    }
+    Answer::new(response.status().as_u16(), response.headers(), body.into())
+}
+
+fn lost(host: &str, error: reqwest::Error) -> TransportError {
+    let begun = !(error.is_connect() || error.is_builder());
+    let phase = if begun { "no whole file from" } else { "cannot reach" };
+    TransportError { message: format!("{phase} `{host}`: {}", cause::one_line(error)), begun, sent: begun }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{
+        Limits,
+        loopback::{Reply, Server},
+    };
+
+    async fn fetch(reply: &str) -> (Result<Vec<u8>, TransportError>, Server) {
+        let reply = reply.to_owned();
+        let server = Server::start(move |_| {
+            let reply = Reply::Raw(reply.clone());
+            async move { reply }
+        })
+        .await;
+        let limits = Limits::new(Duration::from_secs(60));
+        let elsewhere = Elsewhere::new(&server.base, limits).expect("a client");
+        let url = server.base.join("/store/talk.flac?X-Signature=abc").expect("a URL");
+        let fetched = async {
+            match elsewhere.fetch(&url).await? {
+                Fetched::Refused(answer) => Err(TransportError {
+                    message: format!("{} {:?}", answer.status, answer.body),
+                    begun: true,
+                    sent: true,
+                }),
+                Fetched::File(mut file) => {
+                    let mut bytes = Vec::new();
+                    while let Some(piece) = file.piece().await? {
+                        bytes.extend_from_slice(&piece);
+                    }
+                    Ok(bytes)
+                }
+            }
+        };
+        (fetched.await, server)
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_whole_and_nothing_that_proves_anything_is_sent() {
+        let (fetched, server) = fetch("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntalk").await;
+        assert_eq!(fetched.expect("fetched"), b"talk");
+        let seen = server.seen();
+        let names = seen[0].head.to_lowercase();
+        for header in ["authorization", "api-key", "cookie", "referer"] {
+            assert!(!names.contains(header), "{names}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_cut_is_no_file() {
+        let (fetched, _server) = fetch("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ntalk").await;
+        assert!(fetched.expect_err("cut").begun);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed_and_a_refusal_is_read() {
+        let (moved, server) = fetch("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n").await;
+        assert!(moved.expect_err("moved").message.starts_with("302"));
+        assert_eq!(server.seen().len(), 1);
+        let (gone, _server) = fetch("HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nexpired").await;
+        assert!(gone.expect_err("gone").message.contains("expired"));
+    }
+
+    #[test]
+    fn a_trickle_stands_still() {
+        let begun = Instant::now();
+        let mut pace = Pace::begin(begun);
+        assert!(pace.goes(1, begun + PACE_SPAN / 2));
+        assert!(!pace.goes(1, begun + PACE_SPAN * 2));
+        assert!(pace.goes(PACE_BYTES_MIN, begun + PACE_SPAN * 4));
+    }
+}

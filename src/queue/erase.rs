@@ -1,0 +1,229 @@
+//! The vendor's copies that are deleted once their notes are durable, and what sources have brought, for people.
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension as _, Row, named_params};
+
+use super::{
+    JobId, Queue, QueueError,
+    hold::insert_notice,
+    row::{self, path_bytes},
+};
+use crate::{effect::Effect, job::Details, text::printable_path};
+
+/// A vendor's copy that is not needed any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletable {
+    /// The vendor's id.
+    pub id: String,
+    /// How often the vendor refused to delete it.
+    pub tries: u32,
+}
+
+/// What a vendor said to a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted.
+    Done,
+    /// Not now; it is asked again at this time.
+    Later(Timestamp, String),
+    /// It does not, however often it is asked: what the operator is told.
+    Refused(String),
+}
+
+/// A recording of a source, for people and scripts.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FetchedView {
+    /// The source.
+    pub source: String,
+    /// The vendor's id.
+    pub id: String,
+    /// The title of its meeting, where it is known.
+    pub title: Option<String>,
+    /// When its meeting ended.
+    pub ended: Timestamp,
+    /// `found`, `placing`, `placed` or `failed`.
+    pub state: String,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Failures of its own so far.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub due: Option<Timestamp>,
+    /// The folder that it was placed in, by its id until that is shown by its name.
+    pub folder: Option<String>,
+    /// The file; relative to the folder until it is shown by its place.
+    pub path: Option<String>,
+    /// Whether the vendor's transcript makes its notes.
+    pub reuse: bool,
+    /// The job of its content.
+    pub job: Option<JobId>,
+    /// The state of that job.
+    pub job_state: Option<String>,
+    /// What became of the vendor's copy: `asked`, `done` or `refused`.
+    pub deletion: Option<String>,
+    /// When minuted learned of it.
+    pub found: Timestamp,
+    /// When something last happened.
+    pub updated: Timestamp,
+    /// The path's own bytes.
+    #[serde(skip)]
+    pub relative: Option<PathBuf>,
+}
+
+impl Queue {
+    /// Returns copies that may be deleted now: their recording's notes are done and delivered, nothing of it failed,
+    /// waits, or is being done anew.
+    pub async fn deletable(&self, source: &str, now: Timestamp) -> Result<Vec<Deletable>, QueueError> {
+        let source = source.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT remote_id, deletion_tries FROM fetched AS f WHERE source = ?1 AND state = 'placed' \
+                 AND (deletion IS NULL OR deletion = 'asked' AND coalesce(deletion_due_ms, 0) <= ?2) \
+                 AND EXISTS (SELECT 1 FROM finished WHERE content = f.content AND folder = f.folder) \
+                 AND NOT EXISTS (SELECT 1 FROM job WHERE content = f.content AND folder = f.folder \
+                   AND state <> 'skipped' AND (state <> 'done' OR partial OR EXISTS (SELECT 1 FROM delivery \
+                   WHERE job_id = job.id AND state IN ('due', 'held', 'failed')))) ORDER BY found_ms, remote_id",
+            )?;
+            let rows = statement.query_map(rusqlite::params![source, now.as_millisecond()], |row| {
+                Ok(Deletable { id: row.get("remote_id")?, tries: row.get("deletion_tries")? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns when deletions were asked for in the `span` before `now`, the oldest first. A time that lies further
+    /// ahead than that is of a clock that was set back since.
+    pub async fn deletions(&self, source: &str, span: Duration, now: Timestamp) -> Result<Vec<Timestamp>, QueueError> {
+        let source = source.to_owned();
+        let span = SignedDuration::try_from(span).unwrap_or_default();
+        let (after, until) = (now.saturating_sub(span), now.saturating_add(span));
+        let (after, until) = (after.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
+        self.read(move |connection| {
+            let sql = "SELECT deletion_ms FROM fetched WHERE source = ?1 AND deletion_ms > ?2 AND deletion_ms < ?3 \
+                 ORDER BY deletion_ms";
+            let mut statement = connection.prepare_cached(sql)?;
+            let values = rusqlite::params![source, after.as_millisecond(), until.as_millisecond()];
+            let rows = statement.query_map(values, |row| row::time(row, "deletion_ms"))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Records that the vendor is about to be asked to delete its copy.
+    pub async fn intend_deletion(&self, source: &str, id: &str, now: Timestamp) -> Result<(), QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::IntendDeletion, move |tx| {
+            tx.execute(
+                "UPDATE fetched SET deletion = 'asked', deletion_ms = ?3, deletion_due_ms = NULL, updated_ms = ?3 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state = 'placed'",
+                rusqlite::params![source, id, now.as_millisecond()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Records what the vendor said to a deletion.
+    pub async fn deleted(&self, source: &str, id: &str, said: Deleted, now: Timestamp) -> Result<(), QueueError> {
+        let (source, id) = (source.to_owned(), id.to_owned());
+        self.write(Effect::RecordDeletion, move |tx| {
+            let (word, tries, due, error) = match &said {
+                Deleted::Done => ("done", 0, None, None),
+                Deleted::Later(due, error) => ("asked", 1, Some(due.as_millisecond()), Some(error.clone())),
+                Deleted::Refused(_) => ("refused", 1, None, None),
+            };
+            tx.execute(
+                "UPDATE fetched SET deletion = :word, deletion_tries = deletion_tries + :tries, \
+                 deletion_due_ms = :due, error = :error, updated_ms = :now \
+                 WHERE source = :source AND remote_id = :id AND state = 'placed'",
+                named_params! {
+                    ":source": source, ":id": id, ":word": word, ":tries": tries, ":due": due, ":error": error,
+                    ":now": now.as_millisecond(),
+                },
+            )?;
+            match said {
+                Deleted::Refused(notice) => insert_notice(tx, &notice, now),
+                Deleted::Done | Deleted::Later(..) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Returns all recordings of a source, or of all, the latest meeting first.
+    pub async fn fetched(&self, source: Option<String>) -> Result<Vec<FetchedView>, QueueError> {
+        self.read(move |connection| {
+            let sql =
+                format!("SELECT {COLUMNS} WHERE ?1 IS NULL OR f.source = ?1 ORDER BY f.ended_ms DESC, f.remote_id");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map([source], view)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns the recording of a source that was placed at this path of a folder, or has the content of this job.
+    pub async fn fetched_at(
+        &self,
+        folder: &str,
+        path: PathBuf,
+        job: Option<JobId>,
+    ) -> Result<Option<FetchedView>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} WHERE f.folder = ?1 AND (f.path = ?2 OR f.content = (SELECT content FROM job \
+                 WHERE id = ?3)) ORDER BY f.path = ?2 DESC, f.updated_ms DESC LIMIT 1"
+            );
+            let values = rusqlite::params![folder, path_bytes(&path), job.map(|job| job.0)];
+            Ok(connection.prepare_cached(&sql)?.query_row(values, view).optional()?)
+        })
+        .await
+    }
+
+    /// Returns how many recordings of each source are in each state.
+    pub async fn fetched_counts(&self) -> Result<Vec<(String, String, u64)>, QueueError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT source, state, count(*) FROM fetched GROUP BY 1, 2")?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+}
+
+/// The columns of [`FetchedView`], with where they are from.
+const COLUMNS: &str = "f.source, f.remote_id, f.ended_ms, f.state, f.error, f.attempts, f.due_ms, f.details, f.folder, \
+     f.path, f.reuse, f.deletion, f.found_ms, f.updated_ms, j.id AS job_id, j.state AS job_state \
+     FROM fetched AS f LEFT JOIN job AS j ON j.id = (SELECT id FROM job WHERE content = f.content \
+     AND folder = f.folder AND state <> 'skipped' ORDER BY generation DESC LIMIT 1)";
+
+fn view(row: &Row<'_>) -> rusqlite::Result<FetchedView> {
+    let details: Details = serde_json::from_str(&row.get::<_, String>("details")?).unwrap_or_default();
+    let has_path = row.get::<_, Option<Vec<u8>>>("path")?.is_some();
+    let relative = has_path.then(|| row::path(row, "path")).transpose()?;
+    let due: Option<i64> = row.get("due_ms")?;
+    Ok(FetchedView {
+        source: row.get("source")?,
+        id: row.get("remote_id")?,
+        title: details.title,
+        ended: row::time(row, "ended_ms")?,
+        state: row.get("state")?,
+        error: row.get("error")?,
+        attempts: row.get("attempts")?,
+        due: due.and_then(|due| Timestamp::from_millisecond(due).ok()),
+        folder: row.get("folder")?,
+        path: relative.as_deref().map(printable_path),
+        reuse: row.get("reuse")?,
+        job: row.get::<_, Option<i64>>("job_id")?.map(JobId),
+        job_state: row.get("job_state")?,
+        deletion: row.get("deletion")?,
+        found: row::time(row, "found_ms")?,
+        updated: row::time(row, "updated_ms")?,
+        relative,
+    })
+}

@@ -1,0 +1,469 @@
+//! The loop of one source: what ended is listed, fetched into its folder once for ever, and deleted at the vendor where
+//! that is wanted.
+//!
+//! Level-triggered as all loops of minuted: the table `fetched` says what there is to do, a nudge only when to look.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Source,
+    draft::{self, Sum},
+    handle::{Bell, SourcesHandle, View},
+};
+use crate::{
+    clock,
+    config::{self, Folder},
+    http::{BuildError, Elsewhere, Limits},
+    job::retry::backoff,
+    queue::{Hold, Later, Met, Queue, QueueError, Scope},
+    services::{CallError, given::Given},
+    text::{count, one_line},
+};
+
+/// A walk lists what ended since so long before the walk before it: a vendor may show a recording hours after its
+/// meeting ended, and its clock need not be ours.
+const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+
+/// A watermark is written again after so long: it may lag, because what is listed twice is fetched once.
+const WATERMARK_EVERY: Duration = Duration::from_secs(3600);
+
+/// Pages of one list. At the smallest pages that is half a million recordings, so a list that is longer has no end.
+const PAGES_MAX: usize = 10_000;
+
+/// Recordings that a list may show at once: what is more than any page is no list of recordings.
+const FOUND_MAX: usize = 10_000;
+
+/// Bytes of an id that is remembered: vendors give UUIDs.
+const ID_BYTES_MAX: usize = 200;
+
+/// A queue that cannot be written for now (its disk is full) is tried again after so long.
+const QUEUE_AGAIN: Duration = Duration::from_secs(5);
+
+/// A source that was not asked for so long may have lost recordings: vendors keep them for 3 days at the least.
+const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
+
+/// Reasons of the holds that end when the vendor answers as it should.
+const OF_THE_VENDOR: &[&str] = &["down", "signed_out", "forbidden"];
+
+/// The reason of the hold while nothing can be placed.
+pub(super) const FOLDER: &str = "folder";
+
+/// What the daemon tells of the folder: `None` when a file may be placed there, else why not.
+pub type Ready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// What the engine of one source works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The vendor.
+    pub source: Arc<dyn Source>,
+    /// Its settings.
+    pub settings: config::Source,
+    /// How failures are retried.
+    pub retry: config::Retry,
+    /// The folder that its recordings go to.
+    pub folder: Arc<Folder>,
+    /// The extensions that the folder's service takes.
+    pub accepts: Vec<String>,
+    /// The state directory.
+    pub state_dir: std::path::PathBuf,
+    /// The queue.
+    pub queue: Queue,
+    /// Whether a file may be placed now.
+    pub ready: Ready,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("source", &self.source)
+            .field("settings", &self.settings)
+            .field("folder", &self.folder.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The engine of one source.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) parts: Parts,
+    pub(super) store: Elsewhere,
+    pub(super) given: Given,
+    pub(super) bell: Arc<Bell>,
+    handle: SourcesHandle,
+    /// Failures of the vendor in a row.
+    failures: u32,
+    /// Until when the vendor is left alone.
+    alone_until: Option<Instant>,
+    /// When the list was read last.
+    walked: Option<Instant>,
+    /// Recordings that came to something, and how many of them there had been when each failed by the vendor's fault:
+    /// one that fails so while others do not has itself to blame.
+    pub(super) done: u64,
+    pub(super) blamed: HashMap<String, u64>,
+}
+
+/// Why a source does not go on now.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The vendor, or the way there.
+    Vendor(CallError),
+    /// Nothing can be placed in the folder: why, and whether the operator is to be told (else the folder itself tells).
+    Folder { why: String, told: bool },
+    /// The queue.
+    Queue(QueueError),
+}
+
+impl From<QueueError> for Stop {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(error)
+    }
+}
+
+impl From<CallError> for Stop {
+    fn from(error: CallError) -> Self {
+        Self::Vendor(error)
+    }
+}
+
+impl Engine {
+    /// Returns the engine of a source, known to `handle` from now on.
+    ///
+    /// # Errors
+    /// When the HTTP client for the vendor's store cannot be built.
+    pub fn new(parts: Parts, handle: &SourcesHandle) -> Result<Self, BuildError> {
+        // An answer of the store begins at once; only standing still is limited.
+        let limits = Limits::new(Duration::from_secs(60));
+        let store = Elsewhere::new(&parts.settings.base_url, limits)?;
+        let given = Given::new(&parts.settings.name, &parts.state_dir);
+        let (bell, handle) = (handle.enter(&parts.settings.name), handle.clone());
+        let (failures, alone_until, walked, done, blamed) = (0, None, None, 0, HashMap::new());
+        Ok(Self { parts, store, given, bell, handle, failures, alone_until, walked, done, blamed })
+    }
+
+    /// Returns its name.
+    pub(super) fn name(&self) -> &str {
+        &self.parts.settings.name
+    }
+
+    /// Runs until `stop`. A download that is under way then is abandoned: it begins anew later.
+    ///
+    /// # Errors
+    /// When the queue fails in a way that only a restart can mend.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
+        let bell = Arc::clone(&self.bell);
+        self.sweep().await;
+        let ended = loop {
+            let wait = tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                wait = self.pass() => match wait {
+                    Ok(wait) => wait,
+                    Err(error) => break Err(error),
+                },
+            };
+            self.show(|view| view.next = clock::now().checked_add(wait).ok());
+            tokio::select! {
+                () = stop.cancelled() => break Ok(()),
+                () = bell.rung() => self.walked = None,
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.show(|view| view.next = None);
+        };
+        self.handle.leave(self.name(), &self.bell);
+        ended
+    }
+
+    /// Fetches one recording now, whatever its row says. For a command without a daemon.
+    ///
+    /// # Errors
+    /// When the queue fails.
+    pub async fn fetch_one(&mut self, id: &str) -> Result<(), QueueError> {
+        let fetched = async {
+            self.met().await?;
+            self.settle_placing().await?;
+            match self.parts.queue.fetch_of(self.name(), id).await? {
+                Some(row) if row.placing.is_none() => self.fetch(&row).await,
+                Some(_) | None => Ok(()),
+            }
+        };
+        let fetched = fetched.await;
+        self.ended(fetched.map(|()| None)).await.map(drop)
+    }
+
+    /// Does all there is to do; returns how long to wait for more.
+    async fn pass(&mut self) -> Result<Duration, QueueError> {
+        if let Some(left) = self.alone_until.map(|until| until.saturating_duration_since(Instant::now()))
+            && !left.is_zero()
+        {
+            return Ok(left);
+        }
+        let worked = self.work().await;
+        self.ended(worked).await
+    }
+
+    async fn work(&mut self) -> Result<Option<Timestamp>, Stop> {
+        let met = self.met().await?;
+        self.settle_placing().await?;
+        let named = self.bell.take();
+        if self.walked.is_none_or(|walked| walked.elapsed() >= self.parts.settings.every) {
+            let walked = self.walk(met).await;
+            if walked.is_err() {
+                // What was named is not forgotten because the list could not be read.
+                named.iter().for_each(|id| self.bell.note(id));
+            }
+            walked?;
+            self.walked = Some(Instant::now());
+        }
+        let now = clock::now();
+        let unknown = self.parts.queue.hasten(self.name(), named.into_iter().collect(), now).await?;
+        for id in unknown {
+            self.look(&id, met).await?;
+        }
+        let fetched = self.fetch_due().await;
+        let next_deletion = self.delete_finished().await?;
+        fetched?;
+        let next = self.parts.queue.next_fetch_due(self.name(), clock::now()).await?;
+        Ok(next.into_iter().chain(next_deletion).min())
+    }
+
+    /// Records how the work ended, and returns how long to wait.
+    async fn ended(&mut self, worked: Result<Option<Timestamp>, Stop>) -> Result<Duration, QueueError> {
+        let ended = match worked {
+            Ok(next) => self.well(next).await,
+            Err(Stop::Vendor(error)) => self.vendor_failed(error).await,
+            Err(Stop::Folder { why, told }) => self.folder_failed_now(&why, told).await,
+            Err(Stop::Queue(error)) => Err(error),
+        };
+        match ended {
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                tracing::debug!("source `{}` waits for the queue: {error}", self.name());
+                Ok(QUEUE_AGAIN)
+            }
+            Ok(wait) => Ok(wait),
+        }
+    }
+
+    async fn well(&mut self, next: Option<Timestamp>) -> Result<Duration, QueueError> {
+        self.vendor_answers().await?;
+        let queue = &self.parts.queue;
+        if queue.release(Scope::Source, self.name(), &[FOLDER]).await? {
+            tracing::info!("source `{}` places recordings in folder `{}` again", self.name(), self.parts.folder.name);
+        }
+        let is_idle = queue.failing(self.name(), self.parts.retry.attempts).await? == 0;
+        self.show(|view| view.idle = is_idle);
+        let every = self.parts.settings.every;
+        let walk = self.walked.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
+        let due = next.map(|next| clock::elapsed(clock::now(), next));
+        Ok(due.into_iter().chain([walk]).min().unwrap_or(every))
+    }
+
+    /// The vendor works, and the folder does not: it is tried again by itself.
+    async fn folder_failed_now(&mut self, why: &str, told: bool) -> Result<Duration, QueueError> {
+        self.vendor_answers().await?;
+        self.hold(FOLDER, why, told.then_some("its recordings wait; it is tried again by itself")).await?;
+        Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
+    }
+
+    async fn vendor_answers(&mut self) -> Result<(), QueueError> {
+        (self.failures, self.alone_until) = (0, None);
+        if self.parts.queue.release(Scope::Source, self.name(), OF_THE_VENDOR).await? {
+            tracing::info!("source `{}` works again", self.name());
+        }
+        Ok(())
+    }
+
+    /// The vendor is left alone for as long as it asks, or longer and longer; the operator is told once.
+    async fn vendor_failed(&mut self, error: CallError) -> Result<Duration, QueueError> {
+        self.failures = self.failures.saturating_add(1);
+        let retry = self.parts.retry;
+        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
+        let (reason, asked, cure) = match &error {
+            CallError::SignedOut { .. } => {
+                ("signed_out", None, "put a key that the vendor takes into `api_key_file`; it is read again by itself")
+            }
+            CallError::Forbidden { .. } => {
+                ("forbidden", None, "check the rights of its key at the vendor: one for sending alone cannot read")
+            }
+            CallError::Unavailable { after, .. } => ("down", *after, "it is tried again by itself; nothing is lost"),
+            CallError::Refused { .. } | CallError::File(_) => ("down", None, "check `base_url` and `api`"),
+        };
+        let wait = asked.map_or(wait, |asked| asked.max(wait));
+        self.alone_until = Some(Instant::now() + wait);
+        let why = one_line(&error.to_string(), 500);
+        let others: Vec<&'static str> = OF_THE_VENDOR.iter().copied().filter(|other| *other != reason).collect();
+        for other in others {
+            // One thing at a time is wrong with a vendor: what it says last.
+            self.parts.queue.release(Scope::Source, self.name(), one(other)).await?;
+        }
+        self.hold(reason, &why, Some(cure)).await?;
+        Ok(wait)
+    }
+
+    /// Records that something holds the source; says it once, and tells the operator where there is a cure to tell.
+    async fn hold(&self, reason: &str, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
+        let name = self.name().to_owned();
+        let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
+        let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
+        let (detail, since) = (why.to_owned(), clock::now());
+        let hold = Hold { scope: Scope::Source, name, reason: reason.to_owned(), detail, since };
+        if self.parts.queue.hold(hold, told).await? {
+            tracing::warn!("{}", one_line(&said, 1000));
+        }
+        Ok(())
+    }
+
+    async fn met(&self) -> Result<Met, QueueError> {
+        let (met, is_new) = self.parts.queue.meet_source(self.name(), clock::now()).await?;
+        if is_new && self.parts.settings.since.is_none() {
+            tracing::warn!(
+                "source `{}` is met: what ended before now is left alone; vendors keep recordings for 3 to 30 days, so \
+                 set `since` soon where older ones are wanted",
+                self.name()
+            );
+        }
+        Ok(met)
+    }
+
+    /// What ended before this is left alone.
+    fn floor(&self, met: Met) -> Timestamp {
+        self.parts.settings.since.unwrap_or(met.met)
+    }
+
+    /// Reads the list of what ended, page by page. The watermark moves only when it was read to its end: a walk that
+    /// was interrupted begins anew where it began.
+    async fn walk(&mut self, met: Met) -> Result<(), Stop> {
+        let (began, floor) = (clock::now(), self.floor(met));
+        // A floor that was set further back is not hidden by what was listed from a later one.
+        let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
+        let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
+        if let Some(away) = walked.map(|walked| clock::elapsed(walked, began)).filter(|away| *away > LOSS_AFTER) {
+            let days = count(away.as_secs() / 86_400, "day");
+            tracing::warn!("source `{}` was not asked for {days}: what ended first may be gone there", self.name());
+        }
+        let (mut cursor, mut new): (Option<String>, usize) = (None, 0);
+        for page in 0.. {
+            let listed = self.parts.source.ended(since, cursor.as_deref()).await.map_err(of_the_list)?;
+            let is_name = |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX;
+            let ended = |found: &super::Found| found.ended >= floor && is_name(&found.id);
+            let found = listed.found.into_iter().take(FOUND_MAX).filter(ended).map(|found| (found.id, found.ended));
+            new += self.parts.queue.find(self.name(), found.collect(), clock::now()).await?;
+            if listed.next.is_none() {
+                break;
+            }
+            if page >= PAGES_MAX || listed.next == cursor {
+                return Err(endless());
+            }
+            cursor = listed.next;
+        }
+        if new > 0 {
+            tracing::info!("source `{}` has {}", self.name(), count(new as u64, "new recording"));
+        }
+        let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
+        if met.walked.is_none_or(is_old) {
+            self.parts.queue.walked(self.name(), began, floor).await?;
+        }
+        self.show(|view| view.listed = Some(began));
+        Ok(())
+    }
+
+    /// Looks at a recording that somebody named and no list has shown: where the vendor has it, it is found.
+    async fn look(&mut self, id: &str, met: Met) -> Result<(), Stop> {
+        match self.parts.source.recording(id).await {
+            Ok(recording) => {
+                let ended = recording.ended.unwrap_or_else(clock::now);
+                let is_over = recording.standing != super::Standing::NotYet && ended >= self.floor(met);
+                if is_over && recording.id == id {
+                    self.parts.queue.find(self.name(), vec![(id.to_owned(), ended)], clock::now()).await?;
+                }
+                Ok(())
+            }
+            Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => Err(error.into()),
+            Err(CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_)) => {
+                tracing::debug!("source `{}` was told of a recording that the vendor does not show", self.name());
+                Ok(())
+            }
+        }
+    }
+
+    /// Fetches all that is due, the oldest first. What is wrong with the folder ends it: the next one would fare alike.
+    async fn fetch_due(&mut self) -> Result<(), Stop> {
+        // What comes due meanwhile has its turn after the list and the deletions.
+        let begun = clock::now();
+        while let Some(row) = self.parts.queue.next_fetch(self.name(), begun).await? {
+            if let Some(why) = (self.parts.ready)() {
+                return Err(Stop::Folder { why, told: false });
+            }
+            self.fetch(&row).await?;
+        }
+        Ok(())
+    }
+
+    /// Finishes what was being placed when the process ended: a file that is there whole, or that the folder knows
+    /// (it may have been moved by now), is placed; any other is fetched again.
+    async fn settle_placing(&mut self) -> Result<(), Stop> {
+        for row in self.parts.queue.placing(self.name()).await? {
+            let Some(spot) = row.placing else { continue };
+            let now = clock::now();
+            if self.parts.queue.knows(spot.clone()).await? {
+                self.parts.queue.placed(self.name(), &row.id, now).await?;
+                continue;
+            }
+            if (self.parts.ready)().is_some() {
+                continue;
+            }
+            let there = draft::sum_of(self.parts.folder.path.clone(), spot.path.clone()).await;
+            let sum = Sum { content: spot.content, size: spot.size };
+            if spot.folder == self.parts.folder.id && there.is_ok_and(|there| there == Some(sum)) {
+                self.parts.queue.placed(self.name(), &row.id, now).await?;
+            } else {
+                self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(None), now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self) {
+        match draft::tidy(self.parts.folder.path.clone()).await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!("{} of an earlier start removed", count(swept as u64, "unfinished file")),
+            Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
+        }
+    }
+
+    pub(super) fn show(&self, change: impl FnOnce(&mut View)) {
+        self.bell.view.send_modify(change);
+    }
+}
+
+/// A list that the vendor refuses is the vendor's matter, not that of a recording.
+fn of_the_list(error: CallError) -> Stop {
+    Stop::Vendor(match error {
+        CallError::Refused { status, message } => CallError::Unavailable {
+            message: format!("the vendor refuses its list ({status}): {message}; check `base_url` and `api`"),
+            after: None,
+            uncertain: false,
+        },
+        other @ (CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Unavailable { .. }
+        | CallError::File(_)) => other,
+    })
+}
+
+fn endless() -> Stop {
+    let message = "the vendor's list has no end: it gives the same page again".to_owned();
+    Stop::Vendor(CallError::Unavailable { message, after: None, uncertain: false })
+}
+
+/// A list of one reason that lives as long as the program.
+fn one(reason: &'static str) -> &'static [&'static str] {
+    match OF_THE_VENDOR.iter().position(|known| *known == reason) {
+        Some(at) => &OF_THE_VENDOR[at..=at],
+        None => &[],
+    }
+}
