@@ -164,6 +164,16 @@ effects! {
     CallLook,
     /// The service: results are asked for.
     CallRequest,
+    /// The source: a bot is sent to a meeting.
+    SendBot,
+    /// The source: a bot is called back.
+    RecallBot,
+    /// The source: a recording is transcribed again.
+    Retranscribe,
+    /// The source: a bot is planned for an event.
+    ScheduleBot,
+    /// The source: it is not planned any more.
+    UnscheduleBot,
     /// A mark says that a file is being parsed.
     Parse,
     /// It is taken back.

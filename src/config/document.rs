@@ -12,11 +12,11 @@ use super::{
     durations::Bounds,
     email,
     environment::Environment,
-    folders, keys, places,
+    folders, keys, kinds, places,
     reader::Table,
     secrets, services,
     settings::{Log, LogFormat, Retry, Settings, Workers},
-    values,
+    sources, values,
     words::unquoted,
 };
 
@@ -73,6 +73,8 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
     let raw = folders::read(root, mistakes);
     places::check(&raw, &state_dir, state_span.as_ref(), mistakes);
     let complete = |raw| folders::complete(raw, &services, email.as_ref(), root.means("email"), mistakes);
+    let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::place).collect();
+    let sources = sources::read(root, &services, &places, kinds::From { file, env }, mistakes);
     // All of them are completed before the first hole counts, so that every mistake is found.
     let folders: Vec<_> = raw.into_iter().map(complete).collect();
     Some(Settings {
@@ -80,7 +82,7 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
         state_dir,
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
         folders: folders.into_iter().collect::<Option<_>>()?,
-        sources: Vec::new(),
+        sources: sources.into_iter().collect::<Option<_>>()?,
         services: services.complete,
         retry,
         workers,

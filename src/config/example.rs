@@ -126,13 +126,14 @@ fn the_example_has_every_key() {
         let is_told = *key == "model" && EXAMPLE.contains(": model = \"/");
         assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
     }
-    let tables: [(&str, &[&str]); 7] = [
+    let tables: [(&str, &[&str]); 8] = [
         ("services.paxs.poll", keys::POLL),
         ("retry", keys::RETRY),
         ("workers", keys::WORKERS),
         ("email", keys::EMAIL),
         ("email.smtp", keys::SMTP),
         ("log", keys::LOG),
+        ("source", keys::SOURCE),
         ("", &["state_dir", "history"]),
     ];
     for (table, keys) in tables {

@@ -41,6 +41,12 @@ impl RawFolder<'_> {
             None => "this folder".to_owned(),
         }
     }
+
+    /// Returns its name and its id, for those who refer to it.
+    pub(super) fn place(&self) -> Option<(String, String)> {
+        let name = self.name.as_ref()?.get_ref();
+        Some((name.clone(), self.id.as_ref().map_or(name, |id| id.get_ref()).clone()))
+    }
 }
 
 /// Reads all folders.

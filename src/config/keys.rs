@@ -3,7 +3,7 @@
 
 /// The top of the file.
 pub(super) const ROOT: &[&str] =
-    &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder"];
+    &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder", "source"];
 /// `[services.NAME]`: what every kind has, then what some have.
 pub(super) const SERVICE: &[&str] = &[
     "kind",
@@ -71,14 +71,40 @@ pub(super) const FOLDER: &[&str] = &[
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = FOLDER.split_at(3).1;
+/// `[[source]]`: what others have too, then [`SOURCE_ALONE`].
+pub(super) const SOURCE: &[&str] = &[
+    "kind",
+    "name",
+    "base_url",
+    "insecure",
+    "api_key_file",
+    "api",
+    "into",
+    "every",
+    "since",
+    "delete_after",
+    "webhook_secret_file",
+];
+/// The keys that only a source may hold.
+const SOURCE_ALONE: &[&str] = SOURCE.split_at(5).1;
 /// An entry of `attendees`.
 pub(super) const ATTENDEE: &[&str] = &["name", "email", "role"];
 
 /// A key that is refused, what is wrong with it, and the cure.
 type Refused = (&'static str, &'static str, &'static str);
 
-const REFUSED_IN_ROOT: &[Refused] =
-    &[("source", "this build has no `[[source]]` yet", "remove it; recordings come from folders alone")];
+const REFUSED_IN_SOURCE: &[Refused] = &[
+    (
+        "api_key",
+        "a key in the config file is not kept secret",
+        "put it into a file that only minuted may read, and name that: api_key_file = \"…\"",
+    ),
+    (
+        "webhook_secret",
+        "a secret in the config file is not kept secret",
+        "put it into a file that only minuted may read, and name that: webhook_secret_file = \"…\"",
+    ),
+];
 
 const REFUSED_IN_SMTP: &[Refused] = &[(
     "password",
@@ -102,8 +128,8 @@ const fn refused_secret(key: &'static str) -> Refused {
 
 /// Returns the keys that the table with these known keys refuses by more than "unknown".
 pub(super) fn refused_in(known: &'static [&'static str]) -> &'static [Refused] {
-    if known == ROOT {
-        REFUSED_IN_ROOT
+    if known == SOURCE {
+        REFUSED_IN_SOURCE
     } else if known == SMTP {
         REFUSED_IN_SMTP
     } else if known == SERVICE {
@@ -115,9 +141,10 @@ pub(super) fn refused_in(known: &'static [&'static str]) -> &'static [Refused] {
 
 /// Returns the table in which a key that is unknown in `here` would be known, when that is just one.
 pub(super) fn home_of(key: &str, here: &[&str]) -> Option<&'static str> {
-    const HOMES: [(&[&str], &str); 9] = [
+    const HOMES: [(&[&str], &str); 10] = [
         (ROOT, "the top of the file, before the first `[table]`"),
         (FOLDER, "`[[folder]]`"),
+        (SOURCE_ALONE, "`[[source]]`"),
         (SERVICE, "`[services.NAME]`"),
         (POLL, "`poll = { … }` of a service"),
         (RETRY, "`[retry]`"),

@@ -5,6 +5,7 @@
 //! (`values`, `durations`). Whatever is wrong is noted (`diagnostic`) and the reading goes on, so that a person sees
 //! every mistake at once, each with its line and what to write instead. A file with a mistake makes no settings.
 
+mod attendee;
 mod diagnostic;
 mod document;
 mod durations;
@@ -27,6 +28,7 @@ mod secret_file;
 mod secrets;
 mod services;
 mod settings;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod values;

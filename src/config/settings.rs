@@ -36,6 +36,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Returns the source of that name, if it is configured.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
     /// Returns the folder of that id, if it is configured.
     #[must_use]
     pub fn folder(&self, id: &str) -> Option<&Folder> {
@@ -86,13 +92,24 @@ pub struct Source {
     pub webhook_secret_file: Option<PathBuf>,
 }
 
-/// The protocols of Meeting BaaS.
+/// The protocols of Meeting BaaS. An account and what it keeps belong to one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceApi {
     /// Version 1.
     V1,
     /// Version 2.
     V2,
+}
+
+impl SourceApi {
+    /// Returns its word in the config.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
 }
 
 /// A result of a service, in the words of the config.

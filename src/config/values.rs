@@ -174,7 +174,12 @@ pub(super) fn allow(text: &str) -> Result<Allow, Flaw> {
 
 /// The origin of a service: https, or http to this machine, or to any where that is `insecure` on purpose.
 pub(super) fn origin(text: &str, insecure: bool) -> Result<Url, Flaw> {
-    let url = web_address(text, "https://dzd.paxs.ai", insecure)?;
+    origin_like(text, "https://dzd.paxs.ai", insecure)
+}
+
+/// As [`origin`], with the example that a message shows.
+pub(super) fn origin_like(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
+    let url = web_address(text, example, insecure)?;
     if url.path() != "/" {
         let help = format!("write \"{}\"", url.origin().ascii_serialization());
         return Err(Flaw::new("a path in the base URL", help));

@@ -9,6 +9,7 @@ mod erase;
 mod fetch;
 mod handle;
 mod names;
+pub mod meetingbaas;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,0 +1,403 @@
+//! Meeting BaaS: bots that sit in meetings and leave recordings, in both versions of its protocol.
+//!
+//! The versions share nothing but the header of the key: an account and what it keeps belong to one of them. What a
+//! version calls differently ends in its file; above it there is one [`MeetingBaas`].
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `session` | one call: the key, the pace, what an answer means |
+//! | `v1`, `v2` | the calls of a version: what has ended, one recording, its deletion |
+//! | `bots1`, `bots2` | the calls that send bots, and those about calendars |
+//! | `standing` | what can be had of a recording: its files, its details |
+//! | `wire` | what is read from answers |
+//!
+//! What a version's document leaves open is said where it is assumed, with the word "Assumed".
+
+mod bots1;
+mod bots2;
+mod session;
+mod standing;
+mod v1;
+mod v2;
+mod wire;
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Page, Recording, Source};
+use crate::{
+    config::{self, SourceApi},
+    effect::Effect,
+    http::{BuildError, Client, Elsewhere, Limits},
+    services::{CallError, pacer::Pacer},
+};
+
+/// Deletions in [`DELETES_WINDOW`] that the vendor allows a key (the document of version 1; version 2 gives no number).
+const DELETES_MAX: usize = 5;
+
+/// The time in which they are counted, with a second for the clocks.
+const DELETES_WINDOW: Duration = Duration::from_secs(61);
+
+/// What a bot is called where nobody gives it a name.
+pub const BOT_NAME: &str = "minuted";
+
+/// An account at Meeting BaaS.
+#[derive(Debug)]
+pub struct MeetingBaas {
+    name: String,
+    api: SourceApi,
+    key_file: PathBuf,
+    base_url: Url,
+    http: Client,
+    elsewhere: Elsewhere,
+    pacer: Arc<Pacer>,
+    /// When the last deletions were asked for.
+    deletes: Mutex<VecDeque<Instant>>,
+}
+
+impl MeetingBaas {
+    /// Returns the account of one `[[source]]`. `pacer` is shared by all its users.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub fn new(source: &config::Source, request_timeout: Duration, pacer: Arc<Pacer>) -> Result<Self, BuildError> {
+        let limits = Limits::new(request_timeout);
+        Ok(Self {
+            name: source.name.clone(),
+            api: source.api,
+            key_file: source.api_key_file.clone(),
+            base_url: source.base_url.clone(),
+            http: Client::new(&source.base_url, limits)?,
+            elsewhere: Elsewhere::new(&source.base_url, limits)?,
+            pacer,
+            deletes: Mutex::default(),
+        })
+    }
+
+    /// Sends a bot to a meeting, now or later, and returns its id. One attempt: a bot costs money.
+    pub async fn join(&self, join: &Join<'_>) -> Result<String, CallError> {
+        Effect::SendBot.before();
+        let sent = match self.api {
+            SourceApi::V1 => self.join_v1(join).await,
+            SourceApi::V2 => self.join_v2(join).await,
+        };
+        Effect::SendBot.after();
+        sent
+    }
+
+    /// Has a bot leave its meeting, or never join it.
+    pub async fn leave(&self, bot: &str) -> Result<(), CallError> {
+        Effect::RecallBot.before();
+        let left = match self.api {
+            SourceApi::V1 => self.leave_v1(bot).await,
+            SourceApi::V2 => self.leave_v2(bot).await,
+        };
+        Effect::RecallBot.after();
+        left
+    }
+
+    /// Has the vendor transcribe a recording, again or for the first time.
+    ///
+    /// # Errors
+    /// [`Unable::Lacks`] in version 2, whose document has no such call.
+    pub async fn retranscribe(&self, bot: &str) -> Result<(), Unable> {
+        if self.api == SourceApi::V2 {
+            let what = "version 2 of Meeting BaaS has no call that transcribes again; \
+                        it transcribes what a bot records that was sent with `--transcribe`";
+            return Err(Unable::Lacks(what));
+        }
+        Effect::Retranscribe.before();
+        let asked = self.retranscribe_v1(bot).await;
+        Effect::Retranscribe.after();
+        Ok(asked?)
+    }
+
+    /// Returns the newest bots, those that are still to join first.
+    pub async fn bots(&self) -> Result<Vec<Bot>, CallError> {
+        match self.api {
+            SourceApi::V1 => self.bots_v1().await,
+            SourceApi::V2 => self.bots_v2().await,
+        }
+    }
+
+    /// Returns the calendars that are connected to the account.
+    pub async fn calendars(&self) -> Result<Vec<Calendar>, CallError> {
+        match self.api {
+            SourceApi::V1 => self.calendars_v1().await,
+            SourceApi::V2 => self.calendars_v2().await,
+        }
+    }
+
+    /// Returns what is to come in a calendar; without its id, in all of them.
+    pub async fn events(&self, calendar: Option<&str>) -> Result<Vec<Event>, CallError> {
+        let all = match calendar {
+            Some(id) => vec![id.to_owned()],
+            None => self.calendars().await?.into_iter().map(|calendar| calendar.id).collect(),
+        };
+        let mut events = Vec::new();
+        for id in all {
+            events.extend(match self.api {
+                SourceApi::V1 => self.events_v1(&id).await?,
+                SourceApi::V2 => self.events_v2(&id).await?,
+            });
+        }
+        events.sort_by_key(|event| event.starts);
+        Ok(events)
+    }
+
+    /// Has a bot join the meeting of an event, or of its whole series.
+    pub async fn schedule(&self, event: &str, plan: &Plan<'_>) -> Result<(), CallError> {
+        let place = self.event_place(event).await?;
+        Effect::ScheduleBot.before();
+        let done = match &place {
+            None => self.schedule_v1(event, plan).await,
+            Some(place) => self.schedule_v2(event, place, plan).await,
+        };
+        Effect::ScheduleBot.after();
+        done
+    }
+
+    /// Has no bot join the meeting of an event, or of its whole series.
+    pub async fn unschedule(&self, event: &str, whole_series: bool) -> Result<(), CallError> {
+        let place = self.event_place(event).await?;
+        Effect::UnscheduleBot.before();
+        let done = match &place {
+            None => self.unschedule_v1(event, whole_series).await,
+            Some(place) => self.unschedule_v2(event, place, whole_series).await,
+        };
+        Effect::UnscheduleBot.after();
+        done
+    }
+
+    /// Returns where an event is, which version 2 wants to know and version 1 does not.
+    async fn event_place(&self, event: &str) -> Result<Option<Place>, CallError> {
+        match self.api {
+            SourceApi::V1 => Ok(None),
+            SourceApi::V2 => self.place_v2(event).await.map(Some),
+        }
+    }
+
+    /// Counts a deletion, or says how long none is allowed.
+    fn count_deletion(&self) -> Result<(), CallError> {
+        let mut deletes = self.deletes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        deletes.retain(|at| now.duration_since(*at) < DELETES_WINDOW);
+        if let Some(first) = deletes.front().filter(|_| deletes.len() >= DELETES_MAX) {
+            let after = Some(DELETES_WINDOW.saturating_sub(now.duration_since(*first)));
+            let message = format!("Meeting BaaS allows {DELETES_MAX} deletions a minute");
+            return Err(CallError::Unavailable { message, after, uncertain: false });
+        }
+        deletes.push_back(now);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Source for MeetingBaas {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn profile(&self) -> Result<Value, CallError> {
+        let read = match self.api {
+            SourceApi::V1 => self.profile_v1().await,
+            SourceApi::V2 => self.profile_v2().await,
+        };
+        read.map(|()| serde_json::json!({ "base_url": self.base_url.as_str(), "api": self.api.as_str() }))
+    }
+
+    async fn ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError> {
+        match self.api {
+            SourceApi::V1 => self.ended_v1(since, cursor).await,
+            SourceApi::V2 => self.ended_v2(since, cursor).await,
+        }
+    }
+
+    async fn recording(&self, id: &str) -> Result<Recording, CallError> {
+        match self.api {
+            SourceApi::V1 => self.recording_v1(id).await,
+            SourceApi::V2 => self.recording_v2(id).await,
+        }
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), CallError> {
+        self.count_deletion()?;
+        match self.api {
+            SourceApi::V1 => self.delete_v1(id).await,
+            SourceApi::V2 => self.delete_v2(id).await,
+        }
+    }
+}
+
+/// Returns what a person does about a call that failed; `None` where the error says all there is to say.
+#[must_use]
+pub fn cure(source: &config::Source, error: &CallError) -> Option<String> {
+    let file = crate::text::printable_path(&source.api_key_file);
+    match error {
+        CallError::SignedOut { .. } => Some(format!(
+            "put the account's key into `{file}`, and look whether api = \"{}\" is its version; the key is read again by \
+             itself",
+            source.api.as_str()
+        )),
+        CallError::Forbidden { .. } => {
+            Some(format!("make a key with full access in the account's settings, and put it into `{file}`"))
+        }
+        CallError::Unavailable { .. } => Some("check base_url, the network and the vendor".to_owned()),
+        CallError::Refused { .. } | CallError::File(_) => None,
+    }
+}
+
+/// Why a call was not made, or went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Unable {
+    /// The version has no such call.
+    #[error("{0}")]
+    Lacks(&'static str),
+    /// It went wrong.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// A bot to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Join<'a> {
+    /// The address of the meeting.
+    pub meeting_url: &'a Url,
+    /// When to join; `None` is now.
+    pub at: Option<Timestamp>,
+    /// What the bot is called in the meeting.
+    pub name: &'a str,
+    /// Whether the vendor transcribes what it records.
+    pub transcribe: bool,
+}
+
+/// A bot to send to an event.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// What the bot is called in the meeting.
+    pub name: &'a str,
+    /// Whether the vendor transcribes what it records.
+    pub transcribe: bool,
+    /// Whether a bot joins all meetings of the series.
+    pub whole_series: bool,
+}
+
+/// Where an event of version 2 is.
+#[derive(Debug)]
+struct Place {
+    calendar: String,
+    series: String,
+}
+
+/// A bot, as the vendor shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Bot {
+    /// Its id.
+    pub id: String,
+    /// What it is called in the meeting.
+    pub name: Option<String>,
+    /// The address of the meeting.
+    pub meeting_url: Option<String>,
+    /// How far it is, in the vendor's word; version 1 has none, and `ended` or `joined or waiting` stands for it.
+    pub status: String,
+    /// When it is to join, or was sent.
+    pub at: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// A calendar that is connected to the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Calendar {
+    /// Its id.
+    pub id: String,
+    /// What it is called, where that is told.
+    pub name: Option<String>,
+    /// Whose it is.
+    pub email: Option<String>,
+    /// Whether it works, in the vendor's word, where that is told.
+    pub status: Option<String>,
+}
+
+/// An event of a calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Its id.
+    pub id: String,
+    /// The calendar that it is in.
+    pub calendar: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// When it starts.
+    pub starts: Option<Timestamp>,
+    /// When it ends.
+    pub ends: Option<Timestamp>,
+    /// The address of its meeting, where it has one.
+    pub meeting_url: Option<String>,
+    /// Whether it is one of a series.
+    pub recurs: bool,
+    /// Whether a bot is to join it.
+    pub bot: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn source() -> config::Source {
+        config::Source {
+            name: "baas".into(),
+            api: SourceApi::V1,
+            base_url: "https://api.meetingbaas.com".parse().expect("a URL"),
+            api_key_file: "/nowhere/key".into(),
+            into: "sales".into(),
+            every: Duration::from_secs(300),
+            since: None,
+            delete_after: false,
+            webhook_secret_file: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_deletions_a_minute_are_asked_for_and_the_sixth_says_how_long_it_waits() {
+        let pacer = Arc::new(Pacer::new(NonZeroU32::MIN));
+        let baas = MeetingBaas::new(&source(), Duration::from_secs(5), pacer).expect("a client");
+        for _ in 0..DELETES_MAX {
+            assert!(baas.count_deletion().is_ok());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let refused = baas.count_deletion();
+        let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(after, Duration::from_secs(56));
+        tokio::time::advance(after).await;
+        assert!(baas.count_deletion().is_ok());
+        assert!(baas.count_deletion().is_err(), "one of the five is a minute ago, not more");
+    }
+
+    #[tokio::test]
+    async fn without_a_key_nobody_is_called_and_the_cure_names_the_file() {
+        let pacer = Arc::new(Pacer::new(NonZeroU32::MIN));
+        let baas = MeetingBaas::new(&source(), Duration::from_secs(5), pacer).expect("a client");
+        let error = baas.profile().await.expect_err("no key");
+        assert!(matches!(error, CallError::SignedOut { .. }), "{error}");
+        let cure = cure(&source(), &error).expect("a cure");
+        assert!(cure.contains("`/nowhere/key`") && cure.contains("api = \"v1\""), "{cure}");
+    }
+}

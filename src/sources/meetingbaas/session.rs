@@ -1,0 +1,173 @@
+//! One call: the key as it lies there now, the pace, and what an answer means.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use super::MeetingBaas;
+use crate::{
+    config::{SourceApi, read_secret},
+    http::{ANALYSES_BYTES_MAX, Answer, Request},
+    services::{CallError, answers, pacer::Priority},
+    text,
+};
+
+/// The header that proves who asks (`securitySchemes` of both documents).
+const KEY_HEADER: &str = "x-meeting-baas-api-key";
+
+/// What stands in place of a key that is said back.
+const HIDDEN: &str = "[the key]";
+
+/// A wait that an answer asks for is at most this long, as in its header.
+const RETRY_AFTER_MAX: u64 = 3_600;
+
+impl MeetingBaas {
+    /// Makes a call that changes nothing and returns the JSON of its answer. Whatever goes wrong, it may be made again.
+    pub(super) async fn ask(&self, request: Request<'_>) -> Result<Value, CallError> {
+        self.call(request).await.and_then(|answer| self.promised(answer)).map_err(|error| match error {
+            CallError::Unavailable { message, after, .. } => {
+                CallError::Unavailable { message, after, uncertain: false }
+            }
+            CallError::Forbidden { message } => {
+                let message = format!("{message}; a key of the kind \"Sending Access\" cannot read");
+                CallError::Forbidden { message }
+            }
+            CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_) => error,
+        })
+    }
+
+    /// As [`Self::ask`], for what is always there: a list that is not is another server, or another version.
+    pub(super) async fn ask_list(&self, request: Request<'_>) -> Result<Value, CallError> {
+        self.ask(request).await.map_err(|error| match error {
+            CallError::Refused { status: status @ (404 | 405), message } => {
+                let message = format!("the service answered {status}: {message}; check base_url and api");
+                CallError::Unavailable { message, after: None, uncertain: false }
+            }
+            other => other,
+        })
+    }
+
+    /// Makes a call that changes something, once.
+    pub(super) async fn act(&self, request: Request<'_>) -> Result<Value, CallError> {
+        let answer = answers::accepted(self.call(request).await?)?;
+        // Some of them answer with nothing, or with a word.
+        if answer.body.iter().all(u8::is_ascii_whitespace) || answer.status == 202 {
+            return Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null));
+        }
+        self.promised(answer)
+    }
+
+    /// Fetches a transcript from where the vendor keeps it, without the key. `None` for one that is not there.
+    pub(super) async fn fetched(&self, address: &str) -> Result<Option<Value>, CallError> {
+        let url = self.elsewhere.address(address).ok_or_else(|| unfit("the transcript"))?;
+        let answer = self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await?;
+        match answers::accepted(answer) {
+            // The audio is there all the same: what it says can be heard again.
+            Ok(answer) => Ok(serde_json::from_slice(&answer.body).ok()),
+            Err(CallError::Unavailable { message, after, .. }) => {
+                Err(CallError::Unavailable { message, after, uncertain: false })
+            }
+            Err(CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. }) => Ok(None),
+            Err(error @ CallError::File(_)) => Err(error),
+        }
+    }
+
+    async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
+        let key = self.key().await.map_err(|reason| CallError::SignedOut { reason })?;
+        self.pacer.acquire(Priority::High).await;
+        let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
+        Ok(told_to_wait(without(answer, &key)))
+    }
+
+    /// Reads the key, which may be another one than at the last call.
+    async fn key(&self) -> Result<SecretString, String> {
+        let file = self.key_file.clone();
+        let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
+        let key = match read {
+            Ok(Ok(key)) => key,
+            Ok(Err(error)) => return Err(text::one_line(&format!("the key's file {error}"), 500)),
+            Err(_) => return Err("reading the key ended early".to_owned()),
+        };
+        let key = key.expose_secret().trim();
+        if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
+            return Err("the file of `api_key_file` holds no key, or more than one: a key is one word".to_owned());
+        }
+        Ok(key.to_owned().into())
+    }
+
+    /// Returns what an answer holds: all of it in version 1, in version 2 an envelope that says itself whether it is one.
+    fn promised(&self, answer: Answer) -> Result<Value, CallError> {
+        let value = answers::json(answer)?;
+        match self.api {
+            SourceApi::V1 => Ok(value),
+            SourceApi::V2 if value.get("success").and_then(Value::as_bool) == Some(false) => {
+                let said = answers::message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
+                Err(answers::unexpected(&format!("success is false: {said}")))
+            }
+            SourceApi::V2 => Ok(value),
+        }
+    }
+}
+
+/// Returns the error of an address that is not fetched.
+pub(super) fn unfit(what: &str) -> CallError {
+    answers::unexpected(&format!("the address of {what} is none that is fetched"))
+}
+
+/// Takes the wait out of the body, where version 2 has it, besides or in place of the header.
+fn told_to_wait(answer: Answer) -> Answer {
+    if answer.is_success() || answer.retry_after.is_some() {
+        return answer;
+    }
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let seconds = body.as_ref().and_then(|body| body.get("retryAfter")?.as_u64());
+    Answer { retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))), ..answer }
+}
+
+/// Takes the key out of an answer that is refused, for such answers are shown.
+fn without(answer: Answer, key: &SecretString) -> Answer {
+    let key = key.expose_secret();
+    let hidden = |text: String| text.replace(key, HIDDEN);
+    let said = String::from_utf8_lossy(&answer.body);
+    let body =
+        if answer.is_success() || !said.contains(key) { None } else { Some(Bytes::from(said.replace(key, HIDDEN))) };
+    let body = body.unwrap_or_else(|| answer.body.clone());
+    let (location, content_type) = (answer.location.map(hidden), answer.content_type.map(hidden));
+    Answer { location, content_type, body, ..answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str, retry_after: Option<u64>) -> Answer {
+        Answer {
+            status,
+            date: None,
+            retry_after: retry_after.map(Duration::from_secs),
+            location: None,
+            content_type: Some("sk-canary".into()),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_from_the_header_else_from_the_body_and_is_no_longer_than_an_hour() {
+        let wait = |body: &str, header| told_to_wait(answer(429, body, header)).retry_after.map(|wait| wait.as_secs());
+        assert_eq!(wait(r#"{"retryAfter": 7}"#, None), Some(7));
+        assert_eq!(wait(r#"{"retryAfter": 7}"#, Some(3)), Some(3));
+        assert_eq!(wait(r#"{"retryAfter": 99999999}"#, None), Some(3600));
+        for body in ["", "<html>", r#"{"retryAfter": "soon"}"#, r#"{"retryAfter": -1}"#] {
+            assert_eq!(wait(body, None), None, "{body}");
+        }
+        assert_eq!(told_to_wait(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after, None);
+    }
+
+    #[test]
+    fn a_key_that_is_said_back_is_told_to_nobody() {
+        let told = format!("{:?}", without(answer(401, "bad key sk-canary", None), &"sk-canary".into()));
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
