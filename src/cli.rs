@@ -65,6 +65,9 @@ pub enum Question {
     Analyse(Analyse),
     /// List the service's own meetings, or show one
     Meetings(Meetings),
+    /// Recordings that sources bring: list them, fetch one now
+    #[command(subcommand)]
+    Source(Source),
     /// Set a job's attempts back and go on from what exists
     Retry(Retry),
     /// Make a new meeting and new notes of a recording
@@ -118,6 +121,38 @@ pub struct Login {
 pub struct OfService {
     /// The service [default: the only one]
     pub service: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `source`.
+#[derive(Debug, Subcommand)]
+pub enum Source {
+    /// List what sources have brought, what is waited for, and what cannot be had
+    List(SourceList),
+    /// Fetch a recording now, also one that failed, or ended before the source was met
+    Fetch(SourceFetch),
+}
+
+/// `source list`.
+#[derive(Debug, Args)]
+pub struct SourceList {
+    /// Only this source
+    pub source: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `source fetch`.
+#[derive(Debug, Args)]
+pub struct SourceFetch {
+    /// The vendor's id of the recording
+    pub bot: String,
+    /// The source [default: the only one]
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Option<String>,
     #[command(flatten)]
     /// How to show it.
     pub output: Output,

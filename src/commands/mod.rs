@@ -16,6 +16,7 @@ mod print;
 mod retry;
 mod run;
 mod scan;
+mod source;
 mod status;
 mod why;
 
@@ -143,6 +144,7 @@ async fn ask(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Fa
         Question::Add(arguments) => add::run(&settings, &caller, arguments).await,
         Question::Analyse(arguments) => retry::analyse(&caller, arguments).await,
         Question::Meetings(arguments) => meetings::run(&caller, arguments).await,
+        Question::Source(arguments) => source::run(&caller, arguments).await,
         Question::Retry(arguments) => retry::retry(&caller, arguments).await,
         Question::Redo(arguments) => retry::redo(&caller, arguments).await,
         Question::Cancel(arguments) => retry::cancel(&caller, arguments).await,

@@ -44,6 +44,12 @@ fn tell(tally: Tally) {
         (tally.failed, "recording", "failed", "minuted jobs --state failed; minuted retry --failed"),
         (tally.held, "recording", "held until a person acts", "minuted status"),
         (tally.waiting, "recording", "waiting for what is down; the next run goes on with them", "minuted status"),
+        (
+            tally.sources,
+            "source",
+            "not asked to the end; the next run asks again",
+            "minuted status; minuted source list",
+        ),
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {

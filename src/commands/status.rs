@@ -6,7 +6,7 @@ use super::{Failure, print, typed};
 use crate::{
     cli,
     config::Settings,
-    control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, Status},
+    control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, SourceStatus, Status},
     progress::Unit,
     text::{count, one_line, printable},
 };
@@ -49,6 +49,9 @@ fn show(status: &Status) -> Result<(), Failure> {
     for service in &status.services {
         print::line(&printable(&service_line(service)))?;
     }
+    for source in &status.sources {
+        print::line(&printable(&source_line(source)))?;
+    }
     if status.disk_full {
         let dir = &status.state_dir;
         print::line(&format!("the disk of the queue ({dir}) is full: nothing new is begun; free some space"))?;
@@ -74,6 +77,27 @@ fn service_line(service: &ServiceStatus) -> String {
     };
     let next = service.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
     format!("service {} ({}) is {state}{detail}{next}", service.name, service.base_url.trim_end_matches('/'))
+}
+
+fn source_line(source: &SourceStatus) -> String {
+    let state = match source.state.as_str() {
+        "signed_out" => "signed out",
+        "folder" => "waiting for its folder",
+        "unknown" => "not asked",
+        state => state,
+    };
+    let detail = source.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let next = source.next.filter(|_| source.detail.is_some());
+    let next = next.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    let fetching = source.fetching.as_ref().map(|fetching| {
+        let percent = fetching.bytes.saturating_mul(100).checked_div(fetching.total);
+        let part = percent.map_or_else(|| print::size(fetching.bytes), |percent| format!("{percent}%"));
+        format!("; fetches {} ({part})", one_line(&fetching.id, 40))
+    });
+    let brought = format!("{} brought, {} awaited, {} failed", source.placed, source.found, source.failed);
+    let place = source.base_url.trim_end_matches('/');
+    let fetching = fetching.unwrap_or_default();
+    format!("source {} ({place}, into {}) is {state}{detail}{next}; {brought}{fetching}", source.name, source.into)
 }
 
 fn mail_line(mail: &MailStatus) -> String {

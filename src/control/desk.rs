@@ -16,6 +16,7 @@ use crate::{
     config::{Folder, Settings},
     last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
+    sources::SourcesHandle,
     text::{self, printable_path},
     watch::{Decision, FolderHandle},
     worker::{Live, ServiceHandle, Worker},
@@ -33,6 +34,8 @@ pub struct Desk {
     pub(super) worker: Option<Arc<Worker>>,
     pub(super) folders: Folders,
     pub(super) last_words: Arc<LastWords>,
+    /// The sources that run; none without a daemon.
+    pub(super) sources: SourcesHandle,
     _lock: Option<StateLock>,
 }
 
@@ -41,7 +44,7 @@ impl Desk {
     #[must_use]
     pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
         let (queue, live) = (worker.queue.clone(), worker.live.clone());
-        Self { queue, live, worker: Some(worker), folders, last_words, _lock: None }
+        Self { queue, live, worker: Some(worker), folders, last_words, sources: SourcesHandle::default(), _lock: None }
     }
 
     /// Returns a desk for one command, where no daemon runs.
@@ -52,7 +55,8 @@ impl Desk {
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
         let live = Live::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
-        Ok(Self { queue, live, worker: None, folders: Folders::default(), last_words, _lock: Some(lock) })
+        let (folders, sources) = (Folders::default(), SourcesHandle::default());
+        Ok(Self { queue, live, worker: None, folders, last_words, sources, _lock: Some(lock) })
     }
 
     /// Answers one question.
@@ -78,6 +82,8 @@ impl Desk {
             Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
             Request::SignOut { service } => self.sign_out(service.as_deref()).await,
             Request::Meetings { service, page } => self.meetings(service.as_deref(), page).await,
+            Request::SourceList { source } => self.source_list(source.as_deref()).await,
+            Request::SourceFetch { source, id } => self.source_fetch(source.as_deref(), &id).await,
             Request::Meeting { service, id } => self.meeting(service.as_deref(), &id).await,
         }
     }

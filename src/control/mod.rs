@@ -14,6 +14,7 @@ mod mailing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod server;
+mod source;
 mod status;
 mod story;
 mod why;
@@ -28,6 +29,7 @@ pub use desk::{Desk, Folders};
 pub use intake::unsupported;
 pub use mailing::try_mail;
 pub use server::serve;
+pub use source::{FetchingStatus, SourceStatus};
 pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status};
 pub use story::{Scene, story};
 pub use why::Why;
@@ -154,6 +156,18 @@ pub enum Request {
         /// From 1.
         page: u32,
     },
+    /// What sources have brought.
+    SourceList {
+        /// Only this source.
+        source: Option<String>,
+    },
+    /// Fetch one recording of a source now.
+    SourceFetch {
+        /// The source; the only one when not named.
+        source: Option<String>,
+        /// The vendor's id.
+        id: String,
+    },
     /// The service's details of one meeting.
     Meeting {
         /// The service; the only one when not named.
@@ -177,7 +191,8 @@ impl Request {
             | Self::Cancel { .. }
             | Self::Analyse { .. }
             | Self::Pause { .. }
-            | Self::Resume { .. } => false,
+            | Self::Resume { .. }
+            | Self::SourceList { .. } => false,
             Self::RetryFailed
             | Self::Take { .. }
             | Self::Scan { .. }
@@ -188,7 +203,8 @@ impl Request {
             | Self::SignIn { .. }
             | Self::SignOut { .. }
             | Self::Meetings { .. }
-            | Self::Meeting { .. } => true,
+            | Self::Meeting { .. }
+            | Self::SourceFetch { .. } => true,
         }
     }
 
@@ -215,6 +231,7 @@ impl Request {
             Self::SignIn { .. } => "login",
             Self::SignOut { .. } => "logout",
             Self::Meetings { .. } | Self::Meeting { .. } => "meetings",
+            Self::SourceList { .. } | Self::SourceFetch { .. } => "source",
         }
     }
 }

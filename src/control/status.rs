@@ -9,6 +9,7 @@ use super::{
     Answer, Desk,
     desk::to_value,
     held::{MAIL, held_by, with_cure},
+    source::SourceStatus,
     story::next_try,
 };
 use crate::{
@@ -36,6 +37,9 @@ pub struct Status {
     pub state_dir: String,
     /// The services.
     pub services: Vec<ServiceStatus>,
+    /// The sources.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
     /// The folders.
     pub folders: Vec<FolderStatus>,
     /// What runs now.
@@ -148,6 +152,7 @@ impl Desk {
             config: printable_path(&live.settings.file),
             state_dir: printable_path(&live.settings.state_dir),
             services: self.services_shown(&holds),
+            sources: self.sources_shown(&holds).await?,
             folders: self.folders_shown(&holds).await?,
             running: self.running_shown().await?,
             waiting_for_analysis: waiting.len(),

@@ -32,11 +32,12 @@ impl Desk {
         let shown = printable_path(path);
         let Some((folder, relative)) = self.place(path) else { return self.why_outside(path, shown).await };
         let view = self.handle(&folder.id).map(|handle| handle.view().clone());
+        let (id, below) = (folder.id.clone(), relative.clone());
         let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
         let accepts = self.accepts(&folder);
-        let (place, below) = (folder.clone(), relative.clone());
+        let (place, inner) = (folder.clone(), relative.clone());
         let seen =
-            tokio::task::spawn_blocking(move || explain(&place, &accepts, &below, view.as_deref(), sighting.as_ref()));
+            tokio::task::spawn_blocking(move || explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref()));
         let seen = seen.await.map_err(|error| Refusal::new(error.to_string()))?;
         let job = match &seen {
             Seen::Settling(_) | Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::BehindLink => None,
@@ -56,13 +57,18 @@ impl Desk {
             return to_value(&of_forgotten(shown, folder.name.clone(), &forgotten));
         }
         let folder = Some(folder.name.clone());
-        match job {
+        let whence = self.whence(&id, below, job).await?;
+        let mut why = match job {
             Some(id) => {
                 let job = self.job_shown(id).await?;
-                to_value(&self.of_job(shown, folder, job, matches!(seen, Seen::Absent)))
+                self.of_job(shown, folder, job, matches!(seen, Seen::Absent))
             }
-            None => to_value(&self.of_file(shown, folder, &seen)),
+            None => self.of_file(shown, folder, &seen),
+        };
+        if let Some(whence) = whence {
+            why.answer = format!("{}; {whence}", why.answer);
         }
+        to_value(&why)
     }
 
     /// The answer about a file that has a job.

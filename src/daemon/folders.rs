@@ -77,7 +77,7 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     Watched { stop, task, settings: describe(folder) }
 }
 
-fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
+pub(super) fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
     let live = parts.worker.live();
     let handle = live.services.get(&folder.service);
     handle.map_or_else(Vec::new, |handle| {

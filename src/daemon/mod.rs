@@ -10,6 +10,7 @@ mod keeper;
 mod ledger;
 mod once;
 mod reconcile;
+mod sources;
 mod stray;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{
     queue::{Queue, QueueError, StateLock},
     service_manager as systemd,
     signals::{Signal, Signals},
+    sources::SourcesHandle,
     worker::{Live, Worker, claims, deliveries, looks},
 };
 
@@ -59,6 +61,10 @@ struct Parts {
     last_words: Arc<LastWords>,
     /// Each running folder's own stop, and the settings it runs with.
     running: Arc<tokio::sync::Mutex<folders::Running>>,
+    /// How a source is told to look, and what it shows.
+    sources: SourcesHandle,
+    /// Each running source's own stop, and the settings it runs with.
+    fetching: Arc<tokio::sync::Mutex<sources::Running>>,
     live: watch::Sender<Arc<Live>>,
     stop: CancellationToken,
     fatal: CancellationToken,
@@ -105,11 +111,13 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
     worker.follow_clock().await?;
     let (folders, running) = (Folders::default(), Arc::default());
-    let parts = Parts { worker, folders, last_words, running, live, stop, fatal, loops };
+    let (sources, fetching) = (SourcesHandle::default(), Arc::default());
+    let parts = Parts { worker, folders, last_words, running, sources, fetching, live, stop, fatal, loops };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
     stray::settle(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
     folders::follow(&parts).await;
+    sources::follow(&parts).await;
     systemd::ready();
     tracing::info!(
         "minuted {} watches {} with {}",
@@ -146,7 +154,8 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn(parts, "deliveries", deliveries::run(Arc::clone(worker)));
     spawn(parts, "keeper", keeper::run(parts.clone()));
     spawn(parts, "reconcile", reconcile::run(parts.clone()));
-    let desk = Arc::new(Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words)));
+    let desk = Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
+    let desk = Arc::new(desk.with_sources(parts.sources.clone()));
     let (stop, dir): (_, PathBuf) = (parts.stop.clone(), state_dir.to_owned());
     spawn(parts, "control", async move {
         if let Err(error) = control::serve(desk, &dir, stop).await {
@@ -226,6 +235,7 @@ async fn reload(parts: &Parts) {
             parts.live.send_replace(Arc::new(live));
             parts.worker.forget_refusals();
             folders::follow(parts).await;
+            sources::follow(parts).await;
             parts.worker.nudge();
             tracing::info!("the configuration is read again and in force");
         }

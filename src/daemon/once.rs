@@ -24,6 +24,8 @@ pub struct Tally {
     pub waiting: u64,
     /// Folders that could not be looked through.
     pub unscanned: u64,
+    /// Sources that could not be asked, or whose recordings could not be placed.
+    pub sources: u64,
 }
 
 /// How often it is looked whether anything is left to do.
@@ -32,16 +34,62 @@ const EVERY: Duration = Duration::from_millis(200);
 /// What stays down for so many of the longest delays has been tried once more at the least.
 const PROBES: u32 = 2;
 
-/// Waits until every folder is quiet and no job can go on by itself.
+/// Waits until the sources have brought what they have, every folder is quiet and no job can go on by itself.
 pub(super) async fn finished(parts: &Parts) -> Tally {
     let begun = clock::now();
     let handles: Vec<FolderHandle> = {
         let folders = parts.folders.read().expect("no thread panics while it holds the folders");
         folders.values().cloned().collect()
     };
+    let mut sources = sourced(parts).await;
+    // No event need come for what they brought.
+    for handle in handles.iter().filter(|_| !parts.worker.live().settings.sources.is_empty()) {
+        if handle.view().status().trouble.is_none() && handle.scan().await.is_err() {
+            tracing::debug!("a folder is not watched any more");
+        }
+    }
+    let tally = worked(parts, &handles, begun).await;
+    if parts.worker.live().settings.sources.iter().any(|source| source.delete_after) {
+        parts.sources.nudge_all();
+        sources = sourced(parts).await;
+    }
+    let lost = parts.worker.queue.fetch_failures(begun).await.unwrap_or_default();
+    Tally { failed: tally.failed + lost, sources, ..tally }
+}
+
+/// Waits until each source has brought what it has now; returns how many could not.
+async fn sourced(parts: &Parts) -> u64 {
+    let live = parts.worker.live();
     let mut stuck: Option<Instant> = None;
     loop {
-        for handle in &handles {
+        let holds = parts.worker.queue.holds().await.unwrap_or_default();
+        let (mut busy, mut down, mut held) = (false, 0, 0);
+        for source in &live.settings.sources {
+            let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
+            let is_idle = parts.sources.view(&source.name).is_none_or(|view| view.idle && view.listed.is_some());
+            match of_it.next() {
+                Some(hold) if matches!(hold.reason.as_str(), "signed_out" | "forbidden") => held += 1,
+                Some(_) => down += 1,
+                None => busy |= !is_idle,
+            }
+        }
+        let since = *stuck.get_or_insert_with(Instant::now);
+        if busy || down == 0 {
+            stuck = None;
+        }
+        let is_over = down == 0 || since.elapsed() >= live.settings.retry.delay_max * PROBES;
+        if !busy && is_over {
+            return down + held;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Waits until every folder is quiet and no job can go on by itself.
+async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp) -> Tally {
+    let mut stuck: Option<Instant> = None;
+    loop {
+        for handle in handles {
             handle.view().wait_quiet().await;
         }
         match parts.worker.queue.unfinished(begun).await {
@@ -53,7 +101,8 @@ pub(super) async fn finished(parts: &Parts) -> Tally {
                 let all = open(&|_| true);
                 let held = open(&|folder| blocks.held.contains(folder));
                 let blocked = open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
-                let tally = Tally { failed: left.failed, held, waiting: all - held, unscanned: unscanned(&handles) };
+                let tally =
+                    Tally { failed: left.failed, held, waiting: all - held, unscanned: unscanned(handles), sources: 0 };
                 let is_idle = parts.worker.activity.is_empty();
                 if is_idle && left.deliveries == 0 && all == held {
                     return tally;

@@ -274,6 +274,17 @@ impl Queue {
         .await
     }
 
+    /// Returns how many recordings of sources failed since a time, or were told of since then because they fail.
+    pub async fn fetch_failures(&self, since: Timestamp) -> Result<u64, QueueError> {
+        self.read(move |connection| {
+            let sql = "SELECT count(*) FROM fetched WHERE updated_ms >= ? \
+                 AND (state = 'failed' OR state = 'found' AND attempts > 0)";
+            let count: i64 = connection.prepare_cached(sql)?.query_row([since.as_millisecond()], |row| row.get(0))?;
+            Ok(count.cast_unsigned())
+        })
+        .await
+    }
+
     /// Returns what was being placed when the process ended.
     pub async fn placing(&self, source: &str) -> Result<Vec<Fetching>, QueueError> {
         let source = source.to_owned();

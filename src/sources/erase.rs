@@ -17,8 +17,8 @@ use crate::{
 /// Meeting BaaS allows 5 deletions a minute.
 const AT_ONCE: usize = 5;
 
-/// The time over which deletions are counted.
-const SPAN: Duration = Duration::from_secs(60);
+/// The time over which deletions are counted: a little more than a minute, for the vendor's clock and ours.
+const SPAN: Duration = Duration::from_secs(62);
 
 /// A vendor that refuses so often does so for good.
 const TRIES: u32 = 5;

@@ -8,8 +8,10 @@ mod engine;
 mod erase;
 mod fetch;
 mod handle;
-mod names;
 pub mod meetingbaas;
+mod names;
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,12 +19,17 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
+    config,
+    http::BuildError,
     job::{Details, Segment},
-    services::CallError,
+    services::{CallError, pacer::Pacer},
 };
 
 pub use engine::{Engine, Parts, Ready};
 pub use handle::{SourcesHandle, View, is_id};
+
+/// The limit of one call of a vendor.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A vendor that keeps recordings of meetings. A call makes one attempt; its caller knows when to try again.
 #[async_trait]
@@ -74,6 +81,16 @@ pub struct Recording {
     pub details: Details,
     /// What was said, where the vendor has a transcript.
     pub transcript: Option<Vec<Segment>>,
+}
+
+/// Returns the vendor of a configured source.
+///
+/// # Errors
+/// When its HTTP client cannot be built.
+pub fn connect(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
+    let pace = NonZeroU32::new(workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
+    let vendor = meetingbaas::MeetingBaas::new(source, REQUEST_TIMEOUT, Arc::new(Pacer::new(pace)))?;
+    Ok(Arc::new(vendor))
 }
 
 /// What can be had of a recording.

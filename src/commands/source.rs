@@ -1,0 +1,73 @@
+//! `minuted source`: what sources have brought, and one recording now.
+
+use std::process::ExitCode;
+
+use super::{Failure, act, print, say_without_daemon, typed};
+use crate::{
+    cli,
+    control::{Caller, Request},
+    queue::FetchedView,
+    text::one_line,
+};
+
+pub(super) async fn run(caller: &Caller, arguments: cli::Source) -> Result<ExitCode, Failure> {
+    match arguments {
+        cli::Source::List(arguments) => list(caller, arguments).await,
+        cli::Source::Fetch(arguments) => fetch(caller, arguments).await,
+    }
+}
+
+async fn list(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, Failure> {
+    let answer = caller.ask(Request::SourceList { source: arguments.source }).await?;
+    if arguments.output.json {
+        print::json(&answer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<FetchedView> = typed(answer)?;
+    if rows.is_empty() {
+        print::say("no recordings of sources are known");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = print::table(&["source", "recording", "ended", "state", "job", "what"]);
+    for row in &rows {
+        table.add_row(print::row([
+            one_line(&row.source, 16),
+            one_line(&row.id, 40),
+            row.ended.strftime("%F %H:%MZ").to_string(),
+            state(row),
+            row.job.map(|job| job.to_string()).unwrap_or_default(),
+            one_line(&what(row), 300),
+        ]));
+    }
+    print::show(&table)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn fetch(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, Failure> {
+    let request = Request::SourceFetch { source: arguments.source, id: arguments.bot };
+    if arguments.output.json {
+        print::json(&caller.ask(request).await?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    act(caller, request).await?;
+    say_without_daemon(caller);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state(row: &FetchedView) -> String {
+    match (row.state.as_str(), row.deletion.as_deref()) {
+        ("placed", Some("done")) => "deleted there".to_owned(),
+        (state, _) => state.to_owned(),
+    }
+}
+
+/// What there is to say of a recording: where it lies, or why it does not, else what it is called.
+fn what(row: &FetchedView) -> String {
+    let title = row.title.as_deref().unwrap_or_default();
+    let due = row.due.map(|due| format!(" (next try in {})", print::until(due))).unwrap_or_default();
+    match (&row.error, &row.path) {
+        (Some(error), _) => format!("{error}{due}"),
+        (None, Some(path)) => path.rsplit('/').next().unwrap_or_default().to_owned(),
+        (None, None) => format!("{title}{due}"),
+    }
+}

@@ -1,0 +1,272 @@
+//! Questions about sources: what they have brought, and one recording now.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Answer, Desk, Refusal, desk::to_value};
+use crate::{
+    clock, config,
+    progress::Progress,
+    queue::{FetchedView, Hold, Scope},
+    sources::{self, Engine, Ready, SourcesHandle},
+    text::{one_line, printable, printable_path, rough},
+};
+
+/// How often it is looked whether a recording has come.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A source that is held when a recording is asked for gets so long to begin all the same.
+const BEGINS: Duration = Duration::from_secs(1);
+
+/// A source in `status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub base_url: String,
+    /// The folder that its recordings go to, by name.
+    pub into: String,
+    /// `up`, `down`, `signed_out`, `forbidden`, `folder`; `unknown` where no daemon asks it.
+    pub state: String,
+    /// Why, where it is not up.
+    pub detail: Option<String>,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When its list was last read to the end.
+    pub listed: Option<Timestamp>,
+    /// When it is asked next; `None` while it works.
+    pub next: Option<Timestamp>,
+    /// Recordings that are waited for.
+    pub found: u64,
+    /// Recordings that lie in the folder, or did.
+    pub placed: u64,
+    /// Recordings that cannot be had.
+    pub failed: u64,
+    /// What is being fetched.
+    pub fetching: Option<FetchingStatus>,
+}
+
+/// A recording that is being fetched, in `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchingStatus {
+    /// The vendor's id.
+    pub id: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Bytes that have come.
+    pub bytes: u64,
+    /// Bytes in all; 0 where the vendor does not tell.
+    pub total: u64,
+}
+
+impl FetchingStatus {
+    fn of((id, since, progress): (String, Timestamp, Arc<Progress>)) -> Self {
+        let (bytes, total) = progress.read();
+        Self { id, since, bytes, total }
+    }
+}
+
+impl Desk {
+    /// Returns this desk with the sources that run here.
+    #[must_use]
+    pub fn with_sources(mut self, sources: SourcesHandle) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    pub(super) async fn source_list(&self, name: Option<&str>) -> Answer {
+        let rows = self.queue.fetched(name.map(str::to_owned)).await?;
+        if let Some(name) = name.filter(|_| rows.is_empty()) {
+            self.source(Some(name))?;
+        }
+        let shown: Vec<FetchedView> = rows.into_iter().map(|row| self.located(row)).collect();
+        to_value(&shown)
+    }
+
+    /// Shows a recording by its place on this machine.
+    fn located(&self, mut row: FetchedView) -> FetchedView {
+        let live = self.live();
+        let folder = row.folder.as_ref().and_then(|id| live.folders.get(id));
+        if let (Some(folder), Some(relative)) = (folder, &row.relative) {
+            row.path = Some(printable_path(&folder.path.join(relative)));
+            row.folder = Some(folder.name.clone());
+        }
+        row
+    }
+
+    /// Fetches a recording now, also one that failed, or ended before the source was met; returns when it has come.
+    pub(super) async fn source_fetch(&self, name: Option<&str>, id: &str) -> Answer {
+        let source = self.source(name)?;
+        if !sources::is_id(id) {
+            return Err(Refusal::new(format!("`{}` is not an id", one_line(id, 60))).hint("minuted source list"));
+        }
+        let now = clock::now();
+        if let Some(spot) = self.queue.want(&source.name, id, now).await? {
+            let live = self.live();
+            let root = live.folders.get(&spot.folder).map(|folder| folder.path.clone()).unwrap_or_default();
+            let place = printable_path(&root.join(&spot.path));
+            let message = format!("recording `{id}` of source `{}` was fetched already, to {place}", source.name);
+            return Err(Refusal::new(message).hint(format!("minuted why '{place}'")));
+        }
+        match &self.worker {
+            Some(_) => self.sources.nudge(&source.name, id),
+            None => self.fetch_here(&source, id).await?,
+        }
+        self.come(&source, id).await
+    }
+
+    /// Waits until a recording has come, or it is known why it has not.
+    async fn come(&self, source: &config::Source, id: &str) -> Answer {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let rows = self.queue.fetched(Some(source.name.clone())).await?;
+            let row = rows.into_iter().find(|row| row.id == id).map(|row| self.located(row));
+            let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
+            let error = || row.error.clone().unwrap_or_default();
+            match row.state.as_str() {
+                "placed" => return Ok(fetched(&row)),
+                "failed" => return Err(Refusal::new(printable(&error()).into_owned())),
+                _waits if row.error.is_some() => {
+                    let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due))).unwrap_or_default();
+                    let told = Refusal::new(format!("recording `{id}` has not come: {}", printable(&error())));
+                    return Err(if self.worker.is_some() {
+                        told.hint(format!("it is tried again by itself, next in {again}"))
+                    } else {
+                        told
+                    });
+                }
+                _waits => {}
+            }
+            let view = self.sources.view(&source.name);
+            let is_idle = view.is_none_or(|view| view.next.is_some());
+            if is_idle && (self.worker.is_none() || begun.elapsed() > BEGINS) {
+                let holds = self.queue.holds().await?;
+                if let Some(hold) = worst(&holds, &source.name) {
+                    return Err(Refusal::new(format!("source `{}` waits: {}", source.name, hold.detail))
+                        .hint("what was asked for is fetched when it works again; minuted status"));
+                }
+            }
+            if self.worker.as_ref().is_none_or(|worker| worker.stop.is_cancelled()) {
+                return Err(Refusal::new("it did not come before minuted ended").hint("minuted source list"));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Fetches a recording in this process: no daemon runs.
+    async fn fetch_here(&self, source: &config::Source, id: &str) -> Result<(), Refusal> {
+        let live = self.live();
+        let folder = live.folders.get(&source.into).cloned();
+        let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
+        if self.queue.folder_root(&folder.id).await?.is_none() {
+            return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
+                .hint("start `minuted run` once: what lies in a folder before that is from before minuted"));
+        }
+        let ready: Ready = Arc::new(|| None);
+        let failed = |error: &dyn std::error::Error| Refusal::new(one_line(&crate::worker::chain(error), 500));
+        let parts = sources::Parts {
+            source: sources::connect(source, live.settings.workers).map_err(|error| failed(&error))?,
+            settings: source.clone(),
+            retry: live.settings.retry,
+            accepts: self.accepts(&folder),
+            folder,
+            state_dir: live.settings.state_dir.clone(),
+            queue: self.queue.clone(),
+            ready,
+        };
+        let mut engine = Engine::new(parts, &self.sources).map_err(|error| failed(&error))?;
+        Ok(engine.fetch_one(id).await?)
+    }
+
+    /// Finds a source by its name; the only one where none is named.
+    fn source(&self, name: Option<&str>) -> Result<config::Source, Refusal> {
+        let live = self.live();
+        let all = &live.settings.sources;
+        let known = all.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+        let found = match name {
+            Some(name) => all.iter().find(|source| source.name == name),
+            None => all.first().filter(|_| all.len() == 1),
+        };
+        found.cloned().ok_or_else(|| match (name, all.is_empty()) {
+            (_, true) => Refusal::new("no source is configured").hint("add a [[source]] to the configuration"),
+            (Some(name), false) => {
+                let message = format!("there is no source `{}`", one_line(name, 60));
+                Refusal::new(message).hint(format!("the sources are: {known}"))
+            }
+            (None, false) => {
+                Refusal::new("there are several sources: name one").hint(format!("--source, one of: {known}"))
+            }
+        })
+    }
+
+    pub(super) async fn sources_shown(&self, holds: &[Hold]) -> Result<Vec<SourceStatus>, Refusal> {
+        let live = self.live();
+        let counts = self.queue.fetched_counts().await?;
+        let shown = live.settings.sources.iter().map(|source| {
+            let count = |states: &[&str]| {
+                let of_it = counts.iter().filter(|(name, state, _)| *name == source.name && states.contains(&&**state));
+                of_it.map(|(.., count)| count).sum()
+            };
+            let hold = worst(holds, &source.name);
+            let view = self.sources.view(&source.name);
+            let state = match (hold, &view) {
+                (Some(hold), _) => hold.reason.as_str(),
+                (None, Some(_)) => "up",
+                (None, None) => "unknown",
+            };
+            let view = view.unwrap_or_default();
+            SourceStatus {
+                name: source.name.clone(),
+                base_url: source.base_url.to_string(),
+                into: live.folders.get(&source.into).map_or(source.into.clone(), |folder| folder.name.clone()),
+                state: state.to_owned(),
+                detail: hold.map(|hold| hold.detail.clone()),
+                since: hold.map(|hold| hold.since),
+                listed: view.listed,
+                next: view.next,
+                found: count(&["found", "placing"]),
+                placed: count(&["placed"]),
+                failed: count(&["failed"]),
+                fetching: view.fetching.map(FetchingStatus::of),
+            }
+        });
+        Ok(shown.collect())
+    }
+
+    /// Says whence a file came, where a source has brought it.
+    pub(super) async fn whence(
+        &self,
+        folder: &str,
+        relative: std::path::PathBuf,
+        job: Option<crate::queue::JobId>,
+    ) -> Result<Option<String>, Refusal> {
+        let row = self.queue.fetched_at(folder, relative, job).await?;
+        Ok(row.map(|row| {
+            let reuse = if row.reuse { ", with its transcript" } else { "" };
+            let deleted = if row.deletion.as_deref() == Some("done") { "; its copy there is deleted" } else { "" };
+            format!("source `{}` brought it (recording `{}`{reuse}{deleted})", row.source, row.id)
+        }))
+    }
+}
+
+/// What holds a source: what a person has to see to first.
+fn worst<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
+    let of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source);
+    of_it.min_by_key(|hold| match hold.reason.as_str() {
+        "signed_out" | "forbidden" => 0,
+        "down" => 1,
+        _folder => 2,
+    })
+}
+
+fn fetched(row: &FetchedView) -> serde_json::Value {
+    let place = row.path.clone().unwrap_or_default();
+    json!({
+        "source": row.source, "id": row.id, "path": place, "folder": row.folder, "job": row.job,
+        "message": format!("recording {} lies at {place}", row.id),
+    })
+}
