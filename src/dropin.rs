@@ -154,6 +154,8 @@ mod tests {
             formats: vec![Format::Md],
             on_success: OnSuccess::Keep,
             transcript: Transcript::Make,
+            on_success_remote: crate::config::OnSuccessRemote::Keep,
+            prompt_template: None,
             file_mode: 0o660,
         }
     }

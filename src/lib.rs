@@ -91,7 +91,7 @@
 //! - *Redirects, cookies, a connection to another origin than the configured one.*
 //! - *A thread, a connection or a write for a job that waits for its analysis.*
 //! - *Trust in file times.* Quiet is what minuted has observed itself.
-//! - *Deleting at the service*: PAXS has no such call, and nothing here would need it.
+//! - *Deleting at the service unasked*: only a folder's `on_success_remote` does, after everything else is done.
 //! - *A core, a tracer.* The process's memory holds tokens; [`memory`] keeps it closed.
 //! - *A network port.* Commands use a Unix socket that its owner alone can open.
 //! - *`unsafe` code*, and a browser opened unasked.

@@ -4,6 +4,7 @@ mod disk;
 mod engine;
 mod folders;
 mod holds;
+mod koldan;
 mod outside;
 
 use std::{process::ExitCode, sync::Arc};

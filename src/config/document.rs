@@ -77,13 +77,20 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
     let sources = sources::read(root, &services, &places, kinds::From { file, env }, mistakes);
     // All of them are completed before the first hole counts, so that every mistake is found.
     let folders: Vec<_> = raw.into_iter().map(complete).collect();
+    let folders: Vec<_> = folders.into_iter().collect::<Option<_>>()?;
+    let mut services = services.complete;
+    for folder in &folders {
+        if let Some(service) = services.get_mut(&folder.service) {
+            service.kind.serve(folder);
+        }
+    }
     Some(Settings {
         file: file.to_owned(),
         state_dir,
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
-        folders: folders.into_iter().collect::<Option<_>>()?,
+        folders,
         sources: sources.into_iter().collect::<Option<_>>()?,
-        services: services.complete,
+        services,
         retry,
         workers,
         email,

@@ -62,6 +62,12 @@ impl Environment {
         }
     }
 
+    /// Returns a secret that lies in a variable of this process, as it is now; it is kept nowhere else.
+    #[must_use]
+    pub fn secret(name: &str) -> Option<super::Secret> {
+        variable(name)?.into_string().ok().filter(|secret| !secret.is_empty()).map(Into::into)
+    }
+
     /// Returns the directory of a person's config files: `$XDG_CONFIG_HOME`, else `~/.config`.
     pub(super) fn config_home(&self) -> Option<PathBuf> {
         self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))

@@ -11,7 +11,9 @@ use super::{
     reader::Table,
     rules::{Rules, Success},
     services::{Services, refuse_analyses},
-    settings::{Backlog, Email, Folder, Format, Globs, OnSuccess, Recipients, Target, Transcript, Watch},
+    settings::{
+        Backlog, Email, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+    },
     values,
     words::{meant, one_of, quoted, unquoted},
 };
@@ -144,6 +146,7 @@ pub(super) fn complete(
         service: service.name.clone(),
         analyses: or(rules.analyses, service.analyses.clone()),
         instruction: or(rules.instruction, service.instruction.clone()),
+        prompt_template: rules.prompt_template.map(Spanned::into_inner),
         language: rules.language.map(Spanned::into_inner),
         recursive: or(rules.recursive, true),
         include: rules.include.map_or_else(any, Spanned::into_inner),
@@ -160,6 +163,7 @@ pub(super) fn complete(
         formats: or(rules.formats, vec![Format::Md]),
         on_success,
         transcript: or(rules.transcript, Transcript::Make),
+        on_success_remote: or(rules.on_success_remote, OnSuccessRemote::Keep),
         file_mode: or(rules.file_mode, 0o660),
     })
 }
@@ -220,6 +224,16 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
     if let Some(instruction) = raw.rules.instruction.as_ref().filter(|_| !abilities.follows_instruction) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
         mistakes.add(Mistake::at(instruction.span(), what, kind.instruction_cure()));
+    }
+    // In `[defaults]` it may wait for the folders whose service has templates.
+    if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
+        let what = format!("a service of kind `{}` knows no templates", kind.as_str());
+        mistakes.add(Mistake::at(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
+    }
+    let deletes = |remote: &OnSuccessRemote| abilities.deletes || *remote == OnSuccessRemote::Keep;
+    if let Some(remote) = raw.rules.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
+        let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
+        mistakes.add(Mistake::at(remote.span(), what, "write \"keep\", or choose a service that does"));
     }
 }
 

@@ -16,9 +16,12 @@ pub(super) const SERVICE: &[&str] = &[
     "insecure",
     "meeting_type",
     "api_key_file",
+    "api_key_env",
     "engine",
     "model",
     "notes_model",
+    "diarize",
+    "prompt_template",
     "context",
     "threads",
     "diarize",
@@ -48,6 +51,7 @@ pub(super) const FOLDER: &[&str] = &[
     "attendees",
     "service",
     "instruction",
+    "prompt_template",
     "analyses",
     "language",
     "recursive",
@@ -67,6 +71,7 @@ pub(super) const FOLDER: &[&str] = &[
     "on_success",
     "move_to",
     "transcript",
+    "on_success_remote",
     "file_mode",
 ];
 /// `[defaults]`.

@@ -37,7 +37,9 @@ mod words;
 pub use diagnostic::Report;
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use kinds::{Abilities, Kind, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary, SummaryFormat};
+pub use kinds::{
+    Abilities, ApiKey, Kind, Koldan, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary, SummaryFormat,
+};
 pub use locate::{load, locate, parse};
 pub use secret_file::{SecretFileError, read_secret};
 pub use settings::*;

@@ -47,7 +47,8 @@ fn keeps_its_promises(settings: &Settings) {
             Kind::Saled(saled) => {
                 assert_eq!(values::before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
             }
-            Kind::Ondevice(_) => {}
+            Kind::Koldan(koldan) => assert!(koldan.base_url.host_str().is_some(), "{koldan:?}"),
+            Kind::Ondevice(_) | Kind::Given => {}
         }
     }
     for (at, folder) in settings.folders.iter().enumerate() {

@@ -10,7 +10,7 @@ use super::{
     durations::Bounds,
     keys,
     reader::Table,
-    settings::{Analysis, Attendee, Backlog, Format, Globs, Recipients, Target, Transcript, Watch},
+    settings::{Analysis, Attendee, Backlog, Format, Globs, OnSuccessRemote, Recipients, Target, Transcript, Watch},
     values,
     words::{meant, quoted},
 };
@@ -26,6 +26,8 @@ const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Targe
 const FORMATS: &[(&str, Format)] =
     &[("md", Format::Md), ("txt", Format::Txt), ("srt", Format::Srt), ("vtt", Format::Vtt), ("json", Format::Json)];
 const ON_SUCCESS: &[(&str, Success)] = &[("keep", Success::Keep), ("move", Success::Move), ("delete", Success::Delete)];
+const ON_SUCCESS_REMOTE: &[(&str, OnSuccessRemote)] =
+    &[("keep", OnSuccessRemote::Keep), ("delete", OnSuccessRemote::Delete), ("purge", OnSuccessRemote::Purge)];
 
 const TRANSCRIPT: &[(&str, Transcript)] = &[("make", Transcript::Make), ("reuse", Transcript::Reuse)];
 
@@ -53,6 +55,7 @@ pub(super) struct Rules {
     pub(super) attendees: Option<Spanned<Attendees>>,
     pub(super) service: Option<Spanned<String>>,
     pub(super) instruction: Option<Spanned<Option<String>>>,
+    pub(super) prompt_template: Option<Spanned<String>>,
     pub(super) analyses: Option<Spanned<Vec<Analysis>>>,
     pub(super) language: Option<Spanned<String>>,
     pub(super) recursive: Option<Spanned<bool>>,
@@ -71,6 +74,7 @@ pub(super) struct Rules {
     pub(super) on_success: Option<Spanned<Success>>,
     pub(super) move_to: Option<Spanned<PathBuf>>,
     pub(super) transcript: Option<Spanned<Transcript>>,
+    pub(super) on_success_remote: Option<Spanned<OnSuccessRemote>>,
     pub(super) file_mode: Option<Spanned<u32>>,
 }
 
@@ -83,6 +87,7 @@ impl Rules {
             attendees: attendees(table, mistakes),
             service: table.text("service", values::name),
             instruction: table.text("instruction", values::instruction),
+            prompt_template: table.text("prompt_template", values::line),
             analyses: table.some("analyses", values::analysis),
             language: table.text("language", values::language),
             recursive: table.flag("recursive"),
@@ -101,6 +106,7 @@ impl Rules {
             on_success: table.word("on_success", ON_SUCCESS),
             move_to: table.text("move_to", values::path_below),
             transcript: table.word("transcript", TRANSCRIPT),
+            on_success_remote: table.word("on_success_remote", ON_SUCCESS_REMOTE),
             file_mode: table.text("file_mode", values::file_mode),
         }
     }
@@ -111,6 +117,7 @@ impl Rules {
             attendees: self.attendees.or(defaults.attendees),
             service: self.service.or(defaults.service),
             instruction: self.instruction.or(defaults.instruction),
+            prompt_template: self.prompt_template.or(defaults.prompt_template),
             analyses: self.analyses.or(defaults.analyses),
             language: self.language.or(defaults.language),
             recursive: self.recursive.or(defaults.recursive),
@@ -129,6 +136,7 @@ impl Rules {
             on_success: self.on_success.or(defaults.on_success),
             move_to: self.move_to.or(defaults.move_to),
             transcript: self.transcript.or(defaults.transcript),
+            on_success_remote: self.on_success_remote.or(defaults.on_success_remote),
             file_mode: self.file_mode.or(defaults.file_mode),
         }
     }

@@ -306,6 +306,8 @@ pub struct Folder {
     pub analyses: Vec<Analysis>,
     /// The instruction, from the folder, else from the service.
     pub instruction: Option<String>,
+    /// The template of its notes, by name or id, where its service has templates; `None` takes the service's.
+    pub prompt_template: Option<String>,
     /// The language spoken, ISO 639-1, where a service wants to know.
     pub language: Option<String>,
     /// Whether sub-folders are watched too.
@@ -338,6 +340,8 @@ pub struct Folder {
     pub on_success: OnSuccess,
     /// Whether a transcript that a source has is taken.
     pub transcript: Transcript,
+    /// What happens at the service to what it keeps of such a recording.
+    pub on_success_remote: OnSuccessRemote,
     /// The permissions of what minuted writes, less its umask.
     pub file_mode: u32,
 }
@@ -460,6 +464,29 @@ pub enum Transcript {
     Make,
     /// The source's own is taken, where it has one: nothing is sent anywhere.
     Reuse,
+}
+
+/// What happens at the service to what it keeps of a recording whose notes are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSuccessRemote {
+    /// It stays.
+    Keep,
+    /// It is deleted, as the service understands that: it may keep it for a while.
+    Delete,
+    /// It is deleted for good.
+    Purge,
+}
+
+impl OnSuccessRemote {
+    /// Returns the word used in the config and in the queue.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Delete => "delete",
+            Self::Purge => "purge",
+        }
+    }
 }
 
 /// Returns whether `host` of a URL or a server is this machine.

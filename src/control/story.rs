@@ -136,6 +136,7 @@ fn file(delivery: &DeliveryView) -> Option<String> {
         "notes" => format!("the file of its notes ({})", delivery.target),
         "failure" => "the file that tells of its failure".to_owned(),
         "dispose" => format!("to {} the recording", delivery.target),
+        "remote" => format!("to {} what the service keeps of it", delivery.target),
         _ => return None,
     };
     Some(match (delivery.state.as_str(), &delivery.error) {

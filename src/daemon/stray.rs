@@ -41,7 +41,7 @@ async fn settle_all(parts: &Parts) -> Result<(), QueueError> {
     let mut moved = BTreeSet::new();
     for (job, folder) in parts.worker.queue.idle_deliveries().await? {
         if let Some(folder) = live.folders.get(&folder) {
-            parts.worker.queue.settle(job, worker::deliveries::dispose(folder), clock::now()).await?;
+            parts.worker.queue.settle(job, worker::deliveries::endings(folder), clock::now()).await?;
             moved.insert(job);
         }
     }

@@ -40,6 +40,7 @@ const SUBJECT_CHARS: usize = 200;
 #[derive(Serialize)]
 struct Values {
     title: String,
+    is_right_to_left: bool,
     body: String,
     date: String,
     recording: String,
@@ -52,14 +53,16 @@ impl Letter {
     pub fn of(minutes: &Minutes, message_id: String, attachment: &OsStr) -> Self {
         let markdown = minutes.render(Format::Md);
         let body = minutes.body();
+        let is_right_to_left = minutes.is_right_to_left();
         let values = |body: String| Values {
             title: line(&minutes.title),
+            is_right_to_left,
             body,
             date: minutes.recorded.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             recording: line(&minutes.recording),
             attendees: minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "),
         };
-        let html = fill(Template::MailHtml, values(html::fragment(&body)));
+        let html = fill(Template::MailHtml, values(page(&body, is_right_to_left)));
         let text = fill(Template::MailText, values(plain::text(&body).trim_end().to_owned()));
         let title = one_line(&line(&minutes.title), SUBJECT_CHARS);
         let partial = if minutes.warning.is_some() { " (incomplete)" } else { "" };
@@ -72,6 +75,12 @@ impl Letter {
             attachment: printable_path(attachment.as_ref()).replace(['/', '\\', '"'], "_"),
         }
     }
+}
+
+/// Returns the notes as HTML. In a page that reads from right to left the title, which is often Latin, finds its own way.
+fn page(body: &str, is_right_to_left: bool) -> String {
+    let html = html::fragment(body);
+    if is_right_to_left { html.replacen("<h1>", "<h1 dir=\"auto\">", 1) } else { html }
 }
 
 /// One thing that the operator should know.
@@ -129,7 +138,14 @@ mod tests {
     };
 
     fn letter(title: &str, warning: Option<&str>) -> Letter {
-        let note = "- **ship** it\n- call <b>Bo</b>\n\nSee [the plan](https://example.com/plan?a=1&b=2).\n";
+        letter_of(
+            "- **ship** it\n- call <b>Bo</b>\n\nSee [the plan](https://example.com/plan?a=1&b=2).\n",
+            title,
+            warning,
+        )
+    }
+
+    fn letter_of(note: &str, title: &str, warning: Option<&str>) -> Letter {
         let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
         let minutes = Minutes {
             key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
@@ -197,6 +213,17 @@ mod tests {
         </html>
         "#);
         assert!(letter.html.starts_with("<!doctype html>") && letter.html.contains("<title>&lt;script&gt;"));
+    }
+
+    #[test]
+    fn notes_in_hebrew_are_a_page_that_reads_from_right_to_left() {
+        let letter = letter_of("החלטנו לשלוח את Acme ביום שישי.\n", "Weekly sales", None);
+        let (_, page) = letter.html.split_once("</style>").expect("a style");
+        insta::assert_snapshot!(page.trim(), @"");
+        let plain = letter_of("We ship Acme on Friday (שישי).\n", "מכירות", None);
+        assert!(!plain.html.contains("rtl") && !plain.markdown.contains("dir:"), "{}", plain.html);
+        assert!(letter.markdown.contains("\ndir: rtl\nminuted: "), "{}", letter.markdown);
+        assert!(!letter.text.contains("rtl") && letter.text.contains("ביום שישי"), "{}", letter.text);
     }
 
     #[test]

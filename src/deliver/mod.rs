@@ -6,6 +6,7 @@
 //! front matter, nor reach a header. Only this module knows lettre.
 
 pub mod address;
+mod direction;
 pub mod failed;
 mod file_error;
 pub mod files;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use super::front::{Proof, key_of, proof_of};
-use super::{formats, front, markdown::section, subtitles};
+use super::{direction::Letters, formats, front, markdown::section, subtitles};
 use crate::{
     config::{Analysis, Attendee, Format},
     job::{Findings, Key, Report, Segment, Status},
@@ -92,6 +92,18 @@ impl Minutes {
         self.findings(Analysis::Transcription).map_or(&[], |found| &found.segments)
     }
 
+    /// Returns whether the notes read from right to left: most letters of what was found do. The title and the names of
+    /// files are often in Latin letters all the same.
+    pub(super) fn is_right_to_left(&self) -> bool {
+        let mut letters = Letters::default();
+        for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings(analysis)) {
+            let texts = [&found.markdown, &found.summary].into_iter().flatten();
+            texts.for_each(|text| letters.count(text));
+            found.segments.iter().for_each(|segment| letters.count(&segment.text));
+        }
+        letters.are_right_to_left()
+    }
+
     /// Returns the time of the meeting to the second, RFC 3339, UTC.
     pub(super) fn date(&self) -> String {
         self.recorded.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -108,6 +120,7 @@ impl Minutes {
             ("service", front::scalar(&line(&self.service))),
         ];
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
+        fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         front::block(&fields, &Proof { key: self.key.clone(), partial: self.warning.is_some() })
     }
 }

@@ -1,6 +1,7 @@
 //! Notes and the word of a failure are written, the recording is disposed of.
 //!
-//! Each function is one delivery, and repeatable: after a crash it finds what it did before. All of them block.
+//! Each function is one delivery, and repeatable: after a crash it finds what it did before. All but what is asked of the
+//! service block.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,11 +14,12 @@ use std::{
 use super::answered;
 use crate::{
     beneath::{Dir, Entry},
-    config::{Folder, Format, OnSuccess},
+    config::{Folder, Format, OnSuccess, OnSuccessRemote},
     deliver::{self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of},
     effect::Effect,
     job::{Key, Report, Setback},
     queue::{Job, Root, Written},
+    services::{CallError, Service},
     text::printable_path,
 };
 
@@ -226,6 +228,18 @@ impl Parcel {
                 && extension.is_some_and(|extension| self.extensions.contains(&extension))
         })
     }
+}
+
+/// Has the service delete or purge what it keeps of a job; nothing of one that it never had.
+///
+/// # Errors
+/// What the service says, of what it has not deleted.
+pub async fn dispose_remotely(service: &dyn Service, job: &Job, how: OnSuccessRemote) -> Result<(), CallError> {
+    let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
+    Effect::CallDispose.before();
+    let disposed = service.dispose(meeting, recording, how).await;
+    Effect::CallDispose.after();
+    disposed
 }
 
 /// Renders one document after the other: it takes several times the memory of its text.

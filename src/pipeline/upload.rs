@@ -42,7 +42,8 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     };
     progress.start(job.stamp.size);
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
-    let upload = Upload { file, stamp: job.stamp, name, mime, language, progress };
+    let given_up = context.queue.given_up(job.id).await?;
+    let upload = Upload { file, stamp: job.stamp, name, mime, language, given_up, progress };
     Effect::CallUpload.before();
     let uploaded = context.service.upload(meeting, upload).await;
     Effect::CallUpload.after();

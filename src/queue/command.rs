@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction, named_params};
 use super::{
     Job, JobId, Queue, QueueError, Settled,
     claim::load,
-    delivery::{give_up, reopen},
+    delivery::{give_up, is_deleted_remotely, reopen},
     intake::{evidence, insert},
     record::{log, transition},
     row,
@@ -156,6 +156,13 @@ impl Queue {
                         "is {}, and more analyses are asked of a job that is done\nhint: minuted job {id}",
                         job.state
                     ),
+                )));
+            }
+            if is_deleted_remotely(tx, id)? {
+                let why = "was deleted at the service after its notes were made (on_success_remote)";
+                return Ok(Err(refused(
+                    id,
+                    format!("{why}\nhint: minuted redo {id} sends it again and makes new notes"),
                 )));
             }
             for analysis in analyses {

@@ -31,10 +31,12 @@ pub enum DeliveryKind {
     Clear,
     /// What happens to the recording after all else; the target says what.
     Dispose,
+    /// What happens at the service to what it keeps of the recording, after that; the target says what.
+    Remote,
 }
 
 impl DeliveryKind {
-    const ALL: [Self; 5] = [Self::Notes, Self::Mail, Self::Failure, Self::Clear, Self::Dispose];
+    const ALL: [Self; 6] = [Self::Notes, Self::Mail, Self::Failure, Self::Clear, Self::Dispose, Self::Remote];
 
     /// Returns the word used in the queue and in JSON.
     #[must_use]
@@ -45,7 +47,48 @@ impl DeliveryKind {
             Self::Failure => "failure",
             Self::Clear => "clear",
             Self::Dispose => "dispose",
+            Self::Remote => "remote",
         }
+    }
+}
+
+/// Deliveries that share their slots: what one of them waits for holds up no other lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// What is done in the file system.
+    Files,
+    /// Mails.
+    Mails,
+    /// What is asked of the services.
+    Remote,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 3] = [Self::Files, Self::Mails, Self::Remote];
+
+    /// Returns the kinds of its own; the files are all others.
+    fn kinds(self) -> (&'static str, bool) {
+        match self {
+            Self::Files => ("'mail', 'remote'", false),
+            Self::Mails => ("'mail'", true),
+            Self::Remote => ("'remote'", true),
+        }
+    }
+}
+
+/// What comes after all other deliveries of a job, in this order; each is a delivery too, and `None` is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Endings {
+    /// What happens to the recording.
+    pub recording: Option<&'static str>,
+    /// What happens at the service.
+    pub remote: Option<&'static str>,
+}
+
+impl Endings {
+    fn in_order(self) -> [(DeliveryKind, Option<&'static str>); 2] {
+        [(DeliveryKind::Dispose, self.recording), (DeliveryKind::Remote, self.remote)]
     }
 }
 
@@ -91,14 +134,15 @@ pub struct Written {
 }
 
 impl Queue {
-    /// Returns up to `limit` deliveries that are due; mails, or all others.
-    pub async fn due_deliveries(&self, mails: bool, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, QueueError> {
+    /// Returns up to `limit` deliveries of a lane that are due.
+    pub async fn due_deliveries(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, QueueError> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT * FROM delivery WHERE due_ms <= ?1 AND (kind = 'mail') = ?2 ORDER BY due_ms, id LIMIT ?3",
-            )?;
+            let (kinds, own) = lane.kinds();
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT * FROM delivery WHERE due_ms <= ?1 AND (kind IN ({kinds})) = ?2 ORDER BY due_ms, id LIMIT ?3",
+            ))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), mails, limit], delivery)?;
+            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), own, limit], delivery)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
@@ -126,12 +170,12 @@ impl Queue {
         self.read(move |connection| written(connection, job, kind, &target)).await
     }
 
-    /// Records a delivery as done. The last one finishes the job, or leads to `dispose`, the last of all.
+    /// Records a delivery as done. The last one finishes the job, or leads to its endings.
     pub async fn delivered(
         &self,
         delivery: &Delivery,
         written: Option<Written>,
-        dispose: Option<&'static str>,
+        endings: Endings,
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
         let delivery = delivery.clone();
@@ -150,7 +194,7 @@ impl Queue {
             .map(|rows| one(rows, &delivery))??;
             let event = format!("delivered {} {}", delivery.kind.as_str(), delivery.target);
             log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)?;
-            settle(tx, delivery.job, dispose, now)
+            settle(tx, delivery.job, endings, now)
         })
         .await
     }
@@ -198,13 +242,8 @@ impl Queue {
     }
 
     /// Draws the conclusion for a job that delivers although nothing is due.
-    pub async fn settle(
-        &self,
-        id: JobId,
-        dispose: Option<&'static str>,
-        now: Timestamp,
-    ) -> Result<Option<State>, QueueError> {
-        self.write(Effect::Settle, move |tx| settle(tx, id, dispose, now)).await
+    pub async fn settle(&self, id: JobId, endings: Endings, now: Timestamp) -> Result<Option<State>, QueueError> {
+        self.write(Effect::Settle, move |tx| settle(tx, id, endings, now)).await
     }
 
     /// Records that a delivery has failed for good, and what the operator is told.
@@ -213,7 +252,7 @@ impl Queue {
         delivery: &Delivery,
         error: &str,
         notice: String,
-        dispose: Option<&'static str>,
+        endings: Endings,
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
         let (delivery, error) = (delivery.clone(), error.to_owned());
@@ -228,7 +267,7 @@ impl Queue {
             log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
             insert_notice(tx, &notice, now)?;
             tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![delivery.job.0, error])?;
-            settle(tx, delivery.job, dispose, now)
+            settle(tx, delivery.job, endings, now)
         })
         .await
     }
@@ -239,17 +278,17 @@ fn one(rows: usize, delivery: &Delivery) -> Result<(), QueueError> {
     if rows == 1 { Ok(()) } else { Err(QueueError::Moved { job: delivery.job }) }
 }
 
-/// Makes what is not delivered yet due again: what failed, waits or was given up. Files that tell of a failure, and what
-/// happens to the recording, come anew when it is time for them. Held mails stay held unless `release`.
+/// Makes what is not delivered yet due again: what failed, waits or was given up. Files that tell of a failure, and the
+/// endings, come anew when it is time for them. Held mails stay held unless `release`.
 pub(super) fn reopen(tx: &Transaction<'_>, id: JobId, release: bool, now: Timestamp) -> Result<(), QueueError> {
     tx.execute(
         "UPDATE delivery SET state = 'cancelled', due_ms = NULL WHERE job_id = ? AND state IN ('due', 'failed') \
-         AND kind IN ('failure', 'dispose')",
+         AND kind IN ('failure', 'dispose', 'remote')",
         [id.0],
     )?;
     tx.execute(
         "UPDATE delivery SET state = 'due', due_ms = :now, attempts = 0, error = NULL WHERE job_id = :id \
-         AND kind NOT IN ('failure', 'dispose') AND (state IN ('due', 'failed', 'cancelled') \
+         AND kind NOT IN ('failure', 'dispose', 'remote') AND (state IN ('due', 'failed', 'cancelled') \
          OR state = 'held' AND :release) AND version = (SELECT version FROM job WHERE id = :id)",
         named_params! { ":id": id.0, ":now": now.as_millisecond(), ":release": release },
     )?;
@@ -266,19 +305,19 @@ pub(super) fn give_up(tx: &Transaction<'_>, id: JobId) -> Result<(), QueueError>
 pub(super) fn settle(
     tx: &Transaction<'_>,
     id: JobId,
-    dispose: Option<&'static str>,
+    endings: Endings,
     now: Timestamp,
 ) -> Result<Option<State>, QueueError> {
     let Some(job) = load(tx, id)? else { return Ok(None) };
     if !matches!(job.state, State::Ready { stage: Stage::Deliver, .. }) {
         return Ok(None);
     }
-    let (due, failed, disposed): (i64, i64, i64) = tx
+    let (due, failed): (i64, i64) = tx
         .prepare_cached(
-            "SELECT count(*) FILTER (WHERE state = 'due'), count(*) FILTER (WHERE state = 'failed' AND version = ?2), \
-             count(*) FILTER (WHERE kind = 'dispose' AND version = ?2 AND state <> 'cancelled') FROM delivery WHERE job_id = ?1",
+            "SELECT count(*) FILTER (WHERE state = 'due'), count(*) FILTER (WHERE state = 'failed' AND version = ?2) \
+             FROM delivery WHERE job_id = ?1",
         )?
-        .query_row([id.0, i64::from(job.version)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row([id.0, i64::from(job.version)], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let held: bool = tx.prepare_cached("SELECT 1 FROM delivery WHERE job_id = ? AND state = 'held'")?.exists([id.0])?;
     if due > 0 {
         return Ok(None);
@@ -288,15 +327,30 @@ pub(super) fn settle(
         log(tx, id, Some(Stage::Deliver), "failed: not every delivery could be made", None, now)?;
         return Ok(Some(next));
     }
-    if let Some(what) = dispose.filter(|_| disposed == 0 && !held) {
-        let last = NewDelivery { kind: DeliveryKind::Dispose, target: what.to_owned(), held: false };
-        insert_one(tx, &job, &last, now)?;
-        return Ok(None);
+    for (kind, what) in endings.in_order().into_iter().filter(|_| !held) {
+        if let Some(what) = what
+            && !is_begun(tx, &job, kind)?
+        {
+            insert_one(tx, &job, &NewDelivery { kind, target: what.to_owned(), held: false }, now)?;
+            return Ok(None);
+        }
     }
     let next = transition(tx, id, &job.state, &Event::Advance, now)?;
     finish(tx, id, now)?;
     log(tx, id, Some(Stage::Deliver), "done", None, now)?;
     Ok(Some(next))
+}
+
+/// Whether a delivery of this kind was recorded for the current version of a job, and not given up.
+fn is_begun(tx: &Transaction<'_>, job: &Job, kind: DeliveryKind) -> Result<bool, QueueError> {
+    let sql = "SELECT 1 FROM delivery WHERE job_id = ?1 AND version = ?2 AND kind = ?3 AND state <> 'cancelled'";
+    Ok(tx.prepare_cached(sql)?.exists(rusqlite::params![job.id.0, job.version, kind.as_str()])?)
+}
+
+/// Whether the service was told to delete what it kept of a job.
+pub(super) fn is_deleted_remotely(tx: &Transaction<'_>, id: JobId) -> Result<bool, QueueError> {
+    let sql = "SELECT 1 FROM delivery WHERE job_id = ? AND kind = 'remote' AND state = 'done'";
+    Ok(tx.prepare_cached(sql)?.exists([id.0])?)
 }
 
 /// Records deliveries of the job's current version, and the removal of a failure file that may lie there: that it was

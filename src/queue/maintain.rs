@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 use rustix::fs::FlockOperation;
 
-use super::{JobId, Queue, QueueError, delivery::settle};
+use super::{Endings, JobId, Queue, QueueError, delivery::settle};
 use crate::{
     access::{grant, is_denied, quoted},
     effect::Effect,
@@ -133,7 +133,7 @@ impl Queue {
                 .query_map([], |row| Ok(JobId(row.get(0)?)))?
                 .collect::<Result<Vec<_>, _>>()?;
             // Where only mails were left, nothing is left that would bring the job to its end.
-            delivering.into_iter().try_for_each(|id| settle(tx, id, None, now).map(drop))
+            delivering.into_iter().try_for_each(|id| settle(tx, id, Endings::default(), now).map(drop))
         })
         .await
     }

@@ -48,7 +48,7 @@ pub use claim::Among;
 pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;
-pub use delivery::{Delivery, DeliveryKind, NewDelivery, Written};
+pub use delivery::{Delivery, DeliveryKind, Endings, Lane, NewDelivery, Written};
 pub use erase::{Deletable, Deleted, FetchedView};
 pub use fetched::{Fetching, Intent, Later, Met, Placing, Spot as FetchedSpot};
 pub use folder::{LOST_AFTER, Root, Spot};

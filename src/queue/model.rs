@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Analysed, Delivery, DeliveryKind, FILE, Failure, Hold, Job, JobId, NewDelivery, Queue, QueueError, Scope, Settled,
+    Analysed, Delivery, DeliveryKind, Endings, FILE, Failure, Hold, Job, JobId, Lane, NewDelivery, Queue, QueueError,
+    Scope, Settled,
 };
 use crate::{
     beneath::Stamp,
@@ -411,7 +412,7 @@ impl World {
     fn resume(&mut self, id: i64, release: bool, now: i64) {
         let job = self.job(id).clone();
         for owed in self.owed.iter_mut().filter(|owed| owed.job == id) {
-            let once = ["failure", "dispose"].contains(&owed.kind.as_str());
+            let once = ["failure", "dispose", "remote"].contains(&owed.kind.as_str());
             match owed.state.as_str() {
                 "due" | "failed" if once => "cancelled".clone_into(&mut owed.state),
                 "due" | "failed" | "cancelled" if !once && owed.version == job.version => {
@@ -476,7 +477,7 @@ impl World {
     }
 
     /// Moves a job that delivers on when nothing is due any more.
-    fn settle(&mut self, id: i64, dispose: bool, now: i64) {
+    fn settle(&mut self, id: i64, endings: Endings, now: i64) {
         let job = self.job(id).clone();
         let mine: Vec<&Owed> = self.owed.iter().filter(|owed| owed.job == id).collect();
         if job.stage.as_deref() != Some("deliver") || mine.iter().any(|owed| owed.state == "due") {
@@ -484,12 +485,14 @@ impl World {
         }
         let current = |owed: &&&Owed| owed.version == job.version;
         let failed = mine.iter().filter(current).any(|owed| owed.state == "failed");
-        let disposed = mine.iter().filter(current).any(|owed| owed.kind == "dispose" && owed.state != "cancelled");
+        let begun = |kind: &str| mine.iter().filter(current).any(|owed| owed.kind == kind && owed.state != "cancelled");
         let held = mine.iter().any(|owed| owed.state == "held");
+        let all = [("dispose", endings.recording), ("remote", endings.remote)];
+        let next = all.into_iter().filter_map(|(kind, what)| Some((kind, what?))).find(|(kind, _)| !begun(kind));
         if failed {
             self.move_to(id, "failed", None, None, None, now);
-        } else if dispose && !disposed && !held {
-            let (kind, target) = ("dispose".to_owned(), "move".to_owned());
+        } else if let Some((kind, what)) = next.filter(|_| !held) {
+            let (kind, target) = (kind.to_owned(), what.to_owned());
             let (version, state) = (job.version, "due".to_owned());
             // One that was given up comes anew in its own row.
             self.owed.retain(|owed| (owed.job, owed.version) != (id, version) || owed.kind != kind);
@@ -560,6 +563,14 @@ fn new(kind: DeliveryKind, target: &str) -> NewDelivery {
     NewDelivery { kind, target: target.into(), held: false }
 }
 
+/// What comes after all other deliveries: each ending in every other case, both in every fourth.
+fn endings(what: u8) -> Endings {
+    Endings {
+        recording: what.is_multiple_of(2).then_some("move"),
+        remote: (what / 2).is_multiple_of(2).then_some("purge"),
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
@@ -626,9 +637,9 @@ impl Bench {
         for (job, _) in self.queue.idle_deliveries().await.expect("read") {
             self.world.sort();
             self.before.push(self.world.clone());
-            self.queue.settle(job, None, self.now()).await.expect("settled");
+            self.queue.settle(job, Endings::default(), self.now()).await.expect("settled");
             let now = self.now_ms();
-            self.world.settle(job.0, false, now);
+            self.world.settle(job.0, Endings::default(), now);
         }
     }
 
@@ -872,8 +883,8 @@ impl Bench {
         let all = [new(DeliveryKind::Notes, "md"), mail];
         let deliveries = all[usize::from(what % 3 / 2)..].to_vec();
         let deliveries = if what.is_multiple_of(7) { Vec::new() } else { deliveries };
-        let dispose = what.is_multiple_of(2).then_some("move");
-        let analysed = Analysed { reports: vec![report()], deliveries: deliveries.clone(), dispose };
+        let endings = endings(what);
+        let analysed = Analysed { reports: vec![report()], deliveries: deliveries.clone(), endings };
         self.queue.analysed(job, analysed, self.now()).await?;
         let (id, ms) = (job.id.0, self.now_ms());
         self.world.move_to(id, "ready", Some("deliver"), None, Some(0), ms);
@@ -881,28 +892,30 @@ impl Bench {
         (row.version, row.partial) = (row.version + 1, false);
         self.world.report(id);
         self.world.owe(id, &deliveries);
-        self.world.settle(id, dispose.is_some(), ms);
+        self.world.settle(id, endings, ms);
         Ok(())
     }
 
     async fn deliver(&mut self, which: u8, what: u8) {
         let now = self.now();
-        let mut due: Vec<Delivery> = self.queue.due_deliveries(false, now, 99).await.expect("read");
-        due.extend(self.queue.due_deliveries(true, now, 99).await.expect("read"));
+        let mut due: Vec<Delivery> = Vec::new();
+        for lane in Lane::ALL {
+            due.extend(self.queue.due_deliveries(lane, now, 99).await.expect("read"));
+        }
         let expected = self.world.owed.iter().filter(|owed| owed.state == "due").count();
         assert_eq!(due.len(), expected);
         if due.is_empty() {
             return;
         }
         let delivery = due.swap_remove(usize::from(which) % due.len());
-        let dispose = (what / 4).is_multiple_of(2).then_some("move");
+        let endings = endings(what / 4);
         let (state, tried) = match what % 4 {
             0 => {
                 self.queue.deliver_later(&delivery, now, "later", now).await.expect("recorded");
                 ("due", 1)
             }
             1 => {
-                let failed = self.queue.delivery_failed(&delivery, "failed", "failed".into(), dispose, now).await;
+                let failed = self.queue.delivery_failed(&delivery, "failed", "failed".into(), endings, now).await;
                 failed.expect("recorded");
                 self.world.notices.push(false);
                 ("failed", 1)
@@ -914,7 +927,7 @@ impl Bench {
                     path: "talk.failed.txt".into(),
                     digest: "x".into(),
                 });
-                self.queue.delivered(&delivery, written, dispose, now).await.expect("recorded");
+                self.queue.delivered(&delivery, written, endings, now).await.expect("recorded");
                 ("done", 0)
             }
         };
@@ -927,11 +940,11 @@ impl Bench {
         owed.attempts += tried;
         if state != "due" {
             let now = self.now_ms();
-            self.world.settle(delivery.job.0, dispose.is_some(), now);
+            self.world.settle(delivery.job.0, endings, now);
         }
         // Whoever is behind the times changes nothing.
         if state != "due" {
-            let late = self.queue.delivered(&delivery, None, None, now).await;
+            let late = self.queue.delivered(&delivery, None, Endings::default(), now).await;
             assert!(matches!(late, Err(QueueError::Moved { .. })), "{late:?}");
         }
     }
@@ -1009,7 +1022,9 @@ impl Bench {
         let Some(row) = self.any(which) else { return };
         let analyses = vec![Analysis::KeyPoints];
         let done = self.queue.reanalyse(JobId(row.id), analyses, false, self.now()).await.is_ok();
-        let allowed = row.state == "done" && row.remote == "uploaded";
+        let is_deleted =
+            self.world.owed.iter().any(|owed| owed.job == row.id && owed.kind == "remote" && owed.state == "done");
+        let allowed = row.state == "done" && row.remote == "uploaded" && !is_deleted;
         assert_eq!(done, allowed, "{row:?}");
         if allowed {
             let ms = self.now_ms();
@@ -1092,7 +1107,7 @@ impl Bench {
         }
         let jobs: Vec<i64> = self.world.jobs.iter().map(|job| job.id).collect();
         for id in jobs {
-            self.world.settle(id, false, ms);
+            self.world.settle(id, Endings::default(), ms);
         }
     }
 

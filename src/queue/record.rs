@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    Job, JobId, NewDelivery, Queue, QueueError, Wanted,
+    Endings, Job, JobId, NewDelivery, Queue, QueueError, Wanted,
     creations::count_one,
     delivery::{insert_deliveries, settle},
     hold::insert_notice,
@@ -23,8 +23,8 @@ pub struct Analysed {
     pub reports: Vec<Report>,
     /// Where the notes go; where they go nowhere, the job is done.
     pub deliveries: Vec<NewDelivery>,
-    /// What happens to the recording after all else.
-    pub dispose: Option<&'static str>,
+    /// What comes after all else.
+    pub endings: Endings,
 }
 
 /// A job's last failure and what follows from it.
@@ -205,7 +205,7 @@ impl Queue {
             store_reports(tx, id, &analysed.reports)?;
             insert_deliveries(tx, id, &analysed.deliveries, now)?;
             log(tx, id, Some(Stage::Analyse), "analysed", None, now)?;
-            Ok(settle(tx, id, analysed.dispose, now)?.unwrap_or(next))
+            Ok(settle(tx, id, analysed.endings, now)?.unwrap_or(next))
         })
         .await
     }

@@ -9,8 +9,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, Because, CommandError, Delivery, DeliveryKind, Failure, Forgotten, Hold, Job, JobId, NewDelivery, PutOff,
-    Queue, QueueError, Root, Scope, Settled, Sighting, Unplayable, Verdict, Written,
+    Analysed, Because, CommandError, Delivery, DeliveryKind, Endings, Failure, Forgotten, Hold, Job, JobId, Lane,
+    NewDelivery, PutOff, Queue, QueueError, Root, Scope, Settled, Sighting, Unplayable, Verdict, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
@@ -100,6 +100,9 @@ fn report(analysis: Analysis) -> Report {
     Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: "{}".into() }
 }
 
+/// The recording is moved after all else.
+const MOVES: Endings = Endings { recording: Some("move"), remote: None };
+
 fn notes() -> NewDelivery {
     NewDelivery { kind: DeliveryKind::Notes, target: "md".into(), held: false }
 }
@@ -110,12 +113,15 @@ async fn a_job_goes_from_its_file_to_done_and_its_content_is_never_forgotten() {
     let job = desk.uploaded("talk.wav").await;
     assert_eq!(job.state, State::Waiting { stage: Stage::Analyse, on: Wait::Analysis });
     assert!(matches!(job.remote, Remote::Uploaded { .. }));
-    let analysed =
-        Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()], dispose: None };
+    let analysed = Analysed {
+        reports: vec![report(Analysis::Transcription)],
+        deliveries: vec![notes()],
+        endings: Endings::default(),
+    };
     desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
-    let due = desk.queue.due_deliveries(false, at(21), 9).await.expect("read");
+    let due = desk.queue.due_deliveries(Lane::Files, at(21), 9).await.expect("read");
     assert_eq!(due.len(), 1);
-    let state = desk.queue.delivered(&due[0], None, None, at(22)).await.expect("recorded");
+    let state = desk.queue.delivered(&due[0], None, Endings::default(), at(22)).await.expect("recorded");
     assert_eq!(state, Some(State::Done));
     let before = at(0) + SignedDuration::from_hours(24 * 400);
     assert_eq!(desk.queue.prune(before).await.expect("pruned"), 1);
@@ -213,18 +219,18 @@ async fn what_comes_after_the_last_delivery_waits_for_mails_that_are_held() {
     let job = desk.uploaded("talk.wav").await;
     let mail = NewDelivery { kind: DeliveryKind::Mail, target: "ann@example.com".into(), held: true };
     let reports = vec![report(Analysis::Transcription)];
-    let analysed = Analysed { reports, deliveries: vec![notes(), mail], dispose: Some("move") };
+    let analysed = Analysed { reports, deliveries: vec![notes(), mail], endings: MOVES };
     desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
-    let deliver = async |mails, second| {
-        let due = desk.queue.due_deliveries(mails, at(second), 9).await.expect("read");
+    let deliver = async |lane, second| {
+        let due = desk.queue.due_deliveries(lane, at(second), 9).await.expect("read");
         assert_eq!(due.len(), 1, "{due:?}");
-        let state = desk.queue.delivered(&due[0], None, Some("move"), at(second)).await.expect("recorded");
+        let state = desk.queue.delivered(&due[0], None, MOVES, at(second)).await.expect("recorded");
         (due[0].kind, state)
     };
-    assert_eq!(deliver(false, 21).await, (DeliveryKind::Notes, Some(State::Done)), "its mail waits for a person");
+    assert_eq!(deliver(Lane::Files, 21).await, (DeliveryKind::Notes, Some(State::Done)), "its mail waits for a person");
     desk.queue.retry(job.id, at(30)).await.expect("released");
-    assert_eq!(deliver(true, 31).await, (DeliveryKind::Mail, None));
-    assert_eq!(deliver(false, 32).await, (DeliveryKind::Dispose, Some(State::Done)));
+    assert_eq!(deliver(Lane::Mails, 31).await, (DeliveryKind::Mail, None));
+    assert_eq!(deliver(Lane::Files, 32).await, (DeliveryKind::Dispose, Some(State::Done)));
     assert!(desk.queue.retry(job.id, at(40)).await.is_err(), "there is nothing left to release");
 }
 
@@ -274,7 +280,7 @@ async fn the_last_failure_leaves_a_word_beside_the_recording_and_one_for_the_ope
     };
     desk.queue.fail(&job, failure, at(20)).await.expect("recorded");
     assert_eq!(desk.job(job.id).await.state, State::Failed);
-    assert_eq!(desk.queue.due_deliveries(false, at(21), 9).await.expect("read").len(), 1);
+    assert_eq!(desk.queue.due_deliveries(Lane::Files, at(21), 9).await.expect("read").len(), 1);
     let (notices, _) = desk.queue.unsent_notices(9).await.expect("read");
     assert_eq!(notices[0].text, "talk.wav failed");
     desk.queue.retry(job.id, at(30)).await.expect("retried");
@@ -311,12 +317,15 @@ async fn redo_is_above_every_generation_that_is_known() {
 async fn a_job_that_is_forgotten_says_when_and_where_and_can_be_redone() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    let analysed =
-        Analysed { reports: vec![report(Analysis::Transcription)], deliveries: vec![notes()], dispose: None };
+    let analysed = Analysed {
+        reports: vec![report(Analysis::Transcription)],
+        deliveries: vec![notes()],
+        endings: Endings::default(),
+    };
     desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
-    let due = desk.queue.due_deliveries(false, at(21), 9).await.expect("read");
+    let due = desk.queue.due_deliveries(Lane::Files, at(21), 9).await.expect("read");
     let written = Written { base: "/srv/sales".into(), path: "talk.notes.md".into(), digest: "d".into() };
-    desk.queue.delivered(&due[0], Some(written), None, at(22)).await.expect("recorded");
+    desk.queue.delivered(&due[0], Some(written), Endings::default(), at(22)).await.expect("recorded");
     let other = desk.take("other.wav", "other").await;
     desk.queue.cancel(other, at(23)).await.expect("cancelled");
     let forgotten = async |path: &str| desk.queue.forgotten("sales", path.into()).await.expect("read");
@@ -477,7 +486,7 @@ async fn a_recording_that_nothing_can_play_fails_with_that_reason() {
     let job = desk.job(taken[0].job).await;
     assert_eq!(job.state, State::Failed);
     assert!(job.error.expect("a reason").contains("moov"));
-    assert_eq!(desk.queue.due_deliveries(false, at(2), 9).await.expect("read").len(), 1);
+    assert_eq!(desk.queue.due_deliveries(Lane::Files, at(2), 9).await.expect("read").len(), 1);
 }
 
 #[tokio::test]
@@ -525,7 +534,7 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
 async fn results_that_are_delivered_nowhere_finish_their_job() {
     let desk = Desk::new();
     let job = desk.uploaded("talk.wav").await;
-    let analysed = Analysed { reports: Vec::new(), deliveries: Vec::new(), dispose: None };
+    let analysed = Analysed { reports: Vec::new(), deliveries: Vec::new(), endings: Endings::default() };
     assert_eq!(desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded"), State::Done);
 }
 
@@ -538,17 +547,20 @@ impl Desk {
     async fn analysed(&self, path: &str, deliveries: Vec<NewDelivery>) -> JobId {
         let job = self.uploaded(path).await;
         let reports = vec![report(Analysis::Transcription)];
-        self.queue.analysed(&job, Analysed { reports, deliveries, dispose: None }, at(20)).await.expect("recorded");
+        self.queue
+            .analysed(&job, Analysed { reports, deliveries, endings: Endings::default() }, at(20))
+            .await
+            .expect("recorded");
         job.id
     }
 
-    async fn due(&self, mails: bool) -> Vec<Delivery> {
-        self.queue.due_deliveries(mails, at(1000), 9).await.expect("read")
+    async fn due(&self, lane: Lane) -> Vec<Delivery> {
+        self.queue.due_deliveries(lane, at(1000), 9).await.expect("read")
     }
 
     /// Fails the mail that is due, and with it the job.
     async fn refuse_mail(&self) {
-        let due = self.due(true).await;
+        let due = self.due(Lane::Mails).await;
         let failed = self.queue.delivery_failed(&due[0], "550", "refused".into(), None, at(22)).await;
         assert_eq!(failed.expect("recorded"), Some(State::Failed));
     }
@@ -558,14 +570,14 @@ impl Desk {
 async fn a_delivery_that_was_given_up_while_it_was_made_touches_no_other() {
     let desk = Desk::new();
     let first = desk.analysed("one.wav", vec![mail()]).await;
-    let under_way = desk.due(true).await.remove(0);
+    let under_way = desk.due(Lane::Mails).await.remove(0);
     desk.queue.cancel(first, at(21)).await.expect("cancelled");
     let second = desk.analysed("two.wav", vec![notes()]).await;
-    desk.queue.delivered(&under_way, None, None, at(23)).await.expect("the mail did go out");
-    assert_eq!(desk.due(false).await.len(), 1, "the other's notes are not written yet");
+    desk.queue.delivered(&under_way, None, Endings::default(), at(23)).await.expect("the mail did go out");
+    assert_eq!(desk.due(Lane::Files).await.len(), 1, "the other's notes are not written yet");
     assert!(matches!(desk.job(second).await.state, State::Ready { stage: Stage::Deliver, .. }));
     desk.queue.retry(first, at(24)).await.expect("retried");
-    assert_eq!(desk.due(true).await, [], "what went out is not sent again");
+    assert_eq!(desk.due(Lane::Mails).await, [], "what went out is not sent again");
     let again = desk.queue.deliver_later(&under_way, at(30), "late", at(25)).await;
     assert!(matches!(again, Err(QueueError::Moved { .. })), "{again:?}");
 }
@@ -577,9 +589,12 @@ async fn a_recording_that_is_dropped_again_gets_the_delivery_that_had_failed() {
     desk.refuse_mail().await;
     let again = Settled { stamp: Stamp { size: 8, mtime_ns: 9, inode: 9 }, ..settled("talk.wav", "talk.wav") };
     desk.queue.take(vec![again], String::new(), at(30)).await.expect("taken");
-    let due = desk.due(true).await;
+    let due = desk.due(Lane::Mails).await;
     assert_eq!(due.len(), 1);
-    assert_eq!(desk.queue.delivered(&due[0], None, None, at(31)).await.expect("recorded"), Some(State::Done));
+    assert_eq!(
+        desk.queue.delivered(&due[0], None, Endings::default(), at(31)).await.expect("recorded"),
+        Some(State::Done)
+    );
     assert_eq!(desk.job(id).await.state, State::Done);
 }
 
@@ -587,51 +602,71 @@ async fn a_recording_that_is_dropped_again_gets_the_delivery_that_had_failed() {
 async fn a_job_that_was_cancelled_while_it_delivered_delivers_the_rest_when_it_is_retried() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
-    let written = desk.due(false).await.remove(0);
-    desk.queue.delivered(&written, None, None, at(21)).await.expect("recorded");
+    let written = desk.due(Lane::Files).await.remove(0);
+    desk.queue.delivered(&written, None, Endings::default(), at(21)).await.expect("recorded");
     desk.queue.cancel(id, at(22)).await.expect("cancelled");
-    assert_eq!(desk.due(true).await, []);
+    assert_eq!(desk.due(Lane::Mails).await, []);
     desk.queue.retry(id, at(23)).await.expect("retried");
-    assert_eq!((desk.due(true).await.len(), desk.due(false).await.len()), (1, 0));
+    assert_eq!((desk.due(Lane::Mails).await.len(), desk.due(Lane::Files).await.len()), (1, 0));
 }
 
 #[tokio::test]
 async fn a_job_with_nothing_left_to_deliver_is_found_and_finished() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes(), mail()]).await;
-    let written = desk.due(false).await.remove(0);
-    desk.queue.delivered(&written, None, Some("move"), at(21)).await.expect("recorded");
+    let written = desk.due(Lane::Files).await.remove(0);
+    desk.queue.delivered(&written, None, MOVES, at(21)).await.expect("recorded");
     let connection = rusqlite::Connection::open(desk.dir.path().join(super::FILE)).expect("opened");
     connection.execute("UPDATE delivery SET state = 'held', due_ms = NULL WHERE kind = 'mail'", []).expect("held");
-    assert_eq!(desk.due(true).await, [], "its mails are held");
+    assert_eq!(desk.due(Lane::Mails).await, [], "its mails are held");
     assert_eq!(desk.queue.idle_deliveries().await.expect("read"), [(id, "sales".to_owned())]);
-    assert_eq!(desk.queue.settle(id, Some("move"), at(23)).await.expect("settled"), Some(State::Done));
+    assert_eq!(desk.queue.settle(id, MOVES, at(23)).await.expect("settled"), Some(State::Done));
     assert_eq!(desk.queue.idle_deliveries().await.expect("read"), []);
     desk.queue.retry(id, at(24)).await.expect("released");
-    assert_eq!(desk.due(true).await.len(), 1);
+    assert_eq!(desk.due(Lane::Mails).await.len(), 1);
 }
 
 #[tokio::test]
 async fn what_happens_to_the_recording_comes_anew_after_a_retry() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes()]).await;
-    let written = desk.due(false).await.remove(0);
-    desk.queue.delivered(&written, None, Some("move"), at(21)).await.expect("recorded");
-    let moving = desk.due(false).await.remove(0);
-    let failed = desk.queue.delivery_failed(&moving, "no way", "failed".into(), Some("move"), at(22)).await;
+    let written = desk.due(Lane::Files).await.remove(0);
+    desk.queue.delivered(&written, None, MOVES, at(21)).await.expect("recorded");
+    let moving = desk.due(Lane::Files).await.remove(0);
+    let failed = desk.queue.delivery_failed(&moving, "no way", "failed".into(), MOVES, at(22)).await;
     assert_eq!(failed.expect("recorded"), Some(State::Failed));
     desk.queue.retry(id, at(23)).await.expect("retried");
-    assert_eq!(desk.queue.settle(id, Some("move"), at(24)).await.expect("settled"), None);
-    let due = desk.due(false).await;
+    assert_eq!(desk.queue.settle(id, MOVES, at(24)).await.expect("settled"), None);
+    let due = desk.due(Lane::Files).await;
     assert_eq!((due.len(), due[0].kind), (1, DeliveryKind::Dispose));
+}
+
+#[tokio::test]
+async fn what_the_service_keeps_goes_last_and_is_not_analysed_any_more() {
+    let desk = Desk::new();
+    let endings = Endings { recording: Some("move"), remote: Some("purge") };
+    let id = desk.analysed("talk.wav", vec![notes()]).await;
+    let written = desk.due(Lane::Files).await.remove(0);
+    assert_eq!(desk.queue.delivered(&written, None, endings, at(21)).await.expect("recorded"), None);
+    assert_eq!(desk.due(Lane::Remote).await, []);
+    let moving = desk.due(Lane::Files).await.remove(0);
+    assert_eq!(desk.queue.delivered(&moving, None, endings, at(22)).await.expect("recorded"), None);
+    assert_eq!(desk.due(Lane::Files).await, []);
+    let purging = desk.due(Lane::Remote).await.remove(0);
+    assert_eq!((purging.kind, purging.target.as_str()), (DeliveryKind::Remote, "purge"));
+    desk.queue.deliver_later(&purging, at(900), "it is down", at(23)).await.expect("recorded");
+    let done = desk.queue.delivered(&purging, None, endings, at(901)).await;
+    assert_eq!(done.expect("recorded"), Some(State::Done));
+    let refused = desk.queue.reanalyse(id, vec![Analysis::KeyPoints], false, at(902)).await.expect_err("it is gone");
+    assert!(refused.to_string().contains("was deleted at the service"), "{refused}");
 }
 
 #[tokio::test]
 async fn a_cancelled_wish_for_more_analyses_is_taken_up_by_retry() {
     let desk = Desk::new();
     let id = desk.analysed("talk.wav", vec![notes()]).await;
-    let written = desk.due(false).await.remove(0);
-    desk.queue.delivered(&written, None, None, at(21)).await.expect("recorded");
+    let written = desk.due(Lane::Files).await.remove(0);
+    desk.queue.delivered(&written, None, Endings::default(), at(21)).await.expect("recorded");
     desk.queue.reanalyse(id, vec![Analysis::KeyPoints], false, at(22)).await.expect("asked");
     desk.queue.retry(id, at(23)).await.expect("retried");
     assert_eq!(desk.job(id).await.state.stage(), Some(Stage::Analyse), "it stays where it is");

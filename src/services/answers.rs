@@ -1,5 +1,6 @@
 //! What an answer means for the caller: the one place where a status becomes a [`CallError`].
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{CallError, FileFault};
@@ -86,6 +87,23 @@ pub(crate) fn json(answer: Answer) -> Result<Value, CallError> {
     })
 }
 
+/// What stands in place of a key that a server says back.
+const HIDDEN: &str = "[the key]";
+
+/// Takes a key out of an answer that is small enough to be shown: some servers say back what they refuse.
+pub(crate) fn without(answer: Answer, key: &str) -> Answer {
+    /// What is longer is a transcription or notes, of which nothing is told.
+    const TOLD_BYTES_MAX: usize = 1024 * 1024;
+    let hidden = |text: String| if text.contains(key) { text.replace(key, HIDDEN) } else { text };
+    let body = if answer.body.len() > TOLD_BYTES_MAX || !String::from_utf8_lossy(&answer.body).contains(key) {
+        answer.body
+    } else {
+        Bytes::from(hidden(String::from_utf8_lossy(&answer.body).into_owned()))
+    };
+    let (location, content_type) = (answer.location.map(hidden), answer.content_type.map(hidden));
+    Answer { location, content_type, body, ..answer }
+}
+
 /// Returns the error of an answer that is not what was promised.
 pub(crate) fn unexpected(what: &str) -> CallError {
     let message =
@@ -121,8 +139,6 @@ pub(crate) fn message(value: &Value, depth: u8) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {

@@ -7,6 +7,7 @@ pub(crate) mod answers;
 pub mod breaker;
 pub mod given;
 mod keep;
+pub mod koldan;
 mod lenient;
 pub mod ondevice;
 pub mod openai;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 
 use crate::{
     beneath::Stamp,
-    config::{Analysis, Attendee, MeetingType},
+    config::{Analysis, Attendee, MeetingType, OnSuccessRemote},
     job::{Key, Report},
     progress::Progress,
 };
@@ -84,6 +85,12 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     /// The results of a meeting are in the queue: what the service keeps on this machine for it may go. One that keeps
     /// nothing here has nothing to do.
     async fn forget(&self, _meeting: &str) {}
+
+    /// The notes of a job are where they belong: what the service itself keeps of it is deleted or purged. What is gone
+    /// already is no error. Asked only of a service that can.
+    async fn dispose(&self, _meeting: &str, _recording: &str, _how: OnSuccessRemote) -> Result<(), CallError> {
+        Ok(())
+    }
 }
 
 /// What a meeting is made of.
@@ -123,6 +130,8 @@ pub struct Upload {
     pub mime: &'static str,
     /// The language that is spoken, where the folder tells.
     pub language: Option<String>,
+    /// The recordings of this job at the service that were given up: none of them is found again.
+    pub given_up: Vec<String>,
     /// Counts the bytes sent.
     pub progress: Arc<Progress>,
 }

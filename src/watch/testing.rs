@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
 use crate::{
     beneath::Stamp,
-    config::{Backlog, Folder, Globs, OnSuccess, Recipients, Target, Transcript, Watch},
+    config::{Backlog, Folder, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch},
     last_words::Mark,
     queue::{Settled, Sighting, Verdict},
 };
@@ -61,6 +61,8 @@ pub(crate) fn folder(path: &Path) -> Folder {
         formats: Vec::new(),
         on_success: OnSuccess::Keep,
         transcript: Transcript::Make,
+        on_success_remote: OnSuccessRemote::Keep,
+        prompt_template: None,
         file_mode: 0o660,
     }
 }

@@ -1,5 +1,5 @@
-//! The loop that makes deliveries. Files and mails have slots of their own, so that a slow mail server stops no notes;
-//! neither ever touches the meeting again.
+//! The loop that makes deliveries. Files, mails and what is asked of services have slots of their own, so that a slow server
+//! stops no notes. None touches the meeting again before everything else is where it belongs.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -12,14 +12,14 @@ use std::{
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{DISK_RETRY, Worker, chain, contain, under_way::UnderWay};
+use super::{DISK_RETRY, Worker, chain, contain, remote, under_way::UnderWay};
 use crate::{
     clock,
-    config::{Folder, Format, OnSuccess},
+    config::{Folder, Format, OnSuccess, OnSuccessRemote},
     deliver::{FileError, Letter, MailError, failed, message_id},
     job::{State, retry::backoff},
     pipeline::deliver::{Parcel, one_at_a_time},
-    queue::{Delivery, DeliveryKind, QueueError, Scope, Written},
+    queue::{Delivery, DeliveryKind, Endings, Lane, QueueError, Scope, Written},
     text::one_line,
 };
 
@@ -28,6 +28,9 @@ const FILES_MAX: usize = 2;
 
 /// Mails under way at once: what a mail server takes from one client without minding.
 const MAILS_MAX: usize = 2;
+
+/// What services are asked at once.
+const REMOTE_MAX: usize = 2;
 
 /// The name under which a mail server that is down is held.
 pub const SMTP: &str = "smtp";
@@ -87,27 +90,35 @@ async fn fill(worker: &Arc<Worker>, under_way: &Arc<UnderWay>) -> Result<Option<
         return Ok(Some(begun + DISK_RETRY));
     }
     under_way.forget_ended();
-    for (mails, slots) in [(false, FILES_MAX), (true, MAILS_MAX)] {
-        let busy = under_way.count(mails);
+    for (lane, slots) in [(Lane::Files, FILES_MAX), (Lane::Mails, MAILS_MAX), (Lane::Remote, REMOTE_MAX)] {
+        let busy = under_way.count(lane);
         // Those under way are still due in the queue: ask for as many more.
-        let due = worker.queue.due_deliveries(mails, begun, slots + busy).await?;
+        let due = worker.queue.due_deliveries(lane, begun, slots + busy).await?;
         for delivery in due {
-            if under_way.slots(mails) < slots && under_way.begin((mails, delivery.id)) {
-                start(worker, under_way, mails, delivery);
+            if under_way.slots(lane) < slots && under_way.begin((lane, delivery.id)) {
+                start(worker, under_way, lane, delivery);
             }
         }
     }
     worker.queue.next_delivery_due(begun).await
 }
 
-fn start(worker: &Arc<Worker>, under_way: &Arc<UnderWay>, mails: bool, delivery: Delivery) {
+fn start(worker: &Arc<Worker>, under_way: &Arc<UnderWay>, lane: Lane, delivery: Delivery) {
     let (shared, under_way) = (Arc::clone(worker), Arc::clone(under_way));
     worker.tasks.spawn(async move {
-        let made = if mails { mail(&shared, &delivery).await } else { file(&shared, &under_way, &delivery).await };
+        let made = match lane {
+            Lane::Files => file(&shared, &under_way, &delivery).await,
+            Lane::Mails => mail(&shared, &delivery).await,
+            Lane::Remote => tokio::select! {
+                made = remote::make(&shared, &delivery) => made,
+                // It is made again, and finds what it did.
+                () = shared.stop.cancelled() => Ok(()),
+            },
+        };
         if let Err(error) = made {
             shared.queue_failed("record a delivery", &error);
         }
-        under_way.end((mails, delivery.id));
+        under_way.end((lane, delivery.id));
         shared.deliveries.notify_one();
     });
 }
@@ -117,7 +128,7 @@ async fn parcel(worker: &Worker, delivery: &Delivery) -> Result<Option<Parcel>, 
     let Some(job) = worker.queue.job(delivery.job).await? else { return Ok(None) };
     let reports = match delivery.kind {
         DeliveryKind::Notes | DeliveryKind::Mail => worker.queue.findings(job.id).await?.into(),
-        DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose => Arc::default(),
+        DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose | DeliveryKind::Remote => Arc::default(),
     };
     let live = worker.live();
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
@@ -149,7 +160,7 @@ async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -
     let written = if let Ok(written) = in_time {
         written?
     } else {
-        under_way.late((false, delivery.id), &folder.id);
+        under_way.late((Lane::Files, delivery.id), &folder.id);
         worker.deliveries.notify_one();
         silent(worker, &folder).await;
         writing.await?
@@ -183,11 +194,15 @@ async fn write(
         DeliveryKind::Notes | DeliveryKind::Failure => {
             worker.queue.written(delivery.job, delivery.kind, &delivery.target).await?
         }
-        DeliveryKind::Mail | DeliveryKind::Dispose => None,
+        DeliveryKind::Mail | DeliveryKind::Dispose | DeliveryKind::Remote => None,
     };
     let story = match delivery.kind {
         DeliveryKind::Failure => failure_text(worker, &parcel).await?,
-        DeliveryKind::Notes | DeliveryKind::Mail | DeliveryKind::Clear | DeliveryKind::Dispose => String::new(),
+        DeliveryKind::Notes
+        | DeliveryKind::Mail
+        | DeliveryKind::Clear
+        | DeliveryKind::Dispose
+        | DeliveryKind::Remote => String::new(),
     };
     let (kind, target) = (delivery.kind, delivery.target.clone());
     let folder = parcel.folder.path.clone();
@@ -199,7 +214,7 @@ async fn write(
         DeliveryKind::Failure => parcel.write_failure(&story, before.as_ref()).map(Some),
         DeliveryKind::Clear => parcel.clear_failure(before.as_ref()).map(|()| None),
         DeliveryKind::Dispose => parcel.dispose().map(|()| None),
-        DeliveryKind::Mail => Ok(None),
+        DeliveryKind::Mail | DeliveryKind::Remote => Ok(None),
     };
     match tokio::task::spawn_blocking(work).await {
         // What a person has deleted is not made again: the delivery is done.
@@ -355,14 +370,14 @@ pub async fn mail_works(worker: &Worker) -> Result<(), QueueError> {
     Ok(())
 }
 
-async fn delivered(
+pub(super) async fn delivered(
     worker: &Arc<Worker>,
     delivery: &Delivery,
     folder: &Folder,
     written: Option<Written>,
 ) -> Result<(), QueueError> {
-    let dispose = dispose(folder);
-    let state = worker.persist(|| worker.queue.delivered(delivery, written.clone(), dispose, clock::now())).await?;
+    let endings = endings(folder);
+    let state = worker.persist(|| worker.queue.delivered(delivery, written.clone(), endings, clock::now())).await?;
     tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -370,35 +385,46 @@ async fn delivered(
     Ok(())
 }
 
-async fn give_up(
+pub(super) async fn give_up(
     worker: &Arc<Worker>,
     delivery: &Delivery,
     folder: &Folder,
     recording: &str,
     error: &str,
 ) -> Result<(), QueueError> {
-    let to = if delivery.kind == DeliveryKind::Mail { format!("to {}", delivery.target) } else { "beside it".into() };
+    let what = match delivery.kind {
+        DeliveryKind::Mail => format!("the notes of {recording} could not be delivered to {}", delivery.target),
+        DeliveryKind::Remote => format!("what the service keeps of {recording} could not be deleted there"),
+        DeliveryKind::Notes | DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose => {
+            format!("the notes of {recording} could not be delivered beside it")
+        }
+    };
     let notice = format!(
-        "the notes of {recording} (folder `{}`) could not be delivered {to}: {error}\nminuted job {}; minuted retry {}",
+        "{what} (folder `{}`): {error}\nminuted job {}; minuted retry {}",
         folder.name, delivery.job, delivery.job
     );
-    let dispose = dispose(folder);
-    worker.persist(|| worker.queue.delivery_failed(delivery, error, notice.clone(), dispose, clock::now())).await?;
+    let endings = endings(folder);
+    worker.persist(|| worker.queue.delivery_failed(delivery, error, notice.clone(), endings, clock::now())).await?;
     tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
     Ok(())
 }
 
-async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str) -> Result<(), QueueError> {
+pub(super) async fn later(worker: &Worker, delivery: &Delivery, wait: Duration, error: &str) -> Result<(), QueueError> {
     let now = clock::now();
     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
     worker.persist(|| worker.queue.deliver_later(delivery, due, error, now)).await
 }
 
-/// What happens to a recording after its last delivery.
-pub fn dispose(folder: &Folder) -> Option<&'static str> {
-    match folder.on_success {
+/// What comes after the last delivery of a recording.
+pub fn endings(folder: &Folder) -> Endings {
+    let recording = match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some("move"),
         OnSuccess::Delete => Some("delete"),
-    }
+    };
+    let remote = match folder.on_success_remote {
+        OnSuccessRemote::Keep => None,
+        OnSuccessRemote::Delete | OnSuccessRemote::Purge => Some(folder.on_success_remote.as_str()),
+    };
+    Endings { recording, remote }
 }

@@ -17,6 +17,7 @@ use crate::{
         Service,
         breaker::{Breakers, Call},
         given::Given,
+        koldan::Koldan,
         ondevice::OnDevice,
         openai::OpenAi,
         pacer::Pacer,
@@ -131,6 +132,11 @@ impl ServiceHandle {
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(openai), None)
             }
+            Kind::Koldan(koldan) => {
+                let koldan = Koldan::new(service, koldan, pacer)
+                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+                (Arc::new(koldan), None)
+            }
             Kind::Ondevice(ondevice) => {
                 (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
             }
@@ -148,7 +154,9 @@ impl ServiceHandle {
     ) -> Self {
         let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
-        let waits = settings.kind.abilities().notes == config::Notes::WhenAsked;
+        let abilities = settings.kind.abilities();
+        // One whose results come later only begins them when it is asked.
+        let waits = abilities.notes == config::Notes::WhenAsked && abilities.transcribes_at_once;
         let asks = waits.then(|| Arc::new(Semaphore::new(settings.at_once.unwrap_or(1))));
         Self { service, settings, account, slots, asks, breakers }
     }

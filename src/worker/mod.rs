@@ -11,6 +11,7 @@ pub mod deliveries;
 mod live;
 pub mod looks;
 mod outcome;
+mod remote;
 mod run;
 #[cfg(test)]
 mod tests;

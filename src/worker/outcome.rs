@@ -230,7 +230,7 @@ impl Worker {
         let analysed = || Analysed {
             reports: reports.clone(),
             deliveries: deliveries(folder, job, plan),
-            dispose: super::deliveries::dispose(folder),
+            endings: super::deliveries::endings(folder),
         };
         match self.persist(|| self.queue.analysed(job, analysed(), clock::now())).await {
             Ok(_) => {
@@ -283,7 +283,8 @@ impl Worker {
     async fn folder_refused(&self, folder: &Folder, error: &anyhow::Error) {
         self.refused().insert(folder.id.clone(), clock::now());
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        let cure = "check its attendees and the service's base_url, then reload (systemctl reload minuted)";
+        let live = self.live();
+        let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
         let told = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
         self.hold(Scope::Folder, &folder.id, "refused", format!("{error}; {cure}"), told).await;
     }

@@ -5,8 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-/// A delivery: whether it is a mail, and its number.
-pub(super) type Entry = (bool, i64);
+use crate::queue::Lane;
+
+/// A delivery: its lane, and its number.
+pub(super) type Entry = (Lane, i64);
 
 /// How far one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +53,13 @@ impl UnderWay {
     }
 
     /// Returns how many have a slot.
-    pub(super) fn slots(&self, mails: bool) -> usize {
-        self.entries().iter().filter(|((mail, _), phase)| *mail == mails && **phase == Phase::Made).count()
+    pub(super) fn slots(&self, lane: Lane) -> usize {
+        self.entries().iter().filter(|((of, _), phase)| *of == lane && **phase == Phase::Made).count()
     }
 
     /// Returns how many there are at all.
-    pub(super) fn count(&self, mails: bool) -> usize {
-        self.entries().keys().filter(|(mail, _)| *mail == mails).count()
+    pub(super) fn count(&self, lane: Lane) -> usize {
+        self.entries().keys().filter(|(of, _)| *of == lane).count()
     }
 
     /// Returns whether one of `folder` is late: a further one would only be late too.
@@ -77,16 +79,18 @@ mod tests {
     #[test]
     fn a_late_delivery_gives_its_slot_back_and_is_not_begun_again() {
         let under_way = UnderWay::default();
-        assert!(under_way.begin((false, 1)) && under_way.begin((false, 2)) && under_way.begin((true, 1)));
-        assert_eq!((under_way.slots(false), under_way.is_late("sales")), (2, false));
-        under_way.late((false, 1), "sales");
-        assert_eq!((under_way.slots(false), under_way.count(false)), (1, 2));
+        assert!(
+            under_way.begin((Lane::Files, 1)) && under_way.begin((Lane::Files, 2)) && under_way.begin((Lane::Mails, 1))
+        );
+        assert_eq!((under_way.slots(Lane::Files), under_way.is_late("sales")), (2, false));
+        under_way.late((Lane::Files, 1), "sales");
+        assert_eq!((under_way.slots(Lane::Files), under_way.count(Lane::Files)), (1, 2));
         assert!(under_way.is_late("sales") && !under_way.is_late("calls"));
-        assert!(!under_way.begin((false, 1)), "it is still being made");
-        under_way.end((false, 1));
-        assert!(!under_way.is_late("sales") && !under_way.begin((false, 1)), "the queue may still call it due");
+        assert!(!under_way.begin((Lane::Files, 1)), "it is still being made");
+        under_way.end((Lane::Files, 1));
+        assert!(!under_way.is_late("sales") && !under_way.begin((Lane::Files, 1)), "the queue may still call it due");
         under_way.forget_ended();
-        assert!(under_way.begin((false, 1)));
-        assert_eq!((under_way.slots(false), under_way.slots(true)), (2, 1));
+        assert!(under_way.begin((Lane::Files, 1)));
+        assert_eq!((under_way.slots(Lane::Files), under_way.slots(Lane::Mails)), (2, 1));
     }
 }

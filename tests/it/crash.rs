@@ -66,7 +66,7 @@ enum Scenario {
     /// Commands that die, one after the other, while no daemon runs.
     Commands,
     /// The engine has no part in this house: its child dies in `engine.rs`, its service in `ondevice.rs`, the installation of
-    /// its model in `src/engine/model/tests.rs`.
+    /// its model in `src/engine/model/tests.rs`. Nor has what is deleted at a service: that dies in `koldan.rs`.
     Engine,
 }
 
@@ -132,6 +132,7 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::BeginPieces
         | Effect::KeepPieces
         | Effect::PlaceTranscript
+        | Effect::CallDispose
         | Effect::ForgetTranscript
         | Effect::RetireModel
         | Effect::PlaceModel => Scenario::Engine,

@@ -34,7 +34,7 @@ pub(super) fn engine(settings: &Settings, env: &Environment) -> Vec<Finding> {
 fn recogniser(kind: &Kind) -> Option<&Recogniser> {
     match kind {
         Kind::Ondevice(ondevice) => Some(&ondevice.recogniser),
-        Kind::Paxs(_) | Kind::Saled(_) | Kind::Openai(_) | Kind::Given => None,
+        Kind::Paxs(_) | Kind::Saled(_) | Kind::Openai(_) | Kind::Given | Kind::Koldan(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, Finding, Findings};
+use super::{Failure, Finding, Findings, koldan};
 use crate::{
     config::{Kind, Settings},
     control::{Caller, Request, try_mail},
@@ -55,7 +55,9 @@ async fn service(
     let refusal = match caller.ask(Request::Whoami { service: Some(name.to_owned()) }).await {
         Ok(answer) => {
             let base_url = answer["base_url"].as_str().unwrap_or_default();
-            return findings.add(works(settings, name, base_url, &answer["profile"]));
+            let profile = &answer["profile"];
+            koldan::told(settings, name, profile).into_iter().try_for_each(|finding| findings.add(finding))?;
+            return findings.add(works(settings, name, base_url, profile));
         }
         Err(refusal) => refusal,
     };
@@ -72,19 +74,25 @@ async fn service(
 async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
-    findings.add(match handle.service.profile().await {
-        Ok(profile) => works(settings, name, &handle.settings.kind.place(), &profile),
+    let found = match handle.service.profile().await {
+        Ok(profile) => {
+            koldan::told(settings, name, &profile).into_iter().try_for_each(|finding| findings.add(finding))?;
+            works(settings, name, &handle.settings.kind.place(), &profile)
+        }
         Err(error) => {
             let kind = &handle.settings.kind;
             let hint = match (&error, kind) {
                 (CallError::SignedOut { .. }, _) => kind.sign_in_cure(name),
                 (_, Kind::Ondevice(_)) => "minuted engine install".to_owned(),
                 (_, Kind::Saled(_)) => "start SaLED, or check base_url".to_owned(),
-                (_, Kind::Openai(_) | Kind::Paxs(_) | Kind::Given) => "check base_url and the network".to_owned(),
+                (_, Kind::Openai(_) | Kind::Paxs(_) | Kind::Given | Kind::Koldan(_)) => {
+                    "check base_url and the network".to_owned()
+                }
             };
             Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
         }
-    })
+    };
+    findings.add(found)
 }
 
 /// Tells of a service that answers; of one that lists its models, which of those it is asked for it does not list.

@@ -16,6 +16,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     analyses: &[Analysis::Transcription, Analysis::MeetingNote],
     signs_in: false,
     transcribes_at_once: true,
+    deletes: false,
     // It only reads a file: two at once are enough, and hold up nobody.
     at_once: Some(2),
 };

@@ -1,6 +1,7 @@
 //! The kinds of service: what each is told, and what each can do. One file a kind.
 
 mod given;
+mod koldan;
 mod ondevice;
 mod openai;
 mod paxs;
@@ -9,6 +10,7 @@ mod saled;
 use std::{num::NonZeroU32, path::Path};
 
 pub use self::{
+    koldan::{ApiKey, Koldan},
     ondevice::{Ondevice, Recogniser},
     openai::Openai,
     paxs::Paxs,
@@ -18,7 +20,7 @@ use super::{
     diagnostic::{Flaw, Mistake, Mistakes},
     environment::Environment,
     reader::Table,
-    settings::{Analysis, MeetingType},
+    settings::{Analysis, Folder, MeetingType},
     words::{meant, one_of, quoted},
 };
 
@@ -31,6 +33,8 @@ pub enum Kind {
     Saled(Saled),
     /// A server of OpenAI's shape.
     Openai(Openai),
+    /// Koldan of Dixilang.
+    Koldan(Koldan),
     /// minuted's own engine, on this machine.
     Ondevice(Ondevice),
     /// The transcripts that a source gives. No config names it: it is made for each source.
@@ -45,7 +49,7 @@ struct Named {
     read: fn(&Table<'_>, From<'_>, &Mistakes) -> Option<Kind>,
 }
 
-const KINDS: [Named; 4] = [
+const KINDS: [Named; 5] = [
     Named { word: "paxs", keys: paxs::KEYS, read: |table, _, _| Some(Kind::Paxs(paxs::read(table))) },
     Named {
         word: "saled",
@@ -56,6 +60,11 @@ const KINDS: [Named; 4] = [
         word: "openai",
         keys: openai::KEYS,
         read: |table, from, mistakes| openai::read(table, from, mistakes).map(Kind::Openai),
+    },
+    Named {
+        word: "koldan",
+        keys: koldan::KEYS,
+        read: |table, from, mistakes| koldan::read(table, from, mistakes).map(Kind::Koldan),
     },
     Named {
         word: "ondevice",
@@ -91,6 +100,8 @@ pub struct Abilities {
     pub transcribes_at_once: bool,
     /// Recordings that it should have at once by default; `None` shares the slots of all.
     pub at_once: Option<usize>,
+    /// Deletes what it keeps of a recording, when it is asked to.
+    pub deletes: bool,
 }
 
 /// Where a meeting note comes from.
@@ -126,6 +137,7 @@ impl Kind {
             Self::Paxs(_) => "paxs",
             Self::Saled(_) => "saled",
             Self::Openai(_) => "openai",
+            Self::Koldan(_) => "koldan",
             Self::Ondevice(_) => "ondevice",
             Self::Given => "given",
         }
@@ -138,6 +150,7 @@ impl Kind {
             Self::Paxs(_) => paxs::ABILITIES,
             Self::Saled(saled) => saled.abilities(),
             Self::Openai(openai) => openai.abilities(),
+            Self::Koldan(_) => koldan::ABILITIES,
             Self::Ondevice(_) => ondevice::ABILITIES,
             Self::Given => given::ABILITIES,
         }
@@ -147,7 +160,7 @@ impl Kind {
     #[must_use]
     pub fn is_english_only(&self) -> bool {
         match self {
-            Self::Paxs(_) | Self::Openai(_) | Self::Given => false,
+            Self::Paxs(_) | Self::Openai(_) | Self::Given | Self::Koldan(_) => false,
             Self::Saled(saled) => saled.is_english_only(),
             Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
         }
@@ -157,7 +170,7 @@ impl Kind {
     pub(super) fn language_cure(&self) -> &'static str {
         match self {
             Self::Saled(_) => "write a `model` in its table that knows it, such as \"base\": `.en` is English alone",
-            Self::Paxs(_) | Self::Openai(_) | Self::Ondevice(_) => {
+            Self::Paxs(_) | Self::Openai(_) | Self::Koldan(_) | Self::Ondevice(_) | Self::Given => {
                 "write engine = \"whisper\" and a `model` in its table, or choose another service"
             }
         }
@@ -168,7 +181,7 @@ impl Kind {
     pub fn meeting_type(&self) -> MeetingType {
         match self {
             Self::Paxs(paxs) => paxs.meeting_type,
-            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => MeetingType::Group,
+            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given | Self::Koldan(_) => MeetingType::Group,
         }
     }
 
@@ -179,6 +192,7 @@ impl Kind {
             Self::Paxs(paxs) => paxs.base_url.to_string(),
             Self::Saled(saled) => saled.base_url.to_string(),
             Self::Openai(openai) => openai.base_url.to_string(),
+            Self::Koldan(koldan) => koldan.base_url.to_string(),
             Self::Ondevice(_) => "on this machine".to_owned(),
             Self::Given => "a source's transcripts".to_owned(),
         }
@@ -191,6 +205,7 @@ impl Kind {
             Self::Openai(openai) => openai.sign_in_cure(name),
             Self::Saled(_) => format!("check base_url in [services.{name}]: a SaLED asks nobody to sign in"),
             Self::Paxs(_) | Self::Ondevice(_) | Self::Given => format!("minuted login {name}"),
+            Self::Koldan(koldan) => koldan.sign_in_cure(),
         }
     }
 
@@ -201,6 +216,28 @@ impl Kind {
             Self::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
             Self::Saled(_) => "add chat_model = \"…\" to the service, or remove it",
             Self::Paxs(_) | Self::Ondevice(_) | Self::Given => "remove it, or choose a service that does",
+            Self::Koldan(_) => "remove it: the template says what Koldan writes (prompt_template)",
+        }
+    }
+
+    /// Returns what a person does where the service refuses what a folder asks of it.
+    #[must_use]
+    pub fn folder_cure(&self) -> &'static str {
+        match self {
+            Self::Koldan(_) => {
+                "name a template that is there (prompt_template), then reload (systemctl reload minuted)"
+            }
+            Self::Paxs(_) | Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => {
+                "check its attendees and the service's base_url, then reload (systemctl reload minuted)"
+            }
+        }
+    }
+
+    /// Takes in what a folder of this service asks of it.
+    pub(super) fn serve(&mut self, folder: &Folder) {
+        match self {
+            Self::Koldan(koldan) => koldan.serve(folder),
+            Self::Paxs(_) | Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => {}
         }
     }
 }

@@ -59,6 +59,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     transcribes_at_once: true,
     // The processor is one; two at once take as long together.
     at_once: Some(1),
+    deletes: false,
 };
 
 /// The words for what turns sound into words.

@@ -48,6 +48,7 @@ impl Openai {
             transcribes_at_once: true,
             // One graphics card, most often; two at once take as long together.
             at_once: Some(1),
+            deletes: false,
         }
     }
 

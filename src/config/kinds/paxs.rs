@@ -40,6 +40,7 @@ pub(super) const ABILITIES: Abilities = Abilities {
     signs_in: true,
     transcribes_at_once: false,
     at_once: None,
+    deletes: false,
 };
 
 pub(super) fn read(table: &Table<'_>) -> Paxs {

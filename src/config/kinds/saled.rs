@@ -100,6 +100,7 @@ impl Saled {
             analyses: &[Analysis::MeetingNote, Analysis::Transcription],
             signs_in: false,
             transcribes_at_once: true,
+            deletes: false,
             // It runs on a small machine; two at once take as long together.
             at_once: Some(1),
         }

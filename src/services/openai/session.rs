@@ -2,7 +2,6 @@
 
 use std::sync::PoisonError;
 
-use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{OpenAi, wire};
@@ -12,9 +11,6 @@ use crate::{
     services::{CallError, answers, pacer::Priority},
     text,
 };
-
-/// What stands in place of a key that a server says back.
-const HIDDEN: &str = "[the key]";
 
 /// The key of one piece of work; `None` for a server that asks for none.
 pub(super) type ApiKey = Option<SecretString>;
@@ -104,18 +100,10 @@ impl OpenAi {
 
 /// Takes the key out of an answer that is small enough to be shown: some servers say back what they refuse.
 pub(super) fn without(answer: Answer, key: &ApiKey) -> Answer {
-    /// What is longer is a transcription or notes, of which nothing is told.
-    const TOLD_BYTES_MAX: usize = 1024 * 1024;
-    let Some(key) = key else { return answer };
-    let key = key.expose_secret();
-    let hidden = |text: String| if text.contains(key) { text.replace(key, HIDDEN) } else { text };
-    let body = if answer.body.len() > TOLD_BYTES_MAX || !String::from_utf8_lossy(&answer.body).contains(key) {
-        answer.body
-    } else {
-        Bytes::from(hidden(String::from_utf8_lossy(&answer.body).into_owned()))
-    };
-    let (location, content_type) = (answer.location.map(hidden), answer.content_type.map(hidden));
-    Answer { location, content_type, body, ..answer }
+    match key {
+        Some(key) => answers::without(answer, key.expose_secret()),
+        None => answer,
+    }
 }
 
 fn told(error: &SecretFileError) -> String {
@@ -133,6 +121,8 @@ fn fingerprint(key: Result<&ApiKey, &str>) -> blake3::Hash {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

@@ -484,7 +484,18 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
     let open = File::open(file.path()).expect("opened");
     let stamp = Stamp::of(&open).expect("known");
     let progress = Arc::new(Progress::default());
-    (file, Upload { file: open, stamp, name: "talk.wav".into(), mime: "audio/wav", language: None, progress })
+    (
+        file,
+        Upload {
+            file: open,
+            stamp,
+            name: "talk.wav".into(),
+            mime: "audio/wav",
+            language: None,
+            given_up: Vec::new(),
+            progress,
+        },
+    )
 }
 
 #[tokio::test]

@@ -1,0 +1,31 @@
+//! What Koldan's own lists tell of the config: templates that are not there, limits that are used up.
+
+use serde_json::Value;
+
+use super::Finding;
+use crate::{
+    config::{Kind, Settings},
+    services::koldan::{missing_template, quotas_told},
+    text::one_line,
+};
+
+/// What a person does about a template that is not there.
+const CURE: &str = "name one that is there: prompt_template = \"…\" in the folder or in the service";
+
+/// Returns what the profile of a service tells, where it is Koldan.
+pub(super) fn told(settings: &Settings, name: &str, profile: &Value) -> Vec<Finding> {
+    let Some(Kind::Koldan(koldan)) = settings.services.get(name).map(|service| &service.kind) else {
+        return Vec::new();
+    };
+    let unwritten = koldan.folders.iter().filter_map(|(folder, wanted)| {
+        let why = missing_template(profile, wanted.as_deref())?;
+        let subject = format!("notes of folder {folder}");
+        Some(Finding::error(subject, one_line(&why, 600), CURE))
+    });
+    let subject = format!("quota of {name}");
+    let quotas = quotas_told(profile).into_iter().map(|(told, is_spent)| match is_spent {
+        true => Finding::warning(&*subject, told, "its recordings wait and go on by themselves when there is more"),
+        false => Finding::ok(&*subject, told),
+    });
+    unwritten.chain(quotas).collect()
+}

@@ -1,0 +1,139 @@
+//! `kind = "koldan"`: Koldan of Dixilang, in its cloud or in the house.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use toml::Spanned;
+use url::Url;
+
+use super::{Abilities, From, Notes, is_insecure, key_cure};
+use crate::config::{
+    diagnostic::{Flaw, Mistake, Mistakes},
+    reader::Table,
+    secret_file::beside,
+    settings::{Analysis, Folder},
+    values,
+};
+
+/// The keys of its table that mean something for it, besides those of every kind.
+pub(super) const KEYS: &[&str] =
+    &["base_url", "insecure", "api_key_file", "api_key_env", "model", "diarize", "prompt_template", "request_timeout"];
+
+/// What Koldan is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Koldan {
+    /// What stands before `/api/v1` in the address of every call.
+    pub base_url: Url,
+    /// Where the key is; read at each start of work, so that it may be changed.
+    pub api_key: ApiKey,
+    /// The model that transcribes.
+    pub model: String,
+    /// Whether speakers are told apart.
+    pub diarize: bool,
+    /// The template of the summary, by its name or its id; without one the only one that is assigned is taken.
+    pub prompt_template: Option<String>,
+    /// The folders, by id, whose notes have a summary, each with the template in force there.
+    pub folders: BTreeMap<String, Option<String>>,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiKey {
+    /// In this file. Absolute.
+    File(PathBuf),
+    /// In this variable of the environment.
+    Variable(String),
+}
+
+impl Koldan {
+    /// Returns the template for a folder: its own, else the service's.
+    #[must_use]
+    pub fn template(&self, folder: &str) -> Option<&str> {
+        self.folders.get(folder).unwrap_or(&self.prompt_template).as_deref()
+    }
+
+    /// Takes in what a folder of this service says of its notes.
+    pub(super) fn serve(&mut self, folder: &Folder) {
+        if folder.analyses.contains(&Analysis::MeetingNote) {
+            let template = folder.prompt_template.clone().or_else(|| self.prompt_template.clone());
+            self.folders.insert(folder.id.clone(), template);
+        }
+    }
+
+    pub(super) fn sign_in_cure(&self) -> String {
+        let rights = "a key needs its scopes, and an account more than a viewer's rights, both given at Koldan";
+        match &self.api_key {
+            ApiKey::File(file) => format!("{}; {rights}", key_cure(file)),
+            ApiKey::Variable(name) => {
+                format!("put a key that the server takes into ${name}, and start minuted again; {rights}")
+            }
+        }
+    }
+}
+
+pub(super) const ABILITIES: Abilities = Abilities {
+    needs_attendees: false,
+    follows_instruction: false,
+    notes: Notes::WhenAsked,
+    analyses: &[Analysis::MeetingNote, Analysis::Transcription],
+    signs_in: false,
+    transcribes_at_once: false,
+    at_once: None,
+    deletes: true,
+};
+
+pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Koldan> {
+    let insecure = is_insecure(table);
+    let base_url = table.text("base_url", |text| values::base(text, insecure)).map(without_api);
+    let default = || Url::parse("https://koldan.dixilang.com").expect("a constant URL");
+    let base_url = if table.has("base_url") { base_url } else { Some(default()) };
+    let model = table.text("model", values::line).map(Spanned::into_inner);
+    let prompt_template = table.text("prompt_template", values::line).map(Spanned::into_inner);
+    let api_key = api_key(table, from, mistakes);
+    let diarize = table.flag("diarize").is_some_and(Spanned::into_inner);
+    Some(Koldan {
+        base_url: base_url?,
+        api_key: api_key?,
+        model: model.unwrap_or_else(|| "general".to_owned()),
+        diarize,
+        prompt_template,
+        folders: BTreeMap::new(),
+    })
+}
+
+/// Addresses in the documents begin with `/api/v1`, which many write with the base.
+fn without_api(base_url: Spanned<Url>) -> Url {
+    let mut url = base_url.into_inner();
+    let path = url.path().strip_suffix("/api").map(str::to_owned);
+    if let Some(path) = path {
+        url.set_path(&path);
+    }
+    url
+}
+
+fn api_key(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<ApiKey> {
+    let file = table.text("api_key_file", values::file);
+    let variable = table.text("api_key_env", variable);
+    if !table.means("api_key_env") {
+        table.require(
+            "api_key_file",
+            "write api_key_file = \"…\", the file with the key, or api_key_env = \"KOLDAN_API_KEY\"",
+        );
+    } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has("api_key_file")) {
+        let what = "`api_key_env` besides `api_key_file`";
+        mistakes.add(Mistake::at(span, what, "remove one of the two: the key has one place"));
+    }
+    let file = file.map(|path| ApiKey::File(beside(path.into_inner(), from.file, from.env)));
+    file.or_else(|| variable.map(|name| ApiKey::Variable(name.into_inner())))
+}
+
+/// The name of a variable of the environment.
+fn variable(text: &str) -> Result<String, Flaw> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if begins && text.len() <= 100 && text.chars().all(is_name) {
+        return Ok(text.to_owned());
+    }
+    // It may be the key itself, which is not repeated.
+    let help = "write the name of a variable, never the key: api_key_env = \"KOLDAN_API_KEY\"";
+    Err(Flaw::new("not the name of a variable of the environment", help))
+}

@@ -1,0 +1,68 @@
+//! What is deleted at Koldan once the notes are durable: the summaries of a transcription, then the transcription.
+//!
+//! The file itself stays: no document tells of a call that deletes it. [unknown]: whether it goes with its transcription.
+
+use super::{
+    Koldan,
+    session::{SUMMARIES, certain, summary, transcription},
+    wire,
+};
+use crate::{
+    config::OnSuccessRemote,
+    http::Request,
+    services::{CallError, pacer::Priority},
+};
+
+impl Koldan {
+    /// Deletes all that was made of a recording. What is gone already is no error, so that it may be done again after any
+    /// interruption.
+    pub(super) async fn delete_all(&self, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {
+        for id in self.summaries_to_delete(recording).await? {
+            self.delete(&summary(&id), how).await?;
+        }
+        self.delete(&transcription(recording), how).await
+    }
+
+    /// The summaries that say that they are of this transcription, whoever had them made: what says nothing, or that of
+    /// another, is not ours to delete.
+    async fn summaries_to_delete(&self, recording: &str) -> Result<Vec<String>, CallError> {
+        let listed = match self.list(&SUMMARIES, &[("transcriptionId", recording)], Priority::High).await {
+            Ok(listed) => listed,
+            Err(CallError::Refused { status: 404 | 405 | 410, .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let is_of_it = |entry: &serde_json::Value| wire::transcription_of(entry).as_deref() == Some(recording);
+        let mut ids = Vec::new();
+        for entry in listed {
+            let Some(id) = wire::id_at(&entry, &["id", "summaryId", "uuid"]) else { continue };
+            let told = match wire::transcription_of(&entry) {
+                Some(_) => is_of_it(&entry),
+                None => {
+                    self.json_if(Request::get(&summary(&id)), Priority::High).await?.is_some_and(|one| is_of_it(&one))
+                }
+            };
+            if told {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Deletes or purges one thing.
+    async fn delete(&self, path: &[&str; 5], how: OnSuccessRemote) -> Result<(), CallError> {
+        let request = Request::delete(path);
+        let request = if how == OnSuccessRemote::Purge { request.query("purge", "true") } else { request };
+        let mut answer = self.call(request, Priority::High).await.map_err(certain)?;
+        if answer.status == 405 && how == OnSuccessRemote::Purge {
+            // The other way that the documents show.
+            let [a, b, c, d, id] = *path;
+            answer = self.call(Request::post(&[a, b, c, d, id, "purge"]), Priority::High).await.map_err(certain)?;
+        }
+        match answer.status {
+            404 | 410 => Ok(()),
+            // That this call is forbidden is no matter of all the others.
+            403 => Err(CallError::Forbidden { message: crate::services::answers::said(&answer) }),
+            _other => self.accepted(answer).await.map(drop).map_err(certain),
+        }
+    }
+}

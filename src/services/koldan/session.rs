@@ -1,0 +1,240 @@
+//! One call: the key as it is now, the pace, and what an answer means; and lists, page by page.
+
+use std::{sync::PoisonError, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Koldan, wire};
+use crate::{
+    config::{ApiKey, Environment, SecretFileError, read_secret},
+    http::{ANALYSES_BYTES_MAX, Answer, Request},
+    services::{CallError, answers, pacer::Priority},
+    text,
+};
+
+/// The header that carries the key.
+const KEY_HEADER: &str = "x-api-key";
+
+/// The addresses of the lists.
+pub(super) const TRANSCRIPTIONS: [&str; 4] = ["api", "v1", "speech-services", "transcriptions"];
+pub(super) const SUMMARIES: [&str; 4] = ["api", "v1", "speech-services", "summaries"];
+pub(super) const FILES: [&str; 4] = ["api", "v1", "speech-services", "files"];
+
+/// Entries asked for at once: the most that the documents allow.
+const SIZE: usize = 100;
+
+/// Pages of one list that are read: what is looked for is filtered by the server, and stands on the first.
+const PAGES_MAX: usize = 20;
+
+/// A refused key is tried again after this, should its rights have changed at Koldan.
+const RIGHTS_AGAIN: Duration = Duration::from_secs(3600);
+
+/// What a 403 may mean here, which Koldan does not tell apart.
+const FORBIDDEN: &str = "the key was made without the scope for it, or its account is a viewer, which may only read";
+
+/// A refusal that a person has to do something about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    /// The fingerprint of what was refused.
+    key: blake3::Hash,
+    at: Instant,
+}
+
+/// The address of a transcription.
+pub(super) fn transcription(id: &str) -> [&str; 5] {
+    let [a, b, c, d] = TRANSCRIPTIONS;
+    [a, b, c, d, id]
+}
+
+/// The address of a summary.
+pub(super) fn summary(id: &str) -> [&str; 5] {
+    let [a, b, c, d] = SUMMARIES;
+    [a, b, c, d, id]
+}
+
+impl Koldan {
+    /// Reads the key, which may be another one than at the last call.
+    pub(super) async fn key(&self) -> Result<SecretString, CallError> {
+        match self.read_key().await {
+            Ok(key) => Ok(key),
+            Err(reason) => {
+                self.refuse(Err(&reason));
+                Err(CallError::SignedOut { reason })
+            }
+        }
+    }
+
+    async fn read_key(&self) -> Result<SecretString, String> {
+        let key = match self.settings.api_key.clone() {
+            ApiKey::File(file) => {
+                let read = tokio::task::spawn_blocking(move || read_secret(&file).map_err(|error| told(&error))).await;
+                read.unwrap_or_else(|_| Err("reading the key ended early".to_owned()))?
+            }
+            ApiKey::Variable(name) => {
+                Environment::secret(&name).ok_or_else(|| format!("the variable ${name} of `api_key_env` is not set"))?
+            }
+        };
+        let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic());
+        if is_key(key.expose_secret().trim()) {
+            return Ok(key.expose_secret().trim().to_owned().into());
+        }
+        Err("there is no key where the config says, or more than one: a key is one word".to_owned())
+    }
+
+    /// Makes a call and returns its answer, whatever its status.
+    pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
+        let key = self.key().await?;
+        self.pacer.acquire(priority).await;
+        let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
+        Ok(answers::without(answer, key.expose_secret()))
+    }
+
+    /// Sends a file as [`Koldan::call`] makes a call.
+    pub(super) async fn call_with_file(
+        &self,
+        request: Request<'_>,
+        body: crate::http::FileBody<'_>,
+    ) -> Result<Answer, CallError> {
+        let key = self.key().await?;
+        self.pacer.acquire(Priority::High).await;
+        let answer = self.http.upload(&request.key(KEY_HEADER, &key), body).await?;
+        Ok(answers::without(answer, key.expose_secret()))
+    }
+
+    /// Returns the answer when it is 2xx, else what its status means.
+    pub(super) async fn accepted(&self, answer: Answer) -> Result<Answer, CallError> {
+        if let Some(message) = quota_refusal(&answer) {
+            // It speaks of the account and of no recording, however many others go through.
+            let after = Some(answer.retry_after.unwrap_or_default());
+            return Err(CallError::Unavailable { message, after, uncertain: false });
+        }
+        let refused = match answers::accepted(answer) {
+            Err(CallError::SignedOut { reason }) => reason,
+            Err(CallError::Forbidden { message }) => format!("the service answered 403: {message}; {FORBIDDEN}"),
+            other => return other,
+        };
+        self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
+        Err(CallError::SignedOut { reason: refused })
+    }
+
+    /// Reads an answer. Reading changes nothing: whatever went wrong, it may be read again.
+    pub(super) async fn json(&self, request: Request<'_>, priority: Priority) -> Result<Value, CallError> {
+        let answer = self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(certain)?;
+        let answer = self.accepted(answer).await.map_err(certain)?;
+        // A long transcription takes its time; the runtime's threads have others to serve.
+        let read = tokio::task::spawn_blocking(move || answers::json(answer)).await;
+        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(certain)
+    }
+
+    /// Reads an answer that may not be there: 404 and 410, and 405 and 501 of a server that has no such call.
+    pub(super) async fn json_if(&self, request: Request<'_>, priority: Priority) -> Result<Option<Value>, CallError> {
+        match self.json(request, priority).await {
+            Ok(value) => Ok(Some(value)),
+            Err(CallError::Refused { status: 404 | 405 | 410, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a list to its end, up to so many pages that none is missed that the server filters.
+    ///
+    /// [unknown]: the envelope of a page and how it says that it is the last one. A page that is not full is the last,
+    /// unless it tells of a larger total; a server that gives the same page again knows no pages.
+    pub(super) async fn list(
+        &self,
+        path: &[&str],
+        filter: &[(&str, &str)],
+        priority: Priority,
+    ) -> Result<Vec<Value>, CallError> {
+        let mut found: Vec<Value> = Vec::new();
+        for number in 0..PAGES_MAX {
+            let (number, size) = (number.to_string(), SIZE.to_string());
+            let request = Request::get(path).query("page", &number).query("size", &size);
+            let request = filter.iter().fold(request, |request, (name, value)| request.query(name, value));
+            let (entries, total) = wire::entries(&self.json(request, priority).await?)?;
+            let is_same = entries.first().is_some_and(|first| found.contains(first));
+            if entries.is_empty() || is_same {
+                break;
+            }
+            let is_full = entries.len() >= SIZE;
+            found.extend(entries);
+            if !is_full && total.is_none_or(|total| total <= found.len()) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Proves that the key may read and, where summaries are wanted, that it may have them made.
+    pub(super) async fn prove(&self) -> Result<(), CallError> {
+        self.json(Request::get(&TRANSCRIPTIONS).query("page", "0").query("size", "1"), Priority::High).await?;
+        if self.settings.folders.is_empty() { Ok(()) } else { self.prove_rights().await }
+    }
+
+    /// Asks for a summary of nothing: whoever may have one made is told that it lacks a transcription, and nothing is
+    /// made; a viewer is forbidden. [guess]: rights are looked at before the request is, as everywhere.
+    async fn prove_rights(&self) -> Result<(), CallError> {
+        let answer = self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(certain)?;
+        match self.accepted(answer).await.map_err(certain) {
+            Err(error @ CallError::SignedOut { .. }) => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether another key lies there than the one that was refused, or its rights may have changed meanwhile. After a
+    /// restart the server is asked.
+    pub(super) async fn has_another_key_or_rights(&self) -> bool {
+        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(refusal) = refusal else { return self.prove().await.is_ok() };
+        if fingerprint(self.read_key().await.as_ref().map_err(String::as_str)) != refusal.key {
+            return true;
+        }
+        refusal.at.elapsed() >= RIGHTS_AGAIN && self.prove().await.is_ok()
+    }
+
+    fn refuse(&self, key: Result<&SecretString, &str>) {
+        let refusal = Refusal { key: fingerprint(key), at: Instant::now() };
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+}
+
+/// Takes back that a call may have been carried out: it changes nothing.
+pub(super) fn certain(error: CallError) -> CallError {
+    match error {
+        CallError::Unavailable { message, after, .. } => CallError::Unavailable { message, after, uncertain: false },
+        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
+            error
+        }
+    }
+}
+
+/// Returns what is told where the account's quota is spent. [unknown]: how Koldan says so. 402 says it by itself; 403 and
+/// 429 say it in words, and are something else without them.
+fn quota_refusal(answer: &Answer) -> Option<String> {
+    let is_told = || {
+        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(64 * 1024)]).to_lowercase();
+        ["quota", "limit_exceeded", "limit exceeded", "insufficient_credit", "insufficient credit"]
+            .iter()
+            .any(|word| body.contains(word))
+    };
+    let is_spent = match answer.status {
+        402 => true,
+        403 => is_told(),
+        429 => String::from_utf8_lossy(&answer.body).to_lowercase().contains("quota"),
+        _other => false,
+    };
+    is_spent.then(|| format!("the account's quota is spent ({}): {}", answer.status, answers::said(answer)))
+}
+
+fn told(error: &SecretFileError) -> String {
+    text::one_line(&format!("the key's file {error}"), 500)
+}
+
+fn fingerprint(key: Result<&SecretString, &str>) -> blake3::Hash {
+    let (kind, text) = match key {
+        Ok(key) => ("key", key.expose_secret()),
+        Err(reason) => ("error", reason),
+    };
+    blake3::hash(format!("{kind}\0{text}").as_bytes())
+}

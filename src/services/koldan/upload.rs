@@ -1,0 +1,217 @@
+//! A recording → a transcription: sent once, or found where an upload whose answer was lost has left it.
+
+use std::{fs::File, io, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::{Value, json};
+
+use super::{
+    Koldan,
+    session::{FILES, TRANSCRIPTIONS, certain, transcription},
+    wire,
+};
+use crate::{
+    http::{Answer, FileBody, Request},
+    job::Status,
+    services::{CallError, FileFault, Upload, answers, pacer::Priority},
+};
+
+/// Bytes that are read and hashed in one go: a disk that stands still is found out, and whoever gives up is heard.
+const PIECE: usize = 4 << 20;
+
+/// A disk that takes longer for a piece stands still.
+const STALL: Duration = Duration::from_secs(60);
+
+/// The language of a recording whose folder tells none: that of Koldan's documents.
+const LANGUAGE: &str = "he";
+
+/// Where recordings stand among the files of the account. [unknown]: what `path` means; it is taken for a directory.
+const PATH: &str = "minuted";
+
+/// Files and transcriptions that are looked at for the marker: of one content there are few.
+const CANDIDATES_MAX: usize = 20;
+
+/// Returns the SHA-256 of a recording, in lower case.
+pub(super) async fn hash(upload: &Upload) -> Result<String, CallError> {
+    let unreadable = |error: String| CallError::File(FileFault::Unreadable(error));
+    let mut file = upload.file.try_clone().map_err(|error| unreadable(error.to_string()))?;
+    let (mut context, mut at) = (Context::new(&SHA256), 0);
+    loop {
+        let piece = tokio::task::spawn_blocking(move || add(file, context, at));
+        let Ok(read) = tokio::time::timeout(STALL, piece).await else {
+            return Err(unreadable(format!("reading it stood still for {STALL:?}")));
+        };
+        let read = read.unwrap_or_else(|_| Err(io::Error::other("reading it ended early")));
+        let (next, hashed, bytes) = read.map_err(|error| unreadable(error.to_string()))?;
+        if bytes == 0 {
+            let digest = hashed.finish();
+            return Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        (file, context, at) = (next, hashed, at + bytes);
+    }
+}
+
+fn add(file: File, mut context: Context, at: u64) -> io::Result<(File, Context, u64)> {
+    let mut piece = vec![0; PIECE];
+    // By place: the upload reads from the start.
+    let bytes = file.read_at(&mut piece, at)?;
+    context.update(&piece[..bytes]);
+    Ok((file, context, bytes as u64))
+}
+
+impl Koldan {
+    /// Returns this job's transcription of a content, where there is one that has not failed.
+    ///
+    /// Another's file of the same content, or a server that does not filter, must not be taken for it: its marker tells.
+    /// [unknown]: where tags and metadata are shown. The file, the entry of the transcription and the transcription itself
+    /// are searched; where none shows them, the recording is sent again.
+    pub(super) async fn find_uploaded(
+        &self,
+        hash: &str,
+        key: &str,
+        given_up: &[String],
+    ) -> Result<Option<String>, CallError> {
+        let files = match self.list(&FILES, &[("sha256", hash)], Priority::High).await {
+            Ok(files) => files,
+            // It has no such list: nothing can be found in it.
+            Err(CallError::Refused { status: 400 | 404 | 405 | 410, .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let is_it = |file: &&Value| match wire::sha256(file) {
+            Some(other) => other == hash,
+            None => wire::marks(file, key).0,
+        };
+        for file in files.iter().filter(is_it).take(CANDIDATES_MAX) {
+            let is_ours = wire::marks(file, key).0;
+            for (id, entry) in self.candidates(file).await? {
+                if !given_up.contains(&id) && self.is_of_job(&id, entry.as_ref(), is_ours, key).await? {
+                    return Ok(Some(id));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The transcriptions of a file, each with its entry where one was listed.
+    async fn candidates(&self, file: &Value) -> Result<Vec<(String, Option<Value>)>, CallError> {
+        let named = wire::transcriptions_of(file);
+        if !named.is_empty() {
+            return Ok(named.into_iter().take(CANDIDATES_MAX).map(|id| (id, None)).collect());
+        }
+        let Some(file) = wire::id_at(file, &["id", "uuid", "fileId"]) else { return Ok(Vec::new()) };
+        let listed = match self.list(&TRANSCRIPTIONS, &[("fileId", &file)], Priority::High).await {
+            Ok(listed) => listed,
+            Err(CallError::Refused { status: 400 | 404 | 405 | 410, .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let of_file = |entry: &Value| {
+            let told = wire::id_at(entry, &["fileId"]).or_else(|| wire::id_at(entry.get("file")?, &["id"]));
+            told.is_none_or(|told| told == file)
+        };
+        let listed = listed.into_iter().filter(of_file).take(CANDIDATES_MAX);
+        Ok(listed.filter_map(|entry| Some((wire::id_at(&entry, &["id", "transcriptionId"])?, Some(entry)))).collect())
+    }
+
+    /// Whether a transcription is this job's and has not failed. `of_file` says that its file carries the marker, which
+    /// counts where the transcription carries none.
+    async fn is_of_job(&self, id: &str, entry: Option<&Value>, of_file: bool, key: &str) -> Result<bool, CallError> {
+        let Some(found) = self.json_if(Request::get(&transcription(id)), Priority::High).await? else {
+            return Ok(false);
+        };
+        let found = wire::of_id(found, id)?;
+        if wire::status(&found) == Status::Failed {
+            return Ok(false);
+        }
+        let none = Value::Null;
+        let marks = [&found, entry.unwrap_or(&none)].map(|value| wire::marks(value, key));
+        let is_marked = marks.iter().any(|(_, any)| *any);
+        Ok(if is_marked { marks.iter().any(|(ours, _)| *ours) } else { of_file })
+    }
+
+    /// Sends a recording; returns the id of its transcription.
+    pub(super) async fn send(&self, key: &str, upload: &Upload) -> Result<String, CallError> {
+        let file = upload.file.try_clone();
+        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
+        let mark = format!("{}{key}", wire::MARK);
+        let language = upload.language.as_deref().unwrap_or(LANGUAGE);
+        let metadata = json!({ "minuted": mark }).to_string();
+        let tags = json!(["minuted", mark]).to_string();
+        let wish = json!({ "model": self.settings.model, "language": { "defaultLanguageCode": language } }).to_string();
+        let diarization = json!({ "enabled": self.settings.diarize }).to_string();
+        let fields = [
+            ("name", upload.name.as_str()),
+            ("path", PATH),
+            ("metadata", &metadata),
+            ("tags", &tags),
+            ("transcription", &wish),
+            ("diarization", &diarization),
+        ];
+        let (stamp, name, mime, progress) = (upload.stamp, &*upload.name, upload.mime, Arc::clone(&upload.progress));
+        let body = FileBody { file, stamp, name, mime, fields: &fields, progress };
+        let [a, b, c, d] = TRANSCRIPTIONS;
+        let answer = self.call_with_file(Request::post(&[a, b, c, d, "upload"]), body).await?;
+        let answer = self.accepted(answer).await.map_err(of_recording)?;
+        self.told(answer)
+    }
+
+    fn told(&self, answer: Answer) -> Result<String, CallError> {
+        let answer = answers::json(answer)?;
+        let id = wire::uploaded(&answer).ok_or_else(|| answers::unexpected("an upload without a transcription"));
+        tracing::debug!("service `{}`: an upload began a transcription", self.name);
+        id
+    }
+}
+
+/// What Koldan has against a recording: for some of it no retry helps.
+fn of_recording(error: CallError) -> CallError {
+    match error {
+        CallError::Refused { status: status @ (404 | 405), message } => certain(CallError::Unavailable {
+            message: format!("the service has no place for uploads ({status}): {message}; check base_url"),
+            after: None,
+            uncertain: false,
+        }),
+        // What is there already shows when it is looked for again.
+        CallError::Refused { status: 409, message } => CallError::Unavailable {
+            message: format!("the service answered 409 to the upload: {message}"),
+            after: None,
+            uncertain: true,
+        },
+        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
+            "is larger than the service takes ({status}): {message}; split it, or choose another service"
+        ))),
+        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
+            "is of a kind that the service does not take ({status}): {message}"
+        ))),
+        CallError::Refused { status, message } => {
+            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
+        }
+        CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Unavailable { .. }
+        | CallError::File(_) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::{beneath::Stamp, progress::Progress};
+
+    #[tokio::test]
+    async fn the_hash_is_that_of_the_whole_file_wherever_it_is_read_next() {
+        let mut file = tempfile::tempfile().expect("a file");
+        for _ in 0..3 {
+            file.write_all(&vec![b'a'; PIECE / 2]).expect("written");
+        }
+        let stamp = Stamp::of(&file).expect("a stamp");
+        let progress = Arc::<Progress>::default();
+        let (name, mime) = ("talk.wav".to_owned(), "audio/wav");
+        let upload = Upload { file, stamp, name, mime, language: None, given_up: Vec::new(), progress };
+        let whole = aws_lc_rs::digest::digest(&SHA256, &vec![b'a'; PIECE / 2 * 3]);
+        let whole: String = whole.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash(&upload).await.expect("read"), whole);
+        assert_eq!(hash(&upload).await.expect("read again"), whole);
+    }
+}
