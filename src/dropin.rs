@@ -157,6 +157,7 @@ mod tests {
             on_success_remote: crate::config::OnSuccessRemote::Keep,
             prompt_template: None,
             file_mode: 0o660,
+            sidecars: false,
         }
     }
 

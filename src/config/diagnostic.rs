@@ -125,6 +125,15 @@ impl Report {
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let file =
             Path::new(&self.file).file_name().map_or(self.file.clone(), |name| name.to_string_lossy().into_owned());
+        self.lines_of(file)
+    }
+
+    /// Returns the mistakes as [`Self::lines`], with the whole path of the file as it was given.
+    pub fn lines_in_full(&self) -> impl Iterator<Item = String> {
+        self.lines_of(self.file.clone())
+    }
+
+    fn lines_of(&self, file: String) -> impl Iterator<Item = String> {
         let more = self.mistakes.len().saturating_sub(SHOWN_MAX);
         let shown = self.mistakes.iter().take(SHOWN_MAX).map(move |mistake| match &mistake.span {
             Some(span) => {

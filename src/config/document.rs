@@ -45,7 +45,8 @@ pub(super) fn read(source: &str, file: &Path, env: &Environment) -> Result<Setti
     }
 }
 
-fn syntax(error: &toml::de::Error, shown: &str) -> Mistake {
+/// Returns what the parser does not understand.
+pub(super) fn syntax(error: &toml::de::Error, shown: &str) -> Mistake {
     let message = error.message().trim();
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let written = error.span().and_then(|span| shown.get(span)).unwrap_or_default();
@@ -72,9 +73,10 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
     let (retry, workers, log) = (retry(root, mistakes), workers(root), log(root));
     let raw = folders::read(root, mistakes);
     places::check(&raw, &state_dir, state_span.as_ref(), mistakes);
-    let complete = |raw| folders::complete(raw, &services, email.as_ref(), root.means("email"), mistakes);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::place).collect();
     let sources = sources::read(root, &services, &places, kinds::From { file, env }, mistakes);
+    let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
+    let complete = |raw| folders::complete(raw, &services, email.as_ref(), root.means("email"), &fed, mistakes);
     // All of them are completed before the first hole counts, so that every mistake is found.
     let folders: Vec<_> = raw.into_iter().map(complete).collect();
     let folders: Vec<_> = folders.into_iter().collect::<Option<_>>()?;

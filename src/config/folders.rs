@@ -33,6 +33,8 @@ pub(super) struct RawFolder<'a> {
     pub(super) path: Option<Spanned<PathBuf>>,
     /// The rules.
     pub(super) rules: Rules,
+    /// Whether a source fills it.
+    is_fed: bool,
 }
 
 impl RawFolder<'_> {
@@ -48,6 +50,11 @@ impl RawFolder<'_> {
     pub(super) fn place(&self) -> Option<(String, String)> {
         let name = self.name.as_ref()?.get_ref();
         Some((name.clone(), self.id.as_ref().map_or(name, |id| id.get_ref()).clone()))
+    }
+
+    /// Returns whether somebody else may tell who was there: each recording that lacks attendees then waits for that.
+    fn may_be_told(&self) -> bool {
+        self.is_fed || self.rules.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
     }
 }
 
@@ -78,6 +85,7 @@ fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder
         id: table.text("id", values::name),
         path,
         rules: Rules::read(&table, mistakes).or(defaults.clone()),
+        is_fed: false,
         table,
     }
 }
@@ -116,18 +124,22 @@ fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>,
 }
 
 /// Puts one folder together with what it refers to; `None` when something that it needs has a mistake.
+///
+/// `fed` holds the ids of the folders that a source fills.
 pub(super) fn complete(
-    raw: RawFolder<'_>,
+    mut raw: RawFolder<'_>,
     services: &Services,
     email: Option<&Email>,
     email_configured: bool,
+    fed: &[&str],
     mistakes: &Mistakes,
 ) -> Option<Folder> {
+    raw.is_fed = raw.place().is_some_and(|(_, id)| fed.contains(&&*id));
     let service = service(&raw, services, mistakes);
     let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
     if let Some(kind) = kind {
         refuse_unable(&raw, kind, mistakes);
-        refuse_language(&raw, kind, mistakes);
+        raw.rules.language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
     }
     require_md(&raw, mistakes);
     let on_success = on_success(&raw, mistakes);
@@ -165,6 +177,7 @@ pub(super) fn complete(
         transcript: or(rules.transcript, Transcript::Make),
         on_success_remote: or(rules.on_success_remote, OnSuccessRemote::Keep),
         file_mode: or(rules.file_mode, 0o660),
+        sidecars: or(rules.sidecars, false),
     })
 }
 
@@ -215,15 +228,21 @@ fn unknown_service(name: &str, names: &[String]) -> Flaw {
 /// Refuses what the folder wants and its service cannot give.
 fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
     let abilities = kind.abilities();
-    if abilities.needs_attendees {
+    if abilities.needs_attendees && !raw.may_be_told() {
         require_attendees(raw, mistakes);
     }
     if let Some(analyses) = &raw.rules.analyses {
         refuse_analyses(kind, analyses, mistakes);
     }
-    if let Some(instruction) = raw.rules.instruction.as_ref().filter(|_| !abilities.follows_instruction) {
+    raw.rules.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
+}
+
+/// Refuses an instruction that the service would not follow.
+pub(super) fn refuse_instruction(span: Span, kind: &Kind, mistakes: &Mistakes) {
+    // A transcript that a source gives is no service of the folder: there it is left out.
+    if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given(_)) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
-        mistakes.add(Mistake::at(instruction.span(), what, kind.instruction_cure()));
+        mistakes.add(Mistake::at(span, what, kind.instruction_cure()));
     }
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
@@ -238,9 +257,8 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
 }
 
 /// Refuses a language that the engine does not understand: it would hear English in it.
-fn refuse_language(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
-    let language = raw.rules.language.as_ref().filter(|language| language.get_ref() != ENGLISH);
-    if let Some(language) = language.filter(|_| kind.is_english_only()) {
+pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, mistakes: &Mistakes) {
+    if language.get_ref() != ENGLISH && kind.is_english_only() {
         let what = format!("the folder's service understands English only, not {}", quoted(language.get_ref()));
         mistakes.add(Mistake::at(language.span(), what, kind.language_cure()));
     }
@@ -305,6 +323,9 @@ fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, mist
 
 /// Attendees from outside may go without mail; when all of them do, no mail is sent at all.
 fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, mistakes: &Mistakes) {
+    if raw.may_be_told() {
+        return;
+    }
     let people = raw.rules.attendees.as_ref().map_or(&[][..], |attendees| &attendees.get_ref().people);
     if raw.rules.attendees.as_ref().is_none_or(|attendees| attendees.get_ref().written == 0)
         && !raw.table.means("attendees")

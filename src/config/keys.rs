@@ -73,6 +73,7 @@ pub(super) const FOLDER: &[&str] = &[
     "transcript",
     "on_success_remote",
     "file_mode",
+    "sidecars",
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = FOLDER.split_at(3).1;
@@ -94,6 +95,8 @@ pub(super) const SOURCE: &[&str] = &[
 const SOURCE_ALONE: &[&str] = SOURCE.split_at(5).1;
 /// An entry of `attendees`.
 pub(super) const ATTENDEE: &[&str] = &["name", "email", "role"];
+/// A sidecar of a recording or of a directory.
+pub(super) const SIDECAR: &[&str] = &["title", "date", "attendees", "instruction", "language"];
 
 /// A key that is refused, what is wrong with it, and the cure.
 type Refused = (&'static str, &'static str, &'static str);

@@ -28,6 +28,7 @@ mod secret_file;
 mod secrets;
 mod services;
 mod settings;
+mod sidecar;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use kinds::{
 pub use locate::{load, locate, parse};
 pub use secret_file::{SecretFileError, read_secret};
 pub use settings::*;
+pub use sidecar::{SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of};

@@ -39,6 +39,13 @@ impl<'a> Table<'a> {
         Self { name, span: document.span(), entries, known, source, mistakes }.checked()
     }
 
+    /// Begins with the whole document of a sidecar.
+    pub(super) fn sidecar(document: &'a Spanned<DeTable<'a>>, source: &'a str, mistakes: &'a Mistakes) -> Self {
+        let name = Cow::Borrowed("in a sidecar");
+        let (known, entries) = (keys::SIDECAR, Some(document.get_ref()));
+        Self { name, span: document.span(), entries, known, source, mistakes }.checked()
+    }
+
     /// Begins with the entries of a value.
     pub(super) fn of(
         item: &Item<'a>,

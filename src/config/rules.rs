@@ -76,6 +76,7 @@ pub(super) struct Rules {
     pub(super) transcript: Option<Spanned<Transcript>>,
     pub(super) on_success_remote: Option<Spanned<OnSuccessRemote>>,
     pub(super) file_mode: Option<Spanned<u32>>,
+    pub(super) sidecars: Option<Spanned<bool>>,
 }
 
 impl Rules {
@@ -108,6 +109,7 @@ impl Rules {
             transcript: table.word("transcript", TRANSCRIPT),
             on_success_remote: table.word("on_success_remote", ON_SUCCESS_REMOTE),
             file_mode: table.text("file_mode", values::file_mode),
+            sidecars: table.flag("sidecars"),
         }
     }
 
@@ -138,11 +140,13 @@ impl Rules {
             transcript: self.transcript.or(defaults.transcript),
             on_success_remote: self.on_success_remote.or(defaults.on_success_remote),
             file_mode: self.file_mode.or(defaults.file_mode),
+            sidecars: self.sidecars.or(defaults.sidecars),
         }
     }
 }
 
-fn attendees(table: &Table<'_>, mistakes: &Mistakes) -> Option<Spanned<Attendees>> {
+/// Reads `attendees`.
+pub(super) fn attendees(table: &Table<'_>, mistakes: &Mistakes) -> Option<Spanned<Attendees>> {
     let tables = table.tables("attendees", "in an attendee", keys::ATTENDEE)?;
     let (span, tables) = (tables.span(), tables.into_inner());
     let written = tables.len();

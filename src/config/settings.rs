@@ -298,7 +298,7 @@ pub struct Folder {
     pub id: String,
     /// The directory. Absolute.
     pub path: PathBuf,
-    /// Who is at its meetings. Never empty for a service that needs them.
+    /// Who is at its meetings. Never empty for a service that needs them, unless a sidecar or a source may tell.
     pub attendees: Vec<Attendee>,
     /// The name of its service.
     pub service: String,
@@ -344,6 +344,9 @@ pub struct Folder {
     pub on_success_remote: OnSuccessRemote,
     /// The permissions of what minuted writes, less its umask.
     pub file_mode: u32,
+    /// Whether files beside its recordings may know better than the folder: who was there, title, date, instruction
+    /// and language.
+    pub sidecars: bool,
 }
 
 impl Folder {

@@ -149,6 +149,7 @@ fn a_short_config_takes_every_default() {
                 ],
                 on_success: Keep,
                 file_mode: 432,
+                sidecars: false,
             },
         ],
     }
@@ -196,7 +197,7 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       = help: known here: name, id, path, attendees, service, instruction, analyses, language,
               recursive, include, exclude, watch, settle, rescan, backlog, convert,
               title, deliver, notes_dir, notes_name, email_to, formats, on_success,
-              move_to, file_mode
+              move_to, file_mode, sidecars
     "#);
 }
 

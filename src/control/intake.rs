@@ -59,6 +59,9 @@ impl Desk {
             return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
         }
+        // What lies beside recordings is looked at, too.
+        self.queue.wake_unclear(None, clock::now()).await?;
+        self.nudge();
         let (mut scanned, mut troubles) = (0_u64, Vec::new());
         for folder in folders {
             tokio::select! {

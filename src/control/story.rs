@@ -178,6 +178,10 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             ),
             Some(format!("minuted retry {id} does it at once")),
         ),
+        Some("file") if job.is_unclear() => (
+            format!("job {id} waits{error}; it goes on by itself soon after that is mended"),
+            Some(format!("minuted retry {id} tries it at once")),
+        ),
         Some("file") => {
             let lost = rough(LOST_AFTER);
             let answer = format!(

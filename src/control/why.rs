@@ -7,10 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
 use crate::{
     clock,
+    pipeline::sidecar,
     queue::{Forgotten, JobView},
-    text::printable_path,
-    watch::{explain, why::Why as Seen},
+    text::{one_line, printable_path},
+    watch::{
+        explain,
+        why::{Sidecar, Why as Seen},
+    },
 };
+
+/// Characters of what is wrong with a sidecar; what is beyond is told when the first of it is mended.
+const MISTAKES_MAX: usize = 1000;
 
 /// Where a file is and what it waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,11 +43,26 @@ impl Desk {
         let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
         let accepts = self.accepts(&folder);
         let (place, inner) = (folder.clone(), relative.clone());
-        let seen =
-            tokio::task::spawn_blocking(move || explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref()));
-        let seen = seen.await.map_err(|error| Refusal::new(error.to_string()))?;
+        let kind = self.live().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
+        let look = tokio::task::spawn_blocking(move || {
+            let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
+            let counts = matches!(seen, Seen::Sidecar(Sidecar::Recording(_) | Sidecar::Directory));
+            let mistakes = kind.filter(|_| counts).map(|kind| sidecar::mistakes(&place, &kind, &inner));
+            (seen, mistakes.unwrap_or_default())
+        });
+        let (seen, mistakes) = look.await.map_err(|error| Refusal::new(error.to_string()))?;
+        if let (Seen::Sidecar(_), false) = (&seen, mistakes.is_empty()) {
+            let mistakes = one_line(&mistakes.join("; "), MISTAKES_MAX);
+            let answer = format!("{seen}; until it is mended its recordings wait: {mistakes}");
+            return to_value(&Why { path: shown, folder: Some(folder.name.clone()), answer, hint: None, job: None });
+        }
         let job = match &seen {
-            Seen::Settling(_) | Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::BehindLink => None,
+            Seen::Settling(_)
+            | Seen::Name(_)
+            | Seen::Sidecar(_)
+            | Seen::Directory
+            | Seen::NotAFile
+            | Seen::BehindLink => None,
             Seen::Trouble(_)
             | Seen::Absent
             | Seen::Unreadable(_)
@@ -84,7 +106,13 @@ impl Desk {
     fn of_file(&self, path: String, folder: Option<String>, seen: &Seen) -> Why {
         let now = clock::now();
         let is_over = match seen {
-            Seen::Name(_) | Seen::Directory | Seen::NotAFile | Seen::Absent | Seen::Ignored | Seen::BehindLink => true,
+            Seen::Name(_)
+            | Seen::Sidecar(_)
+            | Seen::Directory
+            | Seen::NotAFile
+            | Seen::Absent
+            | Seen::Ignored
+            | Seen::BehindLink => true,
             Seen::Trouble(_)
             | Seen::Unreadable(_)
             | Seen::Empty
@@ -122,6 +150,7 @@ impl Desk {
             | Seen::BehindLink
             | Seen::Unreadable(_)
             | Seen::Name(_)
+            | Seen::Sidecar(_)
             | Seen::Empty
             | Seen::Settling(_)
             | Seen::Backlog(_)

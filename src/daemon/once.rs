@@ -18,7 +18,7 @@ use crate::{
 pub struct Tally {
     /// Recordings that failed, or whose delivery did.
     pub failed: u64,
-    /// Jobs that wait for a person: to sign in, to mend a folder, to decide.
+    /// Jobs that wait for a person: to sign in, to mend a folder or a sidecar, to decide.
     pub held: u64,
     /// Jobs that wait for what is down (the service, the mail server, a disk) and was given time to come back.
     pub waiting: u64,
@@ -101,8 +101,13 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
                 let all = open(&|_| true);
                 let held = open(&|folder| blocks.held.contains(folder));
                 let blocked = open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
-                let tally =
-                    Tally { failed: left.failed, held, waiting: all - held, unscanned: unscanned(handles), sources: 0 };
+                let tally = Tally {
+                    failed: left.failed,
+                    held: held + left.unclear,
+                    waiting: all - held,
+                    unscanned: unscanned(handles),
+                    sources: 0,
+                };
                 let is_idle = parts.worker.activity.is_empty();
                 if is_idle && left.deliveries == 0 && all == held {
                     return tally;

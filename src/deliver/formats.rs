@@ -42,6 +42,8 @@ struct Document<'a> {
     recording: &'a str,
     folder: &'a str,
     attendees: &'a [Attendee],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attendees_from: Option<&'a str>,
     service: &'a str,
     meeting: Option<&'a str>,
     warning: Option<&'a str>,
@@ -75,6 +77,7 @@ pub(super) fn json(minutes: &Minutes) -> String {
         recording: &minutes.recording,
         folder: &minutes.folder,
         attendees: &minutes.attendees,
+        attendees_from: minutes.attendees_from.as_deref(),
         service: &minutes.service,
         meeting: minutes.meeting.as_deref(),
         warning: minutes.warning.as_deref(),

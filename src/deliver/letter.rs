@@ -154,6 +154,7 @@ mod tests {
             recording: "talk.wav".into(),
             folder: "sales".into(),
             attendees: vec![Attendee { name: "Ann <Lee>".into(), email: "ann@example.com".into(), role: None }],
+            attendees_from: None,
             service: "paxs".into(),
             meeting: None,
             warning: warning.map(Into::into),

@@ -28,6 +28,8 @@ pub struct Minutes {
     pub folder: String,
     /// Who was there.
     pub attendees: Vec<Attendee>,
+    /// Who said so, where it was not the folder.
+    pub attendees_from: Option<String>,
     /// The service's name in the config.
     pub service: String,
     /// The service's id of the meeting.
@@ -117,8 +119,9 @@ impl Minutes {
             ("recording", front::scalar(&line(&self.recording))),
             ("folder", front::scalar(&line(&self.folder))),
             ("attendees", format!("[{}]", attendees.join(", "))),
-            ("service", front::scalar(&line(&self.service))),
         ];
+        fields.extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&line(from)))));
+        fields.push(("service", front::scalar(&line(&self.service))));
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         front::block(&fields, &Proof { key: self.key.clone(), partial: self.warning.is_some() })
@@ -260,6 +263,7 @@ mod tests {
             recording: "talk.wav".into(),
             folder: "sales".into(),
             attendees: vec![attendee("Ann Lee", "ann@example.com"), attendee("Bo \"B\" Chen", "bo@example.com")],
+            attendees_from: None,
             service: "paxs".into(),
             meeting: Some("93ac7e2d-0000-4000-8000-000000000000".into()),
             warning: None,

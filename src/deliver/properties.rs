@@ -71,6 +71,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         recording: title.into(),
         folder: "sales".into(),
         attendees: vec![person],
+        attendees_from: None,
         service: "paxs".into(),
         meeting: Some(title.into()),
         warning: Some(title.into()),

@@ -28,10 +28,18 @@ use crate::beneath::{Dir, Entry, Stamp};
 /// # Errors
 /// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, or what the file system says.
 pub fn relocate(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+    relocate_as(from, name, to, name, stamp)
+}
+
+/// As [`relocate`], with another name at the destination; returns the name that it got.
+///
+/// # Errors
+/// As [`relocate`].
+pub fn relocate_as(from: &Dir, name: &OsStr, to: &Dir, wanted: &OsStr, stamp: Stamp) -> Result<OsString, FileError> {
     let here = |error| FileError::at(from, name, error);
     match from.entry(Path::new(name)).map_err(here)? {
-        None => arrived(to, name, stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
-        Some(Entry::File(is)) if is == stamp => moved(from, name, to, stamp),
+        None => arrived(to, wanted, stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
+        Some(Entry::File(is)) if is == stamp => moved(from, name, to, wanted, stamp),
         Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
     }
 }
@@ -49,10 +57,10 @@ fn arrived(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, Fil
     Ok(None)
 }
 
-fn moved(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+fn moved(from: &Dir, name: &OsStr, to: &Dir, wanted: &OsStr, stamp: Stamp) -> Result<OsString, FileError> {
     let mut copy: Option<Temporary<'_>> = None;
     for number in 1..=NUMBERS_MAX {
-        let candidate = numbered(name, number);
+        let candidate = numbered(wanted, number);
         let there = |error| FileError::at(to, &candidate, error);
         match to.entry(Path::new(&candidate)).map_err(there)? {
             None => {}

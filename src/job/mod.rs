@@ -12,10 +12,10 @@ pub mod setback;
 pub mod stage;
 pub mod state;
 
-pub use details::Details;
+pub use details::{Details, UNCLEAR};
 pub use findings::{Findings, Report, Segment, Status};
 pub use key::{Content, Key};
-pub use plan::Plan;
+pub use plan::{Plan, Told};
 pub use remote::Remote;
 pub use setback::Setback;
 pub use stage::Stage;

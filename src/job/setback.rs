@@ -26,6 +26,11 @@ pub enum Setback {
         /// What is missing, and the cure.
         error: anyhow::Error,
     },
+    /// What is known of this recording cannot be taken as it is, so that nobody was asked: it alone waits for a person.
+    Unclear {
+        /// What is wrong, and the cure.
+        error: anyhow::Error,
+    },
     /// The service's failure: does not count; its breaker holds the call.
     Unavailable {
         /// What went wrong.

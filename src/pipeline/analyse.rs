@@ -83,7 +83,7 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
     match looked {
         Ok(reports) => {
             let (plan, abilities) = (plan(job)?, context.service_settings.kind.abilities());
-            Ok((plan, with_note(abilities, plan, job.recorded, reports), late))
+            Ok((plan, with_note(abilities, plan, job.date(), reports), late))
         }
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),
@@ -108,7 +108,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             instruction: plan.instruction.as_deref().filter(|_| noted),
             meeting_type: plan.meeting_type,
             title: &plan.title,
-            recorded: job.recorded,
+            recorded: job.date(),
             attendees: &plan.attendees,
         };
         Effect::CallRequest.before();
@@ -360,7 +360,10 @@ async fn own(context: &Context, error: CallError) -> Setback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::MeetingType, job::Findings};
+    use crate::{
+        config::MeetingType,
+        job::{Findings, Told},
+    };
 
     fn plan(analyses: &[Analysis], instruction: Option<&str>) -> Plan {
         Plan {
@@ -372,6 +375,7 @@ mod tests {
             language: None,
             meeting_type: MeetingType::Group,
             silent: false,
+            told: Told::default(),
         }
     }
 

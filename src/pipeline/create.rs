@@ -4,10 +4,9 @@ use std::{path::Path, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Context, deliver, open_recording, setback};
+use super::{Context, deliver, details, open_recording, setback};
 use crate::{
     clock,
-    config::Abilities,
     effect::Effect,
     job::{Plan, Remote, Setback, Stage},
     queue::Job,
@@ -38,16 +37,18 @@ pub enum Created {
 const LIST_DELAY: Duration = Duration::from_secs(3);
 
 /// Characters of a title; what a service's own pages show at most on a line or two.
-const TITLE_MAX: usize = 200;
+pub(super) const TITLE_MAX: usize = 200;
 
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
-    let plan =
-        job.plan.clone().unwrap_or_else(|| within(plan(context, job), context.service_settings.kind.abilities()));
     drop(open_recording(&context.folder, job).await?);
     if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }
+    let plan = match &job.plan {
+        Some(plan) => plan.clone(),
+        None => details::plan(context, job).await?,
+    };
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
         return Ok(Created::Meeting { id, how: "found the meeting in the service's list", plan, called: false });
     }
@@ -66,7 +67,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     Effect::CallCreate.after();
     match created {
         Ok(id) => Ok(Created::Meeting { id, how: "created the meeting", plan, called: true }),
-        Err(error) => Err(refused(context, job, error).await?),
+        Err(error) => Err(refused(context, job, &plan, error).await?),
     }
 }
 
@@ -92,45 +93,23 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
 }
 
 /// Says what a failed creation means. Where it is sure that no meeting was made, the intent is taken back.
-async fn refused(context: &Context, job: &Job, error: CallError) -> Result<Setback, Setback> {
+///
+/// What a sidecar or a source has named is not the folder's: whoever can write one holds up nobody else by it.
+async fn refused(context: &Context, job: &Job, plan: &Plan, error: CallError) -> Result<Setback, Setback> {
     if error.is_certain() {
         context.queue.uncreate(job).await?;
     }
+    let is_folders = plan.told.attendees_from.is_none() && plan.told.sidecar.is_none();
     Ok(setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
+        400 | 422 if !is_folders => Setback::Own { from: Stage::Create, error },
         400 | 404 | 405 | 422 => Setback::FolderRefused { error },
         _ => Setback::Own { from: Stage::Create, error },
     })
     .await)
 }
 
-/// Copies the settings of the folder for a job that begins.
-fn plan(context: &Context, job: &Job) -> Plan {
-    let folder = &context.folder;
-    Plan {
-        service: context.service.name().to_owned(),
-        title: title(&folder.title, &folder.name, &job.path, job.recorded),
-        attendees: folder.attendees.clone(),
-        analyses: folder.analyses.clone(),
-        instruction: folder.instruction.clone(),
-        language: folder.language.clone(),
-        meeting_type: context.service_settings.kind.meeting_type(),
-        silent: false,
-    }
-}
-
-/// Leaves out what the job's service cannot give: a folder's settings are those of its own service, and a transcript
-/// that a source gives is another one.
-fn within(mut plan: Plan, abilities: Abilities) -> Plan {
-    plan.analyses.retain(|analysis| abilities.analyses.contains(analysis));
-    if plan.analyses.is_empty() {
-        plan.analyses = abilities.analyses.to_vec();
-    }
-    plan.instruction = plan.instruction.filter(|_| abilities.follows_instruction);
-    plan
-}
-
 /// Fills the title's template; dates are local, as the people at the meeting saw them.
-fn title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
+pub(super) fn title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
     let local = recorded.to_zoned(TimeZone::system());
     let part =
         |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -11,10 +11,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::answered;
+use super::{answered, sidecar};
 use crate::{
-    beneath::{Dir, Entry},
-    config::{Folder, Format, OnSuccess, OnSuccessRemote},
+    beneath::{Dir, Entry, Stamp},
+    config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, sidecar_of},
     deliver::{self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of},
     effect::Effect,
     job::{Key, Report, Setback},
@@ -60,10 +60,11 @@ impl Parcel {
         Minutes {
             key: self.job.key.clone(),
             title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
-            recorded: self.job.recorded,
+            recorded: self.job.date(),
             recording: self.recording(),
             folder: self.folder.name.clone(),
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
+            attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
             service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
             meeting: self.job.remote.meeting().map(str::to_owned),
             warning: self.job.partial.then(|| {
@@ -171,15 +172,51 @@ impl Parcel {
                 let made = root.descend_or_make(&to, DIRECTORY_MODE);
                 let to = made.map_err(|error| FileError::opening(&nearest(&self.folder.path, &to), error))?;
                 sweep(&to);
-                deliver::relocate(&from, &name, &to, self.job.stamp).map(drop)
+                let there = deliver::relocate(&from, &name, &to, self.job.stamp)?;
+                self.move_sidecar(&from, &name, &to, &there)
             }
             OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
-                None => Ok(()),
+                None => self.delete_sidecar(&from, &name),
                 Some(Entry::File(stamp)) if stamp == self.job.stamp => {
-                    from.unlink(&name).and_then(|()| from.sync()).map_err(at)
+                    from.unlink(&name).and_then(|()| from.sync()).map_err(at)?;
+                    self.delete_sidecar(&from, &name)
                 }
                 Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name }),
             },
+        }
+    }
+
+    /// Moves the sidecar after its recording, to the name that goes with the recording's there.
+    fn move_sidecar(&self, from: &Dir, recording: &OsStr, to: &Dir, there: &OsStr) -> Result<(), FileError> {
+        let Some((name, stamp)) = self.sidecar(from, recording)? else { return Ok(()) };
+        let wanted = sidecar_of(Path::new(there));
+        match deliver::relocate_as(from, &name, to, wanted.as_os_str(), stamp) {
+            // Somebody wrote it anew at this very moment, or took it away: it is his.
+            Ok(_) | Err(FileError::Changed { .. } | FileError::Deleted { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn delete_sidecar(&self, dir: &Dir, recording: &OsStr) -> Result<(), FileError> {
+        let Some((name, stamp)) = self.sidecar(dir, recording)? else { return Ok(()) };
+        let at = |error| FileError::at(dir, &name, error);
+        match dir.entry(Path::new(&name)).map_err(at)? {
+            Some(Entry::File(is)) if is == stamp => dir.unlink(&name).and_then(|()| dir.sync()).map_err(at),
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) | None => Ok(()),
+        }
+    }
+
+    /// Returns the sidecar of a recording that is disposed of, if it is the one that was read: another one is that of the
+    /// next recording of the same name, or a person's that was never taken.
+    fn sidecar(&self, dir: &Dir, recording: &OsStr) -> Result<Option<(OsString, Stamp)>, FileError> {
+        let Some(digest) = self.job.plan.as_ref().and_then(|plan| plan.told.sidecar.as_ref()) else { return Ok(None) };
+        let name = sidecar_of(Path::new(recording)).into_os_string();
+        match dir.entry(Path::new(&name)).map_err(|error| FileError::at(dir, &name, error))? {
+            Some(Entry::File(stamp)) if stamp.size <= SIDECAR_BYTES_MAX => {
+                let bytes = head(dir, &name, SIDECAR_BYTES_MAX).unwrap_or_default();
+                Ok((sidecar::digest_of(&bytes) == *digest).then_some((name, stamp)))
+            }
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) | None => Ok(None),
         }
     }
 

@@ -6,7 +6,9 @@
 pub mod analyse;
 pub mod create;
 pub mod deliver;
+pub mod details;
 mod extracted;
+pub mod sidecar;
 pub mod upload;
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};

@@ -6,19 +6,21 @@ use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 use rustix::fs::FlockOperation;
 
-use super::{Endings, JobId, Queue, QueueError, delivery::settle};
+use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::UNCLEAR_NOW};
 use crate::{
     access::{grant, is_denied, quoted},
     effect::Effect,
-    job::Key,
+    job::{Key, UNCLEAR},
     text::printable_path,
 };
 
 /// What is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Jobs that are not final, by folder.
+    /// Jobs that are not final, by folder, but for those that are unclear.
     pub by_folder: Vec<(String, u64)>,
+    /// Jobs that wait because what is known of them could not be taken.
+    pub unclear: u64,
     /// Files that are due, also of jobs that are final.
     pub deliveries: u64,
     /// Jobs that failed since a time.
@@ -141,18 +143,26 @@ impl Queue {
     /// Counts what `run --once` still waits for.
     pub async fn unfinished(&self, begun: Timestamp) -> Result<Unfinished, QueueError> {
         self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT folder, count(*) FROM job WHERE stage IS NOT NULL GROUP BY folder")?;
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT folder, count(*) FROM job WHERE stage IS NOT NULL AND NOT ({UNCLEAR_NOW}) GROUP BY folder"
+            ))?;
+            let now = crate::clock::now().as_millisecond();
             let by_folder = statement
-                .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?
+                .query_map(rusqlite::params![UNCLEAR, now], |row| {
+                    Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+                })?
                 .collect::<Result<_, _>>()?;
+            let unclear = connection
+                .prepare_cached(&format!("SELECT count(*) FROM job WHERE {UNCLEAR_NOW}"))?
+                .query_row(rusqlite::params![UNCLEAR, now], |row| row.get::<_, i64>(0))?
+                .cast_unsigned();
             let count = |sql: &str, since: i64| -> Result<u64, QueueError> {
                 Ok(connection.prepare_cached(sql)?.query_row([since], |row| row.get::<_, i64>(0))?.cast_unsigned())
             };
             let deliveries = count("SELECT count(*) FROM delivery WHERE due_ms > ? AND kind <> 'mail'", 0)?;
             let since = begun.as_millisecond();
             let failed = count("SELECT count(*) FROM job WHERE state = 'failed' AND updated_ms >= ?", since)?;
-            Ok(Unfinished { by_folder, deliveries, failed })
+            Ok(Unfinished { by_folder, unclear, deliveries, failed })
         })
         .await
     }

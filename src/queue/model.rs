@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, Findings, Key, Plan, Report, Stage, State, Status},
+    job::{Content, Findings, Key, Plan, Report, Stage, State, Status, Told},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -545,6 +545,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
+        told: Told::default(),
     }
 }
 

@@ -2,8 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::{Queue, QueueError, Scope, hold::insert_notice, row};
-use crate::{effect::Effect, job::Stage};
+use super::{Job, JobId, Queue, QueueError, Scope, hold::insert_notice, row};
+use crate::{
+    effect::Effect,
+    job::{Stage, UNCLEAR},
+};
+
+/// That a job waits because what is known of it could not be taken; `?1` is [`UNCLEAR`], `?2` is now.
+pub(super) const UNCLEAR_NOW: &str =
+    "state = 'ready' AND stage = 'create' AND due_ms > ?2 AND substr(coalesce(error, ''), 1, length(?1)) = ?1";
 
 /// Jobs of a folder that wait for a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +44,7 @@ impl Queue {
 
     /// Makes the jobs of these folders that were put off due now; returns how many.
     pub async fn wake(&self, folders: Vec<String>, now: Timestamp) -> Result<usize, QueueError> {
-        self.write(Effect::WakeJobs, move |tx| {
+        self.write_woken(move |tx| {
             let mut woken = 0;
             for folder in &folders {
                 woken += tx
@@ -50,6 +57,43 @@ impl Queue {
             Ok(woken)
         })
         .await
+    }
+
+    /// Returns jobs after the number `after` that wait because what is known of them could not be taken: up to `most`, by
+    /// number.
+    pub async fn unclear(&self, after: JobId, most: usize, now: Timestamp) -> Result<Vec<Job>, QueueError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {} FROM job WHERE {UNCLEAR_NOW} AND id > ?3 ORDER BY id LIMIT ?4", row::COLUMNS);
+            let mut statement = connection.prepare_cached(&sql)?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            let rows =
+                statement.query_map(rusqlite::params![UNCLEAR, now.as_millisecond(), after.0, most], row::job)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Makes jobs due now that wait because what is known of them could not be taken: these, or all; returns how many.
+    pub async fn wake_unclear(&self, jobs: Option<Vec<JobId>>, now: Timestamp) -> Result<usize, QueueError> {
+        self.write_woken(move |tx| {
+            let sql = format!("UPDATE job SET due_ms = ?2 WHERE {UNCLEAR_NOW} AND (?3 IS NULL OR id = ?3)");
+            let mut statement = tx.prepare_cached(&sql)?;
+            let which = jobs.map_or_else(|| vec![None], |jobs| jobs.into_iter().map(|id| Some(id.0)).collect());
+            let mut woken = 0;
+            for id in which {
+                woken += statement.execute(rusqlite::params![UNCLEAR, now.as_millisecond(), id])?;
+            }
+            Ok(woken)
+        })
+        .await
+    }
+
+    /// Runs what makes jobs due, in one transaction.
+    async fn write_woken(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<usize, QueueError> + Send + 'static,
+    ) -> Result<usize, QueueError> {
+        self.write(Effect::WakeJobs, work).await
     }
 
     /// Makes the files of a folder that were put off due now; without a folder, the mails.

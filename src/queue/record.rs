@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     effect::Effect,
-    job::{Event, Findings, Plan, Report, Stage, State, Status},
+    job::{Event, Findings, Plan, Report, Stage, State, Status, UNCLEAR},
 };
 
 /// The results of a finished analysis and what is delivered because of them.
@@ -96,6 +96,11 @@ impl Queue {
             expect(tx, id, &state)?;
             // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
+            // What was not clear of it is now.
+            tx.execute(
+                "UPDATE job SET error = NULL WHERE id = ?1 AND substr(error, 1, length(?2)) = ?2",
+                rusqlite::params![id.0, UNCLEAR],
+            )?;
             set_meeting(tx, id, &meeting)?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
             transition(tx, id, &state, &Event::Advance, now)

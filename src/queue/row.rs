@@ -13,7 +13,7 @@ use rusqlite::{Row, types::Type};
 use super::QueueError;
 use crate::{
     beneath::Stamp,
-    job::{Key, Plan, Remote, Stage, State, Wait},
+    job::{Key, Plan, Remote, Stage, State, UNCLEAR, Wait},
 };
 
 /// The number of a job: what a person types.
@@ -38,7 +38,7 @@ pub struct Job {
     pub path: PathBuf,
     /// The recording's stamp when its content was hashed.
     pub stamp: Stamp,
-    /// When the meeting was.
+    /// When the meeting was, as far as the recording tells.
     pub recorded: Timestamp,
     /// Whether the recording was there before minuted.
     pub backlog: bool,
@@ -58,6 +58,20 @@ pub struct Job {
     pub partial: bool,
     /// Whether its mails wait for `minuted retry`: it was adopted after the queue was lost.
     pub mail_held: bool,
+}
+
+impl Job {
+    /// Returns when the meeting was: as somebody says who knows it, else as the recording tells.
+    #[must_use]
+    pub fn date(&self) -> Timestamp {
+        self.plan.as_ref().and_then(|plan| plan.told.date).unwrap_or(self.recorded)
+    }
+
+    /// Returns whether what is known of it could not be taken as it was.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
+    }
 }
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Wait},
+    job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Told, Wait},
     last_words::Parsed,
 };
 
@@ -51,6 +51,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
+        told: Told::default(),
     }
 }
 

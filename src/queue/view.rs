@@ -13,7 +13,7 @@ use super::{
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
-    job::{Plan, State, Wait},
+    job::{Plan, State, UNCLEAR, Wait},
     text::printable_path,
 };
 
@@ -32,6 +32,9 @@ pub struct JobView {
     pub title: Option<String>,
     /// The service.
     pub service: Option<String>,
+    /// Who named the attendees, where it was not the folder: `sidecar`, `sub-folder`, or the name of a source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attendees_from: Option<String>,
     /// `ready`, `running`, `waiting`, `done`, `failed`, `skipped` or `cancelled`.
     pub state: String,
     /// What it waits for: `analysis`, `retry`, `service`, `sign_in`, `file`, `folder`, `disk` or `backlog`.
@@ -114,6 +117,12 @@ pub struct EventView {
 }
 
 impl JobView {
+    /// Returns whether it waits because what is known of it could not be taken as it was.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        self.stage.as_deref() == Some("create") && self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
+    }
+
     /// Shows the recording by its place on this machine.
     pub fn locate(&mut self, folder: &std::path::Path) {
         self.path = printable_path(&folder.join(&self.relative));
@@ -311,6 +320,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         folder: row.get("folder")?,
         path: printable_path(&relative),
         title: plan.as_ref().map(|plan| plan.title.clone()),
+        attendees_from: plan.as_ref().and_then(|plan| plan.told.attendees_from.clone()),
         service: plan.map(|plan| plan.service).or(row.get("given")?),
         waits_for: waits_for.map(str::to_owned),
         stage: state.stage().map(|stage| stage.as_str().to_owned()),

@@ -59,7 +59,14 @@ impl JobView {
         }
         let delivers = self.stage.as_deref() == Some("deliver");
         let later = self.due.is_some_and(|due| due > now);
-        let waits_for = held.map(waits_for).or_else(|| later.then_some(if delivers { "retry" } else { "service" }));
+        let by_itself = if delivers {
+            "retry"
+        } else if self.is_unclear() {
+            "file"
+        } else {
+            "service"
+        };
+        let waits_for = held.map(waits_for).or_else(|| later.then_some(by_itself));
         if let Some(waits_for) = waits_for {
             self.state = "waiting".into();
             self.waits_for = Some(waits_for.into());

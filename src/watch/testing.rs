@@ -64,6 +64,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         on_success_remote: OnSuccessRemote::Keep,
         prompt_template: None,
         file_mode: 0o660,
+        sidecars: false,
     }
 }
 

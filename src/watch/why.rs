@@ -1,6 +1,10 @@
 //! The answer to "where is my recording" for a file that has no job.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use rustix::io::Errno;
@@ -14,9 +18,9 @@ use super::{
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
-    config::Folder,
+    config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
     queue::{Sighting, Verdict},
-    text::printable,
+    text::{printable, printable_path},
 };
 
 /// Why a path in a folder has no job, or which job it has.
@@ -36,6 +40,8 @@ pub enum Why {
     Unreadable(String),
     /// Its name says that it is no recording.
     Name(Kind),
+    /// By its name it is what people write beside a recording, or into a directory.
+    Sidecar(Sidecar),
     /// It has no bytes yet.
     Empty,
     /// It is settling.
@@ -55,6 +61,57 @@ pub enum Why {
     },
     /// It has not been seen as it is now.
     Unseen,
+}
+
+/// Whose sidecar a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sidecar {
+    /// Of the recording of this name.
+    Recording(PathBuf),
+    /// Of the recordings in its directory and below.
+    Directory,
+    /// Of nobody: it lies in the folder's own directory.
+    Root,
+    /// Of nobody: the folder of this name takes none.
+    Off(String),
+}
+
+impl fmt::Display for Sidecar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recording(recording) => {
+                let recording = printable_path(recording);
+                write!(f, "it is the sidecar of `{recording}`: what it says of the meeting wins over the folder")
+            }
+            Self::Directory => f.write_str(
+                "it is the sidecar of its directory: what it says wins over the folder for all that lies below",
+            ),
+            Self::Root => f.write_str(
+                "left alone: what holds for the whole folder is in the configuration; a file of this name counts in a \
+                 sub-folder",
+            ),
+            Self::Off(folder) => {
+                let folder = printable(folder);
+                write!(f, "left alone: folder `{folder}` takes no sidecars, for lack of `sidecars = true`")
+            }
+        }
+    }
+}
+
+/// Whose sidecar the file at `relative` is, by its name.
+fn sidecar(folder: &Folder, rules: &Rules, relative: &Path) -> Option<Sidecar> {
+    let name = Path::new(relative.file_name()?);
+    let is_of_directory = name.as_os_str() == SIDECAR_OF_DIRECTORY;
+    let recording = recording_of(name).filter(|recording| rules.may_be_media(recording.as_os_str().as_bytes()));
+    if !is_of_directory && recording.is_none() {
+        return None;
+    }
+    Some(match recording {
+        _ if !folder.sidecars => Sidecar::Off(folder.name.clone()),
+        Some(recording) => Sidecar::Recording(recording),
+        None if relative.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => Sidecar::Root,
+        None => Sidecar::Directory,
+    })
 }
 
 /// Returns why there is no job for `relative`, a path below the folder. Blocks on the file system.
@@ -85,7 +142,13 @@ pub fn explain(
         }
         Err(error) => return Why::Unreadable(told(&error, &folder.path.join(relative))),
     };
-    let kind = Rules::new(folder, accepts).kind(relative);
+    let rules = Rules::new(folder, accepts);
+    let kind = rules.kind(relative);
+    if let Kind::NotMedia | Kind::Hidden = kind
+        && let Some(sidecar) = sidecar(folder, &rules, relative)
+    {
+        return Why::Sidecar(sidecar);
+    }
     if !kind.is_media() {
         return Why::Name(kind);
     }
@@ -121,6 +184,7 @@ impl fmt::Display for Why {
             }
             Self::Unreadable(why) => write!(f, "it cannot be looked at: {}", printable(why)),
             Self::Name(kind) => write!(f, "left alone: {kind}"),
+            Self::Sidecar(sidecar) => sidecar.fmt(f),
             Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
             Self::Settling(file) => settling(f, file),
             Self::Backlog(folder) => {
@@ -189,6 +253,35 @@ mod tests {
         link.mp3: it is a link or a special file, and these are never opened
         none.mp3: there is no such file
         kept.mp3: it lay there before minuted and waits: `minuted backlog sales process` or `skip`
+        ");
+    }
+
+    #[test]
+    fn a_sidecar_says_whose_it_is_and_whether_it_counts() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let root = tree.path();
+        fs::create_dir_all(root.join("a")).expect("made");
+        let names = ["a/talk.mp3.toml", "talk.mp3.toml", ".minuted.toml", "a/.minuted.toml", "Cargo.toml", ".toml"];
+        names.iter().for_each(|name| fs::write(root.join(name), "").expect("written"));
+        let shown = [true, false].map(|sidecars| {
+            let folder = Folder { sidecars, ..folder(root) };
+            let of = |name: &str| format!("{name}: {}", explain(&folder, &accepts(), Path::new(name), None, None));
+            names.map(of).join("\n")
+        });
+        insta::assert_snapshot!(shown.join("\n\n"), @r"
+        a/talk.mp3.toml: it is the sidecar of `talk.mp3`: what it says of the meeting wins over the folder
+        talk.mp3.toml: it is the sidecar of `talk.mp3`: what it says of the meeting wins over the folder
+        .minuted.toml: left alone: what holds for the whole folder is in the configuration; a file of this name counts in a sub-folder
+        a/.minuted.toml: it is the sidecar of its directory: what it says wins over the folder for all that lies below
+        Cargo.toml: left alone: not an audio or video file by its name
+        .toml: left alone: a hidden name: it begins with a dot
+
+        a/talk.mp3.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
+        talk.mp3.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
+        .minuted.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
+        a/.minuted.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
+        Cargo.toml: left alone: not an audio or video file by its name
+        .toml: left alone: a hidden name: it begins with a dot
         ");
     }
 

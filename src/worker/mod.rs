@@ -15,6 +15,7 @@ mod remote;
 mod run;
 #[cfg(test)]
 mod tests;
+pub mod unclear;
 mod under_way;
 
 use std::{

@@ -92,14 +92,9 @@ impl Worker {
             }
             Setback::Lacking { error } => {
                 self.heal(handle, call, Breaker::answered).await;
-                let error = one_line(&format!("{error:#}"), ERROR_MAX);
-                if job.error.as_deref() != Some(&*error) {
-                    tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
-                }
-                // Whoever installs it need not tell: it is tried as often as a service that is down, at the slowest.
-                let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
-                self.snooze(job, until, Some(Because::Lacks(error))).await;
+                self.lacks(job, &error, now).await;
             }
+            Setback::Unclear { error } => self.lacks(job, &error, now).await,
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
                 match verdict {
@@ -141,6 +136,17 @@ impl Worker {
                 Err(error) => tracing::error!("failed to record a result: {error:#}"),
             },
         }
+    }
+
+    /// Something is missing that one recording alone needs: said once, and it waits.
+    async fn lacks(&self, job: &Job, error: &anyhow::Error, now: Timestamp) {
+        let error = told(error);
+        if job.error.as_deref() != Some(&*error) {
+            tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
+        }
+        // Whoever mends it need not tell: it is tried as often as a service that is down, at the slowest.
+        let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
+        self.snooze(job, until, Some(Because::Lacks(error))).await;
     }
 
     /// Counts a failure of the job's own: it is tried again, or was tried often enough. `complete` is what did
@@ -315,6 +321,11 @@ impl Worker {
             Err(error) => self.queue_failed("put a job back", &error),
         }
     }
+}
+
+/// An error as it is kept: on one line, with its causes.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    one_line(&format!("{error:#}"), ERROR_MAX)
 }
 
 /// Where the notes of a job go, by the folder's settings of now.

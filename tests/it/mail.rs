@@ -61,6 +61,7 @@ fn minutes(title: &str, note: &str) -> Minutes {
         recording: "talk.wav".into(),
         folder: "sales".into(),
         attendees: vec![Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: None }],
+        attendees_from: None,
         service: "paxs".into(),
         meeting: None,
         warning: None,

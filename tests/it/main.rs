@@ -29,6 +29,7 @@ mod queue_file;
 mod recovery;
 mod secrets;
 mod service_manager;
+mod sidecars;
 mod sign_in;
 mod support;
 mod tls;

@@ -1,0 +1,314 @@
+//! Sidecars: what a person wrote beside a recording (`talk.wav.toml`), or into a sub-folder (`.minuted.toml`), for
+//! minuted to take in place of what the folder says.
+//!
+//! Whoever can drop recordings can write these: they hold five keys and no other, and each is bounded.
+
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    diagnostic::{Flaw, Mistake, Mistakes, Report},
+    document::syntax,
+    folders::{refuse_instruction, refuse_language},
+    kinds::Kind,
+    reader::Table,
+    rules,
+    settings::Attendee,
+    values,
+    words::quoted,
+};
+use crate::text;
+
+/// Bytes of a sidecar: an instruction at its longest and a few hundred people.
+pub const SIDECAR_BYTES_MAX: u64 = 64 * 1024;
+
+/// What follows the name of a recording in that of its sidecar.
+const SUFFIX: &str = ".toml";
+
+/// The name of the sidecar of a directory.
+pub const SIDECAR_OF_DIRECTORY: &str = ".minuted.toml";
+
+/// People at one meeting: each may get a mail, and every service has a limit that is lower.
+const ATTENDEES_MAX: usize = 500;
+
+/// Years that a recording may be of, as of dates in names.
+const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
+
+/// What a sidecar says; what is absent is left to whoever knows less.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sidecar {
+    /// The title of the meeting, on one line; nothing in it turns the direction of text.
+    pub title: Option<String>,
+    /// When it was.
+    pub date: Option<When>,
+    /// Who was there; an empty list says that nobody is named.
+    pub attendees: Option<Vec<Attendee>>,
+    /// What the note should hold; an empty one asks for the automatic note.
+    pub instruction: Option<String>,
+    /// The language that is spoken, ISO 639-1.
+    pub language: Option<String>,
+}
+
+/// When a meeting was, as a person writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At this moment.
+    At(Timestamp),
+    /// At this time, by the clocks of this machine.
+    Local(DateTime),
+    /// On this day.
+    On(Date),
+}
+
+/// Returns where the sidecar of a recording lies.
+#[must_use]
+pub fn sidecar_of(recording: &Path) -> PathBuf {
+    let mut name = recording.as_os_str().to_owned();
+    name.push(SUFFIX);
+    name.into()
+}
+
+/// Returns the recording whose sidecar a file is by its name.
+#[must_use]
+pub fn recording_of(sidecar: &Path) -> Option<PathBuf> {
+    let name = sidecar.as_os_str().as_bytes().strip_suffix(SUFFIX.as_bytes())?;
+    let recording = Path::new(OsStr::from_bytes(name));
+    (!name.ends_with(b"/") && !name.is_empty()).then(|| recording.to_owned())
+}
+
+/// Reads a sidecar for a folder with a service of this kind. `name` is what messages call it.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its line and its cure.
+pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, Report> {
+    let mistakes = Mistakes::default();
+    let source = match std::str::from_utf8(bytes) {
+        Ok(source) => source,
+        Err(error) => {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            mistakes.add(Mistake::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
+            return Err(mistakes.into_report(name, ""));
+        }
+    };
+    // What editors of another system put before a text.
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let (document, errors) = DeTable::parse_recoverable(source);
+    let sidecar = if errors.is_empty() {
+        read(&Table::sidecar(&document, source, &mistakes), kind, &mistakes)
+    } else {
+        errors.iter().for_each(|error| mistakes.add(syntax(error, source)));
+        Sidecar::default()
+    };
+    if mistakes.is_empty() { Ok(sidecar) } else { Err(mistakes.into_report(name, source)) }
+}
+
+fn read(table: &Table<'_>, kind: &Kind, mistakes: &Mistakes) -> Sidecar {
+    let instruction = table.text("instruction", values::instruction);
+    instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
+    let language = table.text("language", values::language);
+    language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
+    Sidecar {
+        title: table.text("title", shown).map(Spanned::into_inner),
+        date: date(table),
+        attendees: attendees(table, mistakes),
+        instruction: instruction.map(|instruction| instruction.into_inner().unwrap_or_default()),
+        language: language.map(Spanned::into_inner),
+    }
+}
+
+/// A line for people, cleaned of what turns the direction of text: it stands among other people's words.
+fn shown(text: &str) -> Result<String, Flaw> {
+    let cleaned = text::line(&values::line(text)?);
+    if cleaned.is_empty() {
+        return Err(Flaw::new("nothing that can be seen", "write a text that is not empty"));
+    }
+    Ok(cleaned)
+}
+
+fn attendees(table: &Table<'_>, mistakes: &Mistakes) -> Option<Vec<Attendee>> {
+    let attendees = rules::attendees(table, mistakes)?;
+    let (span, attendees) = (attendees.span(), attendees.into_inner());
+    if attendees.written > ATTENDEES_MAX {
+        let what = format!("{} attendees", attendees.written);
+        mistakes.add(Mistake::at(span, what, format!("name at most {ATTENDEES_MAX}")));
+        return None;
+    }
+    let cleaned = attendees.people.into_iter().map(|person| match shown(&person.name) {
+        Ok(name) => Some(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
+        Err(flaw) => {
+            let what = format!("in the name of {}: {}", quoted(&person.email), flaw.what);
+            mistakes.add(Mistake::at(span.clone(), what, flaw.help));
+            None
+        }
+    });
+    cleaned.collect()
+}
+
+fn date(table: &Table<'_>) -> Option<When> {
+    let item = table.item("date")?;
+    let example = "write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22";
+    let text = match item.value.get_ref() {
+        DeValue::Datetime(date) => date.to_string(),
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => {
+            return item.wrong_type("a date", example.to_owned());
+        }
+    };
+    match when(text.trim()) {
+        Some((when, year)) if YEARS.contains(&year) => Some(when),
+        Some(_) => item.flaw(Flaw::new(format!("{} is no date of a recording", quoted(&text)), example)),
+        None => item.flaw(Flaw::new(format!("{} is not a date", quoted(&text)), example)),
+    }
+}
+
+/// A date as RFC 3339 has it, without its offset for the clocks of this machine, or a day alone; and its year.
+fn when(text: &str) -> Option<(When, i16)> {
+    /// `2026-11-22`
+    const DAY: usize = 10;
+    if text.len() == DAY {
+        return text.parse().ok().map(|date: Date| (When::On(date), date.year()));
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some((When::At(at), jiff::tz::TimeZone::UTC.to_datetime(at).year()));
+    }
+    text.parse().ok().map(|local: DateTime| (When::Local(local), local.year()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, parse};
+
+    /// The kinds of a service that follows everything, and of one that follows nothing.
+    fn kinds() -> (Kind, Kind) {
+        let text = r#"
+            [services.paxs]
+            kind = "paxs"
+            [services.local]
+            kind = "ondevice"
+            [[folder]]
+            path = "/srv/sales"
+            service = "local"
+        "#;
+        let env = Environment::default();
+        let settings = parse(text, Path::new("/etc/minuted/config.toml"), &env).expect("sound");
+        let kind = |name: &str| settings.services[name].kind.clone();
+        (kind("paxs"), kind("local"))
+    }
+
+    fn read(text: &str) -> Result<Sidecar, String> {
+        of(text.as_bytes(), &kinds().0)
+    }
+
+    fn of(bytes: &[u8], kind: &Kind) -> Result<Sidecar, String> {
+        let name = Path::new("a/talk.wav.toml");
+        read_sidecar(bytes, name, kind).map_err(|report| report.lines_in_full().collect::<Vec<_>>().join("\n"))
+    }
+
+    #[test]
+    fn a_sidecar_says_five_things_and_each_may_be_absent() {
+        assert_eq!(read(""), Ok(Sidecar::default()));
+        let whole = read(
+            "\u{feff}title = \"Weekly  sales\u{202e}\"\ndate = 2026-11-22T09:00:00+01:00\ninstruction = \"\"\nlanguage = \"he\"\n\
+             attendees = [{ name = \"Ann\u{202e} Lee\", email = \"ann@example.com\", role = \"host\" }]\n",
+        );
+        let ann = Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: Some("host".into()) };
+        let expected = Sidecar {
+            title: Some("Weekly sales".into()),
+            date: Some(When::At("2026-11-22T08:00:00Z".parse().expect("a time"))),
+            attendees: Some(vec![ann]),
+            instruction: Some(String::new()),
+            language: Some("he".into()),
+        };
+        assert_eq!(whole, Ok(expected));
+        assert_eq!(read("attendees = []").map(|sidecar| sidecar.attendees), Ok(Some(Vec::new())));
+    }
+
+    #[test]
+    fn a_date_may_be_written_as_toml_has_it_or_in_quotes() {
+        let date = |text: &str| read(&format!("date = {text}")).map(|sidecar| sidecar.date.expect("a date"));
+        let local = When::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 0, 0));
+        let day = When::On(jiff::civil::date(2026, 11, 22));
+        assert_eq!((date("2026-11-22T09:00:00"), date("\"2026-11-22 09:00\"")), (Ok(local), Ok(local)));
+        assert_eq!((date("2026-11-22"), date("\"2026-11-22\"")), (Ok(day), Ok(day)));
+        for wrong in ["09:00:00", "\"tomorrow\"", "1795338000", "0001-01-01", "\"9999-12-31T23:59:59Z\"", "\"\"", "[]"]
+        {
+            assert!(date(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line_and_its_cure() {
+        let told = read(
+            "title = \"\\u202e\"\natendees = []\non_success = \"delete\"\ndate = 7\nlanguage = \"Hebrew\"\n\
+             attendees = [{ name = \"\\u200f\", email = \"ann@example.com\" }, { email = \"x\" }]\n",
+        );
+        insta::assert_snapshot!(told.expect_err("mistakes"), @r#"
+        a/talk.wav.toml:1: nothing that can be seen; write a text that is not empty
+        a/talk.wav.toml:2: unknown key `atendees` in a sidecar; did you mean `attendees`?
+        a/talk.wav.toml:3: unknown key `on_success` in a sidecar; `on_success` belongs to `[[folder]]`
+        a/talk.wav.toml:4: `date` must be a date, not a whole number; write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22
+        a/talk.wav.toml:5: `Hebrew` is not a language code; write two or three small letters, such as "en" or "he"
+        a/talk.wav.toml:6: in the name of `ann@example.com`: nothing that can be seen; write a text that is not empty
+        a/talk.wav.toml:6: `name` is missing in an attendee; write { name = "Ann Lee", email = "ann@example.com" }
+        a/talk.wav.toml:6: `x` is not a mail address; write an address such as "ann@example.com"
+        "#);
+        insta::assert_snapshot!(read("title = \"a\ndate = x").expect_err("mistakes"), @r#"
+        a/talk.wav.toml:1: not TOML: invalid basic string; expected `"`
+        a/talk.wav.toml:2: not TOML: string values must be quoted; write it in quotes: "x"
+        "#);
+        let told = of(b"a = 1\n\xff", &kinds().0).expect_err("mistakes");
+        insta::assert_snapshot!(told, @"a/talk.wav.toml: not UTF-8: see line 2; save it as UTF-8");
+    }
+
+    #[test]
+    fn what_the_service_cannot_follow_is_a_mistake() {
+        let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &kinds().1).expect_err("mistakes");
+        insta::assert_snapshot!(told, @r#"
+        a/talk.wav.toml:1: the folder's service understands English only, not `he`; write engine = "whisper" and a `model` in its table, or choose another service
+        a/talk.wav.toml:2: a service of kind `ondevice` follows no instruction; remove it, or choose a service that does
+        "#);
+        assert!(of(b"language = \"en\"\n", &kinds().1).is_ok());
+    }
+
+    #[test]
+    fn what_is_bounded_is_refused_beyond() {
+        let people = |count: usize| {
+            let all: Vec<_> = (0..count).map(|n| format!("{{ name = \"A\", email = \"a{n}@example.com\" }}")).collect();
+            format!("attendees = [{}]", all.join(", "))
+        };
+        assert!(read(&people(ATTENDEES_MAX)).is_ok());
+        assert!(read(&people(ATTENDEES_MAX + 1)).expect_err("too many").contains("501 attendees; name at most 500"));
+        assert!(read(&format!("instruction = \"{}\"", "x".repeat(8_193))).is_err());
+        assert!(read(&format!("title = \"{}\"", "x".repeat(257))).is_err());
+    }
+
+    #[test]
+    fn no_nesting_and_no_garbage_brings_it_down() {
+        let most = usize::try_from(SIDECAR_BYTES_MAX).expect("small");
+        for text in [
+            "[".repeat(most),
+            format!("a = {}", "[".repeat(most)),
+            format!("a = {}", "{a=".repeat(most / 3)),
+            "a.".repeat(most / 2),
+            format!("[{}a]", "a.".repeat(most / 2)),
+            format!("{}a = 1", "a.".repeat(most / 2)),
+            "a = 1\n".repeat(most / 6),
+            (0..most / 8).map(|n| format!("k{n:x}=1\n")).collect(),
+        ] {
+            assert!(read(&text).is_err(), "{}", &text[..20]);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a job begins with: the settings of its folder, and what those know better who are nearer to the recording.
+//!
+//! The order is the folder, the sub-folders from the outermost in, the source that it came from, its own sidecar. Each
+//! wins key by key; attendees are one key.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    Context, answered,
+    create::{TITLE_MAX, title},
+    sidecar::{self, Sidecars, Trouble},
+};
+use crate::{
+    clock,
+    config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
+    job::{Details, Plan, Setback, Told, UNCLEAR},
+    queue::Job,
+    text::{line, one_line, printable_path},
+};
+
+/// People of one meeting that are taken from a source; a sidecar with more has a mistake.
+const ATTENDEES_MAX: usize = 500;
+
+/// Returns the settings of a job that begins.
+///
+/// # Errors
+/// [`Setback::Unclear`] where something is wrong with what others know, or nobody is named and the service needs it.
+pub async fn plan(context: &Context, job: &Job) -> Result<Plan, Setback> {
+    let sidecars = if context.folder.sidecars { sidecars(context, job).await? } else { Sidecars::default() };
+    let source = context.queue.source_details(&job.key).await?;
+    let layers = layers(sidecars, source, job.recorded);
+    let plan = within(merged(context, job, layers), context.service_settings.kind.abilities());
+    refuse_unable(context, job, &plan)?;
+    Ok(plan)
+}
+
+async fn sidecars(context: &Context, job: &Job) -> Result<Sidecars, Setback> {
+    let (folder, kind) = (Arc::clone(&context.folder), context.service_settings.kind.clone());
+    let (path, stamp, now) = (job.path.clone(), job.stamp, clock::now());
+    let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &kind, &path, stamp, now));
+    answered(look).await?.map_err(|trouble| match trouble {
+        Trouble::Lost(error) => Setback::FileLost { error },
+        Trouble::Fresh(until) => Setback::Snooze { until },
+        Trouble::Unclear(mistakes) => unclear(&mistakes.join("; ")),
+    })
+}
+
+fn unclear(what: &str) -> Setback {
+    Setback::Unclear { error: anyhow::anyhow!("{UNCLEAR}: {what}") }
+}
+
+/// Somebody who knows better than the folder: what he knows, and his name where he names the attendees.
+struct Layer {
+    details: Details,
+    from: String,
+    /// The BLAKE3 of the recording's own sidecar.
+    digest: Option<String>,
+}
+
+/// Puts them in order: who comes later wins.
+fn layers(sidecars: Sidecars, source: Option<(String, Details)>, recorded: Timestamp) -> Vec<Layer> {
+    let of = |sidecar: Sidecar, from: &str, digest| Layer {
+        details: details(sidecar, recorded),
+        from: from.to_owned(),
+        digest,
+    };
+    let directories = sidecars.directories.into_iter().map(|sidecar| of(sidecar, "sub-folder", None));
+    let source = source.map(|(from, details)| Layer { details, from, digest: None });
+    let own = sidecars.own.map(|(sidecar, digest)| of(sidecar, "sidecar", Some(digest)));
+    directories.chain(source).chain(own).collect()
+}
+
+fn details(sidecar: Sidecar, recorded: Timestamp) -> Details {
+    let Sidecar { title, date, attendees, instruction, language } = sidecar;
+    let date = date.map(|when| moment(when, recorded, &TimeZone::system()));
+    Details { title, date, attendees, instruction, language }
+}
+
+/// Returns when a meeting was. A day without an hour takes the hour of a recording that tells the same day.
+fn moment(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
+    match when {
+        When::At(at) => at,
+        When::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
+        When::On(day) if zone.to_datetime(recorded).date() == day => recorded,
+        When::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
+    }
+}
+
+/// Copies the settings of the folder, with what others know in their place.
+fn merged(context: &Context, job: &Job, layers: Vec<Layer>) -> Plan {
+    let folder = &context.folder;
+    let mut plan = Plan {
+        service: context.service.name().to_owned(),
+        title: String::new(),
+        attendees: folder.attendees.clone(),
+        analyses: folder.analyses.clone(),
+        instruction: folder.instruction.clone(),
+        language: folder.language.clone(),
+        meeting_type: context.service_settings.kind.meeting_type(),
+        silent: false,
+        told: Told::default(),
+    };
+    for Layer { details, from, digest } in layers {
+        if let Some(attendees) = details.attendees {
+            plan.attendees = people(attendees);
+            plan.told.attendees_from = Some(from);
+        }
+        if let Some(title) = details.title.map(|title| cleaned(&title)).filter(|title| !title.is_empty()) {
+            plan.title = title;
+        }
+        if let Some(instruction) = details.instruction {
+            plan.instruction = Some(instruction).filter(|instruction| !instruction.trim().is_empty());
+        }
+        plan.language = details.language.or(plan.language);
+        plan.told.date = details.date.or(plan.told.date);
+        plan.told.sidecar = digest.or(plan.told.sidecar);
+    }
+    if plan.title.is_empty() {
+        plan.title = title(&folder.title, &folder.name, &job.path, plan.told.date.unwrap_or(job.recorded));
+    }
+    plan
+}
+
+/// A title from outside on one line, as long as one that minuted makes.
+fn cleaned(title: &str) -> String {
+    one_line(&line(title), TITLE_MAX)
+}
+
+/// The people that somebody names: each address once, each with a name that can be seen.
+fn people(named: Vec<Attendee>) -> Vec<Attendee> {
+    let mut once = std::collections::HashSet::new();
+    let named = named.into_iter().filter_map(|person| {
+        let email = person.email.trim().to_owned();
+        let name = Some(line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
+        (email.contains('@') && once.insert(email.to_lowercase())).then_some(Attendee { name, email, ..person })
+    });
+    named.take(ATTENDEES_MAX).collect()
+}
+
+/// Leaves out what the job's service cannot give: a folder's settings are those of its own service, and a transcript
+/// that a source gives is another one.
+fn within(mut plan: Plan, abilities: Abilities) -> Plan {
+    plan.analyses.retain(|analysis| abilities.analyses.contains(analysis));
+    if plan.analyses.is_empty() {
+        plan.analyses = abilities.analyses.to_vec();
+    }
+    plan.instruction = plan.instruction.filter(|_| abilities.follows_instruction);
+    plan
+}
+
+/// Refuses what the service cannot follow and what it cannot do without. A folder's own settings were checked with the
+/// config, a sidecar's when it was read.
+fn refuse_unable(context: &Context, job: &Job, plan: &Plan) -> Result<(), Setback> {
+    let (folder, kind) = (&context.folder, &context.service_settings.kind);
+    if plan.attendees.is_empty() && kind.abilities().needs_attendees {
+        return Err(unclear(&unnamed(folder, job, plan)));
+    }
+    let language = plan.language.as_deref().filter(|language| *language != "en" && plan.language != folder.language);
+    if let Some(language) = language.filter(|_| kind.is_english_only()) {
+        let language = one_line(language, 20);
+        return Err(unclear(&format!(
+            "its source says that `{language}` is spoken, and service `{}` understands English only; choose another \
+             service for the folder",
+            plan.service
+        )));
+    }
+    Ok(())
+}
+
+/// Nobody is named: what to write where.
+fn unnamed(folder: &Folder, job: &Job, plan: &Plan) -> String {
+    let example = "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
+    let cure = if folder.sidecars {
+        format!("write {example} into `{}`", printable_path(&sidecar_of(&job.path)))
+    } else {
+        format!("write {example} for the folder, or sidecars = true and the same into a sidecar")
+    };
+    format!("nobody is named who was there, and service `{}` needs attendees; {cure}", plan.service)
+}

@@ -1,0 +1,83 @@
+//! Jobs that wait because something is wrong with a file beside their recording: they go on soon after it is mended.
+//!
+//! The files are read again now and then, as everything is here that no event tells of: a sidecar may lie where events
+//! do not come from, and a reload or another job may be the cure as well.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Worker, outcome::told};
+use crate::{
+    clock,
+    job::Setback,
+    pipeline::details,
+    queue::{Job, JobId, QueueError},
+};
+
+/// How often: a person who mends a file looks whether that helped.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Jobs that are looked at in one round; the next ones follow in the next. Each costs a few small files.
+const ROUND_MAX: usize = 100;
+
+/// Lets jobs go on until the worker stops.
+pub async fn run(worker: Arc<Worker>) {
+    let mut live = worker.live.clone();
+    let mut last = JobId(0);
+    loop {
+        tokio::select! {
+            () = worker.stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+            // The settings may be the cure; without them there is nothing left to do but to stop.
+            changed = live.changed() => if changed.is_err() { return worker.stop.cancelled().await },
+        }
+        match round(&worker, last).await {
+            Ok(next) => last = next,
+            Err(error) => worker.queue_failed("look at what is unclear", &error),
+        }
+    }
+}
+
+/// Looks at some jobs; returns the number of the last one, or 0 to begin anew.
+async fn round(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
+    let jobs = worker.queue.unclear(after, ROUND_MAX, clock::now()).await?;
+    let last = jobs.last().map_or(JobId(0), |job| job.id);
+    let mut woken = Vec::new();
+    for job in jobs {
+        if worker.stop.is_cancelled() {
+            return Ok(last);
+        }
+        if !is_unclear_still(worker, &job).await? {
+            woken.push(job.id);
+        }
+    }
+    if !woken.is_empty() && worker.queue.wake_unclear(Some(woken), clock::now()).await? > 0 {
+        worker.claims.notify_one();
+    }
+    Ok(last)
+}
+
+/// Whether a job would wait for the very same reason.
+async fn is_unclear_still(worker: &Worker, job: &Job) -> Result<bool, QueueError> {
+    let live = worker.live();
+    // A folder that is not configured any more begins nothing.
+    let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };
+    let Some(handle) = live.services.get(&folder.service) else { return Ok(true) };
+    match details::plan(&worker.context(handle, folder), job).await {
+        Err(Setback::Unclear { error }) => Ok(job.error.as_deref() == Some(&*told(&error))),
+        Err(Setback::Snooze { .. }) => Ok(true),
+        Err(Setback::Queue(error)) => match error.downcast() {
+            Ok(error) => Err(error),
+            Err(_) => Ok(true),
+        },
+        Ok(_)
+        | Err(
+            Setback::FileLost { .. }
+            | Setback::Own { .. }
+            | Setback::Lacking { .. }
+            | Setback::Unavailable { .. }
+            | Setback::ServiceRefused { .. }
+            | Setback::FolderRefused { .. }
+            | Setback::GiveUp { .. },
+        ) => Ok(false),
+    }
+}
