@@ -97,7 +97,7 @@ pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, R
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
-            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
             mistakes.add(Mistake::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
             return Err(mistakes.into_report(name, ""));
         }
@@ -108,7 +108,9 @@ pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, R
     let sidecar = if errors.is_empty() {
         read(&Table::sidecar(&document, source, &mistakes), kind, &mistakes)
     } else {
-        errors.iter().for_each(|error| mistakes.add(syntax(error, source)));
+        for error in &errors {
+            mistakes.add(syntax(error, source));
+        }
         Sidecar::default()
     };
     if mistakes.is_empty() { Ok(sidecar) } else { Err(mistakes.into_report(name, source)) }
@@ -306,7 +308,7 @@ mod tests {
             format!("[{}a]", "a.".repeat(most / 2)),
             format!("{}a = 1", "a.".repeat(most / 2)),
             "a = 1\n".repeat(most / 6),
-            (0..most / 8).map(|n| format!("k{n:x}=1\n")).collect(),
+            (0..most / 8).map(|n| format!("k{n:x}=1")).collect::<Vec<_>>().join("\n"),
         ] {
             assert!(read(&text).is_err(), "{}", &text[..20]);
         }

@@ -157,6 +157,24 @@ fn a_short_config_takes_every_default() {
 }
 
 #[test]
+fn a_folder_that_takes_sidecars_need_name_nobody() {
+    let bare = FOLDER.replace("attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]\n", "");
+    let email =
+        "[email]\nfrom = \"minutes@example.com\"\nallow = [\"@example.org\"]\nsmtp = { host = \"localhost\" }\n";
+    let of = |keys: &str| {
+        let text = format!("{SERVICE}{email}{bare}service = \"paxs\"\ndeliver = [\"email\"]\n{keys}\n");
+        parse(&text, Path::new("/etc/minuted/config.toml"), &env()).map(|settings| settings.folders[0].sidecars)
+    };
+    let refused = of("").expect_err("nobody is named").to_string();
+    assert!(refused.contains("has no attendees") && refused.contains("mails its attendees, and has none"), "{refused}");
+    assert!(of("sidecars = false").is_err());
+    assert!(of("sidecars = true").expect("a sidecar may name them"));
+    // Nor need those that it names itself be permitted: a sidecar may name others.
+    let ann = "sidecars = true\nattendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
+    assert!(of(ann).expect("others may be permitted"));
+}
+
+#[test]
 fn the_state_directory_of_a_persons_own_config_is_their_own() {
     let text = format!("{SERVICE}{FOLDER}");
     let file = Path::new("/home/ann/.config/minuted/config.toml");

@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_get_another_name_on_its_way() {
+        let (from, stamp) = Folder::with("sound");
+        let to = Folder::new();
+        for run in ["first", "after a crash"] {
+            let there = relocate_as(&from.dir, talk(), &to.dir, OsStr::new("talk.2.wav"), stamp);
+            assert_eq!(there.expect(run), "talk.2.wav", "{run}");
+        }
+        assert_eq!((from.count(), to.read("talk.2.wav")), (0, Some("sound".into())));
+    }
+
+    #[test]
     fn a_recording_that_changed_or_is_gone_is_left_alone() {
         let (from, stamp) = Folder::with("sound");
         let to = Folder::new();

@@ -24,7 +24,7 @@ pub enum Created {
         /// For the history.
         how: &'static str,
         /// The settings that it was made with.
-        plan: Plan,
+        plan: Box<Plan>,
         /// Whether the service was asked to tell.
         called: bool,
     },
@@ -45,10 +45,10 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }
-    let plan = match &job.plan {
+    let plan = Box::new(match &job.plan {
         Some(plan) => plan.clone(),
         None => details::plan(context, job).await?,
-    };
+    });
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
         return Ok(Created::Meeting { id, how: "found the meeting in the service's list", plan, called: false });
     }

@@ -179,3 +179,36 @@ fn unnamed(folder: &Folder, job: &Job, plan: &Plan) -> String {
     };
     format!("nobody is named who was there, and service `{}` needs attendees; {cure}", plan.service)
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{date, datetime};
+
+    use super::*;
+
+    #[test]
+    fn a_day_takes_the_hour_of_a_recording_of_that_day() {
+        let recorded: Timestamp = "2026-11-22T14:30:00Z".parse().expect("a time");
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        let of = |when| moment(when, recorded, &zone).to_string();
+        assert_eq!(of(When::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
+        assert_eq!(of(When::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
+        assert_eq!(of(When::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
+        assert_eq!(of(When::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn people_of_a_source_are_named_once_each_and_so_that_they_can_be_seen() {
+        let person = |name: &str, email: &str| Attendee { name: name.into(), email: email.into(), role: None };
+        let named = vec![
+            person("Ann\u{202e} Lee\r\n", " ann@example.com "),
+            person("Ann again", "ANN@example.com"),
+            person("\u{200f}", "bo@example.com"),
+            person("Nobody", ""),
+            person("No address", "room 7"),
+        ];
+        assert_eq!(people(named), [person("Ann Lee", "ann@example.com"), person("bo@example.com", "bo@example.com")]);
+        let crowd = (0..1_000).map(|n| person("A", &format!("a{n}@example.com"))).collect();
+        assert_eq!(people(crowd).len(), ATTENDEES_MAX);
+    }
+}

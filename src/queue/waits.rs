@@ -58,7 +58,7 @@ impl JobView {
             return held;
         }
         let delivers = self.stage.as_deref() == Some("deliver");
-        let later = self.due.is_some_and(|due| due > now);
+        let later = self.is_unclear() || self.due.is_some_and(|due| due > now);
         let by_itself = if delivers {
             "retry"
         } else if self.is_unclear() {

@@ -262,7 +262,9 @@ mod tests {
         let root = tree.path();
         fs::create_dir_all(root.join("a")).expect("made");
         let names = ["a/talk.mp3.toml", "talk.mp3.toml", ".minuted.toml", "a/.minuted.toml", "Cargo.toml", ".toml"];
-        names.iter().for_each(|name| fs::write(root.join(name), "").expect("written"));
+        for name in names {
+            fs::write(root.join(name), "").expect("written");
+        }
         let shown = [true, false].map(|sidecars| {
             let folder = Folder { sidecars, ..folder(root) };
             let of = |name: &str| format!("{name}: {}", explain(&folder, &accepts(), Path::new(name), None, None));

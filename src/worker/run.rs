@@ -104,7 +104,7 @@ impl Running {
             }
             create::Created::Meeting { id, how, plan, called } => {
                 job.state = worker.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
-                job.plan = Some(plan);
+                job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
                 worker.release(Scope::Folder, &self.folder.id, &["refused"]).await;
                 tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {how}", job.id);
