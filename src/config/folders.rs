@@ -235,15 +235,6 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
         refuse_analyses(kind, analyses, mistakes);
     }
     raw.rules.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
-}
-
-/// Refuses an instruction that the service would not follow.
-pub(super) fn refuse_instruction(span: Span, kind: &Kind, mistakes: &Mistakes) {
-    // A transcript that a source gives is no service of the folder: there it is left out.
-    if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given(_)) {
-        let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
-        mistakes.add(Mistake::at(span, what, kind.instruction_cure()));
-    }
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
@@ -253,6 +244,15 @@ pub(super) fn refuse_instruction(span: Span, kind: &Kind, mistakes: &Mistakes) {
     if let Some(remote) = raw.rules.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
         let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
         mistakes.add(Mistake::at(remote.span(), what, "write \"keep\", or choose a service that does"));
+    }
+}
+
+/// Refuses an instruction that the service would not follow.
+pub(super) fn refuse_instruction(span: Span, kind: &Kind, mistakes: &Mistakes) {
+    // A transcript that a source gives is no service of the folder: there it is left out.
+    if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given) {
+        let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
+        mistakes.add(Mistake::at(span, what, kind.instruction_cure()));
     }
 }
 
