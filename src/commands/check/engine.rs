@@ -32,10 +32,7 @@ pub(super) fn engine(settings: &Settings, env: &Environment) -> Vec<Finding> {
 
 /// Returns what turns sound into words here, for services that do.
 fn recogniser(kind: &Kind) -> Option<&Recogniser> {
-    match kind {
-        Kind::Ondevice(ondevice) => Some(&ondevice.recogniser),
-        Kind::Paxs(_) | Kind::Saled(_) | Kind::Openai(_) | Kind::Given | Kind::Koldan(_) => None,
-    }
+    if let Kind::Ondevice(ondevice) = kind { Some(&ondevice.recogniser) } else { None }
 }
 
 /// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.

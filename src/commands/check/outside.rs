@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Failure, Finding, Findings, koldan};
 use crate::{
-    config::{Kind, Settings},
+    config::Settings,
     control::{Caller, Request, try_mail},
     services::CallError,
     text::one_line,
@@ -81,13 +81,12 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
         }
         Err(error) => {
             let kind = &handle.settings.kind;
-            let hint = match (&error, kind) {
-                (CallError::SignedOut { .. }, _) => kind.sign_in_cure(name),
-                (_, Kind::Ondevice(_)) => "minuted engine install".to_owned(),
-                (_, Kind::Saled(_)) => "start SaLED, or check base_url".to_owned(),
-                (_, Kind::Openai(_) | Kind::Paxs(_) | Kind::Given | Kind::Koldan(_)) => {
-                    "check base_url and the network".to_owned()
-                }
+            let hint = match error {
+                CallError::SignedOut { .. } => kind.sign_in_cure(name),
+                CallError::Forbidden { .. }
+                | CallError::Refused { .. }
+                | CallError::Unavailable { .. }
+                | CallError::File(_) => kind.absence_cure().to_owned(),
             };
             Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
         }

@@ -2,24 +2,38 @@
 
 use std::time::Duration;
 
-use super::{Abilities, Kind, Notes};
+use super::{Abilities, Kind, Notes, Speaks};
 use crate::config::{
     Source,
     settings::{Analysis, Poll, Service},
 };
 
-/// minuted makes the note; nothing else can be asked for.
-pub(super) const ABILITIES: Abilities = Abilities {
-    needs_attendees: false,
-    follows_instruction: false,
-    notes: Notes::Extracted,
-    analyses: &[Analysis::Transcription, Analysis::MeetingNote],
-    signs_in: false,
-    transcribes_at_once: true,
-    deletes: false,
-    // It only reads a file: two at once are enough, and hold up nobody.
-    at_once: Some(2),
-};
+/// What a source gives, minuted makes the note of; nothing else can be asked for.
+pub(super) struct Transcripts;
+
+impl Speaks for Transcripts {
+    fn word(&self) -> &'static str {
+        "given"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            needs_attendees: false,
+            follows_instruction: false,
+            notes: Notes::Extracted,
+            analyses: &[Analysis::Transcription, Analysis::MeetingNote],
+            signs_in: false,
+            transcribes_at_once: true,
+            deletes: false,
+            // It only reads a file: two at once are enough, and hold up nobody.
+            at_once: Some(2),
+        }
+    }
+
+    fn place(&self) -> String {
+        "a source's transcripts".to_owned()
+    }
+}
 
 /// The transcript is there before its job is.
 const POLL: Poll = Poll {
@@ -33,15 +47,16 @@ impl Service {
     /// Returns the service that makes notes of the transcripts that this source gives. It has the source's name.
     #[must_use]
     pub fn given(source: &Source) -> Self {
+        let abilities = Kind::Given.abilities();
         Self {
             name: source.name.clone(),
             kind: Kind::Given,
-            analyses: ABILITIES.analyses.to_vec(),
+            analyses: abilities.analyses.to_vec(),
             instruction: None,
             poll: POLL,
             // Nothing is called.
             request_timeout: Duration::from_secs(30),
-            at_once: ABILITIES.at_once,
+            at_once: abilities.at_once,
         }
     }
 }

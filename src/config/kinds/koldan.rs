@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, From, Notes, is_insecure, key_cure};
+use super::{Abilities, From, Notes, Speaks, is_insecure, key_cure};
 use crate::config::{
     diagnostic::{Flaw, Mistake, Mistakes},
     reader::Table,
@@ -58,8 +58,39 @@ impl Koldan {
             self.folders.insert(folder.id.clone(), template);
         }
     }
+}
 
-    pub(super) fn sign_in_cure(&self) -> String {
+impl Speaks for Koldan {
+    fn word(&self) -> &'static str {
+        "koldan"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            needs_attendees: false,
+            follows_instruction: false,
+            notes: Notes::WhenAsked,
+            analyses: &[Analysis::MeetingNote, Analysis::Transcription],
+            signs_in: false,
+            transcribes_at_once: false,
+            at_once: None,
+            deletes: true,
+        }
+    }
+
+    fn place(&self) -> String {
+        self.base_url.to_string()
+    }
+
+    fn instruction_cure(&self) -> &'static str {
+        "remove it: the template says what Koldan writes (prompt_template)"
+    }
+
+    fn folder_cure(&self) -> &'static str {
+        "name a template that is there (prompt_template), then reload (systemctl reload minuted)"
+    }
+
+    fn sign_in_cure(&self, _name: &str) -> String {
         let rights = "a key needs its scopes, and an account more than a viewer's rights, both given at Koldan";
         match &self.api_key {
             ApiKey::File(file) => format!("{}; {rights}", key_cure(file)),
@@ -69,17 +100,6 @@ impl Koldan {
         }
     }
 }
-
-pub(super) const ABILITIES: Abilities = Abilities {
-    needs_attendees: false,
-    follows_instruction: false,
-    notes: Notes::WhenAsked,
-    analyses: &[Analysis::MeetingNote, Analysis::Transcription],
-    signs_in: false,
-    transcribes_at_once: false,
-    at_once: None,
-    deletes: true,
-};
 
 pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Koldan> {
     let insecure = is_insecure(table);

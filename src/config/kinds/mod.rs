@@ -115,10 +115,52 @@ pub enum Notes {
     Extracted,
 }
 
+/// What a kind of service says of itself; most have little to say.
+pub(super) trait Speaks {
+    /// Its word in the config.
+    fn word(&self) -> &'static str;
+
+    /// What it can do.
+    fn abilities(&self) -> Abilities;
+
+    /// Where it is, for a person.
+    fn place(&self) -> String;
+
+    /// Whether it understands English alone.
+    fn is_english_only(&self) -> bool {
+        false
+    }
+
+    /// What a person does where a folder has another language.
+    fn language_cure(&self) -> &'static str {
+        "choose another service"
+    }
+
+    /// What a person does where a folder has an instruction and this service follows none.
+    fn instruction_cure(&self) -> &'static str {
+        "remove it, or choose a service that does"
+    }
+
+    /// What a person does where it refuses whoever asks.
+    fn sign_in_cure(&self, name: &str) -> String {
+        format!("check base_url in [services.{name}]: nobody signs in there")
+    }
+
+    /// What a person does where it refuses what a folder asks of it.
+    fn folder_cure(&self) -> &'static str {
+        "check its attendees and the service's base_url, then reload (systemctl reload minuted)"
+    }
+
+    /// What a person does where it does not answer.
+    fn absence_cure(&self) -> &'static str {
+        "check base_url and the network"
+    }
+}
+
 impl Kind {
     /// Reads the `kind` of a service's table, and the keys that belong to it.
     pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Self> {
-        let help = "write kind = \"paxs\", \"saled\" or \"openai\", or \"ondevice\" for the engine on this machine";
+        let help = "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
         table.require("kind", help);
         let named = table.text("kind", named)?.into_inner();
         refuse_foreign(named, table, mistakes);
@@ -130,114 +172,80 @@ impl Kind {
         Self::Ondevice(Ondevice { threads: NonZeroU32::MIN, recogniser: Recogniser::Moonshine })
     }
 
+    /// Returns what it says of itself.
+    fn told(&self) -> &dyn Speaks {
+        match self {
+            Self::Paxs(paxs) => paxs,
+            Self::Saled(saled) => saled,
+            Self::Openai(openai) => openai,
+            Self::Koldan(koldan) => koldan,
+            Self::Ondevice(ondevice) => ondevice,
+            Self::Given => &given::Transcripts,
+        }
+    }
+
     /// Returns its word in the config.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Paxs(_) => "paxs",
-            Self::Saled(_) => "saled",
-            Self::Openai(_) => "openai",
-            Self::Koldan(_) => "koldan",
-            Self::Ondevice(_) => "ondevice",
-            Self::Given => "given",
-        }
+        self.told().word()
     }
 
     /// Returns what it can do.
     #[must_use]
     pub fn abilities(&self) -> Abilities {
-        match self {
-            Self::Paxs(_) => paxs::ABILITIES,
-            Self::Saled(saled) => saled.abilities(),
-            Self::Openai(openai) => openai.abilities(),
-            Self::Koldan(_) => koldan::ABILITIES,
-            Self::Ondevice(_) => ondevice::ABILITIES,
-            Self::Given => given::ABILITIES,
-        }
+        self.told().abilities()
     }
 
     /// Returns whether it understands English alone.
     #[must_use]
     pub fn is_english_only(&self) -> bool {
-        match self {
-            Self::Paxs(_) | Self::Openai(_) | Self::Given | Self::Koldan(_) => false,
-            Self::Saled(saled) => saled.is_english_only(),
-            Self::Ondevice(ondevice) => ondevice.recogniser == Recogniser::Moonshine,
-        }
+        self.told().is_english_only()
     }
 
     /// Returns what a person does where a folder's language is not that of [`Self::is_english_only`].
     pub(super) fn language_cure(&self) -> &'static str {
-        match self {
-            Self::Saled(_) => "write a `model` in its table that knows it, such as \"base\": `.en` is English alone",
-            Self::Paxs(_) | Self::Openai(_) | Self::Koldan(_) | Self::Ondevice(_) | Self::Given => {
-                "write engine = \"whisper\" and a `model` in its table, or choose another service"
-            }
-        }
+        self.told().language_cure()
+    }
+
+    /// Returns what a person does where a folder has an instruction and this service follows none.
+    pub(super) fn instruction_cure(&self) -> &'static str {
+        self.told().instruction_cure()
     }
 
     /// Returns PAXS's word for the kind of meeting; where nobody asks for one, the default.
     #[must_use]
     pub fn meeting_type(&self) -> MeetingType {
-        match self {
-            Self::Paxs(paxs) => paxs.meeting_type,
-            Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given | Self::Koldan(_) => MeetingType::Group,
-        }
+        if let Self::Paxs(paxs) = self { paxs.meeting_type } else { MeetingType::Group }
     }
 
     /// Returns where it is, for a person.
     #[must_use]
     pub fn place(&self) -> String {
-        match self {
-            Self::Paxs(paxs) => paxs.base_url.to_string(),
-            Self::Saled(saled) => saled.base_url.to_string(),
-            Self::Openai(openai) => openai.base_url.to_string(),
-            Self::Koldan(koldan) => koldan.base_url.to_string(),
-            Self::Ondevice(_) => "on this machine".to_owned(),
-            Self::Given => "a source's transcripts".to_owned(),
-        }
+        self.told().place()
     }
 
     /// Returns what a person does when the service called `name` refuses whoever asks.
     #[must_use]
     pub fn sign_in_cure(&self, name: &str) -> String {
-        match self {
-            Self::Openai(openai) => openai.sign_in_cure(name),
-            Self::Saled(_) => format!("check base_url in [services.{name}]: a SaLED asks nobody to sign in"),
-            Self::Paxs(_) | Self::Ondevice(_) | Self::Given => format!("minuted login {name}"),
-            Self::Koldan(koldan) => koldan.sign_in_cure(),
-        }
-    }
-
-    /// Returns what a person does where a folder has an instruction and this service follows none.
-    #[must_use]
-    pub(super) fn instruction_cure(&self) -> &'static str {
-        match self {
-            Self::Openai(_) => "add notes_model = \"…\" to the service, or remove it",
-            Self::Saled(_) => "add chat_model = \"…\" to the service, or remove it",
-            Self::Paxs(_) | Self::Ondevice(_) | Self::Given => "remove it, or choose a service that does",
-            Self::Koldan(_) => "remove it: the template says what Koldan writes (prompt_template)",
-        }
+        self.told().sign_in_cure(name)
     }
 
     /// Returns what a person does where the service refuses what a folder asks of it.
     #[must_use]
     pub fn folder_cure(&self) -> &'static str {
-        match self {
-            Self::Koldan(_) => {
-                "name a template that is there (prompt_template), then reload (systemctl reload minuted)"
-            }
-            Self::Paxs(_) | Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => {
-                "check its attendees and the service's base_url, then reload (systemctl reload minuted)"
-            }
-        }
+        self.told().folder_cure()
+    }
+
+    /// Returns what a person does where it does not answer.
+    #[must_use]
+    pub fn absence_cure(&self) -> &'static str {
+        self.told().absence_cure()
     }
 
     /// Takes in what a folder of this service asks of it.
     pub(super) fn serve(&mut self, folder: &Folder) {
-        match self {
-            Self::Koldan(koldan) => koldan.serve(folder),
-            Self::Paxs(_) | Self::Saled(_) | Self::Openai(_) | Self::Ondevice(_) | Self::Given => {}
+        if let Self::Koldan(koldan) = self {
+            koldan.serve(folder);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use toml::Spanned;
 
-use super::{Abilities, Notes};
+use super::{Abilities, Notes, Speaks};
 use crate::config::{
     diagnostic::{Mistake, Mistakes},
     reader::Table,
@@ -50,17 +50,41 @@ impl Recogniser {
     }
 }
 
-pub(super) const ABILITIES: Abilities = Abilities {
-    needs_attendees: false,
-    follows_instruction: false,
-    notes: Notes::Extracted,
-    analyses: &[Analysis::MeetingNote, Analysis::Transcription],
-    signs_in: false,
-    transcribes_at_once: true,
-    // The processor is one; two at once take as long together.
-    at_once: Some(1),
-    deletes: false,
-};
+impl Speaks for Ondevice {
+    fn word(&self) -> &'static str {
+        "ondevice"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            needs_attendees: false,
+            follows_instruction: false,
+            notes: Notes::Extracted,
+            analyses: &[Analysis::MeetingNote, Analysis::Transcription],
+            signs_in: false,
+            transcribes_at_once: true,
+            // The processor is one; two at once take as long together.
+            at_once: Some(1),
+            deletes: false,
+        }
+    }
+
+    fn place(&self) -> String {
+        "on this machine".to_owned()
+    }
+
+    fn is_english_only(&self) -> bool {
+        self.recogniser == Recogniser::Moonshine
+    }
+
+    fn language_cure(&self) -> &'static str {
+        "write engine = \"whisper\" and a `model` in its table, or choose another service"
+    }
+
+    fn absence_cure(&self) -> &'static str {
+        "minuted engine install"
+    }
+}
 
 /// The words for what turns sound into words.
 const ENGINES: &[(&str, bool)] = &[("moonshine", false), ("whisper", true)];

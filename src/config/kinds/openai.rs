@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::{Abilities, From, Notes, is_insecure, key_cure};
+use super::{Abilities, From, Notes, Speaks, is_insecure, key_cure};
 use crate::config::{
     diagnostic::{Mistake, Mistakes},
     reader::Table,
@@ -32,8 +32,12 @@ pub struct Openai {
     pub context: u32,
 }
 
-impl Openai {
-    pub(super) fn abilities(&self) -> Abilities {
+impl Speaks for Openai {
+    fn word(&self) -> &'static str {
+        "openai"
+    }
+
+    fn abilities(&self) -> Abilities {
         let writes = self.notes_model.is_some();
         Abilities {
             needs_attendees: false,
@@ -52,7 +56,15 @@ impl Openai {
         }
     }
 
-    pub(super) fn sign_in_cure(&self, name: &str) -> String {
+    fn place(&self) -> String {
+        self.base_url.to_string()
+    }
+
+    fn instruction_cure(&self) -> &'static str {
+        "add notes_model = \"…\" to the service, or remove it"
+    }
+
+    fn sign_in_cure(&self, name: &str) -> String {
         match &self.api_key_file {
             Some(file) => key_cure(file),
             None => {

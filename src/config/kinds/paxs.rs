@@ -3,7 +3,7 @@
 use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, Notes, is_insecure};
+use super::{Abilities, Notes, Speaks, is_insecure};
 use crate::config::{
     reader::Table,
     settings::{Analysis, MeetingType},
@@ -32,16 +32,32 @@ pub struct Paxs {
     pub meeting_type: MeetingType,
 }
 
-pub(super) const ABILITIES: Abilities = Abilities {
-    needs_attendees: true,
-    follows_instruction: true,
-    notes: Notes::WithUpload,
-    analyses: &Analysis::ALL,
-    signs_in: true,
-    transcribes_at_once: false,
-    at_once: None,
-    deletes: false,
-};
+impl Speaks for Paxs {
+    fn word(&self) -> &'static str {
+        "paxs"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            needs_attendees: true,
+            follows_instruction: true,
+            notes: Notes::WithUpload,
+            analyses: &Analysis::ALL,
+            signs_in: true,
+            transcribes_at_once: false,
+            at_once: None,
+            deletes: false,
+        }
+    }
+
+    fn place(&self) -> String {
+        self.base_url.to_string()
+    }
+
+    fn sign_in_cure(&self, name: &str) -> String {
+        format!("minuted login {name}")
+    }
+}
 
 pub(super) fn read(table: &Table<'_>) -> Paxs {
     let insecure = is_insecure(table);

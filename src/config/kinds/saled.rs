@@ -3,7 +3,7 @@
 use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, Notes, is_insecure};
+use super::{Abilities, Notes, Speaks, is_insecure};
 use crate::config::{
     diagnostic::{Mistake, Mistakes},
     reader::Table,
@@ -90,8 +90,12 @@ const LENGTH_MAX: u32 = 500;
 /// The ending of the names of whisper's models that know English alone.
 const ENGLISH: &str = ".en";
 
-impl Saled {
-    pub(super) fn abilities(&self) -> Abilities {
+impl Speaks for Saled {
+    fn word(&self) -> &'static str {
+        "saled"
+    }
+
+    fn abilities(&self) -> Abilities {
         let writes = self.summary.is_some() || self.chat_model.is_some();
         Abilities {
             needs_attendees: false,
@@ -106,8 +110,24 @@ impl Saled {
         }
     }
 
-    pub(super) fn is_english_only(&self) -> bool {
+    fn place(&self) -> String {
+        self.base_url.to_string()
+    }
+
+    fn is_english_only(&self) -> bool {
         self.model.ends_with(ENGLISH)
+    }
+
+    fn language_cure(&self) -> &'static str {
+        "write a `model` in its table that knows it, such as \"base\": `.en` is English alone"
+    }
+
+    fn instruction_cure(&self) -> &'static str {
+        "add chat_model = \"…\" to the service, or remove it"
+    }
+
+    fn absence_cure(&self) -> &'static str {
+        "start SaLED, or check base_url"
     }
 }
 
