@@ -20,8 +20,8 @@
 //!    is a new [`job`], one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
 //! 4. [`worker::claims`] claims jobs, folders in turn, and runs one stage after the other: [`pipeline::create`] makes
 //!    the meeting or finds the one that is there, [`pipeline::upload`] streams the file. Each is written against the
-//!    trait [`services::Service`], of which there are three: [`services::paxs`], [`services::openai`], and
-//!    [`services::ondevice`], whose upload is the work of the [`engine`] in a child process.
+//!    trait [`services::Service`], of which there are four: [`services::paxs`], [`services::saled`], [`services::openai`],
+//!    and [`services::ondevice`], whose upload is the work of the [`engine`] in a child process.
 //! 5. The job now waits: a timer in [`worker::looks`], nothing else. [`pipeline::analyse`] decides at each look whether
 //!    to wait on, to ask again, or to take the results.
 //! 6. The results and the list of [deliveries](queue::Delivery) are recorded in one commit. [`worker::deliveries`] makes
@@ -48,6 +48,8 @@
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
 //! | the files of the on-device engine, and how they come here | [`engine::model`] |
 //! | the calls to a server of OpenAI's shape, how a long transcript is cut and merged | `services/openai/` |
+//! | the jobs at a SaLED, what becomes of one that it forgot | `services/saled/` |
+//! | what servers of several kinds answer alike | `services/lenient.rs` |
 //! | what is kept of a recording for a service without a memory | `services/keep.rs` |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |

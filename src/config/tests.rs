@@ -226,7 +226,7 @@ history = 30
 requests_per_second = 5
 
 [services.paxs]
-kind = "saled"
+kind = "otter"
 poll = { first = "5", every = "5 s", patience = "1m" }
 
 [retry]
@@ -248,7 +248,7 @@ kind = "meetingbaas"
       write it with its unit: "30s" for seconds
     unknown key `requests_per_second` at the top of the file
       `requests_per_second` belongs to `[workers]`
-    this build has no service of kind `saled` yet
+    unknown kind `otter`
       write kind = "paxs", "saled", "openai" or "ondevice"
     `5` has no unit
       write "5s" for seconds
@@ -574,6 +574,67 @@ fn what_a_server_of_openais_shape_cannot_do_is_refused_with_the_cure() {
     let with_model = "base_url = \"https://x.example\"\nnotes_model = \"m\"\ncontext = 1024\n\
                       analyses = [\"key_points\"]\ninstruction = \"Short.\"";
     assert!(parse(&format!("{}{folder}", openai(with_model)), Path::new(FILE), &env()).is_ok());
+}
+
+/// A SaLED with these lines, and a folder.
+fn saled(lines: &str) -> String {
+    format!("[services.home]\nkind = \"saled\"\n{lines}\n[[folder]]\npath = \"/srv/sales\"\n")
+}
+
+#[test]
+fn a_saled_needs_nothing_and_does_what_it_is_told() {
+    let told = |lines: &str| {
+        let service = settings(&saled(lines)).services["home"].clone();
+        let Kind::Saled(saled) = service.kind.clone() else { panic!("{service:?}") };
+        (saled, service)
+    };
+    let (plain, service) = told("");
+    assert_eq!((plain.base_url.as_str(), plain.model.as_str()), ("http://localhost:8000/", "tiny.en"));
+    assert_eq!((plain.diarize, plain.video, plain.summary, plain.chat_model), (true, false, None, None));
+    assert_eq!((service.at_once, service.kind.abilities().notes), (Some(1), Notes::Extracted));
+    let (full, service) = told(
+        "base_url = \"http://127.0.0.1:9000/saled/api/\"\nmodel = \"base\"\nsummary_model = \"m\"\n\
+         summary_format = \"key_points\"\nmax_length = 50\ninstruction = \"Short.\"",
+    );
+    assert_eq!(full.base_url.as_str(), "http://127.0.0.1:9000/saled");
+    assert_eq!(full.summary, Some(Summary { model: "m".into(), format: SummaryFormat::KeyPoints, length_max: 50 }));
+    assert_eq!(service.kind.abilities().notes, Notes::WhenAsked);
+    let (_, service) = told("chat_model = \"m\"\ninstruction = \"Short.\"");
+    assert_eq!(service.kind.abilities().notes, Notes::WhenAsked);
+    settings(&format!("{}language = \"de\"\n", saled("model = \"base\"")));
+}
+
+#[test]
+fn what_a_saled_cannot_do_is_refused_with_the_cure() {
+    let wrong = "base_url = \"http://box.example:8000\"\nsummary_format = \"list\"\nmax_length = 500\n\
+                 instruction = \"Short.\"\nanalyses = [\"key_points\"]\nnotes_model = \"m\"";
+    let folder = "instruction = \"List decisions.\"\nlanguage = \"de\"\n";
+    insta::assert_snapshot!(mistakes(&format!("{}{folder}", saled(wrong))), @r#"
+    `http://box.example:8000` would send recordings and tokens in the clear
+      write "https://…"; http is for this machine, or for a network that is trusted: insecure = true
+    `summary_format` without `summary_model`
+      add summary_model = "…", the model that sums up, or remove it
+    unknown word `list` for `summary_format`
+      write `paragraph`, `bullet_points` or `key_points`
+    `max_length` without `summary_model`
+      add summary_model = "…", the model that sums up, or remove it
+    `instruction` without `chat_model`
+      add chat_model = "…", the model that follows it, or remove it
+    a service of kind `saled` gives no `key_points`
+      it gives `meeting note` or `transcription`
+    a service of kind `saled` has no `notes_model`
+      remove it
+    a service of kind `saled` follows no instruction
+      add chat_model = "…" to the service, or remove it
+    the folder's service understands English only, not `de`
+      write a `model` in its table that knows it, such as "base": `.en` is English alone
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("{}{folder}", saled(""))), @r#"
+    a service of kind `saled` follows no instruction
+      add chat_model = "…" to the service, or remove it
+    the folder's service understands English only, not `de`
+      write a `model` in its table that knows it, such as "base": `.en` is English alone
+    "#);
 }
 
 const LOCAL: &str = "[services.local]\nkind = \"ondevice\"\n";

@@ -27,6 +27,7 @@ mod panics;
 mod poison;
 mod queue_file;
 mod recovery;
+mod saled;
 mod secrets;
 mod service_manager;
 mod sidecars;

@@ -139,8 +139,8 @@ impl Saled {
     async fn status(&self, work: Work, id: &str) -> Result<wire::Status, CallError> {
         let path = ["api", work.as_str(), "status", id];
         let answer = self.call(Request::get(&path), Priority::Low).await?;
-        // A job that is not known is 404 here and 200 there, by the documents.
-        if answer.status == 404 {
+        // A job that is not known is 404 here and 200 there, by the documents; an id that is refused is known to nobody.
+        if matches!(answer.status, 400 | 404 | 410 | 422) {
             return Ok(wire::Status::Unknown);
         }
         let answer = answers::json(accepted(answer)?).map_err(answers::certain)?;

@@ -112,7 +112,7 @@ impl Saled {
             http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
             pacer,
             keep: Keep::new(state_dir.join("saled").join(&service.name)),
-            poll: service.poll.clone(),
+            poll: service.poll,
             patience: service.poll.patience.max(service.poll.timeout),
         })
     }

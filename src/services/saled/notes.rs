@@ -69,17 +69,16 @@ impl Saled {
         // The first time it is forgotten the server has restarted, which is nobody's fault.
         for _ in 0..2 {
             let kept = self.jobs(meeting, Work::Summary).await?.now.filter(|job| job.asked == asked);
-            let job = match kept {
-                Some(job) => job,
-                None => {
-                    let id = self.submit(&body).await?;
-                    self.keep_job(meeting, Work::Summary, id, &asked).await?
-                }
+            let job = if let Some(job) = kept {
+                job
+            } else {
+                let id = self.submit(&body).await?;
+                self.keep_job(meeting, Work::Summary, id, &asked).await?
             };
             let ended = match self.follow(Work::Summary, &job, None).await? {
                 Ended::Completed => match self.summary(&job.id).await? {
-                    Some(said) => return Ok(said),
-                    None => Ended::Forgotten,
+                    Ok(said) => return Ok(said),
+                    Err(ended) => ended,
                 },
                 ended @ (Ended::Failed(_) | Ended::Forgotten) => ended,
             };
@@ -102,15 +101,19 @@ impl Saled {
         wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a summary without a job_id")))
     }
 
-    /// Returns the summary of a job that is done; `None` where the server does not know it any more.
-    async fn summary(&self, id: &str) -> Result<Option<Said>, CallError> {
+    /// Returns the summary of a job that is done, or how it ended in truth.
+    async fn summary(&self, id: &str) -> Result<Result<Said, Ended>, CallError> {
         let answer = self.call(Request::get(&["api", "summary", id]), Priority::High).await?;
-        if answer.status == 404 {
-            return Ok(None);
+        if matches!(answer.status, 404 | 410) {
+            return Ok(Err(Ended::Forgotten));
         }
-        let answer = answers::json(accepted_notes(answer, "summary_model")?).map_err(certain)?;
+        let answer = match accepted_notes(answer, "summary_model") {
+            Err(CallError::File(fault)) => return Ok(Err(Ended::Failed(fault.to_string()))),
+            accepted => answers::json(accepted?).map_err(certain)?,
+        };
         let text = wire::summary(&answer).ok_or_else(|| certain(answers::unexpected("no summary")))?;
-        written(text, Vec::new()).map(Some)
+        let nothing = || Ended::Failed("its model answered nothing".to_owned());
+        Ok(if text.is_empty() { Err(nothing()) } else { Ok(Said { text, remarks: Vec::new() }) })
     }
 
     /// Asks the chat, which answers when it is done.
@@ -129,7 +132,11 @@ impl Saled {
         let chatted = wire::chatted(&answer).ok_or_else(|| certain(answers::unexpected("no message of the chat")))?;
         let is_cut = chatted.written.is_some_and(|tokens| tokens >= ANSWER_TOKENS_MAX);
         let cut = "the model's answer was cut off at its limit: the end of these notes may be missing".to_owned();
-        written(chatted.text, if is_cut { vec![cut] } else { Vec::new() })
+        if chatted.text.is_empty() {
+            let message = "got no notes: the service's model answered nothing".to_owned();
+            return Err(CallError::File(FileFault::Failed(message)));
+        }
+        Ok(Said { text: chatted.text, remarks: if is_cut { vec![cut] } else { Vec::new() } })
     }
 
     /// Returns the model of the chat: the configured one, else the first that the server lists and has.
@@ -144,14 +151,6 @@ impl Saled {
             CallError::File(FileFault::Failed(message))
         })
     }
-}
-
-fn written(text: String, remarks: Vec<String>) -> Result<Said, CallError> {
-    if text.is_empty() {
-        let message = "got no notes: the service's model answered nothing".to_owned();
-        return Err(CallError::File(FileFault::Failed(message)));
-    }
-    Ok(Said { text, remarks })
 }
 
 /// What was said, as the documents have it: seconds and texts. One without times is at the end of the one before.

@@ -27,8 +27,8 @@ impl Saled {
             let job = self.submitted(meeting, upload).await?;
             let ended = match self.follow(Work::Transcription, &job, Some(&upload.progress)).await? {
                 Ended::Completed => match self.result(&job.id).await? {
-                    Some(segments) => return Ok(segments),
-                    None => Ended::Forgotten,
+                    Ok(segments) => return Ok(segments),
+                    Err(ended) => ended,
                 },
                 ended @ (Ended::Failed(_) | Ended::Forgotten) => ended,
             };
@@ -76,20 +76,25 @@ impl Saled {
         wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a transcription without a job_id")))
     }
 
-    /// Returns the segments of a job that is done; `None` where the server does not know it any more.
-    async fn result(&self, id: &str) -> Result<Option<Vec<Segment>>, CallError> {
+    /// Returns the segments of a job that is done, or how it ended in truth.
+    async fn result(&self, id: &str) -> Result<Result<Vec<Segment>, Ended>, CallError> {
         let path = ["api", "transcribe", "result", id];
         let answer = self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
-        if answer.status == 404 {
-            return Ok(None);
+        if matches!(answer.status, 404 | 410) {
+            return Ok(Err(Ended::Forgotten));
         }
-        let answer = accepted(answer)?;
+        let answer = match accepted(answer) {
+            Err(CallError::Refused { status, message }) => {
+                return Ok(Err(Ended::Failed(format!("its result was refused ({status}): {message}"))));
+            }
+            accepted => accepted?,
+        };
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
             let answer = answers::json(answer)?;
             match lenient::transcription(&answer) {
-                Some(segments) => Ok(Some(segments)),
-                None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(None),
+                Some(segments) => Ok(Ok(segments)),
+                None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(Err(Ended::Forgotten)),
                 None => Err(answers::unexpected("no transcription")),
             }
         });

@@ -23,14 +23,16 @@ const SAID_CHARS_MAX: usize = 300;
 const TOPICS_MAX: usize = 100;
 const TOPIC_CHARS_MAX: usize = 200;
 
-/// Returns the id in an answer to a job that was submitted, or in an entry of the list of jobs.
+/// Returns the id in an answer to a job that was submitted, or in an entry of the list of jobs. One that cannot stand in
+/// an address is none: nothing could be asked about it.
 pub(super) fn job_id(answer: &Value) -> Option<String> {
     let id = ["job_id", "id"].iter().find_map(|name| match answer.get(*name)? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
-        _other => None,
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     });
-    id.filter(|id| !id.is_empty() && id.chars().count() <= ID_CHARS_MAX)
+    let is_place = |id: &str| !matches!(id, "" | "." | "..") && !id.contains(char::is_control);
+    id.filter(|id| is_place(id) && id.chars().count() <= ID_CHARS_MAX)
 }
 
 /// How a job stands.
@@ -95,7 +97,7 @@ fn carries(value: &Value, mark: &str, depth: u8) -> bool {
         Value::String(text) => is_marked(text, mark),
         Value::Array(items) if depth < DEPTH_MAX => items.iter().any(|item| carries(item, mark, depth + 1)),
         Value::Object(fields) if depth < DEPTH_MAX => fields.values().any(|field| carries(field, mark, depth + 1)),
-        _other => false,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
@@ -149,7 +151,7 @@ pub(super) fn summary(answer: &Value) -> Option<String> {
         Value::String(text) => lenient::bare(text).to_owned(),
         // "bullet_points" may be a list: a server that gives one means it.
         Value::Array(points) => list(points),
-        _other => return None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
     let topics = answer.get("topics").and_then(Value::as_array).map(|topics| list(topics)).unwrap_or_default();
     Some(if summary.is_empty() || topics.is_empty() { summary } else { format!("{summary}\n\n## Topics\n\n{topics}") })
@@ -211,7 +213,13 @@ mod tests {
     fn an_id_is_a_short_text_or_a_number() {
         assert_eq!(job_id(&json!({"job_id": "a/b", "id": "c"})).as_deref(), Some("a/b"));
         assert_eq!(job_id(&json!({"id": 7})).as_deref(), Some("7"));
-        for answer in [json!({}), json!({"job_id": ""}), json!({"job_id": null}), json!({"job_id": "x".repeat(201)})] {
+        for answer in [
+            json!({}),
+            json!({"job_id": ""}),
+            json!({"job_id": ".."}),
+            json!({"job_id": "a\n"}),
+            json!({"job_id": "x".repeat(201)}),
+        ] {
             assert_eq!(job_id(&answer), None, "{answer}");
         }
     }

@@ -9,6 +9,7 @@ pub(crate) mod house;
 pub(crate) mod ledger;
 pub(crate) mod openai;
 pub(crate) mod rows;
+pub(crate) mod saled;
 pub(crate) mod services;
 pub(crate) mod smtp;
 pub(crate) mod sound;
