@@ -116,3 +116,32 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
 fn open_error(reason: String) -> QueueError {
     QueueError::Open { path: String::new(), reason, lasts: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_of_an_older_queue_keep_their_rows_and_their_numbers_are_not_given_again() {
+        let mut file = Connection::open_in_memory().expect("opened");
+        for sql in &MIGRATIONS[..4] {
+            file.execute_batch(sql).expect("an old queue");
+        }
+        file.execute_batch(
+            "PRAGMA user_version = 4;
+             INSERT INTO job (id, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, state, created_ms,
+                 updated_ms) VALUES (1, 'sales', 1, x'61', 1, 1, 1, 1, 0, 'skipped', 1, 1);
+             INSERT INTO delivery (id, job_id, version, kind, target, state, since_ms)
+                 VALUES (7, 1, 1, 'notes', 'md', 'done', 1), (9, 1, 1, 'mail', 'a', 'done', 1);
+             DELETE FROM delivery WHERE id = 9;",
+        )
+        .expect("rows");
+        migrate(&mut file).expect("brought to this version");
+        let insert = "INSERT INTO delivery (job_id, version, kind, target, state, since_ms) \
+                      VALUES (1, 1, 'remote', 'purge', 'done', 1)";
+        file.execute(insert, []).expect("it takes what is new");
+        let mut rows = file.prepare("SELECT id FROM delivery ORDER BY id").expect("a statement");
+        let ids: Vec<i64> = rows.query_map([], |row| row.get(0)).expect("read").collect::<Result<_, _>>().expect("read");
+        assert_eq!(ids, [7, 10]);
+    }
+}

@@ -562,7 +562,7 @@ impl Desk {
     /// Fails the mail that is due, and with it the job.
     async fn refuse_mail(&self) {
         let due = self.due(Lane::Mails).await;
-        let failed = self.queue.delivery_failed(&due[0], "550", "refused".into(), None, at(22)).await;
+        let failed = self.queue.delivery_failed(&due[0], "550", "refused".into(), Endings::default(), at(22)).await;
         assert_eq!(failed.expect("recorded"), Some(State::Failed));
     }
 }

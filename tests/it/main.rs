@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod hostile_answers;
 mod hostile_folder;
+mod koldan;
 mod load;
 mod mail;
 mod mailing;

@@ -157,3 +157,77 @@ fn variable(text: &str) -> Result<String, Flaw> {
     let help = "write the name of a variable, never the key: api_key_env = \"KOLDAN_API_KEY\"";
     Err(Flaw::new("not the name of a variable of the environment", help))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Environment, Kind, OnSuccessRemote, Settings, parse};
+
+    fn read(service: &str, folder: &str) -> Result<Settings, String> {
+        let text = format!(
+            "state_dir = \"/var/lib/minuted\"\n[services.cloud]\nkind = \"koldan\"\n{service}\n[[folder]]\n\
+             name = \"sales\"\npath = \"/srv/sales\"\nservice = \"cloud\"\n{folder}\n"
+        );
+        let read = parse(&text, Path::new("/etc/minuted/config.toml"), &Environment::default());
+        read.map_err(|error| error.to_string())
+    }
+
+    fn koldan(settings: &Settings) -> &Koldan {
+        let Kind::Koldan(koldan) = &settings.services["cloud"].kind else { panic!("{settings:?}") };
+        koldan
+    }
+
+    #[test]
+    fn it_needs_its_key_alone() {
+        let settings = read("api_key_file = \"koldan-key\"", "").expect("sound");
+        let told = koldan(&settings);
+        assert_eq!(told.base_url.as_str(), "https://koldan.dixilang.com/");
+        assert_eq!((told.model.as_str(), told.diarize, told.template("sales")), ("general", false, None));
+        assert_eq!(told.api_key, ApiKey::File("/etc/minuted/koldan-key".into()));
+        assert_eq!(settings.folders[0].on_success_remote, OnSuccessRemote::Keep);
+        let settings = read("api_key_env = \"KOLDAN_API_KEY\"\nbase_url = \"http://localhost:8193/koldan/api/v1/\"", "");
+        let settings = settings.expect("sound");
+        assert_eq!(koldan(&settings).api_key, ApiKey::Variable("KOLDAN_API_KEY".into()));
+        assert_eq!(koldan(&settings).base_url.as_str(), "http://localhost:8193/koldan");
+    }
+
+    #[test]
+    fn the_template_of_a_folder_goes_before_the_services() {
+        let service = "api_key_file = \"key\"\nprompt_template = \"Protocol\"";
+        let settings = read(service, "prompt_template = \"77\"\non_success_remote = \"purge\"").expect("sound");
+        assert_eq!(koldan(&settings).template("sales"), Some("77"));
+        assert_eq!(koldan(&settings).template("gone"), Some("Protocol"));
+        assert_eq!(settings.folders[0].on_success_remote, OnSuccessRemote::Purge);
+        let settings = read(service, "analyses = [\"transcription\"]").expect("sound");
+        assert!(koldan(&settings).folders.is_empty(), "no summary, no template");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_cure() {
+        for (service, folder, told) in [
+            ("", "", "`api_key_file` is missing"),
+            ("api_key = \"kk-canary\"", "", "a key in the config file is not kept secret"),
+            ("api_key_env = \"kk-canary\"", "", "never the key"),
+            ("api_key_env = \"A\"\napi_key_file = \"b\"", "", "the key has one place"),
+            ("api_key_file = \"b\"\nbase_url = \"http://koldan.example\"", "", "in the clear"),
+            ("api_key_file = \"b\"\ninstruction = \"x\"", "", "a service of kind `koldan` has no `instruction`"),
+            ("api_key_file = \"b\"", "instruction = \"x\"", "the template says what Koldan writes"),
+            ("api_key_file = \"b\"", "analyses = [\"sentiment\"]", "gives no `sentiment`"),
+            ("api_key_file = \"b\"", "on_success_remote = \"purged\"", "did you mean"),
+        ] {
+            let error = read(service, folder).expect_err("a mistake");
+            assert!(error.contains(told) && !error.contains("canary"), "{error}");
+        }
+        let local = "[services.local]\nkind = \"ondevice\"\n[[folder]]\npath = \"/srv/sales\"\n";
+        for (key, told) in [
+            ("prompt_template = \"x\"", "a service of kind `ondevice` knows no templates"),
+            ("on_success_remote = \"delete\"", "a service of kind `ondevice` deletes nothing"),
+        ] {
+            let error = parse(&format!("{local}{key}\n"), Path::new("/etc/minuted/c.toml"), &Environment::default());
+            let error = error.expect_err("a mistake").to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

@@ -105,9 +105,18 @@ impl Koldan {
 
     /// Returns the template that the notes of a job are made by, as the config has it.
     fn template_of(&self, meeting: &str) -> Option<&str> {
-        let key: Option<Key> = meeting.parse().ok();
-        self.settings.template(key.as_ref().map_or("", |key| key.folder.as_str()))
+        self.settings.template(&folder_of(meeting))
     }
+
+    /// Returns whether the folder of a job wants summaries, as the config has it.
+    fn summarises(&self, meeting: &str) -> bool {
+        self.settings.folders.contains_key(&folder_of(meeting))
+    }
+}
+
+/// The folder of a job, by its key.
+fn folder_of(meeting: &str) -> String {
+    meeting.parse::<Key>().map(|key| key.folder).unwrap_or_default()
 }
 
 #[async_trait]
@@ -154,7 +163,7 @@ impl Service for Koldan {
     }
 
     async fn look(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
-        self.results(recording, self.template_of(meeting)).await
+        self.results(meeting, recording).await
     }
 
     async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {

@@ -14,18 +14,29 @@ use crate::{
 const SILENCE: &str = "nothing was said in this recording, as far as the service could hear";
 
 impl Koldan {
-    /// Returns the results of a recording. While the transcription is under way that is one call.
-    pub(super) async fn results(&self, recording: &str, template: Option<&str>) -> Result<Vec<Report>, CallError> {
+    /// Returns the results of a job's recording. While the transcription is under way that is one call.
+    pub(super) async fn results(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
         let transcription = self.transcription(recording).await?;
         let mut reports = vec![self.transcription_report(recording, transcription).await?];
-        if reports[0].status == Status::Completed
-            && let Ok(template) = self.template(template).await?
-        {
-            for summary in self.summaries(recording, &template.id, Priority::Low).await? {
-                reports.push(self.note(&summary, &template).await?);
+        if reports[0].status == Status::Completed {
+            match self.notes(recording, self.template_of(meeting)).await {
+                Ok(notes) => reports.extend(notes),
+                // For a transcription alone a key needs no more rights than that.
+                Err(_) if !self.summarises(meeting) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(reports)
+    }
+
+    /// Returns the summaries by the template that is wanted; none where there is no such template.
+    async fn notes(&self, recording: &str, wanted: Option<&str>) -> Result<Vec<Report>, CallError> {
+        let Ok(template) = self.template(wanted).await? else { return Ok(Vec::new()) };
+        let mut notes = Vec::new();
+        for summary in self.summaries(recording, &template.id, Priority::Low).await? {
+            notes.push(self.note(&summary, &template).await?);
+        }
+        Ok(notes)
     }
 
     /// Reads a transcription. One that was purged is as good as one that never was.

@@ -55,7 +55,8 @@ impl Koldan {
         let body = json!({ "transcriptionId": transcription, "promptTemplateId": template.id });
         let answer = self.call(Request::post(&SUMMARIES).json(&body), Priority::High).await?;
         if answer.is_success() {
-            return answers::json(answer).map(drop);
+            let begun = wire::begun(&answers::json(answer)?);
+            return begun.map(drop).ok_or_else(|| answers::unexpected("a summary without an id"));
         }
         if answer.status == 409 && self.has_summary(transcription, &template).await? {
             return Ok(());

@@ -57,6 +57,12 @@ pub(super) fn uploaded(answer: &Value) -> Option<String> {
     inner.or_else(|| id_at(answer, &["transcriptionId", "id"]))
 }
 
+/// Returns the id of the summary that an answer to its request tells of.
+pub(super) fn begun(answer: &Value) -> Option<String> {
+    let inner = ["summary", "data"].iter().find_map(|name| answer.get(name));
+    [Some(answer), inner].into_iter().flatten().find_map(|value| id_at(value, &["id", "summaryId"]))
+}
+
 /// Returns what was asked for by its id, out of its wrapper if it has one; that of another id is not what was promised.
 pub(super) fn of_id(answer: Value, wanted: &str) -> Result<Value, CallError> {
     let is_it = |value: &Value| value.get("status").is_some() || value.get("result").is_some();

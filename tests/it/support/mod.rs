@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod chance;
 pub(crate) mod engine;
 pub(crate) mod house;
+pub(crate) mod koldan;
 pub(crate) mod ledger;
 pub(crate) mod openai;
 pub(crate) mod rows;

@@ -174,10 +174,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
     }
 }
 
-pub(super) type Request = (String, Vec<(String, String)>, Vec<u8>);
+pub(crate) type Request = (String, Vec<(String, String)>, Vec<u8>);
 
 /// Reads one request; its length must be known before.
-pub(super) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
+pub(crate) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let mut lines = reader.by_ref().lines();
     let line = lines.next()?.ok()?;
     let mut headers = Vec::new();
@@ -190,7 +190,7 @@ pub(super) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     Some((line, headers, body))
 }
 
-pub(super) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
@@ -254,7 +254,7 @@ fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> A
 }
 
 /// Takes a multipart body apart (RFC 7578).
-pub(super) fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
+pub(crate) fn taken_apart(boundary: &str, body: &[u8]) -> Sent {
     let delimiter = format!("\r\n--{boundary}");
     let body = [b"\r\n", body].concat();
     let mut starts = Vec::new();
