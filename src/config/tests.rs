@@ -127,6 +127,7 @@ fn a_short_config_takes_every_default() {
                     MeetingNote,
                 ],
                 instruction: None,
+                prompt_template: None,
                 language: None,
                 recursive: true,
                 include: [
@@ -148,10 +149,12 @@ fn a_short_config_takes_every_default() {
                     Md,
                 ],
                 on_success: Keep,
+                on_success_remote: Keep,
                 file_mode: 432,
                 sidecars: false,
             },
         ],
+        sources: [],
     }
     "#);
 }
@@ -249,7 +252,7 @@ kind = "meetingbaas"
     unknown key `requests_per_second` at the top of the file
       `requests_per_second` belongs to `[workers]`
     unknown kind `otter`
-      write kind = "paxs", "saled", "openai" or "ondevice"
+      write kind = "paxs", "saled", "openai", "koldan" or "ondevice"
     `5` has no unit
       write "5s" for seconds
     `patience` is shorter than `timeout`

@@ -104,7 +104,7 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
                 let tally = Tally {
                     failed: left.failed,
                     held: held + left.unclear,
-                    waiting: all - held,
+                    waiting: all - held + left.undeleted,
                     unscanned: unscanned(handles),
                     sources: 0,
                 };

@@ -220,7 +220,21 @@ mod tests {
     fn notes_in_hebrew_are_a_page_that_reads_from_right_to_left() {
         let letter = letter_of("החלטנו לשלוח את Acme ביום שישי.\n", "Weekly sales", None);
         let (_, page) = letter.html.split_once("</style>").expect("a style");
-        insta::assert_snapshot!(page.trim(), @"");
+        insta::assert_snapshot!(page.trim(), @r#"
+        </head>
+        <body dir="rtl">
+        <main dir="rtl" style="max-width:44rem;margin:0 auto;font-family:sans-serif;line-height:1.5">
+        <h1 dir="auto">Weekly sales</h1>
+        <p>החלטנו לשלוח את Acme ביום שישי.</p>
+
+        <footer dir="ltr">
+        <p>2026-11-22 09:00 UTC · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
+        <p>Sent by minuted. The notes are attached as Markdown.</p>
+        </footer>
+        </main>
+        </body>
+        </html>
+        "#);
         let plain = letter_of("We ship Acme on Friday (שישי).\n", "מכירות", None);
         assert!(!plain.html.contains("rtl") && !plain.markdown.contains("dir:"), "{}", plain.html);
         assert!(letter.markdown.contains("\ndir: rtl\nminuted: "), "{}", letter.markdown);

@@ -10,10 +10,10 @@ use std::{
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::{Context, extracted::with_note, setback};
+use super::{Context, deliver::existing_notes, extracted::with_note, setback};
 use crate::{
     clock::{self, elapsed},
-    config::{Analysis, Notes, Poll},
+    config::{Analysis, Notes, OnSuccessRemote, Poll},
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job, Wanted},
@@ -85,7 +85,7 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
             let (plan, abilities) = (plan(job)?, context.service_settings.kind.abilities());
             Ok((plan, with_note(abilities, plan, job.date(), reports), late))
         }
-        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
+        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, job, meeting).await),
         Err(error) => Err(own(context, error).await),
     }
 }
@@ -341,8 +341,20 @@ fn plan(job: &Job) -> Result<&Plan, Setback> {
     job.plan.as_ref().ok_or_else(|| Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a plan") })
 }
 
-/// A 404 on a look: the meeting is gone, or only the recording.
-async fn missing(context: &Context, meeting: &str) -> Setback {
+/// A 404 on a look: the meeting is gone, or only the recording. Where the folder has the service delete what it keeps, and
+/// the notes are there, that is what happened: nothing is sent again for notes that were made.
+async fn missing(context: &Context, job: &Job, meeting: &str) -> Setback {
+    if context.folder.on_success_remote != OnSuccessRemote::Keep {
+        match existing_notes(&context.folder, job).await {
+            Ok(None) => {}
+            Ok(Some(notes)) => {
+                let told = "the service has deleted its recording after the notes were made (on_success_remote)";
+                let error = anyhow!("{told}: {notes}; minuted redo {} sends it again and makes new notes", job.id);
+                return Setback::GiveUp { error };
+            }
+            Err(setback) => return setback,
+        }
+    }
     match context.service.meeting(meeting).await {
         Err(CallError::Refused { status: 404, .. }) => {
             Setback::Own { from: Stage::Create, error: anyhow!("the meeting is gone at the service (404)") }

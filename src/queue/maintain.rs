@@ -23,6 +23,9 @@ pub struct Unfinished {
     pub unclear: u64,
     /// Files that are due, also of jobs that are final.
     pub deliveries: u64,
+    /// Jobs not counted above that wait for nothing but a service to delete what it keeps, and it was asked in vain so
+    /// many times that it is down for now.
+    pub undeleted: u64,
     /// Jobs that failed since a time.
     pub failed: u64,
 }
@@ -37,6 +40,12 @@ pub struct FoundNotes {
     /// Whether they lack what failed: then the job was begun, and is not done.
     pub partial: bool,
 }
+
+/// Whether all that is due of a job is a deletion that was tried in vain, twice or more, and is put off since `?3`.
+const WAITS_TO_DELETE: &str = "(stage = 'deliver' \
+     AND EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state = 'due' AND kind = 'remote' AND attempts >= 2 \
+     AND due_ms > ?3) \
+     AND NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state = 'due' AND kind <> 'remote'))";
 
 /// Jobs forgotten in one commit, so that the writer is never held for long.
 const PRUNE_BATCH: i64 = 500;
@@ -143,12 +152,13 @@ impl Queue {
     /// Counts what `run --once` still waits for.
     pub async fn unfinished(&self, begun: Timestamp) -> Result<Unfinished, QueueError> {
         self.read(move |connection| {
+            let (since, now) = (begun.as_millisecond(), crate::clock::now().as_millisecond());
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT folder, count(*) FROM job WHERE stage IS NOT NULL AND NOT ({UNCLEAR_NOW}) GROUP BY folder"
+                "SELECT folder, count(*) FROM job WHERE stage IS NOT NULL AND NOT ({UNCLEAR_NOW}) \
+                 AND NOT {WAITS_TO_DELETE} GROUP BY folder"
             ))?;
-            let now = crate::clock::now().as_millisecond();
             let by_folder = statement
-                .query_map(rusqlite::params![UNCLEAR, now], |row| {
+                .query_map(rusqlite::params![UNCLEAR, now, since], |row| {
                     Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
                 })?
                 .collect::<Result<_, _>>()?;
@@ -159,10 +169,14 @@ impl Queue {
             let count = |sql: &str, since: i64| -> Result<u64, QueueError> {
                 Ok(connection.prepare_cached(sql)?.query_row([since], |row| row.get::<_, i64>(0))?.cast_unsigned())
             };
-            let deliveries = count("SELECT count(*) FROM delivery WHERE due_ms > ? AND kind <> 'mail'", 0)?;
-            let since = begun.as_millisecond();
+            let deliveries =
+                count("SELECT count(*) FROM delivery WHERE due_ms > ? AND kind NOT IN ('mail', 'remote')", 0)?;
+            let undeleted = connection
+                .prepare_cached(&format!("SELECT count(*) FROM job WHERE {WAITS_TO_DELETE}"))?
+                .query_row(rusqlite::params![UNCLEAR, now, since], |row| row.get::<_, i64>(0))?
+                .cast_unsigned();
             let failed = count("SELECT count(*) FROM job WHERE state = 'failed' AND updated_ms >= ?", since)?;
-            Ok(Unfinished { by_folder, unclear, deliveries, failed })
+            Ok(Unfinished { by_folder, unclear, deliveries, undeleted, failed })
         })
         .await
     }

@@ -101,8 +101,8 @@ impl Queue {
         self.write(Effect::WakeDeliveries, move |tx| {
             Ok(tx
                 .prepare_cached(
-                    "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND (kind = 'mail') = (?1 IS NULL) \
-                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
+                    "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND CASE WHEN ?1 IS NULL THEN kind = 'mail' \
+                     ELSE kind NOT IN ('mail', 'remote') END AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
                 )?
                 .execute(rusqlite::params![folder, now.as_millisecond()])?)
         })
@@ -114,8 +114,8 @@ impl Queue {
         self.read(move |connection| {
             Ok(connection
                 .prepare_cached(
-                    "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND (kind = 'mail') = (?1 IS NULL) \
-                     AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
+                    "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND CASE WHEN ?1 IS NULL THEN kind = 'mail' \
+                     ELSE kind NOT IN ('mail', 'remote') END AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
                 )?
                 .exists([folder])?)
         })

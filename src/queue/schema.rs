@@ -141,7 +141,8 @@ mod tests {
                       VALUES (1, 1, 'remote', 'purge', 'done', 1)";
         file.execute(insert, []).expect("it takes what is new");
         let mut rows = file.prepare("SELECT id FROM delivery ORDER BY id").expect("a statement");
-        let ids: Vec<i64> = rows.query_map([], |row| row.get(0)).expect("read").collect::<Result<_, _>>().expect("read");
+        let ids: Vec<i64> =
+            rows.query_map([], |row| row.get(0)).expect("read").collect::<Result<_, _>>().expect("read");
         assert_eq!(ids, [7, 10]);
     }
 }

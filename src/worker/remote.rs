@@ -56,6 +56,9 @@ pub(super) async fn make(worker: &Arc<Worker>, delivery: &Delivery) -> Result<()
         return delivered(worker, delivery, folder, None).await;
     };
     let told = one_line(&chain(&error), ERROR_MAX);
+    if delivery.attempts == 0 {
+        tracing::warn!(job.id = job.id.0, "job {}: what the service keeps of it is not deleted yet: {told}", job.id);
+    }
     match error {
         CallError::Unavailable { after, .. } => {
             later(worker, delivery, wait.max(after.unwrap_or_default()), &told).await

@@ -96,12 +96,6 @@ backlog = "process"
         );
     }
 
-    /// Waits for words in the history of a job or among its deliveries.
-    fn until_told(&self, name: &str, words: &str) {
-        let missing = || format!("`{words}`: {:#?}\n{}", self.house.job_if(name), self.house.log());
-        until_told(missing, || self.house.job_if(name)?.to_string().contains(words).then_some(()));
-    }
-
     fn check(&self) -> String {
         String::from_utf8_lossy(&self.house.run(&["check"]).stdout).into_owned()
     }
@@ -115,7 +109,8 @@ backlog = "process"
 
 #[test]
 fn three_recordings_are_sent_once_each_and_summarised_by_the_template() {
-    let served = Served::new("model = \"legal\"\ndiarize = true\nprompt_template = \"action ITEMS\"", "language = \"en\"");
+    let served =
+        Served::new("model = \"legal\"\ndiarize = true\nprompt_template = \"action ITEMS\"", "language = \"en\"");
     served.server.state().minutes_left = Some(600);
     let _daemon = served.house.start();
     for name in ["talk.wav", "call.mp3", "meeting.m4a"] {
@@ -329,7 +324,11 @@ fn a_viewer_and_a_key_without_scopes_are_told_and_count_for_nothing() {
         served.house.drop_recording("talk.wav");
         served.until_service("signed_out", "a viewer, which may only read");
         assert!(served.server.count(calls) > 0, "{rights:?}");
-        assert!(served.house.why("talk.wav").contains("more than a viewer's rights"), "{}", served.house.why("talk.wav"));
+        assert!(
+            served.house.why("talk.wav").contains("more than a viewer's rights"),
+            "{}",
+            served.house.why("talk.wav")
+        );
         served.server.state().rights = Rights::Full;
         assert!(served.house.run(&["whoami", "cloud"]).status.success());
         served.notes("talk.wav");
@@ -427,7 +426,10 @@ fn a_quota_that_is_spent_holds_uploads_and_heals_by_itself() {
 /// What is deleted at the server: transcriptions, then summaries, each with whether it was purged.
 fn gone(server: &Koldan) -> (Vec<Option<bool>>, Vec<Option<bool>>) {
     let state = server.state();
-    (state.transcriptions.iter().map(|work| work.gone).collect(), state.summaries.iter().map(|work| work.gone).collect())
+    (
+        state.transcriptions.iter().map(|work| work.gone).collect(),
+        state.summaries.iter().map(|work| work.gone).collect(),
+    )
 }
 
 const MAILS: &str = "deliver = [\"beside\", \"email\"]\non_success = \"move\"\n";
@@ -455,7 +457,9 @@ fn what_the_service_keeps_is_purged_when_the_mail_is_sent_and_the_recording_move
 fn a_death_around_the_purge_purges_all_of_it_and_nothing_twice_in_the_ledger() {
     let effects = [Effect::CallDispose, Effect::Delivered];
     let mut cases = points(&effects);
-    cases.extend(["Delivered:before:2", "Delivered:after:2", "Delivered:before:3", "Delivered:after:3"].map(str::to_owned));
+    cases.extend(
+        ["Delivered:before:2", "Delivered:after:2", "Delivered:before:3", "Delivered:after:3"].map(str::to_owned),
+    );
     each_in_its_house(&cases, |point| {
         let served = Served::new("", &format!("{MAILS}on_success_remote = \"purge\""));
         let mut daemon = served.house.spawn(&[("MINUTED_DIE", point)]);
@@ -495,13 +499,25 @@ fn a_service_that_will_not_delete_is_told_and_retry_asks_again() {
     assert!(served.house.files().contains(&"talk.notes.md".to_owned()) && job["partial"] == false);
     served.until_service("up", "");
     let told = "what the service keeps of talk.wav could not be deleted there";
-    until("the operator is told", || {
-        let mails = served.house.smtp.received();
-        mails.iter().any(|mail| String::from_utf8_lossy(&mail.raw).replace("=\r\n", "").contains(told)).then_some(())
-    });
+    assert_eq!(served.house.notices(told), 1, "the operator is told");
     served.server.clear_faults();
     served.retry("talk.wav");
     served.house.wait_for("talk.wav", "done");
+    assert_eq!(gone(&served.server), (vec![Some(true)], vec![Some(true)]));
+}
+
+#[test]
+fn a_run_to_the_end_waits_for_no_service_that_does_not_delete_now() {
+    let served = Served::new("", "on_success_remote = \"purge\"");
+    served.server.fail_always(Call::Delete, Fault::Status(503, json!({})));
+    served.house.drop_recording("talk.wav");
+    let output = served.house.run(&["run", "--once"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("1 recording waiting for what is down"), "{told}");
+    assert!(served.house.files().contains(&"talk.notes.md".to_owned()));
+    served.server.clear_faults();
+    assert!(served.house.run(&["run", "--once"]).status.success());
     assert_eq!(gone(&served.server), (vec![Some(true)], vec![Some(true)]));
 }
 
@@ -527,11 +543,37 @@ fn more_analyses_of_what_was_deleted_are_refused_with_the_way_out() {
     let path = path.to_str().expect("UTF-8");
     let output = served.house.run(&["analyse", path, "--types", "meeting note"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && told.contains("was deleted at the service after its notes were made"), "{told}");
+    assert!(
+        !output.status.success() && told.contains("was deleted at the service after its notes were made"),
+        "{told}"
+    );
     assert!(told.contains("minuted redo"), "{told}");
     assert!(served.house.run(&["redo", path]).status.success());
     until("it is done anew", || (served.house.count("done") == 2).then_some(()));
     assert_eq!(served.server.made(), (2, 2, 2));
+}
+
+#[test]
+fn a_queue_from_before_the_purge_sends_nothing_again_for_notes_that_are_there() {
+    let served = Served::new("", "on_success_remote = \"purge\"");
+    let daemon = served.house.start();
+    served.house.drop_recording("talk.wav");
+    served.notes("talk.wav");
+    daemon.stop();
+    let queue = rusqlite::Connection::open(served.house.state_dir().join("queue.sqlite")).expect("opened");
+    queue.execute("DELETE FROM delivery WHERE kind = 'remote'", []).expect("as it was before");
+    drop(queue);
+    let _daemon = served.house.start();
+    let path = served.house.path("talk.wav");
+    let arguments = ["analyse", path.to_str().expect("UTF-8"), "--types", "meeting note"];
+    assert!(served.house.run(&arguments).status.success());
+    let job = served.house.wait_for("talk.wav", "failed");
+    let told = job["error"].as_str().expect("an error");
+    assert!(
+        told.contains("has deleted its recording after the notes were made") && told.contains("minuted redo"),
+        "{told}"
+    );
+    assert_eq!((served.server.made(), served.server.count(Call::Upload)), ((1, 1, 1), 1));
 }
 
 #[test]
@@ -583,9 +625,13 @@ fn an_answer_that_was_not_promised_is_the_services_own_fault() {
         let served = Served::new("", "");
         for answer in answers {
             // An object without a word is a transcription under way, and a template may be missing: those are read.
-            let is_read = matches!((call, answer), (Call::Transcription, "{}") | (Call::Templates | Call::Summaries | Call::Files, "[]"));
+            let is_read = matches!(
+                (call, answer),
+                (Call::Transcription, "{}") | (Call::Templates | Call::Summaries | Call::Files, "[]")
+            );
             // What was begun under another id shows when it is looked at.
-            let is_other = call == Call::Upload && answer.contains("another") || call == Call::Summarise && answer.contains("another");
+            let is_other = call == Call::Upload && answer.contains("another")
+                || call == Call::Summarise && answer.contains("another");
             if !is_read && !is_other {
                 served.server.fail_next(call, Fault::Says(answer.to_owned()));
             }

@@ -23,9 +23,12 @@ pub(super) fn told(settings: &Settings, name: &str, profile: &Value) -> Vec<Find
         Some(Finding::error(subject, one_line(&why, 600), CURE))
     });
     let subject = format!("quota of {name}");
-    let quotas = quotas_told(profile).into_iter().map(|(told, is_spent)| match is_spent {
-        true => Finding::warning(&*subject, told, "its recordings wait and go on by themselves when there is more"),
-        false => Finding::ok(&*subject, told),
+    let quotas = quotas_told(profile).into_iter().map(|(told, is_spent)| {
+        if is_spent {
+            Finding::warning(&*subject, told, "its recordings wait and go on by themselves when there is more")
+        } else {
+            Finding::ok(&*subject, told)
+        }
     });
     unwritten.chain(quotas).collect()
 }

@@ -187,7 +187,8 @@ mod tests {
         assert_eq!((told.model.as_str(), told.diarize, told.template("sales")), ("general", false, None));
         assert_eq!(told.api_key, ApiKey::File("/etc/minuted/koldan-key".into()));
         assert_eq!(settings.folders[0].on_success_remote, OnSuccessRemote::Keep);
-        let settings = read("api_key_env = \"KOLDAN_API_KEY\"\nbase_url = \"http://localhost:8193/koldan/api/v1/\"", "");
+        let settings =
+            read("api_key_env = \"KOLDAN_API_KEY\"\nbase_url = \"http://localhost:8193/koldan/api/v1/\"", "");
         let settings = settings.expect("sound");
         assert_eq!(koldan(&settings).api_key, ApiKey::Variable("KOLDAN_API_KEY".into()));
         assert_eq!(koldan(&settings).base_url.as_str(), "http://localhost:8193/koldan");

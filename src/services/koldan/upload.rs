@@ -1,6 +1,6 @@
 //! A recording → a transcription: sent once, or found where an upload whose answer was lost has left it.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, fs::File, io, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
@@ -44,11 +44,17 @@ pub(super) async fn hash(upload: &Upload) -> Result<String, CallError> {
         let read = read.unwrap_or_else(|_| Err(io::Error::other("reading it ended early")));
         let (next, hashed, bytes) = read.map_err(|error| unreadable(error.to_string()))?;
         if bytes == 0 {
-            let digest = hashed.finish();
-            return Ok(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hex(hashed.finish().as_ref()));
         }
         (file, context, at) = (next, hashed, at + bytes);
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes what is written");
+        text
+    })
 }
 
 fn add(file: File, mut context: Context, at: u64) -> io::Result<(File, Context, u64)> {
@@ -210,7 +216,7 @@ mod tests {
         let (name, mime) = ("talk.wav".to_owned(), "audio/wav");
         let upload = Upload { file, stamp, name, mime, language: None, given_up: Vec::new(), progress };
         let whole = aws_lc_rs::digest::digest(&SHA256, &vec![b'a'; PIECE / 2 * 3]);
-        let whole: String = whole.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let whole = hex(whole.as_ref());
         assert_eq!(hash(&upload).await.expect("read"), whole);
         assert_eq!(hash(&upload).await.expect("read again"), whole);
     }

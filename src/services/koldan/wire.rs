@@ -35,10 +35,16 @@ fn list_in(page: &Value, depth: u8) -> Option<&Vec<Value>> {
     direct.or_else(|| named().filter(|_| depth < 2).find_map(|inner| list_in(inner, depth + 1)))
 }
 
-/// Returns an id: a text that is not empty, or a number.
+/// Characters of an id; those of the documents have about 30.
+const ID_CHARS_MAX: usize = 200;
+
+/// Returns an id: a number, or a text that can stand in an address.
 pub(super) fn id(value: &Value) -> Option<String> {
+    let is_fit = |text: &str| {
+        !matches!(text, "" | "." | "..") && text.len() <= ID_CHARS_MAX && !text.contains(crate::text::is_unprintable)
+    };
     match value {
-        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Value::String(text) if is_fit(text.trim()) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
@@ -281,6 +287,9 @@ mod tests {
             assert_eq!(uploaded(&answer).as_deref(), Some("t"), "{answer}");
         }
         assert_eq!(uploaded(&json!({"id": 7})).as_deref(), Some("7"));
+        for unfit in ["", " ", "..", "a\nb", &"x".repeat(300)] {
+            assert_eq!(uploaded(&json!({ "id": unfit })), None, "{unfit}");
+        }
         assert_eq!(uploaded(&json!({"file": {"id": "f"}})), None);
     }
 

@@ -330,11 +330,11 @@ fn do_it(state: &mut State, routed: &Routed, headers: &[(String, String)], body:
         Call::Summarise => summarise(state, body),
         Call::Transcription => {
             let result = state.heard.clone();
-            one(&mut state.transcriptions, routed, "fileId", result)
+            one(&mut state.transcriptions, routed, "fileId", &result)
         }
         Call::Summary => {
             let result = json!({"text": state.says, "usage": {"totalTokens": 7}});
-            one(&mut state.summaries, routed, "transcriptionId", result)
+            one(&mut state.summaries, routed, "transcriptionId", &result)
         }
         Call::Result => refusal(404, "NOT_FOUND"),
         Call::Delete => delete(state, routed),
@@ -347,7 +347,10 @@ fn templates(state: &State, routed: &Routed) -> Answer {
     let page = routed.filter("page").unwrap_or("0") == "0";
     let shown: Vec<Value> = all.filter(|_| page).map(|(id, name, _)| json!({"uuid": id, "name": name})).collect();
     // One list is bare, the other is in an envelope.
-    says(200, &if routed.id.is_empty() { json!({"content": shown, "totalElements": shown.len()}) } else { json!(shown) })
+    says(
+        200,
+        &if routed.id.is_empty() { json!({"content": shown, "totalElements": shown.len()}) } else { json!(shown) },
+    )
 }
 
 fn files(state: &State, routed: &Routed) -> Answer {
@@ -396,7 +399,7 @@ fn listed(works: &[Work], parent: &str, ignores: bool, routed: &Routed, result: 
     says(200, &json!({"items": shown}))
 }
 
-fn one(works: &mut [Work], routed: &Routed, parent: &str, result: Value) -> Answer {
+fn one(works: &mut [Work], routed: &Routed, parent: &str, result: &Value) -> Answer {
     let Some(work) = works.iter_mut().find(|work| work.id == routed.id) else { return refusal(404, "NOT_FOUND") };
     match work.gone {
         Some(true) => return refusal(410, "PURGED"),
@@ -404,14 +407,14 @@ fn one(works: &mut [Work], routed: &Routed, parent: &str, result: Value) -> Answ
         None => {}
     }
     work.left = work.left.saturating_sub(1);
-    says(200, &shown(work, parent, &result))
+    says(200, &shown(work, parent, result))
 }
 
 fn upload(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Answer {
     let kind = header(headers, "content-type").expect("a content type");
     let sent = taken_apart(kind.split_once("boundary=").expect("multipart").1, body);
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &sent.bytes);
-    let sha256 = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hash.as_ref().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let file = format!("file {}", state.files.len());
     let fails = state.bad_transcriptions > 0;
     state.bad_transcriptions = state.bad_transcriptions.saturating_sub(1);
