@@ -68,6 +68,8 @@ enum Scenario {
     /// The engine has no part in this house: its child dies in `engine.rs`, its service in `ondevice.rs`, the installation of
     /// its model in `src/engine/model/tests.rs`. Nor has what is deleted at a service: that dies in `koldan.rs`.
     Engine,
+    /// No bot is sent from this house: the commands that do it die in `meetingbaas.rs`.
+    Bots,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
@@ -136,6 +138,9 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::ForgetTranscript
         | Effect::RetireModel
         | Effect::PlaceModel => Scenario::Engine,
+        Effect::SendBot | Effect::RecallBot | Effect::Retranscribe | Effect::ScheduleBot | Effect::UnscheduleBot => {
+            Scenario::Bots
+        }
         Effect::Redo
         | Effect::Cancel
         | Effect::DecideBacklog
@@ -191,7 +196,14 @@ impl Point {
 
 /// The effects of the scenarios in which each death has a house of its own.
 fn with_a_house_each() -> impl Iterator<Item = Effect> {
-    let chained = [Scenario::Starting, Scenario::Stopping, Scenario::Waiting, Scenario::Commands, Scenario::Engine];
+    let chained = [
+        Scenario::Starting,
+        Scenario::Stopping,
+        Scenario::Waiting,
+        Scenario::Commands,
+        Scenario::Engine,
+        Scenario::Bots,
+    ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
 }
 
@@ -269,9 +281,12 @@ fn die_at(point: Point) {
         Scenario::Idle => idle(point),
         Scenario::Interrupted => interrupted(point),
         Scenario::Revoked => revoked(point),
-        Scenario::Starting | Scenario::Stopping | Scenario::Waiting | Scenario::Commands | Scenario::Engine => {
-            unreachable!("these die in a chain, or elsewhere")
-        }
+        Scenario::Starting
+        | Scenario::Stopping
+        | Scenario::Waiting
+        | Scenario::Commands
+        | Scenario::Engine
+        | Scenario::Bots => unreachable!("these die in a chain, or elsewhere"),
     }
 }
 

@@ -21,6 +21,7 @@ mod load;
 mod mail;
 mod mailing;
 mod main_job;
+mod meetingbaas;
 mod moving;
 mod ondevice;
 mod openai;
