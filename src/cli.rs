@@ -31,6 +31,12 @@ pub enum Command {
     /// The on-device engine: install its model, see how it stands
     #[command(subcommand)]
     Engine(Engine),
+    /// Bots of a source that sit in meetings: send one, see them, call one back
+    #[command(subcommand)]
+    Bot(Bot),
+    /// Calendars that a source knows: see what is to come, send bots to it
+    #[command(subcommand)]
+    Calendar(Calendar),
     /// Show the whole way on this machine, without an account or a network
     Demo(Demo),
     /// Print a completion script
@@ -354,6 +360,119 @@ pub struct EngineStatus {
     #[command(flatten)]
     /// How to show it.
     pub output: Output,
+}
+
+/// `bot`.
+#[derive(Debug, Subcommand)]
+pub enum Bot {
+    /// Send a bot to a meeting, now or later; what it records comes into the source's folder
+    Join(BotJoin),
+    /// List the newest bots, those that are to join first
+    List(OfSource),
+    /// Have a bot leave its meeting, or never join it
+    Leave(OneBot),
+    /// Have a recording transcribed again at the source (version 1 alone)
+    Retranscribe(OneBot),
+}
+
+/// `bot join`.
+#[derive(Debug, Args)]
+pub struct BotJoin {
+    /// The link of the invitation
+    pub url: String,
+    /// When to join: "14:30", "2026-11-22 14:30" (both as the clock here shows it), or with a zone [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    #[command(flatten)]
+    /// What is sent.
+    pub sent: SentBot,
+    #[command(flatten)]
+    /// Where, and how to show it.
+    pub of: OfSource,
+}
+
+/// A bot that is sent.
+#[derive(Debug, Args)]
+pub struct SentBot {
+    /// What it is called in the meeting
+    #[arg(long, default_value = "minuted")]
+    pub name: String,
+    /// Have the source transcribe what it records, too
+    #[arg(long)]
+    pub transcribe: bool,
+}
+
+/// A command about one bot.
+#[derive(Debug, Args)]
+pub struct OneBot {
+    /// The bot's id
+    pub bot: String,
+    #[command(flatten)]
+    /// Where, and how to show it.
+    pub of: OfSource,
+}
+
+/// A command about a source.
+#[derive(Debug, Args)]
+pub struct OfSource {
+    /// The source [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    #[command(flatten)]
+    /// How to show it.
+    pub output: Output,
+}
+
+/// `calendar`.
+#[derive(Debug, Subcommand)]
+pub enum Calendar {
+    /// List the calendars that are connected to the account
+    List(OfSource),
+    /// List what is to come
+    Events(CalendarEvents),
+    /// Have a bot join the meeting of an event
+    Schedule(CalendarSchedule),
+    /// Have no bot join it
+    Unschedule(CalendarUnschedule),
+}
+
+/// `calendar events`.
+#[derive(Debug, Args)]
+pub struct CalendarEvents {
+    /// The calendar's id [default: all]
+    pub calendar: Option<String>,
+    #[command(flatten)]
+    /// Where, and how to show it.
+    pub of: OfSource,
+}
+
+/// `calendar schedule`.
+#[derive(Debug, Args)]
+pub struct CalendarSchedule {
+    /// The event's id
+    pub event: String,
+    /// Every meeting of its series
+    #[arg(long)]
+    pub series: bool,
+    #[command(flatten)]
+    /// What is sent.
+    pub sent: SentBot,
+    #[command(flatten)]
+    /// Where, and how to show it.
+    pub of: OfSource,
+}
+
+/// `calendar unschedule`.
+#[derive(Debug, Args)]
+pub struct CalendarUnschedule {
+    /// The event's id
+    pub event: String,
+    /// Every meeting of its series
+    #[arg(long)]
+    pub series: bool,
+    #[command(flatten)]
+    /// Where, and how to show it.
+    pub of: OfSource,
 }
 
 /// `completions`.

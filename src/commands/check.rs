@@ -6,6 +6,7 @@ mod folders;
 mod holds;
 mod koldan;
 mod outside;
+mod sources;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -107,6 +108,7 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     let tried = Arc::clone(&settings);
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;
+    sources::sources(&settings, &mut findings).await?;
     outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref(), &mut findings).await?;
     if let Some(daemon) = caller.filter(Caller::is_daemon) {
         holds::of(&settings, &daemon, &mut findings).await?;

@@ -2,6 +2,8 @@
 
 mod add;
 mod backup;
+mod bot;
+mod calendar;
 mod check;
 mod demo;
 mod dropin;
@@ -18,6 +20,7 @@ mod run;
 mod scan;
 mod source;
 mod status;
+mod vendor;
 mod why;
 
 use std::{process::ExitCode, sync::Arc};
@@ -123,6 +126,14 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => {
             let settings = Arc::new(load(config)?);
             runtime()?.block_on(check::run(settings, arguments))
+        }
+        Command::Bot(command) => {
+            let settings = load(config)?;
+            runtime()?.block_on(bot::run(&settings, command))
+        }
+        Command::Calendar(command) => {
+            let settings = load(config)?;
+            runtime()?.block_on(calendar::run(&settings, command))
         }
         Command::Ask(question) => {
             let settings = Arc::new(load(config)?);

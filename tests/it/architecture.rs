@@ -300,6 +300,17 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("services/saled/notes.rs", "chat", "part of `CallRequest`"),
     ("services/saled/notes.rs", "submit", "part of `CallRequest`"),
     ("services/saled/transcribe.rs", "send", "part of `CallUpload`"),
+    ("sources/meetingbaas/bots1.rs", "join_v1", "part of `SendBot`"),
+    ("sources/meetingbaas/bots1.rs", "leave_v1", "part of `RecallBot`"),
+    ("sources/meetingbaas/bots1.rs", "retranscribe_v1", "part of `Retranscribe`"),
+    ("sources/meetingbaas/bots1.rs", "schedule_v1", "part of `ScheduleBot`"),
+    ("sources/meetingbaas/bots1.rs", "unschedule_v1", "part of `UnscheduleBot`"),
+    ("sources/meetingbaas/bots2.rs", "join_v2", "part of `SendBot`"),
+    ("sources/meetingbaas/bots2.rs", "leave_v2", "part of `RecallBot`"),
+    ("sources/meetingbaas/bots2.rs", "schedule_v2", "part of `ScheduleBot`"),
+    ("sources/meetingbaas/bots2.rs", "unschedule_v2", "part of `UnscheduleBot`"),
+    ("sources/meetingbaas/v1.rs", "delete_v1", "its caller names it"),
+    ("sources/meetingbaas/v2.rs", "delete_v2", "its caller names it"),
 ];
 
 fn words(phrase: &str) -> Vec<&str> {

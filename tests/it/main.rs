@@ -5,6 +5,7 @@ mod answers;
 mod architecture;
 mod breaker;
 mod commands;
+mod contract;
 mod crash;
 mod delivery;
 mod disk;

@@ -6,11 +6,17 @@ use jiff::Timestamp;
 use minuted::{
     config::{self, SourceApi},
     services::{CallError, pacer::Pacer},
-    sources::{Recording, Source as _, Standing, meetingbaas::MeetingBaas},
+    sources::{
+        Recording, Source as _, Standing,
+        meetingbaas::{MeetingBaas, Plan},
+    },
 };
 use serde_json::{Value, json};
 
-use crate::support::meetingbaas::{Baas, Bot, Call, Fault, KEY, Spoil, Twist};
+use crate::support::{
+    house::House,
+    meetingbaas::{Baas, Bot, Call, Fault, KEY, Spoil, Twist},
+};
 
 /// Both versions.
 pub(crate) const BOTH: [SourceApi; 2] = [SourceApi::V1, SourceApi::V2];
@@ -351,5 +357,245 @@ fn addresses_that_would_send_something_in_the_clear_or_elsewhere_are_not_fetched
         account.vendor.state().twists = vec![Twist::Put("audio", json!(address))];
         let error = account.wait(account.client.recording(&id)).expect_err("no address");
         assert!(matches!(error, CallError::Unavailable { .. }), "{address}: {error}");
+    }
+}
+
+/// A house with a source of this version.
+struct Sourced {
+    house: House,
+    vendor: Baas,
+}
+
+impl Sourced {
+    fn new(api: &str) -> Self {
+        let (house, vendor) = (House::new(), Baas::start());
+        vendor.give_key(house.dir.path());
+        house.configure_all("", "", &vendor.source(api, "sales", "name = \"baas\""));
+        Self { house, vendor }
+    }
+
+    /// What a command that fails says.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.house.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    /// What a command shows to a person.
+    fn shown(&self, arguments: &[&str]) -> String {
+        let output = self.house.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
+    }
+}
+
+const MEETING: &str = "https://meet.example/abc-defg";
+
+#[test]
+fn a_bot_is_sent_seen_and_called_back() {
+    for api in ["v1", "v2"] {
+        let sourced = Sourced::new(api);
+        let joined = sourced.house.json(&["bot", "join", MEETING, "--name", "Notes", "--transcribe"]);
+        let id = joined["bot"].as_str().expect("an id").to_owned();
+        assert_eq!((&joined["source"], &joined["at"]), (&json!("baas"), &Value::Null));
+        {
+            let mut state = sourced.vendor.state();
+            let bot = state.bot(&id).expect("a bot");
+            assert_eq!((bot.name.as_str(), bot.meeting_url.as_str(), bot.transcribed), ("Notes", MEETING, true));
+        }
+        let listed = sourced.house.json(&["bot", "list"]);
+        assert_eq!((&listed[0]["id"], &listed[0]["ended"]), (&json!(id), &Value::Null));
+        assert!(sourced.shown(&["bot", "list"]).contains(MEETING));
+        // A second one would sit in the same meeting.
+        let again = sourced.refused(&["bot", "join", MEETING]);
+        assert!(again.contains("409"), "{again}");
+        assert_eq!(sourced.shown(&["bot", "leave", &id]), format!("bot {id} leaves\n"));
+        assert!(sourced.vendor.state().bot(&id).expect("a bot").ended.is_some());
+        let unknown = sourced.refused(&["bot", "leave", "6b0c3f1e-0000-4000-8000-00000000ffff"]);
+        assert!(unknown.contains("hint: minuted bot list"), "{unknown}");
+        assert_eq!(sourced.vendor.state().bots.len(), 1);
+    }
+}
+
+#[test]
+fn a_bot_that_is_to_join_later_is_seen_and_can_be_called_back() {
+    let sourced = Sourced::new("v2");
+    let at = (minuted::clock::now() + Duration::from_secs(86_400)).to_string();
+    let id = sourced.house.json(&["bot", "join", MEETING, "--at", &at])["bot"].as_str().expect("an id").to_owned();
+    assert_eq!(sourced.vendor.state().planned[0].at.to_string(), at);
+    let listed = sourced.house.json(&["bot", "list"]);
+    assert_eq!((&listed[0]["id"], &listed[0]["status"]), (&json!(id), &json!("scheduled")));
+    sourced.shown(&["bot", "leave", &id]);
+    assert!(sourced.vendor.state().planned.is_empty() && sourced.vendor.state().bots.is_empty());
+    let late = sourced.refused(&["bot", "join", MEETING, "--at", "2020-01-01 09:00"]);
+    assert!(late.contains("`2020-01-01 09:00` is over"), "{late}");
+    let odd = sourced.refused(&["bot", "join", "meet.example/abc"]);
+    assert!(odd.contains("is not the address of a meeting") && odd.contains("hint: copy the whole link"), "{odd}");
+    assert_eq!(sourced.vendor.count(Call::Join), 1);
+}
+
+#[test]
+fn a_bot_whose_answer_is_lost_is_not_sent_again_and_the_person_is_told_where_to_look() {
+    for (api, fault) in [("v1", Fault::Lost), ("v2", Fault::Lost), ("v2", Fault::Page), ("v1", Fault::Page)] {
+        let sourced = Sourced::new(api);
+        sourced.vendor.fail_next(Call::Join, fault);
+        let told = sourced.refused(&["bot", "join", MEETING]);
+        assert!(told.contains("a bot may have been sent all the same"), "{told}");
+        assert!(told.contains("hint: minuted bot list shows the bots that there are, before you try again"), "{told}");
+        assert_eq!((sourced.vendor.count(Call::Join), sourced.vendor.state().bots.len()), (1, 1));
+        // A refusal is certain: nothing is said of a bot.
+        sourced.vendor.fail_next(Call::Join, Fault::Status(402, r#"{"message":"no tokens left"}"#.into()));
+        let told = sourced.refused(&["bot", "join", MEETING]);
+        assert!(told.contains("no tokens left") && !told.contains("all the same"), "{told}");
+    }
+}
+
+#[test]
+fn a_command_that_dies_at_an_effect_leaves_one_of_everything_to_the_person_who_repeats_it() {
+    for (api, side) in [("v1", "before"), ("v1", "after"), ("v2", "before"), ("v2", "after")] {
+        let sourced = Sourced::new(api);
+        let calendar = sourced.vendor.add_calendar("ann@example.com");
+        let starts = minuted::clock::now() + Duration::from_secs(86_400);
+        let event = sourced.vendor.add_event(&calendar, "Board", "board", starts, &[]);
+        let ended = sourced.vendor.add(Bot::ended("weekly"));
+        let dies = |effect: &str, arguments: &[&str]| {
+            let mut command = sourced.house.command(arguments);
+            let ended = command.env("MINUTED_DIE", format!("{effect}:{side}")).output().expect("run");
+            assert_eq!(ended.status.code(), None, "{effect}:{side}: killed");
+            // The person repeats it, and may be told that it was done.
+            sourced.house.run(arguments);
+        };
+        dies("SendBot", &["bot", "join", MEETING]);
+        let bots = sourced.vendor.state().bots.clone();
+        let sent: Vec<_> = bots.iter().filter(|bot| bot.meeting_url == MEETING).collect();
+        assert_eq!(sent.len(), 1, "{api} {side}");
+        dies("RecallBot", &["bot", "leave", &sent[0].id]);
+        assert!(sourced.vendor.state().bot(&sent[0].id).expect("a bot").ended.is_some());
+        dies("ScheduleBot", &["calendar", "schedule", &event]);
+        assert!(sourced.vendor.state().events[0].bot.is_some());
+        dies("UnscheduleBot", &["calendar", "unschedule", &event]);
+        assert!(sourced.vendor.state().events[0].bot.is_none());
+        if api == "v1" {
+            dies("Retranscribe", &["bot", "retranscribe", &ended]);
+            assert!(sourced.vendor.state().retranscribed.contains(&ended));
+        }
+    }
+}
+
+#[test]
+fn a_recording_is_transcribed_again_where_the_version_can_and_the_other_says_that_it_cannot() {
+    let sourced = Sourced::new("v1");
+    let id = sourced.vendor.add(Bot::ended("weekly"));
+    assert!(sourced.shown(&["bot", "retranscribe", &id]).contains("is transcribed again"));
+    assert_eq!(sourced.vendor.state().retranscribed, [id]);
+    let sourced = Sourced::new("v2");
+    let told = sourced.refused(&["bot", "retranscribe", "6b0c3f1e-0000-4000-8000-000000000001"]);
+    assert!(told.contains("version 2 of Meeting BaaS has no call that transcribes again"), "{told}");
+    assert_eq!(sourced.vendor.state().calls, []);
+}
+
+#[test]
+fn what_is_to_come_is_listed_and_a_bot_is_planned_for_it_and_taken_away() {
+    for api in ["v1", "v2"] {
+        let sourced = Sourced::new(api);
+        assert!(sourced.shown(&["calendar", "list"]).contains("no calendar is connected"));
+        let calendar = sourced.vendor.add_calendar("ann@example.com");
+        let now = minuted::clock::now();
+        let day = Duration::from_secs(86_400);
+        sourced.vendor.add_event(&calendar, "Yesterday", "x", now - day, &[]);
+        let late = sourced.vendor.add_event(&calendar, "Board\u{1b}[31m", "board", now + 2 * day, &[]);
+        let event = sourced.vendor.add_event(&calendar, "Weekly", "weekly", now + day, &[]);
+        let other = sourced.vendor.add_calendar("bo@example.com");
+        sourced.vendor.state().page_max = 1;
+
+        let listed = sourced.house.json(&["calendar", "list"]);
+        let emails: Vec<_> = listed.as_array().expect("a list").iter().map(|item| item["email"].clone()).collect();
+        assert_eq!(emails, ["ann@example.com", "bo@example.com"]);
+        let events = sourced.house.json(&["calendar", "events"]);
+        let ids: Vec<_> = events.as_array().expect("a list").iter().map(|item| item["id"].clone()).collect();
+        assert_eq!(ids, [event.clone(), late], "{api}");
+        assert_eq!(sourced.house.json(&["calendar", "events", &other]), json!([]));
+        let shown = sourced.shown(&["calendar", "events", &calendar]);
+        assert!(shown.contains("Weekly") && !shown.contains('\u{1b}'), "{shown:?}");
+
+        assert_eq!(
+            sourced.shown(&["calendar", "schedule", &event, "--name", "Notes"]),
+            format!("event {event} has a bot\n")
+        );
+        let planned = sourced.vendor.state().events[2].bot.clone().expect("planned");
+        assert_eq!(planned.0, "Notes");
+        if api == "v2" {
+            assert_eq!(planned.1["minuted"], json!({ "calendar_id": calendar, "event_id": event }));
+        }
+        assert_eq!(sourced.house.json(&["calendar", "events"])[0]["bot"], true);
+        sourced.shown(&["calendar", "unschedule", &event]);
+        assert_eq!(sourced.vendor.state().events[2].bot, None);
+        let unknown = sourced.refused(&["calendar", "schedule", "6b0c3f1e-0000-4000-8000-00000000ffff"]);
+        assert!(unknown.contains("hint: minuted calendar events"), "{unknown}");
+    }
+}
+
+#[test]
+fn a_bot_that_minuted_planned_brings_the_people_of_its_event() {
+    let account = Account::new(SourceApi::V2);
+    let calendar = account.vendor.add_calendar("ann@example.com");
+    let starts = minuted::clock::now() + Duration::from_secs(86_400);
+    let event = account.vendor.add_event(&calendar, "Board", "board", starts, &[("bo@example.com", Some("Bo Chen"))]);
+    let plan = Plan { name: "Notes", transcribe: false, whole_series: false };
+    account.wait(account.client.schedule(&event, &plan)).expect("planned");
+    let (name, extra) = account.vendor.state().events[0].bot.clone().expect("a bot");
+    // It met under another address: the calendar's was a short one.
+    let id = account.vendor.add(Bot { name, extra, ..Bot::ended("elsewhere") });
+    let details = account.recording(&id).details;
+    assert_eq!(details.title.as_deref(), Some("Board"));
+    assert_eq!(details.attendees.expect("people")[0].email, "bo@example.com");
+}
+
+#[test]
+fn whoever_names_no_source_or_one_that_is_not_there_is_told_which_there_are() {
+    let sourced = Sourced::new("v2");
+    let told = sourced.refused(&["bot", "list", "--source", "bass"]);
+    assert!(told.contains("there is no source `bass`") && told.contains("hint: there is baas"), "{told}");
+    let two = sourced.vendor.source("v1", "sales", "name = \"old\"")
+        + &sourced.vendor.source("v2", "sales", "name = \"new\"");
+    sourced.house.configure_all("", "", &two);
+    let told = sourced.refused(&["bot", "list"]);
+    assert!(told.contains("hint: name one by --source: old, new"), "{told}");
+    sourced.shown(&["bot", "list", "--source", "old"]);
+    sourced.house.configure("");
+    let told = sourced.refused(&["calendar", "list"]);
+    assert!(told.contains("no source is configured") && told.contains("hint: add a [[source]]"), "{told}");
+}
+
+#[test]
+fn a_check_says_what_is_the_matter_with_a_source() {
+    for api in ["v1", "v2"] {
+        let sourced = Sourced::new(api);
+        let finding = |subject: &str| {
+            let output = sourced.house.run(&["check", "--json"]);
+            let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let found = all.as_array().expect("a list").iter().find(|finding| finding["subject"] == subject).cloned();
+            let found = found.unwrap_or_else(|| panic!("{subject}: {all}"));
+            assert!(!found.to_string().contains(KEY), "{found}");
+            found
+        };
+        let works = finding("source baas");
+        assert_eq!((&works["level"], &works["hint"]), (&json!("ok"), &Value::Null), "{works}");
+        assert_eq!(finding("source baas, into")["level"], "ok");
+
+        sourced.vendor.state().sending_only = true;
+        let forbidden = finding("source baas");
+        assert!(forbidden["message"].as_str().expect("a text").contains("Sending Access"), "{forbidden}");
+        assert!(forbidden["hint"].as_str().expect("a text").contains("make a key with full access"), "{forbidden}");
+        sourced.vendor.state().sending_only = false;
+
+        sourced.vendor.state().key = "mb-new".into();
+        let refused = finding("source baas");
+        assert_eq!(refused["level"], "error");
+        assert!(refused["hint"].as_str().expect("a text").contains(&format!("api = \"{api}\"")), "{refused}");
+
+        std::fs::remove_file(sourced.house.dir.path().join("baas-key")).expect("removed");
+        let missing = finding("source baas");
+        assert!(missing["message"].as_str().expect("a text").contains("cannot be read"), "{missing}");
     }
 }

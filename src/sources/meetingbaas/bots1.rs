@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bot, Calendar, Event, Join, MeetingBaas, Plan, v1, wire};
+use super::{Bot, Calendar, Event, Join, MeetingBaas, Plan, session::odd, v1, wire};
 use crate::{
     http::Request,
     services::{CallError, answers::unexpected},
@@ -42,7 +42,7 @@ impl MeetingBaas {
 
     pub(super) async fn calendars_v1(&self) -> Result<Vec<Calendar>, CallError> {
         let answer = self.ask(Request::get(&["calendars"]).slash()).await?;
-        let items = wire::list(&answer, &["data", "calendars"]).ok_or_else(|| unexpected("no list of calendars"))?;
+        let items = wire::list(&answer, &["data", "calendars"]).ok_or_else(|| odd("no list of calendars"))?;
         let calendar = |item: &Value| {
             Some(Calendar {
                 id: wire::id(item, &["uuid", "id"])?,
@@ -65,7 +65,7 @@ impl MeetingBaas {
                 None => request,
             };
             let answer = self.ask(request).await?;
-            let items = wire::list(&answer, &["data"]).ok_or_else(|| unexpected("no list of events"))?;
+            let items = wire::list(&answer, &["data"]).ok_or_else(|| odd("no list of events"))?;
             events.extend(items.iter().filter_map(|item| event(item, calendar)));
             cursor = wire::next(&answer);
             if cursor.is_none() {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Bot, Calendar, Event, Join, MeetingBaas, Place, Plan,
+    session::odd,
     v2::{OURS, PAGE_MAX, items},
     wire,
 };
@@ -94,7 +95,7 @@ impl MeetingBaas {
     pub(super) async fn place_v2(&self, event: &str) -> Result<Place, CallError> {
         for calendar in self.calendars_v2().await? {
             let Some(found) = self.event_of(&calendar.id, event).await? else { continue };
-            let series = wire::id(&found, &["series_id"]).ok_or_else(|| unexpected("an event without a series"))?;
+            let series = wire::id(&found, &["series_id"]).ok_or_else(|| odd("an event without a series"))?;
             return Ok(Place { calendar: calendar.id, series });
         }
         let message = format!("no calendar has an event `{}`", one_line(event, 80));

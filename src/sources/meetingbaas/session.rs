@@ -111,9 +111,14 @@ impl MeetingBaas {
     }
 }
 
+/// Returns the error of an answer to a question that is not what was promised: nothing has happened.
+pub(super) fn odd(what: &str) -> CallError {
+    CallError::Unavailable { message: answers::unexpected(what).to_string(), after: None, uncertain: false }
+}
+
 /// Returns the error of an address that is not fetched.
 pub(super) fn unfit(what: &str) -> CallError {
-    answers::unexpected(&format!("the address of {what} is none that is fetched"))
+    odd(&format!("the address of {what} is none that is fetched"))
 }
 
 /// Takes the wait out of the body, where version 2 has it, besides or in place of the header.

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{MeetingBaas, standing, wire};
+use super::{MeetingBaas, session::odd, standing, wire};
 use crate::{
     clock,
     http::{ANALYSES_BYTES_MAX, Request},
@@ -52,7 +52,7 @@ impl MeetingBaas {
         let request = request.bytes_max(ANALYSES_BYTES_MAX).within(self.http.limits().answer);
         let answer = self.ask(request).await?;
         let data = answer.get("bot_data").filter(|data| data.is_object());
-        let data = data.ok_or_else(|| unexpected("the data of a bot without `bot_data`"))?;
+        let data = data.ok_or_else(|| odd("the data of a bot without `bot_data`"))?;
         let bot = data.get("bot").unwrap_or(&Value::Null);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["bot_exited_at"]));
         let files = self.files(&answer, &[("audio", "wav"), ("mp4", "mp4")])?;
@@ -108,5 +108,5 @@ fn partial() -> CallError {
 
 /// Returns the bots of a page.
 pub(super) fn bots(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| unexpected("a list of bots without `bots`"))
+    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| odd("a list of bots without `bots`"))
 }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use super::{MeetingBaas, standing, wire};
+use super::{MeetingBaas, session::odd, standing, wire};
 use crate::{
     clock,
     http::Request,
-    services::{CallError, answers::unexpected},
+    services::CallError,
     sources::{Found, Page, Recording, Standing},
     text::one_line,
 };
@@ -64,7 +64,7 @@ impl MeetingBaas {
     pub(super) async fn recording_v2(&self, id: &str) -> Result<Recording, CallError> {
         let answer = self.ask(Request::get(&["v2", "bots", id])).await?;
         let bot = answer.get("data").filter(|data| data.is_object());
-        let bot = bot.ok_or_else(|| unexpected("a bot without `data`"))?;
+        let bot = bot.ok_or_else(|| odd("a bot without `data`"))?;
         let joined = wire::time(bot, &["joined_at"]);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["exited_at"]));
         let files = self.files(bot, &[("audio", "flac"), ("video", "mp4")])?;
@@ -208,7 +208,7 @@ fn failure(bot: &Value, is_deleted: bool) -> String {
 
 /// Returns the items of an answer.
 pub(super) fn items(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["data"]).ok_or_else(|| unexpected("a list without `data`"))
+    wire::list(answer, &["data"]).ok_or_else(|| odd("a list without `data`"))
 }
 
 /// Returns what was said: of the ready transcript, else of the raw one of the vendor's own supplier, part after part.

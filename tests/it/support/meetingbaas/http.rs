@@ -150,6 +150,11 @@ impl Twist {
     fn apply(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
+                // First those below: what is added is left as it is.
+                fields
+                    .values_mut()
+                    .filter(|field| field.is_object() || field.is_array())
+                    .for_each(|field| self.apply(field));
                 match self {
                     Self::Drop(name) => drop(fields.remove(*name)),
                     Self::Put(name, put) => {
@@ -166,10 +171,6 @@ impl Twist {
                         fields.entry(*name).or_insert(add.clone());
                     }
                 }
-                fields
-                    .values_mut()
-                    .filter(|field| field.is_object() || field.is_array())
-                    .for_each(|field| self.apply(field));
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.apply(item)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -144,6 +144,11 @@ impl Bot {
         super::house::recording(&format!("{}.{extension}", self.id))
     }
 
+    /// The file of its transcript in version 2.
+    pub(crate) fn transcript(&self) -> Value {
+        v2::transcript(self)
+    }
+
     fn is_over(&self) -> bool {
         self.ended.is_some()
     }

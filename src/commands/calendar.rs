@@ -1,0 +1,94 @@
+//! `minuted calendar`: what is to come, and which bots go there.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{Failure, bot::minute, print, vendor::Vendor};
+use crate::{
+    cli,
+    config::Settings,
+    sources::meetingbaas::Plan,
+    text::{one_line, printable},
+};
+
+/// How a person sees which events there are, and which have a bot.
+const LOOK: &str = "minuted calendar events shows what is to come, and which of it has a bot";
+
+/// How a person sees which calendars there are.
+const CALENDARS: &str = "minuted calendar list shows the calendars that there are";
+
+pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<ExitCode, Failure> {
+    match command {
+        cli::Calendar::List(arguments) => list(settings, &arguments).await?,
+        cli::Calendar::Events(arguments) => events(settings, &arguments).await?,
+        cli::Calendar::Schedule(arguments) => {
+            let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
+            let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
+            let plan = Plan { name, transcribe, whole_series: arguments.series };
+            let done = vendor.baas.schedule(&arguments.event, &plan).await;
+            done.map_err(|error| vendor.undone(&error, "a bot may have been planned", LOOK))?;
+            told(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
+        }
+        cli::Calendar::Unschedule(arguments) => {
+            let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
+            let done = vendor.baas.unschedule(&arguments.event, arguments.series).await;
+            done.map_err(|error| vendor.undone(&error, "the bot may have been taken away", LOOK))?;
+            told(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
+    let vendor = Vendor::named(settings, arguments.source.as_deref())?;
+    let calendars = vendor.baas.calendars().await.map_err(|error| vendor.unanswered(&error, CALENDARS))?;
+    if arguments.output.json {
+        return Ok(print::json(&json!(calendars))?);
+    }
+    if calendars.is_empty() {
+        print::say("no calendar is connected to the account; the vendor's own pages do that");
+        return Ok(());
+    }
+    let mut table = print::table(&["id", "email", "status", "name"]);
+    for calendar in calendars {
+        let [email, status, name] =
+            [calendar.email, calendar.status, calendar.name].map(|text| one_line(&text.unwrap_or_default(), 80));
+        table.add_row(print::row([calendar.id, email, status, name]));
+    }
+    print::show(&table)?;
+    Ok(())
+}
+
+async fn events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), Failure> {
+    let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
+    let events = vendor.baas.events(arguments.calendar.as_deref()).await;
+    let events = events.map_err(|error| vendor.unanswered(&error, CALENDARS))?;
+    if arguments.of.output.json {
+        return Ok(print::json(&json!(events))?);
+    }
+    if events.is_empty() {
+        print::say("nothing is to come");
+        return Ok(());
+    }
+    let mut table = print::table(&["id", "starts", "bot", "title"]);
+    for event in events {
+        let bot = if event.bot { "yes" } else { "" };
+        let starts = event.starts.map(minute).unwrap_or_default();
+        table.add_row(print::row([event.id, starts, bot.to_owned(), one_line(&event.title.unwrap_or_default(), 200)]));
+    }
+    print::show(&table)?;
+    Ok(())
+}
+
+/// Tells how an event stands.
+fn told(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), Failure> {
+    let of = if series { "the series of event" } else { "event" };
+    let message = format!("{of} {} {what}", one_line(event, 80));
+    if output.json {
+        print::json(&json!({ "event": event, "message": message }))?;
+    } else {
+        print::line(&printable(&message))?;
+    }
+    Ok(())
+}

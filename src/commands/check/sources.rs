@@ -1,0 +1,49 @@
+//! The sources: is the key there, does a list come, is there a folder for what it brings?
+
+use super::{super::vendor::Vendor, Failure, Finding, Findings};
+use crate::{
+    config::{Settings, Source},
+    services::CallError,
+    sources::{Source as _, meetingbaas::cure},
+    text::{one_line, printable_path},
+    worker::chain,
+};
+
+/// Tries each source by a list of one.
+pub(super) async fn sources(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+    for source in &settings.sources {
+        let vendor = Vendor::of(settings, source)?;
+        let read = vendor.baas.profile().await.map(|_| ());
+        findings.add(told(source, read))?;
+        findings.add(place(settings, source))?;
+    }
+    Ok(())
+}
+
+fn told(source: &Source, read: Result<(), CallError>) -> Finding {
+    let subject = format!("source {}", source.name);
+    let (place, api) = (&source.base_url, source.api.as_str());
+    match read {
+        Ok(()) => Finding::ok(subject, format!("{place} answers, and the key reads ({api})")),
+        Err(error) => {
+            let message = one_line(&chain(&error), 300);
+            let hint =
+                cure(source, &error).unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
+            Finding::error(subject, message, hint)
+        }
+    }
+}
+
+/// Says where its recordings go; how the folder itself stands is tried with the folders.
+fn place(settings: &Settings, source: &Source) -> Finding {
+    let subject = format!("source {}, into", source.name);
+    let Some(folder) = settings.folder(&source.into) else {
+        return Finding::error(subject, "there is no such folder", "write the name of a [[folder]]");
+    };
+    let path = printable_path(&folder.path);
+    if folder.path.is_dir() {
+        return Finding::ok(subject, format!("its recordings go to folder {} ({path})", folder.name));
+    }
+    let hint = format!("see folder {} above; until then nothing is fetched", folder.name);
+    Finding::error(subject, format!("its recordings would go to {path}, which is no directory"), hint)
+}

@@ -1,0 +1,90 @@
+//! The account at a source, as commands use it: in their own process, straight at the vendor.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+
+use super::Failure;
+use crate::{
+    config::{self, Settings},
+    control::Refusal,
+    services::{CallError, pacer::Pacer},
+    sources::meetingbaas::{MeetingBaas, cure},
+    text::one_line,
+    worker::chain,
+};
+
+/// The limit of one call.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// A source with its account.
+pub(super) struct Vendor<'a> {
+    pub(super) source: &'a config::Source,
+    pub(super) baas: MeetingBaas,
+}
+
+impl<'a> Vendor<'a> {
+    /// Opens the source of that name, or the only one.
+    pub(super) fn named(settings: &'a Settings, name: Option<&str>) -> Result<Self, Failure> {
+        let names = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
+        let refusal = match (name, settings.sources.as_slice()) {
+            (_, []) => {
+                let hint = "add a [[source]] to the configuration; config.example.toml shows it";
+                Refusal::new("no source is configured").hint(hint)
+            }
+            (None, [only]) => return Self::of(settings, only),
+            (None, _) => Refusal::new("there are several sources").hint(format!("name one by --source: {}", names())),
+            (Some(name), _) => match settings.source(name) {
+                Some(source) => return Self::of(settings, source),
+                None => {
+                    let message = format!("there is no source `{}`", one_line(name, 80));
+                    Refusal::new(message).hint(format!("there is {}", names()))
+                }
+            },
+        };
+        Err(refusal.into())
+    }
+
+    /// Opens a source.
+    pub(super) fn of(settings: &Settings, source: &'a config::Source) -> Result<Self, Failure> {
+        let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let baas = MeetingBaas::new(source, REQUEST, Arc::new(Pacer::new(pace)));
+        let baas = baas.with_context(|| format!("failed to set up the source `{}`", source.name))?;
+        Ok(Self { source, baas })
+    }
+
+    /// Tells of a question that was not answered. `missing` is the cure where what was asked about is not there.
+    pub(super) fn unanswered(&self, error: &CallError, missing: &str) -> Failure {
+        let refusal = self.refusal(error);
+        match error {
+            CallError::Refused { status: 404, .. } => refusal.hint(missing),
+            CallError::SignedOut { .. }
+            | CallError::Forbidden { .. }
+            | CallError::Refused { .. }
+            | CallError::Unavailable { .. }
+            | CallError::File(_) => self.cured(refusal, error),
+        }
+        .into()
+    }
+
+    /// Tells of something that was not done, or may have been: `done` says what, `look` how to see it.
+    pub(super) fn undone(&self, error: &CallError, done: &str, look: &str) -> Failure {
+        if let CallError::Unavailable { message, uncertain: true, .. } = error {
+            let source = &self.source.name;
+            let message = format!("source `{source}`: {}; {done} all the same", one_line(message, 500));
+            return Refusal::new(message).hint(format!("{look}, before you try again")).into();
+        }
+        self.unanswered(error, look)
+    }
+
+    fn refusal(&self, error: &CallError) -> Refusal {
+        Refusal::new(format!("source `{}`: {}", self.source.name, one_line(&chain(error), 500)))
+    }
+
+    fn cured(&self, refusal: Refusal, error: &CallError) -> Refusal {
+        match cure(self.source, error) {
+            Some(cure) => refusal.hint(cure),
+            None => refusal,
+        }
+    }
+}
