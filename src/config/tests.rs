@@ -215,10 +215,10 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
     8 | colour = "red"
       | ^^^^^^
       |
-      = help: known here: name, id, path, attendees, service, instruction, analyses, language,
-              recursive, include, exclude, watch, settle, rescan, backlog, convert,
-              title, deliver, notes_dir, notes_name, email_to, formats, on_success,
-              move_to, file_mode, sidecars
+      = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
+              language, recursive, include, exclude, watch, settle, rescan, backlog,
+              convert, title, deliver, notes_dir, notes_name, email_to, formats,
+              on_success, move_to, transcript, on_success_remote, file_mode, sidecars
     "#);
 }
 
@@ -277,8 +277,10 @@ kind = "meetingbaas"
       add "md", or take "beside" out of `deliver`
     twice the same in `formats`
       remove one of them
-    this build has no `[[source]]` yet
-      remove it; recordings come from folders alone
+    `api_key_file` is missing in `[[source]]`
+      write api_key_file = "…": the file with the key of your account
+    `into` is missing in `[[source]]`
+      write into = "…": the name of the folder that its recordings go to
     "#);
 }
 
