@@ -50,6 +50,7 @@
 //! | the calls to a server of OpenAI's shape, how a long transcript is cut and merged | `services/openai/` |
 //! | the jobs at a SaLED, what becomes of one that it forgot | `services/saled/` |
 //! | what servers of several kinds answer alike | `services/lenient.rs` |
+//! | the calls of Koldan, what is accepted as an answer, what is deleted there | `services/koldan/` |
 //! | what is kept of a recording for a service without a memory | `services/keep.rs` |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |

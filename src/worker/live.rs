@@ -133,7 +133,7 @@ impl ServiceHandle {
                 (Arc::new(openai), None)
             }
             Kind::Koldan(koldan) => {
-                let koldan = Koldan::new(service, koldan, pacer)
+                let koldan = Koldan::new(service, koldan, &settings.state_dir, pacer)
                     .with_context(|| format!("failed to set up the service `{}`", service.name))?;
                 (Arc::new(koldan), None)
             }

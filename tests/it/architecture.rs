@@ -284,7 +284,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("queue/mod.rs", "make_private", "part of `Make`"),
     ("queue/place.rs", "has_no_room", "a trial that leaves nothing"),
     ("services/koldan/dispose.rs", "delete", "part of `CallDispose`"),
-    ("services/koldan/session.rs", "prove_rights", "it asks for nothing, and nothing is made"),
+    ("services/koldan/session.rs", "may_write", "it asks for nothing, and nothing is made"),
     ("services/koldan/summary.rs", "summarise", "part of `CallRequest`"),
     ("services/koldan/upload.rs", "send", "part of `CallUpload`"),
     ("services/openai/notes.rs", "ask", "part of `CallRequest`"),

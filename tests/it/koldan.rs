@@ -181,6 +181,7 @@ fn a_death_around_any_call_makes_one_file_one_transcription_and_one_summary() {
         Effect::Uploaded,
         Effect::CallLook,
         Effect::IntendRequest,
+        Effect::PlaceTranscript,
         Effect::CallRequest,
         Effect::Requested,
         Effect::Analysed,
@@ -275,6 +276,24 @@ fn a_folder_has_a_template_of_its_own_by_its_id() {
     served.house.drop_recording("talk.wav");
     served.notes("talk.wav");
     assert_eq!(served.server.state().summaries[0].template, "77");
+}
+
+#[test]
+fn a_summary_under_way_is_waited_for_whatever_the_config_says_since() {
+    let served = Served::new("", "prompt_template = \"Protocol\"");
+    served.server.state().looks = 20;
+    let daemon = served.house.start();
+    served.house.drop_recording("talk.wav");
+    until("the summary is begun", || (served.server.made().2 == 1).then_some(()));
+    served.configure("", "prompt_template = \"Action items\"");
+    daemon.signal(rustix::process::Signal::HUP);
+    served.notes("talk.wav");
+    assert_eq!(served.server.made(), (1, 1, 1));
+    let kept = fs::read_dir(served.house.state_dir().join("koldan/cloud")).expect("a directory").count();
+    assert_eq!(kept, 0, "what was asked for is forgotten when it is there");
+    served.house.drop_recording("next.wav");
+    served.notes("next.wav");
+    assert_eq!(served.server.state().summaries[1].template, "77");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! What Koldan's own lists tell of the config: templates that are not there, limits that are used up.
+//! What Koldan's own lists tell of the config: templates that are not there, limits that are used up, rights that
+//! lack.
 
 use serde_json::Value;
 
 use super::Finding;
 use crate::{
     config::{Kind, Settings},
-    services::koldan::{missing_template, quotas_told},
+    services::koldan::{FORBIDDEN, missing_template, quotas_told},
     text::one_line,
 };
 
@@ -14,9 +15,14 @@ const CURE: &str = "name one that is there: prompt_template = \"…\" in the fol
 
 /// Returns what the profile of a service tells, where it is Koldan.
 pub(super) fn told(settings: &Settings, name: &str, profile: &Value) -> Vec<Finding> {
-    let Some(Kind::Koldan(koldan)) = settings.services.get(name).map(|service| &service.kind) else {
+    let Some(kind @ Kind::Koldan(koldan)) = settings.services.get(name).map(|service| &service.kind) else {
         return Vec::new();
     };
+    let may_write = profile["may_write"].as_bool().unwrap_or(true);
+    let forbidden = (!may_write).then(|| {
+        let what = format!("it may read, and is forbidden to have anything made (403): {FORBIDDEN}");
+        Finding::error(format!("service {name}"), what, kind.sign_in_cure(name))
+    });
     let unwritten = koldan.folders.iter().filter_map(|(folder, wanted)| {
         let why = missing_template(profile, wanted.as_deref())?;
         let subject = format!("notes of folder {folder}");
@@ -30,5 +36,5 @@ pub(super) fn told(settings: &Settings, name: &str, profile: &Value) -> Vec<Find
             Finding::ok(&*subject, told)
         }
     });
-    unwritten.chain(quotas).collect()
+    forbidden.into_iter().chain(unwritten).chain(quotas).collect()
 }

@@ -29,15 +29,19 @@ mod templates;
 mod upload;
 mod wire;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-pub use self::{quotas::told as quotas_told, templates::missing as missing_template};
+pub use self::{quotas::told as quotas_told, session::FORBIDDEN, templates::missing as missing_template};
 use self::{session::Refusal, templates::Known};
 use super::{
     AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload,
+    keep::Keep,
     pacer::{Pacer, Priority},
 };
 use crate::{
@@ -81,6 +85,8 @@ pub struct Koldan {
     settings: config::Koldan,
     http: Client,
     pacer: Arc<Pacer>,
+    /// The templates that summaries under way were asked for by, whatever the config says since.
+    keep: Keep,
     /// The templates, as they were a moment ago.
     known: Arc<Mutex<Option<Known>>>,
     /// The last time that the key was refused.
@@ -92,12 +98,18 @@ impl Koldan {
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new(service: &config::Service, settings: &config::Koldan, pacer: Arc<Pacer>) -> Result<Self, BuildError> {
+    pub fn new(
+        service: &config::Service,
+        settings: &config::Koldan,
+        state_dir: &Path,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, BuildError> {
         Ok(Self {
             name: service.name.clone(),
             settings: settings.clone(),
             http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
             pacer,
+            keep: Keep::new(state_dir.join("koldan").join(&service.name)),
             known: Arc::default(),
             refusal: Arc::default(),
         })
@@ -133,7 +145,8 @@ impl Service for Koldan {
         self.prove().await?;
         let templates =
             if self.settings.folders.is_empty() { Vec::new() } else { self.read_templates().await?.to_vec() };
-        Ok(json!({ "templates": templates, "quotas": self.quotas().await? }))
+        let (may_write, quotas) = (self.may_write().await?, self.quotas().await?);
+        Ok(json!({ "templates": templates, "quotas": quotas, "may_write": may_write }))
     }
 
     /// Nothing is made here. But a template that is not there is the folder's matter, and shows before hours of sound are
@@ -168,7 +181,7 @@ impl Service for Koldan {
 
     async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
         if request.analyses.contains(&Analysis::MeetingNote) {
-            self.summarise(request.recording, self.template_of(request.meeting)).await?;
+            self.summarise(request.meeting, request.recording).await?;
         }
         Ok(())
     }
@@ -189,6 +202,10 @@ impl Service for Koldan {
 
     async fn may_be_mended(&self) -> bool {
         self.has_another_key_or_rights().await
+    }
+
+    async fn forget(&self, meeting: &str) {
+        self.keep.forget(meeting).await;
     }
 
     async fn dispose(&self, _meeting: &str, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {

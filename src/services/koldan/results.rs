@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Koldan, plain, session::transcription, wire};
+use super::{Koldan, plain, session::transcription, templates::TEMPLATE, wire};
 use crate::{
     config::Analysis,
     http::Request,
@@ -19,7 +19,7 @@ impl Koldan {
         let transcription = self.transcription(recording).await?;
         let mut reports = vec![self.transcription_report(recording, transcription).await?];
         if reports[0].status == Status::Completed {
-            match self.notes(recording, self.template_of(meeting)).await {
+            match self.notes(meeting, recording).await {
                 Ok(notes) => reports.extend(notes),
                 // For a transcription alone a key needs no more rights than that.
                 Err(_) if !self.summarises(meeting) => {}
@@ -29,9 +29,16 @@ impl Koldan {
         Ok(reports)
     }
 
-    /// Returns the summaries by the template that is wanted; none where there is no such template.
-    async fn notes(&self, recording: &str, wanted: Option<&str>) -> Result<Vec<Report>, CallError> {
-        let Ok(template) = self.template(wanted).await? else { return Ok(Vec::new()) };
+    /// Returns the summaries by the template that they were asked for by, else by the one that is wanted; none where there
+    /// is no such template.
+    async fn notes(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
+        let template = match self.keep.read(meeting, TEMPLATE).await? {
+            Some(asked) => asked,
+            None => match self.template(self.template_of(meeting)).await? {
+                Ok(template) => template,
+                Err(_) => return Ok(Vec::new()),
+            },
+        };
         let mut notes = Vec::new();
         for summary in self.summaries(recording, &template.id, Priority::Low).await? {
             notes.push(self.note(&summary, &template).await?);

@@ -32,7 +32,8 @@ const PAGES_MAX: usize = 20;
 const RIGHTS_AGAIN: Duration = Duration::from_secs(3600);
 
 /// What a 403 may mean here, which Koldan does not tell apart.
-const FORBIDDEN: &str = "the key was made without the scope for it, or its account is a viewer, which may only read";
+pub const FORBIDDEN: &str =
+    "the key was made without the scope for it, or its account is a viewer, which may only read";
 
 /// A refusal that a person has to do something about.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +129,7 @@ impl Koldan {
         read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(certain)
     }
 
-    /// Reads an answer that may not be there: 404 and 410, and 405 and 501 of a server that has no such call.
+    /// Reads an answer that may not be there: 404 and 410, and 405 of a server that has no such call.
     pub(super) async fn json_if(&self, request: Request<'_>, priority: Priority) -> Result<Option<Value>, CallError> {
         match self.json(request, priority).await {
             Ok(value) => Ok(Some(value)),
@@ -166,31 +167,41 @@ impl Koldan {
         Ok(found)
     }
 
-    /// Proves that the key may read and, where summaries are wanted, that it may have them made.
+    /// Proves that the key may read.
     pub(super) async fn prove(&self) -> Result<(), CallError> {
-        self.json(Request::get(&TRANSCRIPTIONS).query("page", "0").query("size", "1"), Priority::High).await?;
-        if self.settings.folders.is_empty() { Ok(()) } else { self.prove_rights().await }
+        let request = Request::get(&TRANSCRIPTIONS).query("page", "0").query("size", "1");
+        self.json(request, Priority::High).await.map(drop)
     }
 
-    /// Asks for a summary of nothing: whoever may have one made is told that it lacks a transcription, and nothing is
-    /// made; a viewer is forbidden. [guess]: rights are looked at before the request is, as everywhere.
-    async fn prove_rights(&self) -> Result<(), CallError> {
-        let answer = self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(certain)?;
-        match self.accepted(answer).await.map_err(certain) {
-            Err(error @ CallError::SignedOut { .. }) => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+    /// Whether the key may have something made, as far as that shows; it always does for transcriptions alone.
+    ///
+    /// A summary of nothing is asked for: whoever may have one made is told that it lacks a transcription, and nothing is
+    /// made; a viewer is forbidden. [guess]: rights are looked at before the request is. No call depends on it.
+    pub(super) async fn may_write(&self) -> Result<bool, CallError> {
+        if self.settings.folders.is_empty() {
+            return Ok(true);
         }
+        let answer = self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(certain)?;
+        Ok(answer.status != 403 || quota_refusal(&answer).is_some())
     }
 
     /// Whether another key lies there than the one that was refused, or its rights may have changed meanwhile. After a
     /// restart the server is asked.
     pub(super) async fn has_another_key_or_rights(&self) -> bool {
         let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(refusal) = refusal else { return self.prove().await.is_ok() };
-        if fingerprint(self.read_key().await.as_ref().map_err(String::as_str)) != refusal.key {
-            return true;
+        if let Some(refusal) = refusal {
+            if fingerprint(self.read_key().await.as_ref().map_err(String::as_str)) != refusal.key {
+                return true;
+            }
+            if refusal.at.elapsed() < RIGHTS_AGAIN {
+                return false;
+            }
         }
-        refusal.at.elapsed() >= RIGHTS_AGAIN && self.prove().await.is_ok()
+        let is_mended = self.prove().await.is_ok() && matches!(self.may_write().await, Ok(true));
+        if !is_mended {
+            self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
+        }
+        is_mended
     }
 
     fn refuse(&self, key: Result<&SecretString, &str>) {

@@ -6,7 +6,7 @@ use super::{
     Koldan,
     results::{Fetched, unfinished, written},
     session::{SUMMARIES, certain, summary},
-    templates::Template,
+    templates::{TEMPLATE, Template},
     wire,
 };
 use crate::{
@@ -47,8 +47,10 @@ impl Koldan {
     }
 
     /// Begins the summary of a transcription, unless there is one that has not failed.
-    pub(super) async fn summarise(&self, transcription: &str, wanted: Option<&str>) -> Result<(), CallError> {
-        let template = self.template(wanted).await?.map_err(|told| unwritten(&format!("{told}; {TEMPLATE_CURE}")))?;
+    pub(super) async fn summarise(&self, meeting: &str, transcription: &str) -> Result<(), CallError> {
+        let template = self.template(self.template_of(meeting)).await?;
+        let template = template.map_err(|told| unwritten(&format!("{told}; {TEMPLATE_CURE}")))?;
+        self.keep.place(meeting, TEMPLATE, &template).await?;
         if self.has_summary(transcription, &template).await? {
             return Ok(());
         }

@@ -30,6 +30,9 @@ const NAMED_MAX: usize = 20;
 /// Characters of a name.
 const NAME_CHARS_MAX: usize = 100;
 
+/// The file that keeps the template of a summary under way.
+pub(super) const TEMPLATE: &str = "template.json";
+
 /// A list as it was then.
 #[derive(Debug)]
 pub(super) struct Known {
