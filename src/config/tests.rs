@@ -149,6 +149,7 @@ fn a_short_config_takes_every_default() {
                     Md,
                 ],
                 on_success: Keep,
+                transcript: Make,
                 on_success_remote: Keep,
                 file_mode: 432,
                 sidecars: false,

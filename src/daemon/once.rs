@@ -66,7 +66,9 @@ async fn sourced(parts: &Parts) -> u64 {
         let (mut busy, mut down, mut held) = (false, 0, 0);
         for source in &live.settings.sources {
             let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
-            let is_idle = parts.sources.view(&source.name).is_none_or(|view| view.idle && view.listed.is_some());
+            let view = parts.sources.view(&source.name);
+            let is_idle = view.as_ref().is_none_or(|view| view.idle && view.listed.is_some());
+            busy |= view.is_some_and(|view| view.next.is_none());
             match of_it.next() {
                 Some(hold) if matches!(hold.reason.as_str(), "signed_out" | "forbidden") => held += 1,
                 Some(_) => down += 1,

@@ -13,6 +13,7 @@ use super::{
     Source,
     draft::{self, Sum},
     handle::{Bell, SourcesHandle, View},
+    meetingbaas,
 };
 use crate::{
     clock,
@@ -271,6 +272,11 @@ impl Engine {
 
     async fn vendor_answers(&mut self) -> Result<(), QueueError> {
         (self.failures, self.alone_until) = (0, None);
+        self.released().await
+    }
+
+    /// Records that the vendor answers as it should.
+    pub(super) async fn released(&self) -> Result<(), QueueError> {
         if self.parts.queue.release(Scope::Source, self.name(), OF_THE_VENDOR).await? {
             tracing::info!("source `{}` works again", self.name());
         }
@@ -282,16 +288,17 @@ impl Engine {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
-        let (reason, asked, cure) = match &error {
-            CallError::SignedOut { .. } => {
-                ("signed_out", None, "put a key that the vendor takes into `api_key_file`; it is read again by itself")
-            }
-            CallError::Forbidden { .. } => {
-                ("forbidden", None, "check the rights of its key at the vendor: one for sending alone cannot read")
-            }
-            CallError::Unavailable { after, .. } => ("down", *after, "it is tried again by itself; nothing is lost"),
-            CallError::Refused { .. } | CallError::File(_) => ("down", None, "check `base_url` and `api`"),
+        let (reason, asked) = match &error {
+            CallError::SignedOut { .. } => ("signed_out", None),
+            CallError::Forbidden { .. } => ("forbidden", None),
+            CallError::Unavailable { after, .. } => ("down", *after),
+            CallError::Refused { .. } | CallError::File(_) => ("down", None),
         };
+        let cure = match &error {
+            CallError::SignedOut { .. } | CallError::Forbidden { .. } => meetingbaas::cure(&self.parts.settings, &error),
+            CallError::Unavailable { .. } | CallError::Refused { .. } | CallError::File(_) => None,
+        };
+        let cure = cure.unwrap_or_else(|| "it is tried again by itself; nothing is lost".to_owned());
         let wait = asked.map_or(wait, |asked| asked.max(wait));
         self.alone_until = Some(Instant::now() + wait);
         let why = one_line(&error.to_string(), 500);
@@ -300,7 +307,7 @@ impl Engine {
             // One thing at a time is wrong with a vendor: what it says last.
             self.parts.queue.release(Scope::Source, self.name(), one(other)).await?;
         }
-        self.hold(reason, &why, Some(cure)).await?;
+        self.hold(reason, &why, Some(&cure)).await?;
         Ok(wait)
     }
 

@@ -40,27 +40,40 @@ impl Engine {
                 let oldest = asked[asked.len() - AT_ONCE];
                 return Ok(oldest.checked_add(SPAN).ok());
             }
-            self.delete(&copy).await?;
+            if !self.delete(&copy).await? {
+                break;
+            }
         }
         Ok(None)
     }
 
-    async fn delete(&mut self, copy: &Deletable) -> Result<(), Stop> {
+    /// Returns whether the next one may be asked for, too.
+    async fn delete(&mut self, copy: &Deletable) -> Result<bool, Stop> {
         let (name, id) = (self.name().to_owned(), &copy.id);
         self.parts.queue.intend_deletion(&name, id, clock::now()).await?;
         Effect::CallDeletion.before();
         let deleted = self.parts.source.delete(id).await;
         Effect::CallDeletion.after();
-        let said = match deleted {
+        let now = clock::now();
+        let (said, goes_on) = match deleted {
             Ok(()) | Err(CallError::Refused { status: 404 | 410, .. }) => {
                 tracing::info!("recording `{id}` is deleted at source `{name}`: its notes are done");
-                Deleted::Done
+                (Deleted::Done, true)
             }
-            Err(error @ (CallError::Refused { .. } | CallError::File(_))) => self.refused(copy, &error),
-            // It is asked for again when the vendor works.
-            Err(error) => return Err(error.into()),
+            Err(error @ (CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_))) => {
+                (self.refused(copy, &error), true)
+            }
+            // Whether the vendor works the list tells; a deletion can wait, and holds up nothing.
+            Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => {
+                let asked = if let CallError::Unavailable { after, .. } = &error { *after } else { None };
+                let wait = self.wait(copy).max(asked.unwrap_or_default());
+                tracing::debug!("source `{name}` does not delete recording `{id}` now: {error}");
+                let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                (Deleted::Later(due, one_line(&error.to_string(), 500)), false)
+            }
         };
-        Ok(self.parts.queue.deleted(&name, id, said, clock::now()).await?)
+        self.parts.queue.deleted(&name, id, said, now).await?;
+        Ok(goes_on)
     }
 
     fn refused(&self, copy: &Deletable, error: &CallError) -> Deleted {
@@ -71,7 +84,10 @@ impl Engine {
             tracing::error!("{told}");
             return Deleted::Refused(format!("{told}\ndelete it at the vendor"));
         }
-        let wait = backoff(self.parts.retry.delay, SLOWEST, tries, clock::jitter());
-        Deleted::Later(now.saturating_add(wait).unwrap_or(Timestamp::MAX), error)
+        Deleted::Later(now.saturating_add(self.wait(copy)).unwrap_or(Timestamp::MAX), error)
+    }
+
+    fn wait(&self, copy: &Deletable) -> Duration {
+        backoff(self.parts.retry.delay, SLOWEST, copy.tries.saturating_add(1), clock::jitter())
     }
 }

@@ -275,6 +275,10 @@ impl Engine {
         if download.length.is_some_and(|length| length > SIZE_MAX) {
             return Err(Broken::Own(format!("it is larger than {SIZE_MAX} bytes")));
         }
+        // It may take long: meanwhile nobody should think that the source does not work.
+        if let Err(error) = self.released().await {
+            tracing::debug!("failed to record that source `{}` works: {error}", self.name());
+        }
         progress.start(download.length.unwrap_or(0));
         let folder = &self.parts.folder;
         let mut draft = Draft::begin(folder.path.clone(), folder.file_mode, download.length);

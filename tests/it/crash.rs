@@ -70,6 +70,8 @@ enum Scenario {
     Engine,
     /// No bot is sent from this house: the commands that do it die in `meetingbaas.rs`.
     Bots,
+    /// No source either: its death is in `sources.rs`.
+    Sources,
 }
 
 /// The scenario that passes an effect for sure. A new effect needs a row here.
@@ -141,6 +143,19 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::SendBot | Effect::RecallBot | Effect::Retranscribe | Effect::ScheduleBot | Effect::UnscheduleBot => {
             Scenario::Bots
         }
+        Effect::MeetSource
+        | Effect::WalkSource
+        | Effect::FindRecordings
+        | Effect::WantRecording
+        | Effect::HastenRecordings
+        | Effect::FetchLater
+        | Effect::FetchFailed
+        | Effect::IntendPlace
+        | Effect::PlaceFetched
+        | Effect::IntendDeletion
+        | Effect::RecordDeletion
+        | Effect::PlaceRecording
+        | Effect::CallDeletion => Scenario::Sources,
         Effect::Redo
         | Effect::Cancel
         | Effect::DecideBacklog
@@ -203,6 +218,7 @@ fn with_a_house_each() -> impl Iterator<Item = Effect> {
         Scenario::Commands,
         Scenario::Engine,
         Scenario::Bots,
+        Scenario::Sources,
     ];
     Effect::ALL.iter().copied().filter(move |effect| !chained.contains(&scenario(*effect)))
 }
@@ -286,7 +302,8 @@ fn die_at(point: Point) {
         | Scenario::Waiting
         | Scenario::Commands
         | Scenario::Engine
-        | Scenario::Bots => unreachable!("these die in a chain, or elsewhere"),
+        | Scenario::Bots
+        | Scenario::Sources => unreachable!("these die in a chain, or elsewhere"),
     }
 }
 

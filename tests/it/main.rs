@@ -35,6 +35,7 @@ mod secrets;
 mod service_manager;
 mod sidecars;
 mod sign_in;
+mod sources;
 mod support;
 mod tls;
 mod told;
