@@ -124,8 +124,8 @@ mod tests {
         }
     }
     use crate::config::{
-        Backlog, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Transcript, Watch,
-        Workers,
+        Backlog, Convert, Folder, Format, Globs, Log, LogFormat, OnSuccess, Recipients, Retry, Target, Transcript,
+        Watch, Workers,
     };
 
     fn folder(name: &str, path: &str, notes_dir: Option<&str>) -> Folder {
@@ -146,6 +146,7 @@ mod tests {
             settle: None,
             rescan: None,
             backlog: Backlog::Ask,
+            convert: Convert::No,
             title: "{stem}".to_owned(),
             deliver: vec![Target::Beside],
             notes_dir: notes_dir.map(Into::into),

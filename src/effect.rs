@@ -184,6 +184,10 @@ effects! {
     PlaceTranscript,
     /// What is kept of a recording is removed.
     ForgetTranscript,
+    /// A converted recording gets its name.
+    PlaceConverted,
+    /// A converted recording is removed.
+    ForgetConverted,
     /// A token pair is written.
     SaveTokens,
     /// A sign-in that was refused is struck out.

@@ -22,6 +22,7 @@ use crate::{
     deliver::{self, numbered},
     effect::Effect,
     exit,
+    pipeline::convert::accepted,
     progress::Unit,
     queue::{JobId, JobView},
     text::{one_line, printable, printable_path},
@@ -44,9 +45,8 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute(file)).collect();
     let (checked, place) = (files.clone(), folder.clone());
     let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
-    let accepts: Vec<String> = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
-        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
-    });
+    let handle = live.services.get(&folder.service);
+    let accepts = handle.map_or_else(Vec::new, |handle| accepted(&folder, handle.service.as_ref()));
     let copied = tokio::task::spawn_blocking(move || check_and_copy(&place, &accepts, &checked));
     let copied = copied.await.context("failed to copy the recordings")??;
     let mut jobs = Vec::new();

@@ -106,6 +106,8 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     let tried = Arc::clone(&settings);
     findings.blocking(move || folders::watches(&tried)).await?;
     let tried = Arc::clone(&settings);
+    findings.blocking(move || folders::converter(&tried, Environment::get())).await?;
+    let tried = Arc::clone(&settings);
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;
     sources::sources(&settings, &mut findings).await?;

@@ -12,7 +12,8 @@ use super::{
     rules::{Rules, Success},
     services::{Services, refuse_analyses},
     settings::{
-        Backlog, Email, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+        Backlog, Convert, Email, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
+        Watch,
     },
     values,
     words::{meant, one_of, quoted, unquoted},
@@ -167,6 +168,7 @@ pub(super) fn complete(
         settle: rules.settle.map(Spanned::into_inner),
         rescan: rules.rescan.map(Spanned::into_inner),
         backlog: or(rules.backlog, Backlog::Ask),
+        convert: or(rules.convert, Convert::No),
         title: or(rules.title, "{stem}".to_owned()),
         deliver: or(rules.deliver, vec![Target::Beside]),
         notes_dir: rules.notes_dir.map(Spanned::into_inner),

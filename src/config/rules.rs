@@ -10,7 +10,9 @@ use super::{
     durations::Bounds,
     keys,
     reader::Table,
-    settings::{Analysis, Attendee, Backlog, Format, Globs, OnSuccessRemote, Recipients, Target, Transcript, Watch},
+    settings::{
+        Analysis, Attendee, Backlog, Convert, Format, Globs, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+    },
     values,
     words::{meant, quoted},
 };
@@ -22,6 +24,7 @@ const RESCAN: Bounds = Bounds::ms(100, 86_400_000);
 
 const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
 const BACKLOG: &[(&str, Backlog)] = &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
+const CONVERT: &[(&str, Convert)] = &[("no", Convert::No), ("ffmpeg", Convert::Ffmpeg)];
 const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Target::Email)];
 const FORMATS: &[(&str, Format)] =
     &[("md", Format::Md), ("txt", Format::Txt), ("srt", Format::Srt), ("vtt", Format::Vtt), ("json", Format::Json)];
@@ -65,6 +68,7 @@ pub(super) struct Rules {
     pub(super) settle: Option<Spanned<Duration>>,
     pub(super) rescan: Option<Spanned<Duration>>,
     pub(super) backlog: Option<Spanned<Backlog>>,
+    pub(super) convert: Option<Spanned<Convert>>,
     pub(super) title: Option<Spanned<String>>,
     pub(super) deliver: Option<Spanned<Vec<Target>>>,
     pub(super) notes_dir: Option<Spanned<PathBuf>>,
@@ -82,8 +86,6 @@ pub(super) struct Rules {
 impl Rules {
     /// Reads the rules in `table`.
     pub(super) fn read(table: &Table<'_>, mistakes: &Mistakes) -> Self {
-        // Checked, and without a place in the settings: this build converts nothing.
-        table.text("convert", convert);
         Self {
             attendees: attendees(table, mistakes),
             service: table.text("service", values::name),
@@ -98,6 +100,7 @@ impl Rules {
             settle: table.duration("settle", SETTLE),
             rescan: table.duration("rescan", RESCAN),
             backlog: table.word("backlog", BACKLOG),
+            convert: table.word("convert", CONVERT),
             title: table.text("title", values::title),
             deliver: table.words("deliver", DELIVER),
             notes_dir: table.text("notes_dir", values::absolute_path),
@@ -129,6 +132,7 @@ impl Rules {
             settle: self.settle.or(defaults.settle),
             rescan: self.rescan.or(defaults.rescan),
             backlog: self.backlog.or(defaults.backlog),
+            convert: self.convert.or(defaults.convert),
             title: self.title.or(defaults.title),
             deliver: self.deliver.or(defaults.deliver),
             notes_dir: self.notes_dir.or(defaults.notes_dir),
@@ -214,12 +218,4 @@ fn recipients(table: &Table<'_>) -> Option<Spanned<Recipients>> {
             Err(Flaw::new(format!("{} is neither `attendees` nor a list of addresses", quoted(text)), help))
         }
     })
-}
-
-fn convert(text: &str) -> Result<(), Flaw> {
-    match text {
-        "no" => Ok(()),
-        "ffmpeg" => Err(Flaw::new("this build cannot convert recordings yet", "write convert = \"no\"")),
-        _other => Err(Flaw::new(format!("unknown word {} for `convert`", quoted(text)), "write convert = \"no\"")),
-    }
 }

@@ -289,6 +289,15 @@ pub struct Attendee {
     pub role: Option<String>,
 }
 
+/// What becomes of recordings that a folder's service does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convert {
+    /// They are skipped.
+    No,
+    /// Those that ffmpeg can read are converted.
+    Ffmpeg,
+}
+
 /// A watched folder.
 #[derive(Debug, Clone)]
 pub struct Folder {
@@ -324,6 +333,8 @@ pub struct Folder {
     pub rescan: Option<Duration>,
     /// What happens to files that lie there when minuted first meets the folder.
     pub backlog: Backlog,
+    /// What becomes of recordings that the service does not take.
+    pub convert: Convert,
     /// The template of a meeting's title: `{stem} {folder} {date} {time} {parent}`.
     pub title: String,
     /// Where notes go.

@@ -138,6 +138,7 @@ fn a_short_config_takes_every_default() {
                 settle: None,
                 rescan: None,
                 backlog: Ask,
+                convert: No,
                 title: "{stem}",
                 deliver: [
                     Beside,
@@ -852,9 +853,9 @@ fn what_a_folder_asks_for_must_fit_together() {
     `/abs` matches nothing below the folder
       write a pattern on the path below the folder, such as "*.wav" or "meetings/*"
     "#);
-    insta::assert_snapshot!(in_folder("convert = \"ffmpeg\"\nlanguage = \"English\"\nfile_mode = \"0777\""), @r#"
-    this build cannot convert recordings yet
-      write convert = "no"
+    insta::assert_snapshot!(in_folder("convert = \"ffmeg\"\nlanguage = \"English\"\nfile_mode = \"0777\""), @r#"
+    unknown word `ffmeg` for `convert`
+      did you mean `ffmpeg`? it may be `no` or `ffmpeg`
     `English` is not a language code
       write two or three small letters, such as "en" or "he"
     `0777` permits more than reading and writing

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{Answer, Desk, Refusal};
 use crate::{
     clock,
-    config::Folder,
+    config::{Convert, Folder},
+    pipeline::convert::{accepted, convertible},
     queue::{Settled, Sighting},
     text::{count, one_line, printable_path},
     watch::{self, FolderTrouble, FolderView, Trouble},
@@ -39,13 +40,14 @@ impl Desk {
     /// The extensions that the service of a folder takes.
     pub(super) fn accepts(&self, folder: &Folder) -> Vec<String> {
         let live = self.live();
-        live.services.get(&folder.service).map(|handle| extensions(handle.service.as_ref())).unwrap_or_default()
+        live.services.get(&folder.service).map(|handle| accepted(folder, handle.service.as_ref())).unwrap_or_default()
     }
 
     /// What is recorded of a file that the folder's service does not take.
     pub(super) fn unsupported(&self, folder: &Folder) -> String {
         let live = self.live();
-        live.services.get(&folder.service).map(|handle| unsupported(handle.service.as_ref())).unwrap_or_default()
+        let handle = live.services.get(&folder.service);
+        handle.map(|handle| unsupported(folder, handle.service.as_ref())).unwrap_or_default()
     }
 
     /// Scans all folders now, or says what a scan would take.
@@ -122,14 +124,14 @@ async fn silence(view: &FolderView) {
     }
 }
 
-/// The extensions that a service takes.
-fn extensions(service: &dyn crate::services::Service) -> Vec<String> {
-    service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
-}
-
-/// What is recorded of a file that a service does not take.
+/// What is recorded of a file that a folder's service does not take.
 #[must_use]
-pub fn unsupported(service: &dyn crate::services::Service) -> String {
-    let list = extensions(service).join(" ");
-    format!("service `{}` does not take this kind of file; it takes: {list}", service.name())
+pub fn unsupported(folder: &Folder, service: &dyn crate::services::Service) -> String {
+    let list = accepted(folder, service).join(" ");
+    let more = if folder.convert == Convert::No { convertible(service) } else { Vec::new() };
+    let hint = match more.as_slice() {
+        [] => String::new(),
+        more => format!("; with convert = \"ffmpeg\" in the folder also: {}", more.join(" ")),
+    };
+    format!("service `{}` does not take this kind of file; it takes: {list}{hint}", service.name())
 }

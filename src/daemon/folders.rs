@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Parts, ledger::QueueLedger};
-use crate::{config::Folder, watch};
+use crate::{config::Folder, pipeline::convert::accepted, watch};
 
 /// The folders that are watched, by id.
 pub(super) type Running = BTreeMap<String, Watched>;
@@ -80,9 +80,7 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
 pub(super) fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
     let live = parts.worker.live();
     let handle = live.services.get(&folder.service);
-    handle.map_or_else(Vec::new, |handle| {
-        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
-    })
+    handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()))
 }
 
 fn describe(folder: &Folder) -> String {

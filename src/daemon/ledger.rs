@@ -122,7 +122,8 @@ impl QueueLedger {
 
     fn unsupported(&self, folder: &str) -> String {
         let live = self.0.live();
-        let handle = live.folders.get(folder).and_then(|folder| live.services.get(&folder.service));
-        handle.map(|handle| control::unsupported(handle.service.as_ref())).unwrap_or_default()
+        let Some(folder) = live.folders.get(folder) else { return String::new() };
+        let handle = live.services.get(&folder.service);
+        handle.map(|handle| control::unsupported(folder, handle.service.as_ref())).unwrap_or_default()
     }
 }

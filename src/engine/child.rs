@@ -15,7 +15,10 @@ use std::{
 use rustix::process::{Resource, Rlimit, Signal};
 
 use super::{
-    audio::{Audio, AudioError, ffmpeg::Ffmpeg},
+    audio::{
+        Audio, AudioError,
+        ffmpeg::{Ffmpeg, limited},
+    },
     milliseconds,
     moonshine::ModelError,
     pieces::{End, Piece, Pieces, Side},
@@ -80,9 +83,10 @@ pub fn work(work: &Work) -> io::Result<bool> {
     Ok(is_done)
 }
 
-/// Becomes ffmpeg, with limits: it may write no file, and it ends with its parent. Only returns when it could not.
-pub fn become_ffmpeg(program: &Path, arguments: &[std::ffi::OsString]) -> io::Error {
-    let limits = [(Resource::Fsize, 0), (Resource::Nofile, FFMPEG_FILES), (Resource::Cpu, FFMPEG_SECONDS)];
+/// Becomes ffmpeg, with limits: it may write no file that is longer than `bytes_max`, and it ends with its parent. Only
+/// returns when it could not.
+pub fn become_ffmpeg(program: &Path, arguments: &[std::ffi::OsString], bytes_max: u64) -> io::Error {
+    let limits = [(Resource::Fsize, bytes_max), (Resource::Nofile, FFMPEG_FILES), (Resource::Cpu, FFMPEG_SECONDS)];
     let limited = limits.into_iter().try_for_each(|(resource, most)| limit(resource, most));
     let prepared = limited.and_then(|()| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
     match prepared.and_then(|()| Ok(rustix::thread::set_no_new_privs(true)?)) {
@@ -109,7 +113,7 @@ fn settle_down(work: &Work) -> io::Result<()> {
 fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
     settle_down(work).map_err(Failure::Start)?;
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(Failure::Start)?);
-    let ffmpeg = work.ffmpeg.as_ref().map(|program| limited_ffmpeg(program));
+    let ffmpeg = work.ffmpeg.as_ref().map(|program| Ffmpeg { command: limited(program, 0) });
     let audio = Audio::open(recording, ffmpeg.as_ref())?;
     answers.tell(&Line::Loading).map_err(Failure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
@@ -120,13 +124,6 @@ fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
     Session { audio, recogniser, pieces, answers, total_ms, told: None }.run()
-}
-
-/// Returns ffmpeg started by way of this program, which gives it its limits.
-fn limited_ffmpeg(program: &Path) -> Ffmpeg {
-    let mut command = vec![super::run::this_program().into_os_string(), "engine-work".into(), "--ffmpeg".into()];
-    command.extend([program.into(), "--".into()]);
-    Ffmpeg { command }
 }
 
 /// One recording on its way.

@@ -222,7 +222,7 @@ async fn next(reader: &mut BufReader<ChildStdout>) -> io::Result<Option<Line>> {
 }
 
 /// Reads to the end, and keeps the last bytes.
-async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
+pub(super) async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
     let (mut words, mut buffer) = (Vec::new(), [0; 1024]);
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         words.extend_from_slice(&buffer[..read]);

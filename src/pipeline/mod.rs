@@ -4,6 +4,7 @@
 //! work comes back as a [`Setback`], which the worker records.
 
 pub mod analyse;
+pub mod convert;
 pub mod create;
 pub mod deliver;
 pub mod details;
@@ -15,6 +16,7 @@ use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 
+use self::convert::Converter;
 use crate::{
     beneath::{Dir, Stamp},
     config::{self, Folder},
@@ -34,6 +36,8 @@ pub struct Context {
     pub service_settings: config::Service,
     /// The job's folder.
     pub folder: Arc<Folder>,
+    /// Makes of a recording what its service takes.
+    pub converter: Converter,
 }
 
 impl From<QueueError> for Setback {

@@ -1,9 +1,14 @@
 //! The recording is sent, or found where an upload whose answer was lost has left it.
 
-use std::{path::Path, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
-use super::{Context, open_recording, setback};
+use super::{
+    Context,
+    convert::{Converted, converted},
+    open_recording, setback,
+};
 use crate::{
+    beneath::Stamp,
     effect::Effect,
     job::{Remote, Setback, Stage},
     progress::Progress,
@@ -31,22 +36,26 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         let error = anyhow::anyhow!("a bug: upload of a job without a meeting");
         return Err(Setback::GiveUp { error });
     };
-    let name = upload_name(&job.path);
-    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name).await? {
+    let Material { file, stamp, name, mime } = material(context, job).await?;
+    let is_converted = file.is_some();
+    if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
         return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
     }
-    let file = open_recording(&context.folder, job).await?;
-    let Some(mime) = mime(context, &job.path) else {
-        let error = anyhow::anyhow!("the service does not take this kind of file any more");
-        return Err(Setback::GiveUp { error });
+    let file = match file {
+        Some(file) => file,
+        None => open_recording(&context.folder, job).await?,
     };
-    progress.start(job.stamp.size);
+    progress.start(stamp.size);
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
     let given_up = context.queue.given_up(job.id).await?;
-    let upload = Upload { file, stamp: job.stamp, name, mime, language, given_up, progress };
+    let upload = Upload { file, stamp, name, mime, language, given_up, progress };
     Effect::CallUpload.before();
     let uploaded = context.service.upload(meeting, upload).await;
     Effect::CallUpload.after();
+    if is_converted && uploaded.is_ok() {
+        // Whoever sends compares what is sent, which is another file.
+        drop(open_recording(&context.folder, job).await?);
+    }
     match uploaded {
         Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
@@ -54,8 +63,36 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     }
 }
 
+/// What is sent.
+struct Material {
+    /// Open already where it is not the recording itself.
+    file: Option<File>,
+    stamp: Stamp,
+    name: String,
+    mime: &'static str,
+}
+
+/// Returns the recording as it is where the service takes it, else what it is converted to.
+async fn material(context: &Context, job: &Job) -> Result<Material, Setback> {
+    if let Some(mime) = mime(context, &job.path) {
+        return Ok(Material { file: None, stamp: job.stamp, name: upload_name(&job.path), mime });
+    }
+    let Some(Converted { file, stamp, extension, mime }) = converted(context, job).await? else {
+        let error = anyhow::anyhow!("the service does not take this kind of file any more");
+        return Err(Setback::GiveUp { error });
+    };
+    let name = upload_name(&job.path.with_extension(extension));
+    Ok(Material { file: Some(file), stamp, name, mime })
+}
+
 /// Returns the recording that an upload whose answer was lost has left; never one whose analysis failed before.
-async fn find_uploaded(context: &Context, job: &Job, meeting: &str, name: &str) -> Result<Option<String>, Setback> {
+async fn find_uploaded(
+    context: &Context,
+    job: &Job,
+    meeting: &str,
+    name: &str,
+    size: u64,
+) -> Result<Option<String>, Setback> {
     let given_up = context.queue.given_up(job.id).await?;
     let attachments = match attachments(context, meeting).await {
         Ok(attachments) => attachments,
@@ -63,9 +100,7 @@ async fn find_uploaded(context: &Context, job: &Job, meeting: &str, name: &str) 
         Err(error) => return Err(own(context, error).await),
     };
     let ours = attachments.into_iter().find(|attachment| {
-        attachment.name.as_deref() == Some(name)
-            && attachment.size == Some(job.stamp.size)
-            && !given_up.contains(&attachment.id)
+        attachment.name.as_deref() == Some(name) && attachment.size == Some(size) && !given_up.contains(&attachment.id)
     });
     Ok(ours.map(|attachment| attachment.id))
 }

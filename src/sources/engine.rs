@@ -295,7 +295,9 @@ impl Engine {
             CallError::Refused { .. } | CallError::File(_) => ("down", None),
         };
         let cure = match &error {
-            CallError::SignedOut { .. } | CallError::Forbidden { .. } => meetingbaas::cure(&self.parts.settings, &error),
+            CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
+                meetingbaas::cure(&self.parts.settings, &error)
+            }
             CallError::Unavailable { .. } | CallError::Refused { .. } | CallError::File(_) => None,
         };
         let cure = cure.unwrap_or_else(|| "it is tried again by itself; nothing is lost".to_owned());

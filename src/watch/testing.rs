@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
 use crate::{
     beneath::Stamp,
-    config::{Backlog, Folder, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch},
+    config::{Backlog, Convert, Folder, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch},
     last_words::Mark,
     queue::{Settled, Sighting, Verdict},
 };
@@ -53,6 +53,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         settle: Some(Duration::from_millis(100)),
         rescan: Some(Duration::from_secs(60)),
         backlog: Backlog::Process,
+        convert: Convert::No,
         title: "{stem}".into(),
         deliver: vec![Target::Beside],
         notes_dir: None::<PathBuf>,

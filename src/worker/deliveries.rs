@@ -18,7 +18,10 @@ use crate::{
     config::{Folder, Format, OnSuccess, OnSuccessRemote},
     deliver::{FileError, Letter, MailError, failed, message_id},
     job::{State, retry::backoff},
-    pipeline::deliver::{Parcel, one_at_a_time},
+    pipeline::{
+        convert::accepted,
+        deliver::{Parcel, one_at_a_time},
+    },
     queue::{Delivery, DeliveryKind, Endings, Lane, QueueError, Scope, Written},
     text::one_line,
 };
@@ -132,9 +135,8 @@ async fn parcel(worker: &Worker, delivery: &Delivery) -> Result<Option<Parcel>, 
     };
     let live = worker.live();
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
-    let extensions = live.services.get(&folder.service).map_or_else(Vec::new, |handle| {
-        handle.service.accepts().iter().map(|(extension, _)| (*extension).to_owned()).collect()
-    });
+    let handle = live.services.get(&folder.service);
+    let extensions = handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()));
     let root = worker.queue.folder_root(&folder.id).await?;
     let is_seen = worker.queue.sighting(&folder.id, job.path.clone()).await?.is_some();
     Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), root, is_seen, extensions }))

@@ -35,8 +35,8 @@ pub use activity::{Active, Activity};
 pub use live::{Live, ServiceHandle};
 
 use crate::{
-    config::Folder,
-    pipeline::Context,
+    config::{Environment, Folder},
+    pipeline::{Context, convert::Converter},
     queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
 };
 
@@ -155,6 +155,7 @@ impl Worker {
             service: Arc::clone(&handle.service),
             service_settings: handle.settings.clone(),
             folder: Arc::clone(folder),
+            converter: Converter::new(&self.live().settings.state_dir, Environment::get()),
         }
     }
 

@@ -244,6 +244,8 @@ impl Worker {
                 if let Remote::Uploaded { meeting, .. } = &job.remote {
                     handle.service.forget(meeting).await;
                 }
+                // A crash may have come between the upload and this.
+                self.context(handle, folder).converter.forget(&job.key).await;
             }
             Err(error) => self.queue_failed("record the results", &error),
         }

@@ -119,6 +119,7 @@ impl Running {
         let (recording, how) = (&uploaded.recording, uploaded.how);
         job.state = self.worker.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
         self.worker.looks.add(job.id, context.service_settings.poll.first);
+        context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
         tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {how}", job.id);
         Ok(true)

@@ -66,7 +66,8 @@ enum Scenario {
     /// Commands that die, one after the other, while no daemon runs.
     Commands,
     /// The engine has no part in this house: its child dies in `engine.rs`, its service in `ondevice.rs`, the installation of
-    /// its model in `src/engine/model/tests.rs`. Nor has what is deleted at a service: that dies in `koldan.rs`.
+    /// its model in `src/engine/model/tests.rs`. What converts recordings dies in `convert.rs`, what is deleted at a
+    /// service in `koldan.rs`.
     Engine,
     /// No bot is sent from this house: the commands that do it die in `meetingbaas.rs`.
     Bots,
@@ -138,6 +139,8 @@ fn scenario(effect: Effect) -> Scenario {
         | Effect::PlaceTranscript
         | Effect::CallDispose
         | Effect::ForgetTranscript
+        | Effect::PlaceConverted
+        | Effect::ForgetConverted
         | Effect::RetireModel
         | Effect::PlaceModel => Scenario::Engine,
         Effect::SendBot | Effect::RecallBot | Effect::Retranscribe | Effect::ScheduleBot | Effect::UnscheduleBot => {

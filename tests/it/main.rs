@@ -6,6 +6,7 @@ mod architecture;
 mod breaker;
 mod commands;
 mod contract;
+mod convert;
 mod crash;
 mod delivery;
 mod disk;

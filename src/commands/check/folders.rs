@@ -6,8 +6,10 @@ use super::{Finding, disk::room};
 use crate::{
     access::{grant, quoted},
     beneath::Dir,
-    config::{Folder, OnSuccess, Settings, Target, Watch},
+    config::{Convert, Environment, Folder, OnSuccess, Settings, Target, Watch},
     deliver,
+    engine::audio::ffmpeg,
+    pipeline::convert::FFMPEG_CURE,
     text::printable_path,
     watch::mounts,
 };
@@ -36,6 +38,22 @@ pub(super) fn folder(folder: &Folder) -> Vec<Finding> {
     }
     findings.extend(room(&subject, &folder.path, FOLDER_ROOM));
     findings
+}
+
+/// Looks for what converts recordings, where a folder wants that.
+pub(super) fn converter(settings: &Settings, env: &Environment) -> Option<Finding> {
+    let wants = |folder: &&Folder| folder.convert == Convert::Ffmpeg;
+    let names: Vec<&str> = settings.folders.iter().filter(wants).map(|folder| folder.name.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let (subject, names) = ("convert", names.join(", "));
+    Some(match ffmpeg::find(env.path.as_deref().unwrap_or_default()) {
+        Some(program) => Finding::ok(subject, format!("{} converts recordings of {names}", printable_path(&program))),
+        None => {
+            Finding::error(subject, format!("ffmpeg is not installed; recordings of {names} wait for it"), FFMPEG_CURE)
+        }
+    })
 }
 
 /// Says which parent directory stands in the way, and how to open it.

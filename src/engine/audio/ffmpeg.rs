@@ -43,7 +43,7 @@ impl Ffmpeg {
         input.rewind()?;
         let (program, before) = self.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);
-        command.args(before).args(arguments(kind)).env_clear().current_dir("/");
+        command.args(before).args(decoding(kind)).env_clear().current_dir("/");
         let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let words = child.stderr.take().map(|stderr| std::thread::spawn(move || last_words(stderr)));
@@ -51,10 +51,18 @@ impl Ffmpeg {
     }
 }
 
-/// ffmpeg's arguments. A file that is read from its end needs a descriptor that can be sought: ffmpeg 6 has `fd:` for
+/// Returns the command that becomes ffmpeg by way of this program, which gives it its limits: `bytes_max` is the longest
+/// file that it may write, 0 for none at all.
+pub(crate) fn limited(program: &Path, bytes_max: u64) -> Vec<OsString> {
+    let mut command = vec![crate::engine::run::this_program().into_os_string(), "engine-work".into()];
+    command.extend(["--writes".into(), bytes_max.to_string().into(), "--ffmpeg".into(), program.into(), "--".into()]);
+    command
+}
+
+/// The arguments of an ffmpeg that decodes. A file that is read from its end needs a descriptor that can be sought: ffmpeg 6 has `fd:` for
 /// that, older ones take the same descriptor by its name below `/proc`, for which `file` must be allowed. None of the
 /// demuxers that get it follows references unasked.
-fn arguments(kind: Kind) -> Vec<&'static str> {
+pub(crate) fn decoding(kind: Kind) -> Vec<&'static str> {
     let (protocol, input) = if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
     let mut arguments = vec!["-hide_banner", "-nostdin", "-loglevel", "error", "-max_alloc", ALLOCATION_MAX];
     arguments.extend([

@@ -1,5 +1,6 @@
 //! The sound of a recording, as a stream of 16 kHz: one channel, or two that belong to one person each.
 
+pub mod convert;
 mod decode;
 pub mod ffmpeg;
 mod mix;
@@ -80,10 +81,7 @@ impl Audio {
     /// # Errors
     /// [`AudioError`].
     pub fn open(mut file: File, ffmpeg: Option<&Ffmpeg>) -> Result<Self, AudioError> {
-        let mut head = Vec::new();
-        file.rewind()?;
-        file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
-        file.rewind()?;
+        let head = head_of(&mut file)?;
         match sniff::sniff(&head) {
             Sniffed::Empty => Err(undecodable("it is empty")),
             Sniffed::Text => Err(undecodable("it is a text, not a recording")),
@@ -278,6 +276,25 @@ impl Shape {
 fn first(plane: &mut Vec<f32>, samples: usize) -> Vec<f32> {
     let rest = plane.split_off(samples.min(plane.len()));
     std::mem::replace(plane, rest)
+}
+
+/// Says what an open file is by its first bytes, for ffmpeg alone to read.
+pub(crate) fn kind_of(file: &mut File) -> Result<Kind, AudioError> {
+    match sniff::sniff(&head_of(file)?) {
+        Sniffed::Known(kind) => Ok(kind),
+        Sniffed::Empty => Err(undecodable("it is empty")),
+        Sniffed::Text => Err(undecodable("it is a text, not a recording")),
+        Sniffed::Unknown => Err(undecodable("its first bytes are those of no recording")),
+    }
+}
+
+/// Returns the first bytes of a file, which is at its start again.
+fn head_of(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.rewind()?;
+    file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head)
 }
 
 fn undecodable(reason: impl Into<String>) -> AudioError {

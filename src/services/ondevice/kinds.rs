@@ -1,7 +1,7 @@
 //! The kinds of file that the engine takes, with their MIME types (IANA, or what is usual where IANA has none).
 
 /// Those that symphonia decodes by itself, then those that need `ffmpeg`.
-pub(super) const ACCEPTED: &[(&str, &str)] = &[
+pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("aac", "audio/aac"),
     ("aif", "audio/aiff"),
     ("aiff", "audio/aiff"),

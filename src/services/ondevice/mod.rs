@@ -5,6 +5,8 @@
 
 mod kinds;
 
+pub(crate) use self::kinds::ACCEPTED;
+
 use std::{ffi::OsString, path::Path};
 
 use async_trait::async_trait;
@@ -95,7 +97,7 @@ impl Service for OnDevice {
     }
 
     fn accepts(&self) -> &'static [(&'static str, &'static str)] {
-        kinds::ACCEPTED
+        ACCEPTED
     }
 
     async fn profile(&self) -> Result<Value, CallError> {

@@ -1,0 +1,277 @@
+//! A recording in another form, for a service that does not take its own: one ffmpeg decodes it, another one writes what
+//! came out.
+//!
+//! Two, because only the first sees hostile bytes, and that one can write no file at all. The second reads nothing but
+//! the sound that the first has decoded, and writes into one open file. The same recording gives the same bytes.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    process::{Child, Command},
+    time::Instant,
+};
+
+use super::{
+    AudioError,
+    ffmpeg::{decoding, limited},
+    kind_of,
+};
+use crate::{engine::run::last_words, text};
+
+/// What a service is given in place of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// AAC in MP4.
+    M4a,
+    /// FLAC.
+    Flac,
+}
+
+impl Form {
+    /// All forms, the better first: a day of talk as FLAC is a gigabyte.
+    pub const ALL: [Self; 2] = [Self::M4a, Self::Flac];
+
+    /// Returns the extension of such a file.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::M4a => "m4a",
+            Self::Flac => "flac",
+        }
+    }
+
+    /// ffmpeg's words for it. 64 kbit/s are more than speech of 16 kHz needs.
+    fn arguments(self) -> [&'static str; 6] {
+        match self {
+            Self::M4a => ["-c:a", "aac", "-b:a", "64k", "-f", "ipod"],
+            Self::Flac => ["-c:a", "flac", "-compression_level", "5", "-f", "flac"],
+        }
+    }
+}
+
+/// Bytes that may be written: forty hours of FLAC, a hundred of AAC.
+const BYTES_MAX: u64 = 4 << 30;
+
+/// How often it is looked whether the file grows.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A file that has not grown for so long does not grow any more: the slowest machine decodes an hour in that.
+const STANDS_STILL: Duration = Duration::from_mins(10);
+
+/// Why there is no converted recording, by what is to be done next.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The recording's own fault.
+    #[error("cannot be converted: {reason}")]
+    Undecodable {
+        /// Why.
+        reason: String,
+    },
+    /// ffmpeg died of it or stood still: the recording's own fault, perhaps.
+    #[error("could not be converted: {how}")]
+    Died {
+        /// How.
+        how: String,
+    },
+    /// The ffmpeg of this machine does not work, or cannot do this.
+    #[error("ffmpeg does not work: {reason}")]
+    Ffmpeg {
+        /// Why.
+        reason: String,
+    },
+    /// There is no room for the converted recording, or it cannot be written.
+    #[error("cannot write the converted recording: {reason}")]
+    Disk {
+        /// Why.
+        reason: String,
+    },
+    /// The recording cannot be read.
+    #[error("cannot read the recording: {0}")]
+    Source(#[source] io::Error),
+}
+
+/// Converts `source`, an open recording of any kind, into the open file `into`. Dropping the future ends the work.
+///
+/// Not to be polled on a thread that ends before it: the kernel ends ffmpeg with the *thread* that started it.
+///
+/// # Errors
+/// [`ConvertError`]; what was written by then is of no use.
+pub async fn convert(source: File, program: &Path, into: &File, form: Form) -> Result<(), ConvertError> {
+    let (source, kind) = tokio::task::spawn_blocking(move || {
+        let mut source = source;
+        kind_of(&mut source).map(|kind| (source, kind))
+    })
+    .await
+    .map_err(|error| ConvertError::Source(io::Error::other(error)))?
+    .map_err(|error| match error {
+        AudioError::Undecodable { reason } => ConvertError::Undecodable { reason },
+        AudioError::NeedsFfmpeg { what } => ConvertError::Ffmpeg { reason: format!("it is needed for {what}") },
+        AudioError::Io(error) => ConvertError::Source(error),
+    })?;
+    let started = |error: io::Error| ConvertError::Ffmpeg { reason: error.to_string() };
+    let (mut decoder, mut encoder) = pair(source, program, into, &decoding(kind), form).map_err(started)?;
+    let (decoder_words, encoder_words) = (decoder.stderr.take(), encoder.stderr.take());
+    let (Some(decoder_words), Some(encoder_words)) = (decoder_words, encoder_words) else {
+        return Err(started(io::ErrorKind::BrokenPipe.into()));
+    };
+    let ends = async {
+        let (decoded, encoded, first, second) =
+            tokio::join!(decoder.wait(), encoder.wait(), last_words(decoder_words), last_words(encoder_words));
+        Ok((End::of(decoded.map_err(started)?, &first), End::of(encoded.map_err(started)?, &second)))
+    };
+    let (decoder, encoder) = tokio::select! {
+        ends = ends => ends?,
+        () = standing_still(into) => {
+            let how = format!("ffmpeg stood still for {}", text::rough(STANDS_STILL));
+            return Err(ConvertError::Died { how });
+        }
+    };
+    judged(&decoder, &encoder)
+}
+
+/// Starts the one that decodes, and the one that writes what it is told.
+fn pair(source: File, program: &Path, into: &File, decoding: &[&str], form: Form) -> io::Result<(Child, Child)> {
+    let start = |bytes_max: u64, arguments: &[&str], input: Stdio, output: Stdio| {
+        let limited = limited(program, bytes_max);
+        let mut command = Command::new(&limited[0]);
+        command.args(&limited[1..]).args(arguments).env_clear().current_dir("/").kill_on_drop(true);
+        command.stdin(input).stdout(output).stderr(Stdio::piped()).spawn()
+    };
+    let mut decoder = start(0, decoding, source.into(), Stdio::piped())?;
+    let sound: Stdio = decoder.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.try_into()?;
+    let encoder = start(BYTES_MAX, &encoding(form), sound, into.try_clone()?.into())?;
+    Ok((decoder, encoder))
+}
+
+/// The arguments of the one that writes. MP4 needs a file that can be sought in: the open one, by its name below
+/// `/proc`, which every ffmpeg knows how to open. Nothing of the time or the version goes into it.
+fn encoding(form: Form) -> Vec<&'static str> {
+    let mut arguments = vec!["-hide_banner", "-nostdin", "-loglevel", "error", "-threads", "1"];
+    arguments.extend(["-protocol_whitelist", "pipe", "-f", "wav", "-i", "pipe:0"]);
+    arguments.extend(["-map", "0:a:0", "-map_metadata", "-1", "-threads", "1"]);
+    arguments.extend(["-fflags", "+bitexact", "-flags:a", "+bitexact"]);
+    arguments.extend(form.arguments());
+    arguments.extend(["-y", "file:/proc/self/fd/1"]);
+    arguments
+}
+
+/// Ends when a file has not grown for long.
+async fn standing_still(file: &File) {
+    let length = || file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+    let (mut before, mut since) = (length(), Instant::now());
+    while since.elapsed() < STANDS_STILL {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = length();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+    }
+}
+
+/// How one of the two ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct End {
+    status: Option<i32>,
+    signal: Option<i32>,
+    words: String,
+}
+
+impl End {
+    fn of(status: ExitStatus, words: &str) -> Self {
+        Self { status: status.code(), signal: status.signal(), words: text::one_line(words, 300) }
+    }
+
+    fn is_well(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// Whether nobody took what it had to give.
+    fn is_unheard(&self) -> bool {
+        /// `SIGPIPE`
+        const PIPE: i32 = 13;
+        self.signal == Some(PIPE) || self.words.contains("Broken pipe")
+    }
+
+    /// Whether it is no matter of the recording: the program could not begin, or knows no such form.
+    fn never_began(&self) -> bool {
+        let words = ["minuted: ", "Unknown encoder", "Unrecognized option", "error while loading shared libraries"];
+        matches!(self.status, Some(126 | 127)) || words.iter().any(|word| self.words.contains(word))
+    }
+
+    fn told(&self) -> String {
+        match (self.words.as_str(), self.signal, self.status) {
+            ("", Some(signal), _) => format!("ffmpeg ended by signal {signal}"),
+            ("", None, status) => format!("ffmpeg ended with {}", status.unwrap_or_default()),
+            (words, ..) => words.to_owned(),
+        }
+    }
+}
+
+/// Says what the ends of the two mean. Who reads stops when who writes does, and the other way round: the one that did
+/// not merely lose the other is to blame.
+fn judged(decoder: &End, encoder: &End) -> Result<(), ConvertError> {
+    if decoder.is_well() && encoder.is_well() {
+        return Ok(());
+    }
+    if let Some(end) = [decoder, encoder].into_iter().find(|end| end.never_began()) {
+        return Err(ConvertError::Ffmpeg { reason: end.told() });
+    }
+    let full = ["No space left", "Disk quota exceeded", "Input/output error", "Read-only file system"];
+    if full.iter().any(|words| encoder.words.contains(words)) {
+        return Err(ConvertError::Disk { reason: encoder.told() });
+    }
+    if encoder.words.contains("File too large") || encoder.signal == Some(25) {
+        let reason = format!("it would be longer than {BYTES_MAX} bytes");
+        return Err(ConvertError::Undecodable { reason });
+    }
+    let to_blame = if decoder.is_well() || decoder.is_unheard() { encoder } else { decoder };
+    Err(match to_blame.signal {
+        Some(_) => ConvertError::Died { how: to_blame.told() },
+        None if std::ptr::eq(to_blame, encoder) => ConvertError::Died { how: to_blame.told() },
+        None => ConvertError::Undecodable { reason: to_blame.told() },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(status: Option<i32>, signal: Option<i32>, words: &str) -> End {
+        End { status, signal, words: words.to_owned() }
+    }
+
+    #[test]
+    fn the_one_that_did_not_merely_lose_the_other_is_to_blame() {
+        let well = end(Some(0), None, "");
+        let judge = |decoder: &End, encoder: &End| judged(decoder, encoder).map_err(|error| error.to_string());
+        assert_eq!(judge(&well, &well), Ok(()));
+        let damaged = end(Some(1), None, "Invalid data found when processing input");
+        let deaf = end(Some(1), None, "pipe:0: Invalid data found when processing input");
+        assert_eq!(
+            judge(&damaged, &deaf),
+            Err("cannot be converted: Invalid data found when processing input".to_owned())
+        );
+        let full = end(Some(1), None, "av_interleaved_write_frame(): No space left on device");
+        for unheard in [end(None, Some(13), ""), end(Some(1), None, "Error writing trailer: Broken pipe")] {
+            assert!(matches!(judged(&unheard, &full), Err(ConvertError::Disk { .. })));
+        }
+        assert!(matches!(judged(&end(None, Some(9), ""), &well), Err(ConvertError::Died { .. })));
+        assert!(matches!(judged(&well, &end(Some(1), None, "x")), Err(ConvertError::Died { .. })));
+        assert!(matches!(judged(&end(Some(127), None, ""), &deaf), Err(ConvertError::Ffmpeg { .. })));
+        let old = end(Some(1), None, "Unknown encoder 'aac'");
+        assert!(matches!(judged(&end(None, Some(13), ""), &old), Err(ConvertError::Ffmpeg { .. })));
+        assert!(matches!(judged(&well, &end(None, Some(25), "")), Err(ConvertError::Undecodable { .. })));
+    }
+
+    #[test]
+    fn the_one_that_writes_hears_one_pipe_and_puts_nothing_of_today_into_its_file() {
+        insta::assert_snapshot!(encoding(Form::M4a).join(" "), @"-hide_banner -nostdin -loglevel error -threads 1 -protocol_whitelist pipe -f wav -i pipe:0 -map 0:a:0 -map_metadata -1 -threads 1 -fflags +bitexact -flags:a +bitexact -c:a aac -b:a 64k -f ipod -y file:/proc/self/fd/1");
+    }
+}

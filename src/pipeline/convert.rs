@@ -1,0 +1,254 @@
+//! What a folder's service does not take and ffmpeg can read is converted before it is sent, where the folder says so.
+//!
+//! The converted recording lies below the state directory under the job's key until its upload is recorded: an upload
+//! whose answer was lost is known again by its name and size. The recording itself is only read.
+
+use std::{
+    ffi::OsString,
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, anyhow};
+
+use super::{Context, open_recording};
+use crate::{
+    beneath::Stamp,
+    clock,
+    config::{Convert, Environment, Folder},
+    effect::Effect,
+    engine::audio::{
+        convert::{ConvertError, Form, convert},
+        ffmpeg,
+    },
+    job::{Key, Setback, Stage},
+    queue::Job,
+    services::{Service, ondevice},
+};
+
+/// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
+const LEFT_BEHIND: Duration = Duration::from_secs(7 * 86_400);
+
+/// What a person does where ffmpeg is missing.
+pub const FFMPEG_CURE: &str = "apt install ffmpeg";
+
+/// Returns the extensions that a folder takes: those of its service, and those that are converted for it.
+#[must_use]
+pub fn accepted(folder: &Folder, service: &dyn Service) -> Vec<String> {
+    let own = service.accepts().iter().map(|(extension, _)| *extension);
+    let more = if folder.convert == Convert::Ffmpeg { convertible(service) } else { Vec::new() };
+    own.chain(more).map(str::to_owned).collect()
+}
+
+/// Returns the extensions that a service does not take and that may be converted for it.
+#[must_use]
+pub fn convertible(service: &dyn Service) -> Vec<&'static str> {
+    let is_taken = |extension: &str| service.accepts().iter().any(|(known, _)| *known == extension);
+    let may = ondevice::ACCEPTED.iter().map(|(extension, _)| *extension).filter(|extension| !is_taken(extension));
+    if form(service).is_some() { may.collect() } else { Vec::new() }
+}
+
+/// Returns the form that a service is given what it does not take in, with the type that it wants for it.
+fn form(service: &dyn Service) -> Option<(Form, &'static str)> {
+    let mime = |form: Form| service.accepts().iter().find(|(known, _)| *known == form.extension());
+    Form::ALL.into_iter().find_map(|form| mime(form).map(|(_, mime)| (form, *mime)))
+}
+
+/// Converts recordings, and keeps them until they are sent.
+#[derive(Debug, Clone)]
+pub struct Converter {
+    dir: PathBuf,
+    /// Where programs are looked for: ffmpeg may come at any time.
+    path: OsString,
+}
+
+/// A converted recording.
+#[derive(Debug)]
+pub(super) struct Converted {
+    pub(super) file: File,
+    pub(super) stamp: Stamp,
+    pub(super) extension: &'static str,
+    pub(super) mime: &'static str,
+}
+
+impl Converter {
+    /// Returns the converter of a state directory.
+    #[must_use]
+    pub fn new(state_dir: &Path, env: &Environment) -> Self {
+        Self { dir: state_dir.join("converted"), path: env.path.clone().unwrap_or_default() }
+    }
+
+    /// Removes what was converted for a job, and what was left behind long ago.
+    pub async fn forget(&self, key: &Key) {
+        let (dir, key) = (self.dir.clone(), key.to_string());
+        let removed = tokio::task::spawn_blocking(move || {
+            Form::ALL.iter().try_for_each(|form| remove(&dir.join(name(&key, *form))))?;
+            sweep(&dir)
+        });
+        match removed.await.map_err(io::Error::other).and_then(|removed| removed) {
+            Ok(()) => {}
+            Err(error) => tracing::debug!("a converted recording stays for now: {error}"),
+        }
+    }
+}
+
+/// Returns the recording of a job as its service takes it; `None` where it is none of those that are converted.
+pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Converted>, Setback> {
+    let service = context.service.as_ref();
+    let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible(service).contains(&&*extension);
+    let Some((form, mime)) = form(service).filter(|_| is_wanted) else { return Ok(None) };
+    let source = open_recording(&context.folder, job).await?;
+    let path = context.converter.dir.join(name(&job.key.to_string(), form));
+    if let Some(file) = opened(&path).await? {
+        let (file, stamp) = file;
+        return Ok(Some(Converted { file, stamp, extension: form.extension(), mime }));
+    }
+    let Some(program) = ffmpeg::find(&context.converter.path) else {
+        let error = anyhow!("it is converted by ffmpeg, which is not installed: {FFMPEG_CURE}");
+        return Err(Setback::Lacking { error });
+    };
+    let draft = path.with_extension("tmp");
+    let begun = tokio::time::Instant::now();
+    let into = drafted(&draft).await?;
+    convert(source, &program, &into, form).await.map_err(setback)?;
+    // What was read of a file that changed meanwhile is of no recording that there ever was.
+    drop(open_recording(&context.folder, job).await?);
+    let (from, to) = (draft, path.clone());
+    on_disk(move || into.sync_all().and_then(|()| place(&from, &to))).await?;
+    let elapsed_ms = begun.elapsed().as_millis();
+    tracing::info!(job.id = job.id.0, elapsed_ms, "job {}: converted to {}", job.id, form.extension());
+    let (file, stamp) = opened(&path).await?.ok_or_else(|| lacking(anyhow!("the converted recording is gone")))?;
+    Ok(Some(Converted { file, stamp, extension: form.extension(), mime }))
+}
+
+fn name(key: &str, form: Form) -> String {
+    format!("{}.{}", key.replace('/', "_"), form.extension())
+}
+
+/// Opens a recording that was converted before.
+async fn opened(path: &Path) -> Result<Option<(File, Stamp)>, Setback> {
+    let path = path.to_owned();
+    on_disk(move || match File::open(path) {
+        Ok(file) => Stamp::of(&file).map(|stamp| Some((file, stamp))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    })
+    .await
+}
+
+/// Opens the file that is written into, and makes room by what was left behind.
+async fn drafted(path: &Path) -> Result<File, Setback> {
+    let path = path.to_owned();
+    on_disk(move || {
+        let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        sweep(dir)?;
+        draft(dir, &path)
+    })
+    .await
+}
+
+fn draft(dir: &Path, path: &Path) -> io::Result<File> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn place(from: &Path, to: &Path) -> io::Result<()> {
+    let dir = to.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    Effect::PlaceConverted.before();
+    std::fs::rename(from, to)?;
+    File::open(dir)?.sync_all()?;
+    Effect::PlaceConverted.after();
+    Ok(())
+}
+
+fn sweep(dir: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let now = clock::now();
+    for entry in entries {
+        let entry = entry?;
+        let touched = entry.metadata()?.modified()?;
+        let touched = jiff::Timestamp::try_from(touched).unwrap_or(now);
+        if clock::elapsed(touched, now) > LEFT_BEHIND {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    Effect::ForgetConverted.before();
+    let removed = std::fs::remove_file(path);
+    Effect::ForgetConverted.after();
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _gone => Ok(()),
+    }
+}
+
+/// Runs what waits for the disk of the state directory: when it is full or broken this job waits, and the others need
+/// not, for they are sent as they are.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Setback> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
+    done.context("the converted recording cannot be written to the state directory").map_err(lacking)
+}
+
+fn lacking(error: anyhow::Error) -> Setback {
+    Setback::Lacking { error }
+}
+
+/// Says what a conversion that failed means for the job.
+fn setback(error: ConvertError) -> Setback {
+    match error {
+        ConvertError::Undecodable { .. } => Setback::GiveUp { error: anyhow!("the recording {error}") },
+        ConvertError::Died { .. } => Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") },
+        ConvertError::Ffmpeg { .. } => lacking(anyhow!("{error}: {FFMPEG_CURE}, or mend it")),
+        ConvertError::Disk { .. } => lacking(anyhow!("{error}; make room in the state directory")),
+        ConvertError::Source(ref source) => {
+            let error = anyhow!("{error}").context(source.kind().to_string());
+            Setback::FileLost { error }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_behind_a_week_ago_goes_and_what_is_young_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["old.m4a", "young.m4a", "young.tmp"] {
+            draft(dir.path(), &dir.path().join(name)).expect("made");
+        }
+        let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        File::open(dir.path().join("old.m4a")).and_then(|file| file.set_modified(old)).expect("aged");
+        sweep(dir.path()).expect("swept");
+        let mut left: Vec<_> =
+            std::fs::read_dir(dir.path()).expect("read").map(|e| e.expect("one").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["young.m4a", "young.tmp"]);
+        sweep(&dir.path().join("nothing")).expect("nothing to sweep");
+    }
+
+    #[test]
+    fn a_failed_conversion_is_whose_it_is() {
+        let reason = String::from("x");
+        assert!(matches!(setback(ConvertError::Undecodable { reason: reason.clone() }), Setback::GiveUp { .. }));
+        assert!(matches!(setback(ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
+        assert!(matches!(setback(ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
+        let Setback::Lacking { error } = setback(ConvertError::Ffmpeg { reason }) else { panic!("not lacking") };
+        assert_eq!(error.to_string(), "ffmpeg does not work: x: apt install ffmpeg, or mend it");
+        assert!(matches!(setback(ConvertError::Source(io::ErrorKind::NotFound.into())), Setback::FileLost { .. }));
+    }
+}
