@@ -174,6 +174,7 @@ mod tests {
             log: Log { level: "info".to_owned(), format: LogFormat::Text, dir: log_dir.map(Into::into), keep: 14 },
             folders,
             sources: Vec::new(),
+            webhook: None,
         }
     }
 

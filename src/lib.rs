@@ -52,6 +52,8 @@
 //! | what servers of several kinds answer alike | `services/lenient.rs` |
 //! | the calls of Koldan, what is accepted as an answer, what is deleted there | `services/koldan/` |
 //! | what is kept of a recording for a service without a memory | `services/keep.rs` |
+//! | what is known better than the folder knows it | [`pipeline::details`], [`pipeline::sidecar`]; `config/sidecar.rs` reads it |
+//! | what a vendor's call may do, and how it proves itself | [`webhook`] |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
 //! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
@@ -96,7 +98,8 @@
 //! - *Trust in file times.* Quiet is what minuted has observed itself.
 //! - *Deleting at the service unasked*: only a folder's `on_success_remote` does, after everything else is done.
 //! - *A core, a tracer.* The process's memory holds tokens; [`memory`] keeps it closed.
-//! - *A network port.* Commands use a Unix socket that its owner alone can open.
+//! - *A network port*, but for that of [`webhook`] where the config asks for it, on this machine alone. Commands use a Unix
+//!   socket that its owner alone can open.
 //! - *`unsafe` code*, and a browser opened unasked.
 //!
 //! # Glossary
@@ -155,4 +158,5 @@ pub mod sources;
 pub mod standin;
 pub mod text;
 pub mod watch;
+pub mod webhook;
 pub mod worker;

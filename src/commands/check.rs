@@ -7,6 +7,7 @@ mod holds;
 mod koldan;
 mod outside;
 mod sources;
+mod webhook;
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -111,6 +112,8 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;
     sources::sources(&settings, &mut findings).await?;
+    let (tried, is_daemon) = (Arc::clone(&settings), caller.as_ref().is_some_and(Caller::is_daemon));
+    findings.blocking(move || webhook::webhook(&tried, is_daemon)).await?;
     outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref(), &mut findings).await?;
     if let Some(daemon) = caller.filter(Caller::is_daemon) {
         holds::of(&settings, &daemon, &mut findings).await?;

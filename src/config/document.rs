@@ -16,7 +16,7 @@ use super::{
     reader::Table,
     secrets, services,
     settings::{Log, LogFormat, Retry, Settings, Workers},
-    sources, values,
+    sources, values, webhook,
     words::unquoted,
 };
 
@@ -92,6 +92,7 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
         folders,
         sources: sources.into_iter().collect::<Option<_>>()?,
+        webhook: webhook::read(root),
         services,
         retry,
         workers,

@@ -126,13 +126,14 @@ fn the_example_has_every_key() {
         let is_told = ["model", "api_key_env"].contains(key) && EXAMPLE.contains(&format!(": {key} = \""));
         assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
     }
-    let tables: [(&str, &[&str]); 8] = [
+    let tables: [(&str, &[&str]); 9] = [
         ("services.paxs.poll", keys::POLL),
         ("retry", keys::RETRY),
         ("workers", keys::WORKERS),
         ("email", keys::EMAIL),
         ("email.smtp", keys::SMTP),
         ("log", keys::LOG),
+        ("webhook", keys::WEBHOOK),
         ("source", keys::SOURCE),
         ("", &["state_dir", "history"]),
     ];

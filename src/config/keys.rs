@@ -2,8 +2,19 @@
 //! against.
 
 /// The top of the file.
-pub(super) const ROOT: &[&str] =
-    &["state_dir", "history", "services", "retry", "workers", "email", "log", "defaults", "folder", "source"];
+pub(super) const ROOT: &[&str] = &[
+    "state_dir",
+    "history",
+    "services",
+    "retry",
+    "workers",
+    "email",
+    "log",
+    "defaults",
+    "folder",
+    "source",
+    "webhook",
+];
 /// `[services.NAME]`: what every kind has, then what some have.
 pub(super) const SERVICE: &[&str] = &[
     "kind",
@@ -41,6 +52,8 @@ pub(super) const WORKERS: &[&str] = &["uploads", "requests_per_second"];
 pub(super) const EMAIL: &[&str] = &["from", "failures_to", "allow", "smtp"];
 /// `smtp = { … }`.
 pub(super) const SMTP: &[&str] = &["host", "port", "tls", "username", "password_file", "insecure"];
+/// `[webhook]`.
+pub(super) const WEBHOOK: &[&str] = &["listen"];
 /// `[log]`.
 pub(super) const LOG: &[&str] = &["level", "format", "dir", "keep"];
 /// `[[folder]]`: what only a folder may hold, then [`DEFAULTS`].
@@ -149,7 +162,7 @@ pub(super) fn refused_in(known: &'static [&'static str]) -> &'static [Refused] {
 
 /// Returns the table in which a key that is unknown in `here` would be known, when that is just one.
 pub(super) fn home_of(key: &str, here: &[&str]) -> Option<&'static str> {
-    const HOMES: [(&[&str], &str); 10] = [
+    const HOMES: [(&[&str], &str); 11] = [
         (ROOT, "the top of the file, before the first `[table]`"),
         (FOLDER, "`[[folder]]`"),
         (SOURCE_ALONE, "`[[source]]`"),
@@ -159,6 +172,7 @@ pub(super) fn home_of(key: &str, here: &[&str]) -> Option<&'static str> {
         (WORKERS, "`[workers]`"),
         (EMAIL, "`[email]`"),
         (SMTP, "`smtp = { … }` of `[email]`"),
+        (WEBHOOK, "`[webhook]`"),
         (LOG, "`[log]`"),
     ];
     let mut homes = HOMES.iter().filter(|(keys, _)| *keys != here && keys.contains(&key));

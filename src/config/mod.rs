@@ -33,6 +33,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod values;
+mod webhook;
 mod words;
 
 pub use diagnostic::Report;

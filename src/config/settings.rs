@@ -33,6 +33,8 @@ pub struct Settings {
     pub folders: Vec<Folder>,
     /// Where recordings come from besides. Names are unique, among the services too.
     pub sources: Vec<Source>,
+    /// Where webhooks of the sources are taken, if they are.
+    pub webhook: Option<Webhook>,
 }
 
 impl Settings {
@@ -67,6 +69,13 @@ pub struct Service {
     /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
     /// [`Workers::uploads`] with the others.
     pub at_once: Option<usize>,
+}
+
+/// Where webhooks are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The address and the port: on this machine alone.
+    pub listen: std::net::SocketAddr,
 }
 
 /// A source: who keeps recordings of meetings, and where they go.

@@ -157,6 +157,7 @@ fn a_short_config_takes_every_default() {
             },
         ],
         sources: [],
+        webhook: None,
     }
     "#);
 }

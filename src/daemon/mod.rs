@@ -12,6 +12,7 @@ mod once;
 mod reconcile;
 mod sources;
 mod stray;
+mod webhook;
 
 use std::{
     path::{Path, PathBuf},
@@ -65,6 +66,8 @@ struct Parts {
     sources: SourcesHandle,
     /// Each running source's own stop, and the settings it runs with.
     fetching: Arc<tokio::sync::Mutex<sources::Running>>,
+    /// The port for webhooks.
+    listening: Arc<tokio::sync::Mutex<Option<webhook::Listening>>>,
     live: watch::Sender<Arc<Live>>,
     stop: CancellationToken,
     fatal: CancellationToken,
@@ -111,13 +114,14 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
     worker.follow_clock().await?;
     let (folders, running) = (Folders::default(), Arc::default());
-    let (sources, fetching) = (SourcesHandle::default(), Arc::default());
-    let parts = Parts { worker, folders, last_words, running, sources, fetching, live, stop, fatal, loops };
+    let (sources, fetching, listening) = (SourcesHandle::default(), Arc::default(), Arc::default());
+    let parts = Parts { worker, folders, last_words, running, sources, fetching, listening, live, stop, fatal, loops };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
     stray::settle(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
     folders::follow(&parts).await;
     sources::follow(&parts).await;
+    webhook::follow(&parts).await;
     systemd::ready();
     tracing::info!(
         "minuted {} watches {} with {}",
@@ -237,6 +241,7 @@ async fn reload(parts: &Parts) {
             parts.worker.forget_refusals();
             folders::follow(parts).await;
             sources::follow(parts).await;
+            webhook::follow(parts).await;
             parts.worker.nudge();
             tracing::info!("the configuration is read again and in force");
         }

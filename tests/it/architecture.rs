@@ -16,14 +16,15 @@ const TABLE: &[(&str, &str)] = &[
     ("fuzzing", "control watch services deliver job config"), // for tests and `fuzz/` alone
     (
         "commands",
-        "cli daemon control watch worker pipeline sources services engine http deliver queue standin logging dropin \
+        "cli daemon webhook control watch worker pipeline sources services engine http deliver queue standin logging dropin \
          service_manager signals job config",
     ),
     ("cli", "job config"),
     (
         "daemon",
-        "control watch worker pipeline sources services http deliver queue logging service_manager signals last_words job config",
+        "webhook control watch worker pipeline sources services http deliver queue logging service_manager signals last_words job config",
     ),
+    ("webhook", "sources config"),
     ("control", "watch worker pipeline sources services deliver queue last_words job config"),
     ("watch", "queue last_words job config"),
     ("worker", "pipeline services deliver queue job config"),
@@ -58,8 +59,8 @@ const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progre
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[
-    ("aws_lc_rs", "engine services"),
-    ("axum", "standin"),
+    ("aws_lc_rs", "engine services webhook"),
+    ("axum", "standin webhook"),
     ("clap", "main commands cli"),
     ("earshot", "engine"),
     ("lettre", "deliver config"), // config: for the types of an address

@@ -1,0 +1,65 @@
+//! The receiver of webhooks: whether its port can be had, and what to enter at the vendor.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::Finding;
+use crate::{
+    config::{Settings, Source, SourceApi, read_secret},
+    webhook::path_of,
+};
+
+/// How long a port of this machine may take to answer.
+const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Tries the port and tells the addresses; nothing where no webhooks are taken. Blocks.
+pub(super) fn webhook(settings: &Settings, is_daemon: bool) -> Vec<Finding> {
+    let Some(webhook) = &settings.webhook else { return Vec::new() };
+    let mut findings = vec![port(webhook.listen, is_daemon)];
+    if settings.sources.is_empty() {
+        let hint = "add a [[source]], or remove [webhook]";
+        findings.push(Finding::warning("webhook", "there is no source that a webhook could be for", hint));
+    }
+    findings.extend(settings.sources.iter().flat_map(|source| of(source, webhook.listen)));
+    findings
+}
+
+fn port(listen: SocketAddr, is_daemon: bool) -> Finding {
+    if is_daemon {
+        return match TcpStream::connect_timeout(&listen, CONNECT_MAX) {
+            Ok(_) => Finding::ok("webhook", format!("{listen} is listened at, as it should be while the daemon runs")),
+            Err(error) => {
+                let hint = "see the log; after a change of the config: systemctl reload minuted";
+                Finding::error("webhook", format!("nobody listens at {listen} although the daemon runs: {error}"), hint)
+            }
+        };
+    }
+    match TcpListener::bind(listen) {
+        Ok(_) => Finding::ok("webhook", format!("{listen} is free")),
+        Err(error) => {
+            let hint = "write another port, or see who has it: ss -ltnp";
+            Finding::error("webhook", format!("cannot listen at {listen}: {error}"), hint)
+        }
+    }
+}
+
+/// What is to be known of the webhooks of one source.
+fn of(source: &Source, listen: SocketAddr) -> Vec<Finding> {
+    let (subject, path) = (format!("webhook {}", source.name), path_of(&source.name));
+    let enter =
+        format!("enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}");
+    let mut findings = vec![Finding::note(&subject, enter)];
+    match (source.api, &source.webhook_secret_file) {
+        (SourceApi::V1, _) => {}
+        (SourceApi::V2, None) => {
+            let hint = "add webhook_secret_file = \"…\" to the source: the secret (`whsec_…`) that the vendor shows";
+            findings.push(Finding::error(&subject, "version 2 signs its webhooks, and the secret is not known", hint));
+        }
+        (SourceApi::V2, Some(file)) => {
+            if let Err(error) = read_secret(file) {
+                let hint = "put the secret (`whsec_…`) that the vendor shows there, readable for minuted alone";
+                findings.push(Finding::error(&subject, error.to_string(), hint));
+            }
+        }
+    }
+    findings
+}

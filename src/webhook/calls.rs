@@ -1,0 +1,167 @@
+//! One call: which source it is for, whether it proves itself, what it is about.
+
+use std::{
+    collections::HashMap, convert::Infallible, future::poll_fn, path::PathBuf, pin::Pin, sync::Mutex, time::Duration,
+};
+
+use axum::body::Body;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{ALLOW, HeaderValue},
+};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::{
+    event::{self, Event},
+    path_of,
+    proof::{self, Signed, Unproven},
+};
+use crate::{
+    clock,
+    config::{Source, SourceApi, read_secret},
+    sources::SourcesHandle,
+};
+
+/// Bytes of a call that are kept. Version 2 sends addresses and names. Version 1 sends the words of a whole meeting as
+/// well: of more than this nothing is read, and the source looks without knowing at which recording first.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The operator is told of calls that prove nothing so often, for each source: anybody can make them.
+const TOLD_EVERY: Duration = Duration::from_secs(15 * 60);
+
+/// Takes the calls for all sources.
+#[derive(Debug)]
+pub(super) struct Calls {
+    sources: Vec<(String, Source)>,
+    handle: SourcesHandle,
+    /// When the operator was told last, by source.
+    told: Mutex<HashMap<String, Instant>>,
+}
+
+/// Why a call is not taken.
+enum Refused {
+    Unproven(Unproven),
+    TooLarge,
+    /// It broke off.
+    Broken,
+}
+
+impl From<Unproven> for Refused {
+    fn from(unproven: Unproven) -> Self {
+        Self::Unproven(unproven)
+    }
+}
+
+impl Calls {
+    pub(super) fn new(sources: Vec<Source>, handle: SourcesHandle) -> Self {
+        let sources = sources.into_iter().map(|source| (path_of(&source.name), source)).collect();
+        Self { sources, handle, told: Mutex::default() }
+    }
+
+    /// Answers a call; what is wrong with one that proves nothing is told to the operator, and not to the caller.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let path = request.uri().path();
+        let Some((_, source)) = self.sources.iter().find(|(known, _)| known == path) else {
+            return Ok(plain(StatusCode::NOT_FOUND));
+        };
+        if request.method() != Method::POST {
+            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED);
+            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return Ok(refused);
+        }
+        let (head, body) = request.into_parts();
+        Ok(plain(match self.take(source, &head.headers, body).await {
+            Ok(event) => {
+                self.pass_on(source, event);
+                // The vendor's documents ask for this very number.
+                StatusCode::OK
+            }
+            Err(Refused::Unproven(why)) => {
+                self.tell(&source.name, &why);
+                StatusCode::UNAUTHORIZED
+            }
+            Err(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Err(Refused::Broken) => StatusCode::BAD_REQUEST,
+        }))
+    }
+
+    async fn take(&self, source: &Source, headers: &HeaderMap, body: Incoming) -> Result<Event, Refused> {
+        match source.api {
+            SourceApi::V1 => {
+                proof::key(headers, &secret(source.api_key_file.clone()).await?)?;
+                let body = bytes(body, true).await?;
+                Ok(event::read(&body.unwrap_or_default()))
+            }
+            SourceApi::V2 => {
+                let Some(file) = source.webhook_secret_file.clone() else {
+                    let told = "the source has no `webhook_secret_file`, and version 2 proves itself by that alone";
+                    return Err(Unproven::NoSecret(told.to_owned()).into());
+                };
+                let signed = Signed::read(headers, clock::now())?;
+                let body = bytes(body, false).await?.ok_or(Refused::TooLarge)?;
+                signed.verify(&body, &secret(file).await?)?;
+                Ok(event::read(&body))
+            }
+        }
+    }
+
+    fn pass_on(&self, source: &Source, event: Event) {
+        match event {
+            Event::Look(id) => {
+                tracing::debug!("a webhook has source `{}` look", source.name);
+                self.handle.nudge(&source.name, &id);
+            }
+            Event::Nothing => {}
+        }
+    }
+
+    fn tell(&self, source: &str, why: &Unproven) {
+        let now = Instant::now();
+        let is_due = {
+            let mut told = self.told.lock().expect("no thread panics while it holds what was told");
+            let is_due = told.get(source).is_none_or(|at| now.duration_since(*at) >= TOLD_EVERY);
+            if is_due {
+                told.insert(source.to_owned(), now);
+            }
+            is_due
+        };
+        let said = format!("a webhook for source `{source}` is refused: {why}");
+        if is_due {
+            tracing::warn!("{said}; more of them are told in a quarter of an hour");
+        } else {
+            tracing::debug!("{said}");
+        }
+    }
+}
+
+fn plain(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+async fn secret(file: PathBuf) -> Result<SecretString, Unproven> {
+    let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
+    let read = read.map_err(|error| Unproven::NoSecret(error.to_string()))?;
+    read.map_err(|error| Unproven::NoSecret(error.to_string()))
+}
+
+/// Reads a body whole; `None` for one that is too large, which is read to its end only where `to_the_end` says so: a
+/// caller that still sends does not read an answer.
+async fn bytes(mut body: Incoming, to_the_end: bool) -> Result<Option<Vec<u8>>, Refused> {
+    let (mut bytes, mut is_all) = (Vec::new(), true);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else { continue };
+        is_all &= bytes.len() + data.len() <= BODY_BYTES_MAX;
+        if is_all {
+            bytes.extend_from_slice(&data);
+        } else if !to_the_end {
+            return Ok(None);
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    Ok(is_all.then_some(bytes))
+}

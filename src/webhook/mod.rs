@@ -1,0 +1,24 @@
+//! The receiver of webhooks: a vendor that calls only shortens the wait.
+//!
+//! A call proves itself first, by the account's key or a signature; whoever does not learns nothing but that. Of one that
+//! does, nothing is believed but which recording it is about: the source then looks by itself, as it would have done a
+//! few minutes later. So a call that is forged, replayed or lost costs a look or a little time, and no more.
+//!
+//! It listens on this machine alone. A reverse proxy that speaks TLS passes on what comes from outside.
+
+mod base64;
+mod calls;
+mod event;
+mod listener;
+mod proof;
+
+pub use listener::serve;
+
+/// Returns the path at which the calls for a source are taken.
+#[must_use]
+pub fn path_of(source: &str) -> String {
+    // A name may hold letters of any script; what a vendor sends is what a browser would.
+    let mut url = url::Url::parse("http://localhost/meetingbaas/").expect("a constant URL");
+    url.path_segments_mut().expect("it has a path").pop_if_empty().push(source);
+    url.path().to_owned()
+}
