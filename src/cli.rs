@@ -490,6 +490,9 @@ pub struct EngineWork {
     /// Become this ffmpeg, with limits
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<PathBuf>,
+    /// The process with which it ends
+    #[arg(long, value_name = "PID", default_value_t = 0)]
+    pub parent: u32,
     /// The longest file that it may write, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub writes: u64,

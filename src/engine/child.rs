@@ -85,10 +85,10 @@ pub fn work(work: &Work) -> io::Result<bool> {
 
 /// Becomes ffmpeg, with limits: it may write no file that is longer than `bytes_max`, and it ends with its parent. Only
 /// returns when it could not.
-pub fn become_ffmpeg(program: &Path, arguments: &[std::ffi::OsString], bytes_max: u64) -> io::Error {
+pub fn become_ffmpeg(program: &Path, arguments: &[std::ffi::OsString], parent: u32, bytes_max: u64) -> io::Error {
     let limits = [(Resource::Fsize, bytes_max), (Resource::Nofile, FFMPEG_FILES), (Resource::Cpu, FFMPEG_SECONDS)];
     let limited = limits.into_iter().try_for_each(|(resource, most)| limit(resource, most));
-    let prepared = limited.and_then(|()| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
+    let prepared = limited.and_then(|()| end_with(parent));
     match prepared.and_then(|()| Ok(rustix::thread::set_no_new_privs(true)?)) {
         Ok(()) => Command::new(program).args(arguments).env_clear().exec(),
         Err(error) => error,
@@ -99,13 +99,16 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }
 
+/// Makes this process end with its parent, which may have ended before it could be asked for that.
+fn end_with(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let now = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
+    if now == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
+}
+
 /// Makes this process one that harms nobody: it dies with its parent, comes last, and has its limit of memory.
 fn settle_down(work: &Work) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
-    if parent != Some(work.parent) {
-        return Err(io::Error::other("the parent is gone"));
-    }
+    end_with(work.parent)?;
     rustix::process::nice(NICENESS)?;
     limit(Resource::Data, work.memory_mib.saturating_mul(1024 * 1024))
 }

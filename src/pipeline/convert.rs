@@ -114,7 +114,7 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
     let draft = path.with_extension("tmp");
     let begun = tokio::time::Instant::now();
     let into = drafted(&draft).await?;
-    convert(source, &program, &into, form).await.map_err(setback)?;
+    convert(source, &program, &into, form).await.map_err(|error| setback(&error))?;
     // What was read of a file that changed meanwhile is of no recording that there ever was.
     drop(open_recording(&context.folder, job).await?);
     let (from, to) = (draft, path.clone());
@@ -151,9 +151,14 @@ async fn drafted(path: &Path) -> Result<File, Setback> {
     .await
 }
 
+/// Makes a new file, so that whoever may still write into the one of before does so into nothing.
 fn draft(dir: &Path, path: &Path) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _gone => {}
+    }
+    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn place(from: &Path, to: &Path) -> io::Result<()> {
@@ -208,16 +213,13 @@ fn lacking(error: anyhow::Error) -> Setback {
 }
 
 /// Says what a conversion that failed means for the job.
-fn setback(error: ConvertError) -> Setback {
+fn setback(error: &ConvertError) -> Setback {
     match error {
         ConvertError::Undecodable { .. } => Setback::GiveUp { error: anyhow!("the recording {error}") },
         ConvertError::Died { .. } => Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") },
         ConvertError::Ffmpeg { .. } => lacking(anyhow!("{error}: {FFMPEG_CURE}, or mend it")),
         ConvertError::Disk { .. } => lacking(anyhow!("{error}; make room in the state directory")),
-        ConvertError::Source(ref source) => {
-            let error = anyhow!("{error}").context(source.kind().to_string());
-            Setback::FileLost { error }
-        }
+        ConvertError::Source(_) => Setback::FileLost { error: anyhow!("{error}") },
     }
 }
 
@@ -244,11 +246,11 @@ mod tests {
     #[test]
     fn a_failed_conversion_is_whose_it_is() {
         let reason = String::from("x");
-        assert!(matches!(setback(ConvertError::Undecodable { reason: reason.clone() }), Setback::GiveUp { .. }));
-        assert!(matches!(setback(ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
-        assert!(matches!(setback(ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
-        let Setback::Lacking { error } = setback(ConvertError::Ffmpeg { reason }) else { panic!("not lacking") };
+        assert!(matches!(setback(&ConvertError::Undecodable { reason: reason.clone() }), Setback::GiveUp { .. }));
+        assert!(matches!(setback(&ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
+        assert!(matches!(setback(&ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
+        let Setback::Lacking { error } = setback(&ConvertError::Ffmpeg { reason }) else { panic!("not lacking") };
         assert_eq!(error.to_string(), "ffmpeg does not work: x: apt install ffmpeg, or mend it");
-        assert!(matches!(setback(ConvertError::Source(io::ErrorKind::NotFound.into())), Setback::FileLost { .. }));
+        assert!(matches!(setback(&ConvertError::Source(io::ErrorKind::NotFound.into())), Setback::FileLost { .. }));
     }
 }

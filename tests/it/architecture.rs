@@ -276,7 +276,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("last_words.rs", "clear", "marks that are charged, or that charge nobody"),
     ("last_words.rs", "write", "part of `Parse`"),
     ("logging.rs", "files", "nothing depends on a log"),
-    ("pipeline/convert.rs", "draft", "a temporary file, which the next draft empties"),
+    ("pipeline/convert.rs", "draft", "a temporary file, which the next draft takes away"),
     ("pipeline/deliver.rs", "delete_sidecar", "part of `Dispose`"),
     ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
     ("pipeline/deliver.rs", "place", "an empty directory, made again where it is missing"),

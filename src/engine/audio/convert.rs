@@ -164,7 +164,7 @@ fn encoding(form: Form) -> Vec<&'static str> {
 
 /// Ends when a file has not grown for long.
 async fn standing_still(file: &File) {
-    let length = || file.metadata().map(|metadata| metadata.len()).unwrap_or(0);
+    let length = || file.metadata().map_or(0, |metadata| metadata.len());
     let (mut before, mut since) = (length(), Instant::now());
     while since.elapsed() < STANDS_STILL {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -55,6 +55,7 @@ impl Ffmpeg {
 /// file that it may write, 0 for none at all.
 pub(crate) fn limited(program: &Path, bytes_max: u64) -> Vec<OsString> {
     let mut command = vec![crate::engine::run::this_program().into_os_string(), "engine-work".into()];
+    command.extend(["--parent".into(), std::process::id().to_string().into()]);
     command.extend(["--writes".into(), bytes_max.to_string().into(), "--ffmpeg".into(), program.into(), "--".into()]);
     command
 }
