@@ -45,6 +45,7 @@
 //! | the calls of PAXS, and what is accepted as an answer | `services/paxs/calls.rs`, `wire.rs`, `reports.rs` |
 //! | what an HTTP status means | `services/answers.rs` |
 //! | how a recording becomes words on this machine | [`engine`] |
+//! | what a folder takes, what is converted before it is sent | [`pipeline::convert`], [`engine::audio::convert`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
 //! | the files of the on-device engine, and how they come here | [`engine::model`] |
 //! | the calls to a server of OpenAI's shape, how a long transcript is cut and merged | `services/openai/` |

@@ -145,8 +145,7 @@ pub struct AnalysisRequest<'a> {
     pub recording: &'a str,
     /// Which results.
     pub analyses: &'a [Analysis],
-    /// What a person wants the note to hold. A service that needs some words without a person's has
-    /// [`USUAL_INSTRUCTION`].
+    /// What a person wants the note to hold. A service that needs some words without a person's has its own.
     pub instruction: Option<&'a str>,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
