@@ -498,13 +498,27 @@ fn a_death_around_the_purge_purges_all_of_it_and_nothing_twice_in_the_ledger() {
 #[test]
 fn what_is_gone_already_is_no_error_and_what_is_at_work_is_waited_for() {
     let served = Served::new("", "on_success_remote = \"delete\"");
-    served.server.fail_next(Call::Delete, Fault::Status(409, json!({"code": "IN_PROGRESS"})));
-    served.server.fail_next(Call::Delete, Fault::Status(410, json!({})));
+    served.server.fail_always(Call::Delete, Fault::Status(409, json!({"code": "IN_PROGRESS"})));
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
-    let job = served.house.wait_for("talk.wav", "done");
-    assert!(job["history"].to_string().contains("the service refused it (409)"), "{job:#}");
-    assert_eq!(gone(&served.server).0, [Some(false)], "deleted, and not purged");
+    until("it has been tried", || (served.server.count(Call::Delete) > 3).then_some(()));
+    assert_eq!(served.house.state("talk.wav").as_deref(), Some("ready"), "that counts for nothing");
+    assert!(served.house.why("talk.wav").contains("to delete what the service keeps of it waits"));
+    // Somebody purged the summary meanwhile.
+    served.server.state().summaries[0].gone = Some(true);
+    served.server.clear_faults();
+    served.house.wait_for("talk.wav", "done");
+    assert_eq!(gone(&served.server), (vec![Some(false)], vec![Some(true)]), "deleted, and not purged");
+}
+
+#[test]
+fn a_service_that_knows_no_deletion_is_not_believed_that_it_deleted() {
+    let served = Served::new("", "on_success_remote = \"purge\"");
+    served.server.fail_always(Call::Delete, Fault::Status(404, json!({"message": "no such place"})));
+    let _daemon = served.house.start();
+    served.house.drop_recording("talk.wav");
+    let job = served.house.wait_for("talk.wav", "failed");
+    assert!(job["error"].as_str().expect("an error").contains("it is still there"), "{job:#}");
 }
 
 #[test]
