@@ -52,6 +52,9 @@ impl DeliveryKind {
     }
 }
 
+/// What is told of a deletion that was not made after all.
+const KEPT: &str = "the folder keeps it now";
+
 /// Deliveries that share their slots: what one of them waits for holds up no other lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -170,7 +173,8 @@ impl Queue {
         self.read(move |connection| written(connection, job, kind, &target)).await
     }
 
-    /// Records a delivery as done. The last one finishes the job, or leads to its endings.
+    /// Records a delivery as done. The last one finishes the job, or leads to its endings. What the service keeps is left
+    /// there where no ending wants it gone any more, which is told in place of an error.
     pub async fn delivered(
         &self,
         delivery: &Delivery,
@@ -186,13 +190,19 @@ impl Queue {
                 }
                 None => (None, None, None),
             };
+            let kept = (delivery.kind == DeliveryKind::Remote && endings.remote.is_none()).then_some(KEPT);
             tx.prepare_cached(
-                "UPDATE delivery SET state = 'done', due_ms = NULL, error = NULL, base = :base, path = :path, \
+                "UPDATE delivery SET state = 'done', due_ms = NULL, error = :kept, base = :base, path = :path, \
                  digest = :digest WHERE id = :id AND state IN ('due', 'cancelled')",
             )?
-            .execute(named_params! { ":id": delivery.id, ":base": base, ":path": path, ":digest": digest })
+            .execute(named_params! {
+                ":id": delivery.id, ":kept": kept, ":base": base, ":path": path, ":digest": digest,
+            })
             .map(|rows| one(rows, &delivery))??;
-            let event = format!("delivered {} {}", delivery.kind.as_str(), delivery.target);
+            let event = match kept {
+                Some(kept) => format!("did not {} at the service: {kept}", delivery.target),
+                None => format!("delivered {} {}", delivery.kind.as_str(), delivery.target),
+            };
             log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)?;
             settle(tx, delivery.job, endings, now)
         })
@@ -349,7 +359,7 @@ fn is_begun(tx: &Transaction<'_>, job: &Job, kind: DeliveryKind) -> Result<bool,
 
 /// Whether the service was told to delete what it kept of a job.
 pub(super) fn is_deleted_remotely(tx: &Transaction<'_>, id: JobId) -> Result<bool, QueueError> {
-    let sql = "SELECT 1 FROM delivery WHERE job_id = ? AND kind = 'remote' AND state = 'done'";
+    let sql = "SELECT 1 FROM delivery WHERE job_id = ? AND kind = 'remote' AND state = 'done' AND error IS NULL";
     Ok(tx.prepare_cached(sql)?.exists([id.0])?)
 }
 

@@ -114,6 +114,8 @@ struct Owed {
     target: String,
     state: String,
     attempts: i64,
+    /// It was not made after all.
+    kept: bool,
 }
 
 /// A file that was seen: path, stamp and job.
@@ -177,7 +179,7 @@ impl World {
         );
         let owed = rows(
             &file,
-            "SELECT job_id, version, kind, target, state, attempts FROM delivery \
+            "SELECT job_id, version, kind, target, state, attempts, state = 'done' AND error IS NOT NULL FROM delivery \
              ORDER BY job_id, version, kind, target",
             |row| {
                 Ok(Owed {
@@ -187,6 +189,7 @@ impl World {
                     target: row.get(3)?,
                     state: row.get(4)?,
                     attempts: row.get(5)?,
+                    kept: row.get(6)?,
                 })
             },
         );
@@ -464,6 +467,7 @@ impl World {
                 target: new.target.clone(),
                 state: if new.held { "held" } else { "due" }.to_owned(),
                 attempts: 0,
+                kept: false,
             });
         }
         let job = self.job(id).clone();
@@ -472,7 +476,7 @@ impl World {
         if told && !deliveries.iter().any(|new| new.kind == DeliveryKind::Failure) {
             let kind = "clear".to_owned();
             let state = "due".to_owned();
-            self.owed.push(Owed { job: id, version, kind, target: String::new(), state, attempts: 0 });
+            self.owed.push(Owed { job: id, version, kind, target: String::new(), state, attempts: 0, kept: false });
         }
     }
 
@@ -496,7 +500,7 @@ impl World {
             let (version, state) = (job.version, "due".to_owned());
             // One that was given up comes anew in its own row.
             self.owed.retain(|owed| (owed.job, owed.version) != (id, version) || owed.kind != kind);
-            self.owed.push(Owed { job: id, version, kind, target, state, attempts: 0 });
+            self.owed.push(Owed { job: id, version, kind, target, state, attempts: 0, kept: false });
         } else {
             self.move_to(id, "done", None, None, None, now);
             self.finish(id);
@@ -938,6 +942,7 @@ impl Bench {
         });
         let owed = owed.expect("it is owed");
         state.clone_into(&mut owed.state);
+        owed.kept = state == "done" && delivery.kind == DeliveryKind::Remote && endings.remote.is_none();
         owed.attempts += tried;
         if state != "due" {
             let now = self.now_ms();
@@ -1023,8 +1028,11 @@ impl Bench {
         let Some(row) = self.any(which) else { return };
         let analyses = vec![Analysis::KeyPoints];
         let done = self.queue.reanalyse(JobId(row.id), analyses, false, self.now()).await.is_ok();
-        let is_deleted =
-            self.world.owed.iter().any(|owed| owed.job == row.id && owed.kind == "remote" && owed.state == "done");
+        let is_deleted = self
+            .world
+            .owed
+            .iter()
+            .any(|owed| owed.job == row.id && owed.kind == "remote" && owed.state == "done" && !owed.kept);
         let allowed = row.state == "done" && row.remote == "uploaded" && !is_deleted;
         assert_eq!(done, allowed, "{row:?}");
         if allowed {

