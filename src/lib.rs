@@ -52,6 +52,8 @@
 //! | the jobs at a SaLED, what becomes of one that it forgot | `services/saled/` |
 //! | what servers of several kinds answer alike | `services/lenient.rs` |
 //! | the calls of Koldan, what is accepted as an answer, what is deleted there | `services/koldan/` |
+//! | where recordings come from besides folders, the calls of Meeting BaaS | [`sources`]; `sources/meetingbaas/` |
+//! | the vendor's documents, and what is held against them | `tests/specs/`, `tests/it/contract.rs` |
 //! | what is kept of a recording for a service without a memory | `services/keep.rs` |
 //! | what is known better than the folder knows it | [`pipeline::details`], [`pipeline::sidecar`]; `config/sidecar.rs` reads it |
 //! | what a vendor's call may do, and how it proves itself | [`webhook`] |

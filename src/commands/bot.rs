@@ -69,12 +69,11 @@ async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Fail
         print::say("the account has no bots");
         return Ok(());
     }
-    let mut table = print::table(&["id", "at", "status", "meeting"]);
     for bot in &bots {
         let at = bot.at.map(minute).unwrap_or_default();
-        table.add_row(print::row([bot.id.clone(), at, one_line(&bot.status, 24), shown(bot)]));
+        print::line(printable(&format!("{}  {at}  {}", bot.id, one_line(&bot.status, 40))).trim_end())?;
+        print::line(&printable(&format!("    {}", shown(bot))))?;
     }
-    print::show(&table)?;
     Ok(())
 }
 
@@ -82,7 +81,7 @@ async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Fail
 fn shown(bot: &Bot) -> String {
     let parts = [&bot.name, &bot.meeting_url, &bot.error];
     let parts: Vec<_> = parts.into_iter().flatten().map(|part| one_line(part, 200)).collect();
-    parts.join(" ")
+    parts.join("  ")
 }
 
 /// Tells what becomes of a bot.

@@ -71,13 +71,12 @@ async fn events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<
         print::say("nothing is to come");
         return Ok(());
     }
-    let mut table = print::table(&["id", "starts", "bot", "title"]);
     for event in events {
-        let bot = if event.bot { "yes" } else { "" };
+        let bot = if event.bot { "  has a bot" } else { "" };
         let starts = event.starts.map(minute).unwrap_or_default();
-        table.add_row(print::row([event.id, starts, bot.to_owned(), one_line(&event.title.unwrap_or_default(), 200)]));
+        print::line(printable(&format!("{}  {starts}{bot}", event.id)).trim_end())?;
+        print::line(&printable(&format!("    {}", one_line(event.title.as_deref().unwrap_or("(no title)"), 200))))?;
     }
-    print::show(&table)?;
     Ok(())
 }
 

@@ -27,20 +27,25 @@ impl<'a> Vendor<'a> {
     /// Opens the source of that name, or the only one.
     pub(super) fn named(settings: &'a Settings, name: Option<&str>) -> Result<Self, Failure> {
         let names = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
-        let refusal = match (name, settings.sources.as_slice()) {
-            (_, []) => {
+        let found = match name {
+            Some(name) => settings.source(name),
+            None => settings.sources.first().filter(|_| settings.sources.len() == 1),
+        };
+        if let Some(source) = found {
+            return Self::of(settings, source);
+        }
+        let refusal = match (name, settings.sources.is_empty()) {
+            (_, true) => {
                 let hint = "add a [[source]] to the configuration; config.example.toml shows it";
                 Refusal::new("no source is configured").hint(hint)
             }
-            (None, [only]) => return Self::of(settings, only),
-            (None, _) => Refusal::new("there are several sources").hint(format!("name one by --source: {}", names())),
-            (Some(name), _) => match settings.source(name) {
-                Some(source) => return Self::of(settings, source),
-                None => {
-                    let message = format!("there is no source `{}`", one_line(name, 80));
-                    Refusal::new(message).hint(format!("there is {}", names()))
-                }
-            },
+            (None, false) => {
+                Refusal::new("there are several sources").hint(format!("name one by --source: {}", names()))
+            }
+            (Some(name), false) => {
+                let message = format!("there is no source `{}`", one_line(name, 80));
+                Refusal::new(message).hint(format!("there is {}", names()))
+            }
         };
         Err(refusal.into())
     }

@@ -1002,3 +1002,62 @@ proptest! {
         }
     }
 }
+
+const SOURCE: &str = "[[source]]\nkind = \"meetingbaas\"\napi_key_file = \"key\"\ninto = \"sales\"\n";
+
+#[test]
+fn a_source_knows_its_folder_by_the_name_and_keeps_its_id() {
+    let text = format!("{SERVICE}{FOLDER}id = \"s1\"\n{SOURCE}since = 2026-11-01\n");
+    let settings = settings(&text);
+    insta::assert_debug_snapshot!(settings.sources[0].base_url.as_str(), @r#""https://api.meetingbaas.com/""#);
+    let source = &settings.sources[0];
+    assert_eq!((source.name.as_str(), source.api, source.into.as_str()), ("meetingbaas", SourceApi::V2, "s1"));
+    assert_eq!(source.api_key_file, Path::new("/etc/minuted/key"));
+    assert_eq!((source.every, source.delete_after), (Duration::from_secs(300), false));
+    assert_eq!(source.since.map(|since| since.to_string()).as_deref(), Some("2026-11-01T00:00:00Z"));
+    assert!(settings.source("meetingbaas").is_some() && settings.source("sales").is_none());
+}
+
+#[test]
+fn what_people_get_wrong_in_a_source_is_told_with_the_cure() {
+    let in_source = |lines: &str| mistakes(&format!("{SERVICE}{FOLDER}[[source]]\nkind = \"meetingbaas\"\n{lines}\n"));
+    let lines = r#"
+name = "paxs"
+api = "v3"
+into = "sale"
+api_key = "canary"
+every = "1ms"
+since = "yesterday"
+base_url = "http://baas.example"
+"#;
+    let told = in_source(lines);
+    assert!(!told.contains("canary"), "{told}");
+    insta::assert_snapshot!(told, @r#"
+    a service is called `paxs` already
+      write another name = "…" for the source
+    unknown word `v3` for `api`
+      write `v1` or `v2`
+    there is no folder `sale`
+      did you mean `sales`?
+    a key in the config file is not kept secret
+      put it into a file that only minuted may read, and name that: api_key_file = "…"
+    `1ms` is out of range
+      write from "100ms" to "1d"
+    `yesterday` is not a date
+      write a date such as "2026-11-01", or a time such as "2026-11-01T09:00:00Z"
+    `http://baas.example` would send recordings and tokens in the clear
+      write "https://…"; http is for this machine, or for a network that is trusted: insecure = true
+    "#);
+    insta::assert_snapshot!(in_source("api_key_file = \"k\"\ninto = \"sales\"\napi = \"v1\"\nwebhook_secret_file = \"s\""), @r#"
+    `webhook_secret_file` with api = "v1"
+      remove it: what version 1 sends proves itself by the account's own key
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("{SERVICE}{FOLDER}{SOURCE}{SOURCE}")), @r#"
+    two sources are called `meetingbaas`
+      write another name = "…" for one of them
+    "#);
+    insta::assert_snapshot!(mistakes(&format!("{SERVICE}{FOLDER}{}", SOURCE.replace("meetingbaas", "zoom"))), @r#"
+    unknown word `zoom` for `kind`
+      write `meetingbaas`
+    "#);
+}

@@ -1,6 +1,6 @@
 //! Every request of ours and every answer of the fake against the vendor's own two documents (`tests/specs/`).
 //!
-//! The documents are OpenAPI 3.1, so that their schemas are JSON Schema 2020-12.
+//! The documents are `OpenAPI` 3.1, so that their schemas are JSON Schema 2020-12.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

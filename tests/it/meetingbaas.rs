@@ -5,9 +5,10 @@ use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use minuted::{
     config::{self, SourceApi},
+    http::{Elsewhere, Limits},
     services::{CallError, pacer::Pacer},
     sources::{
-        Recording, Source as _, Standing,
+        Recording, RemoteFile, Source as _, Standing,
         meetingbaas::{MeetingBaas, Plan},
     },
 };
@@ -598,4 +599,76 @@ fn a_check_says_what_is_the_matter_with_a_source() {
         let missing = finding("source baas");
         assert!(missing["message"].as_str().expect("a text").contains("cannot be read"), "{missing}");
     }
+}
+
+#[test]
+fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_expired() {
+    for api in BOTH {
+        let account = Account::new(api);
+        let bot = Bot::sitting("weekly", minuted::clock::now());
+        let id = account.vendor.add(bot);
+        account.vendor.end(&id);
+        let files = || match account.recording(&id).standing {
+            Standing::Ready(files) => files,
+            Standing::NotYet | Standing::Lost(_) => panic!("it is ready"),
+        };
+        let base = account.vendor.base_url().parse().expect("a URL");
+        let store = Elsewhere::new(&base, Limits::new(Duration::from_secs(5))).expect("a client");
+        let get = |file: &RemoteFile| account.wait(store.get(&file.url, 1_000_000));
+        for spoil in [None, Some(Spoil::NoLength), Some(Spoil::Slow(3, Duration::from_millis(5)))] {
+            let files = files();
+            if let Some(spoil) = spoil {
+                account.vendor.spoil_always(spoil);
+            }
+            for file in &files {
+                assert_ne!(file.url.origin().ascii_serialization(), account.vendor.base_url());
+                let answer = get(file).expect("an answer");
+                let own = account.vendor.state().bot(&id).expect("a bot").recorded(file.extension);
+                assert_eq!((answer.status, answer.body.len()), (200, own.len()));
+                assert!(answer.body == own);
+            }
+            account.vendor.clear_faults();
+        }
+        assert!(account.vendor.downloads(".mp4") == 3 && account.vendor.downloads("output.exe") == 0);
+        let files = files();
+        account.vendor.expire_addresses();
+        assert_eq!(get(&files[0]).expect("an answer").status, 403);
+        account.vendor.fail_always(Call::Recording, Fault::Slow(Duration::from_millis(5)));
+        assert_eq!(account.recording(&id).id, id, "slow is not broken");
+        account.vendor.assert_the_key_stayed_home();
+    }
+}
+
+#[test]
+fn no_command_tells_the_key_however_loud_it_is_and_whatever_the_vendor_says() {
+    let sourced = Sourced::new("v2");
+    let id = sourced.vendor.add(Bot::sitting("now", minuted::clock::now()));
+    let calendar = sourced.vendor.add_calendar("ann@example.com");
+    let starts = minuted::clock::now() + Duration::from_secs(86_400);
+    let event = sourced.vendor.add_event(&calendar, "Board", "board", starts, &[]);
+    let commands: [&[&str]; 8] = [
+        &["bot", "list"],
+        &["bot", "join", MEETING],
+        &["bot", "leave", &id],
+        &["bot", "retranscribe", &id],
+        &["calendar", "list"],
+        &["calendar", "events"],
+        &["calendar", "schedule", &event],
+        &["calendar", "unschedule", &event],
+    ];
+    for is_known in [true, false] {
+        if !is_known {
+            // What is refused is said back.
+            sourced.vendor.state().key = "mb-new".into();
+        }
+        for command in commands {
+            for more in [&[][..], &["--json"]] {
+                let mut command = sourced.house.command(&[command, more].concat());
+                let output = command.env("RUST_LOG", "trace").output().expect("run");
+                let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+                assert!(!told.contains(KEY), "{told}");
+            }
+        }
+    }
+    assert!(sourced.vendor.count(Call::List) >= 2 && sourced.vendor.count(Call::Join) == 4);
 }

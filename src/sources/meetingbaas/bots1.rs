@@ -109,7 +109,7 @@ fn bot(item: &Value) -> Option<Bot> {
         id: wire::id(item, &["uuid", "id"])?,
         name: wire::line(item, &["bot_name"]),
         meeting_url: wire::line(item, &["meeting_url"]),
-        status: if is_over { "ended" } else { "joined or waiting" }.to_owned(),
+        status: if is_over { "ended" } else { "not ended" }.to_owned(),
         at: wire::time(item, &["created_at"]),
         ended: wire::time(item, &["ended_at"]),
         error: None,

@@ -145,18 +145,16 @@ fn planned(answer: &Value, event: &str) -> Result<(), CallError> {
 }
 
 fn bot(item: &Value) -> Option<Bot> {
-    let word = wire::line(item, &["status"]);
-    let error = || wire::line(item, &["error_message", "error_code"]);
     Some(Bot {
         id: wire::id(item, &["bot_id", "id"])?,
         name: wire::line(item, &["bot_name"]),
         meeting_url: wire::line(item, &["meeting_url"]),
-        status: word.unwrap_or_else(|| "unknown".to_owned()),
+        status: wire::line(item, &["status"]).unwrap_or_else(|| "unknown".to_owned()),
         at: wire::time(item, &["join_at"])
             .or_else(|| wire::time(item, &["joined_at"]))
             .or_else(|| wire::time(item, &["created_at"])),
         ended: wire::time(item, &["ended_at"]),
-        error: error(),
+        error: wire::line(item, &["error_message", "error_code"]),
     })
 }
 

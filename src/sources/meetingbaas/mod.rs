@@ -309,7 +309,7 @@ pub struct Bot {
     pub name: Option<String>,
     /// The address of the meeting.
     pub meeting_url: Option<String>,
-    /// How far it is, in the vendor's word; version 1 has none, and `ended` or `joined or waiting` stands for it.
+    /// How far it is, in the vendor's word; version 1 has none, and `ended` or `not ended` stands for it.
     pub status: String,
     /// When it is to join, or was sent.
     pub at: Option<Timestamp>,

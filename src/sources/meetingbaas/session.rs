@@ -45,7 +45,11 @@ impl MeetingBaas {
                 let message = format!("the service answered {status}: {message}; check base_url and api");
                 CallError::Unavailable { message, after: None, uncertain: false }
             }
-            other => other,
+            CallError::SignedOut { .. }
+            | CallError::Forbidden { .. }
+            | CallError::Refused { .. }
+            | CallError::Unavailable { .. }
+            | CallError::File(_) => error,
         })
     }
 
@@ -100,14 +104,12 @@ impl MeetingBaas {
     /// Returns what an answer holds: all of it in version 1, in version 2 an envelope that says itself whether it is one.
     fn promised(&self, answer: Answer) -> Result<Value, CallError> {
         let value = answers::json(answer)?;
-        match self.api {
-            SourceApi::V1 => Ok(value),
-            SourceApi::V2 if value.get("success").and_then(Value::as_bool) == Some(false) => {
-                let said = answers::message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
-                Err(answers::unexpected(&format!("success is false: {said}")))
-            }
-            SourceApi::V2 => Ok(value),
+        let failed = value.get("success").and_then(Value::as_bool) == Some(false);
+        if self.api == SourceApi::V2 && failed {
+            let said = answers::message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
+            return Err(answers::unexpected(&format!("success is false: {said}")));
         }
+        Ok(value)
     }
 }
 

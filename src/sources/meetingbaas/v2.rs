@@ -175,11 +175,11 @@ fn is_met(event: &Value, address: &str, joined: Timestamp) -> bool {
 /// another.
 fn the_one(met: &[(String, Value)]) -> Option<(&str, &str)> {
     let sent = |(_, event): &&(String, Value)| event.get("bot_scheduled").and_then(Value::as_bool) == Some(true);
-    one(met.iter().filter(sent).collect()).or_else(|| one(met.iter().collect()))
+    one(&met.iter().filter(sent).collect::<Vec<_>>()).or_else(|| one(&met.iter().collect::<Vec<_>>()))
 }
 
 /// Returns the first of these when all of them are the same event.
-fn one(met: Vec<&(String, Value)>) -> Option<(&str, &str)> {
+fn one<'a>(met: &[&'a (String, Value)]) -> Option<(&'a str, &'a str)> {
     let what = |event: &Value| (wire::time(event, &["start_time"]), wire::line(event, &["title"]));
     let (calendar, first) = met.first()?;
     let same = met.iter().all(|(_, event)| what(event) == what(first));

@@ -83,6 +83,7 @@ pub(crate) enum Twist {
 
 /// A bot.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what the vendor has of it, each by itself")]
 pub(crate) struct Bot {
     pub(crate) id: String,
     pub(crate) name: String,
@@ -483,5 +484,5 @@ fn page(items: Vec<Value>, limit: usize, cursor: Option<&str>) -> (Vec<Value>, V
     let from = cursor.and_then(|cursor| cursor.strip_prefix("after=")?.parse().ok()).unwrap_or(0_usize);
     let to = (from + limit).min(items.len());
     let next = if to < items.len() { json!(format!("after={to}")) } else { Value::Null };
-    (items[from.min(to)..to].to_vec(), next)
+    (items.into_iter().take(to).skip(from).collect(), next)
 }

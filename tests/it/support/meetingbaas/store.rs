@@ -53,7 +53,7 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
             state.fetched.push(Fetched { path, headers: request.headers.clone(), status });
             (spoil, found)
         };
-        if !send(stream, spoil, found) {
+        if !send(stream, spoil, found.as_deref()) {
             return;
         }
     }
@@ -68,15 +68,15 @@ fn found(state: &mut State, request: &Request) -> Option<Vec<u8>> {
 }
 
 /// Sends it; `false` when the connection is over.
-fn send(stream: &TcpStream, spoil: Option<Spoil>, found: Option<Vec<u8>>) -> bool {
+fn send(stream: &TcpStream, spoil: Option<Spoil>, found: Option<&[u8]>) -> bool {
     let head = |status: u16, kind: &str, length: usize| {
         format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n").into_bytes()
     };
     let whole = |status: u16, kind: &str, body: &[u8]| [&head(status, kind, body.len()), body].concat();
     let expired = || whole(403, "application/xml", b"<Error><Code>AccessDenied</Code></Error>");
     let say = |bytes: &[u8]| (&mut &*stream).write_all(bytes).is_ok();
-    let bytes = found.as_deref().unwrap_or_default();
-    match (spoil, &found) {
+    let bytes = found.unwrap_or_default();
+    match (spoil, found) {
         (Some(Spoil::Status(status)), _) => say(&whole(status, "application/xml", b"<Error/>")),
         (Some(Spoil::Page), _) => say(&whole(200, "text/html", b"<h1>Please sign in</h1>")),
         (Some(Spoil::Empty), _) => say(&whole(200, "audio/flac", b"")),

@@ -192,7 +192,7 @@ fn planned(state: &State, request: &Request) -> Answer {
     let entry = |bot: &Planned| {
         let at = bot.at.to_string();
         json!({"bot_id": bot.id, "bot_name": bot.name, "meeting_url": bot.meeting_url, "meeting_platform": "meet",
-               "join_at": at, "status": "scheduled", "created_at": at, "updated_at": at, "cancelled_at": null,
+               "join_at": at, "status": "scheduled", "created_at": at, "updated_at": at,
                "extra": null})
     };
     let limit = request.number("limit", 50).min(state.page_max);
