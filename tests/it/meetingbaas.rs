@@ -28,6 +28,7 @@ pub(crate) struct Account {
     pub(crate) client: MeetingBaas,
     pub(crate) api: SourceApi,
     pub(crate) directory: tempfile::TempDir,
+    source: config::Source,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -45,10 +46,14 @@ impl Account {
             delete_after: false,
             webhook_secret_file: None,
         };
-        let pacer = Arc::new(Pacer::new(NonZeroU32::new(1_000).expect("not 0")));
-        let client = MeetingBaas::new(&source, Duration::from_secs(5), pacer).expect("a client");
+        let client = client(&source);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { vendor, client, api, directory, runtime }
+        Self { vendor, client, api, directory, source, runtime }
+    }
+
+    /// A client that knows nothing of what the other did, as after a restart.
+    pub(crate) fn another(&self) -> MeetingBaas {
+        client(&self.source)
     }
 
     pub(crate) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
@@ -71,6 +76,11 @@ impl Account {
     fn recording(&self, id: &str) -> Recording {
         self.wait(self.client.recording(id)).expect("a recording")
     }
+}
+
+fn client(source: &config::Source) -> MeetingBaas {
+    let pacer = Arc::new(Pacer::new(NonZeroU32::new(1_000).expect("not 0")));
+    MeetingBaas::new(source, Duration::from_secs(5), pacer).expect("a client")
 }
 
 fn long_ago() -> Timestamp {
