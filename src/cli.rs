@@ -1,8 +1,12 @@
 //! The command line: clap types and nothing else.
 
+mod source;
+
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use source::{Source, SourceFetch, SourceList};
 
 /// Drop a recording into a folder; get its minutes beside it.
 #[derive(Debug, Parser)]
@@ -127,38 +131,6 @@ pub struct Login {
 pub struct OfService {
     /// The service [default: the only one]
     pub service: Option<String>,
-    #[command(flatten)]
-    /// How to show it.
-    pub output: Output,
-}
-
-/// `source`.
-#[derive(Debug, Subcommand)]
-pub enum Source {
-    /// List what sources have brought, what is waited for, and what cannot be had
-    List(SourceList),
-    /// Fetch a recording now, also one that failed, or ended before the source was met
-    Fetch(SourceFetch),
-}
-
-/// `source list`.
-#[derive(Debug, Args)]
-pub struct SourceList {
-    /// Only this source
-    pub source: Option<String>,
-    #[command(flatten)]
-    /// How to show it.
-    pub output: Output,
-}
-
-/// `source fetch`.
-#[derive(Debug, Args)]
-pub struct SourceFetch {
-    /// The vendor's id of the recording
-    pub bot: String,
-    /// The source [default: the only one]
-    #[arg(long, value_name = "SOURCE")]
-    pub source: Option<String>,
     #[command(flatten)]
     /// How to show it.
     pub output: Output,

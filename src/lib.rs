@@ -57,6 +57,8 @@
 //! | what is kept of a recording for a service without a memory | `services/keep.rs` |
 //! | what is known better than the folder knows it | [`pipeline::details`], [`pipeline::sidecar`]; `config/sidecar.rs` reads it |
 //! | what a vendor's call may do, and how it proves itself | [`webhook`] |
+//! | how recordings come from elsewhere, once for ever | [`sources`]: `engine.rs` (the loop), `fetch.rs` (one recording), `queue/fetched.rs` (its row) |
+//! | the transcripts that a source gives | [`services::given`] |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
 //! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
@@ -72,7 +74,7 @@
 //! | what holds for any bytes from outside | `properties.rs` beside each reader; `fuzzing.rs` and `fuzz/` feed them |
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
-//! [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
+//! [`sources`] → [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
 //! [`beneath`], [`clock`], [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
@@ -111,6 +113,7 @@
 //! |---|---|
 //! | recording | an audio or video file in a watched folder |
 //! | folder | a configured directory with its own attendees and rules; its `id` is part of the job's key |
+//! | source | who keeps recordings elsewhere; what ended there is fetched into a folder |
 //! | service | what turns a recording into notes |
 //! | meeting | the container that a service keeps for one recording |
 //! | analysis | one result of a service: transcription, meeting note, key points, sentiment |

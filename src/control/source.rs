@@ -175,6 +175,7 @@ impl Desk {
             accepts: self.accepts(&folder),
             folder,
             state_dir: live.settings.state_dir.clone(),
+            history: live.settings.history,
             queue: self.queue.clone(),
             ready,
         };

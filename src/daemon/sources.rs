@@ -89,6 +89,7 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
             folder: Arc::new(folder.clone()),
             accepts: accepts(parts, folder),
             state_dir: live.settings.state_dir.clone(),
+            history: live.settings.history,
             queue: parts.worker.queue.clone(),
             ready: ready(parts.folders.clone(), folder),
         };

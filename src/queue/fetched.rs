@@ -469,3 +469,84 @@ fn is_known(connection: &rusqlite::Connection, spot: &Spot) -> Result<bool, Queu
 fn json(details: &Details) -> String {
     serde_json::to_string(details).unwrap_or_else(|_| "{}".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("in range")
+    }
+
+    fn intent(bytes: &[u8]) -> Intent {
+        let content = Content::from_hash(&blake3::hash(bytes));
+        let spot = Spot { folder: "sales".into(), path: "a.flac".into(), content, size: bytes.len() as u64 };
+        let details = Details { title: Some("Weekly".into()), ..Details::default() };
+        Intent { spot, details, ended: None, reuse: false }
+    }
+
+    #[tokio::test]
+    async fn what_is_found_twice_is_one_and_what_is_placed_is_never_due_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let queue = Queue::open(dir.path()).expect("opened");
+        let found = || vec![("a".to_owned(), at(0)), ("b".to_owned(), at(1))];
+        assert_eq!(queue.find("calls", found(), at(10)).await.expect("written"), 2);
+        assert_eq!(queue.find("calls", found(), at(11)).await.expect("written"), 0);
+        assert_eq!(queue.find("other", found(), at(11)).await.expect("written"), 2, "each source has its own");
+        assert_eq!(queue.intend_place("calls", "a", intent(b"a"), at(12)).await.expect("written"), Placing::Go);
+        let key = Key { content: intent(b"a").spot.content, folder: "sales".into(), generation: 1 };
+        let details = queue.source_details(&key).await.expect("read").expect("there before the file is");
+        assert_eq!((details.0.as_str(), details.1.title.as_deref()), ("calls", Some("Weekly")));
+        assert_eq!(queue.placing("calls").await.expect("read").len(), 1);
+        queue.placed("calls", "a", at(13)).await.expect("written");
+        assert_eq!(queue.find("calls", found(), at(14)).await.expect("written"), 0);
+        let due = queue.next_fetch("calls", at(1000)).await.expect("read").expect("one");
+        assert_eq!(due.id, "b");
+        queue.fetch_failed("calls", "b", ("gone", &Details::default()), "told".into(), at(15)).await.expect("written");
+        assert_eq!(queue.next_fetch("calls", at(1000)).await.expect("read"), None);
+        assert_eq!(queue.want("calls", "b", at(16)).await.expect("written"), None, "a person may want it again");
+        assert_eq!(queue.next_fetch("calls", at(1000)).await.expect("read").map(|row| row.id).as_deref(), Some("b"));
+    }
+
+    #[tokio::test]
+    async fn a_nudge_hurries_what_is_awaited_and_nothing_that_fails() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let queue = Queue::open(dir.path()).expect("opened");
+        let found = ["a", "b"].map(|id| (id.to_owned(), at(0))).to_vec();
+        queue.find("calls", found, at(0)).await.expect("written");
+        queue.fetch_later("calls", "a", at(500), Later::Uncounted(None), at(1)).await.expect("written");
+        let failed = Later::Counted { error: "cut".into(), notice: None };
+        queue.fetch_later("calls", "b", at(500), failed, at(1)).await.expect("written");
+        let ids = ["a", "b", "c"].map(str::to_owned).to_vec();
+        assert_eq!(queue.hasten("calls", ids, at(2)).await.expect("written"), ["c"]);
+        assert_eq!(queue.next_fetch("calls", at(3)).await.expect("read").map(|row| row.id).as_deref(), Some("a"));
+        queue.intend_place("calls", "a", intent(b"a"), at(4)).await.expect("written");
+        assert_eq!(queue.next_fetch("calls", at(400)).await.expect("read"), None, "it failed, and waits its time");
+    }
+
+    #[tokio::test]
+    async fn a_source_is_met_once_and_its_watermark_is_on_disk() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let queue = Queue::open(dir.path()).expect("opened");
+        assert_eq!(queue.meet_source("calls", at(0)).await.expect("met"), (Met { met: at(0), walked: None }, true));
+        queue.walked("calls", at(60), at(0)).await.expect("written");
+        let known = Met { met: at(0), walked: Some((at(60), at(0))) };
+        assert_eq!(queue.meet_source("calls", at(99)).await.expect("known"), (known, false));
+    }
+
+    #[tokio::test]
+    async fn deletions_are_counted_by_what_was_asked_for_and_nothing_is_deleted_before_its_notes() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let queue = Queue::open(dir.path()).expect("opened");
+        queue.find("calls", vec![("a".to_owned(), at(0))], at(0)).await.expect("written");
+        queue.intend_place("calls", "a", intent(b"a"), at(1)).await.expect("written");
+        queue.placed("calls", "a", at(2)).await.expect("written");
+        assert_eq!(queue.deletable("calls", at(9)).await.expect("read"), Vec::new(), "no notes");
+        queue.intend_deletion("calls", "a", at(10)).await.expect("written");
+        let asked = |now| queue.deletions("calls", Duration::from_secs(60), now);
+        assert_eq!(asked(at(11)).await.expect("read"), [at(10)]);
+        assert_eq!(asked(at(71)).await.expect("read"), Vec::new());
+    }
+}

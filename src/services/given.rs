@@ -4,7 +4,10 @@
 //! recording gets its name. Its job then runs as any other, but the *upload* finds the transcript there. Transcripts lie
 //! under the content of the recording, so that a `redo` finds them too.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -57,6 +60,11 @@ impl Given {
         let remarks = vec![format!("the transcript is that of `{}`", crate::text::line(&self.name))];
         let kept = Kept { name: String::new(), size, segments: said, remarks };
         self.keep.place_transcript(&place(content, folder), &kept).await
+    }
+
+    /// Forgets transcripts that were placed longer ago than `age`: a `redo` of their jobs finds none any more.
+    pub async fn sweep(&self, age: Duration) {
+        self.keep.sweep(age).await;
     }
 }
 

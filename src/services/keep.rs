@@ -137,6 +137,14 @@ impl Keep {
         }
     }
 
+    /// Removes what was written longer ago than `age`.
+    pub(super) async fn sweep(&self, age: Duration) {
+        let root = self.root.clone();
+        if let Err(error) = on_disk(move || sweep(&root, age)).await {
+            tracing::debug!("what is kept of old recordings stays for now: {error}");
+        }
+    }
+
     /// Returns the recording of a meeting: there once its transcript is.
     pub(super) async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
         let attachment =
@@ -181,12 +189,20 @@ fn place(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
 
 fn forget(root: &Path, dir: &Path) -> io::Result<()> {
     remove(dir)?;
+    sweep(root, LEFT_BEHIND)
+}
+
+fn sweep(root: &Path, age: Duration) -> io::Result<()> {
     let now = clock::now();
-    for entry in std::fs::read_dir(root)? {
+    let entries = match std::fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let touched = entry.metadata()?.modified()?;
         let touched = jiff::Timestamp::try_from(touched).unwrap_or(now);
-        if clock::elapsed(touched, now) > LEFT_BEHIND {
+        if clock::elapsed(touched, now) > age {
             remove(&entry.path())?;
         }
     }

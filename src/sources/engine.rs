@@ -71,6 +71,8 @@ pub struct Parts {
     pub accepts: Vec<String>,
     /// The state directory.
     pub state_dir: std::path::PathBuf,
+    /// How long transcripts that were given are kept for a `redo`.
+    pub history: Duration,
     /// The queue.
     pub queue: Queue,
     /// Whether a file may be placed now.
@@ -214,7 +216,9 @@ impl Engine {
             let walked = self.walk(met).await;
             if walked.is_err() {
                 // What was named is not forgotten because the list could not be read.
-                named.iter().for_each(|id| self.bell.note(id));
+                for id in &named {
+                    self.bell.note(id);
+                }
             }
             walked?;
             self.walked = Some(Instant::now());
@@ -375,6 +379,7 @@ impl Engine {
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
             self.parts.queue.walked(self.name(), began, floor).await?;
+            self.given.sweep(self.parts.history).await;
         }
         self.show(|view| view.listed = Some(began));
         Ok(())

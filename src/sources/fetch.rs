@@ -14,7 +14,7 @@ use crate::{
     access::is_full,
     clock,
     config::Transcript,
-    http::{Download, Fetched},
+    http::{Download, Fetched, TransportError},
     job::{Details, Segment, retry::backoff},
     progress::Progress,
     queue::{FetchedSpot, Fetching, Intent, Later, Placing},
@@ -248,9 +248,8 @@ impl Engine {
         if self.store.address(file.url.as_str()).is_none() {
             return Err(Broken::Own("its address is not one that is fetched: it is not https".into()));
         }
-        let unreached = |error: crate::http::TransportError| match error.begun {
-            true => Broken::Own(error.message),
-            false => Broken::Store(error.into()),
+        let unreached = |error: TransportError| {
+            if error.begun { Broken::Own(error.message) } else { Broken::Store(error.into()) }
         };
         match self.store.fetch(&file.url).await.map_err(unreached)? {
             Fetched::File(download) => self.receive(download, progress).await,
