@@ -43,5 +43,6 @@ mod told;
 mod units;
 mod walk;
 mod watching;
+mod webhook;
 #[cfg(feature = "whisper")]
 mod whisper;
