@@ -107,8 +107,8 @@ fn sidecars_are_off_where_the_folder_does_not_say_otherwise() {
 fn known_by_source(house: &House, name: &str, details: &Value) {
     let queue = rusqlite::Connection::open(house.state_dir().join("queue.sqlite")).expect("a queue");
     let content = format!("b3-{}", &blake3::hash(&recording(name)).to_hex()[..32]);
-    let sql = "INSERT INTO fetched (source, remote_id, state, ended_ms, details, folder, path, content, found_ms, updated_ms) \
-               VALUES ('bots', ?1, 'placed', 0, ?2, 'sales', ?3, ?4, 0, 0)";
+    let sql = "INSERT INTO fetched (source, remote_id, state, ended_ms, details, folder, path, content, size, found_ms, updated_ms) \
+               VALUES ('bots', ?1, 'placed', 0, ?2, 'sales', ?3, ?4, 1, 0, 0)";
     queue.execute(sql, rusqlite::params![name, details.to_string(), name.as_bytes(), content]).expect("written");
 }
 

@@ -49,8 +49,8 @@ impl Post {
     }
 
     fn configure(&self, api: &str, port: u16) {
-        let keys = "name = \"bots\"\nevery = \"24h\"\nwebhook_secret_file = \"hook\"\n";
-        let source = self.vendor.source(api, "sales", keys);
+        let secret = if api == "v2" { "webhook_secret_file = \"hook\"\n" } else { "" };
+        let source = self.vendor.source(api, "sales", &format!("name = \"bots\"\nevery = \"24h\"\n{secret}"));
         self.house.configure_all("", "", &format!("{source}\n[webhook]\nlisten = \"127.0.0.1:{port}\"\n"));
     }
 
