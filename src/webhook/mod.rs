@@ -18,7 +18,20 @@ pub use listener::serve;
 #[must_use]
 pub fn path_of(source: &str) -> String {
     // A name may hold letters of any script; what a vendor sends is what a browser would.
-    let mut url = url::Url::parse("http://localhost/meetingbaas/").expect("a constant URL");
-    url.path_segments_mut().expect("it has a path").pop_if_empty().push(source);
-    url.path().to_owned()
+    let encoded = url::Url::parse("http://localhost/meetingbaas/").ok().and_then(|mut url| {
+        url.path_segments_mut().ok()?.pop_if_empty().push(source);
+        Some(url.path().to_owned())
+    });
+    encoded.unwrap_or_else(|| format!("/meetingbaas/{source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_that_of_one_source_whatever_it_is_called() {
+        assert_eq!(path_of("calls"), "/meetingbaas/calls");
+        assert_eq!(path_of("Büro.1_a-b"), "/meetingbaas/B%C3%BCro.1_a-b");
+    }
 }
