@@ -177,7 +177,7 @@ fn nothing_lasting_is_done_without_the_name_of_an_effect() {
     for source in sources().iter().filter(|source| source.module() != "standin") {
         let path = source.path.to_str().expect("UTF-8");
         for (name, body) in functions(&source.tokens) {
-            let lasting: Vec<_> = LASTING.into_iter().filter(|phrase| holds(body, &words(phrase))).collect();
+            let lasting: Vec<_> = LASTING.iter().filter(|phrase| holds(body, &words(phrase))).collect();
             let named = holds(body, &[".", "before", "(", ")"]) && holds(body, &[".", "after", "(", ")"]);
             let excused = UNNAMED.iter().any(|(file, function, _)| *file == path && *function == name);
             if !lasting.is_empty() && !named && !excused {
