@@ -90,7 +90,7 @@ impl Sourced {
         let files = self.house.files();
         assert_eq!(self.recordings().len(), recordings, "{files:?}");
         assert_eq!(files.iter().filter(|name| name.ends_with(".notes.md")).count(), recordings, "{files:?}");
-        assert!(!files.iter().any(|name| name.ends_with(".tmp")), "{files:?}");
+        assert!(!files.iter().any(|name| name.starts_with(".minuted-")), "{files:?}");
         assert_eq!(self.house.jobs().len(), recordings, "{:?}", self.house.jobs());
         assert_eq!(self.house.standin.snapshot().count(Paxs::CreateSession), recordings as u64);
         self.baas.assert_the_key_stayed_home();
@@ -474,7 +474,9 @@ fn the_vendors_copy_goes_when_the_notes_are_there_and_not_before() {
         sourced.until_listed(3);
         assert_eq!(sourced.baas.count(Call::Delete), 0, "no notes yet");
         sourced.house.standin.stall_analysis(false);
-        ids.iter().for_each(|id| drop(sourced.until_done(id)));
+        for id in &ids {
+            sourced.until_done(id);
+        }
         let deleted = || sourced.baas.state().bots.iter().filter(|bot| bot.deleted).count();
         until("five are deleted", || (deleted() == 5).then_some(()));
         assert!(daemon.stop().success());
@@ -592,7 +594,7 @@ fn whichever_effect_of_a_source_a_crash_meets_there_is_one_of_everything() {
         assert!(sourced.baas.state().bots.iter().filter(|bot| bot.failed.is_none()).all(|bot| bot.deleted));
         sourced.baas.assert_the_key_stayed_home();
         assert!(daemon.stop().success());
-        assert!(!sourced.house.files().iter().any(|name| name.ends_with(".tmp")), "{:?}", sourced.house.files());
+        assert!(!sourced.house.files().iter().any(|name| name.starts_with(".minuted-")), "{:?}", sourced.house.files());
     });
 }
 
