@@ -397,29 +397,22 @@ fn hostile_titles_name_plain_files_in_the_folder() {
 }
 
 #[test]
-fn a_folder_that_is_away_or_cannot_be_written_is_waited_for() {
-    each(["away", "full of files of that name"], |what| {
-        let sourced = Sourced::new(VERSIONS[1], "", OLD);
-        let daemon = sourced.house.start();
-        sourced.until_listed(1);
-        let away = sourced.house.dir.path().join("away");
-        if what == "away" {
-            fs::rename(sourced.house.folder(), &away).expect("moved");
-            until("the folder is missed", || {
-                sourced.house.json(&["status"])["folders"][0]["trouble"].is_string().then_some(())
-            });
-        }
-        let bot = Bot::ended("one");
-        let id = sourced.baas.add(bot);
-        if what == "away" {
-            sourced.until_held("folder");
-            assert_eq!(sourced.baas.downloads(".flac"), 0);
-            fs::rename(&away, sourced.house.folder()).expect("back");
-        }
-        sourced.until_done(&id);
-        sourced.assert_one_of_everything(1);
-        assert!(daemon.stop().success());
+fn a_folder_that_is_away_is_waited_for_and_nothing_is_fetched_meanwhile() {
+    let sourced = Sourced::new(VERSIONS[1], "", OLD);
+    let daemon = sourced.house.start();
+    sourced.until_listed(1);
+    let away = sourced.house.dir.path().join("away");
+    fs::rename(sourced.house.folder(), &away).expect("moved");
+    until("the folder is missed", || {
+        sourced.house.json(&["status"])["folders"][0]["trouble"].is_string().then_some(())
     });
+    let id = sourced.baas.add(Bot::ended("one"));
+    sourced.until_held("folder");
+    assert_eq!(sourced.baas.downloads(".flac"), 0);
+    fs::rename(&away, sourced.house.folder()).expect("back");
+    sourced.until_done(&id);
+    sourced.assert_one_of_everything(1);
+    assert!(daemon.stop().success());
 }
 
 #[test]
