@@ -121,6 +121,12 @@ fn what_a_bot_recorded_comes_whole_and_leaves_notes() {
             (&"Weekly: sales".into(), &Value::Null, &"calls".into())
         );
         sourced.assert_one_of_everything(1);
+        let notes = fs::read_to_string(sourced.house.path(&name.replace(&format!(".{}", version.1), ".notes.md")));
+        eprintln!("{}", notes.unwrap_or_default().chars().take(700).collect::<String>());
+        let stem = name.trim_end_matches(&format!(".{}", version.1));
+        let notes = fs::read_to_string(sourced.house.path(&format!("{stem}.notes.md"))).expect("written");
+        let guests = ["title: \"Weekly: sales\"", "Bo Chen <bo@example.com>", "cy@example.com"];
+        assert!(guests.iter().all(|told| notes.contains(told)), "{notes}");
         let why = sourced.house.why(&name);
         assert!(why.contains(&format!("source `calls` brought it (recording `{id}`)")), "{why}");
         let status = sourced.house.json(&["status"]);
