@@ -6,7 +6,6 @@
 //!
 //! It listens on this machine alone. A reverse proxy that speaks TLS passes on what comes from outside.
 
-mod base64;
 mod calls;
 mod event;
 mod listener;

@@ -4,11 +4,10 @@
 //! (<https://docs.svix.com/receiving/verifying-payloads/how-manual>): an HMAC-SHA-256 of id, time and body.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, digest, hmac};
+use base64::{Engine as _, engine::general_purpose::STANDARD_PAD_INDIFFERENT};
 use hyper::HeaderMap;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-
-use super::base64::decoded;
 
 /// The header with the key of the account.
 const KEY: &str = "x-meeting-baas-api-key";
@@ -107,6 +106,11 @@ fn one<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, Unprov
         (Some(value), None) => Ok(value),
         (_, _) => Err(Unproven::Missing(name)),
     }
+}
+
+/// Reads Base64 (RFC 4648), padded or not.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    STANDARD_PAD_INDIFFERENT.decode(text).ok()
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod recovery;
 mod saled;
 mod secrets;
 mod service_manager;
+mod services;
 mod sidecars;
 mod sign_in;
 mod sources;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rustix::process::Signal;
 
 use crate::support::{
@@ -99,20 +100,7 @@ impl Post {
 fn signature(id: &str, time: &str, body: &[u8]) -> String {
     let signed = [id.as_bytes(), b".", time.as_bytes(), b".", body].concat();
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &SECRET_BYTES), &signed);
-    format!("v1,{}", base64(tag.as_ref()))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let value = group.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = (value >> (18 - 6 * place)) & 63;
-            text.push(if place <= group.len() { char::from(DIGITS[digit as usize]) } else { '=' });
-        }
-    }
-    text
+    format!("v1,{}", STANDARD.encode(tag))
 }
 
 fn about(bot: &str) -> Vec<u8> {
