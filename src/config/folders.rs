@@ -6,15 +6,15 @@ use toml::Spanned;
 
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
+    folder::{
+        Backlog, Convert, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+    },
     keys,
     kinds::Kind,
     reader::Table,
     rules::{Rules, Success},
     services::{Services, refuse_analyses},
-    settings::{
-        Backlog, Convert, Email, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
-        Watch,
-    },
+    settings::Email,
     values,
     words::{meant, one_of, quoted, unquoted},
 };

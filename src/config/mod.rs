@@ -14,6 +14,7 @@ mod environment;
 mod error;
 #[cfg(test)]
 mod example;
+mod folder;
 mod folders;
 mod item;
 mod keys;
@@ -39,6 +40,7 @@ mod words;
 pub use diagnostic::Report;
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use folder::*;
 pub use kinds::{
     Abilities, ApiKey, Kind, Koldan, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary, SummaryFormat,
 };

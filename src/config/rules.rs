@@ -8,11 +8,10 @@ use toml::Spanned;
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
     durations::Bounds,
+    folder::{Backlog, Convert, Format, Globs, OnSuccessRemote, Recipients, Target, Transcript, Watch},
     keys,
     reader::Table,
-    settings::{
-        Analysis, Attendee, Backlog, Convert, Format, Globs, OnSuccessRemote, Recipients, Target, Transcript, Watch,
-    },
+    settings::{Analysis, Attendee},
     values,
     words::{meant, quoted},
 };

@@ -7,7 +7,8 @@ use url::{Host, Url};
 
 use super::{
     diagnostic::Flaw,
-    settings::{Allow, Analysis, Globs, is_loopback},
+    folder::Globs,
+    settings::{Allow, Analysis, is_loopback},
     words::{meant, one_of, quoted},
 };
 

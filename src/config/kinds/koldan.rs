@@ -8,9 +8,10 @@ use url::Url;
 use super::{Abilities, From, Notes, Speaks, is_insecure, key_cure};
 use crate::config::{
     diagnostic::{Flaw, Mistake, Mistakes},
+    folder::Folder,
     reader::Table,
     secret_file::beside,
-    settings::{Analysis, Folder},
+    settings::Analysis,
     values,
 };
 

@@ -19,8 +19,9 @@ pub use self::{
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes},
     environment::Environment,
+    folder::Folder,
     reader::Table,
-    settings::{Analysis, Folder, MeetingType},
+    settings::{Analysis, MeetingType},
     words::{meant, one_of, quoted},
 };
 
