@@ -174,6 +174,8 @@ effects! {
     ScheduleBot,
     /// The source: it is not planned any more.
     UnscheduleBot,
+    /// The service: what it works on for a job that was given up ends.
+    CallCancel,
     /// The service: what it keeps of a recording is deleted.
     CallDispose,
     /// A mark says that a file is being parsed.

@@ -10,6 +10,9 @@
 //!           (watch)                    (queue) └─────────── pipeline ──────────┘  (deliver)
 //! ```
 //!
+//! A recording lies in a folder because a person, a recorder or a sync tool put it there, or because a source of
+//! [`sources`] did: that lists what its vendor keeps, and fetches each recording once for ever.
+//!
 //! 1. [`watch`] looks. An event of the kernel ([`watch::hints`]) only says where to look; a scan ([`watch::scan`]) at
 //!    start and at every `rescan` is the truth. A file whose path and stamp are known ([`watch::known`]) costs one
 //!    `fstatat` and no read.
@@ -20,8 +23,9 @@
 //!    is a new [`job`], one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
 //! 4. [`worker::claims`] claims jobs, folders in turn, and runs one stage after the other: [`pipeline::create`] makes
 //!    the meeting or finds the one that is there, [`pipeline::upload`] streams the file. Each is written against the
-//!    trait [`services::Service`], of which there are four: [`services::paxs`], [`services::saled`], [`services::openai`],
-//!    and [`services::ondevice`], whose upload is the work of the [`engine`] in a child process.
+//!    trait [`services::Service`], of which there are six: [`services::paxs`] and [`services::koldan`], whose results come
+//!    later; [`services::saled`], [`services::openai`] and [`services::ondevice`], whose upload is the work itself (that
+//!    of the last in a child process, the [`engine`]); and [`services::given`], the transcripts that a source brings.
 //! 5. The job now waits: a timer in [`worker::looks`], nothing else. [`pipeline::analyse`] decides at each look whether
 //!    to wait on, to ask again, or to take the results.
 //! 6. The results and the list of [deliveries](queue::Delivery) are recorded in one commit. [`worker::deliveries`] makes
@@ -98,7 +102,8 @@
 //!
 //! - *Retries below the queue.* A service, a mail and a file get one try; the queue knows when to try again.
 //! - *A total time limit on an upload.* Only standing still is limited.
-//! - *Redirects, cookies, a connection to another origin than the configured one.*
+//! - *Redirects, cookies, a connection to another origin than the configured one*, but for the files of a source, which
+//!   are fetched where its vendor says and without anything that proves who asks.
 //! - *A thread, a connection or a write for a job that waits for its analysis.*
 //! - *Trust in file times.* Quiet is what minuted has observed itself.
 //! - *Deleting at the service unasked*: only a folder's `on_success_remote` does, after everything else is done.
@@ -115,6 +120,8 @@
 //! | folder | a configured directory with its own attendees and rules; its `id` is part of the job's key |
 //! | source | who keeps recordings elsewhere; what ended there is fetched into a folder |
 //! | service | what turns a recording into notes |
+//! | source | who keeps recordings of meetings elsewhere: what it has is fetched into a folder |
+//! | sidecar | a file beside a recording that knows its title, date, attendees, instruction or language better than the folder |
 //! | meeting | the container that a service keeps for one recording |
 //! | analysis | one result of a service: transcription, meeting note, key points, sentiment |
 //! | notes | the Markdown document made of the analyses |

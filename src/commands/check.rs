@@ -3,6 +3,7 @@
 mod disk;
 mod engine;
 mod folders;
+mod gives;
 mod holds;
 mod koldan;
 mod outside;
@@ -111,6 +112,7 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     let tried = Arc::clone(&settings);
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;
+    gives::gives(&settings, &mut findings)?;
     sources::sources(&settings, &mut findings).await?;
     let (tried, is_daemon) = (Arc::clone(&settings), caller.as_ref().is_some_and(Caller::is_daemon));
     findings.blocking(move || webhook::webhook(&tried, is_daemon)).await?;

@@ -16,12 +16,14 @@ use super::{
 use crate::{
     clock,
     config::{Analysis, Folder},
+    job::{State, Wait},
     pipeline::{
         analyse::{deadline, is_slow},
+        cancel::cancel_remotely,
         deliver::generation_beside,
     },
-    queue::{Awaiting, CommandError, Hold, JobId, JobView, Original, QueueError},
-    text::printable_path,
+    queue::{Awaiting, CommandError, Hold, Job, JobId, JobView, Original, QueueError},
+    text::{one_line, printable_path},
     worker::Live,
 };
 
@@ -160,11 +162,30 @@ impl Desk {
 
     pub(super) async fn cancel(&self, job: JobName) -> Answer {
         let id = self.id(job).await?;
+        let before = self.queue.job(id).await?;
         let message = self.queue.cancel(id, clock::now()).await?;
         if let Some(worker) = &self.worker {
             worker.activity.cancel(id);
         }
-        Ok(done(id, &message))
+        let told = match before {
+            Some(job) => self.cancel_remotely(&job).await,
+            None => None,
+        };
+        Ok(done(id, &told.map_or_else(|| message.clone(), |told| format!("{message}; {told}"))))
+    }
+
+    /// Has the service end its work on a job that waits for it, where it can; returns what a person should know of that.
+    async fn cancel_remotely(&self, job: &Job) -> Option<String> {
+        let State::Waiting { on: Wait::Analysis, .. } = job.state else { return None };
+        let live = self.live();
+        let handle = live.serving(&job.plan.as_ref()?.service)?;
+        if !handle.settings.kind.abilities().cancels {
+            return None;
+        }
+        Some(match cancel_remotely(handle.service.as_ref(), job).await {
+            Ok(()) => "the service ends its work on it".to_owned(),
+            Err(error) => format!("the service may go on with it: {}", one_line(&error.to_string(), 300)),
+        })
     }
 
     pub(super) async fn analyse(&self, job: JobName, analyses: Vec<Analysis>, mail: bool) -> Answer {

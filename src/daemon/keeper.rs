@@ -12,7 +12,7 @@ use crate::{
     config,
     deliver::Notice,
     job::retry::backoff,
-    queue::{LOST_AFTER, Scope},
+    queue::{LOST_AFTER, Lane, Scope},
     service_manager as systemd,
     services::paxs::Freshness,
     text::{count, one_line},
@@ -141,11 +141,13 @@ async fn see_to_deliveries(parts: &Parts) {
         for hold in worker.queue.holds().await? {
             match hold.scope {
                 Scope::Folder if matches!(hold.reason.as_str(), deliveries::FULL | deliveries::NOTES) => {
-                    if !worker.queue.delivers(Some(hold.name.clone())).await? {
+                    if !worker.queue.delivers(Lane::Files, Some(hold.name.clone())).await? {
                         worker.release(Scope::Folder, &hold.name, &[deliveries::FULL, deliveries::NOTES]).await;
                     }
                 }
-                Scope::Service if hold.name == deliveries::SMTP && !worker.queue.delivers(None).await? => {
+                Scope::Service
+                    if hold.name == deliveries::SMTP && !worker.queue.delivers(Lane::Mails, None).await? =>
+                {
                     deliveries::mail_works(worker).await?;
                 }
                 Scope::Folder | Scope::Service | Scope::Disk | Scope::Source => {}

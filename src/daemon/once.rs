@@ -8,7 +8,7 @@ use super::Parts;
 use crate::{
     clock,
     config::Target,
-    queue::{Hold, Scope},
+    queue::{Hold, Lane, Scope},
     watch::FolderHandle,
     worker::deliveries::{FULL, NOTES, SMTP},
 };
@@ -37,6 +37,11 @@ const PROBES: u32 = 2;
 /// Waits until the sources have brought what they have, every folder is quiet and no job can go on by itself.
 pub(super) async fn finished(parts: &Parts) -> Tally {
     let begun = clock::now();
+    // A deletion that a service refused before is asked for again, or this run would end without a try.
+    match parts.worker.queue.wake_deliveries(Lane::Remote, None, begun).await {
+        Ok(_) => parts.worker.deliveries.notify_one(),
+        Err(error) => parts.worker.queue_failed("wake what is to be deleted", &error),
+    }
     let handles: Vec<FolderHandle> = {
         let folders = parts.folders.read().expect("no thread panics while it holds the folders");
         folders.values().cloned().collect()

@@ -4,6 +4,7 @@
 //! work comes back as a [`Setback`], which the worker records.
 
 pub mod analyse;
+pub mod cancel;
 pub mod convert;
 pub mod create;
 pub mod deliver;

@@ -70,12 +70,12 @@ impl Lane {
     /// All lanes.
     pub const ALL: [Self; 3] = [Self::Files, Self::Mails, Self::Remote];
 
-    /// Returns the kinds of its own; the files are all others.
-    fn kinds(self) -> (&'static str, bool) {
+    /// Returns what holds of its rows, in SQL; the files are all that is nothing else.
+    pub(super) fn is_of(self) -> &'static str {
         match self {
-            Self::Files => ("'mail', 'remote'", false),
-            Self::Mails => ("'mail'", true),
-            Self::Remote => ("'remote'", true),
+            Self::Files => "kind NOT IN ('mail', 'remote')",
+            Self::Mails => "kind = 'mail'",
+            Self::Remote => "kind = 'remote'",
         }
     }
 }
@@ -140,12 +140,12 @@ impl Queue {
     /// Returns up to `limit` deliveries of a lane that are due.
     pub async fn due_deliveries(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, QueueError> {
         self.read(move |connection| {
-            let (kinds, own) = lane.kinds();
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT * FROM delivery WHERE due_ms <= ?1 AND (kind IN ({kinds})) = ?2 ORDER BY due_ms, id LIMIT ?3",
+                "SELECT * FROM delivery WHERE due_ms <= ?1 AND {} ORDER BY due_ms, id LIMIT ?2",
+                lane.is_of()
             ))?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), own, limit], delivery)?;
+            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), limit], delivery)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    JobId, Queue, QueueError, Sighting, Verdict,
+    JobId, Lane, Queue, QueueError, Sighting, Verdict,
     record::{log, transition},
     row::{self, path_bytes},
 };
@@ -78,7 +78,7 @@ impl Queue {
 
     /// Lets everything in `folder` try again that could not be read or written: the folder is back. Returns how many.
     pub async fn wake_folder(&self, folder: &str, now: Timestamp) -> Result<usize, QueueError> {
-        let deliveries = self.wake_deliveries(Some(folder.to_owned()), now).await?;
+        let deliveries = self.wake_deliveries(Lane::Files, Some(folder.to_owned()), now).await?;
         Ok(deliveries + self.wake_files(folder, now, now).await?)
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Job, JobId, Queue, QueueError, Scope, hold::insert_notice, row};
+use super::{Job, JobId, Lane, Queue, QueueError, Scope, hold::insert_notice, row};
 use crate::{
     effect::Effect,
     job::{Stage, UNCLEAR},
@@ -96,28 +96,33 @@ impl Queue {
         self.write(Effect::WakeJobs, work).await
     }
 
-    /// Makes the files of a folder that were put off due now; without a folder, the mails.
-    pub async fn wake_deliveries(&self, folder: Option<String>, now: Timestamp) -> Result<usize, QueueError> {
+    /// Makes the deliveries of a lane that were put off due now: those of a folder, or all.
+    pub async fn wake_deliveries(
+        &self,
+        lane: Lane,
+        folder: Option<String>,
+        now: Timestamp,
+    ) -> Result<usize, QueueError> {
         self.write(Effect::WakeDeliveries, move |tx| {
-            Ok(tx
-                .prepare_cached(
-                    "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND CASE WHEN ?1 IS NULL THEN kind = 'mail' \
-                     ELSE kind NOT IN ('mail', 'remote') END AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
-                )?
-                .execute(rusqlite::params![folder, now.as_millisecond()])?)
+            let sql = format!(
+                "UPDATE delivery SET due_ms = ?2 WHERE due_ms > ?2 AND {} \
+                 AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1))",
+                lane.is_of()
+            );
+            Ok(tx.prepare_cached(&sql)?.execute(rusqlite::params![folder, now.as_millisecond()])?)
         })
         .await
     }
 
-    /// Returns whether files of a folder are still to be written; without a folder, whether mails are to be sent.
-    pub async fn delivers(&self, folder: Option<String>) -> Result<bool, QueueError> {
+    /// Returns whether anything of a lane is still to be delivered: for a folder, or for all.
+    pub async fn delivers(&self, lane: Lane, folder: Option<String>) -> Result<bool, QueueError> {
         self.read(move |connection| {
-            Ok(connection
-                .prepare_cached(
-                    "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND CASE WHEN ?1 IS NULL THEN kind = 'mail' \
-                     ELSE kind NOT IN ('mail', 'remote') END AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
-                )?
-                .exists([folder])?)
+            let sql = format!(
+                "SELECT 1 FROM delivery WHERE due_ms IS NOT NULL AND {} \
+                 AND (?1 IS NULL OR job_id IN (SELECT id FROM job WHERE folder = ?1)) LIMIT 1",
+                lane.is_of()
+            );
+            Ok(connection.prepare_cached(&sql)?.exists([folder])?)
         })
         .await
     }

@@ -91,6 +91,12 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     async fn dispose(&self, _meeting: &str, _recording: &str, _how: OnSuccessRemote) -> Result<(), CallError> {
         Ok(())
     }
+
+    /// A person has given a job up: what the service still works on for it may end. Nothing depends on whether it does.
+    /// Asked only of a service that can.
+    async fn cancel(&self, _meeting: &str, _recording: &str) -> Result<(), CallError> {
+        Ok(())
+    }
 }
 
 /// What a meeting is made of.

@@ -366,7 +366,7 @@ async fn mail_down(worker: &Worker, error: &str) -> Result<(), QueueError> {
 /// Mail goes again: whatever else waits for that is sent now.
 pub async fn mail_works(worker: &Worker) -> Result<(), QueueError> {
     if worker.release(Scope::Service, SMTP, &["down"]).await {
-        worker.queue.wake_deliveries(None, clock::now()).await?;
+        worker.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;
         worker.deliveries.notify_one();
     }
     Ok(())

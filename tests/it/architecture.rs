@@ -285,6 +285,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("queue/maintain.rs", "draft", "a temporary file, which the next copy takes away"),
     ("queue/mod.rs", "make_private", "part of `Make`"),
     ("queue/place.rs", "has_no_room", "a trial that leaves nothing"),
+    ("services/koldan/dispose.rs", "cancel_summaries", "part of `CallCancel`"),
     ("services/koldan/dispose.rs", "delete", "part of `CallDispose`"),
     ("services/koldan/session.rs", "may_write", "it asks for nothing, and nothing is made"),
     ("services/koldan/summary.rs", "summarise", "part of `CallRequest`"),

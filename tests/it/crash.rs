@@ -137,6 +137,7 @@ fn scenario(effect: Effect) -> Scenario {
         Effect::BeginPieces
         | Effect::KeepPieces
         | Effect::PlaceTranscript
+        | Effect::CallCancel
         | Effect::CallDispose
         | Effect::ForgetTranscript
         | Effect::PlaceConverted

@@ -443,6 +443,51 @@ fn a_quota_that_is_spent_holds_uploads_and_heals_by_itself() {
 }
 
 /// What is deleted at the server: transcriptions, then summaries, each with whether it was purged.
+fn cancel(served: &Served, name: &str) -> String {
+    let output = served.house.run(&["cancel", served.house.path(name).to_str().expect("UTF-8")]);
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn a_job_that_is_given_up_ends_its_summary_there_and_retry_has_another_one_written() {
+    let served = Served::new("", "");
+    served.server.state().summary_looks = Some(1_000);
+    let _daemon = served.house.start();
+    served.house.drop_recording("talk.wav");
+    until("the summary is under way", || (served.server.made().2 == 1).then_some(()));
+    let told = until_told(
+        || served.house.log(),
+        || Some(cancel(&served, "talk.wav")).filter(|told| told.contains("the service ends its work on it")),
+    );
+    assert!(told.contains("is cancelled"), "{told}");
+    assert!(served.server.state().summaries[0].cancelled);
+    served.server.state().summary_looks = None;
+    served.retry("talk.wav");
+    assert!(served.notes("talk.wav").contains("ship on"));
+    assert_eq!(served.server.made(), (1, 1, 2));
+}
+
+#[test]
+fn a_death_while_the_summary_is_ended_leaves_a_job_that_is_given_up() {
+    each_in_its_house(&points(&[Effect::CallCancel]), |point| {
+        let served = Served::new("", "");
+        served.server.state().summary_looks = Some(1_000);
+        let mut daemon = served.house.spawn(&[("MINUTED_DIE", point)]);
+        served.house.drop_recording("talk.wav");
+        until("the summary is under way", || (served.server.made().2 == 1).then_some(()));
+        until("the job waits for it", || (served.house.job_if("talk.wav")?["waits_for"] == "analysis").then_some(()));
+        cancel(&served, "talk.wav");
+        until_told(|| format!("it died at {point}: {}", served.house.log()), || daemon.was_killed().then_some(()));
+        let _daemon = served.house.start();
+        assert_eq!(served.house.wait_for("talk.wav", "cancelled")["attempts"], 0, "{point}");
+        served.server.state().summary_looks = None;
+        served.server.state().summaries[0].left = 0;
+        served.retry("talk.wav");
+        assert!(served.notes("talk.wav").contains("ship on"), "{point}");
+        assert_eq!((served.server.made().0, served.server.made().1), (1, 1), "{point}");
+    });
+}
+
 fn gone(server: &Koldan) -> (Vec<Option<bool>>, Vec<Option<bool>>) {
     let state = server.state();
     (

@@ -24,6 +24,9 @@ impl Speaks for Transcripts {
             analyses: &[Analysis::Transcription, Analysis::MeetingNote],
             signs_in: false,
             transcribes_at_once: true,
+            speakers: true,
+            progress: false,
+            cancels: false,
             deletes: false,
             // It only reads a file: two at once are enough, and hold up nobody.
             at_once: Some(2),

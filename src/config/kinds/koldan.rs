@@ -75,6 +75,9 @@ impl Speaks for Koldan {
             signs_in: false,
             transcribes_at_once: false,
             at_once: None,
+            speakers: self.diarize,
+            progress: false,
+            cancels: true,
             deletes: true,
         }
     }

@@ -101,6 +101,12 @@ pub struct Abilities {
     pub transcribes_at_once: bool,
     /// Recordings that it should have at once by default; `None` shares the slots of all.
     pub at_once: Option<usize>,
+    /// Tells the speakers of a transcription apart.
+    pub speakers: bool,
+    /// Tells how far it is with a transcription.
+    pub progress: bool,
+    /// Ends what it works on, when its job is given up.
+    pub cancels: bool,
     /// Deletes what it keeps of a recording, when it is asked to.
     pub deletes: bool,
 }

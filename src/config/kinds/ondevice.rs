@@ -65,6 +65,9 @@ impl Speaks for Ondevice {
             transcribes_at_once: true,
             // The processor is one; two at once take as long together.
             at_once: Some(1),
+            speakers: false,
+            progress: true,
+            cancels: false,
             deletes: false,
         }
     }

@@ -52,6 +52,9 @@ impl Speaks for Openai {
             transcribes_at_once: true,
             // One graphics card, most often; two at once take as long together.
             at_once: Some(1),
+            speakers: false,
+            progress: false,
+            cancels: false,
             deletes: false,
         }
     }

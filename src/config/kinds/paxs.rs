@@ -46,6 +46,9 @@ impl Speaks for Paxs {
             signs_in: true,
             transcribes_at_once: false,
             at_once: None,
+            speakers: true,
+            progress: false,
+            cancels: false,
             deletes: false,
         }
     }

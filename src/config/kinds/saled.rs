@@ -104,6 +104,9 @@ impl Speaks for Saled {
             analyses: &[Analysis::MeetingNote, Analysis::Transcription],
             signs_in: false,
             transcribes_at_once: true,
+            speakers: self.diarize,
+            progress: true,
+            cancels: false,
             deletes: false,
             // It runs on a small machine; two at once take as long together.
             at_once: Some(1),

@@ -1,4 +1,5 @@
-//! What is deleted at Koldan once the notes are durable: the summaries of a transcription, then the transcription.
+//! What is deleted at Koldan once the notes are durable: the summaries of a transcription, then the transcription. And
+//! what ends there when a job is given up.
 //!
 //! The file itself stays: no document tells of a call that deletes it. [unknown]: whether it goes with its transcription.
 
@@ -14,10 +15,24 @@ use crate::{
 };
 
 impl Koldan {
+    /// Ends the summaries of a recording that are under way: the documents show no such call for a transcription. One
+    /// that has ended meanwhile (409) or is gone is as well.
+    pub(super) async fn cancel_summaries(&self, recording: &str) -> Result<(), CallError> {
+        for id in self.summaries_of(recording).await? {
+            let [a, b, c, d, id] = summary(&id);
+            let answer =
+                self.call(Request::post(&[a, b, c, d, id, "cancel"]), Priority::High).await.map_err(certain)?;
+            if !matches!(answer.status, 404 | 409 | 410) {
+                self.accepted(answer).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes all that was made of a recording. What is gone already is no error, so that it may be done again after any
     /// interruption.
     pub(super) async fn delete_all(&self, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {
-        for id in self.summaries_to_delete(recording).await? {
+        for id in self.summaries_of(recording).await? {
             self.delete(&summary(&id), how).await?;
         }
         self.delete(&transcription(recording), how).await
@@ -25,7 +40,7 @@ impl Koldan {
 
     /// The summaries that say that they are of this transcription, whoever had them made: what says nothing, or that of
     /// another, is not ours to delete.
-    async fn summaries_to_delete(&self, recording: &str) -> Result<Vec<String>, CallError> {
+    async fn summaries_of(&self, recording: &str) -> Result<Vec<String>, CallError> {
         let listed = match self.list(&SUMMARIES, &[("transcriptionId", recording)], Priority::High).await {
             Ok(listed) => listed,
             Err(CallError::Refused { status: 404 | 405 | 410, .. }) => return Ok(Vec::new()),

@@ -208,6 +208,10 @@ impl Service for Koldan {
         self.keep.forget(meeting).await;
     }
 
+    async fn cancel(&self, _meeting: &str, recording: &str) -> Result<(), CallError> {
+        self.cancel_summaries(recording).await
+    }
+
     async fn dispose(&self, _meeting: &str, recording: &str, how: OnSuccessRemote) -> Result<(), CallError> {
         self.delete_all(recording, how).await
     }

@@ -31,6 +31,7 @@ pub(crate) enum Call {
     Summarise,
     Summary,
     Result,
+    Cancel,
     Delete,
     Quotas,
 }
@@ -79,6 +80,8 @@ pub(crate) struct Work {
     pub(crate) left: u32,
     /// Whether it fails in the end.
     pub(crate) fails: bool,
+    /// Whether it was cancelled before its end.
+    pub(crate) cancelled: bool,
     /// Deleted, and whether it was purged.
     pub(crate) gone: Option<bool>,
 }
@@ -86,6 +89,7 @@ pub(crate) struct Work {
 impl Work {
     fn status(&self) -> &'static str {
         match (self.left, self.fails) {
+            _ if self.cancelled => "CANCELLED",
             (0, true) => "FAILED",
             (0, false) => "COMPLETED",
             (1, _) => "IN_PROGRESS",
@@ -112,6 +116,8 @@ pub(crate) struct State {
     pub(crate) minutes_left: Option<i64>,
     /// Looks that each new work takes.
     pub(crate) looks: u32,
+    /// Looks that a summary takes, where that is another number.
+    pub(crate) summary_looks: Option<u32>,
     /// The next so many transcriptions and summaries fail.
     pub(crate) bad_transcriptions: u32,
     pub(crate) bad_summaries: u32,
@@ -262,6 +268,7 @@ impl Routed {
             ("POST", ["api", "v1", "speech-services", "summaries"]) => (Call::Summarise, ""),
             ("GET", ["api", "v1", "speech-services", "summaries", id]) => (Call::Summary, *id),
             ("GET", ["api", "v1", "speech-services", "summaries", id, "result"]) => (Call::Result, *id),
+            ("POST", ["api", "v1", "speech-services", "summaries", id, "cancel"]) => (Call::Cancel, *id),
             ("DELETE", ["api", "v1", "speech-services", "transcriptions" | "summaries", id]) => (Call::Delete, *id),
             _ => return None,
         };
@@ -274,7 +281,7 @@ impl Routed {
     }
 
     fn changes_something(&self) -> bool {
-        matches!(self.call, Call::Upload | Call::Summarise | Call::Delete)
+        matches!(self.call, Call::Upload | Call::Summarise | Call::Cancel | Call::Delete)
     }
 }
 
@@ -337,6 +344,7 @@ fn do_it(state: &mut State, routed: &Routed, headers: &[(String, String)], body:
             one(&mut state.summaries, routed, "transcriptionId", &result)
         }
         Call::Result => refusal(404, "NOT_FOUND"),
+        Call::Cancel => cancel(state, routed),
         Call::Delete => delete(state, routed),
     }
 }
@@ -420,7 +428,7 @@ fn upload(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Answe
     state.bad_transcriptions = state.bad_transcriptions.saturating_sub(1);
     let id = format!("tr-{}", state.transcriptions.len());
     let (left, template, of) = (state.looks, String::new(), file.clone());
-    state.transcriptions.push(Work { id: id.clone(), of, template, left, fails, gone: None });
+    state.transcriptions.push(Work { id: id.clone(), of, template, left, fails, cancelled: false, gone: None });
     state.files.push(File { id: file.clone(), sha256, sent });
     says(201, &json!({"file": {"id": file}, "transcription": {"id": id, "status": "PENDING"}}))
 }
@@ -442,8 +450,27 @@ fn summarise(state: &mut State, body: &[u8]) -> Answer {
     state.bad_summaries = state.bad_summaries.saturating_sub(1);
     let id = format!("su-{}", state.summaries.len());
     let (of, template) = (of.to_owned(), template.to_owned());
-    state.summaries.push(Work { id: id.clone(), of, template, left: state.looks, fails, gone: None });
+    state.summaries.push(Work {
+        id: id.clone(),
+        of,
+        template,
+        left: state.summary_looks.unwrap_or(state.looks),
+        fails,
+        cancelled: false,
+        gone: None,
+    });
     says(201, &json!({"id": id, "status": "PENDING"}))
+}
+
+fn cancel(state: &mut State, routed: &Routed) -> Answer {
+    let Some(work) = state.summaries.iter_mut().find(|work| work.id == routed.id) else {
+        return refusal(404, "NOT_FOUND");
+    };
+    if work.left == 0 || work.cancelled {
+        return refusal(409, "NOT_IN_PROGRESS");
+    }
+    work.cancelled = true;
+    (204, String::new(), String::new())
 }
 
 fn delete(state: &mut State, routed: &Routed) -> Answer {

@@ -1,0 +1,65 @@
+//! What each service gives and takes, as far as that is known before it is asked.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio_util::task::TaskTracker;
+
+use super::{Failure, Finding, Findings};
+use crate::{
+    config::{Abilities, Analysis, Notes, Settings},
+    worker::Live,
+};
+
+/// Says of each service what a folder may ask of it.
+pub(super) fn gives(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
+    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    for (name, handle) in &live.services {
+        let abilities = handle.settings.kind.abilities();
+        let takes: BTreeSet<&str> = handle.service.accepts().iter().map(|(extension, _)| *extension).collect();
+        let takes = takes.into_iter().collect::<Vec<_>>().join(" ");
+        let told = format!("{}; it takes {takes}", told(&abilities));
+        findings.add(Finding::ok(format!("service {name}, gives"), told))?;
+    }
+    Ok(())
+}
+
+fn told(abilities: &Abilities) -> String {
+    let speakers = if abilities.speakers { " with speakers" } else { "" };
+    let mut told = vec![format!("a transcription{speakers}")];
+    let by = if abilities.follows_instruction { ", by an instruction if there is one" } else { "" };
+    told.push(match abilities.notes {
+        Notes::WithUpload | Notes::WhenAsked => format!("a meeting note{by}"),
+        Notes::Extracted => "a meeting note that minuted extracts".to_owned(),
+    });
+    let more = [Analysis::KeyPoints, Analysis::Sentiment].into_iter().filter(|more| abilities.analyses.contains(more));
+    told.extend(more.map(|more| more.as_str().to_owned()));
+    let can = [
+        (abilities.needs_attendees, "needs attendees"),
+        (abilities.progress, "tells how far it is"),
+        (abilities.cancels, "ends what is cancelled"),
+        (abilities.deletes, "deletes (on_success_remote)"),
+    ];
+    let can: Vec<&str> = can.into_iter().filter_map(|(can, word)| can.then_some(word)).collect();
+    let can = if can.is_empty() { String::new() } else { format!("; it {}", can.join(", ")) };
+    format!("{}{can}", told.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, parse};
+
+    #[test]
+    fn a_service_says_what_a_folder_may_ask_of_it() {
+        let text = "[services.a]\nkind = \"koldan\"\napi_key_file = \"k\"\n[services.b]\nkind = \"ondevice\"\n\
+                    [services.c]\nkind = \"paxs\"\n";
+        let settings =
+            parse(text, std::path::Path::new("/etc/minuted/config.toml"), Environment::get()).expect("right");
+        let told = settings.services.values().map(|service| told(&service.kind.abilities())).collect::<Vec<_>>();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
+        a transcription; a meeting note that minuted extracts; it tells how far it is
+        a transcription with speakers; a meeting note, by an instruction if there is one; key_points; sentiment; it needs attendees
+        ");
+    }
+}
