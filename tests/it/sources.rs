@@ -364,15 +364,20 @@ fn a_vendor_that_asks_for_a_while_is_left_alone_for_it() {
 fn one_recording_that_breaks_the_vendor_holds_up_no_other() {
     let sourced = Sourced::new(VERSIONS[0], "", OLD);
     let bad = sourced.baas.add(Bot { video: false, ..Bot::ended("bad") });
-    sourced.baas.spoil_always(Spoil::Status(503));
+    sourced.baas.state().broken = Some(bad.clone());
     let _daemon = sourced.house.start();
     sourced.until_held("down");
-    sourced.baas.clear_faults();
-    // From now on the other one is there, and the store fails for the first alone.
-    let good = sourced.baas.add(Bot::ended("good"));
-    sourced.until_done(&good);
+    let good = ["good", "better"].map(|name| sourced.baas.add(Bot::ended(name)));
+    for id in &good {
+        sourced.until_done(id);
+    }
+    // Others came to something between its failures: now they count as its own, and hold nothing.
+    sourced.until(&bad, "blamed itself", |row| row["attempts"].as_u64() > Some(0));
+    let late = sourced.baas.add(Bot::ended("late"));
+    sourced.until_done(&late);
+    sourced.baas.state().broken = None;
     sourced.until_done(&bad);
-    sourced.assert_one_of_everything(2);
+    sourced.assert_one_of_everything(4);
 }
 
 #[test]

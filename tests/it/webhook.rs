@@ -11,11 +11,13 @@ use std::{
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use minuted::effect::When;
 use rustix::process::Signal;
 
 use crate::support::{
     house::{House, until, until_told},
     meetingbaas::{Baas, Bot, Call, KEY},
+    rows::each,
 };
 
 /// What the vendor shows as the secret of a webhook: the example of Svix's documents.
@@ -106,6 +108,36 @@ fn signature(id: &str, time: &str, body: &[u8]) -> String {
 fn about(bot: &str) -> Vec<u8> {
     format!("{{\"event\":\"complete\",\"data\":{{\"bot_id\":\"{bot}\",\"mp4\":\"http://127.0.0.1:1/evil\"}}}}")
         .into_bytes()
+}
+
+#[test]
+fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
+    each([When::Before, When::After], |when| {
+        let post = Post::new("v1");
+        let minutes = Duration::from_secs(60);
+        let working =
+            Bot { audio: false, video: false, ..Bot::sitting("Weekly", minuted::clock::now() - 40 * minutes) };
+        // Its files are not there yet, and tomorrow is soon enough for a look that nobody asks for.
+        let bot = post.vendor.add(Bot { ended: Some(minuted::clock::now() + minutes), ..working });
+        let call = || post.post(&[("x-meeting-baas-api-key", KEY)], &about(&bot));
+        let mut daemon = post.house.spawn(&[("MINUTED_DIE", &format!("HastenRecordings:{when:?}:1"))]);
+        let dies = || {
+            // Nobody answers before it listens, and after it died.
+            call();
+            daemon.was_killed().then_some(())
+        };
+        until_told(|| format!("it dies: {}", post.house.log()), dies);
+        let _daemon = post.house.start();
+        for of in &mut post.vendor.state().bots {
+            (of.audio, of.video) = (true, true);
+        }
+        let done = || {
+            call();
+            (post.house.count("done") == 1).then_some(())
+        };
+        until_told(|| post.house.log(), done);
+        assert_eq!((post.house.jobs().len(), post.house.standin.snapshot().meetings.len()), (1, 1), "{when:?}");
+    });
 }
 
 #[test]

@@ -241,6 +241,8 @@ pub(crate) struct State {
     once: Vec<(Call, Fault)>,
     always: Vec<(Call, Fault)>,
     spoil_once: Vec<Spoil>,
+    /// The bot whose files the store fails to give.
+    pub(crate) broken: Option<String>,
     spoil_always: Option<Spoil>,
 }
 
@@ -307,6 +309,7 @@ impl Baas {
             once: Vec::new(),
             always: Vec::new(),
             spoil_once: Vec::new(),
+            broken: None,
             spoil_always: None,
         };
         let baas = Self {

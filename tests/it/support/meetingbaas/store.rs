@@ -43,6 +43,7 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
             let found = found(&mut state, &request);
             let spoil =
                 if state.spoil_once.is_empty() { state.spoil_always.clone() } else { Some(state.spoil_once.remove(0)) };
+            let spoil = if is_broken(&state, &request) { Some(Spoil::Status(503)) } else { spoil };
             let status = match (&spoil, &found) {
                 (Some(Spoil::Status(status)), _) => *status,
                 (Some(Spoil::Cut(_) | Spoil::Longer(_) | Spoil::Page | Spoil::Empty | Spoil::Redirect(_)), _) => 0,
@@ -57,6 +58,11 @@ pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
             return;
         }
     }
+}
+
+fn is_broken(state: &State, request: &Request) -> bool {
+    let owner = request.query("X-Amz-Signature").and_then(|signature| state.addresses.get(&signature));
+    owner.is_some_and(|(id, _)| state.broken.as_ref() == Some(id))
 }
 
 /// The bytes at an address; `None` where it has expired.
