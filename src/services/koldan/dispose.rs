@@ -1,7 +1,7 @@
 //! What is deleted at Koldan once the notes are durable: the summaries of a transcription, then the transcription. And
 //! what ends there when a job is given up.
 //!
-//! The file itself stays: no document tells of a call that deletes it. [unknown]: whether it goes with its transcription.
+//! The file itself stays: no document tells of a call that deletes it. (unknown): whether it goes with its transcription.
 
 use super::{
     Koldan,
@@ -63,7 +63,7 @@ impl Koldan {
         Ok(ids)
     }
 
-    /// A 404 may say that there is no such thing any more, or no such call: what is still there was not deleted. [guess]:
+    /// A 404 may say that there is no such thing any more, or no such call: what is still there was not deleted. (guess):
     /// that transcriptions are deleted as the documents show it of summaries.
     async fn require_gone(&self, path: &[&str; 5]) -> Result<(), CallError> {
         if self.json_if(Request::get(path), Priority::High).await?.is_none() {

@@ -50,7 +50,7 @@ use crate::{
     job::{Key, Report},
 };
 
-/// What is sent to it. [unknown]: no document lists the formats, so these are those that such services commonly read; one
+/// What is sent to it. (unknown): no document lists the formats, so these are those that such services commonly read; one
 /// that it does not take is refused by its answer to the upload.
 const ACCEPTS: [(&str, &str); 20] = [
     ("3gp", "video/3gpp"),

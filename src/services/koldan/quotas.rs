@@ -16,7 +16,7 @@ const QUOTAS_MAX: usize = 50;
 /// Levels of an answer that are searched for limits.
 const DEPTH_MAX: u8 = 4;
 
-/// Words in the name of a limit that an upload draws on. [unknown]: their names; of others (people, summaries) it is not
+/// Words in the name of a limit that an upload draws on. (unknown): their names; of others (people, summaries) it is not
 /// known that they hinder an upload, and the server's own refusal says so when they do.
 const OF_UPLOADS: [&str; 11] =
     ["transcri", "minute", "second", "hour", "audio", "storage", "file", "upload", "speech", "duration", "byte"];
@@ -83,7 +83,7 @@ pub fn told(profile: &Value) -> Vec<(String, bool)> {
     quotas.iter().map(|quota| (quota.told(), quota.is_spent())).collect()
 }
 
-/// Returns the limits of an answer. [unknown]: its shape; a limit is an object that tells what is available, or a limit
+/// Returns the limits of an answer. (unknown): its shape; a limit is an object that tells what is available, or a limit
 /// and what is used of it. One without a number, or below 0, has no end.
 fn read(answer: &Value) -> Vec<Quota> {
     let mut found = Vec::new();

@@ -140,7 +140,7 @@ impl Koldan {
 
     /// Reads a list to its end, up to so many pages that none is missed that the server filters.
     ///
-    /// [unknown]: the envelope of a page and how it says that it is the last one. A page that is not full is the last,
+    /// (unknown): the envelope of a page and how it says that it is the last one. A page that is not full is the last,
     /// unless it tells of a larger total; a server that gives the same page again knows no pages.
     pub(super) async fn list(
         &self,
@@ -176,7 +176,7 @@ impl Koldan {
     /// Whether the key may have something made, as far as that shows; it always does for transcriptions alone.
     ///
     /// A summary of nothing is asked for: whoever may have one made is told that it lacks a transcription, and nothing is
-    /// made; a viewer is forbidden. [guess]: rights are looked at before the request is. No call depends on it.
+    /// made; a viewer is forbidden. (guess): rights are looked at before the request is. No call depends on it.
     pub(super) async fn may_write(&self) -> Result<bool, CallError> {
         if self.settings.folders.is_empty() {
             return Ok(true);
@@ -220,7 +220,7 @@ pub(super) fn certain(error: CallError) -> CallError {
     }
 }
 
-/// Returns what is told where the account's quota is spent. [unknown]: how Koldan says so. 402 says it by itself; 403 and
+/// Returns what is told where the account's quota is spent. (unknown): how Koldan says so. 402 says it by itself; 403 and
 /// 429 say it in words, and are something else without them.
 fn quota_refusal(answer: &Answer) -> Option<String> {
     let is_told = || {

@@ -84,7 +84,7 @@ impl Koldan {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// [unknown]: whether both lists come in pages; one without pages answers the second as the first.
+    /// (unknown): whether both lists come in pages; one without pages answers the second as the first.
     async fn template_list(&self, path: &[&str]) -> Result<Option<Vec<Value>>, CallError> {
         match self.list(path, &[], Priority::High).await {
             Ok(list) => Ok(Some(list)),

@@ -25,7 +25,7 @@ const STALL: Duration = Duration::from_secs(60);
 /// The language of a recording whose folder tells none: that of Koldan's documents.
 const LANGUAGE: &str = "he";
 
-/// Where recordings stand among the files of the account. [unknown]: what `path` means; it is taken for a directory.
+/// Where recordings stand among the files of the account. (unknown): what `path` means; it is taken for a directory.
 const PATH: &str = "minuted";
 
 /// Files and transcriptions that are looked at for the marker: of one content there are few.
@@ -69,7 +69,7 @@ impl Koldan {
     /// Returns this job's transcription of a content, where there is one that has not failed.
     ///
     /// Another's file of the same content, or a server that does not filter, must not be taken for it: its marker tells.
-    /// [unknown]: where tags and metadata are shown. The file, the entry of the transcription and the transcription itself
+    /// (unknown): where tags and metadata are shown. The file, the entry of the transcription and the transcription itself
     /// are searched; where none shows them, the recording is sent again.
     pub(super) async fn find_uploaded(
         &self,

@@ -8,10 +8,10 @@ use crate::{
     text::one_line,
 };
 
-/// The names under which a page may hold its entries. [unknown]
+/// The names under which a page may hold its entries. (unknown)
 const ENTRIES: [&str; 8] = ["content", "items", "data", "results", "transcriptions", "summaries", "files", "templates"];
 
-/// Where an answer may hold what was asked for, when it does not stand at its top. [unknown]
+/// Where an answer may hold what was asked for, when it does not stand at its top. (unknown)
 const WRAPPERS: [&str; 4] = ["data", "transcription", "summary", "item"];
 
 /// Characters of what Koldan says of a failure that are kept.
@@ -55,7 +55,7 @@ pub(super) fn id_at(value: &Value, names: &[&str]) -> Option<String> {
     names.iter().find_map(|name| id(value.get(name)?))
 }
 
-/// Returns the id of the transcription that an answer to an upload tells of. [unknown]: which field has it.
+/// Returns the id of the transcription that an answer to an upload tells of. (unknown): which field has it.
 pub(super) fn uploaded(answer: &Value) -> Option<String> {
     let answer = answer.get("data").filter(|data| data.is_object()).unwrap_or(answer);
     let inner = answer.get("transcription").or_else(|| answer.get("transcriptionJob"));
@@ -155,7 +155,7 @@ fn segment(value: &Value) -> Option<Segment> {
     (!text.is_empty()).then_some(Segment { start, end, speaker, text })
 }
 
-/// A time in seconds. [unknown]: the unit; a name that ends in `Ms` says milliseconds, any other is taken for seconds.
+/// A time in seconds. (unknown): the unit; a name that ends in `Ms` says milliseconds, any other is taken for seconds.
 fn time(value: &Value, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
     let number = |name: &&str| match value.get(name)? {
         Value::Number(number) => number.as_f64(),
@@ -175,7 +175,7 @@ fn speaker(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns the SHA-256 that an entry tells of a file, in lower case; `None` where it tells none. [unknown]: its field.
+/// Returns the SHA-256 that an entry tells of a file, in lower case; `None` where it tells none. (unknown): its field.
 pub(super) fn sha256(file: &Value) -> Option<String> {
     let named = ["sha256", "sha256Hash", "sha256Checksum", "fileHash", "contentHash", "hash", "checksum"];
     let found = named.iter().find_map(|name| match file.get(name)? {

@@ -1,20 +1,14 @@
 //! Koldan with state: files, their transcriptions and the summaries of those, templates, limits, rights. It does what its
 //! documents say, counts what it was asked to do, and fails where it is told to.
 
-use std::{
-    collections::BTreeSet,
-    io::{BufReader, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeSet, sync::MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::openai::{Request, Sent, header, read, taken_apart};
+use super::{
+    openai::{Sent, taken_apart},
+    server::{Answer, Request, Server, header},
+};
 
 /// The key that it takes.
 pub(crate) const KEY: &str = "kk-canary-77c1";
@@ -136,17 +130,11 @@ pub(crate) struct State {
 }
 
 /// The server; it ends with this value.
-pub(crate) struct Koldan {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
-}
+pub(crate) struct Koldan(Server<State>);
 
 impl Koldan {
     /// Starts a server with two templates that hears three sentences in every recording.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("bound");
         let state = State {
             key: KEY.to_owned(),
             templates: vec![
@@ -158,28 +146,17 @@ impl Koldan {
             says: "Decisions\n- ship on *Friday*\n\nAnn tells Bo.".to_owned(),
             ..State::default()
         };
-        let (state, stopped) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
-        let server = Self { address, state: Arc::clone(&state), stopped: Arc::clone(&stopped) };
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve(&stream, &state));
-            }
-        });
-        server
+        Self(Server::start(state, answer))
     }
 
     /// Its address.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address())
     }
 
     /// What it is and has seen.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the state")
+        self.0.state()
     }
 
     /// The next call of this kind fails so.
@@ -209,33 +186,8 @@ impl Koldan {
     }
 }
 
-impl Drop for Koldan {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn serve(stream: &TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream);
-    while let Some(request) = read(&mut reader) {
-        let answer = answer(&mut state.lock().expect("not poisoned"), &request);
-        let Some((status, more, body)) = answer else { return };
-        let head = format!(
-            "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\n{more}Content-Length: {}\r\n\r\n",
-            if status == 204 { 0 } else { body.len() }
-        );
-        let body = if status == 204 { "" } else { body.as_str() };
-        if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
-            return;
-        }
-    }
-}
-
-type Answer = (u16, String, String);
-
 fn says(status: u16, body: &Value) -> Answer {
-    (status, String::new(), body.to_string())
+    Answer::json(status, String::new(), body.to_string())
 }
 
 fn refusal(status: u16, code: &str) -> Answer {
@@ -303,10 +255,12 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
     let always = || state.always.iter().find(|(of, _)| *of == routed.call).map(|(_, fault)| fault.clone());
     match once.or_else(always) {
         Some(Fault::Status(status, body)) => Some(says(status, &body)),
-        Some(Fault::RetryAfter(status, wait)) => {
-            Some((status, format!("Retry-After: {wait}\r\n"), json!({"message": "rate limited"}).to_string()))
-        }
-        Some(Fault::Says(body)) => Some((200, String::new(), body)),
+        Some(Fault::RetryAfter(status, wait)) => Some(Answer::json(
+            status,
+            format!("Retry-After: {wait}\r\n"),
+            json!({"message": "rate limited"}).to_string(),
+        )),
+        Some(Fault::Says(body)) => Some(Answer::json(200, String::new(), body)),
         Some(Fault::Lost) => {
             do_it(state, &routed, headers, body);
             None
@@ -470,7 +424,7 @@ fn cancel(state: &mut State, routed: &Routed) -> Answer {
         return refusal(409, "NOT_IN_PROGRESS");
     }
     work.cancelled = true;
-    (204, String::new(), String::new())
+    Answer::json(204, String::new(), String::new())
 }
 
 fn delete(state: &mut State, routed: &Routed) -> Answer {
@@ -483,5 +437,5 @@ fn delete(state: &mut State, routed: &Routed) -> Answer {
         return refusal(409, "IN_PROGRESS");
     }
     work.gone = Some(routed.filter("purge") == Some("true"));
-    (204, String::new(), String::new())
+    Answer::json(204, String::new(), String::new())
 }

@@ -12,6 +12,7 @@ pub(crate) mod meetingbaas;
 pub(crate) mod openai;
 pub(crate) mod rows;
 pub(crate) mod saled;
+pub(crate) mod server;
 pub(crate) mod services;
 pub(crate) mod smtp;
 pub(crate) mod sound;

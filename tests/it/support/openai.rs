@@ -1,17 +1,11 @@
 //! A server of OpenAI's shape with state: it takes recordings apart as they were sent, transcribes all of them alike,
 //! answers as a model would, keeps what it was asked, and fails where it is told to.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::sync::MutexGuard;
 
 use serde_json::{Value, json};
+
+use super::server::{Answer, Request, Server, header};
 
 /// The three calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,44 +86,27 @@ pub(crate) struct State {
 }
 
 /// The server; it ends with this value.
-pub(crate) struct OpenAi {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
-}
+pub(crate) struct OpenAi(Server<State>);
 
 impl OpenAi {
     /// Starts a server that hears three sentences in every recording.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("bound");
         let state = State {
             models: Some(vec!["whisper-1".into(), "writer".into()]),
             transcription: transcription(&["Good morning.", "We decided to ship on Friday.", "Ann will tell Bo."]),
             ..State::default()
         };
-        let (state, stopped) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
-        let server = Self { address, state: Arc::clone(&state), stopped: Arc::clone(&stopped) };
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve(&stream, &state));
-            }
-        });
-        server
+        Self(Server::start(state, answer))
     }
 
     /// Its address, as most people write it.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.0.address())
     }
 
     /// What it is and has seen.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the state")
+        self.0.state()
     }
 
     /// The next call of this kind fails so.
@@ -148,56 +125,14 @@ impl OpenAi {
     }
 }
 
-impl Drop for OpenAi {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 /// A transcription of these sentences, two seconds each.
 pub(crate) fn transcription(sentences: &[&str]) -> Value {
     let segments = sentences.iter().zip(0..).map(|(text, n)| json!({"start": 2 * n, "end": 2 * n + 2, "text": text}));
     json!({"task": "transcribe", "text": sentences.join(" "), "segments": segments.collect::<Vec<_>>()})
 }
 
-fn serve(stream: &TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream);
-    while let Some((line, headers, body)) = read(&mut reader) {
-        let answer = answer(&mut state.lock().expect("not poisoned"), &line, &headers, &body);
-        let Some((status, more, kind, body)) = answer else { return };
-        let head =
-            format!("HTTP/1.1 {status} Said\r\nContent-Type: {kind}\r\n{more}Content-Length: {}\r\n\r\n", body.len());
-        if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
-            return;
-        }
-    }
-}
-
-pub(crate) type Request = (String, Vec<(String, String)>, Vec<u8>);
-
-/// Reads one request; its length must be known before.
-pub(crate) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
-    let mut lines = reader.by_ref().lines();
-    let line = lines.next()?.ok()?;
-    let mut headers = Vec::new();
-    while let Some((name, value)) = lines.next()?.ok()?.split_once(':') {
-        headers.push((name.to_lowercase(), value.trim().to_owned()));
-    }
-    let length = header(&headers, "content-length").map_or(0, |length| length.parse().expect("a length"));
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some((line, headers, body))
-}
-
-pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-type Answer = (u16, String, &'static str, String);
-
 fn json_answer(status: u16, body: &Value) -> Answer {
-    (status, String::new(), "application/json", body.to_string())
+    Answer::json(status, String::new(), body.to_string())
 }
 
 fn refusal(status: u16, message: &str) -> Answer {
@@ -205,7 +140,7 @@ fn refusal(status: u16, message: &str) -> Answer {
 }
 
 /// Does the work, and says what is answered; `None` where the answer is lost.
-fn answer(state: &mut State, line: &str, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> {
     let call = match line.rsplit_once(' ').expect("a request line").0 {
         "GET /v1/models" if state.models.is_some() => Call::Models,
         "POST /v1/audio/transcriptions" => Call::Transcribe,
@@ -221,13 +156,15 @@ fn answer(state: &mut State, line: &str, headers: &[(String, String)], body: &[u
     let once = state.once.iter().position(|(of, _)| *of == call).map(|at| state.once.remove(at).1);
     let always = || state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone());
     let fault = once.or_else(always);
-    let json = "application/json";
     match fault {
-        Some(Fault::Status(status, body)) => return Some((status, String::new(), json, body)),
+        Some(Fault::Status(status, body)) => return Some(Answer::json(status, String::new(), body)),
         Some(Fault::RetryAfter(status, wait)) => {
-            return Some((status, format!("Retry-After: {wait}\r\n"), json, "{}".into()));
+            return Some(Answer::json(status, format!("Retry-After: {wait}\r\n"), "{}".into()));
         }
-        Some(Fault::Page) => return Some((200, String::new(), "text/html", "<h1>Welcome</h1>".into())),
+        Some(Fault::Page) => {
+            let (more, body) = (String::new(), "<h1>Welcome</h1>".into());
+            return Some(Answer { status: 200, more, kind: "text/html", body });
+        }
         Some(Fault::Lost) | None => {}
     }
     let answered = match call {

@@ -1,19 +1,14 @@
 //! A SaLED with state and its quirks: jobs live in its memory and are gone when it restarts, a job that it does not know
 //! is 200 `not_found` here and 404 there, an address without its slash is 307, what is not audio is 400.
 
-use std::{
-    io::{BufReader, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-};
+use std::sync::MutexGuard;
 
 use serde_json::{Value, json};
 
-use super::openai::{Sent, header, read, taken_apart};
+use super::{
+    openai::{Sent, taken_apart},
+    server::{Answer, Request, Server, header},
+};
 
 /// What happens instead of the answer to a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,17 +77,11 @@ pub(crate) struct State {
 }
 
 /// The server; it ends with this value.
-pub(crate) struct Saled {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    stopped: Arc<AtomicBool>,
-}
+pub(crate) struct Saled(Server<State>);
 
 impl Saled {
     /// Starts a server that hears two people in every recording.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("bound");
         let state = State {
             transcription: transcription(&["Good morning.", "We decided to ship on Friday.", "Ann will tell Bo."]),
             summary: json!({"summary": "They ship on Friday.", "topics": ["Shipping"], "length": 4, "model_used": "m"}),
@@ -106,28 +95,17 @@ impl Saled {
             step: 40,
             ..State::default()
         };
-        let (state, stopped) = (Arc::new(Mutex::new(state)), Arc::new(AtomicBool::new(false)));
-        let server = Self { address, state: Arc::clone(&state), stopped: Arc::clone(&stopped) };
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let state = Arc::clone(&state);
-                thread::spawn(move || serve(&stream, &state));
-            }
-        });
-        server
+        Self(Server::start(state, answer))
     }
 
     /// Its address.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address())
     }
 
     /// What it is and has seen.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the state")
+        self.0.state()
     }
 
     /// The next call whose method and path begin so fails so.
@@ -156,13 +134,6 @@ impl Saled {
     }
 }
 
-impl Drop for Saled {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 /// A transcription of these sentences, two seconds each, by two people in turn.
 pub(crate) fn transcription(sentences: &[&str]) -> Value {
     let segment = |(n, text): (usize, &&str)| {
@@ -173,35 +144,18 @@ pub(crate) fn transcription(sentences: &[&str]) -> Value {
     json!({"segments": segments, "text": sentences.join(" "), "language": "en", "audio_duration": 2 * sentences.len()})
 }
 
-fn serve(stream: &TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream);
-    while let Some((line, headers, body)) = read(&mut reader) {
-        let call = line.rsplit_once(' ').expect("a request line").0.to_owned();
-        let answer = answer(&mut state.lock().expect("not poisoned"), &call, &headers, &body);
-        let Some((status, more, body)) = answer else { return };
-        let head = format!(
-            "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\n{more}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        if (&mut &*stream).write_all(&[head.as_bytes(), body.as_bytes()].concat()).is_err() {
-            return;
-        }
-    }
-}
-
-type Answer = (u16, String, String);
-
 fn said(status: u16, body: &Value) -> Answer {
-    (status, String::new(), body.to_string())
+    Answer::json(status, String::new(), body.to_string())
 }
 
-fn answer(state: &mut State, call: &str, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
+fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> {
+    let call = line.rsplit_once(' ').expect("a request line").0;
     state.calls.push(call.to_owned());
     let once = state.once.iter().position(|(of, _)| call.starts_with(of)).map(|at| state.once.remove(at).1);
     let always = || state.always.iter().find(|(of, _)| call.starts_with(of)).map(|(_, fault)| fault.clone());
     match once.or_else(always) {
         Some(Fault::Status(status, detail)) => Some(said(status, &json!({"detail": detail}))),
-        Some(Fault::Body(body)) => Some((200, String::new(), body)),
+        Some(Fault::Body(body)) => Some(Answer::json(200, String::new(), body)),
         Some(Fault::Lost) => {
             work(state, call, headers, body);
             None
@@ -218,7 +172,9 @@ fn work(state: &mut State, call: &str, headers: &[(String, String)], body: &[u8]
         ("GET", ["health"]) => said(200, &json!({"status": "healthy", "timestamp": "2026-01-01T00:00:00"})),
         ("GET", ["api", "transcribe", "models"]) => said(200, &state.models),
         ("GET", ["api", "chat", "models"]) => said(200, &state.chat_models),
-        ("POST", ["api", "transcribe" | "summary" | "chat"]) => (307, format!("Location: {path}/\r\n"), String::new()),
+        ("POST", ["api", "transcribe" | "summary" | "chat"]) => {
+            Answer::json(307, format!("Location: {path}/\r\n"), String::new())
+        }
         ("POST", ["api", "transcribe", ""]) => transcribe(state, headers, body),
         ("GET", ["api", "transcribe", "jobs"]) => listed(state),
         ("GET", ["api", "transcribe", "status", id]) => {

@@ -1,7 +1,7 @@
 //! The wire of the vendor's API: requests apart, faults, twists, what is kept of an exchange.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufReader, Write as _},
     net::TcpStream,
     sync::Mutex,
     thread,
@@ -10,6 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Exchange, Fault, KEY_HEADER, State, Twist, v1, v2};
+use crate::support::server;
 
 /// A request as it came.
 pub(super) struct Request {
@@ -43,24 +44,15 @@ impl Request {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        server::header(&self.headers, name)
     }
 }
 
 /// Reads one request; its length must be known before.
 pub(super) fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
-    let mut lines = reader.by_ref().lines();
-    let line = lines.next()?.ok()?;
-    let mut headers = Vec::new();
-    while let Some((name, value)) = lines.next()?.ok()?.split_once(':') {
-        headers.push((name.to_lowercase(), value.trim().to_owned()));
-    }
+    let (line, headers, bytes) = server::read(reader)?;
     let mut words = line.split(' ').map(str::to_owned);
-    let mut request = Request { method: words.next()?, target: words.next()?, headers, bytes: Vec::new() };
-    let length = request.header("content-length").map_or(0, |length| length.parse().expect("a length"));
-    request.bytes = vec![0; length];
-    reader.read_exact(&mut request.bytes).ok()?;
-    Some(request)
+    Some(Request { method: words.next()?, target: words.next()?, headers, bytes })
 }
 
 pub(super) fn serve(stream: &TcpStream, state: &Mutex<State>) {
