@@ -57,6 +57,8 @@ pub struct Worker {
     pub claims: Notify,
     /// Says that there may be a delivery to make.
     pub deliveries: Notify,
+    /// A job waits because something is wrong with a file beside its recording.
+    pub(super) unclear: Notify,
     /// Says that somebody signed in.
     pub signed_in: Notify,
     /// The timers of the results.
@@ -95,6 +97,7 @@ impl Worker {
             activity: Activity::default(),
             claims: Notify::new(),
             deliveries: Notify::new(),
+            unclear: Notify::new(),
             signed_in: Notify::new(),
             looks: looks::Timers::default(),
             refused: Mutex::new(HashMap::new()),

@@ -94,7 +94,10 @@ impl Worker {
                 self.heal(handle, call, Breaker::answered).await;
                 self.lacks(job, &error, now).await;
             }
-            Setback::Unclear { error } => self.lacks(job, &error, now).await,
+            Setback::Unclear { error } => {
+                self.lacks(job, &error, now).await;
+                self.unclear.notify_one();
+            }
             Setback::Unavailable { error, after } => {
                 let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
                 match verdict {

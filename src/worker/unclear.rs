@@ -22,16 +22,22 @@ const ROUND_MAX: usize = 100;
 /// Lets jobs go on until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
     let mut live = worker.live.clone();
-    let mut last = JobId(0);
+    // What waited before the start is found by the first round.
+    let (mut last, mut any) = (JobId(0), true);
     loop {
+        // Without such a job there is nothing to look at, and nobody is woken for that.
+        let pause = async { if any { tokio::time::sleep(EVERY).await } else { worker.unclear.notified().await } };
         tokio::select! {
             () = worker.stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
+            () = pause => {}
             // The settings may be the cure; without them there is nothing left to do but to stop.
             changed = live.changed() => if changed.is_err() { return worker.stop.cancelled().await },
         }
         match round(&worker, last).await {
-            Ok(next) => last = next,
+            Ok(next) => {
+                any = next != JobId(0) || last != JobId(0);
+                last = next;
+            }
             Err(error) => worker.queue_failed("look at what is unclear", &error),
         }
     }
