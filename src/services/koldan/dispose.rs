@@ -5,13 +5,13 @@
 
 use super::{
     Koldan,
-    session::{SUMMARIES, certain, summary, transcription},
+    session::{SUMMARIES, summary, transcription},
     wire,
 };
 use crate::{
     config::OnSuccessRemote,
     http::Request,
-    services::{CallError, pacer::Priority},
+    services::{CallError, answers, pacer::Priority},
 };
 
 impl Koldan {
@@ -20,8 +20,10 @@ impl Koldan {
     pub(super) async fn cancel_summaries(&self, recording: &str) -> Result<(), CallError> {
         for id in self.summaries_of(recording).await? {
             let [a, b, c, d, id] = summary(&id);
-            let answer =
-                self.call(Request::post(&[a, b, c, d, id, "cancel"]), Priority::High).await.map_err(certain)?;
+            let answer = self
+                .call(Request::post(&[a, b, c, d, id, "cancel"]), Priority::High)
+                .await
+                .map_err(answers::certain)?;
             if !matches!(answer.status, 404 | 409 | 410) {
                 self.accepted(answer).await?;
             }
@@ -77,17 +79,18 @@ impl Koldan {
     async fn delete(&self, path: &[&str; 5], how: OnSuccessRemote) -> Result<(), CallError> {
         let request = Request::delete(path);
         let request = if how == OnSuccessRemote::Purge { request.query("purge", "true") } else { request };
-        let mut answer = self.call(request, Priority::High).await.map_err(certain)?;
+        let mut answer = self.call(request, Priority::High).await.map_err(answers::certain)?;
         if answer.status == 405 && how == OnSuccessRemote::Purge {
             // The other way that the documents show.
             let [a, b, c, d, id] = *path;
-            answer = self.call(Request::post(&[a, b, c, d, id, "purge"]), Priority::High).await.map_err(certain)?;
+            answer =
+                self.call(Request::post(&[a, b, c, d, id, "purge"]), Priority::High).await.map_err(answers::certain)?;
         }
         match answer.status {
             404 | 410 => self.require_gone(path).await,
             // That this call is forbidden is no matter of all the others.
             403 => Err(CallError::Forbidden { message: crate::services::answers::said(&answer) }),
-            _other => self.accepted(answer).await.map(drop).map_err(certain),
+            _other => self.accepted(answer).await.map(drop).map_err(answers::certain),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Koldan, session::certain};
+use super::Koldan;
 use crate::{
     http::Request,
     services::{CallError, answers, pacer::Priority},
@@ -55,7 +55,7 @@ impl Koldan {
     /// Reads the limits of the account; none where Koldan does not tell them, or not to this key.
     pub(super) async fn quotas(&self) -> Result<Vec<Quota>, CallError> {
         let request = Request::get(&["api", "v1", "quotas"]);
-        let answer = self.call(request, Priority::High).await.map_err(certain)?;
+        let answer = self.call(request, Priority::High).await.map_err(answers::certain)?;
         if !answer.is_success() {
             return Ok(Vec::new());
         }

@@ -122,11 +122,11 @@ impl Koldan {
 
     /// Reads an answer. Reading changes nothing: whatever went wrong, it may be read again.
     pub(super) async fn json(&self, request: Request<'_>, priority: Priority) -> Result<Value, CallError> {
-        let answer = self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(certain)?;
-        let answer = self.accepted(answer).await.map_err(certain)?;
+        let answer = self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(answers::certain)?;
+        let answer = self.accepted(answer).await.map_err(answers::certain)?;
         // A long transcription takes its time; the runtime's threads have others to serve.
         let read = tokio::task::spawn_blocking(move || answers::json(answer)).await;
-        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(certain)
+        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(answers::certain)
     }
 
     /// Reads an answer that may not be there: 404 and 410, and 405 of a server that has no such call.
@@ -181,7 +181,8 @@ impl Koldan {
         if self.settings.folders.is_empty() {
             return Ok(true);
         }
-        let answer = self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(certain)?;
+        let answer =
+            self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(answers::certain)?;
         Ok(answer.status != 403 || quota_refusal(&answer).is_some())
     }
 
@@ -207,16 +208,6 @@ impl Koldan {
     fn refuse(&self, key: Result<&SecretString, &str>) {
         let refusal = Refusal { key: fingerprint(key), at: Instant::now() };
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
-    }
-}
-
-/// Takes back that a call may have been carried out: it changes nothing.
-pub(super) fn certain(error: CallError) -> CallError {
-    match error {
-        CallError::Unavailable { message, after, .. } => CallError::Unavailable { message, after, uncertain: false },
-        CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
-            error
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Koldan,
     results::{Fetched, unfinished, written},
-    session::{SUMMARIES, certain, summary},
+    session::{SUMMARIES, summary},
     templates::{TEMPLATE, Template},
     wire,
 };
@@ -90,11 +90,11 @@ impl Koldan {
         }
         match self.accepted(answer).await {
             Ok(_) => answers::unexpected("a refusal that is none"),
-            Err(CallError::Refused { status: 409, message }) => certain(CallError::Unavailable {
+            Err(CallError::Refused { status: 409, message }) => CallError::Unavailable {
                 message: format!("the service answered 409 to the request of a summary: {message}"),
                 after: Some(std::time::Duration::ZERO),
                 uncertain: false,
-            }),
+            },
             Err(error) => error,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Koldan,
-    session::{FILES, TRANSCRIPTIONS, certain, transcription},
+    session::{FILES, TRANSCRIPTIONS, transcription},
     wire,
 };
 use crate::{
@@ -171,11 +171,11 @@ impl Koldan {
 /// What Koldan has against a recording: for some of it no retry helps.
 fn of_recording(error: CallError) -> CallError {
     match error {
-        CallError::Refused { status: status @ (404 | 405), message } => certain(CallError::Unavailable {
+        CallError::Refused { status: status @ (404 | 405), message } => CallError::Unavailable {
             message: format!("the service has no place for uploads ({status}): {message}; check base_url"),
             after: None,
             uncertain: false,
-        }),
+        },
         // What is there already shows when it is looked for again.
         CallError::Refused { status: 409, message } => CallError::Unavailable {
             message: format!("the service answered 409 to the upload: {message}"),

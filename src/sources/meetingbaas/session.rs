@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -16,9 +15,6 @@ use crate::{
 
 /// The header that proves who asks (`securitySchemes` of both documents).
 const KEY_HEADER: &str = "x-meeting-baas-api-key";
-
-/// What stands in place of a key that is said back.
-const HIDDEN: &str = "[the key]";
 
 /// A wait that an answer asks for is at most this long, as in its header.
 const RETRY_AFTER_MAX: u64 = 3_600;
@@ -82,7 +78,7 @@ impl MeetingBaas {
         let key = self.key().await.map_err(|reason| CallError::SignedOut { reason })?;
         self.pacer.acquire(Priority::High).await;
         let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
-        Ok(told_to_wait(without(answer, &key)))
+        Ok(told_to_wait(answers::without(answer, key.expose_secret())))
     }
 
     /// Reads the key, which may be another one than at the last call.
@@ -133,20 +129,10 @@ fn told_to_wait(answer: Answer) -> Answer {
     Answer { retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))), ..answer }
 }
 
-/// Takes the key out of an answer that is refused, for such answers are shown.
-fn without(answer: Answer, key: &SecretString) -> Answer {
-    let key = key.expose_secret();
-    let hidden = |text: String| text.replace(key, HIDDEN);
-    let said = String::from_utf8_lossy(&answer.body);
-    let body =
-        if answer.is_success() || !said.contains(key) { None } else { Some(Bytes::from(said.replace(key, HIDDEN))) };
-    let body = body.unwrap_or_else(|| answer.body.clone());
-    let (location, content_type) = (answer.location.map(hidden), answer.content_type.map(hidden));
-    Answer { location, content_type, body, ..answer }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn answer(status: u16, body: &str, retry_after: Option<u64>) -> Answer {
@@ -174,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_said_back_is_told_to_nobody() {
-        let told = format!("{:?}", without(answer(401, "bad key sk-canary", None), &"sk-canary".into()));
+        let told = format!("{:?}", answers::without(answer(401, "bad key sk-canary", None), "sk-canary"));
         assert!(!told.contains("canary"), "{told}");
     }
 }
