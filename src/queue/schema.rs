@@ -6,12 +6,13 @@ use super::QueueError;
 use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released, only added to.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
     include_str!("schema/004.sql"),
     include_str!("schema/005.sql"),
+    include_str!("schema/006.sql"),
 ];
 
 /// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the bundled library is
