@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Failure, bot::minute, print, vendor::Vendor};
+use super::{
+    Failure,
+    bot::minute,
+    print::{self, Column, List},
+    vendor::Vendor,
+};
 use crate::{
     cli,
     config::Settings,
@@ -50,13 +55,14 @@ async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Fail
         print::say("no calendar is connected to the account; the vendor's own pages do that");
         return Ok(());
     }
-    let mut table = print::table(&["id", "email", "status", "name"]);
+    let columns = [Column::Whole("id"), Column::Short("email", 16), Column::Short("status", 8)];
+    let mut list = List::new(columns, "name");
     for calendar in calendars {
         let [email, status, name] =
             [calendar.email, calendar.status, calendar.name].map(|text| one_line(&text.unwrap_or_default(), 80));
-        table.add_row(print::row([calendar.id, email, status, name]));
+        list.add([calendar.id, email, status], name);
     }
-    print::show(&table)?;
+    list.show()?;
     Ok(())
 }
 

@@ -11,7 +11,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{
+    Failure,
+    print::{self, Column, List},
+};
 use crate::{
     cli,
     config::{self, ConfigError, Environment, Settings},
@@ -128,11 +131,11 @@ fn show(package: &Package, found: &Installation) -> Result<(), Failure> {
     print::line(&format!("engine   {}, {}, {}: {state}", title(package), package.runtime_version, package.arch))?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
     print::line(&format!("size     {}\n", print::size(found.size())))?;
-    let mut table = print::table(&["file", "size", "state"]);
+    let mut list = List::new([Column::Whole("file"), Column::Whole("size")], "state");
     for (pinned, state) in &found.files {
-        table.add_row(print::row([pinned.name.into(), print::size(pinned.size), state.as_str().into()]));
+        list.add([pinned.name.into(), print::size(pinned.size)], state.as_str().into());
     }
-    Ok(print::show(&table)?)
+    Ok(list.show()?)
 }
 
 fn title(package: &Package) -> String {

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, job_name, print, typed};
+use super::{
+    Failure, job_name,
+    print::{self, Column, List},
+    typed,
+};
 use crate::{
     cli::{self, StateWord},
     clock,
@@ -23,23 +27,24 @@ pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCo
         print::say("no jobs");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = print::table(&["id", "state", "stage", "try", "age", "folder", "file"]);
+    let columns = [
+        Column::Whole("id"),
+        Column::Whole("state"),
+        Column::Whole("stage"),
+        Column::Whole("try"),
+        Column::Whole("age"),
+        Column::Short("folder", 8),
+    ];
+    let mut list = List::new(columns, "file");
     for job in &jobs {
         let state = job.waits_for.as_deref().map_or_else(|| job.state.clone(), |waits| format!("waits: {waits}"));
         let file = job.path.rsplit('/').next().unwrap_or_default();
         let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
         let stage = job.stage.clone().unwrap_or_default();
-        table.add_row(print::row([
-            job.id.to_string(),
-            state,
-            stage,
-            tries,
-            print::ago(job.created),
-            one_line(&job.folder, 16),
-            one_line(file, 200),
-        ]));
+        let cells = [job.id.to_string(), state, stage, tries, print::ago(job.created), one_line(&job.folder, 16)];
+        list.add(cells, one_line(file, 200));
     }
-    print::show(&table)?;
+    list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 

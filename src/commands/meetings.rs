@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{Failure, print};
+use super::{
+    Failure,
+    print::{self, Column, List},
+};
 use crate::{
     cli,
     control::{Caller, Request},
@@ -33,16 +36,13 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
         print::say(if page > 1 { "no meetings on this page" } else { "the service has no meetings" });
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = print::table(&["id", "created", "title"]);
+    let mut list = List::new([Column::Whole("id"), Column::Time("created")], "title");
     for meeting in &meetings {
         let field = |names: &[&str]| names.iter().find_map(|name| shown(meeting.get(name)?)).unwrap_or_default();
-        table.add_row(print::row([
-            field(&["id", "session_id"]),
-            minute(&field(&["created_at", "createdAt", "date"])),
-            field(&["title", "name"]),
-        ]));
+        let cells = [field(&["id", "session_id"]), minute(&field(&["created_at", "createdAt", "date"]))];
+        list.add(cells, field(&["title", "name"]));
     }
-    print::show(&table)?;
+    list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,10 +1,13 @@
 //! The one door to standard output and standard error.
 
+mod list;
+
 use std::io::{self, IsTerminal as _, Write as _};
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::Timestamp;
 use serde_json::Value;
+
+pub(super) use list::{Column, List};
 
 use crate::{
     clock,
@@ -58,37 +61,6 @@ pub(super) fn is_shown() -> bool {
 /// Returns whether a person sees standard error, for progress bars.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
-}
-
-/// Returns an empty table of these columns: no lines, as wide as the terminal, 80 columns in a pipe. The last column
-/// takes what room the others leave.
-pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(width());
-    table.set_header(header.iter().map(|title| title.to_uppercase()));
-    let last = header.len().saturating_sub(1);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if index == last { 0 } else { 2 }));
-        if index < last {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    table
-}
-
-/// Returns a row that stays on one line: what does not fit into its last column is cut, and an ellipsis tells.
-pub(super) fn row<const COLUMNS: usize>(cells: [String; COLUMNS]) -> Row {
-    let mut row = Row::from(cells);
-    row.max_height(1);
-    row
-}
-
-/// Prints a table without trailing spaces.
-pub(super) fn show(table: &Table) -> io::Result<()> {
-    let mut rows = table.lines();
-    rows.try_for_each(|row| line(row.trim_end()))
 }
 
 /// Returns the columns of the terminal.

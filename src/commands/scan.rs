@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::{Failure, act, print};
+use super::{
+    Failure, act,
+    print::{self, Column, List},
+};
 use crate::{
     cli,
     control::{Caller, Request},
@@ -27,13 +30,14 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCod
         print::say("nothing new lies in the folders");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = print::table(&["folder", "size", "what happens", "file"]);
+    let columns = [Column::Short("folder", 8), Column::Whole("size"), Column::Short("what happens", 12)];
+    let mut list = List::new(columns, "file");
     for file in &found {
         let field = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
         let folder = one_line(&field("folder"), 16);
-        table.add_row(print::row([folder, print::size(size), one_line(&field("why"), 40), field("path")]));
+        list.add([folder, print::size(size), one_line(&field("why"), 40)], field("path"));
     }
-    print::show(&table)?;
+    list.show()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, act, print, say_without_daemon, typed};
+use super::{
+    Failure, act,
+    print::{self, Column, List},
+    say_without_daemon, typed,
+};
 use crate::{
     cli,
     control::{Caller, Request},
@@ -28,18 +32,25 @@ async fn list(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, F
         print::say("no recordings of sources are known");
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = print::table(&["source", "recording", "ended", "state", "job", "what"]);
+    let columns = [
+        Column::Short("source", 8),
+        Column::Whole("recording"),
+        Column::Time("ended"),
+        Column::Whole("state"),
+        Column::Whole("job"),
+    ];
+    let mut list = List::new(columns, "what");
     for row in &rows {
-        table.add_row(print::row([
+        let cells = [
             one_line(&row.source, 16),
             one_line(&row.id, 40),
             row.ended.strftime("%F %H:%MZ").to_string(),
             state(row),
             row.job.map(|job| job.to_string()).unwrap_or_default(),
-            one_line(&what(row), 300),
-        ]));
+        ];
+        list.add(cells, one_line(&what(row), 300));
     }
-    print::show(&table)?;
+    list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 

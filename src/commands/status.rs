@@ -2,7 +2,11 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use super::{Failure, print, typed};
+use super::{
+    Failure,
+    print::{self, Column, List},
+    typed,
+};
 use crate::{
     cli,
     config::Settings,
@@ -111,20 +115,28 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
         return Ok(());
     }
     print::line("")?;
-    let mut table = print::table(&["folder", "settling", "ready", "working", "done", "failed", "watch"]);
+    let columns = [
+        Column::Short("folder", 8),
+        Column::Whole("settling"),
+        Column::Whole("ready"),
+        Column::Whole("working"),
+        Column::Whole("done"),
+        Column::Whole("failed"),
+    ];
+    let mut list = List::new(columns, "watch");
     for folder in &status.folders {
         let jobs = |states: &[&str]| states.iter().filter_map(|state| folder.jobs.get(*state)).sum::<u64>().to_string();
-        table.add_row(print::row([
+        let cells = [
             one_line(&folder.name, 24),
             folder.settling.to_string(),
             jobs(&["ready"]),
             jobs(&["running", "waiting"]),
             jobs(&["done"]),
             jobs(&["failed"]),
-            folder.watch.clone().unwrap_or_else(|| "-".to_owned()),
-        ]));
+        ];
+        list.add(cells, folder.watch.clone().unwrap_or_else(|| "-".to_owned()));
     }
-    print::show(&table)?;
+    list.show()?;
     for folder in &status.folders {
         if let Some(trouble) = &folder.trouble {
             print::line(&printable(&format!("folder {}: {trouble}", folder.name)))?;
