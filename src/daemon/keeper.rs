@@ -1,6 +1,6 @@
 //! What has to be seen to now and then: the sign-in, the operator's mail, the history, the watchdog.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -19,8 +19,11 @@ use crate::{
     worker::{DISK_RETRY, ServiceHandle, deliveries},
 };
 
-/// How often notices, lost files and the status line are seen to.
+/// How often notices, lost files and, where nothing changes, the status line are seen to.
 const EVERY: Duration = Duration::from_secs(20);
+
+/// How long after a change the status line follows: a burst of changes is told as one.
+const STATUS_DELAY: Duration = Duration::from_secs(1);
 
 /// How often the sign-ins, the history and the mark of the queue are seen to.
 const HOURLY: Duration = Duration::from_secs(3600);
@@ -44,13 +47,26 @@ pub(super) async fn run(parts: Parts) {
     for timer in [&mut often, &mut hourly, &mut watchdog, &mut room] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
-    let (mut line, mut post) = (String::new(), Post::default());
+    let mut line = String::new();
+    let mut post = Post::default();
+    let mut next_telling = pin!(tokio::time::sleep(Duration::ZERO));
     // A machine that is never on for an hour forgets, too.
     prune(&parts).await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
             _ = room.tick() => see_to_disk(&parts).await,
+            () = parts.status_line.changed() => tell_status(&parts, &mut line).await,
+            () = parts.worker.changed.notified() => {
+                let soon = Instant::now() + STATUS_DELAY;
+                if next_telling.deadline() > soon {
+                    next_telling.as_mut().reset(soon);
+                }
+            }
+            () = next_telling.as_mut() => {
+                tell_status(&parts, &mut line).await;
+                next_telling.as_mut().reset(Instant::now() + EVERY);
+            }
             _ = often.tick() => {
                 see_to_queue(&parts).await;
                 stray::recover(&parts).await;
@@ -59,7 +75,6 @@ pub(super) async fn run(parts: Parts) {
                 see_to_deliveries(&parts).await;
                 see_to_keys(&parts).await;
                 send_digest(&parts, &mut post).await;
-                tell_status(&parts, &mut line).await;
             }
             _ = hourly.tick() => {
                 for handle in parts.worker.live().services.values() {
@@ -268,6 +283,10 @@ async fn tell_status(parts: &Parts, told: &mut String) {
     );
     if let Some(hold) = held.first() {
         line = format!("{line}; {} {}: {}", hold.name, hold.reason, one_line(&hold.detail, 120));
+    }
+    // It stays until a good configuration is read, whatever else happens meanwhile.
+    if let Some(refusal) = parts.status_line.refusal() {
+        line = refusal;
     }
     if *told != line {
         systemd::status(&line);

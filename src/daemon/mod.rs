@@ -11,6 +11,7 @@ mod ledger;
 mod once;
 mod reconcile;
 mod sources;
+mod status_line;
 mod stray;
 mod webhook;
 
@@ -69,6 +70,8 @@ struct Parts {
     /// The port for webhooks.
     listening: Arc<tokio::sync::Mutex<Option<webhook::Listening>>>,
     live: watch::Sender<Arc<Live>>,
+    /// What the service manager is to be told.
+    status_line: Arc<status_line::StatusLine>,
     stop: CancellationToken,
     fatal: CancellationToken,
     /// The tasks that live as long as the daemon. One that returns early ends it: half a daemon is worse than none.
@@ -115,7 +118,21 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     worker.follow_clock().await?;
     let (folders, running) = (Folders::default(), Arc::default());
     let (sources, fetching, listening) = (SourcesHandle::default(), Arc::default(), Arc::default());
-    let parts = Parts { worker, folders, last_words, running, sources, fetching, listening, live, stop, fatal, loops };
+    let status_line = Arc::default();
+    let parts = Parts {
+        worker,
+        folders,
+        last_words,
+        running,
+        sources,
+        fetching,
+        listening,
+        live,
+        status_line,
+        stop,
+        fatal,
+        loops,
+    };
     reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
     stray::settle(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
@@ -202,38 +219,33 @@ async fn obey(parts: &Parts, signals: &mut Signals) {
             Signal::Stop => return,
             Signal::Reload => {
                 systemd::reloading();
-                reload(parts).await;
+                let outcome = reload(parts).await;
+                parts.status_line.reloaded(outcome);
                 systemd::ready();
             }
         }
     }
 }
 
-/// Reads the configuration again; a bad one changes nothing.
-async fn reload(parts: &Parts) {
+/// Why a configuration changes nothing.
+const NOT_TAKEN: &str = "the new configuration is not taken, the old one stays in force";
+
+/// Reads the configuration again. A bad one changes nothing: the error is what the status line says of it.
+async fn reload(parts: &Parts) -> Result<(), String> {
     let before = parts.worker.live();
     let file = before.settings.file.clone();
     let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
     let settings = match loaded {
         Ok(Ok(settings)) => settings,
-        Ok(Err(error)) => {
-            refuse(&error);
-            return;
-        }
-        Err(error) => {
-            tracing::error!("failed to read the configuration: {error}");
-            return;
-        }
+        Ok(Err(error)) => return Err(refuse(&error)),
+        Err(error) => return Err(not_taken(&error.into())),
     };
     if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
         tracing::warn!("`state_dir` and `[log]` only change with a restart");
     }
     let former = match former::follow(&parts.worker.queue, &settings).await {
         Ok(former) => former,
-        Err(error) => {
-            tracing::error!("the new configuration is not taken, the old one stays in force: {error:#}");
-            return;
-        }
+        Err(error) => return Err(not_taken(&error)),
     };
     match Live::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
         Ok(live) => {
@@ -244,13 +256,22 @@ async fn reload(parts: &Parts) {
             webhook::follow(parts).await;
             parts.worker.nudge();
             tracing::info!("the configuration is read again and in force");
+            Ok(())
         }
-        Err(error) => tracing::error!("the new configuration is not taken, the old one stays in force: {error:#}"),
+        Err(error) => Err(not_taken(&error)),
     }
 }
 
-/// Says why a new configuration is not taken: one line for each mistake, and what shows them whole.
-fn refuse(error: &ConfigError) {
+/// Logs why a configuration without a mistake is not taken; returns it for the status line.
+fn not_taken(error: &anyhow::Error) -> String {
+    let told = format!("{NOT_TAKEN}: {error:#}");
+    tracing::error!("{told}");
+    told
+}
+
+/// Logs the mistakes of a configuration, each on a line, and what shows them whole; returns the first for the status
+/// line.
+fn refuse(error: &ConfigError) -> String {
     let mistakes: Vec<String> = match error {
         ConfigError::Invalid { report } => report.lines().collect(),
         ConfigError::NotFound { .. }
@@ -262,9 +283,8 @@ fn refuse(error: &ConfigError) {
     for mistake in &mistakes {
         tracing::error!("{mistake}");
     }
-    let kept = "the new configuration is not taken, the old one stays in force";
-    tracing::error!("{kept}; `minuted check` shows what is wrong");
-    systemd::status(&format!("{kept}: {}", mistakes.first().map_or("", String::as_str)));
+    tracing::error!("{NOT_TAKEN}; `minuted check` shows what is wrong");
+    format!("{NOT_TAKEN}: {}", mistakes.first().map_or("", String::as_str))
 }
 
 /// Stops everything: nothing new is begun, uploads are abandoned unless all bytes are sent, what is short is finished.

@@ -133,13 +133,14 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(write).await?.context("failed to write the mark of the queue")
 }
 
-/// Holds every service whose list was not read since the queue is new; nothing is created there until it is.
+/// Holds every service whose list was not read since the queue is new; nothing is created there until it is. A service
+/// that keeps no meetings has no list.
 async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     let live = parts.worker.live();
     let read = read_services(&parts.worker.queue).await?;
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
-        if read.contains(&name) {
+        if read.contains(&name) || !handle.service.has_markers() {
             parts.worker.queue.release(Scope::Service, &name, &[READING]).await?;
             free(parts, handle).await?;
         } else {
@@ -148,6 +149,7 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
             let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since };
             parts.worker.queue.hold(hold, None).await?;
         }
+        parts.worker.changed.notify_one();
     }
     Ok(())
 }
@@ -192,7 +194,7 @@ pub(super) async fn run(parts: Parts) {
 async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
     let live = parts.worker.live();
     let mut all = true;
-    for handle in live.services.values() {
+    for handle in live.services.values().filter(|handle| handle.service.has_markers()) {
         let read = read_services(&parts.worker.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
             all &= read_list(parts, handle, read).await?;

@@ -53,6 +53,12 @@ pub trait Service: Send + Sync + std::fmt::Debug {
         Ok(Some(key.to_string()))
     }
 
+    /// Returns whether it has a list of meetings that may hold markers. Where it has none, nothing is read from it
+    /// before work begins.
+    fn has_markers(&self) -> bool {
+        false
+    }
+
     /// Walks the whole list and returns every marker with the id of its meeting.
     async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
         Ok(Vec::new())

@@ -61,6 +61,8 @@ pub struct Worker {
     pub(super) unclear: Notify,
     /// Says that somebody signed in.
     pub signed_in: Notify,
+    /// Says that something changed which the status line shows.
+    pub changed: Notify,
     /// The timers of the results.
     pub looks: looks::Timers,
     /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
@@ -99,6 +101,7 @@ impl Worker {
             deliveries: Notify::new(),
             unclear: Notify::new(),
             signed_in: Notify::new(),
+            changed: Notify::new(),
             looks: looks::Timers::default(),
             refused: Mutex::new(HashMap::new()),
             refused_sign_ins: Mutex::new(HashMap::new()),
@@ -138,6 +141,7 @@ impl Worker {
 
     /// Wakes every loop.
     pub fn nudge(&self) {
+        self.changed.notify_one();
         self.claims.notify_one();
         self.deliveries.notify_one();
         self.looks.nudge();
@@ -222,7 +226,10 @@ impl Worker {
     ) {
         let hold = Hold { scope, name: name.to_owned(), reason: reason.to_owned(), detail, since: crate::clock::now() };
         match self.queue.hold(hold, notice).await {
-            Ok(true) => tracing::warn!("{}", crate::text::one_line(&said.replace('\n', "; "), 1000)),
+            Ok(true) => {
+                tracing::warn!("{}", crate::text::one_line(&said.replace('\n', "; "), 1000));
+                self.changed.notify_one();
+            }
             Ok(false) => {}
             Err(error) => self.queue_failed("record what is held", &error),
         }

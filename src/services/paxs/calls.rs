@@ -57,6 +57,10 @@ impl Service for Paxs {
         walk::find(&self.session, &self.walks, key, title, since).await
     }
 
+    fn has_markers(&self) -> bool {
+        true
+    }
+
     async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
         walk::markers(&self.session, &self.walks).await
     }
