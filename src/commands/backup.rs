@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, absolute, act};
-use crate::{
-    cli,
-    control::{Caller, Request},
-};
+use super::{Failure, absolute, print};
+use crate::{cli, control::Caller, text::printable_path};
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Backup) -> Result<ExitCode, Failure> {
-    act(caller, Request::Backup { path: absolute(&arguments.file) }).await?;
+    let target = absolute(&arguments.file);
+    let bytes = caller.back_up(target.clone()).await?;
+    let shown = printable_path(&target);
+    let size = print::size(bytes);
+    print::line(&format!("the queue is copied to {shown} ({size}); the copy was read through and is whole"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -146,10 +146,9 @@ impl Caller {
     pub async fn ask(&self, request: Request) -> Answer {
         match self {
             Self::Local(desk) => desk.answer(request).await,
-            Self::Daemon { socket, tell } => over_socket(socket, &request, *tell).await.unwrap_or_else(|error| {
-                Err(Refusal::new(format!("the daemon does not answer on `{}`: {error}", printable_path(socket)))
-                    .hint("see `systemctl status minuted`, or the log of `minuted run`"))
-            }),
+            Self::Daemon { socket, tell } => over_socket(socket, &request, *tell)
+                .await
+                .unwrap_or_else(|error| Err(unanswered_refusal(socket, &error))),
         }
     }
 }
@@ -170,34 +169,51 @@ fn unanswered(dir: &Path, socket: &Path, error: io::Error) -> ControlError {
 }
 
 async fn over_socket(socket: &Path, request: &Request, tell: fn(&str)) -> io::Result<Answer> {
-    let stream = UnixStream::connect(socket).await?;
-    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
-    let daemon = pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
-    let mut conversation = pin!(converse(stream, request));
-    if let Ok(answer) = timeout(SILENCE, &mut conversation).await {
-        return answer;
-    }
-    if request.takes_long() {
-        tell(&format!("{daemon} has not answered yet; this may take a while"));
-        return conversation.await;
-    }
-    tell(&format!("{daemon} does not answer yet; it is given {} more", rough(QUICK.saturating_sub(SILENCE))));
-    match timeout(QUICK.saturating_sub(SILENCE), conversation).await {
-        Ok(answer) => answer,
-        Err(_) => Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", rough(QUICK))).hint(RESTART))),
-    }
+    open(socket, request, tell).await.map(|(answer, _)| answer)
 }
 
-async fn converse(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
+/// Asks, and returns the answer with what may follow it on the socket.
+pub(super) async fn open(
+    socket: &Path,
+    request: &Request,
+    tell: fn(&str),
+) -> io::Result<(Answer, BufReader<UnixStream>)> {
+    let mut stream = BufReader::new(UnixStream::connect(socket).await?);
+    let pid = stream.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
+    let daemon = pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
+    let answer = {
+        let mut conversation = pin!(converse(&mut stream, request));
+        if let Ok(answer) = timeout(SILENCE, &mut conversation).await {
+            answer?
+        } else if request.takes_long() {
+            tell(&format!("{daemon} has not answered yet; this may take a while"));
+            conversation.await?
+        } else {
+            tell(&format!("{daemon} does not answer yet; it is given {} more", rough(QUICK.saturating_sub(SILENCE))));
+            timeout(QUICK.saturating_sub(SILENCE), conversation).await.unwrap_or_else(|_| {
+                Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", rough(QUICK))).hint(RESTART)))
+            })?
+        }
+    };
+    Ok((answer, stream))
+}
+
+async fn converse(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
     let mut answer = String::new();
-    BufReader::new(stream.take(ANSWER_MAX)).read_line(&mut answer).await?;
+    stream.take(ANSWER_MAX).read_line(&mut answer).await?;
     if answer.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(serde_json::from_str(&answer)?)
+}
+
+/// Returns what is said of a daemon that went away.
+pub(super) fn unanswered_refusal(socket: &Path, error: &io::Error) -> Refusal {
+    Refusal::new(format!("the daemon does not answer on `{}`: {error}", printable_path(socket)))
+        .hint("see `systemctl status minuted`, or the log of `minuted run`")
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl Desk {
             Request::Pause { folder } => self.pause(&folder).await,
             Request::Resume { folder } => self.resume(&folder).await,
             Request::Backlog { folder, process } => self.backlog(&folder, process).await,
-            Request::Backup { path } => self.backup(path).await,
+            Request::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
             Request::TryMail { to } => self.try_mail(to.as_deref()).await,
             Request::Whoami { service } => self.whoami(service.as_deref()).await,
             Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
@@ -205,13 +205,6 @@ impl Desk {
             if none { format!("; one that was skipped: minuted add FILE --folder '{name}'") } else { String::new() };
         let message = format!("{} of folder `{name}` {what}{more}", text::count(count, "recording"));
         Ok(json!({ "folder": name, "count": count, "message": message }))
-    }
-
-    async fn backup(&self, path: PathBuf) -> Answer {
-        self.queue.backup(path.clone()).await?;
-        Ok(
-            json!({ "path": printable_path(&path), "message": format!("the queue is copied to {}", printable_path(&path)) }),
-        )
     }
 
     /// Returns the watch on a folder, where a daemon has one.

@@ -5,6 +5,7 @@
 //! one [`Desk`], and one meaning of every question.
 
 mod account;
+mod backup;
 mod client;
 mod desk;
 mod held;
@@ -119,12 +120,8 @@ pub enum Request {
         /// Whether notes are made of it.
         process: bool,
     },
-    /// Copy the queue.
-    Backup {
-        /// Where to; absolute.
-        #[serde(with = "path_bytes")]
-        path: PathBuf,
-    },
+    /// Hand over a consistent copy of the queue: the answer tells its `bytes`, and they follow it on the socket.
+    CopyQueue,
     /// Sign in at the mail server, as whoever sends the notes would; with an address, send one mail.
     TryMail {
         /// Where to.
@@ -197,7 +194,7 @@ impl Request {
             | Self::Take { .. }
             | Self::Scan { .. }
             | Self::Backlog { .. }
-            | Self::Backup { .. }
+            | Self::CopyQueue
             | Self::TryMail { .. }
             | Self::Whoami { .. }
             | Self::SignIn { .. }
@@ -225,7 +222,7 @@ impl Request {
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } => "backlog",
-            Self::Backup { .. } => "backup",
+            Self::CopyQueue => "backup",
             Self::TryMail { .. } => "check",
             Self::Whoami { .. } => "whoami",
             Self::SignIn { .. } => "login",

@@ -3,13 +3,13 @@
 use std::{io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     net::{UnixListener, UnixStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Answer, Desk, Refusal, Request, SOCKET};
+use super::{Answer, Desk, Refusal, Request, SOCKET, backup};
 use crate::effect::Effect;
 
 /// Bytes of a question; a path has at most 4 KiB.
@@ -87,12 +87,13 @@ async fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
     let answer: Answer = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             tracing::debug!("asked for `{}`", request.name());
-            desk.answer(request).await
+            match request {
+                Request::CopyQueue => return backup::hand_over(desk, &mut writer).await,
+                request => desk.answer(request).await,
+            }
         }
         Err(error) => Err(Refusal::new(format!("the question is not understood: {error}"))
             .hint("the daemon is of another version: restart it")),
     };
-    let mut answer = serde_json::to_vec(&answer)?;
-    answer.push(b'\n');
-    writer.write_all(&answer).await
+    backup::answer(&mut writer, &answer).await
 }

@@ -1,17 +1,12 @@
-//! The upkeep of the queue: history, backup, and what is known of a queue that is new or restored.
-
-use std::path::{Path, PathBuf};
+//! The upkeep of the queue: history, and what is known of a queue that is new or restored.
 
 use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
-use rustix::fs::FlockOperation;
 
 use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::UNCLEAR_NOW};
 use crate::{
-    access::{grant, is_denied, quoted},
     effect::Effect,
     job::{Key, UNCLEAR},
-    text::printable_path,
 };
 
 /// What is left to do.
@@ -50,25 +45,6 @@ const WAITS_TO_DELETE: &str = "(stage = 'deliver' \
 /// Jobs forgotten in one commit, so that the writer is never held for long.
 const PRUNE_BATCH: i64 = 500;
 
-/// What the names of copies begin with until they are whole; as many letters and digits follow.
-const DRAFT: &str = ".minuted-backup-";
-const DRAFT_RANDOM: usize = 6;
-
-/// Why nothing can be written into a directory, with the cure.
-fn denied(dir: &Path, error: &std::io::Error) -> String {
-    let shown = printable_path(dir);
-    if is_denied(error) {
-        return format!(
-            "no permission to write in `{shown}`\nhint: {}, or name a file elsewhere",
-            grant(dir).join("; ")
-        );
-    }
-    let cause = error
-        .raw_os_error()
-        .map_or_else(|| error.to_string(), |code| std::io::Error::from_raw_os_error(code).to_string());
-    format!("nothing can be written in `{shown}`: {cause}")
-}
-
 impl Queue {
     /// Forgets up to one batch of jobs that have been final since before `before`. Returns how many.
     ///
@@ -92,44 +68,6 @@ impl Queue {
             Ok(tx.execute(&format!("DELETE FROM job WHERE id IN ({old})"), batch)?)
         })
         .await
-    }
-
-    /// Writes a consistent copy of the queue to `target`, which must not exist, while the queue is in use.
-    ///
-    /// The copy is marked: a daemon that starts on it first looks at what the service and the notes on disk tell.
-    pub async fn backup(&self, target: PathBuf) -> Result<(), QueueError> {
-        let told = |path: &Path, reason: String| QueueError::Copy { path: path.display().to_string(), reason };
-        // A connection of its own: the target may be slow, and nobody else waits for it.
-        let connection = self.another_reader().await?;
-        let work = move || {
-            let connection = &connection;
-            if target.exists() {
-                return Err(told(
-                    &target,
-                    "it exists\nhint: a backup never replaces anything: name a file that does not exist".into(),
-                ));
-            }
-            let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            if !parent.is_dir() {
-                let reason = format!(
-                    "there is no directory `{}`\nhint: mkdir -p {}, or name a file in one that exists",
-                    printable_path(parent),
-                    quoted(parent)
-                );
-                return Err(told(&target, reason));
-            }
-            let partial = draft(parent).map_err(|error| told(&target, denied(parent, &error)))?;
-            // What fails here is the copy's disk most often, and nothing of the queue's.
-            copy(connection, partial.path()).map_err(|error| told(partial.path(), error.to_string()))?;
-            partial.as_file().sync_all().map_err(|error| told(partial.path(), error.to_string()))?;
-            Effect::Backup.before();
-            partial.persist_noclobber(&target).map_err(|error| told(&target, error.error.to_string()))?;
-            let durable = std::fs::File::open(parent).and_then(|parent| parent.sync_all());
-            durable.map_err(|error| told(&target, error.to_string()))?;
-            Effect::Backup.after();
-            Ok(())
-        };
-        tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
     }
 
     /// Records that the queue is new or restored: the services' lists are read again, and no mail goes out for jobs
@@ -267,40 +205,4 @@ impl Queue {
         self.write(Effect::Alive, |_| Ok(())).await?;
         self.read(|_| Ok(())).await
     }
-}
-
-fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
-    let mut copy = rusqlite::Connection::open(to)?;
-    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
-    backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
-    drop(backup);
-    copy.pragma_update(None, "journal_mode", "DELETE")?;
-    copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
-    copy.close().map_err(|(_, error)| error)
-}
-
-/// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked
-/// for as long as somebody writes it.
-fn draft(parent: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    for entry in std::fs::read_dir(parent)?.flatten() {
-        let name = entry.file_name();
-        let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
-        if random.is_some_and(|random| random.len() == DRAFT_RANDOM) && is_abandoned(&entry.path()) {
-            for end in ["-journal", "-wal", "-shm", ""] {
-                let mut left = entry.path().into_os_string();
-                left.push(end);
-                if let Err(error) = std::fs::remove_file(left) {
-                    tracing::trace!(%error, "nothing to tidy beside a copy that was interrupted");
-                }
-            }
-        }
-    }
-    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
-    rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive)?;
-    Ok(draft)
-}
-
-fn is_abandoned(path: &Path) -> bool {
-    std::fs::File::open(path)
-        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
 }

@@ -4,6 +4,7 @@
 //! connection writes, on a thread of its own; another one reads. A function here is one transaction, and the names of
 //! the functions are the protocol of the queue.
 
+mod backup;
 mod claim;
 mod clock;
 mod command;
@@ -44,6 +45,7 @@ use std::{
 
 use rusqlite::{OpenFlags, TransactionBehavior};
 
+pub use backup::CopyPlace;
 pub use claim::Among;
 pub use clock::STEP_MIN;
 pub use command::CommandError;

@@ -1,0 +1,94 @@
+//! A copy of the queue: handed over by the daemon, taken by the command, which alone opens its place.
+//!
+//! The daemon may have a `/tmp` of its own and see no homes (`PrivateTmp=`, `ProtectHome=`): a path of the command's
+//! means nothing there.
+
+use std::{io, path::PathBuf};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::{Answer, Caller, Desk, Refusal, Request, client};
+use crate::{
+    queue::{CopyPlace, QueueError},
+    text::printable_path,
+};
+
+impl Caller {
+    /// Copies the queue to `target`, an absolute path at which nothing may lie. Returns the bytes of the copy, which
+    /// is durable and was read through.
+    ///
+    /// # Errors
+    /// The [`Refusal`]; nothing lies at `target` then.
+    pub async fn back_up(&self, target: PathBuf) -> Result<u64, Refusal> {
+        match self {
+            Self::Local(desk) => Ok(desk.queue.backup(target).await?),
+            Self::Daemon { socket, tell } => {
+                // A place that does not serve is told before the daemon makes a copy in vain.
+                let place = blocking(move || CopyPlace::open(&target)).await?;
+                let unanswered = |error: io::Error| client::unanswered_refusal(socket, &error);
+                let (answer, rest) = client::open(socket, &Request::CopyQueue, *tell).await.map_err(unanswered)?;
+                let bytes = answer?["bytes"].as_u64().ok_or_else(|| {
+                    Refusal::new("the daemon hands over no copy").hint("it is of another version: restart it")
+                })?;
+                let place = take(place, rest.take(bytes), bytes).await?;
+                blocking(move || place.place()).await
+            }
+        }
+    }
+}
+
+/// Takes all bytes of a copy to its place.
+async fn take(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes: u64) -> Result<CopyPlace, Refusal> {
+    let mut file = tokio::fs::File::from_std(place.file()?);
+    let mut taken = 0;
+    let mut buffer = vec![0; 1 << 16];
+    while taken < bytes {
+        let read = from.read(&mut buffer).await.unwrap_or(0);
+        if read == 0 {
+            let message = format!("the daemon broke off after {taken} of the {bytes} bytes of the copy");
+            return Err(Refusal::new(message).hint("see the log of the daemon, and try again"));
+        }
+        file.write_all(&buffer[..read]).await.map_err(|error| place.unwritten(&error))?;
+        taken += read as u64;
+    }
+    file.flush().await.map_err(|error| place.unwritten(&error))?;
+    Ok(place)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.unwrap_or(Err(QueueError::Closed))?)
+}
+
+/// Hands over a copy of the queue: an answer with its `bytes`, then these.
+pub(super) async fn hand_over(desk: &Desk, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let made = async {
+        let copy = desk.queue.copy_aside(desk.live().settings.state_dir.clone()).await?;
+        let unreadable = |error: io::Error| {
+            Refusal::new(format!("failed to read the copy `{}`: {error}", printable_path(copy.path())))
+        };
+        let mut file = tokio::fs::File::from_std(copy.reopen().map_err(unreadable)?);
+        let bytes = file.seek(io::SeekFrom::End(0)).await.map_err(unreadable)?;
+        file.rewind().await.map_err(unreadable)?;
+        Ok::<_, Refusal>((copy, file.take(bytes), bytes))
+    };
+    match made.await {
+        Ok((copy, mut file, bytes)) => {
+            answer(&mut to, &Ok(serde_json::json!({ "bytes": bytes }))).await?;
+            tokio::io::copy(&mut file, &mut to).await?;
+            to.flush().await?;
+            drop(copy);
+            Ok(())
+        }
+        Err(refusal) => answer(&mut to, &Err(refusal)).await,
+    }
+}
+
+/// Writes an answer on its line.
+pub(super) async fn answer(to: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    to.write_all(&line).await
+}

@@ -1,0 +1,231 @@
+//! A consistent copy of the queue, made while it is in use.
+//!
+//! The command that asks for the copy opens its place, for the daemon may see another file system. So there are two
+//! halves. [`Queue::copy_aside`] makes a copy that is handed over as bytes, [`CopyPlace`] takes bytes to a
+//! name. Nothing has that name before all of it is durable and was read through.
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    fs::File,
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::OpenFlags;
+use rustix::fs::FlockOperation;
+use tempfile::NamedTempFile;
+
+use super::{Queue, QueueError, schema};
+use crate::{
+    access::{grant, is_denied, is_full, quoted},
+    beneath::Dir,
+    effect::Effect,
+    text::printable_path,
+};
+
+/// What the names of copies begin with until they are whole; as many letters and digits follow.
+const DRAFT: &str = ".minuted-backup-";
+const DRAFT_RANDOM: usize = 6;
+
+/// A place for a copy, with the file that will get its name. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct CopyPlace {
+    target: PathBuf,
+    name: std::ffi::OsString,
+    dir: Dir,
+    draft: NamedTempFile,
+}
+
+impl CopyPlace {
+    /// Opens the directory of `target`, an absolute path at which nothing may lie, and makes a file there.
+    ///
+    /// # Errors
+    /// [`QueueError::Copy`] with the cure.
+    pub fn open(target: &Path) -> Result<Self, QueueError> {
+        if target.symlink_metadata().is_ok() {
+            let reason = "it exists\nhint: a backup never replaces anything: name a file that does not exist";
+            return Err(failed(target, reason.into()));
+        }
+        let no_name = || failed(target, "it names no file\nhint: name a file that does not exist".into());
+        let name = target.file_name().ok_or_else(no_name)?.to_owned();
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = Dir::open(parent).map_err(|error| failed(target, unopened(parent, &error)))?;
+        let draft = draft(parent).map_err(|error| failed(target, denied(parent, &error)))?;
+        Ok(Self { target: target.to_owned(), name, dir, draft })
+    }
+
+    /// Returns the file, for its bytes to be written to.
+    ///
+    /// # Errors
+    /// [`QueueError::Copy`].
+    pub fn file(&self) -> Result<File, QueueError> {
+        self.draft.as_file().try_clone().map_err(|error| self.unwritten(&error))
+    }
+
+    /// Returns the error of bytes that could not be written there.
+    #[must_use]
+    pub fn unwritten(&self, error: &io::Error) -> QueueError {
+        let hint =
+            if is_full(error) { "free some space, or name a file on another disk" } else { "name a file elsewhere" };
+        failed(&self.target, format!("{error}\nhint: {hint}"))
+    }
+
+    /// Reads the copy through, makes it durable and gives it its name. Returns its bytes.
+    ///
+    /// # Errors
+    /// [`QueueError::Copy`]; nothing has the name then.
+    pub fn place(self) -> Result<u64, QueueError> {
+        let target = &self.target;
+        let file = self.draft.as_file();
+        file.sync_all().map_err(|error| self.unwritten(&error))?;
+        read_through(self.draft.path()).map_err(|reason| {
+            failed(
+                target,
+                format!("what was written there is not the queue: {reason}\nhint: name a file on another disk"),
+            )
+        })?;
+        let bytes = file.metadata().map_err(|error| self.unwritten(&error))?.len();
+        let from = self.draft.path().file_name().unwrap_or_default().to_owned();
+        Effect::Backup.before();
+        self.dir.rename_new(&from, &self.dir, &self.name).map_err(|error| self.unwritten(&error))?;
+        self.dir.sync().map_err(|error| self.unwritten(&error))?;
+        Effect::Backup.after();
+        let placed = target.metadata().map_err(|error| self.unwritten(&error))?.len();
+        if placed != bytes {
+            return Err(failed(target, format!("it has {placed} bytes after {bytes} were written")));
+        }
+        Ok(bytes)
+    }
+}
+
+impl Queue {
+    /// Writes a consistent copy of the queue to `target`, an absolute path at which nothing may lie, while the queue is
+    /// in use. Returns its bytes.
+    ///
+    /// The copy is marked: a daemon that starts on it first looks at what the service and the notes on disk tell.
+    ///
+    /// # Errors
+    /// [`QueueError::Copy`] with the cure.
+    pub async fn backup(&self, target: PathBuf) -> Result<u64, QueueError> {
+        // A connection of its own: the target may be slow, and nobody else waits for it.
+        let connection = self.another_reader().await?;
+        let work = move || {
+            let place = CopyPlace::open(&target)?;
+            // What fails here is the copy's disk most often, and nothing of the queue's.
+            let cure = "free some space there, or name a file on another disk";
+            copy(&connection, place.draft.path()).map_err(|error| failed(&target, format!("{error}\nhint: {cure}")))?;
+            place.place()
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
+    }
+
+    /// Makes a consistent copy of the queue beside it, for its bytes to be handed over. It goes away with the file that
+    /// is returned.
+    ///
+    /// # Errors
+    /// [`QueueError::Copy`] with the cure.
+    pub async fn copy_aside(&self, dir: PathBuf) -> Result<NamedTempFile, QueueError> {
+        let connection = self.another_reader().await?;
+        let work = move || {
+            let cure = "free some space there, or stop the daemon first: then the copy is made at its place alone";
+            let told = |reason: String| failed(&dir, format!("{reason}\nhint: {cure}"));
+            let aside = draft(&dir).map_err(|error| told(error.to_string()))?;
+            copy(&connection, aside.path()).map_err(|error| told(error.to_string()))?;
+            Ok(aside)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
+    }
+}
+
+fn failed(path: &Path, reason: String) -> QueueError {
+    QueueError::Copy { path: printable_path(path), reason }
+}
+
+/// Says why the directory of a copy cannot be opened, with the cure.
+fn unopened(parent: &Path, error: &io::Error) -> String {
+    let shown = printable_path(parent);
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => format!(
+            "there is no directory `{shown}`\nhint: mkdir -p {}, or name a file in one that exists",
+            quoted(parent)
+        ),
+        _ => denied(parent, error),
+    }
+}
+
+/// Says why nothing can be written into a directory, with the cure.
+fn denied(dir: &Path, error: &io::Error) -> String {
+    let shown = printable_path(dir);
+    if is_denied(error) {
+        return format!(
+            "no permission to write in `{shown}`\nhint: {}, or name a file elsewhere",
+            grant(dir).join("; ")
+        );
+    }
+    let cause =
+        error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
+    format!("nothing can be written in `{shown}`: {cause}\nhint: name a file in a directory that can be written")
+}
+
+/// Reads a copy through as a start would.
+fn read_through(copy: &Path) -> Result<(), String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let opened = rusqlite::Connection::open_with_flags(still(copy), flags).map_err(|error| error.to_string())?;
+    schema::check(&opened).map_err(|error| error.to_string())
+}
+
+/// Returns the address of a file that nobody writes to: `SQLite` then needs no lock, which network file systems lack.
+fn still(path: &Path) -> String {
+    let mut address = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+            address.push(char::from(*byte));
+        } else {
+            write!(address, "%{byte:02X}").expect("a String takes what is written");
+        }
+    }
+    address + "?immutable=1"
+}
+
+fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
+    let mut copy = rusqlite::Connection::open(to)?;
+    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
+    backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
+    drop(backup);
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
+    copy.close().map_err(|(_, error)| error)
+}
+
+/// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked
+/// for as long as somebody writes it.
+fn draft(parent: &Path) -> io::Result<NamedTempFile> {
+    for entry in std::fs::read_dir(parent)?.flatten() {
+        let name = entry.file_name();
+        if is_draft(&name) && is_abandoned(&entry.path()) {
+            for end in ["-journal", "-wal", "-shm", ""] {
+                let mut left = entry.path().into_os_string();
+                left.push(end);
+                if let Err(error) = std::fs::remove_file(left) {
+                    tracing::trace!(%error, "nothing to tidy beside a copy that was interrupted");
+                }
+            }
+        }
+    }
+    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
+    if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive) {
+        tracing::trace!(%error, "this file system has no locks");
+    }
+    Ok(draft)
+}
+
+fn is_draft(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+    random.is_some_and(|random| random.len() == DRAFT_RANDOM)
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
