@@ -109,6 +109,7 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     findings.blocking(move || folders::watches(&tried)).await?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || folders::converter(&tried, Environment::get())).await?;
+    folders::withheld(&settings).into_iter().try_for_each(|finding| findings.add(finding))?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
     let caller = outside::services(&settings, &mut findings).await?;

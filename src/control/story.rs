@@ -58,8 +58,11 @@ fn done(job: &JobView) -> (String, Option<String>) {
         let are = if held == 1 { "is" } else { "are" };
         told.push(format!("{} {are} held, lest anybody gets it twice", count(held as u64, "mail")));
     }
+    told.extend(withheld(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
+    } else if job.deliveries.iter().any(|delivery| delivery.state == "withheld") {
+        Some(format!("add the address or its domain to `allow` in [email]; minuted retry {id} sends it then"))
     } else if job.notes_missing.is_empty() {
         None
     } else {
@@ -67,6 +70,20 @@ fn done(job: &JobView) -> (String, Option<String>) {
     };
     let colon = if told.is_empty() { "" } else { ": " };
     (format!("job {id} is done{colon}{}", told.join("; ")), hint)
+}
+
+/// The mails of a done job that the configuration does not allow, of its latest notes.
+fn withheld(job: &JobView) -> Vec<String> {
+    let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == "mail").collect();
+    let is_latest = |at: &usize| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target);
+    let withheld = (0..mails.len()).filter(is_latest).map(|at| mails[at]).filter(|mail| mail.state == "withheld");
+    let withheld: Vec<String> = withheld.map(mail).collect();
+    let more = withheld.len().saturating_sub(MAILS_MAX);
+    let mut told: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
+    if more > 0 {
+        told.push(format!("and {} more", count(more as u64, "mail")));
+    }
+    told
 }
 
 /// Where the notes of a job are; `None` where it has none.
@@ -150,6 +167,7 @@ fn mail(delivery: &DeliveryView) -> String {
     let to = &delivery.target;
     match (delivery.state.as_str(), &delivery.error) {
         ("held", _) => format!("the mail to {to} is held"),
+        ("withheld", Some(reason)) => format!("the mail to {to} is withheld: {reason}"),
         ("failed", Some(error)) => format!("the mail to {to} was refused: {error}"),
         (_, Some(error)) => format!("the mail to {to} waits: {error}"),
         (_, None) => format!("the mail to {to} is being sent"),
@@ -324,6 +342,7 @@ mod tests {
             of("ready", delivery("mail", "ann@example.com", "due", Some("connection refused"))),
             of("failed", delivery("mail", "ann@example.com", "failed", Some("no such person"))),
             of("done", delivery("mail", "ann@example.com", "held", None)),
+            of("done", delivery("mail", "guest@elsewhere.test", "withheld", Some("`email.allow` does not permit it"))),
             json!({ "state": "failed", "error": "nothing can play it" }),
             json!({
                 "state": "waiting", "waits_for": "folder", "stage": "deliver", "due": "2026-11-22T09:00:30Z",
@@ -338,6 +357,8 @@ mod tests {
           hint: minuted retry 1 sends it again
         job 1 is done: its notes are /srv/sales/talk.notes.md; 1 mail is held, lest anybody gets it twice
           hint: minuted retry 1 sends what is held
+        job 1 is done: its notes are /srv/sales/talk.notes.md; the mail to guest@elsewhere.test is withheld: `email.allow` does not permit it
+          hint: add the address or its domain to `allow` in [email]; minuted retry 1 sends it then
         job 1 failed: nothing can play it
           hint: minuted retry 1 goes on from what exists
         job 1 has its results: the file of its notes (md) waits: no permission to write in `/srv/sales`; it goes on by itself, next try in 30s

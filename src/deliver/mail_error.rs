@@ -31,7 +31,7 @@ pub enum MailError {
         code: Option<u16>,
     },
     /// The configuration does not allow mail to this recipient.
-    #[error("the address is not in `email.allow`")]
+    #[error("`email.allow` does not permit the address")]
     NotAllowed,
 }
 

@@ -42,7 +42,7 @@ impl Queue {
         self.write(Effect::Retry, move |tx| {
             let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
             match &job.state {
-                State::Done => release_held(tx, &job, now),
+                State::Done => release_mails(tx, &job, now),
                 State::Failed
                 | State::Cancelled
                 | State::Waiting { on: Wait::Retry { .. } | Wait::File { .. }, .. }
@@ -278,20 +278,35 @@ fn resume_stage(tx: &Transaction<'_>, id: JobId) -> Result<Stage, QueueError> {
     })
 }
 
-/// Lets the mails of a job that was adopted go out after all.
-fn release_held(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Result<String, CommandError>, QueueError> {
-    let released = tx.execute(
-        "UPDATE delivery SET state = 'due', due_ms = ?2 WHERE job_id = ?1 AND state = 'held'",
-        [job.id.0, now.as_millisecond()],
+/// Lets the mails of a job that was adopted go out after all, and those that were withheld if they are allowed by now.
+/// Of the latter only those of the latest notes: an older one would be a second mail to the same person.
+fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Result<String, CommandError>, QueueError> {
+    let due = [job.id.0, now.as_millisecond()];
+    let held =
+        tx.execute("UPDATE delivery SET state = 'due', due_ms = ?2 WHERE job_id = ?1 AND state = 'held'", due)?;
+    let withheld = tx.execute(
+        "UPDATE delivery SET state = 'due', due_ms = ?2, error = NULL WHERE job_id = ?1 AND state = 'withheld' \
+         AND NOT EXISTS (SELECT 1 FROM delivery AS later WHERE later.job_id = delivery.job_id \
+         AND later.kind = delivery.kind AND later.target = delivery.target AND later.version > delivery.version)",
+        due,
     )?;
-    if released == 0 {
-        return Ok(Err(refused(job.id, format!("is done{}", cure(&State::Done, job.id)))));
-    }
+    let told = match (held, withheld) {
+        (0, 0) => return Ok(Err(refused(job.id, format!("is done{}", cure(&State::Done, job.id))))),
+        (held, 0) => format!("sends {held} held mails"),
+        (0, withheld) => format!("sends what `email.allow` permits now of {}", count_mails(withheld)),
+        (held, withheld) => {
+            format!("sends {held} held mails, and of {} what `email.allow` permits now", count_mails(withheld))
+        }
+    };
     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [job.id.0])?;
     // It delivers again: what comes after the last delivery, such as the move of the recording, has waited for these.
     transition(tx, job.id, &job.state, &Event::Redeliver { due: now }, now)?;
     log(tx, job.id, Some(Stage::Deliver), "a person released its mails", None, now)?;
-    Ok(Ok(format!("sends {released} held mails")))
+    Ok(Ok(told))
+}
+
+fn count_mails(mails: usize) -> String {
+    crate::text::count(mails as u64, "withheld mail")
 }
 
 /// What a person may want instead of what a job that is over does not take.

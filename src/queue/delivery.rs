@@ -237,6 +237,29 @@ impl Queue {
         .await
     }
 
+    /// Records that a mail is not sent, because the configuration does not allow its recipient. That is no failure: the
+    /// job goes on as if it were sent, but the recording stays where nothing else was delivered.
+    pub async fn withhold(
+        &self,
+        delivery: &Delivery,
+        reason: &str,
+        endings: Endings,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        let (delivery, reason) = (delivery.clone(), reason.to_owned());
+        self.write(Effect::Delivered, move |tx| {
+            tx.prepare_cached(
+                "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'",
+            )?
+            .execute(rusqlite::params![delivery.id, reason])
+            .map(|rows| one(rows, &delivery))??;
+            let event = format!("withheld {} {}", delivery.kind.as_str(), delivery.target);
+            log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&reason), now)?;
+            settle(tx, delivery.job, endings, now)
+        })
+        .await
+    }
+
     /// Returns the jobs that deliver although nothing is due, with their folders: what was due is done, held or given
     /// up, and nobody has drawn the conclusion.
     pub async fn idle_deliveries(&self) -> Result<Vec<(JobId, String)>, QueueError> {
@@ -288,7 +311,7 @@ fn one(rows: usize, delivery: &Delivery) -> Result<(), QueueError> {
     if rows == 1 { Ok(()) } else { Err(QueueError::Moved { job: delivery.job }) }
 }
 
-/// Makes what is not delivered yet due again: what failed, waits or was given up. Files that tell of a failure, and the
+/// Makes what is not delivered yet due again: what failed, waits, was given up or withheld. Files that tell of a failure, and the
 /// endings, come anew when it is time for them. Held mails stay held unless `release`.
 pub(super) fn reopen(tx: &Transaction<'_>, id: JobId, release: bool, now: Timestamp) -> Result<(), QueueError> {
     tx.execute(
@@ -298,7 +321,7 @@ pub(super) fn reopen(tx: &Transaction<'_>, id: JobId, release: bool, now: Timest
     )?;
     tx.execute(
         "UPDATE delivery SET state = 'due', due_ms = :now, attempts = 0, error = NULL WHERE job_id = :id \
-         AND kind NOT IN ('failure', 'dispose', 'remote') AND (state IN ('due', 'failed', 'cancelled') \
+         AND kind NOT IN ('failure', 'dispose', 'remote') AND (state IN ('due', 'failed', 'cancelled', 'withheld') \
          OR state = 'held' AND :release) AND version = (SELECT version FROM job WHERE id = :id)",
         named_params! { ":id": id.0, ":now": now.as_millisecond(), ":release": release },
     )?;
@@ -337,7 +360,8 @@ pub(super) fn settle(
         log(tx, id, Some(Stage::Deliver), "failed: not every delivery could be made", None, now)?;
         return Ok(Some(next));
     }
-    for (kind, what) in endings.in_order().into_iter().filter(|_| !held) {
+    let has_readers = !held && is_delivered(tx, id)?;
+    for (kind, what) in endings.in_order().into_iter().filter(|_| has_readers) {
         if let Some(what) = what
             && !is_begun(tx, &job, kind)?
         {
@@ -349,6 +373,12 @@ pub(super) fn settle(
     finish(tx, id, now)?;
     log(tx, id, Some(Stage::Deliver), "done", None, now)?;
     Ok(Some(next))
+}
+
+/// Returns whether the notes of a job lie in a file or were mailed to anyone: else nothing that they were made of may go.
+fn is_delivered(tx: &Transaction<'_>, id: JobId) -> Result<bool, QueueError> {
+    let sql = "SELECT 1 FROM delivery WHERE job_id = ? AND kind IN ('notes', 'mail') AND state = 'done'";
+    Ok(tx.prepare_cached(sql)?.exists([id.0])?)
 }
 
 /// Whether a delivery of this kind was recorded for the current version of a job, and not given up.

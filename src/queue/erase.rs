@@ -84,7 +84,10 @@ impl Queue {
                  AND EXISTS (SELECT 1 FROM finished WHERE content = f.content AND folder = f.folder) \
                  AND NOT EXISTS (SELECT 1 FROM job WHERE content = f.content AND folder = f.folder \
                    AND state <> 'skipped' AND (state <> 'done' OR partial OR EXISTS (SELECT 1 FROM delivery \
-                   WHERE job_id = job.id AND state IN ('due', 'held', 'failed')))) ORDER BY found_ms, remote_id",
+                   WHERE job_id = job.id AND state IN ('due', 'held', 'failed')) OR EXISTS (SELECT 1 FROM delivery \
+                   WHERE job_id = job.id AND state = 'withheld') AND NOT EXISTS (SELECT 1 FROM delivery \
+                   WHERE job_id = job.id AND kind IN ('notes', 'mail') AND state = 'done'))) \
+                 ORDER BY found_ms, remote_id",
             )?;
             let rows = statement.query_map(rusqlite::params![source, now.as_millisecond()], |row| {
                 Ok(Deletable { id: row.get("remote_id")?, tries: row.get("deletion_tries")? })

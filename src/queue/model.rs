@@ -37,7 +37,7 @@ enum Step {
     Claim,
     /// A worker records what became of its stage.
     Work(u8, u8),
-    /// A delivery is made, waits or fails.
+    /// A delivery is made, waits, fails or is withheld.
     Deliver(u8, u8),
     Cancel(u8),
     Retry(u8),
@@ -418,7 +418,7 @@ impl World {
             let once = ["failure", "dispose", "remote"].contains(&owed.kind.as_str());
             match owed.state.as_str() {
                 "due" | "failed" if once => "cancelled".clone_into(&mut owed.state),
-                "due" | "failed" | "cancelled" if !once && owed.version == job.version => {
+                "due" | "failed" | "cancelled" | "withheld" if !once && owed.version == job.version => {
                     "due".clone_into(&mut owed.state);
                     owed.attempts = 0;
                 }
@@ -491,11 +491,13 @@ impl World {
         let failed = mine.iter().filter(current).any(|owed| owed.state == "failed");
         let begun = |kind: &str| mine.iter().filter(current).any(|owed| owed.kind == kind && owed.state != "cancelled");
         let held = mine.iter().any(|owed| owed.state == "held");
+        let is_delivered = |owed: &&Owed| ["notes", "mail"].contains(&owed.kind.as_str()) && owed.state == "done";
+        let has_readers = mine.iter().any(is_delivered);
         let all = [("dispose", endings.recording), ("remote", endings.remote)];
         let next = all.into_iter().filter_map(|(kind, what)| Some((kind, what?))).find(|(kind, _)| !begun(kind));
         if failed {
             self.move_to(id, "failed", None, None, None, now);
-        } else if let Some((kind, what)) = next.filter(|_| !held) {
+        } else if let Some((kind, what)) = next.filter(|_| !held && has_readers) {
             let (kind, target) = (kind.to_owned(), what.to_owned());
             let (version, state) = (job.version, "due".to_owned());
             // One that was given up comes anew in its own row.
@@ -913,8 +915,12 @@ impl Bench {
             return;
         }
         let delivery = due.swap_remove(usize::from(which) % due.len());
-        let endings = endings(what / 4);
-        let (state, tried) = match what % 4 {
+        let endings = endings(what / 5);
+        let (state, tried) = match what % 5 {
+            4 if delivery.kind == DeliveryKind::Mail => {
+                self.queue.withhold(&delivery, "not allowed", endings, now).await.expect("recorded");
+                ("withheld", 0)
+            }
             0 => {
                 self.queue.deliver_later(&delivery, now, "later", now).await.expect("recorded");
                 ("due", 1)
@@ -978,10 +984,18 @@ impl Bench {
     async fn retry(&mut self, which: u8) {
         let Some(row) = self.any(which) else { return };
         let done = self.queue.retry(JobId(row.id), self.now()).await.is_ok();
-        let held = |owed: &&mut Owed| owed.job == row.id && owed.state == "held";
         if row.state == "done" {
             let mut released = 0;
-            for owed in self.world.owed.iter_mut().filter(held) {
+            let all = self.world.owed.clone();
+            let is_latest = |owed: &Owed| {
+                let later =
+                    |other: &&Owed| (other.job, &other.kind, &other.target) == (owed.job, &owed.kind, &owed.target);
+                !all.iter().filter(later).any(|other| other.version > owed.version)
+            };
+            let waits = |owed: &&mut Owed| {
+                owed.job == row.id && (owed.state == "held" || owed.state == "withheld" && is_latest(owed))
+            };
+            for owed in self.world.owed.iter_mut().filter(waits) {
                 "due".clone_into(&mut owed.state);
                 released += 1;
             }

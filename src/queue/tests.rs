@@ -567,6 +567,86 @@ impl Desk {
     }
 }
 
+/// How the deliveries of a job end, as a table: of its file, of two mails; the state of the job; whether its recording
+/// is moved.
+const ENDS: [(&str, &str, &str, State, bool); 12] = [
+    ("done", "done", "done", State::Done, true),
+    ("done", "done", "withheld", State::Done, true),
+    ("done", "withheld", "withheld", State::Done, true),
+    ("done", "failed", "withheld", State::Failed, false),
+    ("failed", "done", "withheld", State::Failed, false),
+    ("failed", "withheld", "withheld", State::Failed, false),
+    ("", "done", "done", State::Done, true),
+    ("", "done", "withheld", State::Done, true),
+    ("", "withheld", "withheld", State::Done, false),
+    ("", "failed", "withheld", State::Failed, false),
+    ("", "withheld", "", State::Done, false),
+    ("", "", "", State::Done, false),
+];
+
+#[tokio::test]
+async fn a_recording_goes_when_everything_is_done_or_withheld_and_somebody_has_its_notes() {
+    for (file, first, second, state, moves) in ENDS {
+        let desk = Desk::new();
+        let to = |address: &str| NewDelivery { target: address.into(), ..mail() };
+        let all = [(file, notes()), (first, to("ann@example.com")), (second, to("guest@elsewhere.test"))];
+        let wanted = all.iter().filter(|(end, _)| !end.is_empty()).map(|(_, delivery)| delivery.clone()).collect();
+        let job = desk.uploaded("talk.wav").await;
+        let analysed = Analysed { reports: vec![report(Analysis::Transcription)], deliveries: wanted, endings: MOVES };
+        desk.queue.analysed(&job, analysed, at(20)).await.expect("recorded");
+        for lane in [Lane::Mails, Lane::Files] {
+            let due = desk.due(lane).await.into_iter().filter(|delivery| delivery.kind != DeliveryKind::Dispose);
+            for delivery in due {
+                let (end, _) = all.iter().find(|(_, of)| of.target == delivery.target).expect("it is one of them");
+                desk.end(&delivery, end).await;
+            }
+        }
+        let dispose = desk.due(Lane::Files).await;
+        assert_eq!(!dispose.is_empty(), moves, "{file} {first} {second}");
+        for delivery in dispose {
+            assert_eq!(delivery.kind, DeliveryKind::Dispose);
+            desk.end(&delivery, "done").await;
+        }
+        assert_eq!(desk.job(job.id).await.state, state, "{file} {first} {second}");
+    }
+}
+
+impl Desk {
+    /// Ends a delivery, with its recording to be moved after the last.
+    async fn end(&self, delivery: &Delivery, end: &str) {
+        match end {
+            "done" => self.queue.delivered(delivery, None, MOVES, at(21)).await,
+            "withheld" => self.queue.withhold(delivery, "not allowed", MOVES, at(21)).await,
+            _ => self.queue.delivery_failed(delivery, "550", "refused".into(), MOVES, at(21)).await,
+        }
+        .expect("recorded");
+    }
+}
+
+#[tokio::test]
+async fn a_withheld_mail_of_the_latest_notes_alone_is_sent_by_a_retry_and_the_recording_goes_after_it() {
+    let desk = Desk::new();
+    let job = desk.analysed("talk.wav", vec![mail()]).await;
+    for version in [1, 2] {
+        let due = desk.due(Lane::Mails).await;
+        assert_eq!(due.iter().map(|delivery| delivery.version).collect::<Vec<_>>(), [version]);
+        desk.end(&due[0], "withheld").await;
+        assert_eq!(desk.job(job).await.state, State::Done);
+        if version == 1 {
+            desk.queue.reanalyse(job, vec![Analysis::KeyPoints], true, at(30)).await.expect("asked");
+            let claimed = desk.claim_at(40).await.expect("a job");
+            let analysed =
+                Analysed { reports: vec![report(Analysis::KeyPoints)], deliveries: vec![mail()], endings: MOVES };
+            desk.queue.analysed(&claimed, analysed, at(41)).await.expect("recorded");
+        }
+    }
+    desk.queue.retry(job, at(50)).await.expect("retried");
+    let due = desk.due(Lane::Mails).await;
+    assert_eq!(due.iter().map(|delivery| delivery.version).collect::<Vec<_>>(), [2], "not those before");
+    desk.end(&due[0], "done").await;
+    assert_eq!(desk.due(Lane::Files).await[0].kind, DeliveryKind::Dispose);
+}
+
 #[tokio::test]
 async fn a_delivery_that_was_given_up_while_it_was_made_touches_no_other() {
     let desk = Desk::new();

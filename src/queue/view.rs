@@ -95,11 +95,11 @@ pub struct DeliveryView {
     pub kind: String,
     /// A format, an address, or what is done with the recording.
     pub target: String,
-    /// `due`, `done`, `failed` or `held`.
+    /// `due`, `done`, `failed`, `held`, `cancelled` or `withheld`: a mail that `email.allow` does not permit.
     pub state: String,
     /// Tries that failed.
     pub attempts: u32,
-    /// What went wrong last.
+    /// What went wrong last, or why it is withheld.
     pub error: Option<String>,
 }
 

@@ -348,10 +348,23 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
             let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
             later(worker, delivery, wait, &told).await
         }
-        Err(error @ (MailError::Refused { .. } | MailError::NotAllowed)) => {
+        Err(MailError::NotAllowed) => withhold(worker, delivery, &folder).await,
+        Err(error @ MailError::Refused { .. }) => {
             give_up(worker, delivery, &folder, &recording, &one_line(&error.to_string(), ERROR_MAX)).await
         }
     }
+}
+
+/// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
+/// rule permits.
+async fn withhold(worker: &Arc<Worker>, delivery: &Delivery, folder: &Folder) -> Result<(), QueueError> {
+    let (endings, reason) = (endings(folder), MailError::NotAllowed.to_string());
+    let state = worker.persist(|| worker.queue.withhold(delivery, &reason, endings, clock::now())).await?;
+    tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
+    if state == Some(State::Done) {
+        tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
+    }
+    Ok(())
 }
 
 /// Mail does not go: said at once, and told to the operator when it has lasted.

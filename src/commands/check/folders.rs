@@ -6,11 +6,11 @@ use super::{Finding, disk::room};
 use crate::{
     access::{grant, quoted},
     beneath::Dir,
-    config::{Convert, Environment, Folder, OnSuccess, Settings, Target, Watch},
+    config::{Convert, Email, Environment, Folder, OnSuccess, Recipients, Settings, Target, Watch},
     deliver,
     engine::audio::ffmpeg,
     pipeline::convert::FFMPEG_CURE,
-    text::printable_path,
+    text::{count, printable_path},
     watch::mounts,
 };
 
@@ -54,6 +54,31 @@ pub(super) fn converter(settings: &Settings, env: &Environment) -> Option<Findin
             Finding::error(subject, format!("ffmpeg is not installed; recordings of {names} wait for it"), FFMPEG_CURE)
         }
     })
+}
+
+/// Tells of each folder that mails its attendees how many of them `email.allow` keeps out.
+pub(super) fn withheld(settings: &Settings) -> Vec<Finding> {
+    let Some(email) = &settings.email else { return Vec::new() };
+    let mails =
+        |folder: &&Folder| folder.deliver.contains(&Target::Email) && matches!(folder.email_to, Recipients::Attendees);
+    settings.folders.iter().filter(mails).filter_map(|folder| kept_out(folder, email)).collect()
+}
+
+fn kept_out(folder: &Folder, email: &Email) -> Option<Finding> {
+    let outside = folder.attendees.iter().filter(|person| !email.permits(&person.email)).count();
+    let subject = format!("folder {}", folder.name);
+    let (are, get) = if outside == 1 { ("is", "gets") } else { ("are", "get") };
+    let message = format!("{} {are} outside `allow` and {get} no mail", count(outside as u64, "attendee"));
+    match outside {
+        0 => None,
+        all if all == folder.attendees.len() && !folder.deliver.contains(&Target::Beside) => {
+            let message =
+                format!("{message}: notes reach nobody unless a recording names others, and it stays where it is");
+            let hint = "add addresses or their domains to `allow` in [email], or \"beside\" to `deliver`";
+            Some(Finding::warning(subject, message, hint))
+        }
+        _ => Some(Finding::note(subject, message)),
+    }
 }
 
 /// Says which parent directory stands in the way, and how to open it.
