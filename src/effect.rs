@@ -88,7 +88,7 @@ effects! {
     AlreadyDone,
     /// The queue: a failure that counts, with attempts left.
     RetryLater,
-    /// The queue: the last failure.
+    /// The queue: a job ends without notes: by its last failure, or because there is no sound in its recording.
     Fail,
     /// The queue: a job goes back until later.
     Snooze,

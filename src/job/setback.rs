@@ -55,6 +55,8 @@ pub enum Setback {
         /// What was found.
         error: anyhow::Error,
     },
+    /// There is no sound in the recording: it is skipped. Not a failure, and nobody is told.
+    NoSound,
     /// No retry can help.
     GiveUp {
         /// Why.

@@ -32,7 +32,8 @@ pub enum State {
     Done,
     /// It failed as often as it may, or no retry can help. Left by `retry`, or when its content is dropped again.
     Failed,
-    /// Recorded, never worked on: its content is done already, or no service takes it.
+    /// Recorded, not worked on: its content is done already, no service takes it, or there is no sound in it. A job that
+    /// was begun ends here only for the last of these.
     Skipped,
     /// A person cancelled it, or its file is gone for good. Left by `retry`, or when its content is dropped again.
     Cancelled,
@@ -78,6 +79,8 @@ pub enum Event {
     },
     /// A failure of its own, the last one.
     Fail,
+    /// There is no sound in its recording.
+    FindNoSound,
     /// Its file cannot be read.
     LoseFile {
         /// When that was seen.
@@ -165,6 +168,10 @@ impl State {
                 None => Err(illegal()),
             },
             Event::Fail => self.working_stage().map(|_| Self::Failed).ok_or_else(illegal),
+            Event::FindNoSound => match self.working_stage() {
+                Some(Stage::Create | Stage::Upload | Stage::Analyse) => Ok(Self::Skipped),
+                Some(Stage::Deliver) | None => Err(illegal()),
+            },
             Event::LoseFile { at } => match self.stage() {
                 Some(stage @ (Stage::Create | Stage::Upload)) => {
                     Ok(Self::Waiting { stage, on: Wait::File { since: *at } })
@@ -294,6 +301,7 @@ mod tests {
             Just(Event::Await),
             Just(Event::Fail),
             Just(Event::Cancel),
+            Just(Event::FindNoSound),
             time().prop_map(|until| Event::Snooze { until }),
             time().prop_map(|at| Event::LoseFile { at }),
             time().prop_map(|at| Event::Recover { at }),
@@ -307,26 +315,26 @@ mod tests {
     /// What follows from each state and event, written down apart from the code. `=` keeps the stage, a bare `ready` or
     /// `retry` takes the event's, `-` is refused.
     const TABLE: &str = "
-                           claim     advance       await    snooze  retry fail   lose  resume reopen        redeliver     cancel    recover
-        ready    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -
-        ready    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -
-        ready    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -
-        ready    deliver   running=  done          -        -       retry failed -     ready  -             -             cancelled -
-        running  create    -         running:upload -       ready=  retry failed file= -      -             -             cancelled ready=
-        running  upload    -         analysis      -        ready=  retry failed file= -      -             -             cancelled ready=
-        running  analyse   -         ready:deliver analysis ready=  retry failed -     -      -             -             cancelled ready=
-        running  deliver   -         done          -        ready=  retry failed -     -      -             -             cancelled ready=
-        analysis analyse   -         ready:deliver analysis -       retry failed -     -      -             -             cancelled -
-        retry    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -
-        retry    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -
-        retry    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -
-        retry    deliver   running=  -             -        -       -     -      -     ready  -             -             cancelled -
-        file     create    -         -             -        -       -     -      file= ready  -             -             cancelled -
-        file     upload    -         -             -        -       -     -      file= ready  -             -             cancelled -
-        done     -         -         -             -        -       -     -      -     -      ready:analyse ready:deliver -         -
-        failed   -         -         -             -        -       -     -      -     ready  -             -             cancelled -
-        skipped  -         -         -             -        -       -     -      -     -      -             -             -         -
-        cancelled -        -         -             -        -       -     -      -     ready  -             -             -         -
+                           claim     advance       await    snooze  retry fail   lose  resume reopen        redeliver     cancel    recover nosound
+        ready    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -       -
+        ready    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -       -
+        ready    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -       -
+        ready    deliver   running=  done          -        -       retry failed -     ready  -             -             cancelled -       -
+        running  create    -         running:upload -       ready=  retry failed file= -      -             -             cancelled ready=  skipped
+        running  upload    -         analysis      -        ready=  retry failed file= -      -             -             cancelled ready=  skipped
+        running  analyse   -         ready:deliver analysis ready=  retry failed -     -      -             -             cancelled ready=  skipped
+        running  deliver   -         done          -        ready=  retry failed -     -      -             -             cancelled ready=  -
+        analysis analyse   -         ready:deliver analysis -       retry failed -     -      -             -             cancelled -       skipped
+        retry    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -       -
+        retry    upload    running=  -             -        -       -     -      file= ready  -             -             cancelled -       -
+        retry    analyse   running=  -             -        -       -     -      -     ready  -             -             cancelled -       -
+        retry    deliver   running=  -             -        -       -     -      -     ready  -             -             cancelled -       -
+        file     create    -         -             -        -       -     -      file= ready  -             -             cancelled -       -
+        file     upload    -         -             -        -       -     -      file= ready  -             -             cancelled -       -
+        done     -         -         -             -        -       -     -      -     -      ready:analyse ready:deliver -         -       -
+        failed   -         -         -             -        -       -     -      -     ready  -             -             cancelled -       -
+        skipped  -         -         -             -        -       -     -      -     -      -             -             -         -       -
+        cancelled -        -         -             -        -       -     -      -     ready  -             -             -         -       -
     ";
 
     fn stage_named(name: &str) -> Option<Stage> {
@@ -366,6 +374,7 @@ mod tests {
             Event::Reopen { due } => ("reopen", None, *due),
             Event::Redeliver { due } => ("redeliver", None, *due),
             Event::Cancel => ("cancel", None, never),
+            Event::FindNoSound => ("nosound", None, never),
             Event::Recover { at } => ("recover", None, *at),
         }
     }
@@ -379,11 +388,11 @@ mod tests {
         let mut row = rows.find(|row| row.clone().take(2).eq([kind, stage_name])).expect("a row for every state");
         let cell = row.nth(2 + column).expect("a cell for every column");
         let (to, named) = cell.split_once(':').unwrap_or((cell.trim_end_matches('='), ""));
-        let names = ["ready", "running", "analysis", "retry", "file", "done", "failed", "cancelled"];
+        let names = ["ready", "running", "analysis", "retry", "file", "done", "failed", "skipped", "cancelled"];
         let to = *names.iter().find(|name| **name == to)?;
         let stage = match to {
             "analysis" => Some(Stage::Analyse),
-            "done" | "failed" | "cancelled" => None,
+            "done" | "failed" | "skipped" | "cancelled" => None,
             _ if cell.ends_with('=') => stage,
             _ => stage_named(named).or(from),
         };
@@ -410,7 +419,8 @@ mod tests {
     #[test]
     fn every_pair_of_state_and_event_is_as_the_table_has_it() {
         let at = Timestamp::from_second(99).expect("in range");
-        let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel];
+        let mut events =
+            vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel, Event::FindNoSound];
         events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
         events.extend([Event::Recover { at }, Event::Reopen { due: at }, Event::Redeliver { due: at }]);
         events.extend(Stage::ALL.map(|from| Event::Retry { from, due: at }));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, Unplayable, Verdict,
+    DeliveryKind, JobId, NewDelivery, Queue, QueueError, Settled, Sighting, SkipReason, Unplayable, Verdict,
     command::resume,
     crash::{CRASHES_MAX, acquit},
     delivery::insert_deliveries,
@@ -14,6 +14,7 @@ use super::{
     hold::insert_notice,
     record::{log, set_path, set_state, transition},
     row::{self, path_bytes},
+    skip::SKIPPED,
 };
 use crate::{
     beneath::Stamp,
@@ -62,7 +63,7 @@ impl Queue {
             for recording in &settled {
                 let job = match &recording.content {
                     Some(content) => take_content(tx, recording, content, now)?,
-                    None => skip(tx, recording, None, &unsupported, now)?,
+                    None => skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?,
                 };
                 let sighting = Sighting {
                     path: recording.path.clone(),
@@ -136,19 +137,13 @@ fn take_known(
             Ok(known.id)
         }
         State::Done if same_place => Ok(known.id),
-        State::Done => {
-            let reason = format!("its content is done already, as job {}", known.id);
-            skip(tx, recording, Some(content), &reason, now)
-        }
+        State::Done => skip(tx, recording, Some(content), &SkipReason::ContentDone(known.id), now),
         State::Ready { .. }
         | State::Running { .. }
         | State::Waiting { .. }
         | State::Failed
         | State::Cancelled
-        | State::Skipped => {
-            let reason = format!("its content is that of job {}, which is being worked on", known.id);
-            skip(tx, recording, Some(content), &reason, now)
-        }
+        | State::Skipped => skip(tx, recording, Some(content), &SkipReason::ContentUnderWay(known.id), now),
     }
 }
 
@@ -161,14 +156,8 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
         )
         .optional()?;
     if let Some(at) = finished {
-        let day = Timestamp::from_millisecond(at).unwrap_or(now).strftime("%F");
-        return skip(
-            tx,
-            recording,
-            Some(content),
-            &format!("its content was done on {day}; the job is forgotten"),
-            now,
-        );
+        let at = Timestamp::from_millisecond(at).unwrap_or(now);
+        return skip(tx, recording, Some(content), &SkipReason::ContentForgotten(at), now);
     }
     let evidence = evidence(tx, content, &recording.folder)?;
     let generation = evidence.as_ref().map_or(1, |(key, _)| key.generation);
@@ -342,7 +331,7 @@ fn skip(
     tx: &Transaction<'_>,
     recording: &Settled,
     content: Option<&Content>,
-    reason: &str,
+    reason: &SkipReason,
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
     let there: Option<i64> = tx
@@ -360,9 +349,10 @@ fn skip(
     };
     set_stamp(tx, id, recording.stamp)?;
     set_state(tx, id, &State::Skipped, now)?;
+    let reason = reason.to_string();
     tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, reason])?;
     if there.is_none() {
-        log(tx, id, None, "skipped", Some(reason), now)?;
+        log(tx, id, None, SKIPPED, Some(&reason), now)?;
     }
     Ok(id)
 }

@@ -29,6 +29,7 @@ mod request;
 mod row;
 mod schema;
 mod sighting;
+mod skip;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -65,6 +66,7 @@ pub use record::{Analysed, Because, Failure};
 pub use request::{Asked, Wanted};
 pub use row::{Job, JobId};
 pub use sighting::{Settled, Sighting, Unplayable, Verdict};
+pub use skip::SkipReason;
 pub use view::{DeliveryView, EventView, JobView};
 pub use waits::{Awaiting, HeldBy, Original};
 

@@ -10,7 +10,7 @@ use crate::{
     config::{Folder, Format, Target},
     job::{Plan, Remote, Report, Setback, Stage, State, Status, Wait, retry::Policy},
     pipeline::analyse,
-    queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope},
+    queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope, SkipReason},
     services::{
         CallError,
         breaker::{Breaker, Call, NOBODY, Verdict},
@@ -124,6 +124,10 @@ impl Worker {
                 self.snooze(job, now, None).await;
             }
             Setback::FileLost { error } => self.file_lost(job, &error).await,
+            Setback::NoSound => {
+                self.heal(handle, call, Breaker::answered).await;
+                self.skip_soundless(folder, job).await;
+            }
             Setback::GiveUp { error } => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
                 self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
@@ -223,6 +227,18 @@ impl Worker {
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
             Err(error) => self.queue_failed("record the last failure", &error),
+        }
+        self.deliveries.notify_one();
+    }
+
+    /// Ends a job in whose recording there is no sound: nothing is counted, delivered or reported.
+    async fn skip_soundless(&self, folder: &Folder, job: &Job) {
+        match self.persist(|| self.queue.skip_soundless(job, clock::now())).await {
+            Ok(_) => {
+                let shown = printable_path(&folder.path.join(&job.path));
+                tracing::info!(job.id = job.id.0, "job {} is skipped: {}: {shown}", job.id, SkipReason::NoSound);
+            }
+            Err(error) => self.queue_failed("record that there is no sound in a recording", &error),
         }
         self.deliveries.notify_one();
     }

@@ -83,6 +83,7 @@ async fn is_unclear_still(worker: &Worker, job: &Job) -> Result<bool, QueueError
             | Setback::Unavailable { .. }
             | Setback::ServiceRefused { .. }
             | Setback::FolderRefused { .. }
+            | Setback::NoSound
             | Setback::GiveUp { .. },
         ) => Ok(false),
     }

@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub(crate) mod house;
 pub(crate) mod koldan;
 pub(crate) mod ledger;
+pub(crate) mod media;
 pub(crate) mod meetingbaas;
 pub(crate) mod openai;
 pub(crate) mod rows;
