@@ -64,6 +64,15 @@ pub struct Place {
     pub is_mount: bool,
 }
 
+/// What a file is, whatever it is called: two names with the same id are links to one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The device that it lies on, as `stat` tells it.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
+}
+
 /// What lies under a name. Links are not followed: a link is `Other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
@@ -162,6 +171,17 @@ impl Dir {
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Returns the id of the regular file at `relative`, `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be known: a component is a link, or may not be searched.
+    pub fn file_id(&self, relative: &Path) -> io::Result<Option<FileId>> {
+        let (dir, name) = self.parent_of(relative)?;
+        let stat = rustix::fs::statat(&dir.fd, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(is_file.then_some(FileId { device: stat.st_dev, inode: stat.st_ino }))
     }
 
     /// Returns where it is.

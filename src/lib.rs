@@ -16,8 +16,9 @@
 //! 1. [`watch`] looks. An event of the kernel ([`watch::hints`]) only says where to look; a scan ([`watch::scan`]) at
 //!    start and at every `rescan` is the truth. A file whose path and stamp are known ([`watch::known`]) costs one
 //!    `fstatat` and no read.
-//! 2. A file that is new [settles](watch::settle): its stamp stays the same for as long as the folder says, and its head
-//!    does not show a recorder still at work ([`watch::media`]). Then it is [examined](watch::examine): read once from
+//! 2. A file that is new [settles](watch::settle): its stamp stays the same for as long as the folder says, nobody has it
+//!    open for writing as far as can be known ([`open_files`]), and its head does not show a recorder still at work
+//!    ([`watch::media`]). Then it is [examined](watch::examine): read once from
 //!    end to end, for the hash of its content.
 //! 3. Through the trait [`watch::Ledger`] the settled file reaches the [`queue`]. There the content decides whether it
 //!    is a new [`job`], one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
@@ -41,7 +42,7 @@
 //! | to change | look in |
 //! |---|---|
 //! | which names are recordings, temporary or foreign | [`watch::names`] |
-//! | when a file is finished | [`watch::settle`], [`watch::media`] |
+//! | when a file is finished | [`watch::settle`], [`watch::media`]; who has it open: [`open_files`] |
 //! | what is new, what is a copy | `queue/intake.rs` |
 //! | the tables and their constraints | `queue/schema/`, a new file for each version |
 //! | the states of a job, what counts, the delays | [`job::state`], [`job::setback`], [`job::retry`] |
@@ -79,7 +80,7 @@
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
 //! [`sources`] → [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
-//! [`beneath`], [`clock`], [`effect`], [`exit`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
+//! [`beneath`], [`clock`], [`effect`], [`exit`], [`open_files`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
 //! # Invariants
@@ -90,6 +91,8 @@
 //! - **A result is recorded by compare-and-set** on the job's state. Zero rows is an error, never ignored.
 //! - **Nudges carry nothing.** Every loop derives what to do from the queue or the folder; a lost nudge costs time.
 //! - **The content is the identity**, not the name, the inode or the time. A path is only where it was seen last.
+//! - **What somebody writes is left alone**: before a recording is sent, moved or deleted, it is asked again who has it
+//!   open ([`open_files`]).
 //! - **Nothing below a folder is opened by its whole path**: [`beneath`] goes by descriptor and follows no link.
 //! - **What came from outside is shown only through [`text`]**: names, answers, configuration.
 //! - **A refresh token is used once**: one refresh at a time in the process and between processes, the new pair on disk
@@ -161,6 +164,7 @@ pub mod job;
 pub mod last_words;
 pub mod logging;
 pub mod memory;
+pub mod open_files;
 pub mod pipeline;
 pub mod progress;
 pub mod queue;

@@ -46,6 +46,7 @@ const TABLE: &[(&str, &str)] = &[
     ("memory", ""),
     ("config", ""),
     ("access", "text"),
+    ("open_files", "beneath clock text"),
     ("beneath", ""),
     ("clock", ""),
     ("effect", ""),
@@ -55,7 +56,7 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 7] = ["access", "beneath", "clock", "effect", "exit", "progress", "text"];
+const BASE: [&str; 8] = ["access", "beneath", "clock", "effect", "exit", "open_files", "progress", "text"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[
