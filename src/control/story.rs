@@ -203,8 +203,8 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
         Some("file") => {
             let lost = rough(LOST_AFTER);
             let answer = format!(
-                "job {id} waits for its file{error}; it goes on when the file is there and can be read, and is cancelled when \
-                 the file is gone for {lost}"
+                "job {id} waits for its file{error}; it goes on when the file is there, can be read and nobody writes to it, \
+                 and is cancelled when the file is gone for {lost}"
             );
             (answer, None)
         }

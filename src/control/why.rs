@@ -1,12 +1,13 @@
 //! The answer to "where is my recording", for every file.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
 use crate::{
     clock,
+    open_files::InUse,
     pipeline::sidecar,
     queue::{Forgotten, JobView},
     text::{one_line, printable_path},
@@ -44,8 +45,10 @@ impl Desk {
         let accepts = self.accepts(&folder);
         let (place, inner) = (folder.clone(), relative.clone());
         let kind = self.live().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
+        let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.open_files)).unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
+            let seen = seen.with_use(&open_files, &place, &inner);
             let counts = matches!(seen, Seen::Sidecar(Sidecar::Recording(_) | Sidecar::Directory));
             let mistakes = kind.filter(|_| counts).map(|kind| sidecar::mistakes(&place, &kind, &inner));
             (seen, mistakes.unwrap_or_default())
@@ -124,7 +127,9 @@ impl Desk {
         };
         let full = self.disk_full().filter(|_| !is_over);
         let answer = match (seen, full.is_some()) {
-            (Seen::Settling(file), false) if file.unreadable.is_none() && file.until <= now => {
+            (Seen::Settling(file), false)
+                if file.unreadable.is_none() && file.in_use.is_none() && file.until <= now =>
+            {
                 format!("it has been quiet since {} and is being taken in", file.since)
             }
             (Seen::Unseen, _) if self.worker.is_none() => {
@@ -142,6 +147,9 @@ impl Desk {
                 Some(format!("minuted add '{path}' --folder '{folder}' takes it in all the same"))
             }
             Seen::Unseen if self.worker.is_some() => Some("minuted scan looks at once".to_owned()),
+            Seen::Settling(file) if matches!(file.in_use, Some(InUse::Written(_))) => {
+                Some(format!("where nobody writes to it any more: touch '{path}'"))
+            }
             Seen::Unseen
             | Seen::Trouble(_)
             | Seen::Absent

@@ -64,7 +64,8 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     folders(parts).insert(folder.id.clone(), handle);
     let accepts = accepts(parts, folder);
     let ledger = Arc::new(QueueLedger(Arc::clone(&parts.worker), Arc::clone(&parts.last_words)));
-    let running = watch::run(folder.clone(), accepts, ledger, end, stop.clone());
+    let open_files = Arc::clone(&parts.worker.open_files);
+    let running = watch::run(folder.clone(), accepts, ledger, end, stop.clone(), open_files);
     let (ended, fatal, name) = (stop.clone(), parts.fatal.clone(), folder.name.clone());
     let task = parts.loops.spawn(async move {
         if let Err(error) = running.await {

@@ -34,7 +34,7 @@ impl Queue {
         let (folder, after) = (folder.to_owned(), after.to_owned());
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id FROM sighting \
+                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot FROM sighting \
                  WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
             )?;
             let rows = statement.query_map(rusqlite::params![folder, path_bytes(&after), SIGHTINGS_MAX], sighting)?;
@@ -310,16 +310,16 @@ pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighti
         Verdict::Ignored => ("ignored", None),
     };
     tx.prepare_cached(
-        "INSERT INTO sighting (folder, path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id) \
-         VALUES (:folder, :path, :size, :mtime, :inode, :first, :since, :verdict, :job) \
+        "INSERT INTO sighting (folder, path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot) \
+         VALUES (:folder, :path, :size, :mtime, :inode, :first, :since, :verdict, :job, :boot) \
          ON CONFLICT (folder, path) DO UPDATE SET size = :size, mtime_ns = :mtime, inode = :inode, \
-         since_ms = :since, verdict = :verdict, job_id = :job",
+         since_ms = :since, verdict = :verdict, job_id = :job, written_boot = :boot",
     )?
     .execute(named_params! {
         ":folder": folder, ":path": path_bytes(&sighting.path), ":size": sighting.stamp.size.cast_signed(),
         ":mtime": sighting.stamp.mtime_ns, ":inode": sighting.stamp.inode.cast_signed(),
         ":first": sighting.first.as_millisecond(), ":since": sighting.since.as_millisecond(),
-        ":verdict": verdict, ":job": job,
+        ":verdict": verdict, ":job": job, ":boot": sighting.written_boot,
     })?;
     Ok(())
 }
@@ -340,5 +340,6 @@ pub(super) fn sighting(row: &rusqlite::Row<'_>) -> rusqlite::Result<Sighting> {
         first: row::time(row, "first_ms")?,
         since: row::time(row, "since_ms")?,
         verdict,
+        written_boot: row.get("written_boot")?,
     })
 }

@@ -71,6 +71,7 @@ impl Queue {
                     first: now,
                     since: now,
                     verdict: Verdict::Taken { job: job.0 },
+                    written_boot: None,
                 };
                 put_sighting(tx, &recording.folder, &sighting)?;
                 acquit(tx, &recording.folder, &recording.path)?;

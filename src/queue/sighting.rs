@@ -19,6 +19,8 @@ pub struct Sighting {
     pub since: Timestamp,
     /// What became of it.
     pub verdict: Verdict,
+    /// The boot of the machine in which a writer was seen at work that was not seen to close it; only while it settles.
+    pub written_boot: Option<String>,
 }
 
 /// What became of a file that was seen.

@@ -416,6 +416,7 @@ async fn names_that_are_not_utf8_survive() {
         first: at(1),
         since: at(2),
         verdict: Verdict::Settling,
+        written_boot: Some("93ac6c55-e2ad-4eb0-b75a-dd32efb6e383".into()),
     };
     desk.queue.see("sales", vec![sighting.clone()]).await.expect("seen");
     assert_eq!(desk.queue.sightings("sales", Path::new("")).await.expect("read"), vec![sighting]);
@@ -431,6 +432,7 @@ async fn a_folder_of_any_size_is_read_in_pages() {
         first: at(1),
         since: at(2),
         verdict: Verdict::Ignored,
+        written_boot: None,
     };
     let all: Vec<Sighting> = (0..5001).map(seen).collect();
     desk.queue.see("sales", all.clone()).await.expect("seen");

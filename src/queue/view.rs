@@ -208,7 +208,7 @@ impl Queue {
         let folder = folder.to_owned();
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id FROM sighting \
+                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot FROM sighting \
                  WHERE folder = ?1 AND path = ?2",
             )?;
             let rows = statement.query_map(rusqlite::params![folder, path_bytes(&path)], super::folder::sighting)?;

@@ -163,6 +163,9 @@ impl Eyes {
         if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_complete()) {
             watches.sweep();
         }
+        for gone in self.hints.written().iter().filter(|path| is_no_file(&root, path)) {
+            self.hints.forget_written(gone);
+        }
         if let Some((_, why)) = seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty()) {
             let detail = format!("the directory cannot be read: {why}");
             return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
@@ -244,6 +247,7 @@ impl Eyes {
     fn choose(&mut self, root: &Dir, is_lost: bool) -> io::Result<()> {
         if let Some(why) = self.reason_to_poll(root)? {
             (self.mode, self.watches, self.refused) = (Mode::Polled(why), None, None);
+            self.hints.doubt();
             return Ok(());
         }
         if self.refused.as_ref().is_some_and(|(why, since)| !why.is_over() && since.elapsed() < REFUSED_RETRY) {
@@ -252,6 +256,7 @@ impl Eyes {
         if is_lost || self.watches.is_none() {
             // The old ones go first: they count against the limit.
             self.watches = None;
+            self.hints.doubt();
             match Watches::new(&self.path, Arc::clone(&self.rules), Arc::clone(&self.hints)) {
                 Ok(watches) => (self.watches, self.refused, self.mode) = (Some(watches), None, Mode::Native),
                 Err(error) => self.refuse(Some(error)),
@@ -273,6 +278,7 @@ impl Eyes {
         if let Some(error) = refused {
             self.mode = Mode::Unwatched(error.to_string());
             (self.watches, self.refused) = (None, Some((error, Instant::now())));
+            self.hints.doubt();
         }
     }
 
@@ -365,7 +371,7 @@ mod tests {
 
     fn eyes(root: &Path) -> Eyes {
         let rules = Arc::new(Rules::new(&folder(root), &accepts()));
-        Eyes::new(root, rules, Watch::Auto, Arc::new(Hints::new(100)), CancellationToken::new())
+        Eyes::new(root, rules, Watch::Auto, Arc::new(Hints::new(root, Arc::default(), 100)), CancellationToken::new())
     }
 
     #[test]

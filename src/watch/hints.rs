@@ -1,5 +1,8 @@
 //! Hints: what notify tells, coalesced into a bounded set of paths, and the watches that make it tell.
 //!
+//! What is written and what is closed is told on, to [`OpenFiles`], without waking anybody: the folder's task asks there
+//! when a file is quiet.
+//!
 //! Each directory has a watch of its own, set before the directory is read. A recursive watch would leave that order to
 //! notify's thread, would follow what is pruned here, and is refused or left half done at the limit without a word on
 //! what is missing.
@@ -8,12 +11,15 @@ use std::{
     collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use notify::{
     Config, Event, EventKind, EventKindMask, PathOp, RecommendedWatcher, RecursiveMode, WatchPathConfig, Watcher as _,
-    event::{CreateKind, ModifyKind, RemoveKind},
+    event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode},
 };
 use tokio::sync::Notify;
 
@@ -21,15 +27,17 @@ use super::{
     known::{Known, Look},
     names::{Rules, is_document, is_noise},
 };
-use crate::beneath::Stamp;
+use crate::{beneath::Stamp, clock, open_files::OpenFiles};
 
 /// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
 pub const PENDING_MAX: usize = 4096;
 
-/// What is asked of the kernel. Not among it: opens and reads, which our own scans would cause, and each single write,
-/// which would wake us all through a recording; a file that is settling is looked at anyway.
+/// What is asked of the kernel. Not among it: opens and reads, which our own scans would cause. A write wakes the thread
+/// that hears events and nobody else; without it nothing would tell a recorder that is paused from a file that was
+/// linked here.
 const EVENTS: EventKindMask = EventKindMask::CREATE
     .union(EventKindMask::REMOVE)
+    .union(EventKindMask::MODIFY_DATA)
     .union(EventKindMask::MODIFY_NAME)
     .union(EventKindMask::ACCESS_CLOSE);
 
@@ -39,6 +47,12 @@ pub struct Hints {
     pending: Mutex<Pending>,
     bell: Notify,
     paths_max: usize,
+    /// The folder.
+    root: PathBuf,
+    /// Is told what is written and closed.
+    open_files: Arc<OpenFiles>,
+    /// A file was closed that a job waits for.
+    is_close_awaited: AtomicBool,
 }
 
 /// What has been hinted at since the last time.
@@ -51,10 +65,34 @@ pub struct Pending {
 }
 
 impl Hints {
-    /// Returns an empty set that holds up to `paths_max` paths.
+    /// Returns an empty set that holds up to `paths_max` paths of the folder at `root`. What is written there and what is
+    /// closed is told to `open_files`.
     #[must_use]
-    pub fn new(paths_max: usize) -> Self {
-        Self { pending: Mutex::default(), bell: Notify::new(), paths_max }
+    pub fn new(root: &Path, open_files: Arc<OpenFiles>, paths_max: usize) -> Self {
+        let (pending, bell, is_close_awaited) = (Mutex::default(), Notify::new(), AtomicBool::new(false));
+        Self { pending, bell, paths_max, root: root.to_owned(), open_files, is_close_awaited }
+    }
+
+    /// Takes in that events may be missed for a while: a close may be among them.
+    pub fn doubt(&self) {
+        self.open_files.written.doubt(&self.root);
+    }
+
+    /// Returns the files of the folder that were written to and not closed, relative to it.
+    #[must_use]
+    pub fn written(&self) -> Vec<PathBuf> {
+        self.open_files.written.below(&self.root)
+    }
+
+    /// Forgets that a file of the folder was written to: it is not there any more, or another one is.
+    pub fn forget_written(&self, relative: &Path) {
+        self.open_files.written.forget(&self.root.join(relative));
+    }
+
+    /// Returns whether a file was closed that a job waits for, once.
+    #[must_use]
+    pub fn take_awaited_close(&self) -> bool {
+        self.is_close_awaited.swap(false, Ordering::Relaxed)
     }
 
     /// Adds a relative path; over the limit all of them become one lost hint.
@@ -73,6 +111,7 @@ impl Hints {
 
     /// Says that hints were lost.
     pub fn lose(&self) {
+        self.doubt();
         *self.lock() = Pending { paths: HashSet::new(), lost: true };
         self.bell.notify_one();
     }
@@ -90,18 +129,46 @@ impl Hints {
         std::mem::take(&mut *self.lock())
     }
 
+    /// Takes in what an event tells of those who write; returns whether it tells nothing else.
+    fn hear_writers(&self, rules: &Rules, event: &Event) -> bool {
+        let written = &self.open_files.written;
+        match (event.kind, &event.paths[..]) {
+            (EventKind::Modify(ModifyKind::Data(_)), paths) => {
+                for path in paths.iter().filter(|path| is_media(rules, &self.root, path)) {
+                    written.write(path, clock::now());
+                }
+                return true;
+            }
+            (EventKind::Access(AccessKind::Close(AccessMode::Write)), paths) => {
+                let awaited = paths.iter().filter(|path| self.open_files.closed(path)).count();
+                self.is_close_awaited.fetch_or(awaited > 0, Ordering::Relaxed);
+            }
+            (EventKind::Modify(ModifyKind::Name(RenameMode::Both)), [from, to]) => written.rename(from, to),
+            (
+                EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)),
+                paths,
+            ) => paths.iter().for_each(|path| written.forget(path)),
+            // Its new name may come next: what is known of it waits until then.
+            (EventKind::Any | EventKind::Access(_) | EventKind::Modify(_) | EventKind::Other, _) => {}
+        }
+        false
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in what notify tells of the tree at `root`.
-    fn hear(&self, root: &Path, rules: &Rules, told: notify::Result<Event>) {
+    /// Takes in what notify tells of the folder.
+    fn hear(&self, rules: &Rules, told: notify::Result<Event>) {
         let Ok(event) = told else { return self.lose() };
         if event.need_rescan() || event.paths.is_empty() || event.kind == EventKind::Remove(RemoveKind::Other) {
             return self.lose();
         }
+        if self.hear_writers(rules, &event) {
+            return;
+        }
         for path in &event.paths {
-            match path.strip_prefix(root) {
+            match path.strip_prefix(&self.root) {
                 Ok(relative) if relative.as_os_str().is_empty() => {
                     if is_structural(event.kind) {
                         self.lose();
@@ -112,6 +179,12 @@ impl Hints {
             }
         }
     }
+}
+
+/// Whether a path has the name of a recording.
+fn is_media(rules: &Rules, root: &Path, path: &Path) -> bool {
+    let name = path.file_name().is_some_and(|name| rules.may_be_media(name.as_encoded_bytes()));
+    name && path.strip_prefix(root).is_ok_and(|relative| !is_noise(relative))
 }
 
 /// Whether an event can concern a directory.
@@ -211,8 +284,7 @@ impl Watches {
     /// # Errors
     /// When the system gives no instance of inotify.
     pub fn new(root: &Path, rules: Arc<Rules>, hints: Arc<Hints>) -> Result<Self, WatchError> {
-        let base = root.to_owned();
-        let hear = move |told| hints.hear(&base, &rules, told);
+        let hear = move |told| hints.hear(&rules, told);
         let config = Config::default().with_event_kinds(EVENTS).with_follow_symlinks(false);
         let watcher = RecommendedWatcher::new(hear, config).map_err(|error| WatchError::of(&error, INSTANCES))?;
         Ok(Self { watcher, root: root.to_owned(), armed: Known::default() })
@@ -308,18 +380,28 @@ fn how(relative: &Path) -> WatchPathConfig {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{AccessKind, AccessMode, DataChange, Flag, RenameMode};
+    use notify::event::{DataChange, Flag};
 
     use super::*;
     use crate::watch::testing::{accepts, folder};
 
     fn heard(events: Vec<notify::Result<Event>>) -> Pending {
-        let hints = Hints::new(3);
+        let (hints, _) = listening();
+        tell(&hints, events);
+        hints.take()
+    }
+
+    /// The hints of `/srv/sales`, and what they tell on.
+    fn listening() -> (Hints, Arc<OpenFiles>) {
+        let open_files = Arc::new(OpenFiles::default());
+        (Hints::new(Path::new("/srv/sales"), Arc::clone(&open_files), 3), open_files)
+    }
+
+    fn tell(hints: &Hints, events: Vec<notify::Result<Event>>) {
         let rules = Rules::new(&folder(Path::new("/srv/sales")), &accepts());
         for event in events {
-            hints.hear(Path::new("/srv/sales"), &rules, event);
+            hints.hear(&rules, event);
         }
-        hints.take()
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is what notify gives its handler")]
@@ -330,6 +412,81 @@ mod tests {
     const CLOSED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
     const CREATED: EventKind = EventKind::Create(CreateKind::File);
     const RENAMED: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+    const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+
+    /// The files that are being written after these events, with whether that is certain.
+    fn written(events: Vec<notify::Result<Event>>) -> Vec<(PathBuf, bool)> {
+        let (hints, open_files) = listening();
+        tell(&hints, events);
+        let root = Path::new("/srv/sales");
+        let is_certain =
+            |path: &PathBuf| open_files.written.get(&root.join(path)).is_some_and(|written| written.is_certain);
+        let mut files: Vec<_> = hints.written().into_iter().map(|path| (is_certain(&path), path)).collect();
+        files.sort();
+        files.into_iter().map(|(is_certain, path)| (path, is_certain)).collect()
+    }
+
+    #[test]
+    fn a_write_after_the_last_close_says_that_a_file_is_open_and_wakes_nobody() {
+        let path = "/srv/sales/a.mp3";
+        let open = [(PathBuf::from("a.mp3"), true)];
+        assert_eq!(written(vec![event(CREATED, path), event(WRITTEN, path)]), open);
+        assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path)]), []);
+        assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path), event(WRITTEN, path)]), open);
+        assert_eq!(heard(vec![event(WRITTEN, path)]), Pending::default());
+    }
+
+    #[test]
+    fn that_a_file_was_made_linked_or_renamed_says_nothing() {
+        assert_eq!(written(vec![event(CREATED, "/srv/sales/a.mp3"), event(RENAMED, "/srv/sales/b.mp3")]), []);
+        let replaced = vec![event(WRITTEN, "/srv/sales/a.mp3"), event(RENAMED, "/srv/sales/a.mp3")];
+        assert_eq!(written(replaced), [], "another file has its name now");
+        let temporary = vec![event(WRITTEN, "/srv/sales/#4711"), event(WRITTEN, "/srv/sales/.a.mp3.part")];
+        assert_eq!(written(temporary), []);
+    }
+
+    #[test]
+    fn a_file_that_is_renamed_while_it_is_written_is_still_written() {
+        let both = Event::new(EventKind::Modify(ModifyKind::Name(RenameMode::Both)));
+        let both = both.add_path("/srv/sales/a.mp3".into()).add_path("/srv/sales/b.mp3".into());
+        let from = EventKind::Modify(ModifyKind::Name(RenameMode::From));
+        let told = vec![
+            event(WRITTEN, "/srv/sales/a.mp3"),
+            event(from, "/srv/sales/a.mp3"),
+            event(RENAMED, "/srv/sales/b.mp3"),
+            Ok(both),
+        ];
+        assert_eq!(written(told), [(PathBuf::from("b.mp3"), true)]);
+    }
+
+    #[test]
+    fn after_lost_events_a_close_may_have_been_missed() {
+        let lost = || {
+            let overflow = Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
+            vec![event(WRITTEN, "/srv/sales/a.mp3"), event(WRITTEN, "/srv/sales/b.mp3"), overflow]
+        };
+        let (first, second) = (PathBuf::from("a.mp3"), PathBuf::from("b.mp3"));
+        assert_eq!(written(lost()), [(first.clone(), false), (second.clone(), false)]);
+        let again = lost().into_iter().chain([event(WRITTEN, "/srv/sales/a.mp3")]).collect();
+        assert_eq!(written(again), [(second, false), (first, true)]);
+    }
+
+    #[test]
+    fn the_close_that_a_job_waits_for_is_told_once() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let open_files = Arc::new(OpenFiles::default());
+        let hints = Hints::new(tree.path(), Arc::clone(&open_files), 3);
+        let path = tree.path().join("a.mp3");
+        let writer = fs::File::create(&path).expect("made");
+        let root = crate::beneath::Dir::open(tree.path()).expect("opened");
+        assert!(open_files.in_use_now(&root, Path::new("a.mp3"), clock::now()).is_some());
+        drop(writer);
+        let shown = path.to_str().expect("UTF-8");
+        tell(&hints, vec![event(CLOSED, shown)]);
+        assert_eq!([hints.take_awaited_close(), hints.take_awaited_close()], [true, false]);
+        tell(&hints, vec![event(CLOSED, shown)]);
+        assert!(!hints.take_awaited_close(), "nobody waits for this one");
+    }
 
     #[test]
     fn what_minuted_writes_itself_is_no_news() {
@@ -370,7 +527,8 @@ mod tests {
     #[tokio::test]
     async fn a_directory_of_the_same_name_and_inode_is_watched_again() {
         let tree = tempfile::tempdir().expect("a directory");
-        let (root, hints) = (tree.path(), Arc::new(Hints::new(10)));
+        let root = tree.path();
+        let hints = Arc::new(Hints::new(root, Arc::default(), 10));
         let rules = Arc::new(Rules::new(&folder(root), &accepts()));
         let mut watches = Watches::new(root, rules, Arc::clone(&hints)).expect("an instance");
         let same = [(Path::new("a"), &Stamp { size: 1, mtime_ns: 1, inode: 1 })];
@@ -401,7 +559,7 @@ mod tests {
         assert!(!error.is_over());
         assert!(
             EVENTS.intersects(EventKindMask::CREATE)
-                && !EVENTS.matches(&EventKind::Modify(ModifyKind::Data(DataChange::Any)))
+                && !EVENTS.matches(&EventKind::Access(AccessKind::Open(AccessMode::Any)))
         );
     }
 }

@@ -31,6 +31,8 @@ pub mod view;
 pub mod why;
 
 #[cfg(test)]
+mod open_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The files of a folder that have not settled, and what each of them waits for.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +12,11 @@ use super::{
     examine::Candidate,
     settle::{Judgement, Moment, Observation, Patience},
 };
-use crate::{beneath::Stamp, queue::Sighting};
+use crate::{
+    beneath::Stamp,
+    open_files::{InUse, boot_id},
+    queue::Sighting,
+};
 
 /// Files given out to be examined together: one commit makes their jobs.
 pub const CHUNK_FILES: usize = 64;
@@ -23,6 +27,10 @@ const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
 /// How soon an unreadable file is tried again, at the earliest.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(60);
 
+/// How often a quiet file that is still open is asked about, where no event tells of its close: as often as it would
+/// settle, within these bounds. One look at `/proc` answers for all of them.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+
 /// A new sighting becomes durable after at most this, together with others.
 const KEEP_AFTER: Duration = Duration::from_secs(5);
 
@@ -30,6 +38,17 @@ const KEEP_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Pool {
     entries: HashMap<PathBuf, Entry>,
+    /// Those that were written to and not closed, as events tell.
+    written: HashSet<PathBuf>,
+}
+
+/// A file that has been quiet for long enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuietFile {
+    /// What is looked into, once it is closed.
+    pub candidate: Candidate,
+    /// What was seen of it.
+    pub seen: Observation,
 }
 
 /// One of them.
@@ -42,18 +61,34 @@ pub struct Entry {
     /// Why it could not be read, when it could not.
     pub trouble: Option<String>,
     /// What the queue knows of it.
-    kept: Option<Stamp>,
+    kept: Option<KeptSighting>,
     /// When to write it down next.
     keep_at: Duration,
     /// Whether it is being looked into.
     is_examined: bool,
+    /// Whether it was written to and not closed, as events tell.
+    is_written: bool,
+    /// When it was last asked who has it open, and somebody had.
+    asked: Duration,
     /// Not before this.
     not_before: Duration,
     /// The scan that met it last.
     scan: u64,
 }
 
+/// What the queue knows of a file that is settling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KeptSighting {
+    stamp: Stamp,
+    is_written: bool,
+}
+
 impl Entry {
+    /// Returns what the queue should know.
+    fn to_keep(&self) -> KeptSighting {
+        KeptSighting { stamp: self.seen.stamp, is_written: self.is_written }
+    }
+
     /// Returns the moment at which it will be looked into if nothing changes.
     #[must_use]
     pub fn due(&self, patience: &Patience) -> Duration {
@@ -89,19 +124,67 @@ impl Pool {
     /// Goes on with a file that the queue knows as settling.
     pub fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Moment, scan: u64) {
         let seen = Observation::resume(sighting, now);
-        self.insert(sighting.path.clone(), seen, Some(sighting.stamp), now.running, scan);
+        let kept = KeptSighting { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
+        self.insert(sighting.path.clone(), seen, Some(kept), now.running, scan);
         if let Some(entry) = self.entries.get_mut(&sighting.path) {
             entry.backlog = backlog;
         }
     }
 
-    fn insert(&mut self, path: PathBuf, seen: Observation, kept: Option<Stamp>, keep_at: Duration, scan: u64) {
-        let (backlog, trouble, is_examined, not_before) = (false, None, false, Duration::ZERO);
-        self.entries.insert(path, Entry { seen, backlog, trouble, kept, keep_at, is_examined, not_before, scan });
+    fn insert(&mut self, path: PathBuf, seen: Observation, kept: Option<KeptSighting>, keep_at: Duration, scan: u64) {
+        let is_written = self.written.contains(&path);
+        let entry = Entry {
+            seen,
+            backlog: false,
+            trouble: None,
+            kept,
+            keep_at,
+            is_examined: false,
+            is_written,
+            asked: Duration::ZERO,
+            not_before: Duration::ZERO,
+            scan,
+        };
+        self.entries.insert(path, entry);
+    }
+
+    /// Takes in which files were written to and not closed, as events tell.
+    pub fn note_written(&mut self, written: HashSet<PathBuf>) {
+        for path in self.written.symmetric_difference(&written) {
+            if let Some(entry) = self.entries.get_mut(path) {
+                entry.is_written = written.contains(path);
+            }
+        }
+        self.written = written;
+    }
+
+    /// Returns those of `paths` that were found open: an event at them may be a close.
+    #[must_use]
+    pub fn open_among(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
+        let is_open = |path: &&PathBuf| self.entries.get(*path).is_some_and(|entry| entry.seen.in_use.is_some());
+        paths.iter().filter(is_open).cloned().collect()
+    }
+
+    /// Has it asked again soon whether a file is open.
+    pub fn ask_again(&mut self, path: &Path) {
+        if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.in_use.is_some()) {
+            entry.not_before = entry.not_before.min(entry.asked + ASK_AGAIN[0]);
+        }
+    }
+
+    /// Takes in that a file is open, or was closed only now: it goes on settling.
+    pub fn wait_for_close(&mut self, path: &Path, seen: Observation, patience: &Patience, now: Duration) {
+        let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.stamp == seen.stamp) else { return };
+        let is_open = seen.in_use.is_some();
+        entry.seen = seen;
+        entry.is_examined = false;
+        entry.asked = now;
+        entry.not_before =
+            if is_open { now + patience.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1]) } else { Duration::ZERO };
     }
 
     /// Returns up to a batch of files that have been quiet for long enough; they count as being examined.
-    pub fn due(&mut self, patience: &Patience, now: Duration) -> Vec<Candidate> {
+    pub fn due(&mut self, patience: &Patience, now: Duration) -> Vec<QuietFile> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         for (path, entry) in &mut self.entries {
             if chunk.len() == CHUNK_FILES || bytes >= CHUNK_BYTES {
@@ -115,7 +198,8 @@ impl Pool {
                 bytes += entry.seen.stamp.size;
                 let is_abandoned = entry.seen.quiet(now) >= patience.unfinished;
                 let stamp = entry.seen.stamp;
-                chunk.push(Candidate { path: path.clone(), stamp, is_abandoned, is_set_aside: false });
+                let candidate = Candidate { path: path.clone(), stamp, is_abandoned, is_set_aside: false };
+                chunk.push(QuietFile { candidate, seen: entry.seen.clone() });
             }
         }
         chunk
@@ -131,10 +215,11 @@ impl Pool {
     pub fn to_keep(&mut self, patience: &Patience, now: Duration) -> Vec<Sighting> {
         let mut keep = Vec::new();
         for (path, entry) in &mut self.entries {
-            if entry.kept != Some(entry.seen.stamp) && entry.keep_at <= now {
-                entry.kept = Some(entry.seen.stamp);
+            if entry.kept != Some(entry.to_keep()) && entry.keep_at <= now {
+                entry.kept = Some(entry.to_keep());
                 entry.keep_at = now + patience.settle;
-                keep.push(entry.seen.sighting(path.clone()));
+                let written_boot = boot_id().filter(|_| entry.is_written).map(str::to_owned);
+                keep.push(Sighting { written_boot, ..entry.seen.sighting(path.clone()) });
             }
         }
         keep
@@ -143,7 +228,7 @@ impl Pool {
     /// Returns the earliest moment at which the queue should know more.
     #[must_use]
     pub fn next_keep(&self) -> Option<Duration> {
-        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.seen.stamp));
+        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.to_keep()));
         unkept.map(|entry| entry.keep_at).min()
     }
 
@@ -156,10 +241,13 @@ impl Pool {
         }
     }
 
-    /// Returns the files that have just become slow.
-    pub fn become_slow(&mut self, patience: &Patience, now: Duration) -> Vec<PathBuf> {
-        let slow = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
-        slow.filter_map(|(path, entry)| entry.seen.has_become_slow(patience, now).then(|| path.clone())).collect()
+    /// Returns the files that have just become slow, each with who is still writing it where that was found.
+    pub fn become_slow(&mut self, patience: &Patience, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
+        let waiting = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
+        let slow = waiting.filter_map(|(path, entry)| {
+            entry.seen.has_become_slow(patience, now).then(|| (path.clone(), entry.seen.in_use.clone()))
+        });
+        slow.collect()
     }
 
     /// Returns the files that the scan has not met.
@@ -268,6 +356,46 @@ mod tests {
         pool.observe(Path::new("a.wav"), stamp(2), at(32), 1, &patience);
         assert_eq!(pool.due(&patience, Duration::from_secs(61)).len(), 0);
         assert_eq!(pool.due(&patience, Duration::from_secs(62)).len(), 1);
+    }
+
+    #[test]
+    fn what_is_written_is_kept_with_this_boot_and_what_is_closed_without() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let mut pool = Pool::default();
+        pool.note_written(HashSet::from(["a.mp3".into()]));
+        pool.observe(Path::new("a.mp3"), stamp(1), at(0), 1, &patience);
+        let kept = |pool: &mut Pool, second| {
+            let kept = pool.to_keep(&patience, Duration::from_secs(second));
+            kept.into_iter().map(|sighting| sighting.written_boot).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(&mut pool, 10), [boot_id().map(str::to_owned)]);
+        assert_eq!(kept(&mut pool, 50), []);
+        pool.note_written(HashSet::new());
+        assert!(pool.next_keep().is_some(), "the queue should know that it was closed");
+        assert_eq!(kept(&mut pool, 50), [None]);
+        assert_eq!(pool.next_keep(), None);
+    }
+
+    #[test]
+    fn an_open_file_is_asked_about_at_times_and_soon_after_an_event() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let second = Duration::from_secs(1);
+        let in_use = InUse::Process(crate::open_files::WritingProcess { program: "recorder".into(), process: 812 });
+        let mut pool = Pool::default();
+        let path = PathBuf::from("a.mp3");
+        pool.observe(&path, stamp(1), at(0), 1, &patience);
+        let mut quiet = pool.due(&patience, second * 30).pop().expect("it is quiet");
+        quiet.seen.asked(Some(in_use), at(30));
+        pool.wait_for_close(&path, quiet.seen, &patience, second * 30);
+        assert_eq!(pool.next_due(&patience), Some(second * 60));
+        let hinted = HashSet::from([path.clone(), "b.mp3".into()]);
+        assert_eq!(pool.open_among(&hinted), [path.clone()]);
+        pool.ask_again(&path);
+        assert_eq!(pool.next_due(&patience), Some(second * 31));
+        let mut quiet = pool.due(&patience, second * 31).pop().expect("it is asked about");
+        quiet.seen.asked(None, at(31));
+        pool.wait_for_close(&path, quiet.seen, &patience, second * 31);
+        assert_eq!(pool.next_due(&patience), Some(second * 61), "it is quiet since its close");
     }
 
     #[test]

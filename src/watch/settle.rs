@@ -1,5 +1,9 @@
 //! When a file has settled: what was seen of it over time, as a pure state machine. Time is a parameter.
 //!
+//! A file has settled when nobody has it open for writing, as far as that can be known ([`crate::open_files`]), it has
+//! been quiet for long enough, and its head does not say that it is unfinished. One that is found open when it is quiet
+//! waits for as long as it is open, and its being quiet begins when it is closed.
+//!
 //! Quiet is what minuted has observed: the same stamp at both ends of a stretch of its own monotonic time. Wall time
 //! counts only across a restart, and the file server's clock never.
 
@@ -9,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     beneath::Stamp,
+    open_files::InUse,
     queue::{Sighting, Verdict},
 };
 
@@ -52,6 +57,8 @@ pub struct Observation {
     pub since: Timestamp,
     /// Why it looks unfinished, when it was looked at and does.
     pub unfinished: Option<&'static str>,
+    /// Who was still writing it when it was quiet and that was asked last.
+    pub in_use: Option<InUse>,
     seen_for: Span,
     quiet_for: Span,
     told_slow: bool,
@@ -96,6 +103,17 @@ pub enum Judgement {
     Examine,
 }
 
+/// Answer to the question whether a quiet file is still being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseCheck {
+    /// It is: it waits, and is asked about again.
+    Open,
+    /// It was when that was asked last, and is not any more: it waits until it has been quiet since.
+    JustClosed,
+    /// It is not, as far as that can be known.
+    Closed,
+}
+
 /// What follows from a look into a quiet file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
@@ -117,6 +135,7 @@ impl Observation {
             first: now.wall,
             since: now.wall,
             unfinished: None,
+            in_use: None,
             seen_for: Span::begin(now),
             quiet_for: Span::begin(now),
             told_slow: false,
@@ -132,6 +151,7 @@ impl Observation {
             first: sighting.first.min(now.wall),
             since: sighting.since.min(now.wall),
             unfinished: None,
+            in_use: None,
             seen_for: Span::resume(sighting.first, now),
             quiet_for: Span::resume(sighting.since, now),
             told_slow: false,
@@ -155,6 +175,26 @@ impl Observation {
         self.since = now.wall;
         self.quiet_for = Span::begin(now);
         self.unfinished = None;
+        self.in_use = None;
+    }
+
+    /// Takes in whether somebody is still writing a file that is quiet; returns what follows.
+    pub fn asked(&mut self, in_use: Option<InUse>, now: Moment) -> CloseCheck {
+        let quiet = self.quiet(now.running);
+        match in_use.filter(|in_use| in_use.counts(quiet)) {
+            Some(in_use) => {
+                self.in_use = Some(in_use);
+                CloseCheck::Open
+            }
+            None => match self.in_use.take() {
+                // What ended because it may have been out of date tells of no close.
+                Some(in_use) if in_use.counts(quiet) => {
+                    self.restart(now);
+                    CloseCheck::JustClosed
+                }
+                Some(_) | None => CloseCheck::Closed,
+            },
+        }
     }
 
     /// Returns what is to be done now.
@@ -197,13 +237,14 @@ impl Observation {
     #[must_use]
     pub fn sighting(&self, path: PathBuf) -> Sighting {
         let (stamp, first, since) = (self.stamp, self.first, self.since);
-        Sighting { path, stamp, first, since, verdict: Verdict::Settling }
+        Sighting { path, stamp, first, since, verdict: Verdict::Settling, written_boot: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open_files::{UnclosedWrite, WritingProcess};
 
     const PATIENCE: Patience = Patience {
         settle: Duration::from_secs(30),
@@ -245,6 +286,64 @@ mod tests {
         assert_eq!(judge(&seen, 3600), Judgement::Examine);
         seen.observe(stamp(2), at(3600));
         assert_eq!(judge(&seen, 3630), Judgement::Examine, "a change forgets what the head said");
+    }
+
+    fn process() -> InUse {
+        InUse::Process(WritingProcess { program: "recorder".into(), process: 812 })
+    }
+
+    fn written(is_certain: bool) -> InUse {
+        InUse::Written(UnclosedWrite { last: at(0).wall, is_certain })
+    }
+
+    #[test]
+    fn a_file_that_is_open_waits_however_long_and_is_quiet_only_since_its_close() {
+        for in_use in [process(), written(true)] {
+            let mut seen = Observation::begin(stamp(1), at(0));
+            assert_eq!(seen.asked(Some(in_use.clone()), at(30)), CloseCheck::Open);
+            assert_eq!(seen.asked(Some(in_use.clone()), at(100 * 3600)), CloseCheck::Open);
+            assert_eq!(seen.in_use, Some(in_use));
+            assert_eq!(seen.asked(None, at(100 * 3600 + 10)), CloseCheck::JustClosed);
+            assert_eq!(judge(&seen, 100 * 3600 + 39), Judgement::Wait);
+            assert_eq!(judge(&seen, 100 * 3600 + 40), Judgement::Examine);
+            assert_eq!(seen.asked(None, at(100 * 3600 + 40)), CloseCheck::Closed);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_never_found_open_is_quiet_since_it_changed() {
+        let mut seen = Observation::begin(stamp(1), at(0));
+        assert_eq!(seen.asked(None, at(30)), CloseCheck::Closed);
+        assert_eq!((seen.since, judge(&seen, 30)), (at(0).wall, Judgement::Examine));
+    }
+
+    #[test]
+    fn what_may_be_out_of_date_ends_after_one_quiet_hour_and_the_file_is_taken_then() {
+        let mut seen = Observation::begin(stamp(1), at(0));
+        assert_eq!(seen.asked(Some(written(false)), at(30)), CloseCheck::Open);
+        assert_eq!(seen.asked(Some(written(false)), at(3599)), CloseCheck::Open);
+        seen.observe(stamp(2), at(3599));
+        assert_eq!(seen.asked(Some(written(false)), at(3600 + 3598)), CloseCheck::Open, "a change begins another hour");
+        assert_eq!(seen.asked(Some(written(false)), at(3600 + 3599)), CloseCheck::Closed);
+        assert_eq!(judge(&seen, 3600 + 3599), Judgement::Examine);
+    }
+
+    #[test]
+    fn a_close_counts_also_where_events_were_lost_before() {
+        let mut seen = Observation::begin(stamp(1), at(0));
+        assert_eq!(seen.asked(Some(written(false)), at(30)), CloseCheck::Open);
+        assert_eq!(seen.asked(None, at(60)), CloseCheck::JustClosed);
+        assert_eq!(judge(&seen, 90), Judgement::Examine);
+    }
+
+    #[test]
+    fn an_unfinished_head_waits_for_an_hour_since_the_close() {
+        let mut seen = Observation::begin(stamp(1), at(0));
+        assert_eq!(seen.asked(Some(process()), at(3600)), CloseCheck::Open);
+        assert_eq!(seen.asked(None, at(3610)), CloseCheck::JustClosed);
+        let mut look = |seconds| seen.examined(Some("no moov"), &PATIENCE, Duration::from_secs(seconds));
+        assert_eq!(look(3640), Settlement::Unfinished);
+        assert_eq!(look(3610 + 3600), Settlement::Settled { incomplete: Some("no moov") });
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     beneath::Stamp,
     config::{Backlog, Convert, Folder, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch},
     last_words::Mark,
+    open_files::OpenFiles,
     queue::{Settled, Sighting, Verdict},
 };
 
@@ -143,8 +144,8 @@ impl Ledger for Model {
         for settled in settled {
             let job = i64::try_from(memory.jobs.len()).expect("few");
             let (path, stamp, now) = (settled.path.clone(), settled.stamp, crate::clock::now());
-            let sighting =
-                Sighting { path: path.clone(), stamp, first: now, since: now, verdict: Verdict::Taken { job } };
+            let (path_seen, verdict) = (path.clone(), Verdict::Taken { job });
+            let sighting = Sighting { path: path_seen, stamp, first: now, since: now, verdict, written_boot: None };
             memory.sightings.insert(path.clone(), sighting);
             memory.jobs.push(settled);
             taken.push(Taken { path, job });
@@ -205,9 +206,15 @@ pub(crate) struct Watched {
 impl Watched {
     /// Begins to watch, with room for `hints_max` hints.
     pub(crate) fn begin(folder: Folder, model: &Arc<Model>, hints_max: usize) -> Self {
+        Self::begin_with(folder, model, hints_max, Arc::default())
+    }
+
+    /// As [`Self::begin`], with what is known of open files.
+    pub(crate) fn begin_with(folder: Folder, model: &Arc<Model>, hints_max: usize, open_files: Arc<OpenFiles>) -> Self {
         let ((handle, end), stop, mut tasks) = (crate::watch::handle(), CancellationToken::new(), JoinSet::new());
         let ledger: Arc<dyn Ledger> = Arc::clone(model) as Arc<dyn Ledger>;
-        tasks.spawn(crate::watch::run_with(folder, accepts(), ledger, end, stop.clone(), hints_max));
+        let task = crate::watch::run_with(folder, accepts(), ledger, end, stop.clone(), open_files, hints_max);
+        tasks.spawn(task);
         Self { model: Arc::clone(model), handle, stop, tasks }
     }
 

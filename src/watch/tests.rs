@@ -31,7 +31,7 @@ fn content(bytes: &[u8]) -> Content {
 fn sighting(root: &Path, name: &str, verdict: Verdict, hours: i64) -> Sighting {
     let stamp = Stamp::of(&File::open(root.join(name)).expect("there")).expect("asked");
     let since = crate::clock::now() - jiff::SignedDuration::from_hours(hours);
-    Sighting { path: name.into(), stamp, first: since, since, verdict }
+    Sighting { path: name.into(), stamp, first: since, since, verdict, written_boot: None }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use super::{
     pool::{Entry, Pool},
     settle::{Moment, Patience},
 };
+use crate::{clock::elapsed, open_files::InUse};
 
 /// A folder as it is seen now.
 #[derive(Debug)]
@@ -93,6 +94,10 @@ pub struct SettlingFile {
     pub unfinished: Option<&'static str>,
     /// Why it cannot be read, when it cannot.
     pub unreadable: Option<String>,
+    /// Who is still writing it, as was found last.
+    pub in_use: Option<InUse>,
+    /// Whether it has been settling for so long that a person should know.
+    pub is_slow: bool,
 }
 
 impl Default for FolderView {
@@ -178,6 +183,8 @@ fn shown(path: &Path, entry: &Entry, patience: &Patience) -> SettlingFile {
         until: entry.seen.since.checked_add(needed).unwrap_or(Timestamp::MAX),
         unfinished: entry.seen.unfinished,
         unreadable: entry.trouble.clone(),
+        in_use: entry.seen.in_use.clone(),
+        is_slow: elapsed(entry.seen.first, crate::clock::now()) >= patience.slow,
     }
 }
 

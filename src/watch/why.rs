@@ -19,6 +19,7 @@ use super::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
+    open_files::{DOUBT_MAX, InUse, OpenFiles, UnclosedWrite},
     queue::{Sighting, Verdict},
     text::{printable, printable_path},
 };
@@ -156,6 +157,17 @@ pub fn explain(
     settling.map_or_else(|| of_file(folder, stamp, sighting), Why::Settling)
 }
 
+impl Why {
+    /// Returns the answer with who has the file open now, where it is settling. Blocks on `/proc`.
+    #[must_use]
+    pub fn with_use(self, open_files: &OpenFiles, folder: &Folder, relative: &Path) -> Self {
+        let Self::Settling(mut file) = self else { return self };
+        let root = Dir::open(&folder.path);
+        file.in_use = root.ok().and_then(|root| open_files.in_use(&root, &[relative]).pop().flatten());
+        Self::Settling(file)
+    }
+}
+
 /// The answer for a file of media that is not settling.
 fn of_file(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> Why {
     let Some(seen) = sighting.filter(|sighting| sighting.stamp == stamp) else {
@@ -208,10 +220,25 @@ fn settling(f: &mut fmt::Formatter<'_>, file: &SettlingFile) -> fmt::Result {
         return write!(f, "it cannot be read: {}", printable(why));
     }
     let (since, until) = (file.since, file.until);
+    if let Some(in_use) = &file.in_use {
+        write!(f, "{in_use}; ")?;
+        match in_use {
+            InUse::Process(_) | InUse::Written(UnclosedWrite { is_certain: true, .. }) => {
+                f.write_str("it is taken once that has closed it and it stays as it is")?;
+            }
+            InUse::Written(UnclosedWrite { is_certain: false, .. }) => {
+                let at = since.checked_add(DOUBT_MAX).unwrap_or(Timestamp::MAX);
+                write!(f, "it is taken once that has closed it, or at {at} if it stays as it is")?;
+            }
+        }
+        write!(f, "; unchanged since {since}, first seen {}", file.first)?;
+        return if file.is_slow { f.write_str("; that is longer than usual, and it is waited for") } else { Ok(()) };
+    }
     if let Some(why) = file.unfinished {
         return write!(f, "it looks unfinished: {why}; unchanged since {since}, taken as it is at {until}");
     }
-    write!(f, "it is settling: unchanged since {since}, taken at {until} if it stays so; first seen {}", file.first)
+    write!(f, "it is settling: unchanged since {since}, taken at {until} if it stays so; first seen {}", file.first)?;
+    if file.is_slow { f.write_str("; it still changes after hours, and is waited for") } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -219,7 +246,10 @@ mod tests {
     use std::{fs, fs::File, os::unix::fs::symlink};
 
     use super::*;
-    use crate::watch::testing::{accepts, folder};
+    use crate::{
+        open_files::WritingProcess,
+        watch::testing::{accepts, folder},
+    };
 
     #[test]
     fn every_file_has_an_answer() {
@@ -233,7 +263,8 @@ mod tests {
         symlink("a.mp3", root.join("link.mp3")).expect("linked");
         let stamp = Stamp::of(&File::open(root.join("kept.mp3")).expect("there")).expect("asked");
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let kept = Sighting { path: "kept.mp3".into(), stamp, first: now, since: now, verdict: Verdict::Backlog };
+        let (path, verdict) = ("kept.mp3".into(), Verdict::Backlog);
+        let kept = Sighting { path, stamp, first: now, since: now, verdict, written_boot: None };
         let begun = Sighting { verdict: Verdict::Settling, ..kept.clone() };
         let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
         assert_eq!(begun, Why::Interrupted { first: now, since: now });
@@ -291,8 +322,27 @@ mod tests {
     fn what_is_settling_says_since_when_and_until_when() {
         let at = |seconds: i64| jiff::Timestamp::from_second(1_795_338_000 + seconds).expect("in range");
         let (first, since, until) = (at(0), at(60), at(90));
-        let file =
-            SettlingFile { path: "a.wav".into(), size: 1, first, since, until, unfinished: None, unreadable: None };
+        let file = SettlingFile {
+            path: "a.wav".into(),
+            size: 1,
+            first,
+            since,
+            until,
+            unfinished: None,
+            unreadable: None,
+            in_use: None,
+            is_slow: false,
+        };
+        let process = InUse::Process(WritingProcess { program: "recorder".into(), process: 812 });
+        let written = |is_certain| InUse::Written(UnclosedWrite { last: since, is_certain });
+        let open = [(process, true), (written(true), false), (written(false), false)].map(|(in_use, is_slow)| {
+            Why::Settling(SettlingFile { in_use: Some(in_use), is_slow, ..file.clone() }).to_string()
+        });
+        insta::assert_snapshot!(open.join("\n"), @r"
+        `recorder` (process 812) has it open; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z; that is longer than usual, and it is waited for
+        it changed since its writer last closed it: it is still being written; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
+        it was being written when minuted last saw its writer, and that writer may still have it open; it is taken once that has closed it, or at 2026-11-22T10:01:00Z if it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
+        ");
         let unfinished = SettlingFile { unfinished: Some("its header says 0 bytes"), ..file.clone() };
         let unreadable = SettlingFile { unreadable: Some("Permission denied".into()), ..file.clone() };
         let shown = [file, unfinished, unreadable].map(|file| Why::Settling(file).to_string()).join("\n");

@@ -36,6 +36,7 @@ pub use live::{Live, ServiceHandle};
 
 use crate::{
     config::{Environment, Folder},
+    open_files::OpenFiles,
     pipeline::{Context, convert::Converter},
     queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
 };
@@ -59,6 +60,8 @@ pub struct Worker {
     pub deliveries: Notify,
     /// A job waits because something is wrong with a file beside its recording.
     pub(super) unclear: Notify,
+    /// Who has which file open for writing.
+    pub open_files: Arc<OpenFiles>,
     /// Says that somebody signed in.
     pub signed_in: Notify,
     /// Says that something changed which the status line shows.
@@ -100,6 +103,7 @@ impl Worker {
             claims: Notify::new(),
             deliveries: Notify::new(),
             unclear: Notify::new(),
+            open_files: Arc::default(),
             signed_in: Notify::new(),
             changed: Notify::new(),
             looks: looks::Timers::default(),

@@ -323,7 +323,7 @@ fn a_file_that_is_gone_says_when_its_job_is_cancelled() {
     fs::remove_file(talk).expect("removed");
     let gone = until_why(&house, "talk.mp3", "waits for its file");
     insta::assert_snapshot!(gone, @r"
-    /house/sales/talk.mp3: job 1 waits for its file; it goes on when the file is there and can be read, and is cancelled when the file is gone for …; the file is not there any more
+    /house/sales/talk.mp3: job 1 waits for its file; it goes on when the file is there, can be read and nobody writes to it, and is cancelled when the file is gone for …; the file is not there any more
     ");
 }
 

@@ -25,3 +25,7 @@ INSERT INTO delivery_6 SELECT id, job_id, version, kind, target, state, attempts
 DROP TABLE delivery;
 ALTER TABLE delivery_6 RENAME TO delivery;
 CREATE INDEX delivery_due ON delivery (due_ms) WHERE due_ms IS NOT NULL;
+
+-- Recordings that somebody was writing: the boot of the machine (its id) in which a write was seen that no close followed.
+-- No file stays open across a boot.
+ALTER TABLE sighting ADD COLUMN written_boot TEXT;

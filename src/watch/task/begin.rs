@@ -10,6 +10,7 @@ use super::{SETTLE, Task};
 use crate::{
     beneath::Stamp,
     config::Folder,
+    open_files::{OpenFiles, boot_id},
     queue::{Sighting, Verdict},
     watch::{
         eyes::{Eyes, Lent},
@@ -30,10 +31,13 @@ impl Task {
         ledger: Arc<dyn Ledger>,
         end: FolderEnd,
         stop: CancellationToken,
+        open_files: Arc<OpenFiles>,
         hints_max: usize,
     ) -> anyhow::Result<Self> {
         let rules = Arc::new(Rules::new(&folder, accepts));
-        let hints = Arc::new(Hints::new(hints_max));
+        let hints = Arc::new(Hints::new(&folder.path, Arc::clone(&open_files), hints_max));
+        // Nobody has listened until now.
+        hints.doubt();
         let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
         let pulse = Arc::clone(&eyes.pulse);
         let root = ledger.folder_root(&folder.id).await.context("failed to read where the folder was met")?;
@@ -44,6 +48,7 @@ impl Task {
             end,
             stop,
             hints,
+            open_files,
             eyes: Lent::new(eyes),
             clocks: Clocks::start(),
             root,
@@ -97,6 +102,10 @@ impl Task {
                 state.backlog += u64::from(sighting.verdict == Verdict::Backlog && root.is_some());
                 match (sighting.verdict, &root) {
                     (Verdict::Settling, _) => {
+                        if sighting.written_boot.is_some() && sighting.written_boot.as_deref() == boot_id() {
+                            let path = self.folder.path.join(&sighting.path);
+                            self.open_files.written.resume(&path, sighting.since);
+                        }
                         let backlog = root.as_ref().is_some_and(|root| sighting.first <= root.met);
                         state.pool.resume(&sighting, backlog, now, 0);
                     }

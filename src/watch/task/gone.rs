@@ -21,6 +21,9 @@ impl Task {
         if paths.is_empty() {
             return Ok(());
         }
+        for path in &paths {
+            self.hints.forget_written(path);
+        }
         let settling: Vec<bool> = {
             let mut state = self.view().state();
             paths.iter().map(|path| state.pool.remove(path)).collect()
@@ -144,11 +147,13 @@ mod tests {
         for name in names {
             let (stamp, at) = (Stamp { size: 1, mtime_ns: 1, inode: 1 }, jiff::Timestamp::UNIX_EPOCH);
             let verdict = if name.contains("settling") { Verdict::Settling } else { Verdict::Taken { job: 1 } };
-            let sighting = Sighting { path: name.into(), stamp, first: at, since: at, verdict };
+            let path = name.into();
+            let sighting = Sighting { path, stamp, first: at, since: at, verdict, written_boot: None };
             model.memory().sightings.insert(name.into(), sighting);
         }
         let ((_, end), stop) = (handle::handle(), CancellationToken::new());
-        let mut task = Task::begin(folder(root), &accepts(), model, end, stop, 10).await.expect("begun");
+        let mut task =
+            Task::begin(folder(root), &accepts(), model, end, stop, Arc::default(), 10).await.expect("begun");
         task.eyes.run(|eyes| eyes.known.unmark_all()).await.expect("no panic");
         let place = crate::beneath::Dir::open(root).expect("opened").place().expect("asked");
         task.settle_place(place).await.expect("no panic");

@@ -19,18 +19,20 @@ use anyhow::Context as _;
 use tokio::{task::JoinSet, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::take::ExaminedBatch;
 use super::{
-    examine::{Candidate, Finding},
     eyes::{Eyes, Lent, Mode, Scanned, Trouble},
     handle::{Command, Decision, FolderEnd},
     hints::{Hints, PENDING_MAX},
     ledger::{FolderTrouble, Ledger, Root},
     names::Rules,
+    pool::Entry,
     view::{Clocks, FolderView},
 };
 use crate::{
     beneath::{Place, Stamp},
     config::Folder,
+    open_files::OpenFiles,
     queue::Settled,
 };
 
@@ -56,7 +58,8 @@ const ROWS: usize = 1000;
 
 /// Watches a folder until `stop`: whatever settles in it is given to `ledger`.
 ///
-/// `accepts` holds the extensions that the folder's service takes, lower case.
+/// `accepts` holds the extensions that the folder's service takes, lower case; `open_files` is what the whole process
+/// knows of files that are being written.
 ///
 /// # Errors
 /// When the queue cannot be read at the start, or a look at the file system panics.
@@ -66,8 +69,9 @@ pub async fn run(
     ledger: Arc<dyn Ledger>,
     end: FolderEnd,
     stop: CancellationToken,
+    open_files: Arc<OpenFiles>,
 ) -> anyhow::Result<()> {
-    run_with(folder, accepts, ledger, end, stop, PENDING_MAX).await
+    run_with(folder, accepts, ledger, end, stop, open_files, PENDING_MAX).await
 }
 
 /// As [`run`], with room for `hints_max` hints.
@@ -80,10 +84,11 @@ pub async fn run_with(
     ledger: Arc<dyn Ledger>,
     end: FolderEnd,
     stop: CancellationToken,
+    open_files: Arc<OpenFiles>,
     hints_max: usize,
 ) -> anyhow::Result<()> {
     let watching = async {
-        let mut task = Task::begin(folder, &accepts, ledger, end, stop.clone(), hints_max).await?;
+        let mut task = Task::begin(folder, &accepts, ledger, end, stop.clone(), open_files, hints_max).await?;
         loop {
             task.step().await?;
         }
@@ -103,6 +108,8 @@ struct Task {
     end: FolderEnd,
     stop: CancellationToken,
     hints: Arc<Hints>,
+    /// Who has which file open.
+    open_files: Arc<OpenFiles>,
     eyes: Lent,
     clocks: Clocks,
     root: Option<Root>,
@@ -112,7 +119,7 @@ struct Task {
     pulse: Arc<AtomicU64>,
     /// What becomes of what lies there, where a person has said so: else it is as the configuration says.
     decided: Option<Decision>,
-    examining: JoinSet<Result<Vec<(Candidate, Finding)>, Trouble>>,
+    examining: JoinSet<Result<ExaminedBatch, Trouble>>,
     /// Hashed, and not yet taken by the queue.
     settled: Vec<Settled>,
     /// What minuted died of too often, as it was: it is not parsed again.
@@ -176,6 +183,7 @@ impl Task {
         if self.scan_at <= now || self.is_lost && self.lost_from <= now {
             self.scan().await?;
         }
+        self.note_written();
         self.examine_due();
         self.take().await?;
         self.keep().await;
@@ -206,10 +214,16 @@ impl Task {
     /// Looks at what was hinted at.
     async fn look(&mut self) -> anyhow::Result<()> {
         let pending = self.hints.take();
+        if self.hints.take_awaited_close()
+            && let Err(error) = self.ledger.wake(&self.folder.id).await
+        {
+            self.ledger_failed(&error);
+        }
         if pending.lost {
             self.is_lost = true;
             return Ok(());
         }
+        let open = self.view().state().pool.open_among(&pending.paths);
         let (paths, met, is_settling) = (pending.paths.into_iter().collect(), self.met_here(), self.is_settling());
         let look = move |eyes: &mut Eyes| {
             let is_used = is_settling || !eyes.known.is_empty();
@@ -220,6 +234,9 @@ impl Task {
         match seen {
             Ok(seen) => {
                 self.observe(&seen.fresh, self.scans);
+                for path in &open {
+                    self.view().state().pool.ask_again(path);
+                }
                 self.vanish(seen.vanished).await?;
             }
             // What is wrong is known already, and looked at again in a while.
@@ -303,8 +320,19 @@ impl Task {
         let mut state = self.view().state();
         let patience = state.patience;
         for (path, stamp) in fresh {
+            let is_another = |entry: &Entry| entry.seen.stamp.inode != stamp.inode;
+            if state.pool.get(path).is_some_and(is_another) {
+                // What was known before events were lost is of the file that was there.
+                self.open_files.written.end_doubt(&self.folder.path.join(path));
+            }
             state.pool.observe(path, *stamp, now, scan, &patience);
         }
+    }
+
+    /// Takes in which files were written to and not closed, as events tell: the queue remembers it.
+    fn note_written(&self) {
+        let written = self.hints.written().into_iter().collect();
+        self.view().state().pool.note_written(written);
     }
 
     fn is_held(&self) -> bool {

@@ -57,7 +57,8 @@ mod tests {
         model.memory().root = Some(met(tree.path()));
         let ((handle, end), stop) = (handle::handle(), CancellationToken::new());
         let ledger = Arc::clone(&model) as Arc<dyn crate::watch::Ledger>;
-        let mut task = Task::begin(folder(tree.path()), &accepts(), ledger, end, stop, 10).await.expect("begun");
+        let begun = Task::begin(folder(tree.path()), &accepts(), ledger, end, stop, Arc::default(), 10).await;
+        let mut task = begun.expect("begun");
         let (answers, hung) = mpsc::channel::<u8>();
         let look = task.eyes.run(move |_| hung.recv());
         tokio::time::pause();

@@ -11,14 +11,17 @@ use tokio::sync::Semaphore;
 
 use super::{LEDGER_RETRY, LOST_GAP, Task};
 use crate::{
+    beneath::Dir,
+    open_files::OpenFiles,
     queue::{Settled, Unplayable},
     text::printable_path,
     watch::{
         examine::{Candidate, Finding},
         eyes::{self, Trouble},
         ledger::Taken,
-        pool::CHUNK_FILES,
-        view::State,
+        pool::{CHUNK_FILES, QuietFile},
+        settle::{CloseCheck, Observation},
+        view::{Clocks, State},
     },
 };
 
@@ -46,6 +49,36 @@ const BYTES_MAX: u64 = 1 << 40;
 /// What is told of a file beyond [`BYTES_MAX`].
 const TOO_LARGE: &str = "it is larger than 1 TiB, and no recording is";
 
+/// What became of a batch of quiet files.
+#[derive(Debug, Default)]
+pub(super) struct ExaminedBatch {
+    /// Those that were looked into.
+    found: Vec<(Candidate, Finding)>,
+    /// Those that are still open, or were closed only now.
+    waiting: Vec<(PathBuf, Observation)>,
+}
+
+impl ExaminedBatch {
+    /// Asks who has which of the files open; returns those that nobody has, to be looked into. Blocks.
+    fn ask(&mut self, open_files: &OpenFiles, root: &Path, quiet: Vec<QuietFile>, clocks: Clocks) -> Vec<Candidate> {
+        let paths: Vec<&Path> = quiet.iter().map(|file| file.candidate.path.as_path()).collect();
+        let in_use = Dir::open(root).map(|root| open_files.in_use(&root, &paths)).unwrap_or_default();
+        // Of a folder that cannot be opened nothing is known, which is told when its files are looked into.
+        let in_use = in_use.into_iter().chain(std::iter::repeat(None));
+        let mut closed = Vec::new();
+        for (QuietFile { candidate, mut seen }, in_use) in quiet.into_iter().zip(in_use) {
+            match seen.asked(in_use, clocks.now()) {
+                CloseCheck::Open | CloseCheck::JustClosed => self.waiting.push((candidate.path, seen)),
+                CloseCheck::Closed => {
+                    open_files.written.end_doubt(&root.join(&candidate.path));
+                    closed.push(candidate);
+                }
+            }
+        }
+        closed
+    }
+}
+
 impl Task {
     /// Whether another batch may be looked into.
     pub(super) fn may_examine(&self, state: &State) -> bool {
@@ -57,35 +90,38 @@ impl Task {
     pub(super) fn examine_due(&mut self) {
         let now = self.clocks.now().running;
         loop {
-            let candidates = {
+            let quiet = {
                 let mut state = self.end.view.state();
                 let patience = state.patience;
                 if self.may_examine(&state) { state.pool.due(&patience, now) } else { Vec::new() }
             };
-            if candidates.is_empty() {
+            if quiet.is_empty() {
                 return;
             }
-            self.examine(candidates);
+            self.examine(quiet);
         }
     }
 
-    fn examine(&mut self, mut candidates: Vec<Candidate>) {
-        for candidate in &mut candidates {
+    fn examine(&mut self, mut quiet: Vec<QuietFile>) {
+        for QuietFile { candidate, .. } in &mut quiet {
             candidate.is_set_aside = self.set_aside.get(&candidate.path) == Some(&candidate.stamp);
         }
         let (ledger, id) = (Arc::clone(&self.ledger), self.folder.id.clone());
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
         let (stop, view, name) = (self.stop.clone(), Arc::clone(self.view()), self.folder.name.clone());
-        let (too_large, candidates): (Vec<_>, Vec<_>) =
-            candidates.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
-        let is_large = candidates.iter().any(|candidate| candidate.stamp.size >= LARGE_BYTES);
+        let (open_files, clocks) = (Arc::clone(&self.open_files), self.clocks);
+        let is_large = quiet.iter().any(|file| (LARGE_BYTES..=BYTES_MAX).contains(&file.candidate.stamp.size));
         self.examining.spawn(async move {
             let turn = if is_large { LARGE_READER.acquire().await } else { READERS.acquire().await };
             let examine = move || {
                 let mark = |path: &Path, stamp| ledger.mark(&id, path, stamp);
-                let mut found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)?;
-                found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
-                Ok(found)
+                let mut batch = ExaminedBatch::default();
+                let closed = batch.ask(&open_files, &path, quiet, clocks);
+                let (too_large, candidates): (Vec<_>, Vec<_>) =
+                    closed.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
+                batch.found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)?;
+                batch.found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
+                Ok(batch)
             };
             let mut examining = tokio::task::spawn_blocking(examine);
             let turn_max = if is_large { LARGE_TURN_MAX } else { TURN_MAX };
@@ -100,20 +136,23 @@ impl Task {
             examined.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is shutting down.
-                Err(_) => Ok(Vec::new()),
+                Err(_) => Ok(ExaminedBatch::default()),
             })
         });
     }
 
     /// Takes in what was found in a batch.
-    pub(super) async fn examined(&mut self, done: Result<Vec<(Candidate, Finding)>, Trouble>) -> anyhow::Result<()> {
-        let Ok(findings) = done else {
+    pub(super) async fn examined(&mut self, done: Result<ExaminedBatch, Trouble>) -> anyhow::Result<()> {
+        let Ok(batch) = done else {
             self.put_all_back();
             self.scan_at = Duration::ZERO;
             return Ok(());
         };
+        for (path, seen) in batch.waiting {
+            self.wait_for_close(&path, seen);
+        }
         let mut vanished = Vec::new();
-        for (candidate, finding) in findings {
+        for (candidate, finding) in batch.found {
             let is_gone = finding == Finding::Gone;
             self.found(&candidate, finding);
             if is_gone {
@@ -121,6 +160,17 @@ impl Task {
             }
         }
         self.vanish(vanished).await
+    }
+
+    /// A quiet file is still open, or was closed only now.
+    fn wait_for_close(&self, path: &Path, seen: Observation) {
+        if let Some(in_use) = &seen.in_use {
+            tracing::debug!(folder = self.folder.name, "`{}` waits: {in_use}", printable_path(path));
+        }
+        let now = self.clocks.now().running;
+        let mut state = self.view().state();
+        let patience = state.patience;
+        state.pool.wait_for_close(path, seen, &patience, now);
     }
 
     /// The folder itself could not be opened: every batch comes back, and is tried again after the next scan.
@@ -238,12 +288,14 @@ impl Task {
             let patience = state.patience;
             state.pool.become_slow(&patience, now)
         };
-        for path in slow {
-            let shown = printable_path(&path);
-            tracing::warn!(
-                folder = self.folder.name,
-                "`{shown}` still changes after hours; minuted waits until it is quiet"
-            );
+        for (path, in_use) in slow {
+            let (folder, shown) = (&self.folder.name, printable_path(&path));
+            match in_use {
+                Some(in_use) => {
+                    tracing::warn!(folder, "`{shown}` is not closed after hours: {in_use}; minuted waits until it is");
+                }
+                None => tracing::warn!(folder, "`{shown}` still changes after hours; minuted waits until it is quiet"),
+            }
         }
     }
 }
