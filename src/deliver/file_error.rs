@@ -25,6 +25,14 @@ pub enum FileError {
         /// The recording.
         name: OsString,
     },
+    /// Somebody writes to the recording: it stays until that is over.
+    #[error("`{name}` stays where it is for now: {by}", name = shown(name))]
+    InUse {
+        /// The recording.
+        name: OsString,
+        /// Who writes, for a person.
+        by: String,
+    },
     /// The directory is not there, or its file server is not: wait for it.
     #[error("the directory `{dir}` is {state}", dir = shown(dir), state = state(source))]
     DirectoryGone {

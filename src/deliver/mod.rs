@@ -34,5 +34,5 @@ pub use letter::{Letter, Notice};
 pub use mail::{MailError, Mailer};
 pub use names::{failed_name, names, numbered};
 pub use notes::{Minutes, Proof, key_of, proof_of};
-pub use relocate::{relocate, relocate_as};
+pub use relocate::{relocate, relocate_as, relocate_closed};
 pub use temporary::Temporary;

@@ -28,7 +28,34 @@ use crate::beneath::{Dir, Entry, Stamp};
 /// # Errors
 /// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, or what the file system says.
 pub fn relocate(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
-    relocate_as(from, name, to, name, stamp)
+    relocate_closed(from, name, to, stamp, &|| Ok(()))
+}
+
+/// As [`relocate`]; `is_closed` is asked right before the recording leaves its place, and what it fails with is the
+/// answer.
+///
+/// # Errors
+/// As [`relocate`], and those of `is_closed`.
+pub fn relocate_closed(
+    from: &Dir,
+    name: &OsStr,
+    to: &Dir,
+    stamp: Stamp,
+    is_closed: &IsClosed<'_>,
+) -> Result<OsString, FileError> {
+    let source = LeavingRecording { dir: from, name, stamp, is_closed };
+    source.relocate(to, name)
+}
+
+/// Fails while somebody writes to the recording.
+pub type IsClosed<'a> = dyn Fn() -> Result<(), FileError> + 'a;
+
+/// A recording that is to be moved.
+struct LeavingRecording<'a> {
+    dir: &'a Dir,
+    name: &'a OsStr,
+    stamp: Stamp,
+    is_closed: &'a IsClosed<'a>,
 }
 
 /// As [`relocate`], with another name at the destination; returns the name that it got.
@@ -36,12 +63,7 @@ pub fn relocate(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsSt
 /// # Errors
 /// As [`relocate`].
 pub fn relocate_as(from: &Dir, name: &OsStr, to: &Dir, wanted: &OsStr, stamp: Stamp) -> Result<OsString, FileError> {
-    let here = |error| FileError::at(from, name, error);
-    match from.entry(Path::new(name)).map_err(here)? {
-        None => arrived(to, wanted, stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
-        Some(Entry::File(is)) if is == stamp => moved(from, name, to, wanted, stamp),
-        Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
-    }
+    LeavingRecording { dir: from, name, stamp, is_closed: &|| Ok(()) }.relocate(to, wanted)
 }
 
 /// Looks for a recording that a run before the crash has moved. A move keeps size and time, a copy is given them.
@@ -57,55 +79,73 @@ fn arrived(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, Fil
     Ok(None)
 }
 
-fn moved(from: &Dir, name: &OsStr, to: &Dir, wanted: &OsStr, stamp: Stamp) -> Result<OsString, FileError> {
-    let mut copy: Option<Temporary<'_>> = None;
-    for number in 1..=NUMBERS_MAX {
-        let candidate = numbered(wanted, number);
-        let there = |error| FileError::at(to, &candidate, error);
-        match to.entry(Path::new(&candidate)).map_err(there)? {
-            None => {}
-            Some(Entry::File(is)) if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? => {
-                // The copy of a run that was killed before it removed the original.
-                return finished(from, name, to, stamp, candidate);
-            }
-            Some(Entry::File(_) | Entry::Directory | Entry::Other) => continue,
-        }
-        let renamed = match &mut copy {
-            Some(copy) => copy.rename_new(&candidate),
-            None => from.rename_new(name, to, &candidate),
-        };
-        match renamed {
-            Ok(()) if copy.is_some() => return finished(from, name, to, stamp, candidate),
-            Ok(()) => {
-                to.sync().map_err(there)?;
-                from.sync().map_err(|error| FileError::at(from, name, error))?;
-                return Ok(candidate);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) if is_across(&error) && copy.is_none() => {
-                let mut made = copied(from, name, to, stamp)?;
-                match made.rename_new(&candidate) {
-                    Ok(()) => return finished(from, name, to, stamp, candidate),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => copy = Some(made),
-                    Err(error) => return Err(there(error)),
-                }
-            }
-            Err(error) => return Err(there(error)),
+impl LeavingRecording<'_> {
+    fn relocate(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
+        let name = self.name;
+        match self.dir.entry(Path::new(name)).map_err(|error| self.error(error))? {
+            None => arrived(to, wanted, self.stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
+            Some(Entry::File(is)) if is == self.stamp => self.moved(to, wanted),
+            Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
         }
     }
-    Err(FileError::at(to, name, io::ErrorKind::AlreadyExists.into()))
-}
 
-/// The copy is in its place and durable: the original may go, if it is still the one that was copied.
-fn finished(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp, there: OsString) -> Result<OsString, FileError> {
-    let here = |error| FileError::at(from, name, error);
-    to.sync().map_err(|error| FileError::at(to, &there, error))?;
-    if from.entry(Path::new(name)).map_err(here)? != Some(Entry::File(stamp)) {
-        return Err(FileError::Changed { name: name.to_owned() });
+    fn moved(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
+        let (from, name, stamp) = (self.dir, self.name, self.stamp);
+        (self.is_closed)()?;
+        let mut copy: Option<Temporary<'_>> = None;
+        for number in 1..=NUMBERS_MAX {
+            let candidate = numbered(wanted, number);
+            let there = |error| FileError::at(to, &candidate, error);
+            match to.entry(Path::new(&candidate)).map_err(there)? {
+                None => {}
+                Some(Entry::File(is)) if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? => {
+                    // The copy of a run that was killed before it removed the original.
+                    return self.finished(to, candidate);
+                }
+                Some(Entry::File(_) | Entry::Directory | Entry::Other) => continue,
+            }
+            let renamed = match &mut copy {
+                Some(copy) => copy.rename_new(&candidate),
+                None => from.rename_new(name, to, &candidate),
+            };
+            match renamed {
+                Ok(()) if copy.is_some() => return self.finished(to, candidate),
+                Ok(()) => {
+                    to.sync().map_err(there)?;
+                    from.sync().map_err(|error| self.error(error))?;
+                    return Ok(candidate);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if is_across(&error) && copy.is_none() => {
+                    let mut made = copied(from, name, to, stamp)?;
+                    match made.rename_new(&candidate) {
+                        Ok(()) => return self.finished(to, candidate),
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => copy = Some(made),
+                        Err(error) => return Err(there(error)),
+                    }
+                }
+                Err(error) => return Err(there(error)),
+            }
+        }
+        Err(FileError::at(to, name, io::ErrorKind::AlreadyExists.into()))
     }
-    from.unlink(name).or_else(missing_is_fine).map_err(here)?;
-    from.sync().map_err(here)?;
-    Ok(there)
+
+    /// The copy is in its place and durable: the original may go, if it is still the one that was copied.
+    fn finished(&self, to: &Dir, there: OsString) -> Result<OsString, FileError> {
+        let (from, name) = (self.dir, self.name);
+        to.sync().map_err(|error| FileError::at(to, &there, error))?;
+        if from.entry(Path::new(name)).map_err(|error| self.error(error))? != Some(Entry::File(self.stamp)) {
+            return Err(FileError::Changed { name: name.to_owned() });
+        }
+        (self.is_closed)()?;
+        from.unlink(name).or_else(missing_is_fine).map_err(|error| self.error(error))?;
+        from.sync().map_err(|error| self.error(error))?;
+        Ok(there)
+    }
+
+    fn error(&self, error: io::Error) -> FileError {
+        FileError::at(self.dir, self.name, error)
+    }
 }
 
 fn is_across(error: &io::Error) -> bool {

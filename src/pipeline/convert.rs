@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Context, open_recording};
+use super::{Context, open_closed_recording, open_recording};
 use crate::{
     beneath::Stamp,
     clock,
@@ -101,7 +101,7 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible(service).contains(&&*extension);
     let Some((form, mime)) = form(service).filter(|_| is_wanted) else { return Ok(None) };
-    let source = open_recording(&context.folder, job).await?;
+    let source = open_closed_recording(context, job).await?;
     let path = context.converter.dir.join(name(&job.key.to_string(), form));
     if let Some(file) = opened(&path).await? {
         let (file, stamp) = file;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Context, deliver, details, open_recording, setback};
+use super::{Context, deliver, details, open_closed_recording, setback};
 use crate::{
     clock,
     effect::Effect,
@@ -41,7 +41,7 @@ pub(super) const TITLE_MAX: usize = 200;
 
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
-    drop(open_recording(&context.folder, job).await?);
+    drop(open_closed_recording(context, job).await?);
     if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }

@@ -14,10 +14,12 @@ use std::{
 use super::{answered, sidecar};
 use crate::{
     beneath::{Dir, Entry, Stamp},
+    clock,
     config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, sidecar_of},
     deliver::{self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of},
     effect::Effect,
     job::{Key, Report, Setback},
+    open_files::OpenFiles,
     queue::{Job, Root, Written},
     services::{CallError, Service},
     text::printable_path,
@@ -50,6 +52,8 @@ pub struct Parcel {
     pub is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
     pub extensions: Vec<String>,
+    /// Who has which file open for writing.
+    pub open_files: Arc<OpenFiles>,
 }
 
 impl Parcel {
@@ -133,7 +137,8 @@ impl Parcel {
         Ok(())
     }
 
-    /// Moves or deletes the recording, as the folder says; a recording that changed since stays where it is.
+    /// Moves or deletes the recording, as the folder says; a recording that changed since stays where it is, and one
+    /// that somebody writes to stays until that is over.
     ///
     /// # Errors
     /// [`FileError`], by what the caller does next.
@@ -172,17 +177,27 @@ impl Parcel {
                 let made = root.descend_or_make(&to, DIRECTORY_MODE);
                 let to = made.map_err(|error| FileError::opening(&nearest(&self.folder.path, &to), error))?;
                 sweep(&to);
-                let there = deliver::relocate(&from, &name, &to, self.job.stamp)?;
+                let is_closed = || self.expect_closed(&root, &name);
+                let there = deliver::relocate_closed(&from, &name, &to, self.job.stamp, &is_closed)?;
                 self.move_sidecar(&from, &name, &to, &there)
             }
             OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
                 None => self.delete_sidecar(&from, &name),
                 Some(Entry::File(stamp)) if stamp == self.job.stamp => {
+                    self.expect_closed(&root, &name)?;
                     from.unlink(&name).and_then(|()| from.sync()).map_err(at)?;
                     self.delete_sidecar(&from, &name)
                 }
                 Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name }),
             },
+        }
+    }
+
+    /// Fails while somebody writes to the recording: it must not be taken away from under a recorder.
+    fn expect_closed(&self, root: &Dir, name: &OsStr) -> Result<(), FileError> {
+        match self.open_files.in_use_now(root, &self.job.path, clock::now()) {
+            Some(in_use) => Err(FileError::InUse { name: name.to_owned(), by: in_use.to_string() }),
+            None => Ok(()),
         }
     }
 

@@ -20,8 +20,10 @@ use anyhow::{Context as _, anyhow};
 use self::convert::Converter;
 use crate::{
     beneath::{Dir, Stamp},
+    clock,
     config::{self, Folder},
     job::{Setback, Stage},
+    open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
     services::{CallError, FileFault, Service},
 };
@@ -39,6 +41,8 @@ pub struct Context {
     pub folder: Arc<Folder>,
     /// Makes of a recording what its service takes.
     pub converter: Converter,
+    /// Who has which file open for writing.
+    pub open_files: Arc<OpenFiles>,
 }
 
 impl From<QueueError> for Setback {
@@ -86,6 +90,20 @@ async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
     let (root, path, stamp) = (folder.path.clone(), job.path.clone(), job.stamp);
     let opened = answered(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
     opened.and_then(|opened| opened.map_err(|error| Setback::FileLost { error }))
+}
+
+/// As [`open_recording`], if nobody writes to it: what a recorder has opened again is not finished.
+async fn open_closed_recording(context: &Context, job: &Job) -> Result<File, Setback> {
+    let file = open_recording(&context.folder, job).await?;
+    let (open_files, root, path) = (Arc::clone(&context.open_files), context.folder.path.clone(), job.path.clone());
+    let asked = tokio::task::spawn_blocking(move || {
+        let root = Dir::open(&root).ok()?;
+        open_files.in_use_now(&root, &path, clock::now())
+    });
+    match answered(asked).await? {
+        Some(in_use) => Err(Setback::FileLost { error: anyhow!("{in_use}") }),
+        None => Ok(file),
+    }
 }
 
 /// A folder that does not answer for so long is given up for now: its job holds up no other.

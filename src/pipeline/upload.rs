@@ -5,7 +5,7 @@ use std::{fs::File, path::Path, sync::Arc};
 use super::{
     Context,
     convert::{Converted, converted},
-    open_recording, setback,
+    open_closed_recording, open_recording, setback,
 };
 use crate::{
     beneath::Stamp,
@@ -43,7 +43,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     }
     let file = match file {
         Some(file) => file,
-        None => open_recording(&context.folder, job).await?,
+        None => open_closed_recording(context, job).await?,
     };
     progress.start(stamp.size);
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());

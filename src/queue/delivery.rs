@@ -217,6 +217,28 @@ impl Queue {
         error: &str,
         now: Timestamp,
     ) -> Result<(), QueueError> {
+        self.put_off_delivery(delivery, due, error, 1, now).await
+    }
+
+    /// Records that a delivery has to wait, without counting that as a try: nothing was tried.
+    pub async fn delivery_waits(
+        &self,
+        delivery: &Delivery,
+        due: Timestamp,
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
+        self.put_off_delivery(delivery, due, error, 0, now).await
+    }
+
+    async fn put_off_delivery(
+        &self,
+        delivery: &Delivery,
+        due: Timestamp,
+        error: &str,
+        tries: u32,
+        now: Timestamp,
+    ) -> Result<(), QueueError> {
         let (delivery, error) = (delivery.clone(), error.to_owned());
         self.write(Effect::DeliverLater, move |tx| {
             let before: Option<String> = tx
@@ -224,9 +246,9 @@ impl Queue {
                 .optional()?
                 .flatten();
             tx.prepare_cached(
-                "UPDATE delivery SET due_ms = ?2, error = ?3, attempts = attempts + 1 WHERE id = ?1 AND state = 'due'",
+                "UPDATE delivery SET due_ms = ?2, error = ?3, attempts = attempts + ?4 WHERE id = ?1 AND state = 'due'",
             )?
-            .execute(rusqlite::params![delivery.id, due.as_millisecond(), error])
+            .execute(rusqlite::params![delivery.id, due.as_millisecond(), error, tries])
             .map(|rows| one(rows, &delivery))??;
             if before.as_deref() != Some(error.as_str()) {
                 let event = format!("{} to {} waits", delivery.kind.as_str(), delivery.target);

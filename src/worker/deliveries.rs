@@ -139,7 +139,8 @@ async fn parcel(worker: &Worker, delivery: &Delivery) -> Result<Option<Parcel>, 
     let extensions = handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()));
     let root = worker.queue.folder_root(&folder.id).await?;
     let is_seen = worker.queue.sighting(&folder.id, job.path.clone()).await?.is_some();
-    Ok(Some(Parcel { job, reports, folder: Arc::clone(folder), root, is_seen, extensions }))
+    let (folder, open_files) = (Arc::clone(folder), Arc::clone(&worker.open_files));
+    Ok(Some(Parcel { job, reports, folder, root, is_seen, extensions, open_files }))
 }
 
 async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -> Result<(), QueueError> {
@@ -283,6 +284,12 @@ async fn file_failed(
             );
             worker.hold(Scope::Folder, &folder.id, NOTES, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY * 10), &told).await
+        }
+        FileError::InUse { .. } => {
+            tracing::debug!(job.id = delivery.job.0, "job {} waits: {told}", delivery.job);
+            let now = clock::now();
+            let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
+            worker.persist(|| worker.queue.delivery_waits(delivery, due, &told, now)).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(

@@ -166,6 +166,7 @@ impl Worker {
             service: Arc::clone(&handle.service),
             service_settings: handle.settings.clone(),
             folder: Arc::clone(folder),
+            open_files: Arc::clone(&self.open_files),
             converter: Converter::new(&self.live().settings.state_dir, Environment::get()),
         }
     }

@@ -320,7 +320,10 @@ impl Worker {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         match self.persist(|| self.queue.lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
-                tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id);
+                // A file that somebody has open is asked about again and again; that it still has is no news.
+                if job.error.as_deref() != Some(&*error) {
+                    tracing::info!(job.id = job.id.0, "job {} waits for its file: {error}", job.id);
+                }
             }
             Ok(State::Cancelled) => {
                 tracing::info!(job.id = job.id.0, "job {} is cancelled: its file has other content now", job.id);

@@ -26,6 +26,7 @@ mod main_job;
 mod meetingbaas;
 mod moving;
 mod ondevice;
+mod open;
 mod openai;
 mod panics;
 mod poison;
