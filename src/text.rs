@@ -3,6 +3,8 @@
 //! File names, server answers and config values may hold anything. Whatever a terminal, a log, a header or a page
 //! shows of them goes through here first.
 
+mod page;
+
 use std::{borrow::Cow, fmt::Write as _, path::Path, time::Duration};
 
 /// Returns `text` with every control, bidirectional and invisible formatting character escaped as `\u{…}`.
@@ -66,6 +68,15 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
         return shown.into_owned();
     }
     shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Returns what a server said, fit to be shown: as [`one_line`], and of a page of HTML or XML its words alone.
+#[must_use]
+pub fn told(text: &str, chars_max: usize) -> String {
+    match page::words(text) {
+        Some(words) => one_line(&words, chars_max),
+        None => one_line(text, chars_max),
+    }
 }
 
 /// Returns a number with its noun: `1 folder`, `2 folders`.

@@ -51,6 +51,12 @@ impl Mistake {
         Self { span: None, what: what.into(), help: help.into(), also: None }
     }
 
+    /// Returns what is wrong and what to write instead; long lists are on several lines only where there is a page.
+    fn on_one_line(&self) -> String {
+        let told = format!("{}; {}", self.what, self.help);
+        told.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Points at a second place, such as the first of two equal names.
     pub(super) fn also(mut self, span: Span, label: &'static str) -> Self {
         self.also = Some((span, label));
@@ -138,9 +144,9 @@ impl Report {
         let shown = self.mistakes.iter().take(SHOWN_MAX).map(move |mistake| match &mistake.span {
             Some(span) => {
                 let before = self.source.get(..span.start).unwrap_or_default();
-                format!("{file}:{}: {}; {}", 1 + before.matches('\n').count(), mistake.what, mistake.help)
+                format!("{file}:{}: {}", 1 + before.matches('\n').count(), mistake.on_one_line())
             }
-            None => format!("{file}: {}; {}", mistake.what, mistake.help),
+            None => format!("{file}: {}", mistake.on_one_line()),
         });
         shown.chain((more > 0).then(|| format!("and {more} more")))
     }
@@ -245,6 +251,16 @@ fn escaped(source: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistake_in_a_log_is_one_line_however_long_its_list_is() {
+        let mistakes = Mistakes::default();
+        mistakes.add(Mistake::at(0..1, "unknown key `x`", "known here: analyses,\nlanguage"));
+        mistakes.add(Mistake::of_file("no folder", "add a\n  [[folder]]"));
+        let report = mistakes.into_report(Path::new("/c"), "x\n");
+        let lines: Vec<String> = report.lines().collect();
+        assert_eq!(lines, ["c:1: unknown key `x`; known here: analyses, language", "c: no folder; add a [[folder]]"]);
+    }
 
     #[test]
     fn control_characters_of_the_file_never_reach_the_screen_and_the_caret_stays_under_its_value() {
