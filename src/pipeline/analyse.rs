@@ -18,6 +18,7 @@ use crate::{
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job, Wanted},
     services::{AnalysisRequest, CallError},
+    text,
 };
 
 /// What has been asked for, besides what the upload starts by itself.
@@ -47,6 +48,9 @@ pub enum Look {
 /// interval. A guess: nothing is documented.
 const REQUEST_LOOKS: u32 = 6;
 
+/// How much of a service's reason for a failure is shown, in characters.
+const REASON_CHARS_MAX: usize = 500;
+
 /// The longest interval between two looks at a service that is slow.
 const SLOW_EVERY: Duration = Duration::from_secs(120);
 
@@ -54,15 +58,14 @@ const SLOW_EVERY: Duration = Duration::from_secs(120);
 pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    let visible = clock::now().saturating_sub(context.service_settings.poll.every * REQUEST_LOOKS);
-    Ok(decide(plan, begins(context), &asked, reports, late, visible.unwrap_or(Timestamp::MIN)))
+    Ok(decide(plan, begins(context), &asked, reports, late, visible(context)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
 pub async fn resume(context: &Context, job: &Job) -> Result<Wanted, Setback> {
     let (plan, reports, late) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(again(plan, begins(context), &asked, reports, late))
+    Ok(again(plan, begins(context), &asked, reports, late, visible(context)))
 }
 
 /// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
@@ -70,7 +73,13 @@ pub async fn completed(context: &Context, job: &Job) -> Result<Vec<Report>, Setb
     let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
     let (plan, reports, _) = read(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(complete(plan, &current(&asked, reports)))
+    Ok(complete(plan, &current(&asked, reports, visible(context))))
+}
+
+/// Returns the time up to which a request has had so many looks that what came of it shows.
+fn visible(context: &Context) -> Timestamp {
+    let shows = clock::now().saturating_sub(context.service_settings.poll.every * REQUEST_LOOKS);
+    shows.unwrap_or(Timestamp::MIN)
 }
 
 /// Reads the results; says too whether patience is at its end.
@@ -148,7 +157,8 @@ pub fn deadline(poll: &Poll) -> Duration {
 }
 
 /// Decides what a job does next, given all reports that the service shows. `late` says that patience is at its end; what
-/// was asked for up to `visible` and is not shown did not arrive.
+/// was asked for up to `visible` and is not shown did not arrive, and what has failed and still stands there unchanged has
+/// failed again.
 #[must_use]
 pub fn decide(
     plan: &Plan,
@@ -159,7 +169,7 @@ pub fn decide(
     visible: Timestamp,
 ) -> Look {
     let old = Old::of(asked, &reports);
-    let current = current(asked, reports);
+    let current = current(asked, reports, visible);
     let status = |analysis| current.get(&analysis).map(|report| report.status);
     let complete = || complete(plan, &current);
     match status(Analysis::Transcription) {
@@ -201,9 +211,16 @@ pub fn decide(
 /// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
 /// asked for yet and, with `late`, what never came; each with what does not count then.
 #[must_use]
-pub fn again(plan: &Plan, begins: Begins, asked: &Requests, reports: Vec<Report>, late: bool) -> Wanted {
+pub fn again(
+    plan: &Plan,
+    begins: Begins,
+    asked: &Requests,
+    reports: Vec<Report>,
+    late: bool,
+    visible: Timestamp,
+) -> Wanted {
     let old = Old::of(asked, &reports);
-    let current = current(asked, reports);
+    let current = current(asked, reports, visible);
     let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
     if stands(Analysis::Transcription) != Some(Status::Completed) {
         return Vec::new();
@@ -292,8 +309,9 @@ impl Old {
 }
 
 /// Chooses the report of each analysis that counts: never one that was there before a request, then the one that is
-/// furthest, because a service may list a failed one beside its successor.
-fn current(asked: &Requests, reports: Vec<Report>) -> HashMap<Analysis, Report> {
+/// furthest, because a service may list a failed one beside its successor. Where none other came up to `visible`, a failed
+/// one of before is the answer: the service made it fail again in its place, with the same id and in the same words.
+fn current(asked: &Requests, reports: Vec<Report>, visible: Timestamp) -> HashMap<Analysis, Report> {
     let rank = |status| match status {
         Status::Failed => 0,
         Status::Pending => 1,
@@ -301,14 +319,22 @@ fn current(asked: &Requests, reports: Vec<Report>) -> HashMap<Analysis, Report> 
         Status::Completed => 3,
     };
     let mut current: HashMap<Analysis, Report> = HashMap::new();
+    let mut failed_again: HashMap<Analysis, Report> = HashMap::new();
     for report in reports {
-        if asked.get(&report.analysis).is_some_and(|asked| asked.before.contains(&report.fingerprint())) {
+        let request = asked.get(&report.analysis);
+        if let Some(request) = request.filter(|asked| asked.before.contains(&report.fingerprint())) {
+            if report.status == Status::Failed && request.answered && request.at < visible {
+                failed_again.insert(report.analysis, report);
+            }
             continue;
         }
         let better = current.get(&report.analysis).is_none_or(|there| rank(report.status) >= rank(there.status));
         if better {
             current.insert(report.analysis, report);
         }
+    }
+    for (analysis, report) in failed_again {
+        current.entry(analysis).or_insert(report);
     }
     current
 }
@@ -325,7 +351,7 @@ fn complete(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Report> {
 
 fn failure(what: &str, report: Option<&Report>) -> String {
     let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
-    format!("the service failed to make the {what}: {reason}")
+    format!("the service failed to make the {what}: {}", text::told(reason, REASON_CHARS_MAX))
 }
 
 fn uploaded(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
@@ -435,7 +461,7 @@ mod tests {
         let Look::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
         assert_eq!(complete.len(), 1);
         assert_eq!(
-            again(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), failed.to_vec(), false)[0].0,
+            again(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), failed.to_vec(), false, now())[0].0,
             Analysis::MeetingNote
         );
     }
@@ -463,18 +489,49 @@ mod tests {
         for failure in ["first", "second", "third"] {
             reports.push(report(Analysis::MeetingNote, Status::Failed, failure));
             assert!(matches!(look(&plan, &asked, &reports), Look::Failed { from: Stage::Analyse, .. }), "{failure}");
-            for (analysis, before) in again(&plan, Begins::WithNote, &asked, reports.clone(), false) {
+            for (analysis, before) in again(&plan, Begins::WithNote, &asked, reports.clone(), false, now()) {
                 asked.insert(analysis, Asked { at: now(), answered: true, before });
             }
             assert_eq!(look(&plan, &asked, &reports), Look::Pending, "{failure}");
             assert_eq!(
-                again(&plan, Begins::WithNote, &asked, reports.clone(), false),
+                again(&plan, Begins::WithNote, &asked, reports.clone(), false, now()),
                 [],
                 "it is asked for once after {failure}"
             );
         }
         reports.push(report(Analysis::MeetingNote, Status::Completed, "note"));
         assert!(matches!(look(&plan, &asked, &reports), Look::Complete(_)));
+    }
+
+    #[test]
+    fn a_note_that_fails_again_in_its_place_and_in_the_same_words_counts_again() {
+        let plan = plan(&BOTH, None);
+        let transcript = report(Analysis::Transcription, Status::Completed, "t");
+        let failed = report(Analysis::MeetingNote, Status::Failed, "the same words");
+        let reports = vec![transcript.clone(), failed.clone()];
+        let asked = |answered| {
+            let asked = Asked { at: now(), answered, before: vec![failed.fingerprint()] };
+            Requests::from([(Analysis::MeetingNote, asked)])
+        };
+        let look = |asked: &Requests, reports: &[Report], seconds: i64| {
+            let visible = Timestamp::from_second(1_000_000 + seconds).expect("in range");
+            decide(&plan, Begins::WithNote, asked, reports.to_vec(), false, visible)
+        };
+        assert_eq!(look(&asked(true), &reports, 0), Look::Pending, "the request may not show yet");
+        assert!(matches!(look(&asked(true), &reports, 1), Look::Failed { from: Stage::Analyse, .. }));
+        let wanted =
+            again(&plan, Begins::WithNote, &asked(true), reports.clone(), false, now() + Duration::from_secs(1));
+        assert_eq!(wanted, [(Analysis::MeetingNote, vec![failed.fingerprint()])], "and is asked for again");
+        assert!(matches!(look(&asked(false), &reports, 1), Look::Ask(_)), "one whose answer was lost did not arrive");
+        for status in [Status::Pending, Status::Processing] {
+            let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, status, "the next")];
+            assert_eq!(look(&asked(true), &reports, 1), Look::Pending, "the service works on it");
+        }
+        let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, Status::Completed, "n")];
+        assert!(matches!(look(&asked(true), &reports, 1), Look::Complete(_)));
+        // What is no failure is never taken for the answer to a later request.
+        let automatic = [transcript.clone(), report(Analysis::MeetingNote, Status::Completed, "the same words")];
+        assert_eq!(look(&asked(true), &automatic, 1_000), Look::Pending);
     }
 
     #[test]

@@ -177,8 +177,19 @@ impl Model {
         let analyses = request.check()?;
         self.entry(&request.session_id)?.active(&request.attachment_id)?;
         let instruction = request.instruction.as_deref();
-        let reports: Vec<_> =
+        let mut reports: Vec<_> =
             analyses.iter().map(|analysis| self.begin(*analysis, instruction, options, now)).collect();
+        if options.has(Quirk::RemakesInPlace) {
+            let entry = self.entry_mut(&request.session_id)?;
+            for report in &mut reports {
+                let failed = |old: &Report| old.analysis == report.analysis && old.fails;
+                if let Some(at) = entry.reports.iter().position(failed) {
+                    let old = entry.reports.remove(at);
+                    report.id = old.id;
+                    report.asked = Moment { wall: old.asked.wall, ..report.asked };
+                }
+            }
+        }
         let ids: Vec<_> = reports.iter().map(|report| report.id.clone()).collect();
         self.entry_mut(&request.session_id)?.reports.extend(reports);
         self.requested.push(Requested {

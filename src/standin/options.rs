@@ -76,6 +76,8 @@ pub enum Quirk {
     ReportObjects,
     /// Reports that are pending are left out: the list is empty at first.
     HidesPending,
+    /// What is asked for again is made in the place of what failed: the same id, the same time, the same words.
+    RemakesInPlace,
 }
 
 /// What a list comes in; the documents do not say.
