@@ -49,6 +49,8 @@
 //! | what the service is asked for, and when again | [`pipeline::analyse`] |
 //! | the calls of PAXS, and what is accepted as an answer | `services/paxs/calls.rs`, `wire.rs`, `reports.rs` |
 //! | what an HTTP status means | `services/answers.rs` |
+//! | whose failure it is: the service's, the set-up's or the recording's | [`services::breaker`]; `services/trial.rs`, `services/openai/judge.rs` |
+//! | what is shown of a page that a server or a proxy answers | `text/page.rs` |
 //! | how a recording becomes words on this machine | [`engine`] |
 //! | what a folder takes, what is converted before it is sent | [`pipeline::convert`], [`engine::audio::convert`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
@@ -98,7 +100,7 @@
 //! - **A refresh token is used once**: one refresh at a time in the process and between processes, the new pair on disk
 //!   before its first use.
 //! - **Bytes that minuted renders are deterministic**: after a crash its own notes are recognised as such.
-//! - **`job`, `extract`, `breaker`, `settle` and [`pipeline::analyse::decide`] are pure**: the time and the jitter are arguments.
+//! - **`job`, `extract`, `breaker`, `trial`, `settle` and [`pipeline::analyse::decide`] are pure**: the time and the jitter are arguments.
 //! - **Wall time comes from [`clock`], waiting from `tokio::time`, the environment from [`config::Environment`]**.
 //!
 //! Deliberately absent:

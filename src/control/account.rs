@@ -87,6 +87,10 @@ fn refused(handle: &ServiceHandle, error: &CallError) -> Refusal {
         CallError::Refused { status: 404, .. } => refusal.hint(format!(
             "check base_url of service `{service}`: the server there does not know this call; minuted check"
         )),
-        CallError::Refused { .. } | CallError::File(_) => refusal,
+        // Some servers say so of a key.
+        CallError::Refused { .. } => {
+            refusal.hint(format!("check base_url; if it is right: {}", handle.settings.kind.sign_in_cure(service)))
+        }
+        CallError::File(_) => refusal,
     }
 }

@@ -17,6 +17,6 @@ pub use findings::{Findings, Report, Segment, Status};
 pub use key::{Content, Key};
 pub use plan::{Plan, Told};
 pub use remote::Remote;
-pub use setback::Setback;
+pub use setback::{Setback, Suspect};
 pub use stage::Stage;
 pub use state::{Event, IllegalTransition, State, Wait};

@@ -6,6 +6,15 @@ use jiff::Timestamp;
 
 use super::Stage;
 
+/// Whose failure it can be that a service did not do what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspect {
+    /// The service's alone: a rate limit, an overload, a way that is not there, a set-up that is refused.
+    Service,
+    /// The service's or the recording's: what else succeeds meanwhile tells which.
+    Either,
+}
+
 /// A stage that did not finish.
 #[derive(Debug)]
 pub enum Setback {
@@ -35,6 +44,8 @@ pub enum Setback {
     Unavailable {
         /// What went wrong.
         error: anyhow::Error,
+        /// Whose failure it can be.
+        suspect: Suspect,
         /// How long the service asked to be left alone.
         after: Option<Duration>,
     },

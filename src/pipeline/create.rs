@@ -8,7 +8,7 @@ use super::{Context, deliver, details, open_closed_recording, setback};
 use crate::{
     clock,
     effect::Effect,
-    job::{Plan, Remote, Setback, Stage},
+    job::{Plan, Remote, Setback, Stage, Suspect},
     queue::Job,
     services::{CallError, NewMeeting},
     text::one_line,
@@ -87,6 +87,7 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
         Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
             error: error.context("the list of meetings cannot be read"),
             after: None,
+            suspect: Suspect::Service,
         })
         .await),
     }

@@ -22,7 +22,7 @@ use crate::{
     beneath::{Dir, Stamp},
     clock,
     config::{self, Folder},
-    job::{Setback, Stage},
+    job::{Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
     services::{CallError, FileFault, Service},
@@ -60,16 +60,31 @@ async fn setback(
     refused: impl FnOnce(u16, anyhow::Error) -> Setback,
 ) -> Setback {
     match error {
-        CallError::Unavailable { after, .. } => Setback::Unavailable { after, error: error.into() },
+        CallError::Unavailable { after, suspect, .. } => Setback::Unavailable { after, suspect, error: error.into() },
         CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
         CallError::Forbidden { .. } => forbidden(service, stage, error).await,
-        CallError::Refused { status, .. } => refused(status, error.into()),
+        CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
             FileFault::Changed | FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
             FileFault::Unfit(_) => Setback::GiveUp { error: error.into() },
             FileFault::Failed(_) => Setback::Own { from: stage, error: error.into() },
             FileFault::Lacking(_) => Setback::Lacking { error: error.into() },
         },
+    }
+}
+
+/// A refusal is what `refused` makes of it only where a cheap read goes through: a service that refuses that, too, is set
+/// up wrongly, whatever the status.
+async fn confirmed(service: &dyn Service, error: CallError, refused: impl FnOnce(anyhow::Error) -> Setback) -> Setback {
+    match service.profile().await {
+        Ok(_) | Err(CallError::File(_)) => refused(error.into()),
+        Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
+        Err(CallError::Forbidden { .. }) => Setback::ServiceRefused { signed_out: false, error: error.into() },
+        Err(read @ (CallError::Refused { .. } | CallError::Unavailable { .. })) => {
+            let after = if let CallError::Unavailable { after, .. } = read { after } else { None };
+            let error = anyhow::Error::from(error).context(format!("nor does a cheap read work ({read})"));
+            Setback::Unavailable { after, suspect: Suspect::Service, error }
+        }
     }
 }
 
@@ -81,7 +96,9 @@ async fn forbidden(service: &dyn Service, stage: Stage, error: CallError) -> Set
             Setback::Own { from: stage, error: error.into() }
         }
         Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
-        Err(CallError::Unavailable { after, .. }) => Setback::Unavailable { after, error: error.into() },
+        Err(CallError::Unavailable { after, .. }) => {
+            Setback::Unavailable { after, suspect: Suspect::Service, error: error.into() }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{CallError, FileFault};
 use crate::{
     http::{Answer, TransportError},
+    job::Suspect,
     text,
 };
 
@@ -16,10 +17,15 @@ const SAID_CHARS_MAX: usize = 200;
 const MESSAGE_FIELDS: [&str; 8] =
     ["detail", "message", "error_description", "error_message", "error", "errors", "title", "msg"];
 
+/// The cure of a proxy that does not wait for the answer.
+pub(crate) const TIME_LIMIT: &str = "most likely a proxy before it waits for a shorter time than the work takes: raise its limit (nginx: proxy_read_timeout)";
+
 /// Says of a call without an answer what the caller does next.
 impl From<TransportError> for CallError {
     fn from(error: TransportError) -> Self {
-        Self::Unavailable { message: error.message, after: None, uncertain: error.sent }
+        // A server that nobody reaches has not seen the recording.
+        let suspect = if error.begun { Suspect::Either } else { Suspect::Service };
+        Self::Unavailable { message: error.message, after: None, uncertain: error.sent, suspect }
     }
 }
 
@@ -28,9 +34,11 @@ impl From<TransportError> for CallError {
 /// A 401 is the caller's to refresh; one that arrives here means that a person must sign in.
 pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
     let status = answer.status;
-    let unavailable = |message: String, uncertain: bool| {
-        Err(CallError::Unavailable { message, after: answer.retry_after, uncertain })
+    let failed = |message: String, uncertain: bool, suspect: Suspect| {
+        Err(CallError::Unavailable { message, after: answer.retry_after, uncertain, suspect })
     };
+    // A rate limit, an overload and a wrong address are never a recording's doing, however often one of them meets it.
+    let unavailable = |message: String, uncertain: bool| failed(message, uncertain, Suspect::Service);
     match status {
         200..=299 => Ok(answer),
         300..=399 => {
@@ -42,8 +50,14 @@ pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
         403 => Err(CallError::Forbidden { message: said(&answer) }),
         425 | 429 => unavailable(format!("the service is busy ({status}): {}", said(&answer)), false),
         408 => unavailable(format!("the service waited too long (408): {}", said(&answer)), true),
+        // What a proxy says of a server that is not there or has too much to do; nginx says so of its rate limit.
+        503 => unavailable(format!("the service failed (503): {}", said(&answer)), true),
         400..=499 => Err(CallError::Refused { status, message: said(&answer) }),
-        _ => unavailable(format!("the service failed ({status}): {}", said(&answer)), true),
+        504 => {
+            let message = format!("the service failed (504): {}; {TIME_LIMIT}", said(&answer));
+            failed(message, true, Suspect::Either)
+        }
+        _ => failed(format!("the service failed ({status}): {}", said(&answer)), true, Suspect::Either),
     }
 }
 
@@ -51,7 +65,9 @@ pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
 /// it keeps.
 pub(crate) fn certain(error: CallError) -> CallError {
     match error {
-        CallError::Unavailable { message, after, .. } => CallError::Unavailable { message, after, uncertain: false },
+        CallError::Unavailable { message, after, suspect, .. } => {
+            CallError::Unavailable { message, after, uncertain: false, suspect }
+        }
         CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_) => {
             error
         }
@@ -106,16 +122,15 @@ pub(crate) fn without(answer: Answer, key: &str) -> Answer {
 
 /// Returns the error of an answer that is not what was promised.
 pub(crate) fn unexpected(what: &str) -> CallError {
-    let message =
-        format!("the service answered something else than promised: {}", text::one_line(what, SAID_CHARS_MAX));
-    CallError::Unavailable { message, after: None, uncertain: true }
+    let message = format!("the service answered something else than promised: {}", text::told(what, SAID_CHARS_MAX));
+    CallError::Unavailable { message, after: None, uncertain: true, suspect: Suspect::Either }
 }
 
 /// Returns what the service says, on one printable line.
 pub(crate) fn said(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
     let found = serde_json::from_slice::<Value>(body).ok().and_then(|value| message(&value, 0));
-    let shown = text::one_line(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
+    let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
     if shown.is_empty() { "no reason given".into() } else { shown }
 }
 
@@ -179,7 +194,7 @@ mod tests {
         assert_eq!(said(&answer(400, r#"{"detail":"attendees\u001b[31m\nmissing"}"#)), "attendees\\u{1b}[31m missing");
         assert_eq!(said(&answer(422, r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#)), "too short; no");
         assert_eq!(said(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
-        assert_eq!(said(&answer(502, "<h1>Bad\n gateway</h1>")), "<h1>Bad gateway</h1>");
+        assert_eq!(said(&answer(502, "<h1>Bad\n gateway</h1>")), "Bad gateway");
         assert_eq!(said(&answer(500, "")), "no reason given");
         assert_eq!(said(&answer(500, &"x".repeat(100_000))).chars().count(), SAID_CHARS_MAX);
     }

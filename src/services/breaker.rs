@@ -2,12 +2,20 @@
 //!
 //! Pure: `now` and jitter are arguments. The caller makes the cheap read that comes before a probe; the breaker only
 //! hands out the permission.
+//!
+//! A failure that may be the recording's ([`Suspect::Either`]) is judged by what else happens. While it has met one job
+//! alone, the other jobs are not held: the first of them is let through as a probe. Another job's success between two
+//! failures of a job makes the second one its own; another job's failure makes both the service's. Where no other job
+//! comes, three failures at least [`APART`] apart, each behind a cheap read that succeeded, are the job's own.
 
 use std::{collections::HashMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{clock::elapsed, job::retry::backoff};
+use crate::{
+    clock::elapsed,
+    job::{Suspect, retry::backoff},
+};
 
 /// The id of a job in the queue.
 pub type JobId = i64;
@@ -18,6 +26,17 @@ pub const NOBODY: JobId = 0;
 /// Jobs whose last failure is remembered, a breaker. When more fail the oldest are forgotten: one of their own failures
 /// is then taken for the service's, which costs a delay and no attempt.
 const FAILURES_MAX: usize = 1024;
+
+/// How far apart the failures of a lone job lie that are held against it: an outage of a server at home, an upgrade say,
+/// is over by then.
+const APART: Duration = Duration::from_secs(3600);
+
+/// So many failures of a lone job are its own.
+const APART_COUNT: u32 = 3;
+
+/// Failures in a row after which a lone job is tried at a quarter of the pace, but at least every hour: each try sends
+/// the whole recording.
+const LONE_TRIES: u32 = 3;
 
 /// The calls of a service that fail independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,14 +96,39 @@ pub struct Breaker {
     /// The tick of the last success; 0 before the first. It is another job's for whoever has failed before it: a job's
     /// own success forgets its failures.
     success: u64,
-    /// The tick of each job's last failure.
-    failures: HashMap<JobId, u64>,
+    /// The last failures of each job that may be its own.
+    failures: HashMap<JobId, Failures>,
     /// The last job that failed: another one is tried before it.
     last_failed: Option<JobId>,
 }
 
+/// The failures of one job that may be its own.
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    /// The tick of the last one.
+    tick: u64,
+    /// How many lie [`APART`], with nothing to compare them with.
+    apart: u32,
+    /// When the last one of those was.
+    counted: Timestamp,
+}
+
+/// The jobs that have failed since the breaker opened, in a way that may be their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    /// None, or those of before a restart.
+    None,
+    /// One alone.
+    One(JobId),
+    /// More than one.
+    Several,
+}
+
 #[derive(Debug, Clone)]
 struct Open {
+    hit: Hit,
+    /// Whether another job was let through since the lone one failed: one is enough to compare with.
+    compared: bool,
     since: Timestamp,
     until: Timestamp,
     /// When `until` was set.
@@ -113,6 +157,23 @@ impl Open {
         (self.until, self.set) = (until, now);
     }
 
+    /// Returns whether `job` tells more of the service than the one job that has failed.
+    fn is_compared_by(&self, job: JobId) -> bool {
+        match self.hit {
+            Hit::One(lone) => lone != job && !self.compared,
+            Hit::None | Hit::Several => false,
+        }
+    }
+
+    /// Returns whether no other job than `job` has failed.
+    fn is_lone(&self, job: JobId) -> bool {
+        match self.hit {
+            Hit::One(lone) => lone == job,
+            Hit::None => true,
+            Hit::Several => false,
+        }
+    }
+
     fn is_probed_by(&self, job: JobId) -> bool {
         self.probe.is_some_and(|(probe, _)| probe == job)
     }
@@ -136,8 +197,14 @@ impl Breaker {
         let last_failed = self.last_failed;
         let Some(open) = &mut self.open else { return Admission::Go };
         open.keep_to(now);
-        if now < open.until {
-            Admission::Wait { until: open.until }
+        if open.is_compared_by(job) && !open.is_probed(alone, now) {
+            open.probe = Some((job, now));
+            open.compared = true;
+            Admission::Probe
+        } else if now < open.until {
+            // What another job is compared by may end the wait long before its time.
+            let is_near = matches!(open.hit, Hit::One(lone) if lone != job) && open.is_probed(alone, now);
+            Admission::Wait { until: if is_near { open.until.min(later(now, step)) } else { open.until } }
         } else if open.is_probed(alone, now) || (others && last_failed == Some(job) && now < later(open.until, step)) {
             Admission::Wait { until: later(now, step) }
         } else {
@@ -166,26 +233,55 @@ impl Breaker {
             && open.is_probed_by(job)
         {
             open.probe = None;
+            open.compared = false;
         }
     }
 
-    /// The call failed for `job`; `after` is what the service asked for, `jitter` lies in 0..1. A service that asks for
-    /// time speaks of itself, and never of the job.
-    pub fn failed(&mut self, job: JobId, now: Timestamp, after: Option<Duration>, jitter: f64) -> Verdict {
+    /// The call failed for `job`; `suspect` says whose failure it can be, `after` is what the service asked for, `jitter`
+    /// lies in 0..1. A service that asks for time speaks of itself, and never of the job.
+    pub fn failed(
+        &mut self,
+        job: JobId,
+        suspect: Suspect,
+        now: Timestamp,
+        after: Option<Duration>,
+        jitter: f64,
+    ) -> Verdict {
         self.tick += 1;
-        let before = self.remember(job);
-        if self.open.is_none() && after.is_none() && before.is_some_and(|tick| self.success > tick) {
-            return Verdict::Own;
+        let is_suspected = suspect == Suspect::Either && after.is_none();
+        let is_lone = is_suspected && self.open.as_ref().is_none_or(|open| open.is_lone(job));
+        if is_suspected {
+            let before = self.failures.get(&job).copied();
+            let known = self.remember(job, is_lone, now);
+            let is_compared = self.open.is_none() && before.is_some_and(|before| self.success > before.tick);
+            if is_compared || (is_lone && known.apart >= APART_COUNT) {
+                self.answered();
+                return Verdict::Own;
+            }
+        }
+        if !is_lone {
+            // Not one job alone: nothing is held against any of them.
+            self.failures.values_mut().for_each(|known| known.apart = 0);
         }
         self.last_failed = Some(job);
         let first = self.open.is_none();
-        let open = self.open.get_or_insert(Open { since: now, until: now, set: now, level: 0, probe: None });
+        let hit = match suspect {
+            Suspect::Either if is_lone => Hit::One(job),
+            Suspect::Either if is_suspected => Hit::Several,
+            Suspect::Either | Suspect::Service => Hit::None,
+        };
+        let opened = Open { hit, compared: false, since: now, until: now, set: now, level: 0, probe: None };
+        let open = self.open.get_or_insert(opened);
+        open.hit = hit;
         open.keep_to(now);
         // Calls that were under way when it opened tell nothing new.
         if first || open.is_probed_by(job) {
             open.level = open.level.saturating_add(1);
             open.probe = None;
-            open.wait(later(now, backoff(self.delay, self.delay_max, open.level, jitter)), now);
+            open.compared = !is_lone;
+            let wait = backoff(self.delay, self.delay_max, open.level, jitter);
+            let is_patient = is_lone && open.level > LONE_TRIES;
+            open.wait(later(now, if is_patient { (wait * 4).min(APART.max(wait)) } else { wait }), now);
         }
         let asked = later(now, after.unwrap_or_default());
         if asked > open.until {
@@ -221,11 +317,22 @@ impl Breaker {
             open.since = open.since.saturating_add(step).unwrap_or(open.since);
             open.until = open.until.saturating_add(step).unwrap_or(open.until);
         }
+        for known in self.failures.values_mut() {
+            known.counted = known.counted.saturating_add(step).unwrap_or(known.counted);
+        }
     }
 
     /// Calls were held before a restart, since a time and until another: they still are.
     pub fn resume(&mut self, since: Timestamp, until: Timestamp) {
-        self.open.get_or_insert(Open { since, until, set: since, level: 1, probe: None });
+        self.open.get_or_insert(Open {
+            hit: Hit::None,
+            compared: false,
+            since,
+            until,
+            set: since,
+            level: 1,
+            probe: None,
+        });
     }
 
     /// Returns whether calls are held.
@@ -262,6 +369,15 @@ impl Breaker {
         })
     }
 
+    /// Returns whether another job than the lone one that failed may be tried now: it tells whose failure that was.
+    #[must_use]
+    pub fn may_compare(&self, now: Timestamp) -> bool {
+        let alone = self.probe_alone();
+        self.open
+            .as_ref()
+            .is_some_and(|open| matches!(open.hit, Hit::One(_)) && !open.compared && !open.is_probed(alone, now))
+    }
+
     fn probe_alone(&self) -> Duration {
         self.delay_max.max(PROBE_ALONE_MIN)
     }
@@ -276,17 +392,32 @@ impl Breaker {
     pub fn forget(&mut self, job: JobId) {
         self.failures.remove(&job);
         self.released(job);
+        if let Some(open) = &mut self.open
+            && (open.hit == Hit::Several || open.is_lone(job))
+        {
+            // It may have been one of two: the next failure tells.
+            open.hit = Hit::None;
+        }
     }
 
-    /// Notes the failure of this tick; returns the tick of the job's failure before.
-    fn remember(&mut self, job: JobId) -> Option<u64> {
+    /// Notes the failure of this tick; returns what is known of the job's then.
+    fn remember(&mut self, job: JobId, is_lone: bool, now: Timestamp) -> Failures {
         if self.failures.len() >= FAILURES_MAX
             && !self.failures.contains_key(&job)
-            && let Some(oldest) = self.failures.iter().min_by_key(|(_, tick)| **tick).map(|(job, _)| *job)
+            && let Some(oldest) = self.failures.iter().min_by_key(|(_, known)| known.tick).map(|(job, _)| *job)
         {
             self.failures.remove(&oldest);
         }
-        self.failures.insert(job, self.tick)
+        let tick = self.tick;
+        let known = self.failures.entry(job).or_insert(Failures { tick, apart: 0, counted: now });
+        known.tick = tick;
+        if !is_lone {
+            known.apart = 0;
+        } else if known.apart == 0 || elapsed(known.counted, now) >= APART {
+            known.apart = known.apart.saturating_add(1);
+            known.counted = now;
+        }
+        *known
     }
 }
 
@@ -361,31 +492,37 @@ mod tests {
     fn a_service_that_asks_for_time_is_never_a_jobs_own_failure() {
         let mut breaker = breaker();
         for after in [Some(Duration::ZERO), Some(Duration::from_secs(5))] {
-            breaker.failed(1, at(0), None, 0.5);
+            breaker.failed(1, Suspect::Either, at(0), None, 0.5);
             breaker.succeeded(2);
-            assert!(matches!(breaker.failed(1, at(1), after, 0.5), Verdict::Service { .. }));
+            assert!(matches!(breaker.failed(1, Suspect::Either, at(1), after, 0.5), Verdict::Service { .. }));
             breaker.succeeded(2);
         }
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Either, at(0), None, 0.5);
         breaker.succeeded(2);
-        assert_eq!(breaker.failed(1, at(1), None, 0.5), Verdict::Own);
+        assert_eq!(breaker.failed(1, Suspect::Either, at(1), None, 0.5), Verdict::Own);
     }
 
     #[test]
     fn a_service_that_is_down_is_told_once_and_left_alone_for_longer_and_longer() {
         let mut breaker = breaker();
         assert_eq!(breaker.admits(1, true, at(0)), Admission::Go);
-        assert_eq!(breaker.failed(1, at(0), None, 0.5), Verdict::Service { until: at(60), first: true });
+        assert_eq!(
+            breaker.failed(1, Suspect::Service, at(0), None, 0.5),
+            Verdict::Service { until: at(60), first: true }
+        );
         assert_eq!(breaker.admits(2, true, at(59)), Admission::Wait { until: at(60) });
         assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
-        assert_eq!(breaker.failed(2, at(60), None, 0.5), Verdict::Service { until: at(360), first: false });
+        assert_eq!(
+            breaker.failed(2, Suspect::Service, at(60), None, 0.5),
+            Verdict::Service { until: at(360), first: false }
+        );
         assert_eq!(breaker.since(), Some(at(0)));
     }
 
     #[test]
     fn only_one_probe_goes_at_a_time_and_a_probe_that_told_nothing_gives_the_permission_back() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Service, at(0), None, 0.5);
         assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
         assert_eq!(breaker.admits(3, true, at(60)), Admission::Wait { until: at(120) });
         breaker.released(2);
@@ -395,13 +532,13 @@ mod tests {
     #[test]
     fn a_probe_that_takes_hours_lets_another_begin_and_its_end_still_counts() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Service, at(0), None, 0.5);
         assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
         assert_eq!((breaker.until(), breaker.next_probe()), (Some(at(60)), Some(at(960))));
         assert!(!breaker.probe_due(at(959)) && breaker.probe_due(at(960)));
         assert_eq!(breaker.admits(3, true, at(960)), Admission::Probe);
         assert!(matches!(breaker.admits(4, true, at(961)), Admission::Wait { .. }));
-        breaker.failed(2, at(1000), None, 0.5);
+        breaker.failed(2, Suspect::Service, at(1000), None, 0.5);
         assert!(matches!(breaker.admits(4, true, at(1000)), Admission::Wait { .. }), "the younger probe is under way");
         breaker.succeeded(3);
         assert!(!breaker.is_open());
@@ -410,7 +547,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_makes_nobody_wait_for_the_time_it_showed() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), Some(Duration::from_secs(600)), 0.5);
+        breaker.failed(1, Suspect::Service, at(0), Some(Duration::from_secs(600)), 0.5);
         assert_eq!(breaker.admits(2, true, at(-86_400)), Admission::Wait { until: at(-85_800) });
         assert!(!breaker.probe_due(at(-85_801)) && breaker.probe_due(at(-85_800)));
         assert_eq!(breaker.admits(2, true, at(-85_800)), Admission::Probe);
@@ -420,59 +557,59 @@ mod tests {
     #[test]
     fn a_cheap_read_that_fails_lengthens_the_wait_and_is_not_held_against_the_job() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Service, at(0), None, 0.5);
         assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
         assert_eq!(breaker.read_failed(2, at(60), None, 0.5), Some(at(360)));
         assert_eq!(breaker.admits(2, true, at(360)), Admission::Probe);
         breaker.succeeded(2);
         breaker.succeeded(3);
-        assert!(matches!(breaker.failed(2, at(400), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(breaker.failed(2, Suspect::Service, at(400), None, 0.5), Verdict::Service { .. }));
     }
 
     #[test]
     fn the_next_probe_is_another_job_where_there_is_one() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Service, at(0), None, 0.5);
         assert!(matches!(breaker.admits(1, true, at(60)), Admission::Wait { .. }));
         assert_eq!(breaker.admits(2, true, at(60)), Admission::Probe);
-        breaker.failed(2, at(60), None, 0.5);
+        breaker.failed(2, Suspect::Service, at(60), None, 0.5);
         assert_eq!(breaker.admits(1, true, at(360)), Admission::Probe);
-        breaker.failed(1, at(360), None, 0.5);
+        breaker.failed(1, Suspect::Service, at(360), None, 0.5);
         assert_eq!(breaker.admits(1, false, at(2000)), Admission::Probe);
     }
 
     #[test]
     fn retry_after_is_obeyed_even_beyond_the_longest_delay() {
         let mut breaker = breaker();
-        let verdict = breaker.failed(1, at(0), Some(Duration::from_secs(3600)), 0.5);
+        let verdict = breaker.failed(1, Suspect::Either, at(0), Some(Duration::from_secs(3600)), 0.5);
         assert_eq!(verdict, Verdict::Service { until: at(3600), first: true });
     }
 
     #[test]
     fn a_recording_that_fails_where_others_succeed_fails_by_its_own_fault() {
         let mut breaker = breaker();
-        assert!(matches!(breaker.failed(1, at(0), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(breaker.failed(1, Suspect::Either, at(0), None, 0.5), Verdict::Service { .. }));
         breaker.succeeded(2);
         assert!(!breaker.is_open());
-        assert_eq!(breaker.failed(1, at(60), None, 0.5), Verdict::Own);
+        assert_eq!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Own);
         assert!(!breaker.is_open());
         // Once more, but nobody has succeeded since: it may be the service this time.
-        assert!(matches!(breaker.failed(1, at(90), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(breaker.failed(1, Suspect::Either, at(90), None, 0.5), Verdict::Service { .. }));
     }
 
     #[test]
     fn its_own_success_between_two_failures_proves_nothing_against_a_recording() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Either, at(0), None, 0.5);
         breaker.succeeded(1);
-        assert!(matches!(breaker.failed(1, at(60), None, 0.5), Verdict::Service { .. }));
+        assert!(matches!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Service { .. }));
     }
 
     #[test]
     fn calls_under_way_when_it_opens_do_not_lengthen_the_wait() {
         let mut breaker = breaker();
         for job in 0..10 {
-            breaker.failed(job, at(0), None, 0.5);
+            breaker.failed(job, Suspect::Either, at(0), None, 0.5);
         }
         assert_eq!(breaker.until(), Some(at(60)));
     }
@@ -480,15 +617,102 @@ mod tests {
     #[test]
     fn a_refusal_proves_that_the_service_is_there() {
         let mut breaker = breaker();
-        breaker.failed(1, at(0), None, 0.5);
+        breaker.failed(1, Suspect::Either, at(0), None, 0.5);
         breaker.answered();
         assert_eq!(breaker.admits(1, true, at(1)), Admission::Go);
     }
 
     #[test]
+    fn what_speaks_of_the_service_alone_is_never_a_jobs_own_however_often_others_succeed() {
+        let mut breaker = breaker();
+        for second in 0..100 {
+            assert!(matches!(breaker.failed(1, Suspect::Service, at(second), None, 0.5), Verdict::Service { .. }));
+            breaker.succeeded(2);
+        }
+        // Nor does it make the first failure that may be the job's own a second one.
+        assert!(matches!(breaker.failed(1, Suspect::Either, at(200), None, 0.5), Verdict::Service { .. }));
+    }
+
+    #[test]
+    fn one_job_that_fails_alone_holds_no_other_and_the_next_one_tells_whose_failure_it_was() {
+        let mut breaker = breaker();
+        breaker.failed(1, Suspect::Either, at(0), None, 0.5);
+        assert!(breaker.may_compare(at(1)) && !breaker.probe_due(at(1)));
+        assert_eq!(breaker.admits(1, true, at(1)), Admission::Wait { until: at(60) });
+        assert_eq!(breaker.admits(2, true, at(1)), Admission::Probe);
+        assert_eq!(breaker.admits(3, true, at(2)), Admission::Wait { until: at(60) }, "one is enough");
+        assert!(!breaker.may_compare(at(2)));
+        let mut down = breaker.clone();
+        breaker.succeeded(2);
+        assert_eq!(breaker.failed(1, Suspect::Either, at(60), None, 0.5), Verdict::Own);
+        assert!(!breaker.is_open());
+        // Where it fails, too, it is the service, and everybody waits.
+        assert!(matches!(down.failed(2, Suspect::Either, at(3), None, 0.5), Verdict::Service { first: false, .. }));
+        assert!(matches!(down.admits(3, true, at(4)), Admission::Wait { .. }));
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_holds_everybody_at_once() {
+        let mut breaker = breaker();
+        breaker.failed(1, Suspect::Service, at(0), None, 0.5);
+        assert_eq!(breaker.admits(2, true, at(1)), Admission::Wait { until: at(60) });
+        assert!(!breaker.may_compare(at(1)));
+    }
+
+    /// Lets one job fail alone whenever it may go; returns when each failure came, and how many were its own.
+    fn alone(breaker: &mut Breaker, hours: i64) -> (Vec<i64>, usize) {
+        let (mut failed, mut own) = (Vec::new(), 0);
+        for second in 0..hours * 3600 {
+            if breaker.admits(1, false, at(second)) != Admission::Probe && breaker.is_open() {
+                continue;
+            }
+            failed.push(second);
+            if breaker.failed(1, Suspect::Either, at(second), None, 0.5) == Verdict::Own {
+                own += 1;
+                if own == 3 {
+                    break;
+                }
+            }
+        }
+        (failed, own)
+    }
+
+    #[test]
+    fn a_job_that_fails_alone_three_times_an_hour_apart_fails_by_its_own_fault() {
+        let mut breaker = breaker();
+        let (failed, own) = alone(&mut breaker, 24);
+        assert_eq!(own, 3);
+        // 1 min, 5 min, 15 min, then an hour each; what follows is up to the queue's own delays.
+        assert_eq!(failed, [0, 60, 360, 1260, 4860, 8460, 8461, 8462], "few copies of a large file");
+    }
+
+    #[test]
+    fn whatever_shows_that_the_service_is_down_begins_the_hours_of_a_lone_job_anew() {
+        let disturb: [fn(&mut Breaker) -> Verdict; 2] = [
+            |breaker| breaker.failed(1, Suspect::Service, at(8000), None, 0.5),
+            |breaker| breaker.failed(2, Suspect::Either, at(8000), None, 0.5),
+        ];
+        for disturb in disturb {
+            let mut breaker = breaker();
+            for second in [0, 4000] {
+                breaker.failed(1, Suspect::Either, at(second), None, 0.5);
+            }
+            assert_ne!(disturb(&mut breaker), Verdict::Own);
+            assert!(matches!(breaker.failed(1, Suspect::Either, at(9000), None, 0.5), Verdict::Service { .. }));
+        }
+    }
+
+    #[test]
+    fn after_a_restart_a_lone_job_is_still_found_out() {
+        let mut breaker = breaker();
+        breaker.resume(at(-100), at(-40));
+        assert_eq!(alone(&mut breaker, 24).1, 3);
+    }
+
+    #[test]
     fn the_calls_of_a_service_fail_apart() {
         let mut breakers = Breakers::new(DELAY, DELAY_MAX);
-        breakers.of(Call::Upload).failed(1, at(0), None, 0.5);
+        breakers.of(Call::Upload).failed(1, Suspect::Either, at(0), None, 0.5);
         assert_eq!(breakers.of(Call::Create).admits(1, true, at(0)), Admission::Go);
         assert_eq!(breakers.open(), vec![(Call::Upload, at(0))]);
     }
@@ -509,7 +733,7 @@ mod tests {
                     0 => if breaker.admits(*job, true, now) == Admission::Probe { probes += 1; },
                     1 => breaker.released(*job),
                     // Nothing ever succeeds here.
-                    _ => prop_assert_ne!(breaker.failed(*job, now, None, *jitter), Verdict::Own),
+                    _ => prop_assert_ne!(breaker.failed(*job, Suspect::Either, now, None, *jitter), Verdict::Own),
                 }
                 prop_assert!(breaker.failures.len() <= FAILURES_MAX);
                 if let Some(until) = breaker.until() {
@@ -545,7 +769,7 @@ mod tests {
                     _ => {
                         let last = history.iter().rposition(|(who, _)| *who == job).filter(|at| !history[*at].1);
                         let own = last.is_some_and(|at| history[at..].iter().any(|(who, well)| *well && *who != job));
-                        let verdict = breaker.failed(job, at(now), None, 0.5);
+                        let verdict = breaker.failed(job, Suspect::Either, at(now), None, 0.5);
                         prop_assert_eq!(verdict == Verdict::Own, own && !is_open, "{:?} {:?}", verdict, history);
                         is_open |= verdict != Verdict::Own;
                         history.push((job, false));
@@ -560,7 +784,7 @@ mod tests {
             steps in prop::collection::vec((0_i64..5, 0_i64..400, 0_u8..3), 1..100)
         ) {
             let mut breaker = breaker();
-            breaker.failed(99, at(0), None, 0.5);
+            breaker.failed(99, Suspect::Service, at(0), None, 0.5);
             let mut now = 0;
             for (job, wait, ends) in steps {
                 now += wait;
@@ -573,7 +797,7 @@ mod tests {
                         match ends {
                             0 => breaker.released(job),
                             1 => prop_assert!(breaker.read_failed(job, at(now), None, 0.5) > Some(at(now))),
-                            _ => prop_assert_ne!(breaker.failed(job, at(now), None, 0.5), Verdict::Own),
+                            _ => prop_assert_ne!(breaker.failed(job, Suspect::Service, at(now), None, 0.5), Verdict::Own),
                         }
                     }
                 }
@@ -587,7 +811,7 @@ mod tests {
             asks in prop::collection::vec((0_i64..5, 0_i64..500), 1..50)
         ) {
             let mut breaker = breaker();
-            breaker.failed(99, at(0), None, 0.5);
+            breaker.failed(99, Suspect::Service, at(0), None, 0.5);
             let (mut time, mut probe) = (0, None);
             for (job, wait) in asks {
                 time += wait;

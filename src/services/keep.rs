@@ -231,10 +231,8 @@ fn remove(dir: &Path) -> io::Result<()> {
 /// Runs what waits for the disk; a disk that does not work is the machine's failure and no recording's.
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, CallError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
-    done.map_err(|error| CallError::Unavailable {
-        message: format!("what is kept of recordings in the state directory: {error}"),
-        after: None,
-        uncertain: false,
+    done.map_err(|error| {
+        CallError::service_alone(format!("what is kept of recordings in the state directory: {error}"))
     })
 }
 

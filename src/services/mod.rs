@@ -14,6 +14,8 @@ pub mod openai;
 pub mod pacer;
 pub mod paxs;
 pub mod saled;
+mod sound;
+mod trial;
 
 use std::{fs::File, sync::Arc, time::Duration};
 
@@ -23,7 +25,7 @@ use jiff::Timestamp;
 use crate::{
     beneath::Stamp,
     config::{Analysis, Attendee, MeetingType, OnSuccessRemote},
-    job::{Key, Report},
+    job::{Key, Report, Suspect},
     progress::Progress,
 };
 
@@ -206,6 +208,8 @@ pub enum CallError {
         after: Option<Duration>,
         /// Whether the request may have been carried out all the same.
         uncertain: bool,
+        /// Whose failure it can be.
+        suspect: Suspect,
     },
     /// It is a matter of the recording.
     #[error("the recording {0}")]
@@ -213,6 +217,11 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Returns the failure of a service alone, with a call that was surely not carried out.
+    pub(crate) fn service_alone(message: String) -> Self {
+        Self::Unavailable { message, after: None, uncertain: false, suspect: Suspect::Service }
+    }
+
     /// Returns whether the call was surely not carried out.
     #[must_use]
     pub fn is_certain(&self) -> bool {

@@ -457,11 +457,9 @@ impl Engine {
 /// A list that the vendor refuses is the vendor's matter, not that of a recording.
 fn of_the_list(error: CallError) -> Stop {
     Stop::Vendor(match error {
-        CallError::Refused { status, message } => CallError::Unavailable {
-            message: format!("the vendor refuses its list ({status}): {message}; check `base_url` and `api`"),
-            after: None,
-            uncertain: false,
-        },
+        CallError::Refused { status, message } => CallError::service_alone(format!(
+            "the vendor refuses its list ({status}): {message}; check `base_url` and `api`"
+        )),
         other @ (CallError::SignedOut { .. }
         | CallError::Forbidden { .. }
         | CallError::Unavailable { .. }
@@ -471,7 +469,7 @@ fn of_the_list(error: CallError) -> Stop {
 
 fn endless() -> Stop {
     let message = "the vendor's list has no end: it gives the same page again".to_owned();
-    Stop::Vendor(CallError::Unavailable { message, after: None, uncertain: false })
+    Stop::Vendor(CallError::service_alone(message))
 }
 
 /// A list of one reason that lives as long as the program.

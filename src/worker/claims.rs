@@ -177,18 +177,18 @@ async fn claim_among(
     let (mut stages, mut probe) = admitted(handle, worker.looks.is_empty(), now);
     if is_former(live, &folder.id) {
         stages.retain(|stage| *stage == Stage::Analyse);
-        probe = probe.filter(|(_, stages, _)| stages.contains(&Stage::Analyse));
+        probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
     let claim = |stages, except| worker.queue.claim_among(folder.id.clone(), stages, except, among.clone(), now);
     if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
     }
-    let Some((call, stages, except)) = probe else { return Ok(None) };
+    let Some(Probe { call, stages, except, is_due }) = probe else { return Ok(None) };
     let other = claim(stages.clone(), except).await?;
     let job = match other {
         Some(job) => Some(job),
-        None if except.is_some() => claim(stages, None).await?,
+        None if except.is_some() && is_due => claim(stages, None).await?,
         None => None,
     };
     let Some(job) = job else { return Ok(None) };
@@ -221,7 +221,16 @@ fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
     }
 }
 
-type Probe = (Call, Vec<Stage>, Option<JobId>);
+/// A probe of a call that is held.
+struct Probe {
+    call: Call,
+    /// The stages of the jobs that may make it.
+    stages: Vec<Stage>,
+    /// The job that failed last: another one is the better probe.
+    except: Option<JobId>,
+    /// Whether its time has come. Before, only another job than the one that failed may go, to be compared with it.
+    is_due: bool,
+}
 
 /// Returns the stages that may run, and the probe that may be made where a call is held. Looks are probed by the jobs
 /// that wait for them; with `no_looks` there are none, and a job that would look anyway finds out.
@@ -248,7 +257,9 @@ fn admitted(handle: &ServiceHandle, no_looks: bool, now: Timestamp) -> (Vec<Stag
     ];
     let probe = probes.into_iter().find_map(|(call, stages)| {
         let breaker = breakers.of(call);
-        breaker.probe_due(now).then(|| (call, stages, breaker.last_failed().map(JobId)))
+        let is_due = breaker.probe_due(now);
+        let except = breaker.last_failed().map(JobId);
+        (is_due || breaker.may_compare(now)).then_some(Probe { call, stages, except, is_due })
     });
     (stages, probe)
 }

@@ -1,6 +1,6 @@
 //! What a stage's outcome leads to: what counts, what waits, what a person is told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use super::{ServiceHandle, Worker};
 use crate::{
     clock,
     config::{Folder, Format, Target},
-    job::{Plan, Remote, Report, Setback, Stage, State, Status, Wait, retry::Policy},
+    job::{Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
     pipeline::analyse,
     queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope, SkipReason},
     services::{
@@ -21,6 +21,13 @@ use crate::{
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 1000;
+
+/// A failure of a service, or of a recording at it.
+struct Unavailable {
+    error: anyhow::Error,
+    after: Option<Duration>,
+    suspect: Suspect,
+}
 
 impl Worker {
     /// A call succeeded for a job: the service is up.
@@ -98,21 +105,8 @@ impl Worker {
                 self.lacks(job, &error, now).await;
                 self.unclear.notify_one();
             }
-            Setback::Unavailable { error, after } => {
-                let verdict = handle.breakers().of(call).failed(job.id.0, now, after, clock::jitter());
-                match verdict {
-                    Verdict::Own => {
-                        let from = job.state.stage().unwrap_or(Stage::Create);
-                        self.own_failure(folder, job, from, &error, None).await;
-                    }
-                    Verdict::Service { until, first } => {
-                        let error = one_line(&format!("{error:#}"), ERROR_MAX);
-                        if first {
-                            self.service_down(handle, &error).await;
-                        }
-                        self.snooze(job, until, Some(Because::ServiceFailed(error))).await;
-                    }
-                }
+            Setback::Unavailable { error, after, suspect } => {
+                self.unavailable(handle, folder, job, call, Unavailable { error, after, suspect }).await;
             }
             Setback::ServiceRefused { signed_out, error } => {
                 self.service_refused(handle, signed_out, &error).await;
@@ -142,6 +136,40 @@ impl Worker {
                 }
                 Err(error) => tracing::error!("failed to record a result: {error:#}"),
             },
+        }
+    }
+
+    /// Has the breaker of a call judge a failure: it counts, or the service is down.
+    async fn unavailable(
+        &self,
+        handle: &ServiceHandle,
+        folder: &Arc<Folder>,
+        job: &Job,
+        call: Call,
+        Unavailable { error, after, suspect }: Unavailable,
+    ) {
+        let (verdict, healed) = {
+            let mut breakers = handle.breakers();
+            let was_open = breakers.of(call).is_open();
+            let verdict = breakers.of(call).failed(job.id.0, suspect, clock::now(), after, clock::jitter());
+            (verdict, was_open && breakers.open().is_empty())
+        };
+        if healed {
+            self.release(Scope::Service, handle.service.name(), &["down"]).await;
+        }
+        match verdict {
+            Verdict::Own => {
+                let from = job.state.stage().unwrap_or(Stage::Create);
+                let error = error.context("the server answers, but not to this file");
+                self.own_failure(folder, job, from, &error, None).await;
+            }
+            Verdict::Service { until, first } => {
+                let error = one_line(&format!("{error:#}"), ERROR_MAX);
+                if first {
+                    self.service_down(handle, &error).await;
+                }
+                self.snooze(job, until, Some(Because::ServiceFailed(error))).await;
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use super::{Live, ServiceHandle, Worker, claims};
 use crate::{
     beneath::Stamp,
     clock, config,
-    job::{Content, Key, Report},
+    job::{Content, Key, Report, Suspect},
     queue::{Queue, Scope, Settled},
     services::{AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload, pacer::Pacer, paxs::Paxs},
 };
@@ -39,6 +39,8 @@ enum Out {
     Everything,
     /// The cheap read works: only a probe finds out.
     Creating,
+    /// The first recording alone breaks the call, for ever.
+    First,
 }
 
 #[derive(Debug, Default)]
@@ -74,7 +76,12 @@ impl Played {
 
     fn works(&self, out: &[Out]) -> Result<(), CallError> {
         if out.contains(&self.out) && Instant::now() < self.until {
-            return Err(CallError::Unavailable { message: "out".into(), after: None, uncertain: false });
+            return Err(CallError::Unavailable {
+                message: "out".into(),
+                after: None,
+                uncertain: false,
+                suspect: Suspect::Either,
+            });
         }
         Ok(())
     }
@@ -107,7 +114,12 @@ impl Service for Played {
     }
 
     async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        let (begun, works) = (Instant::now(), self.works(&[Out::Everything, Out::Creating]));
+        let (begun, mut works) = (Instant::now(), self.works(&[Out::Everything, Out::Creating]));
+        let is_first = self.seen().creates.first().is_none_or(|(.., first)| *first == meeting.key.to_string());
+        if self.out == Out::First && is_first {
+            let (message, suspect) = ("what is this".into(), Suspect::Either);
+            works = Err(CallError::Unavailable { message, after: None, uncertain: false, suspect });
+        }
         self.busy().await;
         self.seen().creates.push((begun, Instant::now(), meeting.key.to_string()));
         works.map(|()| meeting.key.to_string())
@@ -157,7 +169,7 @@ struct Stage {
     worker: Arc<Worker>,
     /// Held for its lifetime: without a sender there are no settings.
     _live: watch::Sender<Arc<Live>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Stage {
@@ -186,7 +198,7 @@ impl Stage {
         let (live, receiver) = watch::channel(Arc::new(live));
         let worker = Arc::new(Worker::new(queue, receiver, CancellationToken::new(), CancellationToken::new()));
         worker.tasks.spawn(claims::run(Arc::clone(&worker)));
-        Self { worker, _live: live, _dir: dir }
+        Self { worker, _live: live, dir }
     }
 
     async fn is_held(&self) -> bool {
@@ -222,7 +234,11 @@ fn settings(dir: &Path, services: &[&Arc<Played>]) -> config::Settings {
 }
 
 async fn drop_recordings(queue: &Queue, dir: &Path, service: &Played) {
-    let recordings = (0..service.wanted).map(|number| {
+    drop_some(queue, dir, service, 0..service.wanted).await;
+}
+
+async fn drop_some(queue: &Queue, dir: &Path, service: &Played, numbers: std::ops::Range<usize>) {
+    let recordings = numbers.map(|number| {
         let (name, bytes) = (format!("r{number:04}.mp3"), format!("{} {number}", service.name));
         let path = dir.join(service.name).join(&name);
         fs::write(&path, &bytes).expect("written");
@@ -327,4 +343,53 @@ async fn a_service_whose_last_failed_job_is_cancelled_is_found_to_work_by_a_chea
     assert!(Instant::now() < service.until);
     assert_eq!(service.seen().creates.len(), 1);
     assert_eq!(stage.notices().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_that_alone_breaks_its_call_ends_within_hours_and_holds_no_other() {
+    clock::paused::follow_tokio();
+    let service = Played::new("paxs", Out::First, 1);
+    let stage = Stage::set(&[&service]).await;
+    let begun = Instant::now();
+    let job = |id| {
+        let queue = stage.worker.queue.clone();
+        async move { queue.job(crate::queue::JobId(id)).await.expect("read").expect("there") }
+    };
+    // Long after it has failed for the first time, when it is tried at its slowest pace, another one comes.
+    while service.seen().creates.len() < 4 {
+        tokio::time::sleep(CALL).await;
+    }
+    assert_eq!(job(1).await.attempts, 0, "it may be the service");
+    drop_some(&stage.worker.queue, stage.dir.path(), &service, 1..2).await;
+    let dropped = Instant::now();
+    stage.worker.nudge();
+    service.all_uploaded.notified().await;
+    assert!(dropped.elapsed() < CALL * 10, "it waited for {:?}", dropped.elapsed());
+    assert!(!stage.is_held().await);
+    // From here on it is compared.
+    while job(1).await.state != crate::job::State::Failed {
+        tokio::time::sleep(CALL).await;
+        assert!(begun.elapsed() < HOUR * 12, "it ends");
+    }
+    let failed = job(1).await;
+    assert_eq!(failed.attempts, 3);
+    let told = failed.error.expect("told");
+    assert!(told.contains("the server answers, but not to this file") && told.contains("what is this"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_with_nothing_to_compare_it_with_ends_after_three_failures_an_hour_apart() {
+    clock::paused::follow_tokio();
+    let service = Played::new("paxs", Out::First, 1);
+    let stage = Stage::set(&[&service]).await;
+    let begun = Instant::now();
+    let job = || stage.worker.queue.job(crate::queue::JobId(1));
+    while job().await.expect("read").expect("there").state != crate::job::State::Failed {
+        tokio::time::sleep(CALL).await;
+        assert!(begun.elapsed() < HOUR * 6, "it ends");
+    }
+    assert!(begun.elapsed() > HOUR * 2, "a service that is down for an hour is not its fault");
+    assert!(service.seen().creates.len() <= 10, "{} copies", service.seen().creates.len());
+    assert!(!stage.is_held().await, "the service is not down");
+    assert_eq!(stage.notices().await.iter().filter(|told| told.contains("does not work")).count(), 1);
 }

@@ -292,6 +292,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("services/koldan/summary.rs", "summarise", "part of `CallRequest`"),
     ("services/koldan/upload.rs", "send", "part of `CallUpload`"),
     ("services/openai/notes.rs", "ask", "part of `CallRequest`"),
+    ("services/openai/session.rs", "proves_key", "it asks for nothing, and nothing is made"),
     ("services/openai/transcribe.rs", "send", "part of `CallUpload`"),
     ("services/paxs/calls.rs", "create", "part of `CallCreate`"),
     ("services/paxs/calls.rs", "request", "part of `CallRequest`"),

@@ -48,3 +48,4 @@ mod watching;
 mod webhook;
 #[cfg(feature = "whisper")]
 mod whisper;
+mod whose_fault;

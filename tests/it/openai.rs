@@ -185,14 +185,20 @@ fn each_fault_of_a_transcription_is_whose_it_is_and_heals_when_it_is_over() {
     let house = House::new();
     let servers = FAULTS.map(|(name, ..)| {
         let server = OpenAi::start();
-        server.fail_always(Call::Transcribe, fault(name));
+        if name == "refused" {
+            // All sound being refused would be the set-up's matter.
+            server.state().damaged = Some(fault(name));
+        } else {
+            server.fail_always(Call::Transcribe, fault(name));
+        }
         server
     });
     let rows: Vec<_> = FAULTS.iter().zip(&servers).map(|((name, ..), server)| (*name, server, "", "")).collect();
     fs::write(house.config(), config(&house, &rows)).expect("written");
     let daemon = house.start();
     for (name, ..) in FAULTS {
-        fs::write(house.dir.path().join(name).join("talk.wav"), recording(&format!("{name}.wav"))).expect("written");
+        let content = if name == "refused" { "damaged.wav".to_owned() } else { format!("{name}.wav") };
+        fs::write(house.dir.path().join(name).join("talk.wav"), recording(&content)).expect("written");
     }
     let job = |name: &str| {
         let path = house.dir.path().join(name).join("talk.wav");

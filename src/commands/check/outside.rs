@@ -117,7 +117,8 @@ fn works(settings: &Settings, name: &str, place: &str, profile: &Value) -> Findi
     if unlisted.is_empty() {
         return Finding::ok(subject, format!("{place} answers and has the models"));
     }
-    Finding::note(subject, format!("{place} answers, but does not list {unlisted}; it lists {models}"))
+    let hint = format!("name one that it lists in [services.{name}], unless recordings get their notes all the same");
+    Finding::warning(subject, format!("{place} answers, but does not list {unlisted}; it lists {models}"), hint)
 }
 
 /// Models that are shown: clouds have hundreds.

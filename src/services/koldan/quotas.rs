@@ -71,8 +71,7 @@ impl Koldan {
         }
         let message = format!("the account's quota is spent ({})", spent.join("; "));
         // It speaks of the account and of no recording, however many others went through.
-        let after = Some(std::time::Duration::ZERO);
-        Err(CallError::Unavailable { message, after, uncertain: false })
+        Err(CallError::service_alone(message))
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Koldan, wire};
 use crate::{
     config::{ApiKey, Environment, SecretFileError, read_secret},
     http::{ANALYSES_BYTES_MAX, Answer, Request},
+    job::Suspect,
     services::{CallError, answers, pacer::Priority},
     text,
 };
@@ -108,8 +109,8 @@ impl Koldan {
     pub(super) async fn accepted(&self, answer: Answer) -> Result<Answer, CallError> {
         if let Some(message) = quota_refusal(&answer) {
             // It speaks of the account and of no recording, however many others go through.
-            let after = Some(answer.retry_after.unwrap_or_default());
-            return Err(CallError::Unavailable { message, after, uncertain: false });
+            let (after, suspect) = (answer.retry_after, Suspect::Service);
+            return Err(CallError::Unavailable { message, after, uncertain: false, suspect });
         }
         let refused = match answers::accepted(answer) {
             Err(CallError::SignedOut { reason }) => reason,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Analysis,
     http::{Answer, Request},
-    job::{Report, Status},
+    job::{Report, Status, Suspect},
     services::{CallError, FileFault, answers, pacer::Priority},
 };
 
@@ -78,8 +78,9 @@ impl Koldan {
             let message = format!("the service is not ready for a summary ({}): {NOT_COMPLETED}", answer.status);
             return CallError::Unavailable {
                 message,
-                after: Some(answer.retry_after.unwrap_or_default()),
+                after: answer.retry_after,
                 uncertain: false,
+                suspect: Suspect::Service,
             };
         }
         if (400..500).contains(&answer.status) && wire::has_code(&answer.body, NO_TEMPLATE) {
@@ -90,11 +91,9 @@ impl Koldan {
         }
         match self.accepted(answer).await {
             Ok(_) => answers::unexpected("a refusal that is none"),
-            Err(CallError::Refused { status: 409, message }) => CallError::Unavailable {
-                message: format!("the service answered 409 to the request of a summary: {message}"),
-                after: Some(std::time::Duration::ZERO),
-                uncertain: false,
-            },
+            Err(CallError::Refused { status: 409, message }) => {
+                CallError::service_alone(format!("the service answered 409 to the request of a summary: {message}"))
+            }
             Err(error) => error,
         }
     }

@@ -71,7 +71,7 @@ impl Koldan {
         let assigned = self.template_list(&ASSIGNED).await?;
         if all.is_none() && assigned.is_none() {
             let message = "it knows no templates of summaries (404); check base_url".to_owned();
-            return Err(CallError::Unavailable { message, after: None, uncertain: false });
+            return Err(CallError::service_alone(message));
         }
         let templates: Arc<[Template]> = merged(&all.unwrap_or_default(), &assigned.unwrap_or_default()).into();
         let known = Known { at: Instant::now(), templates: Arc::clone(&templates) };

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{Answer, FileBody, Request},
-    job::Status,
+    job::{Status, Suspect},
     services::{CallError, FileFault, Upload, answers, pacer::Priority},
 };
 
@@ -156,8 +156,22 @@ impl Koldan {
         let body = FileBody { file, stamp, name, mime, fields: &fields, progress };
         let [a, b, c, d] = TRANSCRIPTIONS;
         let answer = self.call_with_file(Request::post(&[a, b, c, d, "upload"]), body).await?;
-        let answer = self.accepted(answer).await.map_err(of_recording)?;
-        self.told(answer)
+        match self.accepted(answer).await {
+            Ok(answer) => self.told(answer),
+            Err(error @ CallError::Refused { .. }) => Err(self.judge(error).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what the refusal of a recording means: where a cheap read is refused, too, it is the set-up's.
+    async fn judge(&self, error: CallError) -> CallError {
+        match self.prove().await {
+            Ok(()) => of_recording(error),
+            Err(read @ CallError::Refused { .. }) => CallError::service_alone(format!(
+                "{error}; a cheap read is refused, too: {read}; check base_url and the key"
+            )),
+            Err(down) => down,
+        }
     }
 
     fn told(&self, answer: Answer) -> Result<String, CallError> {
@@ -171,16 +185,15 @@ impl Koldan {
 /// What Koldan has against a recording: for some of it no retry helps.
 fn of_recording(error: CallError) -> CallError {
     match error {
-        CallError::Refused { status: status @ (404 | 405), message } => CallError::Unavailable {
-            message: format!("the service has no place for uploads ({status}): {message}; check base_url"),
-            after: None,
-            uncertain: false,
-        },
+        CallError::Refused { status: status @ (404 | 405), message } => CallError::service_alone(format!(
+            "the service has no place for uploads ({status}): {message}; check base_url"
+        )),
         // What is there already shows when it is looked for again.
         CallError::Refused { status: 409, message } => CallError::Unavailable {
             message: format!("the service answered 409 to the upload: {message}"),
             after: None,
             uncertain: true,
+            suspect: Suspect::Either,
         },
         CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
             "is larger than the service takes ({status}): {message}; split it, or choose another service"

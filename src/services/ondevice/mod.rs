@@ -180,5 +180,5 @@ fn weights(path: &Path) -> Result<Weights, CallError> {
 
 /// The engine's own failure: all recordings wait.
 fn unavailable(message: String) -> CallError {
-    CallError::Unavailable { message, after: None, uncertain: false }
+    CallError::service_alone(message)
 }

@@ -8,12 +8,14 @@
 //! |---|---|
 //! | `session` | one call: the key, the pace, what an answer means |
 //! | `transcribe` | a recording → segments |
+//! | `judge` | whose failure it is that a recording was not taken |
 //! | `notes` | segments → notes, in as many calls as the window asks for |
 //! | `prompts` | the words for the model |
 //! | `cut` | texts in parts that fit |
 //! | `wire` | what servers answer |
 
 mod cut;
+mod judge;
 mod notes;
 mod prompts;
 mod session;
@@ -34,6 +36,7 @@ use super::{
     AnalysisRequest, Attachment, CallError, Service, Upload,
     keep::{Keep, Kept, RECORDING, Said, gone},
     pacer::Pacer,
+    trial::Trials,
 };
 use crate::{
     config::{self, Analysis},
@@ -75,6 +78,8 @@ pub struct OpenAi {
     shape: Arc<Mutex<Option<Shape>>>,
     /// The fingerprint of the key that was refused last.
     refused: Arc<Mutex<Option<blake3::Hash>>>,
+    /// What is known of the server by what it took.
+    trials: Arc<Mutex<Trials>>,
 }
 
 impl OpenAi {
@@ -100,6 +105,7 @@ impl OpenAi {
             patience,
             shape: Arc::default(),
             refused: Arc::default(),
+            trials: Arc::default(),
         })
     }
 
@@ -139,7 +145,11 @@ impl Service for OpenAi {
     }
 
     async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let segments = self.transcribe(&upload).await?;
+        let segments = match self.transcribe(&upload).await {
+            Ok(segments) => segments,
+            Err(failed) => return Err(self.judge(meeting, upload.language, failed).await),
+        };
+        self.took(meeting);
         let nothing = "nothing was said in this recording, as far as the service could hear".to_owned();
         let remarks = if segments.is_empty() { vec![nothing] } else { Vec::new() };
         let kept = Kept { name: upload.name, size: upload.stamp.size, segments, remarks };

@@ -5,10 +5,12 @@
 //! queue, so that whoever asks again (after a kill, a failed attempt, a smaller window) pays for none of them twice.
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     OpenAi, cut,
     prompts::{Prompt, Prompts},
+    transcribe::cut_off,
     wire,
 };
 use crate::{
@@ -150,11 +152,18 @@ impl Writer<'_> {
             return Ok(said);
         }
         let request = Request::post(&["v1", "chat", "completions"]).json(&body).within(self.service.patience);
-        let answer = self.service.call(request).await?;
+        let begun = Instant::now();
+        let answer = self.service.call(request).await;
+        let answer = answer.map_err(|error| cut_off(error, begun.elapsed(), self.service.patience))?;
         if wire::is_too_long(&answer) {
             return Err(Trouble::TooLong(answers::said(&answer)));
         }
-        let answer = self.service.accepted(answer, "base_url and notes_model").await?;
+        let answer = match self.service.accepted(answer, "base_url and notes_model, then api_key_file").await {
+            Err(error @ CallError::Refused { .. }) => {
+                return Err(self.service.unlisted(self.model, error).await.into());
+            }
+            accepted => accepted?,
+        };
         let answer = answers::json(answer).map_err(certain)?;
         let completion = wire::completion(&answer).ok_or_else(|| certain(answers::unexpected("no completion")))?;
         let said = read(completion, prompt.bytes())?;

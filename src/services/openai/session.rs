@@ -53,36 +53,76 @@ impl OpenAi {
     /// Returns the answer when it is 2xx, else what its status means. `settings` are the keys of the config that lead
     /// to this call.
     pub(super) async fn accepted(&self, answer: Answer, settings: &str) -> Result<Answer, CallError> {
+        let (status, code) = (answer.status, wire::refusal(&answer));
+        if let Some(code) = code {
+            let said = answers::said(&answer);
+            return Err(match code {
+                wire::Refusal::Key => self.refused_key(status, &said).await,
+                wire::Refusal::Model => CallError::service_alone(format!(
+                    "the service has no such model ({status}): {said}; check {settings}"
+                )),
+            });
+        }
         match answers::accepted(answer).map_err(answers::certain) {
             Err(CallError::SignedOut { reason }) => {
                 self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
                 Err(CallError::SignedOut { reason })
             }
-            Err(CallError::Forbidden { message }) => {
-                self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
-                Err(CallError::SignedOut { reason: format!("the service answered 403: {message}") })
-            }
+            Err(CallError::Forbidden { message }) => Err(self.refused_key(403, &message).await),
             // It is not the recording that is not there.
             Err(CallError::Refused { status: status @ (404 | 405), message }) => {
                 let message = format!("the service answered {status}: {message}; check {settings}");
-                Err(CallError::Unavailable { message, after: None, uncertain: false })
+                Err(CallError::service_alone(message))
             }
             Err(CallError::Refused { status: 402, message }) => {
                 let message = format!("the service wants to be paid (402): {message}");
-                Err(CallError::Unavailable { message, after: None, uncertain: false })
+                Err(CallError::service_alone(message))
             }
             other => other,
         }
     }
 
+    /// Returns the error of a key that is refused, and remembers which one it was.
+    pub(super) async fn refused_key(&self, status: u16, said: &str) -> CallError {
+        self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
+        CallError::SignedOut { reason: format!("the service answered {status}: {said}") }
+    }
+
     /// Returns the models that the server lists; `None` from one that has no list, or none for this key.
     pub(super) async fn models(&self) -> Result<Option<Vec<String>>, CallError> {
         let answer = self.call(Request::get(&["v1", "models"])).await?;
-        if matches!(answer.status, 403 | 404 | 405 | 501) {
+        if answer.status == 403 {
+            // Clouds have keys that may transcribe and not list; such a key is told apart by a call without a recording.
+            return self.proves_key().await.map(|()| None);
+        }
+        if matches!(answer.status, 404 | 405 | 501) {
             return Ok(None);
         }
         let answer = self.accepted(answer, "base_url").await?;
         Ok(Some(wire::models(&answers::json(answer).map_err(answers::certain)?)))
+    }
+
+    /// Returns what it means that a question to a model was refused: one that the server does not list is the set-up's.
+    pub(super) async fn unlisted(&self, model: &str, error: CallError) -> CallError {
+        let listed = self.models().await.ok().flatten().unwrap_or_default();
+        if listed.is_empty() || listed.iter().any(|listed| wire::is_model(listed, model)) {
+            return error;
+        }
+        let name = &self.name;
+        CallError::service_alone(format!(
+            "{error}; the server does not list `{model}`; check notes_model of [services.{name}]"
+        ))
+    }
+
+    /// Proves that the key is taken where recordings are sent, by a request without one: it is refused whatever the key,
+    /// and a server looks at the key first.
+    async fn proves_key(&self) -> Result<(), CallError> {
+        let empty = serde_json::json!({});
+        let answer = self.call(Request::post(&["v1", "audio", "transcriptions"]).json(&empty)).await?;
+        if matches!(answer.status, 401 | 403) {
+            return Err(self.refused_key(answer.status, &answers::said(&answer)).await);
+        }
+        Ok(())
     }
 
     /// Whether another key lies there than the one that was refused. After a restart the server is asked.
@@ -104,6 +144,11 @@ pub(super) fn without(answer: Answer, key: &ApiKey) -> Answer {
         Some(key) => answers::without(answer, key.expose_secret()),
         None => answer,
     }
+}
+
+/// Returns whether a server says by its code that the key is what it refuses.
+pub(super) fn is_of_key(answer: &Answer) -> bool {
+    wire::refusal(answer) == Some(wire::Refusal::Key)
 }
 
 fn told(error: &SecretFileError) -> String {

@@ -26,6 +26,44 @@ const TOO_LONG: [&str; 8] = [
     "too many tokens",
 ];
 
+/// What a server refuses by the code of its error, whatever the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The key.
+    Key,
+    /// The name of the model.
+    Model,
+}
+
+/// Codes of errors, in lower case, with what is refused by them.
+const CODES: [(&str, Refusal); 10] = [
+    ("invalid_api_key", Refusal::Key),
+    ("api_key_invalid", Refusal::Key),
+    ("incorrect_api_key", Refusal::Key),
+    ("missing_api_key", Refusal::Key),
+    ("authentication_error", Refusal::Key),
+    ("invalid_authentication", Refusal::Key),
+    ("model_not_found", Refusal::Model),
+    ("model_not_available", Refusal::Model),
+    ("unknown_model", Refusal::Model),
+    ("deploymentnotfound", Refusal::Model),
+];
+
+/// Where servers put the code of an error.
+const CODE_PLACES: [&str; 6] =
+    ["/error/code", "/error/type", "/code", "/type", "/error/details/0/reason", "/0/error/details/0/reason"];
+
+/// Returns what an answer refuses by its code; `None` where no code tells.
+pub(super) fn refusal(answer: &Answer) -> Option<Refusal> {
+    if !(400..=599).contains(&answer.status) || answer.status == 429 {
+        return None;
+    }
+    let error: Value = serde_json::from_slice(&answer.body).ok()?;
+    let mut codes = CODE_PLACES.iter().filter_map(|place| error.pointer(place)?.as_str());
+    let meant = |code: &str| CODES.iter().find(|(known, _)| code.eq_ignore_ascii_case(known)).map(|(_, what)| *what);
+    codes.find_map(meant)
+}
+
 /// Returns the ids of a list of models.
 pub(super) fn models(answer: &Value) -> Vec<String> {
     let list = answer.get("data").or_else(|| answer.get("models")).unwrap_or(answer).as_array();
@@ -33,9 +71,23 @@ pub(super) fn models(answer: &Value) -> Vec<String> {
     ids.take(MODELS_MAX).map(|id| one_line(id, MODEL_CHARS_MAX)).collect()
 }
 
-/// Returns whether a listed model is the one that is meant; Ollama adds the tag that everyone leaves out.
+/// Returns whether a listed model is the one that is meant. Ollama adds the tag that everyone leaves out; gateways list
+/// patterns, in which `*` stands for any text.
 pub(super) fn is_model(listed: &str, meant: &str) -> bool {
-    listed == meant || listed.strip_suffix(":latest") == Some(meant)
+    listed == meant || listed.strip_suffix(":latest") == Some(meant) || matches_pattern(listed, meant)
+}
+
+/// Returns whether a text is what a pattern with at least one `*` stands for.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('*') else { return false };
+    let Some(mut left) = text.strip_prefix(before) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(last)
 }
 
 /// What a model said.
@@ -124,5 +176,40 @@ mod tests {
         let listed = models(&json!({"object": "list", "data": [{"id": "qwen3:latest"}, {"id": 7}, {"name": "x\n"}]}));
         assert_eq!(listed, ["qwen3:latest", "x"]);
         assert!(is_model("qwen3:latest", "qwen3") && is_model("x", "x") && !is_model("xx", "x"));
+        for (pattern, meant, is_meant) in [
+            ("openai/whisper-*", "openai/whisper-large-v3", true),
+            ("openai/whisper-*", "other/whisper-tiny", false),
+            ("*", "anything", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("*-turbo", "whisper-turbo", true),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(is_model(pattern, meant), is_meant, "{pattern} {meant}");
+        }
+    }
+
+    #[test]
+    fn a_code_tells_what_is_refused_and_words_tell_nothing() {
+        let answer = |status, body: Value| Answer {
+            status,
+            date: None,
+            retry_after: None,
+            location: None,
+            content_type: None,
+            body: Bytes::from(body.to_string()),
+        };
+        for (status, body, refused) in [
+            (401, json!({"error": {"code": "invalid_api_key", "message": "no"}}), Some(Refusal::Key)),
+            (400, json!({"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}}), Some(Refusal::Key)),
+            (400, json!([{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}]), Some(Refusal::Key)),
+            (404, json!({"error": {"code": "model_not_found"}}), Some(Refusal::Model)),
+            (400, json!({"error": {"type": "invalid_request_error", "code": "model_not_found"}}), Some(Refusal::Model)),
+            (400, json!({"error": {"message": "model_not_found: invalid_api_key"}}), None),
+            (429, json!({"error": {"code": "invalid_api_key"}}), None),
+            (200, json!({"code": "invalid_api_key"}), None),
+        ] {
+            assert_eq!(refusal(&answer(status, body.clone())), refused, "{status} {body}");
+        }
     }
 }

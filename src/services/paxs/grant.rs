@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::tokens::{Pair, TokenError};
 use crate::{
     http::Answer,
+    job::Suspect,
     services::{CallError, answers},
 };
 
@@ -46,7 +47,9 @@ impl From<Failure> for CallError {
         match failure {
             Failure::SignedOut(reason) => Self::SignedOut { reason },
             // What the caller wanted was certainly not carried out.
-            Failure::Unavailable { message, after } => Self::Unavailable { message, after, uncertain: false },
+            Failure::Unavailable { message, after } => {
+                Self::Unavailable { message, after, uncertain: false, suspect: Suspect::Service }
+            }
         }
     }
 }

@@ -71,5 +71,5 @@ fn stranger(said: &str) -> CallError {
 
 /// The service's own failure, after which asking again makes nothing twice.
 pub(super) fn unavailable(message: String) -> CallError {
-    CallError::Unavailable { message, after: None, uncertain: false }
+    CallError::service_alone(message)
 }

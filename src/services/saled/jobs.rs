@@ -4,14 +4,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Saled,
-    calls::{accepted, unavailable},
-    wire,
-};
+use super::{Saled, calls::accepted, wire};
 use crate::{
     clock::{self, elapsed},
     http::{ANALYSES_BYTES_MAX, Request},
+    job::Suspect,
     progress::{Progress, Unit},
     services::{CallError, answers, pacer::Priority},
 };
@@ -158,7 +155,6 @@ impl Saled {
 
 /// The error of a server that forgets what it is given, again and again.
 pub(super) fn forgetful() -> CallError {
-    unavailable(
-        "the server forgot what it was given twice in a row: it restarts, perhaps for want of memory".to_owned(),
-    )
+    let message = "the server forgot what it was given twice in a row: it restarts, perhaps for want of memory";
+    CallError::Unavailable { message: message.to_owned(), after: None, uncertain: false, suspect: Suspect::Either }
 }

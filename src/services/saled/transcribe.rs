@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     Saled,
-    calls::accepted,
+    calls::{accepted, unavailable},
     jobs::{Ended, Submitted, Work, forgetful},
     wire,
 };
@@ -17,7 +17,11 @@ use crate::{
         lenient,
         pacer::Priority,
     },
+    text,
 };
+
+/// How much of the server's reason for a failure is shown, in characters.
+const REASON_CHARS_MAX: usize = 300;
 
 impl Saled {
     /// Has a recording transcribed. What was submitted before is gone on with.
@@ -34,8 +38,10 @@ impl Saled {
             };
             self.drop_job(meeting, Work::Transcription, &ended).await?;
             if let Ended::Failed(reason) = ended {
+                let reason = text::told(&reason, REASON_CHARS_MAX);
                 let message = format!("could not be transcribed by the service: {reason}");
-                return Err(CallError::File(FileFault::Failed(message)));
+                let own = || CallError::File(FileFault::Failed(message));
+                return Err(self.without_model().await.unwrap_or_else(own));
             }
             tracing::info!("service `{}` restarted, and is given a recording again", self.name);
         }
@@ -57,6 +63,23 @@ impl Saled {
         self.keep_job(meeting, Work::Transcription, id, "").await
     }
 
+    /// Returns the error of a server that does not have the model that the config names, or does not answer; `None` where
+    /// neither can be said: then it is the recording's matter.
+    async fn without_model(&self) -> Option<CallError> {
+        if let Err(error) = self.health().await {
+            return Some(error);
+        }
+        let listed = self.models(&["api", "transcribe", "models"]).await.ok().flatten()?;
+        let model = &self.settings.model;
+        let why = match listed.iter().find(|listed| listed.is(model)) {
+            Some(listed) if listed.is_downloaded => return None,
+            Some(_) => "has not downloaded",
+            None if listed.is_empty() => return None,
+            None => "does not list",
+        };
+        Some(unavailable(format!("the server {why} `{model}`; check model of [services.{}]", self.name)))
+    }
+
     async fn send(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
         let file = upload.file.try_clone();
         let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
@@ -71,7 +94,12 @@ impl Saled {
         // Without the slash it would answer 307, and a stream cannot be sent twice.
         let request = Request::post(&["api", "transcribe"]).slash();
         let answer = self.http.upload(&request, body).await.map_err(|error| certain(error.into()))?;
-        let answer = accepted(answer).map_err(answers::of_recording)?;
+        let answer = match accepted(answer) {
+            Err(error @ CallError::Refused { .. }) => {
+                return Err(self.without_model().await.unwrap_or_else(|| answers::of_recording(error)));
+            }
+            accepted => accepted?,
+        };
         let answer = answers::json(answer).map_err(certain)?;
         wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a transcription without a job_id")))
     }

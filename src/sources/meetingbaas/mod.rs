@@ -43,6 +43,7 @@ use crate::{
     config::{self, SourceApi},
     effect::Effect,
     http::{BuildError, Client, Elsewhere, Limits},
+    job::Suspect,
     services::{CallError, pacer::Pacer},
 };
 
@@ -199,7 +200,7 @@ impl MeetingBaas {
         if let Some(first) = deletes.front().filter(|_| deletes.len() >= DELETES_MAX) {
             let after = Some(DELETES_WINDOW.saturating_sub(now.duration_since(*first)));
             let message = format!("Meeting BaaS allows {DELETES_MAX} deletions a minute");
-            return Err(CallError::Unavailable { message, after, uncertain: false });
+            return Err(CallError::Unavailable { message, after, uncertain: false, suspect: Suspect::Service });
         }
         deletes.push_back(now);
         Ok(())

@@ -23,8 +23,8 @@ impl MeetingBaas {
     /// Makes a call that changes nothing and returns the JSON of its answer. Whatever goes wrong, it may be made again.
     pub(super) async fn ask(&self, request: Request<'_>) -> Result<Value, CallError> {
         self.call(request).await.and_then(|answer| self.promised(answer)).map_err(|error| match error {
-            CallError::Unavailable { message, after, .. } => {
-                CallError::Unavailable { message, after, uncertain: false }
+            CallError::Unavailable { message, after, suspect, .. } => {
+                CallError::Unavailable { message, after, uncertain: false, suspect }
             }
             CallError::Forbidden { message } => {
                 let message = format!("{message}; a key of the kind \"Sending Access\" cannot read");
@@ -39,7 +39,7 @@ impl MeetingBaas {
         self.ask(request).await.map_err(|error| match error {
             CallError::Refused { status: status @ (404 | 405), message } => {
                 let message = format!("the service answered {status}: {message}; check base_url and api");
-                CallError::Unavailable { message, after: None, uncertain: false }
+                CallError::service_alone(message)
             }
             CallError::SignedOut { .. }
             | CallError::Forbidden { .. }
@@ -66,8 +66,8 @@ impl MeetingBaas {
         match answers::accepted(answer) {
             // The audio is there all the same: what it says can be heard again.
             Ok(answer) => Ok(serde_json::from_slice(&answer.body).ok()),
-            Err(CallError::Unavailable { message, after, .. }) => {
-                Err(CallError::Unavailable { message, after, uncertain: false })
+            Err(CallError::Unavailable { message, after, suspect, .. }) => {
+                Err(CallError::Unavailable { message, after, uncertain: false, suspect })
             }
             Err(CallError::SignedOut { .. } | CallError::Forbidden { .. } | CallError::Refused { .. }) => Ok(None),
             Err(error @ CallError::File(_)) => Err(error),
@@ -111,7 +111,7 @@ impl MeetingBaas {
 
 /// Returns the error of an answer to a question that is not what was promised: nothing has happened.
 pub(super) fn odd(what: &str) -> CallError {
-    CallError::Unavailable { message: answers::unexpected(what).to_string(), after: None, uncertain: false }
+    CallError::service_alone(answers::unexpected(what).to_string())
 }
 
 /// Returns the error of an address that is not fetched.

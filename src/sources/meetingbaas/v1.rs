@@ -103,7 +103,7 @@ impl MeetingBaas {
 /// The vendor could not delete everything; the document says nothing of trying again, which it takes as well.
 fn partial() -> CallError {
     let message = "Meeting BaaS has deleted a part of it".to_owned();
-    CallError::Unavailable { message, after: None, uncertain: false }
+    CallError::service_alone(message)
 }
 
 /// Returns the bots of a page.

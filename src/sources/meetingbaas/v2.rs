@@ -103,7 +103,7 @@ impl MeetingBaas {
                 if deleted == Some(true) {
                     return Ok(());
                 }
-                Err(CallError::Unavailable { message, after: None, uncertain: false })
+                Err(CallError::service_alone(message))
             }
             Err(error) => Err(error),
         }

@@ -1,7 +1,11 @@
 //! A server of OpenAI's shape with state: it takes recordings apart as they were sent, transcribes all of them alike,
-//! answers as a model would, keeps what it was asked, and fails where it is told to.
+//! answers as a model would, keeps what it was asked, and fails where it is told to. It may be as rude as real ones are: any
+//! status for a wrong key, an unknown model and a damaged file, limits of calls, and a proxy before it with pages of HTML.
 
-use std::sync::MutexGuard;
+use std::{
+    sync::MutexGuard,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -26,7 +30,22 @@ pub(crate) enum Fault {
     Lost,
     /// A page with status 200.
     Page,
+    /// The page of a proxy with this status.
+    Proxy(u16),
 }
+
+/// So many calls in so long a time, and what is answered to more.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    pub(crate) calls: usize,
+    pub(crate) within: Duration,
+    pub(crate) answer: Fault,
+    /// When the calls of now were made.
+    pub(crate) made: Vec<Instant>,
+}
+
+/// What marks a recording as damaged: [`super::house::recording`] puts the name of each into its bytes.
+const DAMAGED: &[u8] = b"minuted test damaged";
 
 /// A recording as it was sent.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -71,6 +90,16 @@ pub(crate) struct State {
     pub(crate) transcription: Value,
     /// Refuses `verbose_json` with this status.
     pub(crate) refuses_times: Option<u16>,
+    /// What a wrong key is answered; 401 with a message unless said.
+    pub(crate) wrong_key: Option<Fault>,
+    /// Whether the list of models asks for the key too.
+    pub(crate) lists_for_all: bool,
+    /// What a model that is not listed is answered.
+    pub(crate) unknown_model: Option<Fault>,
+    /// What a damaged recording is answered: see [`super::house::recording`] and `DAMAGED`.
+    pub(crate) damaged: Option<Fault>,
+    /// The calls that are allowed.
+    pub(crate) limit: Option<Limit>,
     /// Longer questions do not fit its window.
     pub(crate) window_bytes: Option<usize>,
     /// What the model says; `None` tells which lines it was given.
@@ -149,45 +178,85 @@ fn answer(state: &mut State, (line, headers, body): &Request) -> Option<Answer> 
     };
     state.calls.push(call);
     let bearer = header(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if state.key.is_some() && state.key.as_deref() != bearer {
+    let is_asked_for = state.key.is_some() && !(state.lists_for_all && call == Call::Models);
+    if is_asked_for && state.key.as_deref() != bearer {
+        if let Some(fault) = state.wrong_key.clone() {
+            return refused(&fault);
+        }
         // Some servers say back what they refuse.
         return Some(refusal(401, &format!("Incorrect API key provided: {}", bearer.unwrap_or("none"))));
     }
     let once = state.once.iter().position(|(of, _)| *of == call).map(|at| state.once.remove(at).1);
     let always = || state.always.iter().find(|(of, _)| *of == call).map(|(_, fault)| fault.clone());
     let fault = once.or_else(always);
-    match fault {
-        Some(Fault::Status(status, body)) => return Some(Answer::json(status, String::new(), body)),
-        Some(Fault::RetryAfter(status, wait)) => {
-            return Some(Answer::json(status, format!("Retry-After: {wait}\r\n"), "{}".into()));
+    if let Some(fault) = fault.as_ref().filter(|fault| **fault != Fault::Lost) {
+        return refused(fault);
+    }
+    if let Some(limit) = &mut state.limit {
+        limit.made.retain(|made| made.elapsed() < limit.within);
+        if limit.made.len() >= limit.calls {
+            return refused(&limit.answer);
         }
-        Some(Fault::Page) => {
-            let (more, body) = (String::new(), "<h1>Welcome</h1>".into());
-            return Some(Answer { status: 200, more, kind: "text/html", body });
-        }
-        Some(Fault::Lost) | None => {}
+        limit.made.push(Instant::now());
+    }
+    if call == Call::Transcribe && !header(headers, "content-type").is_some_and(|kind| kind.contains("boundary=")) {
+        return Some(refusal(422, "file: field required"));
     }
     let answered = match call {
         Call::Models => {
             let models = state.models.iter().flatten().map(|id| json!({"id": id}));
             json_answer(200, &json!({"object": "list", "data": models.collect::<Vec<_>>()}))
         }
-        Call::Transcribe => transcribe(state, headers, body),
+        Call::Transcribe => transcribe(state, headers, body)?,
         Call::Chat => chat(state, body),
     };
     fault.is_none().then_some(answered)
 }
 
-fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Answer {
+/// What a fault answers; `None` is an answer that is lost.
+fn refused(fault: &Fault) -> Option<Answer> {
+    match fault {
+        Fault::Status(status, body) => Some(Answer::json(*status, String::new(), body.clone())),
+        Fault::RetryAfter(status, wait) => Some(Answer::json(*status, format!("Retry-After: {wait}\r\n"), "{}".into())),
+        Fault::Page => {
+            let (more, body) = (String::new(), "<h1>Welcome</h1>".into());
+            Some(Answer { status: 200, more, kind: "text/html", body })
+        }
+        Fault::Proxy(status) => {
+            let said = match status {
+                502 => "502 Bad Gateway",
+                503 => "503 Service Temporarily Unavailable",
+                504 => "504 Gateway Time-out",
+                _ => "An Error",
+            };
+            let body = format!(
+                "<html>\r\n<head><title>{said}</title></head>\r\n<body>\r\n<center><h1>{said}</h1></center>\r\n\
+                 <hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n"
+            );
+            Some(Answer { status: *status, more: String::new(), kind: "text/html", body })
+        }
+        Fault::Lost => None,
+    }
+}
+
+fn transcribe(state: &mut State, headers: &[(String, String)], body: &[u8]) -> Option<Answer> {
     let kind = header(headers, "content-type").expect("a content type");
     let sent = taken_apart(kind.split_once("boundary=").expect("multipart").1, body);
     let with_times = sent.field("response_format") == Some("verbose_json");
+    let is_damaged = sent.bytes.windows(DAMAGED.len()).any(|window| window == DAMAGED);
+    let is_unknown = !state.models.iter().flatten().any(|model| Some(model.as_str()) == sent.field("model"));
     state.sent.push(sent);
-    match state.refuses_times.filter(|_| with_times) {
+    if let Some(fault) = state.unknown_model.as_ref().filter(|_| is_unknown) {
+        return refused(fault);
+    }
+    if let Some(fault) = state.damaged.as_ref().filter(|_| is_damaged) {
+        return refused(fault);
+    }
+    Some(match state.refuses_times.filter(|_| with_times) {
         Some(status) => refusal(status, "response_format 'verbose_json' is not compatible with this model"),
         None if with_times => json_answer(200, &state.transcription),
         None => json_answer(200, &json!({"text": state.transcription["text"]})),
-    }
+    })
 }
 
 /// Takes a multipart body apart (RFC 7578).
