@@ -41,7 +41,9 @@
 //!
 //! | to change | look in |
 //! |---|---|
-//! | which names are recordings, temporary or foreign | [`watch::names`] |
+//! | which extensions are media, and what reads each | [`media_types`] |
+//! | which names are temporary or another program's | [`watch::names`], `watch/foreign.rs` |
+//! | when a recording was made | [`watch::date`], `watch/date/` |
 //! | when a file is finished | [`watch::settle`], [`watch::media`]; who has it open: [`open_files`] |
 //! | what is new, what is a copy | `queue/intake.rs` |
 //! | the tables and their constraints | `queue/schema/`, a new file for each version |
@@ -82,7 +84,8 @@
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
 //! [`sources`] → [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
-//! [`beneath`], [`clock`], [`effect`], [`exit`], [`open_files`], [`progress`], [`text`]. The exact table, and which crate has its one door where, is
+//! [`beneath`], [`clock`], [`effect`], [`exit`], [`media_types`], [`open_files`], [`progress`], [`text`]. The exact table,
+//! and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
 //! # Invariants
@@ -165,6 +168,7 @@ pub mod http;
 pub mod job;
 pub mod last_words;
 pub mod logging;
+pub mod media_types;
 pub mod memory;
 pub mod open_files;
 pub mod pipeline;

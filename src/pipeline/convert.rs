@@ -25,8 +25,9 @@ use crate::{
         ffmpeg,
     },
     job::{Key, Setback, Stage},
+    media_types,
     queue::Job,
-    services::{Service, ondevice},
+    services::Service,
 };
 
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
@@ -47,7 +48,7 @@ pub fn accepted(folder: &Folder, service: &dyn Service) -> Vec<String> {
 #[must_use]
 pub fn convertible(service: &dyn Service) -> Vec<&'static str> {
     let is_taken = |extension: &str| service.accepts().iter().any(|(known, _)| *known == extension);
-    let may = ondevice::ACCEPTED.iter().map(|(extension, _)| *extension).filter(|extension| !is_taken(extension));
+    let may = media_types::convertible().filter(|extension| !is_taken(extension));
     if form(service).is_some() { may.collect() } else { Vec::new() }
 }
 
@@ -114,7 +115,8 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
     let draft = path.with_extension("tmp");
     let begun = tokio::time::Instant::now();
     let into = drafted(&draft).await?;
-    convert(source, &program, &into, form).await.map_err(|error| setback(&error))?;
+    let headerless = media_types::headerless_kind(&extension);
+    convert(source, headerless, &program, &into, form).await.map_err(|error| setback(&error))?;
     // What was read of a file that changed meanwhile is of no recording that there ever was.
     drop(open_recording(&context.folder, job).await?);
     let (from, to) = (draft, path.clone());

@@ -19,9 +19,12 @@ use crate::beneath::{Dir, Entry, Stamp};
 
 /// One look: what it may change and what it finds.
 pub(super) struct Around<'a> {
+    pub(super) root: &'a Dir,
     pub(super) rules: &'a Rules,
     pub(super) pulse: &'a AtomicU64,
     pub(super) known: &'a mut Known,
+    /// The files with a name of media that are none, as they were when they were looked into.
+    pub(super) lookalikes: &'a mut Known,
     pub(super) watches: Option<&'a mut Watches>,
     pub(super) stop: &'a CancellationToken,
     pub(super) seen: Seen,
@@ -59,6 +62,23 @@ impl Around<'_> {
         }
     }
 
+    /// Returns whether a file is no recording, whatever its name says. Each is looked into once, until it changes; one
+    /// without content says nothing yet.
+    fn is_lookalike(&mut self, relative: &Path, stamp: Stamp) -> bool {
+        if !self.rules.is_ambiguous(relative) {
+            return false;
+        }
+        let path = self.lookalikes.path(relative);
+        if stamp.size == 0 || self.lookalikes.meet(path, &stamp) == Look::Same {
+            return true;
+        }
+        let is_lookalike = self.rules.is_lookalike(self.root, relative);
+        if is_lookalike {
+            self.lookalikes.insert(path, &stamp);
+        }
+        is_lookalike
+    }
+
     fn is_scanned(&self, directory: &Path) -> bool {
         let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));
         self.rules.recursive() && !is_below && self.rules.prunes(directory).is_none()
@@ -76,6 +96,9 @@ impl Visitor for Around<'_> {
 
     fn file(&mut self, relative: &Path, stamp: Stamp) {
         self.pulse.fetch_add(1, Ordering::Relaxed);
+        if self.is_lookalike(relative, stamp) {
+            return;
+        }
         self.seen.media += u64::from(stamp.size > 0);
         let path = self.known.path(relative);
         let look = self.known.meet(path, &stamp);

@@ -59,6 +59,8 @@ pub enum Finding {
     Unfinished(&'static str),
     /// It is another one, or changed while it was read.
     Changed(Stamp),
+    /// It is no recording, although its name could be one's.
+    Lookalike,
     /// It is not there, or not a regular file any more.
     Gone,
     /// It cannot be read.
@@ -90,9 +92,10 @@ impl Examiner<'_> {
     /// Looks into one file. Blocks for as long as it takes to read it.
     #[must_use]
     pub fn examine(&self, candidate: &Candidate) -> Finding {
-        let found = match self.rules.kind(&candidate.path) {
+        let found = match self.rules.kind_by_look(self.root, &candidate.path) {
             Kind::Recording(extension) => self.read(candidate, &extension),
             Kind::NotAccepted(_) => self.pass(candidate),
+            Kind::Lookalike(_) => return Finding::Lookalike,
             Kind::NotMedia
             | Kind::Temporary(_)
             | Kind::Hidden

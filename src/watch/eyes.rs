@@ -105,6 +105,8 @@ pub struct Eyes {
     stop: CancellationToken,
     /// The files that need no look.
     pub known: Known,
+    /// The files with a name of media that are none.
+    lookalikes: Known,
     /// How changes are learned of, since the last scan.
     pub mode: Mode,
     /// The directories below on which something is mounted, or was: what lay there is not gone when it is not mounted.
@@ -130,6 +132,7 @@ impl Eyes {
             hints,
             stop,
             known,
+            lookalikes: Known::default(),
             mode,
             mounts,
             place: None,
@@ -150,16 +153,20 @@ impl Eyes {
         let known = self.known.len();
         self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
         self.known.unmark_all();
+        self.lookalikes.unmark_all();
         if let Some(watches) = &mut self.watches {
             watches.unmark_all();
         }
         let rules = Arc::clone(&self.rules);
-        let mut look = self.look_around(ground.place.device);
+        let mut look = self.look_around(&root, ground.place.device);
         look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         let found = std::mem::take(&mut look.mounts);
         self.refuse(refused);
         let mounts = self.follow_mounts(&root, found.into_keys().collect(), &mut seen.tally);
+        if seen.tally.is_complete() {
+            self.lookalikes.retain_marked();
+        }
         if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_complete()) {
             watches.sweep();
         }
@@ -190,7 +197,7 @@ impl Eyes {
         }
         paths.sort_unstable();
         let mut below: Option<PathBuf> = None;
-        let mut look = self.look_around(ground.place.device);
+        let mut look = self.look_around(&root, ground.place.device);
         for path in paths {
             if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.at(&root, &path) {
                 below = Some(path);
@@ -282,11 +289,13 @@ impl Eyes {
         }
     }
 
-    fn look_around(&mut self, device: u64) -> Around<'_> {
+    fn look_around<'a>(&'a mut self, root: &'a Dir, device: u64) -> Around<'a> {
         Around {
+            root,
             rules: &self.rules,
             pulse: &self.pulse,
             known: &mut self.known,
+            lookalikes: &mut self.lookalikes,
             watches: self.watches.as_mut(),
             stop: &self.stop,
             seen: Seen::default(),

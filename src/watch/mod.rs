@@ -13,6 +13,7 @@ mod around;
 pub mod date;
 pub mod examine;
 pub mod eyes;
+mod foreign;
 pub mod handle;
 pub mod hints;
 pub mod known;

@@ -5,12 +5,16 @@
 use std::{
     ffi::OsStr,
     fmt,
+    io::Read as _,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
+use super::foreign::{self, ForeignName};
 use crate::{
+    beneath::Dir,
     config::{Folder, Globs, OnSuccess},
+    media_types,
     text::{printable, printable_path},
 };
 
@@ -23,8 +27,11 @@ pub enum Kind {
     NotAccepted(String),
     /// Neither audio nor video.
     NotMedia,
-    /// A name that a program uses while it writes or for its own ends; the pattern it fits.
-    Temporary(&'static str),
+    /// A name of audio or video that other files have as well, and by its first bytes it is one of those; the extension,
+    /// lower case.
+    Lookalike(String),
+    /// A name that a program uses while it writes or for its own ends.
+    Temporary(&'static ForeignName),
     /// It begins with a dot.
     Hidden,
     /// It lies in a directory that is left alone as a whole; that directory, and why.
@@ -44,6 +51,7 @@ impl Kind {
         match self {
             Self::Recording(_) | Self::NotAccepted(_) => true,
             Self::NotMedia
+            | Self::Lookalike(_)
             | Self::Temporary(_)
             | Self::Hidden
             | Self::Pruned(..)
@@ -62,7 +70,14 @@ impl fmt::Display for Kind {
                 write!(f, "the service of this folder does not take `.{}`", printable(extension))
             }
             Self::NotMedia => f.write_str("not an audio or video file by its name"),
-            Self::Temporary(pattern) => write!(f, "a temporary or foreign name (`{pattern}`)"),
+            Self::Lookalike(extension) => write!(
+                f,
+                "`.{}` is the name of other files as well, and its first bytes are not those of a recording",
+                printable(extension)
+            ),
+            Self::Temporary(name) => {
+                write!(f, "a temporary or foreign name (`{}`): {}", name.pattern, name.meaning)
+            }
             Self::Hidden => f.write_str("a hidden name: it begins with a dot"),
             Self::Pruned(directory, why) => {
                 write!(f, "it lies in `{}`, which is left alone: {why}", printable_path(directory))
@@ -74,61 +89,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Media that people record or export; what a folder's service takes of it is the service's to say.
-///
-/// `.ts` is missing on purpose: far more often it is a program's source.
-const MEDIA: [&str; 50] = [
-    "mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp", "3g2", "ac3",
-    "aif", "aifc", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "dss", "ds2", "dts", "f4v", "gsm", "m2ts", "m4b",
-    "m4v", "mka", "mkv", "mov", "mp2", "mts", "mxf", "oga", "ogg", "ogm", "ogv", "ra", "rm", "spx", "vob", "w64",
-    "wma", "wv",
-];
-
-/// Ends of names of unfinished files: browsers, download tools, `WinSCP`, editors.
-const TEMPORARY_ENDS: [&str; 11] = [
-    ".part",
-    ".partial",
-    ".crdownload",
-    ".tmp",
-    ".download",
-    ".opdownload",
-    ".filepart",
-    ".aria2",
-    ".ytdl",
-    ".!ut",
-    ".!sync",
-];
-
-/// Beginnings of names of programs' own files: office locks, `GLib`, sync tools, macOS, Emacs.
-const TEMPORARY_STARTS: [(&str, &str); 13] = [
-    ("~$", "~$*"),
-    (".~lock", ".~lock*"),
-    (".goutputstream-", ".goutputstream-*"),
-    (".minuted-", ".minuted-*"),
-    (".syncthing.", ".syncthing.*.tmp"),
-    ("~syncthing~", "~syncthing~*"),
-    (".dropbox", ".dropbox*"),
-    (".nextcloudsync", ".nextcloudsync*"),
-    (".owncloudsync", ".owncloudsync*"),
-    (".sync_", ".sync_*"),
-    ("._", "._*"),
-    (".#", ".#*"),
-    (".ds_store", ".DS_Store"),
-];
-
-/// Directories that belong to a sync tool, a file server or the file system.
-const FOREIGN_DIRECTORIES: [(&str, &str); 9] = [
-    (".stversions", "old versions kept by Syncthing"),
-    (".stfolder", "the marker of Syncthing"),
-    ("@eadir", "thumbnails of a Synology"),
-    ("#recycle", "the recycle bin of a Synology"),
-    ("#snapshot", "snapshots of a file server"),
-    ("@recycle", "the recycle bin of a QNAP"),
-    ("$recycle.bin", "the recycle bin of Windows"),
-    ("system volume information", "a directory of Windows"),
-    ("lost+found", "a directory of the file system"),
-];
-
 /// The names of a folder: its globs, its service's extensions, and what lies below it that is minuted's own.
 #[derive(Debug)]
 pub struct Rules {
@@ -138,14 +98,19 @@ pub struct Rules {
     move_to: Option<PathBuf>,
     accepts: Vec<String>,
     media: Vec<u64>,
+    /// The extensions that `include` names: a person has said that these are media.
+    included: Vec<u64>,
 }
 
 impl Rules {
     /// Returns the rules of a folder whose service takes the extensions `accepts`, lower case, without a dot.
     #[must_use]
     pub fn new(folder: &Folder, accepts: &[String]) -> Self {
-        let all = MEDIA.iter().copied().chain(accepts.iter().map(String::as_str));
-        let mut media: Vec<u64> = all.filter_map(|extension| packed(extension.as_bytes())).collect();
+        let named = folder.include.patterns.iter().flat_map(|pattern| extensions_of(pattern));
+        let included: Vec<u64> = named.filter_map(|extension| packed(extension.as_bytes())).collect();
+        let known = media_types::extensions().filter_map(|extension| packed(extension.as_bytes()));
+        let taken = accepts.iter().filter_map(|extension| packed(extension.as_bytes()));
+        let mut media: Vec<u64> = known.chain(taken).chain(included.iter().copied()).collect();
         media.sort_unstable();
         media.dedup();
         Self {
@@ -158,6 +123,7 @@ impl Rules {
             },
             accepts: accepts.to_vec(),
             media,
+            included,
         }
     }
 
@@ -184,8 +150,8 @@ impl Rules {
     #[must_use]
     pub fn kind_of_file(&self, relative: &Path) -> Kind {
         let name = relative.file_name().unwrap_or_default().as_bytes();
-        if let Some(pattern) = temporary(name) {
-            return Kind::Temporary(pattern);
+        if let Some(foreign) = foreign::temporary_file(name) {
+            return Kind::Temporary(foreign);
         }
         if name.starts_with(b".") {
             return Kind::Hidden;
@@ -201,6 +167,38 @@ impl Rules {
         }
         let extension = String::from_utf8_lossy(extension(name)).to_ascii_lowercase();
         if self.accepts.contains(&extension) { Kind::Recording(extension) } else { Kind::NotAccepted(extension) }
+    }
+
+    /// As [`Self::kind`], with a look into a file whose name alone does not tell. A file that cannot be read is what its
+    /// name says.
+    #[must_use]
+    pub fn kind_by_look(&self, root: &Dir, relative: &Path) -> Kind {
+        let kind = self.kind(relative);
+        if kind.is_media() && self.is_lookalike(root, relative) {
+            let name = relative.file_name().unwrap_or_default().as_bytes();
+            return Kind::Lookalike(String::from_utf8_lossy(extension(name)).to_ascii_lowercase());
+        }
+        kind
+    }
+
+    /// Returns whether the name of a file does not tell a recording from other files, so that it is looked into.
+    #[must_use]
+    pub fn is_ambiguous(&self, relative: &Path) -> bool {
+        let extension = extension(relative.file_name().unwrap_or_default().as_bytes());
+        media_types::is_ambiguous(extension) && !packed(extension).is_some_and(|packed| self.included.contains(&packed))
+    }
+
+    /// Returns whether a file with a name of media is another one by its first bytes.
+    #[must_use]
+    pub fn is_lookalike(&self, root: &Dir, relative: &Path) -> bool {
+        if !self.is_ambiguous(relative) {
+            return false;
+        }
+        let mut head = Vec::new();
+        let limit = u64::try_from(media_types::LOOK_BYTES).unwrap_or(u64::MAX);
+        let read = root.open_file(relative).and_then(|file| file.take(limit).read_to_end(&mut head));
+        let extension = extension(relative.file_name().unwrap_or_default().as_bytes());
+        read.is_ok() && !media_types::looks_like(extension, &head)
     }
 
     /// Returns whether the extension of `name` is one of audio or video. Fast: a scan asks it for every name.
@@ -219,12 +217,11 @@ impl Rules {
     #[must_use]
     pub fn prunes(&self, relative: &Path) -> Option<&'static str> {
         let name = relative.file_name().unwrap_or_default().as_bytes();
-        let foreign = FOREIGN_DIRECTORIES.iter().find(|(foreign, _)| name.eq_ignore_ascii_case(foreign.as_bytes()));
-        if let Some((_, why)) = foreign {
+        if let Some(why) = foreign::directory(name) {
             return Some(why);
         }
-        if temporary(name).is_some() {
-            return Some("a temporary or foreign name");
+        if let Some(foreign) = foreign::temporary(name) {
+            return Some(foreign.meaning);
         }
         if name.starts_with(b".") {
             return Some("a hidden name");
@@ -252,28 +249,42 @@ pub fn is_document(name: &OsStr) -> bool {
 /// Returns whether a path can be of no interest whatever it is: hidden, temporary or below such a directory.
 #[must_use]
 pub fn is_noise(relative: &Path) -> bool {
-    relative.iter().any(|name| name.as_bytes().starts_with(b".") || temporary(name.as_bytes()).is_some())
+    relative.iter().any(|name| name.as_bytes().starts_with(b".") || foreign::temporary(name.as_bytes()).is_some())
 }
 
-/// The pattern of temporary or foreign names that `name` fits.
-fn temporary(name: &[u8]) -> Option<&'static str> {
-    if let Some((_, pattern)) = TEMPORARY_STARTS.iter().find(|(start, _)| starts_with(name, start)) {
-        return Some(pattern);
-    }
-    if let Some(end) = TEMPORARY_ENDS.iter().find(|end| ends_with(name, end)) {
-        return Some(end);
-    }
-    is_rsync(name).then_some(".name.ext.XXXXXX of rsync")
+/// Returns the extensions, in lower case, that a glob names in full: `*.ts`, `calls/*.{ts,xyz}`, `*.[tT][sS]`. Documents
+/// are none: minuted writes such files beside recordings itself.
+fn extensions_of(pattern: &str) -> Vec<String> {
+    let alternatives = match (pattern.rfind('{'), pattern.ends_with('}')) {
+        (Some(open), true) => {
+            let inner = pattern[open + 1..pattern.len() - 1].split(',');
+            inner.map(|end| format!("{}{end}", &pattern[..open])).collect()
+        }
+        (Some(_) | None, _) => vec![pattern.to_owned()],
+    };
+    let named = alternatives.iter().filter_map(|pattern| literal_extension(pattern));
+    named.filter(|extension| !is_document(OsStr::new(&format!("x.{extension}")))).collect()
 }
 
-/// rsync writes `talk.mp3` as `.talk.mp3.AbC123` and renames it at the end.
-fn is_rsync(name: &[u8]) -> bool {
-    let suffix = extension(name);
-    let before = &name[..name.len().saturating_sub(suffix.len() + 1)];
-    name.starts_with(b".")
-        && suffix.len() == 6
-        && suffix.iter().all(u8::is_ascii_alphanumeric)
-        && !extension(before).is_empty()
+/// Returns what follows the last dot of a pattern, in lower case, where that is one extension and no other.
+fn literal_extension(pattern: &str) -> Option<String> {
+    let after_dot = pattern.rsplit('/').next()?.rsplit_once('.')?.1;
+    let mut rest = after_dot.chars();
+    let mut extension = String::new();
+    while let Some(character) = rest.next() {
+        let literal = match character {
+            // A class of one letter in both cases.
+            '[' => {
+                let class: Vec<char> = rest.by_ref().take_while(|inner| *inner != ']').collect();
+                let first = class.first()?.to_ascii_lowercase();
+                class.iter().all(|inner| inner.to_ascii_lowercase() == first).then_some(first)?
+            }
+            letter if letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_') => letter.to_ascii_lowercase(),
+            _ => return None,
+        };
+        extension.push(literal);
+    }
+    Some(extension).filter(|extension| !extension.is_empty())
 }
 
 /// What follows the last dot of a name; empty when there is none, or only a leading one.
@@ -288,14 +299,6 @@ fn extension(name: &[u8]) -> &[u8] {
 fn packed(extension: &[u8]) -> Option<u64> {
     let fits = !extension.is_empty() && extension.len() <= 8;
     fits.then(|| extension.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase())))
-}
-
-fn starts_with(name: &[u8], start: &str) -> bool {
-    name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
-}
-
-fn ends_with(name: &[u8], end: &str) -> bool {
-    name.len() > end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes())
 }
 
 #[cfg(test)]
@@ -356,6 +359,151 @@ mod tests {
     }
 
     #[test]
+    fn names_of_other_programs_are_left_alone_and_their_like_is_not() {
+        for name in [
+            "talk.mp3.!qB",
+            "talk.mp4.fdmdownload",
+            ".in.talk.mp3.",
+            ".pureftpd-upload.5f3a.15.12ab.cd",
+            ".talk.mp3.icloud",
+            "talk.mp3.nextcloud",
+            ".pending-1700000000-VID_20210105_103000.mp4",
+            ".trashed-1700000000-talk.mp4",
+            ".smbdeleteAAA1b2c.4",
+            ".nfs00000000004b2ad500000001",
+            ".fuse_hidden0000001200000001",
+            "talk.tmp.mp4",
+            "talk.temp.m4a",
+            "double_click_to_convert_01.zoom",
+            "double_click_to_convert_01.mp4",
+            "talk.mp3~",
+            "talk.mp3.sb-1a2b3c4d-AbCdEf",
+        ] {
+            assert!(matches!(kind(name), Kind::Temporary(_)), "{name}: {:?}", kind(name));
+        }
+        for name in ["temp.mp3", "part 2.mp3", "double click.mp3", "Download.mp4", "tmp.mp3", "zoom.mp4", "in.talk.mp3"]
+        {
+            assert!(kind(name).is_media(), "{name}: {:?}", kind(name));
+        }
+        for directory in [
+            "@Recently-Snapshot",
+            "~snapshot",
+            "@GMT-2021.01.05-10.30.00",
+            "#snapshot",
+            "@Recycle",
+            "#Recycle",
+            "@eaDir",
+            "@sharebin",
+            "@Snapshot",
+            ".snapshot",
+            ".snapshots",
+            ".zfs",
+            "$RECYCLE.BIN",
+            "RECYCLER",
+            "System Volume Information",
+            "FOUND.000",
+            "lost+found",
+            ".Trash-1000",
+            ".Trashes",
+            "Network Trash Folder",
+            "Network Recycle Bin 1",
+            ".stversions",
+            ".sync",
+            ".dropbox.cache",
+            ".tmp.driveupload",
+            ".TemporaryItems",
+            "Temporary Items",
+            ".Spotlight-V100",
+            ".AppleDouble",
+            ".@__thumb",
+            "DfsrPrivate",
+            "files_trashbin",
+            "files_versions",
+            "Talk.mp3.sb-1a2b3c4d-AbCdEf",
+        ] {
+            let found = kind(&format!("a/{directory}/b/talk.mp3"));
+            let is_named = |why: &str| !why.contains("hidden name");
+            assert!(matches!(&found, Kind::Pruned(_, why) if is_named(why)), "{directory}: {found:?}");
+        }
+        for directory in [
+            "snapshot",
+            "Snapshots",
+            "Recycled materials",
+            "recycle",
+            "Recently",
+            "GMT-7 team",
+            "@home",
+            "#sales",
+            "tmp",
+            "temp",
+            "Trash talk",
+            "found",
+            "old~",
+            "Meetings.temp",
+            "2021.01.05",
+            "sync",
+        ] {
+            assert!(kind(&format!("{directory}/talk.mp3")).is_media(), "{directory}");
+        }
+    }
+
+    #[test]
+    fn what_the_field_records_is_media() {
+        for name in
+            ["a.qta", "a.TS", "a.weba", "a.mpga", "a.m4r", "a.mp1", "a.tta", "a.voc", "a.awb", "a.sln16", "a.ulaw"]
+        {
+            assert!(kind(name).is_media(), "{name}");
+        }
+        for name in ["a.txt", "a.toml", "a.aup3", "a.m3u8", "a.srt", "a.lrv"] {
+            assert_eq!(kind(name), Kind::NotMedia, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_include_names_is_media() {
+        for (pattern, extensions) in [
+            ("*.ts", "ts"),
+            ("calls/*.TS", "ts"),
+            ("*.[tT][sS]", "ts"),
+            ("*.{xyz,abc}", "xyz abc"),
+            ("{a/*.xyz,b/*.abc}", "xyz abc"),
+            ("call.dat", "dat"),
+            ("*", ""),
+            ("calls/*", ""),
+            ("*.*", ""),
+            ("*.m?3", ""),
+            ("*.[ab]c", ""),
+            ("*.md", ""),
+            ("*.", ""),
+        ] {
+            assert_eq!(extensions_of(pattern).join(" "), extensions, "{pattern}");
+        }
+        let included = Folder { include: globs(&["*.xyz", "*.ts"]), ..folder(Path::new("/srv/sales")) };
+        let rules = Rules::new(&included, &accepts());
+        assert_eq!(rules.kind(Path::new("a/call.XYZ")), Kind::NotIncluded, "a glob tells the cases apart");
+        assert_eq!(rules.kind(Path::new("a/call.xyz")), Kind::NotAccepted("xyz".into()));
+        assert_eq!(
+            rules.kind(Path::new("a/call.xyz.part")),
+            Kind::Temporary(foreign::temporary(b"x.part").expect("one"))
+        );
+        assert!(!rules.is_ambiguous(Path::new("a/call.ts")), "a person has said what it is");
+        assert!(Rules::new(&folder(Path::new("/f")), &accepts()).is_ambiguous(Path::new("a/call.ts")));
+    }
+
+    #[test]
+    fn a_name_that_other_files_have_too_is_looked_into() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let packets: Vec<u8> = (0..1880).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
+        std::fs::write(tree.path().join("a.ts"), packets).expect("written");
+        std::fs::write(tree.path().join("b.ts"), "export const G = 1;\n").expect("written");
+        let (root, rules) = (Dir::open(tree.path()).expect("opened"), Rules::new(&folder(tree.path()), &accepts()));
+        let kind = |name: &str| rules.kind_by_look(&root, Path::new(name));
+        assert_eq!(kind("a.ts"), Kind::NotAccepted("ts".into()));
+        insta::assert_snapshot!(kind("b.ts"), @"`.ts` is the name of other files as well, and its first bytes are not those of a recording");
+        assert_eq!(kind("none.ts"), Kind::NotAccepted("ts".into()));
+    }
+
+    #[test]
     fn globs_decide_and_are_named() {
         let mut folder = folder(Path::new("/srv/sales"));
         folder.exclude = globs(&["private", "*-draft.*"]);
@@ -385,7 +533,7 @@ mod tests {
         insta::assert_snapshot!(shown, @r"
         the service of this folder does not take `.mkv`
         not an audio or video file by its name
-        a temporary or foreign name (`.part`)
+        a temporary or foreign name (`.part`): a download or copy that is not finished
         a hidden name: it begins with a dot
         it lies in `@eaDir`, which is left alone: thumbnails of a Synology
         ");

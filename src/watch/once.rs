@@ -39,7 +39,7 @@ pub fn settle_now(
         bail!("`{shown}` is not a file");
     };
     let rules = Rules::new(folder, accepts);
-    let kind = rules.kind(&relative);
+    let kind = rules.kind_by_look(&root, &relative);
     if !kind.is_media() {
         bail!("`{shown}` is left alone: {kind}");
     }
@@ -56,6 +56,7 @@ pub fn settle_now(
             backlog: false,
             unplayable: None,
         }),
+        Finding::Lookalike => bail!("`{shown}` is not a recording"),
         Finding::Unfinished(why) => bail!("`{shown}` is not complete: {why}"),
         Finding::Changed(_) | Finding::Gone | Finding::Stopped => bail!("`{shown}` changed while it was read"),
         Finding::Unreadable(why) => bail!("`{shown}` cannot be read: {why}"),
@@ -81,7 +82,7 @@ pub fn survey(folder: &Folder, accepts: &[String], known: &[Sighting]) -> anyhow
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open `{}`", printable_path(&folder.path)))?;
     let rules = Rules::new(folder, accepts);
     let known = known.iter().map(|sighting| (sighting.path.as_path(), sighting)).collect();
-    let mut surveyor = Surveyor { rules: &rules, known, new: Vec::new() };
+    let mut surveyor = Surveyor { root: &root, rules: &rules, known, new: Vec::new() };
     let tally = walk(&root, Path::new(""), &rules, &mut surveyor);
     if let Some((directory, why)) = tally.unreadable.first() {
         bail!("`{}` cannot be read: {why}", printable_path(&folder.path.join(directory)));
@@ -90,6 +91,7 @@ pub fn survey(folder: &Folder, accepts: &[String], known: &[Sighting]) -> anyhow
 }
 
 struct Surveyor<'a> {
+    root: &'a Dir,
     rules: &'a Rules,
     known: HashMap<&'a Path, &'a Sighting>,
     new: Vec<New>,
@@ -105,6 +107,7 @@ impl Visitor for Surveyor<'_> {
             (Some(Verdict::Taken { .. } | Verdict::Ignored), _) => return,
             (Some(Verdict::Backlog), _) => "waits for `minuted backlog`".to_owned(),
             (Some(Verdict::Settling), _) => "is settling".to_owned(),
+            (None, _) if self.rules.is_lookalike(self.root, relative) => return,
             (None, _) if stamp.size == 0 => "is empty so far".to_owned(),
             (None, Kind::Recording(_)) => "is taken once it is quiet and complete".to_owned(),
             (None, _) => kind.to_string(),

@@ -133,11 +133,12 @@ pub fn explain(
     if relative.as_os_str().is_empty() {
         return Why::Directory;
     }
-    let stamp = match Dir::open(&folder.path).and_then(|root| root.entry(relative)) {
-        Ok(Some(Entry::File(stamp))) => stamp,
-        Ok(Some(Entry::Directory)) => return Why::Directory,
-        Ok(Some(Entry::Other)) => return Why::NotAFile,
-        Ok(None) => return Why::Absent,
+    let looked = Dir::open(&folder.path).and_then(|root| root.entry(relative).map(|entry| (root, entry)));
+    let (root, stamp) = match looked {
+        Ok((root, Some(Entry::File(stamp)))) => (root, stamp),
+        Ok((_, Some(Entry::Directory))) => return Why::Directory,
+        Ok((_, Some(Entry::Other))) => return Why::NotAFile,
+        Ok((_, None)) => return Why::Absent,
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOTDIR | Errno::LOOP)) => {
             return Why::BehindLink;
         }
@@ -152,6 +153,9 @@ pub fn explain(
     }
     if !kind.is_media() {
         return Why::Name(kind);
+    }
+    if stamp.size > 0 && rules.is_lookalike(&root, relative) {
+        return Why::Name(rules.kind_by_look(&root, relative));
     }
     let settling = view.and_then(|view| view.settling_file(relative));
     settling.map_or_else(|| of_file(folder, stamp, sighting), Why::Settling)
@@ -277,7 +281,7 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r"
         a.mp3: not seen yet as it is now; the next scan will
         b.doc: left alone: not an audio or video file by its name
-        c.mp3.part: left alone: a temporary or foreign name (`.part`)
+        c.mp3.part: left alone: a temporary or foreign name (`.part`): a download or copy that is not finished
         @eaDir/d.mp3: left alone: it lies in `@eaDir`, which is left alone: thumbnails of a Synology
         @eaDir: it is a directory
         empty.mp3: it is empty; it is taken once it has content and is quiet

@@ -51,12 +51,14 @@ const TABLE: &[(&str, &str)] = &[
     ("clock", ""),
     ("effect", ""),
     ("exit", ""),
+    ("media_types", ""),
     ("progress", ""),
     ("text", ""),
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 8] = ["access", "beneath", "clock", "effect", "exit", "open_files", "progress", "text"];
+const BASE: [&str; 9] =
+    ["access", "beneath", "clock", "effect", "exit", "media_types", "open_files", "progress", "text"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[

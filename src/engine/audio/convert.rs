@@ -23,7 +23,7 @@ use super::{
     ffmpeg::{decoding, limited},
     kind_of,
 };
-use crate::{engine::run::last_words, text};
+use crate::{engine::run::last_words, media_types::Headerless, text};
 
 /// What a service is given in place of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +97,23 @@ pub enum ConvertError {
     Source(#[source] io::Error),
 }
 
-/// Converts `source`, an open recording of any kind, into the open file `into`. Dropping the future ends the work.
+/// Converts `source`, an open recording of any kind, into the open file `into`. `headerless` is what its name says where
+/// its bytes have no mark. Dropping the future ends the work.
 ///
 /// Not to be polled on a thread that ends before it: the kernel ends ffmpeg with the *thread* that started it.
 ///
 /// # Errors
 /// [`ConvertError`]; what was written by then is of no use.
-pub async fn convert(source: File, program: &Path, into: &File, form: Form) -> Result<(), ConvertError> {
+pub async fn convert(
+    source: File,
+    headerless: Option<Headerless>,
+    program: &Path,
+    into: &File,
+    form: Form,
+) -> Result<(), ConvertError> {
     let (source, kind) = tokio::task::spawn_blocking(move || {
         let mut source = source;
-        kind_of(&mut source).map(|kind| (source, kind))
+        kind_of(&mut source, headerless).map(|kind| (source, kind))
     })
     .await
     .map_err(|error| ConvertError::Source(io::Error::other(error)))?

@@ -66,18 +66,9 @@ pub(crate) fn limited(program: &Path, bytes_max: u64) -> Vec<OsString> {
 pub(crate) fn decoding(kind: Kind) -> Vec<&'static str> {
     let (protocol, input) = if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
     let mut arguments = vec!["-hide_banner", "-nostdin", "-loglevel", "error", "-max_alloc", ALLOCATION_MAX];
-    arguments.extend([
-        "-threads",
-        "1",
-        "-filter_threads",
-        "1",
-        "-protocol_whitelist",
-        protocol,
-        "-f",
-        kind.demuxer,
-        "-i",
-        input,
-    ]);
+    arguments.extend(["-threads", "1", "-filter_threads", "1", "-protocol_whitelist", protocol]);
+    arguments.extend(kind.options);
+    arguments.extend(["-f", kind.demuxer, "-i", input]);
     arguments.extend(["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1"]);
     arguments.extend(["-ar", "16000", "-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]);
     arguments

@@ -24,7 +24,7 @@ use self::{
     sniff::{Kind, Sniffed},
 };
 use super::RATE;
-use crate::text;
+use crate::{media_types::Headerless, text};
 
 /// Samples of a plane that are handed on at once, about: a second.
 const BLOCK: usize = 16_000;
@@ -278,9 +278,14 @@ fn first(plane: &mut Vec<f32>, samples: usize) -> Vec<f32> {
     std::mem::replace(plane, rest)
 }
 
-/// Says what an open file is by its first bytes, for ffmpeg alone to read.
-pub(crate) fn kind_of(file: &mut File) -> Result<Kind, AudioError> {
-    match sniff::sniff(&head_of(file)?) {
+/// Says what an open file is by its first bytes, for ffmpeg alone to read; where those have no mark, by what its name
+/// says.
+pub(crate) fn kind_of(file: &mut File, headerless: Option<Headerless>) -> Result<Kind, AudioError> {
+    let head = head_of(file)?;
+    if let Some(headerless) = headerless.filter(|_| !head.is_empty()) {
+        return Ok(sniff::marked(&head).unwrap_or_else(|| Kind::from_headerless(headerless)));
+    }
+    match sniff::sniff(&head) {
         Sniffed::Known(kind) => Ok(kind),
         Sniffed::Empty => Err(undecodable("it is empty")),
         Sniffed::Text => Err(undecodable("it is a text, not a recording")),

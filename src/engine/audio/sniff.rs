@@ -1,5 +1,7 @@
 //! What a file is, by its first bytes. Never by its name: a name is whatever somebody typed.
 
+use crate::media_types::{self, Headerless};
+
 /// Bytes that tell.
 pub(crate) const HEAD: usize = 1024;
 
@@ -14,6 +16,16 @@ pub(crate) struct Kind {
     pub(crate) seeks: bool,
     /// Whether symphonia reads the container.
     pub(crate) ours: bool,
+    /// What ffmpeg must be told besides, in front of `-f`.
+    pub(crate) options: &'static [&'static str],
+}
+
+impl Kind {
+    /// Returns the kind of a file that has no mark, as its name says.
+    pub(crate) fn from_headerless(headerless: Headerless) -> Self {
+        let Headerless { extension, demuxer, options } = headerless;
+        Self { options, ..foreign(extension, demuxer) }
+    }
 }
 
 /// What the first bytes say.
@@ -30,17 +42,17 @@ pub(crate) enum Sniffed {
 }
 
 const fn ours(name: &'static str, demuxer: &'static str) -> Kind {
-    Kind { name, demuxer, seeks: false, ours: true }
+    Kind { name, demuxer, seeks: false, ours: true, options: &[] }
 }
 
 const fn foreign(name: &'static str, demuxer: &'static str) -> Kind {
-    Kind { name, demuxer, seeks: false, ours: false }
+    Kind { name, demuxer, seeks: false, ours: false, options: &[] }
 }
 
 const MP4: Kind = Kind { seeks: true, ..ours("MP4", "mov") };
 
 /// What stands at which place, and what it means. The first that fits wins.
-const MAGIC: [(usize, &[u8], Kind); 26] = [
+const MAGIC: &[(usize, &[u8], Kind)] = &[
     (8, b"AVI ", Kind { seeks: true, ..foreign("AVI", "avi") }),
     (8, b"WAVE", ours("WAV", "wav")),
     (0, b"riff\x2e\x91\xcf\x11", foreign("Wave64", "w64")),
@@ -67,6 +79,28 @@ const MAGIC: [(usize, &[u8], Kind); 26] = [
     (0, b"TTA1", foreign("True Audio", "tta")),
     (0, b"MThd", foreign("MIDI", "")),
     (0, b"Creative Voice File", foreign("Creative Voice", "voc")),
+    (0, b"\x02dss", foreign("DSS", "dss")),
+    (0, b"\x03dss", foreign("DSS", "dss")),
+    (0, b"\x7f\xfe\x80\x01", foreign("DTS", "dts")),
+    (0, b"\xfe\x7f\x01\x80", foreign("DTS", "dts")),
+    (0, b"\x1f\xff\xe8\x00", foreign("DTS", "dts")), // words of 14 bits
+    (0, b"\xff\x1f\x00\xe8", foreign("DTS", "dts")),
+    (0, b"DTSHDHDR", foreign("DTS-HD", "dtshd")),
+    (0, b".RMF", foreign("RealMedia", "rm")),
+    (0, b".ra\xfd", foreign("RealAudio", "rm")),
+    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02", Kind { seeks: true, ..foreign("MXF", "mxf") }),
+    (0, b"\x00\x00\x00\x00\x01\xbc", foreign("GXF", "gxf")),
+    (0, b"\x1f\x07\x00", foreign("DV", "dv")),
+    (0, b"\xb7\xd8\x00\x20\x37\x49\xda\x11", Kind { seeks: true, ..foreign("Windows TV", "wtv") }),
+    (0, b"nut/multimedia container", foreign("NUT", "nut")),
+    (0, b"NIST_1A\n", foreign("NIST Sphere", "nistsphere")),
+    (8, b"QLCM", foreign("QCP", "qcp")),
+    (0, b"MPCK", foreign("Musepack", "mpc8")),
+    (0, b"MP+", foreign("Musepack", "mpc")),
+    (0, b"ajkg", foreign("Shorten", "shn")),
+    (0, b"tBaK", foreign("TAK", "tak")),
+    (0, b"ea3", foreign("OpenMG", "oma")),
+    (0, b"EA3", foreign("OpenMG", "oma")),
 ];
 
 /// Says what a file is that begins with `head`, the first [`HEAD`] bytes or all there are.
@@ -74,37 +108,49 @@ pub(crate) fn sniff(head: &[u8]) -> Sniffed {
     if head.is_empty() {
         return Sniffed::Empty;
     }
+    marked(head).map(Sniffed::Known).or_else(|| frames(head)).unwrap_or(if is_text(head) {
+        Sniffed::Text
+    } else {
+        Sniffed::Unknown
+    })
+}
+
+/// Says what a file is by the mark of its container, which is no chance.
+pub(crate) fn marked(head: &[u8]) -> Option<Kind> {
     let at = |place: usize, magic: &[u8]| head.get(place..).is_some_and(|rest| rest.starts_with(magic));
-    let marked =
+    let is_container =
         |place: &usize| at(*place, b"RIFF") || at(*place, b"RF64") || at(*place, b"BW64") || at(*place, b"FORM");
     let magic = MAGIC.iter().find(|(place, magic, kind)| {
         // Four letters at the eighth byte mean something only behind the word for a container.
-        let behind = *place != 8 || marked(&0);
+        let behind = *place != 8 || is_container(&0);
         at(*place, magic) && behind && !kind.demuxer.is_empty()
     });
-    match magic {
-        Some((_, b"WAVE", kind)) if !at(0, b"RIFF") => {
-            Sniffed::Known(Kind { name: "WAV of 64 bits", ours: false, ..*kind })
-        }
-        Some((.., kind)) => Sniffed::Known(*kind),
-        None => frames(head).unwrap_or(if is_text(head) { Sniffed::Text } else { Sniffed::Unknown }),
-    }
+    magic.map(|(_, magic, kind)| match *magic {
+        b"WAVE" if !at(0, b"RIFF") => Kind { name: "WAV of 64 bits", ours: false, ..*kind },
+        _ => *kind,
+    })
 }
 
 /// Kinds that are nothing but frames: the mark of the first one, and for those that repeat at a fixed distance the
 /// second.
 fn frames(head: &[u8]) -> Option<Sniffed> {
     let kind = match head {
-        [0x47, ..] if head.get(188) == Some(&0x47) && head.get(376) == Some(&0x47) => {
-            foreign("MPEG transport stream", "mpegts")
-        }
-        [_, _, _, _, 0x47, ..] if head.get(196) == Some(&0x47) => foreign("MPEG transport stream", "mpegts"),
+        _ if media_types::is_transport_stream(head) => foreign("MPEG transport stream", "mpegts"),
         [0xff, second, ..] if second & 0xf6 == 0xf0 => ours("AAC", "aac"),
         [0xff, second, ..] if second & 0xe0 == 0xe0 && second & 0x06 != 0 => ours("MP3", "mp3"),
+        // The sixth byte begins with the version of the bit stream (ETSI TS 102 366, E.1.2.2): above 10 it is E-AC-3.
+        [0x0b, 0x77, _, _, _, version, ..] if version >> 3 > 10 => foreign("E-AC-3", "eac3"),
         [0x0b, 0x77, ..] => foreign("AC-3", "ac3"),
+        [0x56, second, third, ..] if second & 0xe0 == 0xe0 && is_loas(head, *second, *third) => foreign("AAC", "loas"),
         _ => return None,
     };
     Some(Sniffed::Known(kind))
+}
+
+/// Whether a second frame of LOAS follows the first one by its length (ISO/IEC 14496-3, 1.7.2).
+fn is_loas(head: &[u8], second: u8, third: u8) -> bool {
+    let length = usize::from(second & 0x1f) << 8 | usize::from(third);
+    head.get(3 + length..).is_none_or(|next| next.first().is_none_or(|byte| *byte == 0x56))
 }
 
 /// Whether it is text, as far as it was read: no recording begins with so many bytes that are all letters.
@@ -138,6 +184,36 @@ mod tests {
         assert_eq!(demuxer(b"\xff\xfb\x90\x00"), Some(("mp3", true)));
         assert_eq!(demuxer(b"\xff\xf1\x50\x80"), Some(("aac", true)));
         assert_eq!(demuxer(b"#!AMR\n"), Some(("amr", false)));
+    }
+
+    #[test]
+    fn kinds_that_take_ffmpeg_are_known_too() {
+        let packets: Vec<u8> = (0..HEAD).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
+        for (head, expected) in [
+            (b"\x02dss\x00\x00".as_slice(), "dss"),
+            (b"\x03dss\x00\x00", "dss"),
+            (b"\x7f\xfe\x80\x01\xfc\x3c", "dts"),
+            (b"\xff\x1f\x00\xe8\xf1\x07", "dts"),
+            (b".RMF\0\0\0\x12", "rm"),
+            (b".ra\xfd\0\x03", "rm"),
+            (b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01", "mxf"),
+            (b"RIFF\x24\0\0\0QLCMfmt ", "qcp"),
+            (b"\x0b\x77\x12\x34\x50\x40", "ac3"),
+            (b"\x0b\x77\x02\xff\x3f\x80", "eac3"),
+            (b"\x56\xe0\x04\0\0\0\0\x56\xe0", "loas"),
+            (&packets, "mpegts"),
+        ] {
+            assert_eq!(demuxer(head), Some((expected, false)), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_mark_is_what_its_name_says_unless_a_container_stands_there() {
+        // Silence in µ-law begins as a frame of MP3 does.
+        assert_eq!(marked(&[0xff; 100]), None);
+        assert_eq!(marked(b"RIFF\x24\0\0\0WAVEfmt ").map(|kind| kind.demuxer), Some("wav"));
+        let kind = media_types::headerless_kind("ulaw").map(Kind::from_headerless).expect("known");
+        assert_eq!((kind.demuxer, kind.options.join(" ").as_str()), ("mulaw", "-ar 8000 -ac 1"));
     }
 
     #[test]

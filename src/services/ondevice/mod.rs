@@ -3,10 +3,6 @@
 //! There is no meeting to make and no server to ask. The *upload* is the transcription: the child reads the open file,
 //! and what it has understood so far lies in a directory of the job, so that an interrupted one goes on.
 
-mod kinds;
-
-pub(crate) use self::kinds::ACCEPTED;
-
 use std::{ffi::OsString, path::Path};
 
 use async_trait::async_trait;
@@ -27,6 +23,7 @@ use crate::{
         whisper::{self, Weights},
     },
     job::Report,
+    media_types,
     text::{one_line, printable_path},
 };
 
@@ -97,7 +94,7 @@ impl Service for OnDevice {
     }
 
     fn accepts(&self) -> &'static [(&'static str, &'static str)] {
-        ACCEPTED
+        media_types::READABLE
     }
 
     async fn profile(&self) -> Result<Value, CallError> {

@@ -213,6 +213,9 @@ impl Task {
                     tracing::warn!(folder = self.folder.name, "cannot read `{shown}`: {why}; tried again by itself");
                 }
             }
+            Finding::Lookalike => {
+                state.pool.remove(path);
+            }
             Finding::Gone | Finding::Stopped => state.pool.put_back(path, Duration::ZERO),
         }
     }
