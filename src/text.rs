@@ -24,6 +24,37 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Returns `text` without the accents of Latin letters, whether they stand apart (as macOS writes names) or not, so that
+/// words of names can be compared.
+#[must_use]
+pub fn unaccented(text: &str) -> String {
+    /// Letters with accents behind the letter that they are.
+    const LETTERS: [&str; 14] = [
+        "aàáâãäåāăą",
+        "cçćč",
+        "dďđ",
+        "eèéêëēėęě",
+        "iìíîïī",
+        "lł",
+        "nñńň",
+        "oòóôõöøō",
+        "rř",
+        "sśšş",
+        "tťţ",
+        "uùúûüūů",
+        "yýÿ",
+        "zźżž",
+    ];
+    let plain = |character: char| {
+        let lower = character.to_lowercase().next().unwrap_or(character);
+        let row = LETTERS.iter().find(|row| row.contains(lower)).filter(|_| !character.is_ascii());
+        let letter = row.and_then(|row| row.chars().next()).unwrap_or(character);
+        if character.is_uppercase() { letter.to_ascii_uppercase() } else { letter }
+    };
+    let is_accent = |character: &char| ('\u{300}'..='\u{36f}').contains(character);
+    text.chars().filter(|character| !is_accent(character)).map(plain).collect()
+}
+
 /// Returns JSON in which every character that [`printable`] escapes is escaped as JSON has it: a reader gets the same
 /// text, and a terminal obeys none of it.
 #[must_use]

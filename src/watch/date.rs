@@ -1,13 +1,19 @@
-//! When a recording was made: from its container, else from its name, else from its mtime.
+//! When a recording was made: its container says it, else its name, else the nearest directory above it, else its mtime.
+
+#[cfg(test)]
+mod table;
+mod text;
+mod words;
 
 use std::{os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
 
 use jiff::{
-    Timestamp,
-    civil::{Date, DateTime, Time},
+    SignedDuration, Timestamp,
+    civil::{Date, Time},
     tz::TimeZone,
 };
 
+use self::text::{Candidate, Certainty, candidates};
 use super::media::Made;
 use crate::clock;
 
@@ -17,6 +23,10 @@ const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 /// A file server's clock may be ahead by so much, as one in another time zone is that tells its own time as UTC.
 const FUTURE: Duration = Duration::from_secs(26 * 3600);
 
+/// Ten digits are the seconds of a moment only when it is that near to the mtime: numbers of that length have many other
+/// meanings, and of a thousand others some twenty are as near.
+const NEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+
 /// Returns when a recording was made. `zone` is that of this machine: names carry local time.
 #[must_use]
 pub fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
@@ -25,16 +35,102 @@ pub fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZ
 
 fn recorded_by(now: Timestamp, made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
     // A file system that knows no times, or a clock that was never set: then it is of now, when it is first read.
-    let is_possible = |at: &Timestamp| is_sane(*at) && clock::elapsed(now, *at) < FUTURE;
-    let written = Timestamp::from_nanosecond(i128::from(mtime_ns)).ok().filter(is_possible).unwrap_or(now);
-    let name = relative.file_stem().unwrap_or_default().as_bytes();
-    let Some(made) = made.or_else(|| in_text(name)) else { return written };
-    match made {
-        Made::At(at) => at,
-        Made::Local(local) => zone.to_timestamp(local).unwrap_or(written),
-        // The mtime of the same day knows the hour as well.
-        Made::On(day) if zone.to_datetime(written).date() == day => written,
-        Made::On(day) => zone.to_timestamp(day.to_datetime(Time::midnight())).unwrap_or(written),
+    let is_past = |at: &Timestamp| is_sane(*at) && clock::elapsed(now, *at) < FUTURE;
+    let mtime = Timestamp::from_nanosecond(i128::from(mtime_ns)).ok().filter(is_past);
+    let sources = Sources { written: mtime.unwrap_or(now), now, zone };
+    let mut found = sources.find(made, relative).into_iter();
+    let Some(first) = found.next() else { return sources.written };
+    let Made::On(day) = first.made else { return sources.moment(first.made).unwrap_or(sources.written) };
+    // What is less near may know the hour of that day.
+    let is_of_day = |at: &Timestamp| zone.to_datetime(*at).date() == day;
+    let moments = found.map(|found| found.made).filter(|made| !matches!(made, Made::On(_)));
+    let hour = moments.filter_map(|made| sources.moment(made)).find(is_of_day);
+    let stem = relative.file_stem().unwrap_or_default().as_bytes();
+    let in_name =
+        || text::moment_at_begin(stem, day).filter(|_| first.is_of_parent).and_then(|made| sources.moment(made));
+    let midnight = || zone.to_timestamp(day.to_datetime(Time::midnight())).ok();
+    let written = Some(sources.written).filter(is_of_day);
+    hour.or_else(in_name).or(written).or_else(midnight).unwrap_or(sources.written)
+}
+
+/// A date, and whether a directory's name has it.
+struct Found {
+    made: Made,
+    is_of_parent: bool,
+}
+
+/// What dates are held against.
+struct Sources<'a> {
+    /// When the file was written last, as far as that can be believed.
+    written: Timestamp,
+    now: Timestamp,
+    zone: &'a TimeZone,
+}
+
+impl Sources<'_> {
+    /// Returns the dates of a recording that can be, the nearest first: of its container, of its name, and of the
+    /// directories below the folder, from the innermost out.
+    fn find(&self, made: Option<Made>, relative: &Path) -> Vec<Found> {
+        let mut found: Vec<Found> = made.map(|made| Found { made, is_of_parent: false }).into_iter().collect();
+        let stem = relative.file_stem().unwrap_or_default().as_bytes();
+        let of_name = candidates(stem).into_iter().filter(|candidate| self.is_believed(candidate));
+        found.extend(of_name.map(|candidate| Found { made: candidate.made, is_of_parent: false }));
+        let parents: Vec<&[u8]> =
+            relative.parent().into_iter().flat_map(Path::iter).map(|parent| parent.as_bytes()).collect();
+        for last in (0..parents.len()).rev() {
+            let of_name = candidates(parents[last]).into_iter().filter(|found| found.certainty > Certainty::Number);
+            // `2021/01/05`: year, month and day.
+            let joined = parents[..=last].last_chunk::<3>().map(|parts| parts.join(&b'/'));
+            let of_parts = joined.and_then(|joined| day_of(&joined));
+            let of_parent = of_name.map(|candidate| candidate.made).chain(of_parts.map(Made::On));
+            found.extend(of_parent.map(|made| Found { made, is_of_parent: true }));
+        }
+        found.retain(|found| self.moment(found.made).is_some_and(|at| self.is_possible(at)));
+        found
+    }
+
+    /// Returns the moment that a date means here; of a day its begin.
+    fn moment(&self, made: Made) -> Option<Timestamp> {
+        match made {
+            Made::At(at) => Some(at),
+            Made::Local(local) => self.zone.to_timestamp(local).ok(),
+            Made::On(day) => self.zone.to_timestamp(day.to_datetime(Time::midnight())).ok(),
+        }
+    }
+
+    /// Returns whether a recording can be of that moment: nothing is made after it was written.
+    fn is_possible(&self, at: Timestamp) -> bool {
+        let latest = self.written.min(self.now);
+        is_sane(at) && clock::elapsed(latest, at) < FUTURE
+    }
+
+    fn is_believed(&self, candidate: &Candidate) -> bool {
+        let is_near = || self.moment(candidate.made).is_some_and(|at| self.written.duration_since(at) < NEAR);
+        candidate.certainty > Certainty::Number || is_near()
+    }
+}
+
+/// Returns the day that three directories are called after.
+fn day_of(joined: &[u8]) -> Option<Date> {
+    let [year, month, day] = joined.split(|byte| *byte == b'/').collect::<Vec<_>>().try_into().ok()?;
+    let is_number =
+        |part: &[u8], lengths: &[usize]| lengths.contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    if !is_number(year, &[4]) || !is_number(day, &[1, 2]) {
+        return None;
+    }
+    let text = [year, b"-", month_of(month), b"-", day].concat();
+    match candidates(&text).first()?.made {
+        Made::On(date) => Some(date),
+        Made::At(_) | Made::Local(_) => None,
+    }
+}
+
+/// Returns the month of a directory: `01`, `January`, `01-January`, `01 Jan`, `2021-01`.
+fn month_of(directory: &[u8]) -> &[u8] {
+    let is_letter = |byte: &u8| !byte.is_ascii_digit() && !b" -_.".contains(byte);
+    match directory.iter().position(is_letter) {
+        Some(letters) => &directory[letters..],
+        None => directory.rsplit(|byte| b" -_.".contains(byte)).next().unwrap_or_default(),
     }
 }
 
@@ -44,64 +140,13 @@ pub fn is_sane(at: Timestamp) -> bool {
     YEARS.contains(&TimeZone::UTC.to_datetime(at).year())
 }
 
-/// Returns the first date in a text, with the time that follows it: `2026-11-22`, `20261122_0900`,
-/// `2026-11-22 09.00.05`, `20261122090005`, `2026-11-22 at 9.05.00`.
+/// Returns the surest date in a text, with the time that follows it and the zone that is stated: `2026-11-22`,
+/// `20261122_0900`, `2026-11-22 09.00.05`, `20261122090005Z`, `22 Nov 2026 at 9.05 PM`. Digits that may be any number are
+/// none.
 #[must_use]
 pub fn in_text(text: &[u8]) -> Option<Made> {
-    (0..text.len()).find_map(|start| {
-        let begins = start == 0 || !text[start - 1].is_ascii_digit();
-        if begins { date_at(&text[start..]) } else { None }
-    })
-}
-
-/// A date at the very start of `text`.
-fn date_at(text: &[u8]) -> Option<Made> {
-    let (year, rest) = number(text, 4)?;
-    let separator = rest.first().copied().filter(|byte| b"-_.".contains(byte));
-    let (month, rest) = number(skip(rest, separator)?, 2)?;
-    let (day, rest) = number(skip(rest, separator)?, 2)?;
-    let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    if !YEARS.contains(&year) {
-        return None;
-    }
-    if let Some(time) = time_after(rest) {
-        return Some(Made::Local(DateTime::from_parts(date, time)));
-    }
-    // Digits that go on are a number, not a date.
-    (!rest.first().is_some_and(u8::is_ascii_digit)).then_some(Made::On(date))
-}
-
-/// A time after a date: hours and minutes, perhaps seconds, with or without something in between.
-fn time_after(text: &[u8]) -> Option<Time> {
-    let gap = text.iter().take(4).take_while(|byte| b" _-.Ttaat".contains(byte)).count();
-    let text = &text[gap..];
-    let (hour, rest) = number(text, 2)?;
-    let separator = rest.first().copied().filter(|byte| b":.-_h".contains(byte));
-    let (minute, rest) = number(skip(rest, separator)?, 2)?;
-    let seconds = skip(rest, separator).and_then(|rest| number(rest, 2));
-    let (second, rest) = seconds.unwrap_or((0, rest));
-    if rest.first().is_some_and(u8::is_ascii_digit) {
-        return None;
-    }
-    let part = |number: i16| i8::try_from(number).ok();
-    Time::new(part(hour)?, part(minute)?, part(second)?, 0).ok()
-}
-
-/// Passes `separator`, which must be there when it is given.
-fn skip(text: &[u8], separator: Option<u8>) -> Option<&[u8]> {
-    match separator {
-        None => Some(text),
-        Some(separator) => text.strip_prefix(&[separator]),
-    }
-}
-
-/// Exactly `digits` digits as a number, and what follows.
-fn number(text: &[u8], digits: usize) -> Option<(i16, &[u8])> {
-    let head = text.get(..digits)?;
-    let number = head
-        .iter()
-        .try_fold(0, |number: i16, byte| byte.is_ascii_digit().then(|| number * 10 + i16::from(byte - b'0')))?;
-    Some((number, &text[digits..]))
+    let surest = candidates(text).into_iter().next()?;
+    (surest.certainty > Certainty::Epoch).then_some(surest.made)
 }
 
 #[cfg(test)]
@@ -151,6 +196,35 @@ mod tests {
         assert_eq!(of("a/2026-11-20.wav"), "2026-11-19T23:00:00Z");
         assert_eq!(of("a/20261120_0900.wav"), "2026-11-20T08:00:00Z");
         assert_eq!(of("a/talk.wav"), "2026-11-22T14:00:00Z");
+    }
+
+    #[test]
+    fn a_container_is_believed_first_and_never_where_it_is_ahead() {
+        let now: Timestamp = "2026-11-22T14:00:00Z".parse().expect("a time");
+        let at = |text: &str| Some(Made::At(text.parse().expect("a time")));
+        let day = Some(Made::On(date(2021, 1, 5)));
+        let old: Timestamp = "2021-01-06T08:00:00Z".parse().expect("a time");
+        for (written, made, path, expected) in [
+            (now, at("2021-01-04T08:00:00Z"), "2021-01-05 10.30.00.m4a", "2021-01-04T08:00:00Z"),
+            (now, at("2040-02-06T06:28:15Z"), "2021-01-05 10.30.00.m4a", "2021-01-05T10:30:00Z"),
+            (now, at("2036-01-02T00:00:00Z"), "2021/01/05/talk.m4a", "2021-01-05T00:00:00Z"),
+            (now, at("2036-01-02T00:00:00Z"), "talk.m4a", "2026-11-22T14:00:00Z"),
+            (now, at("2026-11-24T14:00:00Z"), "talk.m4a", "2026-11-22T14:00:00Z"),
+            (now, at("2026-11-23T14:00:00Z"), "talk.m4a", "2026-11-23T14:00:00Z"),
+            (old, at("2026-11-20T00:00:00Z"), "2021-01-05 10.30.00.m4a", "2021-01-05T10:30:00Z"),
+            (old, at("2026-11-20T00:00:00Z"), "talk.m4a", "2021-01-06T08:00:00Z"),
+            (old, None, "2026-11-20 10.30.m4a", "2021-01-06T08:00:00Z"),
+            (now, day, "talk.wav", "2021-01-05T00:00:00Z"),
+            (now, day, "2021-01-05 10.30.wav", "2021-01-05T10:30:00Z"),
+            (now, day, "2021-01-04 10.30.wav", "2021-01-05T00:00:00Z"),
+            (now, Some(Made::Local(datetime(2040, 1, 1, 0, 0, 0, 0))), "2021-01-05.wav", "2021-01-05T00:00:00Z"),
+            (old, None, "1609860600.wav", "2021-01-05T15:30:00Z"),
+            (now, None, "1609860600.wav", "2026-11-22T14:00:00Z"),
+        ] {
+            let mtime = i64::try_from(written.as_nanosecond()).expect("in range");
+            let found = recorded_by(now, made, Path::new(path), mtime, &TimeZone::UTC);
+            assert_eq!(found.to_string(), expected, "{written} {made:?} {path}");
+        }
     }
 
     #[test]

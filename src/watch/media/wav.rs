@@ -92,7 +92,8 @@ impl Chunks {
                 let bytes = read_at::<8>(file, body + 8)?;
                 self.wide_data = bytes.map(u64::from_le_bytes);
             }
-            // OriginationDate `yyyy-mm-dd` and OriginationTime `hh:mm:ss` follow 256 + 32 + 32 bytes of text.
+            // OriginationDate `yyyy-mm-dd` and OriginationTime `hh:mm:ss` (or with `_`, `:`, `/`, `.` or a space, as EBU
+            // Tech 3285 allows) follow 256 + 32 + 32 bytes of text.
             b"bext" if size >= 338 => {
                 let text = read_at::<18>(file, body + 320)?;
                 self.made = text.and_then(|text| date(&text)).or(self.made);
@@ -118,6 +119,10 @@ fn creation_date(file: &mut (impl Read + Seek), body: u64, size: u32) -> io::Res
             break;
         }
         if &head[..4] == b"ICRD" {
+            // With a time, and with an offset behind it.
+            if let Some(text) = read_at::<25>(file, at + 8)?.filter(|_| size >= 25) {
+                return Ok(date(&text));
+            }
             if let Some(text) = read_at::<19>(file, at + 8)?.filter(|_| size >= 19) {
                 return Ok(date(&text));
             }
@@ -188,6 +193,14 @@ pub(super) mod tests {
         bext.extend(b"2026-11-2209:00:05");
         bext.extend(vec![0; 602 - 338]);
         assert_eq!(look(&bext).made, Some(Made::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 5, 0))));
+        for separator in "_:/. ".chars() {
+            for text in ["2026-11-22", "09-00-05"].map(|text| text.replace('-', &separator.to_string())).windows(2) {
+                let at = bext.len() - (602 - 320);
+                bext[at..at + 18].copy_from_slice(text.concat().as_bytes());
+            }
+            let expected = Made::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 5, 0));
+            assert_eq!(look(&bext).made, Some(expected), "{separator}");
+        }
         let list = b"RIFF\0\0\0\0WAVELIST\x16\0\0\0INFOICRD\x0a\0\0\x002026-11-22";
         assert_eq!(look(list).made, Some(Made::On(jiff::civil::date(2026, 11, 22))));
     }
