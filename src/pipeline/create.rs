@@ -1,10 +1,8 @@
 //! A meeting is made at the service, or the one that is there already is found.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
-
-use super::{Context, deliver, details, open_closed_recording, setback};
+use super::{Context, deliver, details, open_closed_recording, setback, title::TITLE_MAX};
 use crate::{
     clock,
     effect::Effect,
@@ -35,9 +33,6 @@ pub enum Created {
 /// After an answer was lost, the meeting may take a moment to show up in the list. A guess: the service documents
 /// nothing here.
 const LIST_DELAY: Duration = Duration::from_secs(3);
-
-/// Characters of a title; what a service's own pages show at most on a line or two.
-pub(super) const TITLE_MAX: usize = 200;
 
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
@@ -107,65 +102,4 @@ async fn refused(context: &Context, job: &Job, plan: &Plan, error: CallError) ->
         _ => Setback::Own { from: Stage::Create, error },
     })
     .await)
-}
-
-/// Fills the title's template; dates are local, as the people at the meeting saw them.
-pub(super) fn title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
-    let local = recorded.to_zoned(TimeZone::system());
-    let part =
-        |name: Option<&std::ffi::OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = part(recording.parent().and_then(Path::file_name));
-    // One pass: what a file name holds is never taken for a placeholder.
-    let mut filled = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        filled.push_str(&rest[..open]);
-        rest = &rest[open..];
-        let close = rest.find('}').map_or(rest.len(), |close| close + 1);
-        match &rest[..close] {
-            "{stem}" => filled.push_str(&part(recording.file_stem())),
-            "{folder}" => filled.push_str(folder),
-            "{date}" => filled.push_str(&local.strftime("%F").to_string()),
-            "{time}" => filled.push_str(&local.strftime("%H:%M").to_string()),
-            "{parent}" => filled.push_str(if parent.is_empty() { folder } else { &parent }),
-            other => filled.push_str(other),
-        }
-        rest = &rest[close..];
-    }
-    filled.push_str(rest);
-    let filled = one_line(&filled, TITLE_MAX);
-    if filled.is_empty() { folder.to_owned() } else { filled }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(crate::budget::cases(256))]
-
-        #[test]
-        fn whatever_a_recording_is_called_its_title_is_one_line_that_says_something(
-            name in prop::collection::vec(1_u8..=255, 1..300), second in -2_000_000_000_i64..8_000_000_000,
-            template in "(\\{stem\\}|\\{parent\\}|\\{date\\}|\\{time\\}|\\{folder\\}| ){1,4}",
-        ) {
-            let recorded = Timestamp::from_second(second).expect("in range");
-            let title = title(&template, "sales", Path::new(OsStr::from_bytes(&name)), recorded);
-            prop_assert!(!title.trim().is_empty() && title.chars().count() <= TITLE_MAX, "{:?}", title);
-            prop_assert!(!title.contains(crate::text::is_unprintable), "{:?}", title);
-        }
-    }
-
-    #[test]
-    fn a_name_is_not_taken_for_a_template() {
-        let recorded = Timestamp::UNIX_EPOCH;
-        assert_eq!(
-            title("{stem} of {folder}", "sales", Path::new("a/{folder}{stem}.wav"), recorded),
-            "{folder}{stem} of sales"
-        );
-    }
 }

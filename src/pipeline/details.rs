@@ -9,8 +9,8 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     Context, answered,
-    create::{TITLE_MAX, title},
     sidecar::{self, Sidecars, Trouble},
+    title::{TITLE_MAX, title},
 };
 use crate::{
     clock,

@@ -11,6 +11,7 @@ pub mod deliver;
 pub mod details;
 mod extracted;
 pub mod sidecar;
+mod title;
 pub mod upload;
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
