@@ -25,6 +25,7 @@ mod mailing;
 mod main_job;
 mod meetingbaas;
 mod moving;
+mod names;
 mod ondevice;
 mod open;
 mod openai;

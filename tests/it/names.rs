@@ -1,0 +1,213 @@
+//! Names from the field: which kinds are taken or converted, which files are left alone, what a name says of the date and
+//! of the title.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use minuted::engine::audio::Audio;
+
+use crate::support::{
+    house::{House, until},
+    sound::{part_of_tone, program, runs, tone, wav},
+};
+
+const CONVERT: &str = "convert = \"ffmpeg\"";
+
+/// Kinds that PAXS does not take, by extension, and what makes ffmpeg write them. Grows by a line.
+const CONVERTED: &[(&str, &str)] = &[
+    ("m4v", "-c:a aac -f mp4"),
+    ("mts", "-c:a ac3 -f mpegts -mpegts_m2ts_mode 1"),
+    ("w64", "-f w64"),
+    ("au", "-f au"),
+    ("mp2", "-c:a mp2 -f mp2"),
+    ("ac3", "-c:a ac3 -f ac3"),
+    ("spx", "-ar 16000 -c:a libspeex -f ogg"),
+    ("wv", "-c:a wavpack -f wv"),
+    ("aifc", "-c:a pcm_mulaw -f aiff"),
+    ("vob", "-c:a mp2 -f vob"),
+    ("mxf", "-f lavfi -i color=black:s=64x64:r=25:d=2 -ar 48000 -c:v mpeg2video -c:a pcm_s16le -shortest -f mxf"),
+    ("dts", "-ar 48000 -c:a dca -strict -2 -f dts"),
+    ("rm", "-ar 8000 -c:a real_144 -f rm"),
+    ("ra", "-c:a ac3 -f rm"),
+    ("gsm", "-ar 8000 -c:a libgsm -f gsm"),
+    ("qta", "-c:a aac -f mov"),
+    ("ts", "-c:a mp2 -f mpegts"),
+    ("m2ts", "-c:a ac3 -f mpegts -mpegts_m2ts_mode 1"),
+    ("weba", "-c:a libopus -f webm"),
+    ("mpga", "-c:a mp3 -f mp3"),
+    ("m4r", "-c:a aac -f ipod"),
+    ("mp1", "-c:a mp2 -f mp2"),
+    ("tta", "-c:a tta -f tta"),
+    ("voc", "-f voc"),
+    ("eac3", "-c:a eac3 -f eac3"),
+    ("wtv", "-c:a mp2 -f wtv"),
+    ("nut", "-c:a mp2 -f nut"),
+    ("3gpp", "-c:a aac -f 3gp"),
+    ("f4v", "-c:a aac -f f4v"),
+    ("divx", "-c:a mp3 -f avi"),
+    ("oma", "-ar 44100 -c:a mp3 -f oma"),
+    ("snd", "-f au"),
+    ("wav49", "-ar 8000 -c:a libgsm_ms -f wav"),
+    ("sln", "-ar 8000 -f s16le"),
+    ("sln16", "-ar 16000 -f s16le"),
+    ("sln48", "-ar 48000 -f s16le"),
+    ("ulaw", "-ar 8000 -f mulaw"),
+    ("ul", "-ar 8000 -f mulaw"),
+    ("alaw", "-ar 8000 -f alaw"),
+    ("al", "-ar 8000 -f alaw"),
+    ("g722", "-ar 16000 -c:a g722 -f g722"),
+    ("g726-32", "-ar 8000 -c:a g726le -b:a 32k -f g726le"),
+];
+
+/// Has ffmpeg write a tone of two seconds as a file of the folder; `None` where this machine's cannot.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+fn dropped(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
+    let ffmpeg = program("ffmpeg")?;
+    let source = house.dir.path().join("source.wav");
+    let made = house.dir.path().join("made");
+    fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
+    let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
+    let arguments = ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]);
+    if !runs(&ffmpeg, arguments) {
+        eprintln!("SKIPPED: this ffmpeg cannot write {name}");
+        return None;
+    }
+    let path = house.path(name);
+    fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
+    fs::rename(made, &path).expect("dropped");
+    Some(path)
+}
+
+/// Whether it is the tone, whole and at its own speed.
+fn is_the_tone(file: &Path) -> bool {
+    let mut audio = Audio::open(fs::File::open(file).expect("opened"), None).expect("a recording");
+    let mut sound = Vec::new();
+    while let Some(planes) = audio.listen().expect("sound") {
+        sound.extend_from_slice(&planes[0]);
+    }
+    sound.len().abs_diff(32_000) < 4_000 && part_of_tone(&sound[4_000..28_000]) > 0.8
+}
+
+#[test]
+fn every_kind_of_media_that_ffmpeg_reads_is_converted() {
+    let house = House::new();
+    house.configure(CONVERT);
+    let _daemon = house.start();
+    let names = CONVERTED.iter().filter_map(|(extension, arguments)| {
+        let name = format!("kind {extension}.{extension}");
+        dropped(&house, &name, arguments).map(|_| name)
+    });
+    let names: Vec<String> = names.collect();
+    for name in &names {
+        let job = house.wait_for(name, "done");
+        assert_eq!(job["attempts"], 0, "{job:#}");
+    }
+    let meetings = house.standin.snapshot().meetings;
+    assert_eq!(meetings.len(), names.len());
+    for meeting in meetings {
+        let sent = meeting.recording.as_ref().expect("a recording");
+        assert_eq!(sent.mime, "audio/mp4", "{}", meeting.title);
+    }
+}
+
+#[test]
+fn what_has_no_mark_in_its_bytes_is_converted_as_its_name_says() {
+    for (extension, arguments) in CONVERTED
+        .iter()
+        .filter(|(extension, _)| ["gsm", "sln16", "ulaw", "alaw", "g722", "g726-32"].contains(extension))
+    {
+        let house = House::new();
+        house.configure(CONVERT);
+        let mut daemon = house.spawn(&[("MINUTED_DIE", "CallUpload:before")]);
+        if dropped(&house, &format!("talk.{extension}"), arguments).is_none() {
+            continue;
+        }
+        until(extension, || daemon.was_killed().then_some(()));
+        let converted = house.state_dir().join("converted");
+        let mut files = fs::read_dir(converted).expect("read").map(|entry| entry.expect("one").path());
+        assert!(is_the_tone(&files.next().expect("a converted recording")), "{extension}");
+    }
+}
+
+#[test]
+fn media_that_nobody_takes_is_skipped_with_the_list() {
+    let house = House::new();
+    house.configure("include = [\"*.wav\", \"*.ds2\", \"*.qta\", \"*.tta\", \"*.xyz\"]");
+    let _daemon = house.start();
+    for name in ["New Recording 7.qta", "a.ds2", "b.tta", "c.xyz"] {
+        fs::write(house.path(name), name).expect("written");
+        house.wait_for(name, "skipped");
+        let told = house.why(name);
+        assert!(told.contains("does not take this kind of file; it takes: mp3 wav"), "{told}");
+    }
+    let told = house.why("a.ds2");
+    assert!(told.contains(" qta ") && told.contains(" m4v ") && !told.contains(" ds2"), "{told}");
+}
+
+#[test]
+fn a_program_in_typescript_gets_no_row_and_a_transport_stream_does() {
+    let house = House::new();
+    let program = "import { G } from \"./g\";\nexport const answer: number = 42;\n".repeat(40);
+    fs::write(house.path("index.ts"), &program).expect("written");
+    let _daemon = house.start();
+    fs::write(house.path("late.ts"), &program).expect("written");
+    fs::write(house.path("module.mts"), &program).expect("written");
+    let packets: Vec<u8> = (0..18_800).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
+    fs::write(house.path("2023-01-09 15-37-58.ts"), packets).expect("written");
+    house.wait_for("2023-01-09 15-37-58.ts", "skipped");
+    house.drop_recording("plain.wav");
+    house.wait_for("plain.wav", "done");
+    assert_eq!(house.jobs().len(), 2, "{:#?}", house.jobs());
+    for name in ["index.ts", "late.ts", "module.mts"] {
+        let told = house.why(name);
+        assert!(told.contains("left alone: `.") && told.contains("not those of a recording"), "{told}");
+    }
+    assert_eq!(house.json(&["status"])["folders"][0]["settling"], 0);
+}
+
+#[test]
+fn what_was_deleted_does_not_come_back_from_a_snapshot() {
+    let house = House::new();
+    let directories = ["@Recently-Snapshot/GMT-00_2026-11-29_0100", "~snapshot/hourly.0", "@GMT-2026.11.29-01.00.00"];
+    for directory in directories {
+        house.drop_recording(&format!("{directory}/deleted.wav"));
+    }
+    let _daemon = house.start();
+    house.drop_recording("plain.wav");
+    house.wait_for("plain.wav", "done");
+    assert_eq!(house.jobs().len(), 1);
+    for directory in directories {
+        let told = house.why(&format!("{directory}/deleted.wav"));
+        assert!(told.contains("which is left alone: ") && told.contains("snapshot"), "{told}");
+    }
+}
+
+#[test]
+fn names_and_directories_tell_date_and_title() {
+    let house = House::new();
+    let daemon = house.listening(house.spawn(&[("TZ", "America/New_York")]));
+    for (name, date, title) in [
+        ("GMT20210105-150000_Recording.wav", "2021-01-05T10:00:00-05:00", "GMT20210105-150000_Recording"),
+        ("q-600-20121130-20210105-103000-1609860600.12.wav", "2021-01-05T10:30:00-05:00", ""),
+        ("WhatsApp Audio 2021-01-05 at 10.30.00 PM.wav", "2021-01-05T22:30:00-05:00", ""),
+        (
+            "2021-01-05 10.30.00 Weekly 123456789/audio_only.wav",
+            "2021-01-05T10:30:00-05:00",
+            "2021-01-05 10.30.00 Weekly 123456789",
+        ),
+        ("2021/01/05/call-1001.wav", "2021-01-05T00:00:00-05:00", "call-1001"),
+    ] {
+        house.drop_recording(name);
+        let job = house.wait_for(name, "done");
+        let notes = fs::read_to_string(job["notes"][0].as_str().expect("notes")).expect("there");
+        let has = |line: &str| notes.lines().any(|found| found == line);
+        assert!(has(&format!("date: {date}")), "{name}: {notes}");
+        if !title.is_empty() {
+            assert!(has(&format!("title: \"{title}\"")), "{name}: {notes}");
+            assert_eq!(job["title"], title, "{name}");
+        }
+    }
+    assert!(daemon.stop().success());
+}
