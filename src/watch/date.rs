@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod table;
 mod text;
+mod time_of_day;
 mod words;
 
 use std::{os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
@@ -13,7 +14,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use self::text::{Candidate, Certainty, candidates};
+use self::text::{DateCandidate, DateCertainty, candidates};
 use super::media::Made;
 use crate::clock;
 
@@ -24,7 +25,7 @@ const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 const FUTURE: Duration = Duration::from_secs(26 * 3600);
 
 /// Ten digits are the seconds of a moment only when it is that near to the mtime: numbers of that length have many other
-/// meanings, and of a thousand others some twenty are as near.
+/// meanings, and of a thousand that begin with 1 some thirty are as near.
 const NEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Returns when a recording was made. `zone` is that of this machine: names carry local time.
@@ -37,7 +38,7 @@ fn recorded_by(now: Timestamp, made: Option<Made>, relative: &Path, mtime_ns: i6
     // A file system that knows no times, or a clock that was never set: then it is of now, when it is first read.
     let is_past = |at: &Timestamp| is_sane(*at) && clock::elapsed(now, *at) < FUTURE;
     let mtime = Timestamp::from_nanosecond(i128::from(mtime_ns)).ok().filter(is_past);
-    let sources = Sources { written: mtime.unwrap_or(now), now, zone };
+    let sources = DateSources { written: mtime.unwrap_or(now), now, zone };
     let mut found = sources.find(made, relative).into_iter();
     let Some(first) = found.next() else { return sources.written };
     let Made::On(day) = first.made else { return sources.moment(first.made).unwrap_or(sources.written) };
@@ -46,44 +47,46 @@ fn recorded_by(now: Timestamp, made: Option<Made>, relative: &Path, mtime_ns: i6
     let moments = found.map(|found| found.made).filter(|made| !matches!(made, Made::On(_)));
     let hour = moments.filter_map(|made| sources.moment(made)).find(is_of_day);
     let stem = relative.file_stem().unwrap_or_default().as_bytes();
-    let in_name =
-        || text::moment_at_begin(stem, day).filter(|_| first.is_of_parent).and_then(|made| sources.moment(made));
+    let in_name = || {
+        let made = text::moment_at_begin(stem, day).filter(|_| first.is_of_parent)?;
+        sources.moment(made).filter(|at| sources.is_possible(*at))
+    };
     let midnight = || zone.to_timestamp(day.to_datetime(Time::midnight())).ok();
     let written = Some(sources.written).filter(is_of_day);
     hour.or_else(in_name).or(written).or_else(midnight).unwrap_or(sources.written)
 }
 
 /// A date, and whether a directory's name has it.
-struct Found {
+struct FoundDate {
     made: Made,
     is_of_parent: bool,
 }
 
 /// What dates are held against.
-struct Sources<'a> {
+struct DateSources<'a> {
     /// When the file was written last, as far as that can be believed.
     written: Timestamp,
     now: Timestamp,
     zone: &'a TimeZone,
 }
 
-impl Sources<'_> {
+impl DateSources<'_> {
     /// Returns the dates of a recording that can be, the nearest first: of its container, of its name, and of the
     /// directories below the folder, from the innermost out.
-    fn find(&self, made: Option<Made>, relative: &Path) -> Vec<Found> {
-        let mut found: Vec<Found> = made.map(|made| Found { made, is_of_parent: false }).into_iter().collect();
+    fn find(&self, made: Option<Made>, relative: &Path) -> Vec<FoundDate> {
+        let mut found: Vec<FoundDate> = made.map(|made| FoundDate { made, is_of_parent: false }).into_iter().collect();
         let stem = relative.file_stem().unwrap_or_default().as_bytes();
         let of_name = candidates(stem).into_iter().filter(|candidate| self.is_believed(candidate));
-        found.extend(of_name.map(|candidate| Found { made: candidate.made, is_of_parent: false }));
+        found.extend(of_name.map(|candidate| FoundDate { made: candidate.made, is_of_parent: false }));
         let parents: Vec<&[u8]> =
             relative.parent().into_iter().flat_map(Path::iter).map(|parent| parent.as_bytes()).collect();
         for last in (0..parents.len()).rev() {
-            let of_name = candidates(parents[last]).into_iter().filter(|found| found.certainty > Certainty::Number);
+            let of_name = candidates(parents[last]).into_iter().filter(|found| found.certainty > DateCertainty::Number);
             // `2021/01/05`: year, month and day.
             let joined = parents[..=last].last_chunk::<3>().map(|parts| parts.join(&b'/'));
             let of_parts = joined.and_then(|joined| day_of(&joined));
             let of_parent = of_name.map(|candidate| candidate.made).chain(of_parts.map(Made::On));
-            found.extend(of_parent.map(|made| Found { made, is_of_parent: true }));
+            found.extend(of_parent.map(|made| FoundDate { made, is_of_parent: true }));
         }
         found.retain(|found| self.moment(found.made).is_some_and(|at| self.is_possible(at)));
         found
@@ -104,9 +107,9 @@ impl Sources<'_> {
         is_sane(at) && clock::elapsed(latest, at) < FUTURE
     }
 
-    fn is_believed(&self, candidate: &Candidate) -> bool {
+    fn is_believed(&self, candidate: &DateCandidate) -> bool {
         let is_near = || self.moment(candidate.made).is_some_and(|at| self.written.duration_since(at) < NEAR);
-        candidate.certainty > Certainty::Number || is_near()
+        candidate.certainty > DateCertainty::Number || is_near()
     }
 }
 
@@ -146,7 +149,7 @@ pub fn is_sane(at: Timestamp) -> bool {
 #[must_use]
 pub fn in_text(text: &[u8]) -> Option<Made> {
     let surest = candidates(text).into_iter().next()?;
-    (surest.certainty > Certainty::Epoch).then_some(surest.made)
+    (surest.certainty > DateCertainty::Epoch).then_some(surest.made)
 }
 
 #[cfg(test)]

@@ -85,6 +85,8 @@ const TEMPORARY_FILES: &[ForeignName] = &[
     name("*.temp.*", "a file that a program is writing"), // yt-dlp
     name(".unfinished", "a file that a program is writing"),
     name(".incomplete", "a file that a program is writing"),
+    name(".inprogress", "a file that a program is writing"), // Unmanic
+    name(".downloading", "a download that is not finished"),
     name(".uploading", "an upload that is not finished"),
     name("~", "an editor's copy of an older state"),
     name(".zoom", "a recording that Zoom has not converted yet; open it with Zoom"),
@@ -103,6 +105,8 @@ const DIRECTORIES: &[ForeignName] = &[
     name("@snapshot", "snapshots of a file server"),
     name("@gmt-%%%%.*", "a snapshot of Samba or Windows"), // @GMT-2021.01.05-10.30.00
     name(".zfs", "snapshots of ZFS"),
+    name("~latest", "snapshots of a file server"), // Hitachi
+    name(".latest", "snapshots of a file server"), // Hitachi
     name(".ckpt", "checkpoints of a file server"), // Dell VNX, Unity
     name(".snap", "snapshots of the file system"), // FreeBSD, Ceph
     name("timeshift-btrfs", "snapshots of Timeshift"),
@@ -205,7 +209,8 @@ fn fits_whole(name: &[u8], pattern: &[u8]) -> bool {
         b'%' => byte.is_ascii_digit(),
         expected => byte.eq_ignore_ascii_case(&expected),
     };
-    let (mut at, mut in_pattern) = (0, 0);
+    let mut at = 0;
+    let mut in_pattern = 0;
     let mut last_star = None;
     while at < name.len() {
         match pattern.get(in_pattern) {

@@ -496,7 +496,8 @@ mod tests {
         let packets: Vec<u8> = (0..1880).map(|at| if at % 188 == 0 { 0x47 } else { 0xff }).collect();
         std::fs::write(tree.path().join("a.ts"), packets).expect("written");
         std::fs::write(tree.path().join("b.ts"), "export const G = 1;\n").expect("written");
-        let (root, rules) = (Dir::open(tree.path()).expect("opened"), Rules::new(&folder(tree.path()), &accepts()));
+        let root = Dir::open(tree.path()).expect("opened");
+        let rules = Rules::new(&folder(tree.path()), &accepts());
         let kind = |name: &str| rules.kind_by_look(&root, Path::new(name));
         assert_eq!(kind("a.ts"), Kind::NotAccepted("ts".into()));
         insta::assert_snapshot!(kind("b.ts"), @"`.ts` is the name of other files as well, and its first bytes are not those of a recording");

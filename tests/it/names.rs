@@ -47,7 +47,6 @@ const CONVERTED: &[(&str, &str)] = &[
     ("3gpp", "-c:a aac -f 3gp"),
     ("f4v", "-c:a aac -f f4v"),
     ("divx", "-c:a mp3 -f avi"),
-    ("oma", "-ar 44100 -c:a mp3 -f oma"),
     ("snd", "-f au"),
     ("wav49", "-ar 8000 -c:a libgsm_ms -f wav"),
     ("sln", "-ar 8000 -f s16le"),
@@ -80,7 +79,7 @@ fn dropped(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Whether it is the tone, whole and at its own speed.
+/// Returns whether it is the tone, whole and at its own speed.
 fn is_the_tone(file: &Path) -> bool {
     let mut audio = Audio::open(fs::File::open(file).expect("opened"), None).expect("a recording");
     let mut sound = Vec::new();

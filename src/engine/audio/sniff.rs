@@ -75,7 +75,7 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"\x00\x00\x01\xba", foreign("MPEG program stream", "mpeg")),
     (0, b".snd", foreign("AU", "au")),
     (0, b"MAC ", foreign("Monkey's Audio", "ape")),
-    (0, b"wvPk", foreign("WavPack", "wv")),
+    (0, b"wvPk", Kind { seeks: true, ..foreign("WavPack", "wv") }),
     (0, b"TTA1", foreign("True Audio", "tta")),
     (0, b"MThd", foreign("MIDI", "")),
     (0, b"Creative Voice File", foreign("Creative Voice", "voc")),
@@ -147,7 +147,7 @@ fn frames(head: &[u8]) -> Option<Sniffed> {
     Some(Sniffed::Known(kind))
 }
 
-/// Whether a second frame of LOAS follows the first one by its length (ISO/IEC 14496-3, 1.7.2).
+/// Returns whether a second frame of LOAS follows the first one by its length (ISO/IEC 14496-3, 1.7.2).
 fn is_loas(head: &[u8], second: u8, third: u8) -> bool {
     let length = usize::from(second & 0x1f) << 8 | usize::from(third);
     head.get(3 + length..).is_none_or(|next| next.first().is_none_or(|byte| *byte == 0x56))

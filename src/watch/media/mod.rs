@@ -37,8 +37,10 @@ pub type Parser<F> = fn(&mut F, u64) -> io::Result<Head>;
 /// Returns what can parse a head, by the extension in lower case; `None` where nobody looks.
 pub fn parser<F: Read + Seek>(extension: &str) -> Option<Parser<F>> {
     match extension {
-        "wav" | "w64" => Some(wav::look),
-        "mp4" | "m4a" | "m4b" | "m4v" | "mov" | "3gp" | "3g2" => Some(mp4::look),
+        "wav" | "wave" | "bwf" | "w64" => Some(wav::look),
+        "mp4" | "m4a" | "m4b" | "m4r" | "m4v" | "f4v" | "mov" | "qt" | "qta" | "3gp" | "3gpp" | "3g2" => {
+            Some(mp4::look)
+        }
         _ => None,
     }
 }
