@@ -21,7 +21,7 @@ use super::{
     },
     milliseconds,
     moonshine::ModelError,
-    pieces::{End, Piece, Pieces, Side},
+    pieces::{End, Piece, Pieces},
     recogniser::Recogniser,
     speech::Listener,
     wire::{Kind, Line, Work},
@@ -56,6 +56,7 @@ impl Failure {
     fn kind(&self) -> Kind {
         match self {
             Self::Audio(AudioError::Undecodable { .. }) => Kind::Undecodable,
+            Self::Audio(AudioError::NoSound) => Kind::NoSound,
             Self::Audio(AudioError::NeedsFfmpeg { .. }) => Kind::NeedsFfmpeg,
             Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) => Kind::Disk,
             Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => Kind::Model,
@@ -126,7 +127,14 @@ fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
     if let Some(end) = pieces.end() {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
-    Session { audio, recogniser, pieces, answers, total_ms, told: None }.run()
+    let mut session = Session { audio, recogniser, pieces, answers, total_ms, told: None };
+    session.hear()?;
+    if let Some(audio) = session.audio.second_opinion(ffmpeg.as_ref())? {
+        session.audio = audio;
+        session.pieces.restart().map_err(Failure::Pieces)?;
+        session.hear()?;
+    }
+    session.finish()
 }
 
 /// One recording on its way.
@@ -140,21 +148,26 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    fn run(mut self) -> Result<Line, Failure> {
+    /// Turns all of the sound into pieces.
+    fn hear(&mut self) -> Result<(), Failure> {
         let mut listeners: Vec<Listener> = Vec::new();
         while let Some(planes) = self.audio.listen()? {
             if listeners.is_empty() {
                 listeners.resize_with(planes.len(), Listener::default);
             }
             for (at, listener) in listeners.iter_mut().enumerate() {
-                let other = (planes.len() == 2).then(|| planes[1 - at].as_slice());
-                listener.hear(&planes[at], other);
+                let others =
+                    loudest(planes.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, plane)| plane));
+                listener.hear(&planes[at], others.as_deref());
             }
             self.finish_pieces(&mut listeners)?;
             self.tell(self.audio.given())?;
         }
         listeners.iter_mut().for_each(Listener::finish);
-        self.finish_pieces(&mut listeners)?;
+        self.finish_pieces(&mut listeners)
+    }
+
+    fn finish(mut self) -> Result<Line, Failure> {
         let end = End { samples: self.audio.given(), remarks: self.audio.remarks() };
         let remarks = end.remarks.clone();
         self.pieces.finish(end).map_err(Failure::Pieces)?;
@@ -162,15 +175,13 @@ impl Session<'_> {
     }
 
     fn finish_pieces(&mut self, listeners: &mut [Listener]) -> Result<(), Failure> {
-        let is_apart = listeners.len() == 2;
-        for (listener, side) in listeners.iter_mut().zip([Side::Left, Side::Right]) {
-            let side = is_apart.then_some(side);
+        for (listener, side) in listeners.iter_mut().zip(self.audio.voices()) {
             for piece in listener.take() {
-                if self.pieces.meet(side, piece.start, piece.end).map_err(Failure::Pieces)? {
+                if self.pieces.meet(side.clone(), piece.start, piece.end).map_err(Failure::Pieces)? {
                     continue;
                 }
                 let text = self.recogniser.words(&piece.sound)?;
-                let piece = Piece { side, start: piece.start, end: piece.end, text };
+                let piece = Piece { side: side.clone(), start: piece.start, end: piece.end, text };
                 let end = piece.end;
                 self.pieces.push(piece).map_err(Failure::Pieces)?;
                 self.tell(end)?;
@@ -188,6 +199,19 @@ impl Session<'_> {
         let line = Line::Progress { done_ms: milliseconds(samples), total_ms: self.total_ms };
         self.answers.tell(&line).map_err(Failure::Start)
     }
+}
+
+/// Returns the loudest of some planes, sample by sample; `None` of none.
+fn loudest<'a>(mut planes: impl Iterator<Item = &'a Vec<f32>>) -> Option<Vec<f32>> {
+    let mut loudest = planes.next()?.clone();
+    for plane in planes {
+        for (most, sample) in loudest.iter_mut().zip(plane) {
+            if sample.abs() > most.abs() {
+                *most = *sample;
+            }
+        }
+    }
+    Some(loudest)
 }
 
 /// Where the parent listens.

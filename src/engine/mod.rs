@@ -10,8 +10,8 @@
 //!   input, follows its progress, and reads the pieces when it is done.
 //! - [`child`] is what the hidden command `minuted engine-work` does. It is a process of its own, because it runs native
 //!   code on hostile bytes: a crash there is that recording's failure and no one else's.
-//! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Stereo with one person a
-//!   side stays apart, everything else becomes one channel.
+//! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Sound tracks, and the sides
+//!   of stereo with one person each, stay apart; everything else becomes one channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
 //! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has it.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.

@@ -14,14 +14,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::RATE;
+use super::{RATE, audio::Side};
 use crate::effect::Effect;
 
 /// The file's name.
 const NAME: &str = "pieces.jsonl";
 
 /// The version of what makes pieces: raised when the same sound would be cut or read differently.
-const ENGINE: u32 = 1;
+const ENGINE: u32 = 2;
 
 /// Bytes of a line at most: 15 s of speech have a few hundred.
 const LINE_MAX: u64 = 64 * 1024;
@@ -31,26 +31,6 @@ const FILE_MAX: u64 = 256 * 1024 * 1024;
 
 /// Samples after which what was written is synced: a minute.
 const SYNCED_EVERY: u64 = 60 * RATE as u64;
-
-/// A side of a recording with one person on each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    /// The left one.
-    Left,
-    /// The right one.
-    Right,
-}
-
-impl Side {
-    /// Returns what the speaker is called.
-    pub fn speaker(self) -> &'static str {
-        match self {
-            Self::Left => "Left",
-            Self::Right => "Right",
-        }
-    }
-}
 
 /// A finished piece. Times are samples of 16 kHz.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +82,7 @@ pub struct Pieces {
     synced: u64,
     /// Pieces with words.
     spoken: u64,
+    header: Header,
 }
 
 impl Pieces {
@@ -119,11 +100,23 @@ impl Pieces {
         let file = options.open(directory.join(NAME))?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
         let header = Header { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
-        let mut pieces = Self { file, kept: [].into(), end: None, synced: 0, spoken: 0 };
-        pieces.take_up(&header)?;
+        let mut pieces = Self { file, kept: [].into(), end: None, synced: 0, spoken: 0, header };
+        pieces.take_up()?;
         File::open(directory)?.sync_all()?;
         Effect::BeginPieces.after();
         Ok(pieces)
+    }
+
+    /// Begins again with the first piece, for the recording is decoded in another way from its start: pieces that come
+    /// out the same are met again.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.rewind()?;
+        self.kept.clear();
+        self.spoken = 0;
+        self.take_up()
     }
 
     /// Returns what stands behind the last piece, when all is done.
@@ -143,7 +136,7 @@ impl Pieces {
     /// What the file system says.
     pub fn meet(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
-        if (piece.side, piece.start, piece.end) == (side, start, end) {
+        if (&piece.side, piece.start, piece.end) == (&side, start, end) {
             self.spoken += u64::from(!piece.text.is_empty());
             return Ok(true);
         }
@@ -200,12 +193,12 @@ impl Pieces {
         Ok(())
     }
 
-    fn take_up(&mut self, header: &Header) -> io::Result<()> {
+    fn take_up(&mut self) -> io::Result<()> {
         let mut lines = Lines::new(&self.file);
-        let is_ours = matches!(lines.next()?, Some((_, Line::Pieces(found))) if found == *header);
+        let is_ours = matches!(lines.next()?, Some((_, Line::Pieces(found))) if found == self.header);
         if !is_ours {
             self.cut(0)?;
-            self.write(&Line::Pieces(header.clone()))?;
+            self.write(&Line::Pieces(self.header.clone()))?;
             return self.file.sync_all();
         }
         let mut good = lines.place;

@@ -84,6 +84,9 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// The recording is whole, and holds no sound: nothing went wrong.
+    #[error("there is no sound in it")]
+    NoSound,
     /// The child died of the recording: its own fault.
     #[error("the engine died of it: {how}")]
     Crashed {
@@ -239,7 +242,7 @@ fn transcript(request: &Request) -> Result<Transcript, EngineError> {
     let segments = found.into_iter().map(|piece| Segment {
         start: Some(seconds(piece.start)),
         end: Some(seconds(piece.end)),
-        speaker: piece.side.map(|side| side.speaker().to_owned()),
+        speaker: piece.side.map(|side| side.speaker()),
         text: piece.text,
     });
     let duration = Duration::from_secs_f64(seconds(end.samples));
@@ -250,6 +253,7 @@ fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
     let reason = text::one_line(reason, 500);
     match kind {
         Kind::Undecodable => EngineError::Undecodable { reason },
+        Kind::NoSound => EngineError::NoSound,
         Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
         Kind::Language => EngineError::Language { reason },
         Kind::Model => EngineError::Model { reason },

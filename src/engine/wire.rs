@@ -69,6 +69,8 @@ pub enum Line {
 pub enum Kind {
     /// The recording cannot be decoded.
     Undecodable,
+    /// There is no sound in it.
+    NoSound,
     /// It could be, with ffmpeg.
     NeedsFfmpeg,
     /// The model is missing, damaged, or does not work.

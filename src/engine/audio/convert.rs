@@ -5,6 +5,7 @@
 //! the sound that the first has decoded, and writes into one open file. The same recording gives the same bytes.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io,
     os::unix::process::ExitStatusExt as _,
@@ -20,8 +21,11 @@ use tokio::{
 
 use super::{
     AudioError,
-    ffmpeg::{decoding, limited},
+    decode::TRACKS_MAX,
+    ffmpeg::{Ffmpeg, Streams, decoding, limited, says_no_sound},
     kind_of,
+    sniff::Kind,
+    tracks::sound_tracks,
 };
 use crate::{engine::run::last_words, media_types::Headerless, text};
 
@@ -74,6 +78,9 @@ pub enum ConvertError {
         /// Why.
         reason: String,
     },
+    /// There is no sound in the recording.
+    #[error("there is no sound in it")]
+    NoSound,
     /// ffmpeg died of it or stood still: the recording's own fault, perhaps.
     #[error("could not be converted: {how}")]
     Died {
@@ -111,19 +118,23 @@ pub async fn convert(
     into: &File,
     form: Form,
 ) -> Result<(), ConvertError> {
-    let (source, kind) = tokio::task::spawn_blocking(move || {
+    let ffmpeg = Ffmpeg { command: limited(program, 0) };
+    let (source, kind, streams) = tokio::task::spawn_blocking(move || {
         let mut source = source;
-        kind_of(&mut source, headerless).map(|kind| (source, kind))
+        let kind = kind_of(&mut source, headerless)?;
+        let streams = streams_of(&source, kind, &ffmpeg)?;
+        Ok((source, kind, streams))
     })
     .await
     .map_err(|error| ConvertError::Source(io::Error::other(error)))?
     .map_err(|error| match error {
         AudioError::Undecodable { reason } => ConvertError::Undecodable { reason },
+        AudioError::NoSound => ConvertError::NoSound,
         AudioError::NeedsFfmpeg { what } => ConvertError::Ffmpeg { reason: format!("it is needed for {what}") },
         AudioError::Io(error) => ConvertError::Source(error),
     })?;
     let started = |error: io::Error| ConvertError::Ffmpeg { reason: error.to_string() };
-    let (mut decoder, mut encoder) = pair(source, program, into, &decoding(kind), form).map_err(started)?;
+    let (mut decoder, mut encoder) = pair(source, program, into, &decoding(kind, streams), form).map_err(started)?;
     let (decoder_words, encoder_words) = (decoder.stderr.take(), encoder.stderr.take());
     let (Some(decoder_words), Some(encoder_words)) = (decoder_words, encoder_words) else {
         return Err(started(io::ErrorKind::BrokenPipe.into()));
@@ -143,17 +154,39 @@ pub async fn convert(
     judged(&decoder, &encoder)
 }
 
+/// Returns which sound tracks are converted: all of them, mixed, for a service takes one.
+fn streams_of(source: &File, kind: Kind, ffmpeg: &Ffmpeg) -> Result<Streams, AudioError> {
+    let known = sound_tracks(source)?;
+    let count = match known {
+        Some(count) => count,
+        // A program that cannot even list them will say why when it is to convert them.
+        None => ffmpeg.count_sound_streams(source, kind).ok().flatten().unwrap_or(1),
+    };
+    if known == Some(0) {
+        return Err(AudioError::NoSound);
+    }
+    let mut rewound = source;
+    io::Seek::rewind(&mut rewound)?;
+    Ok(if count > 1 { Streams::Mixed(count.min(TRACKS_MAX)) } else { Streams::First })
+}
+
 /// Starts the one that decodes, and the one that writes what it is told.
-fn pair(source: File, program: &Path, into: &File, decoding: &[&str], form: Form) -> io::Result<(Child, Child)> {
-    let start = |bytes_max: u64, arguments: &[&str], input: Stdio, output: Stdio| {
+fn pair(source: File, program: &Path, into: &File, decoding: &[String], form: Form) -> io::Result<(Child, Child)> {
+    fn start<S: AsRef<OsStr>>(
+        program: &Path,
+        bytes_max: u64,
+        arguments: &[S],
+        input: Stdio,
+        output: Stdio,
+    ) -> io::Result<Child> {
         let limited = limited(program, bytes_max);
         let mut command = Command::new(&limited[0]);
         command.args(&limited[1..]).args(arguments).env_clear().current_dir("/").kill_on_drop(true);
         command.stdin(input).stdout(output).stderr(Stdio::piped()).spawn()
-    };
-    let mut decoder = start(0, decoding, source.into(), Stdio::piped())?;
+    }
+    let mut decoder = start(program, 0, decoding, source.into(), Stdio::piped())?;
     let sound: Stdio = decoder.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.try_into()?;
-    let encoder = start(BYTES_MAX, &encoding(form), sound, into.try_clone()?.into())?;
+    let encoder = start(program, BYTES_MAX, &encoding(form), sound, into.try_clone()?.into())?;
     Ok((decoder, encoder))
 }
 
@@ -229,6 +262,9 @@ fn judged(decoder: &End, encoder: &End) -> Result<(), ConvertError> {
     }
     if let Some(end) = [decoder, encoder].into_iter().find(|end| end.never_began()) {
         return Err(ConvertError::Ffmpeg { reason: end.told() });
+    }
+    if says_no_sound(&decoder.words) {
+        return Err(ConvertError::NoSound);
     }
     let full = ["No space left", "Disk quota exceeded", "Input/output error", "Read-only file system"];
     if full.iter().any(|words| encoder.words.contains(words)) {

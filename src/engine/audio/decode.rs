@@ -1,15 +1,23 @@
-//! From the bytes of a recording to samples, by symphonia.
+//! From the bytes of a recording to samples, by symphonia: all of its sound tracks, packet by packet.
 
-use std::io::{self, Read, Seek};
+use std::{collections::VecDeque, io};
 
 use symphonia::core::{
-    audio::GenericAudioBufferRef,
+    audio::{AudioSpec, Channels, GenericAudioBufferRef},
     codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
     common::Limit,
     errors::Error,
     formats::{FormatOptions, FormatReader, Track, TrackType, probe::Hint},
     io::{MediaSource, MediaSourceStream, MediaSourceStreamOptions},
     meta::MetadataOptions,
+    packet::Packet,
+    units::TimeBase,
+};
+
+use super::{
+    frames::Frames,
+    tracks::Edit,
+    view::{Reached, View},
 };
 
 /// Bytes of pictures and of words that a file may carry with the sound; they are of no use here.
@@ -23,6 +31,12 @@ const CHANNELS_MAX: usize = 64;
 
 /// Packets in a row that make no sound: what follows is not this codec any more.
 const DAMAGED_MAX: u64 = 5_000;
+
+/// Sound tracks that are heard: four people with a microphone each, and four more.
+pub(crate) const TRACKS_MAX: usize = 8;
+
+/// Bytes behind the sound that nothing explains, and that are passed over in silence: less than a few seconds.
+const UNREAD_MAX: u64 = 64 * 1024;
 
 /// Why symphonia does not decode a file.
 #[derive(Debug)]
@@ -40,10 +54,7 @@ pub(crate) enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         match error {
-            Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Damaged("it ends too early".to_owned())
-            }
-            Error::IoError(error) => Self::Io(error),
+            Error::IoError(error) => Self::from(error),
             Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
             Error::DecodeError(_) | Error::SeekError(_) | Error::LimitError(_) | Error::ResetRequired | _ => {
                 Self::Damaged(error.to_string())
@@ -52,13 +63,116 @@ impl From<Error> for Refusal {
     }
 }
 
-/// One sound of a recording, packet by packet.
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".to_owned()),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// A part of a recording that is opened on its own: all of it, unless files were joined.
+pub(crate) struct Part {
+    pub(crate) source: Source,
+    /// The edit lists of tracks, by the number that the container gives them.
+    pub(crate) edits: Vec<(u64, Vec<Edit>)>,
+    /// Whether the times of packets are those of the recording.
+    pub(crate) has_times: bool,
+    /// Whether its end is where the bytes end.
+    pub(crate) is_endless: bool,
+    /// Whether it is known to be cut off: what is wrong with it is that.
+    pub(crate) breaks_off: bool,
+    /// Whether which channel is where is a guess.
+    pub(crate) is_without_places: bool,
+    /// Whether bytes that are left behind its end are sound that was not heard.
+    pub(crate) is_all_sound: bool,
+    /// How long its header says it is, in seconds.
+    pub(crate) stated: Option<f64>,
+}
+
+/// Where the bytes come from.
+pub(crate) enum Source {
+    /// A file with a container.
+    Container(View),
+    /// Frames without a container.
+    Frames(View),
+    /// What another decoder writes.
+    Stream(Box<dyn MediaSource>),
+}
+
+impl Part {
+    /// Returns a part of a recording of which nothing particular is known.
+    pub(crate) fn new(source: Source) -> Self {
+        let edits = Vec::new();
+        Self {
+            source,
+            edits,
+            has_times: false,
+            is_endless: false,
+            breaks_off: false,
+            is_without_places: false,
+            is_all_sound: false,
+            stated: None,
+        }
+    }
+}
+
+/// Some sound of a track.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    /// Which track, from 0.
+    pub(crate) track: usize,
+    pub(crate) spec: AudioSpec,
+    /// When it is heard, in seconds from the start of its part; where its container says so.
+    pub(crate) at: Option<f64>,
+    /// Frame by frame.
+    pub(crate) interleaved: Vec<f32>,
+}
+
+/// The sound of a recording, packet by packet.
 pub(crate) struct Decoder {
-    format: Box<dyn FormatReader>,
-    codec: Box<dyn AudioDecoder>,
-    track: u32,
-    frames: Option<f64>,
+    packets: Packets,
+    voices: Vec<Voice>,
+    ready: VecDeque<Heard>,
+    part: PartFacts,
+    later: VecDeque<Part>,
+    /// How many parts were begun.
+    parts: usize,
+    stated: Option<f64>,
+    estimate: Option<f64>,
     pub(crate) damage: Damage,
+}
+
+/// What is known of the part that is being read.
+#[derive(Debug, Default)]
+struct PartFacts {
+    has_times: bool,
+    is_endless: bool,
+    breaks_off: bool,
+    is_without_places: bool,
+    reached: Option<(Reached, u64)>,
+}
+
+enum Packets {
+    Container(Box<dyn FormatReader>),
+    Frames(Box<Frames>),
+}
+
+/// A sound track that can be decoded.
+struct Voice {
+    track: u32,
+    codec: Box<dyn AudioDecoder>,
+    time_base: Option<TimeBase>,
+    cuts: Vec<Cut>,
+}
+
+/// A stretch of a track that is heard, in seconds of the track, and when it is heard.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Cut {
+    from: f64,
+    to: f64,
+    at: f64,
 }
 
 /// What went wrong on the way, without ending it.
@@ -66,81 +180,310 @@ pub(crate) struct Decoder {
 pub(crate) struct Damage {
     /// Packets that could not be decoded.
     pub(crate) packets: u64,
+    /// Packets that could.
+    decoded: u64,
     /// In a row, until now.
     row: u64,
     /// Why it ended before its end.
     pub(crate) cut: Option<String>,
+    /// Whether it ended because there are no more bytes.
+    pub(crate) is_at_end: bool,
+    /// Bytes behind the sound that were not read.
+    pub(crate) unread: u64,
+    /// Sound tracks that cannot be decoded, from 1.
+    pub(crate) deaf: Vec<usize>,
+    /// Whether there is an edit list that is too odd to be obeyed.
+    pub(crate) is_oddly_edited: bool,
+}
+
+impl Damage {
+    /// Returns whether more was lost than a scratch explains: a fiftieth of it, or all from somewhere on.
+    pub(crate) fn is_grave(&self) -> bool {
+        self.packets * 50 > self.decoded + self.packets || (self.cut.is_some() && !self.is_at_end) || self.unread > 0
+    }
 }
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").field("track", &self.track).field("damage", &self.damage).finish_non_exhaustive()
+        f.debug_struct("Decoder")
+            .field("voices", &self.voices.len())
+            .field("damage", &self.damage)
+            .finish_non_exhaustive()
     }
 }
 
 impl Decoder {
-    /// Looks what `source` is, and gets ready for its sound.
-    pub(crate) fn open(source: Box<dyn MediaSource>) -> Result<Self, Refusal> {
-        let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
-        let metadata = MetadataOptions::default()
-            .limit_tag_bytes(Limit::Maximum(METADATA_MAX))
-            .limit_visual_bytes(Limit::Maximum(METADATA_MAX));
-        let probe = symphonia::default::get_probe();
-        let format = probe.probe(&Hint::new(), stream, FormatOptions::default(), metadata)?;
-        let track = format.default_track(TrackType::Audio).or_else(|| format.first_track(TrackType::Audio));
-        let track = track.ok_or(Refusal::Silent)?;
-        let (id, frames) = (track.id, length(track));
-        let codec = decoder(track)?;
-        Ok(Self { format, codec, track: id, frames, damage: Damage::default() })
+    /// Looks what the first of `parts` is, and gets ready for its sound; the others follow it.
+    pub(crate) fn open(parts: impl IntoIterator<Item = Part>) -> Result<Self, Refusal> {
+        let mut later: VecDeque<Part> = parts.into_iter().collect();
+        let first = later.pop_front().ok_or(Refusal::Silent)?;
+        let opened = Opened::open(first)?;
+        Ok(Self {
+            packets: opened.packets,
+            voices: opened.voices,
+            ready: VecDeque::new(),
+            part: opened.facts,
+            later,
+            parts: 1,
+            stated: opened.stated,
+            estimate: opened.estimate,
+            damage: Damage { deaf: opened.deaf, is_oddly_edited: opened.is_oddly_edited, ..Damage::default() },
+        })
     }
 
     /// Returns how long it says it is, in seconds.
+    pub(crate) fn stated(&self) -> Option<f64> {
+        self.stated
+    }
+
+    /// Returns how long it is, in seconds, as far as that can be known.
     pub(crate) fn length(&self) -> Option<f64> {
-        self.frames
+        self.stated.or(self.estimate)
+    }
+
+    /// Returns how many tracks are heard.
+    pub(crate) fn tracks(&self) -> usize {
+        self.voices.len()
+    }
+
+    /// Returns the number that the container gives to a track.
+    pub(crate) fn track_id(&self, track: usize) -> u64 {
+        self.voices.get(track).map_or(0, |voice| u64::from(voice.track))
+    }
+
+    /// Returns how many parts were begun.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts
     }
 
     /// Decodes the next packet that can be; `None` at the end.
-    pub(crate) fn next(&mut self) -> Option<GenericAudioBufferRef<'_>> {
+    pub(crate) fn next(&mut self) -> Option<Heard> {
         loop {
-            let packet = match self.format.next_packet() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return None,
-                Err(Error::ResetRequired) if self.begin_anew() => continue,
-                Err(error) => {
-                    self.damage.cut = Some(Refusal::from(error).to_string());
-                    return None;
-                }
-            };
-            if packet.track_id != self.track {
-                continue;
+            if let Some(heard) = self.ready.pop_front() {
+                return Some(heard);
             }
-            match self.codec.decode(&packet) {
-                Ok(sound) if is_sane(&sound) => {
-                    self.damage.row = 0;
-                    // Asked for again, because what was just returned cannot leave a loop.
-                    break;
-                }
-                Ok(_) | Err(_) => {
-                    self.damage.packets += 1;
-                    self.damage.row += 1;
-                    if self.damage.row > DAMAGED_MAX {
-                        self.damage.cut = Some("nothing of the rest can be decoded".to_owned());
+            let is_over = match self.packet() {
+                Some(packet) => !self.decode(&packet),
+                None => true,
+            };
+            if is_over && (self.damage.cut.is_some() || !self.open_next_part()) {
+                return None;
+            }
+        }
+    }
+
+    /// Returns the next packet of any track; `None` at the end of the part.
+    fn packet(&mut self) -> Option<Packet> {
+        loop {
+            let error = match &mut self.packets {
+                Packets::Frames(frames) => match frames.next() {
+                    Ok(Some(frame)) => {
+                        if let Some(codec) = frame.parameters.and_then(|parameters| decoder(&parameters).ok()) {
+                            self.voices[0].codec = codec;
+                        }
+                        return Some(frame.packet);
+                    }
+                    Ok(None) => {
+                        self.end_frames();
                         return None;
                     }
+                    Err(error) => Error::IoError(error),
+                },
+                Packets::Container(format) => match format.next_packet() {
+                    Ok(Some(packet)) => return Some(packet),
+                    Ok(None) => {
+                        self.end_container();
+                        return None;
+                    }
+                    Err(Error::ResetRequired) => {
+                        if self.begin_anew() {
+                            continue;
+                        }
+                        Error::ResetRequired
+                    }
+                    Err(error) => error,
+                },
+            };
+            let is_at_end = matches!(&error, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+            if self.part.breaks_off {
+                self.damage.cut = Some("it ends too early".to_owned());
+                self.damage.is_at_end = true;
+            } else if !(is_at_end && self.part.is_endless) {
+                self.damage.cut = Some(Refusal::from(error).to_string());
+                self.damage.is_at_end = is_at_end;
+            }
+            return None;
+        }
+    }
+
+    /// Counts what was no frame: as packets of the usual size.
+    fn end_frames(&mut self) {
+        const USUAL: u64 = 400;
+        if let Packets::Frames(frames) = &mut self.packets {
+            self.damage.packets += std::mem::take(&mut frames.lost).div_ceil(USUAL);
+        }
+    }
+
+    /// Looks how much is left behind the end that the container has.
+    fn end_container(&mut self) {
+        if let Some((reached, length)) = &self.part.reached {
+            let unread = length.saturating_sub(reached.bytes());
+            self.damage.unread += if unread > UNREAD_MAX && unread > length / 50 { unread } else { 0 };
+        }
+    }
+
+    /// Decodes a packet into [`Self::ready`]; returns whether it makes sense to go on.
+    fn decode(&mut self, packet: &Packet) -> bool {
+        let Some(track) = self.voices.iter().position(|voice| voice.track == packet.track_id) else { return true };
+        let voice = &mut self.voices[track];
+        match voice.codec.decode(packet) {
+            Ok(sound) if is_sane(&sound) => {
+                self.damage.row = 0;
+                self.damage.decoded += 1;
+                let mut interleaved = Vec::new();
+                sound.copy_to_vec_interleaved(&mut interleaved);
+                let mut spec = sound.spec().clone();
+                if self.part.is_without_places {
+                    let count = u16::try_from(spec.channels().count()).unwrap_or(u16::MAX);
+                    spec = AudioSpec::new(spec.rate(), Channels::Discrete(count));
+                }
+                let time = voice.time_base.filter(|_| self.part.has_times).and_then(|base| base.calc_time(packet.pts));
+                let time = time.map(|time| time.as_secs_f64());
+                let heard = Heard { track, spec, at: time, interleaved };
+                match time {
+                    Some(time) if !voice.cuts.is_empty() => self.ready.extend(cut(&voice.cuts, time, &heard)),
+                    _ => self.ready.push_back(heard),
+                }
+            }
+            Ok(_) | Err(_) => {
+                self.damage.packets += 1;
+                self.damage.row += 1;
+                if self.damage.row > DAMAGED_MAX {
+                    self.damage.cut = Some("nothing of the rest can be decoded".to_owned());
+                    return false;
                 }
             }
         }
-        Some(self.codec.last_decoded())
+        true
     }
 
     /// Goes on with another stream in the same file, as radio recordings in Ogg have it.
     fn begin_anew(&mut self) -> bool {
-        let Some(track) = self.format.default_track(TrackType::Audio) else { return false };
-        let Ok(codec) = decoder(track) else { return false };
-        self.track = track.id;
-        self.codec = codec;
+        let Packets::Container(format) = &self.packets else { return false };
+        let Some(track) = format.default_track(TrackType::Audio) else { return false };
+        let Some(codec) = parameters(track).and_then(|parameters| decoder(parameters).ok()) else { return false };
+        self.voices.truncate(1);
+        let Some(voice) = self.voices.first_mut() else { return false };
+        voice.track = track.id;
+        voice.codec = codec;
         true
     }
+
+    /// Goes on with the file that was joined to this one.
+    fn open_next_part(&mut self) -> bool {
+        let Some(part) = self.later.pop_front() else { return false };
+        match Opened::open(part) {
+            Ok(opened) => {
+                self.parts += 1;
+                self.packets = opened.packets;
+                self.voices = opened.voices;
+                self.part = opened.facts;
+                self.damage.deaf.extend(opened.deaf);
+                true
+            }
+            Err(refusal) => {
+                self.damage.cut = Some(format!("the next of the files that were joined: {refusal}"));
+                false
+            }
+        }
+    }
+}
+
+/// A part that was opened.
+struct Opened {
+    packets: Packets,
+    voices: Vec<Voice>,
+    facts: PartFacts,
+    stated: Option<f64>,
+    estimate: Option<f64>,
+    deaf: Vec<usize>,
+    is_oddly_edited: bool,
+}
+
+impl Opened {
+    fn open(part: Part) -> Result<Self, Refusal> {
+        let mut facts = PartFacts {
+            has_times: part.has_times,
+            is_endless: part.is_endless,
+            breaks_off: part.breaks_off,
+            is_without_places: part.is_without_places,
+            reached: None,
+        };
+        let source: Box<dyn MediaSource> = match part.source {
+            Source::Frames(view) => return Self::frames(view, facts),
+            Source::Container(view) => {
+                facts.reached = part.is_all_sound.then(|| (view.reached(), view.len()));
+                Box::new(view)
+            }
+            Source::Stream(stream) => stream,
+        };
+        let format = container(source)?;
+        let mut voices = Vec::new();
+        let mut deaf = Vec::new();
+        let mut refusal = Refusal::Silent;
+        let mut stated: Option<f64> = None;
+        let mut is_oddly_edited = false;
+        for (at, track) in format.tracks().iter().filter(|track| is_sound(track)).enumerate() {
+            if voices.len() == TRACKS_MAX {
+                deaf.push(at + 1);
+                continue;
+            }
+            match parameters(track).ok_or(Refusal::Unsupported("this codec".to_owned())).and_then(decoder) {
+                Ok(codec) => {
+                    let edits = part.edits.iter().find(|(id, _)| *id == u64::from(track.id));
+                    let cuts = edits.map_or(Some(Vec::new()), |(_, edits)| cuts(edits));
+                    is_oddly_edited |= cuts.is_none();
+                    let cuts = cuts.unwrap_or_default();
+                    let length = length(track).map(|length| match cuts.last() {
+                        Some(last) => last.at + last.to.min(length).max(last.from) - last.from,
+                        None => length,
+                    });
+                    stated = stated.into_iter().chain(length).reduce(f64::max);
+                    voices.push(Voice { track: track.id, codec, time_base: track.time_base, cuts });
+                }
+                Err(error) => {
+                    deaf.push(at + 1);
+                    refusal = error;
+                }
+            }
+        }
+        if voices.is_empty() {
+            return Err(refusal);
+        }
+        let packets = Packets::Container(format);
+        Ok(Self { packets, voices, facts, stated: part.stated.or(stated), estimate: None, deaf, is_oddly_edited })
+    }
+
+    fn frames(view: View, facts: PartFacts) -> Result<Self, Refusal> {
+        let mut frames = Frames::open(view)?;
+        let stated = frames.stated();
+        let estimate = frames.estimate();
+        let parameters = frames.parameters().ok_or(Refusal::Silent)?;
+        let voice = Voice { track: 0, codec: decoder(&parameters)?, time_base: None, cuts: Vec::new() };
+        let packets = Packets::Frames(Box::new(frames));
+        let deaf = Vec::new();
+        Ok(Self { packets, voices: vec![voice], facts, stated, estimate, deaf, is_oddly_edited: false })
+    }
+}
+
+/// Opens a container; one that has its index at its end is read as a stream where the end is missing.
+fn container(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Refusal> {
+    let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
+    let metadata = MetadataOptions::default()
+        .limit_tag_bytes(Limit::Maximum(METADATA_MAX))
+        .limit_visual_bytes(Limit::Maximum(METADATA_MAX));
+    let probe = symphonia::default::get_probe();
+    Ok(probe.probe(&Hint::new(), stream, FormatOptions::default(), metadata)?)
 }
 
 impl std::fmt::Display for Refusal {
@@ -154,12 +497,48 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Returns what is heard of an edit list; `None` where it is odder than a beginning and an end that are left out, and
+/// pieces between: stretches that come again, go back, or have another speed.
+fn cuts(edits: &[Edit]) -> Option<Vec<Cut>> {
+    let mut cuts: Vec<Cut> = Vec::new();
+    let mut at = 0.0;
+    for edit in edits {
+        if let Some(from) = edit.from {
+            if !edit.is_plain || cuts.last().is_some_and(|before| from < before.to) {
+                return None;
+            }
+            cuts.push(Cut { from, to: from + edit.length, at });
+        }
+        at += edit.length;
+    }
+    Some(cuts)
+}
+
+/// Returns what is heard of `heard`, which begins at `time` of its track.
+fn cut(cuts: &[Cut], time: f64, heard: &Heard) -> Vec<Heard> {
+    let rate = f64::from(heard.spec.rate());
+    let channels = heard.spec.channels().count();
+    let frames = heard.interleaved.len() / channels;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the frames of a packet")]
+    let frame = |moment: f64| (((moment - time) * rate).round().max(0.0) as usize).min(frames);
+    let part = |cut: &Cut| {
+        let range = frame(cut.from)..frame(cut.to);
+        let interleaved = heard.interleaved.get(range.start * channels..range.end * channels)?.to_vec();
+        let at = Some(cut.at + (time - cut.from).max(0.0));
+        (!range.is_empty()).then(|| Heard { track: heard.track, spec: heard.spec.clone(), at, interleaved })
+    };
+    cuts.iter().filter_map(part).collect()
+}
+
+fn is_sound(track: &Track) -> bool {
+    track.track_type() == Some(TrackType::Audio)
+}
+
 fn parameters(track: &Track) -> Option<&AudioCodecParameters> {
     track.codec_params.as_ref()?.audio()
 }
 
-fn decoder(track: &Track) -> Result<Box<dyn AudioDecoder>, Refusal> {
-    let parameters = parameters(track).ok_or(Refusal::Silent)?;
+fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, Refusal> {
     if parameters.codec == CODEC_ID_OPUS {
         return Err(Refusal::Unsupported("Opus".to_owned()));
     }
@@ -180,105 +559,4 @@ fn length(track: &Track) -> Option<f64> {
 fn is_sane(sound: &GenericAudioBufferRef<'_>) -> bool {
     let spec = sound.spec();
     RATES.contains(&spec.rate()) && (1..=CHANNELS_MAX).contains(&spec.channels().count())
-}
-
-/// A WAV whose recorder died before it could write the lengths: they are 0. It is read as one that never ends.
-#[derive(Debug)]
-pub(crate) struct Mended<S> {
-    source: S,
-    position: u64,
-    /// Places of lengths that are 0.
-    lengths: Vec<u64>,
-}
-
-impl<S: Read + Seek> Mended<S> {
-    /// Looks for lengths in `head`, the first bytes of `source`, which stands at its begin.
-    pub(crate) fn new(source: S, head: &[u8]) -> Self {
-        let is_wav = head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE");
-        let lengths = if is_wav { zero_lengths(head) } else { Vec::new() };
-        Self { source, position: 0, lengths }
-    }
-}
-
-/// Returns where the lengths of the file and of its sound stand, when they are 0.
-fn zero_lengths(head: &[u8]) -> Vec<u64> {
-    let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
-    let mut lengths = Vec::new();
-    lengths.extend((word(4) == Some(0)).then_some(4));
-    let mut at = 12;
-    while let (Some(name), Some(length)) = (head.get(at..at + 4), word(at + 4)) {
-        if name == b"data" {
-            lengths.extend((length == 0).then_some(at as u64 + 4));
-            break;
-        }
-        at = at
-            .saturating_add(8)
-            .saturating_add(usize::try_from(length).unwrap_or(usize::MAX))
-            .saturating_add((length % 2) as usize);
-    }
-    lengths
-}
-
-impl<S: Read> Read for Mended<S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        for length in &self.lengths {
-            for byte in *length..length + 4 {
-                let place = byte.checked_sub(self.position).and_then(|place| usize::try_from(place).ok());
-                if let Some(byte) = place.and_then(|place| buffer[..read].get_mut(place)) {
-                    *byte = 0xff;
-                }
-            }
-        }
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl<S: Seek> Seek for Mended<S> {
-    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
-        self.position = self.source.seek(to)?;
-        Ok(self.position)
-    }
-}
-
-impl MediaSource for Mended<std::fs::File> {
-    fn is_seekable(&self) -> bool {
-        self.source.is_seekable()
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        self.source.byte_len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use super::*;
-
-    fn wav(riff: u32, data: u32) -> Vec<u8> {
-        let mut bytes = [b"RIFF", &riff.to_le_bytes()[..], b"WAVEfmt \x10\0\0\0"].concat();
-        bytes.extend([1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0]);
-        bytes.extend([b"data", &data.to_le_bytes()[..], &[7; 64]].concat());
-        bytes
-    }
-
-    fn mended(bytes: &[u8], block: usize) -> Vec<u8> {
-        let mut source = Mended::new(Cursor::new(bytes.to_vec()), bytes);
-        let (mut all, mut buffer) = (Vec::new(), vec![0; block]);
-        while let Ok(read @ 1..) = source.read(&mut buffer) {
-            all.extend_from_slice(&buffer[..read]);
-        }
-        all
-    }
-
-    #[test]
-    fn lengths_that_were_never_written_are_endless() {
-        for block in [1, 3, 4, 7, 4096] {
-            assert_eq!(mended(&wav(0, 0), block), wav(u32::MAX, u32::MAX));
-            assert_eq!(mended(&wav(100, 64), block), wav(100, 64));
-        }
-    }
 }

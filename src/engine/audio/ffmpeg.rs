@@ -19,6 +19,9 @@ use crate::text;
 /// Bytes of the last words of ffmpeg that are kept.
 const WORDS_MAX: u64 = 4096;
 
+/// Bytes of its list of tracks that are read; titles and comments stand in it, too.
+const LIST_MAX: u64 = 256 * 1024;
+
 /// Bytes that ffmpeg may ask for at once: no packet of sound is larger.
 const ALLOCATION_MAX: &str = "67108864";
 
@@ -36,19 +39,62 @@ pub(crate) struct Running {
     words: Option<JoinHandle<Vec<u8>>>,
 }
 
+/// Which sound tracks ffmpeg decodes, and into what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// The first one: a WAV with the recording's own channels.
+    First,
+    /// All of them, one channel each: a Matroska, which keeps them and their times.
+    All,
+    /// So many of them, mixed: a WAV.
+    Mixed(usize),
+}
+
+/// What ffmpeg says where the container has no sound track.
+const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
+
+/// What ffmpeg says of a file that breaks off, and calls a success.
+const BREAKS_OFF: [&str; 4] = ["ended prematurely", "partial file", "truncat", "Packet corrupt"];
+
+/// Returns whether these words of ffmpeg mean that there is no sound track.
+pub(crate) fn says_no_sound(words: &str) -> bool {
+    NO_SOUND.iter().any(|known| words.contains(known))
+}
+
 impl Ffmpeg {
-    /// Starts decoding `file`, which is of `kind`: a WAV of 16 kHz with the recording's own channels comes out.
-    pub(crate) fn start(&self, file: &File, kind: Kind) -> io::Result<(ChildStdout, Running)> {
+    /// Starts decoding `file`, which is of `kind`: 16 kHz come out.
+    pub(crate) fn start(&self, file: &File, kind: Kind, streams: Streams) -> io::Result<(ChildStdout, Running)> {
+        let mut child = self.command(file, &decoding(kind, streams))?.stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let words = child.stderr.take().map(|stderr| std::thread::spawn(move || last_words(stderr, WORDS_MAX)));
+        Ok((output, Running { child, words }))
+    }
+
+    /// Asks how many sound tracks `file` has; `None` where it is not understood.
+    pub(crate) fn count_sound_streams(&self, file: &File, kind: Kind) -> io::Result<Option<usize>> {
+        let mut child = self.command(file, &listing(kind))?.stdout(Stdio::null()).spawn()?;
+        let words = child.stderr.take().map(|stderr| last_words(stderr, LIST_MAX)).unwrap_or_default();
+        // It always ends with an error: it was not told what to write.
+        child.wait()?;
+        Ok(listed_sound_streams(&String::from_utf8_lossy(&words)))
+    }
+
+    fn command(&self, file: &File, arguments: &[String]) -> io::Result<Command> {
         let mut input = file.try_clone()?;
         input.rewind()?;
         let (program, before) = self.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);
-        command.args(before).args(decoding(kind)).env_clear().current_dir("/");
-        let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let words = child.stderr.take().map(|stderr| std::thread::spawn(move || last_words(stderr)));
-        Ok((output, Running { child, words }))
+        command.args(before).args(arguments).env_clear().current_dir("/");
+        command.stdin(input).stderr(Stdio::piped());
+        Ok(command)
     }
+}
+
+/// Counts the sound tracks in what ffmpeg says of a file; `None` where it says nothing of any track.
+pub(crate) fn listed_sound_streams(words: &str) -> Option<usize> {
+    // A title of a stranger's stands behind a colon, never at the begin of a line.
+    let streams: Vec<&str> = words.lines().map(str::trim_start).filter(|line| line.starts_with("Stream #0:")).collect();
+    (!streams.is_empty()).then(|| streams.iter().filter(|line| line.contains(": Audio: ")).count())
 }
 
 /// Returns the command that becomes ffmpeg by way of this program, which gives it its limits: `bytes_max` is the longest
@@ -60,18 +106,49 @@ pub(crate) fn limited(program: &Path, bytes_max: u64) -> Vec<OsString> {
     command
 }
 
-/// The arguments of an ffmpeg that decodes. A file that is read from its end needs a descriptor that can be sought: ffmpeg 6 has `fd:` for
+/// The arguments of an ffmpeg that decodes.
+pub(crate) fn decoding(kind: Kind, streams: Streams) -> Vec<String> {
+    let mut arguments = reading(kind, "error");
+    let mut add = |more: &[&str]| arguments.extend(more.iter().map(|word| (*word).to_owned()));
+    match streams {
+        Streams::First => add(&["-map", "0:a:0"]),
+        Streams::All => add(&["-map", "0:a"]),
+        Streams::Mixed(count) => add(&["-filter_complex", &mixing(count), "-map", "[mix]"]),
+    }
+    add(&["-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1", "-ar", "16000"]);
+    match streams {
+        Streams::First | Streams::Mixed(_) => add(&["-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]),
+        Streams::All => add(&["-ac", "1", "-c:a", "pcm_s16le", "-f", "matroska", "pipe:1"]),
+    }
+    arguments
+}
+
+/// The arguments of an ffmpeg that only lists what is in a file.
+pub(crate) fn listing(kind: Kind) -> Vec<String> {
+    reading(kind, "info")
+}
+
+/// The arguments by which ffmpeg reads a file. A file that is read from its end needs a descriptor that can be sought: ffmpeg 6 has `fd:` for
 /// that, older ones take the same descriptor by its name below `/proc`, for which `file` must be allowed. None of the
 /// demuxers that get it follows references unasked.
-pub(crate) fn decoding(kind: Kind) -> Vec<&'static str> {
+fn reading(kind: Kind, level: &str) -> Vec<String> {
     let (protocol, input) = if kind.seeks { ("file", "file:/proc/self/fd/0") } else { ("pipe", "pipe:0") };
-    let mut arguments = vec!["-hide_banner", "-nostdin", "-loglevel", "error", "-max_alloc", ALLOCATION_MAX];
-    arguments.extend(["-threads", "1", "-filter_threads", "1", "-protocol_whitelist", protocol]);
-    arguments.extend(kind.options);
-    arguments.extend(["-f", kind.demuxer, "-i", input]);
-    arguments.extend(["-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-threads", "1"]);
-    arguments.extend(["-ar", "16000", "-c:a", "pcm_s16le", "-f", "wav", "pipe:1"]);
-    arguments
+    let before = ["-hide_banner", "-nostdin", "-loglevel", level, "-max_alloc", ALLOCATION_MAX];
+    let limits = ["-threads", "1", "-filter_threads", "1", "-protocol_whitelist", protocol];
+    let input = ["-f", kind.demuxer, "-i", input];
+    let words = before.into_iter().chain(limits).chain(kind.options.iter().copied()).chain(input);
+    words.map(str::to_owned).collect()
+}
+
+/// The filter that mixes so many sound tracks, each at its own time. ffmpeg divides by their number; two voices that
+/// seldom speak at once bear the root of it.
+#[expect(clippy::cast_precision_loss, reason = "a number of tracks is small")]
+fn mixing(count: usize) -> String {
+    let input = |at: usize| format!("[0:a:{at}]aresample=async=1:first_pts=0[a{at}];");
+    let inputs: String = (0..count).map(input).collect();
+    let labels: String = (0..count).map(|at| format!("[a{at}]")).collect();
+    let louder = (count as f64).sqrt();
+    format!("{inputs}{labels}amix=inputs={count}:duration=longest:dropout_transition=0,volume={louder:.3}[mix]")
 }
 
 impl Running {
@@ -81,7 +158,10 @@ impl Running {
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         let words = text::one_line(&String::from_utf8_lossy(&words), 300);
         match status {
-            Ok(status) if status.success() => None,
+            Ok(status) if status.success() => {
+                let is_cut = BREAKS_OFF.iter().any(|known| words.contains(known));
+                is_cut.then(|| "it ends too early".to_owned())
+            }
             Ok(status) if words.is_empty() => Some(format!("ffmpeg ended with {status}")),
             Ok(_) => Some(words),
             Err(error) => Some(error.to_string()),
@@ -98,9 +178,9 @@ impl Drop for Running {
 }
 
 /// Reads to the end, so that ffmpeg never waits for a reader, and keeps the first bytes: the cause comes first.
-fn last_words(mut stderr: impl Read) -> Vec<u8> {
+fn last_words(mut stderr: impl Read, most: u64) -> Vec<u8> {
     let mut words = Vec::new();
-    let kept = stderr.by_ref().take(WORDS_MAX).read_to_end(&mut words);
+    let kept = stderr.by_ref().take(most).read_to_end(&mut words);
     if kept.is_ok() {
         drop(io::copy(&mut stderr, &mut io::sink()));
     }

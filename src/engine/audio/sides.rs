@@ -3,6 +3,10 @@
 //! A call recorder writes each end of the line on a side of its own: where one speaks the other is silent. A room
 //! recorded in stereo has every voice on both sides, at much the same level. So the first minutes are looked at: how
 //! often one side alone is loud, whether both take turns in it, and how like each other the two are.
+//!
+//! Sound tracks are another matter: who records several means them apart, unless they hold the same sound.
+
+use serde::{Deserialize, Serialize};
 
 /// Samples that are looked at together: 20 ms.
 const FRAME: usize = 320;
@@ -56,9 +60,7 @@ impl Look {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a frame is small")]
     fn frame(&mut self, left: &[f32], right: &[f32]) {
-        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / FRAME as f32;
         let (l, r) = (product(left, left), product(right, right));
         if l.max(r) < LOUD {
             return;
@@ -99,6 +101,118 @@ impl Sides {
             *left = 0.5 * (*left + sign * right);
         }
     }
+}
+
+/// Whose voice a plane of sound is, where the recording keeps people apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The left channel.
+    Left,
+    /// The right channel.
+    Right,
+    /// A sound track.
+    Track {
+        /// Which, from 1.
+        number: usize,
+        /// What its container calls it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+    },
+}
+
+impl Side {
+    /// Returns what the speaker is called.
+    #[must_use]
+    pub fn speaker(&self) -> String {
+        match self {
+            Self::Left => "Left".to_owned(),
+            Self::Right => "Right".to_owned(),
+            Self::Track { number, title: None } => format!("Track {number}"),
+            Self::Track { number, title: Some(title) } => format!("Track {number} ({title})"),
+        }
+    }
+}
+
+/// Looks at several sound tracks: which of them hold what others hold, too.
+///
+/// A screen recorder writes the desktop and the microphone to tracks of their own, and often both together to a third
+/// one. Nobody should be heard twice, so a track that is contained in others is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    seen: usize,
+    loud: Vec<u32>,
+    /// For each track and each other one, in how many of its loud frames that one sounds the same.
+    alike: Vec<Vec<u32>>,
+    /// For each track, in how many of its loud frames any other sounds the same.
+    covered: Vec<u32>,
+}
+
+impl Comparison {
+    /// Looks at what came since; `planes` hold all from the begin.
+    pub(crate) fn at(&mut self, planes: &[&[f32]]) {
+        let all = planes.iter().map(|plane| plane.len()).min().unwrap_or(0);
+        self.loud.resize(planes.len(), 0);
+        self.covered.resize(planes.len(), 0);
+        self.alike.resize_with(planes.len(), || vec![0; planes.len()]);
+        while self.seen + FRAME <= all {
+            let frames: Vec<&[f32]> = planes.iter().map(|plane| &plane[self.seen..self.seen + FRAME]).collect();
+            self.frame(&frames);
+            self.seen += FRAME;
+        }
+    }
+
+    fn frame(&mut self, frames: &[&[f32]]) {
+        /// Two voices of the same loudness sound this much like their sum.
+        const ALIKE: f32 = 0.6;
+        let powers: Vec<f32> = frames.iter().map(|frame| product(frame, frame)).collect();
+        for (at, frame) in frames.iter().enumerate().filter(|(at, _)| powers[*at] >= LOUD) {
+            self.loud[at] += 1;
+            let mut is_covered = false;
+            for (other, sound) in frames.iter().enumerate().filter(|(other, _)| *other != at) {
+                let is_alike = product(frame, sound) >= ALIKE * (powers[at] * powers[other]).sqrt().max(LOUD / 100.0);
+                self.alike[at][other] += u32::from(is_alike);
+                is_covered |= is_alike;
+            }
+            self.covered[at] += u32::from(is_covered);
+        }
+    }
+
+    /// Returns whether more would hardly change the verdict, or takes too much memory.
+    pub(crate) fn is_enough(&self) -> bool {
+        let is_long = self.seen * self.loud.len().max(1) >= 2 * SAMPLES_MAX;
+        is_long || self.loud.iter().all(|loud| *loud >= FRAMES_ENOUGH)
+    }
+
+    /// Returns the tracks that are to be heard. Where one is the sum of others, those are kept.
+    pub(crate) fn kept(&self) -> Vec<usize> {
+        let is_most = |part: u32, track: usize| self.loud[track] >= FRAMES_MIN && part * 5 >= self.loud[track] * 4;
+        let is_within = |inner: usize, outer: usize| is_most(self.alike[inner][outer], inner);
+        let mut kept: Vec<usize> = Vec::new();
+        for track in 0..self.loud.len() {
+            let is_known = kept.iter().any(|other| is_within(track, *other) && is_within(*other, track));
+            kept.extend((!is_known).then_some(track));
+        }
+        let is_sum = |track: &usize| {
+            let parts = kept.iter().filter(|part| *part != track && is_within(**part, *track)).count();
+            parts >= 2 && is_most(self.covered[*track], *track)
+        };
+        let sums: Vec<usize> = kept.iter().copied().filter(is_sum).collect();
+        kept.retain(|track| !sums.contains(track));
+        let within: Vec<usize> = kept
+            .iter()
+            .copied()
+            .filter(|track| kept.iter().any(|other| other != track && is_within(*track, *other)))
+            .collect();
+        kept.retain(|track| !within.contains(track));
+        kept
+    }
+}
+
+/// Returns the mean product of two frames.
+#[expect(clippy::cast_precision_loss, reason = "a frame is small")]
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / FRAME as f32
 }
 
 #[cfg(test)]
@@ -151,5 +265,33 @@ mod tests {
         let mut mixed = left.clone();
         Sides::Opposed.add(&mut mixed, &right);
         assert_eq!(mixed, left);
+    }
+
+    fn kept(tracks: &[&[f32]]) -> Vec<usize> {
+        let mut comparison = Comparison::default();
+        comparison.at(&tracks.iter().map(|track| &track[..50_000]).collect::<Vec<_>>());
+        comparison.at(tracks);
+        comparison.kept()
+    }
+
+    #[test]
+    fn tracks_are_heard_apart_unless_they_hold_the_same_sound() {
+        let one = voice(1, |s| s % 4 < 2);
+        let two = voice(2, |s| s % 4 >= 1);
+        let both: Vec<f32> = one.iter().zip(&two).map(|(a, b)| 0.7 * (a + b)).collect();
+        let quieter: Vec<f32> = one.iter().map(|sample| sample * 0.3).collect();
+        let silence = vec![0.0; one.len()];
+        let table: [(&str, &[&[f32]], &[usize]); 7] = [
+            ("two people", &[&one, &two], &[0, 1]),
+            ("the same twice", &[&one, &quieter], &[0]),
+            ("both, and each alone", &[&both, &one, &two], &[1, 2]),
+            ("both, and one of them", &[&both, &two], &[0]),
+            ("one of them, and both", &[&one, &both], &[1]),
+            ("one who is yet to speak", &[&one, &silence], &[0, 1]),
+            ("nobody yet", &[&silence, &silence], &[0, 1]),
+        ];
+        for (name, tracks, expected) in table {
+            assert_eq!(kept(tracks), expected, "{name}");
+        }
     }
 }

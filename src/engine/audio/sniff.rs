@@ -125,10 +125,7 @@ pub(crate) fn marked(head: &[u8]) -> Option<Kind> {
         let behind = *place != 8 || is_container(&0);
         at(*place, magic) && behind && !kind.demuxer.is_empty()
     });
-    magic.map(|(_, magic, kind)| match *magic {
-        b"WAVE" if !at(0, b"RIFF") => Kind { name: "WAV of 64 bits", ours: false, ..*kind },
-        _ => *kind,
-    })
+    magic.map(|(.., kind)| *kind)
 }
 
 /// Kinds that are nothing but frames: the mark of the first one, and for those that repeat at a fixed distance the
@@ -177,7 +174,7 @@ mod tests {
     #[test]
     fn the_usual_kinds_are_known_by_their_first_bytes() {
         assert_eq!(demuxer(b"RIFF\x24\0\0\0WAVEfmt "), Some(("wav", true)));
-        assert_eq!(demuxer(b"RF64\xff\xff\xff\xffWAVEds64"), Some(("wav", false)));
+        assert_eq!(demuxer(b"RF64\xff\xff\xff\xffWAVEds64"), Some(("wav", true)));
         assert_eq!(demuxer(b"RIFF\x24\0\0\0AVI LIST"), Some(("avi", false)));
         assert_eq!(demuxer(b"\0\0\0\x20ftypM4A "), Some(("mov", true)));
         assert_eq!(demuxer(b"OggS\0\x02"), Some(("ogg", true)));
