@@ -54,6 +54,7 @@
 //! | whose failure it is: the service's, the set-up's or the recording's | [`services::breaker`]; `services/trial.rs`, `services/openai/judge.rs` |
 //! | what is shown of a page that a server or a proxy answers | `text/page.rs` |
 //! | how a recording becomes words on this machine | [`engine`] |
+//! | what of a file is heard, and what the notes say was not | [`engine::audio`] |
 //! | what a folder takes, what is converted before it is sent | [`pipeline::convert`], [`engine::audio::convert`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
 //! | the files of the on-device engine, and how they come here | [`engine::model`] |

@@ -136,7 +136,7 @@ impl Pieces {
     /// What the file system says.
     pub fn meet(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
-        if (&piece.side, piece.start, piece.end) == (&side, start, end) {
+        if (piece.side, piece.start, piece.end) == (side, start, end) {
             self.spoken += u64::from(!piece.text.is_empty());
             return Ok(true);
         }

@@ -12,7 +12,7 @@ use super::{
     moonshine::{ModelError, Moonshine},
     whisper,
 };
-use crate::text::printable_path;
+use crate::{job::spoken, text::printable_path};
 
 /// Which recogniser, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +66,11 @@ impl Recogniser {
 
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
     pub(super) fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
-        match self {
-            Self::Moonshine(moonshine) => moonshine.words(sound),
+        let words = match self {
+            Self::Moonshine(moonshine) => moonshine.words(sound)?,
             #[cfg(feature = "whisper")]
-            Self::Whisper(whisper) => whisper.words(sound),
-        }
+            Self::Whisper(whisper) => whisper.words(sound)?,
+        };
+        Ok(spoken(&words).unwrap_or_default().to_owned())
     }
 }

@@ -31,6 +31,29 @@ impl Report {
     }
 }
 
+/// Returns the words of a text; none where there are only marks of what was heard instead, such as `[BLANK_AUDIO]`,
+/// `(music)`, `*applause*` or `♪`, or nothing but punctuation.
+#[must_use]
+pub fn spoken(text: &str) -> Option<&str> {
+    /// What opens and closes a mark.
+    const MARKS: [(char, char); 8] =
+        [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];
+    /// Characters of a mark: a sentence in brackets is longer.
+    const MARK_MAX: usize = 40;
+    let text = text.trim();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = &rest[first.len_utf8()..];
+        let close = MARKS.iter().find(|(open, _)| *open == first).map(|(_, close)| *close);
+        rest = match close.and_then(|close| after.split_once(close)) {
+            Some((mark, after)) if mark.chars().count() <= MARK_MAX => after,
+            _ if first.is_alphanumeric() => return Some(text),
+            _ => after,
+        };
+    }
+    None
+}
+
 /// How far a result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,4 +97,50 @@ pub struct Segment {
     pub speaker: Option<String>,
     /// The words.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_instead_of_words_is_no_speech() {
+        let silence = [
+            "",
+            " ",
+            "[BLANK_AUDIO]",
+            "[ Silence ]",
+            "(silence)",
+            "[Music] [Music]",
+            " [MUSIC PLAYING] ",
+            "*Applaus*",
+            "♪",
+            "♪ ♪",
+            "♪ la la ♪",
+            ". . .",
+            "…",
+            "-",
+            "*",
+            "[no speech].",
+            "<|nospeech|>",
+            "【音乐】",
+            "（笑）",
+        ];
+        for text in silence {
+            assert_eq!(spoken(text), None, "{text}");
+        }
+        let speech = [
+            "You",
+            "(a) und (b)",
+            "♪ la la",
+            "[laughs] That was it.",
+            "That was it. [laughs]",
+            "3 < 5 and 7 > 6",
+            "(So we agreed that the price list goes out on Friday.)",
+            "早上好。",
+        ];
+        for text in speech {
+            assert_eq!(spoken(text), Some(text), "{text}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub mod stage;
 pub mod state;
 
 pub use details::{Details, UNCLEAR};
-pub use findings::{Findings, Report, Segment, Status};
+pub use findings::{Findings, Report, Segment, Status, spoken};
 pub use key::{Content, Key};
 pub use plan::{Plan, Told};
 pub use remote::Remote;

@@ -45,4 +45,7 @@ pub struct Told {
     /// The BLAKE3 of the sidecar that was read: it goes where its recording goes, if it still is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sidecar: Option<String>,
+    /// What a reader of the notes should know of how the recording was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }

@@ -1,11 +1,12 @@
 //! A meeting is made at the service, or the one that is there already is found.
 
-use std::time::Duration;
+use std::{fs::File, time::Duration};
 
-use super::{Context, deliver, details, open_closed_recording, setback, title::TITLE_MAX};
+use super::{Context, answered, deliver, details, open_closed_recording, setback, title::TITLE_MAX};
 use crate::{
     clock,
     effect::Effect,
+    engine::audio::sound_tracks,
     job::{Plan, Remote, Setback, Stage, Suspect},
     queue::Job,
     services::{CallError, NewMeeting},
@@ -36,14 +37,18 @@ const LIST_DELAY: Duration = Duration::from_secs(3);
 
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
-    drop(open_closed_recording(context, job).await?);
+    let recording = open_closed_recording(context, job).await?;
     if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }
-    let plan = Box::new(match &job.plan {
-        Some(plan) => plan.clone(),
-        None => details::plan(context, job).await?,
-    });
+    let plan = if let Some(plan) = &job.plan {
+        plan.clone()
+    } else {
+        let mut plan = details::plan(context, job).await?;
+        plan.told.remarks.extend(unheard_tracks(context, job, recording).await?);
+        plan
+    };
+    let plan = Box::new(plan);
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
         return Ok(Created::Meeting { id, how: "found the meeting in the service's list", plan, called: false });
     }
@@ -64,6 +69,24 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
         Ok(id) => Ok(Created::Meeting { id, how: "created the meeting", plan, called: true }),
         Err(error) => Err(refused(context, job, &plan, error).await?),
     }
+}
+
+/// Returns the remark that a service may not have heard all sound tracks, where the recording has several and is sent as
+/// it is. What is converted for it has them mixed.
+async fn unheard_tracks(context: &Context, job: &Job, recording: File) -> Result<Option<String>, Setback> {
+    let service = context.service.as_ref();
+    let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_sent_as_it_is = service.accepts().iter().any(|(known, _)| *known == extension);
+    if service.hears_all_tracks() || !is_sent_as_it_is {
+        return Ok(None);
+    }
+    let counted = answered(tokio::task::spawn_blocking(move || sound_tracks(&recording))).await?;
+    let count = counted.map_err(|error| Setback::FileLost { error: error.into() })?.filter(|count| *count > 1);
+    Ok(count.map(|count| {
+        format!(
+            "the recording has {count} sound tracks and was sent as it is: the service may have heard only the first"
+        )
+    }))
 }
 
 /// Looks for the meeting of an intent whose outcome is not known.

@@ -92,6 +92,10 @@ impl Service for Given {
         &ACCEPTS
     }
 
+    fn hears_all_tracks(&self) -> bool {
+        true
+    }
+
     async fn profile(&self) -> Result<Value, CallError> {
         Ok(json!({ "source": self.name }))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::job::Segment;
+use crate::job::{Segment, spoken};
 
 /// Returns what was said; `None` for what is no transcription. A text without segments is one segment without times.
 pub(super) fn transcription(answer: &Value) -> Option<Vec<Segment>> {
@@ -12,12 +12,12 @@ pub(super) fn transcription(answer: &Value) -> Option<Vec<Segment>> {
     if !segments.is_empty() {
         return Some(segments);
     }
-    let text = answer.get("text")?.as_str()?.trim().to_owned();
-    Some(if text.is_empty() { Vec::new() } else { vec![Segment { text, ..Segment::default() }] })
+    let text = spoken(answer.get("text")?.as_str()?).map(str::to_owned);
+    Some(text.map(|text| Segment { text, ..Segment::default() }).into_iter().collect())
 }
 
 fn segment(value: &Value) -> Option<Segment> {
-    let text = value.get("text")?.as_str()?.trim().to_owned();
+    let text = spoken(value.get("text")?.as_str()?)?.to_owned();
     let time = |key: &str| value.get(key).and_then(Value::as_f64).filter(|time| time.is_finite() && *time >= 0.0);
     let start = time("start");
     let end = time("end").filter(|end| start.is_none_or(|start| *end >= start));
@@ -26,7 +26,7 @@ fn segment(value: &Value) -> Option<Segment> {
         Some(Value::Number(number)) => Some(format!("Speaker {number}")),
         Some(_) | None => None,
     };
-    (!text.is_empty()).then_some(Segment { start, end, speaker, text })
+    Some(Segment { start, end, speaker, text })
 }
 
 /// Returns what a model said without what it thought, and without a fence around it all.
@@ -89,6 +89,10 @@ mod tests {
         let read = |answer: Value| transcription(&answer).map(|segments| segments.len());
         assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
         assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
+        assert_eq!(
+            read(json!({"text": " [BLANK_AUDIO]", "segments": [{"text": " [BLANK_AUDIO]"}, {"text": ". . ."}]})),
+            Some(0)
+        );
         for answer in [json!({}), json!([]), json!("text"), json!({"error": "x"}), json!({"text": null})] {
             assert_eq!(read(answer.clone()), None, "{answer}");
         }

@@ -38,6 +38,11 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     /// Returns the extensions it takes, lower case, with the MIME type that it wants for each.
     fn accepts(&self) -> &'static [(&'static str, &'static str)];
 
+    /// Returns whether it hears all sound tracks of what it is sent. Nobody knows that of a server.
+    fn hears_all_tracks(&self) -> bool {
+        false
+    }
+
     /// Reads something cheap that proves the service and the sign-in: the profile, as the service gave it.
     async fn profile(&self) -> Result<serde_json::Value, CallError>;
 

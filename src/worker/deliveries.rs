@@ -130,7 +130,14 @@ fn start(worker: &Arc<Worker>, under_way: &Arc<UnderWay>, lane: Lane, delivery: 
 async fn parcel(worker: &Worker, delivery: &Delivery) -> Result<Option<Parcel>, QueueError> {
     let Some(job) = worker.queue.job(delivery.job).await? else { return Ok(None) };
     let reports = match delivery.kind {
-        DeliveryKind::Notes | DeliveryKind::Mail => worker.queue.findings(job.id).await?.into(),
+        DeliveryKind::Notes | DeliveryKind::Mail => {
+            let mut reports = worker.queue.findings(job.id).await?;
+            let remarks = job.plan.iter().flat_map(|plan| plan.told.remarks.iter().cloned());
+            if let Some(report) = reports.first_mut() {
+                report.findings.remarks.extend(remarks);
+            }
+            reports.into()
+        }
         DeliveryKind::Failure | DeliveryKind::Clear | DeliveryKind::Dispose | DeliveryKind::Remote => Arc::default(),
     };
     let live = worker.live();

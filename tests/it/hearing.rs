@@ -6,13 +6,15 @@ use std::{fs, io::Write as _};
 use minuted::engine::audio::{Audio, AudioError, Side, ffmpeg::Ffmpeg, sound_tracks};
 
 use crate::support::{
+    engine::{model, request, transcribe},
+    house::{House, until},
     media::{
         mkv::{MkvTrack, Sizes, mkv},
         mov::{MovTrack, mov, mov_with_index_behind},
         mp3::{self, Frame},
         wav,
     },
-    sound::{program, runs, wav as recording},
+    sound::{program, readings, runs, wav as recording},
 };
 
 /// The rate of all that is written here.
@@ -64,11 +66,19 @@ fn ffmpeg() -> Option<Ffmpeg> {
     Some(Ffmpeg { command: vec![program("ffmpeg")?.into_os_string()] })
 }
 
+/// The samples of a track, its title, and the second in which it begins.
+type Track<'a> = (&'a [i16], Option<&'static str>, usize);
+
 /// Something like a voice: a tone of some frequency in those seconds in which it speaks.
 fn voice(hertz: f64, seconds: usize, speaks: impl Fn(usize) -> bool) -> Vec<i16> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a short sound")]
     let sample = |at: usize| ((at as f64 / RATE as f64 * hertz * std::f64::consts::TAU).sin() * 9_000.0) as i16;
     (0..seconds * RATE).map(|at| if speaks(at / RATE) { sample(at) } else { 0 }).collect()
+}
+
+/// Whether somebody speaks in a second.
+fn is_loud(plane: &[f32], second: usize) -> bool {
+    plane[second * RATE + 800..(second + 1) * RATE - 800].iter().any(|sample| sample.abs() > 0.05)
 }
 
 /// Ten seconds in which one speaks in the even seconds and the other in the odd ones.
@@ -126,6 +136,18 @@ fn the_whole_of_a_wav_is_heard_whatever_its_sizes_say() {
 }
 
 #[test]
+fn each_of_many_microphones_is_heard() {
+    let voice = voice(440.0, 2, |_| true);
+    for channel in 0..6 {
+        let frames: Vec<i16> =
+            voice.iter().flat_map(|sample| (0..6).map(move |at| if at == channel { *sample } else { 0 })).collect();
+        let bytes = recording(16_000, 6, &frames);
+        let (_, planes) = planes(&mut opened(&bytes, None).expect("opened")).expect("heard");
+        assert!(is_loud(&planes[0], 0) && is_loud(&planes[0], 1), "channel {channel}");
+    }
+}
+
+#[test]
 fn tags_are_passed_wherever_they_stand_and_frames_may_change() {
     let mono = |seconds: usize| mp3::frames(Frame::Mono16, seconds * Frame::Mono16.per_second());
     let stereo = |seconds: usize| mp3::frames(Frame::Stereo44, seconds * Frame::Stereo44.per_second());
@@ -166,16 +188,13 @@ fn sound_tracks_of_different_people_are_kept_apart() {
     let both: Vec<i16> = one.iter().zip(&two).map(|(a, b)| a + b).collect();
     let quiet: Vec<i16> = one.iter().map(|sample| sample / 3).collect();
     let late = &two[..6 * RATE];
-    let mkv_of = |tracks: &[(&[i16], Option<&'static str>, usize)]| {
-        let track = |(samples, title, begins): &(&[i16], _, _)| MkvTrack {
-            samples: samples.to_vec(),
-            title: *title,
-            begins: *begins,
-        };
+    let mkv_of = |tracks: &[Track]| {
+        let track =
+            |(samples, title, begins): &Track| MkvTrack { samples: samples.to_vec(), title: *title, begins: *begins };
         mkv(&tracks.iter().map(track).collect::<Vec<_>>(), Sizes::Known)
     };
-    let mov_of = |tracks: &[(&[i16], Option<&'static str>, usize)]| {
-        let track = |(samples, title, begins): &(&[i16], _, usize)| {
+    let mov_of = |tracks: &[Track]| {
+        let track = |(samples, title, begins): &Track| {
             let silence = u32::try_from(begins * 1000).expect("short");
             let heard = u32::try_from(samples.len() * 1000 / RATE).expect("short");
             let edits = if *begins > 0 { vec![(silence, -1), (heard, 0)] } else { Vec::new() };
@@ -184,7 +203,7 @@ fn sound_tracks_of_different_people_are_kept_apart() {
         mov(&tracks.iter().map(track).collect::<Vec<_>>())
     };
     let titled = (Some("Desktop"), Some("Microphone\u{202e}\n"));
-    let table: [(&str, &[(&[i16], Option<&'static str>, usize)], Heard); 8] = [
+    let table: [(&str, &[Track], Heard); 8] = [
         ("one", &[(&one, None, 0)], sound(100, &[])),
         ("two people", &[(&one, None, 0), (&two, None, 0)], apart(100, &["Track 1", "Track 2"], &[])),
         (
@@ -223,11 +242,8 @@ fn tracks_keep_their_time() {
     let bytes = mkv(&[MkvTrack { samples: one, ..MkvTrack::default() }, late], Sizes::Known);
     let mut audio = opened(&bytes, None).expect("opened");
     let (_, planes) = planes(&mut audio).expect("heard");
-    let loud = |plane: &[f32], second: usize| {
-        plane[second * RATE + 800..(second + 1) * RATE - 800].iter().any(|s| s.abs() > 0.1)
-    };
     let speaking: Vec<(bool, bool)> =
-        (0..10).map(|second| (loud(&planes[0], second), loud(&planes[1], second))).collect();
+        (0..10).map(|second| (is_loud(&planes[0], second), is_loud(&planes[1], second))).collect();
     let expected: Vec<(bool, bool)> = (0..10).map(|second| (second % 2 == 0, second >= 4 && second % 2 == 1)).collect();
     assert_eq!(speaking, expected);
 }
@@ -354,7 +370,8 @@ fn tracks_are_heard_in_every_container_that_has_some() {
 
 #[test]
 fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
-    let sound = voice(440.0, 10, |_| true);
+    let sound = voice(440.0, 5, |_| true);
+    let long = voice(440.0, 10, |_| true);
     let of = |arguments: &str, name: &str| written(&[&sound], arguments, name);
     let cut = |bytes: Option<Vec<u8>>| bytes.map(|bytes| bytes[..bytes.len() * 6 / 10].to_vec());
     let torn = |bytes: Option<Vec<u8>>| {
@@ -369,35 +386,35 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
     // The name, the file, tenths of a second at least without ffmpeg (none: it is not asked) and with it, and a part of
     // the remark.
     let table = [
-        ("joined FLAC", joined(of("", "a.flac"), of("-ar 44100 -ac 2", "b.flac")), Some(199), 199, ""),
-        ("joined AAC", joined(of("-c:a aac", "a.aac"), of("-c:a aac -ar 44100 -ac 2", "b.aac")), Some(199), 199, ""),
+        ("joined FLAC", joined(of("", "a.flac"), of("-ar 44100 -ac 2", "b.flac")), Some(98), 98, ""),
+        ("joined AAC", joined(of("-c:a aac", "a.aac"), of("-c:a aac -ar 44100 -ac 2", "b.aac")), Some(98), 98, ""),
         (
             "joined Vorbis",
             joined(of("-c:a libvorbis", "a.ogg"), of("-c:a libvorbis -ar 44100 -ac 2", "b.ogg")),
-            Some(198),
-            198,
+            Some(97),
+            97,
             "",
         ),
         (
             "joined MP3",
             joined(of("-c:a libmp3lame", "a.mp3"), of("-c:a libmp3lame -ar 44100 -ac 2", "b.mp3")),
-            Some(199),
-            199,
+            Some(98),
+            98,
             "",
         ),
-        ("joined M4A", joined(of("-c:a aac", "a.m4a"), of("-c:a aac -ar 44100", "b.m4a")), Some(198), 198, ""),
-        ("torn Matroska", torn(of("-c:a aac -b:a 64k", "a.mkv")), Some(20), 70, ""),
+        ("joined M4A", joined(of("-c:a aac", "a.m4a"), of("-c:a aac -ar 44100", "b.m4a")), Some(97), 97, ""),
+        ("torn Matroska", torn(written(&[&long], "-c:a aac -b:a 64k", "a.mkv")), Some(20), 70, ""),
         (
             "cut fragments",
             cut(of("-c:a aac -movflags frag_keyframe+empty_moov -frag_duration 1000000", "a.mp4")),
-            Some(45),
-            45,
+            Some(20),
+            20,
             early,
         ),
-        ("cut Opus in WebM", cut(of("-c:a libopus", "a.webm")), None, 50, early),
-        ("cut Opus in Ogg", cut(of("-c:a libopus", "a.opus")), None, 40, early),
-        ("cut Vorbis", cut(of("-c:a libvorbis", "a.ogg")), Some(40), 40, early),
-        ("cut FLAC", cut(of("", "a.flac")), Some(40), 40, "the recording breaks off after"),
+        ("cut Opus in WebM", cut(of("-c:a libopus", "a.webm")), None, 25, early),
+        ("cut Opus in Ogg", cut(of("-c:a libopus", "a.opus")), None, 20, early),
+        ("cut Vorbis", cut(of("-c:a libvorbis", "a.ogg")), Some(20), 20, early),
+        ("cut FLAC", cut(of("", "a.flac")), Some(20), 20, "the recording breaks off after"),
         (
             "cut TS",
             cut(of("-c:a aac", "a.ts").map(|mut bytes| {
@@ -405,10 +422,11 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
                 bytes
             })),
             None,
-            45,
-            "",
+            40,
+            early,
         ),
-        ("whole Opus", of("-c:a libopus", "a.opus"), None, 99, ""),
+        ("whole TS", of("-c:a aac", "a.ts"), None, 48, ""),
+        ("whole Opus", of("-c:a libopus", "a.opus"), None, 49, ""),
     ];
     for (name, bytes, alone, with_ffmpeg, remark) in table {
         let Some(bytes) = bytes else { continue };
@@ -420,9 +438,72 @@ fn ffmpeg_is_asked_where_much_was_not_heard_and_whoever_hears_more_wins() {
             assert!(is_quiet == remark.is_empty() || found.tenths < with_ffmpeg, "{name} without ffmpeg: {found:?}");
         }
         let found = heard_with_ffmpeg(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!name.starts_with("whole") || found.remarks.is_empty(), "{name}: {found:?}");
         assert!(found.tenths >= with_ffmpeg, "{name}: {found:?}");
         assert!(found.remarks.concat().contains(remark), "{name}: {found:?}");
     }
+}
+
+/// The two people, each on a track of their own.
+fn meeting_of_two() -> Vec<MkvTrack> {
+    two_people().into_iter().map(|samples| MkvTrack { samples, ..MkvTrack::default() }).collect()
+}
+
+#[test]
+fn tracks_are_mixed_where_a_service_takes_one_stream() {
+    if program("ffmpeg").is_none() {
+        return;
+    }
+    let house = House::new();
+    house.configure("convert = \"ffmpeg\"");
+    let mut daemon = house.spawn(&[("MINUTED_DIE", "CallUpload:before")]);
+    fs::write(house.path("talk.mkv"), mkv(&meeting_of_two(), Sizes::Known)).expect("written");
+    until("it is about to be sent", || daemon.was_killed().then_some(()));
+    let mut files = fs::read_dir(house.state_dir().join("converted")).expect("a directory");
+    let converted = files.next().expect("one").expect("read").path();
+    let mut audio = opened(&fs::read(converted).expect("read"), None).expect("opened");
+    let (found, planes) = planes(&mut audio).expect("heard");
+    assert_eq!((found.speakers, planes.len()), (Vec::new(), 1));
+    assert!((0..10).all(|second| is_loud(&planes[0], second)), "both are heard, each in their seconds");
+    let _daemon = house.start();
+    house.wait_for("talk.mkv", "done");
+    let notes = fs::read_to_string(house.path("talk.notes.md")).expect("notes");
+    assert!(!notes.contains("sound tracks"), "{notes}");
+}
+
+#[test]
+fn the_notes_say_that_a_service_may_have_heard_only_the_first_track() {
+    let house = House::new();
+    house.configure("");
+    let _daemon = house.start();
+    let tracks: Vec<MovTrack> =
+        two_people().into_iter().map(|samples| MovTrack { samples, ..MovTrack::default() }).collect();
+    fs::write(house.path("two.mp4"), mov(&tracks)).expect("written");
+    fs::write(house.path("one.mp4"), mov(&tracks[..1])).expect("written");
+    house.wait_for("two.mp4", "done");
+    house.wait_for("one.mp4", "done");
+    let remark = "the recording has 2 sound tracks and was sent as it is: the service may have heard only the first";
+    let notes = |name: &str| fs::read_to_string(house.path(name)).expect("notes");
+    assert!(notes("two.notes.md").contains(remark), "{}", notes("two.notes.md"));
+    assert!(!notes("one.notes.md").contains("sound tracks"), "{}", notes("one.notes.md"));
+}
+
+#[test]
+fn the_engine_writes_down_both_tracks_of_a_call() {
+    let Some((model, (sound, _))) = model().zip(readings()) else { return };
+    let middle = sound.len() / 2 / RATE * RATE;
+    let silence = vec![0; middle];
+    let first = MkvTrack { samples: sound[..middle].to_vec(), title: Some("Desktop"), begins: 0 };
+    let second = MkvTrack { samples: [silence.as_slice(), &sound[middle..]].concat(), title: None, begins: 0 };
+    let state = tempfile::tempdir().expect("a directory");
+    let path = state.path().join("call.mkv");
+    fs::write(&path, mkv(&[first, second], Sizes::Known)).expect("written");
+    let found = transcribe(request(model, state.path()), &path).expect("a transcript");
+    let of =
+        |speaker: &str| found.segments.iter().filter(|segment| segment.speaker.as_deref() == Some(speaker)).count();
+    assert!(of("Track 1 (Desktop)") > 1 && of("Track 2") > 1, "{found:#?}");
+    assert_eq!(of("Track 1 (Desktop)") + of("Track 2"), found.segments.len());
+    assert_eq!(found.remarks, Vec::<String>::new());
 }
 
 #[test]

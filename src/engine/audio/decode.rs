@@ -38,6 +38,9 @@ pub(crate) const TRACKS_MAX: usize = 8;
 /// Bytes behind the sound that nothing explains, and that are passed over in silence: less than a few seconds.
 const UNREAD_MAX: u64 = 64 * 1024;
 
+/// What is wrong with a file that was cut off.
+const TOO_EARLY: &str = "it ends too early";
+
 /// Why symphonia does not decode a file.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -65,10 +68,7 @@ impl From<Error> for Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Damaged("it ends too early".to_owned()),
-            _ => Self::Io(error),
-        }
+        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Damaged(TOO_EARLY.to_owned()) } else { Self::Io(error) }
     }
 }
 
@@ -79,16 +79,26 @@ pub(crate) struct Part {
     pub(crate) edits: Vec<(u64, Vec<Edit>)>,
     /// Whether the times of packets are those of the recording.
     pub(crate) has_times: bool,
-    /// Whether its end is where the bytes end.
-    pub(crate) is_endless: bool,
-    /// Whether it is known to be cut off: what is wrong with it is that.
-    pub(crate) breaks_off: bool,
+    /// Where it ends.
+    pub(crate) end: PartEnd,
     /// Whether which channel is where is a guess.
     pub(crate) is_without_places: bool,
     /// Whether bytes that are left behind its end are sound that was not heard.
     pub(crate) is_all_sound: bool,
     /// How long its header says it is, in seconds.
     pub(crate) stated: Option<f64>,
+}
+
+/// Where a part ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum PartEnd {
+    /// Where its header says.
+    #[default]
+    Stated,
+    /// Where the bytes end.
+    OfBytes,
+    /// Behind the end of the file, which was cut off: whatever goes wrong at its end is that.
+    Missing,
 }
 
 /// Where the bytes come from.
@@ -109,8 +119,7 @@ impl Part {
             source,
             edits,
             has_times: false,
-            is_endless: false,
-            breaks_off: false,
+            end: PartEnd::Stated,
             is_without_places: false,
             is_all_sound: false,
             stated: None,
@@ -148,8 +157,7 @@ pub(crate) struct Decoder {
 #[derive(Debug, Default)]
 struct PartFacts {
     has_times: bool,
-    is_endless: bool,
-    breaks_off: bool,
+    end: PartEnd,
     is_without_places: bool,
     reached: Option<(Reached, u64)>,
 }
@@ -197,9 +205,14 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    /// Returns whether more was lost than a scratch explains: a fiftieth of it, or all from somewhere on.
+    /// Returns whether more was lost than a scratch explains: a fiftieth of it, ten seconds, or all from somewhere on.
     pub(crate) fn is_grave(&self) -> bool {
-        self.packets * 50 > self.decoded + self.packets || (self.cut.is_some() && !self.is_at_end) || self.unread > 0
+        /// Packets of ten seconds: they have some 25 ms each.
+        const TEN_SECONDS: u64 = 400;
+        self.packets * 50 > self.decoded + self.packets
+            || self.packets > TEN_SECONDS
+            || (self.cut.is_some() && !self.is_at_end)
+            || self.unread > 0
     }
 }
 
@@ -305,12 +318,16 @@ impl Decoder {
                 },
             };
             let is_at_end = matches!(&error, Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
-            if self.part.breaks_off {
-                self.damage.cut = Some("it ends too early".to_owned());
-                self.damage.is_at_end = true;
-            } else if !(is_at_end && self.part.is_endless) {
-                self.damage.cut = Some(Refusal::from(error).to_string());
-                self.damage.is_at_end = is_at_end;
+            match self.part.end {
+                PartEnd::OfBytes if is_at_end => {}
+                PartEnd::Missing => {
+                    self.damage.cut = Some(TOO_EARLY.to_owned());
+                    self.damage.is_at_end = true;
+                }
+                PartEnd::Stated | PartEnd::OfBytes => {
+                    self.damage.cut = Some(Refusal::from(error).to_string());
+                    self.damage.is_at_end = is_at_end;
+                }
             }
             return None;
         }
@@ -414,8 +431,7 @@ impl Opened {
     fn open(part: Part) -> Result<Self, Refusal> {
         let mut facts = PartFacts {
             has_times: part.has_times,
-            is_endless: part.is_endless,
-            breaks_off: part.breaks_off,
+            end: part.end,
             is_without_places: part.is_without_places,
             reached: None,
         };

@@ -145,8 +145,8 @@ fn reading(kind: Kind, level: &str) -> Vec<String> {
 #[expect(clippy::cast_precision_loss, reason = "a number of tracks is small")]
 fn mixing(count: usize) -> String {
     let input = |at: usize| format!("[0:a:{at}]aresample=async=1:first_pts=0[a{at}];");
-    let inputs: String = (0..count).map(input).collect();
-    let labels: String = (0..count).map(|at| format!("[a{at}]")).collect();
+    let inputs = (0..count).map(input).collect::<Vec<_>>().concat();
+    let labels = (0..count).map(|at| format!("[a{at}]")).collect::<Vec<_>>().concat();
     let louder = (count as f64).sqrt();
     format!("{inputs}{labels}amix=inputs={count}:duration=longest:dropout_transition=0,volume={louder:.3}[mix]")
 }

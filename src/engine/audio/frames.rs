@@ -296,7 +296,7 @@ fn adts(bytes: &[u8]) -> Option<Head> {
 }
 
 /// Returns where the description of the whole stream stands in its first frame, when it has one. Such a frame has no
-/// sound (Xing, LAME and VBRI; http://gabriel.mp3-tech.org/mp3infotag.html).
+/// sound (Xing, LAME and VBRI; <http://gabriel.mp3-tech.org/mp3infotag.html>).
 fn description(head: Head, frame: &[u8]) -> Option<usize> {
     if head.shape.codec != CODEC_ID_MP3 {
         return None;

@@ -33,7 +33,7 @@ use std::{
 use symphonia::core::{audio::AudioSpec, io::ReadOnlySource};
 
 use self::{
-    decode::{Decoder, Heard, Part, Refusal, Source},
+    decode::{Decoder, Heard, Part, PartEnd, Refusal, Source},
     ffmpeg::{Ffmpeg, Running, Streams},
     mix::Mix,
     resample::Resampler,
@@ -170,7 +170,8 @@ impl Audio {
             (Sniffed::Known(kind), within) => (kind, within),
         };
         if !kind.ours {
-            let facts = Facts { kind: Some(kind), ..Facts::default() };
+            let breaks_off = kind.demuxer == "mpegts" && ends_within_packet(&file)?;
+            let facts = Facts { kind: Some(kind), breaks_off, ..Facts::default() };
             return Self::foreign(&file, kind.name.to_owned(), ffmpeg, facts);
         }
         let mut facts = Facts { kind: Some(kind), ..Facts::default() };
@@ -192,7 +193,7 @@ impl Audio {
             Refusal::Damaged(why) if ffmpeg.is_some() => {
                 Self::foreign(&file, kind.name.to_owned(), ffmpeg, facts).map_err(|_| undecodable(why))
             }
-            refusal => Err(refused(refusal)),
+            refusal @ (Refusal::Damaged(_) | Refusal::Silent | Refusal::Io(_)) => Err(refused(refusal)),
         }
     }
 
@@ -320,9 +321,9 @@ impl Audio {
         if facts.is_listed && facts.tracks.is_empty() {
             return Err(AudioError::NoSound);
         }
-        let needs = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => AudioError::NeedsFfmpeg { what: what.clone() },
-            _ => AudioError::Io(error),
+        let needs = |error: io::Error| {
+            let is_gone = error.kind() == io::ErrorKind::NotFound;
+            if is_gone { AudioError::NeedsFfmpeg { what: what.clone() } } else { AudioError::Io(error) }
         };
         let listed =
             if facts.is_listed || kind.ours { None } else { ffmpeg.count_sound_streams(file, kind).map_err(needs)? };
@@ -345,7 +346,7 @@ impl Audio {
     ) -> io::Result<Result<(Decoder, Running), AudioError>> {
         let (output, mut running) = ffmpeg.start(file, kind, streams)?;
         let stream = Part::new(Source::Stream(Box::new(ReadOnlySource::new(output))));
-        let part = Part { is_endless: true, has_times: streams == Streams::All, ..stream };
+        let part = Part { end: PartEnd::OfBytes, has_times: streams == Streams::All, ..stream };
         Ok(match Decoder::open([part]) {
             Ok(decoder) => Ok((decoder, running)),
             Err(refusal) => Err(match running.end() {
@@ -458,7 +459,7 @@ impl Audio {
         let Some(track) = self.tracks.get(heard.track) else { return 0 };
         let base = *self.part.base.get_or_insert(if at > LATE { at } else { 0.0 });
         let Some(expected) = samples(at - base) else { return 0 };
-        let gap = (self.part.begin + expected).saturating_sub(track.position());
+        let gap = self.part.begin.saturating_add(expected).saturating_sub(track.position());
         if (GAP_MIN..GAP_MAX).contains(&gap) && self.silence + gap < SILENCE_MAX { gap } else { 0 }
     }
 
@@ -508,7 +509,7 @@ impl Audio {
     fn end(&mut self) -> Result<(), AudioError> {
         self.tracks.iter_mut().for_each(TrackSound::flush);
         self.is_over = true;
-        if let Some(running) = &mut self.ffmpeg {
+        if let Some(running) = self.ffmpeg.as_mut().filter(|_| self.decoder.damage.cut.is_none()) {
             // What ffmpeg writes into a pipe has no end that was foreseen: only ffmpeg knows whether it was the right one.
             self.decoder.damage.cut = running.end();
         }
@@ -588,7 +589,7 @@ fn ours(file: &File, kind: Kind, within: Range<u64>, facts: &mut Facts) -> Resul
                 let source = Source::Container(part.view(file.try_clone()?));
                 let stated = (found.missing > 0).then(|| part.seconds(part.bytes() + found.missing)).flatten();
                 Ok(Part {
-                    is_endless: part.is_endless(),
+                    end: if part.is_endless() { PartEnd::OfBytes } else { PartEnd::Stated },
                     is_without_places: part.is_without_places(),
                     stated,
                     ..Part::new(source)
@@ -606,8 +607,9 @@ fn ours(file: &File, kind: Kind, within: Range<u64>, facts: &mut Facts) -> Resul
             }
             let part = |container: &Container, is_stream: bool| -> io::Result<Part> {
                 let view = view(&container.place)?;
-                let source = Source::Container(if is_stream { view.as_stream() } else { view });
-                Ok(Part { has_times: true, is_endless: true, breaks_off: container.breaks_off, ..Part::new(source) })
+                let source = Source::Container(if is_stream { view.into_stream() } else { view });
+                let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::OfBytes };
+                Ok(Part { has_times: true, end, ..Part::new(source) })
             };
             let parts = |is_stream: bool| found.iter().map(|one| part(one, is_stream)).collect::<io::Result<Vec<_>>>();
             // As a stream, for the index of one that was cut off is missing; some have their tracks at the end.
@@ -632,7 +634,8 @@ fn ours(file: &File, kind: Kind, within: Range<u64>, facts: &mut Facts) -> Resul
                 let edits = container.tracks.iter().map(|track| (track.id, track.edits.clone()));
                 let edits = edits.filter(|(_, edits)| !edits.is_empty()).collect();
                 let source = Source::Container(view(&container.place)?.claiming(container.promised));
-                Ok(Part { edits, has_times: true, breaks_off: container.breaks_off, ..Part::new(source) })
+                let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::Stated };
+                Ok(Part { edits, has_times: true, end, ..Part::new(source) })
             };
             Decoder::open(found.iter().map(part).collect::<io::Result<Vec<_>>>()?)
         }
@@ -649,6 +652,13 @@ fn ours(file: &File, kind: Kind, within: Range<u64>, facts: &mut Facts) -> Resul
             Decoder::open([Part { is_all_sound, ..Part::new(Source::Container(view(&within)?)) }])
         }
     }
+}
+
+/// Returns whether an MPEG transport stream ends within a packet: 188 bytes, or 192 with a time in front.
+fn ends_within_packet(file: &File) -> io::Result<bool> {
+    const MARK: u8 = 0x47;
+    let is_plain = view::bytes_at(file, 0, 1)?.first() == Some(&MARK);
+    Ok(file.metadata()?.len() % if is_plain { 188 } else { 192 } != 0)
 }
 
 fn breaks_off_early() -> Refusal {

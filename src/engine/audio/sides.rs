@@ -267,6 +267,9 @@ mod tests {
         assert_eq!(mixed, left);
     }
 
+    /// A name, tracks, and which of them are kept.
+    type Row<'a> = (&'a str, &'a [&'a [f32]], &'a [usize]);
+
     fn kept(tracks: &[&[f32]]) -> Vec<usize> {
         let mut comparison = Comparison::default();
         comparison.at(&tracks.iter().map(|track| &track[..50_000]).collect::<Vec<_>>());
@@ -281,7 +284,7 @@ mod tests {
         let both: Vec<f32> = one.iter().zip(&two).map(|(a, b)| 0.7 * (a + b)).collect();
         let quieter: Vec<f32> = one.iter().map(|sample| sample * 0.3).collect();
         let silence = vec![0.0; one.len()];
-        let table: [(&str, &[&[f32]], &[usize]); 7] = [
+        let table: [Row; 7] = [
             ("two people", &[&one, &two], &[0, 1]),
             ("the same twice", &[&one, &quieter], &[0]),
             ("both, and each alone", &[&both, &one, &two], &[1, 2]),

@@ -368,3 +368,41 @@ fn title(bytes: &[u8]) -> Option<String> {
     let title = text::one_line(text.trim_matches('\0'), TITLE_CHARS);
     title.chars().any(char::is_alphanumeric).then_some(title)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn any_bytes_are_containers_that_lie_in_the_file(
+            words in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        &b"\0\0\0\x10ftypisom\0\0\0\0"[..], b"\0\0\0\x40moov", b"\0\0\0\x30trak", b"\0\0\0\x20mdia",
+                        b"\0\0\0\x14hdlr\0\0\0\0\0\0\0\0soun", b"\0\0\0\x18elst\0\0\0\0\0\0\0\x01", b"\0\0\0\x01mdat",
+                        b"\x1a\x45\xdf\xa3\x84", b"\x18\x53\x80\x67\xff", b"\x16\x54\xae\x6b\x90", b"\xae\x8a", b"\x83\x81\x02",
+                        b"\x1f\x43\xb6\x75\xff", b"\x53\x6e\x84name",
+                    ]).prop_map(<[u8]>::to_vec),
+                    prop::collection::vec(any::<u8>(), 0..24),
+                ],
+                0..24,
+            ),
+        ) {
+            let bytes = words.concat();
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(&bytes).expect("written");
+            for container in [mp4(&file).expect("read"), matroska(&file).expect("read")].concat() {
+                let place = container.place;
+                prop_assert!(place.start <= place.end && place.end <= bytes.len() as u64, "{:?}", place);
+            }
+            prop_assert!(sound_tracks(&file).is_ok());
+        }
+    }
+}

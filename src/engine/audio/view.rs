@@ -52,7 +52,7 @@ impl View {
     }
 
     /// Returns the same as a stream: a reader that looks for an index at the end of what was cut off finds none there.
-    pub(crate) fn as_stream(self) -> Self {
+    pub(crate) fn into_stream(self) -> Self {
         Self { is_seekable: false, ..self }
     }
 

@@ -204,3 +204,61 @@ fn is_chain(file: &File, mut at: u64, end: u64) -> io::Result<bool> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, os::unix::fs::FileExt as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A file of `length` bytes that is a header and then nothing but silence, which takes no room on the disk.
+    fn sparse(data: u32, length: u64) -> File {
+        let mut file = tempfile::tempfile().expect("a file");
+        let format = [1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0];
+        let head = [b"RIFF", &data.to_le_bytes()[..], b"WAVEfmt \x10\0\0\0", &format, b"data", &data.to_le_bytes()];
+        file.write_all(&head.concat()).expect("written");
+        file.set_len(length).expect("made longer");
+        file
+    }
+
+    #[test]
+    fn sizes_that_have_wrapped_at_4_gib_are_unwrapped() {
+        const WRAP: u64 = 1 << 32;
+        for wraps in 1..4 {
+            let end = 44 + wraps * WRAP + 1_000;
+            let file = sparse(1_000, end);
+            assert_eq!(look(&file, 0..end).expect("read").parts[0].ranges, [Range { start: 44, end }], "{wraps}");
+            // A chunk behind the sound is none of it.
+            let list = b"LIST\x04\0\0\0INFO";
+            file.write_at(list, end).expect("written");
+            let whole = end + list.len() as u64;
+            assert_eq!(look(&file, 0..whole).expect("read").parts[0].ranges, [Range { start: 44, end }], "{wraps}");
+        }
+        let end = 44 + WRAP + 77_000;
+        let found = look(&sparse(3_000, end), 0..end).expect("read");
+        assert_eq!(found.parts[0].bytes(), WRAP + 77_000, "a size that fits nowhere");
+        assert!(found.parts[0].is_endless() && found.missing == 0);
+    }
+
+    proptest! {
+        #![proptest_config(crate::budget::cases(256))]
+
+        #[test]
+        fn whatever_a_header_says_the_sound_lies_in_the_file(
+            sizes in prop::collection::vec(prop_oneof![any::<u32>(), 0_u32..200, Just(u32::MAX)], 4),
+            tail in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut file = tempfile::tempfile().expect("a file");
+            let size = |at: usize| sizes[at].to_le_bytes();
+            let chunks = [&b"RF64"[..], &size(0), b"WAVEds64", &size(1), &[0xff; 28], b"fmt ", &16_u32.to_le_bytes(), &[1; 16]];
+            let bytes = [&chunks.concat()[..], b"data", &size(2), &tail, b"data", &size(3), &tail].concat();
+            file.write_all(&bytes).expect("written");
+            let end = bytes.len() as u64;
+            for part in look(&file, 0..end).expect("read").parts {
+                prop_assert!(part.ranges.iter().all(|range| range.start <= range.end && range.end <= end), "{:?}", part);
+            }
+        }
+    }
+}

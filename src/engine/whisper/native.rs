@@ -10,6 +10,7 @@ use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextPar
 use super::Weights;
 use crate::{
     engine::{RATE, moonshine::ModelError},
+    job::spoken,
     text::printable_path,
 };
 
@@ -99,19 +100,6 @@ fn parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'sta
     parameters.set_print_realtime(false);
     parameters.set_print_timestamps(false);
     parameters
-}
-
-/// Returns the words of a segment; none where whisper only says what it heard instead, such as `[BLANK_AUDIO]`, `(music)`
-/// or `♪`.
-fn spoken(text: &str) -> Option<&str> {
-    const MARKS: [(char, char); 4] = [('[', ']'), ('(', ')'), ('*', '*'), ('♪', '♪')];
-    let text = text.trim();
-    let is_mark = MARKS.into_iter().any(|(open, close)| {
-        text.starts_with(open)
-            && text.ends_with(close)
-            && !text[open.len_utf8()..].trim_end_matches(close).contains(close)
-    });
-    Some(text).filter(|text| !is_mark && text.chars().any(char::is_alphanumeric))
 }
 
 fn failed(error: &WhisperError) -> ModelError {

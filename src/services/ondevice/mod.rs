@@ -97,6 +97,10 @@ impl Service for OnDevice {
         media_types::READABLE
     }
 
+    fn hears_all_tracks(&self) -> bool {
+        true
+    }
+
     async fn profile(&self) -> Result<Value, CallError> {
         let model = match self.recogniser(None)? {
             (Choice::Moonshine(model), _) => model.encoder.parent().map(Path::to_owned),
