@@ -1,4 +1,4 @@
-//! WriterSource that keep their files open: seen in `/proc`, and by the kernel's events alone.
+//! Writers that keep their files open: seen in `/proc`, and by the kernel's events alone.
 
 use std::{
     fs::{self, File},
@@ -182,20 +182,17 @@ async fn a_file_that_is_linked_or_moved_in_is_closed() {
             let scene = RecorderScene::begin(proc, Watch::Auto).await;
             let bytes = format!("{proc:?} {way}").into_bytes();
             let (from, to) = (outside.path().join(way), scene.path("talk.mp3"));
-            match way {
-                "O_TMPFILE" => {
-                    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-                    let nameless = rustix::fs::open(scene.tree.path(), flags, Mode::RUSR | Mode::WUSR);
-                    let mut nameless = File::from(nameless.expect("opened"));
-                    nameless.write_all(&bytes).expect("written");
-                    let by_number = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&nameless));
-                    let here = rustix::fs::CWD;
-                    rustix::fs::linkat(here, by_number, here, &to, AtFlags::SYMLINK_FOLLOW).expect("linked");
-                }
-                _ => {
-                    fs::write(&from, &bytes).expect("written");
-                    if way == "ln" { fs::hard_link(&from, &to) } else { fs::rename(&from, &to) }.expect("brought in");
-                }
+            if way == "O_TMPFILE" {
+                let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+                let nameless = rustix::fs::open(scene.tree.path(), flags, Mode::RUSR | Mode::WUSR);
+                let mut nameless = File::from(nameless.expect("opened"));
+                nameless.write_all(&bytes).expect("written");
+                let by_number = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&nameless));
+                let here = rustix::fs::CWD;
+                rustix::fs::linkat(here, by_number, here, &to, AtFlags::SYMLINK_FOLLOW).expect("linked");
+            } else {
+                fs::write(&from, &bytes).expect("written");
+                if way == "ln" { fs::hard_link(&from, &to) } else { fs::rename(&from, &to) }.expect("brought in");
             }
             scene.expect_one(&bytes).await;
         }

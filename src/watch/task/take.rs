@@ -293,11 +293,10 @@ impl Task {
         };
         for (path, in_use) in slow {
             let (folder, shown) = (&self.folder.name, printable_path(&path));
-            match in_use {
-                Some(in_use) => {
-                    tracing::warn!(folder, "`{shown}` is not closed after hours: {in_use}; minuted waits until it is");
-                }
-                None => tracing::warn!(folder, "`{shown}` still changes after hours; minuted waits until it is quiet"),
+            if let Some(in_use) = in_use {
+                tracing::warn!(folder, "`{shown}` is not closed after hours: {in_use}; minuted waits until it is");
+            } else {
+                tracing::warn!(folder, "`{shown}` still changes after hours; minuted waits until it is quiet");
             }
         }
     }
