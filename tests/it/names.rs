@@ -201,10 +201,11 @@ fn names_and_directories_tell_date_and_title() {
         house.drop_recording(name);
         let job = house.wait_for(name, "done");
         let notes = fs::read_to_string(job["notes"][0].as_str().expect("notes")).expect("there");
-        let has = |line: &str| notes.lines().any(|found| found == line);
-        assert!(has(&format!("date: {date}")), "{name}: {notes}");
+        let line = |key: &str| notes.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        let moment = |text: &str| text.parse::<jiff::Timestamp>().expect("a time");
+        assert_eq!(moment(line("date: ")), moment(date), "{name}: {notes}");
         if !title.is_empty() {
-            assert!(has(&format!("title: \"{title}\"")), "{name}: {notes}");
+            assert_eq!(line("title: "), format!("\"{title}\""), "{name}");
             assert_eq!(job["title"], title, "{name}");
         }
     }

@@ -75,7 +75,7 @@ const MAGIC: &[(usize, &[u8], Kind)] = &[
     (0, b"\x00\x00\x01\xba", foreign("MPEG program stream", "mpeg")),
     (0, b".snd", foreign("AU", "au")),
     (0, b"MAC ", foreign("Monkey's Audio", "ape")),
-    (0, b"wvPk", Kind { seeks: true, ..foreign("WavPack", "wv") }),
+    (0, b"wvpk", Kind { seeks: true, ..foreign("WavPack", "wv") }),
     (0, b"TTA1", foreign("True Audio", "tta")),
     (0, b"MThd", foreign("MIDI", "")),
     (0, b"Creative Voice File", foreign("Creative Voice", "voc")),
