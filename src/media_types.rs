@@ -162,8 +162,11 @@ pub const UNREADABLE: &[&str] = &[
 /// Bytes from the beginning of a file that [`looks_like`] wants to see.
 pub const LOOK_BYTES: usize = 1024;
 
+/// Says of the first bytes of a file whether they can be those of a recording.
+type FirstBytesTest = fn(&[u8]) -> bool;
+
 /// Extensions that belong to other files at least as often, with what the first bytes of a recording look like.
-const AMBIGUOUS: &[(&str, fn(&[u8]) -> bool)] = &[
+const AMBIGUOUS: &[(&str, FirstBytesTest)] = &[
     ("al", is_binary),            // Perl: AutoSplit
     ("mod", is_program_stream),   // Go, Linux: modules
     ("mts", is_transport_stream), // TypeScript

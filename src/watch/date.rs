@@ -6,7 +6,7 @@ mod text;
 mod time_of_day;
 mod words;
 
-use std::{os::unix::ffi::OsStrExt as _, path::Path, time::Duration};
+use std::{os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -78,8 +78,7 @@ impl DateSources<'_> {
         let stem = relative.file_stem().unwrap_or_default().as_bytes();
         let of_name = candidates(stem).into_iter().filter(|candidate| self.is_believed(candidate));
         found.extend(of_name.map(|candidate| FoundDate { made: candidate.made, is_of_parent: false }));
-        let parents: Vec<&[u8]> =
-            relative.parent().into_iter().flat_map(Path::iter).map(|parent| parent.as_bytes()).collect();
+        let parents: Vec<&[u8]> = relative.parent().into_iter().flat_map(Path::iter).map(OsStrExt::as_bytes).collect();
         for last in (0..parents.len()).rev() {
             let of_name = candidates(parents[last]).into_iter().filter(|found| found.certainty > DateCertainty::Number);
             // `2021/01/05`: year, month and day.
