@@ -72,8 +72,21 @@ fn settings(text: &str) -> String {
     format!("{settings:#?}")
 }
 
-/// What must be there for a line to mean something: all of its table, where that is not there by default.
+/// What must be there for a line to mean something: all of its table, where that is not there by default, and PAXS for
+/// the keys that not every service takes.
 fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
+    let mut lines = own_table(entry, entries);
+    let is_of_folder = ["defaults", "folder"].contains(&entry.table.as_str()) && entry.key != "service";
+    if is_of_folder || table_of(entry) == "services.paxs" {
+        let is_paxs = |other: &&Entry| other.table == "services.paxs" && ["", "kind"].contains(&other.key.as_str());
+        let needed = entries.iter().filter(|other| is_paxs(other) || other.key == "attendees");
+        lines.extend(needed.map(|other| other.line));
+    }
+    lines
+}
+
+/// All of a line's table, where that is not there by default.
+fn own_table(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
     let of_table = |other: &&Entry| other.table.starts_with(table_of(entry)) && other.kind != Kind::Default;
     let is_head = |other: &Entry| other.table == table_of(entry) && other.kind == Kind::Head;
     if !entries.iter().any(is_head) {
@@ -82,9 +95,20 @@ fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
     entries.iter().filter(of_table).map(|other| other.line).collect()
 }
 
-/// The table that a line needs: `smtp` is nothing without `[email]`.
+/// The table that a line needs: `smtp` is nothing without `[email]`, nor is `poll` without its service.
 fn table_of(entry: &Entry) -> &str {
-    if entry.table.starts_with("email") { "email" } else { &entry.table }
+    let outer = ["email", "services.paxs"].into_iter().find(|outer| entry.table.starts_with(outer));
+    outer.unwrap_or(&entry.table)
+}
+
+#[test]
+fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
+    let settings = parse(EXAMPLE, Path::new("/etc/minuted/config.toml"), &Environment::default()).expect("right");
+    assert!(settings.services.values().all(|service| matches!(service.kind, super::Kind::Ondevice(_))));
+    assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
+    assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
+    let live = entries().into_iter().filter(|entry| entry.kind == Kind::Live).map(|entry| entry.key);
+    assert_eq!(live.collect::<Vec<_>>(), ["path"]);
 }
 
 #[test]
@@ -107,9 +131,13 @@ fn every_default_in_the_example_is_the_codes() {
 #[test]
 fn what_is_called_an_example_has_no_default() {
     let entries = entries();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && surroundings(entry, &entries).is_empty())
-    {
-        assert_ne!(settings(&uncommented(&[entry.line].into())), settings(EXAMPLE), "`{}`", entry.key);
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && own_table(entry, &entries).is_empty()) {
+        let mut lines = surroundings(entry, &entries);
+        lines.remove(&entry.line);
+        // A service that needs attendees is no service without them.
+        let without = if entry.key == "attendees" { settings(EXAMPLE) } else { settings(&uncommented(&lines)) };
+        lines.insert(entry.line);
+        assert_ne!(settings(&uncommented(&lines)), without, "`{}`", entry.key);
     }
 }
 
