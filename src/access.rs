@@ -1,5 +1,7 @@
 //! How the user that minuted runs as is let into what belongs to others: commands for a person to type.
 
+mod acl;
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -7,10 +9,15 @@ use std::{
 
 use rustix::{fs::Access, io::Errno};
 
+pub use acl::{Acl, Permissions};
+
 use crate::text::{printable, printable_path};
 
 /// The table of users.
 const USERS: &str = "/etc/passwd";
+
+/// The table of groups.
+const GROUPS: &str = "/etc/group";
 
 /// Returns the commands that let minuted read and write in a directory: `x` on what stands in the way above it, and all
 /// that is and will be below it.
@@ -20,6 +27,19 @@ pub fn grant(dir: &Path) -> Vec<String> {
     let mut commands = pass(dir, &user);
     commands.push(format!("sudo setfacl -R -m u:{user}:rwX,d:u:{user}:rwX {}", quoted(dir)));
     commands
+}
+
+/// Returns the command that lets people read what minuted writes into a directory, now and later: its owner, and its
+/// group with the rights that the group has in the directory.
+#[must_use]
+pub fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) -> String {
+    let owner = owner.map(|uid| ('u', user_name(uid).unwrap_or_else(|| uid.to_string()), "rwX"));
+    let group = group.map(|(gid, rights)| ('g', group_name(gid).unwrap_or_else(|| gid.to_string()), rights));
+    let entries = owner.into_iter().chain(group).map(|(kind, name, rights)| {
+        let entry = format!("{kind}:{name}:{rights}");
+        format!("{entry},d:{entry}")
+    });
+    format!("sudo setfacl -R -m {} {}", entries.collect::<Vec<_>>().join(","), quoted(dir))
 }
 
 /// Returns the commands that let minuted read one file.
@@ -67,6 +87,29 @@ pub fn user_name(uid: u32) -> Option<String> {
     name_in(&std::fs::read_to_string(USERS).unwrap_or_default(), uid)
 }
 
+/// Returns the name of a group in the system's table, if it has one there.
+#[must_use]
+pub fn group_name(gid: u32) -> Option<String> {
+    name_in(&std::fs::read_to_string(GROUPS).unwrap_or_default(), gid)
+}
+
+/// Returns the groups of a user by the system's tables; `None` where these do not know the user.
+#[must_use]
+pub fn groups_of(uid: u32) -> Option<Vec<u32>> {
+    let read = |table| std::fs::read_to_string(table).unwrap_or_default();
+    groups_in(&read(USERS), &read(GROUPS), uid)
+}
+
+fn groups_in(users: &str, groups: &str, uid: u32) -> Option<Vec<u32>> {
+    let number = |line: &str, field: usize| line.split(':').nth(field)?.parse::<u32>().ok();
+    let user = users.lines().find(|line| number(line, 2) == Some(uid))?;
+    let name = user.split(':').next().filter(|name| !name.is_empty())?;
+    let is_member = |line: &&str| line.split(':').nth(3).is_some_and(|all| all.split(',').any(|one| one == name));
+    let more = groups.lines().filter(is_member).filter_map(|line| number(line, 2));
+    Some(number(user, 3).into_iter().chain(more).collect())
+}
+
+/// Finds a name by its number; the tables of users and of groups have both at the same places.
 fn name_in(table: &str, uid: u32) -> Option<String> {
     let of_line = |line: &str| {
         let mut fields = line.split(':');
@@ -86,6 +129,26 @@ mod tests {
         let table = "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:5::\nminuted:x:998:998::/var/lib/minuted:/bin/false\n";
         assert_eq!(name_in(table, 998).as_deref(), Some("minuted"));
         assert_eq!((name_in(table, 5), name_in(table, 99)), (None, None));
+    }
+
+    #[test]
+    fn the_groups_of_a_user_are_the_first_and_those_that_name_it() {
+        let users = "ann:x:1000:100:Ann:/home/ann:/bin/sh\nbo:x:1001:1001::/home/bo:/bin/sh\n";
+        let groups = "users:x:100:\nsales:x:200:bo,ann\nboard:x:300:anna\nbroken\n";
+        assert_eq!(groups_in(users, groups, 1000), Some(vec![100, 200]));
+        assert_eq!(groups_in(users, groups, 7), None);
+    }
+
+    #[test]
+    fn people_are_let_in_by_one_line() {
+        let shown = [
+            grant_people(Path::new("/srv/sales"), Some(0), Some((0, "rX"))),
+            grant_people(Path::new("/srv/sales"), Some(4_000_000_000), None),
+        ];
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        sudo setfacl -R -m u:root:rwX,d:u:root:rwX,g:root:rX,d:g:root:rX '/srv/sales'
+        sudo setfacl -R -m u:4000000000:rwX,d:u:4000000000:rwX '/srv/sales'
+        ");
     }
 
     #[test]

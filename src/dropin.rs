@@ -31,6 +31,73 @@ pub fn drop_in(settings: &Settings) -> String {
     unit
 }
 
+/// Returns every directory that minuted writes to and the unit does not open, with what it is. `units` are the texts of
+/// the unit and its drop-ins, in the order in which systemd reads them.
+#[must_use]
+pub fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, PathBuf)> {
+    let mut opened: Vec<PathBuf> = OWN.iter().map(PathBuf::from).collect();
+    for key in ["ReadWritePaths", "BindPaths"] {
+        let mut paths = Vec::new();
+        for (_, value) in units.iter().flat_map(|unit| assignments(unit)).filter(|(found, _)| found == key) {
+            // An empty value takes back what was assigned before.
+            if value.is_empty() {
+                paths.clear();
+            }
+            paths.extend(words(&value).iter().map(|word| seen_at(key, word)));
+        }
+        opened.extend(paths);
+    }
+    let mut missing = writable(settings);
+    missing.retain(|(_, path)| !opened.iter().any(|opened| path.starts_with(opened)));
+    missing
+}
+
+/// Returns the assignments of a unit file, those on several lines joined.
+fn assignments(unit: &str) -> Vec<(String, String)> {
+    let joined = unit.replace("\\\n", " ");
+    let lines = joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '[']));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// Returns the words of a value as systemd.syntax(7) has them: separated by spaces, which quotes and backslashes keep.
+fn words(value: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = None::<String>;
+    let mut quote = None;
+    let mut rest = value.chars();
+    while let Some(character) = rest.next() {
+        let open = quote.is_some();
+        match character {
+            '\\' => word.get_or_insert_default().extend(rest.next()),
+            '"' | '\'' if quote == Some(character) => quote = None,
+            '"' | '\'' if !open => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            '%' => {
+                word.get_or_insert_default().push('%');
+                if rest.as_str().starts_with('%') {
+                    rest.next();
+                }
+            }
+            character if character.is_whitespace() && !open => words.extend(word.take()),
+            character => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Returns the path at which the service sees what a word opens.
+fn seen_at(key: &str, word: &str) -> PathBuf {
+    let path = word.trim_start_matches(['-', '+']);
+    let mut parts = path.split(':');
+    let source = parts.next().unwrap_or_default();
+    let target = parts.next().filter(|target| key == "BindPaths" && target.starts_with('/'));
+    PathBuf::from(target.unwrap_or(if key == "BindPaths" { source } else { path }))
+}
+
 fn introduction(config: &Path) -> String {
     format!(
         "\
@@ -118,7 +185,10 @@ mod tests {
             let line = line(Path::new(&path));
             prop_assert!(!line.contains(char::is_control), "{:?}", line);
             match line.split_once('=').filter(|_| !line.starts_with('#')) {
-                Some((_, word)) => prop_assert_eq!(unquoted(word), Some(format!("-{path}"))),
+                Some((_, word)) => {
+                    prop_assert_eq!(unquoted(word), Some(format!("-{path}")));
+                    prop_assert_eq!(words(word), [format!("-{path}")]);
+                }
                 None => prop_assert!(path.chars().any(char::is_control), "{:?}", path),
             }
         }
@@ -209,6 +279,30 @@ mod tests {
         # folder `ann`
         BindPaths="-/home/ann/Nextcloud/Meetings"
         "#);
+    }
+
+    #[test]
+    fn what_the_unit_does_not_open_is_found() {
+        let of = |folders| settings("/var/lib/minuted", None, folders);
+        let before = of(vec![folder("sales", "/srv/recordings/sales", Some("/srv/my notes"))]);
+        let after = of(vec![
+            folder("sales", "/srv/recordings/sales", Some("/srv/my notes")),
+            folder("board", "/srv/recordings/board", None),
+            folder("ann", "/home/ann/Meetings", None),
+        ]);
+        let unit = "[Service]\nProtectSystem=strict\n".to_owned();
+        let missing = |settings: &Settings, units: &[String]| {
+            unopened(settings, units).into_iter().map(|(what, _)| what).collect::<Vec<_>>().join(", ")
+        };
+        let units = |drop_in: &str| [unit.clone(), drop_in.to_owned()];
+        assert_eq!(missing(&before, &units(&drop_in(&before))), "");
+        assert_eq!(missing(&after, &units(&drop_in(&before))), "folder `board`, folder `ann`");
+        assert_eq!(missing(&after, &units(&drop_in(&after))), "");
+        assert_eq!(missing(&before, &units("")), "folder `sales`, notes_dir of `sales`");
+        // As people write them: several on a line, a tree above, a line that goes on, one that is taken back.
+        let by_hand = "ReadWritePaths=/srv/recordings '/srv/my notes'\nBindPaths=/data/ann:/home/ann:rbind \\\n /x\n";
+        assert_eq!(missing(&after, &units(by_hand)), "");
+        assert_eq!(missing(&after, &units(&format!("{by_hand}BindPaths=\n"))), "folder `ann`");
     }
 
     #[test]

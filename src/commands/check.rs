@@ -6,8 +6,11 @@ mod folders;
 mod gives;
 mod holds;
 mod koldan;
+mod listing;
 mod outside;
+mod readers;
 mod sources;
+mod unit;
 mod webhook;
 
 use std::{process::ExitCode, sync::Arc};
@@ -19,7 +22,6 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
-    control::Caller,
     exit,
     text::{printable, printable_path},
 };
@@ -95,7 +97,7 @@ impl Findings {
     }
 }
 
-pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Result<ExitCode, Failure> {
+pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::Check) -> Result<ExitCode, Failure> {
     let mut findings = Findings { is_json: arguments.output.json, all: Vec::new() };
     findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
     let tried = Arc::clone(&settings);
@@ -112,15 +114,21 @@ pub(super) async fn run(settings: Arc<Settings>, arguments: cli::Check) -> Resul
     folders::withheld(&settings).into_iter().try_for_each(|finding| findings.add(finding))?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
-    let caller = outside::services(&settings, &mut findings).await?;
+    let asked = outside::connect(&settings, text, &mut findings).await?;
+    outside::services(&settings, asked.as_ref(), &mut findings).await?;
     gives::gives(&settings, &mut findings)?;
     sources::sources(&settings, &mut findings).await?;
-    let (tried, is_daemon) = (Arc::clone(&settings), caller.as_ref().is_some_and(Caller::is_daemon));
-    findings.blocking(move || webhook::webhook(&tried, is_daemon)).await?;
-    outside::mail(&settings, caller.as_ref(), arguments.mail.as_deref(), &mut findings).await?;
-    if let Some(daemon) = caller.filter(Caller::is_daemon) {
-        holds::of(&settings, &daemon, &mut findings).await?;
-    }
+    let daemon = asked.as_ref().and_then(outside::Asked::daemon);
+    let is_in_force = daemon.map(outside::Asked::is_in_force);
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || webhook::webhook(&tried, is_in_force)).await?;
+    outside::mail(&settings, daemon, arguments.mail.as_deref(), &mut findings).await?;
+    let pid = match daemon {
+        Some(daemon) => holds::of(&settings, daemon, &mut findings).await?,
+        None => None,
+    };
+    let tried = Arc::clone(&settings);
+    findings.blocking(move || unit::unit(&tried, pid)).await?;
     let failed = findings.all.iter().any(|finding| finding.level == Level::Error);
     if findings.is_json {
         print::json(&json!(findings.all))?;

@@ -66,7 +66,7 @@ async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure
     };
     let Err(error) = prepared else {
         print::line("The engine on this machine listens to what is said in them and extracts notes from it.\n")?;
-        return work(dir, "", environment, signals).await;
+        return Box::pin(work(dir, "", environment, signals)).await;
     };
     print::line(&printable(&format!("The engine cannot be had here: {error}")))?;
     let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
@@ -76,7 +76,7 @@ async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure
     let services = format!(
         "[services.paxs]\nkind = \"paxs\"\nbase_url = \"{base_url}\"\npoll = {{ first = \"500ms\", every = \"500ms\" }}\n"
     );
-    work(dir, &services, environment, signals).await
+    Box::pin(work(dir, &services, environment, signals)).await
 }
 
 /// Sees to it that the engine's model is there: fetches it if need be, and says so before.

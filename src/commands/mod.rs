@@ -124,8 +124,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Run(arguments) => run::run(load(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load(config)?),
         Command::Check(arguments) => {
-            let settings = Arc::new(load(config)?);
-            runtime()?.block_on(check::run(settings, arguments))
+            let (settings, text) = config::load_with_text(&config::locate(config)?)?;
+            runtime()?.block_on(check::run(Arc::new(settings), text, arguments))
         }
         Command::Bot(command) => {
             let settings = load(config)?;

@@ -43,8 +43,17 @@ fn locate_in(explicit: Option<PathBuf>, env: &Environment, system: &Path) -> Res
 /// # Errors
 /// When it cannot be read, or has mistakes: then all of them are in the error.
 pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+    load_with_text(file).map(|(settings, _)| settings)
+}
+
+/// Reads and checks a config file; returns its text as well.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
     let file = std::path::absolute(file).map_err(|source| unreadable(file, source))?;
-    parse(&read(&file)?, &file, Environment::get())
+    let text = read(&file)?;
+    Ok((parse(&text, &file, Environment::get())?, text))
 }
 
 /// Checks the text of a config file. `file` is where it lies: relative secrets and the default state directory

@@ -44,7 +44,7 @@ pub use folder::*;
 pub use kinds::{
     Abilities, ApiKey, Kind, Koldan, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary, SummaryFormat,
 };
-pub use locate::{load, locate, parse};
+pub use locate::{load, load_with_text, locate, parse};
 pub use secret_file::{SecretFileError, read_secret};
 pub use settings::*;
 pub use sidecar::{SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of};

@@ -18,11 +18,16 @@ const SIGN_IN_HOLDS: &[&str] = &["signed_out", "forbidden"];
 
 impl Desk {
     pub(super) async fn whoami(&self, service: Option<&str>) -> Answer {
-        let handle = self.service(service)?;
+        self.profile_of(&*self.service(service)?, true).await
+    }
+
+    /// Asks a service for its profile. One that is `in_force` and works is not held for a person any more.
+    pub(super) async fn profile_of(&self, handle: &ServiceHandle, in_force: bool) -> Answer {
         let name = handle.service.name();
-        let profile = handle.service.profile().await.map_err(|error| refused(&handle, &error))?;
-        // It works: whatever held it for a person is over.
-        self.release_sign_in(name).await?;
+        let profile = handle.service.profile().await.map_err(|error| refused(handle, &error))?;
+        if in_force {
+            self.release_sign_in(name).await?;
+        }
         Ok(json!({ "service": name, "base_url": handle.settings.kind.place(), "profile": profile }))
     }
 

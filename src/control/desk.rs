@@ -77,7 +77,7 @@ impl Desk {
             Request::Resume { folder } => self.resume(&folder).await,
             Request::Backlog { folder, process } => self.backlog(&folder, process).await,
             Request::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
-            Request::TryMail { to } => self.try_mail(to.as_deref()).await,
+            Request::Try { file, config, what } => self.try_configuration(&file, &config, what).await,
             Request::Whoami { service } => self.whoami(service.as_deref()).await,
             Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
             Request::SignOut { service } => self.sign_out(service.as_deref()).await,
@@ -112,7 +112,11 @@ impl Desk {
 
     /// Finds a service by its name; the only one where none is named.
     pub(super) fn service(&self, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
-        let live = self.live();
+        Self::service_of(&self.live(), name)
+    }
+
+    /// Finds a service of these settings, as [`Self::service`] does.
+    pub(super) fn service_of(live: &Live, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
         let known = || live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let found = match name {
             Some(name) => live.services.get(name),

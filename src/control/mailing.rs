@@ -2,25 +2,12 @@
 
 use serde_json::json;
 
-use super::{Answer, Desk, Refusal};
+use super::{Answer, Refusal};
 use crate::{
     config::Email,
     deliver::{MailError, Mailer, recipient},
     text::one_line,
 };
-
-impl Desk {
-    /// Tries the mail server as the one who sends the notes sees it: a password may be the unit's alone.
-    pub(super) async fn try_mail(&self, to: Option<&str>) -> Answer {
-        let live = self.live();
-        match &live.settings.email {
-            Some(email) => try_mail(email, to).await,
-            None => {
-                Err(Refusal::new("no mail is configured").hint("add an [email] table; config.example.toml shows it"))
-            }
-        }
-    }
-}
 
 /// Signs in at the mail server; with an address, sends one mail there.
 ///

@@ -18,6 +18,7 @@ mod server;
 mod source;
 mod status;
 mod story;
+mod trial;
 mod why;
 
 use std::path::PathBuf;
@@ -122,10 +123,15 @@ pub enum Request {
     },
     /// Hand over a consistent copy of the queue: the answer tells its `bytes`, and they follow it on the socket.
     CopyQueue,
-    /// Sign in at the mail server, as whoever sends the notes would; with an address, send one mail.
-    TryMail {
-        /// Where to.
-        to: Option<String>,
+    /// Try something of a configuration that need not be the one in force: the daemon alone may see its credentials.
+    Try {
+        /// Where the configuration lies.
+        #[serde(with = "path_bytes")]
+        file: PathBuf,
+        /// Its text.
+        config: String,
+        /// What is tried.
+        what: Trial,
     },
     /// Who is signed in.
     Whoami {
@@ -195,7 +201,7 @@ impl Request {
             | Self::Scan { .. }
             | Self::Backlog { .. }
             | Self::CopyQueue
-            | Self::TryMail { .. }
+            | Self::Try { .. }
             | Self::Whoami { .. }
             | Self::SignIn { .. }
             | Self::SignOut { .. }
@@ -223,7 +229,7 @@ impl Request {
             Self::Resume { .. } => "resume",
             Self::Backlog { .. } => "backlog",
             Self::CopyQueue => "backup",
-            Self::TryMail { .. } => "check",
+            Self::Try { .. } => "check",
             Self::Whoami { .. } => "whoami",
             Self::SignIn { .. } => "login",
             Self::SignOut { .. } => "logout",
@@ -231,6 +237,29 @@ impl Request {
             Self::SourceList { .. } | Self::SourceFetch { .. } => "source",
         }
     }
+}
+
+/// What is tried of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trial {
+    /// Whether it says the same as the one in force.
+    Difference,
+    /// A service: who is signed in there, and what it tells of itself.
+    Service(String),
+    /// The mail server: a sign-in; with an address, one mail there.
+    Mail(Option<String>),
+}
+
+/// How a configuration stands to the one in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Whether both say the same.
+    pub is_in_force: bool,
+    /// The file of the one in force.
+    pub file: String,
+    /// When that was read.
+    pub read: jiff::Timestamp,
 }
 
 /// A job as a person names it.

@@ -87,10 +87,10 @@ async fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
     let answer: Answer = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             tracing::debug!("asked for `{}`", request.name());
-            match request {
-                Request::CopyQueue => return backup::hand_over(desk, &mut writer).await,
-                request => desk.answer(request).await,
+            if request == Request::CopyQueue {
+                return backup::hand_over(desk, &mut writer).await;
             }
+            desk.answer(request).await
         }
         Err(error) => Err(Refusal::new(format!("the question is not understood: {error}"))
             .hint("the daemon is of another version: restart it")),

@@ -13,6 +13,7 @@ use std::{
 use rustix::fs::FlockOperation;
 
 use crate::{
+    access::Permissions,
     beneath::{Dir, Entry},
     clock,
     effect::Effect,
@@ -74,14 +75,16 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Makes a file in `dir`, gives it another name and removes it: all that notes there will need. One that was killed in
-/// between leaves what the next [`sweep`] takes for what it is, and this one sweeps first.
+/// Makes a file in `dir` with the mode that notes have, gives it another name and removes it: all that notes there will
+/// need. Returns who may read it. One that was killed in between leaves what the next [`sweep`] takes for what it is,
+/// and this one sweeps first.
 ///
 /// # Errors
 /// What does not work.
-pub fn try_out(dir: &Dir) -> io::Result<()> {
+pub fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     sweep(dir)?;
-    let (mut trial, _locked) = Temporary::make(dir, 0o600)?;
+    let (mut trial, locked) = Temporary::make(dir, mode)?;
+    let permissions = Permissions::of(&locked)?;
     let other = random_name()?;
     Effect::TryOut.before();
     dir.rename_new(&trial.name, dir, &other)?;
@@ -89,7 +92,7 @@ pub fn try_out(dir: &Dir) -> io::Result<()> {
     Effect::TryOut.after();
     dir.unlink(&trial.name)?;
     trial.kept = true;
-    Ok(())
+    Ok(permissions)
 }
 
 fn random_name() -> io::Result<OsString> {

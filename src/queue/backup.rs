@@ -146,13 +146,10 @@ fn failed(path: &Path, reason: String) -> QueueError {
 /// Says why the directory of a copy cannot be opened, with the cure.
 fn unopened(parent: &Path, error: &io::Error) -> String {
     let shown = printable_path(parent);
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => format!(
-            "there is no directory `{shown}`\nhint: mkdir -p {}, or name a file in one that exists",
-            quoted(parent)
-        ),
-        _ => denied(parent, error),
+    if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return denied(parent, error);
     }
+    format!("there is no directory `{shown}`\nhint: mkdir -p {}, or name a file in one that exists", quoted(parent))
 }
 
 /// Says why nothing can be written into a directory, with the cure.

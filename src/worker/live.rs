@@ -31,6 +31,8 @@ use crate::{
 pub struct Live {
     /// The settings.
     pub settings: Arc<Settings>,
+    /// When they came into force.
+    pub read: jiff::Timestamp,
     /// The services by name.
     pub services: BTreeMap<String, Arc<ServiceHandle>>,
     /// The transcripts that sources give, by the source's name: each the service of the jobs that reuse them.
@@ -72,7 +74,7 @@ impl Live {
         let given = given.collect();
         let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
         let mailer = settings.email.as_ref().map(Mailer::new);
-        Ok(Self { settings, services, given, folders, mailer })
+        Ok(Self { settings, read: crate::clock::now(), services, given, folders, mailer })
     }
 
     /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.

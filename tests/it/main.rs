@@ -30,6 +30,7 @@ mod names;
 mod ondevice;
 mod open;
 mod openai;
+mod operator;
 mod panics;
 mod poison;
 mod queue_file;

@@ -94,6 +94,37 @@ fn a_bad_configuration_is_reported_and_the_old_one_stays_in_force() {
     assert_eq!(house.wait_for("later.wav", "done")["title"], "Reloaded later");
 }
 
+#[test]
+fn the_status_line_is_current_after_a_bad_configuration_and_a_good_one() {
+    let house = House::new();
+    let mut manager = Manager::of(&house);
+    let daemon = manager.start(&house);
+    manager.wait_for("STATUS=1 folder; ");
+    let good = fs::read_to_string(house.config()).expect("read");
+    for _ in 0..2 {
+        house.configure("setle = \"1s\"");
+        daemon.signal(Signal::HUP);
+        manager.wait_for("STATUS=the new configuration is not taken, the old one stays in force: ");
+        fs::write(house.config(), &good).expect("written");
+        daemon.signal(Signal::HUP);
+        manager.wait_for("STATUS=1 folder; ");
+    }
+}
+
+#[test]
+fn a_service_that_keeps_no_meetings_is_never_read_before_work_begins() {
+    let house = House::new();
+    house.configure_all("", "", "[services.local]\nkind = \"ondevice\"");
+    house.standin.down(true);
+    let mut manager = Manager::of(&house);
+    let _daemon = manager.start(&house);
+    let status = manager.wait_for("STATUS=");
+    assert!(!status.contains("local"), "{status}");
+    let held = house.json(&["status"])["holds"].clone();
+    let names: Vec<_> = held.as_array().expect("a list").iter().map(|hold| hold["name"].clone()).collect();
+    assert!(names.contains(&"paxs".into()) && !names.contains(&"local".into()), "{held}");
+}
+
 /// What stands beside `talk.wav`, while the configuration on disk is no good to ask with.
 fn notes(house: &House) -> Option<String> {
     fs::read_to_string(house.path("talk.notes.md")).ok()

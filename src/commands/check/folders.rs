@@ -2,16 +2,15 @@
 
 use std::{io, path::Path};
 
-use super::{Finding, disk::room};
+use super::{Finding, disk::room, listing, readers};
 use crate::{
-    access::{grant, quoted},
+    access::{Permissions, grant, quoted},
     beneath::Dir,
     config::{Convert, Email, Environment, Folder, OnSuccess, Recipients, Settings, Target, Watch},
     deliver,
     engine::audio::ffmpeg,
     pipeline::convert::FFMPEG_CURE,
     text::{count, printable_path},
-    watch::mounts,
 };
 
 /// Below this a folder is about to be full: a day of recordings of one room is about a gigabyte.
@@ -27,14 +26,15 @@ pub(super) fn folder(folder: &Folder) -> Vec<Finding> {
         Ok(root) => root,
         Err(error) => return vec![unreachable(&subject, &folder.path, &error)],
     };
-    let mut findings = vec![readable(&subject, &folder.path, &root)];
+    let mut findings = vec![listing::readable(&subject, folder, &root)];
+    findings.extend(listing::closed(&subject, folder, &root));
     let beside = folder.deliver.contains(&Target::Beside);
     let writes = beside && folder.notes_dir.is_none() || folder.on_success != OnSuccess::Keep;
     if writes {
-        findings.push(writable(&subject, &folder.path));
+        findings.extend(writable(&subject, &folder.path, folder.file_mode));
     }
     if let Some(dir) = folder.notes_dir.as_ref().filter(|_| beside) {
-        findings.push(writable(&format!("{subject}, notes_dir"), dir));
+        findings.extend(writable(&format!("{subject}, notes_dir"), dir, folder.file_mode));
     }
     findings.extend(room(&subject, &folder.path, FOLDER_ROOM));
     findings
@@ -97,27 +97,17 @@ fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
     Finding::error(subject, message, hint)
 }
 
-fn readable(subject: &str, path: &Path, root: &Dir) -> Finding {
+/// Creates, renames and removes a file, as delivering notes does, and looks who could read it.
+fn writable(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
+    let tried = Dir::open(path).and_then(|dir| Ok((deliver::try_out(&dir, mode)?, Permissions::of(dir.fd())?)));
     let shown = printable_path(path);
-    let listed = rustix::fs::Dir::read_from(root.fd()).and_then(|mut entries| entries.next().transpose());
-    if let Err(error) = listed {
-        return Finding::error(
-            subject,
-            format!("{shown} cannot be listed: {}", io::Error::from(error)),
-            grant(path).join("\n"),
-        );
-    }
-    match mounts::polls(root) {
-        Ok(Some(kind)) => Finding::ok(subject, format!("{shown} lies on {kind}: it is polled")),
-        Ok(None) | Err(_) => Finding::ok(subject, shown),
-    }
-}
-
-/// Creates, renames and removes a file, as delivering notes does.
-fn writable(subject: &str, path: &Path) -> Finding {
-    let tried = Dir::open(path).and_then(|dir| deliver::try_out(&dir));
-    let shown = printable_path(path);
-    let Err(error) = tried else { return Finding::ok(subject, format!("notes can be written in {shown}")) };
+    let error = match tried {
+        Ok((notes, dir)) => {
+            let works = Finding::ok(subject, format!("notes can be written in {shown}"));
+            return [works].into_iter().chain(readers::readers(subject, path, mode, &notes, &dir)).collect();
+        }
+        Err(error) => error,
+    };
     let message = format!("notes cannot be written in {shown}: {error}");
     let hint = match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::ROFS) => {
@@ -131,7 +121,7 @@ fn writable(subject: &str, path: &Path) -> Finding {
         Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => "free some space".to_owned(),
         Some(_) | None => "check the mount".to_owned(),
     };
-    Finding::error(subject, message, hint)
+    vec![Finding::error(subject, message, hint)]
 }
 
 /// Compares the directories to watch with the kernel's limit.

@@ -1,19 +1,21 @@
 //! What the daemon has found out already: what it holds now, and why.
 
-use super::{Failure, Finding, Findings};
+use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{
     commands::{print, typed},
     config::Settings,
-    control::{Caller, Request, Status},
+    control::{Request, Status},
     queue::{Hold, Scope},
+    worker::deliveries,
 };
 
-/// Adds what the daemon holds, each with its cure.
-pub(super) async fn of(settings: &Settings, daemon: &Caller, findings: &mut Findings) -> Result<(), Failure> {
+/// Adds what the daemon holds, each with its cure. Returns the daemon's process.
+pub(super) async fn of(settings: &Settings, daemon: &Asked, findings: &mut Findings) -> Result<Option<u32>, Failure> {
     let status: Status = match daemon.ask(Request::Status).await {
         Ok(answer) => typed(answer)?,
         Err(refusal) => {
-            return findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()));
+            findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()))?;
+            return Ok(None);
         }
     };
     if status.disk_full {
@@ -23,7 +25,21 @@ pub(super) async fn of(settings: &Settings, daemon: &Caller, findings: &mut Find
     for hold in &status.holds {
         findings.add(finding(settings, &status, hold))?;
     }
-    Ok(())
+    Ok(Some(status.pid))
+}
+
+/// Returns whether a hold ends with the configuration that is checked, which does not have what is held.
+fn ends_with(settings: &Settings, hold: &Hold) -> bool {
+    match hold.scope {
+        Scope::Service => {
+            let is_mail = hold.name == deliveries::SMTP && settings.email.is_some();
+            let is_given = settings.source(&hold.name).is_some();
+            !settings.services.contains_key(&hold.name) && !is_mail && !is_given
+        }
+        Scope::Folder => settings.folder(&hold.name).is_none(),
+        Scope::Source => settings.source(&hold.name).is_none(),
+        Scope::Disk => false,
+    }
 }
 
 fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
@@ -36,6 +52,9 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         Scope::Source => format!("source {name}, now"),
     };
     let message = format!("{} for {}: {}", hold.reason.replace('_', " "), print::ago(hold.since), hold.detail);
+    if ends_with(settings, hold) {
+        return Finding::note(subject, format!("{message}; this configuration does not have it"));
+    }
     match hold.reason.as_str() {
         "paused" => Finding::warning(subject, message, format!("minuted resume {name}")),
         "reading" => Finding::note(subject, message),

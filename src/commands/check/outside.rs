@@ -7,26 +7,71 @@ use tokio_util::task::TaskTracker;
 
 use super::{Failure, Finding, Findings, koldan};
 use crate::{
+    commands::typed,
     config::Settings,
-    control::{Caller, Request, try_mail},
+    control::{Answer, Caller, Difference, Request, Trial, try_mail},
     services::CallError,
     text::one_line,
     worker::{Live, chain},
 };
 
-/// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
-pub(super) async fn services(settings: &Arc<Settings>, findings: &mut Findings) -> Result<Option<Caller>, Failure> {
-    if !settings.state_dir.exists() {
-        // The daemon or `login` makes it; a check leaves no trace.
-        for (name, service) in &settings.services {
-            if service.kind.abilities().signs_in {
-                findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
-                reach(settings, name, findings).await?;
-            } else {
-                ask(settings, name, findings).await?;
+/// Answers of minuted itself: the daemon's, or this command's where none runs.
+pub(super) struct Asked {
+    caller: Caller,
+    /// The configuration that is checked: it need not be the one in force.
+    text: String,
+    /// How it stands to the one in force; `None` without a daemon, and where the daemon cannot say it.
+    difference: Option<Difference>,
+}
+
+impl Asked {
+    /// Returns these answers where a daemon gives them.
+    pub(super) fn daemon(&self) -> Option<&Self> {
+        self.difference.as_ref().map(|_| self)
+    }
+
+    /// Returns whether the daemon runs with the configuration that is checked.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.difference.as_ref().is_some_and(|difference| difference.is_in_force)
+    }
+
+    /// Asks a question that has nothing to do with a configuration.
+    pub(super) async fn ask(&self, request: Request) -> Answer {
+        self.caller.ask(request).await
+    }
+
+    /// Has something of the configuration tried.
+    async fn attempt(&self, settings: &Settings, what: Trial) -> Answer {
+        let file = settings.file.clone();
+        self.caller.ask(Request::Try { file, config: self.text.clone(), what }).await
+    }
+
+    /// Returns what is said of the daemon.
+    fn told(&self) -> Finding {
+        match &self.difference {
+            None => Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted"),
+            Some(difference) if difference.is_in_force => Finding::ok("daemon", "it runs"),
+            Some(difference) => {
+                let Difference { file, read, .. } = difference;
+                let since = read.strftime("%F %H:%M:%SZ");
+                let message = format!(
+                    "it runs with {file} as that was read at {since}; this configuration, which is what is tried here, \
+                     comes into force with: systemctl reload minuted (--user for your own)"
+                );
+                Finding::note("daemon", message)
             }
         }
-        findings.add(daemon(false))?;
+    }
+}
+
+/// Finds out who answers. `text` is the configuration that is checked. `None` where nobody does, or nobody ran yet.
+pub(super) async fn connect(
+    settings: &Arc<Settings>,
+    text: String,
+    findings: &mut Findings,
+) -> Result<Option<Asked>, Failure> {
+    if !settings.state_dir.exists() {
+        // The daemon or `login` makes it; a check leaves no trace.
         return Ok(None);
     }
     let caller = match Caller::connect(Arc::clone(settings)).await {
@@ -38,21 +83,50 @@ pub(super) async fn services(settings: &Arc<Settings>, findings: &mut Findings) 
             return Ok(None);
         }
     };
-    for name in settings.services.keys() {
-        service(settings, name, &caller, findings).await?;
+    let mut asked = Asked { caller, text, difference: None };
+    if asked.caller.is_daemon() {
+        match asked.attempt(settings, Trial::Difference).await {
+            Ok(answer) => asked.difference = Some(typed(answer)?),
+            Err(refusal) => {
+                let hint = refusal.hint.unwrap_or_else(|| "restart it: systemctl restart minuted".to_owned());
+                findings.add(Finding::error("daemon", refusal.message, hint))?;
+                return Ok(None);
+            }
+        }
     }
-    findings.add(daemon(caller.is_daemon()))?;
-    Ok(Some(caller))
+    Ok(Some(asked))
 }
 
-async fn service(
+/// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
+pub(super) async fn services(
     settings: &Arc<Settings>,
-    name: &str,
-    caller: &Caller,
+    asked: Option<&Asked>,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
+    if let Some(asked) = asked {
+        for name in settings.services.keys() {
+            service(settings, name, asked, findings).await?;
+        }
+        return findings.add(asked.told());
+    }
+    if settings.state_dir.exists() {
+        // What nobody could be asked about is told already.
+        return Ok(());
+    }
+    for (name, service) in &settings.services {
+        if service.kind.abilities().signs_in {
+            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
+            reach(settings, name, findings).await?;
+        } else {
+            ask(settings, name, findings).await?;
+        }
+    }
+    findings.add(Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted"))
+}
+
+async fn service(settings: &Arc<Settings>, name: &str, asked: &Asked, findings: &mut Findings) -> Result<(), Failure> {
     let subject = format!("service {name}");
-    let refusal = match caller.ask(Request::Whoami { service: Some(name.to_owned()) }).await {
+    let refusal = match asked.attempt(settings, Trial::Service(name.to_owned())).await {
         Ok(answer) => {
             let base_url = answer["base_url"].as_str().unwrap_or_default();
             let profile = &answer["profile"];
@@ -143,18 +217,11 @@ fn login(service: &str) -> String {
     format!("minuted login {service}")
 }
 
-fn daemon(runs: bool) -> Finding {
-    if runs {
-        return Finding::ok("daemon", "it runs");
-    }
-    Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted")
-}
-
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a
 /// credential that only its unit sees.
 pub(super) async fn mail(
     settings: &Settings,
-    caller: Option<&Caller>,
+    daemon: Option<&Asked>,
     address: Option<&str>,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
@@ -165,8 +232,8 @@ pub(super) async fn mail(
     };
     let server = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
     for (subject, to) in std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to)))) {
-        let tried = match caller.filter(|caller| caller.is_daemon()) {
-            Some(daemon) => daemon.ask(Request::TryMail { to: to.map(str::to_owned) }).await,
+        let tried = match daemon {
+            Some(daemon) => daemon.attempt(settings, Trial::Mail(to.map(str::to_owned))).await,
             None => try_mail(email, to).await,
         };
         findings.add(match tried {

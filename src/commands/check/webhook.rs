@@ -11,10 +11,11 @@ use crate::{
 /// How long a port of this machine may take to answer.
 const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// Tries the port and tells the addresses; nothing where no webhooks are taken. Blocks.
-pub(super) fn webhook(settings: &Settings, is_daemon: bool) -> Vec<Finding> {
+/// Tries the port and tells the addresses; nothing where no webhooks are taken. `is_in_force` says of a daemon that
+/// runs whether it does so with these settings, and so listens. Blocks.
+pub(super) fn webhook(settings: &Settings, is_in_force: Option<bool>) -> Vec<Finding> {
     let Some(webhook) = &settings.webhook else { return Vec::new() };
-    let mut findings = vec![port(webhook.listen, is_daemon)];
+    let mut findings = vec![port(webhook.listen, is_in_force)];
     if settings.sources.is_empty() {
         let hint = "add a [[source]], or remove [webhook]";
         findings.push(Finding::warning("webhook", "there is no source that a webhook could be for", hint));
@@ -23,8 +24,8 @@ pub(super) fn webhook(settings: &Settings, is_daemon: bool) -> Vec<Finding> {
     findings
 }
 
-fn port(listen: SocketAddr, is_daemon: bool) -> Finding {
-    if is_daemon {
+fn port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
+    if is_in_force == Some(true) {
         return match TcpStream::connect_timeout(&listen, CONNECT_MAX) {
             Ok(_) => Finding::ok("webhook", format!("{listen} is listened at, as it should be while the daemon runs")),
             Err(error) => {
@@ -35,6 +36,10 @@ fn port(listen: SocketAddr, is_daemon: bool) -> Finding {
     }
     match TcpListener::bind(listen) {
         Ok(_) => Finding::ok("webhook", format!("{listen} is free")),
+        Err(error) if is_in_force == Some(false) && error.kind() == std::io::ErrorKind::AddrInUse => {
+            let message = format!("{listen} is in use: by the daemon as it runs now, or by another program (ss -ltnp)");
+            Finding::note("webhook", message)
+        }
         Err(error) => {
             let hint = "write another port, or see who has it: ss -ltnp";
             Finding::error("webhook", format!("cannot listen at {listen}: {error}"), hint)

@@ -1,0 +1,54 @@
+//! Trials of a configuration before it is in force: by the daemon, which alone may see the credentials of its unit.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio_util::task::TaskTracker;
+
+use super::{Answer, Desk, Difference, Refusal, Trial, desk::to_value, try_mail};
+use crate::{
+    config::{Environment, Settings, parse},
+    text::{one_line, printable_path},
+    worker::Live,
+};
+
+impl Desk {
+    pub(super) async fn try_configuration(&self, file: &Path, config: &str, what: Trial) -> Answer {
+        let live = self.live();
+        let settings = parse(config, file, Environment::get()).map_err(|error| {
+            let told = one_line(&error.render(false), 500);
+            Refusal::new(format!("the daemon cannot read this configuration: {told}"))
+        })?;
+        match what {
+            Trial::Difference => to_value(&Difference {
+                is_in_force: is_alike(&settings, &live.settings),
+                file: printable_path(&live.settings.file),
+                read: live.read,
+            }),
+            Trial::Service(name) => {
+                // What did not change is the daemon's own: its sign-in has one owner.
+                let tried = Live::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
+                let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
+                let handle = Self::service_of(&tried, Some(&name))?;
+                let is_own = live.services.get(&name).is_some_and(|own| Arc::ptr_eq(own, &handle));
+                self.profile_of(&handle, is_own).await
+            }
+            Trial::Mail(to) => {
+                match &settings.email {
+                    Some(email) => try_mail(email, to.as_deref()).await,
+                    None => Err(Refusal::new("no mail is configured")
+                        .hint("add an [email] table; config.example.toml shows it")),
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether two configurations say the same, wherever their files lie.
+fn is_alike(one: &Settings, other: &Settings) -> bool {
+    // Most of what is in there cannot be compared; secrets are not in there, only where they lie.
+    let told = |settings: &Settings| format!("{:?}", Settings { file: PathBuf::new(), ..settings.clone() });
+    told(one) == told(other)
+}
