@@ -12,6 +12,7 @@ use crate::{
 /// Reads what lies in a drop folder: the head of a recording, names, the head of notes.
 pub fn files(bytes: &[u8]) {
     watch::properties::head(bytes);
+    watch::properties::sound(bytes);
     watch::properties::name(bytes);
     deliver::properties::file_names(bytes);
     deliver::properties::head(bytes);

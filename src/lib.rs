@@ -18,10 +18,11 @@
 //!    `fstatat` and no read.
 //! 2. A file that is new [settles](watch::settle): its stamp stays the same for as long as the folder says, nobody has it
 //!    open for writing as far as can be known ([`open_files`]), and its head does not show a recorder still at work
-//!    ([`watch::media`]). Then it is [examined](watch::examine): read once from
-//!    end to end, for the hash of its content.
-//! 3. Through the trait [`watch::Ledger`] the settled file reaches the [`queue`]. There the content decides whether it
-//!    is a new [`job`], one to be tried again, or a copy to be skipped. Its [`job::Key`] is its name in the world.
+//!    ([`watch::media`]). Then it is [examined](watch::examine): read once from end to end, for the hash of its content
+//!    and of its [sound](watch::media::sound).
+//! 3. Through the trait [`watch::Ledger`] the settled file reaches the [`queue`]. There the content, and where that is not
+//!    known the sound, decides whether it is a new [`job`], one to be tried again, or a copy to be skipped. Its
+//!    [`job::Key`] is its name in the world.
 //! 4. [`worker::claims`] claims jobs, folders in turn, and runs one stage after the other: [`pipeline::create`] makes
 //!    the meeting or finds the one that is there, [`pipeline::upload`] streams the file. Each is written against the
 //!    trait [`services::Service`], of which there are six: [`services::paxs`] and [`services::koldan`], whose results come
@@ -45,7 +46,8 @@
 //! | which names are temporary or another program's | [`watch::names`], `watch/foreign.rs` |
 //! | when a recording was made | [`watch::date`], `watch/date/` |
 //! | when a file is finished | [`watch::settle`], [`watch::media`]; who has it open: [`open_files`] |
-//! | what is new, what is a copy | `queue/intake.rs` |
+//! | what is new, what is a copy | `queue/intake.rs`; the reasons for skipping, `queue/skip.rs` |
+//! | in which containers a remux is recognised | [`watch::media::sound`], a file for each container |
 //! | the tables and their constraints | `queue/schema/`, a new file for each version |
 //! | the states of a job, what counts, the delays | [`job::state`], [`job::setback`], [`job::retry`] |
 //! | what the service is asked for, and when again | [`pipeline::analyse`] |
@@ -96,7 +98,8 @@
 //! - **What a function of the [`queue`] has returned is on disk.** One function, one transaction; one thread writes.
 //! - **A result is recorded by compare-and-set** on the job's state. Zero rows is an error, never ignored.
 //! - **Nudges carry nothing.** Every loop derives what to do from the queue or the folder; a lost nudge costs time.
-//! - **The content is the identity**, not the name, the inode or the time. A path is only where it was seen last.
+//! - **The content is the identity**, and of the content the sound; not the name, the inode or the time. A path is only
+//!   where it was seen last.
 //! - **What somebody writes is left alone**: before a recording is sent, moved or deleted, it is asked again who has it
 //!   open ([`open_files`]).
 //! - **Nothing below a folder is opened by its whole path**: [`beneath`] goes by descriptor and follows no link.

@@ -219,15 +219,22 @@ fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
     Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
 }
 
-/// Why a copy was skipped, by what the job of its content is now.
+/// Why a copy was skipped, by what the job of its content or of its sound is now.
 fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
     let id = original.id;
+    let what = if original.by_sound { "it has the same sound as" } else { "its content is that of" };
     match original.state.as_str() {
-        "done" if notes.is_empty() => format!("its content is done already, as job {id} (`{path}`)"),
-        "done" => format!("its content is done already, as job {id} (`{path}`): the notes are {}", notes.join(", ")),
-        "failed" => format!("its content is that of job {id} (`{path}`), which has failed: minuted retry {id}"),
-        "cancelled" => format!("its content is that of job {id} (`{path}`), which was cancelled: minuted retry {id}"),
-        _ => format!("its content is that of job {id} (`{path}`), which is being worked on"),
+        "done" => {
+            let done = if original.by_sound {
+                format!("it has the same sound as job {id} (`{path}`), which is done")
+            } else {
+                format!("its content is done already, as job {id} (`{path}`)")
+            };
+            if notes.is_empty() { done } else { format!("{done}: the notes are {}", notes.join(", ")) }
+        }
+        "failed" => format!("{what} job {id} (`{path}`), which has failed: minuted retry {id}"),
+        "cancelled" => format!("{what} job {id} (`{path}`), which was cancelled: minuted retry {id}"),
+        _ => format!("{what} job {id} (`{path}`), which is being worked on"),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     config::{Folder, OnSuccess, Settings},
     effect::Effect,
     job::Stage,
-    pipeline::deliver::head_proof,
+    pipeline::deliver::{head_proof, head_sound},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     services::{CallError, breaker::Call},
     text::{one_line, printable_path},
@@ -277,7 +277,8 @@ fn walk(dir: &Dir, depth: usize, found: &mut Vec<FoundNotes>) {
             Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
                 if let Some(proof) = head_proof(dir, name) {
                     let path = printable_path(&dir.path().join(name));
-                    found.push(FoundNotes { key: proof.key, path, partial: proof.partial });
+                    let sound = head_sound(dir, name);
+                    found.push(FoundNotes { key: proof.key, path, partial: proof.partial, sound });
                 }
             }
             Ok(_) | Err(_) => {}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::seal;
-use crate::job::Key;
+use crate::job::{Key, Sound};
 
 /// How much of a file is read to find a key: DESIGN promises the first 4 KiB.
 pub(super) const HEAD_BYTES: usize = 4096;
@@ -13,6 +13,9 @@ const FENCE: &str = "---";
 
 /// The field that carries the key.
 const KEY_FIELD: &str = "minuted";
+
+/// The field that carries the name of the recording's sound.
+const SOUND_FIELD: &str = "sound";
 
 /// The field of notes that lack what failed, and the field of their seal, which whole notes do not need.
 const PARTIAL_FIELD: &str = "partial";
@@ -32,11 +35,14 @@ pub(super) type Field = (&'static str, String);
 
 /// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
 /// reach. That of partial notes has a blank for their seal.
-pub(super) fn block(fields: &[Field], proof: &Proof) -> String {
+///
+/// The name of the sound goes with the proof: it is looked for in the same bytes.
+pub(super) fn block(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
     let others = fields.iter().map(|(name, value)| [name, ": ", value, "\n"].concat()).collect::<Vec<_>>().concat();
     let partial = format!("{PARTIAL_FIELD}: true\n{SEAL_FIELD}: {}\n", seal::BLANK);
     let partial = if proof.partial { partial.as_str() } else { "" };
-    let proof = format!("{partial}{KEY_FIELD}: {}\n", scalar(&proof.key.to_string()));
+    let sound = sound.map_or_else(String::new, |sound| format!("{SOUND_FIELD}: {sound}\n"));
+    let proof = format!("{partial}{sound}{KEY_FIELD}: {}\n", scalar(&proof.key.to_string()));
     let (first, second) =
         if FENCE.len() + 1 + others.len() + proof.len() <= HEAD_BYTES { (others, proof) } else { (proof, others) };
     format!("{FENCE}\n{first}{second}{FENCE}\n")
@@ -48,6 +54,12 @@ pub fn proof_of(head: &[u8]) -> Option<Proof> {
     let key = field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
     let partial = field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
     Some(Proof { key, partial })
+}
+
+/// Returns the name of the recording's sound in the front matter of a file whose first bytes are `head`.
+#[must_use]
+pub fn sound_of(head: &[u8]) -> Option<Sound> {
+    field(head, SOUND_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())
 }
 
 /// Returns the key in the front matter of a file whose first bytes are `head`.
@@ -190,8 +202,11 @@ mod tests {
             let key = key(&folder);
             for partial in [false, true] {
                 let proof = Proof { key: key.clone(), partial };
-                let block = block(&[("title", quoted(&title)), ("attendees", format!("[{}]", quoted(&title)))], &proof);
+                let fields = [("title", quoted(&title)), ("attendees", format!("[{}]", quoted(&title)))];
+                let sound = partial.then(|| Sound::from_hash(&blake3::hash(title.as_bytes())));
+                let block = block(&fields, &proof, sound.as_ref());
                 prop_assert_eq!(proof_of(block.as_bytes()), Some(proof));
+                prop_assert_eq!(sound_of(block.as_bytes()), sound);
                 let sealed = sealed(format!("{block}# Notes\n"));
                 prop_assert_eq!(is_sealed(sealed.as_bytes()), partial);
                 prop_assert!(!is_sealed(sealed.replace("# Notes", "# My notes").as_bytes()));

@@ -33,6 +33,6 @@ pub use files::{Existing, FileError, Placed, place, remove_ours, sweep, try_out}
 pub use letter::{Letter, Notice};
 pub use mail::{MailError, Mailer};
 pub use names::{failed_name, names, numbered};
-pub use notes::{Minutes, Proof, key_of, proof_of};
+pub use notes::{Minutes, Proof, key_of, proof_of, sound_of};
 pub use relocate::{relocate, relocate_as, relocate_closed};
 pub use temporary::Temporary;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use super::front::{Proof, key_of, proof_of};
+pub use super::front::{Proof, key_of, proof_of, sound_of};
 use super::{direction::Letters, formats, front, markdown::section, subtitles};
 use crate::{
     config::{Analysis, Attendee, Format},
-    job::{Findings, Key, Report, Segment, Status},
+    job::{Findings, Key, Report, Segment, Sound, Status},
     text::{clock, escaped, line},
 };
 
@@ -18,6 +18,8 @@ use crate::{
 pub struct Minutes {
     /// The job.
     pub key: Key,
+    /// The name of the recording's sound, where it has one.
+    pub sound: Option<Sound>,
     /// The title of the meeting.
     pub title: String,
     /// When the meeting was.
@@ -124,7 +126,8 @@ impl Minutes {
         fields.push(("service", front::scalar(&line(&self.service))));
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
-        front::block(&fields, &Proof { key: self.key.clone(), partial: self.warning.is_some() })
+        let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
+        front::block(&fields, &proof, self.sound.as_ref())
     }
 }
 
@@ -258,6 +261,7 @@ mod tests {
         let attendee = |name: &str, email: &str| Attendee { name: name.into(), email: email.into(), role: None };
         Minutes {
             key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            sound: None,
             title: title.into(),
             recorded: "2026-11-22T09:00:00.75Z".parse().expect("a time"),
             recording: "talk.wav".into(),

@@ -66,6 +66,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
     let person = Attendee { name: title.into(), email: "ann@example.com".into(), role: None };
     let minutes = Minutes {
         key,
+        sound: None,
         title: title.into(),
         recorded: jiff::Timestamp::UNIX_EPOCH,
         recording: title.into(),

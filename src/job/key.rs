@@ -39,6 +39,12 @@ pub struct ParseError {
     expected: &'static str,
 }
 
+impl ParseError {
+    pub(super) fn new(text: &str, what: &'static str, expected: &'static str) -> Self {
+        Self { text: text.to_owned(), what, expected }
+    }
+}
+
 impl FromStr for Content {
     type Err = ParseError;
 

@@ -9,6 +9,7 @@ pub mod plan;
 pub mod remote;
 pub mod retry;
 pub mod setback;
+pub mod sound;
 pub mod stage;
 pub mod state;
 
@@ -18,5 +19,6 @@ pub use key::{Content, Key};
 pub use plan::{Plan, Told};
 pub use remote::Remote;
 pub use setback::{Setback, Suspect};
+pub use sound::Sound;
 pub use stage::Stage;
 pub use state::{Event, IllegalTransition, State, Wait};

@@ -16,9 +16,11 @@ use crate::{
     beneath::{Dir, Entry, Stamp},
     clock,
     config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, sidecar_of},
-    deliver::{self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of},
+    deliver::{
+        self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of, sound_of,
+    },
     effect::Effect,
-    job::{Key, Report, Setback},
+    job::{Key, Report, Setback, Sound},
     open_files::OpenFiles,
     queue::{Job, Root, Written},
     services::{CallError, Service},
@@ -63,6 +65,7 @@ impl Parcel {
         let plan = self.job.plan.as_ref();
         Minutes {
             key: self.job.key.clone(),
+            sound: self.job.sound.clone(),
             title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
             recorded: self.job.date(),
             recording: self.recording(),
@@ -337,6 +340,11 @@ pub fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
 /// Returns what the front matter of a file proves, if it has one.
 pub fn head_proof(dir: &Dir, name: &OsStr) -> Option<Proof> {
     proof_of(&head(dir, name, HEAD_BYTES)?)
+}
+
+/// Returns the name of the recording's sound that the front matter of a file has, if it has one.
+pub fn head_sound(dir: &Dir, name: &OsStr) -> Option<Sound> {
+    sound_of(&head(dir, name, HEAD_BYTES)?)
 }
 
 fn head(dir: &Dir, name: &OsStr, bytes_max: u64) -> Option<Vec<u8>> {

@@ -99,6 +99,7 @@ impl Queue {
                 recorded: job.recorded,
                 backlog: false,
                 unplayable: None,
+                sound: job.sound.clone(),
             };
             let before = beside.max(job.key.generation);
             let generation = next_generation(tx, &job.key.content, &job.key.folder, before)?;

@@ -51,7 +51,9 @@ impl Queue {
         self.write_redo(move |tx| {
             let found = tx
                 .prepare_cached(
-                    "SELECT folder, path, size, mtime_ns, inode, content, recorded_ms FROM sighting WHERE folder = ?1 \
+                    "SELECT folder, path, size, mtime_ns, inode, content, recorded_ms, (SELECT sound FROM finished \
+                     WHERE finished.content = sighting.content AND finished.folder = sighting.folder) AS sound \
+                     FROM sighting WHERE folder = ?1 \
                      AND path = ?2 AND verdict = 'taken' AND job_id IS NULL AND content IS NOT NULL \
                      AND recorded_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job WHERE job.folder = sighting.folder \
                      AND job.content = sighting.content AND state <> 'skipped')",
@@ -113,6 +115,7 @@ fn settled(row: &Row<'_>) -> rusqlite::Result<(Settled, crate::job::Content)> {
         recorded: row::time(row, "recorded_ms")?,
         backlog: false,
         unplayable: None,
+        sound: row::sound(row)?,
     };
     Ok((settled, content))
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     beneath::Stamp,
     effect::Effect,
-    job::{Content, Event, Key, Stage, State, Wait},
+    job::{Content, Event, Key, Sound, Stage, State, Wait},
     text::printable_path,
 };
 
@@ -61,9 +61,10 @@ impl Queue {
         self.write(Effect::Take, move |tx| {
             let mut taken = Vec::with_capacity(settled.len());
             for recording in &settled {
-                let job = match &recording.content {
-                    Some(content) => take_content(tx, recording, content, now)?,
-                    None => skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?,
+                let job = match (&recording.content, recording.unplayable) {
+                    (Some(content), Some(Unplayable::NoSound)) => take_soundless(tx, recording, content, now)?,
+                    (Some(content), Some(Unplayable::Crashes) | None) => take_content(tx, recording, content, now)?,
+                    (None, _) => skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?,
                 };
                 let sighting = Sighting {
                     path: recording.path.clone(),
@@ -103,9 +104,68 @@ fn take_content(
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
     let job = match known(tx, content, &recording.folder)? {
-        Some(known) => take_known(tx, recording, content, &known, now)?,
-        None => take_new(tx, recording, content, now)?,
+        Some(known) => take_known(tx, recording, content, &known, Likeness::Content, now)?,
+        None => take_unknown(tx, recording, content, now)?,
     };
+    supersede(tx, recording, job, now)?;
+    Ok(job)
+}
+
+/// Takes a content of which the queue has no job: what is known of it is asked first, then its sound.
+fn take_unknown(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: &Content,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let finished = finished_at(tx, "content", content.as_str(), &recording.folder)?;
+    if let Some(at) = finished {
+        return skip(tx, recording, Some(content), &SkipReason::ContentForgotten(at), now);
+    }
+    if evidence(tx, content, &recording.folder)?.is_none()
+        && let Some(sound) = &recording.sound
+    {
+        if let Some(known) = known_by_sound(tx, sound, &recording.folder)? {
+            return take_known(tx, recording, content, &known, Likeness::Sound, now);
+        }
+        if let Some(reason) = sound_is_done(tx, sound, &recording.folder)? {
+            return skip(tx, recording, Some(content), &reason, now);
+        }
+    }
+    take_new(tx, recording, content, now)
+}
+
+/// What a recording has in common with a job that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Likeness {
+    Content,
+    Sound,
+}
+
+impl Likeness {
+    fn done(self, known: &Known) -> SkipReason {
+        match self {
+            Self::Content => SkipReason::ContentDone(known.id),
+            Self::Sound => SkipReason::SoundDone(known.id, known.path.clone()),
+        }
+    }
+
+    fn under_way(self, known: &Known) -> SkipReason {
+        match self {
+            Self::Content => SkipReason::ContentUnderWay(known.id),
+            Self::Sound => SkipReason::SoundUnderWay(known.id, known.path.clone()),
+        }
+    }
+}
+
+/// Records a file without sound. Whatever else has the same bytes, each of them has an answer of its own.
+fn take_soundless(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: &Content,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let job = skip(tx, recording, Some(content), &SkipReason::NoSound, now)?;
     supersede(tx, recording, job, now)?;
     Ok(job)
 }
@@ -115,6 +175,7 @@ fn take_known(
     recording: &Settled,
     content: &Content,
     known: &Known,
+    likeness: Likeness,
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
     let same_place = known.path == recording.path;
@@ -138,39 +199,29 @@ fn take_known(
             Ok(known.id)
         }
         State::Done if same_place => Ok(known.id),
-        State::Done => skip(tx, recording, Some(content), &SkipReason::ContentDone(known.id), now),
+        State::Done => skip(tx, recording, Some(content), &likeness.done(known), now),
         State::Ready { .. }
         | State::Running { .. }
         | State::Waiting { .. }
         | State::Failed
         | State::Cancelled
-        | State::Skipped => skip(tx, recording, Some(content), &SkipReason::ContentUnderWay(known.id), now),
+        | State::Skipped => skip(tx, recording, Some(content), &likeness.under_way(known), now),
     }
 }
 
 fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: Timestamp) -> Result<JobId, QueueError> {
-    let finished: Option<i64> = tx
-        .query_row(
-            "SELECT at_ms FROM finished WHERE content = ?1 AND folder = ?2",
-            rusqlite::params![content.as_str(), recording.folder],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if let Some(at) = finished {
-        let at = Timestamp::from_millisecond(at).unwrap_or(now);
-        return skip(tx, recording, Some(content), &SkipReason::ContentForgotten(at), now);
-    }
     let evidence = evidence(tx, content, &recording.folder)?;
     let generation = evidence.as_ref().map_or(1, |(key, _)| key.generation);
     let notes = evidence.as_ref().and_then(|(_, notes)| notes.clone());
-    let state = match (&notes, recording.unplayable) {
-        (Some(_), _) => State::Done,
-        (None, Some(_)) => State::Failed,
-        (None, None) => State::Ready { stage: Stage::Create, due: now },
+    let is_set_aside = recording.unplayable == Some(Unplayable::Crashes);
+    let state = match &notes {
+        Some(_) => State::Done,
+        None if is_set_aside => State::Failed,
+        None => State::Ready { stage: Stage::Create, due: now },
     };
     let id = insert(tx, recording, Some((content, generation)), &state, now)?;
-    if let (None, Some(why)) = (&notes, recording.unplayable) {
-        fail_unplayable(tx, recording, id, why, now)?;
+    if notes.is_none() && is_set_aside {
+        fail_set_aside(tx, recording, id, now)?;
         return Ok(id);
     }
     match notes {
@@ -187,29 +238,13 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     Ok(id)
 }
 
-/// A recording that nothing can play, or that is not to be touched again, fails at once: to upload it would only cost.
-fn fail_unplayable(
-    tx: &Transaction<'_>,
-    recording: &Settled,
-    id: JobId,
-    why: Unplayable,
-    now: Timestamp,
-) -> Result<(), QueueError> {
+/// A recording that is not to be touched again fails at once.
+fn fail_set_aside(tx: &Transaction<'_>, recording: &Settled, id: JobId, now: Timestamp) -> Result<(), QueueError> {
     let shown = printable_path(&recording.path);
-    let (event, error) = match why {
-        Unplayable::Unfinished(why) => (
-            "failed: its recorder left it unfinished",
-            format!("nothing can play it: {why}, and it was quiet for an hour"),
-        ),
-        Unplayable::Crashes => (
-            "failed: set aside",
-            format!(
-                "minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen"
-            ),
-        ),
-    };
+    let error =
+        format!("minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen");
     tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
-    log(tx, id, None, event, Some(&error), now)?;
+    log(tx, id, None, "failed: set aside", Some(&error), now)?;
     let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
     insert_deliveries(tx, id, &[word], now)?;
     insert_notice(tx, &format!("{shown} (folder `{}`) failed: {error}", recording.folder), now)
@@ -279,21 +314,69 @@ fn lose(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp) -> Resu
 /// Lets a job whose file is gone take a copy that was skipped because of it: that is what a rename looks like.
 pub(super) fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &str) -> Result<bool, QueueError> {
     let content = key.split('.').next().unwrap_or_default();
-    let copy = tx
-        .prepare_cached(
-            "SELECT job.id AS copy, job.path, job.size, job.mtime_ns, job.inode FROM job JOIN sighting \
-             ON sighting.job_id = job.id WHERE job.content = ?1 AND job.folder = ?2 AND job.state = 'skipped' LIMIT 1",
-        )?
-        .query_row(rusqlite::params![content, folder], |row| {
-            Ok((row.get::<_, i64>("copy")?, row::path(row, "path")?, row::stamp(row)?))
-        })
-        .optional()?;
+    let same_content = find_copy(tx, "job.content = ?1", content, folder)?;
+    let sound: Option<String> = tx.query_row("SELECT sound FROM job WHERE id = ?", [id.0], |row| row.get(0))?;
+    let copy = match (same_content, sound) {
+        (None, Some(sound)) => find_copy(tx, "job.sound = ?1", &sound, folder)?,
+        (copy, _) => copy,
+    };
     let Some((copy, path, stamp)) = copy else { return Ok(false) };
     tx.execute("UPDATE sighting SET job_id = ?1 WHERE job_id = ?2", [id.0, copy])?;
     tx.execute("DELETE FROM job WHERE id = ?", [copy])?;
     set_path(tx, id, &path)?;
     set_stamp(tx, id, stamp)?;
     Ok(true)
+}
+
+/// Returns a file that was skipped and lies there, with the number of its row; `is_it` compares with `name`.
+fn find_copy(
+    tx: &Transaction<'_>,
+    is_it: &str,
+    name: &str,
+    folder: &str,
+) -> Result<Option<(i64, PathBuf, Stamp)>, QueueError> {
+    let sql = format!(
+        "SELECT job.id AS copy, job.path, job.size, job.mtime_ns, job.inode FROM job JOIN sighting \
+         ON sighting.job_id = job.id WHERE {is_it} AND job.folder = ?2 AND job.state = 'skipped' LIMIT 1"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let found =
+        statement.query_row([name, folder], |row| Ok((row.get("copy")?, row::path(row, "path")?, row::stamp(row)?)));
+    Ok(found.optional()?)
+}
+
+/// Returns when a content or a sound (`column` says which) was done.
+fn finished_at(tx: &Transaction<'_>, column: &str, name: &str, folder: &str) -> Result<Option<Timestamp>, QueueError> {
+    let sql = format!("SELECT at_ms FROM finished WHERE {column} = ?1 AND folder = ?2 ORDER BY at_ms DESC LIMIT 1");
+    let mut statement = tx.prepare_cached(&sql)?;
+    Ok(statement.query_row([name, folder], |row| row::time(row, "at_ms")).optional()?)
+}
+
+/// Returns the job with this sound in the folder: one that is done or under way before one that failed.
+fn known_by_sound(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Result<Option<Known>, QueueError> {
+    let found = tx
+        .prepare_cached(
+            "SELECT id, path, state, stage, waits_for, due_ms, updated_ms FROM job WHERE sound = ?1 AND folder = ?2 \
+             AND state <> 'skipped' ORDER BY state IN ('failed', 'cancelled'), id DESC LIMIT 1",
+        )?
+        .query_row([sound.as_str(), folder], |row| {
+            Ok(Known { id: JobId(row.get("id")?), state: row::state(row)?, path: row::path(row, "path")? })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// Returns why a sound without a job is done, where it is: by a job that is forgotten, or by notes on disk.
+fn sound_is_done(tx: &Transaction<'_>, sound: &Sound, folder: &str) -> Result<Option<SkipReason>, QueueError> {
+    if let Some(at) = finished_at(tx, "sound", sound.as_str(), folder)? {
+        return Ok(Some(SkipReason::SoundForgotten(at)));
+    }
+    let notes = tx
+        .prepare_cached("SELECT key, notes FROM evidence WHERE sound = ? AND notes IS NOT NULL ORDER BY key")?
+        .query_map([sound.as_str()], |row| Ok((row::parsed::<Key>(row, "key")?, row.get::<_, String>("notes")?)))?
+        .collect::<Result<Vec<_>, _>>()?;
+    let of_folder = notes.into_iter().find(|(key, _)| key.folder == folder);
+    Ok(of_folder.map(|(_, notes)| SkipReason::SoundHasNotes(notes)))
 }
 
 fn known(tx: &Transaction<'_>, content: &Content, folder: &str) -> Result<Option<Known>, QueueError> {
@@ -350,8 +433,11 @@ fn skip(
     };
     set_stamp(tx, id, recording.stamp)?;
     set_state(tx, id, &State::Skipped, now)?;
+    let word = reason.as_str();
     let reason = reason.to_string();
-    tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, reason])?;
+    let sound = recording.sound.as_ref().map(Sound::as_str);
+    tx.prepare_cached("UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1")?
+        .execute(rusqlite::params![id.0, reason, sound, word])?;
     if there.is_none() {
         log(tx, id, None, SKIPPED, Some(&reason), now)?;
     }
@@ -372,8 +458,9 @@ pub(super) fn insert(
     });
     tx.prepare_cached(
         "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
-         state, stage, waits_for, due_ms, created_ms, updated_ms) VALUES (:key, :content, :folder, :generation, \
-         :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, :now)",
+         state, stage, waits_for, due_ms, created_ms, updated_ms, sound) VALUES (:key, :content, :folder, \
+         :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, \
+         :now, :sound)",
     )?
     .execute(named_params! {
         ":key": key, ":content": content.map(|(content, _)| content.as_str()), ":folder": recording.folder,
@@ -381,7 +468,7 @@ pub(super) fn insert(
         ":size": recording.stamp.size.cast_signed(), ":mtime": recording.stamp.mtime_ns,
         ":inode": recording.stamp.inode.cast_signed(), ":recorded": recording.recorded.as_millisecond(),
         ":backlog": recording.backlog, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
-        ":now": now.as_millisecond(),
+        ":now": now.as_millisecond(), ":sound": recording.sound.as_ref().map(Sound::as_str),
     })?;
     Ok(JobId(tx.last_insert_rowid()))
 }

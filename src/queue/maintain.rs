@@ -6,7 +6,8 @@ use rusqlite::OptionalExtension as _;
 use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::UNCLEAR_NOW};
 use crate::{
     effect::Effect,
-    job::{Key, UNCLEAR},
+    job::{Key, Sound, UNCLEAR},
+    text::printable_path,
 };
 
 /// What is left to do.
@@ -34,6 +35,8 @@ pub struct FoundNotes {
     pub path: String,
     /// Whether they lack what failed: then the job was begun, and is not done.
     pub partial: bool,
+    /// The name of the recording's sound, where they say it.
+    pub sound: Option<Sound>,
 }
 
 /// Whether all that is due of a job is a deletion that was tried in vain, twice or more, and is put off since `?3`.
@@ -165,10 +168,14 @@ impl Queue {
             for found in notes {
                 let whole = Some(found.path).filter(|_| !found.partial);
                 tx.prepare_cached(
-                    "INSERT INTO evidence (key, notes) VALUES (?1, ?2) \
-                     ON CONFLICT (key) DO UPDATE SET notes = coalesce(?2, notes)",
+                    "INSERT INTO evidence (key, notes, sound) VALUES (?1, ?2, ?3) ON CONFLICT (key) \
+                     DO UPDATE SET notes = coalesce(?2, notes), sound = coalesce(?3, sound)",
                 )?
-                .execute(rusqlite::params![found.key.to_string(), whole])?;
+                .execute(rusqlite::params![
+                    found.key.to_string(),
+                    whole,
+                    found.sound.as_ref().map(Sound::as_str)
+                ])?;
             }
             Ok(())
         })

@@ -276,7 +276,10 @@ impl Queue {
             let stage = state.stage();
             let next = transition(tx, id, &state, &Event::FindNoSound, now)?;
             let reason = SkipReason::NoSound.to_string();
-            tx.execute("UPDATE job SET version = version + 1, error = ?2 WHERE id = ?1", params![id.0, reason])?;
+            tx.execute(
+                "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1",
+                params![id.0, reason, SkipReason::NoSound.as_str()],
+            )?;
             insert_deliveries(tx, id, &[], now)?;
             log(tx, id, stage, SKIPPED, Some(&reason), now)?;
             Ok(next)
@@ -421,10 +424,10 @@ pub(super) fn log(
 pub(super) fn finish(tx: &Transaction<'_>, id: JobId, now: Timestamp) -> Result<(), QueueError> {
     tx.execute("UPDATE job SET error = NULL WHERE id = ?", [id.0])?;
     tx.prepare_cached(
-        "INSERT INTO finished (content, folder, generation, at_ms) \
-         SELECT content, folder, generation, ?2 FROM job WHERE id = ?1 \
+        "INSERT INTO finished (content, folder, generation, at_ms, sound) \
+         SELECT content, folder, generation, ?2, sound FROM job WHERE id = ?1 \
          ON CONFLICT (content, folder) DO UPDATE SET generation = max(generation, excluded.generation), \
-         at_ms = excluded.at_ms",
+         at_ms = excluded.at_ms, sound = coalesce(excluded.sound, sound)",
     )?
     .execute([id.0, now.as_millisecond()])?;
     Ok(())

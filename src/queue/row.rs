@@ -13,7 +13,7 @@ use rusqlite::{Row, types::Type};
 use super::QueueError;
 use crate::{
     beneath::Stamp,
-    job::{Key, Plan, Remote, Stage, State, UNCLEAR, Wait},
+    job::{Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
 };
 
 /// The number of a job: what a person types.
@@ -34,6 +34,8 @@ pub struct Job {
     pub id: JobId,
     /// Its name at the service and in the notes.
     pub key: Key,
+    /// The name of its recording's sound; `None` where that has none, or the job is from before.
+    pub sound: Option<Sound>,
     /// Where its recording was last seen, relative to the folder.
     pub path: PathBuf,
     /// The recording's stamp when its content was hashed.
@@ -75,7 +77,7 @@ impl Job {
 }
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.
-pub(super) const COLUMNS: &str = "id, key, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
+pub(super) const COLUMNS: &str = "id, key, sound, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
      due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, updated_ms";
 
 /// Reads a row of [`COLUMNS`].
@@ -83,6 +85,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job {
         id: JobId(row.get("id")?),
         key: parsed(row, "key")?,
+        sound: sound(row)?,
         path: path(row, "path")?,
         stamp: stamp(row)?,
         recorded: time(row, "recorded_ms")?,
@@ -185,6 +188,12 @@ pub(super) fn path_bytes(path: &Path) -> &[u8] {
 pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
     let millisecond: i64 = row.get(column)?;
     Timestamp::from_millisecond(millisecond).map_err(|_| invalid("time", millisecond.to_string()))
+}
+
+/// Reads the name of a sound, where there is one.
+pub(super) fn sound(row: &Row<'_>) -> rusqlite::Result<Option<Sound>> {
+    let text: Option<String> = row.get("sound")?;
+    text.map(|text| text.parse().map_err(|_| invalid("sound", text))).transpose()
 }
 
 /// Reads a text that has a type.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::{beneath::Stamp, job::Content};
+use crate::{
+    beneath::Stamp,
+    job::{Content, Sound},
+};
 
 /// A file as it was last seen in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,19 +53,21 @@ pub struct Settled {
     pub stamp: Stamp,
     /// What it is; `None` for a file that no service takes, which is never read.
     pub content: Option<Content>,
+    /// Its sound, which a remux and other tags leave as it is; `None` where that has no name.
+    pub sound: Option<Sound>,
     /// When the meeting was: from its container, else from its name, else from its mtime.
     pub recorded: Timestamp,
     /// Whether it was there before minuted: fresh recordings go first.
     pub backlog: bool,
-    /// Why it is not sent, when it is not: its job fails with that reason.
+    /// Why it is not sent, when it is not.
     pub unplayable: Option<Unplayable>,
 }
 
-/// Why a settled recording fails before it is sent.
+/// The reason why a settled recording is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unplayable {
-    /// Its recorder has left it unfinished for good: what its head says.
-    Unfinished(&'static str),
-    /// minuted died too often while it looked into it.
+    /// There is no sound in it: it is skipped.
+    NoSound,
+    /// minuted died too often while it looked into it: its job fails.
     Crashes,
 }

@@ -1,10 +1,11 @@
 //! Why a recording is recorded and not worked on.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
 
 use super::JobId;
+use crate::text::printable_path;
 
 /// The word of the history for a recording that is skipped.
 pub(super) const SKIPPED: &str = "skipped";
@@ -20,8 +21,37 @@ pub enum SkipReason {
     ContentUnderWay(JobId),
     /// Notes of the same content were made then, by a job that is forgotten.
     ContentForgotten(Timestamp),
+    /// The job of this number has made notes of the same sound, in the file of this name.
+    SoundDone(JobId, PathBuf),
+    /// The job of this number has the same sound, in the file of this name, and is not done.
+    SoundUnderWay(JobId, PathBuf),
+    /// Notes of the same sound were made then, by a job that is forgotten.
+    SoundForgotten(Timestamp),
+    /// Notes of the same sound lie there, made before the queue was lost.
+    SoundHasNotes(String),
     /// There is no sound in it.
     NoSound,
+}
+
+/// The word of the queue for a recording that is skipped because of its sound.
+pub(super) const SAME_SOUND: &str = "sound";
+
+/// The word of the queue for a recording without sound.
+pub(super) const NO_SOUND: &str = "no sound";
+
+impl SkipReason {
+    /// Returns the word used in the queue.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => "unsupported",
+            Self::ContentDone(_) | Self::ContentUnderWay(_) | Self::ContentForgotten(_) => "content",
+            Self::SoundDone(..) | Self::SoundUnderWay(..) | Self::SoundForgotten(_) | Self::SoundHasNotes(_) => {
+                SAME_SOUND
+            }
+            Self::NoSound => NO_SOUND,
+        }
+    }
 }
 
 impl fmt::Display for SkipReason {
@@ -33,6 +63,16 @@ impl fmt::Display for SkipReason {
             Self::ContentForgotten(at) => {
                 write!(f, "its content was done on {}; the job is forgotten", at.strftime("%F"))
             }
+            Self::SoundDone(job, path) => {
+                write!(f, "the same sound as job {job}, `{}`, which is done", printable_path(path))
+            }
+            Self::SoundUnderWay(job, path) => {
+                write!(f, "the same sound as job {job}, `{}`, which is being worked on", printable_path(path))
+            }
+            Self::SoundForgotten(at) => {
+                write!(f, "the same sound was done on {}, from another file; the job is forgotten", at.strftime("%F"))
+            }
+            Self::SoundHasNotes(notes) => write!(f, "the same sound has its notes already: {notes}"),
             Self::NoSound => f.write_str("there is no sound in it"),
         }
     }

@@ -38,6 +38,7 @@ fn settled(path: &str, bytes: &str) -> Settled {
         recorded: at(0),
         backlog: false,
         unplayable: None,
+        sound: None,
     }
 }
 
@@ -481,15 +482,31 @@ fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_recording_that_nothing_can_play_fails_with_that_reason() {
+async fn a_recording_that_minuted_died_of_fails_with_that_reason() {
     let desk = Desk::new();
-    let broken =
-        Settled { unplayable: Some(Unplayable::Unfinished("it has no `moov` box yet")), ..settled("talk.mp4", "talk") };
+    let broken = Settled { unplayable: Some(Unplayable::Crashes), ..settled("talk.mp4", "talk") };
     let taken = desk.queue.take(vec![broken], String::new(), at(1)).await.expect("taken");
     let job = desk.job(taken[0].job).await;
     assert_eq!(job.state, State::Failed);
-    assert!(job.error.expect("a reason").contains("moov"));
+    assert!(job.error.expect("a reason").contains("crashed"));
     assert_eq!(desk.queue.due_deliveries(Lane::Files, at(2), 9).await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_bytes_without_sound_are_skipped_each_with_an_answer_of_its_own() {
+    let desk = Desk::new();
+    let silent = |path| Settled { unplayable: Some(Unplayable::NoSound), ..settled(path, "a header") };
+    let taken = desk.queue.take(vec![silent("1.wav"), silent("2.wav"), silent("1.wav")], String::new(), at(1)).await;
+    let taken = taken.expect("taken");
+    assert_eq!((taken[0].job, taken[2].job), (JobId(1), JobId(1)), "the same file has one row");
+    for (taken, path) in taken.iter().zip(["1.wav", "2.wav"]) {
+        let job = desk.job(taken.job).await;
+        assert_eq!((job.state, job.attempts, job.path.as_path()), (State::Skipped, 0, Path::new(path)));
+        assert_eq!(taken.skipped.as_deref(), Some("there is no sound in it"));
+    }
+    assert_eq!(desk.queue.due_deliveries(Lane::Files, at(2), 9).await.expect("read"), []);
+    let grown = desk.queue.take(vec![settled("1.wav", "with sound")], String::new(), at(3)).await.expect("taken");
+    assert!(matches!(desk.job(grown[0].job).await.state, State::Ready { .. }), "what it grows into is heard");
 }
 
 #[tokio::test]

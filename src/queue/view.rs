@@ -10,6 +10,7 @@ use super::{
     JobId, Queue, QueueError, Sighting, Verdict,
     delivery::{kind, notes_paths},
     row::{self, path_bytes},
+    skip::{NO_SOUND, SAME_SOUND},
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
@@ -375,9 +376,8 @@ fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueE
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
     job.notes = notes(connection, job.id, job.key.as_deref())?;
-    if let (Some(content), "skipped") = (&job.hash, job.state.as_str()) {
-        let found = original(connection, content, &job.folder)?;
-        if let Some((original, key)) = found {
+    if job.state == "skipped" {
+        if let Some((original, key)) = original(connection, job.id)? {
             job.notes = notes(connection, original.id, key.as_deref())?;
             job.original = Some(original);
         }
@@ -401,19 +401,26 @@ fn notes(connection: &Connection, id: JobId, key: Option<&str>) -> Result<Vec<St
     Ok(found.flatten().into_iter().collect())
 }
 
-/// The job of a content in a folder, the latest, and its key.
-fn original(
-    connection: &Connection,
-    content: &str,
-    folder: &str,
-) -> Result<Option<(Original, Option<String>)>, QueueError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, key, state, path FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped' \
-         ORDER BY generation DESC LIMIT 1",
-    )?;
-    let found = statement.query_row([content, folder], |row| {
-        let (id, state, relative) = (JobId(row.get("id")?), row.get("state")?, row::path(row, "path")?);
-        Ok((Original { id, state, relative }, row.get("key")?))
+/// The job because of which another one is skipped, the latest, and its key.
+fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original, Option<String>)>, QueueError> {
+    let mut statement = connection.prepare_cached("SELECT skip, content, sound, folder FROM job WHERE id = ?")?;
+    let names = statement.query_row([skipped.0], |row| {
+        let skip: Option<String> = row.get("skip")?;
+        let folder: String = row.get("folder")?;
+        let by_sound = skip.as_deref() == Some(SAME_SOUND);
+        let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
+        Ok((by_sound, name.filter(|_| skip.as_deref() != Some(NO_SOUND)), folder))
+    });
+    let Some((by_sound, Some(name), folder)) = names.optional()? else { return Ok(None) };
+    let sql = format!(
+        "SELECT id, key, state, path FROM job WHERE {} = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY {} LIMIT 1",
+        if by_sound { "sound" } else { "content" },
+        if by_sound { "state IN ('failed', 'cancelled'), id DESC" } else { "generation DESC" },
+    );
+    let found = connection.prepare_cached(&sql)?.query_row([name, folder], |row| {
+        let id = JobId(row.get("id")?);
+        let relative = row::path(row, "path")?;
+        Ok((Original { id, state: row.get("state")?, relative, by_sound }, row.get("key")?))
     });
     Ok(found.optional()?)
 }

@@ -44,6 +44,8 @@ pub struct Original {
     pub state: String,
     /// Its recording, relative to the folder.
     pub relative: PathBuf,
+    /// Whether it has the sound of the copy, not its content.
+    pub by_sound: bool,
 }
 
 impl JobView {

@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     date,
-    media::{self, Head},
+    media::{self, Head, sound::SoundHasher},
     names::{Kind, Rules},
 };
 use crate::{
     access::{grant_reading, is_denied},
     beneath::{Dir, Entry, Stamp},
-    job::Content,
+    job::{Content, Sound},
     last_words::Mark,
     text::printable_path,
 };
@@ -50,10 +50,19 @@ pub enum Finding {
     Whole {
         /// Its bytes; `None` for media that the service does not take, which is not read.
         content: Option<Content>,
+        /// Its sound, where that has a name.
+        sound: Option<Sound>,
         /// When it was made.
         recorded: jiff::Timestamp,
         /// What its head says against it all the same.
         incomplete: Option<&'static str>,
+    },
+    /// It is complete, or abandoned, and there is no sound in it.
+    Soundless {
+        /// Its bytes.
+        content: Content,
+        /// When it was made.
+        recorded: jiff::Timestamp,
     },
     /// Its head says that it is still being written.
     Unfinished(&'static str),
@@ -93,7 +102,7 @@ impl Examiner<'_> {
     #[must_use]
     pub fn examine(&self, candidate: &Candidate) -> Finding {
         let found = match self.rules.kind_by_look(self.root, &candidate.path) {
-            Kind::Recording(extension) => self.read(candidate, &extension),
+            Kind::Recording(_) => self.read(candidate),
             Kind::NotAccepted(_) => self.pass(candidate),
             Kind::Lookalike(_) => return Finding::Lookalike,
             Kind::NotMedia
@@ -117,59 +126,77 @@ impl Examiner<'_> {
         Ok(match self.root.entry(&candidate.path)? {
             Some(Entry::File(stamp)) if stamp == candidate.stamp => {
                 let recorded = self.recorded(candidate, Head::default());
-                Finding::Whole { content: None, recorded, incomplete: None }
+                Finding::Whole { content: None, sound: None, recorded, incomplete: None }
             }
             Some(Entry::File(stamp)) => Finding::Changed(stamp),
             Some(Entry::Directory | Entry::Other) | None => Finding::Gone,
         })
     }
 
-    fn read(&self, candidate: &Candidate, extension: &str) -> io::Result<Finding> {
+    fn read(&self, candidate: &Candidate) -> io::Result<Finding> {
         let mut file = self.root.open_file(&candidate.path)?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         let before = Stamp::of(&file)?;
         if before != candidate.stamp {
             return Ok(Finding::Changed(before));
         }
-        let head = self.look(candidate, &mut file, extension)?;
+        let head = self.look(candidate, &mut file)?;
         if let Some(why) = head.unfinished.filter(|_| !candidate.is_abandoned) {
             return Ok(Finding::Unfinished(why));
         }
-        let Some(hash) = self.hash(&mut file, before)? else { return Ok(Finding::Stopped) };
+        let sound = if candidate.is_set_aside { None } else { hasher_of(&candidate.path, &file, before.size) };
+        let Some((hash, sound)) = self.hash(candidate, &file, before, sound)? else { return Ok(Finding::Stopped) };
         let after = Stamp::of(&file)?;
         if after != before {
             return Ok(Finding::Changed(after));
         }
-        let (content, recorded) = (Some(Content::from_hash(&hash)), self.recorded(candidate, head));
-        Ok(Finding::Whole { content, recorded, incomplete: head.unfinished })
+        let content = Content::from_hash(&hash);
+        let recorded = self.recorded(candidate, head);
+        if head.is_soundless {
+            return Ok(Finding::Soundless { content, recorded });
+        }
+        Ok(Finding::Whole { content: Some(content), sound, recorded, incomplete: head.unfinished })
     }
 
     /// What the head of a file tells.
-    fn look(&self, candidate: &Candidate, file: &mut File, extension: &str) -> io::Result<Head> {
-        let Some(parser) = media::parser(extension).filter(|_| !candidate.is_set_aside) else {
+    fn look(&self, candidate: &Candidate, file: &mut File) -> io::Result<Head> {
+        if candidate.is_set_aside {
             return Ok(Head::default());
-        };
+        }
         let _mark = (self.mark)(&candidate.path, candidate.stamp);
-        understand(&candidate.path, || parser(file, candidate.stamp.size))
+        understand(&candidate.path, || media::look(file, candidate.stamp.size))
     }
 
-    /// The hash of the whole file, or of its beginning when it turns out not to be `before` any more; `None` when the
-    /// stop signal came.
-    fn hash(&self, file: &mut File, before: Stamp) -> io::Result<Option<blake3::Hash>> {
-        file.rewind()?;
+    /// The hash of the whole file and the name of its sound, or of its beginning when it turns out not to be `before` any
+    /// more; `None` when the stop signal came.
+    fn hash(
+        &self,
+        candidate: &Candidate,
+        file: &File,
+        before: Stamp,
+        sound: Option<SoundHasher<'_>>,
+    ) -> io::Result<Option<(blake3::Hash, Option<Sound>)>> {
+        let mut reader = file;
+        reader.rewind()?;
+        let mut sound = sound;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER];
         let mut ask_at = ASK_AFTER;
         while !self.stop.is_cancelled() {
-            let count = match file.read(&mut buffer) {
+            let count = match reader.read(&mut buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            if let Some(listening) = sound.take() {
+                let (at, bytes) = (hasher.count(), &buffer[..count]);
+                sound = unless_bug(&candidate.path, || listening.pass(at, bytes));
+            }
             hasher.update(&buffer[..count]);
             let is_due = hasher.count() >= ask_at;
             if count == 0 || is_due && Stamp::of(file)? != before {
-                return Ok(Some(hasher.finalize()));
+                let sound = sound.and_then(|heard| unless_bug(&candidate.path, || heard.finish()));
+                return Ok(Some((hasher.finalize(), sound)));
             }
             if is_due {
                 ask_at += ASK_AFTER;
@@ -189,6 +216,20 @@ fn understand(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Resu
     catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|_| {
         tracing::error!("a bug: the head of `{}` cannot be parsed; it is taken as it is", printable_path(path));
         Ok(Head::default())
+    })
+}
+
+/// Finds out how the sound lies in a file of `len` bytes.
+fn hasher_of<'f>(path: &Path, file: &'f File, len: u64) -> Option<SoundHasher<'f>> {
+    unless_bug(path, || SoundHasher::open(file, len))
+}
+
+/// Runs what reads the sound of a file. A panic is a bug, and no reason to lose a recording.
+fn unless_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let shown = printable_path(path);
+        tracing::error!("a bug: the sound of `{shown}` cannot be parsed; its content alone is its name");
+        None
     })
 }
 
@@ -239,7 +280,7 @@ mod tests {
         fs::write(tree.path().join("2026-11-22 09.00.mkv"), "sound").expect("written");
         let recorded = "2026-11-22T09:00:00Z".parse().expect("a time");
         let content = Some(Content::from_hash(&blake3::hash(b"sound")));
-        let whole = |content| Finding::Whole { content, recorded, incomplete: None };
+        let whole = |content| Finding::Whole { content, sound: None, recorded, incomplete: None };
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mp3", false), (whole(content), 1));
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mkv", false), (whole(None), 0));
     }

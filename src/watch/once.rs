@@ -18,7 +18,7 @@ use super::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     config::Folder,
-    queue::{Settled, Sighting, Verdict},
+    queue::{Settled, Sighting, Unplayable, Verdict},
     text::printable_path,
 };
 
@@ -46,16 +46,15 @@ pub fn settle_now(
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
     let examiner = Examiner { root: &root, rules: &rules, zone: &zone, mark, stop: &stop, opened: &opened };
     let candidate = Candidate { path: relative.clone(), stamp, is_abandoned: false, is_set_aside: false };
+    let settled = |content, sound, recorded, unplayable| {
+        let (folder, path, backlog) = (folder.id.clone(), relative, false);
+        Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable }
+    };
     match examiner.examine(&candidate) {
-        Finding::Whole { content, recorded, .. } => Ok(Settled {
-            folder: folder.id.clone(),
-            path: relative,
-            stamp,
-            content,
-            recorded,
-            backlog: false,
-            unplayable: None,
-        }),
+        Finding::Whole { content, sound, recorded, .. } => Ok(settled(content, sound, recorded, None)),
+        Finding::Soundless { content, recorded } => {
+            Ok(settled(Some(content), None, recorded, Some(Unplayable::NoSound)))
+        }
         Finding::Lookalike => bail!("`{shown}` is not a recording"),
         Finding::Unfinished(why) => bail!("`{shown}` is not complete: {why}"),
         Finding::Changed(_) | Finding::Gone | Finding::Stopped => bail!("`{shown}` changed while it was read"),

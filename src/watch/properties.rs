@@ -2,6 +2,7 @@
 //! `fuzz/` feed them.
 
 use std::{
+    cell::Cell,
     ffi::OsStr,
     io::{self, Cursor, Read, Seek, SeekFrom},
     os::unix::ffi::OsStrExt as _,
@@ -10,7 +11,14 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::{date, media, names};
+use super::{
+    date,
+    media::{
+        self,
+        sound::{ReadAt, SoundHasher},
+    },
+    names,
+};
 
 /// Reads of one look: each box or chunk takes a few.
 const READS_MAX: usize = 3_000_000;
@@ -40,13 +48,40 @@ impl Seek for Like {
 
 /// A look at the head of a file ends, and what the head says is never an error.
 pub(crate) fn head(bytes: &[u8]) {
-    let Some((choice, bytes)) = bytes.split_first() else { return };
-    let extension = ["wav", "mp4", "w64", "m4a"][usize::from(choice % 4)];
+    // The first byte was a choice once, and the seeds still have it.
+    let Some((_, bytes)) = bytes.split_first() else { return };
     let mut file = Like { bytes: Cursor::new(bytes.to_vec()), reads: 0 };
-    let parser = media::parser(extension).expect("a kind that is looked into");
-    let head = parser(&mut file, bytes.len() as u64).expect("what a head says is never an error");
+    let head = media::look(&mut file, bytes.len() as u64).expect("what a head says is never an error");
     if let Some(media::Made::At(at)) = head.made {
         assert!(date::is_sane(at), "{at}");
+    }
+}
+
+/// The sound of a file has the same name however its bytes are cut, and looking for it ends.
+pub(crate) fn sound(bytes: &[u8]) {
+    let Some((_, bytes)) = bytes.split_first() else { return };
+    let names = [1, 13, 4096].map(|piece| {
+        let file = Counted { bytes: bytes.to_vec(), reads: Cell::new(0) };
+        let mut hasher = SoundHasher::open(&file, bytes.len() as u64);
+        for (number, piece_bytes) in (0_u64..).zip(bytes.chunks(piece)) {
+            hasher = hasher.and_then(|hasher| hasher.pass(number * piece as u64, piece_bytes));
+        }
+        hasher.and_then(SoundHasher::finish)
+    });
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+}
+
+/// Bytes that count how often they are read.
+struct Counted {
+    bytes: Vec<u8>,
+    reads: Cell<usize>,
+}
+
+impl ReadAt for Counted {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.reads.set(self.reads.get() + 1);
+        assert!(self.reads.get() <= READS_MAX, "a look without an end");
+        self.bytes.read_at(buffer, at)
     }
 }
 

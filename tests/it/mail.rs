@@ -56,6 +56,7 @@ fn minutes(title: &str, note: &str) -> Minutes {
     let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
     Minutes {
         key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+        sound: None,
         title: title.into(),
         recorded: "2026-11-22T09:00:00Z".parse().expect("a time"),
         recording: "talk.wav".into(),

@@ -29,3 +29,15 @@ CREATE INDEX delivery_due ON delivery (due_ms) WHERE due_ms IS NOT NULL;
 -- Recordings that somebody was writing: the boot of the machine (its id) in which a write was seen that no close followed.
 -- No file stays open across a boot.
 ALTER TABLE sighting ADD COLUMN written_boot TEXT;
+
+-- The name of a recording's sound: a remux and a file with other tags have the same. Jobs, contents and notes from before
+-- have none.
+ALTER TABLE job ADD COLUMN sound TEXT;
+ALTER TABLE finished ADD COLUMN sound TEXT;
+ALTER TABLE evidence ADD COLUMN sound TEXT;
+CREATE INDEX job_sound ON job (sound, folder) WHERE sound IS NOT NULL;
+CREATE INDEX finished_sound ON finished (sound, folder) WHERE sound IS NOT NULL;
+CREATE INDEX evidence_sound ON evidence (sound) WHERE sound IS NOT NULL;
+
+-- Why a job is skipped; nothing is known of those from before.
+ALTER TABLE job ADD COLUMN skip TEXT CHECK (skip IN ('unsupported', 'content', 'sound', 'no sound'));

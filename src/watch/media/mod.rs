@@ -3,7 +3,12 @@
 //! Hostile input: every read is bounded, nothing is allocated by a number that the file says, and whatever cannot be
 //! understood is no objection.
 
+mod flac;
+mod matroska;
 mod mp4;
+mod ogg;
+pub mod sound;
+mod transport;
 mod wav;
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,6 +20,8 @@ use jiff::{Timestamp, civil::DateTime};
 pub struct Head {
     /// Why it looks unfinished, when it does.
     pub unfinished: Option<&'static str>,
+    /// Whether it surely holds no sound as it is now: no sound track, or a header with nothing behind it.
+    pub is_soundless: bool,
     /// When it was made, as its container says.
     pub made: Option<Made>,
 }
@@ -30,18 +37,20 @@ pub enum Made {
     On(jiff::civil::Date),
 }
 
-/// Looks at the head of a file of so many bytes. It fails when the file cannot be read; what the file says is never an
-/// error.
-pub type Parser<F> = fn(&mut F, u64) -> io::Result<Head>;
-
-/// Returns what can parse a head, by the extension in lower case; `None` where nobody looks.
-pub fn parser<F: Read + Seek>(extension: &str) -> Option<Parser<F>> {
-    match extension {
-        "wav" | "wave" | "bwf" | "w64" => Some(wav::look),
-        "mp4" | "m4a" | "m4b" | "m4r" | "m4v" | "f4v" | "mov" | "qt" | "qta" | "3gp" | "3gpp" | "3g2" => {
-            Some(mp4::look)
-        }
-        _ => None,
+/// Looks at the head of a file of `len` bytes. Its first bytes say what it is, never its name.
+///
+/// # Errors
+/// When the file cannot be read; what the file says is never an error.
+pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
+    let (head, _) = read_up_to::<8>(file, 0)?;
+    match &head[..4] {
+        b"RIFF" | b"RF64" | b"BW64" => wav::look(file, len),
+        b"\x1a\x45\xdf\xa3" => matroska::look(file, len),
+        b"OggS" => ogg::look(file, len),
+        b"fLaC" => flac::look(file, len),
+        _ if head.starts_with(b"ID3") => flac::look(file, len),
+        _ if mp4::BEGINNINGS.iter().any(|kind| head[4..] == **kind) => mp4::look(file, len),
+        _ => transport::look(file, len),
     }
 }
 
@@ -58,6 +67,25 @@ fn read_at<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Re
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Reads up to `N` bytes at `offset`; returns them, with zeros behind, and how many there are.
+fn read_up_to<const N: usize>(file: &mut (impl Read + Seek), offset: u64) -> io::Result<([u8; N], usize)> {
+    let mut bytes = [0; N];
+    if i64::try_from(offset).is_err() {
+        return Ok((bytes, 0));
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    let mut count = 0;
+    while count < N {
+        match file.read(&mut bytes[count..]) {
+            Ok(0) => break,
+            Ok(read) => count += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((bytes, count))
 }
 
 /// The big-endian or little-endian number in the `N` bytes of `bytes` from `at`.
@@ -78,13 +106,22 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
-                                  start in 0usize..4, extension in 0usize..2) {
-            let starts: [&[u8]; 4] = [b"RIFF\0\0\0\0WAVE", b"RF64\xff\xff\xff\xffWAVEds64", b"\0\0\0\x08ftyp\0\0\0\x40moov", b""];
+                                  start in 0usize..9) {
+            let starts: [&[u8]; 9] = [
+                b"RIFF\0\0\0\0WAVE",
+                b"RF64\xff\xff\xff\xffWAVEds64",
+                b"\0\0\0\x08ftyp\0\0\0\x40moov",
+                b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff\x16\x54\xae\x6b",
+                b"OggS\0\x02",
+                b"fLaC\x80\0\0\x22",
+                b"ID3\x04\0\0\0\0\0\0fLaC",
+                b"G",
+                b"",
+            ];
             let len = starts[start].len().min(bytes.len());
             bytes[..len].copy_from_slice(&starts[start][..len]);
             let len = bytes.len() as u64;
-            let parser = parser(["wav", "mp4"][extension]).expect("known");
-            parser(&mut Cursor::new(bytes), len).expect("readable");
+            look(&mut Cursor::new(bytes), len).expect("readable");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! RIFF and RF64: sizes in the header that are 0 or more than there is say that a recorder has not finished.
+//! RIFF and RF64: sizes in the header that are 0 or more than there is say that a recorder has not finished. A size that
+//! was never known says nothing, and one below what is there has wrapped at 4 GiB or was written early: no objection.
 //!
 //! Layout after Microsoft's RIFF, EBU Tech 3285 (`bext`) and 3306 (RF64).
 
@@ -9,8 +10,15 @@ use super::{Head, Made, le32, read_at};
 /// Chunks looked at: recorders write fewer than ten.
 const CHUNKS_MAX: usize = 64;
 
-/// What a writer that cannot know the size yet puts into a 32-bit field; in RF64 it means "see `ds64`".
+/// The size in RF64 that means "see `ds64`".
 const UNKNOWN: u32 = u32::MAX;
+
+/// Sizes that a writer into a pipe puts where it cannot know one, and never comes back to: `0xFFFF_FFFF` (ffmpeg), just
+/// below 2 GiB (sox: `0x7FFF_F000` and the header) or at it (`arecord`). More room than that was never seen.
+const NEVER_KNOWN: [std::ops::RangeInclusive<u32>; 2] = [0x7fff_f000..=0x8000_00ff, 0xffff_f000..=u32::MAX];
+
+/// A 64-bit size from here on was never known either: no disk holds as much.
+const WIDE_NEVER_KNOWN: u64 = 1 << 60;
 
 /// Some writers count the 8 bytes before the size as well; that is not a sign of more to come.
 const SLACK: u64 = 8;
@@ -20,14 +28,16 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     let Some(head) = read_at::<12>(file, 0)? else {
         // So little is a recorder that has just begun, or nothing that can be judged.
         let begun = read_at::<4>(file, 0)?.is_some_and(|magic| &magic == b"RIFF" || &magic == b"RF64");
-        return Ok(Head { unfinished: begun.then_some("its header is not complete"), made: None });
+        let unfinished = begun.then_some("its header is not complete");
+        return Ok(Head { unfinished, is_soundless: begun, made: None });
     };
     let wide = &head[..4] == b"RF64" || &head[..4] == b"BW64";
     if !(wide || &head[..4] == b"RIFF") || &head[8..] != b"WAVE" {
         return Ok(Head::default());
     }
     let chunks = Chunks::read(file, len)?;
-    Ok(Head { unfinished: objection(le32(&head, 4), wide, &chunks, len), made: chunks.made })
+    let unfinished = objection(le32(&head, 4), wide, &chunks, len);
+    Ok(Head { unfinished, is_soundless: chunks.sound_bytes(len) == Some(0), made: chunks.made })
 }
 
 /// What the sizes say against a file of `len` bytes.
@@ -35,12 +45,12 @@ fn objection(riff: u32, wide: bool, chunks: &Chunks, len: u64) -> Option<&'stati
     let Some((start, narrow)) = chunks.data else { return Some("its header names no data yet") };
     let there = len.saturating_sub(start);
     let size = match (wide, narrow) {
-        (true, UNKNOWN) => chunks.wide_data.unwrap_or(0),
-        (false, UNKNOWN) => return Some("its header says that the size is not known yet"),
+        (true, UNKNOWN) => chunks.wide_data.filter(|size| (1..WIDE_NEVER_KNOWN).contains(size))?,
+        (true | false, size) if never_known(size, there) => return None,
         (true | false, size) => u64::from(size),
     };
     if size == 0 {
-        return Some("its header says 0 bytes");
+        return (chunks.sound_bytes(len) != Some(0)).then_some("its header says 0 bytes");
     }
     // The pad byte after data of odd length is often left out.
     if size > there.saturating_add(1) {
@@ -48,30 +58,47 @@ fn objection(riff: u32, wide: bool, chunks: &Chunks, len: u64) -> Option<&'stati
     }
     match riff {
         0 => Some("its header says 0 bytes"),
-        UNKNOWN if !wide => Some("its header says that the size is not known yet"),
         UNKNOWN => None,
+        size if never_known(size, len) => None,
         size if u64::from(size) > len.saturating_add(SLACK) => Some("its header says more bytes than are there"),
         _ => None,
     }
 }
 
+/// Returns whether a size that is more than there is was never known.
+fn never_known(size: u32, there: u64) -> bool {
+    u64::from(size) > there && NEVER_KNOWN.iter().any(|sizes| sizes.contains(&size))
+}
+
 /// The chunks that matter.
 #[derive(Debug, Default)]
-struct Chunks {
+pub(super) struct Chunks {
     /// Where `data` begins, and its 32-bit size.
     data: Option<(u64, u32)>,
+    /// Where the format begins, of a whole one.
+    pub(super) format: Option<u64>,
     /// The 64-bit size of `data` in `ds64`.
     wide_data: Option<u64>,
+    /// Whether chunks with names of letters fill the file up to its end, as far as its sizes tell.
+    fill_the_file: bool,
     made: Option<Made>,
 }
 
 impl Chunks {
-    fn read(file: &mut (impl Read + Seek), len: u64) -> io::Result<Self> {
+    pub(super) fn read(file: &mut (impl Read + Seek), len: u64) -> io::Result<Self> {
         let mut chunks = Self::default();
         let mut at = 12;
         for _ in 0..CHUNKS_MAX {
-            let Some(head) = read_at::<8>(file, at)? else { break };
-            let (body, size) = (at + 8, le32(&head, 4));
+            let Some(head) = read_at::<8>(file, at)? else {
+                // So little is a chunk that has just been begun; or sound, behind a header that says 0.
+                chunks.fill_the_file = chunks.data.is_none();
+                break;
+            };
+            if !head[..4].iter().all(|byte| (b' '..=b'~').contains(byte)) {
+                break;
+            }
+            let body = at + 8;
+            let size = le32(&head, 4);
             chunks.meet(file, &head[..4], body, size)?;
             let end = match (&head[..4], chunks.wide_data, size) {
                 (b"data", Some(wide), UNKNOWN) => body.saturating_add(wide),
@@ -79,15 +106,36 @@ impl Chunks {
             };
             at = end.saturating_add(end % 2);
             if at >= len {
+                chunks.fill_the_file = true;
                 break;
             }
         }
         Ok(chunks)
     }
 
+    /// Returns how many bytes of sound a file of `len` bytes holds at most; `None` where that cannot be told.
+    fn sound_bytes(&self, len: u64) -> Option<u64> {
+        match self.data {
+            // Whatever follows is other chunks.
+            Some((_, 0)) if self.fill_the_file => Some(0),
+            Some((start, _)) => Some(len.saturating_sub(start)),
+            None => self.fill_the_file.then_some(0),
+        }
+    }
+
+    /// Returns where the sound begins and ends in a file of `len` bytes: up to the end, where its size is not to be
+    /// believed.
+    pub(super) fn sound_range(&self, len: u64) -> Option<(u64, u64)> {
+        let (start, narrow) = self.data?;
+        let size = self.wide_data.filter(|_| narrow == UNKNOWN).unwrap_or(narrow.into());
+        let end = start.saturating_add(size);
+        Some((start, if size == 0 || end > len { len } else { end }))
+    }
+
     fn meet(&mut self, file: &mut (impl Read + Seek), id: &[u8], body: u64, size: u32) -> io::Result<()> {
         match id {
             b"data" if self.data.is_none() => self.data = Some((body, size)),
+            b"fmt " if size >= 16 => self.format = Some(body),
             b"ds64" => {
                 let bytes = read_at::<8>(file, body + 8)?;
                 self.wide_data = bytes.map(u64::from_le_bytes);
@@ -166,11 +214,62 @@ pub(super) mod tests {
 
     #[test]
     fn sizes_of_0_or_more_than_there_is_are_unfinished() {
-        for (riff, data) in [(0, 0), (36, 0), (u32::MAX, u32::MAX), (36 + 200, 200), (0, 100), (1 << 30, 100)] {
+        for (riff, data) in [(0, 0), (36, 0), (36 + 200, 200), (0, 100), (1 << 30, 100)] {
             assert!(look(&wav(riff, data, 100)).unfinished.is_some(), "{riff} {data}");
         }
         assert!(look(b"RIFF").unfinished.is_some());
         assert!(look(&wav(36, 0, 0)[..20]).unfinished.is_some());
+    }
+
+    #[test]
+    fn a_size_that_was_never_known_or_is_too_small_says_nothing() {
+        let never = [u32::MAX, 0xffff_ff00, 0x7fff_f000, 0x7fff_f024, 0x7fff_fff8, i32::MAX.cast_unsigned(), 1 << 31];
+        for size in never {
+            for riff in [size, 36 + 100] {
+                assert_eq!(look(&wav(riff, size, 100)), Head::default(), "{riff:#x} {size:#x}");
+            }
+        }
+        for size in [1, 50, 99] {
+            assert_eq!(look(&wav(36 + size, size, 100)), Head::default(), "wrapped, or written early");
+        }
+        for size in [0x7000_0000, 0x9000_0000] {
+            assert!(look(&wav(36, size, 100)).unfinished.is_some(), "{size:#x} is a size");
+        }
+    }
+
+    #[test]
+    fn a_header_with_nothing_behind_it_holds_no_sound() {
+        for size in [0, u32::MAX, 0x7fff_f000] {
+            let head = look(&wav(size.saturating_add(36), size, 0));
+            assert_eq!((head.unfinished, head.is_soundless), (None, true), "{size:#x}");
+        }
+        let promised = look(&wav(36 + 200, 200, 0));
+        assert!(
+            promised.is_soundless && promised.unfinished.is_some(),
+            "a recorder may still write what it has promised"
+        );
+        let with_tags = [wav(36 + 18, 0, 0), b"LIST\x0a\0\0\0INFOISFT\0\0".to_vec()].concat();
+        assert!(look(&with_tags).is_soundless, "tags are no sound");
+        for cut in 4..44 {
+            let head = look(&wav(36, 0, 0)[..cut]);
+            assert!(head.is_soundless && head.unfinished.is_some(), "{cut}");
+        }
+        for there in [1, 100] {
+            assert!(!look(&wav(36, 0, there)).is_soundless, "sound of a recorder that is at work");
+        }
+    }
+
+    #[test]
+    fn a_wide_header_that_was_never_filled_in_says_nothing() {
+        for size in [0, u64::MAX, 1 << 62] {
+            let mut bytes = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
+            bytes.extend([0; 8]);
+            bytes.extend(size.to_le_bytes());
+            bytes.extend([0; 12]);
+            bytes.extend(b"data\xff\xff\xff\xff");
+            assert_eq!(look(&[&bytes[..], &[7; 100]].concat()), Head::default(), "{size}");
+            assert!(look(&bytes).is_soundless);
+        }
     }
 
     #[test]

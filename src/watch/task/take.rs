@@ -190,14 +190,23 @@ impl Task {
         let patience = state.patience;
         let Some(entry) = state.pool.get_mut(path).filter(|entry| entry.seen.stamp == candidate.stamp) else { return };
         match finding {
-            Finding::Whole { content, recorded, incomplete } => {
+            Finding::Whole { content, sound, recorded, incomplete } => {
                 let (folder, backlog) = (self.folder.id.clone(), entry.backlog);
                 self.say_whole(path, incomplete);
                 let (path, stamp) = (path.to_owned(), candidate.stamp);
-                let unfinished = incomplete.filter(|_| !plays_unfinished(&path)).map(Unplayable::Unfinished);
-                let unplayable = if candidate.is_set_aside { Some(Unplayable::Crashes) } else { unfinished };
-                self.settled.push(Settled { folder, path, stamp, content, recorded, backlog, unplayable });
+                let unplayable = candidate.is_set_aside.then_some(Unplayable::Crashes);
+                self.settled.push(Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable });
             }
+            Finding::Soundless { content, recorded } => self.settled.push(Settled {
+                folder: self.folder.id.clone(),
+                path: path.to_owned(),
+                stamp: candidate.stamp,
+                content: Some(content),
+                sound: None,
+                recorded,
+                backlog: entry.backlog,
+                unplayable: Some(Unplayable::NoSound),
+            }),
             Finding::Unfinished(why) => {
                 entry.seen.examined(Some(why), &patience, now.running);
                 state.pool.put_back(path, Duration::ZERO);
@@ -300,9 +309,4 @@ impl Task {
             }
         }
     }
-}
-
-/// A WAV whose recorder died plays up to its last byte, whatever its header says; an MP4 without its index does not.
-fn plays_unfinished(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav"))
 }
