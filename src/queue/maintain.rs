@@ -7,7 +7,6 @@ use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::UNCLEA
 use crate::{
     effect::Effect,
     job::{Key, Sound, UNCLEAR},
-    text::printable_path,
 };
 
 /// What is left to do.
