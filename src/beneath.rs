@@ -13,6 +13,9 @@ use std::{
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 
+/// The longest name of a file under Linux, in bytes.
+pub const NAME_BYTES_MAX: usize = 255;
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Dir {
@@ -232,10 +235,9 @@ impl Dir {
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
                 match rustix::fs::linkat(&self.fd, from, &to_dir.fd, to, AtFlags::empty()) {
                     Ok(()) => Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?),
-                    Err(rustix::io::Errno::PERM | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-                        self.rename_claimed(from, to_dir, to)
-                    }
-                    Err(error) => Err(error.into()),
+                    Err(error) if is_final(error) => Err(error.into()),
+                    // What a file system without links answers is for it to choose: EPERM, ENOSYS, EIO, …
+                    Err(_) => self.rename_claimed(from, to_dir, to),
                 }
             }
             done => Ok(done?),
@@ -283,6 +285,17 @@ impl Dir {
         }
     }
 
+    /// Returns how many bytes a name may have here: fewer than the 255 of Linux on some file systems, such as the 143 of
+    /// eCryptfs. One that tells nothing, or more than Linux takes, is trusted with 255.
+    #[must_use]
+    pub fn name_bytes_max(&self) -> usize {
+        let told = rustix::fs::fstatvfs(&self.fd).map_or(0, |told| told.f_namemax);
+        match usize::try_from(told) {
+            Ok(told) if (1..NAME_BYTES_MAX).contains(&told) => told,
+            Ok(_) | Err(_) => NAME_BYTES_MAX,
+        }
+    }
+
     /// Returns the path it was opened by, for messages and for display only.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -318,6 +331,14 @@ fn components(relative: &Path) -> io::Result<Vec<&OsStr>> {
             }
         })
         .collect()
+}
+
+/// Returns whether the refusal of a link says that no other way to the name would work.
+fn is_final(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    const FINAL: [Errno; 7] =
+        [Errno::EXIST, Errno::NOENT, Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS, Errno::NAMETOOLONG];
+    FINAL.contains(&error)
 }
 
 fn one(name: &OsStr) -> io::Result<&OsStr> {
@@ -371,6 +392,20 @@ mod tests {
         let dir = Dir::open(tree.path()).expect("opened");
         let error = dir.rename_new(OsStr::new("a"), &dir, OsStr::new("b")).expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_file_system_without_links_is_known_by_any_refusal_that_says_nothing_of_the_names() {
+        use rustix::io::Errno;
+        for without in [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP, Errno::IO, Errno::INVAL, Errno::MLINK, Errno::XDEV]
+        {
+            assert!(!is_final(without), "{without}");
+        }
+        for said in [Errno::EXIST, Errno::NOENT, Errno::NOSPC, Errno::DQUOT, Errno::ROFS, Errno::ACCESS] {
+            assert!(is_final(said), "{said}");
+        }
+        let tree = tempfile::tempdir().expect("a directory");
+        assert!((1..=255).contains(&Dir::open(tree.path()).expect("opened").name_bytes_max()));
     }
 
     #[test]

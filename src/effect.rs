@@ -94,7 +94,7 @@ effects! {
     Snooze,
     /// The queue: a job's file is gone.
     LoseFile,
-    /// The queue: a delivery is done.
+    /// The queue: a delivery is done, or withheld.
     Delivered,
     /// The queue: a delivery waits.
     DeliverLater,

@@ -73,6 +73,8 @@
 //! | the transcripts that a source gives | [`services::given`] |
 //! | how the sign-in is kept | `services/paxs/refresh.rs`, `tokens.rs` |
 //! | limits of a call, the upload itself | [`http`] |
+//! | what is told of a certificate that is refused | [`certificate`] |
+//! | whose fault a refused mail is | `deliver/mail_error.rs`, `deliver/refusals.rs`; the table is in `tests/it/refusals.rs` |
 //! | what notes look like | [`deliver::notes`]; mails and the word of a failure: `deliver/templates/` |
 //! | what a transcript alone is made into: decisions, actions, questions | [`extract`]; tried on `tests/meetings/` |
 //! | names of notes, what is overwritten | [`mod@deliver::names`], [`deliver::files`] |
@@ -87,8 +89,8 @@
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
 //! [`sources`] → [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
-//! [`beneath`], [`clock`], [`effect`], [`exit`], [`media_types`], [`open_files`], [`progress`], [`text`]. The exact table,
-//! and which crate has its one door where, is
+//! [`beneath`], [`certificate`], [`clock`], [`effect`], [`exit`], [`media_types`], [`open_files`], [`progress`], [`text`].
+//! The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
 //! # Invariants
@@ -153,6 +155,7 @@ mod alone;
 pub mod beneath;
 #[cfg(test)]
 mod budget;
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod commands;

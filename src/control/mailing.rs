@@ -35,6 +35,7 @@ fn refused(email: &Email, error: &MailError) -> Refusal {
         }
         MailError::Later { .. } => "check [email] smtp: host, port, tls; and that the server runs",
         MailError::Setup { .. } => "check [email] smtp: tls, username and password_file",
+        MailError::TooLarge { .. } => "the server takes only smaller mails: raise its limit",
         MailError::Refused { .. } => "the server refuses the address: check `from` and the recipient",
         MailError::NotAllowed => "add the address to email.allow",
     };

@@ -69,6 +69,31 @@ pub enum FileError {
         /// The name.
         name: OsString,
     },
+    /// The directory in which the recording lay went with it or without it: wait until one of them is found.
+    #[error(
+        "the directory `{dir}` is not there any more, nor is the recording found elsewhere in the folder; the notes are kept",
+        dir = shown(dir)
+    )]
+    PlaceGone {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The recording is not where it was, and may be about to be seen elsewhere: look again soon.
+    #[error("`{name}` is not where it was", name = shown(name))]
+    Moved {
+        /// The recording.
+        name: OsString,
+    },
+    /// The file system or the way to its server fails: wait for it.
+    #[error("failed to write `{name}` in `{dir}`", name = shown(name), dir = shown(dir))]
+    Failing {
+        /// The directory.
+        dir: PathBuf,
+        /// The name.
+        name: OsString,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Anything else: try again later.
     #[error("failed to write `{name}` in `{dir}`", name = shown(name), dir = shown(dir))]
     Other {
@@ -80,6 +105,29 @@ pub enum FileError {
         source: io::Error,
     },
 }
+
+/// What a file system says that fails itself, or whose server or disk does: no verdict on what was to be written.
+const FAILING: [Errno; 19] = [
+    Errno::IO,
+    Errno::NXIO,
+    Errno::TIMEDOUT,
+    Errno::REMOTEIO,
+    Errno::BADMSG,
+    Errno::UCLEAN,
+    Errno::NOLINK,
+    Errno::NOMEDIUM,
+    Errno::HOSTUNREACH,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::CONNREFUSED,
+    Errno::CONNRESET,
+    Errno::CONNABORTED,
+    Errno::AGAIN,
+    Errno::INTR,
+    Errno::NOMEM,
+    Errno::MFILE,
+    Errno::NFILE,
+];
 
 fn shown(path: impl AsRef<Path>) -> String {
     crate::text::printable_path(path.as_ref())
@@ -113,6 +161,7 @@ impl FileError {
             Some(Errno::ROFS) => Self::ReadOnly { dir },
             Some(Errno::ACCESS | Errno::PERM) => Self::Denied { dir },
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::NoSpace { dir, source },
+            Some(errno) if FAILING.contains(&errno) => Self::Failing { dir, name, source },
             Some(Errno::NAMETOOLONG) => Self::NameTooLong { dir, name },
             Some(_) | None => Self::Other { dir, name, source },
         }

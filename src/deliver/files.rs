@@ -546,6 +546,10 @@ mod tests {
         the name `talk.notes.md` is too long for the file system of `/`
         failed to write `talk.notes.md` in `/`
         ");
+        for errno in [Errno::IO, Errno::NXIO, Errno::TIMEDOUT, Errno::REMOTEIO] {
+            assert!(matches!(FileError::at(&dir, OsStr::new("x"), errno.into()), FileError::Failing { .. }), "{errno}");
+        }
+        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::NOTCONN.into()), FileError::DirectoryGone { .. }));
         assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::DQUOT.into()), FileError::NoSpace { .. }));
         assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::PERM.into()), FileError::Denied { .. }));
         assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::STALE.into()), FileError::DirectoryGone { .. }));

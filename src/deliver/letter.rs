@@ -31,6 +31,35 @@ pub struct Letter {
     pub text: String,
     /// What the attached Markdown is called.
     pub attachment: String,
+    /// How much of this is sent.
+    pub form: LetterForm,
+}
+
+/// How much of the notes a mail carries: a server may take only small ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LetterForm {
+    /// As plain text, as a page, and attached as a file.
+    Whole,
+    /// Without the file.
+    WithoutFile,
+    /// As plain text alone.
+    TextAlone,
+}
+
+impl LetterForm {
+    /// All forms, the largest first.
+    pub const ALL: [Self; 3] = [Self::Whole, Self::WithoutFile, Self::TextAlone];
+}
+
+/// Where the file of the notes is kept besides, as the reader of a mail is told who does not get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Beside the recording.
+    Beside,
+    /// In a directory for notes.
+    InItsDirectory,
+    /// Nowhere: notes are only mailed.
+    Nowhere,
 }
 
 /// The longest subject in characters. RFC 5322 allows a header line 998 bytes; people read far less.
@@ -45,12 +74,19 @@ struct Values {
     date: String,
     recording: String,
     attendees: String,
+    attached: &'static str,
 }
 
 impl Letter {
     /// Returns the letter of these minutes. `attachment` is the name of the notes' file.
     #[must_use]
     pub fn of(minutes: &Minutes, message_id: String, attachment: &OsStr) -> Self {
+        Self::in_form(minutes, message_id, attachment, LetterForm::Whole, Kept::Nowhere)
+    }
+
+    /// Returns the letter of these minutes in a form; `kept` tells its reader where the file is that is not attached.
+    #[must_use]
+    pub fn in_form(minutes: &Minutes, message_id: String, attachment: &OsStr, form: LetterForm, kept: Kept) -> Self {
         let markdown = minutes.render(Format::Md);
         let body = minutes.body();
         let is_right_to_left = minutes.is_right_to_left();
@@ -61,6 +97,7 @@ impl Letter {
             date: minutes.recorded.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             recording: line(&minutes.recording),
             attendees: minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "),
+            attached: attached(form, kept),
         };
         let html = fill(Template::MailHtml, values(page(&body, is_right_to_left)));
         let text = fill(Template::MailText, values(plain::text(&body).trim_end().to_owned()));
@@ -73,6 +110,24 @@ impl Letter {
             html,
             text,
             attachment: printable_path(attachment.as_ref()).replace(['/', '\\', '"'], "_"),
+            form,
+        }
+    }
+}
+
+/// What a mail says of the file of the notes.
+fn attached(form: LetterForm, kept: Kept) -> &'static str {
+    match (form, kept) {
+        (LetterForm::Whole, _) => "The notes are attached as Markdown.",
+        (LetterForm::WithoutFile | LetterForm::TextAlone, Kept::Beside) => {
+            "The notes file is not attached, because the mail server takes only smaller mails: it is beside the recording."
+        }
+        (LetterForm::WithoutFile | LetterForm::TextAlone, Kept::InItsDirectory) => {
+            "The notes file is not attached, because the mail server takes only smaller mails: it is in the directory of \
+             the notes."
+        }
+        (LetterForm::WithoutFile | LetterForm::TextAlone, Kept::Nowhere) => {
+            "The notes file is not attached, because the mail server takes only smaller mails."
         }
     }
 }

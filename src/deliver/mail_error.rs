@@ -4,22 +4,30 @@ use std::{error::Error as _, time::Duration};
 
 use lettre::transport::smtp;
 
-use crate::text::one_line;
+use crate::{certificate, text::one_line};
 
 /// Why a mail was not sent, by what the caller does next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
-    /// The server or the way to it is down, busy or slow: later, without end.
+    /// The server or the way to it is down, busy or slow, or it takes nothing for this recipient now: later, without end.
     #[error("{message}")]
     Later {
         /// What happened.
         message: String,
+        /// Whether it is this recipient alone whom the server makes wait: it takes mail for others.
+        is_alone: bool,
     },
     /// The server does not want minuted, or minuted is not set up for it: an operator must act, and until then it is
     /// tried later all the same.
     #[error("{message}")]
     Setup {
         /// What happened, and the cure.
+        message: String,
+    },
+    /// The server takes no mail of this size.
+    #[error("{message}")]
+    TooLarge {
+        /// What the server said, or what it takes.
         message: String,
     },
     /// The server will never take this mail for this recipient.
@@ -29,6 +37,9 @@ pub enum MailError {
         message: String,
         /// Its three digits, when it was the server that refused.
         code: Option<u16>,
+        /// Whether it was refused for what is in it, which only a comparison with other mails can tell from a fault of the
+        /// set-up: see [`super::Mailer::compare_refusal`].
+        is_content: bool,
     },
     /// The configuration does not allow mail to this recipient.
     #[error("`email.allow` does not permit the address")]
@@ -37,6 +48,81 @@ pub enum MailError {
 
 /// The longest message in characters: a server may answer with a page.
 const MESSAGE_CHARS: usize = 400;
+
+/// The key that names the server, in the words of a cure.
+const HOST_KEY: &str = "`host` of [email] smtp";
+
+/// A step of the conversation at which a server may refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MailStep {
+    /// To connect, the greeting, EHLO, STARTTLS and the sign-in: what comes before any mail.
+    Conversation,
+    /// `MAIL FROM`.
+    Sender,
+    /// `RCPT TO`.
+    Recipient,
+    /// `DATA`, and the answer to the mail itself.
+    Content,
+}
+
+/// The codes of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reply {
+    code: u16,
+    /// Subject and detail of the enhanced code (RFC 3463), where the server has those: the 7 and 1 of `5.7.1`.
+    detail: Option<(u16, u16)>,
+}
+
+/// Who has to change for a mail to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    /// The server, by and by.
+    Server,
+    /// Whoever set mail up.
+    Setup,
+    /// The mail is too large.
+    Size,
+    /// The recipient, or the set-up where other recipients are refused as well.
+    Recipient,
+    /// What is in the mail, or the set-up where other mails are refused as well.
+    Content,
+}
+
+/// Codes that ask for a sign-in or refuse one (RFC 4954 § 6), at whatever step.
+const SIGN_IN: [u16; 4] = [530, 534, 535, 538];
+
+/// Details of enhanced codes that blame the set-up at whatever step: a sender's address that is none or cannot be reached
+/// (RFC 3463 § 3.2), a sign-in that is missing, refused, weak or not encrypted (RFC 5248).
+const SETUP_DETAILS: [(u16, u16); 6] = [(1, 7), (1, 8), (7, 8), (7, 9), (7, 11), (7, 14)];
+
+/// Details that say that the mail is too large, for the system or for the recipient.
+const SIZE_DETAILS: [(u16, u16); 2] = [(3, 4), (2, 3)];
+
+/// The code of a mail that is too large (RFC 1870 § 6.1), and of a mailbox that is full.
+const TOO_MUCH: u16 = 552;
+
+/// The server is about to close the connection, at whatever step.
+const CLOSING: u16 = 421;
+
+/// Returns who is to blame for a refusal, as far as its step and its codes tell. Words decide nothing.
+fn blame(step: MailStep, reply: Reply) -> Blame {
+    let is_one_of = |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
+    if reply.code < 500 {
+        let is_about_recipient = step == MailStep::Recipient && reply.code != CLOSING;
+        return if is_about_recipient { Blame::Recipient } else { Blame::Server };
+    }
+    if SIGN_IN.contains(&reply.code) || is_one_of(&SETUP_DETAILS) || step == MailStep::Conversation {
+        return Blame::Setup;
+    }
+    if is_one_of(&SIZE_DETAILS) || reply.code == TOO_MUCH && reply.detail.is_none_or(|detail| detail == (0, 0)) {
+        return Blame::Size;
+    }
+    match step {
+        MailStep::Conversation | MailStep::Sender => Blame::Setup,
+        MailStep::Recipient => Blame::Recipient,
+        MailStep::Content => Blame::Content,
+    }
+}
 
 /// A step that did not succeed, before it is known whose fault that is.
 #[derive(Debug)]
@@ -51,17 +137,18 @@ enum FaultKind {
     Passing,
     /// The two sides do not fit together: no STARTTLS, no common way to sign in.
     Mismatch,
-    /// The server said no, for good.
-    Permanent(u16),
+    /// The server said no.
+    Refused(Reply),
 }
 
 impl Fault {
     /// What lettre says of a step of a conversation with `host`.
     pub(super) fn of(host: &str, error: &smtp::Error) -> Self {
+        let said = error.source().map(ToString::to_string).unwrap_or_default();
         let kind = match error.status() {
-            Some(code) if error.is_permanent() => FaultKind::Permanent(code.into()),
+            Some(code) => FaultKind::Refused(Reply { code: code.into(), detail: detail(&said) }),
             None if error.is_client() => FaultKind::Mismatch,
-            Some(_) | None => FaultKind::Passing,
+            None => FaultKind::Passing,
         };
         let message = match (error.status(), error.source()) {
             (Some(code), Some(said)) => format!("the mail server `{host}` answered {code}: {said}"),
@@ -74,7 +161,11 @@ impl Fault {
                 "the mail server `{host}` does not speak TLS on this port: `port` or `tls` of [email] smtp is wrong \
                  (465 wants tls = \"tls\", 587 tls = \"starttls\")"
             ),
-            (Some(_) | None, _) => format!("the mail server `{host}`: {error}"),
+            (Some(_) | None, _) => {
+                let said = without_repetition(&error.to_string());
+                let cure = certificate::cure(&said, HOST_KEY).map(|cure| format!("; {cure}")).unwrap_or_default();
+                format!("the mail server `{host}`: {said}{cure}")
+            }
         };
         Self { message, kind }
     }
@@ -96,28 +187,64 @@ impl Fault {
         self
     }
 
-    /// At the greeting, the sign-in and the sender: it concerns every mail.
-    pub(super) fn of_server(self) -> MailError {
-        match self.kind {
-            FaultKind::Passing => MailError::Later { message: self.shown() },
-            FaultKind::Mismatch | FaultKind::Permanent(_) => MailError::Setup { message: self.shown() },
-        }
+    /// Returns whether only a comparison with other recipients tells whose fault it is.
+    pub(super) fn is_about_recipient(&self) -> bool {
+        matches!(self.kind, FaultKind::Refused(reply) if blame(MailStep::Recipient, reply) == Blame::Recipient)
     }
 
-    /// At the recipient and the content: it concerns this mail, but for the codes that ask for a sign-in (RFC 4954).
-    pub(super) fn of_mail(self) -> MailError {
-        match self.kind {
-            FaultKind::Passing => MailError::Later { message: self.shown() },
-            FaultKind::Mismatch | FaultKind::Permanent(530 | 534 | 535 | 538) => {
-                MailError::Setup { message: self.shown() }
-            }
-            FaultKind::Permanent(code) => MailError::Refused { message: self.shown(), code: Some(code) },
+    /// Returns whether the server was not trusted: it speaks TLS.
+    pub(super) fn is_about_certificate(&self) -> bool {
+        self.message.contains("invalid peer certificate")
+    }
+
+    /// The error of a step before any mail: it concerns every mail.
+    pub(super) fn of_server(self) -> MailError {
+        self.at(MailStep::Conversation)
+    }
+
+    /// The error of a recipient while every other one that was tried is refused, too: nobody is charged with that.
+    pub(super) fn of_everyone(self) -> MailError {
+        let is_passing = matches!(self.kind, FaultKind::Refused(Reply { code: ..500, .. }));
+        let message = format!("{}; so it is with every recipient that was tried", self.shown());
+        if is_passing { MailError::Later { message, is_alone: false } } else { MailError::Setup { message } }
+    }
+
+    /// The error at a step of this mail.
+    pub(super) fn at(self, step: MailStep) -> MailError {
+        let message = self.shown();
+        let reply = match self.kind {
+            FaultKind::Passing => return MailError::Later { message, is_alone: false },
+            FaultKind::Mismatch => return MailError::Setup { message },
+            FaultKind::Refused(reply) => reply,
+        };
+        match blame(step, reply) {
+            Blame::Server => MailError::Later { message, is_alone: false },
+            Blame::Setup => MailError::Setup { message },
+            Blame::Size => MailError::TooLarge { message },
+            Blame::Recipient if reply.code < 500 => MailError::Later { message, is_alone: true },
+            Blame::Recipient => MailError::Refused { message, code: Some(reply.code), is_content: false },
+            Blame::Content => MailError::Refused { message, code: Some(reply.code), is_content: true },
         }
     }
 
     fn shown(&self) -> String {
         one_line(&self.message, MESSAGE_CHARS)
     }
+}
+
+/// Returns subject and detail of the enhanced code that an answer begins with.
+fn detail(said: &str) -> Option<(u16, u16)> {
+    let mut parts = said.split_whitespace().next()?.split('.');
+    let class = parts.next()?;
+    let detail = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (parts.next().is_none() && ["4", "5"].contains(&class)).then_some(detail)
+}
+
+/// Says once what lettre says twice in a row: `Connection error: Connection error: …`.
+fn without_repetition(text: &str) -> String {
+    let mut parts: Vec<&str> = text.split(": ").collect();
+    parts.dedup();
+    parts.join(": ")
 }
 
 /// Whether what answered a TLS greeting was no TLS at all: the words of rustls.
@@ -143,7 +270,10 @@ mod tests {
 
     #[test]
     fn a_repeated_sign_in_is_not_shown() {
-        let said = |message: &str| Fault { message: message.into(), kind: FaultKind::Permanent(535) };
+        let said = |message: &str| Fault {
+            message: message.into(),
+            kind: FaultKind::Refused(Reply { code: 535, detail: None }),
+        };
         let shown = |message| said(message).without("minutes", "pass word").of_server().to_string();
         assert_eq!(shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"), "no `AUTH PLAIN …` here");
         assert_eq!(shown("cGFzcyB3b3Jk, pass word"), "…, …");
@@ -157,5 +287,21 @@ mod tests {
         for (plain, encoded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("", "")] {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
+    }
+
+    #[test]
+    fn an_enhanced_code_is_read_where_it_stands_and_nowhere_else() {
+        assert_eq!(detail("5.7.1 no\nmore"), Some((7, 1)));
+        assert_eq!(detail("4.3.2"), Some((3, 2)));
+        for other in ["", "no", "5.7", "5.7.1.2 no", "2.1.5 fine", "192.0.2.1 is listed", "no 5.7.1"] {
+            assert_eq!(detail(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_in_a_row_is_said_once() {
+        let said = "Connection error: Connection error: invalid peer certificate: UnknownIssuer";
+        assert_eq!(without_repetition(said), "Connection error: invalid peer certificate: UnknownIssuer");
+        assert_eq!(without_repetition("a: b: a"), "a: b: a");
     }
 }

@@ -6,6 +6,7 @@
 //! front matter, nor reach a header. Only this module knows lettre.
 
 pub mod address;
+mod conversation;
 mod direction;
 pub mod failed;
 mod file_error;
@@ -17,11 +18,14 @@ pub mod letter;
 pub mod mail;
 mod mail_error;
 mod markdown;
+mod message;
 pub mod names;
 pub mod notes;
 mod plain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod quoted;
+mod refusals;
 pub mod relocate;
 mod seal;
 mod subtitles;
@@ -30,9 +34,10 @@ mod temporary;
 
 pub use address::{allowed, message_id, recipient};
 pub use files::{Existing, FileError, Placed, place, remove_ours, sweep, try_out};
-pub use letter::{Letter, Notice};
+pub use letter::{Kept, Letter, LetterForm, Notice};
+pub use lettre::message::Mailbox as Recipient;
 pub use mail::{MailError, Mailer};
-pub use names::{failed_name, names, numbered};
 pub use notes::{Minutes, Proof, key_of, proof_of, sound_of};
+pub use refusals::Comparison;
 pub use relocate::{relocate, relocate_as, relocate_closed};
 pub use temporary::Temporary;

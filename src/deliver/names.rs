@@ -6,10 +6,14 @@ use std::{
     path::Path,
 };
 
-use crate::config::Format;
+use crate::{beneath::NAME_BYTES_MAX, config::Format};
 
-/// The longest name that minuted makes, in bytes: the 255 of Linux less room for a number (`.999`).
-const NAME_BYTES: usize = 251;
+/// Room in a name for a number (`.999`).
+const NUMBER_BYTES: usize = 4;
+
+/// Lengths that are tried, the longest first, where a file system takes only shorter names than it tells: those of
+/// eCryptfs, and what is left of them under other layers.
+const SHORTER: [usize; 3] = [143, 100, 64];
 
 /// What stands for the recording's name in a template.
 const STEM: &str = "{stem}";
@@ -23,6 +27,18 @@ const NOTES: &str = ".notes";
 /// recordings that differ in nothing else.
 #[must_use]
 pub fn names(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
+    names_within(recording, template, format, keep_extension, NAME_BYTES_MAX)
+}
+
+/// As [`names`], for a file system whose names have at most so many bytes.
+#[must_use]
+pub fn names_within(
+    recording: &Path,
+    template: &str,
+    format: Format,
+    keep_extension: bool,
+    bytes_max: usize,
+) -> OsString {
     let (prefix, rest) = template.split_once(STEM).unwrap_or(("", template));
     let base = rest.strip_suffix(NOTES).unwrap_or(rest);
     let suffix = match format {
@@ -32,13 +48,29 @@ pub fn names(recording: &Path, template: &str, format: Format, keep_extension: b
         Format::Srt => format!("{base}.transcript.srt"),
         Format::Vtt => format!("{base}.transcript.vtt"),
     };
-    fitted(prefix, stem(recording, keep_extension), &suffix)
+    fitted(prefix, stem(recording, keep_extension), &suffix, bytes_max)
 }
 
 /// Returns the name of the file that tells of a failure: `talk.failed.txt`.
 #[must_use]
 pub fn failed_name(recording: &Path, keep_extension: bool) -> OsString {
-    fitted("", stem(recording, keep_extension), ".failed.txt")
+    failed_name_within(recording, keep_extension, NAME_BYTES_MAX)
+}
+
+/// As [`failed_name`], for a file system whose names have at most so many bytes.
+#[must_use]
+pub fn failed_name_within(recording: &Path, keep_extension: bool, bytes_max: usize) -> OsString {
+    fitted("", stem(recording, keep_extension), ".failed.txt", bytes_max)
+}
+
+/// Returns the names that `name_within` makes for a file system that tells of `bytes_max`, each once, the longest first:
+/// the first that it takes is the name.
+#[must_use]
+pub fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsString) -> Vec<OsString> {
+    let lengths = std::iter::once(bytes_max).chain(SHORTER.into_iter().filter(|shorter| *shorter < bytes_max));
+    let mut names: Vec<OsString> = lengths.map(name_within).collect();
+    names.dedup();
+    names
 }
 
 /// Returns `name` with a number before its extension: `talk.notes.2.md`. 1 is the name itself.
@@ -64,8 +96,8 @@ fn stem(recording: &Path, keep_extension: bool) -> &[u8] {
 
 /// Joins the parts; a stem that makes the name too long is cut and gets a hash of all of it, so that two long names
 /// that differ only in their ends stay two.
-fn fitted(prefix: &str, stem: &[u8], suffix: &str) -> OsString {
-    let room = NAME_BYTES.saturating_sub(prefix.len() + suffix.len());
+fn fitted(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsString {
+    let room = bytes_max.saturating_sub(NUMBER_BYTES + prefix.len() + suffix.len());
     let short;
     let stem = if stem.len() <= room {
         stem
@@ -127,8 +159,25 @@ mod tests {
     fn long_names_are_cut_between_characters_and_stay_apart() {
         let (one, two) = (md(&format!("{}1.wav", "ü".repeat(125))), md(&format!("{}2.wav", "ü".repeat(125))));
         assert_ne!(one, two);
-        assert!(one.starts_with("üüü") && one.ends_with(".notes.md") && one.len() <= NAME_BYTES, "{one}");
+        assert!(
+            one.starts_with("üüü") && one.ends_with(".notes.md") && one.len() <= NAME_BYTES_MAX - NUMBER_BYTES,
+            "{one}"
+        );
         assert!(numbered(OsStr::new(&one), 999).len() <= 255);
+    }
+
+    #[test]
+    fn a_file_system_that_takes_only_short_names_gets_them_and_others_keep_theirs() {
+        let (long, short) = (format!("{}.wav", "n".repeat(180)), "talk.wav");
+        let names = |recording: &str, bytes_max| {
+            fitting_names(bytes_max, |most| names_within(Path::new(recording), TEMPLATE, Format::Md, false, most))
+        };
+        assert_eq!(names(short, 255), ["talk.notes.md"]);
+        assert_eq!(names(short, 143), ["talk.notes.md"]);
+        assert_eq!(names(&long, 255).iter().map(|name| name.len()).collect::<Vec<_>>(), [189, 139, 96, 60]);
+        for name in names(&long, 143) {
+            assert!(numbered(&name, 999).len() <= 143, "{}", name.display());
+        }
     }
 
     #[test]

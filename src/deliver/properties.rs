@@ -9,9 +9,8 @@ use super::{
     address::{message_id, recipient},
     failed_name, front, html,
     letter::Letter,
-    mail,
     markdown::{is_safe_target, options, section},
-    names,
+    message, names,
     notes::{Minutes, key_of},
     numbered, plain,
 };
@@ -153,7 +152,7 @@ pub(crate) fn mail_head(bytes: &[u8]) {
     let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: "sales".into(), generation: 1 };
     let id = message_id(&key, 1, address, &to);
     assert!(id.is_ascii() && !id.contains(char::is_whitespace) && id.matches(['<', '>']).count() == 2, "{id}");
-    let Some(head) = mail::head(&to, subject) else { return };
+    let Some(head) = message::head(&to, subject) else { return };
     for line in head.split("\r\n") {
         assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
         let known =

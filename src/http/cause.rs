@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::text;
+use crate::{certificate, text};
 
 /// How much of a chain of causes is shown, in characters.
 const CAUSE_CHARS_MAX: usize = 300;
@@ -30,18 +30,8 @@ pub(super) fn one_line(error: reqwest::Error) -> String {
     text::one_line(&said, CAUSE_CHARS_MAX) + &cure
 }
 
-/// Returns what a person can do about a server that TLS does not let through, in the order of what is told of it.
-fn cure(cause: &str) -> Option<&'static str> {
-    /// What rustls says, and the cure.
-    const CURES: [(&str, &str); 5] = [
-        ("not valid for name", "check base_url: the server has a certificate for another name"),
-        ("certificate expired", "check the clock of this machine, then ask whoever runs the server"),
-        ("certificate not valid yet", "check the clock of this machine, then ask whoever runs the server"),
-        (
-            "invalid peer certificate",
-            "if the server is your own, install its CA certificate on this machine, or name it in SSL_CERT_FILE",
-        ),
-        ("corrupt message", "the server does not speak TLS: should base_url begin with http://?"),
-    ];
-    CURES.iter().find(|(said, _)| cause.contains(said)).map(|(_, cure)| *cure)
+/// Returns what a person can do about a server that TLS does not let through.
+fn cure(cause: &str) -> Option<String> {
+    let in_the_clear = || "the server does not speak TLS: should base_url begin with http://?".to_owned();
+    certificate::cure(cause, "base_url").or_else(|| cause.contains("corrupt message").then(in_the_clear))
 }

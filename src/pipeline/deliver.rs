@@ -15,9 +15,10 @@ use super::{answered, sidecar};
 use crate::{
     beneath::{Dir, Entry, Stamp},
     clock,
-    config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, sidecar_of},
+    config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, Target, sidecar_of},
     deliver::{
-        self, Existing, FileError, Minutes, Placed, Proof, failed, failed_name, names, numbered, proof_of, sound_of,
+        self, Existing, FileError, Kept, Letter, LetterForm, Minutes, Placed, Proof, failed, failed_name, names,
+        numbered, proof_of, sound_of,
     },
     effect::Effect,
     job::{Key, Report, Setback, Sound},
@@ -38,6 +39,17 @@ const NUMBERS_LOOKED_AT: u32 = 5;
 
 /// The word of a failure is far shorter.
 const WORD_BYTES_MAX: u64 = 1 << 20;
+
+/// Where the recording of a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingPlace {
+    /// Where the queue has it.
+    InPlace,
+    /// Another file lies there.
+    Replaced,
+    /// No file lies there.
+    Gone,
+}
 
 /// A job and its results, ready to be delivered.
 #[derive(Debug, Clone)]
@@ -94,6 +106,17 @@ impl Parcel {
         names(&self.job.path, &self.folder.notes_name, Format::Md, false)
     }
 
+    /// Returns the mail with the notes, in a form; `id` is its `Message-ID`.
+    #[must_use]
+    pub fn letter(&self, id: String, form: LetterForm) -> Letter {
+        let kept = match &self.folder.notes_dir {
+            _ if !self.folder.deliver.contains(&Target::Beside) => Kept::Nowhere,
+            Some(_) => Kept::InItsDirectory,
+            None => Kept::Beside,
+        };
+        Letter::in_form(&self.minutes(), id, &self.attachment(), form, kept)
+    }
+
     /// Writes the notes in one format.
     ///
     /// # Errors
@@ -101,7 +124,8 @@ impl Parcel {
     pub fn write_notes(&mut self, format: Format, before: Option<&Written>) -> Result<Written, FileError> {
         let bytes = one_at_a_time(|| self.minutes().render(format));
         self.reports = Arc::default();
-        let name = names(&self.job.path, &self.folder.notes_name, format, self.has_sibling());
+        let keep = self.has_sibling();
+        let name = |most| names_within(&self.job.path, &self.folder.notes_name, format, keep, most);
         let key = (format == Format::Md).then_some(&self.job.key);
         self.place(&name, bytes.as_bytes(), key, before)
     }
@@ -111,7 +135,8 @@ impl Parcel {
     /// # Errors
     /// [`FileError`], by what the caller does next.
     pub fn write_failure(&self, text: &str, before: Option<&Written>) -> Result<Written, FileError> {
-        let name = failed_name(&self.job.path, self.has_sibling());
+        let keep = self.has_sibling();
+        let name = |most| failed_name_within(&self.job.path, keep, most);
         self.place(&name, text.as_bytes(), None, before)
     }
 
@@ -130,7 +155,11 @@ impl Parcel {
     fn clear_unrecorded(&self) -> Result<(), FileError> {
         let (root, _, inner) = self.notes_root()?;
         let Ok(dir) = root.descend(&inner) else { return Ok(()) };
-        let plain = [false, true].map(|keep| failed_name(&self.job.path, keep));
+        let most = dir.name_bytes_max();
+        let plain: Vec<OsString> = [false, true]
+            .into_iter()
+            .flat_map(|keep| fitting_names(most, |most| failed_name_within(&self.job.path, keep, most)))
+            .collect();
         for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number))) {
             let text = head(&dir, &name, WORD_BYTES_MAX).unwrap_or_default();
             if failed::is_of(&text, &self.job.key) {
@@ -240,27 +269,68 @@ impl Parcel {
 
     fn place(
         &self,
-        name: &OsStr,
+        name_within: &dyn Fn(usize) -> OsString,
         bytes: &[u8],
         key: Option<&Key>,
         before: Option<&Written>,
     ) -> Result<Written, FileError> {
         let (root, base, inner) = self.notes_root()?;
-        if let Some(before) = before.filter(|before| before.base == base && before.path.parent() == Some(&inner)) {
+        let before = before.filter(|before| before.base == base && before.path.parent() == Some(&inner));
+        let (dir, existing) = if let Some(before) = before {
             let Some((dir, there)) = place_of(before)? else {
                 let name = before.path.file_name().unwrap_or_default().to_owned();
                 return Err(FileError::Deleted { name });
             };
-            sweep(&dir);
-            let existing = Existing::Ours { name: &there, digest: &before.digest };
-            let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, existing)?;
-            return Ok(written(base, &inner, placed));
-        }
-        let made = root.descend_or_make(&inner, DIRECTORY_MODE);
-        let dir = made.map_err(|error| FileError::opening(&nearest(&base, &inner), error))?;
+            (dir, Some((there, before.digest.clone())))
+        } else {
+            (self.notes_dir(&root, &base, &inner)?, None)
+        };
         sweep(&dir);
-        let placed = deliver::place(&dir, name, bytes, self.folder.file_mode, key, Existing::None)?;
-        Ok(written(base, &inner, placed))
+        let existing = match &existing {
+            Some((name, digest)) => Existing::Ours { name, digest },
+            None => Existing::None,
+        };
+        let mut too_long = None;
+        for name in fitting_names(dir.name_bytes_max(), name_within) {
+            match deliver::place(&dir, &name, bytes, self.folder.file_mode, key, existing) {
+                Err(error @ FileError::NameTooLong { .. }) => too_long = Some(error),
+                placed => return Ok(written(base, &inner, placed?)),
+            }
+        }
+        Err(too_long.unwrap_or_else(|| FileError::at(&dir, OsStr::new("."), rustix::io::Errno::NAMETOOLONG.into())))
+    }
+
+    /// Opens the directory of the notes. Directories that minuted keeps itself are made; the one in which a recording lay is
+    /// a person's, and is not made again where he took it away.
+    fn notes_dir(&self, root: &Dir, base: &Path, inner: &Path) -> Result<Dir, FileError> {
+        let at = |error| FileError::opening(&nearest(base, inner), error);
+        if self.folder.notes_dir.is_some() || matches!(self.folder.on_success, OnSuccess::Move(_)) {
+            return root.descend_or_make(inner, DIRECTORY_MODE).map_err(at);
+        }
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let gone = || FileError::PlaceGone { dir: base.join(inner) };
+        root.descend(inner).map_err(|error| if is_gone(&error) { gone() } else { at(error) })
+    }
+
+    /// Returns whether the recording lies where the queue has it; where that cannot be known, it does.
+    #[must_use]
+    pub fn recording_place(&self) -> RecordingPlace {
+        let Ok(root) = self.root() else { return RecordingPlace::InPlace };
+        match root.entry(&self.job.path) {
+            Ok(Some(Entry::File(stamp))) if stamp != self.job.stamp => RecordingPlace::Replaced,
+            Ok(Some(Entry::File(_))) | Err(_) => RecordingPlace::InPlace,
+            Ok(Some(Entry::Directory | Entry::Other) | None) => RecordingPlace::Gone,
+        }
+    }
+
+    /// Takes the recording for one that lies at the first of these paths where its very file is; returns whether it is at
+    /// one of them. A rename changes neither inode nor size nor time.
+    pub fn follow(&mut self, paths: Vec<PathBuf>) -> bool {
+        let Ok(root) = self.root() else { return false };
+        let is_it = |path: &PathBuf| matches!(root.entry(path), Ok(Some(Entry::File(is))) if is == self.job.stamp);
+        let Some(path) = paths.into_iter().find(is_it) else { return false };
+        self.job.path = path;
+        true
     }
 
     /// Opens the directory that the notes' directory lies in, and returns its path and the way below it.
@@ -323,7 +393,10 @@ fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
 fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
     let (base, inner) = notes_place(folder, recording);
     let Ok(dir) = Dir::open(&base).and_then(|base| base.descend(&inner)) else { return Vec::new() };
-    let plain = [false, true].map(|keep| names(recording, &folder.notes_name, Format::Md, keep));
+    let most = dir.name_bytes_max();
+    let name = |keep, most| names_within(recording, &folder.notes_name, Format::Md, keep, most);
+    let plain: Vec<OsString> =
+        [false, true].into_iter().flat_map(|keep| fitting_names(most, |most| name(keep, most))).collect();
     let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number)));
     let shown = |name: OsString| printable_path(&base.join(&inner).join(name));
     candidates.filter_map(|name| head_proof(&dir, &name).map(|proof| (shown(name), proof))).collect()

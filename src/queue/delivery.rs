@@ -182,28 +182,35 @@ impl Queue {
         endings: Endings,
         now: Timestamp,
     ) -> Result<Option<State>, QueueError> {
+        let kept = (delivery.kind == DeliveryKind::Remote && endings.remote.is_none()).then_some(KEPT);
+        self.end_delivery(delivery, DeliveryEnd::Done { written, kept }, endings, now).await
+    }
+
+    /// Records that a mail is not sent, because the configuration does not allow its recipient. That is no failure: the
+    /// job goes on as if it were sent, but the recording stays where nothing else was delivered.
+    pub async fn withhold(
+        &self,
+        delivery: &Delivery,
+        reason: &str,
+        endings: Endings,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
+        self.end_delivery(delivery, DeliveryEnd::Withheld { reason: reason.to_owned() }, endings, now).await
+    }
+
+    async fn end_delivery(
+        &self,
+        delivery: &Delivery,
+        end: DeliveryEnd,
+        endings: Endings,
+        now: Timestamp,
+    ) -> Result<Option<State>, QueueError> {
         let delivery = delivery.clone();
         self.write(Effect::Delivered, move |tx| {
-            let (base, path, digest) = match &written {
-                Some(written) => {
-                    (Some(path_bytes(&written.base)), Some(path_bytes(&written.path)), Some(&written.digest))
-                }
-                None => (None, None, None),
-            };
-            let kept = (delivery.kind == DeliveryKind::Remote && endings.remote.is_none()).then_some(KEPT);
-            tx.prepare_cached(
-                "UPDATE delivery SET state = 'done', due_ms = NULL, error = :kept, base = :base, path = :path, \
-                 digest = :digest WHERE id = :id AND state IN ('due', 'cancelled')",
-            )?
-            .execute(named_params! {
-                ":id": delivery.id, ":kept": kept, ":base": base, ":path": path, ":digest": digest,
-            })
-            .map(|rows| one(rows, &delivery))??;
-            let event = match kept {
-                Some(kept) => format!("did not {} at the service: {kept}", delivery.target),
-                None => format!("delivered {} {}", delivery.kind.as_str(), delivery.target),
-            };
-            log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)?;
+            match &end {
+                DeliveryEnd::Done { written, kept } => record_done(tx, &delivery, written.as_ref(), *kept, now)?,
+                DeliveryEnd::Withheld { reason } => record_withheld(tx, &delivery, reason, now)?,
+            }
             settle(tx, delivery.job, endings, now)
         })
         .await
@@ -259,29 +266,6 @@ impl Queue {
         .await
     }
 
-    /// Records that a mail is not sent, because the configuration does not allow its recipient. That is no failure: the
-    /// job goes on as if it were sent, but the recording stays where nothing else was delivered.
-    pub async fn withhold(
-        &self,
-        delivery: &Delivery,
-        reason: &str,
-        endings: Endings,
-        now: Timestamp,
-    ) -> Result<Option<State>, QueueError> {
-        let (delivery, reason) = (delivery.clone(), reason.to_owned());
-        self.write(Effect::Delivered, move |tx| {
-            tx.prepare_cached(
-                "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'",
-            )?
-            .execute(rusqlite::params![delivery.id, reason])
-            .map(|rows| one(rows, &delivery))??;
-            let event = format!("withheld {} {}", delivery.kind.as_str(), delivery.target);
-            log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&reason), now)?;
-            settle(tx, delivery.job, endings, now)
-        })
-        .await
-    }
-
     /// Returns the jobs that deliver although nothing is due, with their folders: what was due is done, held or given
     /// up, and nobody has drawn the conclusion.
     pub async fn idle_deliveries(&self) -> Result<Vec<(JobId, String)>, QueueError> {
@@ -326,6 +310,49 @@ impl Queue {
         })
         .await
     }
+}
+
+/// How a delivery ends that has not failed.
+enum DeliveryEnd {
+    /// It was made; `kept` says why it was not after all.
+    Done { written: Option<Written>, kept: Option<&'static str> },
+    /// It is not to be made.
+    Withheld { reason: String },
+}
+
+fn record_done(
+    tx: &Transaction<'_>,
+    delivery: &Delivery,
+    written: Option<&Written>,
+    kept: Option<&'static str>,
+    now: Timestamp,
+) -> Result<(), QueueError> {
+    let base = written.map(|written| path_bytes(&written.base));
+    let path = written.map(|written| path_bytes(&written.path));
+    let digest = written.map(|written| &written.digest);
+    tx.prepare_cached(
+        "UPDATE delivery SET state = 'done', due_ms = NULL, error = :kept, base = :base, path = :path, \
+         digest = :digest WHERE id = :id AND state IN ('due', 'cancelled')",
+    )?
+    .execute(named_params! {
+        ":id": delivery.id, ":kept": kept, ":base": base, ":path": path, ":digest": digest,
+    })
+    .map(|rows| one(rows, delivery))??;
+    let event = match kept {
+        Some(kept) => format!("did not {} at the service: {kept}", delivery.target),
+        None => format!("delivered {} {}", delivery.kind.as_str(), delivery.target),
+    };
+    log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)
+}
+
+fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now: Timestamp) -> Result<(), QueueError> {
+    tx.prepare_cached(
+        "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'",
+    )?
+    .execute(rusqlite::params![delivery.id, reason])
+    .map(|rows| one(rows, delivery))??;
+    let event = format!("withheld {} {}", delivery.kind.as_str(), delivery.target);
+    log(tx, delivery.job, Some(Stage::Deliver), &event, Some(reason), now)
 }
 
 /// Exactly one row was to change: none means that a person or another version came in between.

@@ -16,7 +16,7 @@ use super::{
     row::{self, path_bytes},
 };
 use crate::{
-    beneath::Place,
+    beneath::{Place, Stamp},
     effect::Effect,
     job::{Event, Stage},
 };
@@ -38,6 +38,21 @@ impl Queue {
                  WHERE folder = ?1 AND path > ?2 ORDER BY path LIMIT ?3",
             )?;
             let rows = statement.query_map(rusqlite::params![folder, path_bytes(&after), SIGHTINGS_MAX], sighting)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Returns where in a folder files of this very stamp were seen: where a file that was renamed lies now.
+    pub async fn paths_of_stamp(&self, folder: &str, stamp: Stamp) -> Result<Vec<PathBuf>, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT path FROM sighting WHERE folder = ?1 AND size = ?2 AND mtime_ns = ?3 AND inode = ?4 ORDER BY path",
+            )?;
+            let wanted =
+                rusqlite::params![folder, stamp.size.cast_signed(), stamp.mtime_ns, stamp.inode.cast_signed()];
+            let rows = statement.query_map(wanted, |row| row::path(row, "path"))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

@@ -16,11 +16,11 @@ use super::{DISK_RETRY, Worker, chain, contain, remote, under_way::UnderWay};
 use crate::{
     clock,
     config::{Folder, Format, OnSuccess, OnSuccessRemote},
-    deliver::{FileError, Letter, MailError, failed, message_id},
+    deliver::{Comparison, FileError, LetterForm, MailError, Mailer, Recipient, failed, message_id},
     job::{State, retry::backoff},
     pipeline::{
         convert::accepted,
-        deliver::{Parcel, one_at_a_time},
+        deliver::{Parcel, RecordingPlace, one_at_a_time},
     },
     queue::{Delivery, DeliveryKind, Endings, Lane, QueueError, Scope, Written},
     text::one_line,
@@ -51,6 +51,10 @@ const SILENT: &str = "their file system does not answer";
 
 /// A file that could not be written is tried again after this, so that a folder that came back is noticed soon.
 const FILE_RETRY: Duration = Duration::from_secs(30);
+
+/// A recording that is not where it was is looked for again after this: a rename that the kernel tells of is in the queue
+/// by then.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Tries of a file whose trouble is its own (a name too long): then the delivery has failed.
 const FILE_TRIES: u32 = 3;
@@ -197,7 +201,7 @@ async fn silent(worker: &Worker, folder: &Folder) {
 async fn write(
     worker: &Worker,
     delivery: &Delivery,
-    mut parcel: Parcel,
+    parcel: Parcel,
 ) -> Result<Result<Option<Written>, FileError>, QueueError> {
     let before = match delivery.kind {
         DeliveryKind::Clear => worker.queue.written(delivery.job, DeliveryKind::Failure, "").await?,
@@ -216,6 +220,10 @@ async fn write(
     };
     let (kind, target) = (delivery.kind, delivery.target.clone());
     let folder = parcel.folder.path.clone();
+    let mut parcel = match find_recording(worker, delivery, parcel).await? {
+        Ok(parcel) => parcel,
+        Err(error) => return Ok(Err(error)),
+    };
     let work = move || match kind {
         DeliveryKind::Notes => {
             let format = Format::ALL.into_iter().find(|format| format.as_str() == target).unwrap_or(Format::Md);
@@ -229,9 +237,40 @@ async fn write(
     match tokio::task::spawn_blocking(work).await {
         // What a person has deleted is not made again: the delivery is done.
         Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
+        // Nobody looks for the word of a failure where neither the recording nor its directory is.
+        Ok(Err(FileError::PlaceGone { .. })) if kind == DeliveryKind::Failure => Ok(Ok(None)),
         Ok(done) => Ok(done),
         Err(error) => Ok(Err(panicked(folder, error))),
     }
+}
+
+/// Lets a parcel follow its recording, which may have been renamed or moved within the folder since it was taken.
+///
+/// One that is not where it was and not seen elsewhere yet is looked for once more before it counts as gone.
+async fn find_recording(
+    worker: &Worker,
+    delivery: &Delivery,
+    parcel: Parcel,
+) -> Result<Result<Parcel, FileError>, QueueError> {
+    let folder = parcel.folder.path.clone();
+    let look = move || (parcel.recording_place(), parcel);
+    let (place, mut parcel) = match tokio::task::spawn_blocking(look).await {
+        Ok(looked) => looked,
+        Err(error) => return Ok(Err(panicked(folder, error))),
+    };
+    if place == RecordingPlace::InPlace {
+        return Ok(Ok(parcel));
+    }
+    let paths = worker.queue.paths_of_stamp(&parcel.folder.id, parcel.job.stamp).await?;
+    let (is_found, parcel) = match tokio::task::spawn_blocking(move || (parcel.follow(paths), parcel)).await {
+        Ok(looked) => looked,
+        Err(error) => return Ok(Err(panicked(folder, error))),
+    };
+    if place == RecordingPlace::Gone && !is_found && parcel.is_seen && delivery.attempts == 0 {
+        let name = parcel.job.path.file_name().unwrap_or_default().to_owned();
+        return Ok(Err(FileError::Moved { name }));
+    }
+    Ok(Ok(parcel))
 }
 
 /// A delivery that panicked has not happened: it is tried again, and has failed in the end.
@@ -284,9 +323,15 @@ async fn file_failed(
             worker.hold(Scope::Folder, &folder.id, FULL, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY), &told).await
         }
-        FileError::DirectoryGone { .. } | FileError::ReadOnly { .. } | FileError::Denied { .. } => {
+        FileError::Moved { .. } => later(worker, delivery, LOOK_AGAIN, &told).await,
+        // It is this recording's place alone: nothing holds the folder.
+        FileError::PlaceGone { .. } => later(worker, delivery, wait.min(FILE_RETRY * 10), &told).await,
+        FileError::DirectoryGone { .. }
+        | FileError::ReadOnly { .. }
+        | FileError::Denied { .. }
+        | FileError::Failing { .. } => {
             let text = format!(
-                "the notes of folder `{}` cannot be written: {error}\nthe notes are kept and written when they can be",
+                "the notes of folder `{}` cannot be written: {told}\nthe notes are kept and written when they can be",
                 folder.name
             );
             worker.hold(Scope::Folder, &folder.id, NOTES, told.clone(), text).await;
@@ -336,13 +381,8 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
         return give_up(worker, delivery, &folder, &recording, "the address does not parse").await;
     };
     let id = message_id(&parcel.job.key, delivery.version, &delivery.target, &email.from);
-    let send = async {
-        let compose = move || one_at_a_time(|| Letter::of(&parcel.minutes(), id, &parcel.attachment()));
-        match tokio::task::spawn_blocking(compose).await {
-            Ok(letter) => mailer.send_notes(&to, &letter).await,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    };
+    let parcel = Arc::new(parcel);
+    let send = send_in_largest_form(mailer, &parcel, &to, &id);
     let sent = match AssertUnwindSafe(send).catch_unwind().await {
         Ok(sent) => sent,
         Err(panic) => {
@@ -350,23 +390,59 @@ async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueErro
             return give_up(worker, delivery, &folder, &recording, &told).await;
         }
     };
-    match sent {
+    let error = match sent {
         Ok(()) => {
             mail_works(worker).await?;
-            delivered(worker, delivery, &folder, None).await
+            return delivered(worker, delivery, &folder, None).await;
         }
-        Err(MailError::Later { message } | MailError::Setup { message }) => {
-            let told = one_line(&message, ERROR_MAX);
+        Err(error) => error,
+    };
+    let told = one_line(&error.to_string(), ERROR_MAX);
+    let retry = live.settings.retry;
+    let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
+    match error {
+        MailError::NotAllowed => withhold(worker, delivery, &folder).await,
+        // Nothing is wrong with the server.
+        MailError::Later { is_alone: true, .. } => later(worker, delivery, wait, &told).await,
+        MailError::Later { is_alone: false, .. } | MailError::Setup { .. } => {
             mail_down(worker, &told).await?;
-            let retry = live.settings.retry;
-            let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
             later(worker, delivery, wait, &told).await
         }
-        Err(MailError::NotAllowed) => withhold(worker, delivery, &folder).await,
-        Err(error @ MailError::Refused { .. }) => {
-            give_up(worker, delivery, &folder, &recording, &one_line(&error.to_string(), ERROR_MAX)).await
+        MailError::TooLarge { .. } | MailError::Refused { .. } => {
+            give_up(worker, delivery, &folder, &recording, &told).await
         }
     }
+}
+
+/// Sends notes in the largest form that the server takes. What is refused for its content and may be the set-up's fault
+/// waits: see [`Mailer::compare_refusal`].
+async fn send_in_largest_form(
+    mailer: &Mailer,
+    parcel: &Arc<Parcel>,
+    to: &Recipient,
+    id: &str,
+) -> Result<(), MailError> {
+    let mut last = None;
+    for form in LetterForm::ALL {
+        let (parcel, id) = (Arc::clone(parcel), id.to_owned());
+        let compose = move || one_at_a_time(|| parcel.letter(id, form));
+        let letter = match tokio::task::spawn_blocking(compose).await {
+            Ok(letter) => letter,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        match mailer.send_notes(to, &letter).await {
+            Err(error @ MailError::TooLarge { .. }) => last = Some(error),
+            Err(MailError::Refused { message, code: Some(code), is_content: true }) => {
+                return Err(match mailer.compare_refusal(to, &letter, code) {
+                    Comparison::Own => MailError::Refused { message, code: Some(code), is_content: true },
+                    Comparison::Unclear => MailError::Later { message, is_alone: true },
+                    Comparison::Everyone => MailError::Setup { message },
+                });
+            }
+            sent => return sent,
+        }
+    }
+    last.map_or(Ok(()), Err)
 }
 
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the

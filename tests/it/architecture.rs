@@ -48,6 +48,7 @@ const TABLE: &[(&str, &str)] = &[
     ("access", "text"),
     ("open_files", "beneath clock text"),
     ("beneath", ""),
+    ("certificate", ""),
     ("clock", ""),
     ("effect", ""),
     ("exit", ""),
@@ -57,8 +58,18 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 9] =
-    ["access", "beneath", "clock", "effect", "exit", "media_types", "open_files", "progress", "text"];
+const BASE: [&str; 10] = [
+    "access",
+    "beneath",
+    "certificate",
+    "clock",
+    "effect",
+    "exit",
+    "media_types",
+    "open_files",
+    "progress",
+    "text",
+];
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[
@@ -263,7 +274,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("commands/demo.rs", "run", "a demonstration in a directory of its own"),
     ("commands/demo.rs", "work", "a demonstration in a directory of its own"),
     ("control/server.rs", "remove", "part of `Listen` and of `Hush`"),
-    ("deliver/mail.rs", "hand_over", "part of `send`, which is given the effect"),
+    ("deliver/conversation.rs", "message", "part of the mailer's `send`, which is given the effect"),
     ("deliver/relocate.rs", "finished", "part of `Dispose`"),
     ("deliver/relocate.rs", "moved", "part of `Dispose`"),
     ("deliver/temporary.rs", "drop", "a temporary file goes"),
@@ -282,9 +293,18 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("pipeline/convert.rs", "draft", "a temporary file, which the next draft takes away"),
     ("pipeline/deliver.rs", "delete_sidecar", "part of `Dispose`"),
     ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
-    ("pipeline/deliver.rs", "place", "an empty directory, made again where it is missing"),
-    ("queue/backup.rs", "copy", "into the temporary file of a copy"),
-    ("queue/backup.rs", "draft", "a temporary file, which the next copy takes away"),
+const BASE: [&str; 10] = [
+    "access",
+    "beneath",
+    "certificate",
+    "clock",
+    "effect",
+    "exit",
+    "media_types",
+    "open_files",
+    "progress",
+    "text",
+];
     ("queue/lock.rs", "try_acquire", "an empty directory and an empty file"),
     ("queue/mod.rs", "make_private", "part of `Make`"),
     ("queue/place.rs", "has_no_room", "a trial that leaves nothing"),

@@ -68,6 +68,7 @@ fn a_server_that_cannot_prove_its_name_gets_no_token_and_no_recording() {
         (Kind::OtherName, "not valid for name", "base_url"),
         (Kind::Expired, "certificate expired", "clock"),
         (Kind::SelfSigned, "certificate", "SSL_CERT_FILE"),
+        (Kind::OwnAuthority, "CaUsedAsEndEntity", "basicConstraints=critical,CA:FALSE"),
     ];
     std::thread::scope(|scope| {
         for (kind, cause, cure) in cases {
@@ -171,6 +172,33 @@ fn a_mail_server_that_cannot_prove_its_name_or_stops_protecting_gets_neither_pas
                 let heard = door.heard();
                 assert!(!heard.contains("AUTH") && !heard.contains("MAIL FROM"), "{way:?}: {heard}");
                 assert_eq!(house.smtp.received(), [], "{way:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_mail_server_whose_certificate_is_refused_is_told_of_with_the_cure_and_once() {
+    let cases = [
+        ("tls", Way::Tls(Kind::OtherName), "check `host` of [email] smtp"),
+        ("tls", Way::Tls(Kind::Expired), "check the clock"),
+        ("tls", Way::Tls(Kind::SelfSigned), "SSL_CERT_FILE"),
+        ("tls", Way::Tls(Kind::OwnAuthority), "the certificate is its own CA"),
+        ("starttls", Way::Starttls(Kind::OwnAuthority), "basicConstraints=critical,CA:FALSE"),
+        ("starttls", Way::Tls(Kind::Good), "waits for TLS on port"),
+        ("starttls", Way::Tls(Kind::SelfSigned), "set tls = \"tls\" in [email] smtp"),
+    ];
+    std::thread::scope(|scope| {
+        for (word, way, cure) in cases {
+            scope.spawn(move || {
+                let house = House::new();
+                let authority = Authority::new(house.dir.path());
+                let door = Door::open(&authority, way, house.smtp.port());
+                mail_through(&house, &door, word);
+                let shown = check(&house, &authority);
+                assert!(shown.contains(cure), "{word} {way:?}: {shown}");
+                assert!(!shown.contains("error: Connection error: Connection"), "{shown}");
+                assert!(!door.heard().contains("AUTH") && house.smtp.received().is_empty());
             });
         }
     });

@@ -60,8 +60,24 @@ struct State {
     login: Option<(String, String)>,
     refused: Vec<(String, u16)>,
     troubles: Vec<(Step, Trouble)>,
+    /// Answers that a step gets each time.
+    refusing: Vec<(Step, String)>,
+    /// A mail that holds this text is refused so.
+    refused_text: Option<(String, String)>,
+    size: Option<SizeLimit>,
     down: bool,
 }
+
+/// The largest mail that a server takes.
+#[derive(Debug, Clone, Copy)]
+struct SizeLimit {
+    bytes: usize,
+    /// Whether it tells.
+    is_told: bool,
+}
+
+/// What is told of a mail that is too large.
+const TOO_LARGE: &str = "552 5.3.4 message too big";
 
 /// The server; it ends with this value.
 #[derive(Debug)]
@@ -133,6 +149,26 @@ impl SmtpServer {
     /// Fails the next time that step is reached.
     pub(crate) fn fail_next_at(&self, step: Step, code: u16, text: &str) {
         self.state().troubles.push((step, Trouble::Answer(format!("{code} {text}"))));
+    }
+
+    /// Gives that step this answer, each time until [`Self::accept_at`].
+    pub(crate) fn refuse_at(&self, step: Step, answer: &str) {
+        self.state().refusing.push((step, answer.to_owned()));
+    }
+
+    /// Takes that step again.
+    pub(crate) fn accept_at(&self, step: Step) {
+        self.state().refusing.retain(|(refused, _)| *refused != step);
+    }
+
+    /// Refuses every mail in whose bytes this text stands.
+    pub(crate) fn refuse_text(&self, text: &str, answer: &str) {
+        self.state().refused_text = Some((text.to_owned(), answer.to_owned()));
+    }
+
+    /// Takes no mail above so many bytes, and tells so at EHLO or not before it has read it.
+    pub(crate) fn limit_size(&self, bytes: usize, is_told: bool) {
+        self.state().size = Some(SizeLimit { bytes, is_told });
     }
 
     /// Does not answer the next time that step is reached, until the client goes away.
@@ -229,7 +265,12 @@ impl<'a> Conversation<'a> {
 
     fn hello(&mut self) -> Result<(), Over> {
         let auth = if self.state().login.is_some() { "250-AUTH PLAIN LOGIN\r\n" } else { "" };
-        self.answer(Step::Hello, &format!("250-mail.test\r\n{auth}250 SIZE 50000000")).map(drop)
+        let size = match self.state().size {
+            Some(SizeLimit { bytes, is_told: true }) => format!("250 SIZE {bytes}"),
+            Some(SizeLimit { is_told: false, .. }) => "250 HELP".to_owned(),
+            None => "250 SIZE 50000000".to_owned(),
+        };
+        self.answer(Step::Hello, &format!("250-mail.test\r\n{auth}{size}")).map(drop)
     }
 
     fn auth(&mut self, argument: &str) -> Result<(), Over> {
@@ -260,6 +301,14 @@ impl<'a> Conversation<'a> {
             return self.say("530 5.7.0 sign in first");
         }
         self.forget();
+        let told = argument.split_whitespace().find_map(|word| word.strip_prefix("SIZE=")?.parse::<usize>().ok());
+        let size = self.state().size;
+        match (size, told) {
+            (Some(SizeLimit { is_told: true, .. }) | None, None) => self.note("no SIZE, though it was asked for"),
+            (Some(SizeLimit { is_told: false, .. }), Some(_)) => self.note("a SIZE that nobody asked for"),
+            (Some(SizeLimit { bytes, .. }), Some(told)) if told > bytes => return self.say(TOO_LARGE),
+            (_, _) => {}
+        }
         if self.answer(Step::Sender, "250 sender taken")? {
             self.from = Some(in_brackets(argument));
         }
@@ -287,6 +336,13 @@ impl<'a> Conversation<'a> {
             return Ok(());
         }
         let raw = self.content()?;
+        let has = |text: &str| String::from_utf8_lossy(&raw).contains(text);
+        let too_large = self.state().size.is_some_and(|size| raw.len() > size.bytes);
+        let refused = self.state().refused_text.clone().filter(|(text, _)| has(text)).map(|(_, answer)| answer);
+        if let Some(answer) = refused.or_else(|| too_large.then(|| TOO_LARGE.to_owned())) {
+            self.forget();
+            return self.say(&answer);
+        }
         let refused = self.trouble(Step::Content);
         if !matches!(refused, Some(Trouble::Answer(_) | Trouble::Silence)) {
             let to = std::mem::take(&mut self.to);
@@ -345,8 +401,13 @@ impl<'a> Conversation<'a> {
 
     fn trouble(&self, step: Step) -> Option<Trouble> {
         let mut state = self.state();
-        let at = state.troubles.iter().position(|(planned, _)| *planned == step)?;
-        Some(state.troubles.remove(at).1)
+        match state.troubles.iter().position(|(planned, _)| *planned == step) {
+            Some(at) => Some(state.troubles.remove(at).1),
+            None => {
+                let refused = state.refusing.iter().find(|(refused, _)| *refused == step);
+                refused.map(|(_, answer)| Trouble::Answer(answer.clone()))
+            }
+        }
     }
 
     /// Answers, and returns whether it was the usual answer.

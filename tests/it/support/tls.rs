@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     OtherName,
     Expired,
     SelfSigned,
+    /// It is its own authority, which the process trusts: what `openssl req -x509` makes.
+    OwnAuthority,
 }
 
 /// A certification authority; a process trusts it by `SSL_CERT_FILE`.
@@ -61,12 +63,19 @@ impl Authority {
         if kind == Kind::Expired {
             (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2020, 2, 1));
         }
+        if kind == Kind::OwnAuthority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
         let key = KeyPair::generate().expect("random numbers");
         let signed = match kind {
-            Kind::SelfSigned => params.self_signed(&key),
+            Kind::SelfSigned | Kind::OwnAuthority => params.self_signed(&key),
             Kind::Good | Kind::OtherName | Kind::Expired => params.signed_by(&key, &self.issuer),
         };
-        let chain: Vec<CertificateDer<'static>> = vec![signed.expect("signed").der().clone()];
+        let signed = signed.expect("signed");
+        if kind == Kind::OwnAuthority {
+            fs::write(&self.file, signed.pem()).expect("written");
+        }
+        let chain: Vec<CertificateDer<'static>> = vec![signed.der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()

@@ -1,0 +1,233 @@
+//! The conversation with a mail server: connected, protected, greeted and signed in, each step under a limit.
+
+use std::{fmt::Display, path::Path, time::Duration};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        self,
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::Ehlo,
+        extension::{ClientId, Extension, MailParameter},
+        response::Response,
+    },
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::mail_error::{Fault, MailError};
+use crate::{
+    config::{SecretFileError, Smtp, Tls, read_secret},
+    text::one_line,
+};
+
+/// How long each step of a conversation may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// To connect, to protect and to be greeted.
+    pub connect: Duration,
+    /// For the answer to one command.
+    pub command: Duration,
+    /// From the first byte of the mail to the server's word that it has it.
+    pub message: Duration,
+}
+
+impl Default for Limits {
+    /// RFC 5321 § 4.5.3.2 asks for 5 min a command, which was meant for the modems of 1989, and for 10 min after the
+    /// last byte; the latter is kept, for to give up there means to send the mail twice.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(30), command: Duration::from_secs(60), message: Duration::from_secs(600) }
+    }
+}
+
+/// The longest good-bye; the mail is delivered by then.
+const GOOD_BYE: Duration = Duration::from_secs(5);
+
+/// While a server says nothing, it is asked after this part of the limit whether it waits for TLS: 5 of 30 s.
+const SILENCE_PART: u32 = 6;
+
+/// Servers on this port never begin with TLS, and some take a client that speaks before them for a robot.
+const PLAIN_PORT: u16 = 25;
+
+/// The longest name of a server in characters.
+const NAME_CHARS: usize = 250;
+
+/// A conversation that is protected and signed in.
+pub(super) struct Conversation {
+    connection: AsyncSmtpConnection,
+    /// The largest mail that the server takes, where it tells (RFC 1870); 0 where it only says that it has a limit.
+    bytes_max: Option<usize>,
+    host: String,
+    limits: Limits,
+}
+
+impl Conversation {
+    /// Connects, protects the conversation and signs in.
+    ///
+    /// # Errors
+    /// [`MailError::Later`] or [`MailError::Setup`]: what goes wrong here concerns every mail.
+    pub(super) async fn open(smtp: &Smtp, limits: Limits) -> Result<Self, MailError> {
+        let credentials = match (&smtp.username, &smtp.password_file) {
+            (Some(username), Some(file)) => Some((username.clone(), read_password(file)?)),
+            (Some(_), None) | (None, Some(_) | None) => None,
+        };
+        let name = ClientId::default();
+        let connection = Box::pin(greeted(smtp, &name, limits)).await?;
+        let mut conversation = Self { connection, bytes_max: None, host: smtp.host.clone(), limits };
+        if smtp.tls == Tls::Starttls {
+            let upgrade = Box::pin(conversation.connection.starttls(tls_to(smtp)?, &name));
+            within(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
+        }
+        conversation.ask_size(name).await?;
+        if let Some((username, password)) = credentials {
+            let signed_in = conversation.sign_in(username, &password).await;
+            if signed_in.is_err() {
+                conversation.leave().await;
+            }
+            signed_in?;
+        }
+        Ok(conversation)
+    }
+
+    /// Gives a command; any answer but a yes is a fault.
+    pub(super) async fn command(&mut self, command: impl Display) -> Result<Response, Fault> {
+        within(&self.host, self.limits.command, self.connection.command(command)).await
+    }
+
+    /// Hands over the mail itself, after `DATA`.
+    pub(super) async fn message(&mut self, message: &[u8]) -> Result<(), Fault> {
+        within(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
+    }
+
+    /// Says good-bye; a server that does not answer is left without.
+    pub(super) async fn leave(&mut self) {
+        leave(&mut self.connection, self.limits).await;
+    }
+
+    /// Returns what `MAIL` says of the mail besides its sender, or that the server takes no such mail.
+    pub(super) fn options(
+        &self,
+        from: &Address,
+        to: &Address,
+        message: &[u8],
+    ) -> Result<Vec<MailParameter>, MailError> {
+        let mut options = Vec::new();
+        let wide = [from, to].iter().any(|address| !address.to_string().is_ascii()) || !message.is_ascii();
+        if wide {
+            if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                let message = "the server takes no addresses outside ASCII (SMTPUTF8)".to_owned();
+                return Err(MailError::Refused { message, code: None, is_content: false });
+            }
+            options.push(MailParameter::SmtpUtfEight);
+        }
+        match self.bytes_max {
+            Some(bytes_max) if bytes_max > 0 && message.len() > bytes_max => {
+                let message = format!("the mail has {} bytes, and the mail server takes {bytes_max}", message.len());
+                return Err(MailError::TooLarge { message });
+            }
+            Some(_) => options.push(MailParameter::Size(message.len())),
+            None => {}
+        }
+        Ok(options)
+    }
+
+    /// Asks for the largest mail that the server takes. lettre has greeted already, and keeps nothing of the answer that it
+    /// does not use itself.
+    async fn ask_size(&mut self, name: ClientId) -> Result<(), MailError> {
+        let answer = self.command(Ehlo::new(name)).await.map_err(Fault::of_server)?;
+        self.bytes_max = answer.message().find_map(|line| {
+            let mut words = line.split_whitespace();
+            let is_size = words.next().is_some_and(|word| word.eq_ignore_ascii_case("SIZE"));
+            is_size.then(|| words.next().and_then(|bytes| bytes.parse().ok()).unwrap_or(0))
+        });
+        Ok(())
+    }
+
+    async fn sign_in(&mut self, username: String, password: &SecretString) -> Result<(), MailError> {
+        let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
+        let mechanisms = [Mechanism::Plain, Mechanism::Login];
+        let signing_in = self.connection.auth(&mechanisms, &credentials);
+        let answer = within(&self.host, self.limits.command, signing_in).await;
+        answer.map(drop).map_err(|fault| fault.without(&username, password.expose_secret()).of_server())
+    }
+}
+
+async fn greeted(smtp: &Smtp, name: &ClientId, limits: Limits) -> Result<AsyncSmtpConnection, MailError> {
+    let tls = if smtp.tls == Tls::Tls { Some(tls_to(smtp)?) } else { None };
+    let begins_with_tls = tls.is_some();
+    let mut connecting = Box::pin(connect(smtp, name, tls, limits));
+    if begins_with_tls || smtp.port == PLAIN_PORT {
+        return connecting.await.map_err(Fault::of_server);
+    }
+    tokio::select! {
+        connected = &mut connecting => connected.map_err(Fault::of_server),
+        // It says nothing: either it is slow, or it waits for the client to begin with TLS.
+        true = Box::pin(waits_for_tls(smtp, name, limits)) => Err(MailError::Setup {
+            message: format!(
+                "the mail server `{}` waits for TLS on port {}: set tls = \"tls\" in [email] smtp, or use the port for \
+                 tls = \"starttls\" (587)",
+                smtp.host, smtp.port
+            ),
+        }),
+        else => Err(Fault::of_silence(&smtp.host, limits.connect).of_server()),
+    }
+}
+
+async fn connect(
+    smtp: &Smtp,
+    name: &ClientId,
+    tls: Option<TlsParameters>,
+    limits: Limits,
+) -> Result<AsyncSmtpConnection, Fault> {
+    let limit = limits.connect;
+    let server = (smtp.host.trim_matches(['[', ']']), smtp.port);
+    within(&smtp.host, limit, AsyncSmtpConnection::connect_tokio1(server, Some(limit), name, tls, None)).await
+}
+
+/// Returns whether a server that has said nothing for a while speaks when it is greeted by TLS: also a certificate that is
+/// refused is an answer.
+async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: Limits) -> bool {
+    tokio::time::sleep(limits.connect / SILENCE_PART).await;
+    let Ok(tls) = tls_to(smtp) else { return false };
+    match connect(smtp, name, Some(tls), limits).await {
+        Ok(mut connection) => {
+            leave(&mut connection, limits).await;
+            true
+        }
+        Err(fault) => fault.is_about_certificate(),
+    }
+}
+
+async fn leave(connection: &mut AsyncSmtpConnection, limits: Limits) {
+    if tokio::time::timeout(limits.command.min(GOOD_BYE), connection.abort()).await.is_err() {
+        tracing::debug!("the mail server did not answer QUIT");
+    }
+}
+
+async fn within<T>(
+    host: &str,
+    limit: Duration,
+    step: impl Future<Output = Result<T, smtp::Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(done) => done.map_err(|error| Fault::of(host, &error)),
+        Err(_) => Err(Fault::of_silence(host, limit)),
+    }
+}
+
+fn tls_to(smtp: &Smtp) -> Result<TlsParameters, MailError> {
+    TlsParameters::new(smtp.host.clone()).map_err(|error| MailError::Setup {
+        message: format!("TLS to `{}` cannot be set up: {error}", one_line(&smtp.host, NAME_CHARS)),
+    })
+}
+
+/// Reads the password anew at each connection, so that it may be changed under a running daemon.
+fn read_password(path: &Path) -> Result<SecretString, MailError> {
+    read_secret(path).map_err(|error| {
+        let message = format!("the password file {error}");
+        match error {
+            SecretFileError::Unreadable { .. } => MailError::Later { message, is_alone: false },
+            SecretFileError::Open(_) => MailError::Setup { message },
+        }
+    })
+}
