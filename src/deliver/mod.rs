@@ -37,6 +37,7 @@ pub use files::{Existing, FileError, Placed, place, remove_ours, sweep, try_out}
 pub use letter::{Kept, Letter, LetterForm, Notice};
 pub use lettre::message::Mailbox as Recipient;
 pub use mail::{MailError, Mailer};
+pub use names::{failed_name, failed_name_within, fitting_names, names, names_within, numbered};
 pub use notes::{Minutes, Proof, key_of, proof_of, sound_of};
 pub use refusals::Comparison;
 pub use relocate::{relocate, relocate_as, relocate_closed};

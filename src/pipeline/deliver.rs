@@ -17,8 +17,8 @@ use crate::{
     clock,
     config::{Folder, Format, OnSuccess, OnSuccessRemote, SIDECAR_BYTES_MAX, Target, sidecar_of},
     deliver::{
-        self, Existing, FileError, Kept, Letter, LetterForm, Minutes, Placed, Proof, failed, failed_name, names,
-        numbered, proof_of, sound_of,
+        self, Existing, FileError, Kept, Letter, LetterForm, Minutes, Placed, Proof, failed, failed_name_within,
+        fitting_names, names, names_within, numbered, proof_of, sound_of,
     },
     effect::Effect,
     job::{Key, Report, Setback, Sound},

@@ -58,18 +58,8 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 10] = [
-    "access",
-    "beneath",
-    "certificate",
-    "clock",
-    "effect",
-    "exit",
-    "media_types",
-    "open_files",
-    "progress",
-    "text",
-];
+const BASE: [&str; 10] =
+    ["access", "beneath", "certificate", "clock", "effect", "exit", "media_types", "open_files", "progress", "text"];
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[
@@ -293,18 +283,9 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("pipeline/convert.rs", "draft", "a temporary file, which the next draft takes away"),
     ("pipeline/deliver.rs", "delete_sidecar", "part of `Dispose`"),
     ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
-const BASE: [&str; 10] = [
-    "access",
-    "beneath",
-    "certificate",
-    "clock",
-    "effect",
-    "exit",
-    "media_types",
-    "open_files",
-    "progress",
-    "text",
-];
+    ("pipeline/deliver.rs", "notes_dir", "an empty directory, made again where it is missing"),
+    ("queue/backup.rs", "copy", "into the temporary file of a copy"),
+    ("queue/backup.rs", "draft", "a temporary file, which the next copy takes away"),
     ("queue/lock.rs", "try_acquire", "an empty directory and an empty file"),
     ("queue/mod.rs", "make_private", "part of `Make`"),
     ("queue/place.rs", "has_no_room", "a trial that leaves nothing"),

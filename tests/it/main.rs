@@ -16,8 +16,8 @@ mod engine_audio;
 #[cfg(target_arch = "x86_64")] // its snapshots show the sizes of that machine's wheel
 mod engine_install;
 mod faults;
-mod hearing;
 mod following;
+mod hearing;
 mod hostile;
 mod hostile_answers;
 mod hostile_folder;
