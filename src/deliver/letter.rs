@@ -204,9 +204,9 @@ mod tests {
         let findings = Findings { markdown: Some(note.into()), ..Findings::default() };
         let minutes = Minutes {
             key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
+            sound: None,
             title: title.into(),
             recorded: "2026-11-22T09:00:00Z".parse().expect("a time"),
-            sound: None,
             recording: "talk.wav".into(),
             folder: "sales".into(),
             attendees: vec![Attendee { name: "Ann <Lee>".into(), email: "ann@example.com".into(), role: None }],

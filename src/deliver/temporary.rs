@@ -83,8 +83,10 @@ impl Drop for Temporary<'_> {
 /// What does not work.
 pub fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     sweep(dir)?;
-    let (mut trial, locked) = Temporary::make(dir, mode)?;
-    let permissions = Permissions::of(&locked)?;
+    let (mut trial, made) = Temporary::make(dir, mode)?;
+    let permissions = Permissions::of(&made)?;
+    // Closed before it is renamed, as notes are: a mounted cloud gives an open file its old name again at its end.
+    drop(made);
     let other = random_name()?;
     Effect::TryOut.before();
     dir.rename_new(&trial.name, dir, &other)?;

@@ -8,9 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_param
 use super::{
     Job, JobId, Queue, QueueError,
     claim::load,
+    delivery_end::DeliveryEnd,
     hold::insert_notice,
     record::{finish, log, transition},
-    row::{self, path_bytes},
+    row,
 };
 use crate::{
     effect::Effect,
@@ -207,10 +208,7 @@ impl Queue {
     ) -> Result<Option<State>, QueueError> {
         let delivery = delivery.clone();
         self.write(Effect::Delivered, move |tx| {
-            match &end {
-                DeliveryEnd::Done { written, kept } => record_done(tx, &delivery, written.as_ref(), *kept, now)?,
-                DeliveryEnd::Withheld { reason } => record_withheld(tx, &delivery, reason, now)?,
-            }
+            end.record(tx, &delivery, now)?;
             settle(tx, delivery.job, endings, now)
         })
         .await
@@ -312,51 +310,8 @@ impl Queue {
     }
 }
 
-/// How a delivery ends that has not failed.
-enum DeliveryEnd {
-    /// It was made; `kept` says why it was not after all.
-    Done { written: Option<Written>, kept: Option<&'static str> },
-    /// It is not to be made.
-    Withheld { reason: String },
-}
-
-fn record_done(
-    tx: &Transaction<'_>,
-    delivery: &Delivery,
-    written: Option<&Written>,
-    kept: Option<&'static str>,
-    now: Timestamp,
-) -> Result<(), QueueError> {
-    let base = written.map(|written| path_bytes(&written.base));
-    let path = written.map(|written| path_bytes(&written.path));
-    let digest = written.map(|written| &written.digest);
-    tx.prepare_cached(
-        "UPDATE delivery SET state = 'done', due_ms = NULL, error = :kept, base = :base, path = :path, \
-         digest = :digest WHERE id = :id AND state IN ('due', 'cancelled')",
-    )?
-    .execute(named_params! {
-        ":id": delivery.id, ":kept": kept, ":base": base, ":path": path, ":digest": digest,
-    })
-    .map(|rows| one(rows, delivery))??;
-    let event = match kept {
-        Some(kept) => format!("did not {} at the service: {kept}", delivery.target),
-        None => format!("delivered {} {}", delivery.kind.as_str(), delivery.target),
-    };
-    log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)
-}
-
-fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now: Timestamp) -> Result<(), QueueError> {
-    tx.prepare_cached(
-        "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'",
-    )?
-    .execute(rusqlite::params![delivery.id, reason])
-    .map(|rows| one(rows, delivery))??;
-    let event = format!("withheld {} {}", delivery.kind.as_str(), delivery.target);
-    log(tx, delivery.job, Some(Stage::Deliver), &event, Some(reason), now)
-}
-
 /// Exactly one row was to change: none means that a person or another version came in between.
-fn one(rows: usize, delivery: &Delivery) -> Result<(), QueueError> {
+pub(super) fn one(rows: usize, delivery: &Delivery) -> Result<(), QueueError> {
     if rows == 1 { Ok(()) } else { Err(QueueError::Moved { job: delivery.job }) }
 }
 

@@ -11,6 +11,7 @@ mod command;
 mod crash;
 mod creations;
 mod delivery;
+mod delivery_end;
 mod erase;
 mod fetched;
 mod folder;

@@ -1,16 +1,15 @@
 //! What happened to a job, recorded: compare-and-set on its state, one row of history for each event.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
+use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    Endings, Job, JobId, NewDelivery, Queue, QueueError, SkipReason, Wanted,
+    Endings, Job, JobId, NewDelivery, Queue, QueueError, Wanted,
     creations::count_one,
     delivery::{insert_deliveries, settle},
     hold::insert_notice,
     intake::adopt_copy,
     row::{path_bytes, state_columns},
-    skip::SKIPPED,
 };
 use crate::{
     effect::Effect,
@@ -250,7 +249,7 @@ impl Queue {
     /// Records the last failure of a job.
     pub async fn fail(&self, job: &Job, failure: Failure, now: Timestamp) -> Result<State, QueueError> {
         let (id, state) = (job.id, job.state.clone());
-        self.write(Effect::Fail, move |tx| {
+        self.write_end(move |tx| {
             let stage = state.stage();
             let next = transition(tx, id, &state, &Event::Fail, now)?;
             back_to(tx, id, failure.from)?;
@@ -263,25 +262,6 @@ impl Queue {
             insert_deliveries(tx, id, &failure.deliveries, now)?;
             insert_notice(tx, &failure.notice, now)?;
             count(tx, id, stage, "failed for the last time", &failure.error, now)?;
-            Ok(next)
-        })
-        .await
-    }
-
-    /// Ends a job as skipped because there is no sound in its recording. It counts as no attempt, and what told of an
-    /// earlier failure beside the recording is removed.
-    pub async fn skip_soundless(&self, job: &Job, now: Timestamp) -> Result<State, QueueError> {
-        let (id, state) = (job.id, job.state.clone());
-        self.write(Effect::Fail, move |tx| {
-            let stage = state.stage();
-            let next = transition(tx, id, &state, &Event::FindNoSound, now)?;
-            let reason = SkipReason::NoSound.to_string();
-            tx.execute(
-                "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1",
-                params![id.0, reason, SkipReason::NoSound.as_str()],
-            )?;
-            insert_deliveries(tx, id, &[], now)?;
-            log(tx, id, stage, SKIPPED, Some(&reason), now)?;
             Ok(next)
         })
         .await

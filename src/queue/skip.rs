@@ -4,8 +4,18 @@ use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
 
-use super::JobId;
-use crate::text::printable_path;
+use rusqlite::{Transaction, params};
+
+use super::{
+    Job, JobId, Queue, QueueError,
+    delivery::insert_deliveries,
+    record::{log, transition},
+};
+use crate::{
+    effect::Effect,
+    job::{Event, State},
+    text::printable_path,
+};
 
 /// The word of the history for a recording that is skipped.
 pub(super) const SKIPPED: &str = "skipped";
@@ -75,5 +85,34 @@ impl fmt::Display for SkipReason {
             Self::SoundHasNotes(notes) => write!(f, "the same sound has its notes already: {notes}"),
             Self::NoSound => f.write_str("there is no sound in it"),
         }
+    }
+}
+
+impl Queue {
+    /// Ends a job as skipped because there is no sound in its recording. It counts as no attempt, and what told of an
+    /// earlier failure beside the recording is removed.
+    pub async fn skip_soundless(&self, job: &Job, now: Timestamp) -> Result<State, QueueError> {
+        let id = job.id;
+        let state = job.state.clone();
+        self.write_end(move |tx| {
+            let next = transition(tx, id, &state, &Event::FindNoSound, now)?;
+            let reason = SkipReason::NoSound.to_string();
+            tx.execute(
+                "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1",
+                params![id.0, reason, SkipReason::NoSound.as_str()],
+            )?;
+            insert_deliveries(tx, id, &[], now)?;
+            log(tx, id, state.stage(), SKIPPED, Some(&reason), now)?;
+            Ok(next)
+        })
+        .await
+    }
+
+    /// Runs what ends a job without notes, in one transaction.
+    pub(super) async fn write_end<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.write(Effect::Fail, work).await
     }
 }

@@ -376,11 +376,11 @@ fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueE
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
     job.notes = notes(connection, job.id, job.key.as_deref())?;
-    if job.state == "skipped" {
-        if let Some((original, key)) = original(connection, job.id)? {
-            job.notes = notes(connection, original.id, key.as_deref())?;
-            job.original = Some(original);
-        }
+    if job.state == "skipped"
+        && let Some((original, key)) = original(connection, job.id)?
+    {
+        job.notes = notes(connection, original.id, key.as_deref())?;
+        job.original = Some(original);
     }
     Ok(job)
 }

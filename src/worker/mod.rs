@@ -10,6 +10,7 @@ mod contain;
 pub mod deliveries;
 mod live;
 pub mod looks;
+mod mails;
 mod outcome;
 mod remote;
 mod run;

@@ -1,8 +1,12 @@
 //! Notes go where the recording is now, and no directory is made again that a person took away.
 
-use std::fs;
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-use crate::support::house::{House, until};
+use crate::support::house::{House, may_mount, until};
 
 /// A house in which a recording waits for its analysis.
 fn waiting(name: &str, keys: &str) -> House {
@@ -86,4 +90,70 @@ fn notes_of_a_deleted_recording_lie_where_it_was() {
     house.standin.stall_analysis(false);
     until_done(&house);
     assert_eq!(house.files(), ["talk.notes.md"]);
+}
+
+/// A mounted cloud; it ends with this value.
+struct Cloud {
+    child: Child,
+    mount: std::path::PathBuf,
+}
+
+impl Cloud {
+    /// Mounts the directory `remote` as a cloud at `mount`; `None` where that cannot be done.
+    fn mount(remote: &Path, mount: &Path, cache: &str) -> Option<Self> {
+        if !may_mount() || !Path::new("/dev/fuse").exists() {
+            return None;
+        }
+        let child = Command::new("rclone")
+            .args(["mount", &format!(":local:{}", remote.display())])
+            .arg(mount)
+            .args(["--config", "/dev/null", "--vfs-cache-mode", cache])
+            .arg("--cache-dir")
+            .arg(remote.with_extension("cache"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut cloud = Self { child, mount: mount.to_owned() };
+        let is_mounted = until("it is mounted, or cannot be", || {
+            let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+            let is_there = mounts.lines().any(|line| line.split(' ').nth(4) == mount.to_str());
+            let is_over = cloud.child.try_wait().ok()?.is_some();
+            (is_there || is_over).then_some(is_there)
+        });
+        is_mounted.then_some(cloud)
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        drop(Command::new("fusermount3").args(["-u", "-z"]).arg(&self.mount).output());
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn notes_are_placed_on_a_mounted_cloud_that_knows_no_links() {
+    for cache in ["off", "writes"] {
+        let house = House::new();
+        let remote = house.dir.path().join("remote");
+        fs::create_dir(&remote).expect("made");
+        let Some(_cloud) = Cloud::mount(&remote, &house.folder(), cache) else { return };
+        house.configure("formats = [\"md\", \"txt\"]\nsettle = \"500ms\"");
+        let checked = String::from_utf8(house.run(&["check"]).stdout).expect("UTF-8");
+        assert!(checked.contains("notes can be written"), "{checked}");
+        assert_eq!(house.files(), Vec::<String>::new(), "a trial leaves nothing");
+        let daemon = house.start();
+        fs::write(house.path("talk.mp3"), crate::support::house::recording("talk.mp3")).expect("written");
+        until("it is done", || (house.jobs().first()?["state"] == "done").then_some(()));
+        daemon.stop();
+        let mut files: Vec<_> = fs::read_dir(&remote)
+            .expect("listed")
+            .map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"))
+            .collect();
+        files.sort();
+        assert_eq!(files, ["talk.mp3", "talk.notes.md", "talk.transcript.txt"], "{cache}");
+        assert!(fs::read_to_string(remote.join("talk.notes.md")).expect("read").contains("minuted: b3-"));
+    }
 }

@@ -40,9 +40,9 @@ impl Frame {
         let shape = (head[2] >> 6, head[2] >> 2 & 15, (head[2] & 1) << 2 | head[3] >> 6);
         let size = u64::from(u32::from_be_bytes([0, head[3] & 3, head[4], head[5]]) >> 5);
         let header = if head[1] & 1 == 1 { HEADER } else { HEADER + CHECKSUM };
-        let has_one_block = head[6] & 3 == 0;
+        let blocks_more = head[6] & 3;
         let found = Self { shape, body: at + header, end: at + size };
-        Ok((size > header && has_one_block && found.end <= end).then_some(found))
+        Ok((size > header && blocks_more == 0 && found.end <= end).then_some(found))
     }
 }
 

@@ -151,8 +151,7 @@ impl<'f> SoundHasher<'f> {
     #[must_use]
     pub fn finish(self) -> Option<Sound> {
         let bytes: u64 = self.tracks.iter().map(|track| track.bytes).sum();
-        let is_distinct = self.tracks.iter().any(|track| track.changes > CHANGES_SILENT);
-        if self.next.is_some() || bytes < BYTES_MIN || !is_distinct {
+        if self.next.is_some() || bytes < BYTES_MIN || self.tracks.iter().all(TrackHasher::is_silent) {
             return None;
         }
         let mut all = blake3::Hasher::new();
@@ -171,6 +170,7 @@ struct TrackHasher {
     form: Form,
     sound: blake3::Hasher,
     bytes: u64,
+    packets: u32,
     /// How often a packet was another one than that before.
     changes: u32,
     /// The begin of the packet before, and of this one.
@@ -181,7 +181,7 @@ struct TrackHasher {
 impl TrackHasher {
     fn new(form: Form) -> Self {
         let current = Vec::with_capacity(COMPARED);
-        Self { form, sound: blake3::Hasher::new(), bytes: 0, changes: 0, before: Vec::new(), current }
+        Self { form, sound: blake3::Hasher::new(), bytes: 0, packets: 0, changes: 0, before: Vec::new(), current }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -194,9 +194,15 @@ impl TrackHasher {
     fn end_packet(&mut self) {
         let head = params::head_bytes(&self.form.codec);
         let is_other = self.current.get(head..) != self.before.get(head..);
+        self.packets = self.packets.saturating_add(1);
         self.changes = self.changes.saturating_add(u32::from(is_other));
         std::mem::swap(&mut self.before, &mut self.current);
         self.current.clear();
+    }
+
+    /// Returns whether nearly all packets are alike. Where they are few and long, as the pages of Ogg, each may differ.
+    fn is_silent(&self) -> bool {
+        self.changes <= CHANGES_SILENT && self.changes.saturating_mul(2) <= self.packets
     }
 }
 

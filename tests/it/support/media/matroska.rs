@@ -14,15 +14,18 @@ pub(crate) struct Shape {
     pub(crate) laced: bool,
 }
 
+/// The number of the track of pictures.
+const PICTURES: u8 = 0x63;
+
 pub(crate) fn file(tracks: &[Track], shape: &Shape) -> Vec<u8> {
     let header = element(0x1a45_dfa3, &element(0x4282, b"matroska"));
     let info = element(
         0x1549_a966,
-        &[element(0x2ad7b1, &[0x0f, 0x42, 0x40]), element(0x7ba9, shape.title.as_bytes())].concat(),
+        &[element(0x2a_d7b1, &[0x0f, 0x42, 0x40]), element(0x7ba9, shape.title.as_bytes())].concat(),
     );
     let mut entries: Vec<u8> = (1_u8..).zip(tracks).flat_map(|(number, track)| entry(number, track)).collect();
     if shape.has_pictures {
-        let pictures = [element(0xd7, &[99]), element(0x83, &[1]), element(0x86, b"V_VP8")].concat();
+        let pictures = [element(0xd7, &[PICTURES]), element(0x83, &[1]), element(0x86, b"V_VP8")].concat();
         entries.extend(element(0xae, &pictures));
     }
     let content = [info, element(0x1654_ae6b, &entries), clusters(tracks, shape)].concat();
@@ -57,7 +60,7 @@ fn clusters(tracks: &[Track], shape: &Shape) -> Vec<u8> {
                 cluster.extend(blocks(number, packets, shape.laced));
             }
             if shape.has_pictures {
-                cluster.extend(element(0xa3, &[&[0x80 | 99, 0, 0, 0x80][..], &[7; 500]].concat()));
+                cluster.extend(element(0xa3, &[&[0x80 | PICTURES, 0, 0, 0x80][..], &[7; 500]].concat()));
             }
         }
         clusters.extend(if shape.is_open { open(0x1f43_b675, &cluster) } else { element(0x1f43_b675, &cluster) });

@@ -45,17 +45,17 @@ pub(super) fn read_entry(window: &mut Window<'_>, table: &Found) -> Result<Sound
         b"mp4a" => described(window, &inner)?,
         b".mp3" => params::mpeg(3),
         b"Opus" => {
-            let bytes = content(window, &inner, b"dOps")?;
+            let bytes = content(window, &inner, *b"dOps")?;
             let channels = bytes.get(1).ok_or(Obscure)?;
             let family = bytes.get(10).ok_or(Obscure)?;
             params::opus(*channels, *family)
         }
         // Version and flags, and the head of the first block, come before what describes the sound.
-        b"fLaC" => content(window, &inner, b"dfLa")?.get(8..).and_then(params::flac).ok_or(Obscure)?,
+        b"fLaC" => content(window, &inner, *b"dfLa")?.get(8..).and_then(params::flac).ok_or(Obscure)?,
         b"ac-3" => Params::new("ac-3"),
         b"ec-3" => Params::new("e-ac-3"),
         // Version and flags come before the cookie.
-        b"alac" => Params::new("alac").bytes(content(window, &inner, b"alac")?.get(4..).ok_or(Obscure)?),
+        b"alac" => Params::new("alac").bytes(content(window, &inner, *b"alac")?.get(4..).ok_or(Obscure)?),
         kind => match plain(window, &inner, *kind, pcm)? {
             Some(pcm) => {
                 let frame_bytes = Some(pcm.bits.div_ceil(8) * pcm.channels).filter(|bytes| *bytes > 0);
@@ -106,11 +106,11 @@ fn plain(window: &mut Window<'_>, entry: &Found, kind: [u8; 4], pcm: Pcm) -> Res
 }
 
 /// Returns the content of a box in a description.
-fn content(window: &mut Window<'_>, entry: &Found, kind: &[u8; 4]) -> Result<Vec<u8>, Obscure> {
-    let found = match child(window, entry, *kind)? {
+fn content(window: &mut Window<'_>, entry: &Found, kind: [u8; 4]) -> Result<Vec<u8>, Obscure> {
+    let found = match child(window, entry, kind)? {
         Some(found) => found,
         // QuickTime puts them into one more box.
-        None => descend(window, entry, &[b"wave", kind])?.ok_or(Obscure)?,
+        None => descend(window, entry, &[b"wave", &kind])?.ok_or(Obscure)?,
     };
     let size = found.end.checked_sub(found.body).filter(|size| *size <= BOX_MAX).ok_or(Obscure)?;
     window.bytes(found.body, usize::try_from(size).map_err(|_| Obscure)?)
@@ -121,7 +121,7 @@ const OBJECTS: [(u8, &str); 2] = [(0xa5, "ac-3"), (0xa6, "e-ac-3")];
 
 /// Reads the descriptors of MPEG-4 (ISO/IEC 14496-1): which codec it is, and how AAC is configured.
 fn described(window: &mut Window<'_>, entry: &Found) -> Result<Params, Obscure> {
-    let bytes = content(window, entry, b"esds")?;
+    let bytes = content(window, entry, *b"esds")?;
     let descriptor = bytes.get(4..).and_then(|bytes| Descriptor::read(bytes, 3)).ok_or(Obscure)?;
     // A number, then flags of what else stands before the next descriptor.
     let flags = *descriptor.get(2).ok_or(Obscure)?;

@@ -31,7 +31,7 @@ const EDITS_MAX: u32 = 1000;
 pub(super) fn open(file: &dyn ReadAt, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
     let mut window = Window::new(file);
     let Some(movie) = find_movie(&mut window, len)? else { return Ok(None) };
-    let timescale = timescale(&mut window, &movie, b"mvhd")?.map_or(0, |(scale, _)| scale);
+    let timescale = timescale(&mut window, &movie, *b"mvhd")?.map_or(0, |(scale, _)| scale);
     let is_fragmented = child(&mut window, &movie, *b"mvex")?.is_some();
     let mut forms = Vec::new();
     let mut tracks = Vec::new();
@@ -82,8 +82,8 @@ fn find_movie(window: &mut Window<'_>, len: u64) -> Result<Option<Found>, Obscur
 }
 
 /// Returns the units a second and the duration in the header of a movie or of its media.
-fn timescale(window: &mut Window<'_>, parent: &Found, kind: &[u8; 4]) -> Result<Option<(u64, u64)>, Obscure> {
-    let Some(header) = child(window, parent, *kind)? else { return Ok(None) };
+fn timescale(window: &mut Window<'_>, parent: &Found, kind: [u8; 4]) -> Result<Option<(u64, u64)>, Obscure> {
+    let Some(header) = child(window, parent, kind)? else { return Ok(None) };
     let (bytes, count) = read_up_to::<32>(window, header.body)?;
     if count < 32 {
         return Ok(None);
@@ -102,7 +102,7 @@ fn track_number(window: &mut Window<'_>, track: &Found) -> Result<u32, Obscure> 
 /// Returns the edits of a track in canonical form; nothing where they leave out no sound.
 fn edits(window: &mut Window<'_>, track: &Found, media: &Found, movie_scale: u64) -> Result<Vec<u8>, Obscure> {
     let Some(list) = descend(window, track, &[b"edts", b"elst"])? else { return Ok(Vec::new()) };
-    let (scale, duration) = timescale(window, media, b"mdhd")?.ok_or(Obscure)?;
+    let (scale, duration) = timescale(window, media, *b"mdhd")?.ok_or(Obscure)?;
     let head = read_at::<8>(window, list.body)?.ok_or(Obscure)?;
     let count = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
     if scale == 0 || movie_scale == 0 || count > EDITS_MAX {
