@@ -218,7 +218,7 @@ fn lacking(error: anyhow::Error) -> Setback {
 fn setback(error: &ConvertError) -> Setback {
     match error {
         ConvertError::Undecodable { .. } => Setback::GiveUp { error: anyhow!("the recording {error}") },
-        ConvertError::NoSound => Setback::GiveUp { error: anyhow!("{error}") },
+        ConvertError::NoSound => Setback::NoSound,
         ConvertError::Died { .. } => Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") },
         ConvertError::Ffmpeg { .. } => lacking(anyhow!("{error}: {FFMPEG_CURE}, or mend it")),
         ConvertError::Disk { .. } => lacking(anyhow!("{error}; make room in the state directory")),

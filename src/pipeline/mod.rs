@@ -67,6 +67,7 @@ async fn setback(
         CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
             FileFault::Changed | FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
+            FileFault::NoSound => Setback::NoSound,
             FileFault::Unfit(_) => Setback::GiveUp { error: error.into() },
             FileFault::Failed(_) => Setback::Own { from: stage, error: error.into() },
             FileFault::Lacking(_) => Setback::Lacking { error: error.into() },

@@ -251,6 +251,9 @@ pub enum FileFault {
     /// It is not fit for the service, and never will be.
     #[error("{0}")]
     Unfit(String),
+    /// There is no sound in it.
+    #[error("there is no sound in it")]
+    NoSound,
     /// The service worked on it and failed because of it; another try may go better.
     #[error("{0}")]
     Failed(String),

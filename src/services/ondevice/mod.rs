@@ -159,7 +159,8 @@ impl From<EngineError> for CallError {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         let message = one_line(&format!("{error}{cause}"), 500);
         match error {
-            EngineError::Undecodable { .. } | EngineError::NoSound => Self::File(FileFault::Unfit(message)),
+            EngineError::Undecodable { .. } => Self::File(FileFault::Unfit(message)),
+            EngineError::NoSound => Self::File(FileFault::NoSound),
             EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
                 Self::File(FileFault::Failed(message))
             }
