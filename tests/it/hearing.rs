@@ -248,6 +248,9 @@ fn tracks_keep_their_time() {
     assert_eq!(speaking, expected);
 }
 
+/// A list of edits, and what is heard because of it.
+type EditRow<'a> = (&'a str, &'a [(u32, i32)], Heard);
+
 #[test]
 fn what_an_edit_list_leaves_out_is_not_heard() {
     let samples = voice(440.0, 10, |second| (2..8).contains(&second));
@@ -256,7 +259,7 @@ fn what_an_edit_list_leaves_out_is_not_heard() {
         [mov(std::slice::from_ref(&track)), mov_with_index_behind(&[track])]
     };
     let odd = "the recording was cut in a way that is not understood: what was cut out may be here";
-    let table: [(&str, &[(u32, i32)], Heard); 7] = [
+    let table: [EditRow<'_>; 7] = [
         ("all", &[(10_000, 0)], sound(100, &[])),
         ("a begin that is left out", &[(8_000, 32_000)], sound(80, &[])),
         ("an end that is left out", &[(6_500, 0)], sound(65, &[])),

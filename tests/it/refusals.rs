@@ -75,10 +75,10 @@ fn plain(step: Step, code: u16, refuses: Refuses) -> Verdict {
         (Step::Recipient, 421, _) => Verdict::Server,
         (Step::Recipient, 400..500, Refuses::One) => Verdict::Recipient,
         (_, 400..500, _) => Verdict::Server,
-        (_, 530 | 534 | 535 | 538, _) => Verdict::Setup,
-        (Step::Greeting | Step::Hello | Step::Auth | Step::Sender, _, _) => Verdict::Setup,
+        (_, 530 | 534 | 535 | 538, _)
+        | (Step::Greeting | Step::Hello | Step::Auth | Step::Sender, _, _)
+        | (Step::Recipient, _, Refuses::Everyone) => Verdict::Setup,
         (Step::Recipient, _, Refuses::One) => Verdict::Refused,
-        (Step::Recipient, _, Refuses::Everyone) => Verdict::Setup,
         (Step::Data | Step::Content, _, _) => Verdict::Content,
     }
 }

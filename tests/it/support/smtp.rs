@@ -401,13 +401,11 @@ impl<'a> Conversation<'a> {
 
     fn trouble(&self, step: Step) -> Option<Trouble> {
         let mut state = self.state();
-        match state.troubles.iter().position(|(planned, _)| *planned == step) {
-            Some(at) => Some(state.troubles.remove(at).1),
-            None => {
-                let refused = state.refusing.iter().find(|(refused, _)| *refused == step);
-                refused.map(|(_, answer)| Trouble::Answer(answer.clone()))
-            }
+        if let Some(at) = state.troubles.iter().position(|(planned, _)| *planned == step) {
+            return Some(state.troubles.remove(at).1);
         }
+        let refused = state.refusing.iter().find(|(refused, _)| *refused == step);
+        refused.map(|(_, answer)| Trouble::Answer(answer.clone()))
     }
 
     /// Answers, and returns whether it was the usual answer.

@@ -1,4 +1,6 @@
-//! QuickTime and MP4: sound tracks of PCM, with titles and edit lists.
+//! `QuickTime` and MP4: sound tracks of PCM, with titles and edit lists.
+
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "the name of a chunk is written as it stands in the file")]
 
 /// Units of a second in the list of edits.
 const SCALE: u32 = 1_000;

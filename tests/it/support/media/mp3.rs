@@ -48,7 +48,7 @@ pub(crate) fn description(shape: Frame, count: u32) -> Vec<u8> {
     frame
 }
 
-/// Returns an ID3v2 tag with a cover of so many bytes, which are full of what looks like frames.
+/// Returns an `ID3v2` tag with a cover of so many bytes, which are full of what looks like frames.
 pub(crate) fn id3_with_cover(bytes: usize) -> Vec<u8> {
     let picture: Vec<u8> = (0..bytes).map(|at| [0xff, 0xfb, 0x90, 0x04, 0x33, 0x12, 0xff][at % 7]).collect();
     let body = [&b"\0image/png\0\x03\0"[..], &picture].concat();
@@ -56,7 +56,7 @@ pub(crate) fn id3_with_cover(bytes: usize) -> Vec<u8> {
     [&b"ID3\x04\0\0"[..], &sevens(inner.len()), &inner].concat()
 }
 
-/// Returns an ID3v1 tag.
+/// Returns an `ID3v1` tag.
 pub(crate) fn id3v1() -> Vec<u8> {
     [&b"TAG"[..], &[b' '; 125]].concat()
 }
