@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::house::{House, may_mount, until};
+use crate::support::house::{House, may_mount, recording, until};
 
 /// A house in which a recording waits for its analysis.
 fn waiting(name: &str, keys: &str) -> House {
@@ -139,21 +139,21 @@ fn notes_are_placed_on_a_mounted_cloud_that_knows_no_links() {
         let house = House::new();
         let remote = house.dir.path().join("remote");
         fs::create_dir(&remote).expect("made");
+        fs::write(remote.join("talk.mp3"), recording("talk.mp3")).expect("written");
         let Some(_cloud) = Cloud::mount(&remote, &house.folder(), cache) else { return };
         house.configure("formats = [\"md\", \"txt\"]\nsettle = \"500ms\"");
         let checked = String::from_utf8(house.run(&["check"]).stdout).expect("UTF-8");
         assert!(checked.contains("notes can be written"), "{checked}");
-        assert_eq!(house.files(), Vec::<String>::new(), "a trial leaves nothing");
+        assert_eq!(house.files(), ["talk.mp3"], "a trial leaves nothing");
         let daemon = house.start();
-        fs::write(house.path("talk.mp3"), crate::support::house::recording("talk.mp3")).expect("written");
         until("it is done", || (house.jobs().first()?["state"] == "done").then_some(()));
         daemon.stop();
-        let mut files: Vec<_> = fs::read_dir(&remote)
-            .expect("listed")
-            .map(|file| file.expect("a file").file_name().into_string().expect("UTF-8"))
-            .collect();
-        files.sort();
-        assert_eq!(files, ["talk.mp3", "talk.notes.md", "talk.transcript.txt"], "{cache}");
+        assert_eq!(house.files(), ["talk.mp3", "talk.notes.md", "talk.transcript.txt"], "{cache}");
+        // A cache hands them over a little later.
+        until("the cloud has them", || {
+            let has = |name| fs::read(remote.join(name)).is_ok_and(|bytes| !bytes.is_empty());
+            (has("talk.notes.md") && has("talk.transcript.txt")).then_some(())
+        });
         assert!(fs::read_to_string(remote.join("talk.notes.md")).expect("read").contains("minuted: b3-"));
     }
 }

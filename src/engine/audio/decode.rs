@@ -15,6 +15,8 @@ use symphonia::core::{
 };
 
 use super::{
+    damage::{Damage, Refusal, TOO_EARLY},
+    edits::{Cut, cut, cuts},
     frames::Frames,
     tracks::Edit,
     view::{Reached, View},
@@ -37,40 +39,6 @@ pub(crate) const TRACKS_MAX: usize = 8;
 
 /// Bytes behind the sound that nothing explains, and that are passed over in silence: less than a few seconds.
 const UNREAD_MAX: u64 = 64 * 1024;
-
-/// What is wrong with a file that was cut off.
-const TOO_EARLY: &str = "it ends too early";
-
-/// Why symphonia does not decode a file.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// It does not know the kind or the codec; another decoder may.
-    Unsupported(String),
-    /// The file is damaged.
-    Damaged(String),
-    /// There is no sound in it.
-    Silent,
-    /// The file cannot be read.
-    Io(io::Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::IoError(error) => Self::from(error),
-            Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
-            Error::DecodeError(_) | Error::SeekError(_) | Error::LimitError(_) | Error::ResetRequired | _ => {
-                Self::Damaged(error.to_string())
-            }
-        }
-    }
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::UnexpectedEof { Self::Damaged(TOO_EARLY.to_owned()) } else { Self::Io(error) }
-    }
-}
 
 /// A part of a recording that is opened on its own: all of it, unless files were joined.
 pub(crate) struct Part {
@@ -173,47 +141,6 @@ struct Voice {
     codec: Box<dyn AudioDecoder>,
     time_base: Option<TimeBase>,
     cuts: Vec<Cut>,
-}
-
-/// A stretch of a track that is heard, in seconds of the track, and when it is heard.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Cut {
-    from: f64,
-    to: f64,
-    at: f64,
-}
-
-/// What went wrong on the way, without ending it.
-#[derive(Debug, Default)]
-pub(crate) struct Damage {
-    /// Packets that could not be decoded.
-    pub(crate) packets: u64,
-    /// Packets that could.
-    decoded: u64,
-    /// In a row, until now.
-    row: u64,
-    /// Why it ended before its end.
-    pub(crate) cut: Option<String>,
-    /// Whether it ended because there are no more bytes.
-    pub(crate) is_at_end: bool,
-    /// Bytes behind the sound that were not read.
-    pub(crate) unread: u64,
-    /// Sound tracks that cannot be decoded, from 1.
-    pub(crate) deaf: Vec<usize>,
-    /// Whether there is an edit list that is too odd to be obeyed.
-    pub(crate) is_oddly_edited: bool,
-}
-
-impl Damage {
-    /// Returns whether more was lost than a scratch explains: a fiftieth of it, ten seconds, or all from somewhere on.
-    pub(crate) fn is_grave(&self) -> bool {
-        /// Packets of ten seconds: they have some 25 ms each.
-        const TEN_SECONDS: u64 = 400;
-        self.packets * 50 > self.decoded + self.packets
-            || self.packets > TEN_SECONDS
-            || (self.cut.is_some() && !self.is_at_end)
-            || self.unread > 0
-    }
 }
 
 impl std::fmt::Debug for Decoder {
@@ -500,50 +427,6 @@ fn container(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Refu
         .limit_visual_bytes(Limit::Maximum(METADATA_MAX));
     let probe = symphonia::default::get_probe();
     Ok(probe.probe(&Hint::new(), stream, FormatOptions::default(), metadata)?)
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unsupported(what) => write!(f, "{what} is not known"),
-            Self::Damaged(why) => f.write_str(why),
-            Self::Silent => f.write_str("there is no sound in it"),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-/// Returns what is heard of an edit list; `None` where it is odder than a beginning and an end that are left out, and
-/// pieces between: stretches that come again, go back, or have another speed.
-fn cuts(edits: &[Edit]) -> Option<Vec<Cut>> {
-    let mut cuts: Vec<Cut> = Vec::new();
-    let mut at = 0.0;
-    for edit in edits {
-        if let Some(from) = edit.from {
-            if !edit.is_plain || cuts.last().is_some_and(|before| from < before.to) {
-                return None;
-            }
-            cuts.push(Cut { from, to: from + edit.length, at });
-        }
-        at += edit.length;
-    }
-    Some(cuts)
-}
-
-/// Returns what is heard of `heard`, which begins at `time` of its track.
-fn cut(cuts: &[Cut], time: f64, heard: &Heard) -> Vec<Heard> {
-    let rate = f64::from(heard.spec.rate());
-    let channels = heard.spec.channels().count();
-    let frames = heard.interleaved.len() / channels;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the frames of a packet")]
-    let frame = |moment: f64| (((moment - time) * rate).round().max(0.0) as usize).min(frames);
-    let part = |cut: &Cut| {
-        let range = frame(cut.from)..frame(cut.to);
-        let interleaved = heard.interleaved.get(range.start * channels..range.end * channels)?.to_vec();
-        let at = Some(cut.at + (time - cut.from).max(0.0));
-        (!range.is_empty()).then(|| Heard { track: heard.track, spec: heard.spec.clone(), at, interleaved })
-    };
-    cuts.iter().filter_map(part).collect()
 }
 
 fn is_sound(track: &Track) -> bool {

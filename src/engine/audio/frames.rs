@@ -15,7 +15,7 @@ use symphonia::core::{
     units::{Duration, Timestamp},
 };
 
-use super::{decode::Refusal, tags, view::View};
+use super::{damage::Refusal, tags, view::View};
 
 /// Bytes in which the first frame must be found.
 const SEARCHED_MAX: u64 = 1024 * 1024;

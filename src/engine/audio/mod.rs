@@ -3,18 +3,23 @@
 //! All that is in the file is heard, and nothing else: every sound track and channel, the whole of the sound whatever
 //! a header says, no tags, and nothing that the file itself leaves out. What could not be heard is a remark.
 //!
-//! - `sniff` says what a file is, `tags` where its sound begins and ends, `wav` and `tracks` what its container holds.
+//! - `sniff` says what a file is, `tags` where its sound begins and ends, `wav` and `tracks` what its container holds;
+//!   `opening` puts that together.
 //! - `view` shows a part of the file to a decoder: `frames` for MPEG audio and AAC without a container, symphonia for
 //!   the rest (`decode`), and [`ffmpeg`] for what neither knows.
-//! - `mix` and `resample` make planes of 16 kHz of what was decoded; `sides` decides which of them are people of their own.
+//! - `planes`, by `mix` and `resample`, makes planes of 16 kHz of what was decoded; `sides` decides which of them are people of their own.
 
 pub mod convert;
+mod damage;
 mod decode;
+mod edits;
 pub mod ffmpeg;
 mod flac;
 mod frames;
 mod mix;
 mod ogg;
+mod opening;
+mod planes;
 mod resample;
 mod sides;
 mod sniff;
@@ -23,28 +28,24 @@ mod tracks;
 mod view;
 mod wav;
 
-use std::{
-    fs::File,
-    io::{self, Read as _, Seek as _},
-    ops::Range,
-    time::Duration,
-};
+use std::{fs::File, io, time::Duration};
 
-use symphonia::core::{audio::AudioSpec, io::ReadOnlySource};
+use symphonia::core::io::ReadOnlySource;
 
+pub(crate) use self::opening::kind_of;
 use self::{
-    decode::{Decoder, Heard, Part, PartEnd, Refusal, Source},
+    damage::Refusal,
+    decode::{Decoder, Heard, Part, PartEnd, Source},
     ffmpeg::{Ffmpeg, Running, Streams},
-    mix::Mix,
-    resample::Resampler,
+    opening::{Facts, ends_within_packet, is_incomplete, ours, refused, sniffed, undecodable, wanted},
+    planes::{TrackSound, first},
     sides::{Comparison, Look, Sides},
     sniff::{Kind, Sniffed},
-    tracks::Container,
     view::View,
 };
 pub use self::{sides::Side, tracks::sound_tracks};
 use super::RATE;
-use crate::{media_types::Headerless, text};
+use crate::text;
 
 /// Samples of a plane that are handed on at once, about: a second.
 const BLOCK: usize = 16_000;
@@ -112,44 +113,11 @@ pub struct Audio {
     given: u64,
 }
 
-/// What is known of the file besides its sound.
-#[derive(Debug, Default)]
-struct Facts {
-    kind: Option<Kind>,
-    /// The titles of its sound tracks, in the order of the container.
-    tracks: Vec<(u64, Option<String>)>,
-    /// Whether the container says which tracks there are.
-    is_listed: bool,
-    /// Whether it promises more than there is.
-    breaks_off: bool,
-    /// How many sound tracks there are where only the first of them could be heard.
-    first_of: Option<usize>,
-}
-
 #[derive(Debug, Default)]
 struct PartPlace {
     number: usize,
     begin: u64,
     base: Option<f64>,
-}
-
-/// The sound of one track on its way.
-#[derive(Debug, Default)]
-struct TrackSound {
-    /// What the sound is just now; a recording may change it.
-    shape: Option<Shape>,
-    /// The planes that wait to be handed on.
-    planes: Vec<Vec<f32>>,
-    /// Samples that were handed on, or left out because another track has them.
-    passed: u64,
-}
-
-#[derive(Debug)]
-struct Shape {
-    spec: AudioSpec,
-    mix: Mix,
-    native: Vec<Vec<f32>>,
-    resamplers: Vec<Resampler>,
 }
 
 impl Audio {
@@ -525,242 +493,9 @@ impl Audio {
     }
 }
 
-impl TrackSound {
-    fn waiting(&self) -> usize {
-        self.planes.first().map_or(0, Vec::len)
-    }
-
-    /// Returns how many samples have come.
-    fn position(&self) -> u64 {
-        self.passed + self.waiting() as u64
-    }
-
-    /// Takes what was decoded: mixes it, to one plane where there are several tracks, and brings it to 16 kHz.
-    fn take(&mut self, heard: &Heard, is_several: bool) {
-        if self.shape.as_ref().is_none_or(|shape| shape.spec != heard.spec) {
-            self.flush();
-            let planes = if is_several { 1 } else { self.planes.len() };
-            self.shape = Some(Shape::new(&heard.spec, planes));
-        }
-        let Some(shape) = &mut self.shape else { return };
-        if self.planes.is_empty() {
-            self.planes = vec![Vec::new(); shape.mix.planes()];
-        }
-        shape.mix.apply(&heard.interleaved, &mut shape.native);
-        for (at, plane) in self.planes.iter_mut().enumerate() {
-            // One channel in the midst of two sides is on both.
-            let from = at.min(shape.native.len() - 1);
-            shape.resamplers[at].push(&shape.native[from], plane);
-        }
-        shape.native.iter_mut().for_each(Vec::clear);
-    }
-
-    /// Appends silence; `channels` is how many the sound has that follows.
-    fn fill(&mut self, samples: u64, channels: usize) {
-        if samples == 0 {
-            return;
-        }
-        self.flush();
-        if self.planes.is_empty() {
-            self.planes = vec![Vec::new(); if channels == 2 { 2 } else { 1 }];
-        }
-        for plane in &mut self.planes {
-            plane.resize(plane.len() + usize::try_from(samples).unwrap_or(0), 0.0);
-        }
-    }
-
-    /// Hands on what the resamplers still hold.
-    fn flush(&mut self) {
-        if let Some(mut shape) = self.shape.take() {
-            for (resampler, plane) in shape.resamplers.iter_mut().zip(&mut self.planes) {
-                resampler.finish(plane);
-            }
-        }
-    }
-}
-
-/// Opens a file of a kind that is decoded here.
-fn ours(file: &File, kind: Kind, within: Range<u64>, facts: &mut Facts) -> Result<Decoder, Refusal> {
-    let view = |place: &Range<u64>| file.try_clone().map(|file| View::of(file, place.clone()));
-    match kind.demuxer {
-        "wav" => {
-            let found = wav::look(file, within)?;
-            let part = |part: &wav::WavPart| -> io::Result<Part> {
-                let source = Source::Container(part.view(file.try_clone()?));
-                let stated = (found.missing > 0).then(|| part.seconds(part.bytes() + found.missing)).flatten();
-                Ok(Part {
-                    end: if part.is_endless() { PartEnd::OfBytes } else { PartEnd::Stated },
-                    is_without_places: part.is_without_places(),
-                    stated,
-                    ..Part::new(source)
-                })
-            };
-            facts.breaks_off = found.missing > 0;
-            Decoder::open(found.parts.iter().map(part).collect::<io::Result<Vec<_>>>()?)
-        }
-        "mp3" | "aac" => Decoder::open([Part::new(Source::Frames(view(&within)?))]),
-        "matroska" => {
-            let found = tracks::matroska(file)?;
-            facts.take(&found);
-            if facts.is_listed && facts.tracks.is_empty() {
-                return Err(Refusal::Silent);
-            }
-            let part = |container: &Container, is_stream: bool| -> io::Result<Part> {
-                let view = view(&container.place)?;
-                let source = Source::Container(if is_stream { view.into_stream() } else { view });
-                let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::OfBytes };
-                Ok(Part { has_times: true, end, ..Part::new(source) })
-            };
-            let parts = |is_stream: bool| found.iter().map(|one| part(one, is_stream)).collect::<io::Result<Vec<_>>>();
-            // As a stream, for the index of one that was cut off is missing; some have their tracks at the end.
-            match Decoder::open(parts(true)?) {
-                Err(Refusal::Damaged(_)) if facts.is_listed => Decoder::open(parts(false)?),
-                Err(Refusal::Damaged(_)) if facts.breaks_off => Err(breaks_off_early()),
-                opened => opened,
-            }
-        }
-        "mov" => {
-            let found = tracks::mp4(file)?;
-            facts.take(&found);
-            if !facts.is_listed {
-                return Err(Refusal::Damaged(
-                    "it breaks off before its index, without which nothing can play it".to_owned(),
-                ));
-            }
-            if facts.tracks.is_empty() {
-                return Err(Refusal::Silent);
-            }
-            let part = |container: &Container| -> io::Result<Part> {
-                let edits = container.tracks.iter().map(|track| (track.id, track.edits.clone()));
-                let edits = edits.filter(|(_, edits)| !edits.is_empty()).collect();
-                let source = Source::Container(view(&container.place)?.claiming(container.promised));
-                let end = if container.breaks_off { PartEnd::Missing } else { PartEnd::Stated };
-                Ok(Part { edits, has_times: true, end, ..Part::new(source) })
-            };
-            Decoder::open(found.iter().map(part).collect::<io::Result<Vec<_>>>()?)
-        }
-        "flac" => {
-            let part = |flac: &flac::Flac| -> io::Result<Part> {
-                let source = Source::Container(flac.view(file.try_clone()?));
-                Ok(Part { is_all_sound: true, stated: flac.stated(), ..Part::new(source) })
-            };
-            Decoder::open(flac::look(file, within)?.iter().map(part).collect::<io::Result<Vec<_>>>()?)
-        }
-        demuxer => {
-            facts.breaks_off = demuxer == "ogg" && ogg::breaks_off(file)?;
-            let is_all_sound = demuxer == "ogg";
-            Decoder::open([Part { is_all_sound, ..Part::new(Source::Container(view(&within)?)) }])
-        }
-    }
-}
-
-/// Returns whether an MPEG transport stream ends within a packet: 188 bytes, or 192 with a time in front.
-fn ends_within_packet(file: &File) -> io::Result<bool> {
-    const MARK: u8 = 0x47;
-    let is_plain = view::bytes_at(file, 0, 1)?.first() == Some(&MARK);
-    Ok(file.metadata()?.len() % if is_plain { 188 } else { 192 } != 0)
-}
-
-fn breaks_off_early() -> Refusal {
-    Refusal::Damaged("it breaks off before its first sound".to_owned())
-}
-
-/// Returns whether ffmpeg may hear what was not opened here.
-fn is_incomplete(decoder: &Decoder, facts: &Facts) -> bool {
-    let is_deaf = !decoder.damage.deaf.is_empty() || facts.tracks.len() > decoder.tracks();
-    (is_deaf && decoder.tracks() < decode::TRACKS_MAX) || decoder.damage.is_oddly_edited
-}
-
-impl Facts {
-    fn take(&mut self, containers: &[Container]) {
-        self.breaks_off = containers.last().is_some_and(|container| container.breaks_off);
-        let Some(first) = containers.first() else { return };
-        self.is_listed = first.is_listed;
-        self.tracks = first.tracks.iter().map(|track| (track.id, track.title.clone())).collect();
-    }
-}
-
-impl Shape {
-    /// `planes` is how many there are already; 0 for the first.
-    fn new(spec: &AudioSpec, planes: usize) -> Self {
-        let mix = Mix::of(spec.channels());
-        let mix = if planes == 1 { mix.alone(spec.channels().count()) } else { mix };
-        let count = planes.max(mix.planes());
-        let resamplers = (0..count).map(|_| Resampler::new(spec.rate())).collect();
-        Self { spec: spec.clone(), native: vec![Vec::new(); mix.planes()], mix, resamplers }
-    }
-}
-
-/// Takes the first samples out of a plane.
-fn first(plane: &mut Vec<f32>, samples: usize) -> Vec<f32> {
-    let rest = plane.split_off(samples.min(plane.len()));
-    std::mem::replace(plane, rest)
-}
-
 /// Returns so many seconds in samples of 16 kHz; `None` for what is no time.
 fn samples(seconds: f64) -> Option<u64> {
     let seconds = Some(seconds).filter(|seconds| seconds.is_finite() && *seconds > 0.0)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturates")]
     Some((seconds * f64::from(RATE)) as u64)
-}
-
-/// Says what an open file is by the first bytes behind its tags, and where it lies between its tags.
-fn sniffed(file: &File) -> io::Result<(Sniffed, Range<u64>)> {
-    let whole = 0..file.metadata()?.len();
-    let head = view::bytes_at(file, 0, sniff::HEAD)?;
-    let found = sniff::sniff(&head);
-    let Sniffed::Known(kind) = found else { return Ok((found, whole)) };
-    if !matches!(kind.demuxer, "mp3" | "aac") {
-        return Ok((found, whole));
-    }
-    let between = tags::between(file)?;
-    match sniff::sniff(&view::bytes_at(file, between.start, sniff::HEAD)?) {
-        Sniffed::Known(inner) => Ok((Sniffed::Known(inner), between)),
-        Sniffed::Empty => Ok((Sniffed::Empty, between)),
-        Sniffed::Text | Sniffed::Unknown => Ok((found, between)),
-    }
-}
-
-/// Says what an open file is by its first bytes, for ffmpeg alone to read; where those have no mark, by what its name
-/// says.
-pub(crate) fn kind_of(file: &mut File, headerless: Option<Headerless>) -> Result<Kind, AudioError> {
-    let head = head_of(file)?;
-    if let Some(headerless) = headerless.filter(|_| !head.is_empty()) {
-        return Ok(sniff::marked(&head).unwrap_or_else(|| Kind::from_headerless(headerless)));
-    }
-    match sniff::sniff(&head) {
-        Sniffed::Known(kind) => Ok(kind),
-        Sniffed::Empty => Err(undecodable("it is empty")),
-        Sniffed::Text => Err(undecodable("it is a text, not a recording")),
-        Sniffed::Unknown => Err(undecodable("its first bytes are those of no recording")),
-    }
-}
-
-/// Returns the first bytes of a file, which is at its start again.
-fn head_of(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    file.rewind()?;
-    file.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
-    file.rewind()?;
-    Ok(head)
-}
-
-fn undecodable(reason: impl Into<String>) -> AudioError {
-    AudioError::Undecodable { reason: reason.into() }
-}
-
-fn refused(refusal: Refusal) -> AudioError {
-    match refusal {
-        Refusal::Io(error) => AudioError::Io(error),
-        Refusal::Silent => AudioError::NoSound,
-        Refusal::Unsupported(_) | Refusal::Damaged(_) => undecodable(refusal.to_string()),
-    }
-}
-
-/// Returns for what ffmpeg is needed.
-fn wanted(kind: Kind, what: &str) -> String {
-    match what {
-        "Opus" => format!("Opus in {}", kind.name),
-        _ => format!("this kind of {}", kind.name),
-    }
 }
