@@ -11,6 +11,9 @@ const BEFORE_MAX: usize = 4;
 /// Elements looked at within another one before the first cluster: an index, tags, attachments, tracks.
 const CHILDREN_MAX: usize = 64;
 
+/// Bytes of the first header: it names a kind and a few versions.
+const EBML_BYTES_MAX: u64 = 4096;
+
 /// Ids of elements, with their marker bits.
 pub(super) const SEGMENT: u32 = 0x1853_8067;
 pub(super) const TRACKS: u32 = 0x1654_ae6b;
@@ -25,7 +28,11 @@ const COMPLEX: u64 = 3;
 /// Looks at a Matroska file of `len` bytes.
 pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     let Some(segment) = segment(file, len)? else {
-        let begun = Element::read(file, 0)?.is_none_or(|header| header.end() >= len);
+        // A header of another size is none, and what is not understood is no objection.
+        let begun = match Element::read(file, 0)? {
+            Some(header) => header.end() >= len && header.size.is_some_and(|size| size <= EBML_BYTES_MAX),
+            None => len < Element::HEADER_MAX,
+        };
         let unfinished = begun.then_some("it has no segment yet");
         return Ok(Head { unfinished, is_soundless: begun, made: None });
     };
@@ -238,6 +245,8 @@ mod tests {
         let cut = file(&whole(SEGMENT, &content));
         assert_eq!(look(&cut[..cut.len() - 1]).unfinished, Some("it ends within its segment"));
         assert_eq!(look(&cut[..8]).unfinished, Some("it has no segment yet"));
+        let torn = [b"\x1a\x45\xdf\xa3".as_slice(), &[7; 5000]].concat();
+        assert_eq!(look(&torn), Head::default(), "what cannot be read is for the decoder to say");
     }
 
     #[test]
