@@ -567,6 +567,7 @@ fn touched(point: Point) {
     mortal.until("it is being sent", |house| (house.standin.running(Call::Upload) == 1).then_some(()));
     let file = fs::File::options().write(true).open(&path).expect("opened");
     file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000)).expect("touched");
+    drop(file);
     mortal.until_dead();
     let job = mortal.wait_for("done");
     house.assert_at_rest();

@@ -109,7 +109,9 @@ impl File {
         let name = format!("{change:?}.mp3");
         let mut old = recording(&name);
         old.resize(bytes.max(old.len()), 7);
-        let other = || recording(&format!("other {name}")).repeat(bytes / 1000 + 2);
+        // So many times, so that no two of them have the same sound.
+        let times = bytes / 1000 + 2 + change as usize;
+        let other = || recording(&format!("other {name}")).repeat(times);
         let new = match change {
             Change::Rewritten | Change::Replaced => Some(other()),
             Change::Appended => Some([old.clone(), other()].concat()),
@@ -334,6 +336,7 @@ fn a_sparse_file_is_sent_as_what_it_reads_as() {
     let hole = u64::from(budget(48)) << 20;
     let file = fs::File::create(house.path("talk.mp3")).expect("made");
     file.set_len(hole).expect("a hole");
+    drop(file);
     fs::File::options()
         .append(true)
         .open(house.path("talk.mp3"))

@@ -49,6 +49,7 @@ fn a_file_that_changed_since_it_killed_its_reader_is_looked_into_again() {
     }
     let file = fs::File::options().write(true).open(house.path("talk.wav")).expect("opened");
     file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000)).expect("touched");
+    drop(file);
     live_and_die(&house);
     let _daemon = house.start();
     house.wait_for("talk.wav", "done");
