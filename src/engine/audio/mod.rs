@@ -13,6 +13,7 @@ pub mod convert;
 mod damage;
 mod decode;
 mod edits;
+mod error;
 pub mod ffmpeg;
 mod flac;
 mod frames;
@@ -43,7 +44,7 @@ use self::{
     sniff::{Kind, Sniffed},
     view::View,
 };
-pub use self::{sides::Side, tracks::sound_tracks};
+pub use self::{error::AudioError, sides::Side, tracks::sound_tracks};
 use super::RATE;
 use crate::text;
 
@@ -64,29 +65,6 @@ const LAG_MAX: u64 = 10 * RATE as u64;
 
 /// Seconds of ffmpeg's that make it worth to begin again with it.
 const BETTER_BY: u64 = 2 * RATE as u64;
-
-/// Why there is no sound.
-#[derive(Debug, thiserror::Error)]
-pub enum AudioError {
-    /// The file's own fault.
-    #[error("cannot decode: {reason}")]
-    Undecodable {
-        /// Why.
-        reason: String,
-    },
-    /// The file is whole, and holds no sound.
-    #[error("there is no sound in it")]
-    NoSound,
-    /// ffmpeg would be needed, and is not there.
-    #[error("needs ffmpeg for {what}")]
-    NeedsFfmpeg {
-        /// For what.
-        what: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read the recording: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// A recording that is being decoded.
 #[derive(Debug)]
