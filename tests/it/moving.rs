@@ -110,7 +110,7 @@ impl File {
         let mut old = recording(&name);
         old.resize(bytes.max(old.len()), 7);
         // So many times, so that no two of them have the same sound.
-        let times = bytes / 1000 + 2 + change as usize;
+        let times = bytes / 1000 + 2 + 10 * change as usize;
         let other = || recording(&format!("other {name}")).repeat(times);
         let new = match change {
             Change::Rewritten | Change::Replaced => Some(other()),
