@@ -147,7 +147,7 @@ impl OpenFiles {
         paths.iter().zip(&wanted).map(answer).collect()
     }
 
-    /// Returns why a file must not be sent, moved or deleted now, if so. Its close is awaited then: [`Self::is_awaited`].
+    /// Returns why a file must not be sent, moved or deleted now, if so. Its close is awaited then: `is_awaited`.
     #[must_use]
     pub fn in_use_now(&self, root: &Dir, path: &Path, now: Timestamp) -> Option<InUse> {
         let in_use = self.in_use(root, &[path]).pop().flatten()?;

@@ -6,7 +6,7 @@
 //! A failure that may be the recording's ([`Suspect::Either`]) is judged by what else happens. While it has met one job
 //! alone, the other jobs are not held: the first of them is let through as a probe. Another job's success between two
 //! failures of a job makes the second one its own; another job's failure makes both the service's. Where no other job
-//! comes, three failures at least [`APART`] apart, each behind a cheap read that succeeded, are the job's own.
+//! comes, three failures at least `APART` apart, each behind a cheap read that succeeded, are the job's own.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -7,10 +7,10 @@
 //!
 //! The canonical form, so that Matroska, MP4, Ogg and bare streams of the same packets agree:
 //!
-//! - A track is its [codec](params), as far as a decoder must know it, and its packets, one behind the other. Neither the
+//! - A track is its codec, as far as a decoder must know it, and its packets, one behind the other. Neither the
 //!   times nor the heads of packets, blocks or pages belong to it: each muxer has its own.
-//! - An [edit list](mp4) counts only where it leaves out sound: what is cut off at either end by less than
-//!   [`mp4::EDIT_SLACK_MS`] is the encoder's delay and padding, which one muxer writes down and the other does not.
+//! - An edit list counts only where it leaves out sound: what is cut off at either end by less than
+//!   `EDIT_SLACK_MS` in `mp4` is the encoder's delay and padding, which one muxer writes down and the other does not.
 //! - Tracks count in the order of the file. Pictures, subtitles and tags do not count.
 
 mod adts;
