@@ -180,7 +180,7 @@ fn bring(house: &House, moment: Moment, files: &[File]) {
         Moment::Settling | Moment::Delivering => {}
         Moment::Queued => assert!(house.run(&["pause", "sales"]).status.success()),
         Moment::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),
-        Moment::Sending => house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 2 << 20 }),
+        Moment::Sending => house.standin.fail_always(Call::Upload, Fault::Slow { bytes_per_second: 1 << 20 }),
         Moment::Analysing => house.standin.stall_analysis(true),
     }
     if moment == Moment::Delivering {
