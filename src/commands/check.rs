@@ -13,7 +13,7 @@ mod sources;
 mod unit;
 mod webhook;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use serde::Serialize;
 use serde_json::json;
@@ -22,7 +22,7 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
-    exit,
+    exit, queue,
     text::{printable, printable_path},
 };
 
@@ -75,11 +75,16 @@ impl Finding {
 /// What was found so far. A person sees each finding as it comes; JSON is one array at the end.
 struct Findings {
     is_json: bool,
+    /// The start of each command of minuted in a hint, where the person who types is not its user.
+    sudo: Option<String>,
     all: Vec<Finding>,
 }
 
 impl Findings {
-    fn add(&mut self, finding: Finding) -> Result<(), Failure> {
+    fn add(&mut self, mut finding: Finding) -> Result<(), Failure> {
+        if let (Some(sudo), Some(hint)) = (&self.sudo, &mut finding.hint) {
+            *hint = with_sudo(sudo, hint);
+        }
         if !self.is_json {
             show(&finding)?;
         }
@@ -98,7 +103,8 @@ impl Findings {
 }
 
 pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::Check) -> Result<ExitCode, Failure> {
-    let mut findings = Findings { is_json: arguments.output.json, all: Vec::new() };
+    let sudo = sudo_for_hints(&settings.state_dir, Environment::get());
+    let mut findings = Findings { is_json: arguments.output.json, sudo, all: Vec::new() };
     findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || disk::state(&tried)).await?;
@@ -134,6 +140,21 @@ pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::C
         print::json(&json!(findings.all))?;
     }
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
+}
+
+/// Returns the start of a command line that becomes the user whose minuted it is (`sudo -u minuted`), where somebody else
+/// types: a person who asked by `sudo -u minuted minuted check` pastes the hint into a shell of their own.
+fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<String> {
+    let me = rustix::process::geteuid().as_raw();
+    // Before the first start there is no state directory, and root says nothing of whose it will be.
+    let owner = queue::owner_of(state_dir).or_else(|| (me != 0).then_some(me))?;
+    (owner != env.sudo_uid.unwrap_or(me)).then(|| queue::sudo(owner))
+}
+
+/// Returns a hint with `sudo` before each line that is a command of minuted.
+fn with_sudo(sudo: &str, hint: &str) -> String {
+    let command = |line: &str| if line.starts_with("minuted ") { format!("{sudo} {line}") } else { line.to_owned() };
+    hint.lines().map(command).collect::<Vec<_>>().join("\n")
 }
 
 fn show(finding: &Finding) -> Result<(), Failure> {

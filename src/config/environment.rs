@@ -32,6 +32,8 @@ pub struct Environment {
     pub journal_stream: Option<String>,
     /// Whether `$NO_COLOR` is set.
     pub no_color: bool,
+    /// `$SUDO_UID`: the number of the user who typed `sudo`, where this process was started by it.
+    pub sudo_uid: Option<u32>,
 }
 
 impl Environment {
@@ -59,6 +61,7 @@ impl Environment {
             clock: set("MINUTED_CLOCK").map(PathBuf::from),
             journal_stream: set("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok()),
             no_color: set("NO_COLOR").is_some(),
+            sudo_uid: set("SUDO_UID").and_then(|uid| uid.to_str()?.parse().ok()),
         }
     }
 

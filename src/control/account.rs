@@ -88,7 +88,9 @@ fn refused(handle: &ServiceHandle, error: &CallError) -> Refusal {
     match error {
         CallError::SignedOut { .. } => refusal.hint(handle.settings.kind.sign_in_cure(service)),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),
-        CallError::Unavailable { .. } => refusal.hint("check base_url, the network and the service; minuted check"),
+        CallError::Unavailable { .. } => {
+            refusal.hint(format!("{}; minuted check", handle.settings.kind.absence_cure()))
+        }
         CallError::Refused { status: 404, .. } => refusal.hint(format!(
             "check base_url of service `{service}`: the server there does not know this call; minuted check"
         )),

@@ -61,7 +61,7 @@ pub use hold::{Hold, Notice, Scope};
 pub use intake::Taken;
 pub use lock::{LockError, READ_ONLY, StateLock};
 pub use maintain::{FoundNotes, Unfinished};
-pub use owner::{as_user, owner_of, user_name};
+pub use owner::{as_user, owner_of, sudo, user_name};
 pub use put_off::PutOff;
 pub use record::{Analysed, Because, Failure};
 pub use request::{Asked, Wanted};

@@ -19,6 +19,12 @@ pub fn as_user(uid: u32) -> String {
     command(&user_name(uid), &typed, located.as_deref())
 }
 
+/// Returns the start of a command line that acts as that user: `sudo -u minuted`.
+#[must_use]
+pub fn sudo(uid: u32) -> String {
+    format!("sudo -u {}", quoted(&user_name(uid)))
+}
+
 /// Returns the owner of a path, where it may be looked at.
 #[must_use]
 pub fn owner_of(path: &Path) -> Option<u32> {

@@ -7,12 +7,11 @@ use std::{
     time::Duration,
 };
 
-use minuted::engine::audio::Audio;
 use serde_json::Value;
 
 use crate::support::{
     house::{House, until, until_told},
-    sound::{part_of_tone, program, runs, tone, wav},
+    sound::{drop_tone, program, tone, tone_of_two_seconds, wav},
 };
 
 const CONVERT: &str = "convert = \"ffmpeg\"";
@@ -28,23 +27,6 @@ const KINDS: [(&str, &str); 8] = [
     ("wma", "-c:a wmav2"),
     ("mka", "-c:a flac"),
 ];
-
-/// Has ffmpeg write a tone of two seconds as a file of the folder; `None` where this machine's cannot.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
-fn dropped(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
-    let ffmpeg = program("ffmpeg")?;
-    let (source, made) = (house.dir.path().join("source.wav"), house.dir.path().join(name));
-    fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
-    let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
-    let arguments = ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]);
-    if !runs(&ffmpeg, arguments) {
-        eprintln!("SKIPPED: this ffmpeg cannot write {name}");
-        return None;
-    }
-    let path = house.path(name);
-    fs::rename(made, &path).expect("dropped");
-    Some(path)
-}
 
 /// What lies in the directory of converted recordings.
 fn converted(house: &House) -> Vec<PathBuf> {
@@ -63,16 +45,6 @@ fn path_of(bin: &Path) -> [(&str, &str); 1] {
     [("PATH", bin.to_str().expect("UTF-8"))]
 }
 
-/// Whether it is the tone.
-fn is_the_tone(file: &Path) -> bool {
-    let mut audio = Audio::open(fs::File::open(file).expect("opened"), None).expect("a recording");
-    let mut sound = Vec::new();
-    while let Some(planes) = audio.listen().expect("sound") {
-        sound.extend_from_slice(&planes[0]);
-    }
-    sound.len().abs_diff(32_000) < 4_000 && part_of_tone(&sound[4_000..28_000]) > 0.9
-}
-
 #[test]
 fn what_the_service_does_not_take_is_sent_as_what_it_takes_and_the_notes_keep_the_name() {
     let house = House::new();
@@ -80,7 +52,7 @@ fn what_the_service_does_not_take_is_sent_as_what_it_takes_and_the_notes_keep_th
     let _daemon = house.start();
     for (extension, arguments) in KINDS {
         let name = format!("{extension} talk.{extension}");
-        let Some(path) = dropped(&house, &name, arguments) else { continue };
+        let Some(path) = drop_tone(&house, &name, arguments) else { continue };
         let before = fs::read(&path).expect("there");
         let job = house.wait_for(&name, "done");
         assert_eq!(job["attempts"], 0, "{job:#}");
@@ -116,13 +88,13 @@ fn a_kill_around_a_conversion_leaves_one_upload_and_nothing_behind() {
         let house = House::new();
         house.configure(CONVERT);
         let mut daemon = house.spawn(&[("MINUTED_DIE", point)]);
-        if dropped(&house, "talk.mkv", "-c:a libopus -fflags +bitexact -flags +bitexact").is_none() {
+        if drop_tone(&house, "talk.mkv", "-c:a libopus -fflags +bitexact -flags +bitexact").is_none() {
             return;
         }
         until(point, || daemon.was_killed().then_some(()));
         if point.starts_with("CallUpload") {
             let [file] = converted(&house).try_into().expect("one converted recording");
-            assert!(is_the_tone(&file), "{point}");
+            assert!(tone_of_two_seconds(&file) > 0.9, "{point}");
             assert_eq!(file.metadata().expect("there").permissions().mode() & 0o077, 0, "nobody else may read it");
         }
         let _daemon = house.start();
@@ -162,7 +134,7 @@ fn a_conversion_ends_with_the_daemon_however_that_ends() {
     fs::write(&slow, "#!/bin/sh\nexec /bin/sleep 600\n").expect("written");
     fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).expect("set");
     let daemon = house.listening(house.spawn(&path_of(&bin)));
-    if dropped(&house, "talk.mkv", "-c:a libopus").is_none() {
+    if drop_tone(&house, "talk.mkv", "-c:a libopus").is_none() {
         return;
     }
     let at_work = until("two are at work", || Some(descendants(daemon.pid())).filter(|found| found.len() == 2));
@@ -188,7 +160,7 @@ fn without_ffmpeg_it_waits_and_the_others_do_not_and_a_check_says_so() {
     house.configure(CONVERT);
     let bin = bin(&house);
     let daemon = house.listening(house.spawn(&path_of(&bin)));
-    if dropped(&house, "talk.ogg", "-c:a libvorbis").is_none() {
+    if drop_tone(&house, "talk.ogg", "-c:a libvorbis").is_none() {
         return;
     }
     until_told(|| house.why("talk.ogg"), || house.why("talk.ogg").contains("apt install ffmpeg").then_some(()));
@@ -242,7 +214,7 @@ fn what_cannot_be_decoded_is_given_up_and_reads_nothing_else() {
 fn without_the_key_it_is_skipped_with_the_list_and_the_hint_and_taken_when_the_key_comes() {
     let house = House::new();
     let daemon = house.start();
-    if dropped(&house, "talk.mkv", "-c:a libopus").is_none() {
+    if drop_tone(&house, "talk.mkv", "-c:a libopus").is_none() {
         return;
     }
     let told = until("it is skipped", || Some(house.why("talk.mkv")).filter(|told| told.contains("does not take")));

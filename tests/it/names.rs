@@ -1,16 +1,11 @@
 //! Names from the field: which kinds are taken or converted, which files are left alone, what a name says of the date and
 //! of the title.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use minuted::engine::audio::Audio;
+use std::fs;
 
 use crate::support::{
     house::{House, until},
-    sound::{part_of_tone, program, runs, tone, wav},
+    sound::{drop_tone, tone_of_two_seconds},
 };
 
 const CONVERT: &str = "convert = \"ffmpeg\"";
@@ -60,35 +55,6 @@ const CONVERTED: &[(&str, &str)] = &[
     ("g726-32", "-ar 8000 -c:a g726le -b:a 32k -f g726le"),
 ];
 
-/// Has ffmpeg write a tone of two seconds as a file of the folder; `None` where this machine's cannot.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
-fn dropped(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
-    let ffmpeg = program("ffmpeg")?;
-    let source = house.dir.path().join("source.wav");
-    let made = house.dir.path().join("made");
-    fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
-    let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
-    let arguments = ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]);
-    if !runs(&ffmpeg, arguments) {
-        eprintln!("SKIPPED: this ffmpeg cannot write {name}");
-        return None;
-    }
-    let path = house.path(name);
-    fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
-    fs::rename(made, &path).expect("dropped");
-    Some(path)
-}
-
-/// Returns whether it is the tone, whole and at its own speed.
-fn is_the_tone(file: &Path) -> bool {
-    let mut audio = Audio::open(fs::File::open(file).expect("opened"), None).expect("a recording");
-    let mut sound = Vec::new();
-    while let Some(planes) = audio.listen().expect("sound") {
-        sound.extend_from_slice(&planes[0]);
-    }
-    sound.len().abs_diff(32_000) < 4_000 && part_of_tone(&sound[4_000..28_000]) > 0.8
-}
-
 #[test]
 fn every_kind_of_media_that_ffmpeg_reads_is_converted() {
     let house = House::new();
@@ -98,7 +64,7 @@ fn every_kind_of_media_that_ffmpeg_reads_is_converted() {
         let name = format!("kind {extension}.{extension}");
         // Each has a length of its own, a frame longer than the one before: none is a remux of another.
         let milliseconds = 700 + 30 * place;
-        dropped(&house, &name, &format!("{arguments} -t {milliseconds}ms")).map(|_| name)
+        drop_tone(&house, &name, &format!("{arguments} -t {milliseconds}ms")).map(|_| name)
     });
     let names: Vec<String> = names.collect();
     for name in &names {
@@ -122,13 +88,13 @@ fn what_has_no_mark_in_its_bytes_is_converted_as_its_name_says() {
         let house = House::new();
         house.configure(CONVERT);
         let mut daemon = house.spawn(&[("MINUTED_DIE", "CallUpload:before")]);
-        if dropped(&house, &format!("talk.{extension}"), arguments).is_none() {
+        if drop_tone(&house, &format!("talk.{extension}"), arguments).is_none() {
             continue;
         }
         until(extension, || daemon.was_killed().then_some(()));
         let converted = house.state_dir().join("converted");
         let mut files = fs::read_dir(converted).expect("read").map(|entry| entry.expect("one").path());
-        assert!(is_the_tone(&files.next().expect("a converted recording")), "{extension}");
+        assert!(tone_of_two_seconds(&files.next().expect("a converted recording")) > 0.8, "{extension}");
     }
 }
 

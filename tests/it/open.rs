@@ -4,9 +4,11 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::Path,
+    process::Command,
 };
 
 use minuted::standin::Call;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::house::{House, recording, until, until_told};
@@ -97,6 +99,51 @@ fn where_proc_shows_nothing_events_tell_and_a_restart_forgets_nothing() {
     let meetings = house.standin.snapshot().meetings;
     let sent = meetings[1].recording.as_ref().expect("a recording");
     assert_eq!((meetings.len(), &*sent.blake3), (2, &*blake3::hash(&bytes).to_hex().to_string()));
+}
+
+/// How many events the kernel keeps for one watcher before it drops all that follow.
+fn events_max() -> u32 {
+    let text = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").expect("Linux");
+    text.trim().parse().expect("a number")
+}
+
+#[test]
+fn a_close_that_the_kernel_dropped_among_too_many_events_is_waited_for_and_can_be_made_up_for() {
+    if !may_blind() {
+        return;
+    }
+    let house = House::new();
+    house.without_privileges();
+    let daemon = house.start();
+    let bytes = recording("talk.mp3");
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    house.drop_recording("witness.mp3");
+    house.wait_for("witness.mp3", "done");
+    let mut recorder = File::create(house.path("talk.mp3")).expect("made");
+    recorder.write_all(first).expect("written");
+    house.scan();
+    until_why(&house, "talk.mp3", "it changed since its writer last closed it");
+    daemon.signal(Signal::STOP);
+    // Two events each at least, none of them to be merged with the one before.
+    let noise = ["a.txt", "b.txt"].map(|name| house.path(name));
+    for turn in 0..events_max() {
+        drop(File::create(&noise[turn as usize % 2]).expect("made"));
+    }
+    recorder.write_all(second).expect("written");
+    drop(recorder);
+    daemon.signal(Signal::CONT);
+    // It may not be taken at once, since nothing says that the writer has gone; after an hour it would be. The next
+    // recording is not held up by that.
+    house.drop_recording("call.mp3");
+    house.wait_for("call.mp3", "done");
+    assert_eq!((house.state("talk.mp3"), meetings(&house)), (None, 2));
+    let why = until_why(&house, "talk.mp3", "touch '");
+    let command = &why[why.find("touch '").expect("a command")..];
+    assert!(Command::new("sh").args(["-c", command]).status().expect("run").success(), "{command}");
+    house.wait_for("talk.mp3", "done");
+    let meetings = house.standin.snapshot().meetings;
+    let sent = meetings[2].recording.as_ref().expect("a recording");
+    assert_eq!((meetings.len(), &*sent.blake3), (3, &*blake3::hash(&bytes).to_hex().to_string()));
 }
 
 #[test]

@@ -135,6 +135,31 @@ fn check_tries_the_configuration_on_disk_and_not_the_one_in_force() {
     until("it is in force", || out(&house.run(&["check"])).contains("ok       daemon: it runs\n").then_some(()));
 }
 
+#[test]
+fn who_typed_sudo_reads_commands_that_become_the_user_of_the_service() {
+    let house = House::new();
+    let empty = tempfile::tempdir().expect("a directory");
+    house.configure_all("", "", "[services.local]\nkind = \"ondevice\"\n[services.more]\nkind = \"paxs\"");
+    let check = |sudo_uid: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
+        command.arg("--config").arg(house.config()).arg("check").stdin(Stdio::null());
+        command.env("HOME", empty.path()).env_remove("XDG_DATA_HOME").env_remove("SUDO_UID");
+        command.envs(sudo_uid.map(|uid| ("SUDO_UID", uid)));
+        out(&command.output().expect("run"))
+    };
+    let owner = minuted::queue::user_name(rustix::process::geteuid().as_raw());
+    for command in ["minuted engine install", "minuted login more"] {
+        let text = check(None);
+        assert!(text.contains(&format!("hint: {command}\n")), "{text}");
+        let text = check(Some("4242"));
+        assert!(text.contains(&format!("hint: sudo -u {owner} {command}\n")), "{text}");
+        assert!(!text.contains(&format!("hint: {command}")), "{text}");
+    }
+    let text = check(None);
+    let line = text.lines().skip_while(|line| !line.starts_with("ERROR    service local")).nth(1);
+    assert_eq!(line, Some("         hint: minuted engine install"), "{text}");
+}
+
 /// Returns whether this program is here and works; says so where it does not.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
 fn is_here(program: &str, arguments: &[&str]) -> bool {

@@ -14,7 +14,7 @@ use crate::{
     commands::print::size,
     config::Settings,
     logging::LoggingError,
-    queue::{READ_ONLY, StateLock},
+    queue::{self, READ_ONLY, StateLock},
     text::printable_path,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn state(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mode, owner) = (metadata.permissions().mode() & 0o7777, metadata.uid());
     if owner != rustix::process::geteuid().as_raw() {
-        let hint = format!("run this as its user: sudo -u '#{owner}' minuted check");
+        let hint = format!("run this as its user: {} minuted check", queue::sudo(owner));
         findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");

@@ -160,7 +160,7 @@ pub(super) trait Speaks {
 
     /// What a person does where it does not answer.
     fn absence_cure(&self) -> &'static str {
-        "check base_url and the network"
+        "check base_url, the network and the service"
     }
 }
 

@@ -7,6 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+use minuted::engine::audio::Audio;
+
+use super::house::House;
+
 /// The directories of programs; a test does not ask the environment.
 const PROGRAMS: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -44,6 +48,35 @@ pub(crate) fn part_of_tone(sound: &[f32]) -> f64 {
     }
     let length = f64::from(u32::try_from(sound.len()).expect("a short sound"));
     2.0 * (sine * sine + cosine * cosine) / (length * all)
+}
+
+/// Has ffmpeg write a tone of two seconds as a file of the folder; `None` where this machine's cannot.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know that one proved nothing")]
+pub(crate) fn drop_tone(house: &House, name: &str, arguments: &str) -> Option<PathBuf> {
+    let ffmpeg = program("ffmpeg")?;
+    let source = house.dir.path().join("source.wav");
+    let made = house.dir.path().join(Path::new(name).file_name().expect("a name"));
+    fs::write(&source, wav(44_100, 1, &tone(44_100, 2))).expect("written");
+    let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
+    let arguments = ["-v", "error", "-y", "-i", from].into_iter().chain(arguments.split_whitespace()).chain([to]);
+    if !runs(&ffmpeg, arguments) {
+        eprintln!("SKIPPED: this ffmpeg cannot write {name}");
+        return None;
+    }
+    let path = house.path(name);
+    fs::create_dir_all(path.parent().expect("in the folder")).expect("made");
+    fs::rename(made, &path).expect("dropped");
+    Some(path)
+}
+
+/// How much of a recording is the tone: 0 to 1, and 0 where it is not two seconds long.
+pub(crate) fn tone_of_two_seconds(file: &Path) -> f64 {
+    let mut audio = Audio::open(fs::File::open(file).expect("opened"), None).expect("a recording");
+    let mut sound = Vec::new();
+    while let Some(planes) = audio.listen().expect("sound") {
+        sound.extend_from_slice(&planes[0]);
+    }
+    if sound.len().abs_diff(32_000) < 4_000 { part_of_tone(&sound[4_000..28_000]) } else { 0.0 }
 }
 
 /// Returns a program, or says that what needs it is skipped.
