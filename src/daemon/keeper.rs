@@ -1,6 +1,6 @@
 //! What has to be seen to now and then: the sign-in, the operator's mail, the history, the watchdog.
 
-use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -19,7 +19,7 @@ use crate::{
     worker::{DISK_RETRY, ServiceHandle, deliveries},
 };
 
-/// How often notices, lost files and, where nothing changes, the status line are seen to.
+/// How often the queue is asked whether anything has to be seen to: notices, lost files, holds that are over.
 const EVERY: Duration = Duration::from_secs(20);
 
 /// How long after a change the status line follows: a burst of changes is told as one.
@@ -48,27 +48,31 @@ pub(super) async fn run(parts: Parts) {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     let mut line = String::new();
+    let mut is_idle = false;
     let mut post = Post::default();
-    let mut next_telling = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut next_telling = None;
     // A machine that is never on for an hour forgets, too.
     prune(&parts).await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
-            _ = room.tick() => see_to_disk(&parts).await,
+            _ = room.tick(), if parts.worker.disk_full.load(Ordering::Relaxed) => see_to_disk(&parts).await,
             () = parts.status_line.changed() => tell_status(&parts, &mut line).await,
             () = parts.worker.changed.notified() => {
-                let soon = Instant::now() + STATUS_DELAY;
-                if next_telling.deadline() > soon {
-                    next_telling.as_mut().reset(soon);
-                }
+                next_telling.get_or_insert_with(|| Box::pin(tokio::time::sleep(STATUS_DELAY)));
             }
-            () = next_telling.as_mut() => {
+            () = async { next_telling.as_mut().expect("the arm is on").await }, if next_telling.is_some() => {
+                next_telling = None;
                 tell_status(&parts, &mut line).await;
-                next_telling.as_mut().reset(Instant::now() + EVERY);
             }
             _ = often.tick() => {
-                see_to_queue(&parts).await;
+                let has_chores = see_to_queue(&parts).await;
+                if !has_chores && is_idle {
+                    continue;
+                }
+                // What is over is told once more.
+                is_idle = !has_chores;
+                tell_status(&parts, &mut line).await;
                 stray::recover(&parts).await;
                 stray::settle(&parts).await;
                 see_to_files(&parts).await;
@@ -131,15 +135,18 @@ fn before(now: Timestamp, span: Duration) -> Timestamp {
     now.saturating_sub(span).unwrap_or(Timestamp::MIN)
 }
 
-/// Looks whether the queue is where it was, and the clock as it was; an idle minuted would learn of neither.
-async fn see_to_queue(parts: &Parts) {
+/// Looks whether the queue is where it was, and the clock as it was; an idle minuted would learn of neither. Returns
+/// whether the queue holds anything else to see to, or cannot say so.
+async fn see_to_queue(parts: &Parts) -> bool {
     let seen_to = async {
-        parts.worker.queue.alive().await?;
-        parts.worker.follow_clock().await
+        let has_chores = parts.worker.queue.has_chores().await?;
+        parts.worker.follow_clock().await?;
+        Ok(has_chores)
     };
-    if let Err(error) = seen_to.await {
+    seen_to.await.unwrap_or_else(|error| {
         parts.worker.queue_failed("see to the queue", &error);
-    }
+        true
+    })
 }
 
 /// Looks whether a full disk of the queue has room again.

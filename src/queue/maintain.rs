@@ -206,6 +206,20 @@ impl Queue {
         self.writer.call(truncate).await
     }
 
+    /// Proves that the queue works by an empty commit, and returns whether it holds anything that is seen to now and then:
+    /// holds, mails to the operator, jobs that run, deliver or wait for their file. An idle daemon asks nothing more.
+    pub async fn has_chores(&self) -> Result<bool, QueueError> {
+        self.write(Effect::Alive, |_| Ok(())).await?;
+        self.read(|connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM hold) OR EXISTS (SELECT 1 FROM notice WHERE sent_ms IS NULL) \
+                       OR EXISTS (SELECT 1 FROM job WHERE state = 'running') \
+                       OR EXISTS (SELECT 1 FROM job WHERE stage = 'deliver') \
+                       OR EXISTS (SELECT 1 FROM job WHERE waits_for = 'file')";
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        })
+        .await
+    }
+
     /// Proves that both threads of the queue answer: one empty commit, one empty read.
     pub async fn alive(&self) -> Result<(), QueueError> {
         self.write(Effect::Alive, |_| Ok(())).await?;
