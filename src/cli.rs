@@ -462,6 +462,12 @@ pub struct EngineWork {
     /// Become this ffmpeg, with limits
     #[arg(long, value_name = "PROGRAM")]
     pub ffmpeg: Option<PathBuf>,
+    /// Start this ffmpeg for the parent, when that orders it
+    #[arg(long, value_name = "PROGRAM")]
+    pub lend: Option<PathBuf>,
+    /// Try to be confined, and print as JSON how that went
+    #[arg(long)]
+    pub trial: bool,
     /// The process with which it ends
     #[arg(long, value_name = "PID", default_value_t = 0)]
     pub parent: u32,

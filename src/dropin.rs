@@ -53,7 +53,8 @@ pub fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, PathBuf)>
 }
 
 /// Returns the assignments of a unit file, those on several lines joined.
-fn assignments(unit: &str) -> Vec<(String, String)> {
+#[must_use]
+pub fn assignments(unit: &str) -> Vec<(String, String)> {
     let joined = unit.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '[']));
     let pairs = lines.filter_map(|line| line.split_once('='));

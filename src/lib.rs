@@ -56,6 +56,7 @@
 //! | whose failure it is: the service's, the set-up's or the recording's | [`services::breaker`]; `services/trial.rs`, `services/openai/judge.rs` |
 //! | what is shown of a page that a server or a proxy answers | `text/page.rs` |
 //! | how a recording becomes words on this machine | [`engine`] |
+//! | what ffmpeg and the recogniser may reach, and what they may take | [`confine`]; `engine/limits.rs`, `engine/memory_kills.rs` |
 //! | what of a file is heard, and what the notes say was not | [`engine::audio`] |
 //! | what a folder takes, what is converted before it is sent | [`pipeline::convert`], [`engine::audio::convert`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
@@ -89,7 +90,7 @@
 //!
 //! Modules know only those below them: `main` → [`commands`] → [`daemon`] → [`control`] → [`worker`] → [`pipeline`] →
 //! [`sources`] → [`services`], [`deliver`], [`watch`] → [`engine`], [`extract`], [`http`], [`queue`] → [`job`] → [`config`] → [`access`],
-//! [`beneath`], [`certificate`], [`clock`], [`effect`], [`exit`], [`media_types`], [`open_files`], [`progress`], [`text`].
+//! [`beneath`], [`certificate`], [`clock`], [`confine`], [`effect`], [`exit`], [`media_types`], [`open_files`], [`progress`], [`text`].
 //! The exact table, and which crate has its one door where, is
 //! `tests/it/architecture.rs`, which fails when it is not so.
 //!
@@ -124,6 +125,8 @@
 //! - *A core, a tracer.* The process's memory holds tokens; [`memory`] keeps it closed.
 //! - *A network port*, but for that of [`webhook`] where the config asks for it, on this machine alone. Commands use a Unix
 //!   socket that its owner alone can open.
+//! - *A reach of what reads hostile bytes.* ffmpeg and the recogniser are processes that open no file but what they must
+//!   read, and know no network and no other process ([`confine`]). What they need from elsewhere is opened before.
 //! - *`unsafe` code*, and a browser opened unasked.
 //!
 //! # Glossary
@@ -160,6 +163,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod confine;
 pub mod control;
 pub mod daemon;
 pub mod deliver;

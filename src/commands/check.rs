@@ -1,5 +1,6 @@
 //! `minuted check`: everything is tried for real, without leaving a trace; each finding says what to do.
 
+mod confinement;
 mod disk;
 mod engine;
 mod folders;
@@ -9,6 +10,7 @@ mod koldan;
 mod listing;
 mod outside;
 mod readers;
+mod room;
 mod sources;
 mod unit;
 mod webhook;
@@ -134,7 +136,16 @@ pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::C
         None => None,
     };
     let tried = Arc::clone(&settings);
-    findings.blocking(move || unit::unit(&tried, pid)).await?;
+    findings
+        .blocking(move || {
+            let units = unit::installed(&tried, pid);
+            let units = units.as_deref();
+            let mut found = confinement::confinement(&tried, units);
+            found.extend(room::memory_room(&tried, pid, units));
+            found.extend(units.map(|units| unit::unit(&tried, units)));
+            found
+        })
+        .await?;
     let failed = findings.all.iter().any(|finding| finding.level == Level::Error);
     if findings.is_json {
         print::json(&json!(findings.all))?;

@@ -2,14 +2,28 @@
 
 use std::process::ExitCode;
 
-use super::Failure;
-use crate::{cli::EngineWork, engine::child, exit};
+use super::{Failure, print, tell};
+use crate::{
+    cli::EngineWork,
+    config::Environment,
+    engine::{child, ffmpeg_child, lender, trial},
+    exit,
+};
 
 /// Works, and tells its parent how it went: nothing is printed for a person.
 pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, Failure> {
     if let Some(program) = &arguments.ffmpeg {
-        let (parent, bytes_max) = (arguments.parent, arguments.writes);
-        return Err(child::become_ffmpeg(program, &arguments.arguments, parent, bytes_max).into());
+        let error = ffmpeg_child::become_ffmpeg(program, &arguments.arguments, arguments.parent, arguments.writes);
+        tell(&error.into(), Environment::get());
+        return Ok(ExitCode::from(ffmpeg_child::NEVER_BEGAN));
+    }
+    if let Some(program) = &arguments.lend {
+        lender::lend(program, arguments.parent)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.trial {
+        print::json(&serde_json::json!(trial::confine_for_trial()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let work = child::request(arguments.request.as_deref().unwrap_or_default())?;
     Ok(if child::work(&work)? { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILURE) })

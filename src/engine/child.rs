@@ -2,42 +2,43 @@
 //!
 //! It has no configuration, no logging and no environment. The recording is its standard input, its answers are lines
 //! on its standard output, and what it finishes goes to disk at once ([`super::pieces`]). It ends when its parent does.
+//!
+//! Before it reads the first byte of the recording it opens the file of pieces, has a process started that will start
+//! ffmpeg for it, and is confined: what a decoder or the recogniser is talked into by hostile bytes reaches the model and
+//! the libraries, and nothing else.
 
 use std::{
     fs::File,
     io::{self, Write as _},
-    os::{fd::AsFd as _, unix::process::CommandExt as _},
-    path::Path,
-    process::Command,
+    os::fd::AsFd as _,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Resource, Rlimit, Signal};
-
 use super::{
-    audio::{
-        Audio, AudioError,
-        ffmpeg::{Ffmpeg, limited},
-    },
+    audio::{Audio, AudioError, ffmpeg::StartFfmpeg},
+    lender::Lender,
+    limits::{Limits, end_with, give_way},
     milliseconds,
     moonshine::ModelError,
-    pieces::{End, Piece, Pieces},
-    recogniser::Recogniser,
+    pieces::{self, End, Piece, Pieces, PiecesFile},
+    recogniser::{Choice, Recogniser},
     speech::Listener,
     wire::{Kind, Line, Work},
 };
-
-/// How nice it is: the recording can wait, whoever works on this machine should not.
-const NICENESS: i32 = 10;
+use crate::confine::{ConfineError, Reach, Role, confine};
 
 /// How often it says how far it is, at most.
 const TOLD_EVERY: Duration = Duration::from_millis(250);
 
-/// Files that ffmpeg may have open.
-const FFMPEG_FILES: u64 = 64;
+/// Files that it may have open: the recording, the pieces, its pipes, and the model while it is loaded.
+const FILES_MAX: u64 = 64;
 
-/// Seconds of processor time that ffmpeg may take: it decodes a hundred hours of sound in that.
-const FFMPEG_SECONDS: u64 = 4 * 3600;
+/// Seconds of processor time that it may take, a week: a hundred hours of sound with the slowest model. What is finished
+/// by then stays.
+const SECONDS_MAX: u64 = 7 * 86_400;
+
+/// Where a runtime learns which processor it has.
+const PROCESSOR: [&str; 2] = ["/proc/cpuinfo", "/sys/devices/system/cpu"];
 
 /// Why the child fails.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,8 @@ enum Failure {
     Pieces(#[source] io::Error),
     #[error("failed to get ready: {0}")]
     Start(io::Error),
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
 }
 
 impl Failure {
@@ -57,8 +60,9 @@ impl Failure {
         match self {
             Self::Audio(AudioError::Undecodable { .. }) => Kind::Undecodable,
             Self::Audio(AudioError::NoSound) => Kind::NoSound,
-            Self::Audio(AudioError::NeedsFfmpeg { .. }) => Kind::NeedsFfmpeg,
-            Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) => Kind::Disk,
+            Self::Audio(AudioError::NeedsFfmpeg { .. } | AudioError::Ffmpeg { .. }) => Kind::NeedsFfmpeg,
+            Self::Audio(AudioError::NoMemory) => Kind::NoMemory,
+            Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) | Self::Confine(_) => Kind::Disk,
             Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => Kind::Model,
             Self::Model(ModelError::Memory { .. }) => Kind::Memory,
             Self::Model(ModelError::Language { .. }) => Kind::Language,
@@ -84,52 +88,49 @@ pub fn work(work: &Work) -> io::Result<bool> {
     Ok(is_done)
 }
 
-/// Becomes ffmpeg, with limits: it may write no file that is longer than `bytes_max`, and it ends with its parent. Only
-/// returns when it could not.
-pub fn become_ffmpeg(program: &Path, arguments: &[std::ffi::OsString], parent: u32, bytes_max: u64) -> io::Error {
-    let limits = [(Resource::Fsize, bytes_max), (Resource::Nofile, FFMPEG_FILES), (Resource::Cpu, FFMPEG_SECONDS)];
-    let limited = limits.into_iter().try_for_each(|(resource, most)| limit(resource, most));
-    let prepared = limited.and_then(|()| end_with(parent));
-    match prepared.and_then(|()| Ok(rustix::thread::set_no_new_privs(true)?)) {
-        Ok(()) => Command::new(program).args(arguments).env_clear().exec(),
-        Err(error) => error,
-    }
+/// What the child is ready with once it is confined.
+struct Ready {
+    recording: File,
+    pieces: PiecesFile,
+    lender: Option<Lender>,
 }
 
-fn limit(resource: Resource, most: u64) -> io::Result<()> {
-    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+/// Makes this process one that harms nobody: it ends with its parent, comes last, has its limits, and reaches nothing
+/// but what it opened here and what it must read.
+fn settle_down(work: &Work) -> Result<Ready, Failure> {
+    end_with(work.parent).and_then(|()| give_way()).map_err(Failure::Start)?;
+    let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(Failure::Start)?);
+    let pieces = PiecesFile::open(&work.pieces).map_err(Failure::Pieces)?;
+    let lender = work.ffmpeg.as_ref().map(|program| Lender::start(program, &recording));
+    let lender = lender.transpose().map_err(Failure::Start)?;
+    let limits =
+        Limits { memory_mib: work.memory_mib, seconds: SECONDS_MAX, files: FILES_MAX, file_bytes: pieces::FILE_MAX };
+    limits.apply().map_err(Failure::Start)?;
+    confine(Role::Recogniser, &reach(&work.recogniser))?;
+    Ok(Ready { recording, pieces, lender })
 }
 
-/// Makes this process end with its parent, which may have ended before it could be asked for that.
-fn end_with(parent: u32) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let now = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get().unsigned_abs());
-    if now == Some(parent) { Ok(()) } else { Err(io::Error::other("the parent is gone")) }
-}
-
-/// Makes this process one that harms nobody: it dies with its parent, comes last, and has its limit of memory.
-fn settle_down(work: &Work) -> io::Result<()> {
-    end_with(work.parent)?;
-    rustix::process::nice(NICENESS)?;
-    limit(Resource::Data, work.memory_mib.saturating_mul(1024 * 1024))
+/// Returns what the recogniser must read.
+fn reach(choice: &Choice) -> Reach {
+    let reach = PROCESSOR.into_iter().fold(Reach::libraries(), Reach::with_read);
+    choice.files().into_iter().fold(reach, Reach::with_read)
 }
 
 fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
-    settle_down(work).map_err(Failure::Start)?;
-    let recording = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(Failure::Start)?);
-    let ffmpeg = work.ffmpeg.as_ref().map(|program| Ffmpeg { command: limited(program, 0) });
-    let audio = Audio::open(recording, ffmpeg.as_ref())?;
+    let Ready { recording, pieces, lender } = settle_down(work)?;
+    let ffmpeg = lender.as_ref().map(|lender| lender as &dyn StartFfmpeg);
+    let audio = Audio::open_with(recording, ffmpeg)?;
     answers.tell(&Line::Loading).map_err(Failure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
     let total_ms = audio.length().map(milliseconds).or(work.duration_ms).unwrap_or(0);
     answers.tell(&Line::Progress { done_ms: 0, total_ms }).map_err(Failure::Start)?;
-    let pieces = Pieces::open(&work.pieces, &recogniser.id(), &work.content).map_err(Failure::Pieces)?;
+    let pieces = pieces.take_up(&recogniser.id(), &work.content).map_err(Failure::Pieces)?;
     if let Some(end) = pieces.end() {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
     let mut session = Session { audio, recogniser, pieces, answers, total_ms, told: None };
     session.hear()?;
-    if let Some(audio) = session.audio.second_opinion(ffmpeg.as_ref())? {
+    if let Some(audio) = session.audio.second_opinion_with(ffmpeg)? {
         session.audio = audio;
         session.pieces.restart().map_err(Failure::Pieces)?;
         session.hear()?;

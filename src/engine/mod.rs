@@ -10,6 +10,8 @@
 //!   input, follows its progress, and reads the pieces when it is done.
 //! - [`child`] is what the hidden command `minuted engine-work` does. It is a process of its own, because it runs native
 //!   code on hostile bytes: a crash there is that recording's failure and no one else's.
+//!   What it takes from elsewhere it takes first: then it is confined ([`crate::confine`]), and reads the recording.
+//! - [`ffmpeg_child`] becomes ffmpeg, confined too; [`lender`] starts it for the recogniser, which may start nothing.
 //! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Sound tracks, and the sides
 //!   of stereo with one person each, stay apart; everything else becomes one channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
@@ -22,12 +24,17 @@
 
 pub mod audio;
 pub mod child;
+pub mod ffmpeg_child;
+pub mod lender;
+mod limits;
+mod memory_kills;
 pub mod model;
 pub mod moonshine;
 pub mod pieces;
 pub mod recogniser;
 pub mod run;
 pub mod speech;
+pub mod trial;
 pub mod whisper;
 pub mod wire;
 

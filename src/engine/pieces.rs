@@ -27,7 +27,7 @@ const ENGINE: u32 = 2;
 const LINE_MAX: u64 = 64 * 1024;
 
 /// Bytes of the file at most: a day of speech has some 5 MiB.
-const FILE_MAX: u64 = 256 * 1024 * 1024;
+pub const FILE_MAX: u64 = 256 * 1024 * 1024;
 
 /// Samples after which what was written is synced: a minute.
 const SYNCED_EVERY: u64 = 60 * RATE as u64;
@@ -85,13 +85,17 @@ pub struct Pieces {
     header: Header,
 }
 
-impl Pieces {
-    /// Opens the pieces in `directory`, which is made when it is not there. What is torn is cut off, and what belongs to
-    /// another recording or another model is thrown away. Waits for another process that has them open.
+/// The open file of pieces of a job, before anybody knows which model makes more of them.
+#[derive(Debug)]
+pub struct PiecesFile(File);
+
+impl PiecesFile {
+    /// Opens the file in `directory`, which is made when it is not there. Waits for another process that has it open.
+    /// The recogniser does so before it is confined: afterwards it could reach neither.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn open(directory: &Path, model: &str, content: &str) -> io::Result<Self> {
+    pub fn open(directory: &Path) -> io::Result<Self> {
         Effect::BeginPieces.before();
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let mut options = OpenOptions::new();
@@ -99,14 +103,25 @@ impl Pieces {
         options.custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0));
         let file = options.open(directory.join(NAME))?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-        let header = Header { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
-        let mut pieces = Self { file, kept: [].into(), end: None, synced: 0, spoken: 0, header };
-        pieces.take_up()?;
         File::open(directory)?.sync_all()?;
         Effect::BeginPieces.after();
-        Ok(pieces)
+        Ok(Self(file))
     }
 
+    /// Takes up the pieces of a recording. What is torn is cut off, and what belongs to another recording or another
+    /// model is thrown away.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
+        let header = Header { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
+        let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spoken: 0, header };
+        pieces.take_up()?;
+        Ok(pieces)
+    }
+}
+
+impl Pieces {
     /// Begins again with the first piece, for the recording is decoded in another way from its start: pieces that come
     /// out the same are met again.
     ///
@@ -246,6 +261,19 @@ impl<R: io::Read> Lines<R> {
     }
 }
 
+/// Removes the file of pieces where there are none, and its directory where nothing else lies in it: a recording that
+/// failed before its first piece leaves nothing. The child itself cannot, for it is confined by then.
+pub fn forget_empty(directory: &Path) {
+    let path = directory.join(NAME);
+    if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        let removed = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(directory));
+        // It is of no use and does no harm: what stays goes with the job.
+        if let Err(error) = removed {
+            tracing::debug!("an empty file of pieces stays for now: {error}");
+        }
+    }
+}
+
 /// Reads the finished pieces in `directory`.
 ///
 /// # Errors
@@ -273,8 +301,12 @@ mod tests {
         Piece { side: None, start, end: start + 10, text: text.to_owned() }
     }
 
+    fn opened(directory: &Path, model: &str, content: &str) -> io::Result<Pieces> {
+        PiecesFile::open(directory)?.take_up(model, content)
+    }
+
     fn begun(directory: &Path) -> Pieces {
-        let mut pieces = Pieces::open(directory, "model", "content").expect("opened");
+        let mut pieces = opened(directory, "model", "content").expect("opened");
         pieces.push(piece(0, "one")).expect("written");
         pieces.push(piece(20, "")).expect("written");
         pieces
@@ -285,7 +317,7 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         let directory = state.path().join("engine/job");
         drop(begun(&directory));
-        let mut pieces = Pieces::open(&directory, "model", "content").expect("opened");
+        let mut pieces = opened(&directory, "model", "content").expect("opened");
         assert!(pieces.meet(None, 0, 10).expect("met") && pieces.meet(None, 20, 30).expect("met"));
         assert!(!pieces.meet(None, 40, 50).expect("not met"));
         pieces.push(piece(40, "three")).expect("written");
@@ -297,7 +329,7 @@ mod tests {
             read(&directory).expect("read"),
             (vec![piece(0, "one"), piece(20, ""), piece(40, "three")], end.clone())
         );
-        let again = Pieces::open(&directory, "model", "content").expect("opened");
+        let again = opened(&directory, "model", "content").expect("opened");
         assert_eq!((again.end(), again.spoken()), (Some(&end), 2));
     }
 
@@ -310,7 +342,7 @@ mod tests {
         let ends: Vec<usize> = (1..=whole.len()).filter(|end| whole[end - 1] == b'\n').collect();
         for length in 0..=whole.len() {
             fs::write(&path, &whole[..length]).expect("written");
-            let mut pieces = Pieces::open(state.path(), "model", "content").expect("opened");
+            let mut pieces = opened(state.path(), "model", "content").expect("opened");
             let left = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
             assert_eq!(pieces.kept.len(), left, "cut to {length} bytes");
             for at in 0..2 {
@@ -327,16 +359,29 @@ mod tests {
         let state = tempfile::tempdir().expect("a directory");
         for (model, content) in [("other", "content"), ("model", "other")] {
             drop(begun(state.path()));
-            let mut pieces = Pieces::open(state.path(), model, content).expect("opened");
+            let mut pieces = opened(state.path(), model, content).expect("opened");
             assert!(!pieces.meet(None, 0, 10).expect("not met"));
         }
         fs::remove_file(state.path().join(NAME)).expect("forgotten");
         drop(begun(state.path()));
-        let mut pieces = Pieces::open(state.path(), "model", "content").expect("opened");
+        let mut pieces = opened(state.path(), "model", "content").expect("opened");
         assert!(pieces.meet(None, 0, 10).expect("met"));
         assert!(!pieces.meet(Some(Side::Left), 20, 30).expect("not met"));
         pieces.finish(End::default()).expect("finished");
         assert_eq!(read(state.path()).expect("read").0, [piece(0, "one")]);
+    }
+
+    #[test]
+    fn only_an_empty_file_is_forgotten() {
+        let state = tempfile::tempdir().expect("a directory");
+        let directory = state.path().join("job");
+        forget_empty(&directory);
+        drop(PiecesFile::open(&directory).expect("opened"));
+        forget_empty(&directory);
+        assert!(!directory.exists());
+        drop(begun(&directory));
+        forget_empty(&directory);
+        assert!(directory.join(NAME).exists());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! [`Choice`] says which one and where its files lie; it crosses from the daemon to the child. `Recogniser` is the one
 //! that was loaded, in the child.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,18 @@ pub enum Choice {
         /// The language that is spoken, ISO 639; `None` lets whisper find out.
         language: Option<String>,
     },
+}
+
+impl Choice {
+    /// Returns the files that are read to load it.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        match self {
+            Self::Moonshine(model) => {
+                [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime].map(PathBuf::as_path).to_vec()
+            }
+            Self::Whisper { model, .. } => vec![model],
+        }
+    }
 }
 
 /// A recogniser that is ready.

@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::{
-    child, pieces,
+    audio::error::NO_MEMORY_LEFT,
+    child,
+    memory_kills::MemoryKills,
+    pieces,
     recogniser::Choice,
     seconds,
     wire::{Kind, LINE_MAX, Line, Work},
@@ -99,6 +102,9 @@ pub enum EngineError {
         /// The limit.
         limit_mib: u64,
     },
+    /// The child was ended because the machine or the service had no memory left: not the recording's fault.
+    #[error("{NO_MEMORY_LEFT}")]
+    NoMemory,
     /// The child got no further for a long time and was ended: the recording's own fault.
     #[error("the engine stood still for {}", text::rough(*.after))]
     StoodStill {
@@ -150,6 +156,16 @@ pub fn this_program() -> PathBuf {
 /// # Errors
 /// [`EngineError`].
 pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
+    let directory = request.pieces.clone();
+    let done = run_child(request, recording, progress).await;
+    if done.is_err() {
+        pieces::forget_empty(&directory);
+    }
+    done
+}
+
+async fn run_child(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
+    let kills = MemoryKills::begin();
     let mut child = start(&request, recording).map_err(EngineError::Start)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
@@ -157,15 +173,19 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
     };
     let (last, words) = tokio::join!(listen(stdout, &mut child, &progress), last_words(stderr));
     let last = last?;
-    let status = timeout(ENDS_WITHIN, child.wait()).await;
+    let status = timeout(ENDS_WITHIN, child.wait()).await.ok().and_then(Result::ok);
+    let is_silent = matches!(last, Some(Line::Loading | Line::Progress { .. }) | None);
+    if is_silent && status.is_some_and(|status| kills.explain(status)) {
+        return Err(EngineError::NoMemory);
+    }
     match last {
         Some(Line::Done { remarks, .. }) => Ok(Transcript { remarks, ..transcript(&request)? }),
         Some(Line::Failed { kind, error }) => Err(failed(kind, &error, &request)),
         Some(Line::Loading) => {
-            let how = how_it_died(status.ok().and_then(Result::ok), &words);
+            let how = how_it_died(status, &words);
             Err(EngineError::Model { reason: format!("the engine died while it loaded its model: {how}") })
         }
-        Some(Line::Progress { .. }) | None => Err(died(status.ok().and_then(Result::ok), &words, &request)),
+        Some(Line::Progress { .. }) | None => Err(died(status, &words, &request)),
     }
 }
 
@@ -259,6 +279,7 @@ fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
         Kind::Model => EngineError::Model { reason },
         Kind::Disk => EngineError::Disk { reason },
         Kind::Memory => EngineError::OutOfMemory { limit_mib: request.memory_mib },
+        Kind::NoMemory => EngineError::NoMemory,
     }
 }
 

@@ -77,8 +77,10 @@ pub enum Kind {
     Model,
     /// The recording cannot be read, or the pieces cannot be written.
     Disk,
-    /// The memory does not suffice.
+    /// The memory that it may have does not suffice.
     Memory,
+    /// The machine or the service had no memory left for its ffmpeg.
+    NoMemory,
     /// The model does not know the language that is spoken.
     Language,
 }

@@ -221,6 +221,7 @@ fn setback(error: &ConvertError) -> Setback {
         ConvertError::NoSound => Setback::NoSound,
         ConvertError::Died { .. } => Setback::Own { from: Stage::Upload, error: anyhow!("the recording {error}") },
         ConvertError::Ffmpeg { .. } => lacking(anyhow!("{error}: {FFMPEG_CURE}, or mend it")),
+        ConvertError::NoMemory => lacking(anyhow!("{error}")),
         ConvertError::Disk { .. } => lacking(anyhow!("{error}; make room in the state directory")),
         ConvertError::Source(_) => Setback::FileLost { error: anyhow!("{error}") },
     }

@@ -17,7 +17,7 @@ const TABLE: &[(&str, &str)] = &[
     (
         "commands",
         "cli daemon webhook control watch worker pipeline sources services engine http deliver queue standin logging dropin \
-         service_manager signals job config",
+         service_manager signals confine job config",
     ),
     ("cli", "job config"),
     (
@@ -31,7 +31,7 @@ const TABLE: &[(&str, &str)] = &[
     ("pipeline", "services engine deliver extract queue job config"),
     ("sources", "services http deliver queue job config"),
     ("services", "engine http job config"),
-    ("engine", "job config"),
+    ("engine", "confine job config"),
     ("http", "config"),
     ("deliver", "job config"),
     ("queue", "last_words job config"),
@@ -44,6 +44,7 @@ const TABLE: &[(&str, &str)] = &[
     ("last_words", ""),
     ("job", "config"),
     ("memory", ""),
+    ("confine", ""),
     ("config", ""),
     ("access", "text"),
     ("open_files", "beneath clock text"),
@@ -67,7 +68,9 @@ const WORLDS: &[(&str, &str)] = &[
     ("axum", "standin webhook"),
     ("clap", "main commands cli"),
     ("earshot", "engine"),
+    ("landlock", "confine"),
     ("lettre", "deliver config"), // config: for the types of an address
+    ("libc", "confine"),
     ("minijinja", "deliver"),
     ("notify", "watch"),
     ("ort", "engine"),
@@ -75,6 +78,7 @@ const WORLDS: &[(&str, &str)] = &[
     ("reqwest", "http"),
     ("rusqlite", "queue"),
     ("sd_notify", "service_manager"),
+    ("seccompiler", "confine"),
     ("signal_hook", "signals"),
     ("symphonia", "engine"),
     ("tracing_appender", "logging"),
@@ -277,6 +281,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("engine/model/install.rs", "sweep", "temporary directories go"),
     ("engine/model/unpack.rs", "take", "into a temporary directory, which the next sweep takes"),
     ("engine/model/unpack.rs", "unpack", "a temporary directory, which the next sweep takes"),
+    ("engine/pieces.rs", "forget_empty", "an empty file goes"),
     ("last_words.rs", "clear", "marks that are charged, or that charge nobody"),
     ("last_words.rs", "write", "part of `Parse`"),
     ("logging.rs", "files", "nothing depends on a log"),

@@ -5,6 +5,7 @@ mod answers;
 mod architecture;
 mod breaker;
 mod commands;
+mod confine;
 mod containers;
 mod contract;
 mod convert;

@@ -14,15 +14,14 @@ const PLACES: [&str; 4] =
 
 const UNIT: &str = "minuted.service";
 
-/// Compares the directories that are written to with those that the unit and its drop-ins open, where the system
-/// service is what runs or will run: `pid` is that of the daemon.
-pub(super) fn unit(settings: &Settings, pid: Option<u32>) -> Option<Finding> {
-    let root = Path::new("/");
+/// Returns the texts of the unit and of its drop-ins, where the system service is what runs or will run: `pid` is that of
+/// the daemon.
+pub(super) fn installed(settings: &Settings, pid: Option<u32>) -> Option<Vec<String>> {
     let is_service = match pid {
         Some(pid) => is_system_service(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?),
         None => settings.file.starts_with("/etc"),
     };
-    if is_service { compared(settings, root) } else { None }
+    if is_service { texts(Path::new("/")) } else { None }
 }
 
 /// Returns whether the process of these control groups is the system's unit, not that of a person.
@@ -32,18 +31,18 @@ fn is_system_service(cgroups: &str) -> bool {
     units.any(|path| !path.contains("/user@"))
 }
 
-fn compared(settings: &Settings, root: &Path) -> Option<Finding> {
-    let units = texts(root)?;
-    let missing = dropin::unopened(settings, &units);
+/// Compares the directories that are written to with those that the unit and its drop-ins open.
+pub(super) fn unit(settings: &Settings, units: &[String]) -> Finding {
+    let missing = dropin::unopened(settings, units);
     if missing.is_empty() {
-        return Some(Finding::ok("unit", format!("{UNIT} opens everything that is written to")));
+        return Finding::ok("unit", format!("{UNIT} opens everything that is written to"));
     }
     let missing: Vec<String> =
         missing.into_iter().map(|(what, path)| format!("{what} ({})", printable_path(&path))).collect();
     let message = format!("{UNIT} does not open {}: the service can write nothing there", missing.join(", "));
     let cure = "minuted systemd-drop-in | sudo tee /etc/systemd/system/minuted.service.d/folders.conf\n\
                 sudo systemctl daemon-reload && sudo systemctl restart minuted";
-    Some(Finding::error("unit", message, cure))
+    Finding::error("unit", message, cure)
 }
 
 /// Returns the texts of the unit and of its drop-ins in the order in which systemd reads them; `None` where no unit is
@@ -70,6 +69,10 @@ fn texts(root: &Path) -> Option<Vec<String>> {
 mod tests {
     use super::*;
     use crate::config::{Environment, parse};
+
+    fn compared(settings: &Settings, root: &Path) -> Option<Finding> {
+        texts(root).map(|units| unit(settings, &units))
+    }
 
     #[test]
     fn only_the_unit_of_the_system_is_compared() {

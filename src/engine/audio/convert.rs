@@ -22,12 +22,17 @@ use tokio::{
 use super::{
     AudioError,
     decode::TRACKS_MAX,
-    ffmpeg::{Ffmpeg, Streams, decoding, limited, says_no_sound},
+    error::NO_MEMORY_LEFT,
+    ffmpeg::{Ffmpeg, StartFfmpeg, Streams, decoding, limited, reached_limit, says_no_sound},
     kind_of,
     sniff::Kind,
     tracks::sound_tracks,
 };
-use crate::{engine::run::last_words, media_types::Headerless, text};
+use crate::{
+    engine::{memory_kills::MemoryKills, run::last_words},
+    media_types::Headerless,
+    text,
+};
 
 /// What a service is given in place of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,9 @@ pub enum ConvertError {
     /// There is no sound in the recording.
     #[error("there is no sound in it")]
     NoSound,
+    /// The machine or the service had no memory left: not the recording's fault.
+    #[error("{NO_MEMORY_LEFT}")]
+    NoMemory,
     /// ffmpeg died of it or stood still: the recording's own fault, perhaps.
     #[error("could not be converted: {how}")]
     Died {
@@ -131,9 +139,12 @@ pub async fn convert(
         AudioError::Undecodable { reason } => ConvertError::Undecodable { reason },
         AudioError::NoSound => ConvertError::NoSound,
         AudioError::NeedsFfmpeg { what } => ConvertError::Ffmpeg { reason: format!("it is needed for {what}") },
+        AudioError::Ffmpeg { reason } => ConvertError::Ffmpeg { reason },
+        AudioError::NoMemory => ConvertError::NoMemory,
         AudioError::Io(error) => ConvertError::Source(error),
     })?;
     let started = |error: io::Error| ConvertError::Ffmpeg { reason: error.to_string() };
+    let kills = MemoryKills::begin();
     let (mut decoder, mut encoder) = pair(source, program, into, &decoding(kind, streams), form).map_err(started)?;
     let (decoder_words, encoder_words) = (decoder.stderr.take(), encoder.stderr.take());
     let (Some(decoder_words), Some(encoder_words)) = (decoder_words, encoder_words) else {
@@ -142,7 +153,11 @@ pub async fn convert(
     let ends = async {
         let (decoded, encoded, first, second) =
             tokio::join!(decoder.wait(), encoder.wait(), last_words(decoder_words), last_words(encoder_words));
-        Ok((End::of(decoded.map_err(started)?, &first), End::of(encoded.map_err(started)?, &second)))
+        let ends = [decoded.map_err(started)?, encoded.map_err(started)?];
+        if ends.iter().any(|status| kills.explain(*status)) {
+            return Err(ConvertError::NoMemory);
+        }
+        Ok((End::of(ends[0], &first), End::of(ends[1], &second)))
     };
     let (decoder, encoder) = tokio::select! {
         ends = ends => ends?,
@@ -160,7 +175,7 @@ fn streams_of(source: &File, kind: Kind, ffmpeg: &Ffmpeg) -> Result<Streams, Aud
     let count = match known {
         Some(count) => count,
         // A program that cannot even list them will say why when it is to convert them.
-        None => ffmpeg.count_sound_streams(source, kind).ok().flatten().unwrap_or(1),
+        None => (ffmpeg as &dyn StartFfmpeg).count_sound_streams(source, kind).ok().flatten().unwrap_or(1),
     };
     if known == Some(0) {
         return Err(AudioError::NoSound);
@@ -221,11 +236,14 @@ struct End {
     status: Option<i32>,
     signal: Option<i32>,
     words: String,
+    /// The limit of its own that it came to, in words.
+    limit: Option<String>,
 }
 
 impl End {
     fn of(status: ExitStatus, words: &str) -> Self {
-        Self { status: status.code(), signal: status.signal(), words: text::one_line(words, 300) }
+        let limit = reached_limit(status, words);
+        Self { status: status.code(), signal: status.signal(), words: text::one_line(words, 300), limit }
     }
 
     fn is_well(&self) -> bool {
@@ -241,7 +259,7 @@ impl End {
 
     /// Whether it is no matter of the recording: the program could not begin, or knows no such form.
     fn never_began(&self) -> bool {
-        let words = ["minuted: ", "Unknown encoder", "Unrecognized option", "error while loading shared libraries"];
+        let words = ["Unknown encoder", "Unrecognized option", "error while loading shared libraries"];
         matches!(self.status, Some(126 | 127)) || words.iter().any(|word| self.words.contains(word))
     }
 
@@ -274,6 +292,9 @@ fn judged(decoder: &End, encoder: &End) -> Result<(), ConvertError> {
         let reason = format!("it would be longer than {BYTES_MAX} bytes");
         return Err(ConvertError::Undecodable { reason });
     }
+    if let Some(how) = [decoder, encoder].into_iter().find_map(|end| end.limit.clone()) {
+        return Err(ConvertError::Died { how });
+    }
     let to_blame = if decoder.is_well() || decoder.is_unheard() { encoder } else { decoder };
     Err(match to_blame.signal {
         Some(_) => ConvertError::Died { how: to_blame.told() },
@@ -287,7 +308,7 @@ mod tests {
     use super::*;
 
     fn end(status: Option<i32>, signal: Option<i32>, words: &str) -> End {
-        End { status, signal, words: words.to_owned() }
+        End { status, signal, words: words.to_owned(), limit: None }
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use std::io;
 
+/// What is said of a child that the kernel ended for want of memory.
+pub(crate) const NO_MEMORY_LEFT: &str = "its decoder or recogniser was ended, for this machine or the service had no memory left: \
+     see MemoryMax= of the service, or give the machine more";
+
 /// Why there is no sound.
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
@@ -20,6 +24,15 @@ pub enum AudioError {
         /// For what.
         what: String,
     },
+    /// ffmpeg is there and cannot be run as it must be.
+    #[error("ffmpeg does not work: {reason}")]
+    Ffmpeg {
+        /// Why.
+        reason: String,
+    },
+    /// ffmpeg was ended because the machine or the service had no memory left.
+    #[error("{NO_MEMORY_LEFT}")]
+    NoMemory,
     /// The file cannot be read.
     #[error("cannot read the recording: {0}")]
     Io(#[from] io::Error),

@@ -2,19 +2,30 @@
 //!
 //! A drop folder is hostile input, and ffmpeg reads playlists, opens addresses and follows references in files. So it
 //! is told what the file is (the first bytes say it, never the name), it may use no protocol but the one descriptor it
-//! is given, it has no environment, it can write no file at all, and it has limits of memory and time of its own.
+//! is given, it has no environment, it can write no file at all, and it has limits of memory and time of its own. It is
+//! confined besides ([`crate::confine`]): what a demuxer with a fault is talked into reaches nothing either.
 
 use std::{
     ffi::OsString,
+    fmt::Debug,
     fs::File,
     io::{self, Read, Seek as _},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread::JoinHandle,
 };
 
-use super::sniff::Kind;
-use crate::text;
+use rustix::process::Signal;
+
+use super::{AudioError, sniff::Kind};
+use crate::{
+    engine::{
+        ffmpeg_child::{FFMPEG_HOURS, FFMPEG_MEMORY_MIB, NEVER_BEGAN},
+        memory_kills::MemoryKills,
+    },
+    text,
+};
 
 /// Bytes of the last words of ffmpeg that are kept.
 const WORDS_MAX: u64 = 4096;
@@ -32,10 +43,43 @@ pub struct Ffmpeg {
     pub command: Vec<OsString>,
 }
 
+/// Who starts ffmpeg: a process itself, or another one for it.
+pub(crate) trait StartFfmpeg: Debug {
+    /// Starts one with these arguments and `file` as its standard input.
+    fn spawn(&self, file: &File, arguments: &[String]) -> io::Result<Started>;
+}
+
+/// An ffmpeg that was started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// What it decodes.
+    pub(crate) output: File,
+    /// What it says.
+    pub(crate) words: File,
+    pub(crate) process: Box<dyn FfmpegProcess>,
+}
+
+/// The process of an ffmpeg.
+pub(crate) trait FfmpegProcess: Debug + Send + Sync {
+    /// Waits for its end.
+    fn wait(&mut self) -> io::Result<FfmpegEnd>;
+
+    /// Ends it, if it has not ended.
+    fn give_up(&mut self);
+}
+
+/// How an ffmpeg ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FfmpegEnd {
+    pub(crate) status: ExitStatus,
+    /// Whether the kernel ended it because the machine or the service had no memory left.
+    pub(crate) lacked_memory: bool,
+}
+
 /// An ffmpeg at work.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    process: Box<dyn FfmpegProcess>,
     words: Option<JoinHandle<Vec<u8>>>,
 }
 
@@ -56,36 +100,85 @@ const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"
 /// What ffmpeg says of a file that breaks off, and calls a success.
 const BREAKS_OFF: [&str; 4] = ["ended prematurely", "partial file", "truncat", "Packet corrupt"];
 
+/// What ffmpeg, the libraries below it and the loader say where its memory ends.
+const NO_MEMORY: [&str; 4] = ["Cannot allocate memory", "cannot allocate", "out of memory", "bad_alloc"];
+
+/// Returns how ffmpeg came to one of its own limits, in words; `None` where it did not.
+pub(crate) fn reached_limit(status: ExitStatus, words: &str) -> Option<String> {
+    if status.signal() == Some(Signal::XCPU.as_raw()) {
+        return Some(format!("ffmpeg needs more than the {FFMPEG_HOURS} hours of processor time that it may have"));
+    }
+    let is_memory = !status.success() && NO_MEMORY.iter().any(|known| words.contains(known));
+    is_memory.then(|| format!("ffmpeg needs more than the {FFMPEG_MEMORY_MIB} MiB of memory that it may have"))
+}
+
 /// Returns whether these words of ffmpeg mean that there is no sound track.
 pub(crate) fn says_no_sound(words: &str) -> bool {
     NO_SOUND.iter().any(|known| words.contains(known))
 }
 
-impl Ffmpeg {
+impl dyn StartFfmpeg + '_ {
     /// Starts decoding `file`, which is of `kind`: 16 kHz come out.
-    pub(crate) fn start(&self, file: &File, kind: Kind, streams: Streams) -> io::Result<(ChildStdout, Running)> {
-        let mut child = self.command(file, &decoding(kind, streams))?.stdout(Stdio::piped()).spawn()?;
-        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let words = child.stderr.take().map(|stderr| std::thread::spawn(move || last_words(stderr, WORDS_MAX)));
-        Ok((output, Running { child, words }))
+    pub(crate) fn start(&self, file: &File, kind: Kind, streams: Streams) -> io::Result<(File, Running)> {
+        let started = self.spawn(file, &decoding(kind, streams))?;
+        let words = started.words;
+        let words = Some(std::thread::spawn(move || last_words(words, WORDS_MAX)));
+        Ok((started.output, Running { process: started.process, words }))
     }
 
     /// Asks how many sound tracks `file` has; `None` where it is not understood.
     pub(crate) fn count_sound_streams(&self, file: &File, kind: Kind) -> io::Result<Option<usize>> {
-        let mut child = self.command(file, &listing(kind))?.stdout(Stdio::null()).spawn()?;
-        let words = child.stderr.take().map(|stderr| last_words(stderr, LIST_MAX)).unwrap_or_default();
+        let Started { output, words, mut process } = self.spawn(file, &listing(kind))?;
+        drop(output);
+        let words = last_words(words, LIST_MAX);
         // It always ends with an error: it was not told what to write.
-        child.wait()?;
+        process.wait()?;
         Ok(listed_sound_streams(&String::from_utf8_lossy(&words)))
     }
+}
 
-    fn command(&self, file: &File, arguments: &[String]) -> io::Result<Command> {
+impl StartFfmpeg for Ffmpeg {
+    fn spawn(&self, file: &File, arguments: &[String]) -> io::Result<Started> {
+        let kills = MemoryKills::begin();
+        let mut child = self.command(file, arguments)?.spawn()?;
+        let (Some(output), Some(words)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let output = File::from(OwnedFd::from(output));
+        let words = File::from(OwnedFd::from(words));
+        Ok(Started { output, words, process: Box::new(OwnFfmpeg { child, kills }) })
+    }
+}
+
+/// An ffmpeg that is this process's child.
+#[derive(Debug)]
+struct OwnFfmpeg {
+    child: Child,
+    kills: MemoryKills,
+}
+
+impl FfmpegProcess for OwnFfmpeg {
+    fn wait(&mut self) -> io::Result<FfmpegEnd> {
+        let status = self.child.wait()?;
+        Ok(FfmpegEnd { status, lacked_memory: self.kills.explain(status) })
+    }
+
+    fn give_up(&mut self) {
+        // It may be gone already; then there is nothing to end.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Ffmpeg {
+    /// Returns the command that reads `file` from its start and gives what it decodes and what it says.
+    pub(crate) fn command(&self, file: &File, arguments: &[String]) -> io::Result<Command> {
         let mut input = file.try_clone()?;
         input.rewind()?;
         let (program, before) = self.command.split_first().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);
         command.args(before).args(arguments).env_clear().current_dir("/");
-        command.stdin(input).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }
 }
@@ -153,27 +246,39 @@ fn mixing(count: usize) -> String {
 
 impl Running {
     /// Waits for its end; returns its last words when it failed.
-    pub(crate) fn end(&mut self) -> Option<String> {
-        let status = self.child.wait();
+    ///
+    /// # Errors
+    /// [`AudioError::Ffmpeg`] and [`AudioError::NoMemory`], which are not the recording's fault.
+    pub(crate) fn end(&mut self) -> Result<Option<String>, AudioError> {
+        let ended = self.process.wait();
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         let words = text::one_line(&String::from_utf8_lossy(&words), 300);
-        match status {
-            Ok(status) if status.success() => {
-                let is_cut = BREAKS_OFF.iter().any(|known| words.contains(known));
-                is_cut.then(|| "it ends too early".to_owned())
-            }
-            Ok(status) if words.is_empty() => Some(format!("ffmpeg ended with {status}")),
-            Ok(_) => Some(words),
-            Err(error) => Some(error.to_string()),
+        let FfmpegEnd { status, lacked_memory } = match ended {
+            Ok(end) => end,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        if lacked_memory {
+            return Err(AudioError::NoMemory);
         }
+        if status.code() == Some(NEVER_BEGAN.into()) {
+            return Err(AudioError::Ffmpeg { reason: words });
+        }
+        Ok(if status.success() {
+            let is_cut = BREAKS_OFF.iter().any(|known| words.contains(known));
+            is_cut.then(|| "it ends too early".to_owned())
+        } else if let Some(limit) = reached_limit(status, &words) {
+            Some(limit)
+        } else if words.is_empty() {
+            Some(format!("ffmpeg ended with {status}"))
+        } else {
+            Some(words)
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be gone already; then there is nothing to end.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.process.give_up();
     }
 }
 

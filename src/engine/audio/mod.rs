@@ -13,7 +13,7 @@ pub mod convert;
 mod damage;
 mod decode;
 mod edits;
-mod error;
+pub(super) mod error;
 pub mod ffmpeg;
 mod flac;
 mod frames;
@@ -37,7 +37,7 @@ pub(crate) use self::opening::kind_of;
 use self::{
     damage::Refusal,
     decode::{Decoder, Heard, Part, PartEnd, Source},
-    ffmpeg::{Ffmpeg, Running, Streams},
+    ffmpeg::{Ffmpeg, Running, StartFfmpeg, Streams},
     opening::{Facts, ends_within_packet, is_incomplete, ours, refused, sniffed, undecodable, wanted},
     planes::{TrackSound, first},
     sides::{Comparison, Look, Sides},
@@ -104,6 +104,11 @@ impl Audio {
     /// # Errors
     /// [`AudioError`].
     pub fn open(file: File, ffmpeg: Option<&Ffmpeg>) -> Result<Self, AudioError> {
+        Self::open_with(file, ffmpeg.map(|ffmpeg| ffmpeg as &dyn StartFfmpeg))
+    }
+
+    /// Opens a recording as [`Self::open`] does, with an ffmpeg that another process may start.
+    pub(crate) fn open_with(file: File, ffmpeg: Option<&dyn StartFfmpeg>) -> Result<Self, AudioError> {
         let (kind, within) = match sniffed(&file)? {
             (Sniffed::Empty, within) if within.start > 0 => return Err(AudioError::NoSound),
             (Sniffed::Empty, _) => return Err(undecodable("it is empty")),
@@ -125,7 +130,10 @@ impl Audio {
             Ok(decoder) if ffmpeg.is_some() && is_incomplete(&decoder, &facts) => {
                 let again = Facts { tracks: facts.tracks.clone(), ..facts };
                 let heard = Self::foreign(&file, kind.name.to_owned(), ffmpeg, facts);
-                return heard.or_else(|_| Ok(Self::new(file, decoder, None, again)));
+                return heard.or_else(|error| {
+                    let is_passing = matches!(error, AudioError::NoMemory);
+                    if is_passing { Err(error) } else { Ok(Self::new(file, decoder, None, again)) }
+                });
             }
             Ok(decoder) => return Ok(Self::new(file, decoder, None, facts)),
             Err(refusal) => refusal,
@@ -137,7 +145,8 @@ impl Audio {
             Refusal::Unsupported(what) => Self::foreign(&file, wanted(kind, &what), ffmpeg, facts),
             // A damaged file is damaged, with or without ffmpeg; but ffmpeg forgives more.
             Refusal::Damaged(why) if ffmpeg.is_some() => {
-                Self::foreign(&file, kind.name.to_owned(), ffmpeg, facts).map_err(|_| undecodable(why))
+                let heard = Self::foreign(&file, kind.name.to_owned(), ffmpeg, facts);
+                heard.map_err(|error| if matches!(error, AudioError::NoMemory) { error } else { undecodable(why) })
             }
             refusal @ (Refusal::Damaged(_) | Refusal::Silent | Refusal::Io(_)) => Err(refused(refusal)),
         }
@@ -215,6 +224,11 @@ impl Audio {
     /// # Errors
     /// [`AudioError::Io`].
     pub fn second_opinion(&self, ffmpeg: Option<&Ffmpeg>) -> Result<Option<Self>, AudioError> {
+        self.second_opinion_with(ffmpeg.map(|ffmpeg| ffmpeg as &dyn StartFfmpeg))
+    }
+
+    /// Asks as [`Self::second_opinion`] does, an ffmpeg that another process may start.
+    pub(crate) fn second_opinion_with(&self, ffmpeg: Option<&dyn StartFfmpeg>) -> Result<Option<Self>, AudioError> {
         let Some(kind) = self.facts.kind.filter(|_| self.ffmpeg.is_none() && self.decoder.damage.is_grave()) else {
             return Ok(None);
         };
@@ -227,8 +241,13 @@ impl Audio {
         };
         let mut other = match Self::foreign(&self.file, kind.name.to_owned(), ffmpeg, facts()) {
             Ok(other) => other,
-            Err(AudioError::Io(error)) => return Err(error.into()),
-            Err(AudioError::Undecodable { .. } | AudioError::NoSound | AudioError::NeedsFfmpeg { .. }) => {
+            Err(error @ (AudioError::Io(_) | AudioError::NoMemory)) => return Err(error),
+            Err(
+                AudioError::Undecodable { .. }
+                | AudioError::NoSound
+                | AudioError::NeedsFfmpeg { .. }
+                | AudioError::Ffmpeg { .. },
+            ) => {
                 return Ok(None);
             }
         };
@@ -262,7 +281,7 @@ impl Audio {
     }
 
     /// Has ffmpeg decode all sound tracks, or the first where it cannot decode all.
-    fn foreign(file: &File, what: String, ffmpeg: Option<&Ffmpeg>, facts: Facts) -> Result<Self, AudioError> {
+    fn foreign(file: &File, what: String, ffmpeg: Option<&dyn StartFfmpeg>, facts: Facts) -> Result<Self, AudioError> {
         let (Some(ffmpeg), Some(kind)) = (ffmpeg, facts.kind) else { return Err(AudioError::NeedsFfmpeg { what }) };
         if facts.is_listed && facts.tracks.is_empty() {
             return Err(AudioError::NoSound);
@@ -285,7 +304,7 @@ impl Audio {
     }
 
     fn started(
-        ffmpeg: &Ffmpeg,
+        ffmpeg: &dyn StartFfmpeg,
         file: &File,
         kind: Kind,
         streams: Streams,
@@ -296,8 +315,9 @@ impl Audio {
         Ok(match Decoder::open([part]) {
             Ok(decoder) => Ok((decoder, running)),
             Err(refusal) => Err(match running.end() {
-                Some(words) if ffmpeg::says_no_sound(&words) => AudioError::NoSound,
-                words => undecodable(words.unwrap_or_else(|| refusal.to_string())),
+                Ok(Some(words)) if ffmpeg::says_no_sound(&words) => AudioError::NoSound,
+                Ok(words) => undecodable(words.unwrap_or_else(|| refusal.to_string())),
+                Err(error) => error,
             }),
         })
     }
@@ -457,7 +477,7 @@ impl Audio {
         self.is_over = true;
         if let Some(running) = self.ffmpeg.as_mut().filter(|_| self.decoder.damage.cut.is_none()) {
             // What ffmpeg writes into a pipe has no end that was foreseen: only ffmpeg knows whether it was the right one.
-            self.decoder.damage.cut = running.end();
+            self.decoder.damage.cut = running.end()?;
         }
         if self.given > 0 || self.tracks.iter().any(|track| track.waiting() > 0) {
             return Ok(());

@@ -164,7 +164,9 @@ impl From<EngineError> for CallError {
             EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
                 Self::File(FileFault::Failed(message))
             }
-            EngineError::NeedsFfmpeg { .. } | EngineError::Language { .. } => Self::File(FileFault::Lacking(message)),
+            EngineError::NeedsFfmpeg { .. } | EngineError::Language { .. } | EngineError::NoMemory => {
+                Self::File(FileFault::Lacking(message))
+            }
             EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => unavailable(message),
         }
     }

@@ -1,0 +1,41 @@
+//! The process that becomes ffmpeg: it takes its limits, is confined, and then runs the program.
+
+use std::{ffi::OsString, io, os::unix::process::CommandExt as _, path::Path, process::Command};
+
+use super::limits::{Limits, end_with, give_way};
+use crate::confine::{Reach, Role, confine};
+
+/// MiB of memory that ffmpeg may ask for. It uses less than 100 to decode the sound of most files; what its demuxer
+/// keeps of a film of a day, 60 pictures a second, are some hundreds.
+pub const FFMPEG_MEMORY_MIB: u64 = 1024;
+
+/// Hours of processor time that ffmpeg may take: it decodes a hundred hours of sound in that.
+pub(super) const FFMPEG_HOURS: u64 = 4;
+
+/// The limits of an ffmpeg that writes no file. Files: the recording, its pipes, and what the loader has open for a
+/// moment.
+pub(super) const FFMPEG_LIMITS: Limits =
+    Limits { memory_mib: FFMPEG_MEMORY_MIB, seconds: FFMPEG_HOURS * 3600, files: 64, file_bytes: 0 };
+
+/// What the process exits with that could not become ffmpeg: what a shell has for a program that cannot be run, and
+/// ffmpeg itself for nothing.
+pub const NEVER_BEGAN: u8 = 126;
+
+/// Becomes ffmpeg, confined and with limits: it may write no file that is longer than `bytes_max`, and it ends with its
+/// parent. What it reads is its standard input; where that and its output are files, it may open them again. Only
+/// returns when it could not.
+pub fn become_ffmpeg(program: &Path, arguments: &[OsString], parent: u32, bytes_max: u64) -> io::Error {
+    match prepare(program, parent, bytes_max) {
+        Ok(()) => Command::new(program).args(arguments).env_clear().exec(),
+        Err(error) => error,
+    }
+}
+
+fn prepare(program: &Path, parent: u32, bytes_max: u64) -> io::Result<()> {
+    end_with(parent)?;
+    give_way()?;
+    Limits { file_bytes: bytes_max, ..FFMPEG_LIMITS }.apply()?;
+    let reach = Reach::program(program).with_open(io::stdin(), false)?.with_open(io::stdout(), true)?;
+    confine(Role::Ffmpeg, &reach).map_err(io::Error::other)?;
+    Ok(())
+}
