@@ -11,7 +11,7 @@ use rustix::{fs::Access, io::Errno};
 
 pub use acl::{Acl, Permissions};
 
-use crate::text::{printable, printable_path};
+use crate::text::{ShellCommand, printable};
 
 /// The table of users.
 const USERS: &str = "/etc/passwd";
@@ -25,7 +25,7 @@ const GROUPS: &str = "/etc/group";
 pub fn grant(dir: &Path) -> Vec<String> {
     let user = user();
     let mut commands = pass(dir, &user);
-    commands.push(format!("sudo setfacl -R -m u:{user}:rwX,d:u:{user}:rwX {}", quoted(dir)));
+    commands.push(set_acl("sudo setfacl -R -m", &format!("u:{user}:rwX,d:u:{user}:rwX"), dir));
     commands
 }
 
@@ -39,7 +39,7 @@ pub fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) 
         let entry = format!("{kind}:{name}:{rights}");
         format!("{entry},d:{entry}")
     });
-    format!("sudo setfacl -R -m {} {}", entries.collect::<Vec<_>>().join(","), quoted(dir))
+    set_acl("sudo setfacl -R -m", &entries.collect::<Vec<_>>().join(","), dir)
 }
 
 /// Returns the commands that let minuted read one file.
@@ -47,7 +47,7 @@ pub fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) 
 pub fn grant_reading(file: &Path) -> Vec<String> {
     let user = user();
     let mut commands = pass(file, &user);
-    commands.push(format!("sudo setfacl -m u:{user}:r {}", quoted(file)));
+    commands.push(set_acl("sudo setfacl -m", &format!("u:{user}:r"), file));
     commands
 }
 
@@ -63,16 +63,14 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
-/// Returns a path as a shell takes it.
-#[must_use]
-pub fn quoted(path: &Path) -> String {
-    format!("'{}'", printable_path(path).replace('\'', r"'\''"))
+fn set_acl(words: &'static str, entries: &str, path: &Path) -> String {
+    ShellCommand::new(words).word(entries).path(path).into()
 }
 
 fn pass(path: &Path, user: &str) -> Vec<String> {
     let closed = path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, Access::EXEC_OK).is_err());
     let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
-    above.iter().rev().map(|parent| format!("sudo setfacl -m u:{user}:x {}", quoted(parent))).collect()
+    above.iter().rev().map(|parent| set_acl("sudo setfacl -m", &format!("u:{user}:x"), parent)).collect()
 }
 
 /// Returns the name of the user that this process acts as, from the system's list; its number where that has none.

@@ -31,7 +31,7 @@ use tracing_subscriber::{
 };
 
 use self::line::{Look, layer};
-use crate::config::Log;
+use crate::{config::Log, text::ShellCommand};
 
 /// Lines that wait for the log file's disk, about 2 MiB of them. When it stalls for longer, lines are dropped and
 /// counted: a slow log must not slow the work.
@@ -109,10 +109,8 @@ impl LoggingError {
         match self {
             Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
             Self::Directory { path, .. } => {
-                let path = crate::access::quoted(path);
-                format!(
-                    "sudo install -d -m 0750 -o \"$(id -un)\" {path}; or leave `dir` out of [log]: stderr is enough"
-                )
+                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").path(path);
+                format!("{make}; or leave `dir` out of [log]: stderr is enough")
             }
             Self::File { path, .. } => {
                 format!("{}; or leave `dir` out of [log]: stderr is enough", crate::access::grant(path).join("; "))

@@ -4,8 +4,11 @@
 //! shows of them goes through here first.
 
 mod page;
+mod shell;
 
 use std::{borrow::Cow, fmt::Write as _, path::Path, time::Duration};
+
+pub use shell::ShellCommand;
 
 /// Returns `text` with every control, bidirectional and invisible formatting character escaped as `\u{…}`.
 #[must_use]

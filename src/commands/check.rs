@@ -25,7 +25,7 @@ use crate::{
     cli,
     config::{Environment, Settings},
     exit, queue,
-    text::{printable, printable_path},
+    text::{ShellCommand, printable, printable_path},
 };
 
 /// How a thing that was tried stands.
@@ -78,7 +78,7 @@ impl Finding {
 struct Findings {
     is_json: bool,
     /// The start of each command of minuted in a hint, where the person who types is not its user.
-    sudo: Option<String>,
+    sudo: Option<ShellCommand>,
     all: Vec<Finding>,
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::C
 
 /// Returns the start of a command line that becomes the user whose minuted it is (`sudo -u minuted`), where somebody else
 /// types: a person who asked by `sudo -u minuted minuted check` pastes the hint into a shell of their own.
-fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<String> {
+fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<ShellCommand> {
     let me = rustix::process::geteuid().as_raw();
     // Before the first start there is no state directory, and root says nothing of whose it will be.
     let owner = queue::owner_of(state_dir).or_else(|| (me != 0).then_some(me))?;
@@ -163,7 +163,7 @@ fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<String> {
 }
 
 /// Returns a hint with `sudo` before each line that is a command of minuted.
-fn with_sudo(sudo: &str, hint: &str) -> String {
+fn with_sudo(sudo: &ShellCommand, hint: &str) -> String {
     let command = |line: &str| if line.starts_with("minuted ") { format!("{sudo} {line}") } else { line.to_owned() };
     hint.lines().map(command).collect::<Vec<_>>().join("\n")
 }

@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, SourceStatus, Status},
     progress::Unit,
-    text::{count, one_line, printable},
+    text::{ShellCommand, count, one_line, printable},
 };
 
 /// How often `--watch` looks.
@@ -143,7 +143,8 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
         }
         if folder.backlog > 0 {
             let (name, old) = (&folder.name, count(folder.backlog, "recording"));
-            print::line(&format!("folder {name}: {old} from before minuted; minuted backlog {name} process|skip"))?;
+            let decide = ShellCommand::new("minuted backlog").word(name).then("process|skip");
+            print::line(&format!("folder {name}: {old} from before minuted; {decide}"))?;
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::environment::Environment;
-use crate::text::printable_path;
+use crate::text::{ShellCommand, printable_path};
 
 /// No password and no key is longer; more is not read.
 const SECRET_BYTES_MAX: u64 = 4096;
@@ -27,8 +27,8 @@ pub enum SecretFileError {
         error: io::Error,
     },
     /// Whoever has an account on this machine may read it.
-    #[error("`{0}` is open to everyone; run `chmod o= {0}`")]
-    Open(String),
+    #[error("`{}` is open to everyone; run `{}`", printable_path(.0), ShellCommand::new("chmod o=").word(.0))]
+    Open(PathBuf),
 }
 
 /// Reads a secret: the whole file, less the line end that an editor leaves.
@@ -40,7 +40,7 @@ pub fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o007 != 0 {
-        return Err(SecretFileError::Open(printable_path(path)));
+        return Err(SecretFileError::Open(path.to_owned()));
     }
     let mut text = String::new();
     file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;

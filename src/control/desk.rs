@@ -17,7 +17,7 @@ use crate::{
     last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
     sources::SourcesHandle,
-    text::{self, printable_path},
+    text::{self, ShellCommand, printable_path},
     watch::{Decision, FolderHandle},
     worker::{Live, ServiceHandle, Worker},
 };
@@ -158,8 +158,8 @@ impl Desk {
             }
             JobName::File(path) => {
                 let shown = printable_path(&path);
-                let none =
-                    || Refusal::new(format!("there is no job of `{shown}`")).hint(format!("minuted why '{shown}'"));
+                let why = || ShellCommand::new("minuted why").path(&path);
+                let none = || Refusal::new(format!("there is no job of `{shown}`")).hint(why());
                 let (folder, relative) = self.place(&path).ok_or_else(none)?;
                 self.queue.job_at(&folder.id, relative).await?.ok_or_else(none)
             }
@@ -205,8 +205,8 @@ impl Desk {
             (_, false) => "are left alone",
         };
         let none = count == 0 && process;
-        let more =
-            if none { format!("; one that was skipped: minuted add FILE --folder '{name}'") } else { String::new() };
+        let add = ShellCommand::new("minuted add FILE --folder").word(name);
+        let more = if none { format!("; one that was skipped: {add}") } else { String::new() };
         let message = format!("{} of folder `{name}` {what}{more}", text::count(count, "recording"));
         Ok(json!({ "folder": name, "count": count, "message": message }))
     }

@@ -6,7 +6,7 @@ use super::Desk;
 use crate::{
     clock,
     queue::{HeldBy, Hold, QueueError, Scope},
-    text::printable_path,
+    text::{ShellCommand, printable_path},
     worker::Live,
 };
 
@@ -68,11 +68,11 @@ pub(super) fn unconfigured(folder: &str, name: &str) -> HeldBy {
 fn cure(hold: &Hold, live: &Live) -> Option<String> {
     let folder = live.folders.get(&hold.name).map_or(hold.name.as_str(), |folder| folder.name.as_str());
     match hold.reason.as_str() {
-        "paused" => Some(format!("minuted resume {folder}")),
+        "paused" => Some(ShellCommand::new("minuted resume").word(folder).into()),
         "signed_out" | "forbidden" => {
             let handle = live.services.get(&hold.name);
             Some(handle.map_or_else(
-                || format!("minuted login {}", hold.name),
+                || ShellCommand::new("minuted login").word(&hold.name).into(),
                 |handle| handle.settings.kind.sign_in_cure(&hold.name),
             ))
         }

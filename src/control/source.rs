@@ -12,7 +12,7 @@ use crate::{
     progress::Progress,
     queue::{FetchedView, Hold, Scope},
     sources::{self, Engine, Ready, SourcesHandle},
-    text::{one_line, printable, printable_path, rough},
+    text::{ShellCommand, one_line, printable, printable_path, rough},
 };
 
 /// How often it is looked whether a recording has come.
@@ -108,9 +108,10 @@ impl Desk {
         if let Some(spot) = self.queue.want(&source.name, id, now).await? {
             let live = self.live();
             let root = live.folders.get(&spot.folder).map(|folder| folder.path.clone()).unwrap_or_default();
-            let place = printable_path(&root.join(&spot.path));
-            let message = format!("recording `{id}` of source `{}` was fetched already, to {place}", source.name);
-            return Err(Refusal::new(message).hint(format!("minuted why '{place}'")));
+            let place = root.join(&spot.path);
+            let shown = printable_path(&place);
+            let message = format!("recording `{id}` of source `{}` was fetched already, to {shown}", source.name);
+            return Err(Refusal::new(message).hint(ShellCommand::new("minuted why").path(&place)));
         }
         match &self.worker {
             Some(_) => self.sources.nudge(&source.name, id),

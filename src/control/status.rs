@@ -18,7 +18,7 @@ use crate::{
     progress::Unit,
     queue::{Hold, Scope},
     services::paxs::{Paxs, SignIn},
-    text::printable_path,
+    text::{ShellCommand, printable_path},
     watch::eyes::Mode,
 };
 
@@ -177,7 +177,9 @@ impl Desk {
             });
             let (signed_out, until) = match handle.account.as_ref().map(Paxs::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
-                Some(SignIn::No { reason }) => (Some(format!("{reason}; minuted login {name}")), None),
+                Some(SignIn::No { reason }) => {
+                    (Some(format!("{reason}; {}", ShellCommand::new("minuted login").word(&name))), None)
+                }
                 None => (None, None),
             };
             let state = match (hold, &signed_out) {

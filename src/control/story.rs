@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     clock::elapsed,
     queue::{DeliveryView, HeldBy, JobView, LOST_AFTER},
-    text::{count, rough},
+    text::{ShellCommand, count, rough},
 };
 
 /// What is known besides the job itself.
@@ -102,12 +102,13 @@ fn failed(job: &JobView) -> (String, Option<String>) {
     let undelivered = undelivered(job);
     if job.deliveries.iter().any(|delivery| delivery.state == "failed") {
         let told = notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
-        let again = if job.deliveries.iter().any(|delivery| delivery.state == "failed" && delivery.kind == "mail") {
+        let ends = if job.deliveries.iter().any(|delivery| delivery.state == "failed" && delivery.kind == "mail") {
             "sends it again"
         } else {
             "tries it again"
         };
-        return (format!("job {id} is not delivered whole: {told}"), Some(format!("minuted retry {id} {again}")));
+        let retry = ShellCommand::new("minuted retry").word(id.to_string());
+        return (format!("job {id} is not delivered whole: {told}"), Some(format!("{retry} {ends}")));
     }
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let after = match job.attempts {

@@ -10,7 +10,7 @@ use crate::{
     open_files::InUse,
     pipeline::sidecar,
     queue::{Forgotten, JobView},
-    text::{one_line, printable_path},
+    text::{ShellCommand, one_line, printable_path},
     watch::{
         explain,
         why::{Sidecar, Why as Seen},
@@ -79,7 +79,7 @@ impl Desk {
         if let (None, Seen::Taken(_)) = (job, &seen)
             && let Some(forgotten) = self.queue.forgotten(&folder.id, relative).await?
         {
-            return to_value(&of_forgotten(shown, folder.name.clone(), &forgotten));
+            return to_value(&of_forgotten(path, folder.name.clone(), &forgotten));
         }
         let folder = Some(folder.name.clone());
         let whence = self.whence(&id, below, job).await?;
@@ -88,7 +88,7 @@ impl Desk {
                 let job = self.job_shown(id).await?;
                 self.of_job(shown, folder, job, matches!(seen, Seen::Absent))
             }
-            None => self.of_file(shown, folder, &seen),
+            None => self.of_file(path, folder, &seen),
         };
         if let Some(whence) = whence {
             why.answer = format!("{}; {whence}", why.answer);
@@ -106,7 +106,7 @@ impl Desk {
     }
 
     /// The answer about a file that has none.
-    fn of_file(&self, path: String, folder: Option<String>, seen: &Seen) -> Why {
+    fn of_file(&self, path: &Path, folder: Option<String>, seen: &Seen) -> Why {
         let now = clock::now();
         let is_over = match seen {
             Seen::Name(_)
@@ -143,12 +143,13 @@ impl Desk {
         };
         let hint = match seen {
             Seen::Ignored => {
-                let folder = folder.as_deref().unwrap_or_default();
-                Some(format!("minuted add '{path}' --folder '{folder}' takes it in all the same"))
+                let add = ShellCommand::new("minuted add").path(path).then("--folder");
+                let add = add.word(folder.as_deref().unwrap_or_default());
+                Some(format!("{add} takes it in all the same"))
             }
             Seen::Unseen if self.worker.is_some() => Some("minuted scan looks at once".to_owned()),
             Seen::Settling(file) if matches!(file.in_use, Some(InUse::Written(_))) => {
-                Some(format!("where nobody writes to it any more: touch '{path}'"))
+                Some(format!("where nobody writes to it any more: {}", ShellCommand::new("touch").path(path)))
             }
             Seen::Unseen
             | Seen::Trouble(_)
@@ -166,7 +167,7 @@ impl Desk {
             | Seen::Interrupted { .. } => full.map(|_| "free some space".to_owned()),
         };
         let hint = join(self.without_daemon().filter(|_| !is_over), hint);
-        Why { path, folder, answer, hint, job: None }
+        Why { path: printable_path(path), folder, answer, hint, job: None }
     }
 
     /// The answer about a file that lies in no folder of now: perhaps its folder was configured once.
@@ -194,7 +195,7 @@ impl Desk {
 }
 
 /// The answer about a file whose job was forgotten after the time that the history is kept.
-fn of_forgotten(path: String, folder: String, forgotten: &Forgotten) -> Why {
+fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> Why {
     let (answer, hint) = match forgotten {
         Forgotten { done: Some(at), notes } => {
             let notes =
@@ -202,14 +203,14 @@ fn of_forgotten(path: String, folder: String, forgotten: &Forgotten) -> Why {
             let day = at.strftime("%F");
             let answer =
                 format!("its content was done on {day}, and its job is forgotten{}", notes.unwrap_or_default());
-            (answer, format!("minuted redo '{path}' makes a new meeting and new notes"))
+            (answer, format!("{} makes a new meeting and new notes", ShellCommand::new("minuted redo").path(path)))
         }
         Forgotten { done: None, .. } => (
             "it had a job, which came to no notes and is forgotten".to_owned(),
-            format!("touch '{path}' has it taken in again"),
+            format!("{} has it taken in again", ShellCommand::new("touch").path(path)),
         ),
     };
-    Why { path, folder: Some(folder), answer, hint: Some(hint), job: None }
+    Why { path: printable_path(path), folder: Some(folder), answer, hint: Some(hint), job: None }
 }
 
 /// Two hints as one.

@@ -19,10 +19,10 @@ use tempfile::NamedTempFile;
 
 use super::{Queue, QueueError, schema};
 use crate::{
-    access::{grant, is_denied, is_full, quoted},
+    access::{grant, is_denied, is_full},
     beneath::Dir,
     effect::Effect,
-    text::printable_path,
+    text::{ShellCommand, printable_path},
 };
 
 /// What the names of copies begin with until they are whole; as many letters and digits follow.
@@ -149,7 +149,8 @@ fn unopened(parent: &Path, error: &io::Error) -> String {
     if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
         return denied(parent, error);
     }
-    format!("there is no directory `{shown}`\nhint: mkdir -p {}, or name a file in one that exists", quoted(parent))
+    let make = ShellCommand::new("mkdir -p").path(parent);
+    format!("there is no directory `{shown}`\nhint: {make}, or name a file in one that exists")
 }
 
 /// Says why nothing can be written into a directory, with the cure.

@@ -4,14 +4,17 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use rustix::fs::FlockOperation;
 
 use super::owner::{as_user, user_name};
-use crate::access::is_full;
+use crate::{
+    access::is_full,
+    text::{ShellCommand, printable_path},
+};
 
 /// The exclusive lock on a state directory; released when dropped, or by the kernel when the process dies.
 #[derive(Debug)]
@@ -52,10 +55,14 @@ pub enum LockError {
         dir: String,
     },
     /// Others may read it: it holds tokens.
-    #[error("the state directory `{dir}` is open to other users (mode {mode:04o})\nhint: chmod 0700 '{dir}'")]
+    #[error(
+        "the state directory `{}` is open to other users (mode {mode:04o})\nhint: {}",
+        printable_path(dir),
+        ShellCommand::new("chmod 0700").path(dir)
+    )]
     Open {
         /// The directory.
-        dir: String,
+        dir: PathBuf,
         /// Its permissions.
         mode: u32,
     },
@@ -70,10 +77,10 @@ pub enum LockError {
         kind: &'static str,
     },
     /// It cannot be made.
-    #[error("failed to make the state directory `{dir}`: {error}\nhint: {}", StateLock::make_it(dir))]
+    #[error("failed to make the state directory `{}`: {error}\nhint: {}", printable_path(dir), StateLock::make_it(dir))]
     Make {
         /// The directory.
-        dir: String,
+        dir: PathBuf,
         /// Why.
         error: io::Error,
     },
@@ -121,25 +128,26 @@ impl StateLock {
 
     /// Returns what makes a state directory that minuted cannot make itself.
     #[must_use]
-    pub fn make_it(dir: &str) -> String {
-        format!("sudo install -d -m 0700 -o \"$(id -un)\" '{dir}'; the systemd unit makes its own")
+    pub fn make_it(dir: &Path) -> String {
+        let make = ShellCommand::new("sudo install -d -m 0700 -o \"$(id -un)\"").path(dir);
+        format!("{make}; the systemd unit makes its own")
     }
 
     fn try_acquire(dir: &Path) -> Result<Self, LockError> {
-        let shown = || dir.display().to_string();
+        let shown = || printable_path(dir);
         let io = |error: io::Error| LockError::Io { dir: shown(), error };
         if std::fs::metadata(dir).is_ok_and(|found| !found.is_dir()) {
             return Err(LockError::NotADirectory { dir: shown() });
         }
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        made.map_err(|error| LockError::Make { dir: shown(), error })?;
+        made.map_err(|error| LockError::Make { dir: dir.to_owned(), error })?;
         let metadata = std::fs::metadata(dir).map_err(io)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(LockError::OtherUser { dir: shown(), owner: metadata.uid() });
         }
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(LockError::Open { dir: shown(), mode });
+            return Err(LockError::Open { dir: dir.to_owned(), mode });
         }
         if let Some(kind) = network_file_system(dir).map_err(io)? {
             return Err(LockError::Network { dir: shown(), kind });

@@ -1,8 +1,12 @@
 //! Whose state directory it is: a user's name, and the command that acts as that user.
 
-use std::{ffi::OsString, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    ffi::OsString,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::Path,
+};
 
-use crate::{access, config};
+use crate::{access, config, text::ShellCommand};
 
 /// Returns the name of a user, as `sudo -u` takes it: `#1000` where the table of users has none.
 #[must_use]
@@ -20,9 +24,8 @@ pub fn as_user(uid: u32) -> String {
 }
 
 /// Returns the start of a command line that acts as that user: `sudo -u minuted`.
-#[must_use]
-pub fn sudo(uid: u32) -> String {
-    format!("sudo -u {}", quoted(&user_name(uid)))
+pub fn sudo(uid: u32) -> ShellCommand {
+    ShellCommand::new("sudo -u").word(user_name(uid))
 }
 
 /// Returns the owner of a path, where it may be looked at.
@@ -32,22 +35,17 @@ pub fn owner_of(path: &Path) -> Option<u32> {
 }
 
 fn command(user: &str, typed: &[OsString], located: Option<&Path>) -> String {
-    let mut typed = typed.iter().map(|word| quoted(&word.to_string_lossy()));
-    let program = typed.next().unwrap_or_else(|| "minuted".to_owned());
-    let words: Vec<String> = typed.collect();
-    let named = words.iter().any(|word| word == "--config" || word.starts_with("--config="));
-    let config = located.filter(|_| !named).map(|file| ["--config".into(), quoted(&file.to_string_lossy())]);
-    let start = ["sudo".to_owned(), "-u".into(), quoted(user), program];
-    start.into_iter().chain(config.into_iter().flatten()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// Returns a word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./:=@%+,".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
+    let mut words = typed.iter();
+    let command = ShellCommand::new("sudo -u").word(user);
+    let mut command = match words.next() {
+        Some(program) => command.word(program),
+        None => command.then("minuted"),
+    };
+    let is_named = |word: &OsString| word == "--config" || word.as_bytes().starts_with(b"--config=");
+    if let Some(file) = located.filter(|_| !typed.iter().any(is_named)) {
+        command = command.then("--config").word(file);
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    words.fold(command, ShellCommand::word).into()
 }
 
 #[cfg(test)]

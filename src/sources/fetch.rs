@@ -19,7 +19,7 @@ use crate::{
     progress::Progress,
     queue::{FetchedSpot, Fetching, Intent, Later, Placing},
     services::{CallError, answers},
-    text::{one_line, printable_path},
+    text::{ShellCommand, one_line, printable_path},
 };
 
 /// The largest file that is fetched: a day of high-quality video stays below it. Bytes.
@@ -84,8 +84,9 @@ impl Engine {
         let title = details.title.as_deref().map(|title| format!(" (`{}`)", one_line(title, 100))).unwrap_or_default();
         let (name, id) = (self.name().to_owned(), &row.id);
         let told = format!("recording `{id}`{title} of source `{name}` cannot be had: {why}");
-        tracing::error!("{told}; minuted source fetch {id} --source {name}");
-        let notice = format!("{told}\nminuted source fetch {id} --source {name} tries once more");
+        let fetch = ShellCommand::new("minuted source fetch").word(id).then("--source").word(&name);
+        tracing::error!("{told}; {fetch}");
+        let notice = format!("{told}\n{fetch} tries once more");
         Ok(self.parts.queue.fetch_failed(&name, id, (&why, details), notice, clock::now()).await?)
     }
 
@@ -103,7 +104,8 @@ impl Engine {
         let wait = backoff(retry.delay, slowest, failures, clock::jitter());
         let (name, id) = (self.name().to_owned(), &row.id);
         let notice = (failures == retry.attempts).then(|| {
-            format!("recording `{id}` of source `{name}` cannot be fetched, and is tried on: {error}\nminuted source list {name}")
+            let list = ShellCommand::new("minuted source list").word(&name);
+            format!("recording `{id}` of source `{name}` cannot be fetched, and is tried on: {error}\n{list}")
         });
         tracing::warn!("recording `{id}` of source `{name}`: try {failures} failed: {error}; next in {wait:?}");
         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);

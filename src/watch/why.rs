@@ -21,7 +21,7 @@ use crate::{
     config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
     open_files::{DOUBT_MAX, InUse, OpenFiles, UnclosedWrite},
     queue::{Sighting, Verdict},
-    text::{printable, printable_path},
+    text::{ShellCommand, printable, printable_path},
 };
 
 /// Why a path in a folder has no job, or which job it has.
@@ -204,8 +204,8 @@ impl fmt::Display for Why {
             Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
             Self::Settling(file) => settling(f, file),
             Self::Backlog(folder) => {
-                let folder = printable(folder);
-                write!(f, "it lay there before minuted and waits: `minuted backlog {folder} process` or `skip`")
+                let process = ShellCommand::new("minuted backlog").word(folder).then("process");
+                write!(f, "it lay there before minuted and waits: `{process}` or `skip`")
             }
             Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),
             Self::Taken(job) => write!(f, "job {job}"),

@@ -16,7 +16,7 @@ use crate::{
         breaker::{Breaker, Call, NOBODY, Verdict},
         paxs::{Paxs, SignIn},
     },
-    text::{one_line, printable_path},
+    text::{ShellCommand, one_line, printable_path},
 };
 
 /// Characters of an error that are kept.
@@ -241,17 +241,18 @@ impl Worker {
             Some(complete) => complete,
             None => self.completed(folder, job).await,
         };
-        let shown = printable_path(&folder.path.join(&job.path));
+        let path = folder.path.join(&job.path);
+        let shown = printable_path(&path);
+        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").path(&path), job.id);
         let failure = || Failure {
             error: error.to_owned(),
             from,
             reports: complete.clone(),
             deliveries: failure_deliveries(folder, !complete.is_empty()),
-            notice: format!("{shown} failed: {error}\nminuted why '{shown}'; minuted retry {}", job.id),
+            notice: format!("{shown} failed: {error}\n{cure}"),
         };
         match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
             Ok(_) => {
-                let cure = format!("minuted why '{shown}'; minuted retry {}", job.id);
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
             Err(error) => self.queue_failed("record the last failure", &error),

@@ -357,10 +357,10 @@ fn body(tokens: &[String], start: usize) -> Option<usize> {
 }
 
 /// One file below `src/` that is not itself a test.
-struct Source {
+pub(crate) struct Source {
     /// Relative to `src/`.
-    path: PathBuf,
-    text: String,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
     /// Without comments, literals and tests.
     tokens: Vec<String>,
 }
@@ -455,7 +455,7 @@ fn faults(find: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
 }
 
 /// Every file of `src/` but those that a `#[cfg(test)] mod …;` brings in; read once for all tests.
-fn sources() -> &'static [Source] {
+pub(crate) fn sources() -> &'static [Source] {
     static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(read_sources);
     &SOURCES
 }

@@ -44,6 +44,7 @@ mod same_sound;
 mod secrets;
 mod service_manager;
 mod services;
+mod shell;
 mod sidecars;
 mod sign_in;
 mod sources;

@@ -10,12 +10,11 @@ use rustix::fs::Access;
 
 use super::Finding;
 use crate::{
-    access::quoted,
     commands::print::size,
     config::Settings,
     logging::LoggingError,
     queue::{self, READ_ONLY, StateLock},
-    text::printable_path,
+    text::{ShellCommand, printable_path},
 };
 
 /// Below this the queue may soon be unable to grow: a job takes some KiB, a transcript some hundred.
@@ -37,17 +36,17 @@ pub(super) fn state(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let (mode, owner) = (metadata.permissions().mode() & 0o7777, metadata.uid());
     if owner != rustix::process::geteuid().as_raw() {
-        let hint = format!("run this as its user: {} minuted check", queue::sudo(owner));
+        let hint = format!("run this as its user: {}", queue::sudo(owner).then("minuted check"));
         findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");
-        findings.push(Finding::error(subject, message, format!("chmod 0700 '{shown}'")));
+        findings.push(Finding::error(subject, message, ShellCommand::new("chmod 0700").path(dir)));
     } else if let Err(error) = rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK) {
         let error = std::io::Error::from(error);
         let hint = if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
             READ_ONLY.to_owned()
         } else {
-            format!("chmod 0700 {}", quoted(dir))
+            ShellCommand::new("chmod 0700").path(dir).into()
         };
         findings.push(Finding::error(subject, format!("{shown} cannot be written: {error}"), hint));
     } else {
@@ -81,7 +80,7 @@ fn missing(dir: &Path) -> Finding {
     if writable {
         Finding::ok("state directory", format!("{shown} is made at the first start"))
     } else {
-        let hint = StateLock::make_it(&shown);
+        let hint = StateLock::make_it(dir);
         Finding::error("state directory", format!("{shown} is missing and cannot be made"), hint)
     }
 }

@@ -4,13 +4,13 @@ use std::{io, path::Path};
 
 use super::{Finding, disk::room, listing, readers};
 use crate::{
-    access::{Permissions, grant, quoted},
+    access::{Permissions, grant},
     beneath::Dir,
     config::{Convert, Email, Environment, Folder, OnSuccess, Recipients, Settings, Target, Watch},
     deliver,
     engine::audio::ffmpeg,
     pipeline::convert::FFMPEG_CURE,
-    text::{count, printable_path},
+    text::{ShellCommand, count, printable_path},
 };
 
 /// Below this a folder is about to be full: a day of recordings of one room is about a gigabyte.
@@ -86,7 +86,7 @@ fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
     let shown = printable_path(path);
     let message = format!("{shown} cannot be opened: {error}");
     let hint = if error.kind() == io::ErrorKind::NotFound {
-        format!("mkdir -p {}, or mount what belongs there", quoted(path))
+        format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").path(path))
     } else if error.kind() == io::ErrorKind::NotADirectory {
         "`path` must name a directory".to_owned()
     } else if error.kind() == io::ErrorKind::PermissionDenied {
@@ -116,7 +116,9 @@ fn writable(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
                 .to_owned()
         }
         Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => grant(path).join("\n"),
-        Some(rustix::io::Errno::NOENT) => format!("mkdir -p {}, or mount what belongs there", quoted(path)),
+        Some(rustix::io::Errno::NOENT) => {
+            format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").path(path))
+        }
         Some(rustix::io::Errno::NOTDIR) => "a file is in the way: name a directory".to_owned(),
         Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => "free some space".to_owned(),
         Some(_) | None => "check the mount".to_owned(),

@@ -6,6 +6,7 @@ use crate::{
     config::Settings,
     control::{Request, Status},
     queue::{Hold, Scope},
+    text::ShellCommand,
     worker::deliveries,
 };
 
@@ -56,7 +57,7 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         return Finding::note(subject, format!("{message}; this configuration does not have it"));
     }
     match hold.reason.as_str() {
-        "paused" => Finding::warning(subject, message, format!("minuted resume {name}")),
+        "paused" => Finding::warning(subject, message, ShellCommand::new("minuted resume").word(name)),
         "reading" => Finding::note(subject, message),
         "watch limit" => Finding::warning(subject, message, "see `watches` above"),
         _ => Finding::error(subject, message, cure(settings, status, hold)),
@@ -66,7 +67,9 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
 fn cure(settings: &Settings, status: &Status, hold: &Hold) -> String {
     let name = &hold.name;
     let service = settings.services.get(name);
-    let sign_in = || service.map_or_else(|| format!("minuted login {name}"), |it| it.kind.sign_in_cure(name));
+    let sign_in = || {
+        service.map_or_else(|| ShellCommand::new("minuted login").word(name).into(), |it| it.kind.sign_in_cure(name))
+    };
     match (hold.scope, hold.reason.as_str()) {
         (Scope::Service, "signed_out") => sign_in(),
         (Scope::Service, "forbidden") => {

@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     control::{Answer, Caller, Difference, Request, Trial, try_mail},
     services::CallError,
-    text::one_line,
+    text::{ShellCommand, one_line},
     worker::{Live, chain},
 };
 
@@ -214,7 +214,7 @@ async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) ->
 }
 
 fn login(service: &str) -> String {
-    format!("minuted login {service}")
+    ShellCommand::new("minuted login").word(service).into()
 }
 
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a

@@ -4,10 +4,13 @@ use toml::Spanned;
 use url::Url;
 
 use super::{Abilities, Notes, Speaks, is_insecure};
-use crate::config::{
-    reader::Table,
-    settings::{Analysis, MeetingType},
-    values,
+use crate::{
+    config::{
+        reader::Table,
+        settings::{Analysis, MeetingType},
+        values,
+    },
+    text::ShellCommand,
 };
 
 /// The keys of its table that mean something for it, besides those of every kind.
@@ -58,7 +61,7 @@ impl Speaks for Paxs {
     }
 
     fn sign_in_cure(&self, name: &str) -> String {
-        format!("minuted login {name}")
+        ShellCommand::new("minuted login").word(name).into()
     }
 }
 

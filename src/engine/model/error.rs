@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use rustix::io::Errno;
 
 use super::{Hash, Package, Pinned};
-use crate::text::printable_path;
+use crate::text::{ShellCommand, printable_path};
 
 /// Why nothing was installed, by what cures it. What was there before is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +180,8 @@ pub(super) fn mismatch(found: Hash, wanted: Hash) -> String {
 /// Returns the command that fetches the wheel on any machine.
 pub(super) fn download(package: &Package) -> String {
     let Package { platform, project, version, .. } = package;
-    format!("python3 -m pip download --no-deps --only-binary=:all: --platform {platform} {project}=={version}")
+    let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform").word(platform);
+    pip.word(format!("{project}=={version}")).into()
 }
 
 /// Returns how to bring the wheel along, as a hint of its own.

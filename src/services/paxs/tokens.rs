@@ -72,15 +72,20 @@ pub(super) enum Saved {
 pub enum TokenError {
     /// Others may read it, so it may be known to anyone.
     #[error(
-        "`{0}` can be read by others: run `chmod 600 {0}`, and sign in again if others use this machine",
-        text::printable_path(path)
+        "`{}` can be read by others: run `{}`, and sign in again if others use this machine",
+        text::printable_path(path),
+        text::ShellCommand::new("chmod 600").word(path)
     )]
     Exposed {
         /// The file.
         path: PathBuf,
     },
     /// Everyone may put files into the state directory.
-    #[error("everyone can write to the state directory `{0}`: run `chmod o-rwx {0}`", text::printable_path(path))]
+    #[error(
+        "everyone can write to the state directory `{}`: run `{}`",
+        text::printable_path(path),
+        text::ShellCommand::new("chmod o-rwx").word(path)
+    )]
     OpenDirectory {
         /// The directory.
         path: PathBuf,

@@ -7,6 +7,7 @@ use crate::{
     beneath::Stamp,
     config::Backlog,
     queue::{Sighting, Verdict},
+    text::ShellCommand,
     watch::{
         eyes::Scanned,
         handle::Decision,
@@ -93,7 +94,8 @@ impl Task {
         match verdict {
             Verdict::Backlog => tracing::warn!(
                 folder,
-                "{files} old recordings lie in folder `{folder}` and wait: `minuted backlog {folder} process` or `skip`"
+                "{files} old recordings lie in folder `{folder}` and wait: `{}` or `skip`",
+                ShellCommand::new("minuted backlog").word(folder).then("process")
             ),
             Verdict::Ignored => tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone"),
             Verdict::Settling | Verdict::Taken { .. } => {

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::Task;
 use crate::{
     beneath::Place,
-    text::{count, printable},
+    text::{ShellCommand, count},
     watch::{
         eyes::{Eyes, Scanned, Trouble},
         handle::Decision,
@@ -32,10 +32,11 @@ impl Task {
         {
             return None;
         }
-        let (name, known) = (printable(&self.folder.name), count(known, "recording"));
+        let known = count(known, "recording");
+        let process = ShellCommand::new("minuted backlog").word(&self.folder.name).then("process");
         let detail = format!(
             "it is not the directory that it was, and of its {known} none is there: is a mount missing? It goes on by \
-             itself when that is back; if this is its place from now on: `minuted backlog {name} process` or `skip`"
+             itself when that is back; if this is its place from now on: `{process}` or `skip`"
         );
         Some(Trouble { kind: FolderTrouble::AnotherPlace, detail })
     }
