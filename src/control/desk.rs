@@ -224,6 +224,7 @@ impl From<QueueError> for Refusal {
             QueueError::NoSuchJob { .. } => told.hint("minuted jobs lists them"),
             QueueError::Open { .. }
             | QueueError::Copy { .. }
+            | QueueError::Generations { .. }
             | QueueError::Full
             | QueueError::Locked
             | QueueError::Lost { .. }

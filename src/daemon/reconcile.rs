@@ -16,14 +16,15 @@ use crate::{
     beneath::{Dir, Entry},
     clock,
     config::{Folder, OnSuccess, Settings},
+    deliver::Proof,
     effect::Effect,
-    job::Stage,
+    job::{Key, Stage},
     pipeline::deliver::{head_proof, head_sound},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     services::{CallError, breaker::Call},
     text::{one_line, printable_path},
     watch::names::is_document,
-    worker::{ServiceHandle, chain},
+    worker::{Live, ServiceHandle, chain},
 };
 
 /// The mark's file in the state directory.
@@ -34,6 +35,13 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Directories that a walk for notes goes down; deeper trees hold none of ours.
 const DEPTH_MAX: usize = 64;
+
+/// Notes of one folder that count as proof: more than anybody has in one, and few enough for the rows and the walk. A folder
+/// where somebody planted more harms itself alone.
+const PROOFS_MAX: usize = 200_000;
+
+/// Proofs that are taken in together: few enough to hold, many enough for a commit.
+const BATCH: usize = 1_000;
 
 /// The reason of the hold while a service's list is read.
 const READING: &str = "reading";
@@ -48,11 +56,10 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
     if !is_marked || queue.lacks_creations().await? {
         tracing::info!("the queue is new or restored: what was done before is looked for");
         queue.mark_restored(clock::now()).await?;
-        let found = notes_on_disk(std::sync::Arc::clone(settings)).await?;
-        if !found.is_empty() {
-            tracing::info!("{} notes on disk tell what was done before", found.len());
+        let found = take_notes(queue, std::sync::Arc::clone(settings)).await?;
+        if found > 0 {
+            tracing::info!("{found} notes on disk tell what was done before");
         }
-        queue.take_notes(found).await?;
         queue.agree_on_creations().await?;
     }
     mark(parts).await?;
@@ -214,7 +221,7 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
     match markers {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
-            queue.take_markers(name, markers).await?;
+            queue.take_markers(name, believed(&parts.worker.live(), name, markers)).await?;
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
             free(parts, handle).await?;
@@ -237,20 +244,44 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
     }
 }
 
-/// Finds the keys in all notes in the folders and their notes directories.
-async fn notes_on_disk(settings: std::sync::Arc<Settings>) -> anyhow::Result<Vec<FoundNotes>> {
-    let walk = move || {
-        let mut found = Vec::new();
+/// Returns the markers of a service's list that may be minuted's: whoever shares the account can write one. One of a folder
+/// that another service works for is none; that of a folder which is not configured now may be again.
+fn believed(live: &Live, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
+    let is_foreign = |id: &str| live.folders.get(id).is_some_and(|folder| folder.service != service);
+    markers.into_iter().filter(|(key, _)| key.is_believable() && !is_foreign(&key.folder)).collect()
+}
+
+/// Takes in the keys of all notes in the folders and their notes directories; returns how many.
+async fn take_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> anyhow::Result<usize> {
+    let (batches, mut found) = tokio::sync::mpsc::channel(1);
+    let walk = tokio::task::spawn_blocking(move || {
         for folder in &settings.folders {
+            let mut proofs = Proofs { folder, batches: &batches, batch: Vec::new(), found: 0 };
             for place in places(folder) {
                 if let Ok(root) = Dir::open(place) {
-                    walk(&root, DEPTH_MAX, &mut found);
+                    proofs.walk(&root, DEPTH_MAX);
                 }
             }
+            proofs.hand_over();
+            if proofs.found >= PROOFS_MAX {
+                tracing::warn!(
+                    "more than {PROOFS_MAX} notes lie in folder `{}`: the others are not read, and do not count as proof \
+                     that a recording was done",
+                    folder.name
+                );
+            }
         }
-        found
-    };
-    Ok(tokio::task::spawn_blocking(walk).await?)
+    });
+    let mut count = 0;
+    while let Some(batch) = found.recv().await {
+        count += batch.len();
+        queue.take_notes(batch).await?;
+    }
+    walk.await?;
+    if count == 0 {
+        queue.take_notes(Vec::new()).await?;
+    }
+    Ok(count)
 }
 
 fn places(folder: &Folder) -> Vec<&Path> {
@@ -260,28 +291,62 @@ fn places(folder: &Folder) -> Vec<&Path> {
     }
 }
 
-fn walk(dir: &Dir, depth: usize, found: &mut Vec<FoundNotes>) {
-    let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
-    for entry in entries.flatten() {
-        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
-        if name == "." || name == ".." {
-            continue;
+/// The search for proofs in one folder. Notes prove something about recordings of the folder in which they lie, and of no
+/// other: who may write here may not write there.
+struct Proofs<'a> {
+    folder: &'a Folder,
+    batches: &'a tokio::sync::mpsc::Sender<Vec<FoundNotes>>,
+    batch: Vec<FoundNotes>,
+    found: usize,
+}
+
+impl Proofs<'_> {
+    fn walk(&mut self, dir: &Dir, depth: usize) {
+        let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
+        for entry in entries.flatten() {
+            let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            if self.found >= PROOFS_MAX {
+                return;
+            }
+            let path = Path::new(name);
+            match dir.entry(path) {
+                Ok(Some(Entry::Directory)) if depth > 0 => {
+                    if let Ok(below) = dir.descend(path) {
+                        self.walk(&below, depth - 1);
+                    }
+                }
+                Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
+                    if let Some(proof) = head_proof(dir, name) {
+                        self.take(dir, name, proof);
+                    }
+                }
+                Ok(_) | Err(_) => {}
+            }
         }
-        let path = Path::new(name);
-        match dir.entry(path) {
-            Ok(Some(Entry::Directory)) if depth > 0 => {
-                if let Ok(below) = dir.descend(path) {
-                    walk(&below, depth - 1, found);
-                }
-            }
-            Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
-                if let Some(proof) = head_proof(dir, name) {
-                    let path = printable_path(&dir.path().join(name));
-                    let sound = head_sound(dir, name);
-                    found.push(FoundNotes { key: proof.key, path, partial: proof.partial, sound });
-                }
-            }
-            Ok(_) | Err(_) => {}
+    }
+
+    fn take(&mut self, dir: &Dir, name: &OsStr, proof: Proof) {
+        let Proof { key, partial } = proof;
+        if key.folder != self.folder.id || !key.is_believable() {
+            tracing::debug!("`{}` proves nothing here: its key is `{key}`", printable_path(&dir.path().join(name)));
+            return;
+        }
+        let path = printable_path(&dir.path().join(name));
+        self.batch.push(FoundNotes { key, path, partial, sound: head_sound(dir, name) });
+        self.found += 1;
+        if self.batch.len() >= BATCH {
+            self.hand_over();
+        }
+    }
+
+    /// Hands over what was found. Where nobody takes it any more, the queue has failed, which is told there.
+    fn hand_over(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.is_empty() && self.batches.blocking_send(batch).is_err() {
+            self.found = PROOFS_MAX;
         }
     }
 }

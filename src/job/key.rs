@@ -70,7 +70,17 @@ pub struct Key {
     pub generation: u32,
 }
 
+/// The highest generation that is believed where minuted did not count it itself: in notes on disk, in a service's list.
+/// Nobody redoes a recording a thousand times, and one planted number must not use up those that follow it.
+const TOLD_GENERATION_MAX: u32 = 1_000;
+
 impl Key {
+    /// Returns whether a key that was read from a file or a list may be one of minuted's.
+    #[must_use]
+    pub fn is_believable(&self) -> bool {
+        self.generation <= TOLD_GENERATION_MAX
+    }
+
     /// Returns the last line of the description of this job's meeting.
     #[must_use]
     pub fn marker(&self) -> String {

@@ -406,7 +406,8 @@ fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
 /// there are none. Blocks.
 #[must_use]
 pub fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
-    let of_folder = notes_beside(folder, recording).into_iter().filter(|(_, proof)| proof.key.folder == folder.id);
+    let is_of_folder = |key: &Key| key.folder == folder.id && key.is_believable();
+    let of_folder = notes_beside(folder, recording).into_iter().filter(|(_, proof)| is_of_folder(&proof.key));
     of_folder.map(|(_, proof)| proof.key.generation).max().unwrap_or_default()
 }
 

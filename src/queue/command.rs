@@ -209,6 +209,9 @@ impl Queue {
 
 /// Returns a generation that is above all that are known: of jobs, of those that are forgotten, of those that the
 /// service's list and the notes on disk told of, and `beside`. A meeting or notes of an old one must not be adopted.
+///
+/// # Errors
+/// [`QueueError::Generations`] when there is none above.
 pub(super) fn next_generation(
     tx: &Transaction<'_>,
     content: &Content,
@@ -222,7 +225,8 @@ pub(super) fn next_generation(
         |row| row.get(0),
     )?;
     let told = evidence(tx, content, folder)?.map_or(0, |(key, _)| key.generation);
-    Ok(done.max(told).max(beside).saturating_add(1))
+    let last = done.max(told).max(beside);
+    last.checked_add(1).ok_or_else(|| QueueError::Generations { key: format!("{content}.{folder}.{last}") })
 }
 
 /// Takes a recording in anew, as a generation of its own.

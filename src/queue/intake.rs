@@ -406,7 +406,7 @@ pub(super) fn evidence(
     Ok(found
         .into_iter()
         .filter_map(|(key, notes)| Some((key.parse::<Key>().ok()?, notes)))
-        .filter(|(key, _)| key.folder == folder)
+        .filter(|(key, _)| key.folder == folder && key.is_believable())
         .max_by_key(|(key, _)| key.generation))
 }
 

@@ -114,6 +114,15 @@ pub enum QueueError {
         /// What is wrong.
         reason: String,
     },
+    /// A recording has a job of the last generation that can be counted; nothing was written.
+    #[error(
+        "the recording cannot be redone: `{key}` is of the last generation that can be counted\nhint: copy it with another \
+         tag or title, which makes it a recording of its own"
+    )]
+    Generations {
+        /// The key of that job.
+        key: String,
+    },
     /// There is no room on the disk of the state directory.
     #[error("the disk of the queue is full")]
     Full,
@@ -177,6 +186,7 @@ impl QueueError {
             Self::Disk(_) | Self::Lost { .. } | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
             Self::Open { .. }
             | Self::Copy { .. }
+            | Self::Generations { .. }
             | Self::Full
             | Self::Locked
             | Self::Moved { .. }
@@ -279,6 +289,7 @@ impl Queue {
             }
             QueueError::Sql(error) => told(format!("{error}\n{}", schema::UNOPENED), false),
             other @ (QueueError::Copy { .. }
+            | QueueError::Generations { .. }
             | QueueError::Lost { .. }
             | QueueError::Moved { .. }
             | QueueError::NoSuchJob { .. }

@@ -36,6 +36,7 @@ mod openai;
 mod operator;
 mod panics;
 mod poison;
+mod proofs;
 mod queue_file;
 mod recovery;
 mod refusals;
