@@ -13,6 +13,8 @@ use std::{
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 
+use crate::text::printable_path;
+
 /// The longest name of a file under Linux, in bytes.
 pub const NAME_BYTES_MAX: usize = 255;
 
@@ -102,6 +104,41 @@ impl Entry {
     }
 }
 
+/// Opens a file that the configuration names, if it is a regular one; never blocks on a FIFO. Links in the path are the
+/// administrator's and are followed, but for one in a directory where others can write.
+///
+/// # Errors
+/// When it cannot be opened, is not regular (`InvalidInput`), or is a link that others may have made.
+pub fn open_configured(path: &Path) -> io::Result<File> {
+    let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = Dir::open(parent)?;
+    if rustix::fs::fstat(&dir.fd)?.st_mode & 0o022 != 0 {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let name = path.file_name().ok_or_else(|| outside(path))?;
+    regular(File::from(rustix::fs::openat(&dir.fd, name, flags, Mode::empty())?))
+}
+
+/// Opens a regular file at an absolute path, following no link anywhere below `root`; returns `None` where it lies elsewhere.
+///
+/// # Errors
+/// As [`Dir::open_file`].
+pub fn open_below(root: &Path, path: &Path) -> io::Result<Option<File>> {
+    match path.strip_prefix(root) {
+        Ok(relative) => Dir::open(root)?.open_file(relative).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
+}
+
 impl Dir {
     /// Opens a configured directory. Links in `path` itself are the administrator's and are followed.
     ///
@@ -150,12 +187,7 @@ impl Dir {
     pub fn open_file(&self, relative: &Path) -> io::Result<File> {
         let (dir, name) = self.parent_of(relative)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(rustix::fs::openat(&dir.fd, &name, flags, Mode::empty())?);
-        if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == FileType::RegularFile {
-            Ok(file)
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
-        }
+        regular(File::from(rustix::fs::openat(&dir.fd, &name, flags, Mode::empty())?))
     }
 
     /// Returns what lies at `relative`, `None` when nothing does.
@@ -222,6 +254,25 @@ impl Dir {
     pub fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         Ok(File::from(rustix::fs::openat(&self.fd, one(name)?, flags, Mode::from_raw_mode(mode))?))
+    }
+
+    /// Opens the file `name` here for lines to be added, where it is a regular file of one name that belongs to this user or
+    /// to root: into any other, somebody else may want the lines to go.
+    ///
+    /// # Errors
+    /// When it is not (`InvalidInput`), or what the file system says.
+    pub fn open_own_to_append(&self, name: &OsStr) -> io::Result<File> {
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = File::from(rustix::fs::openat(&self.fd, one(name)?, flags, Mode::empty())?);
+        let stat = rustix::fs::fstat(&file)?;
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let is_own = stat.st_uid == rustix::process::geteuid().as_raw() || stat.st_uid == 0;
+        if is_regular && is_own && stat.st_nlink == 1 {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file of this user that has one name"))
+        }
     }
 
     /// Renames within the tree or to another one, without ever replacing anything.
@@ -350,7 +401,7 @@ fn one(name: &OsStr) -> io::Result<&OsStr> {
 }
 
 fn outside(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` does not name a place below", path.display()))
+    io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` does not name a place below", printable_path(path)))
 }
 
 #[cfg(test)]

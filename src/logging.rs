@@ -3,13 +3,12 @@
 //! A line holds no control or bidirectional character whatever is logged, and one event is one line: a hostile file
 //! name can neither forge a line nor speak to the terminal that shows it. Nobody's work waits for a log file.
 
+mod files;
 mod line;
 
 use std::{
     any::Any,
-    fs::DirBuilder,
     io::{self, IsTerminal as _, Write},
-    os::unix::fs::DirBuilderExt as _,
     panic::{self, PanicHookInfo},
     path::{Path, PathBuf},
     sync::{
@@ -19,10 +18,7 @@ use std::{
     time::Duration,
 };
 
-use tracing_appender::{
-    non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard},
-    rolling::{InitError, RollingFileAppender, Rotation},
-};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Registry,
     filter::{LevelFilter, ParseError},
@@ -30,8 +26,14 @@ use tracing_subscriber::{
     util::{SubscriberInitExt as _, TryInitError},
 };
 
-use self::line::{Look, layer};
-use crate::{config::Log, text::ShellCommand};
+use self::{
+    files::DailyFiles,
+    line::{Look, layer},
+};
+use crate::{
+    config::Log,
+    text::{ShellCommand, printable_path},
+};
 
 /// Lines that wait for the log file's disk, about 2 MiB of them. When it stalls for longer, lines are dropped and
 /// counted: a slow log must not slow the work.
@@ -82,7 +84,7 @@ pub enum LoggingError {
         source: ParseError,
     },
     /// The directory of the log files cannot be made.
-    #[error("failed to make the log directory `{}`", path.display())]
+    #[error("failed to make the log directory `{}`", printable_path(path))]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -90,12 +92,12 @@ pub enum LoggingError {
         source: io::Error,
     },
     /// The first log file cannot be opened.
-    #[error("failed to open a log file in `{}`", path.display())]
+    #[error("failed to open a log file in `{}`", printable_path(path))]
     File {
         /// The directory.
         path: PathBuf,
         /// Why.
-        source: InitError,
+        source: io::Error,
     },
     /// Logging was started before in this process.
     #[error("the log is already running")]
@@ -198,19 +200,11 @@ impl Drops {
 
 /// Opens the daily files `minuted.YYYY-MM-DD.log` (UTC), keeping the `keep` newest.
 fn files(directory: &Path, keep: usize) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(directory)
+    files::make_directory(directory)
         .map_err(|source| LoggingError::Directory { path: directory.to_owned(), source })?;
-    let appender = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("minuted")
-        .filename_suffix("log")
-        .max_log_files(keep.max(1))
-        .build(directory)
+    let files = DailyFiles::open(directory, keep)
         .map_err(|source| LoggingError::File { path: directory.to_owned(), source })?;
-    Ok(without_waiting(appender))
+    Ok(without_waiting(files))
 }
 
 /// Gives `writer` a thread of its own.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, absolute, print, say_without_daemon, typed};
 use crate::{
-    beneath::Dir,
+    beneath::{Dir, open_below},
     cli, clock,
     config::{Folder, Settings},
     control::{Caller, Refusal, Request, RunningStatus, Scene, Status, story},
@@ -32,6 +32,9 @@ use crate::{
 
 /// How often progress is looked at.
 const EVERY: Duration = Duration::from_millis(300);
+
+/// Bytes of notes that are shown: several times those of a meeting of a day.
+const NOTES_BYTES_MAX: u64 = 16 << 20;
 
 /// Numbers that are tried for a name that is taken.
 const NUMBERS_MAX: u32 = 999;
@@ -60,7 +63,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     }
     say_without_daemon(caller);
     if arguments.wait {
-        return wait(caller, jobs, arguments.output.json).await;
+        return wait(caller, &folder, jobs, arguments.output.json).await;
     }
     if arguments.output.json {
         let list: Vec<Value> =
@@ -142,7 +145,8 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
 ///
 /// The copy is locked: the daemon removes temporary files that nobody holds.
 fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
-    let mut source = std::fs::File::open(file)?;
+    let parent = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut source = Dir::open(parent)?.open_file(Path::new(file.file_name().unwrap_or_default()))?;
     let modified = source.metadata()?.modified()?;
     let mut copy = root.create_new(name, mode)?;
     if let Err(error) = rustix::fs::flock(&copy, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -155,7 +159,12 @@ fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs:
     Ok(copy)
 }
 
-async fn wait(caller: &Caller, jobs: Vec<(PathBuf, JobId)>, as_json: bool) -> Result<ExitCode, Failure> {
+async fn wait(
+    caller: &Caller,
+    folder: &Folder,
+    jobs: Vec<(PathBuf, JobId)>,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
     while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
@@ -178,13 +187,13 @@ async fn wait(caller: &Caller, jobs: Vec<(PathBuf, JobId)>, as_json: bool) -> Re
     if as_json {
         print::json(&json!(done.values().collect::<Vec<_>>()))?;
     } else {
-        jobs.iter().try_for_each(|(source, id)| report(source, &done[id]))?;
+        jobs.iter().try_for_each(|(source, id)| report(folder, source, &done[id]))?;
     }
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
 
 /// Prints the notes of one file.
-fn report(source: &Path, job: &JobView) -> Result<(), Failure> {
+fn report(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
     print::line(&format!("== {}", printable_path(source)))?;
     let (answer, hint) = story(job, Scene { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
@@ -192,12 +201,27 @@ fn report(source: &Path, job: &JobView) -> Result<(), Failure> {
         print::say(&format!("hint: {}", printable(&hint)));
     }
     if let Some(notes) = job.notes.iter().find(|notes| Path::new(notes).extension() == Some(OsStr::new("md"))) {
-        match std::fs::read_to_string(notes) {
-            Ok(text) => print::raw(&format!("\n{text}\n"))?,
+        match read_notes(folder, Path::new(notes), job) {
+            Ok(text) => print::document(&text)?,
             Err(error) => print::say(&format!("the notes cannot be read from here: {error}")),
         }
     }
     Ok(())
+}
+
+/// Reads the notes of a job where the folder has its notes. Others may write there: no link is followed, and what does not
+/// name the job is not shown.
+fn read_notes(folder: &Folder, notes: &Path, job: &JobView) -> io::Result<String> {
+    let roots = folder.notes_dir.iter().chain([&folder.path]);
+    let opened = roots.map(|root| open_below(root, notes)).find_map(io::Result::transpose);
+    let file = opened.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
+    let mut text = Vec::new();
+    file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
+    let key = deliver::key_of(&text).map(|key| key.to_string());
+    if key.is_none() || key != job.key {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies there is not the notes of this job"));
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Progress for a person: bars on a terminal, a line for each step elsewhere.

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Failure, engine::Bar, print, typed};
 use crate::{
+    beneath::open_below,
     cli,
     config::{self, Environment, LogFormat, Settings},
     control::{Caller, Request},
@@ -201,8 +203,10 @@ fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, 
         RECORDINGS.iter().map(|(name, _)| recordings.join(name).with_extension("notes.md")).collect();
     for path in &notes {
         print::line(&format!("\n──── {}", printable_path(path)))?;
-        if let Ok(text) = std::fs::read_to_string(path) {
-            text.lines().try_for_each(|line| print::line(&printable(line)))?;
+        if let Ok(Some(mut file)) = open_below(recordings, path) {
+            let mut text = String::new();
+            file.read_to_string(&mut text)?;
+            print::document(&text)?;
         }
     }
     print::line("\nThe notes lie beside the recordings:")?;

@@ -157,7 +157,7 @@ fn own(package: &Package, places: &Places) -> Result<(), Failure> {
     let Some(state_dir) = places.state_dir_above(&target) else { return Ok(()) };
     match owner_of(state_dir) {
         Some(owner) if owner != rustix::process::geteuid().as_raw() => {
-            let error = LockError::OtherUser { dir: state_dir.display().to_string(), owner };
+            let error = LockError::OtherUser { dir: printable_path(state_dir), owner };
             Err(anyhow::Error::from(error).into())
         }
         Some(_) | None => Ok(()),

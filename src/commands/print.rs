@@ -13,7 +13,7 @@ use crate::{
     clock,
     clock::elapsed,
     config::Environment,
-    text::{printable_json, rough},
+    text::{printable, printable_json, rough},
 };
 
 /// Columns where the terminal does not tell.
@@ -27,6 +27,13 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 /// Prints text as it is.
 pub(super) fn raw(text: &str) -> io::Result<()> {
     written(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Prints a text of many lines from outside, none of which a terminal obeys, between empty lines.
+pub(super) fn document(text: &str) -> io::Result<()> {
+    line("")?;
+    text.lines().try_for_each(|shown| line(&printable(shown)))?;
+    line("")
 }
 
 /// Prints JSON, indented on a terminal. What a terminal would obey is escaped, so that it means the same.

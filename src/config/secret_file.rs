@@ -1,7 +1,6 @@
 //! Secrets that lie in files of their own: where, and how they are read.
 
 use std::{
-    fs::File,
     io::{self, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -10,7 +9,10 @@ use std::{
 use secrecy::SecretString;
 
 use super::environment::Environment;
-use crate::text::{ShellCommand, printable_path};
+use crate::{
+    beneath::open_configured,
+    text::{ShellCommand, printable_path},
+};
 
 /// No password and no key is longer; more is not read.
 const SECRET_BYTES_MAX: u64 = 4096;
@@ -37,7 +39,7 @@ pub enum SecretFileError {
 /// When it cannot be read, or everyone else can.
 pub fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
     let unreadable = |error| SecretFileError::Unreadable { file: printable_path(path), error };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_configured(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o007 != 0 {
         return Err(SecretFileError::Open(path.to_owned()));

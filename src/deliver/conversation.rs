@@ -15,7 +15,10 @@ use lettre::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::mail_error::{Fault, MailError};
+use super::{
+    limited::{self, ConnectError},
+    mail_error::{Fault, MailError},
+};
 use crate::{
     config::{SecretFileError, Smtp, Tls, read_secret},
     text::one_line,
@@ -179,9 +182,18 @@ async fn connect(
     tls: Option<TlsParameters>,
     limits: Limits,
 ) -> Result<AsyncSmtpConnection, Fault> {
-    let limit = limits.connect;
-    let server = (smtp.host.trim_matches(['[', ']']), smtp.port);
-    within(&smtp.host, limit, AsyncSmtpConnection::connect_tokio1(server, Some(limit), name, tls, None)).await
+    let host = &smtp.host;
+    let greeted = async {
+        let stream =
+            limited::connect(host.trim_matches(['[', ']']), smtp.port, tls).await.map_err(|error| match error {
+                ConnectError::Network(error) => Fault::of_network(host, &error),
+                ConnectError::Tls(error) => Fault::of(host, &error),
+            })?;
+        let greeting = AsyncSmtpConnection::connect_with_transport(stream, name).await;
+        greeting.map_err(|error| Fault::of(host, &error))
+    };
+    let in_time = tokio::time::timeout(limits.connect, greeted).await;
+    in_time.unwrap_or_else(|_| Err(Fault::of_silence(host, limits.connect)))
 }
 
 /// Returns whether a server that has said nothing for a while speaks when it is greeted by TLS: also a certificate that is

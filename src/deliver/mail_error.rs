@@ -1,6 +1,6 @@
 //! Whose fault it is when a mail is not sent.
 
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, io, time::Duration};
 
 use lettre::transport::smtp;
 
@@ -168,6 +168,11 @@ impl Fault {
             }
         };
         Self { message, kind }
+    }
+
+    /// A server that cannot be connected to.
+    pub(super) fn of_network(host: &str, error: &io::Error) -> Self {
+        Self { message: format!("the mail server `{host}`: Connection error: {error}"), kind: FaultKind::Passing }
     }
 
     /// A step that took longer than it may.

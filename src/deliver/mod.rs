@@ -15,6 +15,7 @@ mod formats;
 mod front;
 mod html;
 pub mod letter;
+mod limited;
 pub mod mail;
 mod mail_error;
 mod markdown;

@@ -20,7 +20,7 @@ use tempfile::NamedTempFile;
 use super::{Queue, QueueError, schema};
 use crate::{
     access::{grant, is_denied, is_full},
-    beneath::Dir,
+    beneath::{Dir, Stamp},
     effect::Effect,
     text::{ShellCommand, printable_path},
 };
@@ -92,7 +92,15 @@ impl CopyPlace {
         self.dir.rename_new(&from, &self.dir, &self.name).map_err(|error| self.unwritten(&error))?;
         self.dir.sync().map_err(|error| self.unwritten(&error))?;
         Effect::Backup.after();
-        let placed = target.metadata().map_err(|error| self.unwritten(&error))?.len();
+        let placed = self.dir.open_file(Path::new(&self.name)).map_err(|error| self.unwritten(&error))?;
+        let placed = Stamp::of(&placed).and_then(|placed| Ok((placed, Stamp::of(self.draft.as_file())?)));
+        let (placed, written) = placed.map_err(|error| self.unwritten(&error))?;
+        if placed.inode != written.inode {
+            let reason = "another file was put in its place while it was written\nhint: name a file in a directory where \
+                          nobody else can write";
+            return Err(failed(target, reason.into()));
+        }
+        let placed = placed.size;
         if placed != bytes {
             return Err(failed(target, format!("it has {placed} bytes after {bytes} were written")));
         }
@@ -170,6 +178,7 @@ fn denied(dir: &Path, error: &io::Error) -> String {
 /// Reads a copy through as a start would.
 fn read_through(copy: &Path) -> Result<(), String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let opened = rusqlite::Connection::open_with_flags(still(copy), flags).map_err(|error| error.to_string())?;
     schema::check(&opened).map_err(|error| error.to_string())
 }
@@ -188,7 +197,8 @@ fn still(path: &Path) -> String {
 }
 
 fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
-    let mut copy = rusqlite::Connection::open(to)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut copy = rusqlite::Connection::open_with_flags(to, flags)?;
     let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
     backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
     drop(backup);
@@ -200,9 +210,10 @@ fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
 /// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked
 /// for as long as somebody writes it.
 fn draft(parent: &Path) -> io::Result<NamedTempFile> {
+    let dir = Dir::open(parent)?;
     for entry in std::fs::read_dir(parent)?.flatten() {
         let name = entry.file_name();
-        if is_draft(&name) && is_abandoned(&entry.path()) {
+        if is_draft(&name) && is_abandoned(&dir, &name) {
             for end in ["-journal", "-wal", "-shm", ""] {
                 let mut left = entry.path().into_os_string();
                 left.push(end);
@@ -212,7 +223,9 @@ fn draft(parent: &Path) -> io::Result<NamedTempFile> {
             }
         }
     }
-    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(parent)?;
+    // Without links in it: SQLite is told to follow none.
+    let real = parent.canonicalize()?;
+    let draft = tempfile::Builder::new().prefix(DRAFT).rand_bytes(DRAFT_RANDOM).tempfile_in(real)?;
     if let Err(error) = rustix::fs::flock(draft.as_file(), FlockOperation::NonBlockingLockExclusive) {
         tracing::trace!(%error, "this file system has no locks");
     }
@@ -224,6 +237,7 @@ fn is_draft(name: &OsStr) -> bool {
     random.is_some_and(|random| random.len() == DRAFT_RANDOM)
 }
 
-fn is_abandoned(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
+fn is_abandoned(dir: &Dir, name: &OsStr) -> bool {
+    dir.open_file(Path::new(name))
+        .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok())
 }

@@ -15,7 +15,7 @@ use std::{
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{Queue, QueueError};
-use crate::effect::Effect;
+use crate::{effect::Effect, text::printable_path};
 
 /// The file in the state directory.
 const FILE: &str = "creations";
@@ -75,7 +75,7 @@ impl Queue {
         };
         let on_its_turn = move |_: &mut rusqlite::Connection| {
             if let Err(error) = write(&path) {
-                tracing::warn!("failed to write `{}`: {error}", path.display());
+                tracing::warn!("failed to write `{}`: {error}", printable_path(&path));
             }
             Ok(())
         };

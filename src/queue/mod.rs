@@ -76,7 +76,7 @@ use creations::Creations;
 use place::Place;
 use thread::{Broken, Thread};
 
-use crate::effect::Effect;
+use crate::{effect::Effect, text::printable_path};
 
 /// The name of the queue's file in the state directory.
 pub const FILE: &str = "queue.sqlite";
@@ -273,7 +273,7 @@ impl Queue {
             let full = Arc::default();
             Ok(Self { writer, reader, place, clock: Arc::default(), creations, broken, full })
         };
-        let told = |reason: String, lasts| QueueError::Open { path: path.display().to_string(), reason, lasts };
+        let told = |reason: String, lasts| QueueError::Open { path: printable_path(&path), reason, lasts };
         open().map_err(|error| match error {
             QueueError::Open { reason, lasts, .. } => told(reason, lasts),
             QueueError::Disk(error) if place::is_failed_write(&error) && place::has_no_room(&path) => {

@@ -3,6 +3,7 @@
 mod analyses;
 mod answers;
 mod architecture;
+mod bounds;
 mod breaker;
 mod commands;
 mod confine;
@@ -40,6 +41,7 @@ mod proofs;
 mod queue_file;
 mod recovery;
 mod refusals;
+mod safe_paths;
 mod saled;
 mod same_sound;
 mod secrets;
