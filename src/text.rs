@@ -178,6 +178,9 @@ pub(crate) fn escaped(text: &str) -> String {
             '\\' | '*' | '`' | '[' | ']' | '<' | '~' => true,
             '&' => rest.peek().is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#'),
             '_' => !within,
+            // Marks of templates, which some viewers run wherever they stand: `<%`, `{{`, `{%`.
+            '{' => before == '{',
+            '%' => matches!(before, '{' | '<'),
             '#' => rest.peek().is_none(),
             _ => false,
         };

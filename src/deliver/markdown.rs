@@ -1,5 +1,7 @@
 //! Service Markdown, kept and made safe: nothing in it can run, hide, or break out of its section.
 
+mod active;
+
 use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -14,7 +16,7 @@ pub(super) fn options() -> Options {
 /// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
 /// `heading`, and with its own headings at level `floor` or deeper. It ends without a line end.
 pub(super) fn section(markdown: &str, heading: &str, floor: usize) -> String {
-    let safe = safe(&stripped(markdown));
+    let safe = safe(&active::without_templates(&stripped(markdown)));
     let fitted = fitted(without_leading_heading(&safe, heading), floor);
     fence_closed(fitted.trim_matches('\n').trim_end())
 }
@@ -23,12 +25,21 @@ pub(super) fn section(markdown: &str, heading: &str, floor: usize) -> String {
 pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
     // Browsers skip white space and control characters inside a scheme.
     let target: String = target.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
+    // `//host/x` and `\\host\x`: a viewer asks that host, and Windows signs in there.
+    let mut begin = target.chars();
+    if begin.next().is_some_and(is_slash) && begin.next().is_some_and(is_slash) {
+        return false;
+    }
     match target.split_once(':') {
         Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => {
             ["http", "https", "mailto"].iter().any(|safe| scheme.eq_ignore_ascii_case(safe))
         }
         Some(_) | None => relative,
     }
+}
+
+fn is_slash(character: char) -> bool {
+    matches!(character, '/' | '\\')
 }
 
 /// A stretch of the text and what replaces it.
@@ -78,7 +89,16 @@ fn dangers(text: &str) -> Vec<Edit> {
     }
     for (event, range) in events {
         match event {
-            Event::Code(_) | Event::Start(Tag::CodeBlock(_)) => code.push(range),
+            Event::Code(inside) => {
+                edits.extend(active::inline(text, &range, &inside));
+                code.push(range);
+            }
+            Event::Start(Tag::CodeBlock(kind)) => {
+                if let CodeBlockKind::Fenced(info) = &kind {
+                    edits.extend(active::fence(text, &range, info));
+                }
+                code.push(range);
+            }
             Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. }) => {}
             Event::Start(Tag::Link { dest_url, .. }) if !is_safe_target(&dest_url, true) => {
                 edits.extend(bracket_in(text, &range));
@@ -88,6 +108,7 @@ fn dangers(text: &str) -> Vec<Edit> {
         }
     }
     edits.extend(tags(text, &code));
+    edits.extend(active::marks(text, |at| in_ranges(&code, at)));
     edits.sort_by_key(|(range, _)| range.start);
     edits.dedup_by_key(|(range, _)| range.start);
     edits
@@ -99,17 +120,19 @@ fn bracket_in(text: &str, range: &Range<usize>) -> Option<Edit> {
     Some((at..at, "\\".into()))
 }
 
+/// Returns whether a place lies in one of these ranges, which are in order.
+fn in_ranges(ranges: &[Range<usize>], at: usize) -> bool {
+    let before = ranges.partition_point(|range| range.start <= at);
+    before > 0 && at < ranges[before - 1].end
+}
+
 /// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
 fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
-    let in_code = |at: usize| {
-        let before = code.partition_point(|range| range.start <= at);
-        before > 0 && at < code[before - 1].end
-    };
     let begins =
         |at: usize| text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?".contains(next));
     text.match_indices('<')
         .map(|(at, _)| at)
-        .filter(|at| begins(*at) && !in_code(*at) && !is_safe_autolink(&text[at + 1..]))
+        .filter(|at| begins(*at) && !in_ranges(code, *at) && !is_safe_autolink(&text[at + 1..]))
         .map(|at| (at..at + 1, "&lt;".into()))
         .collect()
 }
@@ -256,7 +279,7 @@ mod tests {
         assert_eq!(note("![pixel](https://example.com/p.gif) !"), "[pixel](https://example.com/p.gif) !");
         assert_eq!(
             note("![a][r] `![b](c)`\n\n[r]: //example.com/p.gif"),
-            "[a][r] `![b](c)`\n\n[r]: //example.com/p.gif"
+            "[a][r] `![b](c)`\n\n\\[r]: //example.com/p.gif"
         );
         for image in ["!![a](b)", "[![a](b)](c)", "![a ![b](c)](d)", &format!("{}[a](b)", "!".repeat(40))] {
             assert!(!has_danger(&note(image)), "{image} became {}", note(image));

@@ -34,6 +34,22 @@ enum Piece {
     Fault(Fault),
 }
 
+/// The file that is meant.
+pub(super) struct Meant {
+    pub(super) file: File,
+    pub(super) stamp: Stamp,
+    /// The name of its content, where that is known.
+    pub(super) content: Option<String>,
+}
+
+impl Meant {
+    /// Returns whether a hash is that of the content.
+    fn is_content(&self, hash: &blake3::Hash) -> bool {
+        let hex = self.content.as_deref().map(|content| content.trim_start_matches("b3-"));
+        hex.is_none_or(|hex| hash.to_hex().starts_with(hex))
+    }
+}
+
 /// What stands before and after the file.
 pub(super) struct Frame {
     /// Fields and the headers of the file part.
@@ -89,16 +105,10 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Starts reading `file` on a thread of its own. Dropping the sender of `abandoned` ends it.
-    pub(super) fn start(
-        file: File,
-        stamp: Stamp,
-        frame: Frame,
-        flow: Arc<Flow>,
-        abandoned: oneshot::Receiver<()>,
-    ) -> Self {
+    /// Starts reading the file on a thread of its own. Dropping the sender of `abandoned` ends it.
+    pub(super) fn start(meant: Meant, frame: Frame, flow: Arc<Flow>, abandoned: oneshot::Receiver<()>) -> Self {
         let (to_socket, pieces) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::task::spawn_blocking(move || read(&file, stamp, &to_socket));
+        tokio::task::spawn_blocking(move || read(&meant, &to_socket));
         Self { head: Some(frame.head), tail: Some(frame.tail), pieces, abandoned, flow }
     }
 
@@ -148,8 +158,8 @@ pub(super) fn check(file: &File, stamp: Stamp) -> Result<(), Fault> {
 }
 
 /// Reads exactly the promised bytes, and then looks once more whether it was the same file all along.
-fn read(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) {
-    let last = match read_chunks(file, stamp, to_socket) {
+fn read(meant: &Meant, to_socket: &mpsc::Sender<Piece>) {
+    let last = match read_chunks(meant, to_socket) {
         Ok(true) => Piece::End,
         Ok(false) => return,
         Err(fault) => Piece::Fault(fault),
@@ -162,7 +172,9 @@ fn read(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) {
 ///
 /// It reads at places of its own: the file's position is shared with the reader of an upload that was answered early
 /// and begins again.
-fn read_chunks(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
+fn read_chunks(meant: &Meant, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
+    let Meant { file, stamp, .. } = meant;
+    let mut hasher = meant.content.as_ref().map(|_| blake3::Hasher::new());
     let mut at = 0;
     while at < stamp.size {
         let wanted = (stamp.size - at).min(CHUNK_BYTES as u64);
@@ -172,11 +184,16 @@ fn read_chunks(file: &File, stamp: Stamp, to_socket: &mpsc::Sender<Piece>) -> Re
             if ended { Fault::Changed } else { Fault::Unreadable(error.to_string()) }
         })?;
         at += wanted;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&chunk);
+        }
         if to_socket.blocking_send(Piece::Chunk(chunk.into())).is_err() {
             return Ok(false);
         }
     }
-    check(file, stamp).map(|()| true)
+    check(file, *stamp)?;
+    let is_meant = hasher.is_none_or(|hasher| meant.is_content(&hasher.finalize()));
+    if is_meant { Ok(true) } else { Err(Fault::Changed) }
 }
 
 #[cfg(test)]

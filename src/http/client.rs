@@ -10,7 +10,7 @@ use reqwest::{
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::{Answer, JSON_BYTES_MAX, cause};
+use super::{Answer, JSON_BYTES_MAX, cause, public::PublicHosts};
 use crate::config;
 
 /// A connection that is not there after this will not come: three SYNs have been lost.
@@ -306,7 +306,16 @@ impl Client {
 
 /// Returns a client with all limits but those of a call, which proves nothing to anybody by itself.
 pub(super) fn plain(on_this_machine: bool) -> Result<reqwest::Client, BuildError> {
-    let builder = reqwest::Client::builder()
+    build(on_this_machine, reqwest::Client::builder())
+}
+
+/// Returns such a client whose hosts `resolver` looks up.
+pub(super) fn plain_by(on_this_machine: bool, resolver: PublicHosts) -> Result<reqwest::Client, BuildError> {
+    build(on_this_machine, reqwest::Client::builder().dns_resolver(std::sync::Arc::new(resolver)))
+}
+
+fn build(on_this_machine: bool, builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

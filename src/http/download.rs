@@ -47,7 +47,7 @@ impl Elsewhere {
         let host = url.host_str().unwrap_or_default().to_owned();
         let limits = self.limits();
         let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
-        let asked = tokio::time::timeout(limits.request, self.inner().get(url.clone()).send());
+        let asked = tokio::time::timeout(limits.request, self.ask(url).await?.send());
         let response = asked.await.map_err(|_| late())?.map_err(|error| lost(&host, error))?;
         if response.status().as_u16() != 200 {
             return Ok(Fetched::Refused(refused(response, limits.request).await));

@@ -5,7 +5,7 @@
 use bytes::BytesMut;
 use url::Url;
 
-use super::{Answer, BuildError, Limits, TransportError, cause, client::plain};
+use super::{Answer, BuildError, Limits, TransportError, cause, client::plain_by, public::PublicHosts};
 use crate::config;
 
 /// A client for addresses of any origin.
@@ -13,6 +13,8 @@ use crate::config;
 pub struct Elsewhere {
     inner: reqwest::Client,
     limits: Limits,
+    /// Looks up the hosts of the addresses.
+    hosts: PublicHosts,
     /// Whether an address may be http: where the calls to the service itself are.
     in_the_clear: bool,
 }
@@ -23,12 +25,19 @@ impl Elsewhere {
     /// # Errors
     /// When TLS cannot start.
     pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
-        let inner = plain(base.host_str().is_some_and(config::is_loopback))?;
-        Ok(Self { inner, limits, in_the_clear: base.scheme() == "http" })
+        let hosts = PublicHosts::of(base);
+        let inner = plain_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
+        Ok(Self { inner, limits, hosts, in_the_clear: base.scheme() == "http" })
     }
 
-    pub(super) fn inner(&self) -> &reqwest::Client {
-        &self.inner
+    /// Asks for what lies at an address that a service gave.
+    ///
+    /// # Errors
+    /// When it is on this machine or in a network of one's own, and the service is not.
+    pub(super) async fn ask(&self, url: &Url) -> Result<reqwest::RequestBuilder, TransportError> {
+        let refused = |message| TransportError { message, begun: false, sent: false };
+        self.hosts.admit(url).await.map_err(refused)?;
+        Ok(self.inner.get(url.clone()))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -53,7 +62,7 @@ impl Elsewhere {
         let failed = |message: String| TransportError { message, begun: true, sent: true };
         let lost = |error: reqwest::Error| failed(format!("no answer from `{host}`: {}", cause::one_line(error)));
         let call = async {
-            let mut response = self.inner.get(url.clone()).send().await.map_err(lost)?;
+            let mut response = self.ask(url).await?.send().await.map_err(lost)?;
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > bytes_max {

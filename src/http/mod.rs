@@ -16,6 +16,7 @@ mod elsewhere;
 mod flow;
 #[cfg(test)]
 pub(crate) mod loopback;
+mod public;
 #[cfg(test)]
 mod tests;
 mod upload;

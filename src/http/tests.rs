@@ -39,7 +39,15 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, File, Stamp) {
 
 fn body(file: File, stamp: Stamp, progress: &Arc<Progress>) -> FileBody<'static> {
     let progress = Arc::clone(progress);
-    FileBody { file, stamp, name: "talk.wav", mime: "audio/wav", fields: &[("session_id", "a/b")], progress }
+    FileBody {
+        file,
+        stamp,
+        content: None,
+        name: "talk.wav",
+        mime: "audio/wav",
+        fields: &[("session_id", "a/b")],
+        progress,
+    }
 }
 
 /// More than all the buffers on the way can hold.

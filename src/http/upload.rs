@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Answer, Client, Request, TransportError,
-    body::{self, Body, Frame},
+    body::{self, Body, Frame, Meant},
     flow::{Fault, Flow, Stall},
 };
 use crate::{beneath::Stamp, progress::Progress};
@@ -19,6 +19,9 @@ pub struct FileBody<'a> {
     pub file: File,
     /// What it was when its content was known.
     pub stamp: Stamp,
+    /// The name of its content, `b3-<32 hex>`, where that is known. What is sent is hashed on its way: somebody may have changed
+    /// the file and put its time back.
+    pub content: Option<&'a str>,
     /// The name to send; quotes and control characters become `_`.
     pub name: &'a str,
     /// The MIME type of the part.
@@ -51,7 +54,7 @@ impl Client {
     /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false when the service
     /// cannot have had the whole file.
     pub async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
-        let FileBody { file, stamp, name, mime, fields, progress } = upload;
+        let FileBody { file, stamp, content, name, mime, fields, progress } = upload;
         let prepared = self.prepare(request)?;
         let boundary = boundary()?;
         let checked = tokio::task::spawn_blocking(move || body::check(&file, stamp).map(|()| file));
@@ -64,7 +67,8 @@ impl Client {
             .header(CONTENT_LENGTH, frame.length(stamp.size).to_string());
         let flow = Arc::new(Flow::new(progress, stamp.size));
         let (waiting, abandoned) = oneshot::channel();
-        let stream = Body::start(file, stamp, frame, Arc::clone(&flow), abandoned);
+        let content = content.map(str::to_owned);
+        let stream = Body::start(Meant { file, stamp, content }, frame, Arc::clone(&flow), abandoned);
         let sending = self.exchange(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
         let result = tokio::select! {
             result = sending => result,

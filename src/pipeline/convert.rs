@@ -33,6 +33,10 @@ use crate::{
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
 const LEFT_BEHIND: Duration = Duration::from_secs(7 * 86_400);
 
+/// Bytes of all converted recordings together, besides those that are being written: twice the largest. They lie on the disk
+/// of the queue, and one folder must not fill that.
+const ALL_BYTES_MAX: u64 = 8 << 30;
+
 /// What a person does where ffmpeg is missing.
 pub const FFMPEG_CURE: &str = "apt install ffmpeg";
 
@@ -86,7 +90,11 @@ impl Converter {
     pub async fn forget(&self, key: &Key) {
         let (dir, key) = (self.dir.clone(), key.to_string());
         let removed = tokio::task::spawn_blocking(move || {
-            Form::ALL.iter().try_for_each(|form| remove(&dir.join(name(&key, *form))))?;
+            for form in Form::ALL {
+                let path = dir.join(name(&key, form));
+                remove(&path.with_extension("tmp"))?;
+                remove(&path)?;
+            }
             sweep(&dir)
         });
         match removed.await.map_err(io::Error::other).and_then(|removed| removed) {
@@ -142,12 +150,13 @@ async fn opened(path: &Path) -> Result<Option<(File, Stamp)>, Setback> {
     .await
 }
 
-/// Opens the file that is written into, and makes room by what was left behind.
+/// Opens the file that is written into, and makes room by what was left behind, and by the oldest where all take too much.
 async fn drafted(path: &Path) -> Result<File, Setback> {
     let path = path.to_owned();
     on_disk(move || {
         let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         sweep(dir)?;
+        make_room(dir, ALL_BYTES_MAX)?;
         draft(dir, &path)
     })
     .await
@@ -186,6 +195,34 @@ fn sweep(dir: &Path) -> io::Result<()> {
         if clock::elapsed(touched, now) > LEFT_BEHIND {
             remove(&entry.path())?;
         }
+    }
+    Ok(())
+}
+
+/// Removes the oldest until all take no more than `bytes_max`. Who still sends one has it open; another is converted again.
+fn make_room(dir: &Path, bytes_max: u64) -> io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        // What is being written is nobody's to remove.
+        if entry.path().extension().is_none_or(|extension| extension != "tmp") {
+            files.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+    }
+    files.sort();
+    let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
+    for (_, size, path) in &files {
+        if bytes <= bytes_max {
+            break;
+        }
+        remove(path)?;
+        bytes = bytes.saturating_sub(*size);
     }
     Ok(())
 }
@@ -245,6 +282,20 @@ mod tests {
         left.sort();
         assert_eq!(left, ["young.m4a", "young.tmp"]);
         sweep(&dir.path().join("nothing")).expect("nothing to sweep");
+    }
+
+    #[test]
+    fn the_oldest_go_where_all_take_too_much() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (age, name) in ["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].into_iter().enumerate() {
+            let file = draft(dir.path(), &dir.path().join(name)).expect("made");
+            file.set_len(100).expect("long");
+            let at = std::time::SystemTime::now() - Duration::from_secs(60 * age as u64);
+            file.set_modified(at).expect("aged");
+        }
+        make_room(dir.path(), 150).expect("room");
+        let left = |name: &str| dir.path().join(name).exists();
+        assert_eq!(["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].map(left), [true, false, false, true]);
     }
 
     #[test]

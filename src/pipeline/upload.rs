@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     beneath::Stamp,
+    config::Kind,
     effect::Effect,
-    job::{Remote, Setback, Stage},
+    job::{Content, Remote, Setback, Stage},
     progress::Progress,
     queue::Job,
     services::{Attachment, CallError, Upload},
@@ -37,7 +38,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         return Err(Setback::GiveUp { error });
     };
     let Material { file, stamp, name, mime } = material(context, job).await?;
-    let is_converted = file.is_some();
+    let content = file.is_none().then(|| job.key.content.clone());
     if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
         return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
     }
@@ -46,21 +47,37 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         None => open_closed_recording(context, job).await?,
     };
     progress.start(stamp.size);
+    let is_converted = content.is_none();
+    let is_transcribed_here = matches!(context.service_settings.kind, Kind::Ondevice(_));
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
     let given_up = context.queue.given_up(job.id).await?;
-    let upload = Upload { file, stamp, name, mime, language, given_up, progress };
+    let upload = Upload { file, stamp, content, name, mime, language, given_up, progress };
     Effect::CallUpload.before();
     let uploaded = context.service.upload(meeting, upload).await;
     Effect::CallUpload.after();
-    if is_converted && uploaded.is_ok() {
-        // Whoever sends compares what is sent, which is another file.
-        drop(open_recording(&context.folder, job).await?);
+    if (is_converted || is_transcribed_here) && uploaded.is_ok() {
+        // Nobody has compared what was read: what is sent is another file, or nothing is.
+        let read = open_recording(&context.folder, job).await?;
+        still_content(read, job).await?;
     }
     match uploaded {
         Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),
     }
+}
+
+/// Reads a recording once more: somebody may have changed it and put its time back.
+async fn still_content(file: File, job: &Job) -> Result<(), Setback> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file)?;
+        Ok::<_, std::io::Error>(Content::from_hash(&hasher.finalize()))
+    });
+    let lost = |error: anyhow::Error| Setback::FileLost { error };
+    let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
+    let changed = || lost(anyhow::anyhow!("the recording changed after it was taken in"));
+    if found == job.key.content { Ok(()) } else { Err(changed()) }
 }
 
 /// What is sent.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{CallError, FileFault};
+use super::{CallError, FileFault, bounded};
 use crate::{
     http::{Answer, TransportError},
     job::Suspect,
@@ -97,10 +97,18 @@ pub(crate) fn of_recording(error: CallError) -> CallError {
 pub(crate) fn json(answer: Answer) -> Result<Value, CallError> {
     let answer = accepted(answer)?;
     // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
-    serde_json::from_slice(&answer.body).map_err(|error| {
+    bounded::value(&answer.body).map_err(|error| {
+        if error.is_data() {
+            return unexpected(&format!("{}: {error}", answer.status));
+        }
         let kind = answer.content_type.as_deref().unwrap_or("no content type");
         unexpected(&format!("{} is not JSON ({error}; {kind})", answer.status))
     })
+}
+
+/// Reads JSON from a server under the same bound, whatever the status of the answer.
+pub(crate) fn value(body: &[u8]) -> serde_json::Result<Value> {
+    bounded::value(body)
 }
 
 /// What stands in place of a key that a server says back.
@@ -129,7 +137,7 @@ pub(crate) fn unexpected(what: &str) -> CallError {
 /// Returns what the service says, on one printable line.
 pub(crate) fn said(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
-    let found = serde_json::from_slice::<Value>(body).ok().and_then(|value| message(&value, 0));
+    let found = bounded::value(body).ok().and_then(|value| message(&value, 0));
     let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
     if shown.is_empty() { "no reason given".into() } else { shown }
 }

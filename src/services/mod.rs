@@ -4,6 +4,7 @@
 //! caller does next, and nothing else.
 
 pub(crate) mod answers;
+mod bounded;
 pub mod breaker;
 pub mod given;
 mod keep;
@@ -25,7 +26,7 @@ use jiff::Timestamp;
 use crate::{
     beneath::Stamp,
     config::{Analysis, Attendee, MeetingType, OnSuccessRemote},
-    job::{Key, Report, Suspect},
+    job::{Content, Key, Report, Suspect},
     progress::Progress,
 };
 
@@ -143,6 +144,8 @@ pub struct Upload {
     pub file: File,
     /// What it was when its content was hashed; compared before the first and after the last byte.
     pub stamp: Stamp,
+    /// The content that was hashed, where the file is the recording itself: what is sent is hashed again on its way.
+    pub content: Option<Content>,
     /// The name to send: printable, without quotes, separators or line ends.
     pub name: String,
     /// Its MIME type.

@@ -26,7 +26,8 @@ pub(super) fn upload(language: Option<String>) -> io::Result<Upload> {
     file.write_all(&wav())?;
     let stamp = Stamp::of(&file)?;
     let progress = Arc::<Progress>::default();
-    Ok(Upload { file, stamp, name: NAME.to_owned(), mime: "audio/wav", language, given_up: Vec::new(), progress })
+    let name = NAME.to_owned();
+    Ok(Upload { file, stamp, content: None, name, mime: "audio/wav", language, given_up: Vec::new(), progress })
 }
 
 /// Returns a second of a tone that swells and fades, as a WAV file.

@@ -37,6 +37,7 @@ pub use live::{Live, ServiceHandle};
 
 use crate::{
     config::{Environment, Folder},
+    job::Key,
     open_files::OpenFiles,
     pipeline::{Context, convert::Converter},
     queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
@@ -168,8 +169,17 @@ impl Worker {
             service_settings: handle.settings.clone(),
             folder: Arc::clone(folder),
             open_files: Arc::clone(&self.open_files),
-            converter: Converter::new(&self.live().settings.state_dir, Environment::get()),
+            converter: self.converter(),
         }
+    }
+
+    fn converter(&self) -> Converter {
+        Converter::new(&self.live().settings.state_dir, Environment::get())
+    }
+
+    /// Removes what was converted for a job that does not go on. One that is taken up again is converted again.
+    pub async fn forget_converted(&self, key: &Key) {
+        self.converter().forget(key).await;
     }
 
     /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.

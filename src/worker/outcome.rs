@@ -253,6 +253,7 @@ impl Worker {
         };
         match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
             Ok(_) => {
+                self.forget_converted(&job.key).await;
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
             Err(error) => self.queue_failed("record the last failure", &error),

@@ -5,6 +5,7 @@ mod answers;
 mod architecture;
 mod bounds;
 mod breaker;
+mod changed;
 mod commands;
 mod confine;
 mod containers;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::{Answer, FileBody, Request},
-    job::{Status, Suspect},
+    job::{Content, Status, Suspect},
     services::{CallError, FileFault, Upload, answers, pacer::Priority},
 };
 
@@ -153,7 +153,8 @@ impl Koldan {
             ("diarization", &diarization),
         ];
         let (stamp, name, mime, progress) = (upload.stamp, &*upload.name, upload.mime, Arc::clone(&upload.progress));
-        let body = FileBody { file, stamp, name, mime, fields: &fields, progress };
+        let content = upload.content.as_ref().map(Content::as_str);
+        let body = FileBody { file, stamp, content, name, mime, fields: &fields, progress };
         let [a, b, c, d] = TRANSCRIPTIONS;
         let answer = self.call_with_file(Request::post(&[a, b, c, d, "upload"]), body).await?;
         match self.accepted(answer).await {
@@ -227,7 +228,7 @@ mod tests {
         let stamp = Stamp::of(&file).expect("a stamp");
         let progress = Arc::<Progress>::default();
         let (name, mime) = ("talk.wav".to_owned(), "audio/wav");
-        let upload = Upload { file, stamp, name, mime, language: None, given_up: Vec::new(), progress };
+        let upload = Upload { file, stamp, content: None, name, mime, language: None, given_up: Vec::new(), progress };
         let whole = aws_lc_rs::digest::digest(&SHA256, &vec![b'a'; PIECE / 2 * 3]);
         let whole = hex(whole.as_ref());
         assert_eq!(hash(&upload).await.expect("read"), whole);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     http::{ANALYSES_BYTES_MAX, Answer, FileBody, Request},
-    job::{Segment, Suspect},
+    job::{Content, Segment, Suspect},
     services::{
         CallError, FileFault, Upload,
         answers::{self, certain},
@@ -99,7 +99,8 @@ impl OpenAi {
         }
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
         let (name, mime, progress) = (upload.name.as_str(), upload.mime, Arc::clone(&upload.progress));
-        let body = FileBody { file, stamp: upload.stamp, name, mime, fields: &fields, progress };
+        let content = upload.content.as_ref().map(Content::as_str);
+        let body = FileBody { file, stamp: upload.stamp, content, name, mime, fields: &fields, progress };
         let key = self.key().await?;
         self.pacer.acquire(Priority::High).await;
         let request = Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);

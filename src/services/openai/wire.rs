@@ -58,7 +58,7 @@ pub(super) fn refusal(answer: &Answer) -> Option<Refusal> {
     if !(400..=599).contains(&answer.status) || answer.status == 429 {
         return None;
     }
-    let error: Value = serde_json::from_slice(&answer.body).ok()?;
+    let error: Value = answers::value(&answer.body).ok()?;
     let mut codes = CODE_PLACES.iter().filter_map(|place| error.pointer(place)?.as_str());
     let meant = |code: &str| CODES.iter().find(|(known, _)| code.eq_ignore_ascii_case(known)).map(|(_, what)| *what);
     codes.find_map(meant)
@@ -126,7 +126,7 @@ pub(super) fn is_too_long(answer: &Answer) -> bool {
     if !matches!(answer.status, 400 | 413 | 422 | 500) {
         return false;
     }
-    let error: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let error: Value = answers::value(&answer.body).unwrap_or_default();
     let code = ["/error/code", "/error/type"].map(|place| error.pointer(place).and_then(Value::as_str).unwrap_or(""));
     let said = format!("{} {} {}", code[0], code[1], answers::said(answer)).to_lowercase();
     TOO_LONG.iter().any(|words| said.contains(words))

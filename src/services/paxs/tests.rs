@@ -489,6 +489,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
         Upload {
             file: open,
             stamp,
+            content: None,
             name: "talk.wav".into(),
             mime: "audio/wav",
             language: None,

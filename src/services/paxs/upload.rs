@@ -6,6 +6,7 @@ use super::{Paxs, tokens::Pair, wire};
 use crate::{
     clock,
     http::{Answer, FileBody, Request, TransportError, UploadError},
+    job::Content,
     services::{CallError, FileFault, Upload, answers, pacer::Priority},
 };
 
@@ -52,6 +53,7 @@ impl Paxs {
         let body = FileBody {
             file,
             stamp: upload.stamp,
+            content: upload.content.as_ref().map(Content::as_str),
             name: &upload.name,
             mime: upload.mime,
             fields: &[("session_id", meeting)],

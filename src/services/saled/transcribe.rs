@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     http::{ANALYSES_BYTES_MAX, FileBody, Request},
-    job::Segment,
+    job::{Content, Segment},
     services::{
         CallError, FileFault, Upload,
         answers::{self, certain},
@@ -89,7 +89,9 @@ impl Saled {
         let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
         let name = format!("{mark}.{}", extension.unwrap_or_default());
         let progress = Arc::clone(&upload.progress);
-        let body = FileBody { file, stamp: upload.stamp, name: &name, mime: upload.mime, fields: &fields, progress };
+        let (stamp, mime) = (upload.stamp, upload.mime);
+        let content = upload.content.as_ref().map(Content::as_str);
+        let body = FileBody { file, stamp, content, name: &name, mime, fields: &fields, progress };
         self.pacer.acquire(Priority::High).await;
         // Without the slash it would answer 307, and a stream cannot be sent twice.
         let request = Request::post(&["api", "transcribe"]).slash();

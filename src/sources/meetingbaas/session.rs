@@ -54,7 +54,7 @@ impl MeetingBaas {
         let answer = answers::accepted(self.call(request).await?)?;
         // Some of them answer with nothing, or with a word.
         if answer.body.iter().all(u8::is_ascii_whitespace) || answer.status == 202 {
-            return Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null));
+            return Ok(answers::value(&answer.body).unwrap_or(Value::Null));
         }
         self.promised(answer)
     }
@@ -65,7 +65,7 @@ impl MeetingBaas {
         let answer = self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await?;
         match answers::accepted(answer) {
             // The audio is there all the same: what it says can be heard again.
-            Ok(answer) => Ok(serde_json::from_slice(&answer.body).ok()),
+            Ok(answer) => Ok(answers::value(&answer.body).ok()),
             Err(CallError::Unavailable { message, after, suspect, .. }) => {
                 Err(CallError::Unavailable { message, after, uncertain: false, suspect })
             }
@@ -124,7 +124,7 @@ fn told_to_wait(answer: Answer) -> Answer {
     if answer.is_success() || answer.retry_after.is_some() {
         return answer;
     }
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let body: Option<Value> = answers::value(&answer.body).ok();
     let seconds = body.as_ref().and_then(|body| body.get("retryAfter")?.as_u64());
     Answer { retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))), ..answer }
 }

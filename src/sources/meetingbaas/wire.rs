@@ -213,7 +213,7 @@ mod tests {
         #[test]
         fn no_json_makes_a_panic_or_a_time_that_is_none(text in "[\\[\\]{},:\"a-z0-9.eE+-]{0,60}", number in any::<f64>()) {
             let words = json!([{"text": text, "start": number, "end_time": number, "words": [{"word": text}]}]);
-            for value in serde_json::from_str::<Value>(&text).into_iter().chain([words]) {
+            for value in crate::services::answers::value(text.as_bytes()).into_iter().chain([words]) {
                 for segment in transcript(list(&value, &["data"]).unwrap_or_default()).into_iter().flatten() {
                     prop_assert!(segment.start.is_none_or(|start| start.is_finite() && start >= 0.0));
                 }
