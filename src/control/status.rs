@@ -214,6 +214,7 @@ impl Desk {
             }
             let jobs = counts.iter().filter(|(id, _, _)| *id == folder.id);
             let scan = watch.as_ref().and_then(|watch| watch.scan.as_ref());
+            trouble.extend(scan.and_then(|scan| scan.beyond.told()));
             shown.push(FolderStatus {
                 name: folder.name.clone(),
                 path: printable_path(&folder.path),

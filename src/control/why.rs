@@ -74,6 +74,7 @@ impl Desk {
             | Seen::Ignored
             | Seen::Taken(_)
             | Seen::Interrupted { .. }
+            | Seen::TooDeep
             | Seen::Unseen => self.queue.job_at(&folder.id, relative.clone()).await?,
         };
         if let (None, Seen::Taken(_)) = (job, &seen)
@@ -115,6 +116,7 @@ impl Desk {
             | Seen::NotAFile
             | Seen::Absent
             | Seen::Ignored
+            | Seen::TooDeep
             | Seen::BehindLink => true,
             Seen::Trouble(_)
             | Seen::Unreadable(_)
@@ -160,6 +162,7 @@ impl Desk {
             | Seen::Unreadable(_)
             | Seen::Name(_)
             | Seen::Sidecar(_)
+            | Seen::TooDeep
             | Seen::Empty
             | Seen::Settling(_)
             | Seen::Backlog(_)

@@ -17,6 +17,10 @@ use super::{
 };
 use crate::beneath::{Dir, Entry, Stamp};
 
+/// Bytes of the paths of new files that one look takes in: a million names of people's recordings, or some thousands
+/// at the end of long paths. What is beyond waits for the next scan, which meets the first ones as known.
+const FRESH_BYTES_MAX: usize = 64 << 20;
+
 /// One look: what it may change and what it finds.
 pub(super) struct Around<'a> {
     pub(super) root: &'a Dir,
@@ -28,6 +32,8 @@ pub(super) struct Around<'a> {
     pub(super) watches: Option<&'a mut Watches>,
     pub(super) stop: &'a CancellationToken,
     pub(super) seen: Seen,
+    /// Bytes of the paths of the new files.
+    pub(super) fresh_bytes: usize,
     pub(super) refused: Option<WatchError>,
     /// The device of the folder itself.
     pub(super) device: u64,
@@ -39,12 +45,14 @@ impl Around<'_> {
     /// Looks at one path; returns whether it was a directory that was scanned.
     pub(super) fn at(&mut self, root: &Dir, path: &Path) -> bool {
         match root.entry(path) {
-            Ok(Some(Entry::File(stamp))) if self.rules.kind(path).is_media() => self.file(path, stamp),
+            Ok(Some(Entry::File(stamp))) if !scan::is_too_deep(path) && self.rules.kind(path).is_media() => {
+                self.file(path, stamp);
+            }
             Ok(Some(Entry::Directory)) if self.is_scanned(path) => {
                 let rules = self.rules;
                 let tally = scan::walk(root, path, rules, self);
                 self.seen.tally.directories += tally.directories;
-                return tally.is_complete();
+                return tally.is_walked();
             }
             Ok(Some(Entry::Directory | Entry::Other) | None) => self.seen.vanished.push(path.to_owned()),
             // Nothing is concluded; the next scan will tell.
@@ -80,6 +88,9 @@ impl Around<'_> {
     }
 
     fn is_scanned(&self, directory: &Path) -> bool {
+        if directory.components().nth(scan::DEPTH_MAX).is_some() {
+            return false;
+        }
         let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));
         self.rules.recursive() && !is_below && self.rules.prunes(directory).is_none()
     }
@@ -104,9 +115,16 @@ impl Visitor for Around<'_> {
         let look = self.known.meet(path, &stamp);
         self.seen.met += u64::from(look != Look::New);
         self.seen.same += u64::from(look == Look::Same);
-        if look != Look::Same {
-            self.seen.fresh.push((relative.to_owned(), stamp));
+        if look == Look::Same {
+            return;
         }
+        let bytes = self.fresh_bytes + relative.as_os_str().len();
+        if bytes > FRESH_BYTES_MAX {
+            self.seen.left_out += 1;
+            return;
+        }
+        self.fresh_bytes = bytes;
+        self.seen.fresh.push((relative.to_owned(), stamp));
     }
 
     fn stop(&self) -> bool {

@@ -6,6 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 use jiff::tz::TimeZone;
@@ -27,8 +28,12 @@ use crate::{
 /// Bytes read at a time: with fewer, the calls begin to cost as much as the hashing.
 const BUFFER: usize = 256 * 1024;
 
-/// Bytes after which the file is asked whether it is still the same: a huge one that grows is not read to its end.
-const ASK_AFTER: u64 = 64 * 1024 * 1024;
+/// Bytes of a slice. After each the file is asked whether it is still the same (a huge one that grows is not read to its
+/// end), and others may read.
+const SLICE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a slice of a slow disk is read before others may read.
+const SLICE_TIME: Duration = Duration::from_millis(200);
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +100,8 @@ pub struct Examiner<'a> {
     pub stop: &'a CancellationToken,
     /// Counts the files that were opened.
     pub opened: &'a AtomicU64,
+    /// Called after each slice of a file and after each file: lets others read, and may block.
+    pub pass_on: &'a (dyn Fn() + Sync),
 }
 
 impl Examiner<'_> {
@@ -181,7 +188,8 @@ impl Examiner<'_> {
         let mut sound = sound;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; BUFFER];
-        let mut ask_at = ASK_AFTER;
+        let mut ask_at = SLICE_BYTES;
+        let mut slice = Instant::now();
         while !self.stop.is_cancelled() {
             let count = match reader.read(&mut buffer) {
                 Ok(count) => count,
@@ -198,8 +206,10 @@ impl Examiner<'_> {
                 let sound = sound.and_then(|heard| unless_bug(&candidate.path, || heard.finish()));
                 return Ok(Some((hasher.finalize(), sound)));
             }
-            if is_due {
-                ask_at += ASK_AFTER;
+            if is_due || slice.elapsed() >= SLICE_TIME {
+                ask_at = hasher.count() + SLICE_BYTES;
+                (self.pass_on)();
+                slice = Instant::now();
             }
         }
         Ok(None)
@@ -267,6 +277,7 @@ mod tests {
             stop: &stop,
             opened: &opened,
             mark: &|_, _| None,
+            pass_on: &|| {},
         };
         let candidate = Candidate { path: name.into(), stamp, is_abandoned, is_set_aside: false };
         let finding = examiner.examine(&candidate);

@@ -78,6 +78,10 @@ pub struct Seen {
     pub same: u64,
     /// What was read.
     pub tally: Tally,
+    /// Files that were not taken in because there were so many new ones.
+    pub left_out: u64,
+    /// How long a processor was busy with it.
+    pub busy: Duration,
 }
 
 /// A scan of the whole folder.
@@ -148,7 +152,7 @@ impl Eyes {
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
     pub fn scan(&mut self, met: Option<&Root>, is_used: bool, is_lost: bool) -> Result<Scanned, Trouble> {
-        let begun = Instant::now();
+        let (begun, busy) = (Instant::now(), thread_time());
         let (root, ground) = self.open(met, is_used)?;
         let known = self.known.len();
         self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
@@ -160,14 +164,15 @@ impl Eyes {
         let rules = Arc::clone(&self.rules);
         let mut look = self.look_around(&root, ground.place.device);
         look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
+        look.seen.tally.beyond.files = look.seen.left_out;
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         let found = std::mem::take(&mut look.mounts);
         self.refuse(refused);
         let mounts = self.follow_mounts(&root, found.into_keys().collect(), &mut seen.tally);
-        if seen.tally.is_complete() {
+        if seen.tally.is_walked() {
             self.lookalikes.retain_marked();
         }
-        if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_complete()) {
+        if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_walked()) {
             watches.sweep();
         }
         for gone in self.hints.written().iter().filter(|path| is_no_file(&root, path)) {
@@ -177,6 +182,7 @@ impl Eyes {
             let detail = format!("the directory cannot be read: {why}");
             return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
         }
+        seen.busy = thread_time().saturating_sub(busy);
         Ok(Scanned { seen, ground, known, took: begun.elapsed(), mounts })
     }
 
@@ -185,6 +191,7 @@ impl Eyes {
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
     pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<&Root>, is_used: bool) -> Result<Seen, Trouble> {
+        let busy = thread_time();
         let (root, ground) = self.open(met, is_used)?;
         if self.place != Some(ground.place) {
             let detail = "it is another directory than the one that was scanned".to_owned();
@@ -203,8 +210,9 @@ impl Eyes {
                 below = Some(path);
             }
         }
-        let (seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         self.refuse(refused);
+        seen.busy = thread_time().saturating_sub(busy);
         Ok(seen)
     }
 
@@ -299,11 +307,18 @@ impl Eyes {
             watches: self.watches.as_mut(),
             stop: &self.stop,
             seen: Seen::default(),
+            fresh_bytes: 0,
             refused: None,
             device,
             mounts: BTreeMap::new(),
         }
     }
+}
+
+/// Returns how long a processor has been busy with this thread.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Whether nothing lies there for certain, or a link, a directory, …: none of them is ever a recording.
@@ -325,15 +340,17 @@ pub fn examine(
     mark: &Marker<'_>,
     stop: &CancellationToken,
     opened: &AtomicU64,
+    pass_on: &(dyn Fn() + Sync),
 ) -> Result<Vec<(Candidate, Finding)>, Trouble> {
     let root = Dir::open(path).map_err(|error| trouble(path, &error))?;
     let zone = TimeZone::system();
-    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened };
-    Ok(candidates.into_iter().map(|candidate| (examiner.examine(&candidate), candidate)).map(swap).collect())
-}
-
-fn swap<A, B>((a, b): (A, B)) -> (B, A) {
-    (b, a)
+    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened, pass_on };
+    let examine = |candidate: Candidate| {
+        let finding = examiner.examine(&candidate);
+        pass_on();
+        (candidate, finding)
+    };
+    Ok(candidates.into_iter().map(examine).collect())
 }
 
 fn trouble(path: &Path, error: &io::Error) -> Trouble {

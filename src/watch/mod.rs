@@ -28,6 +28,7 @@ pub(crate) mod properties;
 pub mod scan;
 pub mod settle;
 mod task;
+mod turns;
 pub mod view;
 pub mod why;
 

@@ -44,7 +44,8 @@ pub fn settle_now(
         bail!("`{shown}` is left alone: {kind}");
     }
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
-    let examiner = Examiner { root: &root, rules: &rules, zone: &zone, mark, stop: &stop, opened: &opened };
+    let pass_on = &|| {};
+    let examiner = Examiner { root: &root, rules: &rules, zone: &zone, mark, stop: &stop, opened: &opened, pass_on };
     let candidate = Candidate { path: relative.clone(), stamp, is_abandoned: false, is_set_aside: false };
     let settled = |content, sound, recorded, unplayable| {
         let (folder, path, backlog) = (folder.id.clone(), relative, false);

@@ -95,6 +95,11 @@ impl Entry {
         self.seen.due(patience).max(self.not_before)
     }
 
+    /// Returns whether it goes alone when it is looked into.
+    fn is_large(&self) -> bool {
+        is_large(self.seen.stamp.size)
+    }
+
     /// Returns whether time alone can bring it further: it is not one that cannot be read.
     #[must_use]
     pub fn is_under_way(&self) -> bool {
@@ -183,16 +188,20 @@ impl Pool {
             if is_open { now + patience.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1]) } else { Duration::ZERO };
     }
 
-    /// Returns up to a batch of files that have been quiet for long enough; they count as being examined.
-    pub fn due(&mut self, patience: &Patience, now: Duration) -> Vec<QuietFile> {
+    /// Returns up to a batch of files that have been quiet for long enough; they count as being examined. Large ones are
+    /// among them only with `with_large`.
+    pub fn due(&mut self, patience: &Patience, now: Duration, with_large: bool) -> Vec<QuietFile> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         for (path, entry) in &mut self.entries {
             if chunk.len() == CHUNK_FILES || bytes >= CHUNK_BYTES {
                 break;
             }
+            if entry.is_large() && !with_large {
+                continue;
+            }
             let is_due = entry.seen.judge(patience, now) == Judgement::Examine && entry.not_before <= now;
             // A large one goes alone: what is small does not wait for it.
-            let fits = chunk.is_empty() || entry.seen.stamp.size < CHUNK_BYTES;
+            let fits = chunk.is_empty() || !entry.is_large();
             if is_due && !entry.is_examined && fits {
                 entry.is_examined = true;
                 bytes += entry.seen.stamp.size;
@@ -205,10 +214,11 @@ impl Pool {
         chunk
     }
 
-    /// Returns the earliest moment at which a file may be due.
+    /// Returns the earliest moment at which a file may be due, large ones only with `with_large`.
     #[must_use]
-    pub fn next_due(&self, patience: &Patience) -> Option<Duration> {
-        self.entries.values().filter(|entry| !entry.is_examined).map(|entry| entry.due(patience)).min()
+    pub fn next_due(&self, patience: &Patience, with_large: bool) -> Option<Duration> {
+        let waiting = self.entries.values().filter(|entry| !entry.is_examined && (with_large || !entry.is_large()));
+        waiting.map(|entry| entry.due(patience)).min()
     }
 
     /// Returns what the queue should know, at most once in a time of settling for each file.
@@ -315,6 +325,12 @@ impl Pool {
     }
 }
 
+/// Returns whether a file of so many bytes goes alone when it is looked into.
+#[must_use]
+pub fn is_large(size: u64) -> bool {
+    size >= CHUNK_BYTES
+}
+
 /// A file that settles soon need not be written down before.
 fn keep_after(patience: &Patience) -> Duration {
     KEEP_AFTER.min(patience.settle / 3)
@@ -341,7 +357,7 @@ mod tests {
         for second in 0..300 {
             pool.observe(Path::new("a.wav"), stamp(second + 1), at(second), 1, &patience);
             kept += pool.to_keep(&patience, Duration::from_secs(second)).len();
-            assert_eq!(pool.due(&patience, Duration::from_secs(second)), []);
+            assert_eq!(pool.due(&patience, Duration::from_secs(second), true), []);
         }
         assert_eq!(kept, 10);
     }
@@ -351,11 +367,11 @@ mod tests {
         let patience = Patience::new(Duration::from_secs(30));
         let mut pool = Pool::default();
         pool.observe(Path::new("a.wav"), stamp(1), at(0), 1, &patience);
-        assert_eq!(pool.due(&patience, Duration::from_secs(30)).len(), 1);
-        assert_eq!(pool.due(&patience, Duration::from_secs(31)).len(), 0);
+        assert_eq!(pool.due(&patience, Duration::from_secs(30), true).len(), 1);
+        assert_eq!(pool.due(&patience, Duration::from_secs(31), true).len(), 0);
         pool.observe(Path::new("a.wav"), stamp(2), at(32), 1, &patience);
-        assert_eq!(pool.due(&patience, Duration::from_secs(61)).len(), 0);
-        assert_eq!(pool.due(&patience, Duration::from_secs(62)).len(), 1);
+        assert_eq!(pool.due(&patience, Duration::from_secs(61), true).len(), 0);
+        assert_eq!(pool.due(&patience, Duration::from_secs(62), true).len(), 1);
     }
 
     #[test]
@@ -384,18 +400,18 @@ mod tests {
         let mut pool = Pool::default();
         let path = PathBuf::from("a.mp3");
         pool.observe(&path, stamp(1), at(0), 1, &patience);
-        let mut quiet = pool.due(&patience, second * 30).pop().expect("it is quiet");
+        let mut quiet = pool.due(&patience, second * 30, true).pop().expect("it is quiet");
         quiet.seen.asked(Some(in_use), at(30));
         pool.wait_for_close(&path, quiet.seen, &patience, second * 30);
-        assert_eq!(pool.next_due(&patience), Some(second * 60));
+        assert_eq!(pool.next_due(&patience, true), Some(second * 60));
         let hinted = HashSet::from([path.clone(), "b.mp3".into()]);
         assert_eq!(pool.open_among(&hinted), std::slice::from_ref(&path));
         pool.ask_again(&path);
-        assert_eq!(pool.next_due(&patience), Some(second * 31));
-        let mut quiet = pool.due(&patience, second * 31).pop().expect("it is asked about");
+        assert_eq!(pool.next_due(&patience, true), Some(second * 31));
+        let mut quiet = pool.due(&patience, second * 31, true).pop().expect("it is asked about");
         quiet.seen.asked(None, at(31));
         pool.wait_for_close(&path, quiet.seen, &patience, second * 31);
-        assert_eq!(pool.next_due(&patience), Some(second * 61), "it is quiet since its close");
+        assert_eq!(pool.next_due(&patience, true), Some(second * 61), "it is quiet since its close");
     }
 
     #[test]
@@ -416,11 +432,25 @@ mod tests {
         for number in 0..100 {
             pool.observe(Path::new(&format!("{number}.wav")), stamp(1), at(0), 1, &patience);
         }
-        assert_eq!(pool.due(&patience, Duration::from_secs(1)).len(), CHUNK_FILES);
+        assert_eq!(pool.due(&patience, Duration::from_secs(1), true).len(), CHUNK_FILES);
         let mut pool = Pool::default();
         for number in 0..10 {
             pool.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &patience);
         }
-        assert_eq!(pool.due(&patience, Duration::from_secs(1)).len(), 1);
+        assert_eq!(pool.due(&patience, Duration::from_secs(1), true).len(), 1);
+    }
+
+    #[test]
+    fn large_files_leave_room_for_a_small_one() {
+        let patience = Patience::new(Duration::from_secs(1));
+        let mut pool = Pool::default();
+        for number in 0..10 {
+            pool.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &patience);
+        }
+        assert_eq!(pool.due(&patience, Duration::from_secs(1), false), []);
+        assert_eq!(pool.next_due(&patience, false), None, "nobody wakes for what may not be read yet");
+        pool.observe(Path::new("small.wav"), stamp(1), at(0), 1, &patience);
+        let quiet = pool.due(&patience, Duration::from_secs(1), false);
+        assert_eq!(quiet.iter().map(|file| &file.candidate.path).collect::<Vec<_>>(), [Path::new("small.wav")]);
     }
 }

@@ -1,10 +1,15 @@
 //! The truth: a walk over a folder by descriptor, that asks only for the names that can be recordings.
 //!
-//! No link is followed. Directories wait on a stack as paths and are opened from the folder's own descriptor, so that
+//! No link is followed. Directories wait in a queue as paths and are opened from the folder's own descriptor, so that
 //! neither depth nor breadth costs descriptors; each is shown to the visitor before it is read, which is when its watch
 //! is set.
+//!
+//! A tree is hostile input: whoever writes in a folder may make it as deep and as broad as the disk allows. So there is
+//! a depth below which nothing is read, and a number of directories (and of bytes of their paths) after which a walk
+//! enters no more. Shallow directories come first: what a person filed is met before what a program nested.
 
 use std::{
+    collections::VecDeque,
     ffi::OsStr,
     io,
     mem::MaybeUninit,
@@ -18,7 +23,10 @@ use rustix::{
 };
 
 use super::names::Rules;
-use crate::beneath::{Dir, Entry, Stamp};
+use crate::{
+    beneath::{Dir, Entry, Stamp},
+    text::printable_path,
+};
 
 /// Directories opened at a time: their watches are set with one message. Each costs a descriptor meanwhile.
 const BATCH: usize = 64;
@@ -28,6 +36,23 @@ const BUFFER: usize = 64 * 1024;
 
 /// Unreadable directories that are named. When there are more, the whole folder counts as unreadable.
 const UNREADABLE_MAX: usize = 1000;
+
+/// Levels of directories below a folder that are read. People's trees have fewer than twenty; each level makes every
+/// path below it longer, so that a chain of thousands costs the square of its length.
+pub const DEPTH_MAX: usize = 64;
+
+/// Directories of a folder that are read. Watching half as many was measured; each costs the kernel a watch.
+pub const DIRECTORIES_MAX: u64 = 100_000;
+
+/// Bytes of the paths of a folder's directories: 335 for each of [`DIRECTORIES_MAX`], so that long names cannot make
+/// them cost more memory.
+const DIRECTORY_BYTES_MAX: usize = 32 << 20;
+
+/// Returns whether a path, relative to a folder, lies deeper than what is read.
+#[must_use]
+pub fn is_too_deep(relative: &Path) -> bool {
+    relative.components().nth(DEPTH_MAX + 1).is_some()
+}
 
 /// Who is told what a walk meets.
 pub trait Visitor {
@@ -70,19 +95,72 @@ pub struct Tally {
     pub unreadable: Vec<(PathBuf, String)>,
     /// Whether the visitor stopped it.
     pub stopped: bool,
+    /// What was not read because there is too much of it.
+    pub beyond: Beyond,
+}
+
+/// What a walk has left out because a tree has bounds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Directories that lie deeper than [`DEPTH_MAX`] and were not entered. What is below them was not counted.
+    pub deep: u64,
+    /// One of them.
+    pub deep_example: Option<PathBuf>,
+    /// Directories that were not entered because [`DIRECTORIES_MAX`] were read, or their paths are too long in all.
+    pub many: u64,
+    /// Files that were not taken in because so many new ones were met with this scan; the next one takes more.
+    pub files: u64,
+}
+
+impl Beyond {
+    /// Returns what a person should know of it; `None` where nothing was left out for good.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let mut told = Vec::new();
+        if self.deep > 0 {
+            let example = self.deep_example.as_deref().and_then(|path| path.components().next());
+            let below = example.map(|first| format!(", below `{}`", printable_path(Path::new(&first))));
+            told.push(format!(
+                "{} deeper than {DEPTH_MAX} levels and not read{}",
+                are(self.deep, "directory", "directories"),
+                below.unwrap_or_default()
+            ));
+        }
+        if self.many > 0 {
+            told.push(format!(
+                "{} not read, because a folder has at most {DIRECTORIES_MAX} and {} MiB of their paths",
+                are(self.many, "directory", "directories"),
+                DIRECTORY_BYTES_MAX >> 20
+            ));
+        }
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+/// Says how many there are, with the verb.
+fn are(count: u64, one: &str, more: &str) -> String {
+    if count == 1 { format!("1 {one} is") } else { format!("{count} {more} are") }
 }
 
 impl Tally {
-    /// Returns whether everything was seen.
+    /// Returns whether everything was seen that a walk reads.
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.is_walked() && self.beyond.many == 0 && self.beyond.files == 0
+    }
+
+    /// Returns whether every directory that was entered was read to its end.
+    #[must_use]
+    pub fn is_walked(&self) -> bool {
         self.unreadable.is_empty() && !self.stopped
     }
 
     /// Returns whether what lies at `relative` was seen if it is there.
     #[must_use]
     pub fn covers(&self, relative: &Path) -> bool {
-        !self.stopped && !self.unreadable.iter().any(|(directory, _)| relative.starts_with(directory))
+        let is_left_out = self.beyond.files > 0 || self.beyond.many > 0 && relative.components().nth(1).is_some();
+        let is_unread = || self.unreadable.iter().any(|(directory, _)| relative.starts_with(directory));
+        !self.stopped && !is_left_out && !is_too_deep(relative) && !is_unread()
     }
 
     fn fail(&mut self, path: &Path, error: Errno) {
@@ -98,10 +176,12 @@ impl Tally {
 pub fn walk(root: &Dir, start: &Path, rules: &Rules, visitor: &mut impl Visitor) -> Tally {
     let mut tally = Tally::default();
     let mut buffer = Vec::with_capacity(BUFFER);
-    let mut waiting = vec![start.to_owned()];
-    while !waiting.is_empty() {
-        let batch = waiting.split_off(waiting.len().saturating_sub(BATCH));
-        let opened: Vec<Opened> = batch.into_iter().filter_map(|path| open(root, path, &mut tally)).collect();
+    let mut waiting = Waiting::default();
+    waiting.push(start.to_owned(), &mut tally.beyond);
+    while !waiting.paths.is_empty() {
+        let batch = waiting.paths.len().min(BATCH);
+        let batch = waiting.paths.drain(..batch);
+        let opened: Vec<Opened> = batch.filter_map(|path| open(root, path, &mut tally)).collect();
         visitor.directories(&opened);
         for directory in &opened {
             if visitor.stop() {
@@ -113,6 +193,34 @@ pub fn walk(root: &Dir, start: &Path, rules: &Rules, visitor: &mut impl Visitor)
         }
     }
     tally
+}
+
+/// The directories that are yet to be read, and how many there were.
+#[derive(Debug, Default)]
+struct Waiting {
+    paths: VecDeque<PathBuf>,
+    /// How many were met, and the bytes of their paths.
+    met: u64,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Has a directory read, unless it lies too deep or there are too many.
+    fn push(&mut self, path: PathBuf, beyond: &mut Beyond) {
+        if path.components().nth(DEPTH_MAX).is_some() {
+            beyond.deep += 1;
+            beyond.deep_example.get_or_insert(path);
+            return;
+        }
+        let bytes = self.bytes + path.as_os_str().len();
+        if self.met >= DIRECTORIES_MAX || bytes > DIRECTORY_BYTES_MAX {
+            beyond.many += 1;
+            return;
+        }
+        self.bytes = bytes;
+        self.met += 1;
+        self.paths.push_back(path);
+    }
 }
 
 /// Opens a directory to be read; `None` when it is not one any more, or cannot be opened.
@@ -153,7 +261,7 @@ struct Reader<'a> {
     rules: &'a Rules,
     directory: &'a Opened,
     tally: &'a mut Tally,
-    waiting: &'a mut Vec<PathBuf>,
+    waiting: &'a mut Waiting,
 }
 
 impl Reader<'_> {
@@ -223,7 +331,7 @@ impl Reader<'_> {
         }
         let path = self.directory.path.join(OsStr::from_bytes(name));
         if self.rules.prunes(&path).is_none() {
-            self.waiting.push(path);
+            self.waiting.push(path, &mut self.tally.beyond);
         }
     }
 }
@@ -288,19 +396,57 @@ mod tests {
         assert_eq!((tally.directories, seen.directories), (3, 3));
     }
 
-    #[test]
-    fn depth_costs_no_descriptors_and_paths_longer_than_one_call_takes_are_found() {
-        let tree = tempfile::tempdir().expect("a directory");
-        let name = "d".repeat(20);
-        let mut at = Dir::open(tree.path()).expect("opened");
-        for _ in 0..500 {
-            at = at.descend_or_make(Path::new(&name), 0o700).expect("made");
+    /// Makes a chain of directories with this name, one in the other, with a recording at each level in `with_talk`.
+    fn chain(root: &Path, name: &str, levels: usize, with_talk: &[usize]) {
+        let mut at = Dir::open(root).expect("opened");
+        for level in 1..=levels {
+            at = at.descend_or_make(Path::new(name), 0o700).expect("made");
+            if with_talk.contains(&level) {
+                at.create_new(OsStr::new("talk.wav"), 0o600).expect("made");
+            }
         }
-        at.create_new(OsStr::new("talk.wav"), 0o600).expect("made");
+    }
+
+    #[test]
+    fn paths_longer_than_one_call_takes_are_found() {
+        let tree = tempfile::tempdir().expect("a directory");
+        chain(tree.path(), &"d".repeat(200), 60, &[60]);
         let (seen, tally) = walked(tree.path());
         assert!(tally.is_complete(), "{:?}", tally.unreadable);
-        assert_eq!(seen.files.len(), 1);
-        assert_eq!(tally.directories, 501);
+        assert_eq!((seen.files.len(), tally.directories), (1, 61));
+    }
+
+    #[test]
+    fn a_chain_is_read_down_to_the_deepest_level_and_no_further() {
+        let tree = tempfile::tempdir().expect("a directory");
+        for name in ["a", "b", "c"] {
+            chain(tree.path(), name, 500, &[1, DEPTH_MAX, DEPTH_MAX + 1, 500]);
+        }
+        let (seen, tally) = walked(tree.path());
+        let depths: Vec<usize> = seen.files.keys().map(|path| path.components().count() - 1).collect();
+        assert_eq!(depths, [DEPTH_MAX, 1, DEPTH_MAX, 1, DEPTH_MAX, 1]);
+        assert_eq!(tally.directories, 1 + 3 * DEPTH_MAX as u64);
+        assert!(tally.is_complete(), "what lies deeper is nobody's");
+        let told = tally.beyond.told().expect("told");
+        assert!(told.starts_with("3 directories are deeper than 64 levels and not read, below `"), "{told}");
+        let at = |levels: usize| ["a/"; 100][..levels].concat() + "talk.wav";
+        assert!(tally.covers(Path::new(&at(DEPTH_MAX))) && !is_too_deep(Path::new(&at(DEPTH_MAX))));
+        assert!(!tally.covers(Path::new(&at(DEPTH_MAX + 1))), "a job from before does not lose its file");
+    }
+
+    #[test]
+    fn shallow_directories_are_read_before_those_that_are_too_many() {
+        let mut waiting = Waiting { met: DIRECTORIES_MAX - 1, ..Waiting::default() };
+        let mut tally = Tally::default();
+        waiting.push("a".into(), &mut tally.beyond);
+        waiting.push("b".into(), &mut tally.beyond);
+        assert_eq!((waiting.paths.len(), tally.beyond.many), (1, 1));
+        assert!(!tally.is_complete() && tally.is_walked());
+        assert!(tally.covers(Path::new("talk.wav")), "the folder itself is always read");
+        assert!(!tally.covers(Path::new("b/talk.wav")), "nothing is concluded of what was not read");
+        let mut waiting = Waiting { bytes: DIRECTORY_BYTES_MAX - 1, ..Waiting::default() };
+        waiting.push("ab".into(), &mut tally.beyond);
+        assert_eq!((waiting.paths.len(), tally.beyond.many), (0, 2));
     }
 
     #[test]

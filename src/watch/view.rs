@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::{
     eyes::{Mode, Trouble},
     pool::{Entry, Pool},
+    scan::Beyond,
     settle::{Moment, Patience},
 };
 use crate::{clock::elapsed, open_files::InUse};
@@ -60,6 +61,8 @@ pub struct LastScan {
     pub directories: u64,
     /// Directories that could not be read, with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
+    /// What was left out because there is too much of it.
+    pub beyond: Beyond,
 }
 
 /// A folder for `status`.

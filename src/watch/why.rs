@@ -14,6 +14,7 @@ use super::{
     examine::told,
     eyes::Trouble,
     names::{Kind, Rules},
+    scan::{DEPTH_MAX, is_too_deep},
     view::SettlingFile,
 };
 use crate::{
@@ -62,6 +63,8 @@ pub enum Why {
     },
     /// It has not been seen as it is now.
     Unseen,
+    /// It lies deeper below the folder than directories are read.
+    TooDeep,
 }
 
 /// Whose sidecar a file is.
@@ -154,6 +157,10 @@ pub fn explain(
     if !kind.is_media() {
         return Why::Name(kind);
     }
+    let is_taken = sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, Verdict::Taken { .. }));
+    if is_too_deep(relative) && !is_taken {
+        return Why::TooDeep;
+    }
     if stamp.size > 0 && rules.is_lookalike(&root, relative) {
         return Why::Name(rules.kind_by_look(&root, relative));
     }
@@ -215,6 +222,9 @@ impl fmt::Display for Why {
                  from there"
             ),
             Self::Unseen => f.write_str("not seen yet as it is now; the next scan will"),
+            Self::TooDeep => {
+                write!(f, "left alone: it lies more than {DEPTH_MAX} directories deep, and no deeper ones are read")
+            }
         }
     }
 }
@@ -289,6 +299,25 @@ mod tests {
         none.mp3: there is no such file
         kept.mp3: it lay there before minuted and waits: `minuted backlog sales process` or `skip`
         ");
+    }
+
+    #[test]
+    fn a_file_that_lies_too_deep_has_an_answer_too() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let levels = |count: usize| ["d/"; 100][..count].concat();
+        fs::create_dir_all(tree.path().join(levels(DEPTH_MAX + 1))).expect("made");
+        let shown = [DEPTH_MAX, DEPTH_MAX + 1].map(|count| {
+            let name = levels(count) + "talk.mp3";
+            fs::write(tree.path().join(&name), "x").expect("written");
+            explain(&folder(tree.path()), &accepts(), Path::new(&name), None, None).to_string()
+        });
+        assert_eq!(
+            shown,
+            [
+                "not seen yet as it is now; the next scan will",
+                "left alone: it lies more than 64 directories deep, and no deeper ones are read"
+            ]
+        );
     }
 
     #[test]

@@ -15,14 +15,11 @@ use crate::{
     beneath::Dir,
     config::Folder,
     text::{count, printable_path},
-    watch::{mounts, names::Rules},
+    watch::{mounts, names::Rules, scan::DEPTH_MAX},
 };
 
 /// Entries that are looked at; a walk over more takes too long for a check.
 const ENTRIES_MAX: usize = 100_000;
-
-/// Directories that a walk goes down.
-const DEPTH_MAX: usize = 64;
 
 /// Lists a folder to its end.
 pub(super) fn readable(subject: &str, folder: &Folder, root: &Dir) -> Finding {
@@ -38,7 +35,7 @@ pub(super) fn readable(subject: &str, folder: &Folder, root: &Dir) -> Finding {
 
 /// Looks for directories below that cannot be listed, and for recordings that cannot be opened.
 pub(super) fn closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding> {
-    let mut walk = Walk { rules: Rules::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None };
+    let mut walk = Walk { rules: Rules::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None, deep: None };
     walk.look(root, Path::new(""), 0);
     let failed = walk.failed.map(|(dir, error)| {
         let found = unlisted(subject, &folder.path.join(dir), &error);
@@ -53,7 +50,13 @@ pub(super) fn closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding>
                        without -p), else each of its files needs that line again";
         Finding::warning(subject, message, format!("{}\n{lasting}", grant(&folder.path).join("\n")))
     });
-    failed.into_iter().chain(first).collect()
+    let deep = walk.deep.map(|top| {
+        let shown = printable_path(&folder.path.join(top));
+        let message =
+            format!("directories below {shown} lie more than {DEPTH_MAX} deep: recordings there are not taken");
+        Finding::warning(subject, message, "move what is to be taken further up, or remove the directories")
+    });
+    failed.into_iter().chain(first).chain(deep).collect()
 }
 
 /// Says which directory cannot be listed, and why.
@@ -88,6 +91,8 @@ struct Walk {
     closed: Vec<PathBuf>,
     /// The first directory below the folder that could not be listed.
     failed: Option<(PathBuf, io::Error)>,
+    /// The directory of the folder itself below which the first one lies that is too deep.
+    deep: Option<PathBuf>,
 }
 
 impl Walk {
@@ -105,7 +110,13 @@ impl Walk {
             }
             let relative = below.join(&name);
             if kind == FileType::Directory {
-                if depth < DEPTH_MAX && self.rules.recursive() && self.rules.prunes(&relative).is_none() {
+                if !self.rules.recursive() || self.rules.prunes(&relative).is_some() {
+                    continue;
+                }
+                if depth == DEPTH_MAX {
+                    let top = || relative.components().take(1).collect();
+                    self.deep.get_or_insert_with(top);
+                } else {
                     match dir.descend(&name) {
                         Ok(inner) => self.look(&inner, &relative, depth + 1),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

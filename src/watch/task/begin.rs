@@ -19,6 +19,7 @@ use crate::{
         ledger::Ledger,
         names::Rules,
         settle::Patience,
+        turns::FolderLine,
         view::Clocks,
     },
 };
@@ -56,6 +57,8 @@ impl Task {
             pulse,
             decided: None,
             examining: JoinSet::new(),
+            large: 0,
+            line: FolderLine::default(),
             settled: Vec::new(),
             set_aside: set_aside.into_iter().collect(),
             gone: BTreeMap::new(),

@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use tokio::{task::JoinSet, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::take::ExaminedBatch;
+use self::take::Examined;
 use super::{
     eyes::{Eyes, Lent, Mode, Scanned, Trouble},
     handle::{Command, Decision, FolderEnd},
@@ -27,6 +27,7 @@ use super::{
     ledger::{FolderTrouble, Ledger, Root},
     names::Rules,
     pool::Entry,
+    turns::FolderLine,
     view::{Clocks, FolderView},
 };
 use crate::{
@@ -49,6 +50,10 @@ const HINT_GAP: Duration = Duration::from_millis(100);
 /// From a scan to the next one that lost hints ask for, together with four times what a scan takes: a storm of events
 /// must not make minuted scan without end.
 const LOST_GAP: Duration = Duration::from_secs(1);
+
+/// From one look or scan to the next, in times of what the last one kept a processor busy: a tree that is large or
+/// changes without end takes a quarter of one processor at most, and its folder alone waits for that.
+const REST: u32 = 3;
 
 /// How soon the queue is tried again when it could not write.
 const LEDGER_RETRY: Duration = Duration::from_secs(10);
@@ -119,7 +124,11 @@ struct Task {
     pulse: Arc<AtomicU64>,
     /// What becomes of what lies there, where a person has said so: else it is as the configuration says.
     decided: Option<Decision>,
-    examining: JoinSet<Result<ExaminedBatch, Trouble>>,
+    examining: JoinSet<Examined>,
+    /// How many of the batches that are looked into are a large file.
+    large: usize,
+    /// Where its batches wait for their turn to read.
+    line: FolderLine,
     /// Hashed, and not yet taken by the queue.
     settled: Vec<Settled>,
     /// What minuted died of too often, as it was: it is not parsed again.
@@ -170,7 +179,11 @@ impl Task {
     /// The next moment at which time alone gives something to do.
     fn next_wake(&self) -> Duration {
         let state = self.view().state();
-        let due = if self.may_examine(&state) { state.pool.next_due(&state.patience) } else { None };
+        let due = if self.may_examine(&state) {
+            state.pool.next_due(&state.patience, self.may_examine_large())
+        } else {
+            None
+        };
         let keep = state.pool.next_keep().map(|at| at.max(self.ledger_from));
         let take = (!self.settled.is_empty()).then_some(self.ledger_from);
         let lost = self.is_lost.then_some(self.lost_from);
@@ -231,8 +244,10 @@ impl Task {
         };
         let (seen, mode) = self.answer(self.eyes.run(look)).await?;
         self.set_mode(mode);
+        let mut rest = HINT_GAP;
         match seen {
             Ok(seen) => {
+                rest = seen.busy.saturating_mul(REST).min(RESCAN[0]);
                 self.observe(&seen.fresh, self.scans);
                 for path in &open {
                     self.view().state().pool.ask_again(path);
@@ -243,7 +258,7 @@ impl Task {
             Err(_) if self.is_held() => {}
             Err(_) => self.scan_at = Duration::ZERO,
         }
-        self.hints_from = self.clocks.now().running + HINT_GAP;
+        self.hints_from = self.clocks.now().running + rest.max(HINT_GAP);
         Ok(())
     }
 
@@ -261,7 +276,7 @@ impl Task {
         match scanned {
             Ok(scanned) if scanned.seen.tally.stopped => return Ok(()),
             Ok(scanned) => {
-                self.schedule(scanned.took);
+                self.schedule(scanned.took.max(scanned.seen.busy.saturating_mul(REST)));
                 if let Some(trouble) = self.another_place(&scanned) {
                     self.troubled(trouble).await;
                 } else {
@@ -285,12 +300,13 @@ impl Task {
         self.report(Some(trouble)).await;
     }
 
-    fn schedule(&mut self, took: Duration) {
+    /// Says when the next scan comes after one that asks for `rest`.
+    fn schedule(&mut self, rest: Duration) {
         let now = self.clocks.now().running;
         let is_polled = self.view().state().mode.as_ref().is_some_and(Mode::is_polled);
         // A scan that takes longer than its turn leaves as much time to what it found.
-        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]).max(took);
-        self.lost_from = now + LOST_GAP + took.saturating_mul(4);
+        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]).max(rest);
+        self.lost_from = now + LOST_GAP + rest.saturating_mul(4);
     }
 
     /// Returns whether the folder is met: nothing is looked into before.

@@ -31,9 +31,16 @@ impl Task {
     pub(super) fn show(&self, scanned: &Scanned) -> bool {
         let tally = &scanned.seen.tally;
         let (media, directories, unreadable) = (scanned.seen.media, tally.directories, tally.unreadable.clone());
-        let scan = LastScan { at: crate::clock::now(), took: scanned.took, media, directories, unreadable };
+        let beyond = tally.beyond.clone();
+        let scan = LastScan { at: crate::clock::now(), took: scanned.took, media, directories, unreadable, beyond };
         let mut state = self.view().state();
-        let was = state.scan.replace(scan).map(|scan| scan.unreadable).unwrap_or_default();
+        let before = state.scan.replace(scan);
+        let told_before = before.as_ref().and_then(|scan| scan.beyond.told());
+        if let Some(told) = tally.beyond.told().filter(|_| told_before.is_none()) {
+            let (folder, shown) = (&self.folder.name, printable_path(&self.folder.path));
+            tracing::warn!(folder, "folder `{folder}`: {told}; recordings there are not taken (`{shown}`)");
+        }
+        let was = before.map(|scan| scan.unreadable).unwrap_or_default();
         for (path, why) in tally.unreadable.iter().filter(|now| !was.contains(now)) {
             tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
         }

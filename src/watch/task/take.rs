@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
-
 use super::{LEDGER_RETRY, LOST_GAP, Task};
 use crate::{
     beneath::Dir,
@@ -19,35 +17,31 @@ use crate::{
         examine::{Candidate, Finding},
         eyes::{self, Trouble},
         ledger::Taken,
-        pool::{CHUNK_FILES, QuietFile},
+        pool::{CHUNK_FILES, QuietFile, is_large},
         settle::{CloseCheck, Observation},
+        turns::Turn,
         view::{Clocks, State},
     },
 };
 
-/// Batches that a folder looks into at once.
+/// Batches that a folder looks into at once; they take turns at reading.
 const CHUNKS: usize = 2;
 
-/// Batches that the whole process looks into at once: two fill the disk, and leave the machine to others.
-static READERS: Semaphore = Semaphore::const_new(2);
-
-/// A file from this size on is read in a lane of its own, one in the whole process: whatever it takes, it holds up no
-/// other folder. 8 GiB is a day of talk as WAV; half a minute on a good disk.
-const LARGE_BYTES: u64 = 8 << 30;
-
-/// A batch that takes longer than this, or a large file that takes longer than [`LARGE_TURN_MAX`], gives its turn back:
-/// a file system that does not answer holds up no other folder, and a slow one costs the others little.
-const TURN_MAX: Duration = Duration::from_secs(60);
-const LARGE_TURN_MAX: Duration = Duration::from_secs(3600);
-
-/// The lane of large files.
-static LARGE_READER: Semaphore = Semaphore::const_new(1);
+/// How many of them may be a large file: a small one is read between its slices.
+const LARGE_MAX: usize = CHUNKS - 1;
 
 /// No recording is larger; what is (a sparse file costs its writer nothing) would be read for hours.
 const BYTES_MAX: u64 = 1 << 40;
 
 /// What is told of a file beyond [`BYTES_MAX`].
 const TOO_LARGE: &str = "it is larger than 1 TiB, and no recording is";
+
+/// A batch that was looked into, or why the folder could not be.
+#[derive(Debug)]
+pub(super) struct Examined {
+    is_large: bool,
+    done: Result<ExaminedBatch, Trouble>,
+}
 
 /// What became of a batch of quiet files.
 #[derive(Debug, Default)]
@@ -86,6 +80,11 @@ impl Task {
         !is_held && self.scans > 0 && self.examining.len() < CHUNKS && self.settled.len() < CHUNK_FILES
     }
 
+    /// Whether a large file may be.
+    pub(super) fn may_examine_large(&self) -> bool {
+        self.large < LARGE_MAX
+    }
+
     /// Begins to look into what has been quiet for long enough.
     pub(super) fn examine_due(&mut self) {
         let now = self.clocks.now().running;
@@ -93,7 +92,11 @@ impl Task {
             let quiet = {
                 let mut state = self.end.view.state();
                 let patience = state.patience;
-                if self.may_examine(&state) { state.pool.due(&patience, now) } else { Vec::new() }
+                if self.may_examine(&state) {
+                    state.pool.due(&patience, now, self.large < LARGE_MAX)
+                } else {
+                    Vec::new()
+                }
             };
             if quiet.is_empty() {
                 return;
@@ -110,40 +113,48 @@ impl Task {
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
         let (stop, view, name) = (self.stop.clone(), Arc::clone(self.view()), self.folder.name.clone());
         let (open_files, clocks) = (Arc::clone(&self.open_files), self.clocks);
-        let is_large = quiet.iter().any(|file| (LARGE_BYTES..=BYTES_MAX).contains(&file.candidate.stamp.size));
+        let is_large = quiet.iter().any(|file| is_large(file.candidate.stamp.size));
+        self.large += usize::from(is_large);
+        let line = self.line.clone();
         self.examining.spawn(async move {
-            let turn = if is_large { LARGE_READER.acquire().await } else { READERS.acquire().await };
+            let turn = Turn::begin(line, stop.clone()).await;
+            let readers_turn = Arc::clone(&turn);
             let examine = move || {
                 let mark = |path: &Path, stamp| ledger.mark(&id, path, stamp);
+                let pass_on = || readers_turn.pass_on();
                 let mut batch = ExaminedBatch::default();
                 let closed = batch.ask(&open_files, &path, quiet, clocks);
                 let (too_large, candidates): (Vec<_>, Vec<_>) =
                     closed.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
-                batch.found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened)?;
+                batch.found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened, &pass_on)?;
                 batch.found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
                 Ok(batch)
             };
             let mut examining = tokio::task::spawn_blocking(examine);
-            let turn_max = if is_large { LARGE_TURN_MAX } else { TURN_MAX };
-            let in_time = tokio::time::timeout(turn_max, &mut examining).await;
-            drop(turn);
-            let examined = if let Ok(examined) = in_time {
-                examined
-            } else {
-                tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
-                examining.await
+            let mut is_told = false;
+            let examined = loop {
+                tokio::select! {
+                    examined = &mut examining => break examined,
+                    () = turn.overdue() => turn.give_back(),
+                }
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
+                }
             };
-            examined.unwrap_or_else(|error| match error.try_into_panic() {
+            turn.give_back();
+            let done = examined.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is shutting down.
                 Err(_) => Ok(ExaminedBatch::default()),
-            })
+            });
+            Examined { is_large, done }
         });
     }
 
     /// Takes in what was found in a batch.
-    pub(super) async fn examined(&mut self, done: Result<ExaminedBatch, Trouble>) -> anyhow::Result<()> {
-        let Ok(batch) = done else {
+    pub(super) async fn examined(&mut self, examined: Examined) -> anyhow::Result<()> {
+        self.large -= usize::from(examined.is_large);
+        let Ok(batch) = examined.done else {
             self.put_all_back();
             self.scan_at = Duration::ZERO;
             return Ok(());

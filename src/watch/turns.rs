@@ -1,0 +1,156 @@
+//! Turns at reading: the files of all folders are read in slices, and folders take turns.
+//!
+//! A recording may be a terabyte, and a file system may not answer. So nobody reads to the end of a file while others
+//! wait: after a slice a reader goes to the end of the line. A folder reads one slice at a time, so that one whose file
+//! system hangs leaves the other reader to the rest.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Slices that the whole process reads at once: two fill the disk, and leave the machine to others.
+static READERS: Semaphore = Semaphore::const_new(2);
+
+/// A slice that takes longer than this gives its turn back: a file system that does not answer holds up nobody.
+const SLICE_MAX: Duration = Duration::from_secs(60);
+
+/// The line of one folder: one slice at a time.
+#[derive(Debug, Clone)]
+pub(super) struct FolderLine(Arc<Semaphore>);
+
+impl Default for FolderLine {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+/// The turn of one batch of files.
+#[derive(Debug)]
+pub(super) struct Turn {
+    line: FolderLine,
+    stop: CancellationToken,
+    held: Mutex<Option<Held>>,
+}
+
+/// The right to read a slice.
+#[derive(Debug)]
+struct Held {
+    since: Instant,
+    _own: OwnedSemaphorePermit,
+    _shared: SemaphorePermit<'static>,
+}
+
+impl Turn {
+    /// Waits for the first slice.
+    pub(super) async fn begin(line: FolderLine, stop: CancellationToken) -> Arc<Self> {
+        let turn = Self { line, stop, held: Mutex::default() };
+        turn.wait().await;
+        Arc::new(turn)
+    }
+
+    /// Lets others read, and waits for the next slice. For a thread that may block.
+    pub(super) fn pass_on(&self) {
+        self.give_back();
+        Handle::current().block_on(self.wait());
+    }
+
+    /// Ends the turn, whatever its reader does.
+    pub(super) fn give_back(&self) {
+        drop(self.held().take());
+    }
+
+    /// Returns when the slice has taken too long.
+    pub(super) async fn overdue(&self) {
+        loop {
+            let age = self.held().as_ref().map_or(Duration::ZERO, |held| held.since.elapsed());
+            if age >= SLICE_MAX {
+                return;
+            }
+            tokio::time::sleep(SLICE_MAX.saturating_sub(age)).await;
+        }
+    }
+
+    /// Waits in the folder's line, then in that of all; not at all once there is nothing to wait for.
+    async fn wait(&self) {
+        let held = async {
+            let own = Arc::clone(&self.line.0).acquire_owned().await.ok()?;
+            let shared = READERS.acquire().await.ok()?;
+            Some(Held { since: Instant::now(), _own: own, _shared: shared })
+        };
+        tokio::select! {
+            held = held => *self.held() = held,
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads `slices` slices of a folder's file, and notes each.
+    async fn read(name: char, slices: usize, line: &FolderLine, order: &Arc<Mutex<String>>) {
+        let turn = Turn::begin(line.clone(), CancellationToken::new()).await;
+        for _ in 0..slices {
+            order.lock().expect("no panic").push(name);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            turn.give_back();
+            turn.wait().await;
+        }
+        turn.give_back();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_file_is_read_between_the_slices_of_large_ones() {
+        let order = Arc::new(Mutex::default());
+        let (a, b) = (FolderLine::default(), FolderLine::default());
+        let large =
+            async { tokio::join!(read('a', 50, &a, &order), read('A', 50, &a, &order), read('x', 50, &a, &order)) };
+        let small = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            read('b', 1, &b, &order).await;
+            order.lock().expect("no panic").len()
+        };
+        let read_until_small = tokio::select! {
+            _ = large => panic!("a large file was read to its end first"),
+            read = small => read,
+        };
+        assert!(read_until_small <= 8, "{order:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_whose_file_system_hangs_leaves_a_reader_to_the_others_and_its_turn_ends() {
+        let (hung, other) = (FolderLine::default(), FolderLine::default());
+        let order = Arc::new(Mutex::default());
+        let begun = Instant::now();
+        let first = Turn::begin(hung.clone(), CancellationToken::new()).await;
+        tokio::time::timeout(Duration::from_secs(10), read('b', 3, &other, &order)).await.expect("not held up");
+        let second = Turn::begin(hung, CancellationToken::new());
+        let give_back = async {
+            first.overdue().await;
+            first.give_back();
+        };
+        tokio::join!(second, give_back);
+        assert!(begun.elapsed() < SLICE_MAX + Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_wait() {
+        let (line, stop) = (FolderLine::default(), CancellationToken::new());
+        let _first = Turn::begin(line.clone(), CancellationToken::new()).await;
+        stop.cancel();
+        drop(Turn::begin(line, stop).await);
+    }
+}
