@@ -230,6 +230,7 @@ mod tests {
             prompt_template: None,
             file_mode: 0o660,
             sidecars: false,
+            limits: crate::config::Limits::default(),
         }
     }
 

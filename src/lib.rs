@@ -44,6 +44,9 @@
 //! |---|---|
 //! | which extensions are media, and what reads each | [`media_types`] |
 //! | which names are temporary or another program's | [`watch::names`], `watch/foreign.rs` |
+//! | how deep and how broad a folder is read | [`watch::scan`]; whose turn it is to read: `watch/turns.rs` |
+//! | how long and how large a recording may be | [`config::Limits`]; found by [`watch::examine`], told by [`job::Bound`] |
+//! | how long a container says that it is | [`watch::media`] |
 //! | when a recording was made | [`watch::date`], `watch/date/` |
 //! | when a file is finished | [`watch::settle`], [`watch::media`]; who has it open: [`open_files`] |
 //! | what is new, what is a copy | `queue/intake.rs`; the reasons for skipping, `queue/skip.rs` |
@@ -58,6 +61,7 @@
 //! | how a recording becomes words on this machine | [`engine`] |
 //! | what ffmpeg and the recogniser may reach, and what they may take | [`confine`]; `engine/limits.rs`, `engine/memory_kills.rs` |
 //! | what of a file is heard, and what the notes say was not | [`engine::audio`] |
+//! | which folder gets a slot, who makes room for whom | `worker/slots.rs` |
 //! | what a folder takes, what is converted before it is sent | [`pipeline::convert`], [`engine::audio::convert`] |
 //! | another kind of service | [`services`]: the trait, a folder beside `paxs`; [`config`]: its kind; [`worker::Live`] |
 //! | the files of the on-device engine, and how they come here | [`engine::model`] |

@@ -16,6 +16,12 @@ pub struct Progress {
     total: AtomicU64,
     /// A [`Unit`], by its place in [`Unit::ALL`].
     unit: AtomicU8,
+    /// What an earlier piece of this work had done when it was put back.
+    mark: AtomicU64,
+    /// Milliseconds for which a processor was busy until the work came beyond that, and one more; 0 before.
+    begin_ms: AtomicU64,
+    /// Milliseconds for which a processor has been busy since.
+    busy_ms: AtomicU64,
 }
 
 /// What is counted.
@@ -60,6 +66,28 @@ impl Progress {
         self.done.fetch_add(more, Ordering::Relaxed);
     }
 
+    /// Has the time count that comes after `done` is done: so much was done before.
+    pub fn mark(&self, done: u64) {
+        self.mark.store(done, Ordering::Relaxed);
+    }
+
+    /// Sets for how long the work has kept a processor of this machine busy until `done` was done.
+    pub fn keep_busy(&self, done: u64, busy_ms: u64) {
+        if done <= self.mark.load(Ordering::Relaxed) {
+            return;
+        }
+        if self.begin_ms.load(Ordering::Relaxed) == 0 {
+            self.begin_ms.store(busy_ms + 1, Ordering::Relaxed);
+        }
+        self.busy_ms.store((busy_ms + 1).saturating_sub(self.begin_ms.load(Ordering::Relaxed)), Ordering::Relaxed);
+    }
+
+    /// Returns for how long the work has kept a processor of this machine busy behind the mark, where that is known.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        Duration::from_millis(self.busy_ms.load(Ordering::Relaxed))
+    }
+
     /// Returns what is counted.
     #[must_use]
     pub fn unit(&self) -> Unit {
@@ -102,6 +130,18 @@ mod tests {
         }
         progress.start(7);
         assert_eq!(progress.unit(), Unit::Bytes);
+    }
+
+    #[test]
+    fn a_processor_counts_as_busy_only_with_what_was_not_done_before() {
+        let progress = Progress::default();
+        progress.mark(500);
+        progress.keep_busy(100, 4_000);
+        progress.keep_busy(500, 20_000);
+        assert_eq!(progress.busy(), Duration::ZERO);
+        progress.keep_busy(501, 21_000);
+        progress.keep_busy(900, 30_000);
+        assert_eq!(progress.busy(), Duration::from_secs(9));
     }
 
     #[test]

@@ -120,6 +120,18 @@ pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// The units of sizes with their bytes, the largest first.
+pub(crate) const SIZES: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// Returns a number of bytes as the config file has it: `64GiB`, or `1.5GiB` where it is not a whole number of them.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let (unit, unit_bytes) = SIZES.into_iter().find(|(_, unit)| bytes >= *unit).unwrap_or(("B", 1));
+    let (whole, tenths) = (bytes / unit_bytes, bytes % unit_bytes * 10 / unit_bytes);
+    if tenths == 0 { format!("{whole}{unit}") } else { format!("{whole}.{tenths}{unit}") }
+}
+
 /// Returns a span of time for people: `5s`, `5m`, `3h`, `2d`.
 #[must_use]
 pub fn rough(span: Duration) -> String {

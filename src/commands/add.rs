@@ -100,7 +100,7 @@ fn check(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::Result<()>
         return Err(anyhow!("it does not name a file"));
     };
     let here = Folder { path: parent.to_owned(), ..folder.clone() };
-    let settled = watch::settle_now(&here, accepts, name.into(), &|_, _| None)?;
+    let settled = watch::settle_now(&here, accepts, name.into(), &|_, _| None, &|_| false)?;
     match settled.content {
         Some(_) if settled.stamp.size > 0 => Ok(()),
         Some(_) => Err(anyhow!("it is empty")),

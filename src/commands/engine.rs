@@ -109,6 +109,7 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
         threads: 1,
         memory_mib: MEMORY_MIB,
         duration: None,
+        length_max: None,
         ffmpeg: None,
         program: this_program(),
         harm: None,

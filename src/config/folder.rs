@@ -66,6 +66,26 @@ pub struct Folder {
     /// Whether files beside its recordings may know better than the folder: who was there, title, date, instruction
     /// and language.
     pub sidecars: bool,
+    /// How long and how large its recordings may be.
+    pub limits: Limits,
+}
+
+/// How long and how large the recordings of a folder may be. What exceeds that is skipped, with the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The shortest that is taken, where the length is known.
+    pub min_duration: Duration,
+    /// The longest that is taken.
+    pub max_duration: Duration,
+    /// The most bytes.
+    pub max_size: u64,
+}
+
+impl Default for Limits {
+    /// Takes what anybody records: a day, and 64 GiB, which is eight hours of video as cameras write it.
+    fn default() -> Self {
+        Self { min_duration: Duration::ZERO, max_duration: Duration::from_secs(86_400), max_size: 64 << 30 }
+    }
 }
 
 impl Folder {

@@ -7,7 +7,8 @@ use toml::Spanned;
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
     folder::{
-        Backlog, Convert, Folder, Format, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+        Backlog, Convert, Folder, Format, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
+        Watch,
     },
     keys,
     kinds::Kind,
@@ -144,6 +145,7 @@ pub(super) fn complete(
     }
     require_md(&raw, mistakes);
     let on_success = on_success(&raw, mistakes);
+    let limits = limits(&raw, mistakes);
     if mails(&raw.rules) {
         check_mail(&raw, email, email_configured, mistakes);
     }
@@ -178,6 +180,7 @@ pub(super) fn complete(
         on_success,
         transcript: or(rules.transcript, Transcript::Make),
         on_success_remote: or(rules.on_success_remote, OnSuccessRemote::Keep),
+        limits,
         file_mode: or(rules.file_mode, 0o660),
         sidecars: or(rules.sidecars, false),
     })
@@ -286,6 +289,22 @@ fn require_md(raw: &RawFolder<'_>, mistakes: &Mistakes) {
         let what = "`formats` is without `md`, and notes beside the recording need it";
         mistakes.add(Mistake::at(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`"));
     }
+}
+
+/// Returns how long and how large recordings may be, and refuses limits that nothing meets.
+fn limits(raw: &RawFolder<'_>, mistakes: &Mistakes) -> Limits {
+    let usual = Limits::default();
+    let rules = &raw.rules;
+    let limits = Limits {
+        min_duration: or(rules.min_duration.clone(), usual.min_duration),
+        max_duration: or(rules.max_duration.clone(), usual.max_duration),
+        max_size: or(rules.max_size.clone(), usual.max_size),
+    };
+    if let Some(min) = rules.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
+        let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.title());
+        mistakes.add(Mistake::at(min.span(), what, "lower `min_duration`, or raise `max_duration`"));
+    }
+    limits
 }
 
 fn on_success(raw: &RawFolder<'_>, mistakes: &Mistakes) -> OnSuccess {

@@ -87,6 +87,9 @@ pub(super) const FOLDER: &[&str] = &[
     "on_success_remote",
     "file_mode",
     "sidecars",
+    "min_duration",
+    "max_duration",
+    "max_size",
 ];
 /// `[defaults]`.
 pub(super) const DEFAULTS: &[&str] = FOLDER.split_at(3).1;

@@ -30,6 +30,7 @@ mod secrets;
 mod services;
 mod settings;
 mod sidecar;
+mod sizes;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::{
     keys,
     reader::Table,
     settings::{Analysis, Attendee},
-    values,
+    sizes, values,
     words::{meant, quoted},
 };
 
@@ -20,6 +20,10 @@ use super::{
 const SETTLE: Bounds = Bounds::ms(10, 86_400_000);
 /// How often everything is looked at.
 const RESCAN: Bounds = Bounds::ms(100, 86_400_000);
+/// The shortest recording that is taken; a longer bound would skip whole meetings.
+const MIN_DURATION: Bounds = Bounds::ms(0, 3_600_000);
+/// The longest recording that is taken: 1,000 hours are the latest time that is believed of anything.
+const MAX_DURATION: Bounds = Bounds::ms(1_000, 3_600_000_000);
 
 const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
 const BACKLOG: &[(&str, Backlog)] = &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
@@ -80,6 +84,9 @@ pub(super) struct Rules {
     pub(super) on_success_remote: Option<Spanned<OnSuccessRemote>>,
     pub(super) file_mode: Option<Spanned<u32>>,
     pub(super) sidecars: Option<Spanned<bool>>,
+    pub(super) min_duration: Option<Spanned<Duration>>,
+    pub(super) max_duration: Option<Spanned<Duration>>,
+    pub(super) max_size: Option<Spanned<u64>>,
 }
 
 impl Rules {
@@ -112,6 +119,9 @@ impl Rules {
             on_success_remote: table.word("on_success_remote", ON_SUCCESS_REMOTE),
             file_mode: table.text("file_mode", values::file_mode),
             sidecars: table.flag("sidecars"),
+            min_duration: table.duration("min_duration", MIN_DURATION),
+            max_duration: table.duration("max_duration", MAX_DURATION),
+            max_size: table.text("max_size", sizes::parse),
         }
     }
 
@@ -144,6 +154,9 @@ impl Rules {
             on_success_remote: self.on_success_remote.or(defaults.on_success_remote),
             file_mode: self.file_mode.or(defaults.file_mode),
             sidecars: self.sidecars.or(defaults.sidecars),
+            min_duration: self.min_duration.or(defaults.min_duration),
+            max_duration: self.max_duration.or(defaults.max_duration),
+            max_size: self.max_size.or(defaults.max_size),
         }
     }
 }

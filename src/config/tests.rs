@@ -154,6 +154,11 @@ fn a_short_config_takes_every_default() {
                 on_success_remote: Keep,
                 file_mode: 432,
                 sidecars: false,
+                limits: Limits {
+                    min_duration: 0ns,
+                    max_duration: 86400s,
+                    max_size: 68719476736,
+                },
             },
         ],
         sources: [],
@@ -221,7 +226,8 @@ fn an_unknown_key_like_no_other_lists_those_that_there_are() {
       = help: known here: name, id, path, attendees, service, instruction, prompt_template, analyses,
               language, recursive, include, exclude, watch, settle, rescan, backlog,
               convert, title, deliver, notes_dir, notes_name, email_to, formats,
-              on_success, move_to, transcript, on_success_remote, file_mode, sidecars
+              on_success, move_to, transcript, on_success_remote, file_mode, sidecars,
+              min_duration, max_duration, max_size
     "#);
 }
 

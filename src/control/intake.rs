@@ -3,13 +3,14 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use super::{Answer, Desk, Refusal};
 use crate::{
     clock,
     config::{Convert, Folder},
     pipeline::convert::{accepted, convertible},
-    queue::{Settled, Sighting},
+    queue::{JobId, Settled, Sighting},
     text::{count, one_line, printable_path},
     watch::{self, FolderTrouble, FolderView, Trouble},
 };
@@ -21,10 +22,11 @@ impl Desk {
         let outside = || Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)));
         let (found, relative) = self.place(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
         let accepts = self.accepts(&folder);
-        let last_words = Arc::clone(&self.last_words);
+        let (last_words, queue) = (Arc::clone(&self.last_words), self.queue.clone());
         let settle = move || {
             let mark = |path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp);
-            watch::settle_now(&found, &accepts, relative, &mark)
+            let has_job = |size| Handle::current().block_on(queue.has_job_of_size(&found.id, size)).unwrap_or(true);
+            watch::settle_now(&found, &accepts, relative, &mark, &has_job)
         };
         let settled = tokio::task::spawn_blocking(settle).await;
         let settled: Settled = settled
@@ -33,8 +35,21 @@ impl Desk {
         let reason = self.unsupported(&folder);
         let taken = self.queue.take(vec![settled], reason, clock::now()).await?;
         self.nudge();
-        let job = taken.first().map(|taken| taken.job).ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
-        Ok(json!({ "id": job, "path": printable_path(path), "message": format!("queued as job {job}") }))
+        let taken = taken.into_iter().next().ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
+        let job = taken.job;
+        let message = match &taken.skipped {
+            Some(why) => format!("job {job} is skipped: {why}"),
+            None => format!("queued as job {job}"),
+        };
+        Ok(json!({ "id": job, "path": printable_path(path), "message": message }))
+    }
+
+    /// Takes in a file again that was skipped because it exceeded a bound of its folder; `None` for any other job.
+    pub(super) async fn retry_beyond(&self, id: JobId) -> Result<Option<serde_json::Value>, Refusal> {
+        let Some((folder, path)) = self.queue.beyond_limits(id).await? else { return Ok(None) };
+        let Some(folder) = self.live().settings.folder(&folder).cloned() else { return Ok(None) };
+        let taken = self.take(&folder.name, &folder.path.join(path)).await?;
+        Ok(Some(taken))
     }
 
     /// The extensions that the service of a folder takes.

@@ -107,6 +107,9 @@ impl Desk {
 
     pub(super) async fn retry(&self, job: JobName) -> Answer {
         let id = self.id(job).await?;
+        if let Some(taken) = self.retry_beyond(id).await? {
+            return Ok(taken);
+        }
         let message = self.queue.retry(id, clock::now()).await?;
         self.nudge();
         Ok(done(id, &message))

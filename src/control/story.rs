@@ -120,6 +120,10 @@ fn failed(job: &JobView) -> (String, Option<String>) {
 }
 
 fn skipped_hint(job: &JobView) -> Option<String> {
+    if job.is_beyond {
+        let id = job.id;
+        return Some(format!("change that key in the folder, or the file; minuted retry {id} then looks at it again"));
+    }
     let of_another = job.hash.is_some();
     of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
 }

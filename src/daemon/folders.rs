@@ -48,10 +48,13 @@ pub(super) async fn follow(parts: &Parts) {
     }
 }
 
-/// Files that no service took may be taken by the settings of now.
+/// Files that no service took, or that exceeded a bound, may be taken by the settings of now.
 async fn reconsider(parts: &Parts, folder: &Folder) {
     let accepts = accepts(parts, folder);
-    match parts.worker.queue.reconsider(&folder.id, accepts).await {
+    let queue = &parts.worker.queue;
+    let unsupported = queue.reconsider(&folder.id, accepts).await;
+    let beyond = queue.reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
+    match unsupported.and_then(|unsupported| Ok(unsupported + beyond?)) {
         Ok(0) => {}
         Ok(count) => tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name),
         Err(error) => parts.worker.queue_failed("look at skipped files again", &error),

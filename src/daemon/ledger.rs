@@ -57,6 +57,10 @@ impl Ledger for QueueLedger {
         self.1.mark_or_go_on(folder, path, stamp)
     }
 
+    async fn has_job_of_size(&self, folder: &str, size: u64) -> anyhow::Result<bool> {
+        self.heard("read which jobs there are", self.0.queue.has_job_of_size(folder, size).await)
+    }
+
     async fn set_aside(&self, folder: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
         Ok(self.0.queue.set_aside(folder).await?)
     }

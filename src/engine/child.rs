@@ -53,6 +53,8 @@ enum Failure {
     Start(io::Error),
     #[error(transparent)]
     Confine(#[from] ConfineError),
+    #[error("it is longer than it may be")]
+    TooLong,
 }
 
 impl Failure {
@@ -65,6 +67,7 @@ impl Failure {
             Self::Audio(AudioError::Io(_)) | Self::Pieces(_) | Self::Start(_) | Self::Confine(_) => Kind::Disk,
             Self::Model(ModelError::Unusable { .. } | ModelError::Failed { .. }) => Kind::Model,
             Self::Model(ModelError::Memory { .. }) => Kind::Memory,
+            Self::TooLong => Kind::TooLong,
             Self::Model(ModelError::Language { .. }) => Kind::Language,
         }
     }
@@ -123,12 +126,13 @@ fn transcribe(work: &Work, answers: &mut Answers) -> Result<Line, Failure> {
     answers.tell(&Line::Loading).map_err(Failure::Start)?;
     let recogniser = Recogniser::load(&work.recogniser, work.threads)?;
     let total_ms = audio.length().map(milliseconds).or(work.duration_ms).unwrap_or(0);
-    answers.tell(&Line::Progress { done_ms: 0, total_ms }).map_err(Failure::Start)?;
+    answers.tell(&Line::Progress { done_ms: 0, total_ms, busy_ms: busy_ms() }).map_err(Failure::Start)?;
     let pieces = pieces.take_up(&recogniser.id(), &work.content).map_err(Failure::Pieces)?;
     if let Some(end) = pieces.end() {
         return Ok(Line::Done { segments: pieces.spoken(), remarks: end.remarks.clone() });
     }
-    let mut session = Session { audio, recogniser, pieces, answers, total_ms, told: None };
+    let length_max_ms = work.length_max_ms.unwrap_or(u64::MAX);
+    let mut session = Session { audio, recogniser, pieces, answers, total_ms, length_max_ms, told: None };
     session.hear()?;
     if let Some(audio) = session.audio.second_opinion_with(ffmpeg)? {
         session.audio = audio;
@@ -145,6 +149,7 @@ struct Session<'a> {
     pieces: Pieces,
     answers: &'a mut Answers,
     total_ms: u64,
+    length_max_ms: u64,
     told: Option<Instant>,
 }
 
@@ -162,6 +167,9 @@ impl Session<'_> {
                 listener.hear(&planes[at], others.as_deref());
             }
             self.finish_pieces(&mut listeners)?;
+            if milliseconds(self.audio.given()) > self.length_max_ms {
+                return Err(Failure::TooLong);
+            }
             self.tell(self.audio.given())?;
         }
         listeners.iter_mut().for_each(Listener::finish);
@@ -197,9 +205,15 @@ impl Session<'_> {
             return Ok(());
         }
         self.told = Some(Instant::now());
-        let line = Line::Progress { done_ms: milliseconds(samples), total_ms: self.total_ms };
+        let line = Line::Progress { done_ms: milliseconds(samples), total_ms: self.total_ms, busy_ms: busy_ms() };
         self.answers.tell(&line).map_err(Failure::Start)
     }
+}
+
+/// Returns for how many milliseconds processors were busy with this process.
+fn busy_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
 /// Returns the loudest of some planes, sample by sample; `None` of none.

@@ -59,6 +59,8 @@ pub struct Request {
     pub memory_mib: u64,
     /// How long the recording is, when that is known.
     pub duration: Option<Duration>,
+    /// How long the recording may be: where it goes on behind that, it is given up.
+    pub length_max: Option<Duration>,
     /// Where ffmpeg lies, when it is there: [`super::audio::ffmpeg::find`].
     pub ffmpeg: Option<PathBuf>,
     /// The program that is the child: [`this_program`].
@@ -90,6 +92,12 @@ pub enum EngineError {
     /// The recording is whole, and holds no sound: nothing went wrong.
     #[error("there is no sound in it")]
     NoSound,
+    /// The recording is longer than it may be.
+    #[error("it is longer than {}", text::rough(*.max))]
+    TooLong {
+        /// How long it may be.
+        max: Duration,
+    },
     /// The child died of the recording: its own fault.
     #[error("the engine died of it: {how}")]
     Crashed {
@@ -196,6 +204,7 @@ fn start(request: &Request, recording: File) -> io::Result<Child> {
         content: request.content.clone(),
         threads: request.threads,
         memory_mib: request.memory_mib,
+        length_max_ms: request.length_max.and_then(|length| u64::try_from(length.as_millis()).ok()),
         duration_ms: request.duration.and_then(|duration| u64::try_from(duration.as_millis()).ok()),
         ffmpeg: request.ffmpeg.clone(),
         parent: std::process::id(),
@@ -220,7 +229,7 @@ async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> 
         };
         match line.map_err(EngineError::Start)? {
             Some(Line::Loading) => loading = Some(Line::Loading),
-            Some(Line::Progress { done_ms, total_ms }) => {
+            Some(Line::Progress { done_ms, total_ms, busy_ms }) => {
                 loading = None;
                 if most.is_none() {
                     progress.begin(done_ms, total_ms, Unit::Milliseconds);
@@ -229,6 +238,7 @@ async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> 
                     most = Some(done_ms);
                     deadline = Instant::now() + STANDS_STILL;
                 }
+                progress.keep_busy(done_ms, busy_ms);
                 // A recording may be longer than it says.
                 progress.reach(done_ms, total_ms.max(done_ms));
             }
@@ -274,6 +284,7 @@ fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
     match kind {
         Kind::Undecodable => EngineError::Undecodable { reason },
         Kind::NoSound => EngineError::NoSound,
+        Kind::TooLong => EngineError::TooLong { max: request.length_max.unwrap_or_default() },
         Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
         Kind::Language => EngineError::Language { reason },
         Kind::Model => EngineError::Model { reason },

@@ -25,6 +25,9 @@ pub struct Work {
     pub memory_mib: u64,
     /// How long the recording is, in milliseconds, when its container does not say.
     pub duration_ms: Option<u64>,
+    /// How long the recording may be, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length_max_ms: Option<u64>,
     /// Where ffmpeg lies, when it is there.
     pub ffmpeg: Option<PathBuf>,
     /// The process id of the parent; the child ends when it is not that one any more.
@@ -46,6 +49,8 @@ pub enum Line {
         done_ms: u64,
         /// Of how many in all; 0 when nobody knows.
         total_ms: u64,
+        /// Milliseconds for which a processor was busy with it.
+        busy_ms: u64,
     },
     /// All pieces are on disk. The last line.
     Done {
@@ -83,6 +88,8 @@ pub enum Kind {
     NoMemory,
     /// The model does not know the language that is spoken.
     Language,
+    /// It is longer than it may be.
+    TooLong,
 }
 
 #[cfg(test)]
@@ -93,13 +100,13 @@ mod tests {
     fn lines_are_what_both_sides_expect() {
         let failed = Line::Failed { kind: Kind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
         let lines = [
-            Line::Progress { done_ms: 5, total_ms: 0 },
+            Line::Progress { done_ms: 5, total_ms: 0, busy_ms: 7 },
             Line::Done { segments: 1, remarks: vec!["x".to_owned()] },
             failed,
         ];
         let text: Vec<_> = lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
         insta::assert_snapshot!(text.join("\n"), @r#"
-        {"progress":{"done_ms":5,"total_ms":0}}
+        {"progress":{"done_ms":5,"total_ms":0,"busy_ms":7}}
         {"done":{"segments":1,"remarks":["x"]}}
         {"failed":{"kind":"needs_ffmpeg","error":"needs ffmpeg for AMR"}}
         "#);

@@ -2,6 +2,7 @@
 //!
 //! `now` and jitter are arguments, so that every rule here is tested without waiting.
 
+pub mod bound;
 pub mod details;
 pub mod findings;
 pub mod key;
@@ -13,6 +14,7 @@ pub mod sound;
 pub mod stage;
 pub mod state;
 
+pub use bound::Bound;
 pub use details::{Details, UNCLEAR};
 pub use findings::{Findings, Report, Segment, Status, spoken};
 pub use key::{Content, Key};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Stage;
+use super::{Bound, Stage};
 
 /// Whose failure it can be that a service did not do what it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum Setback {
     },
     /// There is no sound in the recording: it is skipped. Not a failure, and nobody is told.
     NoSound,
+    /// The recording exceeds a bound of its folder, as hearing it has shown: it is skipped.
+    Beyond(Bound),
     /// No retry can help.
     GiveUp {
         /// Why.

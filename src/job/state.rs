@@ -32,8 +32,8 @@ pub enum State {
     Done,
     /// It failed as often as it may, or no retry can help. Left by `retry`, or when its content is dropped again.
     Failed,
-    /// Recorded, not worked on: its content is done already, no service takes it, or there is no sound in it. A job that
-    /// was begun ends here only for the last of these.
+    /// Recorded, not worked on: its content is done already, no service takes it, it exceeds a bound of its folder, or
+    /// there is no sound in it. A job that was begun ends here for the last two alone.
     Skipped,
     /// A person cancelled it, or its file is gone for good. Left by `retry`, or when its content is dropped again.
     Cancelled,
@@ -79,8 +79,8 @@ pub enum Event {
     },
     /// A failure of its own, the last one.
     Fail,
-    /// There is no sound in its recording.
-    FindNoSound,
+    /// Its recording is not worked on after all: there is no sound in it, or too much.
+    Skip,
     /// Its file cannot be read.
     LoseFile {
         /// When that was seen.
@@ -168,7 +168,7 @@ impl State {
                 None => Err(illegal()),
             },
             Event::Fail => self.working_stage().map(|_| Self::Failed).ok_or_else(illegal),
-            Event::FindNoSound => match self.working_stage() {
+            Event::Skip => match self.working_stage() {
                 Some(Stage::Create | Stage::Upload | Stage::Analyse) => Ok(Self::Skipped),
                 Some(Stage::Deliver) | None => Err(illegal()),
             },
@@ -301,7 +301,7 @@ mod tests {
             Just(Event::Await),
             Just(Event::Fail),
             Just(Event::Cancel),
-            Just(Event::FindNoSound),
+            Just(Event::Skip),
             time().prop_map(|until| Event::Snooze { until }),
             time().prop_map(|at| Event::LoseFile { at }),
             time().prop_map(|at| Event::Recover { at }),
@@ -374,7 +374,7 @@ mod tests {
             Event::Reopen { due } => ("reopen", None, *due),
             Event::Redeliver { due } => ("redeliver", None, *due),
             Event::Cancel => ("cancel", None, never),
-            Event::FindNoSound => ("nosound", None, never),
+            Event::Skip => ("nosound", None, never),
             Event::Recover { at } => ("recover", None, *at),
         }
     }
@@ -419,8 +419,7 @@ mod tests {
     #[test]
     fn every_pair_of_state_and_event_is_as_the_table_has_it() {
         let at = Timestamp::from_second(99).expect("in range");
-        let mut events =
-            vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel, Event::FindNoSound];
+        let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel, Event::Skip];
         events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
         events.extend([Event::Recover { at }, Event::Reopen { due: at }, Event::Redeliver { due: at }]);
         events.extend(Stage::ALL.map(|from| Event::Retry { from, due: at }));

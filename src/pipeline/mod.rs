@@ -23,7 +23,7 @@ use crate::{
     beneath::{Dir, Stamp},
     clock,
     config::{self, Folder},
-    job::{Setback, Stage, Suspect},
+    job::{Bound, Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
     services::{CallError, FileFault, Service},
@@ -68,6 +68,7 @@ async fn setback(
         CallError::File(ref fault) => match fault {
             FileFault::Changed | FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
             FileFault::NoSound => Setback::NoSound,
+            FileFault::TooLong(max) => Setback::Beyond(Bound::Long { length: None, max: *max }),
             FileFault::Unfit(_) => Setback::GiveUp { error: error.into() },
             FileFault::Failed(_) => Setback::Own { from: stage, error: error.into() },
             FileFault::Lacking(_) => Setback::Lacking { error: error.into() },

@@ -51,7 +51,8 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     let is_transcribed_here = matches!(context.service_settings.kind, Kind::Ondevice(_));
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
     let given_up = context.queue.given_up(job.id).await?;
-    let upload = Upload { file, stamp, content, name, mime, language, given_up, progress };
+    let length_max = job.length_max;
+    let upload = Upload { file, stamp, content, name, mime, language, given_up, length_max, progress };
     Effect::CallUpload.before();
     let uploaded = context.service.upload(meeting, upload).await;
     Effect::CallUpload.after();

@@ -31,6 +31,23 @@ impl Default for Among {
     }
 }
 
+/// Which jobs may be claimed.
+const CLAIMABLE: &str = "folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
+     AND backlog = :backlog AND due_ms > :after AND due_ms <= :until AND id <> :except \
+     AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
+     AND EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder AND reuse \
+     AND source IN (SELECT value FROM json_each(:sources))) = :given";
+
+impl Among {
+    /// Returns whether the transcript is given, and the sources that are meant, as JSON.
+    fn columns(&self) -> (bool, String) {
+        match self {
+            Self::Given(source) => (true, serde_json::json!([source]).to_string()),
+            Self::Besides(sources) => (false, serde_json::json!(sources).to_string()),
+        }
+    }
+}
+
 impl Queue {
     /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by due time.
     ///
@@ -57,17 +74,8 @@ impl Queue {
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
         self.write(Effect::Claim, move |tx| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM job WHERE folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
-                 AND backlog = :backlog AND due_ms > :after AND due_ms <= :until AND id <> :except \
-                 AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
-                 AND EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder AND reuse \
-                 AND source IN (SELECT value FROM json_each(:sources))) = :given ORDER BY due_ms, id LIMIT 1"
-            );
-            let (given, sources) = match &among {
-                Among::Given(source) => (true, serde_json::json!([source]).to_string()),
-                Among::Besides(sources) => (false, serde_json::json!(sources).to_string()),
-            };
+            let sql = format!("SELECT {COLUMNS} FROM job WHERE {CLAIMABLE} ORDER BY due_ms, id LIMIT 1");
+            let (given, sources) = among.columns();
             let mut statement = tx.prepare_cached(&sql)?;
             let (now_ms, ahead) = (now.as_millisecond(), (now + AHEAD).as_millisecond());
             let [past, future] = [(i64::MIN, now_ms), (now_ms, i64::MAX)];
@@ -91,6 +99,34 @@ impl Queue {
                 }
             }
             Ok(None)
+        })
+        .await
+    }
+
+    /// Returns whether [`Self::claim_among`] would claim a job of a folder; one that a clock set back has put off aside.
+    pub async fn has_claimable(
+        &self,
+        folder: String,
+        stages: Vec<Stage>,
+        among: Among,
+        now: Timestamp,
+    ) -> Result<bool, QueueError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT 1 FROM job WHERE {CLAIMABLE} LIMIT 1");
+            let (given, sources) = among.columns();
+            let mut statement = connection.prepare_cached(&sql)?;
+            for backlog in [false, true] {
+                let found = statement.exists(named_params! {
+                    ":folder": folder, ":backlog": backlog, ":after": i64::MIN, ":until": now.as_millisecond(),
+                    ":except": -1, ":create": stages.contains(&Stage::Create),
+                    ":upload": stages.contains(&Stage::Upload), ":analyse": stages.contains(&Stage::Analyse),
+                    ":given": given, ":sources": sources,
+                })?;
+                if found {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
         .await
     }

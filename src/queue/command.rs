@@ -99,6 +99,7 @@ impl Queue {
                 recorded: job.recorded,
                 backlog: false,
                 unplayable: None,
+                length_max: None,
                 sound: job.sound.clone(),
             };
             let before = beside.max(job.key.generation);

@@ -14,6 +14,7 @@ use super::{
     JobId, Lane, Queue, QueueError, Sighting, Verdict,
     record::{log, transition},
     row::{self, path_bytes},
+    skip::LIMIT,
 };
 use crate::{
     beneath::{Place, Stamp},
@@ -116,6 +117,37 @@ impl Queue {
         self.remember(name, serde_json::to_string(&paths).unwrap_or_default()).await
     }
 
+    /// Returns whether a job of `folder` is of a file of this size.
+    pub async fn has_job_of_size(&self, folder: &str, size: u64) -> Result<bool, QueueError> {
+        let folder = folder.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT 1 FROM job WHERE folder = ?1 AND size = ?2 AND state <> 'skipped' LIMIT 1";
+            Ok(connection.prepare_cached(sql)?.exists(rusqlite::params![folder, size.cast_signed()])?)
+        })
+        .await
+    }
+
+    /// Forgets that files of `folder` exceeded its bounds, where these are not the bounds of `limits` any more: they are
+    /// looked at again. Returns how many.
+    pub async fn reconsider_limits(&self, folder: &str, limits: String) -> Result<usize, QueueError> {
+        let (folder, name) = (folder.to_owned(), format!("limits of {folder}"));
+        self.write(Effect::Reconsider, move |tx| {
+            let before: Option<String> =
+                tx.query_row("SELECT value FROM meta WHERE name = ?", [&name], |row| row.get(0)).optional()?;
+            if before.as_ref() == Some(&limits) {
+                return Ok(0);
+            }
+            tx.execute(
+                "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+                [&name, &limits],
+            )?;
+            let of_limits = "SELECT id FROM job WHERE folder = ?1 AND state = 'skipped' AND skip = ?2";
+            let sql = format!("DELETE FROM sighting WHERE job_id IN ({of_limits})");
+            Ok(tx.execute(&sql, [&folder, LIMIT])?)
+        })
+        .await
+    }
+
     /// Returns whether any job of `folder` waits for its file.
     pub async fn waits_for_file(&self, folder: &str) -> Result<bool, QueueError> {
         let folder = folder.to_owned();
@@ -156,7 +188,7 @@ impl Queue {
         let folder = folder.to_owned();
         self.write(Effect::Reconsider, move |tx| {
             let skipped = tx
-                .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL")?
+                .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL AND skip IS NOT 'limit'")?
                 .query_map([&folder], |row| Ok((row.get::<_, i64>(0)?, row::path(row, "path")?)))?
                 .collect::<Result<Vec<_>, _>>()?;
             let mut reconsidered = 0;

@@ -115,6 +115,7 @@ fn settled(row: &Row<'_>) -> rusqlite::Result<(Settled, crate::job::Content)> {
         recorded: row::time(row, "recorded_ms")?,
         backlog: false,
         unplayable: None,
+        length_max: None,
         sound: row::sound(row)?,
     };
     Ok((settled, content))

@@ -12,14 +12,14 @@ use super::{
     delivery::insert_deliveries,
     folder::put_sighting,
     hold::insert_notice,
-    record::{log, set_path, set_state, transition},
+    record::{log, set_path, transition},
     row::{self, path_bytes},
-    skip::SKIPPED,
+    skip::{forget_bound, record_skip},
 };
 use crate::{
     beneath::Stamp,
     effect::Effect,
-    job::{Content, Event, Key, Sound, Stage, State, Wait},
+    job::{Bound, Content, Event, Key, Sound, Stage, State, Wait},
     text::printable_path,
 };
 
@@ -64,7 +64,10 @@ impl Queue {
                 let job = match (&recording.content, recording.unplayable) {
                     (Some(content), Some(Unplayable::NoSound)) => take_soundless(tx, recording, content, now)?,
                     (Some(content), Some(Unplayable::Crashes) | None) => take_content(tx, recording, content, now)?,
-                    (None, _) => skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?,
+                    (content, Some(Unplayable::Beyond(bound))) => {
+                        take_beyond(tx, recording, content.as_ref(), bound, now)?
+                    }
+                    (None, _) => record_skip(tx, recording, None, &SkipReason::Unsupported(unsupported.clone()), now)?,
                 };
                 let sighting = Sighting {
                     path: recording.path.clone(),
@@ -76,6 +79,7 @@ impl Queue {
                 };
                 put_sighting(tx, &recording.folder, &sighting)?;
                 acquit(tx, &recording.folder, &recording.path)?;
+                forget_bound(tx, recording, job)?;
                 taken.push(Taken { path: recording.path.clone(), job, skipped: skipped(tx, job)? });
             }
             Ok(taken)
@@ -120,7 +124,7 @@ fn take_unknown(
 ) -> Result<JobId, QueueError> {
     let finished = finished_at(tx, "content", content.as_str(), &recording.folder)?;
     if let Some(at) = finished {
-        return skip(tx, recording, Some(content), &SkipReason::ContentForgotten(at), now);
+        return record_skip(tx, recording, Some(content), &SkipReason::ContentForgotten(at), now);
     }
     if evidence(tx, content, &recording.folder)?.is_none()
         && let Some(sound) = &recording.sound
@@ -129,7 +133,7 @@ fn take_unknown(
             return take_known(tx, recording, content, &known, Likeness::Sound, now);
         }
         if let Some(reason) = sound_is_done(tx, sound, &recording.folder)? {
-            return skip(tx, recording, Some(content), &reason, now);
+            return record_skip(tx, recording, Some(content), &reason, now);
         }
     }
     take_new(tx, recording, content, now)
@@ -165,7 +169,26 @@ fn take_soundless(
     content: &Content,
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
-    let job = skip(tx, recording, Some(content), &SkipReason::NoSound, now)?;
+    let job = record_skip(tx, recording, Some(content), &SkipReason::NoSound, now)?;
+    supersede(tx, recording, job, now)?;
+    Ok(job)
+}
+
+/// Records a file that exceeds a bound of its folder. Bounds do not hold for a job that exists: where the file is that
+/// of one, it is taken as that.
+fn take_beyond(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: Option<&Content>,
+    bound: Bound,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    if let Some(content) = content
+        && known(tx, content, &recording.folder)?.is_some()
+    {
+        return take_content(tx, recording, content, now);
+    }
+    let job = record_skip(tx, recording, content, &SkipReason::Beyond(bound), now)?;
     supersede(tx, recording, job, now)?;
     Ok(job)
 }
@@ -199,13 +222,13 @@ fn take_known(
             Ok(known.id)
         }
         State::Done if same_place => Ok(known.id),
-        State::Done => skip(tx, recording, Some(content), &likeness.done(known), now),
+        State::Done => record_skip(tx, recording, Some(content), &likeness.done(known), now),
         State::Ready { .. }
         | State::Running { .. }
         | State::Waiting { .. }
         | State::Failed
         | State::Cancelled
-        | State::Skipped => skip(tx, recording, Some(content), &likeness.under_way(known), now),
+        | State::Skipped => record_skip(tx, recording, Some(content), &likeness.under_way(known), now),
     }
 }
 
@@ -410,40 +433,6 @@ pub(super) fn evidence(
         .max_by_key(|(key, _)| key.generation))
 }
 
-/// Records a file that is not worked on, or finds the row that says so already.
-fn skip(
-    tx: &Transaction<'_>,
-    recording: &Settled,
-    content: Option<&Content>,
-    reason: &SkipReason,
-    now: Timestamp,
-) -> Result<JobId, QueueError> {
-    let there: Option<i64> = tx
-        .prepare_cached(
-            "SELECT id FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND content IS ?3 LIMIT 1",
-        )?
-        .query_row(
-            rusqlite::params![recording.folder, path_bytes(&recording.path), content.map(Content::as_str)],
-            |row| row.get(0),
-        )
-        .optional()?;
-    let id = match there {
-        Some(id) => JobId(id),
-        None => insert(tx, recording, content.map(|content| (content, 1)), &State::Skipped, now)?,
-    };
-    set_stamp(tx, id, recording.stamp)?;
-    set_state(tx, id, &State::Skipped, now)?;
-    let word = reason.as_str();
-    let reason = reason.to_string();
-    let sound = recording.sound.as_ref().map(Sound::as_str);
-    tx.prepare_cached("UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1")?
-        .execute(rusqlite::params![id.0, reason, sound, word])?;
-    if there.is_none() {
-        log(tx, id, None, SKIPPED, Some(&reason), now)?;
-    }
-    Ok(id)
-}
-
 pub(super) fn insert(
     tx: &Transaction<'_>,
     recording: &Settled,
@@ -458,9 +447,9 @@ pub(super) fn insert(
     });
     tx.prepare_cached(
         "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
-         state, stage, waits_for, due_ms, created_ms, updated_ms, sound) VALUES (:key, :content, :folder, \
+         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms) VALUES (:key, :content, :folder, \
          :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, \
-         :now, :sound)",
+         :now, :sound, :length_max)",
     )?
     .execute(named_params! {
         ":key": key, ":content": content.map(|(content, _)| content.as_str()), ":folder": recording.folder,
@@ -469,6 +458,7 @@ pub(super) fn insert(
         ":inode": recording.stamp.inode.cast_signed(), ":recorded": recording.recorded.as_millisecond(),
         ":backlog": recording.backlog, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
         ":now": now.as_millisecond(), ":sound": recording.sound.as_ref().map(Sound::as_str),
+        ":length_max": recording.length_max.and_then(|length| i64::try_from(length.as_millis()).ok()),
     })?;
     Ok(JobId(tx.last_insert_rowid()))
 }
@@ -478,7 +468,7 @@ fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), Q
     set_stamp(tx, id, recording.stamp)
 }
 
-fn set_stamp(tx: &Transaction<'_>, id: JobId, stamp: Stamp) -> Result<(), QueueError> {
+pub(super) fn set_stamp(tx: &Transaction<'_>, id: JobId, stamp: Stamp) -> Result<(), QueueError> {
     tx.prepare_cached("UPDATE job SET size = ?2, mtime_ns = ?3, inode = ?4 WHERE id = ?1")?.execute([
         id.0,
         stamp.size.cast_signed(),

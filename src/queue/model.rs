@@ -678,6 +678,7 @@ impl Bench {
             recorded: at(0),
             backlog: false,
             unplayable: None,
+            length_max: None,
         };
         let taken = self.queue.take(vec![settled], String::new(), self.now()).await.expect("taken");
         let (least, now) = (self.least, self.now_ms());
@@ -799,7 +800,7 @@ impl Bench {
         let from = from[usize::from(what) / 5 % from.len()];
         match what % 5 {
             4 => {
-                self.queue.skip_soundless(job, now).await?;
+                self.queue.skip(job, super::SkipReason::NoSound, now).await?;
                 self.world.move_to(id, "skipped", None, None, None, ms);
                 self.world.job(id).version += 1;
                 self.world.owe(id, &[]);

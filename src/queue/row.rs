@@ -5,6 +5,7 @@ use std::{
     fmt,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -60,6 +61,9 @@ pub struct Job {
     pub partial: bool,
     /// Whether its mails wait for `minuted retry`: it was adopted after the queue was lost.
     pub mail_held: bool,
+    /// How long its recording may be, as its folder had it when it was taken in; `None` for one from before, and for one
+    /// that a person asked for again.
+    pub length_max: Option<Duration>,
 }
 
 impl Job {
@@ -78,7 +82,8 @@ impl Job {
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.
 pub(super) const COLUMNS: &str = "id, key, sound, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
-     due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, updated_ms";
+     due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, \
+     length_max_ms, updated_ms";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -98,6 +103,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         version: row.get("version")?,
         partial: row.get("partial")?,
         mail_held: row.get("mail_held")?,
+        length_max: row.get::<_, Option<i64>>("length_max_ms")?.map(|ms| Duration::from_millis(ms.unsigned_abs())),
     })
 }
 

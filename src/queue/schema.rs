@@ -6,13 +6,14 @@ use super::QueueError;
 use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released, only added to.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
     include_str!("schema/004.sql"),
     include_str!("schema/005.sql"),
     include_str!("schema/006.sql"),
+    include_str!("schema/007.sql"),
 ];
 
 /// Below this, WAL with two connections can corrupt (SQLite's own notes on the WAL-reset bug); the bundled library is

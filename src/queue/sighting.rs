@@ -1,12 +1,12 @@
 //! What the scans of the folders have seen: one row a file, so that an unchanged file is never read again.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
     beneath::Stamp,
-    job::{Content, Sound},
+    job::{Bound, Content, Sound},
 };
 
 /// A file as it was last seen in a folder.
@@ -51,7 +51,7 @@ pub struct Settled {
     pub path: PathBuf,
     /// Its stamp, the same before and after its bytes were hashed.
     pub stamp: Stamp,
-    /// What it is; `None` for a file that no service takes, which is never read.
+    /// What it is; `None` for a file that no service takes or that exceeds a bound, which is never read.
     pub content: Option<Content>,
     /// Its sound, which a remux and other tags leave as it is; `None` where that has no name.
     pub sound: Option<Sound>,
@@ -61,6 +61,8 @@ pub struct Settled {
     pub backlog: bool,
     /// Why it is not sent, when it is not.
     pub unplayable: Option<Unplayable>,
+    /// How long it may be, where only hearing it tells.
+    pub length_max: Option<Duration>,
 }
 
 /// The reason why a settled recording is not sent.
@@ -70,4 +72,6 @@ pub enum Unplayable {
     NoSound,
     /// minuted died too often while it looked into it: its job fails.
     Crashes,
+    /// It exceeds a bound of its folder: it is skipped, unless it is that of a job which exists.
+    Beyond(Bound),
 }

@@ -4,21 +4,23 @@ use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
-    Job, JobId, Queue, QueueError,
+    Job, JobId, Queue, QueueError, Settled,
     delivery::insert_deliveries,
-    record::{log, transition},
+    intake::{insert, set_stamp},
+    record::{log, set_state, transition},
+    row::{self, path_bytes},
 };
 use crate::{
     effect::Effect,
-    job::{Event, State},
+    job::{Bound, Content, Event, Sound, State},
     text::printable_path,
 };
 
 /// The word of the history for a recording that is skipped.
-pub(super) const SKIPPED: &str = "skipped";
+const SKIPPED: &str = "skipped";
 
 /// The reason for which a recording is skipped. Its text is what `why` and the job's `error` show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum SkipReason {
     SoundHasNotes(String),
     /// There is no sound in it.
     NoSound,
+    /// It exceeds a bound of its folder.
+    Beyond(Bound),
 }
 
 /// The word of the queue for a recording that is skipped because of its sound.
@@ -48,6 +52,9 @@ pub(super) const SAME_SOUND: &str = "sound";
 
 /// The word of the queue for a recording without sound.
 pub(super) const NO_SOUND: &str = "no sound";
+
+/// The word of the queue for a recording that exceeds a bound of its folder.
+pub(super) const LIMIT: &str = "limit";
 
 impl SkipReason {
     /// Returns the word used in the queue.
@@ -60,6 +67,7 @@ impl SkipReason {
                 SAME_SOUND
             }
             Self::NoSound => NO_SOUND,
+            Self::Beyond(_) => LIMIT,
         }
     }
 }
@@ -84,26 +92,40 @@ impl fmt::Display for SkipReason {
             }
             Self::SoundHasNotes(notes) => write!(f, "the same sound has its notes already: {notes}"),
             Self::NoSound => f.write_str("there is no sound in it"),
+            Self::Beyond(bound) => bound.fmt(f),
         }
     }
 }
 
 impl Queue {
-    /// Ends a job as skipped because there is no sound in its recording. It counts as no attempt, and what told of an
-    /// earlier failure beside the recording is removed.
-    pub async fn skip_soundless(&self, job: &Job, now: Timestamp) -> Result<State, QueueError> {
+    /// Ends a job as skipped because of what was found in its recording: no sound, or too much of it. It counts as no
+    /// attempt, and what told of an earlier failure beside the recording is removed.
+    pub async fn skip(&self, job: &Job, reason: SkipReason, now: Timestamp) -> Result<State, QueueError> {
         let id = job.id;
         let state = job.state.clone();
         self.write_end(move |tx| {
-            let next = transition(tx, id, &state, &Event::FindNoSound, now)?;
-            let reason = SkipReason::NoSound.to_string();
+            let next = transition(tx, id, &state, &Event::Skip, now)?;
+            let word = reason.as_str();
+            let reason = reason.to_string();
             tx.execute(
                 "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1",
-                params![id.0, reason, SkipReason::NoSound.as_str()],
+                params![id.0, reason, word],
             )?;
             insert_deliveries(tx, id, &[], now)?;
             log(tx, id, state.stage(), SKIPPED, Some(&reason), now)?;
             Ok(next)
+        })
+        .await
+    }
+
+    /// Returns the folder and the path of a recording that is skipped because it exceeds a bound; `None` for any other.
+    pub async fn beyond_limits(&self, id: JobId) -> Result<Option<(String, PathBuf)>, QueueError> {
+        self.read(move |connection| {
+            let sql = "SELECT folder, path FROM job WHERE id = ?1 AND state = 'skipped' AND skip = ?2";
+            let found = connection
+                .prepare_cached(sql)?
+                .query_row(params![id.0, LIMIT], |row| Ok((row.get("folder")?, row::path(row, "path")?)));
+            Ok(found.optional()?)
         })
         .await
     }
@@ -115,4 +137,46 @@ impl Queue {
     ) -> Result<T, QueueError> {
         self.write(Effect::Fail, work).await
     }
+}
+
+/// Records a file that is not worked on, or finds the row that says so already.
+pub(super) fn record_skip(
+    tx: &Transaction<'_>,
+    recording: &Settled,
+    content: Option<&Content>,
+    reason: &SkipReason,
+    now: Timestamp,
+) -> Result<JobId, QueueError> {
+    let there: Option<i64> = tx
+        .prepare_cached(
+            "SELECT id FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND content IS ?3 LIMIT 1",
+        )?
+        .query_row(params![recording.folder, path_bytes(&recording.path), content.map(Content::as_str)], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let id = match there {
+        Some(id) => JobId(id),
+        None => insert(tx, recording, content.map(|content| (content, 1)), &State::Skipped, now)?,
+    };
+    set_stamp(tx, id, recording.stamp)?;
+    set_state(tx, id, &State::Skipped, now)?;
+    let word = reason.as_str();
+    let reason = reason.to_string();
+    let sound = recording.sound.as_ref().map(Sound::as_str);
+    tx.prepare_cached("UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1")?
+        .execute(params![id.0, reason, sound, word])?;
+    if there.is_none() {
+        log(tx, id, None, SKIPPED, Some(&reason), now)?;
+    }
+    Ok(id)
+}
+
+/// Forgets that the file exceeded a bound before: now it has another row.
+pub(super) fn forget_bound(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<(), QueueError> {
+    tx.prepare_cached(
+        "DELETE FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND skip = ?3 AND id <> ?4",
+    )?
+    .execute(params![recording.folder, path_bytes(&recording.path), LIMIT, job.0])?;
+    Ok(())
 }

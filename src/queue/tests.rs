@@ -38,6 +38,7 @@ fn settled(path: &str, bytes: &str) -> Settled {
         recorded: at(0),
         backlog: false,
         unplayable: None,
+        length_max: None,
         sound: None,
     }
 }
@@ -515,12 +516,12 @@ async fn a_running_job_without_sound_ends_skipped_and_counts_as_no_attempt() {
     desk.queue.take(vec![settled("talk.wav", "talk")], String::new(), at(1)).await.expect("taken");
     let job =
         desk.queue.claim("sales".into(), vec![Stage::Create], None, at(2)).await.expect("asked").expect("claimed");
-    assert_eq!(desk.queue.skip_soundless(&job, at(3)).await.expect("recorded"), State::Skipped);
+    assert_eq!(desk.queue.skip(&job, super::SkipReason::NoSound, at(3)).await.expect("recorded"), State::Skipped);
     let skipped = desk.job(job.id).await;
     assert_eq!((skipped.state, skipped.attempts), (State::Skipped, 0));
     assert_eq!(skipped.error.as_deref(), Some("there is no sound in it"));
     assert_eq!(desk.queue.due_deliveries(Lane::Files, at(4), 9).await.expect("read"), []);
-    assert!(desk.queue.skip_soundless(&job, at(5)).await.is_err(), "it does not run any more");
+    assert!(desk.queue.skip(&job, super::SkipReason::NoSound, at(5)).await.is_err(), "it does not run any more");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     JobId, Queue, QueueError, Sighting, Verdict,
     delivery::{kind, notes_paths},
     row::{self, path_bytes},
-    skip::{NO_SOUND, SAME_SOUND},
+    skip::{LIMIT, NO_SOUND, SAME_SOUND},
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
@@ -87,6 +87,9 @@ pub struct JobView {
     /// The job that has the content of a copy that was skipped, as that job is now.
     #[serde(skip)]
     pub original: Option<Original>,
+    /// Whether it was skipped because it exceeds a bound of its folder.
+    #[serde(skip)]
+    pub is_beyond: bool,
 }
 
 /// A row of the ledger.
@@ -133,7 +136,7 @@ impl JobView {
 /// The columns of [`JobView`].
 const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
      AND reuse LIMIT 1) AS given, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
-     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms";
+     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms, skip";
 
 impl Queue {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
@@ -343,6 +346,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         awaiting: None,
         notes_missing: Vec::new(),
         original: None,
+        is_beyond: row.get::<_, Option<String>>("skip")?.as_deref() == Some(LIMIT),
         relative,
         awaiting_since: row.get::<_, Option<i64>>("remote_ms")?.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
     })
@@ -409,7 +413,7 @@ fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original,
         let folder: String = row.get("folder")?;
         let by_sound = skip.as_deref() == Some(SAME_SOUND);
         let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
-        Ok((by_sound, name.filter(|_| skip.as_deref() != Some(NO_SOUND)), folder))
+        Ok((by_sound, name.filter(|_| ![Some(NO_SOUND), Some(LIMIT)].contains(&skip.as_deref())), folder))
     });
     let Some((by_sound, Some(name), folder)) = names.optional()? else { return Ok(None) };
     let sql = format!(

@@ -28,6 +28,7 @@ use crate::{
     config::{Analysis, Attendee, MeetingType, OnSuccessRemote},
     job::{Content, Key, Report, Suspect},
     progress::Progress,
+    text::rough,
 };
 
 /// A notes service.
@@ -154,6 +155,8 @@ pub struct Upload {
     pub language: Option<String>,
     /// The recordings of this job at the service that were given up: none of them is found again.
     pub given_up: Vec<String>,
+    /// How long it may be. A service that hears it to its end itself, on this machine, stops there.
+    pub length_max: Option<Duration>,
     /// Counts the bytes sent.
     pub progress: Arc<Progress>,
 }
@@ -257,6 +260,9 @@ pub enum FileFault {
     /// There is no sound in it.
     #[error("there is no sound in it")]
     NoSound,
+    /// It is longer than it may be: so long.
+    #[error("is longer than {}", rough(*.0))]
+    TooLong(Duration),
     /// The service worked on it and failed because of it; another try may go better.
     #[error("{0}")]
     Failed(String),

@@ -26,8 +26,17 @@ pub(super) fn upload(language: Option<String>) -> io::Result<Upload> {
     file.write_all(&wav())?;
     let stamp = Stamp::of(&file)?;
     let progress = Arc::<Progress>::default();
-    let name = NAME.to_owned();
-    Ok(Upload { file, stamp, content: None, name, mime: "audio/wav", language, given_up: Vec::new(), progress })
+    Ok(Upload {
+        file,
+        stamp,
+        content: None,
+        name: NAME.to_owned(),
+        mime: "audio/wav",
+        language,
+        given_up: Vec::new(),
+        length_max: None,
+        progress,
+    })
 }
 
 /// Returns a second of a tone that swells and fades, as a WAV file.

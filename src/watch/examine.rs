@@ -13,14 +13,15 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    date,
+    date, holes,
     media::{self, Head, sound::SoundHasher},
     names::{Kind, Rules},
 };
 use crate::{
     access::{grant_reading, is_denied},
     beneath::{Dir, Entry, Stamp},
-    job::{Content, Sound},
+    config::Limits,
+    job::{Bound, Content, Sound},
     last_words::Mark,
     text::printable_path,
 };
@@ -62,6 +63,15 @@ pub enum Finding {
         /// What its head says against it all the same.
         incomplete: Option<&'static str>,
     },
+    /// It exceeds a bound of its folder.
+    Beyond {
+        /// Which.
+        bound: Bound,
+        /// Its bytes, where it may be that of a job which exists; else it is not read.
+        content: Option<Content>,
+        /// When it was made.
+        recorded: jiff::Timestamp,
+    },
     /// It is complete, or abandoned, and there is no sound in it.
     Soundless {
         /// Its bytes.
@@ -100,6 +110,10 @@ pub struct Examiner<'a> {
     pub stop: &'a CancellationToken,
     /// Counts the files that were opened.
     pub opened: &'a AtomicU64,
+    /// How long and how large recordings may be.
+    pub limits: Limits,
+    /// Says whether a job of the folder may be of a file of this size: bounds do not hold for what exists.
+    pub has_job_of_size: &'a (dyn Fn(u64) -> bool + Sync),
     /// Called after each slice of a file and after each file: lets others read, and may block.
     pub pass_on: &'a (dyn Fn() + Sync),
 }
@@ -151,6 +165,11 @@ impl Examiner<'_> {
         if let Some(why) = head.unfinished.filter(|_| !candidate.is_abandoned) {
             return Ok(Finding::Unfinished(why));
         }
+        let bound = self.exceeded(candidate, &mut file)?;
+        if let Some(bound) = bound.filter(|_| !(self.has_job_of_size)(before.size)) {
+            let recorded = self.recorded(candidate, head);
+            return Ok(Finding::Beyond { bound, content: None, recorded });
+        }
         let sound = if candidate.is_set_aside { None } else { hasher_of(&candidate.path, &file, before.size) };
         let Some((hash, sound)) = self.hash(candidate, &file, before, sound)? else { return Ok(Finding::Stopped) };
         let after = Stamp::of(&file)?;
@@ -159,10 +178,35 @@ impl Examiner<'_> {
         }
         let content = Content::from_hash(&hash);
         let recorded = self.recorded(candidate, head);
+        if let Some(bound) = bound {
+            return Ok(Finding::Beyond { bound, content: Some(content), recorded });
+        }
         if head.is_soundless {
             return Ok(Finding::Soundless { content, recorded });
         }
         Ok(Finding::Whole { content: Some(content), sound, recorded, incomplete: head.unfinished })
+    }
+
+    /// Returns the first bound of the folder that the file exceeds.
+    fn exceeded(&self, candidate: &Candidate, file: &mut File) -> io::Result<Option<Bound>> {
+        let (bytes, limits) = (candidate.stamp.size, &self.limits);
+        if bytes > limits.max_size {
+            return Ok(Some(Bound::Size { bytes, max: limits.max_size }));
+        }
+        if let Some(written) = holes::hollow(file, bytes) {
+            return Ok(Some(Bound::Hollow { bytes, written }));
+        }
+        if candidate.is_set_aside {
+            return Ok(None);
+        }
+        let _mark = (self.mark)(&candidate.path, candidate.stamp);
+        let length = unless_bug(&candidate.path, || media::length(file, bytes).transpose()).transpose()?;
+        Ok(length.and_then(|length| {
+            let is_long = length > limits.max_duration;
+            let is_short = length < limits.min_duration;
+            let long = is_long.then_some(Bound::Long { length: Some(length), max: limits.max_duration });
+            long.or(is_short.then_some(Bound::Short { length, min: limits.min_duration }))
+        }))
     }
 
     /// What the head of a file tells.
@@ -263,6 +307,10 @@ mod tests {
     use crate::watch::testing::{accepts, folder};
 
     fn examine(root: &Path, name: &str, is_abandoned: bool) -> (Finding, u64) {
+        examine_within(root, name, is_abandoned, Limits::default(), false)
+    }
+
+    fn examine_within(root: &Path, name: &str, is_abandoned: bool, limits: Limits, has_job: bool) -> (Finding, u64) {
         let dir = Dir::open(root).expect("opened");
         let rules = Rules::new(&folder(root), &accepts());
         let stamp = match dir.entry(Path::new(name)).expect("asked") {
@@ -277,6 +325,8 @@ mod tests {
             stop: &stop,
             opened: &opened,
             mark: &|_, _| None,
+            limits,
+            has_job_of_size: &|_| has_job,
             pass_on: &|| {},
         };
         let candidate = Candidate { path: name.into(), stamp, is_abandoned, is_set_aside: false };
@@ -309,6 +359,41 @@ mod tests {
     fn a_head_that_makes_the_parser_panic_is_no_objection() {
         let head = understand(Path::new("talk.wav"), || panic!("a bug"));
         assert_eq!(head.expect("understood"), Head::default());
+    }
+
+    /// A WAV of 8 kHz and 8 bit that says it is so long, and is as long.
+    fn wav(seconds: u32) -> Vec<u8> {
+        let size = (seconds * 8000).to_le_bytes();
+        let format = [&[16, 0, 0, 0, 1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0, 1, 0, 8, 0][..], b"data"].concat();
+        let head = [b"RIFF", &(36 + seconds * 8000).to_le_bytes()[..], b"WAVEfmt ", &format, &size].concat();
+        [head, vec![0x80; seconds as usize * 8000]].concat()
+    }
+
+    #[test]
+    fn what_exceeds_a_bound_is_not_read_unless_it_may_be_a_jobs() {
+        let tree = tempfile::tempdir().expect("a directory");
+        fs::write(tree.path().join("talk.wav"), wav(10)).expect("written");
+        let seconds = Duration::from_secs;
+        let usual = Limits::default();
+        let length = seconds(10);
+        let cases = [
+            (Limits { max_size: 80_043, ..usual }, Some(Bound::Size { bytes: 80_044, max: 80_043 })),
+            (Limits { max_size: 80_044, ..usual }, None),
+            (Limits { max_duration: seconds(9), ..usual }, Some(Bound::Long { length: Some(length), max: seconds(9) })),
+            (Limits { max_duration: length, min_duration: length, ..usual }, None),
+            (Limits { min_duration: seconds(11), ..usual }, Some(Bound::Short { length, min: seconds(11) })),
+        ];
+        for (limits, expected) in cases {
+            for has_job in [false, true] {
+                match (examine_within(tree.path(), "talk.wav", false, limits, has_job).0, expected) {
+                    (Finding::Beyond { bound, content, .. }, Some(expected)) => {
+                        assert_eq!((bound, content.is_some()), (expected, has_job));
+                    }
+                    (Finding::Whole { content: Some(_), .. }, None) => {}
+                    (finding, _) => panic!("{limits:?}: {finding:?}"),
+                }
+            }
+        }
     }
 
     #[test]

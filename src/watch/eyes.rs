@@ -26,7 +26,7 @@ use super::{
 use crate::{
     access::{grant, is_denied},
     beneath::{Dir, Entry, Place, Stamp},
-    config::Watch,
+    config::{Limits, Watch},
 };
 
 /// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
@@ -329,6 +329,22 @@ fn is_no_file(root: &Dir, path: &Path) -> bool {
     }
 }
 
+/// What looking into quiet files needs besides the folder.
+pub struct Examination<'a> {
+    /// Marks what is being parsed.
+    pub mark: &'a Marker<'a>,
+    /// Ends the reading.
+    pub stop: &'a CancellationToken,
+    /// Counts the files that were opened.
+    pub opened: &'a AtomicU64,
+    /// How long and how large recordings may be.
+    pub limits: Limits,
+    /// Says whether a job of the folder may be of a file of this size.
+    pub has_job_of_size: &'a (dyn Fn(u64) -> bool + Sync),
+    /// Lets others read, and may block.
+    pub pass_on: &'a (dyn Fn() + Sync),
+}
+
 /// Looks into quiet files, one after the other.
 ///
 /// # Errors
@@ -337,14 +353,12 @@ pub fn examine(
     path: &Path,
     candidates: Vec<Candidate>,
     rules: &Rules,
-    mark: &Marker<'_>,
-    stop: &CancellationToken,
-    opened: &AtomicU64,
-    pass_on: &(dyn Fn() + Sync),
+    with: &Examination<'_>,
 ) -> Result<Vec<(Candidate, Finding)>, Trouble> {
     let root = Dir::open(path).map_err(|error| trouble(path, &error))?;
     let zone = TimeZone::system();
-    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened, pass_on };
+    let Examination { mark, stop, opened, limits, has_job_of_size, pass_on } = *with;
+    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened, limits, has_job_of_size, pass_on };
     let examine = |candidate: Candidate| {
         let finding = examiner.examine(&candidate);
         pass_on();

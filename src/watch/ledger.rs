@@ -29,6 +29,9 @@ pub trait Ledger: Send + Sync {
     /// Marks that a file is being parsed, for whoever comes after this process; `None` when that cannot be written.
     fn mark(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark>;
 
+    /// Returns whether a job of the folder may be of a file of this size.
+    async fn has_job_of_size(&self, folder: &str, size: u64) -> anyhow::Result<bool>;
+
     /// Returns the files that minuted died of too often, as they were: they are not parsed again.
     async fn set_aside(&self, folder: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>>;
 

@@ -16,6 +16,7 @@ pub mod eyes;
 mod foreign;
 pub mod handle;
 pub mod hints;
+mod holes;
 pub mod known;
 pub mod ledger;
 pub mod media;

@@ -31,6 +31,7 @@ pub fn settle_now(
     accepts: &[String],
     relative: PathBuf,
     mark: &Marker<'_>,
+    has_job_of_size: &(dyn Fn(u64) -> bool + Sync),
 ) -> anyhow::Result<Settled> {
     let shown = printable_path(&relative);
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
@@ -44,17 +45,30 @@ pub fn settle_now(
         bail!("`{shown}` is left alone: {kind}");
     }
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
-    let pass_on = &|| {};
-    let examiner = Examiner { root: &root, rules: &rules, zone: &zone, mark, stop: &stop, opened: &opened, pass_on };
+    let examiner = Examiner {
+        root: &root,
+        rules: &rules,
+        zone: &zone,
+        mark,
+        stop: &stop,
+        opened: &opened,
+        limits: folder.limits,
+        has_job_of_size,
+        pass_on: &|| {},
+    };
     let candidate = Candidate { path: relative.clone(), stamp, is_abandoned: false, is_set_aside: false };
     let settled = |content, sound, recorded, unplayable| {
+        let length_max = Some(folder.limits.max_duration);
         let (folder, path, backlog) = (folder.id.clone(), relative, false);
-        Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable }
+        Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable, length_max }
     };
     match examiner.examine(&candidate) {
         Finding::Whole { content, sound, recorded, .. } => Ok(settled(content, sound, recorded, None)),
         Finding::Soundless { content, recorded } => {
             Ok(settled(Some(content), None, recorded, Some(Unplayable::NoSound)))
+        }
+        Finding::Beyond { bound, content, recorded } => {
+            Ok(settled(content, None, recorded, Some(Unplayable::Beyond(bound))))
         }
         Finding::Lookalike => bail!("`{shown}` is not a recording"),
         Finding::Unfinished(why) => bail!("`{shown}` is not complete: {why}"),

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
 use crate::{
     beneath::Stamp,
-    config::{Backlog, Convert, Folder, Globs, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch},
+    config::{
+        Backlog, Convert, Folder, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+    },
     last_words::Mark,
     open_files::OpenFiles,
     queue::{Settled, Sighting, Verdict},
@@ -67,6 +69,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
         prompt_template: None,
         file_mode: 0o660,
         sidecars: false,
+        limits: Limits::default(),
     }
 }
 
@@ -155,6 +158,10 @@ impl Ledger for Model {
 
     fn mark(&self, _: &str, _: &Path, _: Stamp) -> Option<Mark> {
         None
+    }
+
+    async fn has_job_of_size(&self, _: &str, _: u64) -> anyhow::Result<bool> {
+        Ok(false)
     }
 
     async fn set_aside(&self, _: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {

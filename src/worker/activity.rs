@@ -6,6 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{job::Stage, progress::Progress, queue::JobId};
@@ -21,14 +22,50 @@ pub struct Active {
     pub progress: Arc<Progress>,
     /// Ends the work: a person gave the job up.
     pub(super) cancel: CancellationToken,
-    /// Whether it takes one of the slots that services share.
-    shares: bool,
+    /// The folder of its recording.
+    folder: String,
+    /// The service of whose own slots it takes one; `None` takes one of those that services share.
+    pool: Option<String>,
+    /// Whether it makes room for another folder after its turn.
+    pub(super) turn: Arc<Turn>,
 }
 
 impl Active {
-    pub(super) fn new(stage: Stage, progress: &Arc<Progress>, cancel: &CancellationToken, shares: bool) -> Self {
-        let (progress, cancel) = (Arc::clone(progress), cancel.clone());
-        Self { stage, since: crate::clock::now(), progress, cancel, shares }
+    pub(super) fn new(
+        stage: Stage,
+        progress: &Arc<Progress>,
+        cancel: &CancellationToken,
+        folder: &str,
+        pool: Option<&str>,
+        turn: &Arc<Turn>,
+    ) -> Self {
+        let (progress, cancel, turn) = (Arc::clone(progress), cancel.clone(), Arc::clone(turn));
+        let (folder, pool) = (folder.to_owned(), pool.map(str::to_owned));
+        Self { stage, since: crate::clock::now(), progress, cancel, folder, pool, turn }
+    }
+}
+
+/// The turn of a job at its slot.
+#[derive(Debug, Default)]
+pub(super) struct Turn(watch::Sender<bool>);
+
+impl Turn {
+    /// Says whether another folder waits for the slot.
+    fn ask(&self, is_wanted: bool) {
+        self.0.send_if_modified(|was| std::mem::replace(was, is_wanted) != is_wanted);
+    }
+
+    /// Waits until another folder waits for the slot.
+    pub(super) async fn wanted(&self) {
+        // The sender lives in `self`, so waiting cannot fail.
+        if self.0.subscribe().wait_for(|is_wanted| *is_wanted).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns whether another folder waits for the slot.
+    pub(super) fn is_wanted(&self) -> bool {
+        *self.0.borrow()
     }
 }
 
@@ -43,9 +80,20 @@ impl Activity {
         self.lock().clone()
     }
 
-    /// Returns how many run now in slots that services share.
-    pub(super) fn sharing(&self) -> usize {
-        self.lock().values().filter(|active| active.shares).count()
+    /// Returns how many slots of a pool each folder holds: of a service's own, or of those that services share.
+    pub(super) fn held(&self, pool: Option<&str>) -> BTreeMap<String, usize> {
+        let mut held = BTreeMap::new();
+        for active in self.lock().values().filter(|active| active.pool.as_deref() == pool) {
+            *held.entry(active.folder.clone()).or_insert(0) += 1;
+        }
+        held
+    }
+
+    /// Says whether a folder waits that holds no slot of this pool.
+    pub(super) fn ask_for_room(&self, pool: Option<&str>, is_wanted: bool) {
+        for active in self.lock().values().filter(|active| active.pool.as_deref() == pool) {
+            active.turn.ask(is_wanted);
+        }
     }
 
     /// Returns whether nothing runs now.

@@ -1,8 +1,8 @@
 //! The loop that claims jobs: folders take turns, at most `uploads` jobs run at once (a service with slots of its own has
-//! as many besides), a service that is down gets one probe at a time.
+//! as many besides), one folder never holds all slots while another may come, a service that is down gets one probe at a time.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Active, Live, ServiceHandle, Worker};
+use super::{Active, Live, ServiceHandle, Worker, activity::Turn, slots::Pool};
 use crate::{
     clock,
     config::Folder,
@@ -70,17 +70,21 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
         return Ok(None);
     }
     let folders = turns(&live);
+    let mut starving = BTreeSet::new();
     let mut idle = 0;
     while idle < folders.len() && !worker.stop.is_cancelled() {
         let folder = folders[*turn % folders.len()];
         *turn = (*turn + 1) % folders.len();
-        match claim(worker, &live, folder, &holds).await? {
+        match claim(worker, &live, folder, &holds, &mut starving).await? {
             Some(claimed) => {
                 idle = 0;
                 start(worker, claimed);
             }
             None => idle += 1,
         }
+    }
+    for handle in live.services.values().filter(|handle| handle.resumes()) {
+        worker.activity.ask_for_room(pool_of(handle), starving.contains(handle.service.name()));
     }
     let wake = wake(worker, &live, begun).await?;
     prove_unwanted(worker, &live).await?;
@@ -130,18 +134,24 @@ fn is_former(live: &Live, id: &str) -> bool {
 }
 
 /// Claims a job of a folder: one of its own service, else one whose transcript a source has given.
-async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) -> Result<Option<Claimed>, QueueError> {
+async fn claim(
+    worker: &Arc<Worker>,
+    live: &Live,
+    folder: &str,
+    holds: &[Hold],
+    starving: &mut BTreeSet<String>,
+) -> Result<Option<Claimed>, QueueError> {
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
     if let Some(handle) = live.services.get(&folder.service) {
         let besides = Among::Besides(live.given.keys().cloned().collect());
-        let claimed = claim_among(worker, live, folder, handle, besides, holds).await?;
+        let claimed = claim_among(worker, live, folder, handle, besides, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
     }
     for (source, handle) in &live.given {
         let given = Among::Given(source.clone());
-        let claimed = claim_among(worker, live, folder, handle, given, holds).await?;
+        let claimed = claim_among(worker, live, folder, handle, given, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
@@ -149,7 +159,8 @@ async fn claim(worker: &Arc<Worker>, live: &Live, folder: &str, holds: &[Hold]) 
     Ok(None)
 }
 
-/// Claims a job that this service has to work on.
+/// Claims a job that this service has to work on; adds the service to `starving` where the folder waits for a slot of it
+/// and has none.
 async fn claim_among(
     worker: &Arc<Worker>,
     live: &Live,
@@ -157,6 +168,7 @@ async fn claim_among(
     handle: &Arc<ServiceHandle>,
     among: Among,
     holds: &[Hold],
+    starving: &mut BTreeSet<String>,
 ) -> Result<Option<Claimed>, QueueError> {
     let now = clock::now();
     let held = |scope, name: &str| {
@@ -166,10 +178,18 @@ async fn claim_among(
                 && !matches!(hold.reason.as_str(), "down" | "refused" | "notes" | "watch limit")
         })
     };
-    let Some(slot) = slot(worker, live, handle) else { return Ok(None) };
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
     }
+    let Some(slot) = slot(worker, live, handle, &folder.id) else {
+        // Only work on this machine makes room, so that nobody else need be asked.
+        let stages = admitted(handle, worker.looks.is_empty(), now).0;
+        if handle.resumes() && starves(worker, live, handle, &folder.id) {
+            let waits = worker.queue.has_claimable(folder.id.clone(), stages, among, now).await?;
+            starving.extend(waits.then(|| handle.service.name().to_owned()));
+        }
+        return Ok(None);
+    };
     let refused = holds.iter().any(|hold| hold.name == folder.id && hold.reason == "refused");
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
@@ -201,12 +221,39 @@ async fn claim_among(
 /// A place at a service: one of its own, held as long as this lives, or (`None`) one of those that the others share.
 type Slot = Option<OwnedSemaphorePermit>;
 
-/// Returns a place at the service, if there is one.
-fn slot(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Option<Slot> {
+/// Returns a place at the service, if there is one for this folder.
+fn slot(worker: &Worker, live: &Live, handle: &ServiceHandle, folder: &str) -> Option<Slot> {
+    if !with_pool(worker, live, handle, |pool| pool.admits(folder)) {
+        return None;
+    }
     match &handle.slots {
         Some(slots) => Arc::clone(slots).try_acquire_owned().ok().map(Some),
-        None => (worker.activity.sharing() < live.settings.workers.uploads).then_some(None),
+        None => Some(None),
     }
+}
+
+/// Whether the folder waits for a slot of the service and holds none.
+fn starves(worker: &Worker, live: &Live, handle: &ServiceHandle, folder: &str) -> bool {
+    with_pool(worker, live, handle, |pool| pool.starves(folder))
+}
+
+/// Looks at the slots from which a service takes its own.
+fn with_pool<T>(worker: &Worker, live: &Live, handle: &ServiceHandle, look: impl FnOnce(Pool<'_>) -> T) -> T {
+    let own = pool_of(handle);
+    let held = worker.activity.held(own);
+    let is_of_pool = |service: &str| match own {
+        Some(own) => service == own,
+        None => live.services.get(service).is_none_or(|other| pool_of(other).is_none()),
+    };
+    let folders = live.settings.folders.iter().filter(|folder| is_of_pool(&folder.service));
+    let folders: Vec<&str> = folders.map(|folder| folder.id.as_str()).collect();
+    let size = handle.settings.at_once.unwrap_or(live.settings.workers.uploads);
+    look(Pool { size, folders: &folders, held: &held })
+}
+
+/// The name of the service whose own slots these are; `None` for those that services share.
+fn pool_of(handle: &ServiceHandle) -> Option<&str> {
+    handle.slots.is_some().then(|| handle.service.name())
 }
 
 /// Whether the hour of a refused folder has passed; the next one begins then.
@@ -267,13 +314,15 @@ fn admitted(handle: &ServiceHandle, no_looks: bool, now: Timestamp) -> (Vec<Stag
 fn start(worker: &Arc<Worker>, claimed: Claimed) {
     let Claimed { job, handle, folder, probe, slot } = claimed;
     let (progress, cancel) = (Arc::default(), CancellationToken::new());
-    let active = Active::new(job.state.stage().unwrap_or(Stage::Create), &progress, &cancel, slot.is_none());
+    let (stage, pool, turn) = (job.state.stage().unwrap_or(Stage::Create), pool_of(&handle), Arc::<Turn>::default());
+    let active = Active::new(stage, &progress, &cancel, &folder.id, pool, &turn);
     worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);
     worker.tasks.spawn(async move {
         let id = job.id;
         let probed = probe.map(|call| (call, Arc::clone(&handle)));
-        let running = super::run::Running { worker: Arc::clone(&shared), handle, folder, progress, cancel, probe };
+        let running =
+            super::run::Running { worker: Arc::clone(&shared), handle, folder, progress, cancel, turn, probe };
         shared.contain(id, running.run(job)).await;
         // However it ended: a probe that told nothing of its call leaves it to another job.
         if let Some((call, handle)) = probed {

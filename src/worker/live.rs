@@ -163,6 +163,12 @@ impl ServiceHandle {
         Self { service, settings, account, slots, asks, breakers }
     }
 
+    /// Returns whether a recording in its hands may be interrupted and goes on later from what is finished: on this
+    /// machine. An upload would begin anew, and so would what a server works on.
+    pub(super) fn resumes(&self) -> bool {
+        matches!(self.settings.kind, Kind::Ondevice(_))
+    }
+
     /// Returns the breakers. Held for a moment only, never across a wait.
     pub(super) fn breakers(&self) -> MutexGuard<'_, Breakers> {
         self.breakers.lock().expect("no thread panics while it holds the breakers")

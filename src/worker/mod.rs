@@ -14,8 +14,11 @@ mod mails;
 mod outcome;
 mod remote;
 mod run;
+mod slots;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn_tests;
 pub mod unclear;
 mod under_way;
 
@@ -40,7 +43,7 @@ use crate::{
     job::Key,
     open_files::OpenFiles,
     pipeline::{Context, convert::Converter},
-    queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
+    queue::{Hold, JobId, Queue, QueueError, STEP_MIN, Scope},
 };
 
 /// What the loops share.
@@ -74,6 +77,8 @@ pub struct Worker {
     pub disk_full: Arc<AtomicBool>,
     /// Ends the daemon: something happened that only a restart can mend.
     pub fatal: CancellationToken,
+    /// How far the jobs were heard that made room for another folder, in milliseconds of sound.
+    heard: Mutex<HashMap<JobId, u64>>,
     /// When a folder whose settings were refused was last tried.
     refused: Mutex<HashMap<String, Timestamp>>,
     /// The sign-ins of the services by when a person made them, as they were when one was refused.
@@ -109,6 +114,7 @@ impl Worker {
             signed_in: Notify::new(),
             changed: Notify::new(),
             looks: looks::Timers::default(),
+            heard: Mutex::new(HashMap::new()),
             refused: Mutex::new(HashMap::new()),
             refused_sign_ins: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),
@@ -156,6 +162,27 @@ impl Worker {
     /// Lets folders whose settings were refused try again at once.
     pub fn forget_refusals(&self) {
         self.refused().clear();
+    }
+
+    /// Returns how far a job was heard when it made room for another folder; 0 where it did not.
+    fn heard_before(&self, job: JobId) -> u64 {
+        self.heard().get(&job).copied().unwrap_or(0)
+    }
+
+    /// Notes how far a job was heard that makes room for another folder.
+    fn note_heard(&self, job: JobId, done_ms: u64) {
+        let mut heard = self.heard();
+        let furthest = heard.entry(job).or_insert(0);
+        *furthest = done_ms.max(*furthest);
+    }
+
+    /// Forgets how far a job was heard: it is not heard again.
+    fn forget_heard(&self, job: JobId) {
+        self.heard().remove(&job);
+    }
+
+    fn heard(&self) -> MutexGuard<'_, HashMap<JobId, u64>> {
+        self.heard.lock().expect("no thread panics while it holds them")
     }
 
     fn refused(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {

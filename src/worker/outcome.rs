@@ -120,7 +120,15 @@ impl Worker {
             Setback::FileLost { error } => self.file_lost(job, &error).await,
             Setback::NoSound => {
                 self.heal(handle, call, Breaker::answered).await;
-                self.skip_soundless(folder, job).await;
+                self.skip(folder, job, SkipReason::NoSound).await;
+            }
+            Setback::Beyond(bound) => {
+                self.heal(handle, call, Breaker::answered).await;
+                if let Remote::Meeting { meeting } = &job.remote {
+                    // What was heard so far is of no use.
+                    handle.service.forget(meeting).await;
+                }
+                self.skip(folder, job, SkipReason::Beyond(bound)).await;
             }
             Setback::GiveUp { error } => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
@@ -261,14 +269,14 @@ impl Worker {
         self.deliveries.notify_one();
     }
 
-    /// Ends a job in whose recording there is no sound: nothing is counted, delivered or reported.
-    async fn skip_soundless(&self, folder: &Folder, job: &Job) {
-        match self.persist(|| self.queue.skip_soundless(job, clock::now())).await {
+    /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
+    async fn skip(&self, folder: &Folder, job: &Job, reason: SkipReason) {
+        match self.persist(|| self.queue.skip(job, reason.clone(), clock::now())).await {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
-                tracing::info!(job.id = job.id.0, "job {} is skipped: {}: {shown}", job.id, SkipReason::NoSound);
+                tracing::info!(job.id = job.id.0, "job {} is skipped: {reason}: {shown}", job.id);
             }
-            Err(error) => self.queue_failed("record that there is no sound in a recording", &error),
+            Err(error) => self.queue_failed("record that a recording is skipped", &error),
         }
         self.deliveries.notify_one();
     }

@@ -4,19 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ServiceHandle, Worker};
+use super::{ServiceHandle, Worker, activity::Turn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
     job::{Remote, Setback, Stage, State},
     pipeline::{Context, analyse, create, upload},
     progress::Progress,
-    queue::{Job, Scope},
+    queue::{Job, JobId, Scope},
     services::{CallError, breaker::Call},
 };
 
 /// How often an upload of which all bytes are sent is looked at while the worker stops: a fraction of the drain.
 const ANSWERED_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a job whose slot is wanted is asked how long it has kept a processor busy. Nobody asks otherwise.
+const TURN_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// A job in the hands of a worker.
 pub(super) struct Running {
@@ -24,6 +27,8 @@ pub(super) struct Running {
     pub(super) handle: Arc<ServiceHandle>,
     pub(super) folder: Arc<Folder>,
     pub(super) progress: Arc<Progress>,
+    /// Whether another folder waits for its slot.
+    pub(super) turn: Arc<Turn>,
     /// Cancelled when a person gives the job up.
     pub(super) cancel: CancellationToken,
     /// The call that this job probes.
@@ -37,6 +42,7 @@ impl Running {
         {
             return;
         }
+        let id = job.id;
         let mut fresh = false;
         while let State::Running { stage } = job.state {
             self.worker.activity.goes_on(job.id, stage);
@@ -47,6 +53,10 @@ impl Running {
                     self.interrupt(&job).await;
                     return;
                 }
+                () = self.turn_is_over(id, stage) => {
+                    self.make_room(&job).await;
+                    return;
+                }
                 () = self.cancel.cancelled() => return,
             };
             // A meeting that was known before may have its recording already.
@@ -55,6 +65,7 @@ impl Running {
                 Ok(true) => self.worker.succeeded(&self.handle, &job, call).await,
                 Ok(false) => {}
                 Err(setback) => {
+                    self.worker.forget_heard(id);
                     self.worker.set_back(&self.handle, &self.folder, &job, call, setback).await;
                     return;
                 }
@@ -118,6 +129,7 @@ impl Running {
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
         let (recording, how) = (&uploaded.recording, uploaded.how);
         job.state = self.worker.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
+        self.worker.forget_heard(job.id);
         self.worker.looks.add(job.id, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
@@ -154,6 +166,38 @@ impl Running {
         // With all bytes sent the answer is at hand, unless it is the beginning of more work.
         while self.progress.is_complete() {
             tokio::time::sleep(ANSWERED_EVERY).await;
+        }
+    }
+
+    /// Ends when the job has had its turn at its slot, and a folder waits that has none.
+    ///
+    /// A turn is processor time behind what was heard before: however long it takes to come there again, each turn
+    /// brings the job further.
+    async fn turn_is_over(&self, job: JobId, stage: Stage) {
+        if stage != Stage::Upload || !self.handle.resumes() {
+            std::future::pending::<()>().await;
+        }
+        self.progress.mark(self.worker.heard_before(job));
+        loop {
+            self.turn.wanted().await;
+            while self.turn.is_wanted() {
+                if self.progress.busy() >= TURN {
+                    return;
+                }
+                tokio::time::sleep(TURN_LOOKED_AT_EVERY).await;
+            }
+        }
+    }
+
+    /// Puts the job back, so that a job of another folder has its slot. It goes on from its last finished piece.
+    async fn make_room(&self, job: &Job) {
+        let now = clock::now();
+        self.worker.note_heard(job.id, self.progress.read().0);
+        match self.worker.queue.snooze(job, now, None, now).await {
+            Ok(_) => {
+                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
+            }
+            Err(error) => self.worker.queue_failed("put a job back that makes room", &error),
         }
     }
 

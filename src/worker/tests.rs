@@ -250,6 +250,7 @@ async fn drop_some(queue: &Queue, dir: &Path, service: &Played, numbers: std::op
             recorded: clock::now(),
             backlog: false,
             unplayable: None,
+            length_max: None,
             sound: None,
         }
     });

@@ -84,6 +84,7 @@ async fn is_unclear_still(worker: &Worker, job: &Job) -> Result<bool, QueueError
             | Setback::ServiceRefused { .. }
             | Setback::FolderRefused { .. }
             | Setback::NoSound
+            | Setback::Beyond(_)
             | Setback::GiveUp { .. },
         ) => Ok(false),
     }

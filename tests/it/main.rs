@@ -18,6 +18,7 @@ mod engine;
 mod engine_audio;
 #[cfg(target_arch = "x86_64")] // its snapshots show the sizes of that machine's wheel
 mod engine_install;
+mod fair;
 mod faults;
 mod following;
 mod hearing;

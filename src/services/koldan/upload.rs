@@ -228,7 +228,17 @@ mod tests {
         let stamp = Stamp::of(&file).expect("a stamp");
         let progress = Arc::<Progress>::default();
         let (name, mime) = ("talk.wav".to_owned(), "audio/wav");
-        let upload = Upload { file, stamp, content: None, name, mime, language: None, given_up: Vec::new(), progress };
+        let upload = Upload {
+            file,
+            stamp,
+            content: None,
+            name,
+            mime,
+            language: None,
+            given_up: Vec::new(),
+            length_max: None,
+            progress,
+        };
         let whole = aws_lc_rs::digest::digest(&SHA256, &vec![b'a'; PIECE / 2 * 3]);
         let whole = hex(whole.as_ref());
         assert_eq!(hash(&upload).await.expect("read"), whole);

@@ -80,6 +80,7 @@ impl OnDevice {
             threads: self.threads,
             memory_mib,
             duration: None,
+            length_max: None,
             ffmpeg: ffmpeg::find(&self.path),
             program: this_program(),
             harm: None,
@@ -115,9 +116,10 @@ impl Service for OnDevice {
     }
 
     async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let Upload { file, stamp, name, language, progress, .. } = upload;
+        let Upload { file, stamp, name, language, progress, length_max, .. } = upload;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let transcript = run(self.request(meeting, language)?, file, progress).await?;
+        let request = Request { length_max, ..self.request(meeting, language)? };
+        let transcript = run(request, file, progress).await?;
         // What was heard of a file that changed under the engine is of no recording that there ever was.
         match Stamp::of(&after) {
             Ok(found) if found == stamp => {}
@@ -161,6 +163,7 @@ impl From<EngineError> for CallError {
         match error {
             EngineError::Undecodable { .. } => Self::File(FileFault::Unfit(message)),
             EngineError::NoSound => Self::File(FileFault::NoSound),
+            EngineError::TooLong { max } => Self::File(FileFault::TooLong(max)),
             EngineError::Crashed { .. } | EngineError::OutOfMemory { .. } | EngineError::StoodStill { .. } => {
                 Self::File(FileFault::Failed(message))
             }

@@ -494,6 +494,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
             mime: "audio/wav",
             language: None,
             given_up: Vec::new(),
+            length_max: None,
             progress,
         },
     )

@@ -1,9 +1,12 @@
 //! FLAC (RFC 9639): its first block names the number of samples, which an encoder writes last; 0 is "not known". An ID3
 //! tag may lie before it.
 
-use std::io::{self, Read, Seek};
+use std::{
+    io::{self, Read, Seek},
+    time::Duration,
+};
 
-use super::{Head, read_at, read_up_to};
+use super::{Head, read_at, read_up_to, span};
 
 /// Blocks looked at before the sound: a picture, tags and a seek table are a few.
 const BLOCKS_MAX: usize = 128;
@@ -27,6 +30,17 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
         Some(_) | None => None,
     };
     Ok(Head { unfinished, is_soundless: begin >= len, made: None })
+}
+
+/// Returns how long a FLAC file of `len` bytes is, as its first block says.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    let at = behind_tags(file)?;
+    if read_at::<4>(file, at)? != Some(*b"fLaC") {
+        return Ok(None);
+    }
+    let Some(blocks) = Blocks::read(file, at + 4, len)? else { return Ok(None) };
+    let rate = u32::from_be_bytes([0, blocks.stream[10], blocks.stream[11], blocks.stream[12]]) >> 4;
+    Ok(blocks.samples().and_then(|samples| span(samples, rate.into())))
 }
 
 /// Returns where the file begins behind its ID3 tags, which say how long they are.

@@ -1,7 +1,10 @@
 //! Matroska and `WebM`: elements of EBML (RFC 8794, RFC 9559). A recorder writes the length of its segment last: until
 //! then it is unknown. A live stream, as browsers record it, never has one.
 
-use std::io::{self, Read, Seek};
+use std::{
+    io::{self, Read, Seek},
+    time::Duration,
+};
 
 use super::{Head, read_up_to};
 
@@ -20,6 +23,14 @@ pub(super) const TRACKS: u32 = 0x1654_ae6b;
 pub(super) const CLUSTER: u32 = 0x1f43_b675;
 pub(super) const TRACK_ENTRY: u32 = 0xae;
 pub(super) const TRACK_TYPE: u32 = 0x83;
+
+/// The information about the whole, and of that the length and its unit in nanoseconds.
+const INFO: u32 = 0x1549_a966;
+const DURATION: u32 = 0x4489;
+const TIMESTAMP_SCALE: u32 = 0x2a_d7b1;
+
+/// The unit where none is given.
+const TIMESTAMP_SCALE_USUAL: u64 = 1_000_000;
 
 /// The type of a track of sound, and of one that may hold some among the rest.
 pub(super) const SOUND: u64 = 2;
@@ -42,6 +53,26 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
         Some(_) => None,
     };
     Ok(Head { unfinished, is_soundless: is_soundless(file, &segment, len)?, made: None })
+}
+
+/// Returns how long a Matroska file of `len` bytes is, as its information says.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    let Some(segment) = segment(file, len)? else { return Ok(None) };
+    let Some(info) = child(file, &segment, INFO)?.filter(|info| info.size.is_some()) else { return Ok(None) };
+    let scale = match child(file, &info, TIMESTAMP_SCALE)? {
+        Some(scale) => number(file, &scale)?.unwrap_or(TIMESTAMP_SCALE_USUAL),
+        None => TIMESTAMP_SCALE_USUAL,
+    };
+    let Some(duration) = child(file, &info, DURATION)? else { return Ok(None) };
+    let (bytes, _) = read_up_to::<8>(file, duration.body)?;
+    let ticks = match duration.size {
+        Some(4) => f64::from(f32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
+        Some(8) => f64::from_be_bytes(bytes),
+        Some(_) | None => return Ok(None),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a length to the second is enough")]
+    let seconds = ticks * scale as f64 / 1e9;
+    Ok(Duration::try_from_secs_f64(seconds).ok().filter(|length| !length.is_zero()))
 }
 
 /// Returns the segment, the element that holds everything.

@@ -11,7 +11,10 @@ pub mod sound;
 mod transport;
 mod wav;
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    time::Duration,
+};
 
 use jiff::{Timestamp, civil::DateTime};
 
@@ -52,6 +55,33 @@ pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
         _ if mp4::BEGINNINGS.iter().any(|kind| head[4..] == **kind) => mp4::look(file, len),
         _ => transport::look(file, len),
     }
+}
+
+/// Returns how long a recording of `len` bytes is, as its container says or as its rate makes of its bytes; `None` where
+/// neither is known without reading all of it, as of MP3.
+///
+/// # Errors
+/// When the file cannot be read; what the file says is never an error.
+pub fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    let (head, _) = read_up_to::<8>(file, 0)?;
+    match &head[..4] {
+        b"RIFF" | b"RF64" | b"BW64" => wav::length(file, len),
+        b"\x1a\x45\xdf\xa3" => matroska::length(file, len),
+        b"OggS" => ogg::length(file, len),
+        b"fLaC" => flac::length(file, len),
+        _ if head.starts_with(b"ID3") => flac::length(file, len),
+        _ if mp4::BEGINNINGS.iter().any(|kind| head[4..] == **kind) => mp4::length(file, len),
+        _ => Ok(None),
+    }
+}
+
+/// Returns how long so many units are, of which a second has `rate`; `None` for none of either.
+fn span(units: u64, rate: u64) -> Option<Duration> {
+    if units == 0 || rate == 0 {
+        return None;
+    }
+    let ms = u128::from(units) * 1000 / u128::from(rate);
+    Some(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
 }
 
 /// Reads exactly `N` bytes at `offset`; `None` when the file ends before.
@@ -121,7 +151,8 @@ mod tests {
             let len = starts[start].len().min(bytes.len());
             bytes[..len].copy_from_slice(&starts[start][..len]);
             let len = bytes.len() as u64;
-            look(&mut Cursor::new(bytes), len).expect("readable");
+            look(&mut Cursor::new(&bytes), len).expect("readable");
+            length(&mut Cursor::new(bytes), len).expect("readable");
         }
     }
 }

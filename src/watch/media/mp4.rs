@@ -2,11 +2,14 @@
 //! recorders write that last. What lies behind the last box, a tag or a camera's note, is nobody's business: players pass
 //! over it.
 
-use std::io::{self, Read, Seek};
+use std::{
+    io::{self, Read, Seek},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
-use super::{Head, Made, be32, read_at};
+use super::{Head, Made, be32, read_at, span};
 
 /// Boxes looked at on the top level: a fragmented recording has two a second, so this is more than a day of them.
 const BOXES_MAX: usize = 200_000;
@@ -204,6 +207,40 @@ impl Found {
     pub(super) fn is_named(&self) -> bool {
         self.kind.iter().all(|byte| (b' '..=b'~').contains(byte) || *byte == 0xa9)
     }
+}
+
+/// Returns how long an MP4 of `len` bytes is, as its movie header says; a fragmented one does not say it.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    let mut at = 0;
+    for _ in 0..BOXES_MAX {
+        let Some(found) = Found::read(file, at, len)?.filter(Found::is_named) else { break };
+        if &found.kind == b"moov" {
+            return movie_length(file, &found);
+        }
+        at = found.end;
+        if at >= len {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn movie_length(file: &mut (impl Read + Seek), moov: &Found) -> io::Result<Option<Duration>> {
+    let mut at = moov.body;
+    for _ in 0..CHILDREN_MAX {
+        let Some(child) = Found::read(file, at, moov.end)? else { break };
+        if &child.kind == b"mvhd" {
+            let Some(head) = read_at::<32>(file, child.body)? else { break };
+            let wide = u64::from(be32(&head, 24)) << 32 | u64::from(be32(&head, 28));
+            let (scale, units, unknown) = match head[0] {
+                1 => (be32(&head, 20), wide, u64::MAX),
+                _ => (be32(&head, 12), u64::from(be32(&head, 16)), u64::from(u32::MAX)),
+            };
+            return Ok(span(units, scale.into()).filter(|_| units != unknown));
+        }
+        at = child.end;
+    }
+    Ok(None)
 }
 
 /// The creation time in `mvhd`; recorders without a clock write 0, which is no time.

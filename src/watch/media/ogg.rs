@@ -1,9 +1,12 @@
 //! Ogg: pages one after another (RFC 3533). The last one of each stream says so; a recorder that is still at work, or has
 //! died, has not written it.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    time::Duration,
+};
 
-use super::{Head, read_up_to};
+use super::{Head, le32, read_up_to, span};
 
 /// Pages looked at from the begin: headers are a few, even with a picture among the comments.
 const PAGES_MAX: usize = 256;
@@ -33,6 +36,23 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
         Some(_) | None => None,
     };
     Ok(Head { unfinished, is_soundless: beginning.is_soundless(), made: None })
+}
+
+/// Samples of Opus a second, whatever it was made of (RFC 7845).
+const OPUS_RATE: u64 = 48_000;
+
+/// Returns how long an Ogg file of `len` bytes is, by the position of its last page; `None` where several streams or
+/// another codec give that no meaning here.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    let Some(first) = Page::read(file, 0)? else { return Ok(None) };
+    let Some(last) = last_page(file, len)?.filter(|last| last.serial == first.serial) else { return Ok(None) };
+    let (head, count) = read_up_to::<16>(file, first.body)?;
+    let rate = match &head[..count] {
+        head if head.starts_with(b"OpusHead") => OPUS_RATE,
+        head if head.starts_with(b"\x01vorbis") && count == 16 => u64::from(le32(head, 12)),
+        _ => return Ok(None),
+    };
+    Ok(span(last.position, rate).filter(|_| last.position != NO_POSITION))
 }
 
 /// What the first pages tell.

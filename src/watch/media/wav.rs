@@ -3,9 +3,12 @@
 //!
 //! Layout after Microsoft's RIFF, EBU Tech 3285 (`bext`) and 3306 (RF64).
 
-use std::io::{self, Read, Seek};
+use std::{
+    io::{self, Read, Seek},
+    time::Duration,
+};
 
-use super::{Head, Made, le32, read_at};
+use super::{Head, Made, le32, read_at, span};
 
 /// Chunks looked at: recorders write fewer than ten.
 const CHUNKS_MAX: usize = 64;
@@ -38,6 +41,21 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     let chunks = Chunks::read(file, len)?;
     let unfinished = objection(le32(&head, 4), wide, &chunks, len);
     Ok(Head { unfinished, is_soundless: chunks.sound_bytes(len) == Some(0), made: chunks.made })
+}
+
+/// Returns how long a WAV of `len` bytes is, by its rate of bytes.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+    if read_at::<12>(file, 0)?.is_none_or(|head| &head[8..] != b"WAVE") {
+        return Ok(None);
+    }
+    let chunks = Chunks::read(file, len)?;
+    let (Some(format), Some((start, end))) = (chunks.format, chunks.sound_range(len)) else { return Ok(None) };
+    let Some(format) = read_at::<14>(file, format)? else { return Ok(None) };
+    let frame = u64::from(u16::from_le_bytes([format[12], format[13]]));
+    let is_plain = matches!(u16::from_le_bytes([format[0], format[1]]), 1 | 3 | 0xfffe);
+    // Of plain samples the rate of bytes follows, and some writers leave it at 0.
+    let rate = if is_plain { u64::from(le32(&format, 4)) * frame } else { u64::from(le32(&format, 8)) };
+    Ok(span(end.saturating_sub(start), rate))
 }
 
 /// What the sizes say against a file of `len` bytes.

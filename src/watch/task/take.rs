@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::Handle;
+
 use super::{LEDGER_RETRY, LOST_GAP, Task};
 use crate::{
     beneath::Dir,
@@ -15,7 +17,7 @@ use crate::{
     text::printable_path,
     watch::{
         examine::{Candidate, Finding},
-        eyes::{self, Trouble},
+        eyes::{self, Examination, Trouble},
         ledger::Taken,
         pool::{CHUNK_FILES, QuietFile, is_large},
         settle::{CloseCheck, Observation},
@@ -29,12 +31,6 @@ const CHUNKS: usize = 2;
 
 /// How many of them may be a large file: a small one is read between its slices.
 const LARGE_MAX: usize = CHUNKS - 1;
-
-/// No recording is larger; what is (a sparse file costs its writer nothing) would be read for hours.
-const BYTES_MAX: u64 = 1 << 40;
-
-/// What is told of a file beyond [`BYTES_MAX`].
-const TOO_LARGE: &str = "it is larger than 1 TiB, and no recording is";
 
 /// A batch that was looked into, or why the folder could not be.
 #[derive(Debug)]
@@ -115,7 +111,7 @@ impl Task {
         let (open_files, clocks) = (Arc::clone(&self.open_files), self.clocks);
         let is_large = quiet.iter().any(|file| is_large(file.candidate.stamp.size));
         self.large += usize::from(is_large);
-        let line = self.line.clone();
+        let (line, limits) = (self.line.clone(), self.folder.limits);
         self.examining.spawn(async move {
             let turn = Turn::begin(line, stop.clone()).await;
             let readers_turn = Arc::clone(&turn);
@@ -124,10 +120,20 @@ impl Task {
                 let pass_on = || readers_turn.pass_on();
                 let mut batch = ExaminedBatch::default();
                 let closed = batch.ask(&open_files, &path, quiet, clocks);
-                let (too_large, candidates): (Vec<_>, Vec<_>) =
-                    closed.into_iter().partition(|candidate| candidate.stamp.size > BYTES_MAX);
-                batch.found = eyes::examine(&path, candidates, &rules, &mark, &stop, &view.opened, &pass_on)?;
-                batch.found.extend(too_large.into_iter().map(|file| (file, Finding::Unreadable(TOO_LARGE.into()))));
+                let has_job = |size| {
+                    let asked = Handle::current().block_on(ledger.has_job_of_size(&id, size));
+                    // What cannot be asked now is read, so that no job loses its file.
+                    asked.unwrap_or(true)
+                };
+                let with = Examination {
+                    mark: &mark,
+                    stop: &stop,
+                    opened: &view.opened,
+                    limits,
+                    has_job_of_size: &has_job,
+                    pass_on: &pass_on,
+                };
+                batch.found = eyes::examine(&path, closed, &rules, &with)?;
                 Ok(batch)
             };
             let mut examining = tokio::task::spawn_blocking(examine);
@@ -206,8 +212,29 @@ impl Task {
                 self.say_whole(path, incomplete);
                 let (path, stamp) = (path.to_owned(), candidate.stamp);
                 let unplayable = candidate.is_set_aside.then_some(Unplayable::Crashes);
-                self.settled.push(Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable });
+                self.settled.push(Settled {
+                    folder,
+                    path,
+                    stamp,
+                    content,
+                    sound,
+                    recorded,
+                    backlog,
+                    unplayable,
+                    length_max: Some(self.folder.limits.max_duration),
+                });
             }
+            Finding::Beyond { bound, content, recorded } => self.settled.push(Settled {
+                folder: self.folder.id.clone(),
+                path: path.to_owned(),
+                stamp: candidate.stamp,
+                content,
+                sound: None,
+                recorded,
+                backlog: entry.backlog,
+                unplayable: Some(Unplayable::Beyond(bound)),
+                length_max: None,
+            }),
             Finding::Soundless { content, recorded } => self.settled.push(Settled {
                 folder: self.folder.id.clone(),
                 path: path.to_owned(),
@@ -217,6 +244,7 @@ impl Task {
                 recorded,
                 backlog: entry.backlog,
                 unplayable: Some(Unplayable::NoSound),
+                length_max: None,
             }),
             Finding::Unfinished(why) => {
                 entry.seen.examined(Some(why), &patience, now.running);

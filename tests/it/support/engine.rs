@@ -84,6 +84,7 @@ pub(crate) fn request(model: Model, state: &Path) -> Request {
         threads: 1,
         memory_mib: 512,
         duration: None,
+        length_max: None,
         ffmpeg: program("ffmpeg"),
         program: PathBuf::from(env!("CARGO_BIN_EXE_minuted")),
         harm: None,

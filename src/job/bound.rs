@@ -1,0 +1,90 @@
+//! The bounds of a folder that a recording exceeds, in words that name the bound and the key.
+
+use std::{fmt, time::Duration};
+
+use crate::text::{rough, size};
+
+/// A bound that a recording exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// It is larger than `max_size`.
+    Size {
+        /// Its bytes.
+        bytes: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// Nearly all of it is a hole: its size says nothing of what was recorded.
+    Hollow {
+        /// Its bytes.
+        bytes: u64,
+        /// Bytes of it that were ever written.
+        written: u64,
+    },
+    /// It is longer than `max_duration`.
+    Long {
+        /// Its length; `None` where only that it goes on behind the bound is known.
+        length: Option<Duration>,
+        /// The bound.
+        max: Duration,
+    },
+    /// It is shorter than `min_duration`.
+    Short {
+        /// Its length.
+        length: Duration,
+        /// The bound.
+        min: Duration,
+    },
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { bytes, max } => {
+                write!(f, "it has {}, and its folder takes up to {} (`max_size`)", size(*bytes), size(*max))
+            }
+            Self::Hollow { bytes, written } => write!(
+                f,
+                "it is a hole: of its {} only {} were ever written, and minuted takes that for no recording",
+                size(*bytes),
+                size(*written)
+            ),
+            Self::Long { length: Some(length), max } => {
+                write!(f, "it is {} long, and its folder takes up to {} (`max_duration`)", rough(*length), rough(*max))
+            }
+            Self::Long { length: None, max } => {
+                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", rough(*max))
+            }
+            Self::Short { length, min } => write!(
+                f,
+                "it is {} long, and its folder takes recordings from {} on (`min_duration`)",
+                rough(*length),
+                rough(*min)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_bound_names_what_was_found_and_the_key() {
+        let hour = Duration::from_secs(3600);
+        let bounds = [
+            Bound::Size { bytes: 900 << 30, max: 64 << 30 },
+            Bound::Hollow { bytes: 1 << 30, written: 4096 },
+            Bound::Long { length: Some(hour * 149), max: hour * 24 },
+            Bound::Long { length: None, max: hour * 24 },
+            Bound::Short { length: Duration::from_secs(2), min: Duration::from_secs(10) },
+        ];
+        insta::assert_snapshot!(bounds.map(|bound| bound.to_string()).join("\n"), @r"
+        it has 900GiB, and its folder takes up to 64GiB (`max_size`)
+        it is a hole: of its 1GiB only 4KiB were ever written, and minuted takes that for no recording
+        it is 6d long, and its folder takes up to 24h (`max_duration`)
+        it is longer than 24h, and its folder takes no more (`max_duration`)
+        it is 2s long, and its folder takes recordings from 10s on (`min_duration`)
+        ");
+    }
+}
