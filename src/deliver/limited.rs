@@ -73,7 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
         let new = &buffer.filled()[before..];
         self.bytes_left = self.bytes_left.saturating_sub(new.len() as u64);
         if self.is_plain {
-            let lines = new.iter().filter(|byte| **byte == b'\n').count();
+            let lines = new.split(|byte| *byte == b'\n').count() - 1;
             self.lines_left = self.lines_left.saturating_sub(lines);
         }
         read

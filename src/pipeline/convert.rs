@@ -290,7 +290,7 @@ mod tests {
         for (age, name) in ["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].into_iter().enumerate() {
             let file = draft(dir.path(), &dir.path().join(name)).expect("made");
             file.set_len(100).expect("long");
-            let at = std::time::SystemTime::now() - Duration::from_secs(60 * age as u64);
+            let at = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age as u64);
             file.set_modified(at).expect("aged");
         }
         make_room(dir.path(), 150).expect("room");

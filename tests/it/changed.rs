@@ -26,7 +26,9 @@ fn bytes_that_changed_behind_size_and_time_are_not_sent_for_those_that_were_take
     file.set_modified(modified).expect("put back");
     drop(file);
     house.standin.down(false);
-    until("the change is noticed", || house.log().contains("the file changed").then_some(()));
+    until("the change is noticed", || {
+        house.log().contains("the recording changed while it was being sent").then_some(())
+    });
     let sent = |content: &[u8]| {
         let hash = blake3::hash(content).to_hex().to_string();
         let meetings = house.standin.snapshot().meetings;
