@@ -131,7 +131,7 @@ impl Queue {
     /// looked at again. Returns how many.
     pub async fn reconsider_limits(&self, folder: &str, limits: String) -> Result<usize, QueueError> {
         let (folder, name) = (folder.to_owned(), format!("limits of {folder}"));
-        self.write(Effect::Reconsider, move |tx| {
+        self.write_reconsidered(move |tx| {
             let before: Option<String> =
                 tx.query_row("SELECT value FROM meta WHERE name = ?", [&name], |row| row.get(0)).optional()?;
             if before.as_ref() == Some(&limits) {
@@ -183,10 +183,18 @@ impl Queue {
         .await
     }
 
+    /// Runs what has files looked at again, in one transaction.
+    async fn write_reconsidered(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<usize, QueueError> + Send + 'static,
+    ) -> Result<usize, QueueError> {
+        self.write(Effect::Reconsider, work).await
+    }
+
     /// Forgets that these files were seen as unsupported, so that a service that takes them now gets them.
     pub async fn reconsider(&self, folder: &str, extensions: Vec<String>) -> Result<usize, QueueError> {
         let folder = folder.to_owned();
-        self.write(Effect::Reconsider, move |tx| {
+        self.write_reconsidered(move |tx| {
             let skipped = tx
                 .prepare("SELECT id, path FROM job WHERE folder = ? AND state = 'skipped' AND key IS NULL AND skip IS NOT 'limit'")?
                 .query_map([&folder], |row| Ok((row.get::<_, i64>(0)?, row::path(row, "path")?)))?
