@@ -5,30 +5,41 @@
 //! system hangs leaves the other reader to the rest.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Slices that the whole process reads at once: two fill the disk, and leave the machine to others.
-static READERS: Semaphore = Semaphore::const_new(2);
+static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
 
 /// A slice that takes longer than this gives its turn back: a file system that does not answer holds up nobody.
 const SLICE_MAX: Duration = Duration::from_secs(60);
 
 /// The line of one folder: one slice at a time.
 #[derive(Debug, Clone)]
-pub(super) struct FolderLine(Arc<Semaphore>);
+pub(super) struct FolderLine {
+    own: Arc<Semaphore>,
+    /// The line of all folders.
+    shared: Arc<Semaphore>,
+}
+
+impl FolderLine {
+    /// Returns the line of a folder among those that share these readers.
+    fn among(shared: &Arc<Semaphore>) -> Self {
+        Self { own: Arc::new(Semaphore::new(1)), shared: Arc::clone(shared) }
+    }
+}
 
 impl Default for FolderLine {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(1)))
+        Self::among(&READERS)
     }
 }
 
@@ -45,7 +56,7 @@ pub(super) struct Turn {
 struct Held {
     since: Instant,
     _own: OwnedSemaphorePermit,
-    _shared: SemaphorePermit<'static>,
+    _shared: OwnedSemaphorePermit,
 }
 
 impl Turn {
@@ -81,8 +92,8 @@ impl Turn {
     /// Waits in the folder's line, then in that of all; not at all once there is nothing to wait for.
     async fn wait(&self) {
         let held = async {
-            let own = Arc::clone(&self.line.0).acquire_owned().await.ok()?;
-            let shared = READERS.acquire().await.ok()?;
+            let own = Arc::clone(&self.line.own).acquire_owned().await.ok()?;
+            let shared = Arc::clone(&self.line.shared).acquire_owned().await.ok()?;
             Some(Held { since: Instant::now(), _own: own, _shared: shared })
         };
         tokio::select! {
@@ -100,6 +111,12 @@ impl Turn {
 mod tests {
     use super::*;
 
+    /// Returns the lines of two folders; each test has readers of its own, for its time is its own.
+    fn two_lines() -> [FolderLine; 2] {
+        let shared = Arc::new(Semaphore::new(2));
+        [FolderLine::among(&shared), FolderLine::among(&shared)]
+    }
+
     /// Reads `slices` slices of a folder's file, and notes each.
     async fn read(name: char, slices: usize, line: &FolderLine, order: &Arc<Mutex<String>>) {
         let turn = Turn::begin(line.clone(), CancellationToken::new()).await;
@@ -115,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_small_file_is_read_between_the_slices_of_large_ones() {
         let order = Arc::new(Mutex::default());
-        let (a, b) = (FolderLine::default(), FolderLine::default());
+        let [a, b] = two_lines();
         let large =
             async { tokio::join!(read('a', 50, &a, &order), read('A', 50, &a, &order), read('x', 50, &a, &order)) };
         let small = async {
@@ -132,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_folder_whose_file_system_hangs_leaves_a_reader_to_the_others_and_its_turn_ends() {
-        let (hung, other) = (FolderLine::default(), FolderLine::default());
+        let [hung, other] = two_lines();
         let order = Arc::new(Mutex::default());
         let begun = Instant::now();
         let first = Turn::begin(hung.clone(), CancellationToken::new()).await;
@@ -148,7 +165,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_ends_the_wait() {
-        let (line, stop) = (FolderLine::default(), CancellationToken::new());
+        let [line, _] = two_lines();
+        let stop = CancellationToken::new();
         let _first = Turn::begin(line.clone(), CancellationToken::new()).await;
         stop.cancel();
         drop(Turn::begin(line, stop).await);
