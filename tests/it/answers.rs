@@ -283,8 +283,8 @@ fn a_backlog_that_was_skipped_says_how_it_is_taken_in_after_all() {
     let none = told(&house, &["backlog", "sales", "process"]);
     insta::assert_snapshot!(format!("{skipped}{none}"), @r"
     /house/sales/old.mp3: it lay there before minuted and is left alone, as was decided
-    hint: minuted add '/house/sales/old.mp3' --folder 'sales' takes it in all the same
-    0 recordings of folder `sales` are taken in; one that was skipped: minuted add FILE --folder 'sales'
+    hint: minuted add '/house/sales/old.mp3' --folder sales takes it in all the same
+    0 recordings of folder `sales` are taken in; one that was skipped: minuted add FILE --folder sales
     ");
     let old = house.path("old.mp3");
     assert!(house.run(&["add", old.to_str().expect("UTF-8"), "--folder", "sales"]).status.success());
