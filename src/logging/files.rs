@@ -77,14 +77,13 @@ fn today() -> Date {
 fn open(directory: &Path, day: Date, keep: usize) -> io::Result<File> {
     let dir = Dir::open(directory)?;
     let name = format!("minuted.{day}.log");
-    let file = match dir.create_new(OsStr::new(&name), FILE_MODE) {
-        Ok(file) => {
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE))?;
-            file
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => dir.open_own_to_append(OsStr::new(&name))?,
+    match dir.create_new(OsStr::new(&name), FILE_MODE) {
+        Ok(file) => rustix::fs::fchmod(&file, Mode::from_raw_mode(FILE_MODE))?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
-    };
+    }
+    // Whoever cuts the file short (`copytruncate` of logrotate) gets lines at its end, not behind a hole.
+    let file = dir.open_own_to_append(OsStr::new(&name))?;
     remove_old(&dir, keep);
     Ok(file)
 }
@@ -138,7 +137,11 @@ mod tests {
         files.write_all(b"one\n").expect("written");
         let mut again = DailyFiles::open(&log, 3).expect("opened again");
         again.write_all(b"two\n").expect("written");
-        assert_eq!(fs::read_to_string(&name).expect("read"), "one\ntwo\n");
+        files.write_all(b"three\n").expect("written");
+        assert_eq!(fs::read_to_string(&name).expect("read"), "one\ntwo\nthree\n");
+        File::create(&name).expect("cut short");
+        files.write_all(b"four\n").expect("written");
+        assert_eq!(fs::read_to_string(&name).expect("read"), "four\n");
         assert_eq!(fs::read_to_string(&secret).expect("read"), "x");
     }
 

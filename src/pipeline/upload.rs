@@ -38,7 +38,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         return Err(Setback::GiveUp { error });
     };
     let Material { file, stamp, name, mime } = material(context, job).await?;
-    let content = file.is_none().then(|| job.key.content.clone());
+    let content = file.is_none().then(|| job.file_content.clone());
     if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
         return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
     }
@@ -78,7 +78,7 @@ async fn still_content(file: File, job: &Job) -> Result<(), Setback> {
     let lost = |error: anyhow::Error| Setback::FileLost { error };
     let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
     let changed = || lost(anyhow::anyhow!("the recording changed after it was taken in"));
-    if found == job.key.content { Ok(()) } else { Err(changed()) }
+    if found == job.file_content { Ok(()) } else { Err(changed()) }
 }
 
 /// What is sent.

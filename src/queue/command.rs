@@ -95,7 +95,7 @@ impl Queue {
                 folder: job.key.folder.clone(),
                 path: job.path.clone(),
                 stamp: job.stamp,
-                content: Some(job.key.content.clone()),
+                content: Some(job.file_content.clone()),
                 recorded: job.recorded,
                 backlog: false,
                 unplayable: None,

@@ -344,6 +344,8 @@ pub(super) fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &st
         (copy, _) => copy,
     };
     let Some((copy, path, stamp)) = copy else { return Ok(false) };
+    let content: Option<String> = tx.query_row("SELECT content FROM job WHERE id = ?", [copy], |row| row.get(0))?;
+    set_file_content(tx, id, content.as_deref())?;
     tx.execute("UPDATE sighting SET job_id = ?1 WHERE job_id = ?2", [id.0, copy])?;
     tx.execute("DELETE FROM job WHERE id = ?", [copy])?;
     set_path(tx, id, &path)?;
@@ -447,9 +449,9 @@ pub(super) fn insert(
     });
     tx.prepare_cached(
         "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
-         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms) VALUES (:key, :content, :folder, \
-         :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, \
-         :now, :sound, :length_max)",
+         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms, file_content) VALUES (:key, \
+         :content, :folder, :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, \
+         :due, :now, :now, :sound, :length_max, nullif(:file_content, :content))",
     )?
     .execute(named_params! {
         ":key": key, ":content": content.map(|(content, _)| content.as_str()), ":folder": recording.folder,
@@ -459,13 +461,22 @@ pub(super) fn insert(
         ":backlog": recording.backlog, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
         ":now": now.as_millisecond(), ":sound": recording.sound.as_ref().map(Sound::as_str),
         ":length_max": recording.length_max.and_then(|length| i64::try_from(length.as_millis()).ok()),
+        ":file_content": recording.content.as_ref().map(Content::as_str),
     })?;
     Ok(JobId(tx.last_insert_rowid()))
 }
 
 fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), QueueError> {
     set_path(tx, id, &recording.path)?;
-    set_stamp(tx, id, recording.stamp)
+    set_stamp(tx, id, recording.stamp)?;
+    set_file_content(tx, id, recording.content.as_ref().map(Content::as_str))
+}
+
+/// Records the content of the file that a job works on.
+fn set_file_content(tx: &Transaction<'_>, id: JobId, content: Option<&str>) -> Result<(), QueueError> {
+    tx.prepare_cached("UPDATE job SET file_content = nullif(?2, content) WHERE id = ?1")?
+        .execute(rusqlite::params![id.0, content])?;
+    Ok(())
 }
 
 pub(super) fn set_stamp(tx: &Transaction<'_>, id: JobId, stamp: Stamp) -> Result<(), QueueError> {

@@ -14,7 +14,7 @@ use rusqlite::{Row, types::Type};
 use super::QueueError;
 use crate::{
     beneath::Stamp,
-    job::{Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
+    job::{Content, Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
 };
 
 /// The number of a job: what a person types.
@@ -37,6 +37,8 @@ pub struct Job {
     pub key: Key,
     /// The name of its recording's sound; `None` where that has none, or the job is from before.
     pub sound: Option<Sound>,
+    /// The content of its recording: that of the key, or another one with the same sound.
+    pub file_content: Content,
     /// Where its recording was last seen, relative to the folder.
     pub path: PathBuf,
     /// The recording's stamp when its content was hashed.
@@ -81,15 +83,18 @@ impl Job {
 }
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.
-pub(super) const COLUMNS: &str = "id, key, sound, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
+pub(super) const COLUMNS: &str = "id, key, sound, file_content, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
      due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, \
      length_max_ms, updated_ms";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let key: Key = parsed(row, "key")?;
+    let is_other = row.get::<_, Option<String>>("file_content")?.is_some();
     Ok(Job {
         id: JobId(row.get("id")?),
-        key: parsed(row, "key")?,
+        file_content: if is_other { parsed(row, "file_content")? } else { key.content.clone() },
+        key,
         sound: sound(row)?,
         path: path(row, "path")?,
         stamp: stamp(row)?,

@@ -24,17 +24,18 @@ const FIELD_BYTES: usize = 2 * (size_of::<String>() + VALUE_BYTES);
 /// The least that the allocator gives.
 const ALLOCATION_BYTES: usize = 32;
 
-/// Fields that nothing here reads and that make up most of an answer that has them: a time for every word, the numbers of tokens.
-const IGNORED: [&str; 3] = ["tokens", "word_segments", "words"];
+/// Fields that make up most of a transcription that has them, and that no reader of one uses: a time for every word, the
+/// numbers of tokens.
+pub(super) const WORD_TIMES: &[&str] = &["tokens", "word_segments", "words"];
 
-/// Reads the JSON of an answer.
+/// Reads the JSON of an answer, and passes over the fields of these names, wherever they are.
 ///
 /// # Errors
 /// When it is none, or takes too much memory.
-pub(super) fn value(json: &[u8]) -> serde_json::Result<Value> {
+pub(super) fn value(json: &[u8], ignored: &'static [&'static str]) -> serde_json::Result<Value> {
     let left = Cell::new(VALUE_BYTES_MAX);
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Bounded { left: &left }.deserialize(&mut reader)?;
+    let value = Bounded { left: &left, ignored }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
 }
@@ -42,6 +43,7 @@ pub(super) fn value(json: &[u8]) -> serde_json::Result<Value> {
 #[derive(Clone, Copy)]
 struct Bounded<'a> {
     left: &'a Cell<usize>,
+    ignored: &'static [&'static str],
 }
 
 impl Bounded<'_> {
@@ -118,7 +120,7 @@ impl<'de> Visitor<'de> for Bounded<'_> {
         let mut map = Map::new();
         let mut is_empty = true;
         while let Some(name) = fields.next_key_seed(Name(self))? {
-            if IGNORED.contains(&name.as_str()) {
+            if self.ignored.contains(&name.as_str()) {
                 fields.next_value::<IgnoredAny>()?;
                 continue;
             }
@@ -163,12 +165,13 @@ mod tests {
     #[test]
     fn what_is_read_is_what_was_written_less_what_nothing_reads() {
         let written = json!({"a": [1, -1, 1.5, true, null, "ä", {"b": {}}], "": ""});
-        assert_eq!(value(written.to_string().as_bytes()).expect("JSON"), written);
+        assert_eq!(value(written.to_string().as_bytes(), WORD_TIMES).expect("JSON"), written);
         let words = json!({"text": "a", "words": [{"word": "a"}], "segments": [{"tokens": [1], "text": "a"}]});
         let kept = json!({"text": "a", "segments": [{"text": "a"}]});
-        assert_eq!(value(words.to_string().as_bytes()).expect("JSON"), kept);
+        assert_eq!(value(words.to_string().as_bytes(), WORD_TIMES).expect("JSON"), kept);
+        assert_eq!(value(words.to_string().as_bytes(), &[]).expect("JSON"), words, "who reads them gets them");
         for none in ["", "{", "{} {}", "[1,]", "nul"] {
-            assert!(value(none.as_bytes()).is_err(), "{none}");
+            assert!(value(none.as_bytes(), WORD_TIMES).is_err(), "{none}");
         }
     }
 
@@ -184,7 +187,7 @@ mod tests {
             format!("{{{}}}", (0..2_000_000).map(|at| format!("\"{at}\":0")).collect::<Vec<_>>().join(",")),
         ];
         for json in &rows {
-            let error = value(json.as_bytes()).expect_err("too much").to_string();
+            let error = value(json.as_bytes(), WORD_TIMES).expect_err("too much").to_string();
             assert!(error.contains("more than 128 MiB once it is read"), "{error}");
         }
         // A day of talk, with a time for every word and the numbers of tokens.
@@ -196,6 +199,6 @@ mod tests {
             "a word or two ".repeat(5)
         );
         let day = format!("{{\"text\":\"{}\",\"segments\":{}}}", "a word ".repeat(216_000), list(&segment, 17_280));
-        assert!(day.len() < crate::http::ANALYSES_BYTES_MAX && value(day.as_bytes()).is_ok());
+        assert!(day.len() < crate::http::ANALYSES_BYTES_MAX && value(day.as_bytes(), WORD_TIMES).is_ok());
     }
 }

@@ -221,7 +221,8 @@ fn a_child_that_aborts_talks_nonsense_or_stands_still_harms_nobody() {
     let loading = ends("echo '\"loading\"'; kill -SEGV $$");
     assert!(matches!(loading, EngineError::Model { .. }), "{loading}");
     insta::assert_snapshot!(loading, @"the engine died while it loaded its model: signal 11");
-    let later = ends("echo '\"loading\"'; echo '{\"progress\":{\"done_ms\":0,\"total_ms\":0,\"busy_ms\":0}}'; kill -SEGV $$");
+    let later =
+        ends("echo '\"loading\"'; echo '{\"progress\":{\"done_ms\":0,\"total_ms\":0,\"busy_ms\":0}}'; kill -SEGV $$");
     insta::assert_snapshot!(later, @"the engine died of it: signal 11");
     assert!(matches!(ends("echo nonsense"), EngineError::Start(_)));
     assert!(matches!(ends("yes | tr -d '\\n'"), EngineError::Crashed { .. }), "a line without an end is cut off");

@@ -12,3 +12,6 @@ ALTER TABLE job ADD COLUMN length_max_ms INTEGER;
 
 -- Whether a file that is beyond the bounds may be that of a job which exists is asked by its size.
 CREATE INDEX job_size ON job (folder, size) WHERE state <> 'skipped';
+
+-- The content of the file that a job works on, where only its sound is that of the job's key: a remux, or other tags.
+ALTER TABLE job ADD COLUMN file_content TEXT;

@@ -73,7 +73,8 @@ impl OpenAi {
         let answer = self.accepted(answer, "base_url and model, then api_key_file").await?;
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
-            lenient::transcription(&answers::json(answer)?).ok_or_else(|| answers::unexpected("no transcription"))
+            lenient::transcription(&answers::transcription(answer)?)
+                .ok_or_else(|| answers::unexpected("no transcription"))
         });
         let segments = reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")));
         let segments = segments.map_err(certain)?;

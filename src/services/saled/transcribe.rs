@@ -121,7 +121,7 @@ impl Saled {
         };
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
-            let answer = answers::json(answer)?;
+            let answer = answers::transcription(answer)?;
             match lenient::transcription(&answer) {
                 Some(segments) => Ok(Ok(segments)),
                 None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(Err(Ended::Forgotten)),
