@@ -48,6 +48,17 @@ pub(super) async fn follow(parts: &Parts) {
     }
 }
 
+/// Hands the watches the files that they are to look at again.
+pub(super) fn reconsider_files(parts: &Parts) {
+    let folders = parts.folders.read().expect("no thread panics while it holds the folders");
+    for (id, files) in parts.worker.reconsidered.take_all() {
+        // A folder that is not watched forgets nothing: whoever watches it next reads what the queue knows.
+        if let Some(Err(files)) = folders.get(&id).map(|folder| folder.reconsider(files)) {
+            parts.worker.reconsidered.put_back(id, files);
+        }
+    }
+}
+
 /// Files that no service took, or that exceeded a bound, may be taken by the settings of now.
 async fn reconsider(parts: &Parts, folder: &Folder) {
     let accepts = accepts(parts, folder);

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Parts, reconcile, stray};
+use super::{Parts, folders::reconsider_files, reconcile, stray};
 use crate::{
     clock,
     clock::elapsed,
@@ -65,7 +65,9 @@ pub(super) async fn run(parts: Parts) {
                 next_telling = None;
                 tell_status(&parts, &mut line).await;
             }
+            () = parts.worker.reconsidered.added() => reconsider_files(&parts),
             _ = often.tick() => {
+                reconsider_files(&parts);
                 let has_chores = see_to_queue(&parts).await;
                 if !has_chores && is_idle {
                     continue;

@@ -66,6 +66,12 @@ pub enum Setback {
         /// What was found.
         error: anyhow::Error,
     },
+    /// The file's bytes are others than those that were taken in, although its stamp may be the same: it is examined again,
+    /// and the job waits for what it was.
+    FileChanged {
+        /// What was found.
+        error: anyhow::Error,
+    },
     /// There is no sound in the recording: it is skipped. Not a failure, and nobody is told.
     NoSound,
     /// The recording exceeds a bound of its folder, as hearing it has shown: it is skipped.

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Context, open_closed_recording, open_recording};
+use super::{Context, confirm_content, open_closed_recording};
 use crate::{
     beneath::Stamp,
     clock,
@@ -125,8 +125,8 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
     let into = drafted(&draft).await?;
     let headerless = media_types::headerless_kind(&extension);
     convert(source, headerless, &program, &into, form).await.map_err(|error| setback(&error))?;
-    // What was read of a file that changed meanwhile is of no recording that there ever was.
-    drop(open_recording(&context.folder, job).await?);
+    // What was read of a file that changed is of no recording that there ever was, or of another one.
+    confirm_content(context, job).await?;
     let (from, to) = (draft, path.clone());
     on_disk(move || into.sync_all().and_then(|()| place(&from, &to))).await?;
     let elapsed_ms = begun.elapsed().as_millis();

@@ -23,7 +23,7 @@ use crate::{
     beneath::{Dir, Stamp},
     clock,
     config::{self, Folder},
-    job::{Bound, Setback, Stage, Suspect},
+    job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
     services::{CallError, FileFault, Service},
@@ -66,7 +66,8 @@ async fn setback(
         CallError::Forbidden { .. } => forbidden(service, stage, error).await,
         CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
-            FileFault::Changed | FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
+            FileFault::Changed => Setback::FileChanged { error: error.into() },
+            FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
             FileFault::NoSound => Setback::NoSound,
             FileFault::TooLong(max) => Setback::Beyond(Bound::Long { length: None, max: *max }),
             FileFault::Unfit(_) => Setback::GiveUp { error: error.into() },
@@ -137,6 +138,20 @@ async fn answered<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
         Err(_) => anyhow!("the file system of the folder does not answer"),
     };
     Err(Setback::FileLost { error })
+}
+
+/// Reads a recording once more: somebody may have changed it and put its time back.
+async fn confirm_content(context: &Context, job: &Job) -> Result<(), Setback> {
+    let file = open_recording(&context.folder, job).await?;
+    let hashed = tokio::task::spawn_blocking(move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file)?;
+        Ok::<_, std::io::Error>(Content::from_hash(&hasher.finalize()))
+    });
+    let lost = |error: anyhow::Error| Setback::FileLost { error };
+    let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
+    let changed = || Setback::FileChanged { error: anyhow!("the recording changed after it was taken in") };
+    if found == job.file_content { Ok(()) } else { Err(changed()) }
 }
 
 fn open_unchanged(root: &Path, path: &Path, stamp: Stamp) -> anyhow::Result<File> {

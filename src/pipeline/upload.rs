@@ -3,15 +3,15 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use super::{
-    Context,
+    Context, confirm_content,
     convert::{Converted, converted},
-    open_closed_recording, open_recording, setback,
+    open_closed_recording, setback,
 };
 use crate::{
     beneath::Stamp,
     config::Kind,
     effect::Effect,
-    job::{Content, Remote, Setback, Stage},
+    job::{Remote, Setback, Stage},
     progress::Progress,
     queue::Job,
     services::{Attachment, CallError, Upload},
@@ -58,27 +58,18 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     Effect::CallUpload.after();
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.
-        let read = open_recording(&context.folder, job).await?;
-        still_content(read, job).await?;
+        let confirmed = confirm_content(context, job).await;
+        if is_transcribed_here && matches!(confirmed, Err(Setback::FileChanged { .. })) {
+            // What was heard may be of the other bytes.
+            context.service.forget(meeting).await;
+        }
+        confirmed?;
     }
     match uploaded {
         Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),
     }
-}
-
-/// Reads a recording once more: somebody may have changed it and put its time back.
-async fn still_content(file: File, job: &Job) -> Result<(), Setback> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(file)?;
-        Ok::<_, std::io::Error>(Content::from_hash(&hasher.finalize()))
-    });
-    let lost = |error: anyhow::Error| Setback::FileLost { error };
-    let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
-    let changed = || lost(anyhow::anyhow!("the recording changed after it was taken in"));
-    if found == job.file_content { Ok(()) } else { Err(changed()) }
 }
 
 /// What is sent.

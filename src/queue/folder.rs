@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
-    JobId, Lane, Queue, QueueError, Sighting, Verdict,
+    Job, JobId, Lane, Queue, QueueError, Sighting, Verdict,
     record::{log, transition},
     row::{self, path_bytes},
     skip::LIMIT,
@@ -189,6 +189,26 @@ impl Queue {
         work: impl FnOnce(&Transaction<'_>) -> Result<usize, QueueError> + Send + 'static,
     ) -> Result<usize, QueueError> {
         self.write(Effect::Reconsider, work).await
+    }
+
+    /// Forgets that the file of a job was seen as it is now: its bytes are others than those that were taken in, although
+    /// its stamp is the same. Returns how many sightings are forgotten: none where the file was looked at meanwhile.
+    pub async fn reconsider_file(&self, job: &Job) -> Result<usize, QueueError> {
+        let (id, folder, path, stamp) = (job.id, job.key.folder.clone(), job.path.clone(), job.stamp);
+        self.write_reconsidered(move |tx| {
+            let sql = "DELETE FROM sighting WHERE folder = ?1 AND path = ?2 AND job_id = ?3 AND size = ?4 \
+                       AND mtime_ns = ?5 AND inode = ?6";
+            let seen = rusqlite::params![
+                folder,
+                path_bytes(&path),
+                id.0,
+                stamp.size.cast_signed(),
+                stamp.mtime_ns,
+                stamp.inode.cast_signed()
+            ];
+            Ok(tx.execute(sql, seen)?)
+        })
+        .await
     }
 
     /// Forgets that these files were seen as unsupported, so that a service that takes them now gets them.

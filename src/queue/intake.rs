@@ -343,30 +343,39 @@ pub(super) fn adopt_copy(tx: &Transaction<'_>, id: JobId, folder: &str, key: &st
         (None, Some(sound)) => find_copy(tx, "job.sound = ?1", &sound, folder)?,
         (copy, _) => copy,
     };
-    let Some((copy, path, stamp)) = copy else { return Ok(false) };
-    let content: Option<String> = tx.query_row("SELECT content FROM job WHERE id = ?", [copy], |row| row.get(0))?;
-    set_file_content(tx, id, content.as_deref())?;
-    tx.execute("UPDATE sighting SET job_id = ?1 WHERE job_id = ?2", [id.0, copy])?;
-    tx.execute("DELETE FROM job WHERE id = ?", [copy])?;
+    let Some(SkippedCopy { row, path, stamp, content }) = copy else { return Ok(false) };
+    tx.execute("UPDATE sighting SET job_id = ?1 WHERE job_id = ?2", [id.0, row])?;
+    tx.execute("DELETE FROM job WHERE id = ?", [row])?;
     set_path(tx, id, &path)?;
     set_stamp(tx, id, stamp)?;
+    set_file_content(tx, id, content.as_deref())?;
     Ok(true)
 }
 
-/// Returns a file that was skipped and lies there, with the number of its row; `is_it` compares with `name`.
-fn find_copy(
-    tx: &Transaction<'_>,
-    is_it: &str,
-    name: &str,
-    folder: &str,
-) -> Result<Option<(i64, PathBuf, Stamp)>, QueueError> {
+/// A file that was skipped, and lies there.
+struct SkippedCopy {
+    /// The number of its row.
+    row: i64,
+    path: PathBuf,
+    stamp: Stamp,
+    content: Option<String>,
+}
+
+/// Returns a file that was skipped and lies there; `is_it` compares with `name`.
+fn find_copy(tx: &Transaction<'_>, is_it: &str, name: &str, folder: &str) -> Result<Option<SkippedCopy>, QueueError> {
     let sql = format!(
-        "SELECT job.id AS copy, job.path, job.size, job.mtime_ns, job.inode FROM job JOIN sighting \
+        "SELECT job.id AS copy, job.path, job.size, job.mtime_ns, job.inode, job.content FROM job JOIN sighting \
          ON sighting.job_id = job.id WHERE {is_it} AND job.folder = ?2 AND job.state = 'skipped' LIMIT 1"
     );
     let mut statement = tx.prepare_cached(&sql)?;
-    let found =
-        statement.query_row([name, folder], |row| Ok((row.get("copy")?, row::path(row, "path")?, row::stamp(row)?)));
+    let found = statement.query_row([name, folder], |row| {
+        Ok(SkippedCopy {
+            row: row.get("copy")?,
+            path: row::path(row, "path")?,
+            stamp: row::stamp(row)?,
+            content: row.get("content")?,
+        })
+    });
     Ok(found.optional()?)
 }
 
@@ -449,9 +458,9 @@ pub(super) fn insert(
     });
     tx.prepare_cached(
         "INSERT INTO job (key, content, folder, generation, path, size, mtime_ns, inode, recorded_ms, backlog, \
-         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms, file_content) VALUES (:key, \
-         :content, :folder, :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, \
-         :due, :now, :now, :sound, :length_max, nullif(:file_content, :content))",
+         state, stage, waits_for, due_ms, created_ms, updated_ms, sound, length_max_ms) VALUES (:key, :content, :folder, \
+         :generation, :path, :size, :mtime, :inode, :recorded, :backlog, :state, :stage, :waits_for, :due, :now, \
+         :now, :sound, :length_max)",
     )?
     .execute(named_params! {
         ":key": key, ":content": content.map(|(content, _)| content.as_str()), ":folder": recording.folder,
@@ -461,9 +470,10 @@ pub(super) fn insert(
         ":backlog": recording.backlog, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
         ":now": now.as_millisecond(), ":sound": recording.sound.as_ref().map(Sound::as_str),
         ":length_max": recording.length_max.and_then(|length| i64::try_from(length.as_millis()).ok()),
-        ":file_content": recording.content.as_ref().map(Content::as_str),
     })?;
-    Ok(JobId(tx.last_insert_rowid()))
+    let id = JobId(tx.last_insert_rowid());
+    set_file_content(tx, id, recording.content.as_ref().map(Content::as_str))?;
+    Ok(id)
 }
 
 fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), QueueError> {
@@ -472,7 +482,7 @@ fn move_to(tx: &Transaction<'_>, id: JobId, recording: &Settled) -> Result<(), Q
     set_file_content(tx, id, recording.content.as_ref().map(Content::as_str))
 }
 
-/// Records the content of the file that a job works on.
+/// Records the content of the file that a job has now: what is sent is compared with it.
 fn set_file_content(tx: &Transaction<'_>, id: JobId, content: Option<&str>) -> Result<(), QueueError> {
     tx.prepare_cached("UPDATE job SET file_content = nullif(?2, content) WHERE id = ?1")?
         .execute(rusqlite::params![id.0, content])?;

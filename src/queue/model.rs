@@ -821,6 +821,10 @@ impl Bench {
                 // A copy is looked for first, whoever has the job.
                 let stage = job.state.stage().expect("it runs");
                 self.queue.lose_file(job, "gone", now).await?;
+                if what.is_multiple_of(2) {
+                    // Its bytes changed behind its stamp.
+                    self.queue.reconsider_file(job).await?;
+                }
                 let moved = self.world.job(id).stamp != job.stamp.mtime_ns;
                 let content = job.key.content.as_str().to_owned();
                 let path = self.world.job(id).path.clone();
@@ -832,6 +836,10 @@ impl Bench {
                     self.world.move_to(id, "cancelled", None, None, None, ms);
                 } else if current {
                     self.world.move_to(id, "waiting", Some(stage.as_str()), Some("file"), None, ms);
+                }
+                if what.is_multiple_of(2) {
+                    let (path, stamp) = (job.path.to_string_lossy(), job.stamp.mtime_ns);
+                    self.world.seen.retain(|(seen, at, by)| *seen != path || *at != stamp || *by != Some(id));
                 }
             }
             _ => self.fail(job, from, true).await?,

@@ -35,10 +35,10 @@ pub struct Job {
     pub id: JobId,
     /// Its name at the service and in the notes.
     pub key: Key,
+    /// The content of its file: that of the key, unless another file of the same sound was taken for it.
+    pub file_content: Content,
     /// The name of its recording's sound; `None` where that has none, or the job is from before.
     pub sound: Option<Sound>,
-    /// The content of its recording: that of the key, or another one with the same sound.
-    pub file_content: Content,
     /// Where its recording was last seen, relative to the folder.
     pub path: PathBuf,
     /// The recording's stamp when its content was hashed.
@@ -83,17 +83,18 @@ impl Job {
 }
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.
-pub(super) const COLUMNS: &str = "id, key, sound, file_content, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
+pub(super) const COLUMNS: &str = "id, key, file_content, sound, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
      due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, \
      length_max_ms, updated_ms";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let key: Key = parsed(row, "key")?;
-    let is_other = row.get::<_, Option<String>>("file_content")?.is_some();
+    let file_content: Option<String> = row.get("file_content")?;
+    let file_content = file_content.map(|text| text.parse().map_err(|_| invalid("file_content", text))).transpose()?;
     Ok(Job {
         id: JobId(row.get("id")?),
-        file_content: if is_other { parsed(row, "file_content")? } else { key.content.clone() },
+        file_content: file_content.unwrap_or_else(|| key.content.clone()),
         key,
         sound: sound(row)?,
         path: path(row, "path")?,

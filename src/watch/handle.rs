@@ -1,6 +1,6 @@
 //! What others may ask of a running folder.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,6 +25,11 @@ pub enum Command {
     Scan {
         /// Answered when the scan is complete.
         done: oneshot::Sender<()>,
+    },
+    /// Forget what is known of some files, and look at them.
+    Reconsider {
+        /// The files, relative to the folder.
+        paths: BTreeSet<PathBuf>,
     },
     /// Decide about the backlog.
     Backlog {
@@ -71,6 +76,18 @@ impl FolderHandle {
         let (done, answer) = oneshot::channel();
         self.commands.send(Command::Scan { done }).await.map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)
+    }
+
+    /// Has files looked at again whose stamps are known. Never waits: a folder that does not answer gives them back.
+    ///
+    /// # Errors
+    /// The files, when the folder has too much to do to take them now.
+    pub fn reconsider(&self, paths: BTreeSet<PathBuf>) -> Result<(), BTreeSet<PathBuf>> {
+        match self.commands.try_send(Command::Reconsider { paths }) {
+            Err(mpsc::error::TrySendError::Full(Command::Reconsider { paths })) => Err(paths),
+            // Whoever watches the folder next reads what the queue knows of it.
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
     }
 
     /// Decides about the files that wait for `minuted backlog`; returns how many there were.

@@ -12,6 +12,7 @@ mod live;
 pub mod looks;
 mod mails;
 mod outcome;
+mod reconsidered;
 mod remote;
 mod run;
 mod slots;
@@ -37,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use activity::{Active, Activity};
 pub use live::{Live, ServiceHandle};
+pub use reconsidered::Reconsidered;
 
 use crate::{
     config::{Environment, Folder},
@@ -65,6 +67,8 @@ pub struct Worker {
     pub deliveries: Notify,
     /// A job waits because something is wrong with a file beside its recording.
     pub(super) unclear: Notify,
+    /// The files that the queue has forgotten, for the watch on their folder to forget them, too.
+    pub reconsidered: Reconsidered,
     /// Who has which file open for writing.
     pub open_files: Arc<OpenFiles>,
     /// Says that somebody signed in.
@@ -110,6 +114,7 @@ impl Worker {
             claims: Notify::new(),
             deliveries: Notify::new(),
             unclear: Notify::new(),
+            reconsidered: Reconsidered::default(),
             open_files: Arc::default(),
             signed_in: Notify::new(),
             changed: Notify::new(),

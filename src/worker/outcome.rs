@@ -118,6 +118,7 @@ impl Worker {
                 self.snooze(job, now, None).await;
             }
             Setback::FileLost { error } => self.file_lost(job, &error).await,
+            Setback::FileChanged { error } => self.file_changed(job, &error).await,
             Setback::NoSound => {
                 self.heal(handle, call, Breaker::answered).await;
                 self.skip(folder, job, SkipReason::NoSound).await;
@@ -370,6 +371,20 @@ impl Worker {
                 tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id);
             }
             Err(error) => self.queue_failed("record that a file is gone", &error),
+        }
+    }
+
+    /// Has a file examined again whose bytes are not those that were taken in; its job waits for what it was.
+    async fn file_changed(&self, job: &Job, error: &anyhow::Error) {
+        self.file_lost(
+            job,
+            &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
+        )
+        .await;
+        match self.persist(|| self.queue.reconsider_file(job)).await {
+            Ok(0) => {}
+            Ok(_) => self.reconsidered.add(&job.key.folder, &job.path),
+            Err(error) => self.queue_failed("have a file examined again", &error),
         }
     }
 

@@ -78,6 +78,7 @@ async fn is_unclear_still(worker: &Worker, job: &Job) -> Result<bool, QueueError
         Ok(_)
         | Err(
             Setback::FileLost { .. }
+            | Setback::FileChanged { .. }
             | Setback::Own { .. }
             | Setback::Lacking { .. }
             | Setback::Unavailable { .. }

@@ -273,6 +273,34 @@ fn a_job_whose_file_goes_takes_the_remux_that_was_skipped_for_it() {
 }
 
 #[test]
+fn a_remux_that_a_job_took_is_what_is_sent_and_what_is_redone() {
+    let house = House::new();
+    house.standin.down(true);
+    let _daemon = house.start();
+    let [webm, mp4, _] = takes("talk");
+    drop_bytes(&house, "talk.webm", &webm);
+    until("it waits for the service", || house.job_if("talk.webm").filter(|job| job["waits_for"] == "service"));
+    drop_bytes(&house, "talk.mp4", &mp4);
+    house.wait_for("talk.mp4", "skipped");
+    fs::remove_file(house.path("talk.webm")).expect("taken away");
+    until("the job goes on with the remux", || house.job_if("talk.mp4").filter(|job| job["id"] == 1));
+    house.standin.down(false);
+    let first = house.wait_for("talk.mp4", "done");
+    let path = house.path("talk.mp4");
+    assert!(house.run(&["redo", path.to_str().expect("UTF-8")]).status.success());
+    let second =
+        until("it is redone", || house.job_if("talk.mp4").filter(|job| job["id"] != 1 && job["state"] == "done"));
+    let content = |job: &serde_json::Value| job["key"].as_str().expect("a key").split('.').next().map(str::to_owned);
+    assert_eq!(content(&first), content(&second), "the name of the job stays that of the first file");
+    let sent = |meeting: &minuted::standin::Meeting| meeting.recording.as_ref().map(|sent| sent.blake3.clone());
+    let expected = Some(blake3::hash(&mp4).to_hex().to_string());
+    for meeting in house.standin.snapshot().meetings {
+        assert_eq!(sent(&meeting), expected);
+    }
+    assert_eq!(meetings(&house), 2);
+}
+
+#[test]
 fn recordings_of_the_tests_are_told_apart() {
     // They differ in what lies behind the sound alone; had they a name by it, most tests would prove nothing.
     for extension in ["wav", "mp3", "m4a", "mp4", "opus", "webm", "flac", "ogg", "aac"] {

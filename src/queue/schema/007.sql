@@ -10,8 +10,8 @@ ALTER TABLE job RENAME COLUMN skip_7 TO skip;
 -- The longest that the folder took when the recording was taken in; of jobs from before there is no such bound.
 ALTER TABLE job ADD COLUMN length_max_ms INTEGER;
 
+-- The content of the file itself, where it is not that of the job's key: another file of the same sound was taken for it.
+ALTER TABLE job ADD COLUMN file_content TEXT;
+
 -- Whether a file that is beyond the bounds may be that of a job which exists is asked by its size.
 CREATE INDEX job_size ON job (folder, size) WHERE state <> 'skipped';
-
--- The content of the file that a job works on, where only its sound is that of the job's key: a remux, or other tags.
-ALTER TABLE job ADD COLUMN file_content TEXT;

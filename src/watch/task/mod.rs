@@ -9,7 +9,7 @@ mod silence;
 mod take;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -214,12 +214,28 @@ impl Task {
                     tracing::debug!("whoever asked for the scan has gone");
                 }
             }
+            Command::Reconsider { paths } => self.reconsider(paths).await?,
             Command::Backlog { decision, done } => {
                 let answer = self.decide(decision).await;
                 if done.send(answer).is_err() {
                     tracing::debug!("whoever decided about the backlog has gone");
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known of files, so that the next look meets them as new.
+    async fn reconsider(&self, paths: BTreeSet<PathBuf>) -> anyhow::Result<()> {
+        let hinted = paths.clone();
+        let forget = move |eyes: &mut Eyes| {
+            for path in &paths {
+                eyes.known.remove(eyes.known.path(path));
+            }
+        };
+        self.eyes.run(forget).await?;
+        for path in hinted {
+            self.hints.put(path);
         }
         Ok(())
     }
