@@ -49,6 +49,7 @@
 //! | how long a container says that it is | [`watch::media`] |
 //! | when a recording was made | [`watch::date`], `watch/date/` |
 //! | when a file is finished | [`watch::settle`], [`watch::media`]; who has it open: [`open_files`] |
+//! | which files are examined again although their stamps are known | `queue/folder.rs` (`reconsider…`), `worker/reconsidered.rs` |
 //! | what is new, what is a copy | `queue/intake.rs`; the reasons for skipping, `queue/skip.rs` |
 //! | in which containers a remux is recognised | [`watch::media::sound`], a file for each container |
 //! | the tables and their constraints | `queue/schema/`, a new file for each version |

@@ -120,6 +120,46 @@ mod tests {
     }
 
     #[test]
+    fn no_look_alike_of_an_address_is_let_in() {
+        let allow = [Allow::Domain("example.com".into()), Allow::Address("boss@partner.org".into())];
+        let let_in = ["ann@EXAMPLE.COM", "boss@PARTNER.org", "ann+x@example.com"];
+        let refused = [
+            "ann@e\u{445}ample.com",
+            "ann\u{ff20}example.com",
+            "ann@example\u{ff0e}com",
+            "ann@example\u{3002}com",
+            "ann@exam\u{200b}ple.com",
+            "boss@partner.or\u{1d4f0}",
+            "\u{212a}ann@partner.org",
+            "boss@\u{212a}partner.org",
+            "bo\u{17f}s@partner.org",
+            "ann@example.com(comment)",
+            "ann(comment)@example.com",
+            "ann@(comment)example.com",
+            "eve@evil.org,ann@example.com",
+            "eve@evil.org;ann@example.com",
+            "<eve@evil.org>ann@example.com",
+            "@evil.org:ann@example.com",
+            "ann@example.com\0",
+            "ann\0@example.com",
+            "ann@[192.0.2.1]",
+            "ann@[example.com]",
+            "ann@xn--example.com",
+            "boss+x@partner.org",
+            "boss@sub.partner.org",
+            "\"boss\"@partner.org",
+            "boss@partner.org.",
+            "boss@partner.org\r\nRCPT TO:<eve@evil.org>",
+        ];
+        for address in let_in {
+            assert!(allowed(&allow, address), "{address:?}");
+        }
+        for address in refused {
+            assert!(!allowed(&allow, address), "{address:?}");
+        }
+    }
+
+    #[test]
     fn nobody_is_allowed_by_default_and_an_odd_address_only_when_listed() {
         assert!(!allowed(&[], "ann@example.com"));
         let odd = "\"ann\"@bücher.example";

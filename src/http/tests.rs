@@ -115,6 +115,84 @@ async fn a_redirect_is_an_answer_and_its_target_never_hears_of_us() {
     assert_eq!(other.seen().len(), 0);
 }
 
+/// A head of an answer, its body, and what comes of it: the body that is taken, or `None` for an error.
+type BrokenAnswer = (&'static str, &'static str, &'static str, Option<&'static str>);
+
+#[tokio::test]
+async fn an_answer_that_breaks_the_rules_is_an_error_or_one_answer() {
+    let rows: [BrokenAnswer; 8] = [
+        ("shorter than it says", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "{}", None),
+        ("longer than it says", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "{}evil", Some("{}")),
+        ("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\n\r\n", "{}xx", None),
+        ("a negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n", "{}", None),
+        ("chunks that are none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "zz\r\n{}", None),
+        (
+            "a second answer",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
+            "{}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+            Some("{}"),
+        ),
+        (
+            "packed",
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n",
+            "\u{1f}x",
+            Some("\u{1f}x"),
+        ),
+        ("a cookie", "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n", "{}", Some("{}")),
+    ];
+    for (what, head, body, expected) in rows {
+        let heard: std::sync::Arc<std::sync::Mutex<String>> = std::sync::Arc::default();
+        let log = std::sync::Arc::clone(&heard);
+        let server = Server::raw(move |mut stream| {
+            let log = std::sync::Arc::clone(&log);
+            async move {
+                while let Some((asked, _)) = read_head(&mut stream).await {
+                    log.lock().expect("not poisoned").push_str(&asked.to_lowercase());
+                    stream.write_all(format!("{head}{body}").as_bytes()).await.ok();
+                    if expected.is_none() {
+                        break;
+                    }
+                }
+            }
+        })
+        .await;
+        let client = client(&server, limits());
+        for _ in 0..2 {
+            let answer = client.send(&Request::get(&["a"])).await;
+            let taken = answer.as_ref().ok().map(|answer| &answer.body[..]);
+            assert_eq!(taken, expected.map(str::as_bytes), "{what}: {answer:?}");
+        }
+        assert!(!heard.lock().expect("not poisoned").contains("cookie"), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn heads_without_end_are_cut_off() {
+    for part in ["X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "a", "\r\n\r\nHTTP/1.1 103 Early Hints\r\n"] {
+        let server = Server::raw(async move |mut stream| {
+            read_head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 103 Early Hints\r\nX: ").await.ok();
+            let parts = part.repeat(1000);
+            while stream.write_all(parts.as_bytes()).await.is_ok() {}
+        })
+        .await;
+        let limits = Limits { request: SHORT, stall: SHORT, answer: SHORT };
+        let outcome = client(&server, limits).send(&Request::get(&["a"])).await;
+        assert!(outcome.is_err(), "{part:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_a_file_is_an_answer_without_one() {
+    let server = Server::start(|_| {
+        let head = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n".to_owned();
+        async { Reply::Raw(head) }
+    })
+    .await;
+    let answer = client(&server, limits()).send(&Request::get(&["a"])).await.expect("an answer");
+    assert_eq!((answer.status, answer.body.len()), (302, 0));
+}
+
 #[tokio::test]
 async fn an_endless_answer_is_cut_off_at_its_cap() {
     let server = Server::raw(async |mut stream| {

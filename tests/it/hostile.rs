@@ -344,7 +344,7 @@ fn what_is_written_can_neither_leave_its_place_nor_come_in_again() {
 }
 
 /// Everything in the state directory that opens the service.
-fn secrets(house: &House) -> Vec<String> {
+pub(crate) fn secrets(house: &House) -> Vec<String> {
     fn strings(value: &Value, found: &mut Vec<String>) {
         match value {
             Value::String(text) if text.len() >= 16 && !text.contains(['/', ':']) => found.push(text.clone()),

@@ -22,6 +22,7 @@ mod fair;
 mod faults;
 mod following;
 mod hearing;
+mod holds;
 mod hostile;
 mod hostile_answers;
 mod hostile_folder;

@@ -260,6 +260,25 @@ fn neither_huge_nor_slow_nor_broken_calls_hold_others_up() {
 }
 
 #[test]
+fn calls_without_a_proof_are_one_line_of_the_log_however_many_they_are() {
+    let post = Post::new("v2");
+    let _daemon = post.house.start();
+    post.settled();
+    let looks = post.looks();
+    let body = about("b-1");
+    for _ in 0..600 {
+        assert_eq!(post.post(&[], &body), Some(401));
+    }
+    let crowd: Vec<(String, String)> = (0..2_000).map(|n| (format!("x-{n}"), "y".to_owned())).collect();
+    let crowd: Vec<(&str, &str)> = crowd.iter().map(|(name, value)| (&**name, &**value)).collect();
+    assert!([None, Some(431)].contains(&post.post(&crowd, &body)));
+    assert_eq!(post.looks(), looks);
+    let is_told = |line: &&str| line.contains("WARN") && line.contains("a webhook for source `bots`");
+    let told = post.house.log().lines().filter(is_told).count();
+    assert_eq!(told, 1, "{}", post.house.log());
+}
+
+#[test]
 fn a_port_that_is_taken_is_told_once_and_tried_again_and_a_reload_moves_it() {
     let mut post = Post::new("v1");
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, post.port)).expect("still free");
