@@ -144,7 +144,7 @@ impl Desk {
         let now = clock::now();
         // One service's documents are as good as another's for a count of what is slow.
         let poll = live.services.values().next().map(|handle| handle.settings.poll);
-        let slow = waiting.iter().filter(|(_, since)| poll.is_some_and(|poll| is_slow(&poll, *since, now))).count();
+        let slow = waiting.iter().filter(|job| poll.is_some_and(|poll| is_slow(&poll, job.since, now))).count();
         let status = Status {
             daemon: self.worker.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -16,6 +16,17 @@ use crate::{
 /// A job that was put back so much later than now was put back by a clock that has been set back since.
 const AHEAD: SignedDuration = SignedDuration::from_secs(1);
 
+/// A job that waits for its analysis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedJob {
+    /// Its number.
+    pub id: JobId,
+    /// The id of its folder.
+    pub folder: String,
+    /// When its recording was uploaded.
+    pub since: Timestamp,
+}
+
 /// Which jobs of a folder are claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Among {
@@ -152,11 +163,13 @@ impl Queue {
     }
 
     /// Returns every job that waits for its analysis, with the time since when: what the timers are made of at start.
-    pub async fn waiting_for_analysis(&self) -> Result<Vec<(JobId, Timestamp)>, QueueError> {
+    pub async fn waiting_for_analysis(&self) -> Result<Vec<AwaitedJob>, QueueError> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare("SELECT id, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms")?;
-            let rows = statement.query_map([], |row| Ok((JobId(row.get(0)?), row::time(row, "remote_ms")?)))?;
+            let mut statement = connection
+                .prepare("SELECT id, folder, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms")?;
+            let rows = statement.query_map([], |row| {
+                Ok(AwaitedJob { id: JobId(row.get(0)?), folder: row.get(1)?, since: row::time(row, "remote_ms")? })
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await

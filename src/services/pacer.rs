@@ -9,9 +9,9 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// After so many calls of high priority in a row one of low priority goes, so that a long walk of the list cannot
-/// starve the looks of ten thousand waiting recordings.
-const HIGH_IN_A_ROW_MAX: u32 = 8;
+/// After so many calls of high priority in a row one of low priority goes, so that neither a long walk of the list nor a
+/// flood of new recordings can starve the looks: a recording that is uploaded has its notes after one look.
+const HIGH_IN_A_ROW_MAX: u32 = 2;
 
 /// Which calls go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +221,7 @@ mod tests {
         let uploads = join_all((0..10).map(|_| call(Priority::High, 'u')));
         tokio::join!(looks, uploads);
         // The first look was there before anybody else.
-        assert_eq!(*order.lock().expect("not poisoned"), "luuuuuuuuluull");
+        assert_eq!(*order.lock().expect("not poisoned"), "luuluuluuluuuu");
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{BTreeMap, BinaryHeap, HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +31,10 @@ use crate::{
 /// Looks under way at once: enough to use the allowed requests a second at a service that answers slowly.
 const LOOKS_MAX: usize = 16;
 
+/// Looks under way at once at jobs of one folder, where there are several folders. Those under way wait in the line of the
+/// service's pacer, where folders do not take turns any more: a short line is soon over.
+const LOOKS_OF_FOLDER_MAX: usize = 4;
+
 /// A job whose service or folder is held, or not configured any more, is thought of again when that may have changed;
 /// should nobody say so, after this.
 const HELD_EVERY: Duration = Duration::from_secs(60);
@@ -50,11 +54,14 @@ pub struct Timers {
 /// One timer a job: setting another one replaces it. What is replaced stays in the heap until its time.
 #[derive(Debug, Default)]
 struct Heap {
-    timers: BinaryHeap<Reverse<Timer>>,
+    /// The timers of each folder. Folders take turns: one with thousands of recordings delays no other.
+    folders: BTreeMap<Arc<str>, BinaryHeap<Reverse<Timer>>>,
+    /// The folder whose turn was last.
+    last_folder: Option<Arc<str>>,
     /// The timer that counts for each job.
     serials: HashMap<JobId, u64>,
-    /// The jobs that are being looked at: nobody looks at the same job twice at once.
-    under_way: HashSet<JobId>,
+    /// The jobs that are being looked at, with their folders: nobody looks at the same job twice at once.
+    under_way: HashMap<JobId, Arc<str>>,
     last: u64,
 }
 
@@ -62,23 +69,48 @@ impl Heap {
     fn push(&mut self, timer: Timer) {
         self.last += 1;
         self.serials.insert(timer.job, self.last);
-        self.timers.push(Reverse(Timer { serial: self.last, ..timer }));
+        let timers = self.folders.entry(Arc::clone(&timer.folder)).or_default();
+        timers.push(Reverse(Timer { serial: self.last, ..timer }));
     }
 
     fn drop_replaced(&mut self) {
-        while let Some(Reverse(timer)) = self.timers.peek()
-            && self.serials.get(&timer.job) != Some(&timer.serial)
-        {
-            self.timers.pop();
+        for timers in self.folders.values_mut() {
+            while let Some(Reverse(timer)) = timers.peek()
+                && self.serials.get(&timer.job) != Some(&timer.serial)
+            {
+                timers.pop();
+            }
         }
+        self.folders.retain(|_, timers| !timers.is_empty());
+    }
+
+    /// Returns the next time of each folder that has less than `of_folder_max` looks under way.
+    fn dues(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
+        let looks = |folder: &Arc<str>| self.under_way.values().filter(|other| *other == folder).count();
+        let may_look = move |folder: &Arc<str>| looks(folder) < of_folder_max;
+        let folders = self.folders.iter().filter(move |(folder, _)| may_look(folder));
+        folders.filter_map(|(folder, timers)| Some((folder, timers.peek()?.0.due)))
+    }
+
+    /// Takes the next timer that is due, of the folder that comes after the one whose turn was last.
+    fn pop(&mut self, now: Instant, of_folder_max: usize) -> Option<Timer> {
+        self.drop_replaced();
+        let dues = self.dues(of_folder_max);
+        let due: Vec<&Arc<str>> = dues.filter(|(_, due)| *due <= now).map(|(folder, _)| folder).collect();
+        let later = due.iter().find(|folder| self.last_folder.as_ref().is_none_or(|last| ***folder > *last));
+        let folder = Arc::clone(later.or_else(|| due.first())?);
+        let Reverse(timer) = self.folders.get_mut(&folder)?.pop()?;
+        self.last_folder = Some(folder);
+        Some(timer)
     }
 }
 
 /// When a job is looked at, and how often it was before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Timer {
     due: Instant,
     job: JobId,
+    folder: Arc<str>,
     looks: u32,
     /// It waits for something that is held, and only falls back on its time.
     held: bool,
@@ -96,9 +128,9 @@ enum Again {
 }
 
 impl Timers {
-    /// Begins looking at a job, the first time after `first`.
-    pub fn add(&self, job: JobId, first: Duration) {
-        self.push(Timer { due: Instant::now() + first, job, looks: 1, held: false, serial: 0 });
+    /// Begins looking at a job of a folder, the first time after `first`.
+    pub fn add(&self, job: JobId, folder: &str, first: Duration) {
+        self.push(Timer { due: Instant::now() + first, job, folder: folder.into(), looks: 1, held: false, serial: 0 });
     }
 
     /// Returns how many jobs wait for their analysis.
@@ -117,11 +149,10 @@ impl Timers {
     pub(super) fn nudge(&self) {
         self.nudges.fetch_add(1, Ordering::SeqCst);
         let mut heap = self.heap();
-        if heap.timers.iter().any(|Reverse(timer)| timer.held) {
-            let due = Instant::now();
-            let timers = std::mem::take(&mut heap.timers).into_iter();
-            let freed = |timer: Timer| if timer.held { Timer { due, held: false, ..timer } } else { timer };
-            heap.timers = timers.map(|Reverse(timer)| Reverse(freed(timer))).collect();
+        let due = Instant::now();
+        let freed = |timer: Timer| if timer.held { Timer { due, held: false, ..timer } } else { timer };
+        for timers in heap.folders.values_mut().filter(|timers| timers.iter().any(|Reverse(timer)| timer.held)) {
+            *timers = std::mem::take(timers).into_iter().map(|Reverse(timer)| Reverse(freed(timer))).collect();
         }
         drop(heap);
         self.changed.notify_one();
@@ -146,22 +177,19 @@ impl Timers {
         self.changed.notify_one();
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self, of_folder_max: usize) -> Option<Instant> {
         let mut heap = self.heap();
         heap.drop_replaced();
-        heap.timers.peek().map(|Reverse(timer)| timer.due)
+        heap.dues(of_folder_max).map(|(_, due)| due).min()
     }
 
     /// Takes the next timer that is due; its job counts as being looked at until [`Timers::looked`].
-    fn pop_due(&self, now: Instant) -> Option<Timer> {
+    fn pop_due(&self, now: Instant, of_folder_max: usize) -> Option<Timer> {
         let mut heap = self.heap();
         loop {
-            heap.drop_replaced();
-            if heap.timers.peek().is_none_or(|Reverse(timer)| timer.due > now) {
-                return None;
-            }
-            let Reverse(timer) = heap.timers.pop()?;
-            if heap.under_way.insert(timer.job) {
+            let timer = heap.pop(now, of_folder_max)?;
+            if let Entry::Vacant(place) = heap.under_way.entry(timer.job) {
+                place.insert(Arc::clone(&timer.folder));
                 heap.serials.remove(&timer.job);
                 return Some(timer);
             }
@@ -171,6 +199,7 @@ impl Timers {
 
     fn looked(&self, job: JobId) {
         self.heap().under_way.remove(&job);
+        self.changed.notify_one();
     }
 
     fn heap(&self) -> MutexGuard<'_, Heap> {
@@ -182,28 +211,30 @@ impl Timers {
 /// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
 pub async fn run(worker: Arc<Worker>) {
     match worker.queue.waiting_for_analysis().await {
-        Ok(waiting) => waiting.into_iter().for_each(|(job, _)| worker.looks.add(job, Duration::ZERO)),
+        Ok(waiting) => waiting.iter().for_each(|job| worker.looks.add(job.id, &job.folder, Duration::ZERO)),
         Err(error) => worker.queue_failed("read what waits for analysis", &error),
     }
     let slots = Arc::new(tokio::sync::Semaphore::new(LOOKS_MAX));
     while !worker.stop.is_cancelled() {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        if let Some(timer) = worker.looks.pop_due(Instant::now()) {
+        let of_folder_max = if worker.live().folders.len() > 1 { LOOKS_OF_FOLDER_MAX } else { LOOKS_MAX };
+        if let Some(timer) = worker.looks.pop_due(Instant::now(), of_folder_max) {
             let shared = Arc::clone(&worker);
             worker.tasks.spawn(async move {
-                shared.contain(timer.job, look(&shared, timer)).await;
-                shared.looks.looked(timer.job);
+                let job = timer.job;
+                shared.contain(job, look(&shared, timer)).await;
+                shared.looks.looked(job);
                 drop(slot);
             });
         } else {
             drop(slot);
-            pause(&worker).await;
+            pause(&worker, of_folder_max).await;
         }
     }
 }
 
-async fn pause(worker: &Worker) {
-    let due = worker.looks.next_due();
+async fn pause(worker: &Worker, of_folder_max: usize) {
+    let due = worker.looks.next_due(of_folder_max);
     let wait = async {
         match due {
             Some(due) => tokio::time::sleep_until(due).await,
@@ -413,44 +444,62 @@ mod tests {
     const JOB: JobId = JobId(1);
 
     fn due(timers: &Timers, seconds: u64) -> Option<u32> {
-        timers.pop_due(Instant::now() + Duration::from_secs(seconds)).map(|timer| timer.looks)
+        timers.pop_due(Instant::now() + Duration::from_secs(seconds), LOOKS_MAX).map(|timer| timer.looks)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_job_has_one_timer_and_the_last_one_set_counts() {
         let timers = Timers::default();
-        timers.add(JOB, Duration::from_secs(100));
-        timers.add(JOB, Duration::from_secs(5));
+        timers.add(JOB, "a", Duration::from_secs(100));
+        timers.add(JOB, "a", Duration::from_secs(5));
         assert_eq!(timers.len(), 1);
         assert_eq!(due(&timers, 4), None);
         assert_eq!(due(&timers, 5), Some(1));
         timers.looked(JOB);
-        assert_eq!((due(&timers, 1000), timers.next_due()), (None, None), "the first one was replaced");
+        assert_eq!((due(&timers, 1000), timers.next_due(LOOKS_MAX)), (None, None), "the first one was replaced");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_job_is_not_looked_at_twice_at_once() {
         let timers = Timers::default();
-        timers.add(JOB, Duration::ZERO);
+        timers.add(JOB, "a", Duration::ZERO);
         assert_eq!(due(&timers, 0), Some(1));
-        timers.add(JOB, Duration::ZERO);
-        timers.add(JobId(2), Duration::ZERO);
-        assert_eq!(timers.pop_due(Instant::now()).map(|timer| timer.job), Some(JobId(2)), "others go on");
+        timers.add(JOB, "a", Duration::ZERO);
+        timers.add(JobId(2), "a", Duration::ZERO);
+        assert_eq!(timers.pop_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)), "others go on");
         assert_eq!(due(&timers, 0), None);
         timers.looked(JOB);
         assert_eq!(due(&timers, 1), Some(1));
     }
 
     #[tokio::test(start_paused = true)]
+    async fn folders_take_turns_however_many_jobs_of_one_are_due() {
+        let timers = Timers::default();
+        (0..100).for_each(|job| timers.add(JobId(job), "flood", Duration::ZERO));
+        timers.add(JobId(1000), "board", Duration::from_secs(1));
+        timers.add(JobId(1001), "calls", Duration::from_secs(1));
+        let now = Instant::now() + Duration::from_secs(1);
+        let next = || timers.pop_due(now, 4).map(|timer| timer.job.0);
+        assert_eq!([next(), next(), next(), next()], [1000, 1001, 0, 1].map(Some));
+        timers.add(JobId(1002), "board", Duration::ZERO);
+        assert_eq!([next(), next()], [1002, 2].map(Some));
+        // A folder has no more than its part under way, and nobody wakes up for it until one of them is over.
+        assert_eq!([next(), next()], [Some(3), None]);
+        assert_eq!(timers.next_due(4), None);
+        timers.looked(JobId(0));
+        assert_eq!([next(), next()], [Some(4), None]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_nudge_frees_what_is_held_and_nothing_else() {
         let timers = Timers::default();
-        timers.add(JOB, Duration::from_secs(100));
-        timers.add(JobId(2), Duration::ZERO);
-        let timer = timers.pop_due(Instant::now()).expect("due");
-        timers.push_held(timer, timers.nudges());
+        timers.add(JOB, "a", Duration::from_secs(100));
+        timers.add(JobId(2), "a", Duration::ZERO);
+        let timer = timers.pop_due(Instant::now(), LOOKS_MAX).expect("due");
         timers.looked(timer.job);
+        timers.push_held(timer, timers.nudges());
         assert_eq!(due(&timers, 0), None);
         timers.nudge();
-        assert_eq!(timers.pop_due(Instant::now()).map(|timer| timer.job), Some(JobId(2)));
+        assert_eq!(timers.pop_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)));
     }
 }

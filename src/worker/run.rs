@@ -130,7 +130,7 @@ impl Running {
         let (recording, how) = (&uploaded.recording, uploaded.how);
         job.state = self.worker.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
         self.worker.forget_heard(job.id);
-        self.worker.looks.add(job.id, context.service_settings.poll.first);
+        self.worker.looks.add(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
         tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {how}", job.id);
@@ -152,7 +152,7 @@ impl Running {
             self.worker.persist(|| context.queue.requested(job, asked.clone(), clock::now())).await?
         };
         job.state = state;
-        self.worker.looks.add(job.id, context.service_settings.poll.first);
+        self.worker.looks.add(job.id, &job.key.folder, context.service_settings.poll.first);
         tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
         Ok(!asked.is_empty())
     }
