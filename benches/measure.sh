@@ -48,7 +48,7 @@ measure_idle() {
   sleep 1
   rss=$(memory "$reference" VmRSS)
   kill "$reference"
-  say "idle memory, $FILES_IDLE old files" "$(mib "$(memory "$DAEMON" VmRSS)") MiB, $(mib "$(memory "$DAEMON" RssAnon)") MiB of it its own, the rest pages of files; an idle python3 $(mib "$rss") MiB" "<= 16 MiB"
+  say "idle memory, $FILES_IDLE old files" "$(mib "$(memory "$DAEMON" VmRSS)") MiB, $(mib "$(memory "$DAEMON" RssAnon)") MiB of it its own, the rest pages of files; an idle python3 $(mib "$rss") MiB" "<= 21 MiB, <= 8 MiB of its own"
   say "idle wake-ups" "$(ratio "$switches" "$SECONDS_IDLE") a second" "<= 1 a second"
   say "idle processor" "$(ratio $((after - before)) "$SECONDS_IDLE") % of one" ""
   stop
@@ -72,7 +72,7 @@ measure_upload() {
     rm "$WORK/upload/folder/$round.mp3"
   done
   say "upload of $MIB MiB" "$(ratio "$(best curl)" "$(best minuted)") x the speed of curl -F ($(speed minuted) MiB/s)" ">= 1 x"
-  say "peak memory with it" "$(mib "$(memory "$DAEMON" VmHWM)") MiB; curl $(mib "$(sort -n "$WORK/peaks" | tail -1)") MiB" "<= 32 MiB"
+  say "peak memory with it" "$(mib "$(memory "$DAEMON" VmHWM)") MiB; curl $(mib "$(sort -n "$WORK/peaks" | tail -1)") MiB" "<= 24 MiB"
   stop
 }
 
