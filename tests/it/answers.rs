@@ -354,6 +354,8 @@ fn a_state_directory_that_is_a_file_is_told_as_such() {
 fn a_socket_that_is_gone_is_not_looked_for_by_the_same_command() {
     let house = House::new();
     let _daemon = house.start();
+    // It answers: the socket is ready, and not only there.
+    assert!(house.run(&["status"]).status.success());
     fs::remove_file(house.state_dir().join("control.sock")).expect("removed");
     insta::assert_snapshot!(told(&house, &["status"]), @r"
     minuted: a minuted uses the state directory `/house/state`, but its socket `control.sock` is not there
