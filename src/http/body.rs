@@ -7,7 +7,6 @@ use std::{
     fmt::Write as _,
     fs::File,
     io,
-    os::unix::fs::FileExt as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,6 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream};
+use rustix::{buffer::spare_capacity, io::Errno};
 use tokio::sync::{mpsc, oneshot};
 
 use super::flow::{Fault, Flow};
@@ -23,8 +23,8 @@ use crate::beneath::Stamp;
 /// What is read and handed to the socket at once: 256 KiB is as fast as curl, and more is no faster.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Chunks read ahead of the socket. With one in the reader's hand and one in the socket's, an upload of any size holds
-/// about 1 MiB.
+/// Chunks read ahead of the socket, and of the hasher. With one in the reader's hand and one in that of each, an upload
+/// of any size holds less than 2 MiB.
 const CHUNKS_AHEAD: usize = 2;
 
 /// A step of the reader thread. That the channel closes says nothing: only `End` is an end.
@@ -168,32 +168,70 @@ fn read(meant: &Meant, to_socket: &mpsc::Sender<Piece>) {
     drop(to_socket.blocking_send(last));
 }
 
-/// Returns whether everything was handed over; `false` means that nobody takes it.
-///
-/// It reads at places of its own: the file's position is shared with the reader of an upload that was answered early
-/// and begins again.
+/// Hands all chunks of the file to the socket, and a copy of the handle of each to a thread that hashes them: hashing
+/// takes as long as reading and writing together. Returns whether everything was handed over; `false` means that
+/// nobody takes it.
 fn read_chunks(meant: &Meant, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
-    let Meant { file, stamp, .. } = meant;
-    let mut hasher = meant.content.as_ref().map(|_| blake3::Hasher::new());
-    let mut at = 0;
-    while at < stamp.size {
-        let wanted = (stamp.size - at).min(CHUNK_BYTES as u64);
-        let mut chunk = vec![0; usize::try_from(wanted).unwrap_or(CHUNK_BYTES)];
-        file.read_exact_at(&mut chunk, at).map_err(|error| {
-            let ended = error.kind() == io::ErrorKind::UnexpectedEof;
-            if ended { Fault::Changed } else { Fault::Unreadable(error.to_string()) }
-        })?;
-        at += wanted;
-        if let Some(hasher) = &mut hasher {
-            hasher.update(&chunk);
+    if meant.content.is_none() {
+        return send_chunks(meant, to_socket, None);
+    }
+    std::thread::scope(|threads| {
+        let (to_hasher, chunks) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
+        let hasher = std::thread::Builder::new().name("upload-hash".into());
+        let hasher = hasher
+            .spawn_scoped(threads, move || hash_chunks(&chunks))
+            .map_err(|error| Fault::Unreadable(format!("no thread to hash it: {error}")))?;
+        let is_sent = send_chunks(meant, to_socket, Some(to_hasher))?;
+        let hash = hasher.join().map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
+        if is_sent && !meant.is_content(&hash) { Err(Fault::Changed) } else { Ok(is_sent) }
+    })
+}
+
+fn hash_chunks(chunks: &std::sync::mpsc::Receiver<Bytes>) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for chunk in chunks {
+        hasher.update(&chunk);
+    }
+    hasher.finalize()
+}
+
+/// Reads the file at places of its own: its position is shared with the reader of an upload that was answered early
+/// and begins again. Returns whether the socket took every chunk.
+fn send_chunks(
+    Meant { file, stamp, .. }: &Meant,
+    to_socket: &mpsc::Sender<Piece>,
+    to_hasher: Option<std::sync::mpsc::SyncSender<Bytes>>,
+) -> Result<bool, Fault> {
+    let mut offset = 0;
+    while offset < stamp.size {
+        let chunk = read_chunk(file, offset, stamp.size - offset)?;
+        offset += chunk.len() as u64;
+        if let Some(to_hasher) = &to_hasher {
+            let sent = to_hasher.send(chunk.clone());
+            sent.map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
         }
-        if to_socket.blocking_send(Piece::Chunk(chunk.into())).is_err() {
+        if to_socket.blocking_send(Piece::Chunk(chunk)).is_err() {
             return Ok(false);
         }
     }
-    check(file, *stamp)?;
-    let is_meant = hasher.is_none_or(|hasher| meant.is_content(&hasher.finalize()));
-    if is_meant { Ok(true) } else { Err(Fault::Changed) }
+    check(file, *stamp).map(|()| true)
+}
+
+/// Reads up to [`CHUNK_BYTES`] of the `left` bytes that the file still has at `offset`.
+fn read_chunk(file: &File, offset: u64, left: u64) -> Result<Bytes, Fault> {
+    let wanted = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+    let mut chunk = Vec::with_capacity(wanted);
+    while chunk.len() < wanted {
+        let next = offset + chunk.len() as u64;
+        // The spare capacity is memory that nobody zeroes first.
+        match rustix::io::pread(file, spare_capacity(&mut chunk), next) {
+            Ok(0) => return Err(Fault::Changed),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(Fault::Unreadable(io::Error::from(error).to_string())),
+        }
+    }
+    chunk.truncate(wanted);
+    Ok(chunk.into())
 }
 
 #[cfg(test)]
