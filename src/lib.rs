@@ -198,4 +198,5 @@ pub mod standin;
 pub mod text;
 pub mod watch;
 pub mod webhook;
+mod words;
 pub mod worker;

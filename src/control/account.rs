@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Answer, Desk, Refusal};
 use crate::{
+    job::{EndedBy, HoldReason},
     queue::Scope,
     services::{
         CallError,
@@ -12,9 +13,6 @@ use crate::{
     text::one_line,
     worker::ServiceHandle,
 };
-
-/// Why the operator's services wait for a person.
-const SIGN_IN_HOLDS: &[&str] = &["signed_out", "forbidden"];
 
 impl Desk {
     pub(super) async fn whoami(&self, service: Option<&str>) -> Answer {
@@ -67,7 +65,7 @@ impl Desk {
     }
 
     async fn release_sign_in(&self, service: &str) -> Result<(), Refusal> {
-        if self.queue.release(Scope::Service, service, SIGN_IN_HOLDS).await? {
+        if self.queue.release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn)).await? {
             self.nudge();
         }
         if let Some(worker) = &self.worker {

@@ -14,6 +14,7 @@ use super::{Answer, ControlError, JobName, Refusal, Request};
 use crate::{
     clock,
     config::{Folder, Settings},
+    job::HoldReason,
     last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
     sources::SourcesHandle,
@@ -171,7 +172,7 @@ impl Desk {
         let hold = Hold {
             scope: Scope::Folder,
             name: folder.id.clone(),
-            reason: "paused".into(),
+            reason: HoldReason::Paused,
             detail: "a person paused it".into(),
             since: clock::now(),
         };
@@ -182,7 +183,7 @@ impl Desk {
 
     async fn resume(&self, name: &str) -> Answer {
         let folder = self.folder(name)?;
-        let was = self.queue.release(Scope::Folder, &folder.id, &["paused"]).await?;
+        let was = self.queue.release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
         self.nudge();
         let said = if was { "goes on" } else { "was not paused" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))

@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use super::Desk;
 use crate::{
     clock,
+    config::Settings,
+    job::HoldReason,
     queue::{HeldBy, Hold, QueueError, Scope},
     text::{ShellCommand, printable_path},
     worker::Live,
@@ -27,7 +29,7 @@ impl Desk {
         is_full.then(|| Hold {
             scope: Scope::Disk,
             name: Hold::QUEUE.to_owned(),
-            reason: "full".into(),
+            reason: HoldReason::Full,
             detail: format!("no room for the queue in `{}`", printable_path(&self.live().settings.state_dir)),
             since: clock::now(),
         })
@@ -41,43 +43,65 @@ pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
         Scope::Folder | Scope::Disk | Scope::Source => None,
     };
     HeldBy {
-        reason: hold.reason.clone(),
+        reason: hold.reason,
         detail: hold.detail.clone(),
         since: hold.since,
-        heals: !matches!(hold.reason.as_str(), "paused" | "signed_out"),
+        heals: hold.reason.heals(),
         next_try,
-        cure: cure(hold, live),
+        cure: cure(hold, &live.settings),
     }
 }
 
-/// Why a job waits whose folder is not configured any more.
-pub(super) fn unconfigured(folder: &str, name: &str) -> HeldBy {
-    HeldBy {
-        reason: "not configured".into(),
+/// Returns the hold of a job whose folder is not configured any more.
+pub(super) fn not_configured(folder: &str, name: &str, live: &Live) -> HeldBy {
+    let hold = Hold {
+        scope: Scope::Folder,
+        name: folder.to_owned(),
+        reason: HoldReason::NotConfigured,
         detail: format!("folder `{name}` is not in the configuration any more"),
         since: clock::now(),
-        heals: false,
-        next_try: None,
-        cure: Some(format!(
-            "put the folder with the id `{folder}` back into the configuration, then systemctl reload minuted"
-        )),
-    }
+    };
+    held_by(&hold, live)
 }
 
-/// What a person can do about a hold.
-fn cure(hold: &Hold, live: &Live) -> Option<String> {
-    let folder = live.folders.get(&hold.name).map_or(hold.name.as_str(), |folder| folder.name.as_str());
-    match hold.reason.as_str() {
-        "paused" => Some(ShellCommand::new("minuted resume").word(folder).into()),
-        "signed_out" | "forbidden" => {
-            let handle = live.services.get(&hold.name);
-            Some(handle.map_or_else(
-                || ShellCommand::new("minuted login").word(&hold.name).into(),
-                |handle| handle.settings.kind.sign_in_cure(&hold.name),
-            ))
+/// Returns what a person can do about a hold, `None` where it ends by itself.
+#[must_use]
+pub fn cure(hold: &Hold, settings: &Settings) -> Option<String> {
+    let name = hold.name.as_str();
+    let folder = settings.folder(name).map_or(name, |folder| folder.name.as_str());
+    let sign_in = || {
+        settings.services.get(name).map_or_else(
+            || ShellCommand::new("minuted login").word(name).into(),
+            |service| service.kind.sign_in_cure(name),
+        )
+    };
+    match (hold.reason, hold.scope) {
+        (HoldReason::SignedOut | HoldReason::Forbidden, Scope::Source) => {
+            Some("mend its key (`api_key_file` is read again by itself), or its rights at the vendor".into())
         }
-        "full" => Some("free some space".to_owned()),
-        _ => None,
+        (HoldReason::SignedOut, _) => Some(sign_in()),
+        (HoldReason::Forbidden, _) => Some(format!("give the account its rights at the service, then: {}", sign_in())),
+        (HoldReason::Refused, _) => {
+            Some("check the folder's attendees and the service's base_url, then: systemctl reload minuted".into())
+        }
+        (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").word(folder).into()),
+        (HoldReason::Full, _) => Some("free some space".into()),
+        (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
+        (HoldReason::NotConfigured, _) => Some(format!(
+            "put the folder with the id `{name}` back into the configuration, then systemctl reload minuted"
+        )),
+        (
+            HoldReason::Down
+            | HoldReason::Reading
+            | HoldReason::Absent
+            | HoldReason::Unreadable
+            | HoldReason::EmptyMountPoint
+            | HoldReason::AnotherPlace
+            | HoldReason::Silent
+            | HoldReason::Notes
+            | HoldReason::Folder,
+            _,
+        ) => None,
     }
 }
 

@@ -9,10 +9,11 @@ use super::{Answer, Desk, Refusal};
 use crate::{
     clock,
     config::{Convert, Folder},
+    job::HoldReason,
     pipeline::convert::{accepted, convertible},
     queue::{JobId, Settled, Sighting},
     text::{count, one_line, printable_path},
-    watch::{self, FolderTrouble, FolderView, Trouble},
+    watch::{self, FolderView, Trouble},
 };
 
 impl Desk {
@@ -85,7 +86,7 @@ impl Desk {
                 scanned = folder.scan() => scanned.map_err(|error| Refusal::new(error.to_string()))?,
                 () = silence(folder.view()) => {}
             }
-            match folder.view().status().trouble.filter(|trouble| trouble.kind.holds_jobs()) {
+            match folder.view().status().trouble.filter(|trouble| trouble.kind.blocks_stages()) {
                 Some(trouble) => troubles.push(one_line(&trouble.detail, 300)),
                 None => scanned += 1,
             }
@@ -133,7 +134,7 @@ impl Desk {
 
 /// Waits until a folder's file system is known not to answer: a scan would not end then.
 async fn silence(view: &FolderView) {
-    let is_silent = |trouble: Option<Trouble>| trouble.is_some_and(|trouble| trouble.kind == FolderTrouble::Silent);
+    let is_silent = |trouble: Option<Trouble>| trouble.is_some_and(|trouble| trouble.kind == HoldReason::Silent);
     while !is_silent(view.status().trouble) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     Answer, Desk, JobName, Refusal,
     desk::{done, to_value},
-    held::{held_by, unconfigured},
+    held::{held_by, not_configured},
 };
 use crate::{
     clock,
@@ -86,7 +86,7 @@ impl Desk {
         let configured = live.settings.folders.iter().any(|folder| folder.id == job.folder);
         if !configured && begins && job.state != "running" || folder.is_none() && job.state == "ready" {
             let name = folder.map_or(job.folder.as_str(), |folder| folder.name.as_str());
-            job.hold = Some(unconfigured(&job.folder, name));
+            job.hold = Some(not_configured(&job.folder, name, &live));
             job.state = "waiting".into();
             job.waits_for = Some("folder".into());
         } else if let Some(hold) = job.apply(holds, now) {

@@ -28,6 +28,7 @@ use serde_json::Value;
 
 pub use client::{Caller, ControlError};
 pub use desk::{Desk, Folders};
+pub use held::cure;
 pub use intake::unsupported;
 pub use mailing::try_mail;
 pub use server::serve;

@@ -258,11 +258,7 @@ impl Desk {
 /// What holds a source: what a person has to see to first.
 fn worst<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
     let of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source);
-    of_it.min_by_key(|hold| match hold.reason.as_str() {
-        "signed_out" | "forbidden" => 0,
-        "down" => 1,
-        _folder => 2,
-    })
+    of_it.min_by_key(|hold| hold.reason.urgency())
 }
 
 fn fetched(row: &FetchedView) -> serde_json::Value {

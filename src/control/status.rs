@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::{self, elapsed},
+    job::HoldReason,
     pipeline::analyse::is_slow,
     progress::Unit,
     queue::{Hold, Scope},
@@ -170,11 +171,7 @@ impl Desk {
             let name = handle.service.name().to_owned();
             let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
             // What only a person can mend is told first, then why nothing can be read: the rest heals by itself.
-            let hold = of_it.min_by_key(|hold| match hold.reason.as_str() {
-                "signed_out" | "forbidden" => 0,
-                "down" => 1,
-                _ => 2,
-            });
+            let hold = of_it.min_by_key(|hold| hold.reason.urgency());
             let (signed_out, until) = match handle.account.as_ref().map(Paxs::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
                 Some(SignIn::No { reason }) => {
@@ -234,7 +231,7 @@ impl Desk {
         let live = self.live();
         let told = match hold.scope {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
-            Scope::Folder if hold.reason != "full" => format!("{}: {}", hold.reason, hold.detail),
+            Scope::Folder if hold.reason != HoldReason::Full => format!("{}: {}", hold.reason, hold.detail),
             Scope::Folder => {
                 let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;
                 let told = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     clock::elapsed,
+    job::HoldReason,
     queue::{DeliveryView, HeldBy, JobView, LOST_AFTER},
     text::{ShellCommand, count, rough},
 };
@@ -222,25 +223,27 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
 /// What a job waits for that is held.
 fn whom(job: &JobView, hold: &HeldBy) -> String {
     let service = job.service.as_deref().unwrap_or_default();
-    match (job.waits_for.as_deref(), hold.reason.as_str()) {
+    match (job.waits_for.as_deref(), hold.reason) {
         (Some("sign_in"), _) => format!("a person to sign in at `{service}`"),
-        (Some("service"), "down") => format!("the service `{service}`, which is down"),
-        (Some("service"), "forbidden") => format!("the service `{service}`, which forbids it"),
+        (Some("service"), HoldReason::Down) => format!("the service `{service}`, which is down"),
+        (Some("service"), HoldReason::Forbidden) => format!("the service `{service}`, which forbids it"),
         (Some("service"), _) => format!("the service `{service}`"),
         (Some("disk"), _) => "room on the disk".to_owned(),
-        (_, "not configured") => "its folder".to_owned(),
-        (_, "refused") => format!("its folder `{}`, which the service refuses", job.folder),
-        (_, "paused") => format!("its folder `{}`, which is paused", job.folder),
+        (_, HoldReason::NotConfigured) => "its folder".to_owned(),
+        (_, HoldReason::Refused) => format!("its folder `{}`, which the service refuses", job.folder),
+        (_, HoldReason::Paused) => format!("its folder `{}`, which is paused", job.folder),
         (_, _) => format!("its folder `{}`", job.folder),
     }
 }
 
 /// Whether a hold ends by itself, and when it is tried next.
 fn again(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
-    match hold.reason.as_str() {
-        "refused" | "forbidden" => "; it is tried again by itself every hour".to_owned(),
-        _ if !hold.heals => String::new(),
-        _ => format!("; it goes on by itself{}", next_try(hold.next_try.or(due), now)),
+    if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
+        "; it is tried again by itself every hour".to_owned()
+    } else if hold.heals {
+        format!("; it goes on by itself{}", next_try(hold.next_try.or(due), now))
+    } else {
+        String::new()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     clock::elapsed,
     config,
     deliver::Notice,
-    job::retry::backoff,
+    job::{EndedBy, HoldReason, retry::backoff},
     queue::{LOST_AFTER, Lane, Scope},
     service_manager as systemd,
     services::paxs::Freshness,
@@ -109,7 +109,8 @@ async fn see_to_files(parts: &Parts) {
     let now = clock::now();
     let held: Vec<_> = queue.holds().await.unwrap_or_default();
     for folder in &parts.worker.live().settings.folders {
-        if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason != "notes") {
+        if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason.blocks_stages())
+        {
             continue;
         }
         let seen_to = async {
@@ -164,9 +165,9 @@ async fn see_to_deliveries(parts: &Parts) {
     let seen_to = async {
         for hold in worker.queue.holds().await? {
             match hold.scope {
-                Scope::Folder if matches!(hold.reason.as_str(), deliveries::FULL | deliveries::NOTES) => {
+                Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
                     if !worker.queue.delivers(Lane::Files, Some(hold.name.clone())).await? {
-                        worker.release(Scope::Folder, &hold.name, &[deliveries::FULL, deliveries::NOTES]).await;
+                        worker.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
                     }
                 }
                 Scope::Service
@@ -188,10 +189,10 @@ async fn see_to_deliveries(parts: &Parts) {
 async fn see_to_keys(parts: &Parts) {
     let (worker, live) = (&parts.worker, parts.worker.live());
     let holds = worker.queue.holds().await.unwrap_or_default();
-    for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == "signed_out") {
+    for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
-            worker.release(Scope::Service, &hold.name, &["signed_out"]).await;
+            worker.release(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
         }
     }
 }
@@ -256,7 +257,7 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.profile().await.is_ok() {
-                parts.worker.release(Scope::Service, name, &["signed_out", "forbidden"]).await;
+                parts.worker.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
             }
         }
         Freshness::Failing { days_left, message } => {

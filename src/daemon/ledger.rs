@@ -10,18 +10,16 @@ use async_trait::async_trait;
 use crate::{
     beneath::Stamp,
     clock, control,
+    job::{EndedBy, HoldReason},
     last_words::{LastWords, Mark},
     queue::{Hold, QueueError, Scope, Settled, Sighting},
     text::{one_line, printable_path},
-    watch::{FolderTrouble, Ledger, Root, Taken},
+    watch::{Ledger, Root, Taken},
     worker::Worker,
 };
 
 /// The queue as the memory of the folders; wakes the worker when there is something to do.
 pub(super) struct QueueLedger(pub(super) Arc<Worker>, pub(super) Arc<LastWords>);
-
-/// The troubles that a folder's task begins and ends.
-const TROUBLES: &[&str] = &["absent", "unreadable", "empty mount point", "another place", "silent", "watch limit"];
 
 #[async_trait]
 impl Ledger for QueueLedger {
@@ -73,25 +71,19 @@ impl Ledger for QueueLedger {
         Ok(self.0.queue.meet(folder, root).await?)
     }
 
-    async fn hold_folder(&self, folder: &str, trouble: FolderTrouble, detail: String) -> anyhow::Result<()> {
+    async fn hold_folder(&self, folder: &str, trouble: HoldReason, detail: String) -> anyhow::Result<()> {
         let live = self.0.live();
         let name = live.folders.get(folder).map_or(folder, |folder| folder.name.as_str()).to_owned();
         let detail = one_line(&detail, 500);
         let told = format!("folder `{name}`: {detail}");
-        let hold = Hold {
-            scope: Scope::Folder,
-            name: folder.to_owned(),
-            reason: trouble.as_str().to_owned(),
-            detail,
-            since: clock::now(),
-        };
-        self.0.queue.release(Scope::Folder, folder, TROUBLES).await?;
-        self.0.queue.hold(hold, trouble.holds_jobs().then_some(told)).await?;
+        let hold = Hold { scope: Scope::Folder, name: folder.to_owned(), reason: trouble, detail, since: clock::now() };
+        self.0.queue.release(Scope::Folder, folder, &HoldReason::ended_by(EndedBy::Scan)).await?;
+        self.0.queue.hold(hold, trouble.blocks_stages().then_some(told)).await?;
         Ok(())
     }
 
     async fn release_folder(&self, folder: &str) -> anyhow::Result<()> {
-        if self.0.queue.release(Scope::Folder, folder, TROUBLES).await? {
+        if self.0.queue.release(Scope::Folder, folder, &HoldReason::ended_by(EndedBy::Scan)).await? {
             self.wake(folder).await?;
             self.0.nudge();
         }

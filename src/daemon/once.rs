@@ -8,9 +8,10 @@ use super::Parts;
 use crate::{
     clock,
     config::Target,
+    job::{EndedBy, HoldReason},
     queue::{Hold, Lane, Scope},
     watch::FolderHandle,
-    worker::deliveries::{FULL, NOTES, SMTP},
+    worker::deliveries::SMTP,
 };
 
 /// What a run came to.
@@ -75,7 +76,7 @@ async fn sourced(parts: &Parts) -> u64 {
             let is_idle = view.as_ref().is_none_or(|view| view.idle && view.listed.is_some());
             busy |= view.is_some_and(|view| view.next.is_none());
             match of_it.next() {
-                Some(hold) if matches!(hold.reason.as_str(), "signed_out" | "forbidden") => held += 1,
+                Some(hold) if hold.reason.is_ended_by(EndedBy::SignIn) => held += 1,
                 Some(_) => down += 1,
                 None => busy |= !is_idle,
             }
@@ -135,7 +136,7 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
 
 fn unscanned(handles: &[FolderHandle]) -> u64 {
     let troubles = handles.iter().filter_map(|handle| handle.view().status().trouble);
-    troubles.filter(|trouble| trouble.kind.holds_jobs()).count() as u64
+    troubles.filter(|trouble| trouble.kind.blocks_stages()).count() as u64
 }
 
 /// The folders whose jobs cannot go on now.
@@ -157,17 +158,18 @@ impl Blocks {
         for folder in live.folders.values() {
             let mails = folder.deliver.contains(&Target::Email);
             let concerns = |hold: &&Hold| match hold.scope {
-                Scope::Folder => hold.name == folder.id && hold.reason != "watch limit",
+                Scope::Folder => hold.name == folder.id && hold.reason != HoldReason::WatchLimit,
                 Scope::Service => hold.name == folder.service || mails && hold.name == SMTP,
                 Scope::Disk => true,
                 // What a source brings is waited for by itself.
                 Scope::Source => false,
             };
             for hold in holds.iter().filter(concerns) {
-                let is_passing = matches!(hold.reason.as_str(), "down" | "reading" | FULL | NOTES);
+                let is_passing = matches!(hold.reason, HoldReason::Down | HoldReason::Reading)
+                    || hold.reason.is_ended_by(EndedBy::Delivery);
                 let of_it = if is_passing { &mut blocks.down } else { &mut blocks.held };
                 of_it.insert(folder.id.clone());
-                blocks.files |= hold.reason == FULL || hold.reason == NOTES;
+                blocks.files |= hold.reason.is_ended_by(EndedBy::Delivery);
             }
         }
         blocks

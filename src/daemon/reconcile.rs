@@ -18,7 +18,7 @@ use crate::{
     config::{Folder, OnSuccess, Settings},
     deliver::Proof,
     effect::Effect,
-    job::{Key, Stage},
+    job::{HoldReason, Key, Stage},
     pipeline::deliver::{head_proof, head_sound},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     services::{CallError, breaker::Call},
@@ -42,9 +42,6 @@ const PROOFS_MAX: usize = 200_000;
 
 /// Proofs that are taken in together: few enough to hold, many enough for a commit.
 const BATCH: usize = 1_000;
-
-/// The reason of the hold while a service's list is read.
-const READING: &str = "reading";
 
 /// Finds out whether the queue is new or restored; takes in the keys of the notes on disk if so.
 pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
@@ -71,7 +68,7 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
 
 /// Returns the hold of a service that does not work.
 async fn down(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
-    let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == "down";
+    let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down;
     Ok(parts.worker.queue.holds().await?.into_iter().find(is_it))
 }
 
@@ -107,7 +104,7 @@ async fn free(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let name = handle.service.name();
     if handle.next_try().is_none() && down(parts, name).await?.is_some() {
         parts.worker.queue.wake(folders_of(parts, name), clock::now()).await?;
-        parts.worker.release(Scope::Service, name, &["down"]).await;
+        parts.worker.release(Scope::Service, name, &[HoldReason::Down]).await;
     }
     Ok(())
 }
@@ -148,12 +145,12 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
         if read.contains(&name) || !handle.service.has_markers() {
-            parts.worker.queue.release(Scope::Service, &name, &[READING]).await?;
+            parts.worker.queue.release(Scope::Service, &name, &[HoldReason::Reading]).await?;
             free(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
             let (name, since) = (name.clone(), clock::now());
-            let hold = Hold { scope: Scope::Service, name, reason: READING.into(), detail, since };
+            let hold = Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
             parts.worker.queue.hold(hold, None).await?;
         }
         parts.worker.changed.notify_one();
@@ -205,7 +202,7 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
         let read = read_services(&parts.worker.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
             all &= read_list(parts, handle, read).await?;
-        } else if parts.worker.queue.release(Scope::Service, handle.service.name(), &[READING]).await? {
+        } else if parts.worker.queue.release(Scope::Service, handle.service.name(), &[HoldReason::Reading]).await? {
             // It was read, and that could not be said because the disk was full.
             parts.worker.nudge();
         }
@@ -225,7 +222,7 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
             free(parts, handle).await?;
-            if queue.release(Scope::Service, name, &[READING]).await? {
+            if queue.release(Scope::Service, name, &[HoldReason::Reading]).await? {
                 parts.worker.nudge();
             }
             Ok(true)

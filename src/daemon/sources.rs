@@ -16,9 +16,6 @@ use crate::{
 /// The sources that run, by name.
 pub(super) type Running = BTreeMap<String, Brought>;
 
-/// All reasons for which a source is held.
-const REASONS: &[&str] = &["down", "signed_out", "forbidden", "folder"];
-
 /// How often it is looked whether a folder was scanned for the first time.
 const SCANNED_EVERY: Duration = Duration::from_millis(100);
 
@@ -71,7 +68,7 @@ async fn release_former(parts: &Parts, names: &[&str]) {
     for hold in parts.worker.queue.holds().await.unwrap_or_default() {
         if hold.scope == Scope::Source
             && !names.contains(&hold.name.as_str())
-            && let Err(error) = parts.worker.queue.release(Scope::Source, &hold.name, REASONS).await
+            && let Err(error) = parts.worker.queue.release(Scope::Source, &hold.name, &[hold.reason]).await
         {
             parts.worker.queue_failed("forget what held a source", &error);
         }
@@ -139,7 +136,7 @@ fn ready(folders: Folders, folder: &Folder) -> Ready {
         let Some(status) = folders.get(&id).map(|handle| handle.view().status()) else {
             return Some(format!("folder `{name}` is not watched"));
         };
-        match status.trouble.filter(|trouble| trouble.kind.holds_jobs()) {
+        match status.trouble.filter(|trouble| trouble.kind.blocks_stages()) {
             Some(trouble) => Some(format!("folder `{name}`: {}", crate::text::one_line(&trouble.detail, 300))),
             None if status.scan.is_none() => Some(format!("folder `{name}` was not scanned yet")),
             None => None,

@@ -181,8 +181,10 @@ fn read_chunks(meant: &Meant, to_socket: &mpsc::Sender<Piece>) -> Result<bool, F
         let hasher = hasher
             .spawn_scoped(threads, move || hash_chunks(&chunks))
             .map_err(|error| Fault::Unreadable(format!("no thread to hash it: {error}")))?;
-        let is_sent = send_chunks(meant, to_socket, Some(to_hasher))?;
+        let is_sent = send_chunks(meant, to_socket, Some(&to_hasher));
+        drop(to_hasher);
         let hash = hasher.join().map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
+        let is_sent = is_sent?;
         if is_sent && !meant.is_content(&hash) { Err(Fault::Changed) } else { Ok(is_sent) }
     })
 }
@@ -200,13 +202,13 @@ fn hash_chunks(chunks: &std::sync::mpsc::Receiver<Bytes>) -> blake3::Hash {
 fn send_chunks(
     Meant { file, stamp, .. }: &Meant,
     to_socket: &mpsc::Sender<Piece>,
-    to_hasher: Option<std::sync::mpsc::SyncSender<Bytes>>,
+    to_hasher: Option<&std::sync::mpsc::SyncSender<Bytes>>,
 ) -> Result<bool, Fault> {
     let mut offset = 0;
     while offset < stamp.size {
         let chunk = read_chunk(file, offset, stamp.size - offset)?;
         offset += chunk.len() as u64;
-        if let Some(to_hasher) = &to_hasher {
+        if let Some(to_hasher) = to_hasher {
             let sent = to_hasher.send(chunk.clone());
             sent.map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
         }

@@ -5,6 +5,7 @@
 pub mod bound;
 pub mod details;
 pub mod findings;
+pub mod hold_reason;
 pub mod key;
 pub mod plan;
 pub mod remote;
@@ -17,6 +18,7 @@ pub mod state;
 pub use bound::Bound;
 pub use details::{Details, UNCLEAR};
 pub use findings::{Findings, Report, Segment, Status, spoken};
+pub use hold_reason::{EndedBy, HoldReason, Urgency};
 pub use key::{Content, Key};
 pub use plan::{Plan, Told};
 pub use remote::Remote;

@@ -4,29 +4,19 @@ use jiff::Timestamp;
 use rusqlite::Transaction;
 
 use super::{Queue, QueueError, row};
+use crate::{effect::Effect, job::HoldReason, words::words};
 
-/// What a hold holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// All jobs of a service.
-    Service,
-    /// All jobs of a folder.
-    Folder,
-    /// What is written: the notes of the folder of that id, or everything, for [`Hold::QUEUE`].
-    Disk,
-    /// A source: nothing is asked of it, or nothing that it gives can be placed.
-    Source,
-}
-
-impl Scope {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "service",
-            Self::Folder => "folder",
-            Self::Disk => "disk",
-            Self::Source => "source",
-        }
+words! {
+    /// The kind of thing that a hold is about.
+    pub enum Scope {
+        /// All jobs of a service.
+        Service = "service",
+        /// All jobs of a folder.
+        Folder = "folder",
+        /// The disk: of the folder of that id, or of everything, for [`Hold::QUEUE`].
+        Disk = "disk",
+        /// A source: nothing is asked of it, or nothing that it gives can be placed.
+        Source = "source",
     }
 }
 
@@ -37,8 +27,8 @@ pub struct Hold {
     pub scope: Scope,
     /// Which one.
     pub name: String,
-    /// Why, in a word: `down`, `signed_out`, `forbidden`, `absent`, `refused`, `paused`, …
-    pub reason: String,
+    /// Why.
+    pub reason: HoldReason,
     /// Why, for a person.
     pub detail: String,
     /// Since when.
@@ -55,10 +45,6 @@ pub struct Notice {
     /// What happened and what to do.
     pub text: String,
 }
-use crate::effect::Effect;
-
-/// Reasons for which nothing can be written into a folder, nor read from it.
-const UNREACHABLE: [&str; 5] = ["absent", "unreadable", "empty mount point", "another place", "silent"];
 
 impl Hold {
     /// The name of a hold of the queue's own disk. Made up where the queue is shown: a full disk records nothing.
@@ -67,13 +53,7 @@ impl Hold {
     /// Returns whether nothing can be written into the folder that is held.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        self.scope == Scope::Folder && UNREACHABLE.contains(&self.reason.as_str())
-    }
-
-    /// Returns whether a folder's hold concerns its deliveries, or the work before them.
-    pub(super) fn holds(&self, deliveries: bool) -> bool {
-        let full = self.reason == "full";
-        if deliveries { full || self.reason == "notes" || self.is_unreachable() } else { self.reason != "notes" }
+        self.scope == Scope::Folder && self.reason.is_unreachable()
     }
 }
 
@@ -83,7 +63,7 @@ impl Queue {
         self.write(Effect::Hold, move |tx| {
             let new = tx
                 .prepare_cached("SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
-                .query([hold.scope.as_str(), &hold.name, &hold.reason])?
+                .query([hold.scope.as_str(), &hold.name, hold.reason.as_str()])?
                 .next()?
                 .is_none();
             tx.prepare_cached(
@@ -93,7 +73,7 @@ impl Queue {
             .execute(rusqlite::params![
                 hold.scope.as_str(),
                 hold.name,
-                hold.reason,
+                hold.reason.as_str(),
                 hold.detail,
                 hold.since.as_millisecond()
             ])?;
@@ -106,19 +86,14 @@ impl Queue {
     }
 
     /// Records that nothing holds this any more for one of `reasons`. Returns whether something had.
-    pub async fn release(
-        &self,
-        scope: Scope,
-        name: &str,
-        reasons: &'static [&'static str],
-    ) -> Result<bool, QueueError> {
-        let name = name.to_owned();
+    pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> Result<bool, QueueError> {
+        let (name, reasons) = (name.to_owned(), reasons.to_vec());
         self.write(Effect::Release, move |tx| {
             let mut released = 0;
             for reason in reasons {
                 released += tx
                     .prepare_cached("DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
-                    .execute([scope.as_str(), &name, reason])?;
+                    .execute([scope.as_str(), &name, reason.as_str()])?;
             }
             Ok(released > 0)
         })
@@ -133,17 +108,10 @@ impl Queue {
                 "SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY reason IN ('down', 'reading'), since_ms",
             )?;
             let rows = statement.query_map([], |row| {
-                let scope: String = row.get("scope")?;
                 Ok(Hold {
-                    scope: match scope.as_str() {
-                        "service" => Scope::Service,
-                        "folder" => Scope::Folder,
-                        "disk" => Scope::Disk,
-                        "source" => Scope::Source,
-                        _ => return Err(row::invalid("scope", scope)),
-                    },
+                    scope: row::word(row, "scope", Scope::parse)?,
                     name: row.get("name")?,
-                    reason: row.get("reason")?,
+                    reason: row::word(row, "reason", HoldReason::parse)?,
                     detail: row.get("detail")?,
                     since: row::time(row, "since_ms")?,
                 })

@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, Findings, Key, Plan, Report, Sound, Stage, State, Status, Told},
+    job::{Content, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status, Told},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -629,7 +629,7 @@ impl Bench {
             Step::Hold(name) => self.hold(*name).await,
             Step::Release(name) => {
                 let name = format!("service {name}");
-                let was = self.queue.release(Scope::Service, &name, &["down"]).await.expect("released");
+                let was = self.queue.release(Scope::Service, &name, &[HoldReason::Down]).await.expect("released");
                 assert_eq!(was, self.world.holds.remove(&name));
             }
             Step::WakeFiles => self.wake_files().await,
@@ -1091,7 +1091,7 @@ impl Bench {
 
     async fn hold(&mut self, name: u8) {
         let name = format!("service {name}");
-        let (scope, reason, detail) = (Scope::Service, "down".to_owned(), String::new());
+        let (scope, reason, detail) = (Scope::Service, HoldReason::Down, String::new());
         let hold = Hold { scope, name: name.clone(), reason, detail, since: self.now() };
         let is_new = self.queue.hold(hold, Some("down".into())).await.expect("held");
         assert_eq!(is_new, self.world.holds.insert(name));

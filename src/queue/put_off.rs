@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Job, JobId, Lane, Queue, QueueError, Scope, hold::insert_notice, row};
 use crate::{
     effect::Effect,
-    job::{Stage, UNCLEAR},
+    job::{HoldReason, Stage, UNCLEAR},
 };
 
 /// That a job waits because what is known of it could not be taken; `?1` is [`UNCLEAR`], `?2` is now.
@@ -132,7 +132,7 @@ impl Queue {
         &self,
         scope: Scope,
         name: &str,
-        reason: &'static str,
+        reason: HoldReason,
         since: Timestamp,
         notice: String,
         now: Timestamp,
@@ -145,7 +145,7 @@ impl Queue {
                     "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3 AND since_ms <= ?4 AND NOT EXISTS \
                      (SELECT 1 FROM notice WHERE at_ms >= hold.since_ms AND substr(text, 1, length(?5)) = ?5)",
                 )?
-                .exists(rusqlite::params![scope.as_str(), name, reason, since.as_millisecond(), subject])?;
+                .exists(rusqlite::params![scope.as_str(), name, reason.as_str(), since.as_millisecond(), subject])?;
             if lasts {
                 insert_notice(tx, &notice, now)?;
             }

@@ -214,6 +214,12 @@ pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: &'static str) 
     text.parse().map_err(|_| invalid(column, text))
 }
 
+/// Reads a word of an enumeration.
+pub(super) fn word<T>(row: &Row<'_>, column: &'static str, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    parse(&text).ok_or_else(|| invalid(column, text))
+}
+
 /// The error of a value that this program never wrote.
 pub(super) fn invalid(what: &'static str, value: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(QueueError::Corrupt { what, value }))

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, Findings, Plan, Remote, Report, Stage, State, Status, Told, Wait},
+    job::{Content, Findings, HoldReason, Plan, Remote, Report, Stage, State, Status, Told, Wait},
     last_words::Parsed,
 };
 
@@ -362,14 +362,14 @@ async fn what_is_held_is_told_once() {
     let hold = Hold {
         scope: Scope::Service,
         name: "paxs".into(),
-        reason: "down".into(),
+        reason: HoldReason::Down,
         detail: "refused".into(),
         since: at(1),
     };
     assert!(desk.queue.hold(hold.clone(), Some("down".into())).await.expect("held"));
     assert!(!desk.queue.hold(hold, Some("down".into())).await.expect("held"));
     assert_eq!(desk.queue.unsent_notices(9).await.expect("read").0.len(), 1);
-    assert!(desk.queue.release(Scope::Service, "paxs", &["down"]).await.expect("released"));
+    assert!(desk.queue.release(Scope::Service, "paxs", &[HoldReason::Down]).await.expect("released"));
     assert!(desk.queue.holds().await.expect("read").is_empty());
 }
 
@@ -378,17 +378,17 @@ async fn a_hold_that_lasts_is_told_once_for_each_time_that_it_begins() {
     let desk = Desk::new();
     let tell = async |now: i64| {
         let text = format!("mail cannot be sent: try {now}");
-        let told = desk.queue.tell_of_hold(Scope::Service, "smtp", "down", at(now - 3600), text, at(now));
+        let told = desk.queue.tell_of_hold(Scope::Service, "smtp", HoldReason::Down, at(now - 3600), text, at(now));
         told.await.expect("asked")
     };
     for begun in [0, 10_000] {
-        let (name, reason, detail) = ("smtp".into(), "down".into(), "refused".into());
+        let (name, reason, detail) = ("smtp".into(), HoldReason::Down, "refused".into());
         let hold = Hold { scope: Scope::Service, name, reason, detail, since: at(begun) };
         assert!(desk.queue.hold(hold, None).await.expect("held"));
         assert!(!tell(begun + 3599).await);
         assert!(tell(begun + 3600).await);
         assert!(!tell(begun + 7200).await);
-        assert!(desk.queue.release(Scope::Service, "smtp", &["down"]).await.expect("released"));
+        assert!(desk.queue.release(Scope::Service, "smtp", &[HoldReason::Down]).await.expect("released"));
         assert!(!tell(begun + 7300).await);
     }
 }

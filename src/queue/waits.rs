@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Hold, JobId, JobView, Scope};
+use crate::job::HoldReason;
 
 /// What holds a job back, for a person and a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldBy {
-    /// Why, in a word: as [`Hold::reason`].
-    pub reason: String,
+    /// Why.
+    pub reason: HoldReason,
     /// Why, for a person.
     pub detail: String,
     /// Since when.
@@ -55,7 +56,7 @@ impl JobView {
         if self.state != "ready" && !awaits {
             return None;
         }
-        let held = holds.iter().filter(|hold| self.is_held_by(hold, awaits)).min_by_key(|hold| rank(hold));
+        let held = holds.iter().filter(|hold| self.is_held_by(hold, awaits)).min_by_key(|hold| hold.reason.urgency());
         if awaits {
             return held;
         }
@@ -82,20 +83,11 @@ impl JobView {
             // What waits to be fetched is no job yet.
             Scope::Source => false,
             Scope::Disk => !awaits,
-            Scope::Folder if hold.name != self.folder || hold.reason == "watch limit" || awaits => false,
-            Scope::Folder => hold.holds(delivers),
+            Scope::Folder if hold.name != self.folder || awaits => false,
+            Scope::Folder if delivers => hold.reason.blocks_deliveries(),
+            Scope::Folder => hold.reason.blocks_stages(),
             Scope::Service => !delivers && self.service.as_deref() == Some(&hold.name),
         }
-    }
-}
-
-/// What only a person can mend is told first, what has no cause of its own last.
-fn rank(hold: &Hold) -> u8 {
-    match hold.reason.as_str() {
-        "signed_out" => 0,
-        "forbidden" | "paused" => 1,
-        "reading" => 3,
-        _ => 2,
     }
 }
 
@@ -103,9 +95,9 @@ fn rank(hold: &Hold) -> u8 {
 fn waits_for(hold: &Hold) -> &'static str {
     match hold.scope {
         Scope::Disk => "disk",
-        Scope::Folder if hold.reason == "full" => "disk",
+        Scope::Folder if hold.reason == HoldReason::Full => "disk",
         Scope::Folder => "folder",
-        Scope::Service if hold.reason == "signed_out" => "sign_in",
+        Scope::Service if hold.reason == HoldReason::SignedOut => "sign_in",
         Scope::Service | Scope::Source => "service",
     }
 }
@@ -121,7 +113,7 @@ mod tests {
             let hold = Hold {
                 scope: if name == Hold::QUEUE { Scope::Disk } else { Scope::Folder },
                 name: name.to_owned(),
-                reason: "full".into(),
+                reason: HoldReason::Full,
                 detail: "no room".into(),
                 since: now,
             };

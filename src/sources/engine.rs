@@ -19,7 +19,7 @@ use crate::{
     clock,
     config::{self, Folder},
     http::{BuildError, Elsewhere, Limits},
-    job::retry::backoff,
+    job::{HoldReason, retry::backoff},
     queue::{Hold, Later, Met, Queue, QueueError, Scope},
     services::{CallError, given::Given},
     text::{count, one_line},
@@ -47,11 +47,8 @@ const QUEUE_AGAIN: Duration = Duration::from_secs(5);
 /// A source that was not asked for so long may have lost recordings: vendors keep them for 3 days at the least.
 const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
 
-/// Reasons of the holds that end when the vendor answers as it should.
-const OF_THE_VENDOR: &[&str] = &["down", "signed_out", "forbidden"];
-
-/// The reason of the hold while nothing can be placed.
-pub(super) const FOLDER: &str = "folder";
+/// The reasons of holds that end when the vendor answers as it should.
+const ENDED_BY_VENDOR: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
 
 /// What the daemon tells of the folder: `None` when a file may be placed there, else why not.
 pub type Ready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -256,7 +253,7 @@ impl Engine {
     async fn well(&mut self, next: Option<Timestamp>) -> Result<Duration, QueueError> {
         self.vendor_answers().await?;
         let queue = &self.parts.queue;
-        if queue.release(Scope::Source, self.name(), &[FOLDER]).await? {
+        if queue.release(Scope::Source, self.name(), &[HoldReason::Folder]).await? {
             tracing::info!("source `{}` places recordings in folder `{}` again", self.name(), self.parts.folder.name);
         }
         let is_idle = queue.failing(self.name(), self.parts.retry.attempts).await? == 0;
@@ -270,7 +267,7 @@ impl Engine {
     /// The vendor works, and the folder does not: it is tried again by itself.
     async fn folder_failed_now(&mut self, why: &str, told: bool) -> Result<Duration, QueueError> {
         self.vendor_answers().await?;
-        self.hold(FOLDER, why, told.then_some("its recordings wait; it is tried again by itself")).await?;
+        self.hold(HoldReason::Folder, why, told.then_some("its recordings wait; it is tried again by itself")).await?;
         Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
     }
 
@@ -281,7 +278,7 @@ impl Engine {
 
     /// Records that the vendor answers as it should.
     pub(super) async fn released(&self) -> Result<(), QueueError> {
-        if self.parts.queue.release(Scope::Source, self.name(), OF_THE_VENDOR).await? {
+        if self.parts.queue.release(Scope::Source, self.name(), &ENDED_BY_VENDOR).await? {
             tracing::info!("source `{}` works again", self.name());
         }
         Ok(())
@@ -293,10 +290,10 @@ impl Engine {
         let retry = self.parts.retry;
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
         let (reason, asked) = match &error {
-            CallError::SignedOut { .. } => ("signed_out", None),
-            CallError::Forbidden { .. } => ("forbidden", None),
-            CallError::Unavailable { after, .. } => ("down", *after),
-            CallError::Refused { .. } | CallError::File(_) => ("down", None),
+            CallError::SignedOut { .. } => (HoldReason::SignedOut, None),
+            CallError::Forbidden { .. } => (HoldReason::Forbidden, None),
+            CallError::Unavailable { after, .. } => (HoldReason::Down, *after),
+            CallError::Refused { .. } | CallError::File(_) => (HoldReason::Down, None),
         };
         let cure = match &error {
             CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
@@ -308,22 +305,20 @@ impl Engine {
         let wait = asked.map_or(wait, |asked| asked.max(wait));
         self.alone_until = Some(Instant::now() + wait);
         let why = one_line(&error.to_string(), 500);
-        let others: Vec<&'static str> = OF_THE_VENDOR.iter().copied().filter(|other| *other != reason).collect();
-        for other in others {
-            // One thing at a time is wrong with a vendor: what it says last.
-            self.parts.queue.release(Scope::Source, self.name(), one(other)).await?;
-        }
+        // One thing at a time is wrong with a vendor: the last that it said.
+        let others: Vec<_> = ENDED_BY_VENDOR.into_iter().filter(|other| *other != reason).collect();
+        self.parts.queue.release(Scope::Source, self.name(), &others).await?;
         self.hold(reason, &why, Some(&cure)).await?;
         Ok(wait)
     }
 
     /// Records that something holds the source; says it once, and tells the operator where there is a cure to tell.
-    async fn hold(&self, reason: &str, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
+    async fn hold(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
         let name = self.name().to_owned();
         let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
         let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
         let (detail, since) = (why.to_owned(), clock::now());
-        let hold = Hold { scope: Scope::Source, name, reason: reason.to_owned(), detail, since };
+        let hold = Hold { scope: Scope::Source, name, reason, detail, since };
         if self.parts.queue.hold(hold, told).await? {
             tracing::warn!("{}", one_line(&said, 1000));
         }
@@ -470,12 +465,4 @@ fn of_the_list(error: CallError) -> Stop {
 fn endless() -> Stop {
     let message = "the vendor's list has no end: it gives the same page again".to_owned();
     Stop::Vendor(CallError::service_alone(message))
-}
-
-/// A list of one reason that lives as long as the program.
-fn one(reason: &'static str) -> &'static [&'static str] {
-    match OF_THE_VENDOR.iter().position(|known| *known == reason) {
-        Some(at) => &OF_THE_VENDOR[at..=at],
-        None => &[],
-    }
 }

@@ -18,7 +18,7 @@ use super::{
     examine::{Candidate, Examiner, Finding, Marker},
     hints::{Hints, WatchError, Watches},
     known::Known,
-    ledger::{FolderTrouble, Root},
+    ledger::Root,
     mounts::{self, Ground},
     names::Rules,
     scan::{self, Tally},
@@ -27,6 +27,7 @@ use crate::{
     access::{grant, is_denied},
     beneath::{Dir, Entry, Place, Stamp},
     config::{Limits, Watch},
+    job::HoldReason,
 };
 
 /// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
@@ -58,7 +59,7 @@ impl Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// Which trouble.
-    pub kind: FolderTrouble,
+    pub kind: HoldReason,
     /// What was found.
     pub detail: String,
 }
@@ -180,7 +181,7 @@ impl Eyes {
         }
         if let Some((_, why)) = seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty()) {
             let detail = format!("the directory cannot be read: {why}");
-            return Err(Trouble { kind: FolderTrouble::Unreadable, detail });
+            return Err(Trouble { kind: HoldReason::Unreadable, detail });
         }
         seen.busy = thread_time().saturating_sub(busy);
         Ok(Scanned { seen, ground, known, took: begun.elapsed(), mounts })
@@ -195,7 +196,7 @@ impl Eyes {
         let (root, ground) = self.open(met, is_used)?;
         if self.place != Some(ground.place) {
             let detail = "it is another directory than the one that was scanned".to_owned();
-            return Err(Trouble { kind: FolderTrouble::AnotherPlace, detail });
+            return Err(Trouble { kind: HoldReason::AnotherPlace, detail });
         }
         if let Some(watches) = &mut self.watches {
             for path in &paths {
@@ -253,7 +254,7 @@ impl Eyes {
         let moved = met.is_some_and(|met| met.is_elsewhere(ground.place));
         if moved && is_used && root.is_empty().map_err(|error| trouble(&self.path, &error))? {
             let detail = "it is empty and not the directory that it was: is it mounted?".to_owned();
-            return Err(Trouble { kind: FolderTrouble::EmptyMountPoint, detail });
+            return Err(Trouble { kind: HoldReason::EmptyMountPoint, detail });
         }
         Ok((root, ground))
     }
@@ -370,10 +371,10 @@ pub fn examine(
 fn trouble(path: &Path, error: &io::Error) -> Trouble {
     let shown = crate::text::printable_path(path);
     if error.kind() == io::ErrorKind::NotFound {
-        return Trouble { kind: FolderTrouble::Absent, detail: format!("`{shown}` is not there") };
+        return Trouble { kind: HoldReason::Absent, detail: format!("`{shown}` is not there") };
     }
     let why = if is_denied(error) { format!("no permission; {}", grant(path).join("; ")) } else { error.to_string() };
-    Trouble { kind: FolderTrouble::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
+    Trouble { kind: HoldReason::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
 }
 
 /// Eyes that are lent to a thread that may block.
@@ -437,11 +438,11 @@ mod tests {
         let met = Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH, spot: None };
         let met = Some(&met);
         let trouble = eyes.scan(met, true, false).expect_err("not mounted");
-        assert_eq!(trouble.kind, FolderTrouble::EmptyMountPoint);
+        assert_eq!(trouble.kind, HoldReason::EmptyMountPoint);
         assert!(eyes.scan(met, false, false).is_ok(), "nothing was ever there");
         std::fs::write(tree.path().join("a.wav"), "x").expect("written");
         assert!(eyes.scan(met, true, false).is_ok(), "something is there");
         drop(tree);
-        assert_eq!(eyes.scan(met, true, false).expect_err("absent").kind, FolderTrouble::Absent);
+        assert_eq!(eyes.scan(met, true, false).expect_err("absent").kind, HoldReason::Absent);
     }
 }

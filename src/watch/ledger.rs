@@ -7,6 +7,7 @@ use async_trait::async_trait;
 pub use crate::queue::Root;
 use crate::{
     beneath::Stamp,
+    job::HoldReason,
     last_words::Mark,
     queue::{Settled, Sighting},
 };
@@ -42,7 +43,7 @@ pub trait Ledger: Send + Sync {
     async fn meet(&self, folder: &str, root: Root) -> anyhow::Result<()>;
 
     /// Records that something is wrong with a folder. Called when it begins, not while it lasts.
-    async fn hold_folder(&self, folder: &str, trouble: FolderTrouble, detail: String) -> anyhow::Result<()>;
+    async fn hold_folder(&self, folder: &str, trouble: HoldReason, detail: String) -> anyhow::Result<()>;
 
     /// Records that nothing is wrong with a folder any more.
     async fn release_folder(&self, folder: &str) -> anyhow::Result<()>;
@@ -64,45 +65,4 @@ pub struct Taken {
     pub path: PathBuf,
     /// The job's id.
     pub job: i64,
-}
-
-/// What may be wrong with a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FolderTrouble {
-    /// It is not there.
-    Absent,
-    /// It cannot be opened or listed.
-    Unreadable,
-    /// It is empty and on another device than the recordings that were there: nothing is mounted.
-    EmptyMountPoint,
-    /// Something else lies there than what was met, and none of the recordings that were there: a mount is missing.
-    AnotherPlace,
-    /// Its file system does not answer.
-    Silent,
-    /// There are no watches left for it, so it is polled. For the operator to know: no job has to wait.
-    WatchLimit,
-}
-
-impl FolderTrouble {
-    /// Returns the word used in the queue and in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Unreadable => "unreadable",
-            Self::EmptyMountPoint => "empty mount point",
-            Self::AnotherPlace => "another place",
-            Self::Silent => "silent",
-            Self::WatchLimit => "watch limit",
-        }
-    }
-
-    /// Returns whether the jobs of the folder have to wait until it is over.
-    #[must_use]
-    pub fn holds_jobs(self) -> bool {
-        match self {
-            Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace | Self::Silent => true,
-            Self::WatchLimit => false,
-        }
-    }
 }

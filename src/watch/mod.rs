@@ -42,7 +42,7 @@ mod tests;
 
 pub use eyes::{Mode, Trouble};
 pub use handle::{Decision, FolderEnd, FolderHandle, NotWatched, handle};
-pub use ledger::{FolderTrouble, Ledger, Root, Taken};
+pub use ledger::{Ledger, Root, Taken};
 pub use once::{New, settle_now, survey};
 pub use task::{run, run_with};
 pub use view::{FolderView, LastScan, SettlingFile, Status};

@@ -11,12 +11,13 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{FolderHandle, FolderTrouble, Ledger, Root, Taken};
+use super::{FolderHandle, Ledger, Root, Taken};
 use crate::{
     beneath::Stamp,
     config::{
         Backlog, Convert, Folder, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
     },
+    job::HoldReason,
     last_words::Mark,
     open_files::OpenFiles,
     queue::{Settled, Sighting, Verdict},
@@ -86,7 +87,7 @@ pub(crate) struct Memory {
     pub(crate) jobs: Vec<Settled>,
     pub(crate) root: Option<Root>,
     pub(crate) set_aside: Vec<(PathBuf, Stamp)>,
-    pub(crate) held: Option<FolderTrouble>,
+    pub(crate) held: Option<HoldReason>,
     pub(crate) mounts: Vec<PathBuf>,
     /// Each call in short, in order.
     pub(crate) calls: Vec<String>,
@@ -177,7 +178,7 @@ impl Ledger for Model {
         Ok(())
     }
 
-    async fn hold_folder(&self, _: &str, trouble: FolderTrouble, _: String) -> anyhow::Result<()> {
+    async fn hold_folder(&self, _: &str, trouble: HoldReason, _: String) -> anyhow::Result<()> {
         self.write(format!("hold {}", trouble.as_str()))?.held = Some(trouble);
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Decision, FolderTrouble, Root,
+    Decision, Root,
     eyes::Mode,
     handle::NotWatched,
     testing::{Model, Watched, folder, met, until},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     beneath::Stamp,
     config::{Backlog, Watch},
-    job::Content,
+    job::{Content, HoldReason},
     queue::{Sighting, Verdict},
 };
 
@@ -207,7 +207,7 @@ async fn a_folder_that_is_removed_is_held_and_one_made_again_is_watched_again() 
     let watched = Watched::met(folder(&root)).await;
     assert_eq!(watched.model.names(), ["old.mp3"]);
     fs::remove_dir_all(&root).expect("removed");
-    watched.until(|memory| memory.held == Some(FolderTrouble::Absent)).await;
+    watched.until(|memory| memory.held == Some(HoldReason::Absent)).await;
     assert!(watched.model.memory().sightings.contains_key(Path::new("old.mp3")), "nothing is concluded");
     fs::create_dir(&root).expect("made");
     watched.handle.scan().await.expect("watched");
@@ -468,7 +468,7 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     fs::write(root.join(".keep"), "").expect("written");
     fs::write(root.join("stray.mp3"), "y").expect("written");
     let watched = Watched::begin(folder(&root), &model, 100);
-    watched.until(|memory| memory.held == Some(FolderTrouble::AnotherPlace)).await;
+    watched.until(|memory| memory.held == Some(HoldReason::AnotherPlace)).await;
     let told = watched.handle.view().status().trouble.expect("told").detail;
     assert!(told.contains("`minuted backlog sales process` or `skip`"), "{told}");
     watched.handle.scan().await.expect("watched");

@@ -129,7 +129,7 @@ pub fn explain(
     view: Option<&FolderView>,
     sighting: Option<&Sighting>,
 ) -> Why {
-    let trouble = view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.holds_jobs());
+    let trouble = view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.blocks_stages());
     if let Some(trouble) = trouble {
         return Why::Trouble(trouble);
     }

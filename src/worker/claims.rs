@@ -15,7 +15,7 @@ use super::{Active, Live, ServiceHandle, Worker, activity::Turn, slots::Pool};
 use crate::{
     clock,
     config::Folder,
-    job::Stage,
+    job::{HoldReason, Stage},
     queue::{Among, Hold, Job, JobId, QueueError, Scope},
     services::breaker::{Admission, Call, NOBODY},
 };
@@ -172,11 +172,7 @@ async fn claim_among(
 ) -> Result<Option<Claimed>, QueueError> {
     let now = clock::now();
     let held = |scope, name: &str| {
-        holds.iter().any(|hold| {
-            hold.scope == scope
-                && hold.name == name
-                && !matches!(hold.reason.as_str(), "down" | "refused" | "notes" | "watch limit")
-        })
+        holds.iter().any(|hold| hold.scope == scope && hold.name == name && hold.reason.blocks_claims())
     };
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
@@ -190,7 +186,7 @@ async fn claim_among(
         }
         return Ok(None);
     };
-    let refused = holds.iter().any(|hold| hold.name == folder.id && hold.reason == "refused");
+    let refused = holds.iter().any(|hold| hold.name == folder.id && hold.reason == HoldReason::Refused);
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use crate::{
     clock,
     config::{Folder, Format, OnSuccess, OnSuccessRemote},
     deliver::{FileError, failed},
-    job::{State, retry::backoff},
+    job::{EndedBy, HoldReason, State, retry::backoff},
     pipeline::{
         convert::accepted,
         deliver::{Parcel, RecordingPlace},
@@ -54,13 +54,6 @@ const FILE_TRIES: u32 = 3;
 
 /// Characters of an error that are kept.
 pub(super) const ERROR_MAX: usize = 500;
-
-/// The reason of the hold of a folder whose disk is full: nothing new is begun there. The delivery that met it is tried
-/// again, and ends it.
-pub const FULL: &str = "full";
-
-/// The reason of the hold of a folder whose notes cannot be written for another reason: its recordings go on until then.
-pub const NOTES: &str = "notes";
 
 /// Makes deliveries until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
@@ -174,7 +167,7 @@ async fn file(worker: &Arc<Worker>, under_way: &UnderWay, delivery: &Delivery) -
     };
     match written {
         Ok(written) => {
-            worker.release(Scope::Folder, &folder.id, &[NOTES, FULL]).await;
+            worker.release(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
             delivered(worker, delivery, &folder, written).await
         }
         Err(error) => file_failed(worker, delivery, &folder, &recording, error).await,
@@ -187,7 +180,7 @@ async fn silent(worker: &Worker, folder: &Folder) {
         "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
         folder.name
     );
-    worker.hold(Scope::Folder, &folder.id, NOTES, SILENT.to_owned(), text).await;
+    worker.hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
 }
 
 /// Makes a file delivery; the inner error is the file system's.
@@ -313,7 +306,7 @@ async fn file_failed(
                  then, and it goes on by itself within half a minute",
                 folder.name
             );
-            worker.hold(Scope::Folder, &folder.id, FULL, told.clone(), text).await;
+            worker.hold(Scope::Folder, &folder.id, HoldReason::Full, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY), &told).await
         }
         FileError::Moved { .. } => later(worker, delivery, LOOK_AGAIN, &told).await,
@@ -327,7 +320,7 @@ async fn file_failed(
                 "the notes of folder `{}` cannot be written: {told}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            worker.hold(Scope::Folder, &folder.id, NOTES, told.clone(), text).await;
+            worker.hold(Scope::Folder, &folder.id, HoldReason::Notes, told.clone(), text).await;
             later(worker, delivery, wait.min(FILE_RETRY * 10), &told).await
         }
         FileError::InUse { .. } => {

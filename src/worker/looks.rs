@@ -294,9 +294,7 @@ fn parts(live: &Live, job: &Job) -> Option<(Arc<ServiceHandle>, Arc<Folder>)> {
 async fn is_held(worker: &Worker, handle: &ServiceHandle) -> bool {
     let holds = worker.queue.holds().await.unwrap_or_default();
     holds.iter().any(|hold| {
-        hold.scope == Scope::Service
-            && hold.name == handle.service.name()
-            && !matches!(hold.reason.as_str(), "down" | "reading")
+        hold.scope == Scope::Service && hold.name == handle.service.name() && hold.reason.blocks_known_meetings()
     })
 }
 

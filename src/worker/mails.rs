@@ -13,7 +13,7 @@ use crate::{
     clock,
     config::Folder,
     deliver::{Comparison, LetterForm, MailError, Mailer, Recipient, message_id},
-    job::{State, retry::backoff},
+    job::{HoldReason, State, retry::backoff},
     pipeline::deliver::{Parcel, one_at_a_time},
     queue::{Delivery, Lane, QueueError, Scope},
     text::one_line,
@@ -124,15 +124,15 @@ async fn withhold(worker: &Arc<Worker>, delivery: &Delivery, folder: &Folder) ->
 /// Mail does not go: said at once, and told to the operator when it has lasted.
 async fn mail_down(worker: &Worker, error: &str) -> Result<(), QueueError> {
     let text = format!("mail cannot be sent: {error}\nit is tried again without end; minuted check --mail ADDRESS");
-    worker.hold_telling(Scope::Service, SMTP, "down", error.to_owned(), &text, None).await;
+    worker.hold_telling(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
     let now = clock::now();
     let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
-    worker.queue.tell_of_hold(Scope::Service, SMTP, "down", since, text, now).await.map(drop)
+    worker.queue.tell_of_hold(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
 }
 
 /// Mail goes again: whatever else waits for that is sent now.
 pub async fn mail_works(worker: &Worker) -> Result<(), QueueError> {
-    if worker.release(Scope::Service, SMTP, &["down"]).await {
+    if worker.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
         worker.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;
         worker.deliveries.notify_one();
     }

@@ -42,7 +42,7 @@ pub use reconsidered::Reconsidered;
 
 use crate::{
     config::{Environment, Folder},
-    job::Key,
+    job::{HoldReason, Key},
     open_files::OpenFiles,
     pipeline::{Context, convert::Converter},
     queue::{Hold, JobId, Queue, QueueError, STEP_MIN, Scope},
@@ -258,7 +258,7 @@ impl Worker {
     }
 
     /// Records that something is held; says it once.
-    pub async fn hold(&self, scope: Scope, name: &str, reason: &str, detail: String, told: String) {
+    pub async fn hold(&self, scope: Scope, name: &str, reason: HoldReason, detail: String, told: String) {
         self.hold_telling(scope, name, reason, detail, &told, Some(told.clone())).await;
     }
 
@@ -267,12 +267,12 @@ impl Worker {
         &self,
         scope: Scope,
         name: &str,
-        reason: &str,
+        reason: HoldReason,
         detail: String,
         said: &str,
         notice: Option<String>,
     ) {
-        let hold = Hold { scope, name: name.to_owned(), reason: reason.to_owned(), detail, since: crate::clock::now() };
+        let hold = Hold { scope, name: name.to_owned(), reason, detail, since: crate::clock::now() };
         match self.queue.hold(hold, notice).await {
             Ok(true) => {
                 tracing::warn!("{}", crate::text::one_line(&said.replace('\n', "; "), 1000));
@@ -284,10 +284,10 @@ impl Worker {
     }
 
     /// Records that something is not held any more; returns whether it was.
-    pub async fn release(&self, scope: Scope, name: &str, reasons: &'static [&'static str]) -> bool {
+    pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
         match self.queue.release(scope, name, reasons).await {
             Ok(true) => {
-                tracing::info!("{} `{name}` works again", scope_word(scope));
+                tracing::info!("{scope} `{name}` works again");
                 self.nudge();
                 true
             }
@@ -297,15 +297,6 @@ impl Worker {
                 false
             }
         }
-    }
-}
-
-fn scope_word(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Service => "service",
-        Scope::Folder => "folder",
-        Scope::Disk => "disk",
-        Scope::Source => "source",
     }
 }
 

@@ -8,7 +8,7 @@ use super::{ServiceHandle, Worker};
 use crate::{
     clock,
     config::{Folder, Format, Target},
-    job::{Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
+    job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
     pipeline::analyse,
     queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope, SkipReason},
     services::{
@@ -73,7 +73,7 @@ impl Worker {
             was_open && breakers.open().is_empty()
         };
         if healed {
-            self.release(Scope::Service, handle.service.name(), &["down"]).await;
+            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
         }
     }
 
@@ -164,7 +164,7 @@ impl Worker {
             (verdict, was_open && breakers.open().is_empty())
         };
         if healed {
-            self.release(Scope::Service, handle.service.name(), &["down"]).await;
+            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
         }
         match verdict {
             Verdict::Own => {
@@ -316,7 +316,7 @@ impl Worker {
         let told = format!(
             "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"
         );
-        self.hold(Scope::Service, name, "down", error.to_owned(), told).await;
+        self.hold(Scope::Service, name, HoldReason::Down, error.to_owned(), told).await;
     }
 
     /// Records that a service wants a person.
@@ -330,9 +330,9 @@ impl Worker {
         }
         let (kind, cure) = (&handle.settings.kind, handle.settings.kind.sign_in_cure(name));
         let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
-            (true, true) => ("signed_out", format!("sign in: {cure}")),
-            (true, false) => ("signed_out", cure),
-            (false, _) => ("forbidden", format!("check the account's rights at the service, then: {cure}")),
+            (true, true) => (HoldReason::SignedOut, format!("sign in: {cure}")),
+            (true, false) => (HoldReason::SignedOut, cure),
+            (false, _) => (HoldReason::Forbidden, format!("check the account's rights at the service, then: {cure}")),
         };
         let told = format!("service `{name}` waits for a person: {error}\n{cure}");
         self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), told).await;
@@ -352,7 +352,7 @@ impl Worker {
         let live = self.live();
         let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
         let told = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
-        self.hold(Scope::Folder, &folder.id, "refused", format!("{error}; {cure}"), told).await;
+        self.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), told).await;
     }
 
     async fn file_lost(&self, job: &Job, error: &anyhow::Error) {

@@ -46,9 +46,8 @@ pub(super) async fn make(worker: &Arc<Worker>, delivery: &Delivery) -> Result<()
     let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     let holds = worker.queue.holds().await?;
     // One that is down for other calls may well delete; one that waits for a person does not.
-    let holds_it = |hold: &&Hold| {
-        hold.scope == Scope::Service && hold.name == service && !matches!(hold.reason.as_str(), "down" | "reading")
-    };
+    let holds_it =
+        |hold: &&Hold| hold.scope == Scope::Service && hold.name == service && hold.reason.blocks_known_meetings();
     if let Some(hold) = holds.iter().find(holds_it) {
         return later(worker, delivery, wait, &one_line(&hold.detail, ERROR_MAX)).await;
     }

@@ -8,7 +8,7 @@ use super::{ServiceHandle, Worker, activity::Turn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
-    job::{Remote, Setback, Stage, State},
+    job::{HoldReason, Remote, Setback, Stage, State},
     pipeline::{Context, analyse, create, upload},
     progress::Progress,
     queue::{Job, JobId, Scope},
@@ -117,7 +117,7 @@ impl Running {
                 job.state = worker.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
-                worker.release(Scope::Folder, &self.folder.id, &["refused"]).await;
+                worker.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
                 tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {how}", job.id);
                 Ok(called)
             }

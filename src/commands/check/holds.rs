@@ -4,9 +4,9 @@ use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{
     commands::{print, typed},
     config::Settings,
-    control::{Request, Status},
+    control::{Request, Status, cure},
+    job::HoldReason,
     queue::{Hold, Scope},
-    text::ShellCommand,
     worker::deliveries,
 };
 
@@ -52,42 +52,43 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         Scope::Disk => "disk, now".to_owned(),
         Scope::Source => format!("source {name}, now"),
     };
-    let message = format!("{} for {}: {}", hold.reason.replace('_', " "), print::ago(hold.since), hold.detail);
+    let message = format!("{} for {}: {}", hold.reason.as_str().replace('_', " "), print::ago(hold.since), hold.detail);
     if ends_with(settings, hold) {
         return Finding::note(subject, format!("{message}; this configuration does not have it"));
     }
-    match hold.reason.as_str() {
-        "paused" => Finding::warning(subject, message, ShellCommand::new("minuted resume").word(name)),
-        "reading" => Finding::note(subject, message),
-        "watch limit" => Finding::warning(subject, message, "see `watches` above"),
-        _ => Finding::error(subject, message, cure(settings, status, hold)),
+    match hold.reason {
+        HoldReason::Paused | HoldReason::WatchLimit => {
+            Finding::warning(subject, message, cure(hold, settings).unwrap_or_default())
+        }
+        HoldReason::Reading => Finding::note(subject, message),
+        HoldReason::Down
+        | HoldReason::SignedOut
+        | HoldReason::Forbidden
+        | HoldReason::Absent
+        | HoldReason::Unreadable
+        | HoldReason::EmptyMountPoint
+        | HoldReason::AnotherPlace
+        | HoldReason::Silent
+        | HoldReason::Refused
+        | HoldReason::Notes
+        | HoldReason::Full
+        | HoldReason::Folder
+        | HoldReason::NotConfigured => {
+            let cure = cure(hold, settings).unwrap_or_else(|| waits_by_itself(status, hold));
+            Finding::error(subject, message, cure)
+        }
     }
 }
 
-fn cure(settings: &Settings, status: &Status, hold: &Hold) -> String {
-    let name = &hold.name;
-    let service = settings.services.get(name);
-    let sign_in = || {
-        service.map_or_else(|| ShellCommand::new("minuted login").word(name).into(), |it| it.kind.sign_in_cure(name))
-    };
-    match (hold.scope, hold.reason.as_str()) {
-        (Scope::Service, "signed_out") => sign_in(),
-        (Scope::Service, "forbidden") => {
-            format!("give the account its rights at the service, then: {}", sign_in())
-        }
-        (Scope::Service, _) => {
-            let next =
-                status.services.iter().find(|service| service.name == *name).and_then(|service| service.next_try);
+/// Returns what becomes of a hold about which nobody has to do anything.
+fn waits_by_itself(status: &Status, hold: &Hold) -> String {
+    match hold.scope {
+        Scope::Service | Scope::Source => {
+            let service = status.services.iter().find(|service| service.name == hold.name);
+            let next = service.filter(|_| hold.scope == Scope::Service).and_then(|service| service.next_try);
             let next = next.map(|next| format!(", next in {}", print::until(next))).unwrap_or_default();
             format!("it is tried again by itself{next}; nothing counts and nothing is lost")
         }
-        (Scope::Folder, "refused") => {
-            "check the folder's attendees and the service's base_url, then: systemctl reload minuted".to_owned()
-        }
-        (Scope::Source, "signed_out" | "forbidden") => {
-            "mend its key (`api_key_file` is read again by itself), or its rights at the vendor".to_owned()
-        }
-        (Scope::Source, _) => "it is tried again by itself; nothing counts and nothing is lost".to_owned(),
-        (Scope::Folder | Scope::Disk, _) => "mend that; it is tried again by itself".to_owned(),
+        Scope::Folder | Scope::Disk => "mend that; it is tried again by itself".to_owned(),
     }
 }

@@ -98,7 +98,7 @@ impl Task {
         let now = self.clocks.now().running;
         let (patience, is_held) = {
             let state = self.view().state();
-            (state.patience, state.trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs()))
+            (state.patience, state.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages()))
         };
         if self.ledger_from > now || self.next_gone(&patience).is_none_or(|at| at > now) {
             return Ok(());

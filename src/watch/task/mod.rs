@@ -24,7 +24,7 @@ use super::{
     eyes::{Eyes, Lent, Mode, Scanned, Trouble},
     handle::{Command, Decision, FolderEnd},
     hints::{Hints, PENDING_MAX},
-    ledger::{FolderTrouble, Ledger, Root},
+    ledger::{Ledger, Root},
     names::Rules,
     pool::Entry,
     turns::FolderLine,
@@ -33,6 +33,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::Folder,
+    job::HoldReason,
     open_files::OpenFiles,
     queue::Settled,
 };
@@ -143,7 +144,7 @@ struct Task {
     is_lost: bool,
     ledger_from: Duration,
     /// What the queue was told last of the folder's trouble, once it was told at all.
-    told: Option<FolderTrouble>,
+    told: Option<HoldReason>,
     is_told: bool,
     is_ledger_failing: bool,
     /// Known files that a scan could neither meet nor miss, because a directory could not be read.
@@ -368,7 +369,7 @@ impl Task {
     }
 
     fn is_held(&self) -> bool {
-        self.view().state().trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs())
+        self.view().state().trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages())
     }
 
     fn is_settling(&self) -> bool {

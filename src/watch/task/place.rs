@@ -5,11 +5,12 @@ use anyhow::bail;
 use super::Task;
 use crate::{
     beneath::Place,
+    job::HoldReason,
     text::{ShellCommand, count},
     watch::{
         eyes::{Eyes, Scanned, Trouble},
         handle::Decision,
-        ledger::{FolderTrouble, Root},
+        ledger::Root,
     },
 };
 
@@ -38,7 +39,7 @@ impl Task {
             "it is not the directory that it was, and of its {known} none is there: is a mount missing? It goes on by \
              itself when that is back; if this is its place from now on: `{process}` or `skip`"
         );
-        Some(Trouble { kind: FolderTrouble::AnotherPlace, detail })
+        Some(Trouble { kind: HoldReason::AnotherPlace, detail })
     }
 
     fn files_known(&self, scanned: &Scanned) -> u64 {
@@ -72,12 +73,10 @@ impl Task {
     /// Returns whether the folder is held because it is another directory than before.
     pub(super) fn lies_elsewhere(&self) -> bool {
         let state = self.view().state();
-        state.trouble.as_ref().is_some_and(|trouble| match trouble.kind {
-            FolderTrouble::AnotherPlace | FolderTrouble::EmptyMountPoint => true,
-            FolderTrouble::Absent | FolderTrouble::Unreadable | FolderTrouble::Silent | FolderTrouble::WatchLimit => {
-                false
-            }
-        })
+        state
+            .trouble
+            .as_ref()
+            .is_some_and(|trouble| matches!(trouble.kind, HoldReason::AnotherPlace | HoldReason::EmptyMountPoint))
     }
 
     /// Meets the folder anew, where it lies now, as a person has decided; returns how many files lie there. What was

@@ -2,10 +2,10 @@
 
 use super::{LEDGER_RETRY, SETTLE, Task};
 use crate::{
+    job::HoldReason,
     text::printable_path,
     watch::{
         eyes::{Mode, Scanned, Trouble},
-        ledger::FolderTrouble,
         settle::Patience,
         view::LastScan,
     },
@@ -69,7 +69,7 @@ impl Task {
     pub(super) fn show_quiet(&self) {
         let is_quiet = {
             let state = self.view().state();
-            let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs());
+            let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages());
             let is_idle = self.examining.is_empty() && self.settled.is_empty() && !self.is_lost;
             self.scans > 0 && (is_held || is_idle && !state.pool.iter().any(|(_, entry)| entry.is_under_way()))
         };
@@ -117,7 +117,7 @@ impl Task {
 /// What the operator should know of a folder that is polled for want of watches.
 pub(super) fn limit(mode: &Mode) -> Option<Trouble> {
     match mode {
-        Mode::Unwatched(why) => Some(Trouble { kind: FolderTrouble::WatchLimit, detail: format!("polled: {why}") }),
+        Mode::Unwatched(why) => Some(Trouble { kind: HoldReason::WatchLimit, detail: format!("polled: {why}") }),
         Mode::Native | Mode::Polled(_) => None,
     }
 }

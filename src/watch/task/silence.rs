@@ -5,7 +5,7 @@ use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 use tokio::time::timeout;
 
 use super::Task;
-use crate::watch::{eyes::Trouble, ledger::FolderTrouble};
+use crate::{job::HoldReason, watch::eyes::Trouble};
 
 /// A file system that lets nothing be looked at for so long does not answer. Slow ones answer within seconds.
 const SILENT_AFTER: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ impl Task {
                 Err(_) => {
                     is_silent = true;
                     let detail = "its file system has not answered for a minute; it goes on by itself when it does";
-                    self.report(Some(Trouble { kind: FolderTrouble::Silent, detail: detail.to_owned() })).await;
+                    self.report(Some(Trouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
                     // Whoever waits for the folder need not wait for a dead server.
                     self.view().set_quiet(true);
                 }
@@ -67,7 +67,7 @@ mod tests {
                 tokio::time::advance(SILENT_AFTER).await;
                 tokio::task::yield_now().await;
             }
-            until(|| model.memory().held == Some(FolderTrouble::Silent)).await;
+            until(|| model.memory().held == Some(HoldReason::Silent)).await;
             assert!(handle.view().is_quiet(), "nobody waits for it");
             answers.send(7).expect("somebody waits");
         };

@@ -72,7 +72,7 @@ impl ExaminedBatch {
 impl Task {
     /// Whether another batch may be looked into.
     pub(super) fn may_examine(&self, state: &State) -> bool {
-        let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.holds_jobs());
+        let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages());
         !is_held && self.scans > 0 && self.examining.len() < CHUNKS && self.settled.len() < CHUNK_FILES
     }
 
