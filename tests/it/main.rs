@@ -14,6 +14,7 @@ mod convert;
 mod crash;
 mod delivery;
 mod disk;
+mod docs;
 mod engine;
 mod engine_audio;
 #[cfg(target_arch = "x86_64")] // its snapshots show the sizes of that machine's wheel
