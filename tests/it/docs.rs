@@ -46,38 +46,44 @@ impl Page {
         let mut anchors = BTreeSet::new();
         let mut heading: Option<String> = None;
         for event in self.events() {
-            match event {
-                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
-                Event::End(TagEnd::Heading(_)) => {
-                    anchors.insert(anchor(&heading.take().expect("a heading that has begun")));
-                }
-                Event::Text(text) | Event::Code(text) => {
-                    if let Some(heading) = &mut heading {
-                        heading.push_str(&text);
-                    }
-                }
-                _ => {}
+            if let Event::Start(Tag::Heading { .. }) = event {
+                heading = Some(String::new());
+            } else if let Event::End(TagEnd::Heading(_)) = event {
+                anchors.extend(heading.take().map(|heading| anchor(&heading)));
+            } else if let Event::Text(text) | Event::Code(text) = event
+                && let Some(heading) = &mut heading
+            {
+                heading.push_str(&text);
             }
         }
         anchors
     }
 
+    /// Returns the code spans.
+    fn codes(&self) -> Vec<String> {
+        let mut codes = Vec::new();
+        for event in self.events() {
+            if let Event::Code(code) = event {
+                codes.push(code.to_string());
+            }
+        }
+        codes
+    }
+
     /// Returns the code spans and the lines of shell blocks, comments removed.
     fn commands(&self) -> Vec<String> {
-        let mut commands = Vec::new();
+        let mut commands = self.codes();
         let mut is_shell = false;
         for event in self.events() {
-            match event {
-                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
-                    is_shell = &*language == "sh";
-                }
-                Event::End(TagEnd::CodeBlock) => is_shell = false,
-                Event::Text(text) if is_shell => {
-                    let lines = text.lines().filter_map(|line| line.split('#').next());
-                    commands.extend(lines.map(str::to_owned));
-                }
-                Event::Code(text) => commands.push(text.to_string()),
-                _ => {}
+            if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) = event {
+                is_shell = &*language == "sh";
+            } else if let Event::End(TagEnd::CodeBlock) = event {
+                is_shell = false;
+            } else if let Event::Text(text) = event
+                && is_shell
+            {
+                let lines = text.lines().filter_map(|line| line.split('#').next());
+                commands.extend(lines.map(str::to_owned));
             }
         }
         commands
@@ -166,9 +172,9 @@ fn is_page(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "md") && root().join(path).exists()
 }
 
-/// Returns README and every page of `docs/`.
+/// Returns README, CONTRIBUTING and every page of `docs/`.
 fn pages() -> Vec<Page> {
-    let mut paths = vec![PathBuf::from("README.md")];
+    let mut paths = ["README.md", "CONTRIBUTING.md"].map(PathBuf::from).to_vec();
     for entry in fs::read_dir(root().join("docs")).expect("docs/") {
         paths.push(Path::new("docs").join(entry.expect("an entry").file_name()));
     }
@@ -241,6 +247,61 @@ fn the_page_of_commands_lists_every_command() {
     assert!(missing.is_empty(), "docs/commands.md does not name {missing:?}");
 }
 
+/// Returns the text of every source file below `src` and `tests`.
+fn source_texts() -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut directories = vec![root().join("src"), root().join("tests/it")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                texts.push(fs::read_to_string(path).expect("UTF-8"));
+            }
+        }
+    }
+    texts
+}
+
+/// Returns whether a code span names a source file or a directory.
+fn is_path(code: &str) -> bool {
+    code.ends_with('/') || Path::new(code).extension().is_some_and(|end| end == "rs")
+}
+
+/// Returns whether a code span names a test: at least four words.
+fn is_test_name(code: &str) -> bool {
+    let is_name = code.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    is_name && code.matches('_').count() >= 3
+}
+
+#[test]
+fn every_file_and_test_that_the_architecture_names_exists() {
+    let front_page = fs::read_to_string(root().join("src/lib.rs")).expect("the front page");
+    let lines = front_page.lines().map_while(|line| line.strip_prefix("//!"));
+    let front_page: Vec<&str> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let front_page = Page { path: PathBuf::from("src/lib.rs"), text: front_page.join("\n") };
+    let sources = source_texts();
+    let mut missing = Vec::new();
+    let pages = ["docs/ARCHITECTURE.md", "CONTRIBUTING.md"].map(|path| Page::read(Path::new(path)));
+    for page in pages.into_iter().chain([front_page]) {
+        for code in page.codes() {
+            let exists = if is_path(&code) {
+                ["", "src"].iter().any(|base| root().join(base).join(&code).exists())
+            } else if is_test_name(&code) {
+                let function = format!("fn {code}(");
+                sources.iter().any(|text| text.contains(&function))
+            } else {
+                true
+            };
+            if !exists {
+                missing.push(format!("{}: {code}", page.path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 /// Returns the keys of the example, by the header of their table as it stands in the file.
 fn keys_of_the_example() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(root().join("config.example.toml")).expect("the example");
@@ -249,7 +310,7 @@ fn keys_of_the_example() -> BTreeMap<String, BTreeSet<String>> {
     for line in text.lines() {
         let line = line.strip_prefix('#').unwrap_or(line);
         if line.starts_with('[') {
-            table = line.trim_end().to_owned();
+            line.trim_end().clone_into(&mut table);
             tables.entry(table.clone()).or_default();
         } else if let Some((key, _)) = line.split_once(" = ")
             && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -266,20 +327,22 @@ fn keys_of_the_page() -> BTreeMap<String, BTreeSet<String>> {
     let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut table = String::new();
     let mut is_heading = false;
-    let mut cell = 0;
+    let mut is_first_cell = false;
     for event in page.events() {
-        match event {
-            Event::Start(Tag::Heading { .. }) => is_heading = true,
-            Event::End(TagEnd::Heading(_)) => is_heading = false,
-            Event::Start(Tag::TableRow) => cell = 0,
-            Event::Start(Tag::TableCell) => cell += 1,
-            Event::Start(Tag::TableHead) => cell = 2,
-            Event::Code(code) if is_heading => table = code.to_string(),
-            Event::Code(key) if cell == 1 => {
-                tables.entry(table.clone()).or_default().insert(key.to_string());
+        if let Event::Start(Tag::Heading { .. }) = event {
+            is_heading = true;
+        } else if let Event::End(TagEnd::Heading(_)) = event {
+            is_heading = false;
+        } else if let Event::Start(Tag::TableRow) = event {
+            is_first_cell = true;
+        } else if let Event::End(TagEnd::TableCell) = event {
+            is_first_cell = false;
+        } else if let Event::Code(code) = event {
+            if is_heading {
+                table = code.to_string();
+            } else if is_first_cell {
+                tables.entry(table.clone()).or_default().insert(code.to_string());
             }
-            Event::End(TagEnd::Table) => cell = 0,
-            _ => {}
         }
     }
     tables
