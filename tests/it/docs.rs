@@ -70,21 +70,30 @@ impl Page {
         codes
     }
 
+    /// Returns the text of the code blocks of a language.
+    fn blocks(&self, language: &str) -> Vec<String> {
+        let mut blocks = Vec::new();
+        let mut is_inside = false;
+        for event in self.events() {
+            if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(name))) = event {
+                is_inside = &*name == language;
+            } else if let Event::End(TagEnd::CodeBlock) = event {
+                is_inside = false;
+            } else if let Event::Text(text) = event
+                && is_inside
+            {
+                blocks.push(text.to_string());
+            }
+        }
+        blocks
+    }
+
     /// Returns the code spans and the lines of shell blocks, comments removed.
     fn commands(&self) -> Vec<String> {
         let mut commands = self.codes();
-        let mut is_shell = false;
-        for event in self.events() {
-            if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) = event {
-                is_shell = &*language == "sh";
-            } else if let Event::End(TagEnd::CodeBlock) = event {
-                is_shell = false;
-            } else if let Event::Text(text) = event
-                && is_shell
-            {
-                let lines = text.lines().filter_map(|line| line.split('#').next());
-                commands.extend(lines.map(str::to_owned));
-            }
+        for block in self.blocks("sh") {
+            let lines = block.lines().filter_map(|line| line.split('#').next());
+            commands.extend(lines.map(str::to_owned));
         }
         commands
     }
@@ -356,6 +365,32 @@ fn the_page_of_the_configuration_names_the_keys_of_the_example_and_no_others() {
         example.get_mut(table).expect("a table of the example").insert(key.to_owned());
     }
     assert_eq!(keys_of_the_page(), example);
+}
+
+#[test]
+fn every_configuration_that_a_page_shows_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("config.toml");
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for block in page.blocks("toml") {
+            // A sidecar has no tables, and whisper is in no usual build.
+            if !block.contains("\n[") && !block.starts_with('[') || block.contains("whisper") {
+                continue;
+            }
+            let folder = "[[folder]]\nname = \"sales\"\npath = \"/srv/recordings/sales\"\n";
+            let folder = if block.contains("[[folder]]") { "" } else { folder };
+            fs::write(&file, format!("{block}\n{folder}")).expect("written");
+            let mut command = Command::new(PROGRAM);
+            let output = command.arg("--config").arg(&file).arg("systemd-drop-in").output();
+            let output = output.expect("run");
+            if !output.status.success() {
+                let message = String::from_utf8_lossy(&output.stderr);
+                wrong.push(format!("{}: {message}", page.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
