@@ -2,9 +2,14 @@
 
 mod source;
 
+use crate::job::JobState;
+
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 pub use source::{Source, SourceFetch, SourceList};
 
@@ -151,8 +156,8 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Jobs {
     /// Only jobs in this state
-    #[arg(long, value_name = "STATE")]
-    pub state: Option<StateWord>,
+    #[arg(long, value_name = "STATE", value_parser = job_state_parser())]
+    pub state: Option<JobState>,
     /// Only jobs of this folder
     #[arg(long, value_name = "FOLDER")]
     pub folder: Option<String>,
@@ -161,23 +166,9 @@ pub struct Jobs {
     pub output: Output,
 }
 
-/// A state of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StateWord {
-    /// Can run now
-    Ready,
-    /// A worker has it
-    Running,
-    /// Waits for something
-    Waiting,
-    /// Its notes are delivered
-    Done,
-    /// It failed
-    Failed,
-    /// It was not taken
-    Skipped,
-    /// It was given up
-    Cancelled,
+fn job_state_parser() -> impl TypedValueParser<Value = JobState> {
+    let words = JobState::ALL.iter().map(|state| state.as_str());
+    PossibleValuesParser::new(words).try_map(|word| JobState::parse(&word).ok_or("not a state of a job"))
 }
 
 /// A command about one job.

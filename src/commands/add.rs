@@ -22,9 +22,10 @@ use crate::{
     deliver::{self, numbered},
     effect::Effect,
     exit,
+    job::{JobState, Stage, WaitReason},
     pipeline::convert::accepted,
     progress::Unit,
-    queue::{JobId, JobView},
+    queue::{DeliveryState, JobId, JobView},
     text::{one_line, printable, printable_path},
     watch,
     worker::Live,
@@ -175,15 +176,15 @@ async fn wait(
             }
             let job: JobView = typed(caller.ask(Request::Job { job: crate::control::JobName::Id(*id) }).await?)?;
             bars.show(&job, &status);
-            let delivers = job.deliveries.iter().any(|delivery| delivery.state == "due");
-            if matches!(job.state.as_str(), "done" | "failed" | "skipped" | "cancelled") && !delivers {
+            let delivers = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due);
+            if job.state.is_over() && !delivers {
                 bars.finish(&job);
                 done.insert(*id, job);
             }
         }
         tokio::time::sleep(EVERY).await;
     }
-    let failed = done.values().any(|job| job.state != "done" && job.state != "skipped");
+    let failed = done.values().any(|job| !matches!(job.state, JobState::Done | JobState::Skipped));
     if as_json {
         print::json(&json!(done.values().collect::<Vec<_>>()))?;
     } else {
@@ -261,8 +262,8 @@ impl Bars {
 
     fn finish(&mut self, job: &JobView) {
         match self.by_job.get(&job.id) {
-            Some(bar) if self.watched => bar.finish_with_message(job.state.clone()),
-            Some(_) | None if self.told.get(&job.id) == Some(&job.state) => {}
+            Some(bar) if self.watched => bar.finish_with_message(job.state.as_str()),
+            Some(_) | None if self.told.get(&job.id).is_some_and(|word| word == job.state.as_str()) => {}
             Some(_) | None => print::say(&format!("job {}: {}", job.id, job.state)),
         }
     }
@@ -270,17 +271,19 @@ impl Bars {
 
 fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
     let under_way = running.filter(|running| running.sent < running.total);
-    match (job.stage.as_deref(), job.waits_for.as_deref()) {
-        (_, Some("analysis")) => "the service works on it".into(),
-        (_, Some("sign_in")) => {
+    match (job.stage, job.waits_for) {
+        (_, Some(WaitReason::Analysis)) => "the service works on it".into(),
+        (_, Some(WaitReason::SignIn)) => {
             let cure = job.hold.as_ref().and_then(|hold| hold.cure.as_deref());
             format!("waits for you: {}", cure.unwrap_or("minuted login"))
         }
         (_, Some(waits)) => format!("waits: {waits}; minuted status"),
-        (Some("upload"), None) if under_way.is_some_and(|running| running.unit != Unit::Bytes) => "transcribes".into(),
-        (Some("upload"), None) if under_way.is_some() => "uploads".into(),
-        (Some(stage), None) => stage.to_owned(),
-        (None, None) => job.state.clone(),
+        (Some(Stage::Upload), None) if under_way.is_some_and(|running| running.unit != Unit::Bytes) => {
+            "transcribes".into()
+        }
+        (Some(Stage::Upload), None) if under_way.is_some() => "uploads".into(),
+        (Some(stage), None) => stage.to_string(),
+        (None, None) => job.state.to_string(),
     }
 }
 
@@ -289,12 +292,12 @@ fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
 fn percent(job: &JobView, running: Option<&RunningStatus>) -> u64 {
     let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
     let share = running.map_or(55, |running| if running.unit == Unit::Bytes { 55 } else { 90 });
-    match job.stage.as_deref() {
-        Some("create") => 2,
-        Some("upload") if total > 0 => 5 + sent.saturating_mul(share) / total,
-        Some("upload") => 5,
-        Some("analyse") => 60,
-        Some("deliver") => 95,
-        Some(_) | None => 100,
+    match job.stage {
+        Some(Stage::Create) => 2,
+        Some(Stage::Upload) if total > 0 => 5 + sent.saturating_mul(share) / total,
+        Some(Stage::Upload) => 5,
+        Some(Stage::Analyse) => 60,
+        Some(Stage::Deliver) => 95,
+        None => 100,
     }
 }

@@ -22,7 +22,9 @@ use crate::{
     control::{Caller, Request},
     daemon::{self, Ended},
     engine::model::{self, InstallError, Model, Package, Places},
-    exit, logging,
+    exit,
+    job::{JobState, Stage, WaitReason},
+    logging,
     queue::JobView,
     signals::{self, Signals},
     standin::{Options, Standin},
@@ -177,16 +179,16 @@ async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
 
 fn describe(job: &JobView) -> String {
     let name = job.path.rsplit('/').next().unwrap_or_default();
-    let what = match (job.state.as_str(), job.stage.as_deref(), job.waits_for.as_deref()) {
-        (_, _, Some("analysis")) => "uploaded; the service works on it".to_owned(),
+    let what = match (job.state, job.stage, job.waits_for) {
+        (_, _, Some(WaitReason::Analysis)) => "uploaded; the service works on it".to_owned(),
         (_, _, Some(waits)) => format!("waits: {waits}"),
-        ("done", _, _) => format!("done: {}", job.notes.join(", ")),
-        ("ready", Some("deliver"), _) => "analysed; its notes are being written".to_owned(),
-        ("ready", _, _) => "taken in".to_owned(),
-        (_, Some("create"), _) => "a meeting is being created".to_owned(),
-        (_, Some("upload"), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
-        (_, Some("upload"), _) => "is being uploaded".to_owned(),
-        (state, _, _) => state.to_owned(),
+        (JobState::Done, _, _) => format!("done: {}", job.notes.join(", ")),
+        (JobState::Ready, Some(Stage::Deliver), _) => "analysed; its notes are being written".to_owned(),
+        (JobState::Ready, _, _) => "taken in".to_owned(),
+        (_, Some(Stage::Create), _) => "a meeting is being created".to_owned(),
+        (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
+        (_, Some(Stage::Upload), _) => "is being uploaded".to_owned(),
+        (state, _, _) => state.to_string(),
     };
     format!("job {} {name}: {what}", job.id)
 }

@@ -8,15 +8,15 @@ use super::{
     typed,
 };
 use crate::{
-    cli::{self, StateWord},
-    clock,
+    cli, clock,
     control::{Caller, Request, Scene, story},
+    job::Stage,
     queue::JobView,
     text::{one_line, printable},
 };
 
 pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
-    let state = arguments.state.map(|word| word_of(word).to_owned());
+    let state = arguments.state;
     let answer = caller.ask(Request::Jobs { state, folder: arguments.folder }).await?;
     if arguments.output.json {
         print::json(&answer)?;
@@ -37,10 +37,10 @@ pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCo
     ];
     let mut list = List::new(columns, "file");
     for job in &jobs {
-        let state = job.waits_for.as_deref().map_or_else(|| job.state.clone(), |waits| format!("waits: {waits}"));
+        let state = job.waits_for.map_or_else(|| job.state.to_string(), |waits| format!("waits: {waits}"));
         let file = job.path.rsplit('/').next().unwrap_or_default();
         let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
-        let stage = job.stage.clone().unwrap_or_default();
+        let stage = job.stage.map_or("", Stage::as_str).to_owned();
         let cells = [job.id.to_string(), state, stage, tries, print::ago(job.created), one_line(&job.folder, 16)];
         list.add(cells, one_line(file, 200));
     }
@@ -68,7 +68,7 @@ pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitC
         print::line(&printable(&line))?;
     }
     for event in job.history.iter().flatten() {
-        let stage = event.stage.as_deref().unwrap_or("-");
+        let stage = event.stage.map_or("-", Stage::as_str);
         let error = event.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
         let line = format!("  {}  {stage:<8} {}{error}", event.at.strftime("%F %TZ"), event.event);
         print::line(&printable(&line))?;
@@ -91,16 +91,4 @@ fn facts(job: &JobView) -> Vec<(&'static str, String)> {
     facts.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
     facts.extend(job.notes.iter().map(|notes| ("notes", notes.clone())));
     facts
-}
-
-fn word_of(word: StateWord) -> &'static str {
-    match word {
-        StateWord::Ready => "ready",
-        StateWord::Running => "running",
-        StateWord::Waiting => "waiting",
-        StateWord::Done => "done",
-        StateWord::Failed => "failed",
-        StateWord::Skipped => "skipped",
-        StateWord::Cancelled => "cancelled",
-    }
 }

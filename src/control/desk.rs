@@ -64,7 +64,7 @@ impl Desk {
     pub async fn answer(&self, request: Request) -> Answer {
         match request {
             Request::Status => self.status().await,
-            Request::Jobs { state, folder } => self.jobs(state.as_deref(), folder.as_deref()).await,
+            Request::Jobs { state, folder } => self.jobs(state, folder.as_deref()).await,
             Request::Job { job } => self.job(job).await,
             Request::Why { path } => self.why(&path).await,
             Request::Retry { job } => self.retry(job).await,

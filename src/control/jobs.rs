@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock,
     config::{Analysis, Folder},
-    job::{State, Wait},
+    job::{JobState, Stage, State, Wait, WaitReason},
     pipeline::{
         analyse::{deadline, is_slow},
         cancel::cancel_remotely,
@@ -27,26 +27,14 @@ use crate::{
     worker::Live,
 };
 
-/// The words of `jobs --state`, and the stored states that may be shown so.
-const STATES: [(&str, &[&str]); 7] = [
-    ("ready", &["ready"]),
-    ("running", &["running"]),
-    ("waiting", &["waiting", "ready"]),
-    ("done", &["done"]),
-    ("failed", &["failed"]),
-    ("skipped", &["skipped"]),
-    ("cancelled", &["cancelled"]),
-];
-
 impl Desk {
-    pub(super) async fn jobs(&self, state: Option<&str>, folder: Option<&str>) -> Answer {
+    pub(super) async fn jobs(&self, state: Option<JobState>, folder: Option<&str>) -> Answer {
         let folder = folder.map(|name| self.folder(name)).transpose()?.map(|folder| folder.id.clone());
         let stored = match state {
             None => Vec::new(),
-            Some(word) => {
-                let known = STATES.iter().find(|(known, _)| *known == word);
-                known.ok_or_else(|| Refusal::new(format!("`{word}` is not a state")))?.1.to_vec()
-            }
+            // A hold makes a job that is ready one that waits.
+            Some(JobState::Waiting) => vec![JobState::Waiting, JobState::Ready],
+            Some(state) => vec![state],
         };
         let holds = self.holds().await?;
         let jobs = self.queue.jobs(stored, folder).await?;
@@ -82,13 +70,13 @@ impl Desk {
         if let Some(folder) = folder {
             job.service.get_or_insert_with(|| folder.service.clone());
         }
-        let begins = matches!(job.stage.as_deref(), Some("create" | "upload"));
+        let begins = matches!(job.stage, Some(Stage::Create | Stage::Upload));
         let configured = live.settings.folders.iter().any(|folder| folder.id == job.folder);
-        if !configured && begins && job.state != "running" || folder.is_none() && job.state == "ready" {
+        if !configured && begins && job.state != JobState::Running || folder.is_none() && job.state == JobState::Ready {
             let name = folder.map_or(job.folder.as_str(), |folder| folder.name.as_str());
             job.hold = Some(not_configured(&job.folder, name, &live));
-            job.state = "waiting".into();
-            job.waits_for = Some("folder".into());
+            job.state = JobState::Waiting;
+            job.waits_for = Some(WaitReason::Folder);
         } else if let Some(hold) = job.apply(holds, now) {
             job.hold = Some(held_by(hold, &live));
         }
@@ -210,7 +198,7 @@ async fn beside(folder: Arc<Folder>, recording: PathBuf) -> Result<u32, Refusal>
 
 /// Puts what holds a job where scripts look: its error and its time.
 fn tell_hold(job: &mut JobView, now: Timestamp) {
-    let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for.as_deref() != Some("analysis")) else { return };
+    let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for != Some(WaitReason::Analysis)) else { return };
     job.error.get_or_insert_with(|| hold.detail.clone());
     if let Some(next) = hold.next_try.filter(|_| job.due.is_none_or(|due| due <= now)) {
         job.due = Some(next);
@@ -219,7 +207,7 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
 
 /// How the analysis of a job stands that waits for it.
 fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
-    let since = job.awaiting_since.filter(|_| job.waits_for.as_deref() == Some("analysis"))?;
+    let since = job.awaiting_since.filter(|_| job.waits_for == Some(WaitReason::Analysis))?;
     let poll = live.serving(job.service.as_deref()?)?.settings.poll;
     let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);
     Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
@@ -229,8 +217,8 @@ fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
 fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
     let id = original.id;
     let what = if original.by_sound { "it has the same sound as" } else { "its content is that of" };
-    match original.state.as_str() {
-        "done" => {
+    match original.state {
+        JobState::Done => {
             let done = if original.by_sound {
                 format!("it has the same sound as job {id} (`{path}`), which is done")
             } else {
@@ -238,9 +226,11 @@ fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
             };
             if notes.is_empty() { done } else { format!("{done}: the notes are {}", notes.join(", ")) }
         }
-        "failed" => format!("{what} job {id} (`{path}`), which has failed: minuted retry {id}"),
-        "cancelled" => format!("{what} job {id} (`{path}`), which was cancelled: minuted retry {id}"),
-        _ => format!("{what} job {id} (`{path}`), which is being worked on"),
+        JobState::Failed => format!("{what} job {id} (`{path}`), which has failed: minuted retry {id}"),
+        JobState::Cancelled => format!("{what} job {id} (`{path}`), which was cancelled: minuted retry {id}"),
+        JobState::Ready | JobState::Running | JobState::Waiting | JobState::Skipped => {
+            format!("{what} job {id} (`{path}`), which is being worked on")
+        }
     }
 }
 

@@ -37,7 +37,10 @@ pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status}
 pub use story::{Scene, story};
 pub use why::Why;
 
-use crate::{config::Analysis, queue::JobId};
+use crate::{
+    job::JobState,
+    {config::Analysis, queue::JobId},
+};
 
 /// The name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -51,7 +54,7 @@ pub enum Request {
     /// The queue.
     Jobs {
         /// Only this state.
-        state: Option<String>,
+        state: Option<JobState>,
         /// Only this folder, by name.
         folder: Option<String>,
     },

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     clock::elapsed,
-    job::HoldReason,
-    queue::{DeliveryView, HeldBy, JobView, LOST_AFTER},
+    job::{HoldReason, JobState, Stage, WaitReason},
+    queue::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
     text::{ShellCommand, count, rough},
 };
 
@@ -29,32 +29,34 @@ pub fn story(job: &JobView, scene: Scene) -> (String, Option<String>) {
     let id = job.id;
     let gone = if scene.is_gone { "; the file is not there any more" } else { "" };
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    let (answer, hint) = match job.state.as_str() {
-        "done" => done(job),
-        "failed" => failed(job),
-        "skipped" => return (format!("it was skipped{error}"), skipped_hint(job)),
-        "cancelled" => (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again"))),
-        "ready" | "waiting" if job.stage.as_deref() == Some("deliver") => delivers(job, scene.now),
-        "waiting" => waits(job, scene.now),
-        "running" if scene.daemon => {
+    let (answer, hint) = match job.state {
+        JobState::Done => done(job),
+        JobState::Failed => failed(job),
+        JobState::Skipped => return (format!("it was skipped{error}"), skipped_hint(job)),
+        JobState::Cancelled => {
+            (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again")))
+        }
+        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => delivers(job, scene.now),
+        JobState::Waiting => waits(job, scene.now),
+        JobState::Running if scene.daemon => {
             (format!("job {id} is being worked on: {}", stage(job)), Some("minuted status shows progress".into()))
         }
-        "running" => {
+        JobState::Running => {
             (format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage(job)), None)
         }
-        _ => (format!("job {id} is next in turn: {}", stage(job)), None),
+        JobState::Ready => (format!("job {id} is next in turn: {}", stage(job)), None),
     };
     (format!("{answer}{gone}"), hint)
 }
 
 fn stage(job: &JobView) -> &str {
-    job.stage.as_deref().unwrap_or_default()
+    job.stage.map_or("", Stage::as_str)
 }
 
 fn done(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let mut told: Vec<String> = notes(job).into_iter().collect();
-    let held = job.deliveries.iter().filter(|delivery| delivery.state == "held").count();
+    let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
         told.push(format!("{} {are} held, lest anybody gets it twice", count(held as u64, "mail")));
@@ -62,7 +64,7 @@ fn done(job: &JobView) -> (String, Option<String>) {
     told.extend(withheld(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
-    } else if job.deliveries.iter().any(|delivery| delivery.state == "withheld") {
+    } else if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Withheld) {
         Some(format!("add the address or its domain to `allow` in [email]; minuted retry {id} sends it then"))
     } else if job.notes_missing.is_empty() {
         None
@@ -75,9 +77,10 @@ fn done(job: &JobView) -> (String, Option<String>) {
 
 /// The mails of a done job that the configuration does not allow, of its latest notes.
 fn withheld(job: &JobView) -> Vec<String> {
-    let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == "mail").collect();
+    let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Mail).collect();
     let is_latest = |at: &usize| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target);
-    let withheld = (0..mails.len()).filter(is_latest).map(|at| mails[at]).filter(|mail| mail.state == "withheld");
+    let withheld =
+        (0..mails.len()).filter(is_latest).map(|at| mails[at]).filter(|mail| mail.state == DeliveryState::Withheld);
     let withheld: Vec<String> = withheld.map(mail).collect();
     let more = withheld.len().saturating_sub(MAILS_MAX);
     let mut told: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
@@ -101,9 +104,13 @@ fn notes(job: &JobView) -> Option<String> {
 fn failed(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let undelivered = undelivered(job);
-    if job.deliveries.iter().any(|delivery| delivery.state == "failed") {
+    if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
         let told = notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
-        let ends = if job.deliveries.iter().any(|delivery| delivery.state == "failed" && delivery.kind == "mail") {
+        let ends = if job
+            .deliveries
+            .iter()
+            .any(|delivery| delivery.state == DeliveryState::Failed && delivery.kind == DeliveryKind::Mail)
+        {
             "sends it again"
         } else {
             "tries it again"
@@ -133,7 +140,7 @@ fn skipped_hint(job: &JobView) -> Option<String> {
 fn delivers(job: &JobView, now: Timestamp) -> (String, Option<String>) {
     let mut told: Vec<String> = notes(job).into_iter().chain(undelivered(job)).collect();
     let hold = job.hold.as_ref();
-    let tried = job.deliveries.iter().any(|delivery| delivery.state == "due" && delivery.error.is_some());
+    let tried = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
         Some(hold) if !tried => told.push(format!("it waits: {}{}", hold.detail, again(hold, job.due, now))),
         Some(_) | None if tried => told.push(format!("it goes on by itself{}", next_try(job.due, now))),
@@ -144,8 +151,8 @@ fn delivers(job: &JobView, now: Timestamp) -> (String, Option<String>) {
 
 /// What is not delivered, one by one.
 fn undelivered(job: &JobView) -> Vec<String> {
-    let open = job.deliveries.iter().filter(|delivery| delivery.state != "done");
-    let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == "mail");
+    let open = job.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Done);
+    let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == DeliveryKind::Mail);
     let mut told: Vec<String> = files.iter().filter_map(|delivery| file(delivery)).collect();
     told.extend(mails.iter().take(MAILS_MAX).map(|delivery| mail(delivery)));
     if mails.len() > MAILS_MAX {
@@ -155,15 +162,15 @@ fn undelivered(job: &JobView) -> Vec<String> {
 }
 
 fn file(delivery: &DeliveryView) -> Option<String> {
-    let what = match delivery.kind.as_str() {
-        "notes" => format!("the file of its notes ({})", delivery.target),
-        "failure" => "the file that tells of its failure".to_owned(),
-        "dispose" => format!("to {} the recording", delivery.target),
-        "remote" => format!("to {} what the service keeps of it", delivery.target),
-        _ => return None,
+    let what = match delivery.kind {
+        DeliveryKind::Notes => format!("the file of its notes ({})", delivery.target),
+        DeliveryKind::Failure => "the file that tells of its failure".to_owned(),
+        DeliveryKind::Dispose => format!("to {} the recording", delivery.target),
+        DeliveryKind::Remote => format!("to {} what the service keeps of it", delivery.target),
+        DeliveryKind::Clear | DeliveryKind::Mail => return None,
     };
-    Some(match (delivery.state.as_str(), &delivery.error) {
-        ("failed", Some(error)) => format!("{what} failed: {error}"),
+    Some(match (delivery.state, &delivery.error) {
+        (DeliveryState::Failed, Some(error)) => format!("{what} failed: {error}"),
         (_, Some(error)) => format!("{what} waits: {error}"),
         (_, None) => format!("{what} is under way"),
     })
@@ -171,10 +178,10 @@ fn file(delivery: &DeliveryView) -> Option<String> {
 
 fn mail(delivery: &DeliveryView) -> String {
     let to = &delivery.target;
-    match (delivery.state.as_str(), &delivery.error) {
-        ("held", _) => format!("the mail to {to} is held"),
-        ("withheld", Some(reason)) => format!("the mail to {to} is withheld: {reason}"),
-        ("failed", Some(error)) => format!("the mail to {to} was refused: {error}"),
+    match (delivery.state, &delivery.error) {
+        (DeliveryState::Held, _) => format!("the mail to {to} is held"),
+        (DeliveryState::Withheld, Some(reason)) => format!("the mail to {to} is withheld: {reason}"),
+        (DeliveryState::Failed, Some(error)) => format!("the mail to {to} was refused: {error}"),
         (_, Some(error)) => format!("the mail to {to} waits: {error}"),
         (_, None) => format!("the mail to {to} is being sent"),
     }
@@ -182,7 +189,7 @@ fn mail(delivery: &DeliveryView) -> String {
 
 fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
     let id = job.id;
-    if job.waits_for.as_deref() == Some("analysis") {
+    if job.waits_for == Some(WaitReason::Analysis) {
         return (
             format!("job {id} waits for {}", analysis(job, now)),
             job.hold.as_ref().and_then(|hold| hold.cure.clone()),
@@ -193,8 +200,8 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
         let answer = format!("job {id} waits for {}: {}{}", whom(job, hold), hold.detail, again(hold, job.due, now));
         return (answer, hold.cure.clone());
     }
-    match job.waits_for.as_deref() {
-        Some("retry") => (
+    match job.waits_for {
+        Some(WaitReason::Retry) => (
             format!(
                 "job {id} waits for its next attempt{}; attempt {} failed{error}",
                 next_try(job.due, now),
@@ -202,11 +209,11 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             ),
             Some(format!("minuted retry {id} does it at once")),
         ),
-        Some("file") if job.is_unclear() => (
+        Some(WaitReason::File) if job.is_unclear() => (
             format!("job {id} waits{error}; it goes on by itself soon after that is mended"),
             Some(format!("minuted retry {id} tries it at once")),
         ),
-        Some("file") => {
+        Some(WaitReason::File) => {
             let lost = rough(LOST_AFTER);
             let answer = format!(
                 "job {id} waits for its file{error}; it goes on when the file is there, can be read and nobody writes to it, \
@@ -223,12 +230,12 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
 /// What a job waits for that is held.
 fn whom(job: &JobView, hold: &HeldBy) -> String {
     let service = job.service.as_deref().unwrap_or_default();
-    match (job.waits_for.as_deref(), hold.reason) {
-        (Some("sign_in"), _) => format!("a person to sign in at `{service}`"),
-        (Some("service"), HoldReason::Down) => format!("the service `{service}`, which is down"),
-        (Some("service"), HoldReason::Forbidden) => format!("the service `{service}`, which forbids it"),
-        (Some("service"), _) => format!("the service `{service}`"),
-        (Some("disk"), _) => "room on the disk".to_owned(),
+    match (job.waits_for, hold.reason) {
+        (Some(WaitReason::SignIn), _) => format!("a person to sign in at `{service}`"),
+        (Some(WaitReason::Service), HoldReason::Down) => format!("the service `{service}`, which is down"),
+        (Some(WaitReason::Service), HoldReason::Forbidden) => format!("the service `{service}`, which forbids it"),
+        (Some(WaitReason::Service), _) => format!("the service `{service}`"),
+        (Some(WaitReason::Disk), _) => "room on the disk".to_owned(),
         (_, HoldReason::NotConfigured) => "its folder".to_owned(),
         (_, HoldReason::Refused) => format!("its folder `{}`, which the service refuses", job.folder),
         (_, HoldReason::Paused) => format!("its folder `{}`, which is paused", job.folder),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
 use crate::{
     clock,
+    job::JobState,
     open_files::InUse,
     pipeline::sidecar,
     queue::{Forgotten, JobView},
@@ -100,8 +101,8 @@ impl Desk {
     /// The answer about a file that has a job.
     fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> Why {
         let (answer, hint) = story(&job, Scene { daemon: self.worker.is_some(), is_gone, now: clock::now() });
-        let more = (job.state == "failed").then(|| format!("minuted job {} shows its history", job.id));
-        let is_over = matches!(job.state.as_str(), "done" | "skipped" | "cancelled" | "failed");
+        let more = (job.state == JobState::Failed).then(|| format!("minuted job {} shows its history", job.id));
+        let is_over = job.state.is_over();
         let hint = join(self.without_daemon().filter(|_| !is_over), join(hint, more));
         Why { path, folder, answer, hint, job: Some(job) }
     }

@@ -1,5 +1,7 @@
 //! The states of a job and the events that lead from one to the next, as a total function.
 
+use crate::job::JobState;
+
 use jiff::Timestamp;
 
 use super::Stage;
@@ -236,17 +238,17 @@ impl State {
         self.stage().is_none()
     }
 
-    /// Returns the word used in the queue and in JSON.
+    /// Returns the state as people see it, and as its column holds it.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub const fn shown(&self) -> JobState {
         match self {
-            Self::Ready { .. } => "ready",
-            Self::Running { .. } => "running",
-            Self::Waiting { .. } => "waiting",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Cancelled => "cancelled",
+            Self::Ready { .. } => JobState::Ready,
+            Self::Running { .. } => JobState::Running,
+            Self::Waiting { .. } => JobState::Waiting,
+            Self::Done => JobState::Done,
+            Self::Failed => JobState::Failed,
+            Self::Skipped => JobState::Skipped,
+            Self::Cancelled => JobState::Cancelled,
         }
     }
 
@@ -276,7 +278,7 @@ impl State {
 
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
+        self.shown().fmt(f)
     }
 }
 
@@ -338,7 +340,7 @@ mod tests {
     ";
 
     fn stage_named(name: &str) -> Option<Stage> {
-        Stage::ALL.into_iter().find(|stage| stage.as_str() == name)
+        Stage::parse(name)
     }
 
     /// A job of the model: the name of where it stands, its stage, and the time that belongs to that.
@@ -405,7 +407,7 @@ mod tests {
         let at = Timestamp::from_second(7).expect("in range");
         let mut states = vec![State::Done, State::Failed, State::Skipped, State::Cancelled];
         states.push(State::Waiting { stage: Stage::Analyse, on: Wait::Analysis });
-        for stage in Stage::ALL {
+        for &stage in Stage::ALL {
             states.push(State::Ready { stage, due: at });
             states.push(State::Running { stage });
             states.push(State::Waiting { stage, on: Wait::Retry { due: at } });
@@ -422,8 +424,8 @@ mod tests {
         let mut events = vec![Event::Claim, Event::Advance, Event::Await, Event::Fail, Event::Cancel, Event::Skip];
         events.extend([Event::Snooze { until: at }, Event::LoseFile { at }]);
         events.extend([Event::Recover { at }, Event::Reopen { due: at }, Event::Redeliver { due: at }]);
-        events.extend(Stage::ALL.map(|from| Event::Retry { from, due: at }));
-        events.extend(Stage::ALL.map(|from| Event::Resume { from, due: at }));
+        events.extend(Stage::ALL.iter().map(|&from| Event::Retry { from, due: at }));
+        events.extend(Stage::ALL.iter().map(|&from| Event::Resume { from, due: at }));
         for state in every_state() {
             for event in &events {
                 let applied = state.apply(event).ok().as_ref().map(fact);

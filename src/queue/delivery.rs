@@ -16,40 +16,42 @@ use super::{
 use crate::{
     effect::Effect,
     job::{Event, Report, Stage, State},
+    words::words,
 };
 
-/// What is delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryKind {
-    /// A file of the notes; the target is its format.
-    Notes,
-    /// A mail; the target is the address.
-    Mail,
-    /// The file that tells of the failure beside the recording.
-    Failure,
-    /// Its removal, after success.
-    Clear,
-    /// What happens to the recording after all else; the target says what.
-    Dispose,
-    /// What happens at the service to what it keeps of the recording, after that; the target says what.
-    Remote,
+words! {
+    /// The kind of a delivery.
+    pub enum DeliveryKind {
+        /// A file of the notes; the target is its format.
+        Notes = "notes",
+        /// A mail; the target is the address.
+        Mail = "mail",
+        /// The file that tells of the failure beside the recording.
+        Failure = "failure",
+        /// The removal of that file, after success.
+        Clear = "clear",
+        /// The fate of the recording after all else; the target says whether it is moved or deleted.
+        Dispose = "dispose",
+        /// The fate of the copy at the service, after that; the target says whether it is deleted or purged.
+        Remote = "remote",
+    }
 }
 
-impl DeliveryKind {
-    const ALL: [Self; 6] = [Self::Notes, Self::Mail, Self::Failure, Self::Clear, Self::Dispose, Self::Remote];
-
-    /// Returns the word used in the queue and in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Notes => "notes",
-            Self::Mail => "mail",
-            Self::Failure => "failure",
-            Self::Clear => "clear",
-            Self::Dispose => "dispose",
-            Self::Remote => "remote",
-        }
+words! {
+    /// The state of a delivery.
+    pub enum DeliveryState {
+        /// It is tried, now or later.
+        Due = "due",
+        /// It was made.
+        Done = "done",
+        /// It was given up.
+        Failed = "failed",
+        /// It waits for `minuted retry`: the queue was lost, and nobody shall get a mail twice.
+        Held = "held",
+        /// Its job was given up, or has newer notes.
+        Cancelled = "cancelled",
+        /// `email.allow` does not permit its address.
+        Withheld = "withheld",
     }
 }
 
@@ -451,17 +453,12 @@ fn written(
     Ok(found)
 }
 
-/// Returns the kind of that word.
-pub(super) fn kind(word: String) -> rusqlite::Result<DeliveryKind> {
-    DeliveryKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| row::invalid("kind", word))
-}
-
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         id: row.get("id")?,
         job: JobId(row.get("job_id")?),
         version: row.get("version")?,
-        kind: kind(row.get("kind")?)?,
+        kind: row::word(row, "kind", DeliveryKind::parse)?,
         target: row.get("target")?,
         attempts: row.get("attempts")?,
         since: row::time(row, "since_ms")?,

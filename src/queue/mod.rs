@@ -52,7 +52,7 @@ pub use claim::{Among, AwaitedJob};
 pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;
-pub use delivery::{Delivery, DeliveryKind, Endings, Lane, NewDelivery, Written};
+pub use delivery::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
 pub use erase::{Deletable, Deleted, FetchedView};
 pub use fetched::{Fetching, Intent, Later, Met, Placing, Spot as FetchedSpot};
 pub use folder::{LOST_AFTER, Root, Spot};

@@ -14,7 +14,7 @@ use rusqlite::{Row, types::Type};
 use super::QueueError;
 use crate::{
     beneath::Stamp,
-    job::{Content, Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
+    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
 };
 
 /// The number of a job: what a person types.
@@ -115,20 +115,15 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 
 /// Reads the state from its four columns.
 pub(super) fn state(row: &Row<'_>) -> rusqlite::Result<State> {
-    let word: String = row.get("state")?;
-    let stage = || -> rusqlite::Result<Stage> {
-        let word: String = row.get("stage")?;
-        Stage::parse(&word).ok_or_else(|| invalid("stage", word))
-    };
-    Ok(match word.as_str() {
-        "ready" => State::Ready { stage: stage()?, due: time(row, "due_ms")? },
-        "running" => State::Running { stage: stage()? },
-        "waiting" => State::Waiting { stage: stage()?, on: wait(row)? },
-        "done" => State::Done,
-        "failed" => State::Failed,
-        "skipped" => State::Skipped,
-        "cancelled" => State::Cancelled,
-        _ => return Err(invalid("state", word)),
+    let stage = || word(row, "stage", Stage::parse);
+    Ok(match word(row, "state", JobState::parse)? {
+        JobState::Ready => State::Ready { stage: stage()?, due: time(row, "due_ms")? },
+        JobState::Running => State::Running { stage: stage()? },
+        JobState::Waiting => State::Waiting { stage: stage()?, on: wait(row)? },
+        JobState::Done => State::Done,
+        JobState::Failed => State::Failed,
+        JobState::Skipped => State::Skipped,
+        JobState::Cancelled => State::Cancelled,
     })
 }
 
@@ -154,7 +149,7 @@ pub(super) fn state_columns(state: &State) -> StateColumns {
         State::Waiting { on: Wait::File { .. }, .. } => (Some("file"), None),
         State::Running { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => (None, None),
     };
-    (state.as_str(), state.stage().map(Stage::as_str), waits_for, due)
+    (state.shown().as_str(), state.stage().map(Stage::as_str), waits_for, due)
 }
 
 fn remote(row: &Row<'_>) -> rusqlite::Result<Remote> {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, Findings, HoldReason, Plan, Remote, Report, Stage, State, Status, Told, Wait},
+    job::{Content, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status, Told, Wait},
     last_words::Parsed,
 };
 
@@ -130,7 +130,7 @@ async fn a_job_goes_from_its_file_to_done_and_its_content_is_never_forgotten() {
     assert_eq!(desk.queue.prune(before).await.expect("pruned"), 1);
     let again = desk.take("talk copy.wav", "talk.wav").await;
     let view = desk.queue.job_view(again).await.expect("read").expect("a row");
-    assert_eq!(view.state, "skipped");
+    assert_eq!(view.state, JobState::Skipped);
     assert!(view.error.expect("a reason").contains("was done on"));
 }
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     JobId, Queue, QueueError, Sighting, Verdict,
-    delivery::{kind, notes_paths},
+    delivery::{DeliveryKind, DeliveryState, notes_paths},
     row::{self, path_bytes},
     skip::{LIMIT, NO_SOUND, SAME_SOUND},
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
-    job::{Plan, State, UNCLEAR, Wait},
+    job::{JobState, Plan, Stage, State, UNCLEAR, Wait, WaitReason},
     text::printable_path,
 };
 
@@ -36,12 +36,12 @@ pub struct JobView {
     /// Who named the attendees, where it was not the folder: `sidecar`, `sub-folder`, or the name of a source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attendees_from: Option<String>,
-    /// `ready`, `running`, `waiting`, `done`, `failed`, `skipped` or `cancelled`.
-    pub state: String,
-    /// What it waits for: `analysis`, `retry`, `service`, `sign_in`, `file`, `folder`, `disk` or `backlog`.
-    pub waits_for: Option<String>,
-    /// `create`, `upload`, `analyse` or `deliver`.
-    pub stage: Option<String>,
+    /// Its state.
+    pub state: JobState,
+    /// The reason for which it waits.
+    pub waits_for: Option<WaitReason>,
+    /// Its stage, until it is over.
+    pub stage: Option<Stage>,
     /// Failures of its own.
     pub attempts: u32,
     /// When it goes on.
@@ -95,12 +95,12 @@ pub struct JobView {
 /// A row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryView {
-    /// `notes`, `mail`, `failure`, `clear` or `dispose`.
-    pub kind: String,
+    /// Its kind.
+    pub kind: DeliveryKind,
     /// A format, an address, or what is done with the recording.
     pub target: String,
-    /// `due`, `done`, `failed`, `held`, `cancelled` or `withheld`: a mail that `email.allow` does not permit.
-    pub state: String,
+    /// Its state.
+    pub state: DeliveryState,
     /// Tries that failed.
     pub attempts: u32,
     /// What went wrong last, or why it is withheld.
@@ -113,7 +113,7 @@ pub struct EventView {
     /// When.
     pub at: Timestamp,
     /// In which stage.
-    pub stage: Option<String>,
+    pub stage: Option<Stage>,
     /// What.
     pub event: String,
     /// What went wrong.
@@ -124,7 +124,7 @@ impl JobView {
     /// Returns whether it waits because what is known of it could not be taken as it was.
     #[must_use]
     pub fn is_unclear(&self) -> bool {
-        self.stage.as_deref() == Some("create") && self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
+        self.stage == Some(Stage::Create) && self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
     }
 
     /// Shows the recording by its place on this machine.
@@ -142,7 +142,7 @@ impl Queue {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
     ///
     /// `waiting` and `ready` are told apart by what is held, so both words return both.
-    pub async fn jobs(&self, states: Vec<&'static str>, folder: Option<String>) -> Result<Vec<JobView>, QueueError> {
+    pub async fn jobs(&self, states: Vec<JobState>, folder: Option<String>) -> Result<Vec<JobView>, QueueError> {
         self.read(move |connection| {
             let marks = vec!["?"; states.len()].join(", ");
             let sql = format!(
@@ -151,7 +151,7 @@ impl Queue {
             );
             let mut statement = connection.prepare(&sql)?;
             let mut values: Vec<rusqlite::types::Value> = vec![folder.into()];
-            values.extend(states.iter().map(|state| (*state).to_owned().into()));
+            values.extend(states.iter().map(|state| state.as_str().to_owned().into()));
             let rows = statement.query_map(rusqlite::params_from_iter(values), view)?;
             rows.map(|row| complete(connection, row?)).collect()
         })
@@ -299,9 +299,9 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
     let plan: Option<String> = row.get("plan")?;
     let plan: Option<Plan> = plan.and_then(|plan| serde_json::from_str(&plan).ok());
     let waits_for = match &state {
-        State::Waiting { on: Wait::Analysis, .. } => Some("analysis"),
-        State::Waiting { on: Wait::Retry { .. }, .. } => Some("retry"),
-        State::Waiting { on: Wait::File { .. }, .. } => Some("file"),
+        State::Waiting { on: Wait::Analysis, .. } => Some(WaitReason::Analysis),
+        State::Waiting { on: Wait::Retry { .. }, .. } => Some(WaitReason::Retry),
+        State::Waiting { on: Wait::File { .. }, .. } => Some(WaitReason::File),
         State::Ready { .. }
         | State::Running { .. }
         | State::Done
@@ -326,9 +326,9 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         title: plan.as_ref().map(|plan| plan.title.clone()),
         attendees_from: plan.as_ref().and_then(|plan| plan.told.attendees_from.clone()),
         service: plan.map(|plan| plan.service).or(row.get("given")?),
-        waits_for: waits_for.map(str::to_owned),
-        stage: state.stage().map(|stage| stage.as_str().to_owned()),
-        state: state.as_str().to_owned(),
+        waits_for,
+        stage: state.stage(),
+        state: state.shown(),
         attempts: row.get("attempts")?,
         due: due.filter(|due| *due > Timestamp::UNIX_EPOCH),
         error: row.get("error")?,
@@ -361,9 +361,9 @@ fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueE
     let rows = statement.query_map([job.id.0], |row| {
         let due: Option<i64> = row.get("due_ms")?;
         let view = DeliveryView {
-            kind: kind(row.get("kind")?)?.as_str().to_owned(),
+            kind: row::word(row, "kind", DeliveryKind::parse)?,
             target: row.get("target")?,
-            state: row.get("state")?,
+            state: row::word(row, "state", DeliveryState::parse)?,
             attempts: row.get("attempts")?,
             error: row.get("error")?,
         };
@@ -374,13 +374,13 @@ fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueE
         next_due = next_due.into_iter().chain(due).min();
         job.deliveries.push(view);
     }
-    if job.stage.as_deref() == Some("deliver") {
+    if job.stage == Some(Stage::Deliver) {
         job.due = next_due.and_then(|due| Timestamp::from_millisecond(due).ok());
-        let mut waiting = job.deliveries.iter().filter(|delivery| delivery.state == "due");
+        let mut waiting = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
     job.notes = notes(connection, job.id, job.key.as_deref())?;
-    if job.state == "skipped"
+    if job.state == JobState::Skipped
         && let Some((original, key)) = original(connection, job.id)?
     {
         job.notes = notes(connection, original.id, key.as_deref())?;
@@ -424,7 +424,7 @@ fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original,
     let found = connection.prepare_cached(&sql)?.query_row([name, folder], |row| {
         let id = JobId(row.get("id")?);
         let relative = row::path(row, "path")?;
-        Ok((Original { id, state: row.get("state")?, relative, by_sound }, row.get("key")?))
+        Ok((Original { id, state: row::word(row, "state", JobState::parse)?, relative, by_sound }, row.get("key")?))
     });
     Ok(found.optional()?)
 }
@@ -435,7 +435,7 @@ fn history(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueEr
     let rows = statement.query_map([id.0], |row| {
         Ok(EventView {
             at: row::time(row, "at_ms")?,
-            stage: row.get("stage")?,
+            stage: row.get::<_, Option<String>>("stage")?.and_then(|word| Stage::parse(&word)),
             event: row.get("event")?,
             error: row.get("error")?,
         })

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Hold, JobId, JobView, Scope};
-use crate::job::HoldReason;
+use crate::job::{HoldReason, JobState, Stage, WaitReason};
 
 /// What holds a job back, for a person and a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +41,8 @@ pub struct Awaiting {
 pub struct Original {
     /// Its number.
     pub id: JobId,
-    /// Its state, as [`JobView::state`].
-    pub state: String,
+    /// Its state.
+    pub state: JobState,
     /// Its recording, relative to the folder.
     pub relative: PathBuf,
     /// Whether it has the sound of the copy, not its content.
@@ -52,33 +52,33 @@ pub struct Original {
 impl JobView {
     /// Tells what a job that could run waits for, given what is held; returns what holds it.
     pub fn apply<'h>(&mut self, holds: &'h [Hold], now: Timestamp) -> Option<&'h Hold> {
-        let awaits = self.waits_for.as_deref() == Some("analysis");
-        if self.state != "ready" && !awaits {
+        let awaits = self.waits_for == Some(WaitReason::Analysis);
+        if self.state != JobState::Ready && !awaits {
             return None;
         }
         let held = holds.iter().filter(|hold| self.is_held_by(hold, awaits)).min_by_key(|hold| hold.reason.urgency());
         if awaits {
             return held;
         }
-        let delivers = self.stage.as_deref() == Some("deliver");
+        let delivers = self.stage == Some(Stage::Deliver);
         let later = self.is_unclear() || self.due.is_some_and(|due| due > now);
         let by_itself = if delivers {
-            "retry"
+            WaitReason::Retry
         } else if self.is_unclear() {
-            "file"
+            WaitReason::File
         } else {
-            "service"
+            WaitReason::Service
         };
         let waits_for = held.map(waits_for).or_else(|| later.then_some(by_itself));
         if let Some(waits_for) = waits_for {
-            self.state = "waiting".into();
-            self.waits_for = Some(waits_for.into());
+            self.state = JobState::Waiting;
+            self.waits_for = Some(waits_for);
         }
         held
     }
 
     fn is_held_by(&self, hold: &Hold, awaits: bool) -> bool {
-        let delivers = self.stage.as_deref() == Some("deliver");
+        let delivers = self.stage == Some(Stage::Deliver);
         match hold.scope {
             // What waits to be fetched is no job yet.
             Scope::Source => false,
@@ -91,14 +91,14 @@ impl JobView {
     }
 }
 
-/// The word of [`JobView::waits_for`] for what is held.
-fn waits_for(hold: &Hold) -> &'static str {
+/// The reason for which a job waits that a hold blocks.
+fn waits_for(hold: &Hold) -> WaitReason {
     match hold.scope {
-        Scope::Disk => "disk",
-        Scope::Folder if hold.reason == HoldReason::Full => "disk",
-        Scope::Folder => "folder",
-        Scope::Service if hold.reason == HoldReason::SignedOut => "sign_in",
-        Scope::Service | Scope::Source => "service",
+        Scope::Disk => WaitReason::Disk,
+        Scope::Folder if hold.reason == HoldReason::Full => WaitReason::Disk,
+        Scope::Folder => WaitReason::Folder,
+        Scope::Service if hold.reason == HoldReason::SignedOut => WaitReason::SignIn,
+        Scope::Service | Scope::Source => WaitReason::Service,
     }
 }
 

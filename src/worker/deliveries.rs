@@ -275,7 +275,7 @@ async fn failure_text(worker: &Worker, parcel: &Parcel) -> Result<String, QueueE
         .into_iter()
         .filter(|event| event.event.starts_with("failed"))
         .filter_map(|event| {
-            let stage = crate::job::Stage::parse(event.stage.as_deref()?)?;
+            let stage = event.stage?;
             Some(failed::Attempt { at: event.at, stage, error: event.error? })
         })
         .collect();
