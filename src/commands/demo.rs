@@ -1,7 +1,7 @@
-//! `minuted demo`: the whole way on this machine, without an account.
+//! `minuted demo`: shows the whole way of a recording on this machine, without an account.
 //!
-//! With the engine's model the notes are of what is said in the recordings. Where it cannot be had, a stand-in of PAXS
-//! serves instead, and says so.
+//! With the engine's model the notes are made from what the engine recognises. Without it they are made from transcripts
+//! that ship with the demo, by the service that also makes notes from the transcripts of a source.
 
 use std::{
     collections::BTreeMap,
@@ -12,32 +12,65 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio_util::task::TaskTracker;
 
 use super::{Failure, engine::Bar, print, typed};
 use crate::{
     beneath::open_below,
     cli,
-    config::{self, Environment, LogFormat, Settings},
+    config::{self, Environment, LogFormat, Service, Settings},
     control::{Caller, Request},
     daemon::{self, Ended},
     engine::model::{self, InstallError, Model, Package, Places},
     exit,
-    job::{JobState, Stage, WaitReason},
+    job::{Content, JobState, Segment, Stage, WaitReason},
     logging,
-    queue::JobView,
+    queue::{JobView, StateLock},
+    services::given::Given,
     signals::{self, Signals},
-    standin::{Options, Standin},
-    text::{printable, printable_path},
-    worker::{Live, chain},
+    text::{one_line, printable, printable_path},
+    worker::chain,
 };
 
-/// The recordings that ship with minuted: meetings of half a minute, spoken by a program (`assets/demo/make.sh`).
-const RECORDINGS: [(&str, &[u8]); 3] = [
-    ("weekly-sales.m4a", include_bytes!("../../assets/demo/weekly-sales.m4a")),
-    ("design-review.mp3", include_bytes!("../../assets/demo/design-review.mp3")),
-    ("standup.wav", include_bytes!("../../assets/demo/standup.wav")),
+/// A recording that ships with minuted: a meeting of half a minute, spoken by a program (`assets/demo/make.sh`).
+struct DemoRecording {
+    file_name: &'static str,
+    bytes: &'static [u8],
+    /// What is said in it, one `MM:SS speaker: words` a line.
+    transcript: &'static str,
+}
+
+const RECORDINGS: [DemoRecording; 3] = [
+    DemoRecording {
+        file_name: "weekly-sales.m4a",
+        bytes: include_bytes!("../../assets/demo/weekly-sales.m4a"),
+        transcript: include_str!("../../assets/demo/weekly-sales.txt"),
+    },
+    DemoRecording {
+        file_name: "design-review.mp3",
+        bytes: include_bytes!("../../assets/demo/design-review.mp3"),
+        transcript: include_str!("../../assets/demo/design-review.txt"),
+    },
+    DemoRecording {
+        file_name: "standup.wav",
+        bytes: include_bytes!("../../assets/demo/standup.wav"),
+        transcript: include_str!("../../assets/demo/standup.txt"),
+    },
 ];
+
+/// The name of the service that makes notes from the transcripts, as it stands in the notes.
+const TRANSCRIPTS: &str = "demo";
+
+/// Where the words in the notes come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DemoWords {
+    /// The engine on this machine recognises them.
+    Engine,
+    /// They ship with the recordings.
+    Transcripts,
+}
+
+/// Characters of the reason for which there is no engine; pip may say much, and it is shown on one line.
+const REASON_CHARS_MAX: usize = 300;
 
 /// How often what happens is looked at.
 const EVERY: Duration = Duration::from_millis(100);
@@ -68,19 +101,26 @@ async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure
         prepared = prepare_engine(environment) => prepared,
         _ = signals.next() => return Ok(ExitCode::from(exit::FAILURE)),
     };
-    let Err(error) = prepared else {
-        print::line("The engine on this machine listens to what is said in them and extracts notes from it.\n")?;
-        return Box::pin(work(dir, "", environment, signals)).await;
+    let words = match prepared {
+        Ok(()) => {
+            print::line("The engine on this machine listens to what is said in them and extracts notes from it.\n")?;
+            DemoWords::Engine
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            let (reason, cure) = reason.split_once('\n').unwrap_or((&reason, ""));
+            let reason = one_line(reason, REASON_CHARS_MAX);
+            print::line(&format!(
+                "The engine cannot be had here ({reason}): the notes are made from transcripts that ship with the demo."
+            ))?;
+            for line in cure.lines() {
+                print::line(&printable(line))?;
+            }
+            print::line("")?;
+            DemoWords::Transcripts
+        }
     };
-    print::line(&printable(&format!("The engine cannot be had here: {error}")))?;
-    let standin = Standin::start(Options { auto_approve: true, ..Options::default() })?;
-    let base_url = standin.base_url();
-    print::line(&format!("So a stand-in of the notes service PAXS serves instead; it listens on {base_url}."))?;
-    print::line("The words in the notes are the stand-in's, not what was said; all else is real.\n")?;
-    let services = format!(
-        "[services.paxs]\nkind = \"paxs\"\nbase_url = \"{base_url}\"\npoll = {{ first = \"500ms\", every = \"500ms\" }}\n"
-    );
-    Box::pin(work(dir, &services, environment, signals)).await
+    Box::pin(work(dir, words, environment, signals)).await
 }
 
 /// Sees to it that the engine's model is there: fetches it if need be, and says so before.
@@ -99,14 +139,16 @@ async fn prepare_engine(environment: &Environment) -> Result<(), InstallError> {
 }
 
 /// Drops the recordings into a folder, and tells what becomes of them.
-async fn work(dir: &Path, services: &str, environment: &Environment, signals: Signals) -> Result<ExitCode, Failure> {
+async fn work(dir: &Path, words: DemoWords, environment: &Environment, signals: Signals) -> Result<ExitCode, Failure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
-    let settings = configure(dir, services, environment)?;
-    sign_in(&settings).await?;
-    for (name, bytes) in RECORDINGS {
-        let path = recordings.join(name);
-        std::fs::write(&path, bytes)?;
+    let mut settings = configure(dir, environment)?;
+    if words == DemoWords::Transcripts {
+        use_transcripts(&mut settings).await?;
+    }
+    for recording in &RECORDINGS {
+        let path = recordings.join(recording.file_name);
+        std::fs::write(&path, recording.bytes)?;
         print::line(&format!("dropped {}", printable_path(&path)))?;
     }
     let mut told = Told::new();
@@ -120,12 +162,13 @@ async fn work(dir: &Path, services: &str, environment: &Environment, signals: Si
     tell_end(ended, &recordings, &config)
 }
 
-fn configure(dir: &Path, services: &str, environment: &Environment) -> Result<Settings, Failure> {
+fn configure(dir: &Path, environment: &Environment) -> Result<Settings, Failure> {
     let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
     let text = format!(
-        "# Written by `minuted demo`.\nstate_dir = {}\n\n{services}\n[[folder]]\npath = {}\nattendees = [\n  \
+        "# Written by `minuted demo`.\nstate_dir = {}\n\n[[folder]]\npath = {}\nattendees = [\n  \
          {{ name = \"Ann Lee\", email = \"ann@example.com\" }},\n  {{ name = \"Bo Chen\", email = \"bo@example.com\", \
-         role = \"organizer\" }},\n]\nsettle = \"1s\"\nbacklog = \"process\"\n",
+         role = \"organizer\" }},\n  {{ name = \"Cy Diaz\", email = \"cy@example.com\" }},\n]\nsettle = \"1s\"\n\
+         backlog = \"process\"\n",
         quoted(&dir.join("state")),
         quoted(&dir.join("recordings")),
     );
@@ -134,16 +177,45 @@ fn configure(dir: &Path, services: &str, environment: &Environment) -> Result<Se
     Ok(config::parse(&text, &file, environment)?)
 }
 
-async fn sign_in(settings: &Settings) -> Result<(), Failure> {
-    let _lock =
-        crate::queue::StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
-    let live = Live::build(std::sync::Arc::new(settings.clone()), &TaskTracker::new(), None)?;
-    for account in live.services.values().filter_map(|handle| handle.account.as_ref()) {
-        let grant = account.agent_login().map_err(anyhow::Error::from)?.grant().await.map_err(anyhow::Error::from)?;
-        account.exchange(&grant).await.map_err(anyhow::Error::from)?;
-        print::line("signed in at the stand-in")?;
+/// Stores the transcripts where those of a source are stored, and lets them serve the folder in place of the engine.
+///
+/// No configuration can name such a service, because only a source brings transcripts; so the settings are changed
+/// after they were read.
+async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
+    let service = Service::given(TRANSCRIPTS);
+    settings.services = BTreeMap::from([(service.name.clone(), service)]);
+    let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
+    let transcripts = Given::new(TRANSCRIPTS, &settings.state_dir);
+    for folder in &mut settings.folders {
+        TRANSCRIPTS.clone_into(&mut folder.service);
+        for recording in &RECORDINGS {
+            let content = Content::from_hash(&blake3::hash(recording.bytes));
+            let size = recording.bytes.len() as u64;
+            let segments = parse_transcript(recording.transcript);
+            transcripts.place(&content, &folder.id, size, segments).await.map_err(anyhow::Error::from)?;
+        }
     }
+    drop(lock);
     Ok(())
+}
+
+/// Returns the segments of a transcript that ships with the demo.
+fn parse_transcript(text: &str) -> Vec<Segment> {
+    text.lines().filter_map(parse_segment).collect()
+}
+
+/// Returns the segment of a line `MM:SS speaker: words`.
+fn parse_segment(line: &str) -> Option<Segment> {
+    let (time, turn) = line.split_once(' ')?;
+    let (minutes, seconds) = time.split_once(':')?;
+    let (speaker, words) = turn.split_once(": ")?;
+    let start = minutes.parse::<u32>().ok()? * 60 + seconds.parse::<u32>().ok()?;
+    Some(Segment {
+        start: Some(f64::from(start)),
+        end: None,
+        speaker: Some(speaker.to_owned()),
+        text: words.to_owned(),
+    })
 }
 
 /// What was told of each job last.
@@ -180,14 +252,14 @@ async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
 fn describe(job: &JobView) -> String {
     let name = job.path.rsplit('/').next().unwrap_or_default();
     let what = match (job.state, job.stage, job.waits_for) {
-        (_, _, Some(WaitReason::Analysis)) => "uploaded; the service works on it".to_owned(),
+        (_, _, Some(WaitReason::Analysis)) => "transcribed; its notes are being made".to_owned(),
         (_, _, Some(waits)) => format!("waits: {waits}"),
         (JobState::Done, _, _) => format!("done: {}", job.notes.join(", ")),
         (JobState::Ready, Some(Stage::Deliver), _) => "analysed; its notes are being written".to_owned(),
         (JobState::Ready, _, _) => "taken in".to_owned(),
         (_, Some(Stage::Create), _) => "a meeting is being created".to_owned(),
         (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
-        (_, Some(Stage::Upload), _) => "is being uploaded".to_owned(),
+        (_, Some(Stage::Upload), _) => "its transcript is being read".to_owned(),
         (state, _, _) => state.to_string(),
     };
     format!("job {} {name}: {what}", job.id)
@@ -202,7 +274,7 @@ fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, 
         Ended::Finished(tally) => tally.failed > 0 || tally.held > 0,
     };
     let notes: Vec<PathBuf> =
-        RECORDINGS.iter().map(|(name, _)| recordings.join(name).with_extension("notes.md")).collect();
+        RECORDINGS.iter().map(|recording| recordings.join(recording.file_name).with_extension("notes.md")).collect();
     for path in &notes {
         print::line(&format!("\n──── {}", printable_path(path)))?;
         if let Ok(Some(mut file)) = open_below(recordings, path) {
@@ -215,8 +287,25 @@ fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, 
     for path in &notes {
         print::line(&format!("  {}", printable_path(path)))?;
     }
-    print::line(&format!("\nThe configuration that did this: {}", printable_path(config)))?;
+    print::line(&format!("\nThe configuration of this demo: {}", printable_path(config)))?;
     print::line("For your own meetings: the README's next section.")?;
     let missing = notes.iter().any(|path| !path.exists());
     Ok(ExitCode::from(if failed || missing { exit::FAILURE } else { exit::OK }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_a_shipped_transcript_is_a_turn_in_the_order_of_time() {
+        for recording in &RECORDINGS {
+            let segments = parse_transcript(recording.transcript);
+            assert_eq!(segments.len(), recording.transcript.lines().count(), "{}", recording.file_name);
+            assert!(segments.is_sorted_by(|one, next| one.start < next.start), "{segments:?}");
+        }
+        let segment = &parse_transcript(RECORDINGS[0].transcript)[3];
+        assert_eq!((segment.start, segment.speaker.as_deref()), (Some(16.0), Some("Cy Diaz")));
+        assert!(segment.text.starts_with("I think customers"), "{segment:?}");
+    }
 }

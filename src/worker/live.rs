@@ -67,7 +67,7 @@ impl Live {
             let kept = before.and_then(|before| before.given.get(&source.name)).map(Arc::clone);
             let make = || {
                 let given = Arc::new(Given::new(&source.name, &settings.state_dir));
-                Arc::new(ServiceHandle::new(given, None, config::Service::given(source), settings.retry))
+                Arc::new(ServiceHandle::new(given, None, config::Service::given(&source.name), settings.retry))
             };
             (source.name.clone(), kept.unwrap_or_else(make))
         });

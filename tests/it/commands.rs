@@ -671,7 +671,7 @@ fn the_demo_makes_three_notes_without_an_account() {
 }
 
 #[test]
-fn without_a_way_to_the_model_the_demo_says_so_and_the_stand_in_serves() {
+fn without_a_way_to_the_model_the_demo_says_so_and_uses_the_transcripts_that_ship_with_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = Command::new(env!("CARGO_BIN_EXE_minuted"));
     command
@@ -681,10 +681,17 @@ fn without_a_way_to_the_model_the_demo_says_so_and_the_stand_in_serves() {
         .env("PATH", dir.path())
         .stdin(Stdio::null());
     let said = Said::of(&mut command);
-    for words in ["The engine cannot be had here", "a stand-in of the notes service PAXS serves instead"] {
-        said.prints(words);
-    }
+    let says_so: Vec<&str> = said.out.lines().filter(|line| line.contains("The engine cannot be had here")).collect();
+    assert!(matches!(says_so[..], [line] if line.contains("transcripts that ship with the demo")), "{said:?}");
     three_notes(&said, dir.path());
+    for (name, words) in [
+        ("weekly-sales", "**Cy Diaz** [00:00:16] I think customers want to know early."),
+        ("design-review", "**Bo Chen** [00:00:12] Blue was easier to read than green in every test."),
+        ("standup", "**Ann Lee** [00:00:06] I fixed the two bugs in the upload."),
+    ] {
+        let notes = fs::read_to_string(dir.path().join(format!("recordings/{name}.notes.md"))).expect("written");
+        assert!(notes.contains(words) && notes.contains("## Action items"), "{notes}");
+    }
 }
 
 fn three_notes(said: &Said, dir: &Path) {

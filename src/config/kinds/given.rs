@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Abilities, Kind, Notes, Speaks};
-use crate::config::{
-    Source,
-    settings::{Analysis, Poll, Service},
-};
+use crate::config::settings::{Analysis, Poll, Service};
 
 /// What a source gives, minuted makes the note of; nothing else can be asked for.
 pub(super) struct Transcripts;
@@ -47,12 +44,12 @@ const POLL: Poll = Poll {
 };
 
 impl Service {
-    /// Returns the service that makes notes of the transcripts that this source gives. It has the source's name.
+    /// Returns the service that makes notes from the transcripts of the source `name`. It has the source's name.
     #[must_use]
-    pub fn given(source: &Source) -> Self {
+    pub fn given(name: &str) -> Self {
         let abilities = Kind::Given.abilities();
         Self {
-            name: source.name.clone(),
+            name: name.to_owned(),
             kind: Kind::Given,
             analyses: abilities.analyses.to_vec(),
             instruction: None,
