@@ -87,7 +87,6 @@ pub mod service_manager;
 pub mod services;
 pub mod signals;
 pub mod sources;
-pub mod standin;
 pub mod text;
 pub mod watch;
 pub mod webhook;

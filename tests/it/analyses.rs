@@ -2,10 +2,12 @@
 
 use std::{fs, time::Duration};
 
-use minuted::standin::{Analysis, Call, Fault};
 use serde_json::Value;
 
-use crate::support::house::{House, until};
+use crate::support::{
+    house::{House, until},
+    paxs::{Analysis, Call, Fault},
+};
 
 fn notes(house: &House, name: &str) -> String {
     fs::read_to_string(house.path(name)).expect("notes")

@@ -8,10 +8,12 @@ use std::{
     process::Stdio,
 };
 
-use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 
-use crate::support::house::{Daemon, House, recording, until, until_told};
+use crate::support::{
+    house::{Daemon, House, recording, until, until_told},
+    paxs::{Call, Fault},
+};
 
 /// Both streams of a command, with what differs from run to run taken out.
 fn told(house: &House, arguments: &[&str]) -> String {

@@ -7,16 +7,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
-use minuted::{
-    clock,
-    standin::{Call, Fault, Options},
-};
+use minuted::clock;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     house::{Daemon, House, until},
+    paxs::{Call, Fault, Options},
 };
 
 #[test]

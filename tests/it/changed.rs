@@ -6,11 +6,10 @@ use std::{
     path::Path,
 };
 
-use minuted::standin::{Call, Fault, Meeting};
-
 use crate::support::{
     engine::model,
     house::{House, recording, until},
+    paxs::{Call, Fault, Meeting},
     rows::each,
     sound::{program, runs, tone, wav},
 };

@@ -8,11 +8,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::house::{House, recording, until};
+use crate::support::{
+    house::{House, recording, until},
+    paxs::{Call, Fault},
+};
 
 /// What a command came to.
 #[derive(Debug)]

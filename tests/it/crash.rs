@@ -12,16 +12,14 @@ use std::{
 };
 
 use mail_parser::MessageParser;
-use minuted::{
-    effect::{Effect, When},
-    standin::{Analysis, Call, Fault, Meeting, Options},
-};
+use minuted::effect::{Effect, When};
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     chance::Chance,
     house::{Daemon, House, recording, until, until_told},
+    paxs::{Analysis, Call, Fault, Meeting, Options},
 };
 
 /// Houses at once: they wait more than they work.

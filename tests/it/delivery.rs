@@ -2,11 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use minuted::standin::Call;
+use crate::support::{
+    house::{Daemon, House, may_mount, recording, until, until_told},
+    paxs::Call,
+};
 
-use crate::support::house::{Daemon, House, may_mount, recording, until, until_told};
-
-/// Drops a recording whose analysis waits for [`minuted::standin::Standin::stall_analysis`] to be taken back.
+/// Drops a recording whose analysis waits for [`crate::support::paxs::Standin::stall_analysis`] to be taken back.
 fn upload(house: &House, name: &str) {
     house.standin.stall_analysis(true);
     let before = house.standin.snapshot().count(Call::Upload);

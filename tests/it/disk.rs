@@ -9,12 +9,12 @@ use std::{
     process::Command,
 };
 
-use minuted::standin::Call;
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     house::{Daemon, House, may_mount, recording, until, until_told},
+    paxs::Call,
     rows::each,
 };
 
@@ -48,7 +48,7 @@ enum Point {
 
 /// Brings a recording to a point of its way and keeps it there.
 fn bring(house: &House, point: Point) {
-    use minuted::standin::Fault;
+    use crate::support::paxs::Fault;
     match point {
         Point::Idle | Point::Settling => {}
         Point::Created => house.standin.fail_always(Call::Upload, Fault::Status(503)),

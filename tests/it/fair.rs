@@ -7,14 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use minuted::{
-    beneath::Dir,
-    standin::{Call, Fault},
-};
+use minuted::beneath::Dir;
 
 use crate::support::{
     budget::budget,
     house::{Daemon, House, recording, until},
+    paxs::{Call, Fault},
 };
 
 /// A house with a second folder, `board`, and these keys in both.

@@ -3,15 +3,13 @@
 use std::{fs, net::TcpListener, thread, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822};
-use minuted::{
-    clock,
-    standin::{Call, Fault},
-};
+use minuted::clock;
 use rustix::process::Signal;
 
 use crate::support::{
     budget::budget,
     house::{House, until},
+    paxs::{Call, Fault},
     services::{Row, Street},
 };
 

@@ -19,13 +19,15 @@ use minuted::{
     config::{Analysis, Attendee, Email, Format, Smtp, Tls},
     deliver::{Mailer, Minutes},
     job::{Content, Findings, Key, Report, Segment, Status},
-    standin::{Call, Fault},
 };
 use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
 
 use crate::{
     hostile::{assert_clean, assert_harmless, rendered, secrets},
-    support::house::{House, recording, until},
+    support::{
+        house::{House, recording, until},
+        paxs::{Call, Fault},
+    },
 };
 
 /// Names that a table, a database or a mail would obey.

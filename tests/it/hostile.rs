@@ -11,12 +11,12 @@ use std::{
     process::Command,
 };
 
-use minuted::standin::{Call, Fault};
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     house::{House, recording, until},
+    paxs::{Call, Fault},
 };
 
 /// Names that mean harm to a terminal, a shell, a page, a header, or whoever takes names for text.

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use minuted::standin::{Call, Fault, Options};
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
@@ -21,6 +20,7 @@ use crate::{
     support::{
         budget::budget,
         house::{House, until},
+        paxs::{Call, Fault, Options},
     },
 };
 
@@ -92,7 +92,7 @@ fn what_a_service_says_breaks_out_of_no_section_no_page_and_no_terminal() {
     house.configure("formats = [\"md\", \"txt\", \"srt\", \"vtt\", \"json\"]\ndeliver = [\"beside\", \"email\"]");
     say(&house, NOTE, &json!({"markdown": hostile_note()}));
     // Each look meets one fault: the transcription's comes with every second one.
-    house.standin.change(|options| options.reports_envelope = minuted::standin::Envelope::Array);
+    house.standin.change(|options| options.reports_envelope = crate::support::paxs::Envelope::Array);
     let _daemon = house.start();
     house.drop_recording("talk.mp3");
     let job = house.wait_for("talk.mp3", "done");

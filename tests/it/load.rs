@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use minuted::standin::{Call, Options};
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     house::{Daemon, House, until},
+    paxs::{Call, Options},
 };
 
 /// For tests of many recordings.

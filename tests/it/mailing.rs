@@ -3,11 +3,12 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mail_parser::{MessageParser, MimeHeaders as _};
-use minuted::{deliver::message_id, queue::Queue, standin::Call};
+use minuted::{deliver::message_id, queue::Queue};
 use serde_json::Value;
 
 use crate::support::{
     house::{Daemon, House, until},
+    paxs::Call,
     smtp::{Received, Step},
 };
 

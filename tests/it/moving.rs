@@ -2,12 +2,12 @@
 
 use std::{fs, io::Write as _, os::unix::fs::symlink, path::Path, thread, time::Duration};
 
-use minuted::standin::{Call, Fault, Meeting};
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     house::{Daemon, House, recording, until, until_told},
+    paxs::{Call, Fault, Meeting},
     rows::each,
 };
 

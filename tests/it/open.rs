@@ -7,11 +7,13 @@ use std::{
     process::Command,
 };
 
-use minuted::standin::Call;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::house::{House, recording, until, until_told};
+use crate::support::{
+    house::{House, recording, until, until_told},
+    paxs::Call,
+};
 
 /// Waits until `why` says of a file what holds these words.
 fn until_why(house: &House, name: &str, words: &str) -> String {

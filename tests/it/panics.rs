@@ -1,8 +1,9 @@
 //! A panic in the work of one job is that job's failure; a panic of the queue ends the process, and nothing is lost.
 
-use minuted::standin::Analysis;
-
-use crate::support::house::{House, until_told};
+use crate::support::{
+    house::{House, until_told},
+    paxs::Analysis,
+};
 
 #[test]
 fn a_panic_in_a_call_is_one_failure_of_its_job_and_no_other_notices() {

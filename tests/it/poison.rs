@@ -2,9 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use minuted::standin::{Call, Fault};
-
-use crate::support::house::{House, until, until_told};
+use crate::support::{
+    house::{House, until, until_told},
+    paxs::{Call, Fault},
+};
 
 /// A daemon that dies while it parses the next head.
 fn live_and_die(house: &House) {

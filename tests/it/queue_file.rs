@@ -7,11 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use minuted::standin::{Call, Fault};
-
 use crate::support::{
     budget::budget,
     house::{Daemon, House, recording, until, until_told},
+    paxs::{Call, Fault},
     rows::each,
 };
 

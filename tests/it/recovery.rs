@@ -2,10 +2,12 @@
 
 use std::{fs, path::Path, process::Output, thread, time::Duration};
 
-use minuted::standin::{Analysis, Call, Fault, Meeting, Options, Quirk};
 use serde_json::Value;
 
-use crate::support::house::{House, recording, until};
+use crate::support::{
+    house::{House, recording, until},
+    paxs::{Analysis, Call, Fault, Meeting, Options, Quirk},
+};
 
 fn quick(quirks: &[Quirk]) -> Options {
     Options {

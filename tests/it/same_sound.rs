@@ -10,6 +10,7 @@ use minuted::{
 use crate::support::{
     house::{House, recording, until},
     media::{Codec, Track, adts, flac, matroska, mp4, ogg},
+    paxs::{Call, Fault, Meeting},
     sound::{program, tone, wav},
 };
 
@@ -214,7 +215,7 @@ fn what_failed_is_tried_again_with_a_remux_of_it_and_another_folder_has_its_own(
     let house = House::new();
     let _daemon = house.start();
     let [webm, mp4, _] = takes("talk");
-    house.standin.fail_matching(minuted::standin::Call::Upload, "talk", minuted::standin::Fault::Status(415), Some(3));
+    house.standin.fail_matching(Call::Upload, "talk", Fault::Status(415), Some(3));
     drop_bytes(&house, "talk.webm", &webm);
     house.wait_for("talk.webm", "failed");
     drop_bytes(&house, "talk.mp4", &mp4);
@@ -255,12 +256,7 @@ fn a_job_whose_file_goes_takes_the_remux_that_was_skipped_for_it() {
     let house = House::new();
     let _daemon = house.start();
     let [webm, mp4, _] = takes("talk");
-    house.standin.fail_matching(
-        minuted::standin::Call::Upload,
-        "talk",
-        minuted::standin::Fault::Status(503),
-        Some(1_000),
-    );
+    house.standin.fail_matching(Call::Upload, "talk", Fault::Status(503), Some(1_000));
     drop_bytes(&house, "talk.webm", &webm);
     until("it is taken", || house.job_if("talk.webm"));
     drop_bytes(&house, "talk.mp4", &mp4);
@@ -292,7 +288,7 @@ fn a_remux_that_a_job_took_is_what_is_sent_and_what_is_redone() {
         until("it is redone", || house.job_if("talk.mp4").filter(|job| job["id"] != 1 && job["state"] == "done"));
     let content = |job: &serde_json::Value| job["key"].as_str().expect("a key").split('.').next().map(str::to_owned);
     assert_eq!(content(&first), content(&second), "the name of the job stays that of the first file");
-    let sent = |meeting: &minuted::standin::Meeting| meeting.recording.as_ref().map(|sent| sent.blake3.clone());
+    let sent = |meeting: &Meeting| meeting.recording.as_ref().map(|sent| sent.blake3.clone());
     let expected = Some(blake3::hash(&mp4).to_hex().to_string());
     for meeting in house.standin.snapshot().meetings {
         assert_eq!(sent(&meeting), expected);

@@ -14,11 +14,11 @@ use std::{
     thread,
 };
 
-use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 
 use crate::support::{
     house::{Daemon, House, until},
+    paxs::{Call, Fault},
     smtp::Step,
 };
 

@@ -2,11 +2,13 @@
 
 use std::{fs, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
 
-use minuted::standin::{Call, Fault};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
-use crate::support::house::{Daemon, House, until};
+use crate::support::{
+    house::{Daemon, House, until},
+    paxs::{Call, Fault},
+};
 
 /// The service manager's ear, and all that it has heard.
 struct Manager {

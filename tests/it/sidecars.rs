@@ -2,11 +2,13 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use minuted::standin::{Call, Fault, Meeting};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
-use crate::support::house::{House, recording, until, until_told};
+use crate::support::{
+    house::{House, recording, until, until_told},
+    paxs::{Call, Fault, Meeting},
+};
 
 /// A sidecar that names one person.
 fn naming(name: &str) -> String {

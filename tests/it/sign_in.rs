@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use minuted::standin::{Call, Fault, Options, Standin};
 use rustix::process::Signal;
 use url::Url;
 
 use crate::support::{
     budget::budget,
     house::{House, until},
+    paxs::{Call, Fault, Options, Standin},
 };
 
 /// A house whose recordings take no time and whose access tokens live for so long.

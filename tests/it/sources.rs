@@ -3,15 +3,13 @@
 
 use std::{fs, time::Duration};
 
-use minuted::{
-    effect::{Effect, When},
-    standin::Call as Paxs,
-};
+use minuted::effect::{Effect, When};
 use serde_json::Value;
 
 use crate::support::{
     house::{Daemon, House, until, until_told},
     meetingbaas::{Baas, Bot, Call, Fault, Spoil},
+    paxs::Call as Paxs,
     rows::each,
 };
 

@@ -2,11 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use minuted::standin::Call;
 use serde_json::Value;
 
 use crate::support::{
     house::{Daemon, House, until},
+    paxs::Call,
     tls::{Authority, Door, InTheClear, Kind, Way},
 };
 

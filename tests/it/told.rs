@@ -6,11 +6,13 @@ use std::{
     process::{Output, Stdio},
 };
 
-use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::house::{House, may_mount, recording, until};
+use crate::support::{
+    house::{House, may_mount, recording, until},
+    paxs::{Call, Fault},
+};
 
 /// Adds the folder `two`, which delivers beside.
 fn with_two(house: &House) {

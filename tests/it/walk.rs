@@ -12,16 +12,14 @@ use std::{
 };
 
 use mail_parser::MessageParser;
-use minuted::{
-    effect::Effect,
-    standin::{Call, Fault, Options},
-};
+use minuted::effect::Effect;
 use serde_json::Value;
 
 use crate::support::{
     budget::budget,
     chance::{Chance, seeds},
     house::{Daemon, House, recording, until_told},
+    paxs::{Call, Fault, Options},
     smtp::Step,
 };
 

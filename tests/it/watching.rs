@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use minuted::standin::{Call, Fault};
 use rustix::process::Signal;
 
 use crate::support::{
     budget::budget,
     house::{House, recording, until},
+    paxs::{Call, Fault},
 };
 
 /// For tests of many recordings.
@@ -48,7 +48,7 @@ fn write(path: &Path, bytes: &[u8]) {
 /// The sizes and names of what was uploaded, and nothing else happened.
 fn meetings(house: &House) -> Vec<(String, u64, u64)> {
     let meetings = house.standin.snapshot().meetings;
-    let told = |meeting: &minuted::standin::Meeting| {
+    let told = |meeting: &crate::support::paxs::Meeting| {
         let recording = meeting.recording.as_ref().expect("a recording");
         (recording.name.clone(), recording.size, u64::from(meeting.uploads))
     };

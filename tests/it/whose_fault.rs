@@ -3,12 +3,12 @@
 
 use std::{fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
-use minuted::standin::{Options, Quirk};
 use serde_json::{Value, json};
 
 use crate::support::{
     house::{House, recording, until, until_told},
     openai::{Call, Fault, Limit, OpenAi},
+    paxs::{Options, Quirk},
 };
 
 /// What is the matter.

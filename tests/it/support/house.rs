@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use minuted::standin::{Options, Standin};
 use serde_json::Value;
 
+use super::paxs::{Options, Standin};
 use super::{budget::budget, smtp::SmtpServer};
 
 /// How long a condition is waited for: machines are shared and slow, and the engine is nice to everything else on them.

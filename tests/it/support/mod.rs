@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 pub(crate) mod media;
 pub(crate) mod meetingbaas;
 pub(crate) mod openai;
+pub(crate) mod paxs;
 pub(crate) mod rows;
 pub(crate) mod saled;
 pub(crate) mod server;

@@ -3,10 +3,10 @@
 
 use std::{collections::HashMap, fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use minuted::standin::{Call, Fault, Options, Standin};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use super::paxs::{Call, Fault, Options, Standin};
 use super::{
     house::{Daemon, House, recording, until, until_told},
     tls::Authority,

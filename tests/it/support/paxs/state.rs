@@ -27,7 +27,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Returns this moment.
     pub(super) fn now() -> Self {
-        Self { at: Instant::now(), wall: crate::clock::now() }
+        Self { at: Instant::now(), wall: minuted::clock::now() }
     }
 }
 
@@ -142,7 +142,6 @@ impl Model {
 }
 
 /// What the tests of the model share.
-#[cfg(test)]
 pub(super) mod testing {
     use std::time::Duration;
 

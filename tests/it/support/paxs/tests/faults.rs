@@ -8,7 +8,7 @@ use super::{
     client::{Caller, Heard, form_type},
     protocol::until,
 };
-use crate::standin::{Call, Fault};
+use crate::support::paxs::{Call, Fault};
 
 /// Plants a fault, creates a meeting, and returns what was heard and how many meetings there are.
 async fn create_with(fault: Fault) -> (Heard, usize) {

@@ -23,7 +23,7 @@ use super::{
 
 /// A kind of analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Analysis {
+pub(crate) enum Analysis {
     /// What was said.
     Transcription,
     /// The minutes.
@@ -36,11 +36,11 @@ pub enum Analysis {
 
 impl Analysis {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Transcription, Self::MeetingNote, Self::KeyPoints, Self::Sentiment];
+    pub(crate) const ALL: [Self; 4] = [Self::Transcription, Self::MeetingNote, Self::KeyPoints, Self::Sentiment];
 
     /// Returns PAXS's word for it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Transcription => "transcription",
             Self::MeetingNote => "meeting note",
@@ -60,19 +60,19 @@ const MEETING_TYPES: [&str; 6] = ["group", "team", "department", "cross_function
 
 /// A request for analyses that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requested {
+pub(crate) struct Requested {
     /// The meeting.
-    pub meeting: String,
+    pub(crate) meeting: String,
     /// The recording.
-    pub recording: String,
+    pub(crate) recording: String,
     /// What was asked for, in the order of the request.
-    pub analyses: Vec<Analysis>,
+    pub(crate) analyses: Vec<Analysis>,
     /// What the note should hold.
-    pub instruction: Option<String>,
+    pub(crate) instruction: Option<String>,
     /// The kind of meeting.
-    pub meeting_type: Option<String>,
+    pub(crate) meeting_type: Option<String>,
     /// When it came.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
 }
 
 /// One report of a recording.
@@ -315,11 +315,9 @@ pub(super) async fn request(
     let options = world.options.clone();
     world.model.request(request, &options, Moment::now()).map(Json)
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standin::{
+    use crate::support::paxs::{
         recordings::Taken,
         sessions::tests::new_session,
         state::testing::{later, model},

@@ -18,37 +18,37 @@ use super::{
 
 /// A meeting, as the stand-in holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meeting {
+pub(crate) struct Meeting {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// Its title.
-    pub title: String,
+    pub(crate) title: String,
     /// Its description; empty when none was given.
-    pub description: String,
+    pub(crate) description: String,
     /// Who was there. Never empty.
-    pub attendees: Vec<Attendee>,
+    pub(crate) attendees: Vec<Attendee>,
     /// When it was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// Its active recording.
-    pub recording: Option<Recording>,
+    pub(crate) recording: Option<Recording>,
     /// How many uploads it took, the ones that were replaced included.
-    pub uploads: u32,
+    pub(crate) uploads: u32,
 }
 
 /// A person of a meeting.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Attendee {
+pub(crate) struct Attendee {
     /// The address. Not empty.
-    pub email: String,
+    pub(crate) email: String,
     /// The name as shown. Not empty.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// What they do there.
     #[serde(default = "unknown_role")]
-    pub role: String,
+    pub(crate) role: String,
     /// Where they are known from: `manual`, `event` or `zoom_participant`.
     #[serde(default = "manual_source")]
-    pub source: String,
+    pub(crate) source: String,
 }
 
 /// The role of an attendee who was given none, in the documents.
@@ -66,7 +66,6 @@ const SOURCES: [&str; 3] = ["manual", "event", "zoom_participant"];
 
 impl Attendee {
     /// Returns an attendee with the default role and source.
-    #[cfg(test)]
     pub(super) fn new(name: &str, email: &str) -> Self {
         Self { email: email.into(), display_name: name.into(), role: unknown_role(), source: manual_source() }
     }
@@ -247,11 +246,9 @@ pub(super) async fn details(
 pub(super) async fn profile(_: SignedIn) -> Json<Value> {
     Json(json!({ "id": "stand-in", "email": "stand-in@example.com", "displayName": "Stand-in" }))
 }
-
-#[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::standin::{options::Envelope, state::testing::model};
+    use crate::support::paxs::{options::Envelope, state::testing::model};
 
     /// Returns the body of a good create call.
     pub(in super::super) fn new_session(title: &str) -> NewSession {

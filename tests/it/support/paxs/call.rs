@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// A call of PAXS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Call {
+pub(crate) enum Call {
     /// `GET /api/oauth/provider/authorize`
     Authorize,
     /// `GET /api/oauth/provider/poll`
@@ -34,7 +34,7 @@ pub enum Call {
 
 impl Call {
     /// Every call that PAXS has.
-    pub const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Authorize,
         Self::Poll,
         Self::Token,
@@ -68,19 +68,19 @@ impl Call {
 
 /// A call that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Its place among all calls, from 0.
-    pub number: u64,
+    pub(crate) number: u64,
     /// When its head was read.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// Which call.
-    pub call: Call,
+    pub(crate) call: Call,
     /// Its path, without the query.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether it met a fault that a test had planted, or the stand-in was down.
-    pub faulted: bool,
+    pub(crate) faulted: bool,
     /// The status of its answer; `None` while it runs, and when there was no answer.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
 }
 
 /// The most calls that are remembered one by one: a test of ten thousand meetings fits, memory stays under 20 MiB.
@@ -159,8 +159,6 @@ impl Book {
         self.records.get_mut(usize::try_from(number.checked_sub(oldest)?).ok()?)
     }
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

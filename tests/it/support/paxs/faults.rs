@@ -4,7 +4,7 @@ use super::call::Call;
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// This status and a JSON error; nothing was done.
     Status(u16),
     /// This status, this `Retry-After` and this body; nothing was done.
@@ -118,8 +118,6 @@ impl Rule {
             && (self.needle.is_empty() || subjects.iter().any(|subject| subject.contains(self.needle.as_str())))
     }
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

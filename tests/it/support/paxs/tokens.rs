@@ -25,13 +25,13 @@ const SCOPE: &str = "session media analysis user:read";
 
 /// Tokens as the token endpoint gives them.
 #[derive(Debug, Clone)]
-pub struct TokenPair {
+pub(crate) struct TokenPair {
     /// The access token.
-    pub access: SecretString,
+    pub(crate) access: SecretString,
     /// The refresh token.
-    pub refresh: SecretString,
+    pub(crate) refresh: SecretString,
     /// The life of the access token, in seconds.
-    pub expires_in: u64,
+    pub(crate) expires_in: u64,
 }
 
 impl TokenPair {
@@ -209,8 +209,6 @@ impl Tokens {
 fn invalid_grant() -> Refusal {
     Refusal { status: 400, body: json!({ "error": "invalid_grant" }) }
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -7,27 +7,27 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How a stand-in behaves. The defaults follow the documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// How long an access token lives; 1 h in the documents.
-    pub access_ttl: Duration,
+    pub(crate) access_ttl: Duration,
     /// How long a refresh token lives; 30 days in the documents.
-    pub refresh_ttl: Duration,
+    pub(crate) refresh_ttl: Duration,
     /// Whether every sign-in is approved as soon as it is asked for, without [`super::Standin::approve`].
-    pub auto_approve: bool,
+    pub(crate) auto_approve: bool,
     /// How long a transcription takes, from the upload or the request.
-    pub transcription_time: Duration,
+    pub(crate) transcription_time: Duration,
     /// How long every other analysis takes, from the end of the transcription or the request.
-    pub note_time: Duration,
+    pub(crate) note_time: Duration,
     /// What the list of meetings comes in.
-    pub envelope: Envelope,
+    pub(crate) envelope: Envelope,
     /// What the list of reports comes in.
-    pub reports_envelope: Envelope,
+    pub(crate) reports_envelope: Envelope,
     /// What every id of a meeting and of a recording ends in; nothing by default.
-    pub id_end: String,
+    pub(crate) id_end: String,
     /// By how many seconds its clock is ahead of this machine's; behind where negative.
-    pub clock_ahead: i64,
+    pub(crate) clock_ahead: i64,
     /// Which of the other readings it follows; none of them by default.
-    pub quirks: Vec<Quirk>,
+    pub(crate) quirks: Vec<Quirk>,
 }
 
 impl Default for Options {
@@ -61,7 +61,7 @@ impl Options {
 
 /// A reading of the documents that a client must bear as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quirk {
+pub(crate) enum Quirk {
     /// The list of meetings leaves their descriptions out.
     NoDescriptions,
     /// Nothing tells when it was made.
@@ -82,7 +82,7 @@ pub enum Quirk {
 
 /// What a list comes in; the documents do not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Envelope {
+pub(crate) enum Envelope {
     /// A bare array.
     Array,
     /// An object with the array under `items`.

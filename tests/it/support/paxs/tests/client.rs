@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::standin::{Options, Standin};
+use crate::support::paxs::{Options, Standin};
 
 /// The boundary of the forms.
 const BOUNDARY: &str = "standin-boundary";

@@ -77,8 +77,6 @@ impl Matter<'_> {
         self.attendees.first().map_or("everyone", |attendee| &attendee.display_name)
     }
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

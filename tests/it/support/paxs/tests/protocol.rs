@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::client::{Caller, file, form, form_type, listen, text};
-use crate::standin::{Call, Envelope, Options};
+use crate::support::paxs::{Call, Envelope, Options};
 
 #[tokio::test]
 async fn the_whole_way_of_a_recording() {

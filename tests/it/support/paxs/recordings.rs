@@ -21,19 +21,19 @@ use super::{
 
 /// A recording that came in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
+pub(crate) struct Recording {
     /// Its id: `RECORDING_ID` and `attachment_id`.
-    pub id: String,
+    pub(crate) id: String,
     /// The file name of its part.
-    pub name: String,
+    pub(crate) name: String,
     /// The MIME type of its part.
-    pub mime: String,
+    pub(crate) mime: String,
     /// Its size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// The BLAKE3 hash of its bytes, 64 hex digits.
-    pub blake3: String,
+    pub(crate) blake3: String,
     /// When its last byte came.
-    pub uploaded: Timestamp,
+    pub(crate) uploaded: Timestamp,
 }
 
 impl Recording {
@@ -208,8 +208,6 @@ async fn take_file(mut field: Field<'_>) -> Result<Taken, Refusal> {
 fn broken(error: MultipartError) -> Refusal {
     Refusal::bad(&format!("the form is broken: {}", error.body_text()))
 }
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::client::Caller;
-use crate::standin::{Call, Options};
+use crate::support::paxs::{Call, Options};
 
 const TOKEN: &str = "/api/oauth/provider/token";
 

@@ -3,7 +3,7 @@
 use tokio::net::TcpStream;
 
 use super::client::Caller;
-use crate::standin::{Call, Fault, Options, Standin};
+use crate::support::paxs::{Call, Fault, Options, Standin};
 
 fn address(standin: &Standin) -> String {
     standin.base_url().trim_start_matches("http://").to_owned()

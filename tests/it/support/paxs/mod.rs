@@ -19,11 +19,9 @@ mod recordings;
 mod sessions;
 mod spoil;
 mod state;
+mod tests;
 mod tokens;
 mod words;
-
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -37,13 +35,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use analyses::{Analysis, Requested};
-pub use call::{Call, Record};
-pub use faults::Fault;
-pub use options::{Envelope, Options, Quirk};
-pub use recordings::Recording;
-pub use sessions::{Attendee, Meeting};
-pub use tokens::TokenPair;
+pub(crate) use analyses::{Analysis, Requested};
+pub(crate) use call::{Call, Record};
+pub(crate) use faults::Fault;
+pub(crate) use options::{Envelope, Options, Quirk};
+pub(crate) use recordings::Recording;
+pub(crate) use sessions::{Attendee, Meeting};
+pub(crate) use tokens::TokenPair;
 
 use call::Book;
 use faults::Faults;
@@ -52,7 +50,7 @@ use state::{Model, Moment};
 
 /// A running stand-in. Clones are the same one; it stops with its last clone.
 #[derive(Debug, Clone)]
-pub struct Standin {
+pub(crate) struct Standin {
     shared: Shared,
     life: Arc<Life>,
 }
@@ -139,12 +137,12 @@ impl Shared {
 /// Where and how long it lives.
 impl Standin {
     /// Starts on a free port of loopback, inside the running tokio runtime.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub(crate) fn start(options: Options) -> io::Result<Self> {
         Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
     }
 
     /// Starts on a listener that is given, inside the running tokio runtime.
-    pub fn start_on(listener: TcpListener, options: Options) -> io::Result<Self> {
+    pub(crate) fn start_on(listener: TcpListener, options: Options) -> io::Result<Self> {
         let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
         let serving = front::serve(shared.clone(), front::adopt(listener)?);
         TaskTracker::new().spawn(stop.clone().run_until_cancelled_owned(serving));
@@ -152,7 +150,7 @@ impl Standin {
     }
 
     /// Starts on a free port of loopback, in a thread with a runtime of its own.
-    pub fn start_in_thread(options: Options) -> io::Result<Self> {
+    pub(crate) fn start_in_thread(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -164,36 +162,36 @@ impl Standin {
     }
 
     /// Returns its origin, `http://127.0.0.1:PORT`.
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         self.shared.base_url()
     }
 
     /// Stops for every clone: connections are closed, the port is free. In a thread of its own that is so when this
     /// returns; in a runtime it comes about soon after, see [`Self::until_listening`].
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.life.end();
     }
 
     /// Closes the port and every connection, or opens it again. It comes about soon after: see
     /// [`Self::until_listening`].
-    pub fn refuse_connections(&self, refuse: bool) {
+    pub(crate) fn refuse_connections(&self, refuse: bool) {
         self.shared.door().wanted.send_replace(!refuse);
     }
 
     /// Returns whether the port is open.
-    pub fn is_listening(&self) -> bool {
+    pub(crate) fn is_listening(&self) -> bool {
         *self.shared.door().open.borrow()
     }
 
     /// Waits until the port is open, or closed.
-    pub async fn until_listening(&self, listening: bool) {
+    pub(crate) async fn until_listening(&self, listening: bool) {
         let mut open = self.shared.door().open.subscribe();
         let told = open.wait_for(|open| *open == listening).await.is_ok();
         debug_assert!(told, "the sender lives in this very handle");
     }
 
     /// Changes its options from now on. What has begun keeps its time.
-    pub fn change(&self, change: impl FnOnce(&mut Options)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.shared.world().options);
     }
 }
@@ -202,7 +200,7 @@ impl Standin {
 impl Standin {
     /// Puts a meeting into the list as the newest, whatever `created` says, as if somebody had made it then. Returns
     /// its id.
-    pub fn plant_meeting(&self, title: &str, description: &str, created: Timestamp) -> String {
+    pub(crate) fn plant_meeting(&self, title: &str, description: &str, created: Timestamp) -> String {
         self.shared.world().model.plant(title, description, created)
     }
 }
@@ -210,28 +208,28 @@ impl Standin {
 /// The sign-in.
 impl Standin {
     /// Agrees to a sign-in for the person; the next poll has the code.
-    pub fn approve(&self, state: &str) {
+    pub(crate) fn approve(&self, state: &str) {
         self.shared.world().model.tokens.decide(state, true);
     }
 
     /// Refuses a sign-in for the person.
-    pub fn deny(&self, state: &str) {
+    pub(crate) fn deny(&self, state: &str) {
         self.shared.world().model.tokens.decide(state, false);
     }
 
     /// Returns a fresh pair of tokens, as if somebody had signed in.
-    pub fn issue_pair(&self) -> TokenPair {
+    pub(crate) fn issue_pair(&self) -> TokenPair {
         let world = &mut *self.shared.world();
         world.model.tokens.issue(Moment::now().at, &world.options, &mut world.model.ids)
     }
 
     /// Makes every token invalid.
-    pub fn revoke_all(&self) {
+    pub(crate) fn revoke_all(&self) {
         self.shared.world().model.tokens.revoke_all();
     }
 
     /// Lets every access token expire now; refresh tokens stay.
-    pub fn expire_access_tokens(&self) {
+    pub(crate) fn expire_access_tokens(&self) {
         self.shared.world().model.tokens.expire_access();
     }
 }
@@ -239,79 +237,79 @@ impl Standin {
 /// What goes wrong.
 impl Standin {
     /// Plants a fault for the next such call. Several are met one after the other.
-    pub fn fail_next(&self, call: Call, fault: Fault) {
+    pub(crate) fn fail_next(&self, call: Call, fault: Fault) {
         self.shared.world().faults.plant(call, "", fault, Some(1));
     }
 
     /// Plants a fault for every such call until [`Self::clear_faults`].
-    pub fn fail_always(&self, call: Call, fault: Fault) {
+    pub(crate) fn fail_always(&self, call: Call, fault: Fault) {
         self.shared.world().faults.plant(call, "", fault, None);
     }
 
     /// Plants a fault for the next `times` such calls, or all, that are about a meeting or a file whose title or
     /// name holds `needle`.
-    pub fn fail_matching(&self, call: Call, needle: &str, fault: Fault, times: Option<u32>) {
+    pub(crate) fn fail_matching(&self, call: Call, needle: &str, fault: Fault, times: Option<u32>) {
         self.shared.world().faults.plant(call, needle, fault, times);
     }
 
     /// Takes every planted fault back.
-    pub fn clear_faults(&self) {
+    pub(crate) fn clear_faults(&self) {
         self.shared.world().faults.clear();
     }
 
     /// Answers every call with 503, or no longer.
-    pub fn down(&self, down: bool) {
+    pub(crate) fn down(&self, down: bool) {
         self.shared.world().down = down;
     }
 
     /// Lets the next `count` transcriptions fail; 0 takes it back.
-    pub fn fail_transcriptions(&self, count: u32) {
+    pub(crate) fn fail_transcriptions(&self, count: u32) {
         self.fail_analyses(Analysis::Transcription, count);
     }
 
     /// Lets the next `count` meeting notes fail, automatic ones and requested ones; 0 takes it back.
-    pub fn fail_notes(&self, count: u32) {
+    pub(crate) fn fail_notes(&self, count: u32) {
         self.fail_analyses(Analysis::MeetingNote, count);
     }
 
     /// Lets the next `count` analyses of a kind fail, counted as they begin; 0 takes it back.
-    pub fn fail_analyses(&self, analysis: Analysis, count: u32) {
+    pub(crate) fn fail_analyses(&self, analysis: Analysis, count: u32) {
         self.shared.world().model.fail(analysis, count);
     }
 
     /// Keeps every analysis that is not done at `processing`, or lets them go on.
-    pub fn stall_analysis(&self, stall: bool) {
+    pub(crate) fn stall_analysis(&self, stall: bool) {
         self.shared.world().model.stalled = stall.then(|| Moment::now().at);
     }
 
     /// Removes a meeting: it answers 404 from now on. Returns whether it was there.
-    pub fn vanish(&self, meeting: &str) -> bool {
+    pub(crate) fn vanish(&self, meeting: &str) -> bool {
         self.shared.world().model.vanish(meeting)
     }
 }
 
 /// What became of it, for a test to look at.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The meetings in the order in which they were made; those that vanished are missing.
-    pub meetings: Vec<Meeting>,
+    pub(crate) meetings: Vec<Meeting>,
     /// The requests for analyses in the order in which they came; refused ones are missing.
-    pub requested: Vec<Requested>,
+    pub(crate) requested: Vec<Requested>,
     /// How often each call came, whatever its answer.
-    pub counts: BTreeMap<Call, u64>,
+    pub(crate) counts: BTreeMap<Call, u64>,
     /// How often a pair of tokens was given for a refresh token.
-    pub refreshes: u64,
+    pub(crate) refreshes: u64,
     /// How many families of tokens died because a refresh token was used again.
-    pub families_revoked: u64,
+    pub(crate) families_revoked: u64,
     /// The most calls that ran at once.
-    pub calls_at_once_max: usize,
+    pub(crate) calls_at_once_max: usize,
     /// The most uploads that ran at once.
-    pub uploads_at_once_max: usize,
+    pub(crate) uploads_at_once_max: usize,
 }
 
 impl Snapshot {
     /// Returns how often a call came.
-    pub fn count(&self, call: Call) -> u64 {
+    pub(crate) fn count(&self, call: Call) -> u64 {
         self.counts.get(&call).copied().unwrap_or_default()
     }
 }
@@ -319,7 +317,7 @@ impl Snapshot {
 /// What was done to it.
 impl Standin {
     /// Returns how it stands.
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let world = self.shared.world();
         let (calls_at_once_max, uploads_at_once_max) = world.book.at_once_max();
         Snapshot {
@@ -334,12 +332,12 @@ impl Standin {
     }
 
     /// Returns the calls in the order in which they came, the last 100,000.
-    pub fn calls(&self) -> Vec<Record> {
+    pub(crate) fn calls(&self) -> Vec<Record> {
         self.shared.world().book.records()
     }
 
     /// Returns how many of a call run now.
-    pub fn running(&self, call: Call) -> usize {
+    pub(crate) fn running(&self, call: Call) -> usize {
         self.shared.world().book.running(call)
     }
 }
