@@ -4,7 +4,6 @@ use std::{
     collections::HashMap, convert::Infallible, future::poll_fn, path::PathBuf, pin::Pin, sync::Mutex, time::Duration,
 };
 
-use axum::body::Body;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::{Body as _, Incoming},
@@ -61,7 +60,7 @@ impl Calls {
     }
 
     /// Answers a call; what is wrong with one that proves nothing is told to the operator, and not to the caller.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
         let path = request.uri().path();
         let Some((_, source)) = self.sources.iter().find(|(known, _)| known == path) else {
             return Ok(plain(StatusCode::NOT_FOUND));
@@ -136,8 +135,8 @@ impl Calls {
     }
 }
 
-fn plain(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+fn plain(status: StatusCode) -> Response<String> {
+    let mut response = Response::new(String::new());
     *response.status_mut() = status;
     response
 }
