@@ -319,7 +319,7 @@ fn tokens_are_for_their_owner_alone_and_never_shown() {
 #[test]
 fn tokens_never_go_to_another_origin() {
     let house = House::new();
-    let other = Standin::start_in_thread(Options { auto_approve: true, ..Options::default() }).expect("a free port");
+    let other = Standin::start(Options { auto_approve: true, ..Options::default() }).expect("a free port");
     let daemon = house.start();
     house.drop_recording("talk.mp3");
     house.wait_for("talk.mp3", "done");

@@ -81,7 +81,7 @@ impl House {
     /// A house with these options of the stand-in.
     pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let standin = Standin::start_in_thread(options).expect("a free port");
+        let standin = Standin::start(options).expect("a free port");
         let house = Self { dir, standin, smtp: SmtpServer::start(), cell: OnceLock::new() };
         fs::create_dir_all(house.folder()).expect("made");
         house.configure("");

@@ -39,10 +39,7 @@ impl Street {
     /// A signed-in service for each of `count` rows, a running daemon, and every list of meetings read.
     pub(crate) fn of(count: usize, folder_keys: &str) -> Self {
         let rows: Vec<Row> = (0..count)
-            .map(|number| Row {
-                name: format!("s{number:02}"),
-                standin: Standin::start_in_thread(quick()).expect("a free port"),
-            })
+            .map(|number| Row { name: format!("s{number:02}"), standin: Standin::start(quick()).expect("a free port") })
             .collect();
         let house = House::new();
         let mut street = Self { house, rows, daemon: None };

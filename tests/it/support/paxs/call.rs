@@ -33,20 +33,6 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// Every call that PAXS has.
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Authorize,
-        Self::Poll,
-        Self::Token,
-        Self::Profile,
-        Self::CreateSession,
-        Self::ListSessions,
-        Self::GetSession,
-        Self::Upload,
-        Self::Analysis,
-        Self::RequestAnalysis,
-    ];
-
     /// Returns the call that a request is.
     pub(super) fn of(method: &Method, path: &str) -> Self {
         let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -94,7 +80,6 @@ pub(super) struct Book {
     next: u64,
     counts: BTreeMap<Call, u64>,
     running: BTreeMap<Call, usize>,
-    at_once_max: usize,
     uploads_at_once_max: usize,
 }
 
@@ -105,7 +90,6 @@ impl Book {
         self.next += 1;
         *self.counts.entry(call).or_default() += 1;
         *self.running.entry(call).or_default() += 1;
-        self.at_once_max = self.at_once_max.max(self.running.values().sum());
         self.uploads_at_once_max = self.uploads_at_once_max.max(self.running(Call::Upload));
         if self.records.len() == RECORDS_MAX {
             self.records.pop_front();
@@ -149,9 +133,9 @@ impl Book {
         self.running.get(&call).copied().unwrap_or_default()
     }
 
-    /// Returns the most calls, and the most uploads, that ever ran at once.
-    pub(super) fn at_once_max(&self) -> (usize, usize) {
-        (self.at_once_max, self.uploads_at_once_max)
+    /// Returns the most uploads that ever ran at once.
+    pub(super) fn uploads_at_once_max(&self) -> usize {
+        self.uploads_at_once_max
     }
 
     fn record(&mut self, number: u64) -> Option<&mut Record> {
@@ -190,7 +174,7 @@ mod tests {
         book.end(Call::Upload);
         book.begin(Call::Profile, "/", Timestamp::UNIX_EPOCH);
         book.begin(Call::Upload, "/", Timestamp::UNIX_EPOCH);
-        assert_eq!(book.at_once_max(), (3, 2));
+        assert_eq!(book.uploads_at_once_max(), 2);
         assert_eq!(book.counts().get(&Call::Upload), Some(&3));
     }
 

@@ -1,4 +1,4 @@
-//! A model of PAXS with state: `minuted demo` shows the whole way against it, the tests run against it.
+//! A model of the service PAXS with state.
 //!
 //! It is strict where the documents are ([`Options`] chooses where they are silent), it takes its time like a real
 //! service, and it fails when told to ([`Fault`]). It remembers what was done to it ([`Snapshot`]), so that a test
@@ -33,14 +33,13 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use analyses::{Analysis, Requested};
 pub(crate) use call::{Call, Record};
 pub(crate) use faults::Fault;
 pub(crate) use options::{Envelope, Options, Quirk};
-pub(crate) use recordings::Recording;
-pub(crate) use sessions::{Attendee, Meeting};
+pub(crate) use sessions::Meeting;
 pub(crate) use tokens::TokenPair;
 
 use call::Book;
@@ -52,29 +51,22 @@ use state::{Model, Moment};
 #[derive(Debug, Clone)]
 pub(crate) struct Standin {
     shared: Shared,
-    life: Arc<Life>,
+    _life: Arc<Life>,
 }
 
-/// What ends with the last handle.
+/// The serving thread, which ends with the last handle.
 #[derive(Debug)]
 struct Life {
     stop: CancellationToken,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Life {
-    fn end(&self) {
-        self.stop.cancel();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::debug!("the stand-in's thread had panicked");
-        }
-    }
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.end();
+        self.stop.cancel();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::debug!("the stand-in's thread had panicked");
+        }
     }
 }
 
@@ -136,29 +128,20 @@ impl Shared {
 
 /// Where and how long it lives.
 impl Standin {
-    /// Starts on a free port of loopback, inside the running tokio runtime.
-    pub(crate) fn start(options: Options) -> io::Result<Self> {
-        Self::start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, options)
-    }
-
-    /// Starts on a listener that is given, inside the running tokio runtime.
-    pub(crate) fn start_on(listener: TcpListener, options: Options) -> io::Result<Self> {
-        let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
-        let serving = front::serve(shared.clone(), front::adopt(listener)?);
-        TaskTracker::new().spawn(stop.clone().run_until_cancelled_owned(serving));
-        Ok(Self { shared, life: Arc::new(Life { stop, thread: Mutex::new(None) }) })
-    }
-
     /// Starts on a free port of loopback, in a thread with a runtime of its own.
-    pub(crate) fn start_in_thread(options: Options) -> io::Result<Self> {
+    pub(crate) fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (shared, stop) = (Shared::new(listener.local_addr()?, options)?, CancellationToken::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(async { front::adopt(listener) })?;
-        let serving = stop.clone().run_until_cancelled_owned(front::serve(shared.clone(), listener));
+        let served = shared.clone();
+        // A listener belongs to the runtime in which it is adopted: that of the thread, not that of the caller.
+        let serving = async move {
+            front::serve(served, front::adopt(listener).expect("a listener of loopback")).await;
+        };
+        let serving = stop.clone().run_until_cancelled_owned(serving);
         let body = move || runtime.block_on(serving).unwrap_or_default();
         let thread = std::thread::Builder::new().name("stand-in".to_owned()).spawn(body)?;
-        Ok(Self { shared, life: Arc::new(Life { stop, thread: Mutex::new(Some(thread)) }) })
+        Ok(Self { shared, _life: Arc::new(Life { stop, thread: Some(thread) }) })
     }
 
     /// Returns its origin, `http://127.0.0.1:PORT`.
@@ -166,21 +149,10 @@ impl Standin {
         self.shared.base_url()
     }
 
-    /// Stops for every clone: connections are closed, the port is free. In a thread of its own that is so when this
-    /// returns; in a runtime it comes about soon after, see [`Self::until_listening`].
-    pub(crate) fn stop(&self) {
-        self.life.end();
-    }
-
     /// Closes the port and every connection, or opens it again. It comes about soon after: see
     /// [`Self::until_listening`].
     pub(crate) fn refuse_connections(&self, refuse: bool) {
         self.shared.door().wanted.send_replace(!refuse);
-    }
-
-    /// Returns whether the port is open.
-    pub(crate) fn is_listening(&self) -> bool {
-        *self.shared.door().open.borrow()
     }
 
     /// Waits until the port is open, or closed.
@@ -301,8 +273,6 @@ pub(crate) struct Snapshot {
     pub(crate) refreshes: u64,
     /// How many families of tokens died because a refresh token was used again.
     pub(crate) families_revoked: u64,
-    /// The most calls that ran at once.
-    pub(crate) calls_at_once_max: usize,
     /// The most uploads that ran at once.
     pub(crate) uploads_at_once_max: usize,
 }
@@ -319,15 +289,13 @@ impl Standin {
     /// Returns how it stands.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let world = self.shared.world();
-        let (calls_at_once_max, uploads_at_once_max) = world.book.at_once_max();
         Snapshot {
             meetings: world.model.meetings.values().map(|entry| entry.meeting.clone()).collect(),
             requested: world.model.requested.clone(),
             counts: world.book.counts(),
             refreshes: world.model.tokens.refreshes,
             families_revoked: world.model.tokens.families_revoked,
-            calls_at_once_max,
-            uploads_at_once_max,
+            uploads_at_once_max: world.book.uploads_at_once_max(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! Starting, going away, coming back.
 
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use super::client::Caller;
+use super::{
+    client::{Caller, listen},
+    protocol::until,
+};
 use crate::support::paxs::{Call, Fault, Options, Standin};
 
 fn address(standin: &Standin) -> String {
@@ -36,23 +39,23 @@ async fn a_closed_port_refuses_and_opens_again_with_its_state() {
 }
 
 #[tokio::test]
-async fn stopping_ends_what_hangs() {
+async fn the_end_of_the_last_handle_ends_what_hangs() {
     let caller = Caller::quick();
+    let address = address(&caller.standin);
     caller.standin.fail_next(Call::Profile, Fault::Hang);
-    let standin = caller.standin.clone();
-    let stop = async {
-        super::protocol::until(|| standin.running(Call::Profile) == 1).await;
-        standin.stop();
-    };
-    let (heard, ()) = tokio::join!(caller.get("/api/users/me"), stop);
+    let mut stream = caller.connect().await;
+    let request = caller.head("GET /api/users/me", "text/plain", 0);
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    until(|| caller.standin.running(Call::Profile) == 1).await;
+    drop(caller);
+    let heard = listen(&mut stream).await;
     assert!(heard.bytes.is_empty(), "{heard:?}");
-    standin.until_listening(false).await;
-    TcpStream::connect(address(&standin)).await.expect_err("closed");
+    TcpStream::connect(address).await.expect_err("closed");
 }
 
 #[test]
 fn a_standin_in_a_thread_serves_other_runtimes_and_ends_with_its_last_handle() {
-    let standin = Standin::start_in_thread(Options::default()).expect("loopback");
+    let standin = Standin::start(Options::default()).expect("loopback");
     let address = address(&standin);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let caller = Caller::of(standin.clone());
