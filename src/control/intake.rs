@@ -78,7 +78,7 @@ impl Desk {
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
         }
         // What lies beside recordings is looked at, too.
-        self.queue.wake_unclear(None, clock::now()).await?;
+        self.queue.wake_jobs_with_invalid_metadata(None, clock::now()).await?;
         self.nudge();
         let (mut scanned, mut troubles) = (0_u64, Vec::new());
         for folder in folders {

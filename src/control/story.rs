@@ -209,7 +209,7 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             ),
             Some(format!("minuted retry {id} does it at once")),
         ),
-        Some(WaitReason::File) if job.is_unclear() => (
+        Some(WaitReason::File) if job.has_invalid_metadata => (
             format!("job {id} waits{error}; it goes on by itself soon after that is mended"),
             Some(format!("minuted retry {id} tries it at once")),
         ),

@@ -34,7 +34,7 @@ use crate::{
     service_manager as systemd,
     signals::{Signal, Signals},
     sources::SourcesHandle,
-    worker::{Live, Worker, claims, deliveries, looks, unclear},
+    worker::{Live, Worker, claims, deliveries, invalid_metadata, looks},
 };
 
 pub use once::Tally;
@@ -173,7 +173,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn(parts, "claims", claims::run(Arc::clone(worker)));
     spawn(parts, "looks", looks::run(Arc::clone(worker)));
     spawn(parts, "deliveries", deliveries::run(Arc::clone(worker)));
-    spawn(parts, "unclear", unclear::run(Arc::clone(worker)));
+    spawn(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn(parts, "keeper", keeper::run(parts.clone()));
     spawn(parts, "reconcile", reconcile::run(parts.clone()));
     let desk = Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));

@@ -111,7 +111,7 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
                 let blocked = open(&|folder| blocks.held.contains(folder) || blocks.down.contains(folder));
                 let tally = Tally {
                     failed: left.failed,
-                    held: held + left.unclear,
+                    held: held + left.invalid_metadata,
                     waiting: all - held + left.undeleted,
                     unscanned: unscanned(handles),
                     sources: 0,

@@ -5,10 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Attendee;
 
-/// What the error of a job begins with whose details cannot be taken as they are. By it the queue finds the jobs that may
-/// go on once a file beside their recordings is mended.
-pub const UNCLEAR: &str = "it is not clear how to take it";
-
 /// What somebody who knows the meeting says of it: a sidecar beside the recording, the directory it lies in, or the
 /// source it came from. What is absent is left to whoever knows less.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 pub mod bound;
 pub mod details;
 pub mod findings;
+pub mod history;
 pub mod hold_reason;
 pub mod key;
 pub mod plan;
@@ -17,8 +18,9 @@ pub mod stage;
 pub mod state;
 
 pub use bound::Bound;
-pub use details::{Details, UNCLEAR};
+pub use details::Details;
 pub use findings::{Findings, Report, Segment, Status, spoken};
+pub use history::{EventKind, HistoryEvent};
 pub use hold_reason::{EndedBy, HoldReason, Urgency};
 pub use key::{Content, Key};
 pub use plan::{Plan, Told};

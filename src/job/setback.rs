@@ -36,7 +36,7 @@ pub enum Setback {
         error: anyhow::Error,
     },
     /// What is known of this recording cannot be taken as it is, so that nobody was asked: it alone waits for a person.
-    Unclear {
+    InvalidMetadata {
         /// What is wrong, and the cure.
         error: anyhow::Error,
     },

@@ -7,7 +7,7 @@ use crate::{
     clock,
     effect::Effect,
     engine::audio::sound_tracks,
-    job::{Plan, Remote, Setback, Stage, Suspect},
+    job::{EventKind, Plan, Remote, Setback, Stage, Suspect},
     queue::Job,
     services::{CallError, NewMeeting},
     text::one_line,
@@ -16,12 +16,12 @@ use crate::{
 /// Where a job stands after this stage.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The meeting exists, under this id; the word tells how it came about.
+    /// The meeting exists, under this id.
     Meeting {
         /// Its id.
         id: String,
         /// For the history.
-        how: &'static str,
+        how: EventKind,
         /// The settings that it was made with.
         plan: Box<Plan>,
         /// Whether the service was asked to tell.
@@ -50,10 +50,10 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     };
     let plan = Box::new(plan);
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
-        return Ok(Created::Meeting { id, how: "found the meeting in the service's list", plan, called: false });
+        return Ok(Created::Meeting { id, how: EventKind::MeetingFound, plan, called: false });
     }
     if let Some(id) = find_uncertain(context, job, &plan).await? {
-        return Ok(Created::Meeting { id, how: "found the meeting whose answer was lost", plan, called: true });
+        return Ok(Created::Meeting { id, how: EventKind::MeetingRecovered, plan, called: true });
     }
     context.queue.intend_create(job, &plan, clock::now()).await?;
     let meeting = NewMeeting {
@@ -66,7 +66,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     let created = context.service.create(&meeting).await;
     Effect::CallCreate.after();
     match created {
-        Ok(id) => Ok(Created::Meeting { id, how: "created the meeting", plan, called: true }),
+        Ok(id) => Ok(Created::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
         Err(error) => Err(refused(context, job, &plan, error).await?),
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock,
     config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
-    job::{Details, Plan, Setback, Told, UNCLEAR},
+    job::{Details, Plan, Setback, Told},
     queue::Job,
     text::{line, one_line, printable_path},
 };
@@ -26,7 +26,7 @@ const ATTENDEES_MAX: usize = 500;
 /// Returns the settings of a job that begins.
 ///
 /// # Errors
-/// [`Setback::Unclear`] where something is wrong with what others know, or nobody is named and the service needs it.
+/// [`Setback::InvalidMetadata`] where something is wrong with what others know, or nobody is named and the service needs it.
 pub async fn plan(context: &Context, job: &Job) -> Result<Plan, Setback> {
     let sidecars = if context.folder.sidecars { sidecars(context, job).await? } else { Sidecars::default() };
     let source = context.queue.source_details(&job.key).await?;
@@ -43,12 +43,12 @@ async fn sidecars(context: &Context, job: &Job) -> Result<Sidecars, Setback> {
     answered(look).await?.map_err(|trouble| match trouble {
         Trouble::Lost(error) => Setback::FileLost { error },
         Trouble::Fresh(until) => Setback::Snooze { until },
-        Trouble::Unclear(mistakes) => unclear(&mistakes.join("; ")),
+        Trouble::Invalid(mistakes) => invalid_metadata(&mistakes.join("; ")),
     })
 }
 
-fn unclear(what: &str) -> Setback {
-    Setback::Unclear { error: anyhow::anyhow!("{UNCLEAR}: {what}") }
+fn invalid_metadata(what: &str) -> Setback {
+    Setback::InvalidMetadata { error: anyhow::anyhow!("it is not clear how to take it: {what}") }
 }
 
 /// Somebody who knows better than the folder: what he knows, and his name where he names the attendees.
@@ -155,12 +155,12 @@ fn within(mut plan: Plan, abilities: Abilities) -> Plan {
 fn refuse_unable(context: &Context, job: &Job, plan: &Plan) -> Result<(), Setback> {
     let (folder, kind) = (&context.folder, &context.service_settings.kind);
     if plan.attendees.is_empty() && kind.abilities().needs_attendees {
-        return Err(unclear(&unnamed(folder, job, plan)));
+        return Err(invalid_metadata(&unnamed(folder, job, plan)));
     }
     let language = plan.language.as_deref().filter(|language| *language != "en" && plan.language != folder.language);
     if let Some(language) = language.filter(|_| kind.is_english_only()) {
         let language = one_line(language, 20);
-        return Err(unclear(&format!(
+        return Err(invalid_metadata(&format!(
             "its source says that `{language}` is spoken, and service `{}` understands English only; choose another \
              service for the folder",
             plan.service

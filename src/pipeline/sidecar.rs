@@ -41,7 +41,7 @@ pub enum Trouble {
     /// One may still be written; when to look again.
     Fresh(Timestamp),
     /// What is wrong, one by one, each with its cure.
-    Unclear(Vec<String>),
+    Invalid(Vec<String>),
 }
 
 /// Reads the sidecars of the recording at `path`, which must be there with this stamp; `kind` is that of its service.
@@ -63,7 +63,7 @@ pub fn read(folder: &Folder, kind: &Kind, path: &Path, stamp: Stamp, now: Timest
     sidecars.own = reader.read(&sidecar_of(path), &mut mistakes)?;
     // One that is missing because its directory went meanwhile is not missing.
     is_there(&reader.root, path, stamp)?;
-    if mistakes.is_empty() { Ok(sidecars) } else { Err(Trouble::Unclear(mistakes)) }
+    if mistakes.is_empty() { Ok(sidecars) } else { Err(Trouble::Invalid(mistakes)) }
 }
 
 /// Returns what is wrong with the sidecar at `path`, a path below the folder; nothing where nothing is.

@@ -11,7 +11,7 @@ use crate::{
     beneath::Stamp,
     config::Kind,
     effect::Effect,
-    job::{Remote, Setback, Stage},
+    job::{EventKind, Remote, Setback, Stage},
     progress::Progress,
     queue::Job,
     services::{Attachment, CallError, Upload},
@@ -24,7 +24,7 @@ pub struct Uploaded {
     /// Its id.
     pub recording: String,
     /// For the history.
-    pub how: &'static str,
+    pub how: EventKind,
 }
 
 /// Characters of the name that is sent.
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     let Material { file, stamp, name, mime } = material(context, job).await?;
     let content = file.is_none().then(|| job.file_content.clone());
     if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
-        return Ok(Uploaded { recording, how: "found the recording whose answer was lost" });
+        return Ok(Uploaded { recording, how: EventKind::RecordingRecovered });
     }
     let file = match file {
         Some(file) => file,
@@ -66,7 +66,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         confirmed?;
     }
     match uploaded {
-        Ok(recording) => Ok(Uploaded { recording, how: "uploaded the recording" }),
+        Ok(recording) => Ok(Uploaded { recording, how: EventKind::RecordingUploaded }),
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
         Err(error) => Err(own(context, error).await),
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Analysis,
     effect::Effect,
-    job::{Content, Event, Stage, State, Wait},
+    job::{Content, Event, EventKind, Stage, State, Wait},
 };
 
 /// What is told of a file that was skipped.
@@ -49,7 +49,7 @@ impl Queue {
                 | State::Ready { .. } => {
                     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [id.0])?;
                     let from = resume(tx, id, &job.state, true, now)?;
-                    log(tx, id, Some(from), "a person asked to retry", None, now)?;
+                    log(tx, id, Some(from), EventKind::RetryRequested, None, now)?;
                     Ok(Ok(format!("goes on with {from}")))
                 }
                 State::Running { stage } => Ok(Err(refused(id, format!("is being worked on ({stage})\nhint: minuted status shows its progress; minuted cancel {id} gives it up")))),
@@ -104,8 +104,7 @@ impl Queue {
             };
             let before = beside.max(job.key.generation);
             let generation = next_generation(tx, &job.key.content, &job.key.folder, before)?;
-            let event = format!("a person asked to redo job {id}");
-            let new = redo_as(tx, &settled, &job.key.content, generation, &event, now)?;
+            let new = redo_as(tx, &settled, &job.key.content, generation, &id.to_string(), now)?;
             tx.execute("UPDATE sighting SET job_id = ?2 WHERE job_id = ?1", [id.0, new.0])?;
             Ok(Ok(new))
         })
@@ -129,7 +128,7 @@ impl Queue {
             }
             transition(tx, id, &job.state, &Event::Cancel, now)?;
             give_up(tx, id)?;
-            log(tx, id, job.state.stage(), "a person cancelled it", None, now)?;
+            log(tx, id, job.state.stage(), EventKind::CancelRequested, None, now)?;
             Ok(Ok("is cancelled; `minuted retry` takes it up again".to_owned()))
         })
         .await?
@@ -176,7 +175,7 @@ impl Queue {
             let text = serde_json::to_string(&plan).unwrap_or_default();
             tx.execute("UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1", rusqlite::params![id.0, text])?;
             transition(tx, id, &job.state, &Event::Reopen { due: now }, now)?;
-            log(tx, id, Some(Stage::Analyse), "a person asked for more analyses", None, now)?;
+            log(tx, id, Some(Stage::Analyse), EventKind::AnalysesRequested, None, now)?;
             Ok(Ok("is analysed again; its notes are written anew".to_owned()))
         })
         .await?
@@ -236,12 +235,12 @@ pub(super) fn redo_as(
     settled: &Settled,
     content: &Content,
     generation: u32,
-    event: &str,
+    redone: &str,
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
     let state = State::Ready { stage: Stage::Create, due: now };
     let new = insert(tx, settled, Some((content, generation)), &state, now)?;
-    log(tx, new, None, event, None, now)?;
+    log(tx, new, None, EventKind::RedoRequested.with(redone), None, now)?;
     Ok(new)
 }
 
@@ -255,7 +254,7 @@ pub(super) fn resume(
     release: bool,
     now: Timestamp,
 ) -> Result<Stage, QueueError> {
-    tx.execute("UPDATE job SET attempts = 0, error = NULL WHERE id = ?", [id.0])?;
+    tx.execute("UPDATE job SET attempts = 0, error = NULL, invalid_metadata = 0 WHERE id = ?", [id.0])?;
     reopen(tx, id, release, now)?;
     let from = match state.stage() {
         Some(stage) => stage,
@@ -307,7 +306,7 @@ fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resu
     tx.execute("UPDATE job SET mail_held = 0 WHERE id = ?", [job.id.0])?;
     // It delivers again: what comes after the last delivery, such as the move of the recording, has waited for these.
     transition(tx, job.id, &job.state, &Event::Redeliver { due: now }, now)?;
-    log(tx, job.id, Some(Stage::Deliver), "a person released its mails", None, now)?;
+    log(tx, job.id, Some(Stage::Deliver), EventKind::MailsReleased, None, now)?;
     Ok(Ok(told))
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     effect::Effect,
-    job::{Event, Report, Stage, State},
+    job::{Event, EventKind, Report, Stage, State},
     words::words,
 };
 
@@ -258,8 +258,9 @@ impl Queue {
             .execute(rusqlite::params![delivery.id, due.as_millisecond(), error, tries])
             .map(|rows| one(rows, &delivery))??;
             if before.as_deref() != Some(error.as_str()) {
-                let event = format!("{} to {} waits", delivery.kind.as_str(), delivery.target);
-                log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
+                let which = format!("{} to {}", delivery.kind, delivery.target);
+                let event = EventKind::DeliveryWaits.with(&which);
+                log(tx, delivery.job, Some(Stage::Deliver), event, Some(&error), now)?;
             }
             Ok(())
         })
@@ -302,8 +303,9 @@ impl Queue {
             )?
             .execute(rusqlite::params![delivery.id, error])
             .map(|rows| one(rows, &delivery))??;
-            let event = format!("{} to {} failed", delivery.kind.as_str(), delivery.target);
-            log(tx, delivery.job, Some(Stage::Deliver), &event, Some(&error), now)?;
+            let which = format!("{} to {}", delivery.kind, delivery.target);
+            let event = EventKind::DeliveryFailed.with(&which);
+            log(tx, delivery.job, Some(Stage::Deliver), event, Some(&error), now)?;
             insert_notice(tx, &notice, now)?;
             tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![delivery.job.0, error])?;
             settle(tx, delivery.job, endings, now)
@@ -363,7 +365,7 @@ pub(super) fn settle(
     }
     if failed > 0 {
         let next = transition(tx, id, &job.state, &Event::Fail, now)?;
-        log(tx, id, Some(Stage::Deliver), "failed: not every delivery could be made", None, now)?;
+        log(tx, id, Some(Stage::Deliver), EventKind::DeliveriesIncomplete, None, now)?;
         return Ok(Some(next));
     }
     let has_readers = !held && is_delivered(tx, id)?;
@@ -377,7 +379,7 @@ pub(super) fn settle(
     }
     let next = transition(tx, id, &job.state, &Event::Advance, now)?;
     finish(tx, id, now)?;
-    log(tx, id, Some(Stage::Deliver), "done", None, now)?;
+    log(tx, id, Some(Stage::Deliver), EventKind::Done, None, now)?;
     Ok(Some(next))
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Transaction, named_params};
 
 use super::{Delivery, QueueError, Written, delivery::one, record::log, row::path_bytes};
-use crate::job::Stage;
+use crate::{job::EventKind, job::Stage};
 
 /// How a delivery ends that has not failed.
 pub(super) enum DeliveryEnd {
@@ -42,11 +42,11 @@ fn record_done(
         ":id": delivery.id, ":kept": kept, ":base": base, ":path": path, ":digest": digest,
     })
     .map(|rows| one(rows, delivery))??;
-    let event = match kept {
-        Some(kept) => format!("did not {} at the service: {kept}", delivery.target),
-        None => format!("delivered {} {}", delivery.kind.as_str(), delivery.target),
+    let (kind, detail) = match kept {
+        Some(kept) => (EventKind::RemoteCopyKept, format!("{} at the service: {kept}", delivery.target)),
+        None => (EventKind::DeliveryMade, format!("{} {}", delivery.kind, delivery.target)),
     };
-    log(tx, delivery.job, Some(Stage::Deliver), event.trim_end(), None, now)
+    log(tx, delivery.job, Some(Stage::Deliver), kind.with(detail.trim_end()), None, now)
 }
 
 fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now: Timestamp) -> Result<(), QueueError> {
@@ -55,6 +55,7 @@ fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now:
     )?
     .execute(rusqlite::params![delivery.id, reason])
     .map(|rows| one(rows, delivery))??;
-    let event = format!("withheld {} {}", delivery.kind.as_str(), delivery.target);
-    log(tx, delivery.job, Some(Stage::Deliver), &event, Some(reason), now)
+    let which = format!("{} {}", delivery.kind, delivery.target);
+    let event = EventKind::DeliveryWithheld.with(&which);
+    log(tx, delivery.job, Some(Stage::Deliver), event, Some(reason), now)
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     effect::Effect,
-    job::{Event, Stage},
+    job::{Event, EventKind, Stage},
 };
 
 /// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
@@ -176,7 +176,7 @@ impl Queue {
                 .collect::<Result<Vec<_>, _>>()?;
             for (id, state) in &lost {
                 transition(tx, *id, state, &Event::Cancel, now)?;
-                log(tx, *id, state.stage(), "cancelled: its file is gone for good", None, now)?;
+                log(tx, *id, state.stage(), EventKind::CancelledFileGone, None, now)?;
             }
             Ok(lost.len())
         })

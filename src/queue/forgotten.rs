@@ -62,7 +62,7 @@ impl Queue {
                 .optional()?;
             let Some((settled, content)) = found else { return Ok(None) };
             let generation = next_generation(tx, &content, &folder, beside)?;
-            let new = redo_as(tx, &settled, &content, generation, "a person asked to redo it", now)?;
+            let new = redo_as(tx, &settled, &content, generation, "", now)?;
             tx.execute(
                 "UPDATE sighting SET job_id = ?3 WHERE folder = ?1 AND path = ?2",
                 rusqlite::params![folder, path_bytes(&path), new.0],

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     beneath::Stamp,
     effect::Effect,
-    job::{Bound, Content, Event, Key, Sound, Stage, State, Wait},
+    job::{Bound, Content, Event, EventKind, Key, Sound, Stage, State, Wait},
     text::printable_path,
 };
 
@@ -206,13 +206,13 @@ fn take_known(
         State::Waiting { stage, on: Wait::File { .. } } => {
             move_to(tx, known.id, recording)?;
             transition(tx, known.id, &known.state, &Event::Resume { from: *stage, due: now }, now)?;
-            log(tx, known.id, Some(*stage), "its file is back", None, now)?;
+            log(tx, known.id, Some(*stage), EventKind::FileBack, None, now)?;
             Ok(known.id)
         }
         State::Failed | State::Cancelled if !seen_so(tx, recording, known.id)? => {
             move_to(tx, known.id, recording)?;
             let from = resume(tx, known.id, &known.state, false, now)?;
-            log(tx, known.id, Some(from), "dropped again: retried", None, now)?;
+            log(tx, known.id, Some(from), EventKind::DroppedAgain, None, now)?;
             Ok(known.id)
         }
         State::Ready { .. } | State::Running { .. } | State::Waiting { .. } | State::Failed | State::Cancelled
@@ -250,13 +250,13 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     match notes {
         Some(notes) => {
             super::record::finish(tx, id, now)?;
-            log(tx, id, None, &format!("the notes exist already: {notes}"), None, now)?;
+            log(tx, id, None, EventKind::NotesExist.with(&notes), None, now)?;
         }
         None if evidence.is_some() => {
             tx.execute("UPDATE job SET mail_held = 1 WHERE id = ?", [id.0])?;
-            log(tx, id, None, "taken in; the service has its meeting already", None, now)?;
+            log(tx, id, None, EventKind::TakenInWithMeeting, None, now)?;
         }
-        None => log(tx, id, None, "taken in", None, now)?,
+        None => log(tx, id, None, EventKind::TakenIn, None, now)?,
     }
     Ok(id)
 }
@@ -267,7 +267,7 @@ fn fail_set_aside(tx: &Transaction<'_>, recording: &Settled, id: JobId, now: Tim
     let error =
         format!("minuted crashed {CRASHES_MAX} times while it looked into this file; `minuted retry` sends it unseen");
     tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
-    log(tx, id, None, "failed: set aside", Some(&error), now)?;
+    log(tx, id, None, EventKind::SetAside, Some(&error), now)?;
     let word = NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false };
     insert_deliveries(tx, id, &[word], now)?;
     insert_notice(tx, &format!("{shown} (folder `{}`) failed: {error}", recording.folder), now)
@@ -304,7 +304,7 @@ fn supersede(tx: &Transaction<'_>, recording: &Settled, by: JobId, now: Timestam
         .collect::<Result<Vec<_>, _>>()?;
     for (id, state) in others {
         transition(tx, id, &state, &Event::Cancel, now)?;
-        log(tx, id, state.stage(), &format!("cancelled: its file changed, job {by} has the new content"), None, now)?;
+        log(tx, id, state.stage(), EventKind::CancelledFileChanged.with(&by.to_string()), None, now)?;
     }
     Ok(())
 }
@@ -321,14 +321,14 @@ fn lose(tx: &Transaction<'_>, folder: &str, path: &Path, now: Timestamp) -> Resu
         .collect::<Result<Vec<_>, _>>()?;
     for (id, state, key) in jobs {
         if adopt_copy(tx, id, folder, &key)? {
-            log(tx, id, state.stage(), "its file was renamed", None, now)?;
+            log(tx, id, state.stage(), EventKind::FileRenamed, None, now)?;
         } else if matches!(
             state,
             State::Ready { stage: Stage::Create | Stage::Upload, .. } | State::Waiting { on: Wait::Retry { .. }, .. }
         ) && state.stage() != Some(Stage::Analyse)
         {
             transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
-            log(tx, id, state.stage(), "its file is gone", None, now)?;
+            log(tx, id, state.stage(), EventKind::FileGone, None, now)?;
         }
     }
     Ok(())

@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 use rusqlite::OptionalExtension as _;
 
-use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::UNCLEAR_NOW};
+use super::{Endings, JobId, Queue, QueueError, delivery::settle, put_off::AWAITS_METADATA};
 use crate::{
     effect::Effect,
-    job::{Key, Sound, UNCLEAR},
+    job::{Key, Sound},
 };
 
 /// What is left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Jobs that are not final, by folder, but for those that are unclear.
+    /// Jobs that are not final, by folder, but for those of `invalid_metadata`.
     pub by_folder: Vec<(String, u64)>,
-    /// Jobs that wait because what is known of them could not be taken.
-    pub unclear: u64,
+    /// Jobs that wait until their title, date or attendees are given as they have to be.
+    pub invalid_metadata: u64,
     /// Files that are due, also of jobs that are final.
     pub deliveries: u64,
     /// Jobs not counted above that wait for nothing but a service to delete what it keeps, and it was asked in vain so
@@ -41,7 +41,7 @@ pub struct FoundNotes {
 /// Whether all that is due of a job is a deletion that was tried in vain, twice or more, and is put off since `?3`.
 const WAITS_TO_DELETE: &str = "(stage = 'deliver' \
      AND EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state = 'due' AND kind = 'remote' AND attempts >= 2 \
-     AND due_ms > ?3) \
+     AND due_ms > ?2) \
      AND NOT EXISTS (SELECT 1 FROM delivery WHERE job_id = job.id AND state = 'due' AND kind <> 'remote'))";
 
 /// Jobs forgotten in one commit, so that the writer is never held for long.
@@ -94,17 +94,17 @@ impl Queue {
         self.read(move |connection| {
             let (since, now) = (begun.as_millisecond(), crate::clock::now().as_millisecond());
             let mut statement = connection.prepare_cached(&format!(
-                "SELECT folder, count(*) FROM job WHERE stage IS NOT NULL AND NOT ({UNCLEAR_NOW}) \
+                "SELECT folder, count(*) FROM job WHERE stage IS NOT NULL AND NOT ({AWAITS_METADATA}) \
                  AND NOT {WAITS_TO_DELETE} GROUP BY folder"
             ))?;
             let by_folder = statement
-                .query_map(rusqlite::params![UNCLEAR, now, since], |row| {
+                .query_map(rusqlite::params![now, since], |row| {
                     Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
                 })?
                 .collect::<Result<_, _>>()?;
-            let unclear = connection
-                .prepare_cached(&format!("SELECT count(*) FROM job WHERE {UNCLEAR_NOW}"))?
-                .query_row(rusqlite::params![UNCLEAR, now], |row| row.get::<_, i64>(0))?
+            let invalid_metadata = connection
+                .prepare_cached(&format!("SELECT count(*) FROM job WHERE {AWAITS_METADATA}"))?
+                .query_row([now], |row| row.get::<_, i64>(0))?
                 .cast_unsigned();
             let count = |sql: &str, since: i64| -> Result<u64, QueueError> {
                 Ok(connection.prepare_cached(sql)?.query_row([since], |row| row.get::<_, i64>(0))?.cast_unsigned())
@@ -113,10 +113,10 @@ impl Queue {
                 count("SELECT count(*) FROM delivery WHERE due_ms > ? AND kind NOT IN ('mail', 'remote')", 0)?;
             let undeleted = connection
                 .prepare_cached(&format!("SELECT count(*) FROM job WHERE {WAITS_TO_DELETE}"))?
-                .query_row(rusqlite::params![UNCLEAR, now, since], |row| row.get::<_, i64>(0))?
+                .query_row(rusqlite::params![now, since], |row| row.get::<_, i64>(0))?
                 .cast_unsigned();
             let failed = count("SELECT count(*) FROM job WHERE state = 'failed' AND updated_ms >= ?", since)?;
-            Ok(Unfinished { by_folder, unclear, deliveries, undeleted, failed })
+            Ok(Unfinished { by_folder, invalid_metadata, deliveries, undeleted, failed })
         })
         .await
     }

@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status, Told},
+    job::{Content, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status, Told},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -767,7 +767,7 @@ impl Bench {
                 }
             }
             2 | 3 => {
-                self.queue.created(job, &plan(), "m", "created", now).await?;
+                self.queue.created(job, &plan(), "m", EventKind::MeetingCreated, now).await?;
                 "meeting".clone_into(&mut self.world.job(id).remote);
                 self.world.plan(id);
                 self.world.move_to(id, "running", Some("upload"), None, None, ms);
@@ -785,7 +785,7 @@ impl Bench {
     async fn upload(&mut self, job: &Job, what: u8, current: bool) -> Result<(), QueueError> {
         let (id, now, ms) = (job.id.0, self.now(), self.now_ms());
         if !what.is_multiple_of(3) {
-            self.queue.uploaded(job, "r", "uploaded", now).await?;
+            self.queue.uploaded(job, "r", EventKind::RecordingUploaded, now).await?;
             "uploaded".clone_into(&mut self.world.job(id).remote);
             self.world.asked.retain(|(job, ..)| *job != id);
             self.world.move_to(id, "waiting", Some("analyse"), Some("analysis"), None, ms);

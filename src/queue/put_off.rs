@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::{Job, JobId, Lane, Queue, QueueError, Scope, hold::insert_notice, row};
 use crate::{
     effect::Effect,
-    job::{HoldReason, Stage, UNCLEAR},
+    job::{HoldReason, Stage},
 };
 
-/// That a job waits because what is known of it could not be taken; `?1` is [`UNCLEAR`], `?2` is now.
-pub(super) const UNCLEAR_NOW: &str =
-    "state = 'ready' AND stage = 'create' AND due_ms > ?2 AND substr(coalesce(error, ''), 1, length(?1)) = ?1";
+/// The jobs that wait until their metadata is mended, in SQL; `?1` is now.
+pub(super) const AWAITS_METADATA: &str =
+    "invalid_metadata = 1 AND state = 'ready' AND stage = 'create' AND due_ms > ?1";
 
 /// Jobs of a folder that wait for a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,29 +59,38 @@ impl Queue {
         .await
     }
 
-    /// Returns jobs after the number `after` that wait because what is known of them could not be taken: up to `most`, by
+    /// Returns jobs after the number `after` that wait until their metadata is mended: up to `most`, by
     /// number.
-    pub async fn unclear(&self, after: JobId, most: usize, now: Timestamp) -> Result<Vec<Job>, QueueError> {
+    pub async fn jobs_with_invalid_metadata(
+        &self,
+        after: JobId,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Job>, QueueError> {
         self.read(move |connection| {
-            let sql = format!("SELECT {} FROM job WHERE {UNCLEAR_NOW} AND id > ?3 ORDER BY id LIMIT ?4", row::COLUMNS);
+            let sql =
+                format!("SELECT {} FROM job WHERE {AWAITS_METADATA} AND id > ?2 ORDER BY id LIMIT ?3", row::COLUMNS);
             let mut statement = connection.prepare_cached(&sql)?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
-            let rows =
-                statement.query_map(rusqlite::params![UNCLEAR, now.as_millisecond(), after.0, most], row::job)?;
+            let rows = statement.query_map(rusqlite::params![now.as_millisecond(), after.0, most], row::job)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
 
-    /// Makes jobs due now that wait because what is known of them could not be taken: these, or all; returns how many.
-    pub async fn wake_unclear(&self, jobs: Option<Vec<JobId>>, now: Timestamp) -> Result<usize, QueueError> {
+    /// Makes jobs due now that wait until their metadata is mended: these, or all; returns how many.
+    pub async fn wake_jobs_with_invalid_metadata(
+        &self,
+        jobs: Option<Vec<JobId>>,
+        now: Timestamp,
+    ) -> Result<usize, QueueError> {
         self.write_woken(move |tx| {
-            let sql = format!("UPDATE job SET due_ms = ?2 WHERE {UNCLEAR_NOW} AND (?3 IS NULL OR id = ?3)");
+            let sql = format!("UPDATE job SET due_ms = ?1 WHERE {AWAITS_METADATA} AND (?2 IS NULL OR id = ?2)");
             let mut statement = tx.prepare_cached(&sql)?;
             let which = jobs.map_or_else(|| vec![None], |jobs| jobs.into_iter().map(|id| Some(id.0)).collect());
             let mut woken = 0;
             for id in which {
-                woken += statement.execute(rusqlite::params![UNCLEAR, now.as_millisecond(), id])?;
+                woken += statement.execute(rusqlite::params![now.as_millisecond(), id])?;
             }
             Ok(woken)
         })

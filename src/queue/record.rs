@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     effect::Effect,
-    job::{Event, Findings, Plan, Report, Stage, State, Status, UNCLEAR},
+    job::{Event, EventKind, Findings, HistoryEvent, Plan, Report, Stage, State, Status},
 };
 
 /// The results of a finished analysis and what is delivered because of them.
@@ -49,6 +49,8 @@ pub enum Because {
     ServiceFailed(String),
     /// Something is missing that this recording alone needs.
     Lacks(String),
+    /// Its title, date or attendees are not given as they have to be.
+    InvalidMetadata(String),
 }
 
 impl Queue {
@@ -87,7 +89,7 @@ impl Queue {
         job: &Job,
         plan: &Plan,
         meeting: &str,
-        how: &'static str,
+        how: EventKind,
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state, meeting) = (job.id, job.state.clone(), meeting.to_owned());
@@ -96,10 +98,10 @@ impl Queue {
             expect(tx, id, &state)?;
             // The plan comes first: a meeting that was found without an intent has none yet, and needs one.
             tx.execute("UPDATE job SET plan = ?2 WHERE id = ?1", rusqlite::params![id.0, plan])?;
-            // What was not clear of it is now.
+            // Its metadata could be taken.
             tx.execute(
-                "UPDATE job SET error = NULL WHERE id = ?1 AND substr(error, 1, length(?2)) = ?2",
-                rusqlite::params![id.0, UNCLEAR],
+                "UPDATE job SET error = NULL, invalid_metadata = 0 WHERE id = ?1 AND invalid_metadata = 1",
+                [id.0],
             )?;
             set_meeting(tx, id, &meeting)?;
             log(tx, id, Some(Stage::Create), how, None, now)?;
@@ -122,7 +124,7 @@ impl Queue {
         &self,
         job: &Job,
         recording: &str,
-        how: &'static str,
+        how: EventKind,
         now: Timestamp,
     ) -> Result<State, QueueError> {
         let (id, state, recording) = (job.id, job.state.clone(), recording.to_owned());
@@ -187,7 +189,7 @@ impl Queue {
             for analysis in &analyses {
                 tx.prepare_cached("UPDATE request SET answered = 1 WHERE job_id = ?1 AND analysis = ?2")?
                     .execute(rusqlite::params![id.0, analysis.as_str()])?;
-                log(tx, id, Some(Stage::Analyse), &format!("asked for the {}", analysis.as_str()), None, now)?;
+                log(tx, id, Some(Stage::Analyse), EventKind::ResultsRequested.with(analysis.as_str()), None, now)?;
             }
             tx.execute("UPDATE job SET remote_ms = ?2 WHERE id = ?1", [id.0, now.as_millisecond()])?;
             transition(tx, id, &state, &Event::Await, now)
@@ -209,7 +211,7 @@ impl Queue {
             tx.execute("UPDATE job SET version = version + 1, partial = 0, error = NULL WHERE id = ?", [id.0])?;
             store_reports(tx, id, &analysed.reports)?;
             insert_deliveries(tx, id, &analysed.deliveries, now)?;
-            log(tx, id, Some(Stage::Analyse), "analysed", None, now)?;
+            log(tx, id, Some(Stage::Analyse), EventKind::Analysed, None, now)?;
             Ok(settle(tx, id, analysed.endings, now)?.unwrap_or(next))
         })
         .await
@@ -217,12 +219,12 @@ impl Queue {
 
     /// Records that the notes of this job lie there already: another host, or minuted before its queue was lost.
     pub async fn already_done(&self, job: &Job, notes: &str, now: Timestamp) -> Result<(), QueueError> {
-        let (id, state, text) = (job.id, job.state.clone(), format!("the notes exist already: {notes}"));
+        let (id, state, notes) = (job.id, job.state.clone(), notes.to_owned());
         self.write(Effect::AlreadyDone, move |tx| {
             expect(tx, id, &state)?;
             set_state(tx, id, &State::Done, now)?;
             finish(tx, id, now)?;
-            log(tx, id, state.stage(), &text, None, now)
+            log(tx, id, state.stage(), EventKind::NotesExist.with(&notes), None, now)
         })
         .await
     }
@@ -240,7 +242,7 @@ impl Queue {
         self.write(Effect::RetryLater, move |tx| {
             let next = transition(tx, id, &state, &Event::Retry { from, due }, now)?;
             back_to(tx, id, from)?;
-            count(tx, id, state.stage(), "failed", &error, now)?;
+            count(tx, id, state.stage(), EventKind::AttemptFailed, &error, now)?;
             Ok(next)
         })
         .await
@@ -261,7 +263,7 @@ impl Queue {
             store_reports(tx, id, &failure.reports)?;
             insert_deliveries(tx, id, &failure.deliveries, now)?;
             insert_notice(tx, &failure.notice, now)?;
-            count(tx, id, stage, "failed for the last time", &failure.error, now)?;
+            count(tx, id, stage, EventKind::LastAttemptFailed, &failure.error, now)?;
             Ok(next)
         })
         .await
@@ -280,15 +282,15 @@ impl Queue {
             let next = transition(tx, id, &state, &Event::Snooze { until }, now)?;
             match &because {
                 Some(Because::ServiceFailed(error)) => {
-                    log(tx, id, state.stage(), "the service failed; nothing counts", Some(error), now)?;
+                    log(tx, id, state.stage(), EventKind::ServiceFailed, Some(error), now)?;
                 }
-                Some(Because::Lacks(error)) => {
-                    let told = tx.execute(
-                        "UPDATE job SET error = ?2 WHERE id = ?1 AND error IS NOT ?2",
-                        rusqlite::params![id.0, error],
+                Some(Because::Lacks(error) | Because::InvalidMetadata(error)) => {
+                    let is_new = tx.execute(
+                        "UPDATE job SET error = ?2, invalid_metadata = ?3 WHERE id = ?1 AND error IS NOT ?2",
+                        rusqlite::params![id.0, error, matches!(because, Some(Because::InvalidMetadata(_)))],
                     )?;
-                    if told > 0 {
-                        log(tx, id, state.stage(), "it waits; nothing counts", Some(error), now)?;
+                    if is_new > 0 {
+                        log(tx, id, state.stage(), EventKind::Deferred, Some(error), now)?;
                     }
                 }
                 None => {}
@@ -305,7 +307,7 @@ impl Queue {
         let (folder, key, stamp) = (job.key.folder.clone(), job.key.to_string(), job.stamp);
         self.write(Effect::LoseFile, move |tx| {
             if adopt_copy(tx, id, &folder, &key)? {
-                log(tx, id, state.stage(), "its file is gone; a copy of it is taken", Some(&error), now)?;
+                log(tx, id, state.stage(), EventKind::CopyTaken, Some(&error), now)?;
                 return transition(tx, id, &state, &Event::Snooze { until: now }, now);
             }
             if stored_stamp(tx, id)? != stamp {
@@ -313,16 +315,20 @@ impl Queue {
                 return transition(tx, id, &state, &Event::Snooze { until: now }, now);
             }
             if let Some(by) = superseded(tx, id)? {
-                let event = format!("cancelled: its file changed, job {by} has the new content");
-                log(tx, id, state.stage(), &event, Some(&error), now)?;
+                let by = by.to_string();
+                let event = EventKind::CancelledFileChanged.with(&by);
+                log(tx, id, state.stage(), event, Some(&error), now)?;
                 return transition(tx, id, &state, &Event::Cancel, now);
             }
             let next = transition(tx, id, &state, &Event::LoseFile { at: now }, now)?;
             let before: Option<String> =
                 tx.query_row("SELECT error FROM job WHERE id = ?", [id.0], |row| row.get(0))?;
             if before.as_ref() != Some(&error) {
-                log(tx, id, state.stage(), "waits for its file", Some(&error), now)?;
-                tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
+                log(tx, id, state.stage(), EventKind::FileAwaited, Some(&error), now)?;
+                tx.execute(
+                    "UPDATE job SET error = ?2, invalid_metadata = 0 WHERE id = ?1",
+                    rusqlite::params![id.0, error],
+                )?;
             }
             Ok(next)
         })
@@ -387,22 +393,28 @@ pub(super) fn set_state(tx: &Transaction<'_>, id: JobId, to: &State, now: Timest
 }
 
 /// Writes one row of history.
-pub(super) fn log(
+pub(super) fn log<'e>(
     tx: &Transaction<'_>,
     id: JobId,
     stage: Option<Stage>,
-    event: &str,
+    event: impl Into<HistoryEvent<'e>>,
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<(), QueueError> {
-    tx.prepare_cached("INSERT INTO event (job_id, at_ms, stage, event, error) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(rusqlite::params![id.0, now.as_millisecond(), stage.map(Stage::as_str), event, error])?;
+    let HistoryEvent { kind, detail } = event.into();
+    tx.prepare_cached(
+        "INSERT INTO event (job_id, at_ms, stage, kind, detail, error) VALUES (:job, :at, :stage, :kind, :detail, :error)",
+    )?
+    .execute(named_params! {
+        ":job": id.0, ":at": now.as_millisecond(), ":stage": stage.map(Stage::as_str), ":kind": kind.as_str(),
+        ":detail": Some(detail).filter(|detail| !detail.is_empty()), ":error": error,
+    })?;
     Ok(())
 }
 
 /// Remembers for ever that the content of a job is done.
 pub(super) fn finish(tx: &Transaction<'_>, id: JobId, now: Timestamp) -> Result<(), QueueError> {
-    tx.execute("UPDATE job SET error = NULL WHERE id = ?", [id.0])?;
+    tx.execute("UPDATE job SET error = NULL, invalid_metadata = 0 WHERE id = ?", [id.0])?;
     tx.prepare_cached(
         "INSERT INTO finished (content, folder, generation, at_ms, sound) \
          SELECT content, folder, generation, ?2, sound FROM job WHERE id = ?1 \
@@ -418,11 +430,14 @@ fn count(
     tx: &Transaction<'_>,
     id: JobId,
     stage: Option<Stage>,
-    event: &str,
+    event: EventKind,
     error: &str,
     now: Timestamp,
 ) -> Result<(), QueueError> {
-    tx.execute("UPDATE job SET attempts = attempts + 1, error = ?2 WHERE id = ?1", rusqlite::params![id.0, error])?;
+    tx.execute(
+        "UPDATE job SET attempts = attempts + 1, error = ?2, invalid_metadata = 0 WHERE id = ?1",
+        rusqlite::params![id.0, error],
+    )?;
     log(tx, id, stage, event, Some(error), now)
 }
 

@@ -14,7 +14,7 @@ use rusqlite::{Row, types::Type};
 use super::QueueError;
 use crate::{
     beneath::Stamp,
-    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, UNCLEAR, Wait},
+    job::{Content, JobState, Key, Plan, Remote, Sound, Stage, State, Wait},
 };
 
 /// The number of a job: what a person types.
@@ -51,8 +51,10 @@ pub struct Job {
     pub state: State,
     /// Failures of its own so far.
     pub attempts: u32,
-    /// What went wrong last.
+    /// The last failure.
     pub error: Option<String>,
+    /// Whether `error` is about its title, date or attendees, which are not given as they have to be.
+    pub has_invalid_metadata: bool,
     /// The settings it began with; `None` before its meeting is created.
     pub plan: Option<Plan>,
     /// What the service has of it.
@@ -74,18 +76,12 @@ impl Job {
     pub fn date(&self) -> Timestamp {
         self.plan.as_ref().and_then(|plan| plan.told.date).unwrap_or(self.recorded)
     }
-
-    /// Returns whether what is known of it could not be taken as it was.
-    #[must_use]
-    pub fn is_unclear(&self) -> bool {
-        self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
-    }
 }
 
 /// The columns of [`Job`], in the order in which [`job`] reads them by name.
 pub(super) const COLUMNS: &str = "id, key, file_content, sound, path, size, mtime_ns, inode, recorded_ms, backlog, state, stage, waits_for, \
      due_ms, attempts, error, partial, plan, remote, meeting_id, recording_id, remote_ms, version, mail_held, \
-     length_max_ms, updated_ms";
+     length_max_ms, updated_ms, invalid_metadata";
 
 /// Reads a row of [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
@@ -104,6 +100,7 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         state: state(row)?,
         attempts: row.get("attempts")?,
         error: row.get("error")?,
+        has_invalid_metadata: row.get("invalid_metadata")?,
         plan: plan(row)?,
         remote: remote(row)?,
         version: row.get("version")?,

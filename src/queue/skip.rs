@@ -15,12 +15,9 @@ use super::{
 };
 use crate::{
     effect::Effect,
-    job::{Bound, Content, Event, Sound, State},
+    job::{Bound, Content, Event, EventKind, Sound, State},
     text::printable_path,
 };
-
-/// The word of the history for a recording that is skipped.
-const SKIPPED: &str = "skipped";
 
 /// The reason for which a recording is skipped. Its text is what `why` and the job's `error` show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +109,7 @@ impl Queue {
                 params![id.0, reason, word],
             )?;
             insert_deliveries(tx, id, &[], now)?;
-            log(tx, id, state.stage(), SKIPPED, Some(&reason), now)?;
+            log(tx, id, state.stage(), EventKind::Skipped, Some(&reason), now)?;
             Ok(next)
         })
         .await
@@ -167,7 +164,7 @@ pub(super) fn record_skip(
     tx.prepare_cached("UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1")?
         .execute(params![id.0, reason, sound, word])?;
     if there.is_none() {
-        log(tx, id, None, SKIPPED, Some(&reason), now)?;
+        log(tx, id, None, EventKind::Skipped, Some(&reason), now)?;
     }
     Ok(id)
 }

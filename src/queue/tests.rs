@@ -15,7 +15,7 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status, Told, Wait},
+    job::{Content, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status, Told, Wait},
     last_words::Parsed,
 };
 
@@ -92,8 +92,10 @@ impl Desk {
         let mut job = self.claim().await.expect("a job");
         assert_eq!(job.id, id);
         self.queue.intend_create(&job, &plan(), at(11)).await.expect("recorded");
-        job.state = self.queue.created(&job, &plan(), "meeting-1", "created", at(12)).await.expect("recorded");
-        job.state = self.queue.uploaded(&job, "recording-1", "uploaded", at(13)).await.expect("recorded");
+        job.state =
+            self.queue.created(&job, &plan(), "meeting-1", EventKind::MeetingCreated, at(12)).await.expect("recorded");
+        job.state =
+            self.queue.uploaded(&job, "recording-1", EventKind::RecordingUploaded, at(13)).await.expect("recorded");
         self.job(id).await
     }
 }
@@ -184,7 +186,7 @@ async fn an_outcome_for_a_job_that_a_person_cancelled_is_refused() {
     let id = desk.take("talk.wav", "talk").await;
     let job = desk.claim().await.expect("a job");
     desk.queue.cancel(id, at(11)).await.expect("cancelled");
-    let refused = desk.queue.created(&job, &plan(), "m", "created", at(12)).await;
+    let refused = desk.queue.created(&job, &plan(), "m", EventKind::MeetingCreated, at(12)).await;
     assert!(matches!(refused, Err(QueueError::Moved { job }) if job == id), "{refused:?}");
 }
 
@@ -211,7 +213,7 @@ async fn a_failed_transcription_goes_back_to_the_same_meeting() {
     assert!(desk.claim_at(29).await.is_none(), "not before it is due");
     let mut job = desk.claim_at(30).await.expect("due");
     // However often an analysis fails, none of its recordings is taken for that of an upload whose answer was lost.
-    job.state = desk.queue.uploaded(&job, "recording-2", "uploaded", at(31)).await.expect("recorded");
+    job.state = desk.queue.uploaded(&job, "recording-2", EventKind::RecordingUploaded, at(31)).await.expect("recorded");
     desk.queue.retry_later(&job, Stage::Upload, at(40), "no speech", at(35)).await.expect("recorded");
     assert_eq!(desk.queue.given_up(job.id).await.expect("read"), ["recording-1", "recording-2"]);
 }
@@ -799,7 +801,8 @@ async fn a_meeting_from_before_the_queue_was_lost_holds_the_mails_whenever_it_is
     assert!(desk.job(id).await.mail_held);
     desk.queue.retry(id, at(9)).await.expect("released");
     let mut job = desk.claim().await.expect("a job");
-    job.state = desk.queue.created(&job, &plan(), "meeting-1", "adopted", at(12)).await.expect("recorded");
+    job.state =
+        desk.queue.created(&job, &plan(), "meeting-1", EventKind::MeetingCreated, at(12)).await.expect("recorded");
     assert!(!desk.job(id).await.mail_held, "a person has let them go out");
 }
 

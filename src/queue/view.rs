@@ -14,7 +14,7 @@ use super::{
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
-    job::{JobState, Plan, Stage, State, UNCLEAR, Wait, WaitReason},
+    job::{EventKind, JobState, Plan, Stage, State, Wait, WaitReason},
     text::printable_path,
 };
 
@@ -90,6 +90,9 @@ pub struct JobView {
     /// Whether it was skipped because it exceeds a bound of its folder.
     #[serde(skip)]
     pub is_beyond: bool,
+    /// Whether it waits because its title, date or attendees are not given as they have to be.
+    #[serde(skip)]
+    pub has_invalid_metadata: bool,
 }
 
 /// A row of the ledger.
@@ -114,19 +117,15 @@ pub struct EventView {
     pub at: Timestamp,
     /// In which stage.
     pub stage: Option<Stage>,
-    /// What.
+    /// Its kind.
+    pub kind: EventKind,
+    /// The event in words.
     pub event: String,
     /// What went wrong.
     pub error: Option<String>,
 }
 
 impl JobView {
-    /// Returns whether it waits because what is known of it could not be taken as it was.
-    #[must_use]
-    pub fn is_unclear(&self) -> bool {
-        self.stage == Some(Stage::Create) && self.error.as_deref().is_some_and(|error| error.starts_with(UNCLEAR))
-    }
-
     /// Shows the recording by its place on this machine.
     pub fn locate(&mut self, folder: &std::path::Path) {
         self.path = printable_path(&folder.join(&self.relative));
@@ -136,7 +135,7 @@ impl JobView {
 /// The columns of [`JobView`].
 const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
      AND reuse LIMIT 1) AS given, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
-     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms, skip";
+     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms, skip, invalid_metadata";
 
 impl Queue {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
@@ -346,6 +345,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         awaiting: None,
         notes_missing: Vec::new(),
         original: None,
+        has_invalid_metadata: row.get("invalid_metadata")?,
         is_beyond: row.get::<_, Option<String>>("skip")?.as_deref() == Some(LIMIT),
         relative,
         awaiting_since: row.get::<_, Option<i64>>("remote_ms")?.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
@@ -430,13 +430,15 @@ fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original,
 }
 
 fn history(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueError> {
-    let mut statement =
-        connection.prepare_cached("SELECT at_ms, stage, event, error FROM event WHERE job_id = ? ORDER BY id")?;
+    let mut statement = connection
+        .prepare_cached("SELECT at_ms, stage, kind, detail, error FROM event WHERE job_id = ? ORDER BY id")?;
     let rows = statement.query_map([id.0], |row| {
+        let kind = row::word(row, "kind", EventKind::parse)?;
         Ok(EventView {
             at: row::time(row, "at_ms")?,
             stage: row.get::<_, Option<String>>("stage")?.and_then(|word| Stage::parse(&word)),
-            event: row.get("event")?,
+            kind,
+            event: kind.text(&row.get::<_, Option<String>>("detail")?.unwrap_or_default()),
             error: row.get("error")?,
         })
     })?;

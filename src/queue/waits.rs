@@ -61,10 +61,10 @@ impl JobView {
             return held;
         }
         let delivers = self.stage == Some(Stage::Deliver);
-        let later = self.is_unclear() || self.due.is_some_and(|due| due > now);
+        let later = self.has_invalid_metadata || self.due.is_some_and(|due| due > now);
         let by_itself = if delivers {
             WaitReason::Retry
-        } else if self.is_unclear() {
+        } else if self.has_invalid_metadata {
             WaitReason::File
         } else {
             WaitReason::Service

@@ -273,7 +273,7 @@ async fn failure_text(worker: &Worker, parcel: &Parcel) -> Result<String, QueueE
     let history = worker.queue.job_view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
     let tried: Vec<failed::Attempt> = history
         .into_iter()
-        .filter(|event| event.event.starts_with("failed"))
+        .filter(|event| event.kind.is_failure())
         .filter_map(|event| {
             let stage = event.stage?;
             Some(failed::Attempt { at: event.at, stage, error: event.error? })

@@ -8,6 +8,7 @@ mod activity;
 pub mod claims;
 mod contain;
 pub mod deliveries;
+pub mod invalid_metadata;
 mod live;
 pub mod looks;
 mod mails;
@@ -20,7 +21,7 @@ mod slots;
 mod tests;
 #[cfg(test)]
 mod turn_tests;
-pub mod unclear;
+
 mod under_way;
 
 use std::{
@@ -66,7 +67,7 @@ pub struct Worker {
     /// Says that there may be a delivery to make.
     pub deliveries: Notify,
     /// A job waits because something is wrong with a file beside its recording.
-    pub(super) unclear: Notify,
+    pub(super) invalid_metadata: Notify,
     /// The files that the queue has forgotten, for the watch on their folder to forget them, too.
     pub reconsidered: Reconsidered,
     /// Who has which file open for writing.
@@ -113,7 +114,7 @@ impl Worker {
             activity: Activity::default(),
             claims: Notify::new(),
             deliveries: Notify::new(),
-            unclear: Notify::new(),
+            invalid_metadata: Notify::new(),
             reconsidered: Reconsidered::default(),
             open_files: Arc::default(),
             signed_in: Notify::new(),

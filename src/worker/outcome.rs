@@ -99,11 +99,11 @@ impl Worker {
             }
             Setback::Lacking { error } => {
                 self.heal(handle, call, Breaker::answered).await;
-                self.lacks(job, &error, now).await;
+                self.defer(job, Because::Lacks(told(&error)), now).await;
             }
-            Setback::Unclear { error } => {
-                self.lacks(job, &error, now).await;
-                self.unclear.notify_one();
+            Setback::InvalidMetadata { error } => {
+                self.defer(job, Because::InvalidMetadata(told(&error)), now).await;
+                self.invalid_metadata.notify_one();
             }
             Setback::Unavailable { error, after, suspect } => {
                 self.unavailable(handle, folder, job, call, Unavailable { error, after, suspect }).await;
@@ -182,15 +182,15 @@ impl Worker {
         }
     }
 
-    /// Something is missing that one recording alone needs: said once, and it waits.
-    async fn lacks(&self, job: &Job, error: &anyhow::Error, now: Timestamp) {
-        let error = told(error);
-        if job.error.as_deref() != Some(&*error) {
+    /// Lets one recording wait for something that it alone needs, and says so once.
+    async fn defer(&self, job: &Job, because: Because, now: Timestamp) {
+        let (Because::ServiceFailed(error) | Because::Lacks(error) | Because::InvalidMetadata(error)) = &because;
+        if job.error.as_ref() != Some(error) {
             tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
         }
         // Whoever mends it need not tell: it is tried as often as a service that is down, at the slowest.
         let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
-        self.snooze(job, until, Some(Because::Lacks(error))).await;
+        self.snooze(job, until, Some(because)).await;
     }
 
     /// Counts a failure of the job's own: it is tried again, or was tried often enough. `complete` is what did

@@ -118,7 +118,7 @@ impl Running {
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
                 worker.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
-                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {how}", job.id);
+                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.text(""));
                 Ok(called)
             }
         }
@@ -133,7 +133,7 @@ impl Running {
         self.worker.looks.add(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
-        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {how}", job.id);
+        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.text(""));
         Ok(true)
     }
 

@@ -185,7 +185,7 @@ fn a_job_in_json_has_exactly_the_documented_fields() {
     with_history.sort_unstable();
     assert_eq!(fields(&job), with_history);
     assert_eq!(fields(&job["deliveries"][0]), ["attempts", "error", "kind", "state", "target"]);
-    assert_eq!(fields(&job["history"][0]), ["at", "error", "event", "stage"]);
+    assert_eq!(fields(&job["history"][0]), ["at", "error", "event", "kind", "stage"]);
     for time in [&job["created"], &job["updated"], &job["history"][0]["at"]] {
         let text = time.as_str().expect("a time");
         assert!(text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok(), "RFC 3339, UTC: {text}");

@@ -1,4 +1,4 @@
-//! Jobs that wait because something is wrong with a file beside their recording: they go on soon after it is mended.
+//! Jobs whose title, date or attendees are not given as they have to be: they go on soon after that is mended.
 //!
 //! The files are read again now and then, as everything is here that no event tells of: a sidecar may lie where events
 //! do not come from, and a reload or another job may be the cure as well.
@@ -26,7 +26,8 @@ pub async fn run(worker: Arc<Worker>) {
     let (mut last, mut any) = (JobId(0), true);
     loop {
         // Without such a job there is nothing to look at, and nobody is woken for that.
-        let pause = async { if any { tokio::time::sleep(EVERY).await } else { worker.unclear.notified().await } };
+        let pause =
+            async { if any { tokio::time::sleep(EVERY).await } else { worker.invalid_metadata.notified().await } };
         tokio::select! {
             () = worker.stop.cancelled() => return,
             () = pause => {}
@@ -38,38 +39,38 @@ pub async fn run(worker: Arc<Worker>) {
                 any = next != JobId(0) || last != JobId(0);
                 last = next;
             }
-            Err(error) => worker.queue_failed("look at what is unclear", &error),
+            Err(error) => worker.queue_failed("read the jobs whose metadata is invalid", &error),
         }
     }
 }
 
 /// Looks at some jobs; returns the number of the last one, or 0 to begin anew.
 async fn round(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
-    let jobs = worker.queue.unclear(after, ROUND_MAX, clock::now()).await?;
+    let jobs = worker.queue.jobs_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
     let last = jobs.last().map_or(JobId(0), |job| job.id);
     let mut woken = Vec::new();
     for job in jobs {
         if worker.stop.is_cancelled() {
             return Ok(last);
         }
-        if !is_unclear_still(worker, &job).await? {
+        if !is_still_invalid(worker, &job).await? {
             woken.push(job.id);
         }
     }
-    if !woken.is_empty() && worker.queue.wake_unclear(Some(woken), clock::now()).await? > 0 {
+    if !woken.is_empty() && worker.queue.wake_jobs_with_invalid_metadata(Some(woken), clock::now()).await? > 0 {
         worker.claims.notify_one();
     }
     Ok(last)
 }
 
-/// Whether a job would wait for the very same reason.
-async fn is_unclear_still(worker: &Worker, job: &Job) -> Result<bool, QueueError> {
+/// Returns whether a job would wait for the very same reason.
+async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, QueueError> {
     let live = worker.live();
     // A folder that is not configured any more begins nothing.
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };
     let Some(handle) = live.services.get(&folder.service) else { return Ok(true) };
     match details::plan(&worker.context(handle, folder), job).await {
-        Err(Setback::Unclear { error }) => Ok(job.error.as_deref() == Some(&*told(&error))),
+        Err(Setback::InvalidMetadata { error }) => Ok(job.error.as_deref() == Some(&*told(&error))),
         Err(Setback::Snooze { .. }) => Ok(true),
         Err(Setback::Queue(error)) => match error.downcast() {
             Ok(error) => Err(error),
