@@ -1,9 +1,66 @@
-//! People that somebody outside names: a calendar, a sidecar.
+//! The people of a meeting, as the config, a sidecar, a calendar or a source names them.
 
-use super::{settings::Attendee, values};
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::{
+    diagnostic::{Flaw, Mistake, Span},
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
+    values,
+    words::quoted,
+};
 
 /// What the rooms and the devices of a Google calendar have for an address; nobody reads mail there.
 const ROOMS: &str = "@resource.calendar.google.com";
+
+/// What to write for a person who lacks something.
+const EXAMPLE: &str = "write { name = \"Ann Lee\", email = \"ann@example.com\" }";
+
+table_keys! {
+    /// A person of a meeting.
+    #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    pub struct Attendee from AttendeeKeys {
+        /// The name as shown.
+        name: String = text(values::line), required EXAMPLE;
+        /// The address.
+        email: String = text(address), required EXAMPLE;
+        /// The service's word for what they do there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: String = text(values::line);
+    }
+}
+
+fn address(text: &str) -> Result<String, Flaw> {
+    values::address(text).map(|address| address.to_string())
+}
+
+impl Table<'_> {
+    /// Returns the people of a list: those without a mistake. `None` where all of them have one.
+    pub(super) fn attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
+        let tables = self.tables(key, "in an attendee", AttendeeKeys::KNOWN)?;
+        let span = tables.span();
+        let is_empty = tables.get_ref().is_empty();
+        let mut seen = BTreeMap::new();
+        let mut people = Vec::new();
+        for table in tables.into_inner().into_iter().flatten() {
+            let keys = AttendeeKeys::read(&table);
+            if let Some(email) = &keys.email {
+                self.refuse_twice(email, &mut seen);
+            }
+            people.extend(keys.settings());
+        }
+        (is_empty || !people.is_empty()).then(|| Spanned::new(span, people))
+    }
+
+    fn refuse_twice(&self, email: &Spanned<String>, seen: &mut BTreeMap<String, Span>) {
+        if let Some(first) = seen.insert(email.get_ref().to_lowercase(), email.span()) {
+            let what = format!("{} attends twice", quoted(email.get_ref()));
+            self.mistakes().add(Mistake::at(email.span(), what, "remove one of the two").also(first, "first here"));
+        }
+    }
+}
 
 impl Attendee {
     /// Returns a person that somebody outside names; `None` for one without an address that mail can go to, and for a

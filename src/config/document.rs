@@ -12,37 +12,44 @@ use super::{
     durations::Bounds,
     email,
     environment::Environment,
-    folders, keys, kinds, places,
-    reader::Table,
+    folders, places,
+    reader::{FileContext, Table, TableKeys as _},
     secrets, services,
-    settings::{Log, LogFormat, Retry, Settings, Workers},
-    sources, values, webhook,
+    settings::{LogKeys, Retry, RetryKeys, Settings, WorkersKeys},
+    sources,
+    tables::{ROOT, TABLES},
+    values, webhook,
     words::unquoted,
 };
 
 /// Ten years: nobody looks for an older job.
 const HISTORY: Bounds = Bounds::ms(3_600_000, 3_650 * 86_400_000);
-/// Delays between the attempts of one recording.
-const DELAY: Bounds = Bounds::ms(10, 86_400_000);
-
 /// Reads and checks the whole file.
 pub(super) fn read(source: &str, file: &Path, env: &Environment) -> Result<Settings, Report> {
     let (document, errors) = DeTable::parse_recoverable(source);
     let shown = secrets::masked(source, document.get_ref());
-    let mistakes = Mistakes::default();
+    let directory = directory_of_secrets(file, env);
+    let context = FileContext { source: &shown, directory, tables: &*TABLES, mistakes: Mistakes::default() };
     if !errors.is_empty() {
         // Half a file is not worth checking: what it lacks may stand behind the error.
         for error in &errors {
-            mistakes.add(syntax(error, &shown));
+            context.mistakes.add(syntax(error, &shown));
         }
-        return Err(mistakes.into_report(file, &shown));
+        return Err(context.mistakes.into_report(file, &shown));
     }
-    let settings = settings(&Table::root(&document, &shown, &mistakes), file, env, &mistakes);
-    if mistakes.is_empty() {
+    let root = Table::root(&document, "at the top of the file", ROOT, &context);
+    let settings = settings(&root, file, env, &context.mistakes);
+    if context.mistakes.is_empty() {
         Ok(settings.expect("a file without mistakes makes settings"))
     } else {
-        Err(mistakes.into_report(file, &shown))
+        Err(context.mistakes.into_report(file, &shown))
     }
+}
+
+/// Returns where a relative file lies: among systemd's credentials where there are any, else beside the config file.
+fn directory_of_secrets(file: &Path, env: &Environment) -> PathBuf {
+    let beside_config = || file.parent().map(Path::to_owned).unwrap_or_default();
+    env.credentials_directory.clone().unwrap_or_else(beside_config)
 }
 
 /// Returns what the parser does not understand.
@@ -68,13 +75,16 @@ pub(super) fn syntax(error: &toml::de::Error, shown: &str) -> Mistake {
 fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Option<Settings> {
     let history = root.duration("history", HISTORY);
     let (state_dir, state_span) = state_dir(root, file, env, mistakes);
-    let services = services::read(root, file, env, mistakes);
-    let email = email::read(root, file, env, mistakes);
-    let (retry, workers, log) = (retry(root, mistakes), workers(root), log(root));
+    let services = services::read(root, mistakes);
+    let email = email::read(root);
+    let retry = retry(root, mistakes);
+    let workers = root.keys::<WorkersKeys>("workers").map(Spanned::into_inner).unwrap_or_default().settings();
+    let log = root.keys::<LogKeys>("log").map(Spanned::into_inner).unwrap_or_default().settings();
+    let webhook = webhook::read(root);
     let raw = folders::read(root, mistakes);
     places::check(&raw, &state_dir, state_span.as_ref(), mistakes);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::place).collect();
-    let sources = sources::read(root, &services, &places, kinds::From { file, env }, mistakes);
+    let sources = sources::read(root, &services, &places, mistakes);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
     let complete = |raw| folders::complete(raw, &services, email.as_ref(), root.means("email"), &fed, mistakes);
     // All of them are completed before the first hole counts, so that every mistake is found.
@@ -92,12 +102,12 @@ fn settings(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistake
         history: history.map_or(Duration::from_secs(180 * 86_400), Spanned::into_inner),
         folders,
         sources: sources.into_iter().collect::<Option<_>>()?,
-        webhook: webhook::read(root),
+        webhook,
         services,
-        retry,
-        workers,
+        retry: retry?,
+        workers: workers?,
         email,
-        log,
+        log: log?,
     })
 }
 
@@ -119,42 +129,13 @@ fn state_dir(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistak
     (state_home.join("minuted"), None)
 }
 
-fn retry(root: &Table<'_>, mistakes: &Mistakes) -> Retry {
-    let table = root.table("retry", keys::RETRY);
-    let or =
-        |value: Option<Spanned<Duration>>, seconds| value.map_or(Duration::from_secs(seconds), Spanned::into_inner);
-    let retry = Retry {
-        attempts: table.number("attempts", 1..=100).map_or(3, Spanned::into_inner),
-        delay: or(table.duration("delay", DELAY), 60),
-        delay_max: or(table.duration("delay_max", DELAY), 900),
-    };
+fn retry(root: &Table<'_>, mistakes: &Mistakes) -> Option<Retry> {
+    let table = root.table("retry", RetryKeys::KNOWN);
+    let retry = RetryKeys::read(&table).settings()?;
     let key = if table.has("delay_max") { "delay_max" } else { "delay" };
     if let Some(item) = table.item(key).filter(|_| retry.delay > retry.delay_max) {
         let help = "write at least `delay` for `delay_max`, which is \"15m\" where it is absent";
         mistakes.add(Mistake::at(item.span(), "`delay` is longer than `delay_max`", help));
     }
-    retry
-}
-
-fn workers(root: &Table<'_>) -> Workers {
-    let table = root.table("workers", keys::WORKERS);
-    let uploads = table.number("uploads", 1..=64).map_or(2, Spanned::into_inner);
-    Workers {
-        uploads: usize::try_from(uploads).expect("at most 64"),
-        requests_per_second: table.number("requests_per_second", 1..=1_000).map_or(10, Spanned::into_inner),
-    }
-}
-
-fn log(root: &Table<'_>) -> Log {
-    const LEVELS: &[(&str, &str)] =
-        &[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")];
-    const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let table = root.table("log", keys::LOG);
-    let keep = table.number("keep", 1..=1_000).map_or(14, Spanned::into_inner);
-    Log {
-        level: table.word("level", LEVELS).map_or("info", Spanned::into_inner).to_owned(),
-        format: table.word("format", FORMATS).map_or(LogFormat::Text, Spanned::into_inner),
-        dir: table.text("dir", values::absolute_path).map(Spanned::into_inner),
-        keep: usize::try_from(keep).expect("at most 1,000"),
-    }
+    Some(retry)
 }

@@ -1,18 +1,77 @@
 //! `[email]`: how mail is sent, and to whom it may be.
 
-use std::path::Path;
+use std::path::PathBuf;
 
+use lettre::{Address, message::Mailbox};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Mistake, Mistakes},
-    environment::Environment,
-    keys,
-    reader::Table,
-    secret_file::beside,
-    settings::{Allow, Email, Smtp, Tls, is_loopback},
-    values,
+    diagnostic::{Flaw, Mistake},
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
+    values::{self, is_loopback},
+    words::quoted,
 };
+
+table_keys! {
+    /// How mail is sent.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Email from EmailKeys {
+        /// The sender.
+        from: Mailbox = text(values::mailbox), required "write from = \"Minutes <minutes@example.com>\"";
+        /// Who is told of failures; exempt from `allow`.
+        failures_to: Vec<Mailbox> = list(values::mailbox), default Vec::new();
+        /// Who may get notes.
+        allow: Vec<Allow> = list(allow), default Vec::new();
+        /// The server.
+        smtp: Smtp = smtp(), required "write smtp = { host = \"smtp.example.com\" }";
+    }
+}
+
+/// One entry of the allow list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allow {
+    /// `"*"`: anyone.
+    Anyone,
+    /// `"@example.com"`: exactly that domain, lower case, without the `@`.
+    Domain(String),
+    /// One address, lower case.
+    Address(String),
+}
+
+const TLS: &[(&str, Tls)] = &[("starttls", Tls::Starttls), ("tls", Tls::Tls), ("none", Tls::None)];
+
+table_keys! {
+    /// The mail server.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Smtp from SmtpKeys {
+        /// Its name; the certificate must carry it.
+        host: String = text(values::host), required "write host = \"smtp.example.com\"";
+        + port: u16 = number(1..=u32::from(u16::MAX));
+        /// How the conversation is protected.
+        tls: Tls = word(TLS), default Tls::Starttls;
+        /// The account, when the server asks for one.
+        username: String = text(values::line);
+        /// Where its password lies; read at each connection, so that it may be changed.
+        password_file: PathBuf = file();
+        /// Permits `tls = "none"` to a host that is not loopback.
+        insecure: bool = flag(), default false;
+    } and {
+        /// Its port.
+        port: u16,
+    }
+}
+
+/// The protection of an SMTP conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Begins in the clear, then must upgrade.
+    Starttls,
+    /// TLS from the first byte.
+    Tls,
+    /// None; for loopback.
+    None,
+}
 
 impl Email {
     /// Returns whether notes may be mailed to this address.
@@ -29,59 +88,35 @@ impl Email {
 }
 
 /// Reads `[email]`; `None` where there is none or it has mistakes.
-pub(super) fn read(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Option<Email> {
-    if !root.has("email") {
-        return None;
-    }
-    let table = root.table("email", keys::EMAIL);
-    table.require("from", "write from = \"Minutes <minutes@example.com>\"");
-    table.require("smtp", "write smtp = { host = \"smtp.example.com\" }");
-    let list = |list: Vec<_>| list.into_iter().map(Spanned::into_inner).collect();
-    let from = table.text("from", values::mailbox);
-    let failures_to = table.list("failures_to", values::mailbox).map(Spanned::into_inner).unwrap_or_default();
-    let allow = table.list("allow", values::allow).map(Spanned::into_inner).unwrap_or_default();
-    let smtp = if table.has("smtp") { smtp(&table.table("smtp", keys::SMTP), file, env, mistakes) } else { None };
-    Some(Email {
-        from: from?.into_inner(),
-        failures_to: list(failures_to),
-        allow: allow.into_iter().map(Spanned::into_inner).collect(),
-        smtp: smtp?,
-    })
+pub(super) fn read(root: &Table<'_>) -> Option<Email> {
+    root.keys::<EmailKeys>("email")?.into_inner().settings()
 }
 
-fn smtp(table: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Option<Smtp> {
-    const TLS: &[(&str, Tls)] = &[("starttls", Tls::Starttls), ("tls", Tls::Tls), ("none", Tls::None)];
-    table.require("host", "write host = \"smtp.example.com\"");
-    let host = table.text("host", values::host);
-    let port = table.number("port", 1..=u32::from(u16::MAX)).and_then(|port| u16::try_from(port.into_inner()).ok());
-    let tls_word = table.word("tls", TLS);
-    let tls = tls_word.as_ref().map_or(Tls::Starttls, |word| *word.get_ref());
-    let insecure = table.flag("insecure").is_some_and(Spanned::into_inner);
-    let username = table.text("username", values::line);
-    let password_file = table.text("password_file", values::file);
-    if let (Some(word), Some(host)) = (tls_word, &host) {
-        refuse_clear_text(&word, host.get_ref(), insecure, mistakes);
+impl Table<'_> {
+    /// Returns the mail server of a table below.
+    fn smtp(&self, key: &'static str) -> Option<Spanned<Smtp>> {
+        self.item(key)?;
+        let table = self.table(key, SmtpKeys::KNOWN);
+        let mut keys = SmtpKeys::read(&table);
+        refuse_clear_text(&keys, &table);
+        both_or_none(&table);
+        let tls = keys.tls.as_ref().map_or(Tls::Starttls, |tls| *tls.get_ref());
+        let port = keys.port.take().map_or_else(|| usual_port(tls), Spanned::into_inner);
+        Some(Spanned::new(table.span(), keys.settings(port)?))
     }
-    both_or_none(table, mistakes);
-    Some(Smtp {
-        host: host?.into_inner(),
-        port: port.unwrap_or_else(|| usual_port(tls)),
-        tls,
-        username: username.map(Spanned::into_inner),
-        password_file: password_file.map(|path| beside(path.into_inner(), file, env)),
-        insecure,
-    })
 }
 
-fn refuse_clear_text(tls: &Spanned<Tls>, host: &str, insecure: bool, mistakes: &Mistakes) {
-    if *tls.get_ref() == Tls::None && !insecure && !is_loopback(host) {
+fn refuse_clear_text(keys: &SmtpKeys, table: &Table<'_>) {
+    let (Some(tls), Some(host)) = (&keys.tls, &keys.host) else { return };
+    let is_insecure = keys.insecure.as_ref().is_some_and(|insecure| *insecure.get_ref());
+    if *tls.get_ref() == Tls::None && !is_insecure && !is_loopback(host.get_ref()) {
         let what = "`tls = \"none\"` would send notes and the password in the clear";
         let help = "write tls = \"starttls\" or tls = \"tls\"; where the network is trusted, add insecure = true";
-        mistakes.add(Mistake::at(tls.span(), what, help));
+        table.mistakes().add(Mistake::at(tls.span(), what, help));
     }
 }
 
-fn both_or_none(table: &Table<'_>, mistakes: &Mistakes) {
+fn both_or_none(table: &Table<'_>) {
     let halves = [("username", "password_file"), ("password_file", "username")];
     for (here, missing) in halves {
         if let Some(span) = table.key_span(here).filter(|_| !table.means(missing)) {
@@ -89,7 +124,7 @@ fn both_or_none(table: &Table<'_>, mistakes: &Mistakes) {
                 "username" => "add username = \"…\", or remove both for a server that asks for none",
                 _file => "add password_file = \"smtp-password\", or remove both for a server that asks for none",
             };
-            mistakes.add(Mistake::at(span, format!("`{here}` without `{missing}`"), help));
+            table.mistakes().add(Mistake::at(span, format!("`{here}` without `{missing}`"), help));
         }
     }
 }
@@ -100,5 +135,44 @@ fn usual_port(tls: Tls) -> u16 {
         Tls::Starttls => 587,
         Tls::Tls => 465,
         Tls::None => 25,
+    }
+}
+
+/// An entry of the allow list.
+fn allow(text: &str) -> Result<Allow, Flaw> {
+    let help = "write \"@example.com\", \"ann@example.com\" or \"*\"";
+    let refused = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
+    if text == "*" {
+        return Ok(Allow::Anyone);
+    }
+    if text.contains('*') {
+        return Err(refused("is a pattern, and `*` stands only alone"));
+    }
+    if let Some(domain) = text.strip_prefix('@') {
+        let is_domain = Address::new("a", domain).is_ok();
+        return if is_domain { Ok(Allow::Domain(domain.to_lowercase())) } else { Err(refused("is not a domain")) };
+    }
+    match text.parse::<Address>() {
+        Ok(address) => Ok(Allow::Address(address.to_string().to_lowercase())),
+        Err(_) if Address::new("a", text).is_ok() => {
+            Err(Flaw::new(format!("{} is not an address", quoted(text)), format!("write \"@{text}\" for the domain")))
+        }
+        Err(_) => Err(refused("is not an address")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allow_list_takes_domains_addresses_and_anyone() {
+        assert_eq!(allow("*"), Ok(Allow::Anyone));
+        assert_eq!(allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
+        assert_eq!(allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
+        assert_eq!(allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
+        for text in ["", "@", "*@example.com", "@*.example.com", "ann@"] {
+            assert!(allow(text).is_err(), "{text}");
+        }
     }
 }

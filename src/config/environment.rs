@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
 
+use super::secret_file::Secret;
+
 /// What the environment says. An empty variable is as good as none, and so is a relative directory, as the XDG
 /// base directory specification has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl Environment {
 
     /// Returns a secret that lies in a variable of this process, as it is now; it is kept nowhere else.
     #[must_use]
-    pub fn secret(name: &str) -> Option<super::Secret> {
+    pub fn secret(name: &str) -> Option<Secret> {
         variable(name)?.into_string().ok().filter(|secret| !secret.is_empty()).map(Into::into)
     }
 

@@ -2,7 +2,18 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{Environment, Folder, Settings, keys, parse};
+use super::{
+    Environment, Settings,
+    attendee::AttendeeKeys,
+    email::{EmailKeys, SmtpKeys},
+    folders, parse,
+    reader::TableKeys as _,
+    services::{self, PollKeys},
+    settings::{LogKeys, RetryKeys, WorkersKeys},
+    sources::SourceKeys,
+    tables::ROOT,
+    webhook::WebhookKeys,
+};
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -61,15 +72,15 @@ fn uncommented(lines: &BTreeSet<usize>) -> String {
     EXAMPLE.lines().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The settings as text, for most of them cannot be compared. A folder's `settle` and `rescan` depend on its mount.
-fn settings(text: &str) -> String {
+/// The settings. A folder's `settle` and `rescan` depend on its mount.
+fn settings(text: &str) -> Settings {
     let parsed = parse(text, Path::new("/etc/minuted/config.toml"), &Environment::default());
     let mut settings: Settings = parsed.unwrap_or_else(|error| panic!("{error}"));
     for folder in &mut settings.folders {
-        folder.settle.get_or_insert(Folder::SETTLE);
-        folder.rescan.get_or_insert(Folder::RESCAN);
+        folder.settle = Some(folder.settle_time(false));
+        folder.rescan = Some(folder.rescan_interval(false));
     }
-    format!("{settings:#?}")
+    settings
 }
 
 /// What must be there for a line to mean something: all of its table, where that is not there by default, and PAXS for
@@ -148,21 +159,21 @@ fn the_example_has_every_key() {
         entries.iter().any(|entry| entry.table == table && entry.key == key)
             || entries.iter().any(|entry| entry.table == format!("{table}.{key}"))
     };
-    for key in keys::SERVICE {
+    for key in services::SERVICE.iter() {
         let shown = |entry: &Entry| entry.table.starts_with("services.") && entry.key == *key;
         // Few builds take `model`, and one place of a key is enough, so these stand in a sentence.
         let is_told = ["model", "api_key_env"].contains(key) && EXAMPLE.contains(&format!(": {key} = \""));
         assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");
     }
     let tables: [(&str, &[&str]); 9] = [
-        ("services.paxs.poll", keys::POLL),
-        ("retry", keys::RETRY),
-        ("workers", keys::WORKERS),
-        ("email", keys::EMAIL),
-        ("email.smtp", keys::SMTP),
-        ("log", keys::LOG),
-        ("webhook", keys::WEBHOOK),
-        ("source", keys::SOURCE),
+        ("services.paxs.poll", PollKeys::KNOWN),
+        ("retry", RetryKeys::KNOWN),
+        ("workers", WorkersKeys::KNOWN),
+        ("email", EmailKeys::KNOWN),
+        ("email.smtp", SmtpKeys::KNOWN),
+        ("log", LogKeys::KNOWN),
+        ("webhook", WebhookKeys::KNOWN),
+        ("source", SourceKeys::KNOWN),
         ("", &["state_dir", "history"]),
     ];
     for (table, keys) in tables {
@@ -170,13 +181,13 @@ fn the_example_has_every_key() {
             assert!(has(table, key), "`{key}` of [{table}]");
         }
     }
-    for key in keys::FOLDER {
+    for key in folders::FOLDER.iter() {
         assert!(has("defaults", key) || has("folder", key), "`{key}` of a folder");
     }
-    for key in keys::ATTENDEE {
+    for key in AttendeeKeys::KNOWN {
         assert!(EXAMPLE.contains(&format!(" {key} = \"")), "`{key}` of an attendee");
     }
-    for key in keys::ROOT {
+    for key in ROOT {
         let is_table = entries.iter().any(|entry| entry.table.split('.').next() == Some(key));
         assert!(has("", key) || is_table, "`{key}`");
     }

@@ -1,117 +1,205 @@
-//! The settings of a folder, as they are in force.
+//! A watched folder: the keys of `[[folder]]` and `[defaults]`, and the settings in force that they make.
 
 use std::{path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
+use toml::Spanned;
 
-use super::settings::{Analysis, Attendee};
+use super::{
+    analysis::Analysis,
+    attendee::Attendee,
+    diagnostic::{Flaw, Mistake},
+    durations::Bounds,
+    globs::{Globs, glob},
+    reader::Table,
+    sizes,
+    table_keys::table_keys,
+    values,
+    words::{meant, quoted},
+};
 
-/// A watched folder.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    /// What it is called everywhere.
-    pub name: String,
-    /// Its part of the job key; by default its name.
-    pub id: String,
-    /// The directory. Absolute.
-    pub path: PathBuf,
-    /// Who is at its meetings. Never empty for a service that needs them, unless a sidecar or a source may tell.
-    pub attendees: Vec<Attendee>,
-    /// The name of its service.
-    pub service: String,
-    /// The analyses, from the folder, else from the service.
-    pub analyses: Vec<Analysis>,
-    /// The instruction, from the folder, else from the service.
-    pub instruction: Option<String>,
-    /// The template of its notes, by name or id, where its service has templates; `None` takes the service's.
-    pub prompt_template: Option<String>,
-    /// The language spoken, ISO 639-1, where a service wants to know.
-    pub language: Option<String>,
-    /// Whether sub-folders are watched too.
-    pub recursive: bool,
-    /// Globs on the relative path that are taken.
-    pub include: Globs,
-    /// Globs on the relative path that are not, besides the built-in names.
-    pub exclude: Globs,
-    /// How changes are learned of.
-    pub watch: Watch,
-    /// How long a file must be quiet; `None` is 30 s, on polled mounts 2 min.
-    pub settle: Option<Duration>,
-    /// How often everything is scanned; `None` is 1 min, on polled mounts 5 min.
-    pub rescan: Option<Duration>,
-    /// What happens to files that lie there when minuted first meets the folder.
-    pub backlog: Backlog,
-    /// What becomes of recordings that the service does not take.
-    pub convert: Convert,
-    /// The template of a meeting's title: `{stem} {folder} {date} {time} {parent}`.
-    pub title: String,
-    /// Where notes go.
-    pub deliver: Vec<Target>,
-    /// Where notes beside go instead: the folder's tree is mirrored there. Absolute.
-    pub notes_dir: Option<PathBuf>,
-    /// The name of notes, without the extension: `{stem}.notes`.
-    pub notes_name: String,
-    /// Who gets mail.
-    pub email_to: Recipients,
-    /// The forms of the notes beside, besides Markdown.
-    pub formats: Vec<Format>,
-    /// What happens to a recording whose notes are delivered.
-    pub on_success: OnSuccess,
-    /// Whether a transcript that a source has is taken.
-    pub transcript: Transcript,
-    /// What happens at the service to what it keeps of such a recording.
-    pub on_success_remote: OnSuccessRemote,
-    /// The permissions of what minuted writes, less its umask.
-    pub file_mode: u32,
-    /// Whether files beside its recordings may know better than the folder: who was there, title, date, instruction
-    /// and language.
-    pub sidecars: bool,
-    /// How long and how large its recordings may be.
-    pub limits: Limits,
+/// The service where no table names one: minuted's own engine.
+pub(super) const ON_THIS_MACHINE: &str = "ondevice";
+
+/// How long a file must be quiet: ten milliseconds are for tests, and a day is longer than any copy takes.
+const SETTLE: Bounds = Bounds::ms(10, 86_400_000);
+/// How often everything is looked at. A scan takes some milliseconds; once a day still finds what events missed.
+const RESCAN: Bounds = Bounds::ms(100, 86_400_000);
+/// The shortest recording that is taken; a longer bound would skip whole meetings.
+const MIN_DURATION: Bounds = Bounds::ms(0, 3_600_000);
+/// The longest recording that is taken: 1,000 hours are the latest time that is believed of anything.
+const MAX_DURATION: Bounds = Bounds::ms(1_000, 3_600_000_000);
+
+const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
+const BACKLOG: &[(&str, Backlog)] = &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
+const CONVERT: &[(&str, Convert)] = &[("no", Convert::No), ("ffmpeg", Convert::Ffmpeg)];
+const DELIVER: &[(&str, Target)] = &[("beside", Target::Beside), ("email", Target::Email)];
+const FORMATS: &[(&str, Format)] =
+    &[("md", Format::Md), ("txt", Format::Txt), ("srt", Format::Srt), ("vtt", Format::Vtt), ("json", Format::Json)];
+const TRANSCRIPT: &[(&str, Transcript)] = &[("make", Transcript::Make), ("reuse", Transcript::Reuse)];
+const ON_SUCCESS_REMOTE: &[(&str, OnSuccessRemote)] =
+    &[("keep", OnSuccessRemote::Keep), ("delete", OnSuccessRemote::Delete), ("purge", OnSuccessRemote::Purge)];
+
+table_keys! {
+    /// A watched folder.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Folder from FolderKeys {
+        /// Who is at its meetings. Never empty for a service that needs them, unless a sidecar or a source may tell.
+        attendees: Vec<Attendee> = attendees(), default Vec::new();
+        /// The name of its service.
+        service: String = text(values::name), default ON_THIS_MACHINE.to_owned();
+        /// The instruction, from the folder, else from the service.
+        instruction: Option<String> = text(values::instruction), default None;
+        /// The template of its notes, by name or id, where its service has templates; `None` takes the service's.
+        prompt_template: String = text(values::line);
+        /// The analyses, from the folder, else from the service.
+        analyses: Vec<Analysis> = some(values::analysis), default Analysis::USUAL.to_vec();
+        /// The language spoken, ISO 639-1, where a service wants to know.
+        language: String = text(values::language);
+        /// Whether sub-folders are watched too.
+        recursive: bool = flag(), default true;
+        /// Globs on the relative path that are taken.
+        include: Globs = includes(), default Globs::of_everything();
+        /// Globs on the relative path that are not, besides the built-in names.
+        exclude: Globs = globs(), default Globs::of_nothing();
+        /// How changes are learned of.
+        watch: Watch = word(WATCH), default Watch::Auto;
+        /// How long a file must be quiet, where the file says so; see [`Self::settle_time`].
+        settle: Duration = duration(SETTLE);
+        /// How often everything is scanned, where the file says so; see [`Self::rescan_interval`].
+        rescan: Duration = duration(RESCAN);
+        /// What happens to files that lie there when minuted first meets the folder.
+        backlog: Backlog = word(BACKLOG), default Backlog::Ask;
+        /// What becomes of recordings that the service does not take.
+        convert: Convert = word(CONVERT), default Convert::No;
+        /// The template of a meeting's title: `{stem} {folder} {date} {time} {parent}`.
+        title: String = text(values::title), default "{stem}".to_owned();
+        /// Where notes go.
+        deliver: Vec<Target> = words(DELIVER), default vec![Target::Beside];
+        /// Where notes beside go instead: the folder's tree is mirrored there. Absolute.
+        notes_dir: PathBuf = text(values::absolute_path);
+        /// The name of notes, without the extension: `{stem}.notes`.
+        notes_name: String = text(values::notes_name), default "{stem}.notes".to_owned();
+        /// Who gets mail.
+        email_to: Recipients = recipients(), default Recipients::Attendees;
+        /// The forms of the notes beside, besides Markdown.
+        formats: Vec<Format> = words(FORMATS), default vec![Format::Md];
+        /// What happens to a recording whose notes are delivered.
+        on_success: OnSuccess = on_success(), default OnSuccess::Keep;
+        + move_to: PathBuf = text(values::path_below);
+        /// Whether a transcript that a source has is taken.
+        transcript: Transcript = word(TRANSCRIPT), default Transcript::Make;
+        /// What happens at the service to what it keeps of such a recording.
+        on_success_remote: OnSuccessRemote = word(ON_SUCCESS_REMOTE), default OnSuccessRemote::Keep;
+        /// The permissions of what minuted writes, less its umask.
+        file_mode: u32 = text(values::file_mode), default 0o660;
+        /// Whether files beside its recordings may know better than the folder: who was there, title, date,
+        /// instruction and language.
+        sidecars: bool = flag(), default false;
+    } and {
+        /// What it is called everywhere.
+        name: String,
+        /// Its part of the job key; by default its name.
+        id: String,
+        /// The directory. Absolute.
+        path: PathBuf,
+        /// How long and how large its recordings may be.
+        limits: Limits,
+    }
 }
 
-/// How long and how large the recordings of a folder may be. What exceeds that is skipped, with the reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The shortest that is taken, where the length is known.
-    pub min_duration: Duration,
-    /// The longest that is taken.
-    pub max_duration: Duration,
-    /// The most bytes.
-    pub max_size: u64,
+table_keys! {
+    /// How long and how large the recordings of a folder may be. What exceeds that is skipped, with the reason.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Limits from LimitKeys {
+        /// The shortest that is taken, where the length is known.
+        min_duration: Duration = duration(MIN_DURATION), default Duration::ZERO;
+        /// The longest that is taken. Nobody records for longer than a day.
+        max_duration: Duration = duration(MAX_DURATION), default Duration::from_secs(86_400);
+        /// The most bytes: eight hours of video as cameras write it.
+        max_size: u64 = text(sizes::parse), default 64 << 30;
+    }
 }
 
 impl Default for Limits {
-    /// Takes what anybody records: a day, and 64 GiB, which is eight hours of video as cameras write it.
     fn default() -> Self {
-        Self { min_duration: Duration::ZERO, max_duration: Duration::from_secs(86_400), max_size: 64 << 30 }
+        LimitKeys::default().settings().expect("no key is required")
     }
 }
 
 impl Folder {
     /// How long a file must be quiet where events come.
-    pub const SETTLE: Duration = Duration::from_secs(30);
+    const SETTLE: Duration = Duration::from_secs(30);
     /// How long a file must be quiet on polled mounts: their servers write late.
-    pub const SETTLE_POLLED: Duration = Duration::from_secs(120);
+    const SETTLE_POLLED: Duration = Duration::from_secs(120);
     /// How often everything is scanned where events come.
     pub const RESCAN: Duration = Duration::from_secs(60);
     /// How often everything is scanned on polled mounts, where each look crosses the network.
-    pub const RESCAN_POLLED: Duration = Duration::from_secs(300);
+    const RESCAN_POLLED: Duration = Duration::from_secs(300);
+
+    /// Returns how long a file must be quiet, where its changes come as events or the mount is polled.
+    #[must_use]
+    pub fn settle_time(&self, is_polled: bool) -> Duration {
+        self.settle.unwrap_or(if is_polled { Self::SETTLE_POLLED } else { Self::SETTLE })
+    }
+
+    /// Returns how often everything is scanned, where changes come as events or the mount is polled.
+    #[must_use]
+    pub fn rescan_interval(&self, is_polled: bool) -> Duration {
+        self.rescan.unwrap_or(if is_polled { Self::RESCAN_POLLED } else { Self::RESCAN })
+    }
 }
 
-/// A set of globs together with their text.
-#[derive(Clone)]
-pub struct Globs {
-    /// As written in the config.
-    pub patterns: Vec<String>,
-    /// Compiled.
-    pub set: globset::GlobSet,
-}
+impl Table<'_> {
+    /// Returns what happens to a recording: one that moves goes to `done` where there is no `move_to`.
+    fn on_success(&self, key: &'static str) -> Option<Spanned<OnSuccess>> {
+        let to_done = OnSuccess::Move(PathBuf::from("done"));
+        self.word(key, &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)])
+    }
 
-impl std::fmt::Debug for Globs {
-    // The compiled set says the same in a thousand lines.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(&self.patterns).finish()
+    /// Returns the patterns of a list, which must not be empty.
+    fn includes(&self, key: &'static str) -> Option<Spanned<Globs>> {
+        let globs = self.globs(key)?;
+        if self.item(key).is_some_and(|item| item.is_empty_list()) {
+            let help = "write include = [\"*\"] for everything";
+            self.mistakes().add(Mistake::at(globs.span(), "`include` is empty: no file would be taken", help));
+        }
+        Some(globs)
+    }
+
+    /// Returns the patterns of a list.
+    fn globs(&self, key: &'static str) -> Option<Spanned<Globs>> {
+        let patterns = self.list(key, glob)?;
+        let span = patterns.span();
+        match Globs::new(patterns.into_inner()) {
+            Ok(globs) => Some(Spanned::new(span, globs)),
+            Err(flaw) => {
+                self.mistakes().flaw(span, flaw);
+                None
+            }
+        }
+    }
+
+    /// Returns `attendees`, or a list of addresses.
+    fn recipients(&self, key: &'static str) -> Option<Spanned<Recipients>> {
+        let item = self.item(key)?;
+        if item.is_list() {
+            let list = self.some(key, values::mailbox)?;
+            return Some(Spanned::new(list.span(), Recipients::List(list.into_inner())));
+        }
+        item.text(|text| match text {
+            "attendees" => Ok(Recipients::Attendees),
+            _address if values::mailbox(text).is_ok() => {
+                Err(Flaw::new("one address, where a list is expected", format!("write {key} = [\"{text}\"]")))
+            }
+            _other => {
+                let help = match meant(text, ["attendees"]) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "write \"attendees\", or a list of addresses: [\"ann@example.com\"]".to_owned(),
+                };
+                Err(Flaw::new(format!("{} is neither `attendees` nor a list of addresses", quoted(text)), help))
+            }
+        })
     }
 }
 

@@ -1,27 +1,29 @@
 //! `[[folder]]`: rules, defaults, services and mail put together.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 
 use toml::Spanned;
 
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
-    folder::{
-        Backlog, Convert, Folder, Format, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript,
-        Watch,
-    },
-    keys,
+    email::Email,
+    folder::{Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients, Target},
     kinds::Kind,
-    reader::Table,
-    rules::{Rules, Success},
-    services::{Services, refuse_analyses},
-    settings::Email,
+    reader::{Table, TableKeys as _},
+    services::{Service, Services, refuse_analyses},
+    table_keys::joined,
     values,
     words::{meant, one_of, quoted, unquoted},
 };
 
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.
 const FOLDERS_MAX: usize = 1_000;
+
+/// The keys of `[defaults]`.
+pub(super) static DEFAULTS: LazyLock<Vec<&str>> = LazyLock::new(|| joined(&[FolderKeys::KNOWN, LimitKeys::KNOWN]));
+
+/// The keys of `[[folder]]`: what only a folder may hold, then [`DEFAULTS`].
+pub(super) static FOLDER: LazyLock<Vec<&str>> = LazyLock::new(|| joined(&[&["name", "id", "path"], &DEFAULTS]));
 
 /// The language that every engine understands.
 const ENGLISH: &str = "en";
@@ -33,8 +35,12 @@ pub(super) struct RawFolder<'a> {
     id: Option<Spanned<String>>,
     /// The directory.
     pub(super) path: Option<Spanned<PathBuf>>,
-    /// The rules.
-    pub(super) rules: Rules,
+    /// Its other keys, with the defaults.
+    pub(super) keys: FolderKeys,
+    /// Its bounds, with the defaults.
+    limits: LimitKeys,
+    /// Whether `attendees` stand in its table or in `[defaults]`, with or without mistakes.
+    has_attendees: bool,
     /// Whether a source fills it.
     is_fed: bool,
 }
@@ -56,14 +62,26 @@ impl RawFolder<'_> {
 
     /// Returns whether somebody else may tell who was there: each recording that lacks attendees then waits for that.
     fn may_be_told(&self) -> bool {
-        self.is_fed || self.rules.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
+        self.is_fed || self.keys.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
     }
+}
+
+/// The keys that `[defaults]` gives.
+struct Defaults {
+    keys: FolderKeys,
+    limits: LimitKeys,
+    has_attendees: bool,
 }
 
 /// Reads all folders.
 pub(super) fn read<'a>(root: &Table<'a>, mistakes: &Mistakes) -> Vec<RawFolder<'a>> {
-    let defaults = Rules::read(&root.table("defaults", keys::DEFAULTS), mistakes);
-    let Some(tables) = root.tables("folder", "in `[[folder]]`", keys::FOLDER) else { return Vec::new() };
+    let defaults = root.table("defaults", &DEFAULTS);
+    let defaults = Defaults {
+        keys: FolderKeys::read(&defaults),
+        limits: LimitKeys::read(&defaults),
+        has_attendees: defaults.has("attendees"),
+    };
+    let Some(tables) = root.tables("folder", "in `[[folder]]`", &FOLDER) else { return Vec::new() };
     if tables.get_ref().len() > FOLDERS_MAX {
         let what = format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
         mistakes.add(Mistake::at(tables.span(), what, "watch a directory above them with `recursive = true`"));
@@ -78,7 +96,7 @@ pub(super) fn read<'a>(root: &Table<'a>, mistakes: &Mistakes) -> Vec<RawFolder<'
     folders
 }
 
-fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder<'a> {
+fn raw<'a>(table: Table<'a>, defaults: &Defaults, mistakes: &Mistakes) -> RawFolder<'a> {
     table.require("path", "write path = \"/…\": the directory that is watched");
     let path = table.text("path", values::absolute_path);
     let name = table.text("name", values::name).or_else(|| name_of(&table, path.as_ref(), mistakes));
@@ -86,7 +104,9 @@ fn raw<'a>(table: Table<'a>, defaults: &Rules, mistakes: &Mistakes) -> RawFolder
         name,
         id: table.text("id", values::name),
         path,
-        rules: Rules::read(&table, mistakes).or(defaults.clone()),
+        keys: FolderKeys::read(&table).or(defaults.keys.clone()),
+        limits: LimitKeys::read(&table).or(defaults.limits.clone()),
+        has_attendees: table.means("attendees") || defaults.has_attendees,
         is_fed: false,
         table,
     }
@@ -141,63 +161,44 @@ pub(super) fn complete(
     let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
     if let Some(kind) = kind {
         refuse_unable(&raw, kind, mistakes);
-        raw.rules.language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
+        raw.keys.language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
     }
     require_md(&raw, mistakes);
-    let on_success = on_success(&raw, mistakes);
     let limits = limits(&raw, mistakes);
-    if mails(&raw.rules) {
+    if mails(&raw.keys) {
         check_mail(&raw, email, email_configured, mistakes);
     }
-    let (name, id, rules) = (raw.name?.into_inner(), raw.id, raw.rules);
+    move_recordings(&mut raw, mistakes);
     let service = services.complete.get(&service?)?;
-    let any = || values::globs(vec!["*".to_owned()]).expect("a constant pattern");
-    let none = || Globs { patterns: Vec::new(), set: globset::GlobSet::empty() };
-    Some(Folder {
-        id: id.map_or_else(|| name.clone(), Spanned::into_inner),
-        name,
-        path: raw.path?.into_inner(),
-        attendees: rules.attendees.map(|attendees| attendees.into_inner().people).unwrap_or_default(),
-        service: service.name.clone(),
-        analyses: or(rules.analyses, service.analyses.clone()),
-        instruction: or(rules.instruction, service.instruction.clone()),
-        prompt_template: rules.prompt_template.map(Spanned::into_inner),
-        language: rules.language.map(Spanned::into_inner),
-        recursive: or(rules.recursive, true),
-        include: rules.include.map_or_else(any, Spanned::into_inner),
-        exclude: rules.exclude.map_or_else(none, Spanned::into_inner),
-        watch: or(rules.watch, Watch::Auto),
-        settle: rules.settle.map(Spanned::into_inner),
-        rescan: rules.rescan.map(Spanned::into_inner),
-        backlog: or(rules.backlog, Backlog::Ask),
-        convert: or(rules.convert, Convert::No),
-        title: or(rules.title, "{stem}".to_owned()),
-        deliver: or(rules.deliver, vec![Target::Beside]),
-        notes_dir: rules.notes_dir.map(Spanned::into_inner),
-        notes_name: or(rules.notes_name, "{stem}.notes".to_owned()),
-        email_to: or(rules.email_to, Recipients::Attendees),
-        formats: or(rules.formats, vec![Format::Md]),
-        on_success,
-        transcript: or(rules.transcript, Transcript::Make),
-        on_success_remote: or(rules.on_success_remote, OnSuccessRemote::Keep),
-        limits,
-        file_mode: or(rules.file_mode, 0o660),
-        sidecars: or(rules.sidecars, false),
-    })
+    let name = raw.name?.into_inner();
+    let id = raw.id.map_or_else(|| name.clone(), Spanned::into_inner);
+    let path = raw.path?.into_inner();
+    raw.keys.or(keys_of(service)).settings(name, id, path, limits)
 }
 
-fn or<T>(value: Option<Spanned<T>>, default: T) -> T {
-    value.map_or(default, Spanned::into_inner)
+/// Returns what a folder takes from its service where it says nothing itself.
+fn keys_of(service: &Service) -> FolderKeys {
+    FolderKeys {
+        service: Some(unwritten(service.name.clone())),
+        instruction: Some(unwritten(service.instruction.clone())),
+        analyses: Some(unwritten(service.analyses.clone())),
+        ..FolderKeys::default()
+    }
 }
 
-fn mails(rules: &Rules) -> bool {
-    rules.deliver.as_ref().is_some_and(|deliver| deliver.get_ref().contains(&Target::Email))
+/// Returns a value that stands nowhere in a folder's table.
+fn unwritten<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+fn mails(keys: &FolderKeys) -> bool {
+    keys.deliver.as_ref().is_some_and(|deliver| deliver.get_ref().contains(&Target::Email))
 }
 
 /// Returns the name of the folder's service, which may be a service with mistakes of its own.
 fn service(raw: &RawFolder<'_>, services: &Services, mistakes: &Mistakes) -> Option<String> {
     let names = || services.names.iter().map(String::as_str);
-    if let Some(service) = &raw.rules.service {
+    if let Some(service) = &raw.keys.service {
         if services.names.contains(service.get_ref()) {
             return Some(service.get_ref().clone());
         }
@@ -207,7 +208,7 @@ fn service(raw: &RawFolder<'_>, services: &Services, mistakes: &Mistakes) -> Opt
         }
         return None;
     }
-    let must_name = if mails(&raw.rules) {
+    let must_name = if mails(&raw.keys) {
         "sends mail, so it must name its service"
     } else if services.names.len() > 1 {
         "must name one of the services"
@@ -236,17 +237,17 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
     if abilities.needs_attendees && !raw.may_be_told() {
         require_attendees(raw, mistakes);
     }
-    if let Some(analyses) = &raw.rules.analyses {
+    if let Some(analyses) = &raw.keys.analyses {
         refuse_analyses(kind, analyses, mistakes);
     }
-    raw.rules.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
+    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
         mistakes.add(Mistake::at(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
     }
     let deletes = |remote: &OnSuccessRemote| abilities.deletes || *remote == OnSuccessRemote::Keep;
-    if let Some(remote) = raw.rules.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
+    if let Some(remote) = raw.keys.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
         let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
         mistakes.add(Mistake::at(remote.span(), what, "write \"keep\", or choose a service that does"));
     }
@@ -270,19 +271,18 @@ pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, mistakes:
 }
 
 fn require_attendees(raw: &RawFolder<'_>, mistakes: &Mistakes) {
-    let span = match &raw.rules.attendees {
-        Some(attendees) if attendees.get_ref().written > 0 => return,
-        Some(attendees) => attendees.span(),
-        None if raw.table.means("attendees") => return,
-        None => raw.table.span(),
+    let span = match &raw.keys.attendees {
+        Some(attendees) if attendees.get_ref().is_empty() => attendees.span(),
+        None if !raw.has_attendees => raw.table.span(),
+        Some(_) | None => return,
     };
     let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
     mistakes.add(Mistake::at(span, format!("{} has no attendees, and its service needs them", raw.title()), help));
 }
 
 fn require_md(raw: &RawFolder<'_>, mistakes: &Mistakes) {
-    let beside = raw.rules.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
-    let Some(formats) = raw.rules.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md)) else {
+    let beside = raw.keys.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
+    let Some(formats) = raw.keys.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md)) else {
         return;
     };
     if beside {
@@ -293,44 +293,35 @@ fn require_md(raw: &RawFolder<'_>, mistakes: &Mistakes) {
 
 /// Returns how long and how large recordings may be, and refuses limits that nothing meets.
 fn limits(raw: &RawFolder<'_>, mistakes: &Mistakes) -> Limits {
-    let usual = Limits::default();
-    let rules = &raw.rules;
-    let limits = Limits {
-        min_duration: or(rules.min_duration.clone(), usual.min_duration),
-        max_duration: or(rules.max_duration.clone(), usual.max_duration),
-        max_size: or(rules.max_size.clone(), usual.max_size),
-    };
-    if let Some(min) = rules.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
+    let limits = raw.limits.clone().settings().expect("no limit is required");
+    if let Some(min) = raw.limits.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
         let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.title());
         mistakes.add(Mistake::at(min.span(), what, "lower `min_duration`, or raise `max_duration`"));
     }
     limits
 }
 
-fn on_success(raw: &RawFolder<'_>, mistakes: &Mistakes) -> OnSuccess {
-    let success = raw.rules.on_success.as_ref().map_or(Success::Keep, |success| *success.get_ref());
-    let moves = success == Success::Move;
-    // In `[defaults]` it may wait for the folders that move.
-    if let Some(span) = raw.table.key_span("move_to").filter(|_| !moves) {
+/// Puts `move_to` into `on_success`.
+fn move_recordings(raw: &mut RawFolder<'_>, mistakes: &Mistakes) {
+    let move_to = raw.keys.move_to.take();
+    if let Some(OnSuccess::Move(to)) = raw.keys.on_success.as_mut().map(Spanned::get_mut) {
+        *to = move_to.map_or_else(|| to.clone(), Spanned::into_inner);
+    } else if let Some(span) = raw.table.key_span("move_to") {
+        // In `[defaults]` it may wait for the folders that move.
         let help = "add on_success = \"move\", or remove `move_to`";
         mistakes.add(Mistake::at(span, "`move_to` without `on_success = \"move\"`", help));
-    }
-    match success {
-        Success::Keep => OnSuccess::Keep,
-        Success::Move => OnSuccess::Move(or(raw.rules.move_to.clone(), PathBuf::from("done"))),
-        Success::Delete => OnSuccess::Delete,
     }
 }
 
 /// Refuses mail that would never be sent.
 fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, mistakes: &Mistakes) {
-    let Some(deliver) = &raw.rules.deliver else { return };
+    let Some(deliver) = &raw.keys.deliver else { return };
     if !configured {
         let help = "add an [email] table with `from`, `smtp` and `allow`, or take \"email\" out";
         mistakes.add(Mistake::at(deliver.span(), "mail without an `[email]` table", help));
     }
     let Some(email) = email else { return };
-    match &raw.rules.email_to {
+    match &raw.keys.email_to {
         Some(to) => match to.get_ref() {
             Recipients::List(list) => {
                 let refused = list.iter().map(|mailbox| mailbox.email.to_string()).filter(|to| !email.permits(to));
@@ -347,10 +338,12 @@ fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, mistakes:
     if raw.may_be_told() {
         return;
     }
-    let people = raw.rules.attendees.as_ref().map_or(&[][..], |attendees| &attendees.get_ref().people);
-    if raw.rules.attendees.as_ref().is_none_or(|attendees| attendees.get_ref().written == 0)
-        && !raw.table.means("attendees")
-    {
+    let people = raw.keys.attendees.as_ref().map_or(&[][..], |attendees| attendees.get_ref());
+    let has_attendees = match &raw.keys.attendees {
+        Some(_) => !people.is_empty() || raw.table.means("attendees"),
+        None => raw.has_attendees,
+    };
+    if !has_attendees {
         let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }], or `email_to`";
         mistakes.add(Mistake::at(deliver.clone(), format!("{} mails its attendees, and has none", raw.title()), help));
     }

@@ -6,7 +6,6 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     diagnostic::{Flaw, Mistakes, Span},
-    reader::Table,
     words::unquoted,
 };
 
@@ -14,7 +13,9 @@ use super::{
 pub(super) struct Item<'a> {
     pub(super) key: Cow<'a, str>,
     pub(super) value: &'a Spanned<DeValue<'a>>,
+    /// The text of the whole file.
     pub(super) source: &'a str,
+    /// Where a mistake in the value is noted.
     pub(super) mistakes: &'a Mistakes,
 }
 
@@ -63,15 +64,6 @@ impl<'a> Item<'a> {
     /// Returns another value of the same file.
     pub(super) fn beside(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
         Item { key, value, source: self.source, mistakes: self.mistakes }
-    }
-
-    /// Returns the table, with the keys it may hold.
-    pub(super) fn table(&self, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
-        let DeValue::Table(entries) = self.value.get_ref() else {
-            let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
-            return self.wrong_type("a table", help);
-        };
-        Some(Table::of(self, entries, name, known))
     }
 
     /// Notes what is wrong with the value; it reads as absent.

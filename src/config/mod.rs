@@ -5,6 +5,7 @@
 //! (`values`, `durations`). Whatever is wrong is noted (`diagnostic`) and the reading goes on, so that a person sees
 //! every mistake at once, each with its line and what to write instead. A file with a mistake makes no settings.
 
+mod analysis;
 mod attendee;
 mod diagnostic;
 mod document;
@@ -16,15 +17,14 @@ mod error;
 mod example;
 mod folder;
 mod folders;
+mod globs;
 mod item;
-mod keys;
 mod kinds;
 mod locate;
 mod places;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod reader;
-mod rules;
 mod secret_file;
 mod secrets;
 mod services;
@@ -32,20 +32,33 @@ mod settings;
 mod sidecar;
 mod sizes;
 mod sources;
+mod table_keys;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod values;
 mod webhook;
 mod words;
 
+pub use analysis::Analysis;
+pub use attendee::Attendee;
 pub use diagnostic::Report;
+pub use email::{Allow, Email, Smtp, Tls};
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use folder::*;
+pub use folder::{
+    Backlog, Convert, Folder, Format, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+};
+pub use globs::Globs;
 pub use kinds::{
-    Abilities, ApiKey, Kind, Koldan, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary, SummaryFormat,
+    Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary,
+    SummaryFormat,
 };
 pub use locate::{load, load_with_text, locate, parse};
-pub use secret_file::{SecretFileError, read_secret};
-pub use settings::*;
+pub use secret_file::{Secret, SecretFileError, read_secret};
+pub use services::{Poll, Service};
+pub use settings::{Log, LogFormat, Retry, Settings, Workers};
 pub use sidecar::{SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of};
+pub use sources::{Source, SourceApi};
+pub use values::is_loopback;
+pub use webhook::Webhook;

@@ -75,7 +75,7 @@ fn refuse_notes<'a>(
     state_dir: &Path,
     mistakes: &Mistakes,
 ) {
-    let Some(notes_dir) = &folder.rules.notes_dir else { return };
+    let Some(notes_dir) = &folder.keys.notes_dir else { return };
     if notes_dir.get_ref().starts_with(state_dir) {
         let what = format!("the notes of {} would lie in the state directory", folder.title());
         mistakes.add(Mistake::at(notes_dir.span(), what, "write another `notes_dir`"));

@@ -3,22 +3,69 @@
 //! A derived `Deserialize` stops at its first error; here a value that is wrong is noted with its place, read as
 //! absent, and the reading goes on.
 
-use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+use url::Url;
 
 use super::{
     diagnostic::{Flaw, Mistake, Mistakes, Span},
     durations::Bounds,
     item::Item,
-    keys,
+    values,
     words::{meant, one_of, quoted, unquoted, wrapped},
 };
 
+/// What all tables of one file share.
+pub(super) struct FileContext<'a> {
+    /// The text of the file, as messages show it.
+    pub(super) source: &'a str,
+    /// The directory that the relative paths in it start at.
+    pub(super) directory: PathBuf,
+    /// Every table that a file may hold, for a key that stands in the wrong one.
+    pub(super) tables: &'static [KnownTable],
+    /// The mistakes found so far.
+    pub(super) mistakes: Mistakes,
+}
+
+/// A table that a file may hold.
+pub(super) struct KnownTable {
+    /// Its keys.
+    pub(super) keys: &'static [&'static str],
+    /// The keys among them by which it is recognised.
+    pub(super) own_keys: &'static [&'static str],
+    /// How a message calls it, where keys may belong to it that stand elsewhere.
+    pub(super) title: Option<&'static str>,
+    /// The keys that it refuses by more than "unknown".
+    pub(super) refused: &'static [RefusedKey],
+}
+
+/// A key that people write and that is refused.
+pub(super) struct RefusedKey {
+    pub(super) key: &'static str,
+    /// What is wrong with it.
+    pub(super) what: &'static str,
+    /// What to do instead.
+    pub(super) help: &'static str,
+}
+
+/// The keys of a table as the file gives them.
+pub(super) trait TableKeys: Sized {
+    /// The names of the keys, in the order of the rows.
+    const KNOWN: &'static [&'static str];
+
+    /// Reads every key; one that is absent, or has a mistake, which is noted, is `None`.
+    fn read(table: &Table<'_>) -> Self;
+
+    /// Returns these keys, and those of `defaults` in place of the ones that are `None`.
+    fn or(self, defaults: Self) -> Self;
+}
+
 /// A table of the file.
+#[derive(Clone)]
 pub(super) struct Table<'a> {
     /// How messages speak of it: "in `[[folder]]`".
     name: Cow<'static, str>,
@@ -27,34 +74,26 @@ pub(super) struct Table<'a> {
     entries: Option<&'a DeTable<'a>>,
     /// The keys it may hold; another one is never asked for.
     known: &'static [&'static str],
-    source: &'a str,
-    mistakes: &'a Mistakes,
+    /// Whether it is the whole file.
+    is_root: bool,
+    context: &'a FileContext<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// Begins with the whole document.
-    pub(super) fn root(document: &'a Spanned<DeTable<'a>>, source: &'a str, mistakes: &'a Mistakes) -> Self {
-        let name = Cow::Borrowed("at the top of the file");
-        let (known, entries) = (keys::ROOT, Some(document.get_ref()));
-        Self { name, span: document.span(), entries, known, source, mistakes }.checked()
-    }
-
-    /// Begins with the whole document of a sidecar.
-    pub(super) fn sidecar(document: &'a Spanned<DeTable<'a>>, source: &'a str, mistakes: &'a Mistakes) -> Self {
-        let name = Cow::Borrowed("in a sidecar");
-        let (known, entries) = (keys::SIDECAR, Some(document.get_ref()));
-        Self { name, span: document.span(), entries, known, source, mistakes }.checked()
-    }
-
-    /// Begins with the entries of a value.
-    pub(super) fn of(
-        item: &Item<'a>,
-        entries: &'a DeTable<'a>,
-        name: Cow<'static, str>,
+    /// Begins with the whole document, with what messages call its top and the keys it may hold.
+    pub(super) fn root(
+        document: &'a Spanned<DeTable<'a>>,
+        name: &'static str,
         known: &'static [&'static str],
+        context: &'a FileContext<'a>,
     ) -> Self {
-        let (source, mistakes) = (item.source, item.mistakes);
-        Self { name, span: item.span(), entries: Some(entries), known, source, mistakes }.checked()
+        let entries = Some(document.get_ref());
+        Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }.checked()
+    }
+
+    /// Returns where mistakes are noted.
+    pub(super) fn mistakes(&self) -> &'a Mistakes {
+        &self.context.mistakes
     }
 
     /// Returns where it stands: its head or its braces.
@@ -83,7 +122,7 @@ impl<'a> Table<'a> {
         // A table that is not one has its own mistake.
         if self.entries.is_some() && !self.means(key) {
             let what = format!("`{key}` is missing {}", self.name);
-            self.mistakes.add(Mistake::at(self.span(), what, help));
+            self.mistakes().add(Mistake::at(self.span(), what, help));
         }
     }
 
@@ -91,7 +130,7 @@ impl<'a> Table<'a> {
     pub(super) fn item(&self, key: &'static str) -> Option<Item<'a>> {
         debug_assert!(self.known.contains(&key), "`{key}` is no key {}", self.name);
         let value = self.entries?.get(key)?;
-        Some(Item { key: Cow::Borrowed(key), value, source: self.source, mistakes: self.mistakes })
+        Some(Item { key: Cow::Borrowed(key), value, source: self.context.source, mistakes: self.mistakes() })
     }
 
     /// Returns a text that `parse` takes.
@@ -138,7 +177,7 @@ impl<'a> Table<'a> {
         for value in elements.into_iter().filter_map(|element| element.text(&parse)) {
             if distinct.contains(value.get_ref()) {
                 let twice = Flaw::new(format!("twice the same in `{key}`"), "remove one of them");
-                self.mistakes.flaw(value.span(), twice);
+                self.mistakes().flaw(value.span(), twice);
             } else {
                 distinct.push(value.into_inner());
             }
@@ -156,17 +195,32 @@ impl<'a> Table<'a> {
     }
 
     /// Returns a whole number within `range`.
-    pub(super) fn number(&self, key: &'static str, range: RangeInclusive<u32>) -> Option<Spanned<u32>> {
+    pub(super) fn number<N: TryFrom<u32>>(&self, key: &'static str, range: RangeInclusive<u32>) -> Option<Spanned<N>> {
         let item = self.item(key)?;
         let help = format!("write a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = item.value.get_ref() else {
             return item.wrong_type("a whole number", help);
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
-        match number {
+        match number.and_then(|number| N::try_from(number).ok()) {
             Some(number) => Some(Spanned::new(item.span(), number)),
             None => item.flaw(Flaw::new(format!("{} is out of range for `{key}`", quoted(&integer.to_string())), help)),
         }
+    }
+
+    /// Returns the whole path of a file; a relative one starts at the directory of secrets.
+    pub(super) fn file(&self, key: &'static str) -> Option<Spanned<PathBuf>> {
+        self.text(key, |text| values::file(text).map(|path| self.context.directory.join(path)))
+    }
+
+    /// Returns the address of a service that `parse` takes; that may be in the clear where `insecure` says so.
+    pub(super) fn address(
+        &self,
+        key: &'static str,
+        parse: fn(&str, bool) -> Result<Url, Flaw>,
+    ) -> Option<Spanned<Url>> {
+        let insecure = self.item("insecure").and_then(|item| item.value.get_ref().as_bool());
+        self.text(key, |text| parse(text, insecure == Some(true)))
     }
 
     /// Returns the texts of a list that `parse` takes.
@@ -174,17 +228,24 @@ impl<'a> Table<'a> {
         &self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Flaw>,
-    ) -> Option<Spanned<Vec<Spanned<T>>>> {
+    ) -> Option<Spanned<Vec<T>>> {
         let item = self.item(key)?;
-        let texts = item.elements()?.into_iter().filter_map(|element| element.text(&parse)).collect();
-        Some(Spanned::new(item.span(), texts))
+        let texts = item.elements()?.into_iter().filter_map(|element| element.text(&parse)).map(Spanned::into_inner);
+        Some(Spanned::new(item.span(), texts.collect()))
+    }
+
+    /// Returns the keys of a table below, if there is one.
+    pub(super) fn keys<K: TableKeys>(&self, key: &'static str) -> Option<Spanned<K>> {
+        let table = self.table_of(&self.item(key)?, self.name_below(key), K::KNOWN)?;
+        Some(Spanned::new(table.span(), K::read(&table)))
     }
 
     /// Returns a table below; an empty one where there is none.
     pub(super) fn table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
         let name = self.name_below(key);
-        let found = self.item(key).and_then(|item| item.table(name.clone(), known));
-        found.unwrap_or(Table { name, span: self.span(), entries: None, known, ..*self })
+        let found = self.item(key).and_then(|item| self.table_of(&item, name.clone(), known));
+        let (span, context) = (self.span(), self.context);
+        found.unwrap_or(Table { name, span, entries: None, known, is_root: false, context })
     }
 
     /// Returns the tables of a list below, and where the list stands.
@@ -195,12 +256,11 @@ impl<'a> Table<'a> {
         known: &'static [&'static str],
     ) -> Option<Spanned<Vec<Option<Table<'a>>>>> {
         let item = self.item(key)?;
-        let tables = item.elements()?.into_iter().map(|element| element.table(name.into(), known)).collect();
+        let tables = item.elements()?.iter().map(|element| self.table_of(element, name.into(), known)).collect();
         Some(Spanned::new(item.span(), tables))
     }
 
-    /// Returns the tables below `key` whatever their names, each with where its name stands; `None` when what is there
-    /// is something else.
+    /// Returns the tables below by their names; none where there are none, `None` where there is something else.
     pub(super) fn named_tables(
         &self,
         key: &'static str,
@@ -211,27 +271,37 @@ impl<'a> Table<'a> {
             let help = format!("write a table with a name: [{key}.NAME]");
             return item.wrong_type("a table of tables", help);
         };
-        let read = |(name, value): (&'a Spanned<Cow<'a, str>>, &'a Spanned<DeValue<'a>>)| {
+        let mut tables = Vec::new();
+        for (name, value) in entries {
             let title = format!("in `[{key}.{}]`", unquoted(name.get_ref()));
-            let table = item.beside(value, Cow::Borrowed(name.get_ref())).table(title.into(), known);
-            (Spanned::new(name.span(), name.get_ref().to_string()), table)
+            let table = self.table_of(&item.beside(value, Cow::Borrowed(name.get_ref())), title.into(), known);
+            tables.push((Spanned::new(name.span(), name.get_ref().to_string()), table));
+        }
+        Some(tables)
+    }
+
+    /// Returns the table that a value is, with the keys it may hold.
+    fn table_of(&self, item: &Item<'a>, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = item.value.get_ref() else {
+            let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
+            return item.wrong_type("a table", help);
         };
-        Some(entries.iter().map(read).collect())
+        let (span, entries, context) = (item.span(), Some(entries), self.context);
+        Some(Table { name, span, entries, known, is_root: false, context }.checked())
     }
 
     fn name_below(&self, key: &str) -> Cow<'static, str> {
-        if self.known == keys::ROOT { format!("in `[{key}]`").into() } else { format!("in `{key}`").into() }
+        if self.is_root { format!("in `[{key}]`").into() } else { format!("in `{key}`").into() }
     }
 
     /// Notes every key that is not known, with the one that was probably meant.
     fn checked(self) -> Self {
         for key in self.unknown_keys() {
             let name: &str = key.get_ref();
-            let flaw = match keys::refused_in(self.known).iter().find(|(refused, ..)| *refused == name) {
-                Some((_, what, help)) => Flaw::new(*what, *help),
-                None => self.unknown(name),
-            };
-            self.mistakes.flaw(key.span(), flaw);
+            let here = self.context.tables.iter().find(|table| table.keys == self.known);
+            let refused = here.and_then(|table| table.refused.iter().find(|refused| refused.key == name));
+            let flaw = refused.map_or_else(|| self.unknown(name), |refused| Flaw::new(refused.what, refused.help));
+            self.mistakes().flaw(key.span(), flaw);
         }
         self
     }
@@ -241,12 +311,20 @@ impl<'a> Table<'a> {
         keys.filter(|key| !self.known.contains(&key.get_ref().as_ref()))
     }
 
+    /// Returns the table in which a key that is unknown here would be known, when that is just one.
+    fn home_of(&self, key: &str) -> Option<&'static str> {
+        let elsewhere = self.context.tables.iter().filter(|table| table.keys != self.known);
+        let mut homes = elsewhere.filter(|table| table.own_keys.contains(&key)).filter_map(|table| table.title);
+        let home = homes.next()?;
+        homes.next().is_none().then_some(home)
+    }
+
     fn unknown(&self, name: &str) -> Flaw {
         let what = format!("unknown key {} {}", quoted(name), self.name);
         let number = self.known.iter().find(|known| known.strip_suffix('s') == Some(name));
         let help = if let Some(plural) = number {
             format!("did you mean `{plural}`?")
-        } else if let Some(home) = keys::home_of(name, self.known) {
+        } else if let Some(home) = self.home_of(name) {
             format!("`{name}` belongs to {home}")
         } else if let Some(meant) = meant(name, self.known.iter().copied()) {
             format!("did you mean `{meant}`?")
@@ -257,7 +335,8 @@ impl<'a> Table<'a> {
     }
 }
 
-fn one_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
+/// Returns the value of one of some words.
+pub(super) fn one_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(value.clone());
     }

@@ -8,7 +8,6 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::environment::Environment;
 use crate::{
     beneath::open_configured,
     text::{ShellCommand, printable_path},
@@ -16,6 +15,9 @@ use crate::{
 
 /// No password and no key is longer; more is not read.
 const SECRET_BYTES_MAX: u64 = 4096;
+
+/// A secret that was read from a file.
+pub type Secret = SecretString;
 
 /// Why a file gives no secret.
 #[derive(Debug, thiserror::Error)]
@@ -47,10 +49,4 @@ pub fn read_secret(path: &Path) -> Result<SecretString, SecretFileError> {
     let mut text = String::new();
     file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
-}
-
-/// A relative file lies among systemd's credentials where there are any, else beside the config file.
-pub(super) fn beside(path: PathBuf, file: &Path, env: &Environment) -> PathBuf {
-    let beside_config = || file.parent().map(Path::to_owned).unwrap_or_default();
-    env.credentials_directory.clone().unwrap_or_else(beside_config).join(path)
 }

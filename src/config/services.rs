@@ -1,17 +1,17 @@
 //! `[services.NAME]`: what makes notes.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use toml::Spanned;
 
 use super::{
+    analysis::Analysis,
     diagnostic::{Mistake, Mistakes},
     durations::Bounds,
-    environment::Environment,
-    keys,
-    kinds::{From, Kind},
-    reader::Table,
-    settings::{Analysis, Poll, Service},
+    folder::ON_THIS_MACHINE,
+    kinds::{self, Kind, NamedKind},
+    reader::{Table, TableKeys as _},
+    table_keys::{joined, table_keys},
     values,
     words::one_of,
 };
@@ -25,6 +25,53 @@ const POLL_PATIENCE: Bounds = Bounds::ms(10, 30 * 86_400_000).or_zero();
 /// One small call; longer than ten minutes no proxy keeps a connection.
 const REQUEST_TIMEOUT: Bounds = Bounds::ms(100, 600_000);
 
+table_keys! {
+    /// A service.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Service from ServiceKeys {
+        + kind: &'static NamedKind = text(kinds::named);
+        /// The analyses that notes are made of, in the order of the config.
+        analyses: Vec<Analysis> = some(values::analysis), default Analysis::USUAL.to_vec();
+        /// The instruction for the meeting note; `None` takes the service's automatic note.
+        instruction: Option<String> = text(values::instruction), default None;
+        + poll: PollKeys = keys();
+        /// The limit of one call that is not an upload.
+        request_timeout: Duration = duration(REQUEST_TIMEOUT), default Duration::from_secs(30);
+        /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
+        /// [`Workers::uploads`](super::Workers::uploads) with the others.
+        at_once: usize = number(1..=64);
+    } and {
+        /// The name of its table in the config.
+        name: String,
+        /// Its protocol, with the settings that this alone has.
+        kind: Kind,
+        /// When results are looked for.
+        poll: Poll,
+    }
+}
+
+table_keys! {
+    /// When a service is asked for results. The rhythm of PAXS's documents, but for `patience`: they are written for a
+    /// person who waits.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Poll from PollKeys {
+        /// From the end of the upload to the first look.
+        first: Duration = duration(POLL_INTERVAL), default Duration::from_secs(5);
+        /// From one look to the next.
+        every: Duration = duration(POLL_INTERVAL), default Duration::from_secs(5);
+        /// After this the service is called slow and the interval doubles up to 2 min.
+        timeout: Duration = duration(POLL_TIMEOUT), default Duration::from_secs(300);
+        /// After this, counted from the end of the upload, an attempt is spent.
+        patience: Duration = duration(POLL_PATIENCE), default Duration::from_secs(86_400);
+    }
+}
+
+/// The keys of `[services.NAME]`: what every kind has, then what some have.
+pub(super) static SERVICE: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let of_kinds = joined(&kinds::KINDS.each_ref().map(|kind| kind.keys));
+    joined(&[ServiceKeys::KNOWN, &of_kinds])
+});
+
 /// The services as the file has them.
 pub(super) struct Services {
     /// Those without a mistake.
@@ -33,16 +80,15 @@ pub(super) struct Services {
     pub(super) names: Vec<String>,
 }
 
-/// The name of the service that serves where none is configured.
-const ON_THIS_MACHINE: &str = "ondevice";
-
 /// Reads all services. Without a table the on-device engine serves.
-pub(super) fn read(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &Mistakes) -> Services {
+pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
     let mut services = Services { complete: BTreeMap::new(), names: Vec::new() };
-    let Some(tables) = root.named_tables("services", keys::SERVICE) else { return services };
+    let Some(tables) = root.named_tables("services", &SERVICE) else { return services };
     if tables.is_empty() && !root.means("services") {
         services.names.push(ON_THIS_MACHINE.to_owned());
-        services.complete.insert(ON_THIS_MACHINE.to_owned(), on_this_machine());
+        services
+            .complete
+            .insert(ON_THIS_MACHINE.to_owned(), Service::of_kind(ON_THIS_MACHINE, Kind::on_this_machine()));
     } else if tables.is_empty() && root.has("services") {
         let help =
             "write `[services.paxs]`, below it `kind = \"paxs\"`; without `services` the on-device engine serves";
@@ -53,55 +99,47 @@ pub(super) fn read(root: &Table<'_>, file: &Path, env: &Environment, mistakes: &
         if let Err(flaw) = values::name(name.get_ref()) {
             mistakes.flaw(name.span(), flaw);
         }
-        if let Some(service) = table.and_then(|table| service(name.get_ref(), &table, From { file, env }, mistakes)) {
+        if let Some(service) = table.and_then(|table| service(name.get_ref(), &table, mistakes)) {
             services.complete.insert(name.into_inner(), service);
         }
     }
     services
 }
 
-/// The engine as it is without a table of its own.
-fn on_this_machine() -> Service {
-    let kind = Kind::on_this_machine();
-    Service {
-        name: ON_THIS_MACHINE.to_owned(),
-        analyses: USUAL.to_vec(),
-        instruction: None,
-        poll: NO_WAIT,
-        request_timeout: REQUEST,
-        at_once: kind.abilities().at_once,
-        kind,
+impl Service {
+    /// Returns a service as it is where its table says no more than its kind.
+    pub(super) fn of_kind(name: &str, kind: Kind) -> Self {
+        complete(ServiceKeys::default(), name, kind)
     }
 }
 
-/// The analyses that notes are made of where nothing is said.
-const USUAL: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
-
-/// The limit of a call where nothing is said.
-const REQUEST: Duration = Duration::from_secs(30);
-
-fn service(name: &str, table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Service> {
-    let kind = Kind::read(table, from, mistakes);
-    let analyses = table.some("analyses", values::analysis);
-    if let (Some(kind), Some(analyses)) = (&kind, &analyses) {
-        refuse_analyses(kind, analyses, mistakes);
+fn service(name: &str, table: &Table<'_>, mistakes: &Mistakes) -> Option<Service> {
+    let help =
+        "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
+    table.require("kind", help);
+    let keys = ServiceKeys::read(table);
+    let kind = keys.kind.as_ref().and_then(|named| named.get_ref().read(table));
+    if let Some(poll) = &keys.poll {
+        refuse_short_patience(poll.get_ref(), mistakes);
     }
-    let instruction = table.text("instruction", values::instruction);
-    let is_at_once = kind.as_ref().is_some_and(|kind| kind.abilities().transcribes_at_once);
-    let usual = if is_at_once { NO_WAIT } else { POLL };
-    let poll = poll(&table.table("poll", keys::POLL), &usual, mistakes);
-    let request_timeout = table.duration("request_timeout", REQUEST_TIMEOUT);
-    let at_once = table.number("at_once", 1..=64).map(Spanned::into_inner);
     let kind = kind?;
-    Some(Service {
-        name: name.to_owned(),
-        analyses: analyses.map_or_else(|| USUAL.to_vec(), Spanned::into_inner),
-        instruction: instruction.and_then(Spanned::into_inner),
-        poll,
-        request_timeout: request_timeout.map_or(REQUEST, Spanned::into_inner),
-        at_once: at_once.and_then(|at_once| usize::try_from(at_once).ok()).or(kind.abilities().at_once),
-        kind,
-    })
+    if let Some(analyses) = &keys.analyses {
+        refuse_analyses(&kind, analyses, mistakes);
+    }
+    Some(complete(keys, name, kind))
+}
+
+/// Puts a service together; what its keys leave open its kind knows.
+fn complete(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
+    let abilities = kind.abilities();
+    let mut poll = keys.poll.take().map(Spanned::into_inner).unwrap_or_default();
+    if abilities.transcribes_at_once {
+        // The results are there when the upload ends.
+        poll.first.get_or_insert(Spanned::new(0..0, Duration::from_millis(10)));
+    }
+    let poll = poll.settings().expect("no key is required");
+    let service = keys.settings(name.to_owned(), kind, poll).expect("no key is required");
+    Service { at_once: service.at_once.or(abilities.at_once), ..service }
 }
 
 /// Refuses analyses that a kind does not give.
@@ -114,29 +152,12 @@ pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, mi
     }
 }
 
-/// The rhythm of PAXS's documents, but for `patience`: they are written for a person who waits.
-const POLL: Poll = Poll {
-    first: Duration::from_secs(5),
-    every: Duration::from_secs(5),
-    timeout: Duration::from_secs(300),
-    patience: Duration::from_secs(86_400),
-};
-
-/// The rhythm of a service whose results are there when the upload ends.
-const NO_WAIT: Poll = Poll { first: Duration::from_millis(10), ..POLL };
-
-fn poll(table: &Table<'_>, usual: &Poll, mistakes: &Mistakes) -> Poll {
-    let patience = table.duration("patience", POLL_PATIENCE);
-    let patience_span = patience.as_ref().map(Spanned::span);
-    let poll = Poll {
-        first: table.duration("first", POLL_INTERVAL).map_or(usual.first, Spanned::into_inner),
-        every: table.duration("every", POLL_INTERVAL).map_or(usual.every, Spanned::into_inner),
-        timeout: table.duration("timeout", POLL_TIMEOUT).map_or(usual.timeout, Spanned::into_inner),
-        patience: patience.map_or(usual.patience, Spanned::into_inner),
-    };
-    if let Some(span) = patience_span.filter(|_| !poll.patience.is_zero() && poll.patience < poll.timeout) {
+/// Refuses a patience that is over before the service is called slow.
+fn refuse_short_patience(keys: &PollKeys, mistakes: &Mistakes) {
+    let poll = keys.clone().settings().expect("no key is required");
+    let is_short = !poll.patience.is_zero() && poll.patience < poll.timeout;
+    if let Some(patience) = keys.patience.as_ref().filter(|_| is_short) {
         let help = "write at least the `timeout`, or 0 to give up right after it";
-        mistakes.add(Mistake::at(span, "`patience` is shorter than `timeout`", help));
+        mistakes.add(Mistake::at(patience.span(), "`patience` is shorter than `timeout`", help));
     }
-    poll
 }

@@ -19,13 +19,14 @@ use toml::{
 };
 
 use super::{
+    attendee::Attendee,
     diagnostic::{Flaw, Mistake, Mistakes, Report},
     document::syntax,
     folders::{refuse_instruction, refuse_language},
     kinds::Kind,
-    reader::Table,
-    rules,
-    settings::Attendee,
+    reader::{FileContext, Table, TableKeys as _},
+    table_keys::table_keys,
+    tables::TABLES,
     values,
     words::quoted,
 };
@@ -46,19 +47,21 @@ const ATTENDEES_MAX: usize = 500;
 /// Years that a recording may be of, as of dates in names.
 const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 
-/// What a sidecar says; what is absent is left to whoever knows less.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sidecar {
-    /// The title of the meeting, on one line; nothing in it turns the direction of text.
-    pub title: Option<String>,
-    /// When it was.
-    pub date: Option<When>,
-    /// Who was there; an empty list says that nobody is named.
-    pub attendees: Option<Vec<Attendee>>,
-    /// What the note should hold; an empty one asks for the automatic note.
-    pub instruction: Option<String>,
-    /// The language that is spoken, ISO 639-1.
-    pub language: Option<String>,
+table_keys! {
+    /// What a sidecar says; what is absent is left to whoever knows less.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct Sidecar from SidecarKeys {
+        /// The title of the meeting, on one line; nothing in it turns the direction of text.
+        title: String = text(shown);
+        /// When it was.
+        date: When = date();
+        /// Who was there; an empty list says that nobody is named.
+        attendees: Vec<Attendee> = cleaned_attendees();
+        /// What the note should hold; an empty one asks for the automatic note.
+        instruction: String = text(instruction);
+        /// The language that is spoken, ISO 639-1.
+        language: String = text(values::language);
+    }
 }
 
 /// When a meeting was, as a person writes it.
@@ -93,10 +96,10 @@ pub fn recording_of(sidecar: &Path) -> Option<PathBuf> {
 /// # Errors
 /// Everything that is wrong with it, each with its line and its cure.
 pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, Report> {
-    let mistakes = Mistakes::default();
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
+            let mistakes = Mistakes::default();
             let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
             mistakes.add(Mistake::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
             return Err(mistakes.into_report(name, ""));
@@ -105,29 +108,35 @@ pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, R
     // What editors of another system put before a text.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let (document, errors) = DeTable::parse_recoverable(source);
+    let mistakes = Mistakes::default();
+    let context = FileContext { source, directory: PathBuf::new(), tables: &*TABLES, mistakes };
     let sidecar = if errors.is_empty() {
-        read(&Table::sidecar(&document, source, &mistakes), kind, &mistakes)
+        read(&Table::root(&document, "in a sidecar", SidecarKeys::KNOWN, &context), kind)
     } else {
         for error in &errors {
-            mistakes.add(syntax(error, source));
+            context.mistakes.add(syntax(error, source));
         }
-        Sidecar::default()
+        None
     };
-    if mistakes.is_empty() { Ok(sidecar) } else { Err(mistakes.into_report(name, source)) }
+    match sidecar.filter(|_| context.mistakes.is_empty()) {
+        Some(sidecar) => Ok(sidecar),
+        None => Err(context.mistakes.into_report(name, source)),
+    }
 }
 
-fn read(table: &Table<'_>, kind: &Kind, mistakes: &Mistakes) -> Sidecar {
-    let instruction = table.text("instruction", values::instruction);
-    instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
-    let language = table.text("language", values::language);
-    language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
-    Sidecar {
-        title: table.text("title", shown).map(Spanned::into_inner),
-        date: date(table),
-        attendees: attendees(table, mistakes),
-        instruction: instruction.map(|instruction| instruction.into_inner().unwrap_or_default()),
-        language: language.map(Spanned::into_inner),
+fn read(table: &Table<'_>, kind: &Kind) -> Option<Sidecar> {
+    let keys = SidecarKeys::read(table);
+    if let Some(instruction) = &keys.instruction {
+        refuse_instruction(instruction.span(), kind, table.mistakes());
     }
+    if let Some(language) = &keys.language {
+        refuse_language(language, kind, table.mistakes());
+    }
+    keys.settings()
+}
+
+fn instruction(text: &str) -> Result<String, Flaw> {
+    values::instruction(text).map(Option::unwrap_or_default)
 }
 
 /// A line for people, cleaned of what turns the direction of text: it stands among other people's words.
@@ -139,39 +148,46 @@ fn shown(text: &str) -> Result<String, Flaw> {
     Ok(cleaned)
 }
 
-fn attendees(table: &Table<'_>, mistakes: &Mistakes) -> Option<Vec<Attendee>> {
-    let attendees = rules::attendees(table, mistakes)?;
-    let (span, attendees) = (attendees.span(), attendees.into_inner());
-    if attendees.written > ATTENDEES_MAX {
-        let what = format!("{} attendees", attendees.written);
-        mistakes.add(Mistake::at(span, what, format!("name at most {ATTENDEES_MAX}")));
-        return None;
+impl Table<'_> {
+    /// Returns the people of a list, their names cleaned as [`shown`] does.
+    fn cleaned_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
+        let attendees = self.attendees(key)?;
+        let span = attendees.span();
+        let written = self.item(key).and_then(|item| item.elements()).map_or(0, |elements| elements.len());
+        if written > ATTENDEES_MAX {
+            let help = format!("name at most {ATTENDEES_MAX}");
+            self.mistakes().add(Mistake::at(span, format!("{written} attendees"), help));
+            return None;
+        }
+        let mut cleaned = Vec::new();
+        for person in attendees.into_inner() {
+            match shown(&person.name) {
+                Ok(name) => cleaned.push(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
+                Err(flaw) => {
+                    let what = format!("in the name of {}: {}", quoted(&person.email), flaw.what);
+                    self.mistakes().add(Mistake::at(span.clone(), what, flaw.help));
+                }
+            }
+        }
+        Some(Spanned::new(span, cleaned))
     }
-    let cleaned = attendees.people.into_iter().map(|person| match shown(&person.name) {
-        Ok(name) => Some(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
-        Err(flaw) => {
-            let what = format!("in the name of {}: {}", quoted(&person.email), flaw.what);
-            mistakes.add(Mistake::at(span.clone(), what, flaw.help));
-            None
-        }
-    });
-    cleaned.collect()
-}
 
-fn date(table: &Table<'_>) -> Option<When> {
-    let item = table.item("date")?;
-    let example = "write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22";
-    let text = match item.value.get_ref() {
-        DeValue::Datetime(date) => date.to_string(),
-        DeValue::String(text) => text.to_string(),
-        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            return item.wrong_type("a date", example.to_owned());
+    /// Returns a date, in quotes or as TOML has it.
+    fn date(&self, key: &'static str) -> Option<Spanned<When>> {
+        let item = self.item(key)?;
+        let example = "write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22";
+        let text = match item.value.get_ref() {
+            DeValue::Datetime(date) => date.to_string(),
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return item.wrong_type("a date", example.to_owned());
+            }
+        };
+        match when(text.trim()) {
+            Some((when, year)) if YEARS.contains(&year) => Some(Spanned::new(item.span(), when)),
+            Some(_) => item.flaw(Flaw::new(format!("{} is no date of a recording", quoted(&text)), example)),
+            None => item.flaw(Flaw::new(format!("{} is not a date", quoted(&text)), example)),
         }
-    };
-    match when(text.trim()) {
-        Some((when, year)) if YEARS.contains(&year) => Some(when),
-        Some(_) => item.flaw(Flaw::new(format!("{} is no date of a recording", quoted(&text)), example)),
-        None => item.flaw(Flaw::new(format!("{} is not a date", quoted(&text)), example)),
     }
 }
 

@@ -78,17 +78,17 @@ fn a_short_config_takes_every_default() {
                         meeting_type: Group,
                     },
                 ),
-                analyses: [
-                    Transcription,
-                    MeetingNote,
-                ],
-                instruction: None,
                 poll: Poll {
                     first: 5s,
                     every: 5s,
                     timeout: 300s,
                     patience: 86400s,
                 },
+                analyses: [
+                    Transcription,
+                    MeetingNote,
+                ],
+                instruction: None,
                 request_timeout: 30s,
                 at_once: None,
             },
@@ -114,6 +114,11 @@ fn a_short_config_takes_every_default() {
                 name: "sales",
                 id: "sales",
                 path: "/srv/recordings/sales",
+                limits: Limits {
+                    min_duration: 0ns,
+                    max_duration: 86400s,
+                    max_size: 68719476736,
+                },
                 attendees: [
                     Attendee {
                         name: "Ann Lee",
@@ -122,12 +127,12 @@ fn a_short_config_takes_every_default() {
                     },
                 ],
                 service: "paxs",
+                instruction: None,
+                prompt_template: None,
                 analyses: [
                     Transcription,
                     MeetingNote,
                 ],
-                instruction: None,
-                prompt_template: None,
                 language: None,
                 recursive: true,
                 include: [
@@ -154,11 +159,6 @@ fn a_short_config_takes_every_default() {
                 on_success_remote: Keep,
                 file_mode: 432,
                 sidecars: false,
-                limits: Limits {
-                    min_duration: 0ns,
-                    max_duration: 86400s,
-                    max_size: 68719476736,
-                },
             },
         ],
         sources: [],
@@ -1001,7 +1001,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_values_never_panic(key in prop::sample::select(keys::FOLDER), value in any::<String>()) {
+    fn arbitrary_values_never_panic(key in prop::sample::select(folders::FOLDER.clone()), value in any::<String>()) {
         let text = format!("{SERVICE}\n[[folder]]\n{key} = {value:?}\n");
         if let Err(error) = parse(&text, Path::new(FILE), &env()) {
             prop_assert!(!error.render(false).is_empty());

@@ -1,14 +1,16 @@
 //! Single values: each function takes a text of the file and returns what it means, or what is wrong with it.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Component, Path, PathBuf},
+};
 
 use lettre::{Address, message::Mailbox};
 use url::{Host, Url};
 
 use super::{
+    analysis::Analysis,
     diagnostic::Flaw,
-    folder::Globs,
-    settings::{Allow, Analysis, is_loopback},
     words::{meant, one_of, quoted},
 };
 
@@ -20,9 +22,6 @@ const LINE_BYTES_MAX: usize = 256;
 
 /// Bytes of an instruction: every job remembers its own.
 const INSTRUCTION_BYTES_MAX: usize = 8_192;
-
-/// Bytes of one glob. The compiled set grows with it.
-const GLOB_BYTES_MAX: usize = 1_024;
 
 /// Bytes of an absolute path: Linux's `PATH_MAX`, less the closing zero.
 const PATH_BYTES_MAX: usize = 4_095;
@@ -150,29 +149,6 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, Flaw> {
     Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
 
-/// An entry of the allow list.
-pub(super) fn allow(text: &str) -> Result<Allow, Flaw> {
-    let help = "write \"@example.com\", \"ann@example.com\" or \"*\"";
-    let refused = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
-    if text == "*" {
-        return Ok(Allow::Anyone);
-    }
-    if text.contains('*') {
-        return Err(refused("is a pattern, and `*` stands only alone"));
-    }
-    if let Some(domain) = text.strip_prefix('@') {
-        let is_domain = Address::new("a", domain).is_ok();
-        return if is_domain { Ok(Allow::Domain(domain.to_lowercase())) } else { Err(refused("is not a domain")) };
-    }
-    match text.parse::<Address>() {
-        Ok(address) => Ok(Allow::Address(address.to_string().to_lowercase())),
-        Err(_) if Address::new("a", text).is_ok() => {
-            Err(Flaw::new(format!("{} is not an address", quoted(text)), format!("write \"@{text}\" for the domain")))
-        }
-        Err(_) => Err(refused("is not an address")),
-    }
-}
-
 /// The origin of a service: https, or http to this machine, or to any where that is `insecure` on purpose.
 pub(super) fn origin(text: &str, insecure: bool) -> Result<Url, Flaw> {
     origin_like(text, "https://dzd.paxs.ai", insecure)
@@ -245,10 +221,17 @@ fn web_address(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
     }
 }
 
+/// Returns whether `host` of a URL or a server is this machine.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// The name or the address of a server.
 pub(super) fn host(text: &str) -> Result<String, Flaw> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let is_ip = bare.parse::<std::net::IpAddr>().is_ok();
+    let is_ip = bare.parse::<IpAddr>().is_ok();
     let is_name = !text.contains(':') && Host::parse(text).is_ok() && !text.is_empty();
     if is_ip || is_name {
         return Ok(bare.to_owned());
@@ -276,36 +259,6 @@ pub(super) fn language(text: &str) -> Result<String, Flaw> {
     }
     let what = format!("{} is not a language code", quoted(text));
     Err(Flaw::new(what, "write two or three small letters, such as \"en\" or \"he\""))
-}
-
-/// One glob on the relative path.
-pub(super) fn glob(text: &str) -> Result<String, Flaw> {
-    let help = "write a pattern on the path below the folder, such as \"*.wav\" or \"meetings/*\"";
-    if text.is_empty() || text.len() > GLOB_BYTES_MAX {
-        return Err(Flaw::new(format!("a pattern of {} bytes", text.len()), help));
-    }
-    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-        return Err(Flaw::new(format!("{} matches nothing below the folder", quoted(text)), help));
-    }
-    match compiled(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(Flaw::new(format!("{} is not a pattern: {}", quoted(text), error.kind()), help)),
-    }
-}
-
-fn compiled(text: &str) -> Result<globset::Glob, globset::Error> {
-    // `*` crosses `/`: "*" takes a whole tree, and "*.wav" every WAV in it.
-    globset::GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build()
-}
-
-/// The set of globs that were each taken before.
-pub(super) fn globs(patterns: Vec<String>) -> Result<Globs, Flaw> {
-    let too_large = |error| Flaw::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");
-    let mut set = globset::GlobSetBuilder::new();
-    for pattern in &patterns {
-        set.add(compiled(pattern).map_err(too_large)?);
-    }
-    Ok(Globs { set: set.build().map_err(too_large)?, patterns })
 }
 
 /// A text with `{…}` of these words in it.
@@ -398,17 +351,6 @@ mod tests {
         }
         assert!(mailbox("Ann\r\nBcc: eve@example.com <ann@example.com>").is_err());
         assert!(mailbox("A <x> <ann@example.com>").is_err());
-    }
-
-    #[test]
-    fn the_allow_list_takes_domains_addresses_and_anyone() {
-        assert_eq!(allow("*"), Ok(Allow::Anyone));
-        assert_eq!(allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
-        assert_eq!(allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
-        assert_eq!(allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
-        for text in ["", "@", "*@example.com", "@*.example.com", "ann@"] {
-            assert!(allow(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -2,31 +2,36 @@
 
 use std::net::SocketAddr;
 
-use super::{diagnostic::Flaw, keys, reader::Table, settings::Webhook, words::quoted};
+use super::{diagnostic::Flaw, reader::Table, table_keys::table_keys, words::quoted};
+
+const EXAMPLE: &str = "write listen = \"127.0.0.1:8787\"";
+
+table_keys! {
+    /// Where webhooks are taken.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Webhook from WebhookKeys {
+        /// The address and the port: on this machine alone.
+        listen: SocketAddr = text(listen), required EXAMPLE;
+    }
+}
 
 /// Reads `[webhook]`; `None` where there is none or it has mistakes.
 pub(super) fn read(root: &Table<'_>) -> Option<Webhook> {
-    if !root.has("webhook") {
-        return None;
-    }
-    let table = root.table("webhook", keys::WEBHOOK);
-    table.require("listen", "write listen = \"127.0.0.1:8787\"");
-    Some(Webhook { listen: table.text("listen", listen)?.into_inner() })
+    root.keys::<WebhookKeys>("webhook")?.into_inner().settings()
 }
 
 /// An address of this machine that is not reached from others, and a port.
 fn listen(text: &str) -> Result<SocketAddr, Flaw> {
-    let example = "write listen = \"127.0.0.1:8787\"";
     let Ok(address) = text.parse::<SocketAddr>() else {
-        return Err(Flaw::new(format!("{} is not an address with a port", quoted(text)), example));
+        return Err(Flaw::new(format!("{} is not an address with a port", quoted(text)), EXAMPLE));
     };
     if !address.ip().is_loopback() {
         let what = format!("{} can be reached from other machines, in the clear", quoted(text));
-        let help = format!("{example}, and have a reverse proxy with TLS pass on what comes from outside");
+        let help = format!("{EXAMPLE}, and have a reverse proxy with TLS pass on what comes from outside");
         return Err(Flaw::new(what, help));
     }
     if address.port() == 0 {
-        return Err(Flaw::new("port 0 is another port at each start", example));
+        return Err(Flaw::new("port 0 is another port at each start", EXAMPLE));
     }
     Ok(address)
 }

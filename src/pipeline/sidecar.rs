@@ -51,7 +51,7 @@ pub enum Trouble {
 pub fn read(folder: &Folder, kind: &Kind, path: &Path, stamp: Stamp, now: Timestamp) -> Result<Sidecars, Trouble> {
     let root = Dir::open(&folder.path).context("the folder cannot be opened").map_err(Trouble::Lost)?;
     is_there(&root, path, stamp)?;
-    let reader = Reader { root, kind, now, quiet: folder.settle.unwrap_or(Folder::SETTLE).min(QUIET) };
+    let reader = Reader { root, kind, now, quiet: folder.settle_time(false).min(QUIET) };
     let mut mistakes = Vec::new();
     let mut directories: Vec<&Path> = path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).collect();
     directories.reverse();

@@ -1,9 +1,7 @@
 //! The transcripts that a source gives: a service that nobody configures.
 
-use std::time::Duration;
-
-use super::{Abilities, Kind, Notes, Speaks};
-use crate::config::settings::{Analysis, Poll, Service};
+use super::{Abilities, Notes, Speaks};
+use crate::config::analysis::Analysis;
 
 /// What a source gives, minuted makes the note of; nothing else can be asked for.
 pub(super) struct Transcripts;
@@ -32,31 +30,5 @@ impl Speaks for Transcripts {
 
     fn place(&self) -> String {
         "a source's transcripts".to_owned()
-    }
-}
-
-/// The transcript is there before its job is.
-const POLL: Poll = Poll {
-    first: Duration::from_millis(10),
-    every: Duration::from_secs(5),
-    timeout: Duration::from_secs(300),
-    patience: Duration::from_secs(86_400),
-};
-
-impl Service {
-    /// Returns the service that makes notes from the transcripts of the source `name`. It has the source's name.
-    #[must_use]
-    pub fn given(name: &str) -> Self {
-        let abilities = Kind::Given.abilities();
-        Self {
-            name: name.to_owned(),
-            kind: Kind::Given,
-            analyses: abilities.analyses.to_vec(),
-            instruction: None,
-            poll: POLL,
-            // Nothing is called.
-            request_timeout: Duration::from_secs(30),
-            at_once: abilities.at_once,
-        }
     }
 }

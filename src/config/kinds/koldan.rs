@@ -2,38 +2,39 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, From, Notes, Speaks, is_insecure, key_cure};
+use super::{Abilities, Notes, Speaks, key_cure};
 use crate::config::{
-    diagnostic::{Flaw, Mistake, Mistakes},
+    analysis::Analysis,
+    diagnostic::{Flaw, Mistake},
     folder::Folder,
-    reader::Table,
-    secret_file::beside,
-    settings::Analysis,
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
     values,
 };
 
-/// The keys of its table that mean something for it, besides those of every kind.
-pub(super) const KEYS: &[&str] =
-    &["base_url", "insecure", "api_key_file", "api_key_env", "model", "diarize", "prompt_template", "request_timeout"];
-
-/// What Koldan is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Koldan {
-    /// What stands before `/api/v1` in the address of every call.
-    pub base_url: Url,
-    /// Where the key is; read at each start of work, so that it may be changed.
-    pub api_key: ApiKey,
-    /// The model that transcribes.
-    pub model: String,
-    /// Whether speakers are told apart.
-    pub diarize: bool,
-    /// The template of the summary, by its name or its id; without one the only one that is assigned is taken.
-    pub prompt_template: Option<String>,
-    /// The folders, by id, whose notes have a summary, each with the template in force there.
-    pub folders: BTreeMap<String, Option<String>>,
+table_keys! {
+    /// What Koldan is told.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Koldan from KoldanKeys {
+        /// What stands before `/api/v1` in the address of every call.
+        base_url: Url = address(base), default Url::parse("https://koldan.dixilang.com").expect("a constant URL");
+        + insecure: bool = flag();
+        + api_key_file: PathBuf = file();
+        + api_key_env: String = text(variable);
+        /// The model that transcribes.
+        model: String = text(values::line), default "general".to_owned();
+        /// Whether speakers are told apart.
+        diarize: bool = flag(), default false;
+        /// The template of the summary, by its name or its id; without one the only one that is assigned is taken.
+        prompt_template: String = text(values::line);
+    } and {
+        /// Where the key is; read at each start of work, so that it may be changed.
+        api_key: ApiKey,
+        /// The folders, by id, whose notes have a summary, each with the template in force there.
+        folders: BTreeMap<String, Option<String>>,
+    }
 }
 
 /// Where a key is.
@@ -105,38 +106,26 @@ impl Speaks for Koldan {
     }
 }
 
-pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Koldan> {
-    let insecure = is_insecure(table);
-    let base_url = table.text("base_url", |text| values::base(text, insecure)).map(without_api);
-    let default = || Url::parse("https://koldan.dixilang.com").expect("a constant URL");
-    let base_url = if table.has("base_url") { base_url } else { Some(default()) };
-    let model = table.text("model", values::line).map(Spanned::into_inner);
-    let prompt_template = table.text("prompt_template", values::line).map(Spanned::into_inner);
-    let api_key = api_key(table, from, mistakes);
-    let diarize = table.flag("diarize").is_some_and(Spanned::into_inner);
-    Some(Koldan {
-        base_url: base_url?,
-        api_key: api_key?,
-        model: model.unwrap_or_else(|| "general".to_owned()),
-        diarize,
-        prompt_template,
-        folders: BTreeMap::new(),
-    })
+/// Reads the keys of a Koldan.
+pub(super) fn read(table: &Table<'_>) -> Option<Koldan> {
+    let mut keys = KoldanKeys::read(table);
+    require_one_key(table);
+    let file = keys.api_key_file.take().map(|file| ApiKey::File(file.into_inner()));
+    let variable = keys.api_key_env.take().map(|name| ApiKey::Variable(name.into_inner()));
+    keys.settings(file.or(variable)?, BTreeMap::new())
 }
 
-/// Addresses in the documents begin with `/api/v1`, which many write with the base.
-fn without_api(base_url: Spanned<Url>) -> Url {
-    let mut url = base_url.into_inner();
+/// Reads a base address; those in the documents begin with `/api/v1`, which many write with it.
+fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
+    let mut url = values::base(text, insecure)?;
     let path = url.path().strip_suffix("/api").map(str::to_owned);
     if let Some(path) = path {
         url.set_path(&path);
     }
-    url
+    Ok(url)
 }
 
-fn api_key(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<ApiKey> {
-    let file = table.text("api_key_file", values::file);
-    let variable = table.text("api_key_env", variable);
+fn require_one_key(table: &Table<'_>) {
     if !table.means("api_key_env") {
         table.require(
             "api_key_file",
@@ -144,10 +133,8 @@ fn api_key(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Api
         );
     } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has("api_key_file")) {
         let what = "`api_key_env` besides `api_key_file`";
-        mistakes.add(Mistake::at(span, what, "remove one of the two: the key has one place"));
+        table.mistakes().add(Mistake::at(span, what, "remove one of the two: the key has one place"));
     }
-    let file = file.map(|path| ApiKey::File(beside(path.into_inner(), from.file, from.env)));
-    file.or_else(|| variable.map(|name| ApiKey::Variable(name.into_inner())))
 }
 
 /// The name of a variable of the environment.

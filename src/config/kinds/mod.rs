@@ -7,21 +7,21 @@ mod openai;
 mod paxs;
 mod saled;
 
-use std::{num::NonZeroU32, path::Path};
+use std::path::Path;
 
+use self::{koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys, paxs::PaxsKeys, saled::SaledKeys};
 pub use self::{
     koldan::{ApiKey, Koldan},
     ondevice::{Ondevice, Recogniser},
     openai::Openai,
-    paxs::Paxs,
+    paxs::{MeetingType, Paxs},
     saled::{Saled, Summary, SummaryFormat},
 };
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes},
-    environment::Environment,
+    analysis::Analysis,
+    diagnostic::{Flaw, Mistake},
     folder::Folder,
-    reader::Table,
-    settings::{Analysis, MeetingType},
+    reader::{Table, TableKeys as _},
     words::{meant, one_of, quoted},
 };
 
@@ -43,44 +43,61 @@ pub enum Kind {
 }
 
 /// A kind, as the config names it.
-struct Named {
+pub(super) struct NamedKind {
     word: &'static str,
     /// The keys that mean something for it, besides those of every kind.
-    keys: &'static [&'static str],
-    read: fn(&Table<'_>, From<'_>, &Mistakes) -> Option<Kind>,
+    pub(super) keys: &'static [&'static str],
+    /// The keys of every kind that mean nothing for it.
+    without: &'static [&'static str],
+    read: fn(&Table<'_>) -> Option<Kind>,
 }
 
-const KINDS: [Named; 5] = [
-    Named { word: "paxs", keys: paxs::KEYS, read: |table, _, _| Some(Kind::Paxs(paxs::read(table))) },
-    Named {
+/// Every kind that a config may name.
+pub(super) static KINDS: [NamedKind; 5] = [
+    NamedKind {
+        word: "paxs",
+        keys: PaxsKeys::KNOWN,
+        without: &[],
+        read: |table| PaxsKeys::read(table).settings().map(Kind::Paxs),
+    },
+    NamedKind {
         word: "saled",
-        keys: saled::KEYS,
-        read: |table, _, mistakes| Some(Kind::Saled(saled::read(table, mistakes))),
+        keys: SaledKeys::KNOWN,
+        without: &[],
+        read: |table| saled::read(table).map(Kind::Saled),
     },
-    Named {
+    NamedKind {
         word: "openai",
-        keys: openai::KEYS,
-        read: |table, from, mistakes| openai::read(table, from, mistakes).map(Kind::Openai),
+        keys: OpenaiKeys::KNOWN,
+        without: &[],
+        read: |table| openai::read(table).map(Kind::Openai),
     },
-    Named {
+    NamedKind {
         word: "koldan",
-        keys: koldan::KEYS,
-        read: |table, from, mistakes| koldan::read(table, from, mistakes).map(Kind::Koldan),
+        keys: KoldanKeys::KNOWN,
+        without: &["instruction"],
+        read: |table| koldan::read(table).map(Kind::Koldan),
     },
-    Named {
+    NamedKind {
         word: "ondevice",
-        keys: ondevice::KEYS,
-        read: |table, _, mistakes| ondevice::read(table, mistakes).map(Kind::Ondevice),
+        keys: OndeviceKeys::KNOWN,
+        without: &["instruction", "request_timeout"],
+        read: |table| ondevice::read(table).map(Kind::Ondevice),
     },
 ];
 
-/// Where a table of the config comes from: what its relative paths start at.
-#[derive(Clone, Copy)]
-pub(super) struct From<'a> {
-    /// The config file.
-    pub(super) file: &'a Path,
-    /// The environment.
-    pub(super) env: &'a Environment,
+impl NamedKind {
+    /// Reads the keys of a service of this kind, and refuses those that mean something for another kind alone.
+    pub(super) fn read(&self, table: &Table<'_>) -> Option<Kind> {
+        let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !self.keys.contains(key));
+        for key in foreign.chain(self.without) {
+            if let Some(span) = table.key_span(key) {
+                let what = format!("a service of kind `{}` has no `{key}`", self.word);
+                table.mistakes().add(Mistake::at(span, what, "remove it"));
+            }
+        }
+        (self.read)(table)
+    }
 }
 
 /// What a kind of service can do; what it cannot is refused when the config is read.
@@ -165,18 +182,10 @@ pub(super) trait Speaks {
 }
 
 impl Kind {
-    /// Reads the `kind` of a service's table, and the keys that belong to it.
-    pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Self> {
-        let help = "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
-        table.require("kind", help);
-        let named = table.text("kind", named)?.into_inner();
-        refuse_foreign(named, table, mistakes);
-        (named.read)(table, from, mistakes)
-    }
-
     /// Returns the engine as it is without a table of its own.
     pub(super) fn on_this_machine() -> Self {
-        Self::Ondevice(Ondevice { threads: NonZeroU32::MIN, recogniser: Recogniser::Moonshine })
+        let ondevice = OndeviceKeys::default().settings(Recogniser::Moonshine);
+        Self::Ondevice(ondevice.expect("no key is required"))
     }
 
     /// Returns what it says of itself.
@@ -263,7 +272,8 @@ fn key_cure(file: &Path) -> String {
     format!("put a key that the server takes into `{file}`; it is read again by itself")
 }
 
-fn named(text: &str) -> Result<&'static Named, Flaw> {
+/// Returns the kind of that word.
+pub(super) fn named(text: &str) -> Result<&'static NamedKind, Flaw> {
     if let Some(named) = KINDS.iter().find(|named| named.word == text) {
         return Ok(named);
     }
@@ -273,22 +283,4 @@ fn named(text: &str) -> Result<&'static Named, Flaw> {
         None => format!("write kind = {}", one_of(words()).replace('`', "\"")),
     };
     Err(Flaw::new(format!("unknown kind {}", quoted(text)), help))
-}
-
-/// Refuses the keys that mean something for another kind alone.
-fn refuse_foreign(kind: &Named, table: &Table<'_>, mistakes: &Mistakes) {
-    let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !kind.keys.contains(key));
-    let mut told = Vec::new();
-    for key in foreign {
-        if let Some(span) = table.key_span(key).filter(|_| !told.contains(key)) {
-            told.push(key);
-            let what = format!("a service of kind `{}` has no `{key}`", kind.word);
-            mistakes.add(Mistake::at(span, what, "remove it"));
-        }
-    }
-}
-
-/// Whether recordings and secrets may go to another machine in the clear.
-fn is_insecure(table: &Table<'_>) -> bool {
-    table.flag("insecure").is_some_and(toml::Spanned::into_inner)
 }

@@ -6,22 +6,37 @@ use toml::Spanned;
 
 use super::{Abilities, Notes, Speaks};
 use crate::config::{
-    diagnostic::{Mistake, Mistakes},
-    reader::Table,
-    settings::Analysis,
+    analysis::Analysis,
+    diagnostic::Mistake,
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
     values,
 };
 
-/// The keys of its table that mean something for it, besides those of every kind.
-pub(super) const KEYS: &[&str] = &["engine", "model", "threads"];
+/// The words for what turns sound into words.
+const ENGINES: &[(&str, Engine)] = &[("moonshine", Engine::Moonshine), ("whisper", Engine::Whisper)];
 
-/// What the engine is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ondevice {
-    /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
-    pub threads: NonZeroU32,
-    /// What turns sound into words.
-    pub recogniser: Recogniser,
+/// `engine` without the file that `model` gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Engine {
+    /// `moonshine`
+    Moonshine,
+    /// `whisper`
+    Whisper,
+}
+
+table_keys! {
+    /// What the engine is told.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Ondevice from OndeviceKeys {
+        + engine: Engine = word(ENGINES);
+        + model: PathBuf = text(values::absolute_path);
+        /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
+        threads: NonZeroU32 = number(1..=64), default NonZeroU32::MIN;
+    } and {
+        /// What turns sound into words.
+        recogniser: Recogniser,
+    }
 }
 
 /// What turns sound into words on this machine.
@@ -89,40 +104,37 @@ impl Speaks for Ondevice {
     }
 }
 
-/// The words for what turns sound into words.
-const ENGINES: &[(&str, bool)] = &[("moonshine", false), ("whisper", true)];
-
-pub(super) fn read(table: &Table<'_>, mistakes: &Mistakes) -> Option<Ondevice> {
-    let threads = table.number("threads", 1..=64).and_then(|threads| NonZeroU32::new(threads.into_inner()));
-    let is_whisper = table.word("engine", ENGINES);
-    let model = table.text("model", values::absolute_path).map(Spanned::into_inner);
-    let recogniser = if is_whisper.as_ref().is_some_and(|is_whisper| *is_whisper.get_ref()) {
-        whisper(table, model, mistakes)
+/// Reads the keys of the engine on this machine.
+pub(super) fn read(table: &Table<'_>) -> Option<Ondevice> {
+    let mut keys = OndeviceKeys::read(table);
+    let engine = keys.engine.take().map(Spanned::into_inner);
+    let recogniser = if engine == Some(Engine::Whisper) {
+        whisper(table, keys.model.take().map(Spanned::into_inner))?
     } else {
-        refuse_model(table, is_whisper.is_some(), mistakes);
-        Some(Recogniser::Moonshine)
+        refuse_model(table, engine.is_some());
+        Recogniser::Moonshine
     };
-    Some(Ondevice { threads: threads.unwrap_or(NonZeroU32::MIN), recogniser: recogniser? })
+    keys.settings(recogniser)
 }
 
-fn whisper(table: &Table<'_>, model: Option<PathBuf>, mistakes: &Mistakes) -> Option<Recogniser> {
+fn whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser> {
     let span = table.key_span("engine")?;
     if !Recogniser::HAS_WHISPER {
         let help = "build it with cargo build --release --features whisper";
-        mistakes.add(Mistake::at(span, "this build has no whisper", help));
+        table.mistakes().add(Mistake::at(span, "this build has no whisper", help));
         return None;
     }
     if !table.means("model") {
         let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
-        mistakes.add(Mistake::at(span, "`engine = \"whisper\"` without `model`", help));
+        table.mistakes().add(Mistake::at(span, "`engine = \"whisper\"` without `model`", help));
     }
     Some(Recogniser::Whisper { model: model? })
 }
 
 /// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant whisper.
-fn refuse_model(table: &Table<'_>, is_moonshine: bool, mistakes: &Mistakes) {
+fn refuse_model(table: &Table<'_>, is_moonshine: bool) {
     if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.means("engine")) {
         let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
-        mistakes.add(Mistake::at(span, "`model` without `engine = \"whisper\"`", help));
+        table.mistakes().add(Mistake::at(span, "`model` without `engine = \"whisper\"`", help));
     }
 }

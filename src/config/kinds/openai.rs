@@ -2,34 +2,35 @@
 
 use std::path::PathBuf;
 
-use toml::Spanned;
+use url::Url;
 
-use super::{Abilities, From, Notes, Speaks, is_insecure, key_cure};
+use super::{Abilities, Notes, Speaks, key_cure};
 use crate::config::{
-    diagnostic::{Mistake, Mistakes},
-    reader::Table,
-    secret_file::beside,
-    settings::Analysis,
+    analysis::Analysis,
+    diagnostic::Mistake,
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
     values,
 };
 
-/// The keys of its table that mean something for it, besides those of every kind.
-pub(super) const KEYS: &[&str] =
-    &["base_url", "insecure", "api_key_file", "model", "notes_model", "context", "request_timeout", "instruction"];
-
-/// What a server of OpenAI's shape is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Openai {
-    /// What stands before `/v1` in the address of every call.
-    pub base_url: url::Url,
-    /// Where the key lies, for a server that asks for one; read at each start of work, so that it may be changed.
-    pub api_key_file: Option<PathBuf>,
-    /// The model that transcribes.
-    pub model: String,
-    /// The model that writes notes; without one minuted extracts them.
-    pub notes_model: Option<String>,
-    /// Tokens that the model of the notes takes at once, its answer included.
-    pub context: u32,
+table_keys! {
+    /// What a server of OpenAI's shape is told.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Openai from OpenaiKeys {
+        /// What stands before `/v1` in the address of every call.
+        base_url: Url = address(values::base),
+            required "write base_url = \"https://api.openai.com\", or where your own server is";
+        + insecure: bool = flag();
+        /// Where the key lies, for a server that asks for one; read at each start of work, so that it may be changed.
+        api_key_file: PathBuf = file();
+        /// The model that transcribes.
+        model: String = text(values::line), default "whisper-1".to_owned();
+        /// The model that writes notes; without one minuted extracts them.
+        notes_model: String = text(values::line);
+        /// Tokens that the model of the notes takes at once, its answer included. By default what the smallest models
+        /// of today have, and hosts give.
+        context: u32 = number(1024..=2_000_000), default 8192;
+    }
 }
 
 impl Speaks for Openai {
@@ -77,28 +78,13 @@ impl Speaks for Openai {
     }
 }
 
-/// The window of the model that writes notes, in tokens: what the smallest models of today have, and hosts give.
-const CONTEXT: u32 = 8192;
-
-pub(super) fn read(table: &Table<'_>, from: From<'_>, mistakes: &Mistakes) -> Option<Openai> {
-    table.require("base_url", "write base_url = \"https://api.openai.com\", or where your own server is");
-    let insecure = is_insecure(table);
-    let base_url = table.text("base_url", |text| values::base(text, insecure)).map(Spanned::into_inner);
-    let api_key_file = table.text("api_key_file", values::file);
-    let model = table.text("model", values::line).map(Spanned::into_inner);
-    let notes_model = table.text("notes_model", values::line).map(Spanned::into_inner);
-    let context = table.number("context", 1024..=2_000_000).map(Spanned::into_inner);
+/// Reads the keys of a server of OpenAI's shape.
+pub(super) fn read(table: &Table<'_>) -> Option<Openai> {
     for key in ["instruction", "context"] {
         if let Some(span) = table.key_span(key).filter(|_| !table.means("notes_model")) {
             let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
-            mistakes.add(Mistake::at(span, format!("`{key}` without `notes_model`"), help));
+            table.mistakes().add(Mistake::at(span, format!("`{key}` without `notes_model`"), help));
         }
     }
-    Some(Openai {
-        base_url: base_url?,
-        api_key_file: api_key_file.map(|path| beside(path.into_inner(), from.file, from.env)),
-        model: model.unwrap_or_else(|| "whisper-1".to_owned()),
-        notes_model,
-        context: context.unwrap_or(CONTEXT),
-    })
+    OpenaiKeys::read(table).settings()
 }

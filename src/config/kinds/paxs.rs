@@ -1,20 +1,12 @@
 //! `kind = "paxs"`: the PAXS cloud service.
 
-use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, Notes, Speaks, is_insecure};
+use super::{Abilities, Notes, Speaks};
 use crate::{
-    config::{
-        reader::Table,
-        settings::{Analysis, MeetingType},
-        values,
-    },
+    config::{analysis::Analysis, table_keys::table_keys, values},
     text::ShellCommand,
 };
-
-/// The keys of its table that mean something for it, besides those of every kind.
-pub(super) const KEYS: &[&str] = &["base_url", "insecure", "meeting_type", "request_timeout", "instruction"];
 
 /// The words for PAXS's kinds of meeting.
 const MEETING_TYPES: &[(&str, MeetingType)] = &[
@@ -26,13 +18,34 @@ const MEETING_TYPES: &[(&str, MeetingType)] = &[
     ("company", MeetingType::Company),
 ];
 
-/// What PAXS is told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Paxs {
-    /// The origin of every call, without a trailing slash; tokens are bound to it.
-    pub base_url: url::Url,
-    /// The service's word for the kind of meeting.
-    pub meeting_type: MeetingType,
+/// PAXS's kinds of meeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeetingType {
+    /// The default.
+    Group,
+    /// A team's meeting.
+    Team,
+    /// A department's.
+    Department,
+    /// Of several departments.
+    CrossFunctional,
+    /// Of the whole organisation.
+    Organization,
+    /// Of the whole company.
+    Company,
+}
+
+table_keys! {
+    /// What PAXS is told.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Paxs from PaxsKeys {
+        /// The origin of every call, without a trailing slash; tokens are bound to it.
+        base_url: Url = address(values::origin), default Url::parse("https://dzd.paxs.ai").expect("a constant URL");
+        + insecure: bool = flag();
+        /// The service's word for the kind of meeting.
+        meeting_type: MeetingType = word(MEETING_TYPES), default MeetingType::Group;
+    }
 }
 
 impl Speaks for Paxs {
@@ -62,15 +75,5 @@ impl Speaks for Paxs {
 
     fn sign_in_cure(&self, name: &str) -> String {
         ShellCommand::new("minuted login").word(name).into()
-    }
-}
-
-pub(super) fn read(table: &Table<'_>) -> Paxs {
-    let insecure = is_insecure(table);
-    let base_url = table.text("base_url", |text| values::origin(text, insecure)).map(Spanned::into_inner);
-    let meeting_type = table.word("meeting_type", MEETING_TYPES).map(Spanned::into_inner);
-    Paxs {
-        base_url: base_url.unwrap_or_else(|| Url::parse("https://dzd.paxs.ai").expect("a constant URL")),
-        meeting_type: meeting_type.unwrap_or(MeetingType::Group),
     }
 }

@@ -3,44 +3,37 @@
 use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, Notes, Speaks, is_insecure};
+use super::{Abilities, Notes, Speaks};
 use crate::config::{
-    diagnostic::{Mistake, Mistakes},
-    reader::Table,
-    settings::Analysis,
+    analysis::Analysis,
+    diagnostic::Mistake,
+    reader::{Table, TableKeys as _},
+    table_keys::table_keys,
     values,
 };
 
-/// The keys of its table that mean something for it, besides those of every kind.
-pub(super) const KEYS: &[&str] = &[
-    "base_url",
-    "insecure",
-    "model",
-    "diarize",
-    "video",
-    "summary_model",
-    "summary_format",
-    "max_length",
-    "chat_model",
-    "request_timeout",
-    "instruction",
-];
-
-/// What a SaLED is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saled {
-    /// What stands before `/api` in the address of every call.
-    pub base_url: Url,
-    /// The model that transcribes.
-    pub model: String,
-    /// Whether it finds out who speaks.
-    pub diarize: bool,
-    /// Whether it takes video too.
-    pub video: bool,
-    /// How it sums up; without this and without a model for the chat minuted extracts the notes.
-    pub summary: Option<Summary>,
-    /// The model that follows an instruction.
-    pub chat_model: Option<String>,
+table_keys! {
+    /// What a SaLED is told.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Saled from SaledKeys {
+        /// What stands before `/api` in the address of every call.
+        base_url: Url = address(values::before_api), default Url::parse("http://localhost:8000").expect("a constant URL");
+        + insecure: bool = flag();
+        /// The model that transcribes.
+        model: String = text(values::line), default "tiny.en".to_owned();
+        /// Whether it finds out who speaks.
+        diarize: bool = flag(), default true;
+        /// Whether it takes video too.
+        video: bool = flag(), default false;
+        + summary_model: String = text(values::line);
+        + summary_format: SummaryFormat = word(FORMATS);
+        + max_length: u32 = number(10..=100_000);
+        /// The model that follows an instruction.
+        chat_model: String = text(values::line);
+    } and {
+        /// How it sums up; without this and without a model for the chat minuted extracts the notes.
+        summary: Option<Summary>,
+    }
 }
 
 /// How a SaLED sums up.
@@ -134,42 +127,29 @@ impl Speaks for Saled {
     }
 }
 
-pub(super) fn read(table: &Table<'_>, mistakes: &Mistakes) -> Saled {
-    let insecure = is_insecure(table);
-    let base_url = table.text("base_url", |text| values::before_api(text, insecure)).map(Spanned::into_inner);
-    let model = table.text("model", values::line).map(Spanned::into_inner);
-    let flag = |key| table.flag(key).map(Spanned::into_inner);
-    let (diarize, video) = (flag("diarize"), flag("video"));
-    let summary_model = table.text("summary_model", values::line).map(Spanned::into_inner);
-    let format = table.word("summary_format", FORMATS).map(Spanned::into_inner);
-    let length_max = table.number("max_length", 10..=100_000).map(Spanned::into_inner);
-    let chat_model = table.text("chat_model", values::line).map(Spanned::into_inner);
-    refuse_idle(table, mistakes);
-    Saled {
-        base_url: base_url.unwrap_or_else(|| Url::parse("http://localhost:8000").expect("a constant URL")),
-        model: model.unwrap_or_else(|| "tiny.en".to_owned()),
-        diarize: diarize.unwrap_or(true),
-        video: video.unwrap_or(false),
-        summary: summary_model.map(|model| Summary {
-            model,
-            format: format.unwrap_or(SummaryFormat::Paragraph),
-            length_max: length_max.unwrap_or(LENGTH_MAX),
-        }),
-        chat_model,
-    }
+/// Reads the keys of a SaLED.
+pub(super) fn read(table: &Table<'_>) -> Option<Saled> {
+    let mut keys = SaledKeys::read(table);
+    refuse_idle(table);
+    let summary = keys.summary_model.take().map(|model| Summary {
+        model: model.into_inner(),
+        format: keys.summary_format.take().map_or(SummaryFormat::Paragraph, Spanned::into_inner),
+        length_max: keys.max_length.take().map_or(LENGTH_MAX, Spanned::into_inner),
+    });
+    keys.settings(summary)
 }
 
 /// Refuses what nothing would obey.
-fn refuse_idle(table: &Table<'_>, mistakes: &Mistakes) {
+fn refuse_idle(table: &Table<'_>) {
     for key in ["summary_format", "max_length"] {
         if let Some(span) = table.key_span(key).filter(|_| !table.means("summary_model")) {
             let help = "add summary_model = \"…\", the model that sums up, or remove it";
-            mistakes.add(Mistake::at(span, format!("`{key}` without `summary_model`"), help));
+            table.mistakes().add(Mistake::at(span, format!("`{key}` without `summary_model`"), help));
         }
     }
     let writes = table.means("summary_model") || table.means("chat_model");
     if let Some(span) = table.key_span("instruction").filter(|_| !writes) {
         let help = "add chat_model = \"…\", the model that follows it, or remove it";
-        mistakes.add(Mistake::at(span, "`instruction` without `chat_model`", help));
+        table.mistakes().add(Mistake::at(span, "`instruction` without `chat_model`", help));
     }
 }

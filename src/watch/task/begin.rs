@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{SETTLE, Task};
+use super::Task;
 use crate::{
     beneath::Stamp,
     config::Folder,
@@ -81,7 +81,7 @@ impl Task {
 
     /// Takes in what the queue knows of the folder.
     async fn remember(&mut self) -> anyhow::Result<()> {
-        self.view().state().patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[0]));
+        self.view().state().patience = Patience::new(self.folder.settle_time(false));
         let mounts = self.ledger.mounts(&self.folder.id).await.context("failed to read what was mounted before")?;
         self.mounts.clone_from(&mounts);
         self.eyes.run(move |eyes| eyes.mounts = mounts.into_iter().collect()).await?;

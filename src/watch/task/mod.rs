@@ -38,10 +38,6 @@ use crate::{
     queue::Settled,
 };
 
-/// Time of settling and of rescanning where the config is silent; polled mounts show changes late and cost more.
-const SETTLE: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(120)];
-const RESCAN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(300)];
-
 /// How often a folder in trouble is looked at: to open a directory costs next to nothing.
 const TROUBLE_RESCAN: Duration = Duration::from_secs(10);
 
@@ -264,7 +260,7 @@ impl Task {
         let mut rest = HINT_GAP;
         match seen {
             Ok(seen) => {
-                rest = seen.busy.saturating_mul(REST).min(RESCAN[0]);
+                rest = seen.busy.saturating_mul(REST).min(Folder::RESCAN);
                 self.observe(&seen.fresh, self.scans);
                 for path in &open {
                     self.view().state().pool.ask_again(path);
@@ -322,7 +318,7 @@ impl Task {
         let now = self.clocks.now().running;
         let is_polled = self.view().state().mode.as_ref().is_some_and(Mode::is_polled);
         // A scan that takes longer than its turn leaves as much time to what it found.
-        self.scan_at = now + self.folder.rescan.unwrap_or(RESCAN[usize::from(is_polled)]).max(rest);
+        self.scan_at = now + self.folder.rescan_interval(is_polled).max(rest);
         self.lost_from = now + LOST_GAP + rest.saturating_mul(4);
     }
 

@@ -1,6 +1,6 @@
 //! What a folder's task says: to the view, to the queue, to the log. Each thing once.
 
-use super::{LEDGER_RETRY, SETTLE, Task};
+use super::{LEDGER_RETRY, Task};
 use crate::{
     job::HoldReason,
     text::printable_path,
@@ -17,7 +17,7 @@ impl Task {
         if state.mode.as_ref() == Some(&mode) {
             return;
         }
-        state.patience = Patience::new(self.folder.settle.unwrap_or(SETTLE[usize::from(mode.is_polled())]));
+        state.patience = Patience::new(self.folder.settle_time(mode.is_polled()));
         let folder = &self.folder.name;
         match &mode {
             Mode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),

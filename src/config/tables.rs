@@ -1,0 +1,82 @@
+//! Every table of the config file with its keys: what suggestions are made of.
+
+use std::sync::LazyLock;
+
+use super::{
+    email::{EmailKeys, SmtpKeys},
+    folders,
+    reader::{KnownTable, RefusedKey, TableKeys as _},
+    services::{self, PollKeys},
+    settings::{LogKeys, RetryKeys, WorkersKeys},
+    sources::SourceKeys,
+    webhook::WebhookKeys,
+};
+
+/// The top of the file.
+pub(super) const ROOT: &[&str] = &[
+    "state_dir",
+    "history",
+    "services",
+    "retry",
+    "workers",
+    "email",
+    "log",
+    "defaults",
+    "folder",
+    "source",
+    "webhook",
+];
+
+/// Every table of the config file.
+pub(super) static TABLES: LazyLock<[KnownTable; 12]> = LazyLock::new(|| {
+    [
+        known(ROOT, "the top of the file, before the first `[table]`", &[]),
+        known(&folders::FOLDER, "`[[folder]]`", &[]),
+        KnownTable { title: None, ..known(&folders::DEFAULTS, "", &[]) },
+        // What stands before `api` may stand in other tables, too.
+        KnownTable {
+            own_keys: SourceKeys::KNOWN.split_at(5).1,
+            ..known(SourceKeys::KNOWN, "`[[source]]`", REFUSED_IN_SOURCE)
+        },
+        known(&services::SERVICE, "`[services.NAME]`", REFUSED_IN_SERVICE),
+        known(PollKeys::KNOWN, "`poll = { … }` of a service", &[]),
+        known(RetryKeys::KNOWN, "`[retry]`", &[]),
+        known(WorkersKeys::KNOWN, "`[workers]`", &[]),
+        known(EmailKeys::KNOWN, "`[email]`", &[]),
+        known(SmtpKeys::KNOWN, "`smtp = { … }` of `[email]`", REFUSED_IN_SMTP),
+        known(WebhookKeys::KNOWN, "`[webhook]`", &[]),
+        known(LogKeys::KNOWN, "`[log]`", &[]),
+    ]
+});
+
+fn known(keys: &'static [&'static str], title: &'static str, refused: &'static [RefusedKey]) -> KnownTable {
+    KnownTable { keys, own_keys: keys, title: Some(title), refused }
+}
+
+const REFUSED_IN_SOURCE: &[RefusedKey] = &[
+    API_KEY,
+    RefusedKey {
+        key: "webhook_secret",
+        what: "a secret in the config file is not kept secret",
+        help: "put it into a file that only minuted may read, and name that: webhook_secret_file = \"…\"",
+    },
+];
+
+const REFUSED_IN_SMTP: &[RefusedKey] = &[RefusedKey {
+    key: "password",
+    what: "a password in the config file is not kept secret",
+    help: "put it into a file that only minuted may read, and name that: password_file = \"…\"",
+}];
+
+const REFUSED_IN_SERVICE: &[RefusedKey] = &[refused_secret("token"), API_KEY, refused_secret("password")];
+
+const API_KEY: RefusedKey = RefusedKey {
+    key: "api_key",
+    what: "a key in the config file is not kept secret",
+    help: "put it into a file that only minuted may read, and name that: api_key_file = \"…\"",
+};
+
+const fn refused_secret(key: &'static str) -> RefusedKey {
+    let what = "a secret in the config file is not kept secret";
+    RefusedKey { key, what, help: "remove it, then sign in with `minuted login`" }
+}
