@@ -16,8 +16,8 @@ pub(super) type Running = BTreeMap<String, Watched>;
 pub(super) struct Watched {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    /// The settings it runs with, as text: what a reload compares.
-    settings: String,
+    /// The settings it runs with: a reload compares them.
+    settings: Folder,
 }
 
 /// Makes what is watched what the settings say.
@@ -28,7 +28,7 @@ pub(super) async fn follow(parts: &Parts) {
         live.settings.folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
     let ended: Vec<String> = running
         .iter()
-        .filter(|(id, watched)| wanted.get(id.as_str()).is_none_or(|folder| describe(folder) != watched.settings))
+        .filter(|(id, watched)| wanted.get(id.as_str()).is_none_or(|folder| **folder != watched.settings))
         .map(|(id, _)| id.clone())
         .collect();
     for id in ended {
@@ -89,17 +89,13 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
             fatal.cancel();
         }
     });
-    Watched { stop, task, settings: describe(folder) }
+    Watched { stop, task, settings: folder.clone() }
 }
 
 pub(super) fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
     let live = parts.worker.live();
     let handle = live.services.get(&folder.service);
     handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()))
-}
-
-fn describe(folder: &Folder) -> String {
-    format!("{folder:?}")
 }
 
 fn folders(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
