@@ -1,6 +1,6 @@
 //! The transcripts that a source gives: a service that nobody configures.
 
-use super::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, Speaks};
 use crate::config::analysis::Analysis;
 
 /// What a source gives, minuted makes the note of; nothing else can be asked for.

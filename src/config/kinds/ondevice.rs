@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use toml::Spanned;
 
-use super::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, Speaks};
 use crate::config::{
     analysis::Analysis,
     diagnostic::Mistake,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::{Abilities, Notes, Speaks, key_cure};
+use super::abilities::{Abilities, Notes, Speaks, key_cure};
 use crate::config::{
     analysis::Analysis,
     diagnostic::Mistake,

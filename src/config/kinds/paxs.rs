@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, Speaks};
 use crate::{
     config::{analysis::Analysis, table_keys::table_keys, values},
     text::ShellCommand,

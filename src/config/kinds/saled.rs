@@ -3,7 +3,7 @@
 use toml::Spanned;
 use url::Url;
 
-use super::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, Speaks};
 use crate::config::{
     analysis::Analysis,
     diagnostic::Mistake,
