@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Span},
+    diagnostic::{Diagnostic, Span, ValueError},
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
-    words::quoted,
+    words::in_backticks,
 };
 
 /// What the rooms and the devices of a Google calendar have for an address; nobody reads mail there.
@@ -23,41 +23,43 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
     pub struct Attendee from AttendeeKeys {
         /// The name as shown.
-        name: String = text(values::line), required EXAMPLE;
+        name: String = read_text(values::parse_line), required EXAMPLE;
         /// The address.
-        email: String = text(address), required EXAMPLE;
+        email: String = read_text(parse_address), required EXAMPLE;
         /// The service's word for what they do there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        role: String = text(values::line);
+        role: String = read_text(values::parse_line);
     }
 }
 
-fn address(text: &str) -> Result<String, Flaw> {
-    values::address(text).map(|address| address.to_string())
+fn parse_address(text: &str) -> Result<String, ValueError> {
+    values::parse_address(text).map(|address| address.to_string())
 }
 
 impl Table<'_> {
     /// Returns the people of a list: those without a mistake. `None` where all of them have one.
-    pub(super) fn attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
-        let tables = self.tables(key, "in an attendee", AttendeeKeys::KNOWN)?;
+    pub(super) fn read_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
+        let tables = self.read_tables(key, "in an attendee", AttendeeKeys::KNOWN)?;
         let span = tables.span();
         let is_empty = tables.get_ref().is_empty();
         let mut seen = BTreeMap::new();
         let mut people = Vec::new();
         for table in tables.into_inner().into_iter().flatten() {
-            let keys = AttendeeKeys::read(&table);
+            let keys = AttendeeKeys::from_table(&table);
             if let Some(email) = &keys.email {
                 self.refuse_twice(email, &mut seen);
             }
-            people.extend(keys.settings());
+            people.extend(keys.into_settings());
         }
         (is_empty || !people.is_empty()).then(|| Spanned::new(span, people))
     }
 
     fn refuse_twice(&self, email: &Spanned<String>, seen: &mut BTreeMap<String, Span>) {
         if let Some(first) = seen.insert(email.get_ref().to_lowercase(), email.span()) {
-            let what = format!("{} attends twice", quoted(email.get_ref()));
-            self.mistakes().add(Mistake::at(email.span(), what, "remove one of the two").also(first, "first here"));
+            let what = format!("{} attends twice", in_backticks(email.get_ref()));
+            self.diagnostics().add(
+                Diagnostic::at_span(email.span(), what, "remove one of the two").with_second_place(first, "first here"),
+            );
         }
     }
 }
@@ -67,11 +69,12 @@ impl Attendee {
     /// room. A name that cannot be shown as it is gives way to the address.
     #[must_use]
     pub fn from_outside(name: Option<&str>, email: &str, role: Option<&str>) -> Option<Self> {
-        let email = values::address(email.trim()).ok()?.to_string();
+        let email = values::parse_address(email.trim()).ok()?.to_string();
         if email.to_lowercase().ends_with(ROOMS) {
             return None;
         }
-        let line = |text: &str| values::line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable));
+        let line =
+            |text: &str| values::parse_line(text).ok().filter(|line| !line.contains(crate::text::is_unprintable));
         Some(Self { name: name.and_then(line).unwrap_or_else(|| email.clone()), role: role.and_then(line), email })
     }
 }

@@ -18,14 +18,14 @@ pub(super) type Span = Range<usize>;
 
 /// Why a value is not what it should be, without its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct ValueError {
     /// What is wrong: a lowercase fragment.
     pub(super) what: String,
     /// What to write instead.
     pub(super) help: String,
 }
 
-impl Flaw {
+impl ValueError {
     pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { what: what.into(), help: help.into() }
     }
@@ -33,16 +33,16 @@ impl Flaw {
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone)]
-pub(super) struct Mistake {
+pub(super) struct Diagnostic {
     span: Option<Span>,
     what: String,
     help: String,
     also: Option<(Span, &'static str)>,
 }
 
-impl Mistake {
+impl Diagnostic {
     /// A mistake about what stands at `span`.
-    pub(super) fn at(span: Span, what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(super) fn at_span(span: Span, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: Some(span), what: what.into(), help: help.into(), also: None }
     }
 
@@ -58,7 +58,7 @@ impl Mistake {
     }
 
     /// Points at a second place, such as the first of two equal names.
-    pub(super) fn also(mut self, span: Span, label: &'static str) -> Self {
+    pub(super) fn with_second_place(mut self, span: Span, label: &'static str) -> Self {
         self.also = Some((span, label));
         self
     }
@@ -66,17 +66,17 @@ impl Mistake {
 
 /// The mistakes found so far; shared by all that reads, so that one reading finds them all.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(RefCell<Vec<Mistake>>);
+pub(super) struct Diagnostics(RefCell<Vec<Diagnostic>>);
 
-impl Mistakes {
+impl Diagnostics {
     /// Adds one.
-    pub(super) fn add(&self, mistake: Mistake) {
-        self.0.borrow_mut().push(mistake);
+    pub(super) fn add(&self, diagnostic: Diagnostic) {
+        self.0.borrow_mut().push(diagnostic);
     }
 
     /// Adds a value's flaw at its place.
-    pub(super) fn flaw(&self, span: Span, flaw: Flaw) {
-        self.add(Mistake::at(span, flaw.what, flaw.help));
+    pub(super) fn add_error(&self, span: Span, error: ValueError) {
+        self.add(Diagnostic::at_span(span, error.what, error.help));
     }
 
     /// Returns whether there are none.
@@ -86,11 +86,11 @@ impl Mistakes {
 
     /// Returns everything that is wrong with `source`, in the order of the file.
     pub(super) fn into_report(self, file: &Path, source: &str) -> Report {
-        let mut mistakes = self.0.into_inner();
-        mistakes.sort_by_key(|mistake| mistake.span.as_ref().map_or(usize::MAX, |span| span.start));
+        let mut diagnostics = self.0.into_inner();
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or(usize::MAX, |span| span.start));
         // What stands in `[defaults]` is found wrong again for each folder.
-        mistakes.dedup_by(|a, b| a.span.is_some() && a.span == b.span && a.what == b.what);
-        Report { file: text::printable_path(file), source: source.to_owned(), mistakes }
+        diagnostics.dedup_by(|a, b| a.span.is_some() && a.span == b.span && a.what == b.what);
+        Report { file: text::printable_path(file), source: source.to_owned(), diagnostics }
     }
 }
 
@@ -98,30 +98,32 @@ impl Mistakes {
 pub struct Report {
     file: String,
     source: String,
-    mistakes: Vec<Mistake>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl Report {
     /// Returns how many mistakes there are; at least one.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.mistakes.len()
+        self.diagnostics.len()
     }
 
     /// Returns whether there are none, which no report of a [`super::ConfigError`] is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.mistakes.is_empty()
+        self.diagnostics.is_empty()
     }
 
     /// Returns the mistakes for a person, each with its place, its line and what to write instead.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(COLUMNS);
-        let source = Shown::of(&self.source);
+        let source = PrintableSource::new(&self.source);
         let mut parts = vec![self.headline()];
-        parts.extend(self.mistakes.iter().take(SHOWN_MAX).map(|mistake| self.one(mistake, &source, &renderer)));
-        if let Some(more) = self.mistakes.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        parts.extend(
+            self.diagnostics.iter().take(SHOWN_MAX).map(|diagnostic| self.render_one(diagnostic, &source, &renderer)),
+        );
+        if let Some(more) = self.diagnostics.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
             parts.push(format!("and {more} more"));
         }
         parts.join("\n\n")
@@ -140,31 +142,31 @@ impl Report {
     }
 
     fn lines_of(&self, file: String) -> impl Iterator<Item = String> {
-        let more = self.mistakes.len().saturating_sub(SHOWN_MAX);
-        let shown = self.mistakes.iter().take(SHOWN_MAX).map(move |mistake| match &mistake.span {
+        let more = self.diagnostics.len().saturating_sub(SHOWN_MAX);
+        let shown = self.diagnostics.iter().take(SHOWN_MAX).map(move |diagnostic| match &diagnostic.span {
             Some(span) => {
                 let before = self.source.get(..span.start).unwrap_or_default();
-                format!("{file}:{}: {}", 1 + before.matches('\n').count(), mistake.on_one_line())
+                format!("{file}:{}: {}", 1 + before.matches('\n').count(), diagnostic.on_one_line())
             }
-            None => format!("{file}: {}", mistake.on_one_line()),
+            None => format!("{file}: {}", diagnostic.on_one_line()),
         });
         shown.chain((more > 0).then(|| format!("and {more} more")))
     }
 
     fn headline(&self) -> String {
-        match self.mistakes.len() {
+        match self.diagnostics.len() {
             1 => format!("the configuration `{}` has a mistake", self.file),
             count => format!("the configuration `{}` has {count} mistakes", self.file),
         }
     }
 
-    fn one(&self, mistake: &Mistake, source: &Shown<'_>, renderer: &Renderer) -> String {
-        let title = Level::ERROR.primary_title(mistake.what.as_str());
-        let group = match &mistake.span {
-            Some(span) => title.element(self.snippet(span, mistake.also.as_ref(), source)),
+    fn render_one(&self, diagnostic: &Diagnostic, source: &PrintableSource<'_>, renderer: &Renderer) -> String {
+        let title = Level::ERROR.primary_title(diagnostic.what.as_str());
+        let group = match &diagnostic.span {
+            Some(span) => title.element(self.snippet(span, diagnostic.also.as_ref(), source)),
             None => title.element(Origin::path(self.file.as_str())),
         };
-        let report: &[Group<'_>] = &[group.element(Level::HELP.message(mistake.help.as_str()))];
+        let report: &[Group<'_>] = &[group.element(Level::HELP.message(diagnostic.help.as_str()))];
         // The renderer pads to the width of the gutter, also where nothing follows.
         renderer.render(report).lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
@@ -173,7 +175,7 @@ impl Report {
         &self,
         span: &Span,
         also: Option<&(Span, &'static str)>,
-        source: &'a Shown<'_>,
+        source: &'a PrintableSource<'_>,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let first = source.first_line_of(span);
         let second = also.map(|(span, label)| (source.first_line_of(span), *label));
@@ -191,19 +193,19 @@ impl Report {
 
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("file", &self.file).field("mistakes", &self.mistakes).finish_non_exhaustive()
+        f.debug_struct("Report").field("file", &self.file).field("mistakes", &self.diagnostics).finish_non_exhaustive()
     }
 }
 
 /// The file as it is shown: with its control characters escaped, tabs and line ends aside.
-struct Shown<'a> {
+struct PrintableSource<'a> {
     original: &'a str,
     text: Cow<'a, str>,
 }
 
-impl<'a> Shown<'a> {
-    fn of(original: &'a str) -> Self {
-        Self { original, text: escaped(original) }
+impl<'a> PrintableSource<'a> {
+    fn new(original: &'a str) -> Self {
+        Self { original, text: escape_controls(original) }
     }
 
     /// Returns where `span` stands in the shown text, cut at the end of its first line: a table is pointed at by its
@@ -212,7 +214,7 @@ impl<'a> Shown<'a> {
         let start = floor(self.original, span.start);
         let end = floor(self.original, span.end).max(start);
         let line = self.original[start..end].split(['\r', '\n']).next().unwrap_or_default();
-        self.offset(start)..self.offset(start + line.len())
+        self.shown_offset(start)..self.shown_offset(start + line.len())
     }
 
     /// Returns the range of the whole lines from `start` to `end`: the renderer reads all that it is given.
@@ -222,11 +224,11 @@ impl<'a> Shown<'a> {
         line_start..self.text[end..].find('\n').map_or(self.text.len(), |at| end + at)
     }
 
-    fn offset(&self, original: usize) -> usize {
+    fn shown_offset(&self, original: usize) -> usize {
         let (before, after) = self.original.split_at(original);
         // Between the two halves of a line end: there the first is not shown.
         let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
-        escaped(before).len()
+        escape_controls(before).len()
     }
 }
 
@@ -236,7 +238,7 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or(0)
 }
 
-fn escaped(source: &str) -> Cow<'_, str> {
+fn escape_controls(source: &str) -> Cow<'_, str> {
     let lines = source.split_inclusive('\n').map(|line| {
         let (body, end) = match line.strip_suffix('\n') {
             Some(body) => (body.strip_suffix('\r').unwrap_or(body), "\n"),
@@ -254,10 +256,10 @@ mod tests {
 
     #[test]
     fn a_mistake_in_a_log_is_one_line_however_long_its_list_is() {
-        let mistakes = Mistakes::default();
-        mistakes.add(Mistake::at(0..1, "unknown key `x`", "known here: analyses,\nlanguage"));
-        mistakes.add(Mistake::of_file("no folder", "add a\n  [[folder]]"));
-        let report = mistakes.into_report(Path::new("/c"), "x\n");
+        let diagnostics = Diagnostics::default();
+        diagnostics.add(Diagnostic::at_span(0..1, "unknown key `x`", "known here: analyses,\nlanguage"));
+        diagnostics.add(Diagnostic::of_file("no folder", "add a\n  [[folder]]"));
+        let report = diagnostics.into_report(Path::new("/c"), "x\n");
         let lines: Vec<String> = report.lines().collect();
         assert_eq!(lines, ["c:1: unknown key `x`; known here: analyses, language", "c: no folder; add a [[folder]]"]);
     }
@@ -265,11 +267,11 @@ mod tests {
     #[test]
     fn control_characters_of_the_file_never_reach_the_screen_and_the_caret_stays_under_its_value() {
         let source = "name = \"\u{1b}[2J\u{202e}\u{9b}\" # \u{200b}\r\nkey = 1\r\n";
-        let mistakes = Mistakes::default();
+        let diagnostics = Diagnostics::default();
         let at = source.find("key").expect("there");
-        mistakes.add(Mistake::at(7..10, "first", "a"));
-        mistakes.add(Mistake::at(at..at + 3, "second", "b"));
-        let shown = mistakes.into_report(Path::new("/etc/a\u{7}.toml"), source).render(false);
+        diagnostics.add(Diagnostic::at_span(7..10, "first", "a"));
+        diagnostics.add(Diagnostic::at_span(at..at + 3, "second", "b"));
+        let shown = diagnostics.into_report(Path::new("/etc/a\u{7}.toml"), source).render(false);
         insta::assert_snapshot!(shown, @r#"
         the configuration `/etc/a\u{7}.toml` has 2 mistakes
 
@@ -293,9 +295,9 @@ mod tests {
 
     #[test]
     fn very_many_mistakes_are_counted_and_not_shown() {
-        let mistakes = Mistakes::default();
-        (0..1_000).for_each(|at| mistakes.add(Mistake::at(at..at + 1, "wrong", "right")));
-        let shown = mistakes.into_report(Path::new("/c"), &"x\n".repeat(1_000)).render(false);
+        let diagnostics = Diagnostics::default();
+        (0..1_000).for_each(|at| diagnostics.add(Diagnostic::at_span(at..at + 1, "wrong", "right")));
+        let shown = diagnostics.into_report(Path::new("/c"), &"x\n".repeat(1_000)).render(false);
         assert_eq!(shown.matches("error: wrong").count(), SHOWN_MAX);
         assert!(shown.ends_with("and 950 more"), "{shown}");
     }

@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{diagnostic::Flaw, words::quoted};
+use super::{diagnostic::ValueError, words::in_backticks};
 
 /// The units with their milliseconds, the largest first.
 const UNITS: [(&str, u64); 6] =
@@ -13,7 +13,7 @@ const UNITS: [(&str, u64); 6] =
 
 /// What a duration may be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct DurationBounds {
     /// The least.
     pub(super) min: Duration,
     /// The most.
@@ -22,9 +22,9 @@ pub(super) struct Bounds {
     pub(super) or_zero: bool,
 }
 
-impl Bounds {
+impl DurationBounds {
     /// From `min` to `max`, both in milliseconds.
-    pub(super) const fn ms(min: u64, max: u64) -> Self {
+    pub(super) const fn from_ms(min: u64, max: u64) -> Self {
         Self { min: Duration::from_millis(min), max: Duration::from_millis(max), or_zero: false }
     }
 
@@ -34,32 +34,35 @@ impl Bounds {
     }
 
     /// Returns the duration that `text` says, when it lies within.
-    pub(super) fn parse(self, text: &str) -> Result<Duration, Flaw> {
-        let duration = if text.trim() == "0" { Duration::ZERO } else { parse(text)? };
+    pub(super) fn parse(self, text: &str) -> Result<Duration, ValueError> {
+        let duration = if text.trim() == "0" { Duration::ZERO } else { parse_duration(text)? };
         let within = (self.min..=self.max).contains(&duration) || (self.or_zero && duration.is_zero());
-        if within { Ok(duration) } else { Err(self.outside(text)) }
+        if within { Ok(duration) } else { Err(self.out_of_range(text)) }
     }
 
-    fn outside(self, text: &str) -> Flaw {
+    fn out_of_range(self, text: &str) -> ValueError {
         let zero = if self.or_zero { ", or 0" } else { "" };
-        let help = format!("write from \"{}\" to \"{}\"{zero}", spelled(self.min), spelled(self.max));
-        Flaw::new(format!("{} is out of range", quoted(text)), help)
+        let help = format!("write from \"{}\" to \"{}\"{zero}", spell_duration(self.min), spell_duration(self.max));
+        ValueError::new(format!("{} is out of range", in_backticks(text)), help)
     }
 }
 
-fn parse(text: &str) -> Result<Duration, Flaw> {
+fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     let bare = text.trim();
     if !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Flaw::new(format!("{} has no unit", quoted(text)), format!("write \"{bare}s\" for seconds")));
+        return Err(ValueError::new(
+            format!("{} has no unit", in_backticks(text)),
+            format!("write \"{bare}s\" for seconds"),
+        ));
     }
     let help = "write numbers and units, as in \"2m 30s\"; units are ms, s, m, h, d and w";
-    milliseconds(bare)
+    sum_milliseconds(bare)
         .map(Duration::from_millis)
-        .ok_or_else(|| Flaw::new(format!("{} is not a duration", quoted(text)), help))
+        .ok_or_else(|| ValueError::new(format!("{} is not a duration", in_backticks(text)), help))
 }
 
 /// Returns the sum of the parts; `None` for what is not such a sum, or is too large.
-fn milliseconds(text: &str) -> Option<u64> {
+fn sum_milliseconds(text: &str) -> Option<u64> {
     let mut rest = text;
     let mut sum: Option<u64> = None;
     while !rest.is_empty() {
@@ -75,7 +78,7 @@ fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// Returns a duration as the config file has it: `2m 30s`.
-pub(crate) fn spelled(duration: Duration) -> String {
+pub(crate) fn spell_duration(duration: Duration) -> String {
     let mut rest_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     // Weeks are read, and never written: "180d" stays "180d".
@@ -96,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    const ANY: Bounds = Bounds::ms(0, u64::MAX);
+    const ANY: DurationBounds = DurationBounds::from_ms(0, u64::MAX);
 
     #[test]
     fn durations_are_read_as_people_write_them() {
@@ -115,7 +118,7 @@ mod tests {
             assert!(ANY.parse(text).is_err(), "{text}");
         }
         assert_eq!(ANY.parse("30").expect_err("bare").help, "write \"30s\" for seconds");
-        let bounds = Bounds::ms(1_000, 90_000);
+        let bounds = DurationBounds::from_ms(1_000, 90_000);
         assert_eq!(bounds.parse("2h").expect_err("long").help, "write from \"1s\" to \"1m 30s\"");
         assert!(bounds.parse("0").is_err() && bounds.parse("0s").is_err());
         assert_eq!(bounds.or_zero().parse("0"), Ok(Duration::ZERO));
@@ -128,7 +131,7 @@ mod tests {
         #[test]
         fn a_spelled_duration_reads_back(ms in 0_u64..10_000_000_000_000) {
             let duration = Duration::from_millis(ms);
-            prop_assert_eq!(ANY.parse(&spelled(duration)), Ok(duration));
+            prop_assert_eq!(ANY.parse(&spell_duration(duration)), Ok(duration));
         }
     }
 }

@@ -6,11 +6,11 @@ use lettre::{Address, message::Mailbox};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Flaw, Mistake},
+    diagnostic::{Diagnostic, ValueError},
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values::{self, is_loopback},
-    words::quoted,
+    words::in_backticks,
 };
 
 table_keys! {
@@ -18,13 +18,13 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Email from EmailKeys {
         /// The sender.
-        from: Mailbox = text(values::mailbox), required "write from = \"Minutes <minutes@example.com>\"";
+        from: Mailbox = read_text(values::parse_mailbox), required "write from = \"Minutes <minutes@example.com>\"";
         /// Who is told of failures; exempt from `allow`.
-        failures_to: Vec<Mailbox> = list(values::mailbox), default Vec::new();
+        failures_to: Vec<Mailbox> = read_list(values::parse_mailbox), default Vec::new();
         /// Who may get notes.
-        allow: Vec<Allow> = list(allow), default Vec::new();
+        allow: Vec<Allow> = read_list(parse_allow), default Vec::new();
         /// The server.
-        smtp: Smtp = smtp(), required "write smtp = { host = \"smtp.example.com\" }";
+        smtp: Smtp = read_smtp(), required "write smtp = { host = \"smtp.example.com\" }";
     }
 }
 
@@ -46,16 +46,16 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Smtp from SmtpKeys {
         /// Its name; the certificate must carry it.
-        host: String = text(values::host), required "write host = \"smtp.example.com\"";
-        + port: u16 = number(1..=u32::from(u16::MAX));
+        host: String = read_text(values::parse_host), required "write host = \"smtp.example.com\"";
+        + port: u16 = read_number(1..=u32::from(u16::MAX));
         /// How the conversation is protected.
-        tls: Tls = word(TLS), default Tls::Starttls;
+        tls: Tls = read_word(TLS), default Tls::Starttls;
         /// The account, when the server asks for one.
-        username: String = text(values::line);
+        username: String = read_text(values::parse_line);
         /// Where its password lies; read at each connection, so that it may be changed.
-        password_file: PathBuf = file();
+        password_file: PathBuf = read_file();
         /// Permits `tls = "none"` to a host that is not loopback.
-        insecure: bool = flag(), default false;
+        insecure: bool = read_flag(), default false;
     } and {
         /// Its port.
         port: u16,
@@ -88,21 +88,21 @@ impl Email {
 }
 
 /// Reads `[email]`; `None` where there is none or it has mistakes.
-pub(super) fn read(root: &Table<'_>) -> Option<Email> {
-    root.keys::<EmailKeys>("email")?.into_inner().settings()
+pub(super) fn read_email(root: &Table<'_>) -> Option<Email> {
+    root.read_keys::<EmailKeys>("email")?.into_inner().into_settings()
 }
 
 impl Table<'_> {
     /// Returns the mail server of a table below.
-    fn smtp(&self, key: &'static str) -> Option<Spanned<Smtp>> {
-        self.item(key)?;
-        let table = self.table(key, SmtpKeys::KNOWN);
-        let mut keys = SmtpKeys::read(&table);
+    fn read_smtp(&self, key: &'static str) -> Option<Spanned<Smtp>> {
+        self.find_item(key)?;
+        let table = self.read_table(key, SmtpKeys::KNOWN);
+        let mut keys = SmtpKeys::from_table(&table);
         refuse_clear_text(&keys, &table);
-        both_or_none(&table);
+        require_both_or_none(&table);
         let tls = keys.tls.as_ref().map_or(Tls::Starttls, |tls| *tls.get_ref());
         let port = keys.port.take().map_or_else(|| usual_port(tls), Spanned::into_inner);
-        Some(Spanned::new(table.span(), keys.settings(port)?))
+        Some(Spanned::new(table.span(), keys.into_settings(port)?))
     }
 }
 
@@ -112,19 +112,19 @@ fn refuse_clear_text(keys: &SmtpKeys, table: &Table<'_>) {
     if *tls.get_ref() == Tls::None && !is_insecure && !is_loopback(host.get_ref()) {
         let what = "`tls = \"none\"` would send notes and the password in the clear";
         let help = "write tls = \"starttls\" or tls = \"tls\"; where the network is trusted, add insecure = true";
-        table.mistakes().add(Mistake::at(tls.span(), what, help));
+        table.diagnostics().add(Diagnostic::at_span(tls.span(), what, help));
     }
 }
 
-fn both_or_none(table: &Table<'_>) {
+fn require_both_or_none(table: &Table<'_>) {
     let halves = [("username", "password_file"), ("password_file", "username")];
     for (here, missing) in halves {
-        if let Some(span) = table.key_span(here).filter(|_| !table.means(missing)) {
+        if let Some(span) = table.key_span(here).filter(|_| !table.is_present(missing)) {
             let help = match missing {
                 "username" => "add username = \"…\", or remove both for a server that asks for none",
                 _file => "add password_file = \"smtp-password\", or remove both for a server that asks for none",
             };
-            table.mistakes().add(Mistake::at(span, format!("`{here}` without `{missing}`"), help));
+            table.diagnostics().add(Diagnostic::at_span(span, format!("`{here}` without `{missing}`"), help));
         }
     }
 }
@@ -139,9 +139,9 @@ fn usual_port(tls: Tls) -> u16 {
 }
 
 /// An entry of the allow list.
-fn allow(text: &str) -> Result<Allow, Flaw> {
+fn parse_allow(text: &str) -> Result<Allow, ValueError> {
     let help = "write \"@example.com\", \"ann@example.com\" or \"*\"";
-    let refused = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
+    let refused = |what: &str| ValueError::new(format!("{} {what}", in_backticks(text)), help);
     if text == "*" {
         return Ok(Allow::Anyone);
     }
@@ -154,9 +154,10 @@ fn allow(text: &str) -> Result<Allow, Flaw> {
     }
     match text.parse::<Address>() {
         Ok(address) => Ok(Allow::Address(address.to_string().to_lowercase())),
-        Err(_) if Address::new("a", text).is_ok() => {
-            Err(Flaw::new(format!("{} is not an address", quoted(text)), format!("write \"@{text}\" for the domain")))
-        }
+        Err(_) if Address::new("a", text).is_ok() => Err(ValueError::new(
+            format!("{} is not an address", in_backticks(text)),
+            format!("write \"@{text}\" for the domain"),
+        )),
         Err(_) => Err(refused("is not an address")),
     }
 }
@@ -167,12 +168,12 @@ mod tests {
 
     #[test]
     fn the_allow_list_takes_domains_addresses_and_anyone() {
-        assert_eq!(allow("*"), Ok(Allow::Anyone));
-        assert_eq!(allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
-        assert_eq!(allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
-        assert_eq!(allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
+        assert_eq!(parse_allow("*"), Ok(Allow::Anyone));
+        assert_eq!(parse_allow("@Example.COM"), Ok(Allow::Domain("example.com".into())));
+        assert_eq!(parse_allow("Ann@Example.com"), Ok(Allow::Address("ann@example.com".into())));
+        assert_eq!(parse_allow("example.com").expect_err("no @").help, "write \"@example.com\" for the domain");
         for text in ["", "@", "*@example.com", "@*.example.com", "ann@"] {
-            assert!(allow(text).is_err(), "{text}");
+            assert!(parse_allow(text).is_err(), "{text}");
         }
     }
 }

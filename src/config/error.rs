@@ -12,7 +12,7 @@ pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No file was named, and none lies in the usual places.
-    #[error("no configuration; looked for {}", list(places))]
+    #[error("no configuration; looked for {}", list_places(places))]
     NotFound {
         /// Where it was looked for, in this order.
         places: Vec<PathBuf>,
@@ -87,6 +87,6 @@ impl ConfigError {
     }
 }
 
-fn list(places: &[PathBuf]) -> String {
+fn list_places(places: &[PathBuf]) -> String {
     places.iter().map(|place| format!("`{}`", printable_path(place))).collect::<Vec<_>>().join(", ")
 }

@@ -8,27 +8,27 @@ use toml::Spanned;
 use super::{
     analysis::Analysis,
     attendee::Attendee,
-    diagnostic::{Flaw, Mistake},
-    durations::Bounds,
-    globs::{Globs, glob},
+    diagnostic::{Diagnostic, ValueError},
+    durations::DurationBounds,
+    globs::{Globs, parse_glob},
     reader::Table,
     sizes,
     table_keys::table_keys,
     values,
-    words::{meant, quoted},
+    words::{did_you_mean, in_backticks},
 };
 
 /// The service where no table names one: minuted's own engine.
 pub(super) const ON_THIS_MACHINE: &str = "ondevice";
 
 /// How long a file must be quiet: ten milliseconds are for tests, and a day is longer than any copy takes.
-const SETTLE: Bounds = Bounds::ms(10, 86_400_000);
+const SETTLE: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
 /// How often everything is looked at. A scan takes some milliseconds; once a day still finds what events missed.
-const RESCAN: Bounds = Bounds::ms(100, 86_400_000);
+const RESCAN: DurationBounds = DurationBounds::from_ms(100, 86_400_000);
 /// The shortest recording that is taken; a longer bound would skip whole meetings.
-const MIN_DURATION: Bounds = Bounds::ms(0, 3_600_000);
+const MIN_DURATION: DurationBounds = DurationBounds::from_ms(0, 3_600_000);
 /// The longest recording that is taken: 1,000 hours are the latest time that is believed of anything.
-const MAX_DURATION: Bounds = Bounds::ms(1_000, 3_600_000_000);
+const MAX_DURATION: DurationBounds = DurationBounds::from_ms(1_000, 3_600_000_000);
 
 const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
 const BACKLOG: &[(&str, Backlog)] = &[("process", Backlog::Process), ("skip", Backlog::Skip), ("ask", Backlog::Ask)];
@@ -45,57 +45,57 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Folder from FolderKeys {
         /// Who is at its meetings. Never empty for a service that needs them, unless a sidecar or a source may tell.
-        attendees: Vec<Attendee> = attendees(), default Vec::new();
+        attendees: Vec<Attendee> = read_attendees(), default Vec::new();
         /// The name of its service.
-        service: String = text(values::name), default ON_THIS_MACHINE.to_owned();
+        service: String = read_text(values::parse_name), default ON_THIS_MACHINE.to_owned();
         /// The instruction, from the folder, else from the service.
-        instruction: Option<String> = text(values::instruction), default None;
+        instruction: Option<String> = read_text(values::parse_instruction), default None;
         /// The template of its notes, by name or id, where its service has templates; `None` takes the service's.
-        prompt_template: String = text(values::line);
+        prompt_template: String = read_text(values::parse_line);
         /// The analyses, from the folder, else from the service.
-        analyses: Vec<Analysis> = some(values::analysis), default Analysis::USUAL.to_vec();
+        analyses: Vec<Analysis> = read_distinct(values::parse_analysis), default Analysis::USUAL.to_vec();
         /// The language spoken, ISO 639-1, where a service wants to know.
-        language: String = text(values::language);
+        language: String = read_text(values::parse_language);
         /// Whether sub-folders are watched too.
-        recursive: bool = flag(), default true;
+        recursive: bool = read_flag(), default true;
         /// Globs on the relative path that are taken.
-        include: Globs = includes(), default Globs::of_everything();
+        include: Globs = read_includes(), default Globs::of_everything();
         /// Globs on the relative path that are not, besides the built-in names.
-        exclude: Globs = globs(), default Globs::of_nothing();
+        exclude: Globs = read_globs(), default Globs::of_nothing();
         /// How changes are learned of.
-        watch: Watch = word(WATCH), default Watch::Auto;
+        watch: Watch = read_word(WATCH), default Watch::Auto;
         /// How long a file must be quiet, where the file says so; see [`Self::settle_time`].
-        settle: Duration = duration(SETTLE);
+        settle: Duration = read_duration(SETTLE);
         /// How often everything is scanned, where the file says so; see [`Self::rescan_interval`].
-        rescan: Duration = duration(RESCAN);
+        rescan: Duration = read_duration(RESCAN);
         /// What happens to files that lie there when minuted first meets the folder.
-        backlog: Backlog = word(BACKLOG), default Backlog::Ask;
+        backlog: Backlog = read_word(BACKLOG), default Backlog::Ask;
         /// What becomes of recordings that the service does not take.
-        convert: Convert = word(CONVERT), default Convert::No;
+        convert: Convert = read_word(CONVERT), default Convert::No;
         /// The template of a meeting's title: `{stem} {folder} {date} {time} {parent}`.
-        title: String = text(values::title), default "{stem}".to_owned();
+        title: String = read_text(values::parse_title), default "{stem}".to_owned();
         /// Where notes go.
-        deliver: Vec<Target> = words(DELIVER), default vec![Target::Beside];
+        deliver: Vec<Target> = read_words(DELIVER), default vec![Target::Beside];
         /// Where notes beside go instead: the folder's tree is mirrored there. Absolute.
-        notes_dir: PathBuf = text(values::absolute_path);
+        notes_dir: PathBuf = read_text(values::parse_absolute_path);
         /// The name of notes, without the extension: `{stem}.notes`.
-        notes_name: String = text(values::notes_name), default "{stem}.notes".to_owned();
+        notes_name: String = read_text(values::parse_notes_name), default "{stem}.notes".to_owned();
         /// Who gets mail.
-        email_to: Recipients = recipients(), default Recipients::Attendees;
+        email_to: Recipients = read_recipients(), default Recipients::Attendees;
         /// The forms of the notes beside, besides Markdown.
-        formats: Vec<Format> = words(FORMATS), default vec![Format::Md];
+        formats: Vec<Format> = read_words(FORMATS), default vec![Format::Md];
         /// What happens to a recording whose notes are delivered.
-        on_success: OnSuccess = on_success(), default OnSuccess::Keep;
-        + move_to: PathBuf = text(values::path_below);
+        on_success: OnSuccess = read_on_success(), default OnSuccess::Keep;
+        + move_to: PathBuf = read_text(values::parse_path_below);
         /// Whether a transcript that a source has is taken.
-        transcript: Transcript = word(TRANSCRIPT), default Transcript::Make;
+        transcript: Transcript = read_word(TRANSCRIPT), default Transcript::Make;
         /// What happens at the service to what it keeps of such a recording.
-        on_success_remote: OnSuccessRemote = word(ON_SUCCESS_REMOTE), default OnSuccessRemote::Keep;
+        on_success_remote: OnSuccessRemote = read_word(ON_SUCCESS_REMOTE), default OnSuccessRemote::Keep;
         /// The permissions of what minuted writes, less its umask.
-        file_mode: u32 = text(values::file_mode), default 0o660;
+        file_mode: u32 = read_text(values::parse_file_mode), default 0o660;
         /// Whether files beside its recordings may know better than the folder: who was there, title, date,
         /// instruction and language.
-        sidecars: bool = flag(), default false;
+        sidecars: bool = read_flag(), default false;
     } and {
         /// What it is called everywhere.
         name: String,
@@ -113,17 +113,17 @@ table_keys! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Limits from LimitKeys {
         /// The shortest that is taken, where the length is known.
-        min_duration: Duration = duration(MIN_DURATION), default Duration::ZERO;
+        min_duration: Duration = read_duration(MIN_DURATION), default Duration::ZERO;
         /// The longest that is taken. Nobody records for longer than a day.
-        max_duration: Duration = duration(MAX_DURATION), default Duration::from_secs(86_400);
+        max_duration: Duration = read_duration(MAX_DURATION), default Duration::from_secs(86_400);
         /// The most bytes: eight hours of video as cameras write it.
-        max_size: u64 = text(sizes::parse), default 64 << 30;
+        max_size: u64 = read_text(sizes::parse_size), default 64 << 30;
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        LimitKeys::default().settings().expect("no key is required")
+        LimitKeys::default().into_settings().expect("no key is required")
     }
 }
 
@@ -152,52 +152,59 @@ impl Folder {
 
 impl Table<'_> {
     /// Returns what happens to a recording: one that moves goes to `done` where there is no `move_to`.
-    fn on_success(&self, key: &'static str) -> Option<Spanned<OnSuccess>> {
+    fn read_on_success(&self, key: &'static str) -> Option<Spanned<OnSuccess>> {
         let to_done = OnSuccess::Move(PathBuf::from("done"));
-        self.word(key, &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)])
+        self.read_word(key, &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)])
     }
 
     /// Returns the patterns of a list, which must not be empty.
-    fn includes(&self, key: &'static str) -> Option<Spanned<Globs>> {
-        let globs = self.globs(key)?;
-        if self.item(key).is_some_and(|item| item.is_empty_list()) {
+    fn read_includes(&self, key: &'static str) -> Option<Spanned<Globs>> {
+        let globs = self.read_globs(key)?;
+        if self.find_item(key).is_some_and(|item| item.is_empty_list()) {
             let help = "write include = [\"*\"] for everything";
-            self.mistakes().add(Mistake::at(globs.span(), "`include` is empty: no file would be taken", help));
+            self.diagnostics().add(Diagnostic::at_span(
+                globs.span(),
+                "`include` is empty: no file would be taken",
+                help,
+            ));
         }
         Some(globs)
     }
 
     /// Returns the patterns of a list.
-    fn globs(&self, key: &'static str) -> Option<Spanned<Globs>> {
-        let patterns = self.list(key, glob)?;
+    fn read_globs(&self, key: &'static str) -> Option<Spanned<Globs>> {
+        let patterns = self.read_list(key, parse_glob)?;
         let span = patterns.span();
         match Globs::new(patterns.into_inner()) {
             Ok(globs) => Some(Spanned::new(span, globs)),
-            Err(flaw) => {
-                self.mistakes().flaw(span, flaw);
+            Err(error) => {
+                self.diagnostics().add_error(span, error);
                 None
             }
         }
     }
 
     /// Returns `attendees`, or a list of addresses.
-    fn recipients(&self, key: &'static str) -> Option<Spanned<Recipients>> {
-        let item = self.item(key)?;
+    fn read_recipients(&self, key: &'static str) -> Option<Spanned<Recipients>> {
+        let item = self.find_item(key)?;
         if item.is_list() {
-            let list = self.some(key, values::mailbox)?;
+            let list = self.read_distinct(key, values::parse_mailbox)?;
             return Some(Spanned::new(list.span(), Recipients::List(list.into_inner())));
         }
-        item.text(|text| match text {
+        item.read_text(|text| match text {
             "attendees" => Ok(Recipients::Attendees),
-            _address if values::mailbox(text).is_ok() => {
-                Err(Flaw::new("one address, where a list is expected", format!("write {key} = [\"{text}\"]")))
+            _address if values::parse_mailbox(text).is_ok() => {
+                Err(ValueError::new("one address, where a list is expected", format!("write {key} = [\"{text}\"]")))
             }
             _other => {
-                let help = match meant(text, ["attendees"]) {
+                let help = match did_you_mean(text, ["attendees"]) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "write \"attendees\", or a list of addresses: [\"ann@example.com\"]".to_owned(),
                 };
-                Err(Flaw::new(format!("{} is neither `attendees` nor a list of addresses", quoted(text)), help))
+                Err(ValueError::new(
+                    format!("{} is neither `attendees` nor a list of addresses", in_backticks(text)),
+                    help,
+                ))
             }
         })
     }

@@ -5,25 +5,25 @@ use std::{collections::BTreeMap, path::PathBuf, sync::LazyLock};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, Span},
+    diagnostic::{Diagnostic, Diagnostics, Span, ValueError},
     email::Email,
     folder::{Folder, FolderKeys, Format, LimitKeys, Limits, OnSuccess, OnSuccessRemote, Recipients, Target},
     kinds::Kind,
     reader::{Table, TableKeys as _},
     services::{Service, Services, refuse_analyses},
-    table_keys::joined,
+    table_keys::join_keys,
     values,
-    words::{meant, one_of, quoted, unquoted},
+    words::{did_you_mean, fit_for_message, in_backticks, join_alternatives},
 };
 
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.
 const FOLDERS_MAX: usize = 1_000;
 
 /// The keys of `[defaults]`.
-pub(super) static DEFAULTS: LazyLock<Vec<&str>> = LazyLock::new(|| joined(&[FolderKeys::KNOWN, LimitKeys::KNOWN]));
+pub(super) static DEFAULTS: LazyLock<Vec<&str>> = LazyLock::new(|| join_keys(&[FolderKeys::KNOWN, LimitKeys::KNOWN]));
 
 /// The keys of `[[folder]]`: what only a folder may hold, then [`DEFAULTS`].
-pub(super) static FOLDER: LazyLock<Vec<&str>> = LazyLock::new(|| joined(&[&["name", "id", "path"], &DEFAULTS]));
+pub(super) static FOLDER: LazyLock<Vec<&str>> = LazyLock::new(|| join_keys(&[&["name", "id", "path"], &DEFAULTS]));
 
 /// The language that every engine understands.
 const ENGLISH: &str = "en";
@@ -47,15 +47,15 @@ pub(super) struct RawFolder<'a> {
 
 impl RawFolder<'_> {
     /// Returns what a message calls it.
-    pub(super) fn title(&self) -> String {
+    pub(super) fn message_title(&self) -> String {
         match &self.name {
-            Some(name) => format!("folder `{}`", unquoted(name.get_ref())),
+            Some(name) => format!("folder `{}`", fit_for_message(name.get_ref())),
             None => "this folder".to_owned(),
         }
     }
 
     /// Returns its name and its id, for those who refer to it.
-    pub(super) fn place(&self) -> Option<(String, String)> {
+    pub(super) fn name_and_id(&self) -> Option<(String, String)> {
         let name = self.name.as_ref()?.get_ref();
         Some((name.clone(), self.id.as_ref().map_or(name, |id| id.get_ref()).clone()))
     }
@@ -74,68 +74,74 @@ struct Defaults {
 }
 
 /// Reads all folders.
-pub(super) fn read<'a>(root: &Table<'a>, mistakes: &Mistakes) -> Vec<RawFolder<'a>> {
-    let defaults = root.table("defaults", &DEFAULTS);
+pub(super) fn read_folders<'a>(root: &Table<'a>, diagnostics: &Diagnostics) -> Vec<RawFolder<'a>> {
+    let defaults = root.read_table("defaults", &DEFAULTS);
     let defaults = Defaults {
-        keys: FolderKeys::read(&defaults),
-        limits: LimitKeys::read(&defaults),
-        has_attendees: defaults.has("attendees"),
+        keys: FolderKeys::from_table(&defaults),
+        limits: LimitKeys::from_table(&defaults),
+        has_attendees: defaults.has_key("attendees"),
     };
-    let Some(tables) = root.tables("folder", "in `[[folder]]`", &FOLDER) else { return Vec::new() };
+    let Some(tables) = root.read_tables("folder", "in `[[folder]]`", &FOLDER) else { return Vec::new() };
     if tables.get_ref().len() > FOLDERS_MAX {
         let what = format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
-        mistakes.add(Mistake::at(tables.span(), what, "watch a directory above them with `recursive = true`"));
+        diagnostics.add(Diagnostic::at_span(
+            tables.span(),
+            what,
+            "watch a directory above them with `recursive = true`",
+        ));
     }
     let tables = tables.into_inner().into_iter().flatten().take(FOLDERS_MAX);
-    let folders: Vec<_> = tables.map(|table| raw(table, &defaults, mistakes)).collect();
-    refuse_twice("name", folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))), mistakes);
+    let folders: Vec<_> = tables.map(|table| read_folder(table, &defaults, diagnostics)).collect();
+    refuse_twice("name", folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))), diagnostics);
     // A folder without an id has its name for one; two such are told of their names alone.
     let ids =
         folders.iter().filter_map(|folder| Some((folder.id.as_ref().or(folder.name.as_ref())?, folder.id.is_some())));
-    refuse_twice("id", ids, mistakes);
+    refuse_twice("id", ids, diagnostics);
     folders
 }
 
-fn raw<'a>(table: Table<'a>, defaults: &Defaults, mistakes: &Mistakes) -> RawFolder<'a> {
-    table.require("path", "write path = \"/…\": the directory that is watched");
-    let path = table.text("path", values::absolute_path);
-    let name = table.text("name", values::name).or_else(|| name_of(&table, path.as_ref(), mistakes));
+fn read_folder<'a>(table: Table<'a>, defaults: &Defaults, diagnostics: &Diagnostics) -> RawFolder<'a> {
+    table.require_key("path", "write path = \"/…\": the directory that is watched");
+    let path = table.read_text("path", values::parse_absolute_path);
+    let name = table.read_text("name", values::parse_name).or_else(|| name_of(&table, path.as_ref(), diagnostics));
     RawFolder {
         name,
-        id: table.text("id", values::name),
+        id: table.read_text("id", values::parse_name),
         path,
-        keys: FolderKeys::read(&table).or(defaults.keys.clone()),
-        limits: LimitKeys::read(&table).or(defaults.limits.clone()),
-        has_attendees: table.means("attendees") || defaults.has_attendees,
+        keys: FolderKeys::from_table(&table).or_defaults(defaults.keys.clone()),
+        limits: LimitKeys::from_table(&table).or_defaults(defaults.limits.clone()),
+        has_attendees: table.is_present("attendees") || defaults.has_attendees,
         is_fed: false,
         table,
     }
 }
 
 /// A folder without a name has that of its directory, if that is fit to be one.
-fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, mistakes: &Mistakes) -> Option<Spanned<String>> {
-    if table.means("name") {
+fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, diagnostics: &Diagnostics) -> Option<Spanned<String>> {
+    if table.is_present("name") {
         return None;
     }
     let path = path?;
     let last = path.get_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    if let Ok(name) = values::name(&last) {
+    if let Ok(name) = values::parse_name(&last) {
         return Some(Spanned::new(path.span(), name));
     }
-    let what = format!("this folder has no `name`, and that of its directory, {}, is not fit for one", quoted(&last));
-    mistakes.add(Mistake::at(path.span(), what, "write name = \"…\": what it is called everywhere"));
+    let what =
+        format!("this folder has no `name`, and that of its directory, {}, is not fit for one", in_backticks(&last));
+    diagnostics.add(Diagnostic::at_span(path.span(), what, "write name = \"…\": what it is called everywhere"));
     None
 }
 
 /// Refuses two equal texts of which one at least was written as this key.
-fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>, bool)>, mistakes: &Mistakes) {
+fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>, bool)>, diagnostics: &Diagnostics) {
     let mut seen: BTreeMap<&str, (Span, bool)> = BTreeMap::new();
     for (text, written) in texts {
         match seen.get(text.get_ref().as_str()) {
             Some((first, first_written)) if written || *first_written => {
-                let what = format!("two folders have the {key} {}", quoted(text.get_ref()));
+                let what = format!("two folders have the {key} {}", in_backticks(text.get_ref()));
                 let help = format!("write another {key} for one of them");
-                mistakes.add(Mistake::at(text.span(), what, help).also(first.clone(), "first here"));
+                diagnostics
+                    .add(Diagnostic::at_span(text.span(), what, help).with_second_place(first.clone(), "first here"));
             }
             Some(_) => {}
             None => {
@@ -148,55 +154,55 @@ fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>,
 /// Puts one folder together with what it refers to; `None` when something that it needs has a mistake.
 ///
 /// `fed` holds the ids of the folders that a source fills.
-pub(super) fn complete(
+pub(super) fn complete_folder(
     mut raw: RawFolder<'_>,
     services: &Services,
     email: Option<&Email>,
     email_configured: bool,
     fed: &[&str],
-    mistakes: &Mistakes,
+    diagnostics: &Diagnostics,
 ) -> Option<Folder> {
-    raw.is_fed = raw.place().is_some_and(|(_, id)| fed.contains(&&*id));
-    let service = service(&raw, services, mistakes);
+    raw.is_fed = raw.name_and_id().is_some_and(|(_, id)| fed.contains(&&*id));
+    let service = choose_service(&raw, services, diagnostics);
     let kind = service.as_ref().and_then(|name| services.complete.get(name)).map(|service| &service.kind);
     if let Some(kind) = kind {
-        refuse_unable(&raw, kind, mistakes);
-        raw.keys.language.as_ref().inspect(|language| refuse_language(language, kind, mistakes));
+        refuse_unable(&raw, kind, diagnostics);
+        raw.keys.language.as_ref().inspect(|language| refuse_language(language, kind, diagnostics));
     }
-    require_md(&raw, mistakes);
-    let limits = limits(&raw, mistakes);
-    if mails(&raw.keys) {
-        check_mail(&raw, email, email_configured, mistakes);
+    require_md(&raw, diagnostics);
+    let limits = check_limits(&raw, diagnostics);
+    if sends_mail(&raw.keys) {
+        check_mail(&raw, email, email_configured, diagnostics);
     }
-    move_recordings(&mut raw, mistakes);
+    move_recordings(&mut raw, diagnostics);
     let service = services.complete.get(&service?)?;
     let name = raw.name?.into_inner();
     let id = raw.id.map_or_else(|| name.clone(), Spanned::into_inner);
     let path = raw.path?.into_inner();
-    raw.keys.or(keys_of(service)).settings(name, id, path, limits)
+    raw.keys.or_defaults(keys_of(service)).into_settings(name, id, path, limits)
 }
 
 /// Returns what a folder takes from its service where it says nothing itself.
 fn keys_of(service: &Service) -> FolderKeys {
     FolderKeys {
-        service: Some(unwritten(service.name.clone())),
-        instruction: Some(unwritten(service.instruction.clone())),
-        analyses: Some(unwritten(service.analyses.clone())),
+        service: Some(without_place(service.name.clone())),
+        instruction: Some(without_place(service.instruction.clone())),
+        analyses: Some(without_place(service.analyses.clone())),
         ..FolderKeys::default()
     }
 }
 
 /// Returns a value that stands nowhere in a folder's table.
-fn unwritten<T>(value: T) -> Spanned<T> {
+fn without_place<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 
-fn mails(keys: &FolderKeys) -> bool {
+fn sends_mail(keys: &FolderKeys) -> bool {
     keys.deliver.as_ref().is_some_and(|deliver| deliver.get_ref().contains(&Target::Email))
 }
 
 /// Returns the name of the folder's service, which may be a service with mistakes of its own.
-fn service(raw: &RawFolder<'_>, services: &Services, mistakes: &Mistakes) -> Option<String> {
+fn choose_service(raw: &RawFolder<'_>, services: &Services, diagnostics: &Diagnostics) -> Option<String> {
     let names = || services.names.iter().map(String::as_str);
     if let Some(service) = &raw.keys.service {
         if services.names.contains(service.get_ref()) {
@@ -204,157 +210,166 @@ fn service(raw: &RawFolder<'_>, services: &Services, mistakes: &Mistakes) -> Opt
         }
         // Without any service that mistake is told already.
         if !services.names.is_empty() {
-            mistakes.flaw(service.span(), unknown_service(service.get_ref(), &services.names));
+            diagnostics.add_error(service.span(), unknown_service(service.get_ref(), &services.names));
         }
         return None;
     }
-    let must_name = if mails(&raw.keys) {
+    let must_name = if sends_mail(&raw.keys) {
         "sends mail, so it must name its service"
     } else if services.names.len() > 1 {
         "must name one of the services"
     } else {
         return services.names.first().cloned();
     };
-    if !raw.table.means("service") && !services.names.is_empty() {
-        let help = format!("add service = {}", one_of(names()).replace('`', "\""));
-        mistakes.add(Mistake::at(raw.table.span(), format!("{} {must_name}", raw.title()), help));
+    if !raw.table.is_present("service") && !services.names.is_empty() {
+        let help = format!("add service = {}", join_alternatives(names()).replace('`', "\""));
+        diagnostics.add(Diagnostic::at_span(raw.table.span(), format!("{} {must_name}", raw.message_title()), help));
     }
     None
 }
 
-fn unknown_service(name: &str, names: &[String]) -> Flaw {
+fn unknown_service(name: &str, names: &[String]) -> ValueError {
     let names = || names.iter().map(String::as_str);
-    let help = match meant(name, names()) {
-        Some(meant) => format!("did you mean `{}`?", unquoted(meant)),
-        None => format!("write {}, or add a table [services.{}]", one_of(names()), unquoted(name)),
+    let help = match did_you_mean(name, names()) {
+        Some(meant) => format!("did you mean `{}`?", fit_for_message(meant)),
+        None => format!("write {}, or add a table [services.{}]", join_alternatives(names()), fit_for_message(name)),
     };
-    Flaw::new(format!("unknown service {}", quoted(name)), help)
+    ValueError::new(format!("unknown service {}", in_backticks(name)), help)
 }
 
 /// Refuses what the folder wants and its service cannot give.
-fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, mistakes: &Mistakes) {
+fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
     let abilities = kind.abilities();
     if abilities.needs_attendees && !raw.may_be_told() {
-        require_attendees(raw, mistakes);
+        require_attendees(raw, diagnostics);
     }
     if let Some(analyses) = &raw.keys.analyses {
-        refuse_analyses(kind, analyses, mistakes);
+        refuse_analyses(kind, analyses, diagnostics);
     }
-    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, mistakes));
+    raw.keys.instruction.as_ref().inspect(|instruction| refuse_instruction(instruction.span(), kind, diagnostics));
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
-        mistakes.add(Mistake::at(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
+        diagnostics.add(Diagnostic::at_span(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
     }
     let deletes = |remote: &OnSuccessRemote| abilities.deletes || *remote == OnSuccessRemote::Keep;
     if let Some(remote) = raw.keys.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
         let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
-        mistakes.add(Mistake::at(remote.span(), what, "write \"keep\", or choose a service that does"));
+        diagnostics.add(Diagnostic::at_span(remote.span(), what, "write \"keep\", or choose a service that does"));
     }
 }
 
 /// Refuses an instruction that the service would not follow.
-pub(super) fn refuse_instruction(span: Span, kind: &Kind, mistakes: &Mistakes) {
+pub(super) fn refuse_instruction(span: Span, kind: &Kind, diagnostics: &Diagnostics) {
     // A transcript that a source gives is no service of the folder: there it is left out.
     if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
-        mistakes.add(Mistake::at(span, what, kind.instruction_cure()));
+        diagnostics.add(Diagnostic::at_span(span, what, kind.instruction_cure()));
     }
 }
 
 /// Refuses a language that the engine does not understand: it would hear English in it.
-pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, mistakes: &Mistakes) {
+pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, diagnostics: &Diagnostics) {
     if language.get_ref() != ENGLISH && kind.is_english_only() {
-        let what = format!("the folder's service understands English only, not {}", quoted(language.get_ref()));
-        mistakes.add(Mistake::at(language.span(), what, kind.language_cure()));
+        let what = format!("the folder's service understands English only, not {}", in_backticks(language.get_ref()));
+        diagnostics.add(Diagnostic::at_span(language.span(), what, kind.language_cure()));
     }
 }
 
-fn require_attendees(raw: &RawFolder<'_>, mistakes: &Mistakes) {
+fn require_attendees(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
     let span = match &raw.keys.attendees {
         Some(attendees) if attendees.get_ref().is_empty() => attendees.span(),
         None if !raw.has_attendees => raw.table.span(),
         Some(_) | None => return,
     };
     let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
-    mistakes.add(Mistake::at(span, format!("{} has no attendees, and its service needs them", raw.title()), help));
+    diagnostics.add(Diagnostic::at_span(
+        span,
+        format!("{} has no attendees, and its service needs them", raw.message_title()),
+        help,
+    ));
 }
 
-fn require_md(raw: &RawFolder<'_>, mistakes: &Mistakes) {
+fn require_md(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
     let beside = raw.keys.deliver.as_ref().is_none_or(|deliver| deliver.get_ref().contains(&Target::Beside));
     let Some(formats) = raw.keys.formats.as_ref().filter(|formats| !formats.get_ref().contains(&Format::Md)) else {
         return;
     };
     if beside {
         let what = "`formats` is without `md`, and notes beside the recording need it";
-        mistakes.add(Mistake::at(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`"));
+        diagnostics.add(Diagnostic::at_span(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`"));
     }
 }
 
 /// Returns how long and how large recordings may be, and refuses limits that nothing meets.
-fn limits(raw: &RawFolder<'_>, mistakes: &Mistakes) -> Limits {
-    let limits = raw.limits.clone().settings().expect("no limit is required");
+fn check_limits(raw: &RawFolder<'_>, diagnostics: &Diagnostics) -> Limits {
+    let limits = raw.limits.clone().into_settings().expect("no limit is required");
     if let Some(min) = raw.limits.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
-        let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.title());
-        mistakes.add(Mistake::at(min.span(), what, "lower `min_duration`, or raise `max_duration`"));
+        let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.message_title());
+        diagnostics.add(Diagnostic::at_span(min.span(), what, "lower `min_duration`, or raise `max_duration`"));
     }
     limits
 }
 
 /// Puts `move_to` into `on_success`.
-fn move_recordings(raw: &mut RawFolder<'_>, mistakes: &Mistakes) {
+fn move_recordings(raw: &mut RawFolder<'_>, diagnostics: &Diagnostics) {
     let move_to = raw.keys.move_to.take();
     if let Some(OnSuccess::Move(to)) = raw.keys.on_success.as_mut().map(Spanned::get_mut) {
         *to = move_to.map_or_else(|| to.clone(), Spanned::into_inner);
     } else if let Some(span) = raw.table.key_span("move_to") {
         // In `[defaults]` it may wait for the folders that move.
         let help = "add on_success = \"move\", or remove `move_to`";
-        mistakes.add(Mistake::at(span, "`move_to` without `on_success = \"move\"`", help));
+        diagnostics.add(Diagnostic::at_span(span, "`move_to` without `on_success = \"move\"`", help));
     }
 }
 
 /// Refuses mail that would never be sent.
-fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, mistakes: &Mistakes) {
+fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, diagnostics: &Diagnostics) {
     let Some(deliver) = &raw.keys.deliver else { return };
     if !configured {
         let help = "add an [email] table with `from`, `smtp` and `allow`, or take \"email\" out";
-        mistakes.add(Mistake::at(deliver.span(), "mail without an `[email]` table", help));
+        diagnostics.add(Diagnostic::at_span(deliver.span(), "mail without an `[email]` table", help));
     }
     let Some(email) = email else { return };
     match &raw.keys.email_to {
         Some(to) => match to.get_ref() {
             Recipients::List(list) => {
                 let refused = list.iter().map(|mailbox| mailbox.email.to_string()).filter(|to| !email.permits(to));
-                refused.for_each(|address| mistakes.flaw(to.span(), not_allowed(&address)));
+                refused.for_each(|address| diagnostics.add_error(to.span(), address_not_allowed(&address)));
             }
-            Recipients::Attendees => check_attendees(raw, email, &deliver.span(), mistakes),
+            Recipients::Attendees => check_attendees(raw, email, &deliver.span(), diagnostics),
         },
-        None => check_attendees(raw, email, &deliver.span(), mistakes),
+        None => check_attendees(raw, email, &deliver.span(), diagnostics),
     }
 }
 
 /// Attendees from outside may go without mail; when all of them do, no mail is sent at all.
-fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, mistakes: &Mistakes) {
+fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, diagnostics: &Diagnostics) {
     if raw.may_be_told() {
         return;
     }
     let people = raw.keys.attendees.as_ref().map_or(&[][..], |attendees| attendees.get_ref());
     let has_attendees = match &raw.keys.attendees {
-        Some(_) => !people.is_empty() || raw.table.means("attendees"),
+        Some(_) => !people.is_empty() || raw.table.is_present("attendees"),
         None => raw.has_attendees,
     };
     if !has_attendees {
         let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }], or `email_to`";
-        mistakes.add(Mistake::at(deliver.clone(), format!("{} mails its attendees, and has none", raw.title()), help));
+        diagnostics.add(Diagnostic::at_span(
+            deliver.clone(),
+            format!("{} mails its attendees, and has none", raw.message_title()),
+            help,
+        ));
     }
     if let Some(first) = people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email))) {
-        let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.title());
-        mistakes.add(Mistake::at(deliver.clone(), what, not_allowed(&first.email).help));
+        let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.message_title());
+        diagnostics.add(Diagnostic::at_span(deliver.clone(), what, address_not_allowed(&first.email).help));
     }
 }
 
-fn not_allowed(address: &str) -> Flaw {
+fn address_not_allowed(address: &str) -> ValueError {
     let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
-    let help = format!("add \"{}\" or \"@{}\" to `allow` in [email]", unquoted(address), unquoted(domain));
-    Flaw::new(format!("`email.allow` does not permit {}", quoted(address)), help)
+    let help =
+        format!("add \"{}\" or \"@{}\" to `allow` in [email]", fit_for_message(address), fit_for_message(domain));
+    ValueError::new(format!("`email.allow` does not permit {}", in_backticks(address)), help)
 }

@@ -1,6 +1,6 @@
 //! Patterns on the path of a file below its folder.
 
-use super::{diagnostic::Flaw, words::quoted};
+use super::{diagnostic::ValueError, words::in_backticks};
 
 /// Bytes of one pattern. The compiled set grows with it.
 const PATTERN_BYTES_MAX: usize = 1_024;
@@ -26,11 +26,12 @@ impl Globs {
     }
 
     /// Returns the set of patterns that [`glob`] has taken.
-    pub(super) fn new(patterns: Vec<String>) -> Result<Self, Flaw> {
-        let too_large = |error| Flaw::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");
+    pub(super) fn new(patterns: Vec<String>) -> Result<Self, ValueError> {
+        let too_large =
+            |error| ValueError::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");
         let mut set = globset::GlobSetBuilder::new();
         for pattern in &patterns {
-            set.add(compiled(pattern).map_err(too_large)?);
+            set.add(compile_glob(pattern).map_err(too_large)?);
         }
         Ok(Self { set: set.build().map_err(too_large)?, patterns })
     }
@@ -51,21 +52,21 @@ impl std::fmt::Debug for Globs {
 }
 
 /// Reads one pattern on the path below a folder.
-pub(super) fn glob(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_glob(text: &str) -> Result<String, ValueError> {
     let help = "write a pattern on the path below the folder, such as \"*.wav\" or \"meetings/*\"";
     if text.is_empty() || text.len() > PATTERN_BYTES_MAX {
-        return Err(Flaw::new(format!("a pattern of {} bytes", text.len()), help));
+        return Err(ValueError::new(format!("a pattern of {} bytes", text.len()), help));
     }
     if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-        return Err(Flaw::new(format!("{} matches nothing below the folder", quoted(text)), help));
+        return Err(ValueError::new(format!("{} matches nothing below the folder", in_backticks(text)), help));
     }
-    match compiled(text) {
+    match compile_glob(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(Flaw::new(format!("{} is not a pattern: {}", quoted(text), error.kind()), help)),
+        Err(error) => Err(ValueError::new(format!("{} is not a pattern: {}", in_backticks(text), error.kind()), help)),
     }
 }
 
-fn compiled(text: &str) -> Result<globset::Glob, globset::Error> {
+fn compile_glob(text: &str) -> Result<globset::Glob, globset::Error> {
     // `*` crosses `/`: "*" takes a whole tree, and "*.wav" every WAV in it.
     globset::GlobBuilder::new(text).literal_separator(false).backslash_escape(true).build()
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    diagnostic::{Flaw, Mistakes, Span},
-    words::unquoted,
+    diagnostic::{Diagnostics, Span, ValueError},
+    words::fit_for_message,
 };
 
 /// A value of the file and its key.
@@ -16,7 +16,7 @@ pub(super) struct Item<'a> {
     /// The text of the whole file.
     pub(super) source: &'a str,
     /// Where a mistake in the value is noted.
-    pub(super) mistakes: &'a Mistakes,
+    pub(super) diagnostics: &'a Diagnostics,
 }
 
 impl<'a> Item<'a> {
@@ -36,44 +36,45 @@ impl<'a> Item<'a> {
     }
 
     /// Returns the text that `parse` takes.
-    pub(super) fn text<T>(&self, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
+    pub(super) fn read_text<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueError>) -> Option<Spanned<T>> {
         let DeValue::String(text) = self.value.get_ref() else {
             let holds_more = self.value.get_ref().is_array() || self.value.get_ref().is_table();
-            let help = format!("write it in quotes: \"{}\"", self.written());
-            return self.wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
+            let help = format!("write it in quotes: \"{}\"", self.source_text());
+            return self
+                .note_wrong_type("a text", if holds_more { "write one text in quotes".to_owned() } else { help });
         };
         match parse(text) {
             Ok(value) => Some(Spanned::new(self.span(), value)),
-            Err(flaw) => self.flaw(flaw),
+            Err(error) => self.note_error(error),
         }
     }
 
     /// Returns what the list holds.
-    pub(super) fn elements(&self) -> Option<Vec<Item<'a>>> {
+    pub(super) fn list_elements(&self) -> Option<Vec<Item<'a>>> {
         let Some(array) = self.value.get_ref().as_array() else {
             let help = match self.value.get_ref().is_table() {
                 true if self.key == "folder" => "write `[[folder]]`, with two brackets".to_owned(),
                 true => format!("write `{} = [{{ … }}]`", self.key),
-                false => format!("write `{} = [{}]`", self.key, self.written()),
+                false => format!("write `{} = [{}]`", self.key, self.source_text()),
             };
-            return self.wrong_type("a list", help);
+            return self.note_wrong_type("a list", help);
         };
-        Some(array.iter().map(|value| self.beside(value, self.key.clone())).collect())
+        Some(array.iter().map(|value| self.with_value(value, self.key.clone())).collect())
     }
 
     /// Returns another value of the same file.
-    pub(super) fn beside(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
-        Item { key, value, source: self.source, mistakes: self.mistakes }
+    pub(super) fn with_value(&self, value: &'a Spanned<DeValue<'a>>, key: Cow<'a, str>) -> Item<'a> {
+        Item { key, value, source: self.source, diagnostics: self.diagnostics }
     }
 
     /// Notes what is wrong with the value; it reads as absent.
-    pub(super) fn flaw<T>(&self, flaw: Flaw) -> Option<T> {
-        self.mistakes.flaw(self.span(), flaw);
+    pub(super) fn note_error<T>(&self, error: ValueError) -> Option<T> {
+        self.diagnostics.add_error(self.span(), error);
         None
     }
 
     /// Notes that the value is of another type; it reads as absent.
-    pub(super) fn wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
+    pub(super) fn note_wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
@@ -83,17 +84,17 @@ impl<'a> Item<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.flaw(Flaw::new(format!("`{}` must be {expected}, not {found}", self.key), help))
+        self.note_error(ValueError::new(format!("`{}` must be {expected}, not {found}", self.key), help))
     }
 
     /// Returns the value as the file has it, fit for a message.
-    pub(super) fn written(&self) -> String {
+    pub(super) fn source_text(&self) -> String {
         if let DeValue::Integer(integer) = self.value.get_ref()
             && integer.radix() == 8
         {
             // `0o660` without quotes is `"0660"` with them.
-            return format!("0{}", unquoted(integer.as_str()));
+            return format!("0{}", fit_for_message(integer.as_str()));
         }
-        unquoted(self.source.get(self.span()).unwrap_or_default())
+        fit_for_message(self.source.get(self.span()).unwrap_or_default())
     }
 }

@@ -51,8 +51,8 @@ pub fn load(file: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
-    let file = std::path::absolute(file).map_err(|source| unreadable(file, source))?;
-    let text = read(&file)?;
+    let file = std::path::absolute(file).map_err(|source| classify_io_error(file, source))?;
+    let text = read_text(&file)?;
     Ok((parse(&text, &file, Environment::get())?, text))
 }
 
@@ -62,13 +62,13 @@ pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
 /// # Errors
 /// [`ConfigError::Invalid`] with all mistakes of the text.
 pub fn parse(text: &str, file: &Path, env: &Environment) -> Result<Settings, ConfigError> {
-    document::read(text, file, env).map_err(|report| ConfigError::Invalid { report })
+    document::read_document(text, file, env).map_err(|report| ConfigError::Invalid { report })
 }
 
-fn read(file: &Path) -> Result<String, ConfigError> {
+fn read_text(file: &Path) -> Result<String, ConfigError> {
     let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(|source| unreadable(file, source))?;
-    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|source| unreadable(file, source))?;
+    let opened = File::open(file).map_err(|source| classify_io_error(file, source))?;
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|source| classify_io_error(file, source))?;
     if u64::try_from(bytes.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
         return Err(ConfigError::TooLarge { file: file.to_owned() });
     }
@@ -79,7 +79,7 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     })
 }
 
-fn unreadable(file: &Path, source: io::Error) -> ConfigError {
+fn classify_io_error(file: &Path, source: io::Error) -> ConfigError {
     let file = file.to_owned();
     if source.kind() == io::ErrorKind::NotFound {
         ConfigError::Missing { file }

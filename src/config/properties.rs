@@ -34,18 +34,20 @@ fn keeps_its_promises(settings: &Settings) {
     assert!(settings.state_dir.is_absolute());
     assert!(settings.retry.delay <= settings.retry.delay_max && settings.retry.attempts > 0);
     for duration in [settings.history, settings.retry.delay, settings.retry.delay_max] {
-        let spelled = durations::spelled(duration);
-        let read = durations::Bounds::ms(0, u64::MAX).parse(&spelled).expect("a duration reads back");
+        let spelled = durations::spell_duration(duration);
+        let read = durations::DurationBounds::from_ms(0, u64::MAX).parse(&spelled).expect("a duration reads back");
         assert_eq!(read, duration, "{spelled}");
     }
     for service in settings.services.values() {
         match &service.kind {
-            Kind::Paxs(paxs) => assert!(values::origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url),
+            Kind::Paxs(paxs) => {
+                assert!(values::parse_origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url)
+            }
             Kind::Openai(openai) => {
-                assert_eq!(values::base(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));
+                assert_eq!(values::parse_base_url(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));
             }
             Kind::Saled(saled) => {
-                assert_eq!(values::before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
+                assert_eq!(values::parse_url_before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
             }
             Kind::Koldan(koldan) => assert!(koldan.base_url.host_str().is_some(), "{koldan:?}"),
             Kind::Ondevice(_) | Kind::Given => {}

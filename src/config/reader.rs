@@ -12,11 +12,11 @@ use toml::{
 use url::Url;
 
 use super::{
-    diagnostic::{Flaw, Mistake, Mistakes, Span},
-    durations::Bounds,
+    diagnostic::{Diagnostic, Diagnostics, Span, ValueError},
+    durations::DurationBounds,
     item::Item,
     values,
-    words::{meant, one_of, quoted, unquoted, wrapped},
+    words::{did_you_mean, fit_for_message, in_backticks, join_alternatives, wrap_words},
 };
 
 /// What all tables of one file share.
@@ -28,7 +28,7 @@ pub(super) struct FileContext<'a> {
     /// Every table that a file may hold, for a key that stands in the wrong one.
     pub(super) tables: &'static [KnownTable],
     /// The mistakes found so far.
-    pub(super) mistakes: Mistakes,
+    pub(super) diagnostics: Diagnostics,
 }
 
 /// A table that a file may hold.
@@ -58,10 +58,10 @@ pub(super) trait TableKeys: Sized {
     const KNOWN: &'static [&'static str];
 
     /// Reads every key; one that is absent, or has a mistake, which is noted, is `None`.
-    fn read(table: &Table<'_>) -> Self;
+    fn from_table(table: &Table<'_>) -> Self;
 
     /// Returns these keys, and those of `defaults` in place of the ones that are `None`.
-    fn or(self, defaults: Self) -> Self;
+    fn or_defaults(self, defaults: Self) -> Self;
 }
 
 /// A table of the file.
@@ -81,19 +81,19 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Begins with the whole document, with what messages call its top and the keys it may hold.
-    pub(super) fn root(
+    pub(super) fn of_document(
         document: &'a Spanned<DeTable<'a>>,
         name: &'static str,
         known: &'static [&'static str],
         context: &'a FileContext<'a>,
     ) -> Self {
         let entries = Some(document.get_ref());
-        Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }.checked()
+        Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }.check_keys()
     }
 
     /// Returns where mistakes are noted.
-    pub(super) fn mistakes(&self) -> &'a Mistakes {
-        &self.context.mistakes
+    pub(super) fn diagnostics(&self) -> &'a Diagnostics {
+        &self.context.diagnostics
     }
 
     /// Returns where it stands: its head or its braces.
@@ -107,77 +107,84 @@ impl<'a> Table<'a> {
     }
 
     /// Returns whether the key is there, whatever its value.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(super) fn has_key(&self, key: &str) -> bool {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }
 
     /// Returns whether the key is there, perhaps misspelt: then that is the mistake, and not that it is absent.
-    pub(super) fn means(&self, key: &str) -> bool {
-        self.has(key)
-            || self.unknown_keys().any(|unknown| meant(unknown.get_ref(), self.known.iter().copied()) == Some(key))
+    pub(super) fn is_present(&self, key: &str) -> bool {
+        self.has_key(key)
+            || self
+                .unknown_keys()
+                .any(|unknown| did_you_mean(unknown.get_ref(), self.known.iter().copied()) == Some(key))
     }
 
     /// Notes that a key without a default is absent.
-    pub(super) fn require(&self, key: &str, help: impl Into<String>) {
+    pub(super) fn require_key(&self, key: &str, help: impl Into<String>) {
         // A table that is not one has its own mistake.
-        if self.entries.is_some() && !self.means(key) {
+        if self.entries.is_some() && !self.is_present(key) {
             let what = format!("`{key}` is missing {}", self.name);
-            self.mistakes().add(Mistake::at(self.span(), what, help));
+            self.diagnostics().add(Diagnostic::at_span(self.span(), what, help));
         }
     }
 
     /// Returns a value, if it is there.
-    pub(super) fn item(&self, key: &'static str) -> Option<Item<'a>> {
+    pub(super) fn find_item(&self, key: &'static str) -> Option<Item<'a>> {
         debug_assert!(self.known.contains(&key), "`{key}` is no key {}", self.name);
         let value = self.entries?.get(key)?;
-        Some(Item { key: Cow::Borrowed(key), value, source: self.context.source, mistakes: self.mistakes() })
+        Some(Item { key: Cow::Borrowed(key), value, source: self.context.source, diagnostics: self.diagnostics() })
     }
 
     /// Returns a text that `parse` takes.
-    pub(super) fn text<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, Flaw>) -> Option<Spanned<T>> {
-        self.item(key)?.text(parse)
+    pub(super) fn read_text<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, ValueError>,
+    ) -> Option<Spanned<T>> {
+        self.find_item(key)?.read_text(parse)
     }
 
     /// Returns a duration within `bounds`.
-    pub(super) fn duration(&self, key: &'static str, bounds: Bounds) -> Option<Spanned<Duration>> {
-        let item = self.item(key)?;
+    pub(super) fn read_duration(&self, key: &'static str, bounds: DurationBounds) -> Option<Spanned<Duration>> {
+        let item = self.find_item(key)?;
         if item.value.get_ref().is_integer() {
-            let help = format!("write it with its unit: \"{}s\" for seconds", item.written());
-            return item.wrong_type("a duration in quotes", help);
+            let help = format!("write it with its unit: \"{}s\" for seconds", item.source_text());
+            return item.note_wrong_type("a duration in quotes", help);
         }
-        item.text(|text| bounds.parse(text))
+        item.read_text(|text| bounds.parse(text))
     }
 
     /// Returns one of some words.
-    pub(super) fn word<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Spanned<T>> {
-        self.text(key, |text| one_word(key, text, words))
+    pub(super) fn read_word<T: Clone>(&self, key: &'static str, words: &[(&str, T)]) -> Option<Spanned<T>> {
+        self.read_text(key, |text| parse_word(key, text, words))
     }
 
     /// Returns a list of words, each at most once.
-    pub(super) fn words<T: Clone + PartialEq>(
+    pub(super) fn read_words<T: Clone + PartialEq>(
         &self,
         key: &'static str,
         words: &[(&str, T)],
     ) -> Option<Spanned<Vec<T>>> {
-        self.some(key, |text| one_word(key, text, words))
+        self.read_distinct(key, |text| parse_word(key, text, words))
     }
 
     /// Returns the values of a list that is not empty, each at most once.
-    pub(super) fn some<T: PartialEq>(
+    pub(super) fn read_distinct<T: PartialEq>(
         &self,
         key: &'static str,
-        parse: impl Fn(&str) -> Result<T, Flaw>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<Spanned<Vec<T>>> {
-        let item = self.item(key)?;
-        let elements = item.elements()?;
+        let item = self.find_item(key)?;
+        let elements = item.list_elements()?;
         if elements.is_empty() {
-            return item.flaw(Flaw::new(format!("`{key}` is empty"), "write at least one, or remove the key"));
+            return item
+                .note_error(ValueError::new(format!("`{key}` is empty"), "write at least one, or remove the key"));
         }
         let mut distinct: Vec<T> = Vec::new();
-        for value in elements.into_iter().filter_map(|element| element.text(&parse)) {
+        for value in elements.into_iter().filter_map(|element| element.read_text(&parse)) {
             if distinct.contains(value.get_ref()) {
-                let twice = Flaw::new(format!("twice the same in `{key}`"), "remove one of them");
-                self.mistakes().flaw(value.span(), twice);
+                let twice = ValueError::new(format!("twice the same in `{key}`"), "remove one of them");
+                self.diagnostics().add_error(value.span(), twice);
             } else {
                 distinct.push(value.into_inner());
             }
@@ -186,95 +193,103 @@ impl<'a> Table<'a> {
     }
 
     /// Returns `true` or `false`.
-    pub(super) fn flag(&self, key: &'static str) -> Option<Spanned<bool>> {
-        let item = self.item(key)?;
+    pub(super) fn read_flag(&self, key: &'static str) -> Option<Spanned<bool>> {
+        let item = self.find_item(key)?;
         match item.value.get_ref().as_bool() {
             Some(flag) => Some(Spanned::new(item.span(), flag)),
-            None => item.wrong_type("true or false", format!("write `{key} = true` or `{key} = false`")),
+            None => item.note_wrong_type("true or false", format!("write `{key} = true` or `{key} = false`")),
         }
     }
 
     /// Returns a whole number within `range`.
-    pub(super) fn number<N: TryFrom<u32>>(&self, key: &'static str, range: RangeInclusive<u32>) -> Option<Spanned<N>> {
-        let item = self.item(key)?;
+    pub(super) fn read_number<N: TryFrom<u32>>(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Spanned<N>> {
+        let item = self.find_item(key)?;
         let help = format!("write a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = item.value.get_ref() else {
-            return item.wrong_type("a whole number", help);
+            return item.note_wrong_type("a whole number", help);
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
         match number.and_then(|number| N::try_from(number).ok()) {
             Some(number) => Some(Spanned::new(item.span(), number)),
-            None => item.flaw(Flaw::new(format!("{} is out of range for `{key}`", quoted(&integer.to_string())), help)),
+            None => item.note_error(ValueError::new(
+                format!("{} is out of range for `{key}`", in_backticks(&integer.to_string())),
+                help,
+            )),
         }
     }
 
     /// Returns the whole path of a file; a relative one starts at the directory of secrets.
-    pub(super) fn file(&self, key: &'static str) -> Option<Spanned<PathBuf>> {
-        self.text(key, |text| values::file(text).map(|path| self.context.directory.join(path)))
+    pub(super) fn read_file(&self, key: &'static str) -> Option<Spanned<PathBuf>> {
+        self.read_text(key, |text| values::parse_file_path(text).map(|path| self.context.directory.join(path)))
     }
 
     /// Returns the address of a service that `parse` takes; that may be in the clear where `insecure` says so.
-    pub(super) fn address(
+    pub(super) fn read_url(
         &self,
         key: &'static str,
-        parse: fn(&str, bool) -> Result<Url, Flaw>,
+        parse: fn(&str, bool) -> Result<Url, ValueError>,
     ) -> Option<Spanned<Url>> {
-        let insecure = self.item("insecure").and_then(|item| item.value.get_ref().as_bool());
-        self.text(key, |text| parse(text, insecure == Some(true)))
+        let insecure = self.find_item("insecure").and_then(|item| item.value.get_ref().as_bool());
+        self.read_text(key, |text| parse(text, insecure == Some(true)))
     }
 
     /// Returns the texts of a list that `parse` takes.
-    pub(super) fn list<T>(
+    pub(super) fn read_list<T>(
         &self,
         key: &'static str,
-        parse: impl Fn(&str) -> Result<T, Flaw>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
     ) -> Option<Spanned<Vec<T>>> {
-        let item = self.item(key)?;
-        let texts = item.elements()?.into_iter().filter_map(|element| element.text(&parse)).map(Spanned::into_inner);
+        let item = self.find_item(key)?;
+        let texts =
+            item.list_elements()?.into_iter().filter_map(|element| element.read_text(&parse)).map(Spanned::into_inner);
         Some(Spanned::new(item.span(), texts.collect()))
     }
 
     /// Returns the keys of a table below, if there is one.
-    pub(super) fn keys<K: TableKeys>(&self, key: &'static str) -> Option<Spanned<K>> {
-        let table = self.table_of(&self.item(key)?, self.name_below(key), K::KNOWN)?;
-        Some(Spanned::new(table.span(), K::read(&table)))
+    pub(super) fn read_keys<K: TableKeys>(&self, key: &'static str) -> Option<Spanned<K>> {
+        let table = self.table_of(&self.find_item(key)?, self.name_below(key), K::KNOWN)?;
+        Some(Spanned::new(table.span(), K::from_table(&table)))
     }
 
     /// Returns a table below; an empty one where there is none.
-    pub(super) fn table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
+    pub(super) fn read_table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
         let name = self.name_below(key);
-        let found = self.item(key).and_then(|item| self.table_of(&item, name.clone(), known));
+        let found = self.find_item(key).and_then(|item| self.table_of(&item, name.clone(), known));
         let (span, context) = (self.span(), self.context);
         found.unwrap_or(Table { name, span, entries: None, known, is_root: false, context })
     }
 
     /// Returns the tables of a list below, and where the list stands.
-    pub(super) fn tables(
+    pub(super) fn read_tables(
         &self,
         key: &'static str,
         name: &'static str,
         known: &'static [&'static str],
     ) -> Option<Spanned<Vec<Option<Table<'a>>>>> {
-        let item = self.item(key)?;
-        let tables = item.elements()?.iter().map(|element| self.table_of(element, name.into(), known)).collect();
+        let item = self.find_item(key)?;
+        let tables = item.list_elements()?.iter().map(|element| self.table_of(element, name.into(), known)).collect();
         Some(Spanned::new(item.span(), tables))
     }
 
     /// Returns the tables below by their names; none where there are none, `None` where there is something else.
-    pub(super) fn named_tables(
+    pub(super) fn read_named_tables(
         &self,
         key: &'static str,
         known: &'static [&'static str],
     ) -> Option<Vec<(Spanned<String>, Option<Table<'a>>)>> {
-        let Some(item) = self.item(key) else { return Some(Vec::new()) };
+        let Some(item) = self.find_item(key) else { return Some(Vec::new()) };
         let DeValue::Table(entries) = item.value.get_ref() else {
             let help = format!("write a table with a name: [{key}.NAME]");
-            return item.wrong_type("a table of tables", help);
+            return item.note_wrong_type("a table of tables", help);
         };
         let mut tables = Vec::new();
         for (name, value) in entries {
-            let title = format!("in `[{key}.{}]`", unquoted(name.get_ref()));
-            let table = self.table_of(&item.beside(value, Cow::Borrowed(name.get_ref())), title.into(), known);
+            let title = format!("in `[{key}.{}]`", fit_for_message(name.get_ref()));
+            let table = self.table_of(&item.with_value(value, Cow::Borrowed(name.get_ref())), title.into(), known);
             tables.push((Spanned::new(name.span(), name.get_ref().to_string()), table));
         }
         Some(tables)
@@ -284,10 +299,10 @@ impl<'a> Table<'a> {
     fn table_of(&self, item: &Item<'a>, name: Cow<'static, str>, known: &'static [&'static str]) -> Option<Table<'a>> {
         let DeValue::Table(entries) = item.value.get_ref() else {
             let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
-            return item.wrong_type("a table", help);
+            return item.note_wrong_type("a table", help);
         };
         let (span, entries, context) = (item.span(), Some(entries), self.context);
-        Some(Table { name, span, entries, known, is_root: false, context }.checked())
+        Some(Table { name, span, entries, known, is_root: false, context }.check_keys())
     }
 
     fn name_below(&self, key: &str) -> Cow<'static, str> {
@@ -295,13 +310,14 @@ impl<'a> Table<'a> {
     }
 
     /// Notes every key that is not known, with the one that was probably meant.
-    fn checked(self) -> Self {
+    fn check_keys(self) -> Self {
         for key in self.unknown_keys() {
             let name: &str = key.get_ref();
             let here = self.context.tables.iter().find(|table| table.keys == self.known);
             let refused = here.and_then(|table| table.refused.iter().find(|refused| refused.key == name));
-            let flaw = refused.map_or_else(|| self.unknown(name), |refused| Flaw::new(refused.what, refused.help));
-            self.mistakes().flaw(key.span(), flaw);
+            let error =
+                refused.map_or_else(|| self.unknown_key(name), |refused| ValueError::new(refused.what, refused.help));
+            self.diagnostics().add_error(key.span(), error);
         }
         self
     }
@@ -319,31 +335,31 @@ impl<'a> Table<'a> {
         homes.next().is_none().then_some(home)
     }
 
-    fn unknown(&self, name: &str) -> Flaw {
-        let what = format!("unknown key {} {}", quoted(name), self.name);
+    fn unknown_key(&self, name: &str) -> ValueError {
+        let what = format!("unknown key {} {}", in_backticks(name), self.name);
         let number = self.known.iter().find(|known| known.strip_suffix('s') == Some(name));
         let help = if let Some(plural) = number {
             format!("did you mean `{plural}`?")
         } else if let Some(home) = self.home_of(name) {
             format!("`{name}` belongs to {home}")
-        } else if let Some(meant) = meant(name, self.known.iter().copied()) {
+        } else if let Some(meant) = did_you_mean(name, self.known.iter().copied()) {
             format!("did you mean `{meant}`?")
         } else {
-            format!("known here: {}", wrapped(self.known))
+            format!("known here: {}", wrap_words(self.known))
         };
-        Flaw::new(what, help)
+        ValueError::new(what, help)
     }
 }
 
 /// Returns the value of one of some words.
-pub(super) fn one_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, Flaw> {
+pub(super) fn parse_word<T: Clone>(key: &str, text: &str, words: &[(&str, T)]) -> Result<T, ValueError> {
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
         return Ok(value.clone());
     }
     let all = words.iter().map(|(word, _)| *word);
-    let help = match meant(text, all.clone()) {
-        Some(meant) => format!("did you mean `{meant}`? it may be {}", one_of(all)),
-        None => format!("write {}", one_of(all)),
+    let help = match did_you_mean(text, all.clone()) {
+        Some(meant) => format!("did you mean `{meant}`? it may be {}", join_alternatives(all)),
+        None => format!("write {}", join_alternatives(all)),
     };
-    Err(Flaw::new(format!("unknown word {} for `{key}`", quoted(text)), help))
+    Err(ValueError::new(format!("unknown word {} for `{key}`", in_backticks(text)), help))
 }

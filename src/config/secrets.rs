@@ -9,7 +9,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{diagnostic::Span, words::meant};
+use super::{diagnostic::Span, words::did_you_mean};
 
 /// What the keys of secrets are called.
 const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
@@ -17,7 +17,7 @@ const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
 /// Returns `source` with `*` for each byte of a secret, so that every other byte keeps its place.
 ///
 /// The tree of a broken file may lack the very line that is broken, so the lines are searched too.
-pub(super) fn masked(source: &str, document: &DeTable<'_>) -> String {
+pub(super) fn mask_secrets(source: &str, document: &DeTable<'_>) -> String {
     let mut bytes = source.as_bytes().to_vec();
     for span in in_table(document).into_iter().chain(in_lines(source)).filter(|span| source.get(span.clone()).is_some())
     {
@@ -28,7 +28,7 @@ pub(super) fn masked(source: &str, document: &DeTable<'_>) -> String {
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    !key.ends_with("_file") && (WORDS.iter().any(|word| key.contains(word)) || meant(&key, WORDS).is_some())
+    !key.ends_with("_file") && (WORDS.iter().any(|word| key.contains(word)) || did_you_mean(&key, WORDS).is_some())
 }
 
 fn in_table(table: &DeTable<'_>) -> Vec<Span> {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn shown(source: &str) -> String {
-        masked(source, DeTable::parse_recoverable(source).0.get_ref())
+        mask_secrets(source, DeTable::parse_recoverable(source).0.get_ref())
     }
 
     #[test]

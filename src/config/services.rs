@@ -6,40 +6,40 @@ use toml::Spanned;
 
 use super::{
     analysis::Analysis,
-    diagnostic::{Mistake, Mistakes},
-    durations::Bounds,
+    diagnostic::{Diagnostic, Diagnostics},
+    durations::DurationBounds,
     folder::ON_THIS_MACHINE,
     kinds::{self, Kind, NamedKind},
     reader::{Table, TableKeys as _},
-    table_keys::{joined, table_keys},
+    table_keys::{join_keys, table_keys},
     values,
-    words::one_of,
+    words::join_alternatives,
 };
 
 /// From a busy loop's edge to the length of a break.
-const POLL_INTERVAL: Bounds = Bounds::ms(10, 3_600_000);
+const POLL_INTERVAL: DurationBounds = DurationBounds::from_ms(10, 3_600_000);
 /// How long a service may take before it is called slow.
-const POLL_TIMEOUT: Bounds = Bounds::ms(10, 86_400_000);
+const POLL_TIMEOUT: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
 /// How long it may be slow; a month is longer than any outage that heals by itself.
-const POLL_PATIENCE: Bounds = Bounds::ms(10, 30 * 86_400_000).or_zero();
+const POLL_PATIENCE: DurationBounds = DurationBounds::from_ms(10, 30 * 86_400_000).or_zero();
 /// One small call; longer than ten minutes no proxy keeps a connection.
-const REQUEST_TIMEOUT: Bounds = Bounds::ms(100, 600_000);
+const REQUEST_TIMEOUT: DurationBounds = DurationBounds::from_ms(100, 600_000);
 
 table_keys! {
     /// A service.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Service from ServiceKeys {
-        + kind: &'static NamedKind = text(kinds::named);
+        + kind: &'static NamedKind = read_text(kinds::parse_kind);
         /// The analyses that notes are made of, in the order of the config.
-        analyses: Vec<Analysis> = some(values::analysis), default Analysis::USUAL.to_vec();
+        analyses: Vec<Analysis> = read_distinct(values::parse_analysis), default Analysis::USUAL.to_vec();
         /// The instruction for the meeting note; `None` takes the service's automatic note.
-        instruction: Option<String> = text(values::instruction), default None;
-        + poll: PollKeys = keys();
+        instruction: Option<String> = read_text(values::parse_instruction), default None;
+        + poll: PollKeys = read_keys();
         /// The limit of one call that is not an upload.
-        request_timeout: Duration = duration(REQUEST_TIMEOUT), default Duration::from_secs(30);
+        request_timeout: Duration = read_duration(REQUEST_TIMEOUT), default Duration::from_secs(30);
         /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
         /// [`Workers::uploads`](super::Workers::uploads) with the others.
-        at_once: usize = number(1..=64);
+        at_once: usize = read_number(1..=64);
     } and {
         /// The name of its table in the config.
         name: String,
@@ -56,20 +56,20 @@ table_keys! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Poll from PollKeys {
         /// From the end of the upload to the first look.
-        first: Duration = duration(POLL_INTERVAL), default Duration::from_secs(5);
+        first: Duration = read_duration(POLL_INTERVAL), default Duration::from_secs(5);
         /// From one look to the next.
-        every: Duration = duration(POLL_INTERVAL), default Duration::from_secs(5);
+        every: Duration = read_duration(POLL_INTERVAL), default Duration::from_secs(5);
         /// After this the service is called slow and the interval doubles up to 2 min.
-        timeout: Duration = duration(POLL_TIMEOUT), default Duration::from_secs(300);
+        timeout: Duration = read_duration(POLL_TIMEOUT), default Duration::from_secs(300);
         /// After this, counted from the end of the upload, an attempt is spent.
-        patience: Duration = duration(POLL_PATIENCE), default Duration::from_secs(86_400);
+        patience: Duration = read_duration(POLL_PATIENCE), default Duration::from_secs(86_400);
     }
 }
 
 /// The keys of `[services.NAME]`: what every kind has, then what some have.
 pub(super) static SERVICE: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let of_kinds = joined(&kinds::KINDS.each_ref().map(|kind| kind.keys));
-    joined(&[ServiceKeys::KNOWN, &of_kinds])
+    let of_kinds = join_keys(&kinds::KINDS.each_ref().map(|kind| kind.keys));
+    join_keys(&[ServiceKeys::KNOWN, &of_kinds])
 });
 
 /// The services as the file has them.
@@ -81,25 +81,25 @@ pub(super) struct Services {
 }
 
 /// Reads all services. Without a table the on-device engine serves.
-pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
+pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Services {
     let mut services = Services { complete: BTreeMap::new(), names: Vec::new() };
-    let Some(tables) = root.named_tables("services", &SERVICE) else { return services };
-    if tables.is_empty() && !root.means("services") {
+    let Some(tables) = root.read_named_tables("services", &SERVICE) else { return services };
+    if tables.is_empty() && !root.is_present("services") {
         services.names.push(ON_THIS_MACHINE.to_owned());
         services
             .complete
             .insert(ON_THIS_MACHINE.to_owned(), Service::of_kind(ON_THIS_MACHINE, Kind::on_this_machine()));
-    } else if tables.is_empty() && root.has("services") {
+    } else if tables.is_empty() && root.has_key("services") {
         let help =
             "write `[services.paxs]`, below it `kind = \"paxs\"`; without `services` the on-device engine serves";
-        mistakes.add(Mistake::of_file("`services` is empty", help));
+        diagnostics.add(Diagnostic::of_file("`services` is empty", help));
     }
     for (name, table) in tables {
         services.names.push(name.get_ref().clone());
-        if let Err(flaw) = values::name(name.get_ref()) {
-            mistakes.flaw(name.span(), flaw);
+        if let Err(error) = values::parse_name(name.get_ref()) {
+            diagnostics.add_error(name.span(), error);
         }
-        if let Some(service) = table.and_then(|table| service(name.get_ref(), &table, mistakes)) {
+        if let Some(service) = table.and_then(|table| read_service(name.get_ref(), &table, diagnostics)) {
             services.complete.insert(name.into_inner(), service);
         }
     }
@@ -109,55 +109,55 @@ pub(super) fn read(root: &Table<'_>, mistakes: &Mistakes) -> Services {
 impl Service {
     /// Returns a service as it is where its table says no more than its kind.
     pub(super) fn of_kind(name: &str, kind: Kind) -> Self {
-        complete(ServiceKeys::default(), name, kind)
+        complete_service(ServiceKeys::default(), name, kind)
     }
 }
 
-fn service(name: &str, table: &Table<'_>, mistakes: &Mistakes) -> Option<Service> {
+fn read_service(name: &str, table: &Table<'_>, diagnostics: &Diagnostics) -> Option<Service> {
     let help =
         "write kind = \"paxs\", \"saled\", \"koldan\" or \"openai\", or \"ondevice\" for the engine on this machine";
-    table.require("kind", help);
-    let keys = ServiceKeys::read(table);
+    table.require_key("kind", help);
+    let keys = ServiceKeys::from_table(table);
     let kind = keys.kind.as_ref().and_then(|named| named.get_ref().read(table));
     if let Some(poll) = &keys.poll {
-        refuse_short_patience(poll.get_ref(), mistakes);
+        refuse_short_patience(poll.get_ref(), diagnostics);
     }
     let kind = kind?;
     if let Some(analyses) = &keys.analyses {
-        refuse_analyses(&kind, analyses, mistakes);
+        refuse_analyses(&kind, analyses, diagnostics);
     }
-    Some(complete(keys, name, kind))
+    Some(complete_service(keys, name, kind))
 }
 
 /// Puts a service together; what its keys leave open its kind knows.
-fn complete(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
+fn complete_service(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
     let abilities = kind.abilities();
     let mut poll = keys.poll.take().map(Spanned::into_inner).unwrap_or_default();
     if abilities.transcribes_at_once {
         // The results are there when the upload ends.
         poll.first.get_or_insert(Spanned::new(0..0, Duration::from_millis(10)));
     }
-    let poll = poll.settings().expect("no key is required");
-    let service = keys.settings(name.to_owned(), kind, poll).expect("no key is required");
+    let poll = poll.into_settings().expect("no key is required");
+    let service = keys.into_settings(name.to_owned(), kind, poll).expect("no key is required");
     Service { at_once: service.at_once.or(abilities.at_once), ..service }
 }
 
 /// Refuses analyses that a kind does not give.
-pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, mistakes: &Mistakes) {
+pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, diagnostics: &Diagnostics) {
     let given = kind.abilities().analyses;
     if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !given.contains(analysis)) {
         let what = format!("a service of kind `{}` gives no `{}`", kind.as_str(), analysis.as_str());
-        let help = format!("it gives {}", one_of(given.iter().map(|analysis| analysis.as_str())));
-        mistakes.add(Mistake::at(analyses.span(), what, help));
+        let help = format!("it gives {}", join_alternatives(given.iter().map(|analysis| analysis.as_str())));
+        diagnostics.add(Diagnostic::at_span(analyses.span(), what, help));
     }
 }
 
 /// Refuses a patience that is over before the service is called slow.
-fn refuse_short_patience(keys: &PollKeys, mistakes: &Mistakes) {
-    let poll = keys.clone().settings().expect("no key is required");
+fn refuse_short_patience(keys: &PollKeys, diagnostics: &Diagnostics) {
+    let poll = keys.clone().into_settings().expect("no key is required");
     let is_short = !poll.patience.is_zero() && poll.patience < poll.timeout;
     if let Some(patience) = keys.patience.as_ref().filter(|_| is_short) {
         let help = "write at least the `timeout`, or 0 to give up right after it";
-        mistakes.add(Mistake::at(patience.span(), "`patience` is shorter than `timeout`", help));
+        diagnostics.add(Diagnostic::at_span(patience.span(), "`patience` is shorter than `timeout`", help));
     }
 }

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    diagnostic::Flaw, durations::Bounds, email::Email, folder::Folder, reader::one_word, services::Service,
-    sources::Source, table_keys::table_keys, values, webhook::Webhook,
+    diagnostic::ValueError, durations::DurationBounds, email::Email, folder::Folder, reader::parse_word,
+    services::Service, sources::Source, table_keys::table_keys, values, webhook::Webhook,
 };
 
 /// The whole configuration, as it is in force.
@@ -52,18 +52,18 @@ impl Settings {
 }
 
 /// Delays between the attempts of one recording.
-const DELAY: Bounds = Bounds::ms(10, 86_400_000);
+const DELAY: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
 
 table_keys! {
     /// How a recording's own failures are retried.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Retry from RetryKeys {
         /// Failures in all before a recording is failed; at least 1.
-        attempts: u32 = number(1..=100), default 3;
+        attempts: u32 = read_number(1..=100), default 3;
         /// The first delay; it grows fivefold, with jitter.
-        delay: Duration = duration(DELAY), default Duration::from_secs(60);
+        delay: Duration = read_duration(DELAY), default Duration::from_secs(60);
         /// The longest delay, also the slowest probe of a service that is down.
-        delay_max: Duration = duration(DELAY), default Duration::from_secs(900);
+        delay_max: Duration = read_duration(DELAY), default Duration::from_secs(900);
     }
 }
 
@@ -72,9 +72,9 @@ table_keys! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Workers from WorkersKeys {
         /// Uploads at once, 1 to 64.
-        uploads: usize = number(1..=64), default 2;
+        uploads: usize = read_number(1..=64), default 2;
         /// Calls a second to each service, 1 to 1,000.
-        requests_per_second: u32 = number(1..=1_000), default 10;
+        requests_per_second: u32 = read_number(1..=1_000), default 10;
     }
 }
 
@@ -85,13 +85,13 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Log from LogKeys {
         /// The least level that is written: a `tracing` filter.
-        level: String = text(level), default "info".to_owned();
+        level: String = read_text(parse_level), default "info".to_owned();
         /// Text for people or JSON for machines.
-        format: LogFormat = word(FORMATS), default LogFormat::Text;
+        format: LogFormat = read_word(FORMATS), default LogFormat::Text;
         /// The directory of the daily files; `None` writes to standard error alone.
-        dir: PathBuf = text(values::absolute_path);
+        dir: PathBuf = read_text(values::parse_absolute_path);
         /// How many daily files are kept.
-        keep: usize = number(1..=1_000), default 14;
+        keep: usize = read_number(1..=1_000), default 14;
     }
 }
 
@@ -104,7 +104,7 @@ pub enum LogFormat {
     Json,
 }
 
-fn level(text: &str) -> Result<String, Flaw> {
+fn parse_level(text: &str) -> Result<String, ValueError> {
     const LEVELS: &[(&str, ())] = &[("error", ()), ("warn", ()), ("info", ()), ("debug", ()), ("trace", ())];
-    one_word("level", text, LEVELS).map(|()| text.to_owned())
+    parse_word("level", text, LEVELS).map(|()| text.to_owned())
 }

@@ -20,15 +20,15 @@ use toml::{
 
 use super::{
     attendee::Attendee,
-    diagnostic::{Flaw, Mistake, Mistakes, Report},
-    document::syntax,
+    diagnostic::{Diagnostic, Diagnostics, Report, ValueError},
+    document::syntax_error,
     folders::{refuse_instruction, refuse_language},
     kinds::Kind,
     reader::{FileContext, Table, TableKeys as _},
     table_keys::table_keys,
     tables::TABLES,
     values,
-    words::quoted,
+    words::in_backticks,
 };
 use crate::text;
 
@@ -52,15 +52,15 @@ table_keys! {
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct Sidecar from SidecarKeys {
         /// The title of the meeting, on one line; nothing in it turns the direction of text.
-        title: String = text(shown);
+        title: String = read_text(parse_visible_line);
         /// When it was.
-        date: When = date();
+        date: When = read_date();
         /// Who was there; an empty list says that nobody is named.
-        attendees: Vec<Attendee> = cleaned_attendees();
+        attendees: Vec<Attendee> = read_visible_attendees();
         /// What the note should hold; an empty one asks for the automatic note.
-        instruction: String = text(instruction);
+        instruction: String = read_text(parse_instruction);
         /// The language that is spoken, ISO 639-1.
-        language: String = text(values::language);
+        language: String = read_text(values::parse_language);
     }
 }
 
@@ -99,73 +99,73 @@ pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, R
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
-            let mistakes = Mistakes::default();
+            let diagnostics = Diagnostics::default();
             let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            mistakes.add(Mistake::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
-            return Err(mistakes.into_report(name, ""));
+            diagnostics.add(Diagnostic::of_file(format!("not UTF-8: see line {line}"), "save it as UTF-8"));
+            return Err(diagnostics.into_report(name, ""));
         }
     };
     // What editors of another system put before a text.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let (document, errors) = DeTable::parse_recoverable(source);
-    let mistakes = Mistakes::default();
-    let context = FileContext { source, directory: PathBuf::new(), tables: &*TABLES, mistakes };
+    let diagnostics = Diagnostics::default();
+    let context = FileContext { source, directory: PathBuf::new(), tables: &*TABLES, diagnostics };
     let sidecar = if errors.is_empty() {
-        read(&Table::root(&document, "in a sidecar", SidecarKeys::KNOWN, &context), kind)
+        read(&Table::of_document(&document, "in a sidecar", SidecarKeys::KNOWN, &context), kind)
     } else {
         for error in &errors {
-            context.mistakes.add(syntax(error, source));
+            context.diagnostics.add(syntax_error(error, source));
         }
         None
     };
-    match sidecar.filter(|_| context.mistakes.is_empty()) {
+    match sidecar.filter(|_| context.diagnostics.is_empty()) {
         Some(sidecar) => Ok(sidecar),
-        None => Err(context.mistakes.into_report(name, source)),
+        None => Err(context.diagnostics.into_report(name, source)),
     }
 }
 
 fn read(table: &Table<'_>, kind: &Kind) -> Option<Sidecar> {
-    let keys = SidecarKeys::read(table);
+    let keys = SidecarKeys::from_table(table);
     if let Some(instruction) = &keys.instruction {
-        refuse_instruction(instruction.span(), kind, table.mistakes());
+        refuse_instruction(instruction.span(), kind, table.diagnostics());
     }
     if let Some(language) = &keys.language {
-        refuse_language(language, kind, table.mistakes());
+        refuse_language(language, kind, table.diagnostics());
     }
-    keys.settings()
+    keys.into_settings()
 }
 
-fn instruction(text: &str) -> Result<String, Flaw> {
-    values::instruction(text).map(Option::unwrap_or_default)
+fn parse_instruction(text: &str) -> Result<String, ValueError> {
+    values::parse_instruction(text).map(Option::unwrap_or_default)
 }
 
 /// A line for people, cleaned of what turns the direction of text: it stands among other people's words.
-fn shown(text: &str) -> Result<String, Flaw> {
-    let cleaned = text::line(&values::line(text)?);
+fn parse_visible_line(text: &str) -> Result<String, ValueError> {
+    let cleaned = text::line(&values::parse_line(text)?);
     if cleaned.is_empty() {
-        return Err(Flaw::new("nothing that can be seen", "write a text that is not empty"));
+        return Err(ValueError::new("nothing that can be seen", "write a text that is not empty"));
     }
     Ok(cleaned)
 }
 
 impl Table<'_> {
     /// Returns the people of a list, their names cleaned as [`shown`] does.
-    fn cleaned_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
-        let attendees = self.attendees(key)?;
+    fn read_visible_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
+        let attendees = self.read_attendees(key)?;
         let span = attendees.span();
-        let written = self.item(key).and_then(|item| item.elements()).map_or(0, |elements| elements.len());
+        let written = self.find_item(key).and_then(|item| item.list_elements()).map_or(0, |elements| elements.len());
         if written > ATTENDEES_MAX {
             let help = format!("name at most {ATTENDEES_MAX}");
-            self.mistakes().add(Mistake::at(span, format!("{written} attendees"), help));
+            self.diagnostics().add(Diagnostic::at_span(span, format!("{written} attendees"), help));
             return None;
         }
         let mut cleaned = Vec::new();
         for person in attendees.into_inner() {
-            match shown(&person.name) {
+            match parse_visible_line(&person.name) {
                 Ok(name) => cleaned.push(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
-                Err(flaw) => {
-                    let what = format!("in the name of {}: {}", quoted(&person.email), flaw.what);
-                    self.mistakes().add(Mistake::at(span.clone(), what, flaw.help));
+                Err(error) => {
+                    let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);
+                    self.diagnostics().add(Diagnostic::at_span(span.clone(), what, error.help));
                 }
             }
         }
@@ -173,26 +173,28 @@ impl Table<'_> {
     }
 
     /// Returns a date, in quotes or as TOML has it.
-    fn date(&self, key: &'static str) -> Option<Spanned<When>> {
-        let item = self.item(key)?;
+    fn read_date(&self, key: &'static str) -> Option<Spanned<When>> {
+        let item = self.find_item(key)?;
         let example = "write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22";
         let text = match item.value.get_ref() {
             DeValue::Datetime(date) => date.to_string(),
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return item.wrong_type("a date", example.to_owned());
+                return item.note_wrong_type("a date", example.to_owned());
             }
         };
-        match when(text.trim()) {
+        match parse_when(text.trim()) {
             Some((when, year)) if YEARS.contains(&year) => Some(Spanned::new(item.span(), when)),
-            Some(_) => item.flaw(Flaw::new(format!("{} is no date of a recording", quoted(&text)), example)),
-            None => item.flaw(Flaw::new(format!("{} is not a date", quoted(&text)), example)),
+            Some(_) => {
+                item.note_error(ValueError::new(format!("{} is no date of a recording", in_backticks(&text)), example))
+            }
+            None => item.note_error(ValueError::new(format!("{} is not a date", in_backticks(&text)), example)),
         }
     }
 }
 
 /// A date as RFC 3339 has it, without its offset for the clocks of this machine, or a day alone; and its year.
-fn when(text: &str) -> Option<(When, i16)> {
+fn parse_when(text: &str) -> Option<(When, i16)> {
     /// `2026-11-22`
     const DAY: usize = 10;
     if text.len() == DAY {

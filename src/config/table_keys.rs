@@ -50,7 +50,7 @@ macro_rules! table_keys {
             const KNOWN: &'static [&'static str] =
                 &[$(stringify!($first),)* $(stringify!($key), $(stringify!($part),)*)*];
 
-            fn read(table: &crate::config::reader::Table<'_>) -> Self {
+            fn from_table(table: &crate::config::reader::Table<'_>) -> Self {
                 $($(table_keys!(@require table, $key, $absent $with);)?)*
                 Self {
                     $($first: table.$read_first(stringify!($first) $(, $first_arg)*),)*
@@ -61,7 +61,7 @@ macro_rules! table_keys {
                 }
             }
 
-            fn or(self, defaults: Self) -> Self {
+            fn or_defaults(self, defaults: Self) -> Self {
                 Self {
                     $($first: self.$first.or(defaults.$first),)*
                     $($key: self.$key.or(defaults.$key), $($part: self.$part.or(defaults.$part),)*)*
@@ -71,7 +71,7 @@ macro_rules! table_keys {
 
         impl $Keys {
             /// Returns the settings in force; `None` where a required key is absent or has a mistake.
-            pub(in crate::config) fn settings(self $($(, $other: $other_type)*)?) -> Option<$Settings> {
+            pub(in crate::config) fn into_settings(self $($(, $other: $other_type)*)?) -> Option<$Settings> {
                 Some($Settings {
                     $($($other,)*)?
                     $($key: table_keys!(@value self.$key $(, $absent $with)?),)*
@@ -82,7 +82,7 @@ macro_rules! table_keys {
     (@field $type:ty) => { Option<$type> };
     (@field $type:ty, $absent:ident) => { $type };
     (@require $table:ident, $key:ident, default $value:expr) => {};
-    (@require $table:ident, $key:ident, required $cure:expr) => { $table.require(stringify!($key), $cure) };
+    (@require $table:ident, $key:ident, required $cure:expr) => { $table.require_key(stringify!($key), $cure) };
     (@value $written:expr) => { $written.map(toml::Spanned::into_inner) };
     (@value $written:expr, default $value:expr) => { $written.map_or_else(|| $value, toml::Spanned::into_inner) };
     (@value $written:expr, required $cure:expr) => { $written?.into_inner() };
@@ -90,7 +90,7 @@ macro_rules! table_keys {
 pub(super) use table_keys;
 
 /// Returns the keys of several lists, each once.
-pub(super) fn joined(lists: &[&[&'static str]]) -> Vec<&'static str> {
+pub(super) fn join_keys(lists: &[&[&'static str]]) -> Vec<&'static str> {
     let mut keys = Vec::new();
     for key in lists.iter().copied().flatten() {
         if !keys.contains(key) {

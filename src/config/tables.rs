@@ -30,26 +30,26 @@ pub(super) const ROOT: &[&str] = &[
 /// Every table of the config file.
 pub(super) static TABLES: LazyLock<[KnownTable; 12]> = LazyLock::new(|| {
     [
-        known(ROOT, "the top of the file, before the first `[table]`", &[]),
-        known(&folders::FOLDER, "`[[folder]]`", &[]),
-        KnownTable { title: None, ..known(&folders::DEFAULTS, "", &[]) },
+        describe_table(ROOT, "the top of the file, before the first `[table]`", &[]),
+        describe_table(&folders::FOLDER, "`[[folder]]`", &[]),
+        KnownTable { title: None, ..describe_table(&folders::DEFAULTS, "", &[]) },
         // What stands before `api` may stand in other tables, too.
         KnownTable {
             own_keys: SourceKeys::KNOWN.split_at(5).1,
-            ..known(SourceKeys::KNOWN, "`[[source]]`", REFUSED_IN_SOURCE)
+            ..describe_table(SourceKeys::KNOWN, "`[[source]]`", REFUSED_IN_SOURCE)
         },
-        known(&services::SERVICE, "`[services.NAME]`", REFUSED_IN_SERVICE),
-        known(PollKeys::KNOWN, "`poll = { … }` of a service", &[]),
-        known(RetryKeys::KNOWN, "`[retry]`", &[]),
-        known(WorkersKeys::KNOWN, "`[workers]`", &[]),
-        known(EmailKeys::KNOWN, "`[email]`", &[]),
-        known(SmtpKeys::KNOWN, "`smtp = { … }` of `[email]`", REFUSED_IN_SMTP),
-        known(WebhookKeys::KNOWN, "`[webhook]`", &[]),
-        known(LogKeys::KNOWN, "`[log]`", &[]),
+        describe_table(&services::SERVICE, "`[services.NAME]`", REFUSED_IN_SERVICE),
+        describe_table(PollKeys::KNOWN, "`poll = { … }` of a service", &[]),
+        describe_table(RetryKeys::KNOWN, "`[retry]`", &[]),
+        describe_table(WorkersKeys::KNOWN, "`[workers]`", &[]),
+        describe_table(EmailKeys::KNOWN, "`[email]`", &[]),
+        describe_table(SmtpKeys::KNOWN, "`smtp = { … }` of `[email]`", REFUSED_IN_SMTP),
+        describe_table(WebhookKeys::KNOWN, "`[webhook]`", &[]),
+        describe_table(LogKeys::KNOWN, "`[log]`", &[]),
     ]
 });
 
-fn known(keys: &'static [&'static str], title: &'static str, refused: &'static [RefusedKey]) -> KnownTable {
+fn describe_table(keys: &'static [&'static str], title: &'static str, refused: &'static [RefusedKey]) -> KnownTable {
     KnownTable { keys, own_keys: keys, title: Some(title), refused }
 }
 

@@ -10,8 +10,8 @@ use url::{Host, Url};
 
 use super::{
     analysis::Analysis,
-    diagnostic::Flaw,
-    words::{meant, one_of, quoted},
+    diagnostic::ValueError,
+    words::{did_you_mean, in_backticks, join_alternatives},
 };
 
 /// Bytes of a name or an id: it becomes part of every job key, and of file names in logs and mails.
@@ -27,120 +27,127 @@ const INSTRUCTION_BYTES_MAX: usize = 8_192;
 const PATH_BYTES_MAX: usize = 4_095;
 
 /// A name or an id of a folder or a service.
-pub(super) fn name(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_name(text: &str) -> Result<String, ValueError> {
     let help = "write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first";
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     if !text.starts_with(char::is_alphanumeric) {
-        return Err(Flaw::new(format!("{} does not begin with a letter or a digit", quoted(text)), help));
+        return Err(ValueError::new(format!("{} does not begin with a letter or a digit", in_backticks(text)), help));
     }
     if let Some(foreign) = text.chars().find(|c| !allowed(*c)) {
-        let foreign = if foreign.is_whitespace() { "white space".to_owned() } else { quoted(&foreign.to_string()) };
-        return Err(Flaw::new(format!("{foreign} in {}, which is a name", quoted(text)), help));
+        let foreign =
+            if foreign.is_whitespace() { "white space".to_owned() } else { in_backticks(&foreign.to_string()) };
+        return Err(ValueError::new(format!("{foreign} in {}, which is a name", in_backticks(text)), help));
     }
     if text.len() > NAME_BYTES_MAX {
-        return Err(Flaw::new(format!("{} is too long for a name: {} bytes", quoted(text), text.len()), help));
+        return Err(ValueError::new(
+            format!("{} is too long for a name: {} bytes", in_backticks(text), text.len()),
+            help,
+        ));
     }
     Ok(text.to_owned())
 }
 
 /// A line for people: not blank, without control characters.
-pub(super) fn line(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_line(text: &str) -> Result<String, ValueError> {
     if text.trim().is_empty() {
-        return Err(Flaw::new("nothing but white space", "write a text that is not empty"));
+        return Err(ValueError::new("nothing but white space", "write a text that is not empty"));
     }
-    no_controls(text)?;
+    refuse_controls(text)?;
     if text.len() > LINE_BYTES_MAX {
-        let what = format!("{} is too long: {} bytes", quoted(text), text.len());
-        return Err(Flaw::new(what, format!("write at most {LINE_BYTES_MAX} bytes")));
+        let what = format!("{} is too long: {} bytes", in_backticks(text), text.len());
+        return Err(ValueError::new(what, format!("write at most {LINE_BYTES_MAX} bytes")));
     }
     Ok(text.trim().to_owned())
 }
 
-fn no_controls(text: &str) -> Result<(), Flaw> {
+fn refuse_controls(text: &str) -> Result<(), ValueError> {
     if text.chars().any(char::is_control) {
-        let what = format!("a line end or another control character in {}", quoted(text));
-        return Err(Flaw::new(what, "write one line of plain text"));
+        let what = format!("a line end or another control character in {}", in_backticks(text));
+        return Err(ValueError::new(what, "write one line of plain text"));
     }
     Ok(())
 }
 
 /// An instruction of any number of lines; `None` for a blank one.
-pub(super) fn instruction(text: &str) -> Result<Option<String>, Flaw> {
+pub(super) fn parse_instruction(text: &str) -> Result<Option<String>, ValueError> {
     let text = text.trim();
     if text.len() > INSTRUCTION_BYTES_MAX {
         let what = format!("an instruction of {} bytes", text.len());
-        return Err(Flaw::new(what, format!("write at most {INSTRUCTION_BYTES_MAX} bytes")));
+        return Err(ValueError::new(what, format!("write at most {INSTRUCTION_BYTES_MAX} bytes")));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// An absolute path, without `.`, double slashes and a slash at its end.
-pub(super) fn absolute_path(text: &str) -> Result<PathBuf, Flaw> {
-    no_controls(text)?;
+pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
+    refuse_controls(text)?;
     let path = Path::new(text);
     if text.starts_with('~') || text.starts_with('$') {
-        let what = format!("{} is not an absolute path: `~` and `$…` are not expanded", quoted(text));
-        return Err(Flaw::new(what, "write the whole path, beginning with `/`"));
+        let what = format!("{} is not an absolute path: `~` and `$…` are not expanded", in_backticks(text));
+        return Err(ValueError::new(what, "write the whole path, beginning with `/`"));
     }
     if !path.is_absolute() {
-        let what = format!("{} is not an absolute path", quoted(text));
-        return Err(Flaw::new(what, "write the whole path, beginning with `/`"));
+        let what = format!("{} is not an absolute path", in_backticks(text));
+        return Err(ValueError::new(what, "write the whole path, beginning with `/`"));
     }
     if path.components().any(|component| component == Component::ParentDir) {
         // Where it leads depends on links, so that overlaps could not be told.
-        return Err(Flaw::new(format!("`..` in {}", quoted(text)), "write the path that it leads to"));
+        return Err(ValueError::new(format!("`..` in {}", in_backticks(text)), "write the path that it leads to"));
     }
     if text.len() > PATH_BYTES_MAX {
-        return Err(Flaw::new("the path is too long", format!("write at most {PATH_BYTES_MAX} bytes")));
+        return Err(ValueError::new("the path is too long", format!("write at most {PATH_BYTES_MAX} bytes")));
     }
     Ok(path.components().collect())
 }
 
 /// A directory below a folder.
-pub(super) fn path_below(text: &str) -> Result<PathBuf, Flaw> {
-    no_controls(text)?;
+pub(super) fn parse_path_below(text: &str) -> Result<PathBuf, ValueError> {
+    refuse_controls(text)?;
     let path = Path::new(text);
     let below = |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::CurDir);
     let clean: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
     if clean.as_os_str().is_empty() || !path.components().all(|component| below(&component)) {
-        let what = format!("{} does not lie below the folder", quoted(text));
-        return Err(Flaw::new(what, "write a relative path without `..`, such as \"done\""));
+        let what = format!("{} does not lie below the folder", in_backticks(text));
+        return Err(ValueError::new(what, "write a relative path without `..`, such as \"done\""));
     }
     Ok(clean)
 }
 
 /// A path to a file that may be relative.
-pub(super) fn file(text: &str) -> Result<PathBuf, Flaw> {
-    no_controls(text)?;
+pub(super) fn parse_file_path(text: &str) -> Result<PathBuf, ValueError> {
+    refuse_controls(text)?;
     if text.is_empty() || text.starts_with('~') || text.starts_with('$') {
-        let what = format!("{} does not name a file: `~` and `$…` are not expanded", quoted(text));
-        return Err(Flaw::new(what, "write a whole path, or a name in $CREDENTIALS_DIRECTORY or beside this file"));
+        let what = format!("{} does not name a file: `~` and `$…` are not expanded", in_backticks(text));
+        return Err(ValueError::new(
+            what,
+            "write a whole path, or a name in $CREDENTIALS_DIRECTORY or beside this file",
+        ));
     }
     Ok(PathBuf::from(text))
 }
 
 /// A mail address, alone.
-pub(super) fn address(text: &str) -> Result<Address, Flaw> {
-    no_controls(text)?;
+pub(super) fn parse_address(text: &str) -> Result<Address, ValueError> {
+    refuse_controls(text)?;
     text.parse().map_err(|_| {
         let help = match text.split_once('<') {
             Some((_, rest)) => format!("write the address alone: \"{}\"", rest.trim_end_matches('>')),
             None => "write an address such as \"ann@example.com\"".to_owned(),
         };
-        Flaw::new(format!("{} is not a mail address", quoted(text)), help)
+        ValueError::new(format!("{} is not a mail address", in_backticks(text)), help)
     })
 }
 
 /// A mail address, with or without a name: `Ann Lee <ann@example.com>`.
 ///
 /// lettre's own reading of this takes the start of a text and drops the rest, so the name is parted here.
-pub(super) fn mailbox(text: &str) -> Result<Mailbox, Flaw> {
-    no_controls(text)?;
+pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {
+    refuse_controls(text)?;
     let Some((name, rest)) = text.trim().rsplit_once('<') else {
-        return Ok(Mailbox::new(None, address(text.trim())?));
+        return Ok(Mailbox::new(None, parse_address(text.trim())?));
     };
     let help = "write \"ann@example.com\" or \"Ann Lee <ann@example.com>\"";
-    let refused = || Flaw::new(format!("{} is not a mail address", quoted(text)), help);
+    let refused = || ValueError::new(format!("{} is not a mail address", in_backticks(text)), help);
     let address = rest.strip_suffix('>').and_then(|address| address.trim().parse().ok()).ok_or_else(refused)?;
     let name = name.trim().trim_matches('"').trim();
     if name.contains(['<', '>', '"']) {
@@ -150,23 +157,23 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, Flaw> {
 }
 
 /// The origin of a service: https, or http to this machine, or to any where that is `insecure` on purpose.
-pub(super) fn origin(text: &str, insecure: bool) -> Result<Url, Flaw> {
-    origin_like(text, "https://dzd.paxs.ai", insecure)
+pub(super) fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError> {
+    parse_origin_like(text, "https://dzd.paxs.ai", insecure)
 }
 
 /// As [`origin`], with the example that a message shows.
-pub(super) fn origin_like(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
-    let url = web_address(text, example, insecure)?;
+pub(super) fn parse_origin_like(text: &str, example: &str, insecure: bool) -> Result<Url, ValueError> {
+    let url = parse_web_address(text, example, insecure)?;
     if url.path() != "/" {
         let help = format!("write \"{}\"", url.origin().ascii_serialization());
-        return Err(Flaw::new("a path in the base URL", help));
+        return Err(ValueError::new("a path in the base URL", help));
     }
     Ok(url)
 }
 
 /// What stands before `/v1` in the addresses of a service, which many write with it.
-pub(super) fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
-    let mut url = web_address(text, "https://api.openai.com", insecure)?;
+pub(super) fn parse_base_url(text: &str, insecure: bool) -> Result<Url, ValueError> {
+    let mut url = parse_web_address(text, "https://api.openai.com", insecure)?;
     let mut path = url.path();
     while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/v1")) {
         path = shorter;
@@ -177,8 +184,8 @@ pub(super) fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
 }
 
 /// What stands before `/api` in the addresses of a service, which many write with it.
-pub(super) fn before_api(text: &str, insecure: bool) -> Result<Url, Flaw> {
-    let mut url = web_address(text, "https://saled.example.com", insecure)?;
+pub(super) fn parse_url_before_api(text: &str, insecure: bool) -> Result<Url, ValueError> {
+    let mut url = parse_web_address(text, "https://saled.example.com", insecure)?;
     let mut path = url.path();
     while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/api")) {
         path = shorter;
@@ -189,23 +196,23 @@ pub(super) fn before_api(text: &str, insecure: bool) -> Result<Url, Flaw> {
 }
 
 /// An address without a secret in it, that sends none in the clear unless that is wanted.
-fn web_address(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
+fn parse_web_address(text: &str, example: &str, insecure: bool) -> Result<Url, ValueError> {
     let help = format!("write \"https://\" and the host, such as \"{example}\"");
-    no_controls(text)?;
+    refuse_controls(text)?;
     // What stands before an `@` may be a password: such a text is not repeated.
-    let shown = if text.contains('@') { "the base URL".to_owned() } else { quoted(text) };
-    let url = Url::parse(text).map_err(|error| Flaw::new(format!("{shown} is not a URL: {error}"), &*help))?;
+    let shown = if text.contains('@') { "the base URL".to_owned() } else { in_backticks(text) };
+    let url = Url::parse(text).map_err(|error| ValueError::new(format!("{shown} is not a URL: {error}"), &*help))?;
     match url.scheme() {
         "https" => {}
         "http" if insecure || url.host_str().is_some_and(is_loopback) => {}
         "http" => {
             let what = format!("{shown} would send recordings and tokens in the clear");
-            return Err(Flaw::new(
+            return Err(ValueError::new(
                 what,
                 "write \"https://…\"; http is for this machine, or for a network that is trusted: insecure = true",
             ));
         }
-        _other => return Err(Flaw::new(format!("{shown} is not an https URL"), help)),
+        _other => return Err(ValueError::new(format!("{shown} is not an https URL"), help)),
     }
     let extras = [
         (!url.username().is_empty() || url.password().is_some(), "a user or a password"),
@@ -215,7 +222,7 @@ fn web_address(text: &str, example: &str, insecure: bool) -> Result<Url, Flaw> {
     match extras.iter().find(|(found, _)| *found) {
         Some((_, extra)) => {
             let help = format!("write \"{}\"", url.origin().ascii_serialization());
-            Err(Flaw::new(format!("{extra} in the base URL"), help))
+            Err(ValueError::new(format!("{extra} in the base URL"), help))
         }
         None => Ok(url),
     }
@@ -229,55 +236,58 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 /// The name or the address of a server.
-pub(super) fn host(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_host(text: &str) -> Result<String, ValueError> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     let is_ip = bare.parse::<IpAddr>().is_ok();
     let is_name = !text.contains(':') && Host::parse(text).is_ok() && !text.is_empty();
     if is_ip || is_name {
         return Ok(bare.to_owned());
     }
-    let what = format!("{} is not the name of a server", quoted(text));
-    Err(Flaw::new(what, "write its name alone, such as \"smtp.example.com\"; the port is `port`"))
+    let what = format!("{} is not the name of a server", in_backticks(text));
+    Err(ValueError::new(what, "write its name alone, such as \"smtp.example.com\"; the port is `port`"))
 }
 
 /// An analysis in the words of the services.
-pub(super) fn analysis(text: &str) -> Result<Analysis, Flaw> {
+pub(super) fn parse_analysis(text: &str) -> Result<Analysis, ValueError> {
     let words = || Analysis::ALL.into_iter().map(Analysis::as_str);
     Analysis::parse(text).ok_or_else(|| {
-        let help = match meant(text, words()) {
+        let help = match did_you_mean(text, words()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("write {}", one_of(words())),
+            None => format!("write {}", join_alternatives(words())),
         };
-        Flaw::new(format!("unknown analysis {}", quoted(text)), help)
+        ValueError::new(format!("unknown analysis {}", in_backticks(text)), help)
     })
 }
 
 /// A language: ISO 639-1, or 639-3 where there is no shorter code.
-pub(super) fn language(text: &str) -> Result<String, Flaw> {
+pub(super) fn parse_language(text: &str) -> Result<String, ValueError> {
     if (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return Ok(text.to_owned());
     }
-    let what = format!("{} is not a language code", quoted(text));
-    Err(Flaw::new(what, "write two or three small letters, such as \"en\" or \"he\""))
+    let what = format!("{} is not a language code", in_backticks(text));
+    Err(ValueError::new(what, "write two or three small letters, such as \"en\" or \"he\""))
 }
 
 /// A text with `{…}` of these words in it.
-pub(super) fn template(text: &str, words: &[&str]) -> Result<String, Flaw> {
-    let text = line(text)?;
+pub(super) fn parse_template(text: &str, words: &[&str]) -> Result<String, ValueError> {
+    let text = parse_line(text)?;
     let known = || words.iter().map(|word| format!("{{{word}}}")).collect::<Vec<_>>().join(" ");
     let mut rest = text.as_str();
     while let Some(brace) = rest.find(['{', '}']) {
         let inner = rest[brace..].strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let Some((word, after)) = inner else {
-            let what = format!("a brace in {} has no partner", quoted(&text));
-            return Err(Flaw::new(what, format!("known are {}", known())));
+            let what = format!("a brace in {} has no partner", in_backticks(&text));
+            return Err(ValueError::new(what, format!("known are {}", known())));
         };
         if !words.contains(&word) {
-            let help = match meant(word, words.iter().copied()) {
+            let help = match did_you_mean(word, words.iter().copied()) {
                 Some(meant) => format!("did you mean `{{{meant}}}`?"),
                 None => format!("known are {}", known()),
             };
-            return Err(Flaw::new(format!("unknown {} in {}", quoted(&format!("{{{word}}}")), quoted(&text)), help));
+            return Err(ValueError::new(
+                format!("unknown {} in {}", in_backticks(&format!("{{{word}}}")), in_backticks(&text)),
+                help,
+            ));
         }
         rest = after;
     }
@@ -285,45 +295,48 @@ pub(super) fn template(text: &str, words: &[&str]) -> Result<String, Flaw> {
 }
 
 /// The title of meetings.
-pub(super) fn title(text: &str) -> Result<String, Flaw> {
-    template(text, &["stem", "folder", "date", "time", "parent"])
+pub(super) fn parse_title(text: &str) -> Result<String, ValueError> {
+    parse_template(text, &["stem", "folder", "date", "time", "parent"])
 }
 
 /// Bytes of `notes_name` besides the recording's name: of the 255 that Linux allows, most are left to that.
 pub(super) const NOTES_NAME_BYTES_MAX: usize = 100;
 
 /// The name of notes. It holds the recording's once, so that two recordings never share their notes.
-pub(super) fn notes_name(text: &str) -> Result<String, Flaw> {
-    let text = template(text, &["stem"])?;
+pub(super) fn parse_notes_name(text: &str) -> Result<String, ValueError> {
+    let text = parse_template(text, &["stem"])?;
     if text.contains('/') {
-        return Err(Flaw::new(format!("`/` in {}", quoted(&text)), "write a file name; `notes_dir` is the place"));
+        return Err(ValueError::new(
+            format!("`/` in {}", in_backticks(&text)),
+            "write a file name; `notes_dir` is the place",
+        ));
     }
     if !text.contains("{stem}") {
-        let what = format!("all notes would be called {}", quoted(&text));
-        return Err(Flaw::new(what, "write `{stem}` for the name of the recording, as in \"{stem}.notes\""));
+        let what = format!("all notes would be called {}", in_backticks(&text));
+        return Err(ValueError::new(what, "write `{stem}` for the name of the recording, as in \"{stem}.notes\""));
     }
     let own = text.replacen("{stem}", "", 1);
     if own.contains("{stem}") {
-        return Err(Flaw::new(format!("`{{stem}}` twice in {}", quoted(&text)), "write it once"));
+        return Err(ValueError::new(format!("`{{stem}}` twice in {}", in_backticks(&text)), "write it once"));
     }
     if own.len() > NOTES_NAME_BYTES_MAX {
-        let what = format!("{} leaves too little of a name to the recording: {} bytes", quoted(&text), own.len());
-        return Err(Flaw::new(what, format!("write at most {NOTES_NAME_BYTES_MAX} bytes besides `{{stem}}`")));
+        let what = format!("{} leaves too little of a name to the recording: {} bytes", in_backticks(&text), own.len());
+        return Err(ValueError::new(what, format!("write at most {NOTES_NAME_BYTES_MAX} bytes besides `{{stem}}`")));
     }
     Ok(text)
 }
 
 /// Permissions of files, in octal.
-pub(super) fn file_mode(text: &str) -> Result<u32, Flaw> {
+pub(super) fn parse_file_mode(text: &str) -> Result<u32, ValueError> {
     let help = "write octal digits for reading and writing, from \"0600\" to \"0666\", such as \"0660\"";
-    let flaw = |what: &str| Flaw::new(format!("{} {what}", quoted(text)), help);
+    let error = |what: &str| ValueError::new(format!("{} {what}", in_backticks(text)), help);
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or_else(|| flaw("is not a file mode"))?;
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal).ok_or_else(|| error("is not a file mode"))?;
     if mode & !0o666 != 0 {
-        return Err(flaw("permits more than reading and writing"));
+        return Err(error("permits more than reading and writing"));
     }
     if mode & 0o600 != 0o600 {
-        return Err(flaw("keeps minuted from its own files"));
+        return Err(error("keeps minuted from its own files"));
     }
     Ok(mode)
 }
@@ -341,56 +354,59 @@ mod tests {
             (" <ann@example.com> ", (None, "ann@example.com")),
         ];
         for (text, (name, address)) in cases {
-            let mailbox = mailbox(text).expect(text);
+            let mailbox = parse_mailbox(text).expect(text);
             assert_eq!((mailbox.name.as_deref(), mailbox.email.to_string().as_str()), (name, address));
         }
         for text in
             ["", "ann", "ann@example.com, bo@example.com", "ann@example.com>", "<ann@example.com", "A <a@b.c> x"]
         {
-            assert!(mailbox(text).is_err(), "{text}");
+            assert!(parse_mailbox(text).is_err(), "{text}");
         }
-        assert!(mailbox("Ann\r\nBcc: eve@example.com <ann@example.com>").is_err());
-        assert!(mailbox("A <x> <ann@example.com>").is_err());
+        assert!(parse_mailbox("Ann\r\nBcc: eve@example.com <ann@example.com>").is_err());
+        assert!(parse_mailbox("A <x> <ann@example.com>").is_err());
     }
 
     #[test]
     fn paths_are_absolute_and_clean_or_stay_below() {
-        assert_eq!(absolute_path("/srv//a/./b/"), Ok(PathBuf::from("/srv/a/b")));
+        assert_eq!(parse_absolute_path("/srv//a/./b/"), Ok(PathBuf::from("/srv/a/b")));
         for text in ["", "a", "./a", "~/a", "$HOME/a", "/a/../b", "/a\nb", "/a\0"] {
-            assert!(absolute_path(text).is_err(), "{text:?}");
+            assert!(parse_absolute_path(text).is_err(), "{text:?}");
         }
-        assert_eq!(path_below("./done/2026/"), Ok(PathBuf::from("done/2026")));
+        assert_eq!(parse_path_below("./done/2026/"), Ok(PathBuf::from("done/2026")));
         for text in ["", ".", "..", "a/../..", "/done", "a\0b"] {
-            assert!(path_below(text).is_err(), "{text:?}");
+            assert!(parse_path_below(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn templates_hold_known_words_alone() {
-        assert!(title("{folder} {date}: {stem}").is_ok());
+        assert!(parse_title("{folder} {date}: {stem}").is_ok());
         for text in ["", " ", "{", "}", "{stem", "stem}", "{{stem}}", "{name}", "a\nb"] {
-            assert!(title(text).is_err(), "{text:?}");
+            assert!(parse_title(text).is_err(), "{text:?}");
         }
-        assert!(notes_name("{stem}.minutes").is_ok());
+        assert!(parse_notes_name("{stem}.minutes").is_ok());
         for text in ["notes", "a/{stem}", "{stem} {date}"] {
-            assert!(notes_name(text).is_err(), "{text}");
+            assert!(parse_notes_name(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_file_mode_lets_minuted_read_and_write_and_nobody_run() {
-        assert_eq!((file_mode("0660"), file_mode("600"), file_mode("0644")), (Ok(0o660), Ok(0o600), Ok(0o644)));
+        assert_eq!(
+            (parse_file_mode("0660"), parse_file_mode("600"), parse_file_mode("0644")),
+            (Ok(0o660), Ok(0o600), Ok(0o644))
+        );
         for text in ["", "0", "66", "0o660", "+660", "0760", "0060", "4660", "0688", "00660"] {
-            assert!(file_mode(text).is_err(), "{text}");
+            assert!(parse_file_mode(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_server_is_a_name_or_an_address_alone() {
-        assert_eq!(host("[::1]").as_deref(), Ok("::1"));
-        assert_eq!(host("smtp.example.com").as_deref(), Ok("smtp.example.com"));
+        assert_eq!(parse_host("[::1]").as_deref(), Ok("::1"));
+        assert_eq!(parse_host("smtp.example.com").as_deref(), Ok("smtp.example.com"));
         for text in ["", "smtp.example.com:25", "smtps://smtp.example.com", "a b", "a/b"] {
-            assert!(host(text).is_err(), "{text}");
+            assert!(parse_host(text).is_err(), "{text}");
         }
     }
 }

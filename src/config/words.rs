@@ -9,12 +9,12 @@ const VALUE_CHARS_MAX: usize = 60;
 const LIST_COLUMNS: usize = 75;
 
 /// Returns a value of the file in backticks, fit for a message.
-pub(super) fn quoted(value: &str) -> String {
-    format!("`{}`", unquoted(value))
+pub(super) fn in_backticks(value: &str) -> String {
+    format!("`{}`", fit_for_message(value))
 }
 
 /// Returns a value of the file fit for a message that has its own quotes.
-pub(super) fn unquoted(value: &str) -> String {
+pub(super) fn fit_for_message(value: &str) -> String {
     let shown = text::printable(value);
     if shown.chars().count() <= VALUE_CHARS_MAX {
         return shown.into_owned();
@@ -23,7 +23,7 @@ pub(super) fn unquoted(value: &str) -> String {
 }
 
 /// Returns the word of `known` that `word` was probably meant to be.
-pub(super) fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     /// Below this two words are not alike: `atendees` and `attendees` have 0.96, `path` and `watch` 0.63.
     const ALIKE: f64 = 0.8;
     /// Longer words are never keys, and comparing takes time squared.
@@ -41,7 +41,7 @@ pub(super) fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) ->
 }
 
 /// Returns words as a list for a sentence: `a`, `b` or `c`.
-pub(super) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+pub(super) fn join_alternatives<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     let mut words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match (words.pop(), words.is_empty()) {
         (Some(last), false) => format!("{} or {last}", words.join(", ")),
@@ -51,7 +51,7 @@ pub(super) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
 }
 
 /// Returns a long list of words in lines that fit a terminal.
-pub(super) fn wrapped(words: &[&str]) -> String {
+pub(super) fn wrap_words(words: &[&str]) -> String {
     let mut lines = vec![String::new()];
     for (index, word) in words.iter().enumerate() {
         let line = lines.last_mut().expect("one line at least");
@@ -74,15 +74,15 @@ mod tests {
     #[test]
     fn a_word_is_recognised_by_its_likeness_and_only_by_it() {
         let known = ["attendees", "path", "watch", "on_success"];
-        assert_eq!(meant("atendees", known), Some("attendees"));
-        assert_eq!(meant("on-success", known), Some("on_success"));
-        assert_eq!(meant("colour", known), None);
-        assert_eq!(meant(&"attendees".repeat(1000), known), None);
+        assert_eq!(did_you_mean("atendees", known), Some("attendees"));
+        assert_eq!(did_you_mean("on-success", known), Some("on_success"));
+        assert_eq!(did_you_mean("colour", known), None);
+        assert_eq!(did_you_mean(&"attendees".repeat(1000), known), None);
     }
 
     #[test]
     fn words_are_listed_as_in_a_sentence() {
-        assert_eq!(one_of(["a"]), "`a`");
-        assert_eq!(one_of(["a", "b", "c"]), "`a`, `b` or `c`");
+        assert_eq!(join_alternatives(["a"]), "`a`");
+        assert_eq!(join_alternatives(["a", "b", "c"]), "`a`, `b` or `c`");
     }
 }

@@ -44,9 +44,9 @@ pub enum Notes {
 }
 
 /// What a kind of service says of itself; most have little to say.
-pub(super) trait Speaks {
+pub(super) trait ServiceProfile {
     /// Its word in the config.
-    fn word(&self) -> &'static str;
+    fn config_word(&self) -> &'static str;
 
     /// What it can do.
     fn abilities(&self) -> Abilities;

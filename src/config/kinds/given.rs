@@ -1,13 +1,13 @@
 //! The transcripts that a source gives: a service that nobody configures.
 
-use super::abilities::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::analysis::Analysis;
 
 /// What a source gives, minuted makes the note of; nothing else can be asked for.
-pub(super) struct Transcripts;
+pub(super) struct SourceTranscripts;
 
-impl Speaks for Transcripts {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for SourceTranscripts {
+    fn config_word(&self) -> &'static str {
         "given"
     }
 

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, Speaks, key_cure};
+use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::{Flaw, Mistake},
+    diagnostic::{Diagnostic, ValueError},
     folder::Folder,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
@@ -19,16 +19,16 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Koldan from KoldanKeys {
         /// What stands before `/api/v1` in the address of every call.
-        base_url: Url = address(base), default Url::parse("https://koldan.dixilang.com").expect("a constant URL");
-        + insecure: bool = flag();
-        + api_key_file: PathBuf = file();
-        + api_key_env: String = text(variable);
+        base_url: Url = read_url(parse_base_url), default Url::parse("https://koldan.dixilang.com").expect("a constant URL");
+        + insecure: bool = read_flag();
+        + api_key_file: PathBuf = read_file();
+        + api_key_env: String = read_text(parse_variable_name);
         /// The model that transcribes.
-        model: String = text(values::line), default "general".to_owned();
+        model: String = read_text(values::parse_line), default "general".to_owned();
         /// Whether speakers are told apart.
-        diarize: bool = flag(), default false;
+        diarize: bool = read_flag(), default false;
         /// The template of the summary, by its name or its id; without one the only one that is assigned is taken.
-        prompt_template: String = text(values::line);
+        prompt_template: String = read_text(values::parse_line);
     } and {
         /// Where the key is; read at each start of work, so that it may be changed.
         api_key: ApiKey,
@@ -54,7 +54,7 @@ impl Koldan {
     }
 
     /// Takes in what a folder of this service says of its notes.
-    pub(super) fn serve(&mut self, folder: &Folder) {
+    pub(super) fn add_folder(&mut self, folder: &Folder) {
         if folder.analyses.contains(&Analysis::MeetingNote) {
             let template = folder.prompt_template.clone().or_else(|| self.prompt_template.clone());
             self.folders.insert(folder.id.clone(), template);
@@ -62,8 +62,8 @@ impl Koldan {
     }
 }
 
-impl Speaks for Koldan {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for Koldan {
+    fn config_word(&self) -> &'static str {
         "koldan"
     }
 
@@ -107,17 +107,17 @@ impl Speaks for Koldan {
 }
 
 /// Reads the keys of a Koldan.
-pub(super) fn read(table: &Table<'_>) -> Option<Koldan> {
-    let mut keys = KoldanKeys::read(table);
+pub(super) fn read_koldan(table: &Table<'_>) -> Option<Koldan> {
+    let mut keys = KoldanKeys::from_table(table);
     require_one_key(table);
     let file = keys.api_key_file.take().map(|file| ApiKey::File(file.into_inner()));
     let variable = keys.api_key_env.take().map(|name| ApiKey::Variable(name.into_inner()));
-    keys.settings(file.or(variable)?, BTreeMap::new())
+    keys.into_settings(file.or(variable)?, BTreeMap::new())
 }
 
 /// Reads a base address; those in the documents begin with `/api/v1`, which many write with it.
-fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
-    let mut url = values::base(text, insecure)?;
+fn parse_base_url(text: &str, insecure: bool) -> Result<Url, ValueError> {
+    let mut url = values::parse_base_url(text, insecure)?;
     let path = url.path().strip_suffix("/api").map(str::to_owned);
     if let Some(path) = path {
         url.set_path(&path);
@@ -126,19 +126,19 @@ fn base(text: &str, insecure: bool) -> Result<Url, Flaw> {
 }
 
 fn require_one_key(table: &Table<'_>) {
-    if !table.means("api_key_env") {
-        table.require(
+    if !table.is_present("api_key_env") {
+        table.require_key(
             "api_key_file",
             "write api_key_file = \"…\", the file with the key, or api_key_env = \"KOLDAN_API_KEY\"",
         );
-    } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has("api_key_file")) {
+    } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has_key("api_key_file")) {
         let what = "`api_key_env` besides `api_key_file`";
-        table.mistakes().add(Mistake::at(span, what, "remove one of the two: the key has one place"));
+        table.diagnostics().add(Diagnostic::at_span(span, what, "remove one of the two: the key has one place"));
     }
 }
 
 /// The name of a variable of the environment.
-fn variable(text: &str) -> Result<String, Flaw> {
+fn parse_variable_name(text: &str) -> Result<String, ValueError> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if begins && text.len() <= 100 && text.chars().all(is_name) {
@@ -146,7 +146,7 @@ fn variable(text: &str) -> Result<String, Flaw> {
     }
     // It may be the key itself, which is not repeated.
     let help = "write the name of a variable, never the key: api_key_env = \"KOLDAN_API_KEY\"";
-    Err(Flaw::new("not the name of a variable of the environment", help))
+    Err(ValueError::new("not the name of a variable of the environment", help))
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ mod paxs;
 mod saled;
 
 use self::{
-    abilities::Speaks, koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys, paxs::PaxsKeys, saled::SaledKeys,
+    abilities::ServiceProfile, koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys, paxs::PaxsKeys,
+    saled::SaledKeys,
 };
 pub use self::{
     abilities::{Abilities, Notes},
@@ -20,10 +21,10 @@ pub use self::{
     saled::{Saled, Summary, SummaryFormat},
 };
 use super::{
-    diagnostic::{Flaw, Mistake},
+    diagnostic::{Diagnostic, ValueError},
     folder::Folder,
     reader::{Table, TableKeys as _},
-    words::{meant, one_of, quoted},
+    words::{did_you_mean, in_backticks, join_alternatives},
 };
 
 /// The protocol of a service, with the settings that it alone has.
@@ -59,31 +60,31 @@ pub(super) static KINDS: [NamedKind; 5] = [
         word: "paxs",
         keys: PaxsKeys::KNOWN,
         without: &[],
-        read: |table| PaxsKeys::read(table).settings().map(Kind::Paxs),
+        read: |table| PaxsKeys::from_table(table).into_settings().map(Kind::Paxs),
     },
     NamedKind {
         word: "saled",
         keys: SaledKeys::KNOWN,
         without: &[],
-        read: |table| saled::read(table).map(Kind::Saled),
+        read: |table| saled::read_saled(table).map(Kind::Saled),
     },
     NamedKind {
         word: "openai",
         keys: OpenaiKeys::KNOWN,
         without: &[],
-        read: |table| openai::read(table).map(Kind::Openai),
+        read: |table| openai::read_openai(table).map(Kind::Openai),
     },
     NamedKind {
         word: "koldan",
         keys: KoldanKeys::KNOWN,
         without: &["instruction"],
-        read: |table| koldan::read(table).map(Kind::Koldan),
+        read: |table| koldan::read_koldan(table).map(Kind::Koldan),
     },
     NamedKind {
         word: "ondevice",
         keys: OndeviceKeys::KNOWN,
         without: &["instruction", "request_timeout"],
-        read: |table| ondevice::read(table).map(Kind::Ondevice),
+        read: |table| ondevice::read_ondevice(table).map(Kind::Ondevice),
     },
 ];
 
@@ -94,7 +95,7 @@ impl NamedKind {
         for key in foreign.chain(self.without) {
             if let Some(span) = table.key_span(key) {
                 let what = format!("a service of kind `{}` has no `{key}`", self.word);
-                table.mistakes().add(Mistake::at(span, what, "remove it"));
+                table.diagnostics().add(Diagnostic::at_span(span, what, "remove it"));
             }
         }
         (self.read)(table)
@@ -104,48 +105,48 @@ impl NamedKind {
 impl Kind {
     /// Returns the engine as it is without a table of its own.
     pub(super) fn on_this_machine() -> Self {
-        let ondevice = OndeviceKeys::default().settings(Recogniser::Moonshine);
+        let ondevice = OndeviceKeys::default().into_settings(Recogniser::Moonshine);
         Self::Ondevice(ondevice.expect("no key is required"))
     }
 
     /// Returns what it says of itself.
-    fn told(&self) -> &dyn Speaks {
+    fn profile(&self) -> &dyn ServiceProfile {
         match self {
             Self::Paxs(paxs) => paxs,
             Self::Saled(saled) => saled,
             Self::Openai(openai) => openai,
             Self::Koldan(koldan) => koldan,
             Self::Ondevice(ondevice) => ondevice,
-            Self::Given => &given::Transcripts,
+            Self::Given => &given::SourceTranscripts,
         }
     }
 
     /// Returns its word in the config.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        self.told().word()
+        self.profile().config_word()
     }
 
     /// Returns what it can do.
     #[must_use]
     pub fn abilities(&self) -> Abilities {
-        self.told().abilities()
+        self.profile().abilities()
     }
 
     /// Returns whether it understands English alone.
     #[must_use]
     pub fn is_english_only(&self) -> bool {
-        self.told().is_english_only()
+        self.profile().is_english_only()
     }
 
     /// Returns what a person does where a folder's language is not that of [`Self::is_english_only`].
     pub(super) fn language_cure(&self) -> &'static str {
-        self.told().language_cure()
+        self.profile().language_cure()
     }
 
     /// Returns what a person does where a folder has an instruction and this service follows none.
     pub(super) fn instruction_cure(&self) -> &'static str {
-        self.told().instruction_cure()
+        self.profile().instruction_cure()
     }
 
     /// Returns PAXS's word for the kind of meeting; where nobody asks for one, the default.
@@ -157,44 +158,44 @@ impl Kind {
     /// Returns where it is, for a person.
     #[must_use]
     pub fn place(&self) -> String {
-        self.told().place()
+        self.profile().place()
     }
 
     /// Returns what a person does when the service called `name` refuses whoever asks.
     #[must_use]
     pub fn sign_in_cure(&self, name: &str) -> String {
-        self.told().sign_in_cure(name)
+        self.profile().sign_in_cure(name)
     }
 
     /// Returns what a person does where the service refuses what a folder asks of it.
     #[must_use]
     pub fn folder_cure(&self) -> &'static str {
-        self.told().folder_cure()
+        self.profile().folder_cure()
     }
 
     /// Returns what a person does where it does not answer.
     #[must_use]
     pub fn absence_cure(&self) -> &'static str {
-        self.told().absence_cure()
+        self.profile().absence_cure()
     }
 
     /// Takes in what a folder of this service asks of it.
-    pub(super) fn serve(&mut self, folder: &Folder) {
+    pub(super) fn add_folder(&mut self, folder: &Folder) {
         if let Self::Koldan(koldan) = self {
-            koldan.serve(folder);
+            koldan.add_folder(folder);
         }
     }
 }
 
 /// Returns the kind of that word.
-pub(super) fn named(text: &str) -> Result<&'static NamedKind, Flaw> {
+pub(super) fn parse_kind(text: &str) -> Result<&'static NamedKind, ValueError> {
     if let Some(named) = KINDS.iter().find(|named| named.word == text) {
         return Ok(named);
     }
     let words = || KINDS.iter().map(|named| named.word);
-    let help = match meant(text, words()) {
+    let help = match did_you_mean(text, words()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write kind = {}", one_of(words()).replace('`', "\"")),
+        None => format!("write kind = {}", join_alternatives(words()).replace('`', "\"")),
     };
-    Err(Flaw::new(format!("unknown kind {}", quoted(text)), help))
+    Err(ValueError::new(format!("unknown kind {}", in_backticks(text)), help))
 }

@@ -4,10 +4,10 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use toml::Spanned;
 
-use super::abilities::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Mistake,
+    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -29,10 +29,10 @@ table_keys! {
     /// What the engine is told.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Ondevice from OndeviceKeys {
-        + engine: Engine = word(ENGINES);
-        + model: PathBuf = text(values::absolute_path);
+        + engine: Engine = read_word(ENGINES);
+        + model: PathBuf = read_text(values::parse_absolute_path);
         /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
-        threads: NonZeroU32 = number(1..=64), default NonZeroU32::MIN;
+        threads: NonZeroU32 = read_number(1..=64), default NonZeroU32::MIN;
     } and {
         /// What turns sound into words.
         recogniser: Recogniser,
@@ -65,8 +65,8 @@ impl Recogniser {
     }
 }
 
-impl Speaks for Ondevice {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for Ondevice {
+    fn config_word(&self) -> &'static str {
         "ondevice"
     }
 
@@ -105,36 +105,36 @@ impl Speaks for Ondevice {
 }
 
 /// Reads the keys of the engine on this machine.
-pub(super) fn read(table: &Table<'_>) -> Option<Ondevice> {
-    let mut keys = OndeviceKeys::read(table);
+pub(super) fn read_ondevice(table: &Table<'_>) -> Option<Ondevice> {
+    let mut keys = OndeviceKeys::from_table(table);
     let engine = keys.engine.take().map(Spanned::into_inner);
     let recogniser = if engine == Some(Engine::Whisper) {
-        whisper(table, keys.model.take().map(Spanned::into_inner))?
+        read_whisper(table, keys.model.take().map(Spanned::into_inner))?
     } else {
         refuse_model(table, engine.is_some());
         Recogniser::Moonshine
     };
-    keys.settings(recogniser)
+    keys.into_settings(recogniser)
 }
 
-fn whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser> {
+fn read_whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser> {
     let span = table.key_span("engine")?;
     if !Recogniser::HAS_WHISPER {
         let help = "build it with cargo build --release --features whisper";
-        table.mistakes().add(Mistake::at(span, "this build has no whisper", help));
+        table.diagnostics().add(Diagnostic::at_span(span, "this build has no whisper", help));
         return None;
     }
-    if !table.means("model") {
+    if !table.is_present("model") {
         let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
-        table.mistakes().add(Mistake::at(span, "`engine = \"whisper\"` without `model`", help));
+        table.diagnostics().add(Diagnostic::at_span(span, "`engine = \"whisper\"` without `model`", help));
     }
     Some(Recogniser::Whisper { model: model? })
 }
 
 /// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant whisper.
 fn refuse_model(table: &Table<'_>, is_moonshine: bool) {
-    if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.means("engine")) {
+    if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.is_present("engine")) {
         let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
-        table.mistakes().add(Mistake::at(span, "`model` without `engine = \"whisper\"`", help));
+        table.diagnostics().add(Diagnostic::at_span(span, "`model` without `engine = \"whisper\"`", help));
     }
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, Speaks, key_cure};
+use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Mistake,
+    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -18,23 +18,23 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Openai from OpenaiKeys {
         /// What stands before `/v1` in the address of every call.
-        base_url: Url = address(values::base),
+        base_url: Url = read_url(values::parse_base_url),
             required "write base_url = \"https://api.openai.com\", or where your own server is";
-        + insecure: bool = flag();
+        + insecure: bool = read_flag();
         /// Where the key lies, for a server that asks for one; read at each start of work, so that it may be changed.
-        api_key_file: PathBuf = file();
+        api_key_file: PathBuf = read_file();
         /// The model that transcribes.
-        model: String = text(values::line), default "whisper-1".to_owned();
+        model: String = read_text(values::parse_line), default "whisper-1".to_owned();
         /// The model that writes notes; without one minuted extracts them.
-        notes_model: String = text(values::line);
+        notes_model: String = read_text(values::parse_line);
         /// Tokens that the model of the notes takes at once, its answer included. By default what the smallest models
         /// of today have, and hosts give.
-        context: u32 = number(1024..=2_000_000), default 8192;
+        context: u32 = read_number(1024..=2_000_000), default 8192;
     }
 }
 
-impl Speaks for Openai {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for Openai {
+    fn config_word(&self) -> &'static str {
         "openai"
     }
 
@@ -79,12 +79,12 @@ impl Speaks for Openai {
 }
 
 /// Reads the keys of a server of OpenAI's shape.
-pub(super) fn read(table: &Table<'_>) -> Option<Openai> {
+pub(super) fn read_openai(table: &Table<'_>) -> Option<Openai> {
     for key in ["instruction", "context"] {
-        if let Some(span) = table.key_span(key).filter(|_| !table.means("notes_model")) {
+        if let Some(span) = table.key_span(key).filter(|_| !table.is_present("notes_model")) {
             let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
-            table.mistakes().add(Mistake::at(span, format!("`{key}` without `notes_model`"), help));
+            table.diagnostics().add(Diagnostic::at_span(span, format!("`{key}` without `notes_model`"), help));
         }
     }
-    OpenaiKeys::read(table).settings()
+    OpenaiKeys::from_table(table).into_settings()
 }

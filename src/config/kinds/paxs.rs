@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::abilities::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::{
     config::{analysis::Analysis, table_keys::table_keys, values},
     text::ShellCommand,
@@ -41,15 +41,15 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq)]
     pub struct Paxs from PaxsKeys {
         /// The origin of every call, without a trailing slash; tokens are bound to it.
-        base_url: Url = address(values::origin), default Url::parse("https://dzd.paxs.ai").expect("a constant URL");
-        + insecure: bool = flag();
+        base_url: Url = read_url(values::parse_origin), default Url::parse("https://dzd.paxs.ai").expect("a constant URL");
+        + insecure: bool = read_flag();
         /// The service's word for the kind of meeting.
-        meeting_type: MeetingType = word(MEETING_TYPES), default MeetingType::Group;
+        meeting_type: MeetingType = read_word(MEETING_TYPES), default MeetingType::Group;
     }
 }
 
-impl Speaks for Paxs {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for Paxs {
+    fn config_word(&self) -> &'static str {
         "paxs"
     }
 

@@ -3,10 +3,10 @@
 use toml::Spanned;
 use url::Url;
 
-use super::abilities::{Abilities, Notes, Speaks};
+use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Mistake,
+    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -17,19 +17,19 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Saled from SaledKeys {
         /// What stands before `/api` in the address of every call.
-        base_url: Url = address(values::before_api), default Url::parse("http://localhost:8000").expect("a constant URL");
-        + insecure: bool = flag();
+        base_url: Url = read_url(values::parse_url_before_api), default Url::parse("http://localhost:8000").expect("a constant URL");
+        + insecure: bool = read_flag();
         /// The model that transcribes.
-        model: String = text(values::line), default "tiny.en".to_owned();
+        model: String = read_text(values::parse_line), default "tiny.en".to_owned();
         /// Whether it finds out who speaks.
-        diarize: bool = flag(), default true;
+        diarize: bool = read_flag(), default true;
         /// Whether it takes video too.
-        video: bool = flag(), default false;
-        + summary_model: String = text(values::line);
-        + summary_format: SummaryFormat = word(FORMATS);
-        + max_length: u32 = number(10..=100_000);
+        video: bool = read_flag(), default false;
+        + summary_model: String = read_text(values::parse_line);
+        + summary_format: SummaryFormat = read_word(FORMATS);
+        + max_length: u32 = read_number(10..=100_000);
         /// The model that follows an instruction.
-        chat_model: String = text(values::line);
+        chat_model: String = read_text(values::parse_line);
     } and {
         /// How it sums up; without this and without a model for the chat minuted extracts the notes.
         summary: Option<Summary>,
@@ -83,8 +83,8 @@ const LENGTH_MAX: u32 = 500;
 /// The ending of the names of whisper's models that know English alone.
 const ENGLISH: &str = ".en";
 
-impl Speaks for Saled {
-    fn word(&self) -> &'static str {
+impl ServiceProfile for Saled {
+    fn config_word(&self) -> &'static str {
         "saled"
     }
 
@@ -128,28 +128,28 @@ impl Speaks for Saled {
 }
 
 /// Reads the keys of a SaLED.
-pub(super) fn read(table: &Table<'_>) -> Option<Saled> {
-    let mut keys = SaledKeys::read(table);
+pub(super) fn read_saled(table: &Table<'_>) -> Option<Saled> {
+    let mut keys = SaledKeys::from_table(table);
     refuse_idle(table);
     let summary = keys.summary_model.take().map(|model| Summary {
         model: model.into_inner(),
         format: keys.summary_format.take().map_or(SummaryFormat::Paragraph, Spanned::into_inner),
         length_max: keys.max_length.take().map_or(LENGTH_MAX, Spanned::into_inner),
     });
-    keys.settings(summary)
+    keys.into_settings(summary)
 }
 
 /// Refuses what nothing would obey.
 fn refuse_idle(table: &Table<'_>) {
     for key in ["summary_format", "max_length"] {
-        if let Some(span) = table.key_span(key).filter(|_| !table.means("summary_model")) {
+        if let Some(span) = table.key_span(key).filter(|_| !table.is_present("summary_model")) {
             let help = "add summary_model = \"…\", the model that sums up, or remove it";
-            table.mistakes().add(Mistake::at(span, format!("`{key}` without `summary_model`"), help));
+            table.diagnostics().add(Diagnostic::at_span(span, format!("`{key}` without `summary_model`"), help));
         }
     }
-    let writes = table.means("summary_model") || table.means("chat_model");
+    let writes = table.is_present("summary_model") || table.is_present("chat_model");
     if let Some(span) = table.key_span("instruction").filter(|_| !writes) {
         let help = "add chat_model = \"…\", the model that follows it, or remove it";
-        table.mistakes().add(Mistake::at(span, "`instruction` without `chat_model`", help));
+        table.diagnostics().add(Diagnostic::at_span(span, "`instruction` without `chat_model`", help));
     }
 }
