@@ -1,4 +1,4 @@
-//! What a service can be asked for.
+//! The analyses that a service can be asked for.
 
 /// A result of a service, in the words of the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -21,7 +21,7 @@ impl Analysis {
     /// All analyses, in the order in which they stand in notes.
     pub const ALL: [Self; 4] = [Self::MeetingNote, Self::KeyPoints, Self::Sentiment, Self::Transcription];
 
-    /// The analyses that notes are made of where nothing is said.
+    /// The analyses that notes are made of by default.
     pub(super) const USUAL: [Self; 2] = [Self::Transcription, Self::MeetingNote];
 
     /// Returns the word used in the config, in the queue and by PAXS.

@@ -12,10 +12,10 @@ use super::{
     words::in_backticks,
 };
 
-/// What the rooms and the devices of a Google calendar have for an address; nobody reads mail there.
+/// The end of the addresses of rooms and devices in a Google calendar: no person reads mail there.
 const ROOMS: &str = "@resource.calendar.google.com";
 
-/// What to write for a person who lacks something.
+/// The cure for an attendee without a name or an address.
 const EXAMPLE: &str = "write { name = \"Ann Lee\", email = \"ann@example.com\" }";
 
 table_keys! {
@@ -65,8 +65,8 @@ impl Table<'_> {
 }
 
 impl Attendee {
-    /// Returns a person that somebody outside names; `None` for one without an address that mail can go to, and for a
-    /// room. A name that cannot be shown as it is gives way to the address.
+    /// Returns a person that somebody outside names; `None` for one without an address that mail
+    /// can go to, and for a room. A name that cannot be shown as it is gives way to the address.
     #[must_use]
     pub fn from_outside(name: Option<&str>, email: &str, role: Option<&str>) -> Option<Self> {
         let email = values::parse_address(email.trim()).ok()?.to_string();

@@ -1,4 +1,4 @@
-//! What is wrong with a config file, each mistake at its place and with its cure.
+//! Diagnostics: the mistakes of a config file, each with its place and its cure.
 
 use std::{borrow::Cow, cell::RefCell, fmt, ops::Range, path::Path};
 
@@ -6,8 +6,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::text;
 
-/// Mistakes that are shown in full; more are counted. A person mends a screenful at a time, and a file of a megabyte
-/// may hold hundreds of thousands.
+/// Mistakes that are shown in full; more are counted. A person mends a screenful at a time, and a
+/// file of a megabyte may hold hundreds of thousands.
 const SHOWN_MAX: usize = 50;
 
 /// Columns of what is shown: longer source lines are cut around the mistake.
@@ -16,12 +16,12 @@ const COLUMNS: usize = 100;
 /// The byte range of the file that a mistake is about.
 pub(super) type Span = Range<usize>;
 
-/// Why a value is not what it should be, without its place.
+/// A mistake in a value, before its place is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ValueError {
-    /// What is wrong: a lowercase fragment.
+    /// The mistake: a lowercase fragment.
     pub(super) what: String,
-    /// What to write instead.
+    /// The cure: the text to write instead.
     pub(super) help: String,
 }
 
@@ -31,7 +31,7 @@ impl ValueError {
     }
 }
 
-/// One thing that is wrong, and where.
+/// A mistake at its place.
 #[derive(Debug, Clone)]
 pub(super) struct Diagnostic {
     span: Option<Span>,
@@ -41,20 +41,20 @@ pub(super) struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A mistake about what stands at `span`.
+    /// Returns a mistake in the text at `span`.
     pub(super) fn at_span(span: Span, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: Some(span), what: what.into(), help: help.into(), also: None }
     }
 
-    /// A mistake about what stands nowhere in the file.
+    /// Returns a mistake that has no place in the file, such as a missing table.
     pub(super) fn of_file(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: None, what: what.into(), help: help.into(), also: None }
     }
 
-    /// Returns what is wrong and what to write instead; long lists are on several lines only where there is a page.
+    /// Returns the mistake and its cure on one line, as a log has it.
     fn on_one_line(&self) -> String {
-        let told = format!("{}; {}", self.what, self.help);
-        told.split_whitespace().collect::<Vec<_>>().join(" ")
+        let text = format!("{}; {}", self.what, self.help);
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Points at a second place, such as the first of two equal names.
@@ -64,7 +64,7 @@ impl Diagnostic {
     }
 }
 
-/// The mistakes found so far; shared by all that reads, so that one reading finds them all.
+/// The mistakes found so far; all readers share them, so that one reading finds every mistake.
 #[derive(Debug, Default)]
 pub(super) struct Diagnostics(RefCell<Vec<Diagnostic>>);
 
@@ -74,7 +74,7 @@ impl Diagnostics {
         self.0.borrow_mut().push(diagnostic);
     }
 
-    /// Adds a value's flaw at its place.
+    /// Adds a mistake in the value at `span`.
     pub(super) fn add_error(&self, span: Span, error: ValueError) {
         self.add(Diagnostic::at_span(span, error.what, error.help));
     }
@@ -84,7 +84,7 @@ impl Diagnostics {
         self.0.borrow().is_empty()
     }
 
-    /// Returns everything that is wrong with `source`, in the order of the file.
+    /// Returns the mistakes in `source`, in the order of the file.
     pub(super) fn into_report(self, file: &Path, source: &str) -> Report {
         let mut diagnostics = self.0.into_inner();
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or(usize::MAX, |span| span.start));
@@ -94,7 +94,7 @@ impl Diagnostics {
     }
 }
 
-/// Everything that is wrong with a config file, ready to be shown.
+/// The mistakes of a config file, ready to be shown.
 pub struct Report {
     file: String,
     source: String,
@@ -136,7 +136,7 @@ impl Report {
         self.lines_of(file)
     }
 
-    /// Returns the mistakes as [`Self::lines`], with the whole path of the file as it was given.
+    /// Returns the mistakes as [`Self::lines`], with the whole path of the file.
     pub fn lines_in_full(&self) -> impl Iterator<Item = String> {
         self.lines_of(self.file.clone())
     }
@@ -208,18 +208,20 @@ impl<'a> PrintableSource<'a> {
         Self { original, text: escape_controls(original) }
     }
 
-    /// Returns where `span` stands in the shown text, cut at the end of its first line: a table is pointed at by its
-    /// head.
+    /// Returns where `span` stands in the shown text, cut at the end of its first line: a table is
+    /// pointed at by its head.
     fn first_line_of(&self, span: &Span) -> Span {
-        let start = floor(self.original, span.start);
-        let end = floor(self.original, span.end).max(start);
+        let start = self.original.floor_char_boundary(span.start);
+        let end = self.original.floor_char_boundary(span.end).max(start);
         let line = self.original[start..end].split(['\r', '\n']).next().unwrap_or_default();
         self.shown_offset(start)..self.shown_offset(start + line.len())
     }
 
-    /// Returns the range of the whole lines from `start` to `end`: the renderer reads all that it is given.
+    /// Returns the range of the whole lines from `start` to `end`: the renderer reads its
+    /// whole input.
     fn lines_around(&self, start: Option<usize>, end: Option<usize>) -> Span {
-        let (start, end) = (start.unwrap_or(0), end.unwrap_or(0));
+        let start = start.unwrap_or(0);
+        let end = end.unwrap_or(0);
         let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
         line_start..self.text[end..].find('\n').map_or(self.text.len(), |at| end + at)
     }
@@ -230,12 +232,6 @@ impl<'a> PrintableSource<'a> {
         let before = if after.starts_with('\n') { before.strip_suffix('\r').unwrap_or(before) } else { before };
         escape_controls(before).len()
     }
-}
-
-/// Returns the start of the character that holds byte `at`.
-fn floor(text: &str, at: usize) -> usize {
-    let at = at.min(text.len());
-    (0..=at).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or(0)
 }
 
 fn escape_controls(source: &str) -> Cow<'_, str> {

@@ -24,6 +24,9 @@ use super::{
 
 /// Ten years: nobody looks for an older job.
 const HISTORY: DurationBounds = DurationBounds::from_ms(3_600_000, 3_650 * 86_400_000);
+/// The state directory of a system service, where systemd makes it (`StateDirectory=minuted`).
+const SYSTEM_STATE_DIR: &str = "/var/lib/minuted";
+
 /// Reads and checks the whole file.
 pub(super) fn read_document(source: &str, file: &Path, env: &Environment) -> Result<Settings, Report> {
     let (document, errors) = DeTable::parse_recoverable(source);
@@ -46,10 +49,13 @@ pub(super) fn read_document(source: &str, file: &Path, env: &Environment) -> Res
     }
 }
 
-/// Returns where a relative file lies: among systemd's credentials where there are any, else beside the config file.
+/// Returns where a relative file lies: among systemd's credentials where there are any, else beside
+/// the config file.
 fn directory_of_secrets(file: &Path, env: &Environment) -> PathBuf {
-    let beside_config = || file.parent().map(Path::to_owned).unwrap_or_default();
-    env.credentials_directory.clone().unwrap_or_else(beside_config)
+    match &env.credentials_directory {
+        Some(directory) => directory.clone(),
+        None => file.parent().map(Path::to_owned).unwrap_or_default(),
+    }
 }
 
 /// Returns what the parser does not understand.
@@ -78,18 +84,21 @@ fn read_settings(root: &Table<'_>, file: &Path, env: &Environment, diagnostics: 
     let services = services::read_services(root, diagnostics);
     let email = email::read_email(root);
     let retry = read_retry(root, diagnostics);
-    let workers = root.read_keys::<WorkersKeys>("workers").map(Spanned::into_inner).unwrap_or_default().into_settings();
-    let log = root.read_keys::<LogKeys>("log").map(Spanned::into_inner).unwrap_or_default().into_settings();
+    let workers = root.read_table_keys::<WorkersKeys>("workers").into_settings();
+    let log = root.read_table_keys::<LogKeys>("log").into_settings();
     let webhook = webhook::read_webhook(root);
     let raw = folders::read_folders(root, diagnostics);
     places::check_places(&raw, &state_dir, state_span.as_ref(), diagnostics);
     let places: Vec<_> = raw.iter().filter_map(folders::RawFolder::name_and_id).collect();
     let sources = sources::read_sources(root, &services, &places, diagnostics);
     let fed: Vec<&str> = sources.iter().flatten().map(|source| source.into.as_str()).collect();
-    let complete =
-        |raw| folders::complete_folder(raw, &services, email.as_ref(), root.is_present("email"), &fed, diagnostics);
     // All of them are completed before the first hole counts, so that every mistake is found.
-    let folders: Vec<_> = raw.into_iter().map(complete).collect();
+    let mut folders = Vec::new();
+    for folder in raw {
+        let has_email = root.is_present("email");
+        let email = email.as_ref();
+        folders.push(folders::complete_folder(folder, &services, email, has_email, &fed, diagnostics));
+    }
     let folders: Vec<_> = folders.into_iter().collect::<Option<_>>()?;
     let mut services = services.complete;
     for folder in &folders {
@@ -119,18 +128,17 @@ fn choose_state_dir(
     env: &Environment,
     diagnostics: &Diagnostics,
 ) -> (PathBuf, Option<Span>) {
-    let system = || PathBuf::from("/var/lib/minuted");
-    if let Some(given) = root.read_text("state_dir", values::parse_absolute_path) {
-        let span = given.span();
-        return (given.into_inner(), Some(span));
+    if let Some(written) = root.read_text("state_dir", values::parse_absolute_path) {
+        let span = written.span();
+        return (written.into_inner(), Some(span));
     }
     if file.starts_with("/etc") || root.has_key("state_dir") {
-        return (system(), None);
+        return (PathBuf::from(SYSTEM_STATE_DIR), None);
     }
     let state_home = env.state_home().unwrap_or_else(|| {
         let what = "no `state_dir`, and without $HOME there is no usual place for it";
         diagnostics.add(Diagnostic::of_file(what, "write state_dir = \"/var/lib/minuted\", or set $HOME"));
-        system()
+        PathBuf::from(SYSTEM_STATE_DIR)
     });
     (state_home.join("minuted"), None)
 }

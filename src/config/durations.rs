@@ -1,7 +1,7 @@
 //! Durations as people write them: `5s`, `2m 30s`, `180d`.
 //!
-//! Always with a unit: a bare number means seconds to one reader and minutes to the next. No months and no years:
-//! they have no fixed length.
+//! Always with a unit: a bare number means seconds to one reader and minutes to the next. No months
+//! and no years: they have no fixed length.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -11,14 +11,14 @@ use super::{diagnostic::ValueError, words::in_backticks};
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// What a duration may be.
+/// The range of a duration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DurationBounds {
     /// The least.
     pub(super) min: Duration,
     /// The most.
     pub(super) max: Duration,
-    /// Whether 0 is allowed as well.
+    /// Allows 0 as well.
     pub(super) or_zero: bool,
 }
 
@@ -83,12 +83,12 @@ pub(crate) fn spell_duration(duration: Duration) -> String {
     let mut text = String::new();
     // Weeks are read, and never written: "180d" stays "180d".
     for (unit, unit_ms) in UNITS.into_iter().skip(1).filter(|(_, unit_ms)| *unit_ms > 0) {
-        let (count, rest) = (rest_ms / unit_ms, rest_ms % unit_ms);
+        let count = rest_ms / unit_ms;
         if count > 0 {
             let space = if text.is_empty() { "" } else { " " };
             write!(text, "{space}{count}{unit}").expect("a String takes what is written");
         }
-        rest_ms = rest;
+        rest_ms %= unit_ms;
     }
     if text.is_empty() { "0s".to_owned() } else { text }
 }

@@ -14,28 +14,29 @@ use super::{
 };
 
 table_keys! {
-    /// How mail is sent.
+    /// Settings of mail.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Email from EmailKeys {
         /// The sender.
-        from: Mailbox = read_text(values::parse_mailbox), required "write from = \"Minutes <minutes@example.com>\"";
-        /// Who is told of failures; exempt from `allow`.
+        from: Mailbox = read_text(values::parse_mailbox),
+            required "write from = \"Minutes <minutes@example.com>\"";
+        /// Recipients of the failure digest; exempt from `allow`.
         failures_to: Vec<Mailbox> = read_list(values::parse_mailbox), default Vec::new();
-        /// Who may get notes.
+        /// Addresses and domains that notes may be sent to.
         allow: Vec<Allow> = read_list(parse_allow), default Vec::new();
         /// The server.
         smtp: Smtp = read_smtp(), required "write smtp = { host = \"smtp.example.com\" }";
     }
 }
 
-/// One entry of the allow list.
+/// Entry of the allow list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Allow {
     /// `"*"`: anyone.
     Anyone,
     /// `"@example.com"`: exactly that domain, lower case, without the `@`.
     Domain(String),
-    /// One address, lower case.
+    /// An address, lower case.
     Address(String),
 }
 
@@ -48,11 +49,11 @@ table_keys! {
         /// Its name; the certificate must carry it.
         host: String = read_text(values::parse_host), required "write host = \"smtp.example.com\"";
         + port: u16 = read_number(1..=u32::from(u16::MAX));
-        /// How the conversation is protected.
+        /// Protection of the connection.
         tls: Tls = read_word(TLS), default Tls::Starttls;
         /// The account, when the server asks for one.
         username: String = read_text(values::parse_line);
-        /// Where its password lies; read at each connection, so that it may be changed.
+        /// File with its password; read at each connection, so that it may be changed.
         password_file: PathBuf = read_file();
         /// Permits `tls = "none"` to a host that is not loopback.
         insecure: bool = read_flag(), default false;

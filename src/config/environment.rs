@@ -4,8 +4,8 @@ use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
 
 use super::secret_file::Secret;
 
-/// What the environment says. An empty variable is as good as none, and so is a relative directory, as the XDG
-/// base directory specification has it.
+/// Variables of the environment that minuted knows. An empty variable is as good as none, and so is
+/// a relative directory, as the XDG base directory specification has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// `$HOME`.
@@ -30,9 +30,9 @@ pub struct Environment {
     /// `$MINUTED_CLOCK`: the file by which a debug build sets its clock; see [`crate::clock`].
     #[cfg(debug_assertions)]
     pub clock: Option<PathBuf>,
-    /// `$JOURNAL_STREAM`: systemd tells which stream its journal reads.
+    /// `$JOURNAL_STREAM`: systemd names the stream its journal reads.
     pub journal_stream: Option<String>,
-    /// Whether `$NO_COLOR` is set.
+    /// `$NO_COLOR` is set.
     pub no_color: bool,
     /// `$SUDO_UID`: the number of the user who typed `sudo`, where this process was started by it.
     pub sudo_uid: Option<u32>,
@@ -67,7 +67,8 @@ impl Environment {
         }
     }
 
-    /// Returns a secret that lies in a variable of this process, as it is now; it is kept nowhere else.
+    /// Returns a secret that lies in a variable of this process, as it is now; it is kept nowhere
+    /// else.
     #[must_use]
     pub fn secret(name: &str) -> Option<Secret> {
         variable(name)?.into_string().ok().filter(|secret| !secret.is_empty()).map(Into::into)

@@ -1,4 +1,4 @@
-//! Why there are no settings.
+//! Errors of finding and reading the configuration.
 
 use std::{fmt::Write as _, io, path::PathBuf};
 
@@ -8,13 +8,13 @@ use crate::text::printable_path;
 /// Bytes of a config file. A thousand folders with ten attendees each take a quarter of it.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Why there are no settings, by what a person does next.
+/// Error of finding or reading the configuration, by what a person does next.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No file was named, and none lies in the usual places.
     #[error("no configuration; looked for {}", list_places(places))]
     NotFound {
-        /// Where it was looked for, in this order.
+        /// The places that were searched, in this order.
         places: Vec<PathBuf>,
     },
     /// The file that was named is not there.
@@ -28,7 +28,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file is not text.
@@ -70,7 +70,8 @@ impl ConfigError {
         }
     }
 
-    /// Returns everything a person needs: the message, its cause and the hint, or all mistakes of the file.
+    /// Returns everything a person needs: the message, its cause and the hint, or all mistakes of
+    /// the file.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         if let Self::Invalid { report } = self {

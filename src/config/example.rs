@@ -1,4 +1,5 @@
-//! Keeps `config.example.toml` true: it parses, it has every key, and each default in it is the code's.
+//! Keeps `config.example.toml` true: it parses, it has every key, and each default in it is the
+//! code's.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -83,8 +84,8 @@ fn settings(text: &str) -> Settings {
     settings
 }
 
-/// What must be there for a line to mean something: all of its table, where that is not there by default, and PAXS for
-/// the keys that not every service takes.
+/// What must be there for a line to mean something: all of its table, where that is not there by
+/// default, and PAXS for the keys that not every service takes.
 fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
     let mut lines = own_table(entry, entries);
     let is_of_folder = ["defaults", "folder"].contains(&entry.table.as_str()) && entry.key != "service";
@@ -106,7 +107,8 @@ fn own_table(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
     entries.iter().filter(of_table).map(|other| other.line).collect()
 }
 
-/// The table that a line needs: `smtp` is nothing without `[email]`, nor is `poll` without its service.
+/// The table that a line needs: `smtp` is nothing without `[email]`, nor is `poll` without its
+/// service.
 fn table_of(entry: &Entry) -> &str {
     let outer = ["email", "services.paxs"].into_iter().find(|outer| entry.table.starts_with(outer));
     outer.unwrap_or(&entry.table)

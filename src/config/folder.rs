@@ -1,4 +1,5 @@
-//! A watched folder: the keys of `[[folder]]` and `[defaults]`, and the settings in force that they make.
+//! A watched folder: the keys of `[[folder]]` and `[defaults]`, and the settings in force that they
+//! make.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,19 +16,21 @@ use super::{
     sizes,
     table_keys::table_keys,
     values,
-    words::{did_you_mean, in_backticks},
+    words::{in_backticks, suggest_word},
 };
 
-/// The service where no table names one: minuted's own engine.
+/// Name of the service where none is configured: minuted's own engine.
 pub(super) const ON_THIS_MACHINE: &str = "ondevice";
 
-/// How long a file must be quiet: ten milliseconds are for tests, and a day is longer than any copy takes.
+/// Range of `settle`: ten milliseconds are for tests, and a day is longer than any copy takes.
 const SETTLE: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
-/// How often everything is looked at. A scan takes some milliseconds; once a day still finds what events missed.
+/// Range of `rescan`: a tenth of a second is for tests, and a daily scan still finds files that
+/// events missed.
 const RESCAN: DurationBounds = DurationBounds::from_ms(100, 86_400_000);
 /// The shortest recording that is taken; a longer bound would skip whole meetings.
 const MIN_DURATION: DurationBounds = DurationBounds::from_ms(0, 3_600_000);
-/// The longest recording that is taken: 1,000 hours are the latest time that is believed of anything.
+/// The longest recording that is taken: 1,000 hours are the latest time that is believed of
+/// anything.
 const MAX_DURATION: DurationBounds = DurationBounds::from_ms(1_000, 3_600_000_000);
 
 const WATCH: &[(&str, Watch)] = &[("auto", Watch::Auto), ("native", Watch::Native), ("poll", Watch::Poll)];
@@ -44,72 +47,77 @@ table_keys! {
     /// A watched folder.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Folder from FolderKeys {
-        /// Who is at its meetings. Never empty for a service that needs them, unless a sidecar or a source may tell.
+        /// People at its meetings. Never empty for a service that needs them, unless a sidecar or a
+        /// source may name them.
         attendees: Vec<Attendee> = read_attendees(), default Vec::new();
         /// The name of its service.
         service: String = read_text(values::parse_name), default ON_THIS_MACHINE.to_owned();
         /// The instruction, from the folder, else from the service.
         instruction: Option<String> = read_text(values::parse_instruction), default None;
-        /// The template of its notes, by name or id, where its service has templates; `None` takes the service's.
+        /// The template of its notes, by name or id, where its service has templates; `None` takes
+        /// the service's.
         prompt_template: String = read_text(values::parse_line);
         /// The analyses, from the folder, else from the service.
-        analyses: Vec<Analysis> = read_distinct(values::parse_analysis), default Analysis::USUAL.to_vec();
+        analyses: Vec<Analysis> = read_distinct(values::parse_analysis),
+            default Analysis::USUAL.to_vec();
         /// The language spoken, ISO 639-1, where a service wants to know.
         language: String = read_text(values::parse_language);
-        /// Whether sub-folders are watched too.
+        /// Watches sub-folders, too.
         recursive: bool = read_flag(), default true;
         /// Globs on the relative path that are taken.
         include: Globs = read_includes(), default Globs::of_everything();
         /// Globs on the relative path that are not, besides the built-in names.
         exclude: Globs = read_globs(), default Globs::of_nothing();
-        /// How changes are learned of.
+        /// Method of detecting changes.
         watch: Watch = read_word(WATCH), default Watch::Auto;
-        /// How long a file must be quiet, where the file says so; see [`Self::settle_time`].
+        /// Time that a file must be quiet, if configured; [`Self::settle_time`] has the default.
         settle: Duration = read_duration(SETTLE);
-        /// How often everything is scanned, where the file says so; see [`Self::rescan_interval`].
+        /// Interval of full scans, if configured; [`Self::rescan_interval`] has the default.
         rescan: Duration = read_duration(RESCAN);
-        /// What happens to files that lie there when minuted first meets the folder.
+        /// Treatment of files that are there at the first scan of the folder.
         backlog: Backlog = read_word(BACKLOG), default Backlog::Ask;
-        /// What becomes of recordings that the service does not take.
+        /// Treatment of recordings in formats that the service does not take.
         convert: Convert = read_word(CONVERT), default Convert::No;
         /// The template of a meeting's title: `{stem} {folder} {date} {time} {parent}`.
         title: String = read_text(values::parse_title), default "{stem}".to_owned();
-        /// Where notes go.
+        /// Destinations of notes.
         deliver: Vec<Target> = read_words(DELIVER), default vec![Target::Beside];
-        /// Where notes beside go instead: the folder's tree is mirrored there. Absolute.
+        /// Directory for the notes instead of beside the recording: the folder's tree is mirrored
+        /// there. Absolute.
         notes_dir: PathBuf = read_text(values::parse_absolute_path);
         /// The name of notes, without the extension: `{stem}.notes`.
         notes_name: String = read_text(values::parse_notes_name), default "{stem}.notes".to_owned();
-        /// Who gets mail.
+        /// Recipients of notes by mail.
         email_to: Recipients = read_recipients(), default Recipients::Attendees;
         /// The forms of the notes beside, besides Markdown.
         formats: Vec<Format> = read_words(FORMATS), default vec![Format::Md];
-        /// What happens to a recording whose notes are delivered.
+        /// Treatment of a recording after its notes are delivered.
         on_success: OnSuccess = read_on_success(), default OnSuccess::Keep;
         + move_to: PathBuf = read_text(values::parse_path_below);
-        /// Whether a transcript that a source has is taken.
+        /// Origin of the transcript of a recording that a source has fetched.
         transcript: Transcript = read_word(TRANSCRIPT), default Transcript::Make;
-        /// What happens at the service to what it keeps of such a recording.
-        on_success_remote: OnSuccessRemote = read_word(ON_SUCCESS_REMOTE), default OnSuccessRemote::Keep;
+        /// Treatment of the service's copy after the notes are delivered.
+        on_success_remote: OnSuccessRemote = read_word(ON_SUCCESS_REMOTE),
+            default OnSuccessRemote::Keep;
         /// The permissions of what minuted writes, less its umask.
         file_mode: u32 = read_text(values::parse_file_mode), default 0o660;
-        /// Whether files beside its recordings may know better than the folder: who was there, title, date,
-        /// instruction and language.
+        /// Reads sidecars: files that override title, date, attendees, instruction and language.
         sidecars: bool = read_flag(), default false;
     } and {
-        /// What it is called everywhere.
+        /// Name in messages, logs and commands.
         name: String,
         /// Its part of the job key; by default its name.
         id: String,
         /// The directory. Absolute.
         path: PathBuf,
-        /// How long and how large its recordings may be.
+        /// Bounds on length and size of its recordings.
         limits: Limits,
     }
 }
 
 table_keys! {
-    /// How long and how large the recordings of a folder may be. What exceeds that is skipped, with the reason.
+    /// Bounds on length and size of the recordings of a folder. Others are skipped, with the
+    /// reason.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Limits from LimitKeys {
         /// The shortest that is taken, where the length is known.
@@ -128,22 +136,23 @@ impl Default for Limits {
 }
 
 impl Folder {
-    /// How long a file must be quiet where events come.
+    /// Time that a file must be quiet by default where the kernel sends events.
     const SETTLE: Duration = Duration::from_secs(30);
-    /// How long a file must be quiet on polled mounts: their servers write late.
+    /// Time that a file must be quiet by default on polled mounts: their servers write late.
     const SETTLE_POLLED: Duration = Duration::from_secs(120);
-    /// How often everything is scanned where events come.
+    /// Interval of full scans by default where the kernel sends events.
     pub const RESCAN: Duration = Duration::from_secs(60);
-    /// How often everything is scanned on polled mounts, where each look crosses the network.
+    /// Interval of full scans by default on polled mounts, where each scan crosses the network.
     const RESCAN_POLLED: Duration = Duration::from_secs(300);
 
-    /// Returns how long a file must be quiet, where its changes come as events or the mount is polled.
+    /// Returns the time that a file must be quiet; by default it depends on whether the mount is
+    /// polled.
     #[must_use]
     pub fn settle_time(&self, is_polled: bool) -> Duration {
         self.settle.unwrap_or(if is_polled { Self::SETTLE_POLLED } else { Self::SETTLE })
     }
 
-    /// Returns how often everything is scanned, where changes come as events or the mount is polled.
+    /// Returns the interval of full scans; by default it depends on whether the mount is polled.
     #[must_use]
     pub fn rescan_interval(&self, is_polled: bool) -> Duration {
         self.rescan.unwrap_or(if is_polled { Self::RESCAN_POLLED } else { Self::RESCAN })
@@ -151,7 +160,8 @@ impl Folder {
 }
 
 impl Table<'_> {
-    /// Returns what happens to a recording: one that moves goes to `done` where there is no `move_to`.
+    /// Returns what happens to a recording: one that moves goes to `done` where there is no
+    /// `move_to`.
     fn read_on_success(&self, key: &'static str) -> Option<Spanned<OnSuccess>> {
         let to_done = OnSuccess::Move(PathBuf::from("done"));
         self.read_word(key, &[("keep", OnSuccess::Keep), ("move", to_done), ("delete", OnSuccess::Delete)])
@@ -197,10 +207,9 @@ impl Table<'_> {
                 Err(ValueError::new("one address, where a list is expected", format!("write {key} = [\"{text}\"]")))
             }
             _other => {
-                let help = match did_you_mean(text, ["attendees"]) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "write \"attendees\", or a list of addresses: [\"ann@example.com\"]".to_owned(),
-                };
+                let help = suggest_word(text, ["attendees"], || {
+                    "write \"attendees\", or a list of addresses: [\"ann@example.com\"]".to_owned()
+                });
                 Err(ValueError::new(
                     format!("{} is neither `attendees` nor a list of addresses", in_backticks(text)),
                     help,
@@ -210,7 +219,7 @@ impl Table<'_> {
     }
 }
 
-/// How changes in a folder are learned of.
+/// Method of detecting changes in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
     /// Events where the file system has them, else polling.
@@ -221,18 +230,18 @@ pub enum Watch {
     Poll,
 }
 
-/// What happens to old files of a new folder.
+/// Treatment of files that are there at the first scan of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backlog {
-    /// They are recordings like any other.
+    /// Takes them like any other recording.
     Process,
-    /// They are remembered and left alone.
+    /// Remembers them and leaves them alone.
     Skip,
     /// Up to 20 are taken; more wait for `minuted backlog`.
     Ask,
 }
 
-/// Where notes go.
+/// Destination of notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Files beside the recording, or in `notes_dir`.
@@ -241,7 +250,7 @@ pub enum Target {
     Email,
 }
 
-/// Who gets mail.
+/// Recipients of notes by mail.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recipients {
     /// The attendees of the job.
@@ -283,18 +292,18 @@ impl Format {
     }
 }
 
-/// What happens to a recording whose notes are delivered.
+/// Treatment of a recording after its notes are delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnSuccess {
-    /// It stays.
+    /// Keeps it.
     Keep,
-    /// It moves to this directory below the folder, with its notes. Relative, never scanned.
+    /// Moves it to this directory below the folder, with its notes. Relative, never scanned.
     Move(PathBuf),
-    /// It is deleted.
+    /// Deletes it.
     Delete,
 }
 
-/// Where the transcript of a recording comes from that a source has brought.
+/// Origin of the transcript of a recording that a source has fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transcript {
     /// The folder's service makes it.
@@ -303,14 +312,14 @@ pub enum Transcript {
     Reuse,
 }
 
-/// What happens at the service to what it keeps of a recording whose notes are delivered.
+/// Treatment of the service's copy of a recording after its notes are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnSuccessRemote {
-    /// It stays.
+    /// Keeps it.
     Keep,
-    /// It is deleted, as the service understands that: it may keep it for a while.
+    /// Deletes it, as the service understands that: it may keep it for a while.
     Delete,
-    /// It is deleted for good.
+    /// Deletes it for good.
     Purge,
 }
 
@@ -326,11 +335,11 @@ impl OnSuccessRemote {
     }
 }
 
-/// What becomes of recordings that a folder's service does not take.
+/// Treatment of recordings in formats that the service does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convert {
-    /// They are skipped.
+    /// Skips them.
     No,
-    /// Those that ffmpeg can read are converted.
+    /// Converts them, if ffmpeg can read them.
     Ffmpeg,
 }

@@ -13,7 +13,7 @@ use super::{
     services::{Service, Services, refuse_analyses},
     table_keys::join_keys,
     values,
-    words::{did_you_mean, fit_for_message, in_backticks, join_alternatives},
+    words::{fit_for_message, in_backticks, join_alternatives, suggest_word},
 };
 
 /// Folders of one minuted. Each has a scan of its own, and each is compared with each.
@@ -39,14 +39,14 @@ pub(super) struct RawFolder<'a> {
     pub(super) keys: FolderKeys,
     /// Its bounds, with the defaults.
     limits: LimitKeys,
-    /// Whether `attendees` stand in its table or in `[defaults]`, with or without mistakes.
+    /// `attendees` stands in its table or in `[defaults]`, with or without mistakes.
     has_attendees: bool,
-    /// Whether a source fills it.
+    /// A source fetches recordings into it.
     is_fed: bool,
 }
 
 impl RawFolder<'_> {
-    /// Returns what a message calls it.
+    /// Returns its title in messages.
     pub(super) fn message_title(&self) -> String {
         match &self.name {
             Some(name) => format!("folder `{}`", fit_for_message(name.get_ref())),
@@ -54,14 +54,15 @@ impl RawFolder<'_> {
         }
     }
 
-    /// Returns its name and its id, for those who refer to it.
+    /// Returns its name and its id, to which sources refer.
     pub(super) fn name_and_id(&self) -> Option<(String, String)> {
         let name = self.name.as_ref()?.get_ref();
         Some((name.clone(), self.id.as_ref().map_or(name, |id| id.get_ref()).clone()))
     }
 
-    /// Returns whether somebody else may tell who was there: each recording that lacks attendees then waits for that.
-    fn may_be_told(&self) -> bool {
+    /// Returns whether a source or a sidecar may name attendees: a recording without any then waits
+    /// for them.
+    fn may_get_attendees(&self) -> bool {
         self.is_fed || self.keys.sidecars.as_ref().is_some_and(|sidecars| *sidecars.get_ref())
     }
 }
@@ -93,7 +94,7 @@ pub(super) fn read_folders<'a>(root: &Table<'a>, diagnostics: &Diagnostics) -> V
     let tables = tables.into_inner().into_iter().flatten().take(FOLDERS_MAX);
     let folders: Vec<_> = tables.map(|table| read_folder(table, &defaults, diagnostics)).collect();
     refuse_twice("name", folders.iter().filter_map(|folder| Some((folder.name.as_ref()?, true))), diagnostics);
-    // A folder without an id has its name for one; two such are told of their names alone.
+    // A folder without an id has its name for one; for two such only their names are reported.
     let ids =
         folders.iter().filter_map(|folder| Some((folder.id.as_ref().or(folder.name.as_ref())?, folder.id.is_some())));
     refuse_twice("id", ids, diagnostics);
@@ -151,7 +152,7 @@ fn refuse_twice<'a>(key: &str, texts: impl Iterator<Item = (&'a Spanned<String>,
     }
 }
 
-/// Puts one folder together with what it refers to; `None` when something that it needs has a mistake.
+/// Combines a folder with its service and the mail settings; `None` when one of them has a mistake.
 ///
 /// `fed` holds the ids of the folders that a source fills.
 pub(super) fn complete_folder(
@@ -182,7 +183,7 @@ pub(super) fn complete_folder(
     raw.keys.or_defaults(keys_of(service)).into_settings(name, id, path, limits)
 }
 
-/// Returns what a folder takes from its service where it says nothing itself.
+/// Returns the keys that a folder takes from its service by default.
 fn keys_of(service: &Service) -> FolderKeys {
     FolderKeys {
         service: Some(without_place(service.name.clone())),
@@ -192,7 +193,7 @@ fn keys_of(service: &Service) -> FolderKeys {
     }
 }
 
-/// Returns a value that stands nowhere in a folder's table.
+/// Wraps a value that does not stand in the folder's table.
 fn without_place<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
@@ -203,12 +204,11 @@ fn sends_mail(keys: &FolderKeys) -> bool {
 
 /// Returns the name of the folder's service, which may be a service with mistakes of its own.
 fn choose_service(raw: &RawFolder<'_>, services: &Services, diagnostics: &Diagnostics) -> Option<String> {
-    let names = || services.names.iter().map(String::as_str);
     if let Some(service) = &raw.keys.service {
         if services.names.contains(service.get_ref()) {
             return Some(service.get_ref().clone());
         }
-        // Without any service that mistake is told already.
+        // Without any service that mistake is reported already.
         if !services.names.is_empty() {
             diagnostics.add_error(service.span(), unknown_service(service.get_ref(), &services.names));
         }
@@ -222,25 +222,25 @@ fn choose_service(raw: &RawFolder<'_>, services: &Services, diagnostics: &Diagno
         return services.names.first().cloned();
     };
     if !raw.table.is_present("service") && !services.names.is_empty() {
-        let help = format!("add service = {}", join_alternatives(names()).replace('`', "\""));
+        let names = join_alternatives(services.names.iter().map(String::as_str));
+        let help = format!("add service = {}", names.replace('`', "\""));
         diagnostics.add(Diagnostic::at_span(raw.table.span(), format!("{} {must_name}", raw.message_title()), help));
     }
     None
 }
 
 fn unknown_service(name: &str, names: &[String]) -> ValueError {
-    let names = || names.iter().map(String::as_str);
-    let help = match did_you_mean(name, names()) {
-        Some(meant) => format!("did you mean `{}`?", fit_for_message(meant)),
-        None => format!("write {}, or add a table [services.{}]", join_alternatives(names()), fit_for_message(name)),
-    };
+    let names = names.iter().map(String::as_str);
+    let help = suggest_word(name, names.clone(), || {
+        format!("write {}, or add a table [services.{}]", join_alternatives(names), fit_for_message(name))
+    });
     ValueError::new(format!("unknown service {}", in_backticks(name)), help)
 }
 
-/// Refuses what the folder wants and its service cannot give.
+/// Refuses keys that the folder's service cannot fulfil.
 fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
     let abilities = kind.abilities();
-    if abilities.needs_attendees && !raw.may_be_told() {
+    if abilities.needs_attendees && !raw.may_get_attendees() {
         require_attendees(raw, diagnostics);
     }
     if let Some(analyses) = &raw.keys.analyses {
@@ -252,8 +252,10 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
         diagnostics.add(Diagnostic::at_span(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
     }
-    let deletes = |remote: &OnSuccessRemote| abilities.deletes || *remote == OnSuccessRemote::Keep;
-    if let Some(remote) = raw.keys.on_success_remote.as_ref().filter(|remote| !deletes(remote.get_ref())) {
+    if let Some(remote) = &raw.keys.on_success_remote
+        && *remote.get_ref() != OnSuccessRemote::Keep
+        && !abilities.deletes
+    {
         let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
         diagnostics.add(Diagnostic::at_span(remote.span(), what, "write \"keep\", or choose a service that does"));
     }
@@ -345,7 +347,7 @@ fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, diag
 
 /// Attendees from outside may go without mail; when all of them do, no mail is sent at all.
 fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, diagnostics: &Diagnostics) {
-    if raw.may_be_told() {
+    if raw.may_get_attendees() {
         return;
     }
     let people = raw.keys.attendees.as_ref().map_or(&[][..], |attendees| attendees.get_ref());

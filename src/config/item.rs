@@ -1,4 +1,4 @@
-//! One value of a parsed TOML document, with its key and its place.
+//! A value of a parsed TOML document, with its key and its place.
 
 use std::borrow::Cow;
 
@@ -15,12 +15,12 @@ pub(super) struct Item<'a> {
     pub(super) value: &'a Spanned<DeValue<'a>>,
     /// The text of the whole file.
     pub(super) source: &'a str,
-    /// Where a mistake in the value is noted.
+    /// The list that a mistake in the value is added to.
     pub(super) diagnostics: &'a Diagnostics,
 }
 
 impl<'a> Item<'a> {
-    /// Returns where the value stands.
+    /// Returns the place of the value.
     pub(super) fn span(&self) -> Span {
         self.value.span()
     }
@@ -49,7 +49,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Returns what the list holds.
+    /// Returns the values of a list.
     pub(super) fn list_elements(&self) -> Option<Vec<Item<'a>>> {
         let Some(array) = self.value.get_ref().as_array() else {
             let help = match self.value.get_ref().is_table() {
@@ -67,13 +67,13 @@ impl<'a> Item<'a> {
         Item { key, value, source: self.source, diagnostics: self.diagnostics }
     }
 
-    /// Notes what is wrong with the value; it reads as absent.
+    /// Adds a mistake in the value; it then reads as absent.
     pub(super) fn note_error<T>(&self, error: ValueError) -> Option<T> {
         self.diagnostics.add_error(self.span(), error);
         None
     }
 
-    /// Notes that the value is of another type; it reads as absent.
+    /// Adds the mistake that the value is of another type; it then reads as absent.
     pub(super) fn note_wrong_type<T>(&self, expected: &str, help: String) -> Option<T> {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a text",

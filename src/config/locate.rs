@@ -1,4 +1,4 @@
-//! Where the config file is, and what is in it.
+//! Finding and reading the config file.
 
 use std::{
     fs::File,
@@ -16,9 +16,10 @@ use super::{
 /// The config of a system service.
 const SYSTEM: &str = "/etc/minuted/config.toml";
 
-/// Returns the config file: `explicit`, else `$MINUTED_CONFIG`, else the person's own, else the system's.
+/// Returns the config file: `explicit`, else `$MINUTED_CONFIG`, else the person's own, else the
+/// system's.
 ///
-/// What was named is returned unseen: [`load`] says what is wrong with it.
+/// A file that was named is returned without a look at it: [`load`] reports if it is missing.
 ///
 /// # Errors
 /// [`ConfigError::NotFound`] when none was named and none is there.
@@ -56,8 +57,8 @@ pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
     Ok((parse(&text, &file, Environment::get())?, text))
 }
 
-/// Checks the text of a config file. `file` is where it lies: relative secrets and the default state directory
-/// depend on it.
+/// Checks the text of a config file. `file` is where it lies: relative secrets and the default
+/// state directory depend on it.
 ///
 /// # Errors
 /// [`ConfigError::Invalid`] with all mistakes of the text.

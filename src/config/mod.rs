@@ -1,9 +1,10 @@
 //! File and environment → typed, validated settings.
 //!
-//! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places (`document`), walked
-//! table by table (`reader`, `item`; `services`, `email`, `rules`, `folders`), and each value is read by a pure function
-//! (`values`, `durations`). Whatever is wrong is noted (`diagnostic`) and the reading goes on, so that a person sees
-//! every mistake at once, each with its line and what to write instead. A file with a mistake makes no settings.
+//! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places
+//! (`document`), walked table by table (`reader`, `item`; `services`, `email`, `rules`, `folders`),
+//! and each value is read by a pure function (`values`, `durations`). Whatever is wrong is noted
+//! (`diagnostic`) and the reading goes on, so that a person sees every mistake at once, each with
+//! its line and what to write instead. A file with a mistake makes no settings.
 
 mod analysis;
 mod attendee;

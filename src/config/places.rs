@@ -1,6 +1,7 @@
 //! Directories that must keep apart: what one writes is never what another takes.
 //!
-//! Compared by their names alone, without asking the disk: a config is also checked where the folders are not.
+//! Compared by their names alone, without asking the disk: a config is also checked where the
+//! folders are not.
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,8 @@ pub(super) fn check_places(
 type Placed<'a> = (&'a RawFolder<'a>, &'a Spanned<PathBuf>);
 
 fn refuse_overlap((folder, path): Placed<'_>, (earlier, earlier_path): Placed<'_>, diagnostics: &Diagnostics) {
-    let (inner, outer) = (path.get_ref(), earlier_path.get_ref());
+    let inner = path.get_ref();
+    let outer = earlier_path.get_ref();
     let how = if inner == outer {
         "is the directory of"
     } else if inner.starts_with(outer) {

@@ -1,4 +1,5 @@
-//! What holds for every configuration, for any bytes. Panics where it does not; the tests and `fuzz/` feed it.
+//! What holds for every configuration, for any bytes. Panics where it does not; the tests and
+//! `fuzz/` feed it.
 
 use std::path::{Component, Path};
 
@@ -6,8 +7,8 @@ use super::{Environment, Folder, OnSuccess, Settings, durations, kinds::Kind, pa
 
 const FILE: &str = "/etc/minuted/config.toml";
 
-/// A configuration is refused with a cure for each mistake and nothing that a terminal obeys, or it makes settings that
-/// keep every promise of the reader. Returns them.
+/// A configuration is refused with a cure for each mistake and nothing that a terminal obeys, or it
+/// makes settings that keep every promise of the reader. Returns them.
 pub(crate) fn config(bytes: &[u8]) -> Option<Settings> {
     let text = std::str::from_utf8(bytes).ok()?;
     let env = Environment { home: Some("/home/ann".into()), ..Environment::default() };
@@ -41,7 +42,7 @@ fn keeps_its_promises(settings: &Settings) {
     for service in settings.services.values() {
         match &service.kind {
             Kind::Paxs(paxs) => {
-                assert!(values::parse_origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url)
+                assert!(values::parse_origin(paxs.base_url.as_str(), true).is_ok(), "{}", paxs.base_url);
             }
             Kind::Openai(openai) => {
                 assert_eq!(values::parse_base_url(openai.base_url.as_str(), true).as_ref(), Ok(&openai.base_url));

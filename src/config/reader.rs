@@ -1,7 +1,7 @@
 //! Walks a parsed TOML document key by key, so that one reading finds every mistake.
 //!
-//! A derived `Deserialize` stops at its first error; here a value that is wrong is noted with its place, read as
-//! absent, and the reading goes on.
+//! A derived `Deserialize` stops at its first error; here a value that is wrong is noted with its
+//! place, read as absent, and the reading goes on.
 
 use std::{borrow::Cow, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
     words::{did_you_mean, fit_for_message, in_backticks, join_alternatives, wrap_words},
 };
 
-/// What all tables of one file share.
+/// State that all tables of one file share.
 pub(super) struct FileContext<'a> {
     /// The text of the file, as messages show it.
     pub(super) source: &'a str,
@@ -37,7 +37,7 @@ pub(super) struct KnownTable {
     pub(super) keys: &'static [&'static str],
     /// The keys among them by which it is recognised.
     pub(super) own_keys: &'static [&'static str],
-    /// How a message calls it, where keys may belong to it that stand elsewhere.
+    /// Title in messages; `None` for a table that is never suggested as the place of a key.
     pub(super) title: Option<&'static str>,
     /// The keys that it refuses by more than "unknown".
     pub(super) refused: &'static [RefusedKey],
@@ -46,9 +46,9 @@ pub(super) struct KnownTable {
 /// A key that people write and that is refused.
 pub(super) struct RefusedKey {
     pub(super) key: &'static str,
-    /// What is wrong with it.
+    /// The mistake.
     pub(super) what: &'static str,
-    /// What to do instead.
+    /// The cure.
     pub(super) help: &'static str,
 }
 
@@ -67,20 +67,21 @@ pub(super) trait TableKeys: Sized {
 /// A table of the file.
 #[derive(Clone)]
 pub(super) struct Table<'a> {
-    /// How messages speak of it: "in `[[folder]]`".
+    /// Phrase for messages: "in `[[folder]]`".
     name: Cow<'static, str>,
     span: Span,
     /// `None` where the file has no such table: then every key is absent.
     entries: Option<&'a DeTable<'a>>,
     /// The keys it may hold; another one is never asked for.
     known: &'static [&'static str],
-    /// Whether it is the whole file.
+    /// The table is the whole file.
     is_root: bool,
     context: &'a FileContext<'a>,
 }
 
 impl<'a> Table<'a> {
-    /// Begins with the whole document, with what messages call its top and the keys it may hold.
+    /// Returns the table of the whole document; `name` is its phrase for messages, `known` its
+    /// keys.
     pub(super) fn of_document(
         document: &'a Spanned<DeTable<'a>>,
         name: &'static str,
@@ -91,27 +92,28 @@ impl<'a> Table<'a> {
         Self { name: name.into(), span: document.span(), entries, known, is_root: true, context }.check_keys()
     }
 
-    /// Returns where mistakes are noted.
+    /// Returns the list that mistakes are added to.
     pub(super) fn diagnostics(&self) -> &'a Diagnostics {
         &self.context.diagnostics
     }
 
-    /// Returns where it stands: its head or its braces.
+    /// Returns its place: its head or its braces.
     pub(super) fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// Returns where the key stands, whatever its value.
+    /// Returns the place of a key, with any value.
     pub(super) fn key_span(&self, key: &str) -> Option<Span> {
         self.entries?.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// Returns whether the key is there, whatever its value.
+    /// Returns whether the key is there, with any value.
     pub(super) fn has_key(&self, key: &str) -> bool {
         self.entries.is_some_and(|entries| entries.contains_key(key))
     }
 
-    /// Returns whether the key is there, perhaps misspelt: then that is the mistake, and not that it is absent.
+    /// Returns whether the key is there, perhaps misspelt: a misspelt key is not reported as
+    /// missing, too.
     pub(super) fn is_present(&self, key: &str) -> bool {
         self.has_key(key)
             || self
@@ -119,7 +121,7 @@ impl<'a> Table<'a> {
                 .any(|unknown| did_you_mean(unknown.get_ref(), self.known.iter().copied()) == Some(key))
     }
 
-    /// Notes that a key without a default is absent.
+    /// Adds the mistake that a required key is absent.
     pub(super) fn require_key(&self, key: &str, help: impl Into<String>) {
         // A table that is not one has its own mistake.
         if self.entries.is_some() && !self.is_present(key) {
@@ -227,7 +229,8 @@ impl<'a> Table<'a> {
         self.read_text(key, |text| values::parse_file_path(text).map(|path| self.context.directory.join(path)))
     }
 
-    /// Returns the address of a service that `parse` takes; that may be in the clear where `insecure` says so.
+    /// Returns the address of a service that `parse` takes; that may be in the clear where
+    /// `insecure` says so.
     pub(super) fn read_url(
         &self,
         key: &'static str,
@@ -259,8 +262,13 @@ impl<'a> Table<'a> {
     pub(super) fn read_table(&self, key: &'static str, known: &'static [&'static str]) -> Table<'a> {
         let name = self.name_below(key);
         let found = self.find_item(key).and_then(|item| self.table_of(&item, name.clone(), known));
-        let (span, context) = (self.span(), self.context);
-        found.unwrap_or(Table { name, span, entries: None, known, is_root: false, context })
+        let span = self.span();
+        found.unwrap_or(Table { name, span, entries: None, known, is_root: false, context: self.context })
+    }
+
+    /// Returns the keys of a table below; where there is none, all of them are absent.
+    pub(super) fn read_table_keys<K: TableKeys>(&self, key: &'static str) -> K {
+        K::from_table(&self.read_table(key, K::KNOWN))
     }
 
     /// Returns the tables of a list below, and where the list stands.
@@ -275,7 +283,8 @@ impl<'a> Table<'a> {
         Some(Spanned::new(item.span(), tables))
     }
 
-    /// Returns the tables below by their names; none where there are none, `None` where there is something else.
+    /// Returns the tables below by their names; none where there are none, `None` where there is
+    /// something else.
     pub(super) fn read_named_tables(
         &self,
         key: &'static str,
@@ -301,15 +310,16 @@ impl<'a> Table<'a> {
             let help = format!("write a table, such as {{ {} = … }}", known.first().copied().unwrap_or_default());
             return item.note_wrong_type("a table", help);
         };
-        let (span, entries, context) = (item.span(), Some(entries), self.context);
-        Some(Table { name, span, entries, known, is_root: false, context }.check_keys())
+        let span = item.span();
+        let entries = Some(entries);
+        Some(Table { name, span, entries, known, is_root: false, context: self.context }.check_keys())
     }
 
     fn name_below(&self, key: &str) -> Cow<'static, str> {
         if self.is_root { format!("in `[{key}]`").into() } else { format!("in `{key}`").into() }
     }
 
-    /// Notes every key that is not known, with the one that was probably meant.
+    /// Adds every unknown key to the mistakes, with the likely intended one.
     fn check_keys(self) -> Self {
         for key in self.unknown_keys() {
             let name: &str = key.get_ref();

@@ -19,18 +19,18 @@ const SECRET_BYTES_MAX: u64 = 4096;
 /// A secret that was read from a file.
 pub type Secret = SecretString;
 
-/// Why a file gives no secret.
+/// Error of reading a secret from its file.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// It is not there, or minuted may not read it.
+    /// The file is not there, or minuted may not read it.
     #[error("`{file}` cannot be read: {error}")]
     Unreadable {
         /// The file, printable.
         file: String,
-        /// Why.
+        /// The error of the system.
         error: io::Error,
     },
-    /// Whoever has an account on this machine may read it.
+    /// Every account on this machine may read the file.
     #[error("`{}` is open to everyone; run `{}`", printable_path(.0), ShellCommand::new("chmod o=").word(.0))]
     Open(PathBuf),
 }

@@ -1,8 +1,7 @@
 //! Secrets that do not belong into a config file, and that people put there all the same.
 //!
-//! They are refused, and what is told of them may go to a log, so their text is hidden before anything is shown.
-
-use std::borrow::Cow;
+//! Such keys are refused, and messages about them may go to a log, so their values are masked
+//! before anything is shown.
 
 use toml::{
     Spanned,
@@ -11,7 +10,7 @@ use toml::{
 
 use super::{diagnostic::Span, words::did_you_mean};
 
-/// What the keys of secrets are called.
+/// Names of the keys of secrets.
 const WORDS: [&str; 5] = ["password", "passwd", "token", "secret", "api_key"];
 
 /// Returns `source` with `*` for each byte of a secret, so that every other byte keeps its place.
@@ -32,10 +31,11 @@ fn is_secret(key: &str) -> bool {
 }
 
 fn in_table(table: &DeTable<'_>) -> Vec<Span> {
-    let in_entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
-        if is_secret(key.get_ref()) { vec![value.span()] } else { in_value(value) }
-    };
-    table.iter().flat_map(in_entry).collect()
+    let mut spans = Vec::new();
+    for (key, value) in table {
+        spans.extend(if is_secret(key.get_ref()) { vec![value.span()] } else { in_value(value) });
+    }
+    spans
 }
 
 fn in_value(value: &Spanned<DeValue<'_>>) -> Vec<Span> {
@@ -54,7 +54,7 @@ fn has_userinfo(text: &str) -> bool {
     text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
-/// What follows `password =`, to the end of the line.
+/// Returns the rest of each line after `password =` and the like.
 fn in_lines(source: &str) -> Vec<Span> {
     let mut start = 0;
     let mut spans = Vec::new();

@@ -1,4 +1,4 @@
-//! `[services.NAME]`: what makes notes.
+//! `[services.NAME]`: the services that make notes.
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
@@ -18,11 +18,12 @@ use super::{
 
 /// From a busy loop's edge to the length of a break.
 const POLL_INTERVAL: DurationBounds = DurationBounds::from_ms(10, 3_600_000);
-/// How long a service may take before it is called slow.
+/// Range of the time after which a service is called slow.
 const POLL_TIMEOUT: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
-/// How long it may be slow; a month is longer than any outage that heals by itself.
+/// Range of the patience with a slow service; a month is longer than any outage that ends without
+/// help.
 const POLL_PATIENCE: DurationBounds = DurationBounds::from_ms(10, 30 * 86_400_000).or_zero();
-/// One small call; longer than ten minutes no proxy keeps a connection.
+/// Range of the limit of a small call; no proxy keeps a connection for more than ten minutes.
 const REQUEST_TIMEOUT: DurationBounds = DurationBounds::from_ms(100, 600_000);
 
 table_keys! {
@@ -31,28 +32,29 @@ table_keys! {
     pub struct Service from ServiceKeys {
         + kind: &'static NamedKind = read_text(kinds::parse_kind);
         /// The analyses that notes are made of, in the order of the config.
-        analyses: Vec<Analysis> = read_distinct(values::parse_analysis), default Analysis::USUAL.to_vec();
+        analyses: Vec<Analysis> = read_distinct(values::parse_analysis),
+            default Analysis::USUAL.to_vec();
         /// The instruction for the meeting note; `None` takes the service's automatic note.
         instruction: Option<String> = read_text(values::parse_instruction), default None;
         + poll: PollKeys = read_keys();
         /// The limit of one call that is not an upload.
         request_timeout: Duration = read_duration(REQUEST_TIMEOUT), default Duration::from_secs(30);
-        /// Recordings in its hands at once, from their meeting to the end of their upload; `None` shares the slots of
-        /// [`Workers::uploads`](super::Workers::uploads) with the others.
+        /// Recordings in its hands at once, from their meeting to the end of their upload; `None`
+        /// shares the slots of [`Workers::uploads`](super::Workers::uploads) with the others.
         at_once: usize = read_number(1..=64);
     } and {
         /// The name of its table in the config.
         name: String,
         /// Its protocol, with the settings that this alone has.
         kind: Kind,
-        /// When results are looked for.
+        /// Schedule of polling for results.
         poll: Poll,
     }
 }
 
 table_keys! {
-    /// When a service is asked for results. The rhythm of PAXS's documents, but for `patience`: they are written for a
-    /// person who waits.
+    /// Schedule of polling a service for results. The defaults are the rhythm of PAXS's documents,
+    /// but for `patience`: they are written for a person who waits.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Poll from PollKeys {
         /// From the end of the upload to the first look.
@@ -74,9 +76,9 @@ pub(super) static SERVICE: LazyLock<Vec<&str>> = LazyLock::new(|| {
 
 /// The services as the file has them.
 pub(super) struct Services {
-    /// Those without a mistake.
+    /// Services without a mistake.
     pub(super) complete: BTreeMap<String, Service>,
-    /// All names, also of those with mistakes, so that one mistake is not told twice.
+    /// All names, including services with mistakes, so that a mistake is reported once.
     pub(super) names: Vec<String>,
 }
 
@@ -107,7 +109,7 @@ pub(super) fn read_services(root: &Table<'_>, diagnostics: &Diagnostics) -> Serv
 }
 
 impl Service {
-    /// Returns a service as it is where its table says no more than its kind.
+    /// Returns a service of this kind with every other key at its default.
     pub(super) fn of_kind(name: &str, kind: Kind) -> Self {
         complete_service(ServiceKeys::default(), name, kind)
     }
@@ -129,7 +131,7 @@ fn read_service(name: &str, table: &Table<'_>, diagnostics: &Diagnostics) -> Opt
     Some(complete_service(keys, name, kind))
 }
 
-/// Puts a service together; what its keys leave open its kind knows.
+/// Combines the keys of a service with its kind, on which some defaults depend.
 fn complete_service(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
     let abilities = kind.abilities();
     let mut poll = keys.poll.take().map(Spanned::into_inner).unwrap_or_default();
@@ -144,10 +146,10 @@ fn complete_service(mut keys: ServiceKeys, name: &str, kind: Kind) -> Service {
 
 /// Refuses analyses that a kind does not give.
 pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, diagnostics: &Diagnostics) {
-    let given = kind.abilities().analyses;
-    if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !given.contains(analysis)) {
+    let possible = kind.abilities().analyses;
+    if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !possible.contains(analysis)) {
         let what = format!("a service of kind `{}` gives no `{}`", kind.as_str(), analysis.as_str());
-        let help = format!("it gives {}", join_alternatives(given.iter().map(|analysis| analysis.as_str())));
+        let help = format!("it gives {}", join_alternatives(possible.iter().map(|analysis| analysis.as_str())));
         diagnostics.add(Diagnostic::at_span(analyses.span(), what, help));
     }
 }

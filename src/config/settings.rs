@@ -1,7 +1,8 @@
-//! The validated settings: what the rest of minuted sees of the configuration.
+//! The validated settings, as the rest of minuted uses them.
 //!
-//! Every value here has been checked: durations are positive, addresses parse, folders do not overlap. A type
-//! that a caller could misuse as plain text (a secret, a mailbox, a URL) is not text.
+//! Every value here has been checked: durations are positive, addresses parse, folders do not
+//! overlap. A type that a caller could misuse as plain text (a secret, a mailbox, a URL) is not
+//! text.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -17,23 +18,24 @@ pub struct Settings {
     pub file: PathBuf,
     /// The directory of the queue, the tokens and the control socket.
     pub state_dir: PathBuf,
-    /// How long finished jobs are remembered. That a content was done is never forgotten.
+    /// Time that finished jobs are kept. The hashes of their contents are kept for ever.
     pub history: Duration,
-    /// The services by their configured names. Never empty: without a table the on-device engine serves.
+    /// The services by their configured names. Never empty: without a table the on-device engine
+    /// serves.
     pub services: BTreeMap<String, Service>,
-    /// How a recording's own failures are retried.
+    /// Retries of a recording's own failures.
     pub retry: Retry,
-    /// How much is done at once.
+    /// Limits of parallel work.
     pub workers: Workers,
     /// Mail, when any is sent.
     pub email: Option<Email>,
-    /// Where the log goes.
+    /// Destination and form of the log.
     pub log: Log,
     /// The folders in the order of the file. Names and ids are unique.
     pub folders: Vec<Folder>,
-    /// Where recordings come from besides. Names are unique, among the services too.
+    /// Sources that recordings are fetched from. Their names are unique, among the services too.
     pub sources: Vec<Source>,
-    /// Where webhooks of the sources are taken, if they are.
+    /// Listener for the sources' webhooks, if configured.
     pub webhook: Option<Webhook>,
 }
 
@@ -55,7 +57,7 @@ impl Settings {
 const DELAY: DurationBounds = DurationBounds::from_ms(10, 86_400_000);
 
 table_keys! {
-    /// How a recording's own failures are retried.
+    /// Retries of a recording's own failures.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Retry from RetryKeys {
         /// Failures in all before a recording is failed; at least 1.
@@ -68,7 +70,7 @@ table_keys! {
 }
 
 table_keys! {
-    /// How much is done at once.
+    /// Limits of parallel work.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Workers from WorkersKeys {
         /// Uploads at once, 1 to 64.
@@ -81,7 +83,7 @@ table_keys! {
 const FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 table_keys! {
-    /// Where the log goes.
+    /// Destination and form of the log.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Log from LogKeys {
         /// The least level that is written: a `tracing` filter.
@@ -90,7 +92,7 @@ table_keys! {
         format: LogFormat = read_word(FORMATS), default LogFormat::Text;
         /// The directory of the daily files; `None` writes to standard error alone.
         dir: PathBuf = read_text(values::parse_absolute_path);
-        /// How many daily files are kept.
+        /// Number of daily files to keep.
         keep: usize = read_number(1..=1_000), default 14;
     }
 }
@@ -98,9 +100,9 @@ table_keys! {
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One line for a person.
+    /// Text, a line for each event.
     Text,
-    /// One JSON object a line.
+    /// JSON, an object for each event.
     Json,
 }
 

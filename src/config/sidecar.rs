@@ -1,7 +1,8 @@
-//! Sidecars: what a person wrote beside a recording (`talk.wav.toml`), or into a sub-folder (`.minuted.toml`), for
-//! minuted to take in place of what the folder says.
+//! Sidecars: files beside a recording (`talk.wav.toml`) or in a sub-folder (`.minuted.toml`) that
+//! override the folder's settings.
 //!
-//! Whoever can drop recordings can write these: they hold five keys and no other, and each is bounded.
+//! Everyone who can drop recordings can write sidecars: they hold five keys and no other, and each
+//! is bounded.
 
 use std::{
     ffi::OsStr,
@@ -35,7 +36,7 @@ use crate::text;
 /// Bytes of a sidecar: an instruction at its longest and a few hundred people.
 pub const SIDECAR_BYTES_MAX: u64 = 64 * 1024;
 
-/// What follows the name of a recording in that of its sidecar.
+/// Suffix of a sidecar's name after that of its recording.
 const SUFFIX: &str = ".toml";
 
 /// The name of the sidecar of a directory.
@@ -48,23 +49,23 @@ const ATTENDEES_MAX: usize = 500;
 const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 
 table_keys! {
-    /// What a sidecar says; what is absent is left to whoever knows less.
+    /// Contents of a sidecar; missing keys fall back to the next source.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct Sidecar from SidecarKeys {
         /// The title of the meeting, on one line; nothing in it turns the direction of text.
         title: String = read_text(parse_visible_line);
-        /// When it was.
+        /// Date of the meeting.
         date: When = read_date();
-        /// Who was there; an empty list says that nobody is named.
+        /// People at the meeting; an empty list means no attendees.
         attendees: Vec<Attendee> = read_visible_attendees();
-        /// What the note should hold; an empty one asks for the automatic note.
+        /// Instruction for the note; an empty one asks for the automatic note.
         instruction: String = read_text(parse_instruction);
         /// The language that is spoken, ISO 639-1.
         language: String = read_text(values::parse_language);
     }
 }
 
-/// When a meeting was, as a person writes it.
+/// Date of a meeting, as a person writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// At this moment.
@@ -139,7 +140,8 @@ fn parse_instruction(text: &str) -> Result<String, ValueError> {
     values::parse_instruction(text).map(Option::unwrap_or_default)
 }
 
-/// A line for people, cleaned of what turns the direction of text: it stands among other people's words.
+/// A line for people, cleaned of what turns the direction of text: it stands among other people's
+/// words.
 fn parse_visible_line(text: &str) -> Result<String, ValueError> {
     let cleaned = text::line(&values::parse_line(text)?);
     if cleaned.is_empty() {
@@ -149,7 +151,7 @@ fn parse_visible_line(text: &str) -> Result<String, ValueError> {
 }
 
 impl Table<'_> {
-    /// Returns the people of a list, their names cleaned as [`shown`] does.
+    /// Returns the people of a list, their names cleaned as by [`parse_visible_line`].
     fn read_visible_attendees(&self, key: &'static str) -> Option<Spanned<Vec<Attendee>>> {
         let attendees = self.read_attendees(key)?;
         let span = attendees.span();
@@ -193,7 +195,8 @@ impl Table<'_> {
     }
 }
 
-/// A date as RFC 3339 has it, without its offset for the clocks of this machine, or a day alone; and its year.
+/// A date as RFC 3339 has it, without its offset for the clocks of this machine, or a day alone;
+/// and its year.
 fn parse_when(text: &str) -> Option<(When, i16)> {
     /// `2026-11-22`
     const DAY: usize = 10;
@@ -211,7 +214,7 @@ mod tests {
     use super::*;
     use crate::config::{Environment, parse};
 
-    /// The kinds of a service that follows everything, and of one that follows nothing.
+    /// Returns the kinds of a service that follows all keys, and of one that follows none.
     fn kinds() -> (Kind, Kind) {
         let text = r#"
             [services.paxs]

@@ -1,9 +1,11 @@
-//! Sizes as people write them: `64GiB`, `500MB`. Always with a unit, so that nobody takes bytes for megabytes.
+//! Sizes as people write them: `64GiB`, `500MB`. Always with a unit, so that nobody takes bytes for
+//! megabytes.
 
 use super::{diagnostic::ValueError, words::in_backticks};
 use crate::text::{SIZES, size};
 
-/// The least and the most that a bound of size may be: a few seconds of speech, and what no recording has.
+/// The least and the most that a bound of size may be: a few seconds of speech, and what no
+/// recording has.
 const MIN: u64 = 1 << 10;
 const MAX: u64 = 1 << 40;
 

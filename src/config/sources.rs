@@ -1,4 +1,4 @@
-//! `[[source]]`: who keeps recordings elsewhere, and the folder that they go to.
+//! `[[source]]`: accounts whose recordings are fetched, and the folder that they go to.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -14,19 +14,20 @@ use super::{
     services::{Service, Services},
     table_keys::table_keys,
     values,
-    words::{did_you_mean, fit_for_message, in_backticks, join_alternatives},
+    words::{in_backticks, join_alternatives, suggest_word},
 };
 
-/// Sources of one minuted; each is asked by itself.
+/// Most sources of one configuration; each is polled by a task of its own.
 const SOURCES_MAX: usize = 100;
 
-/// How often a source is asked: below the least, tests alone; above the most, what it keeps may be gone.
+/// Range of the interval of asking a source: the least is for tests; after the most, its recordings
+/// may be gone.
 const EVERY: DurationBounds = DurationBounds::from_ms(100, 86_400_000);
 
-/// Where Meeting BaaS is (`servers` of its documents).
+/// Address of Meeting BaaS (`servers` of its documents).
 const MEETING_BAAS: &str = "https://api.meetingbaas.com";
 
-/// What a source without a name is called.
+/// Default name of a source.
 const USUAL_NAME: &str = "meetingbaas";
 
 const KINDS: &[(&str, ())] = &[("meetingbaas", ())];
@@ -34,29 +35,31 @@ const KINDS: &[(&str, ())] = &[("meetingbaas", ())];
 const APIS: &[(&str, SourceApi)] = &[("v1", SourceApi::V1), ("v2", SourceApi::V2)];
 
 table_keys! {
-    /// A source: who keeps recordings of meetings, and where they go.
+    /// A vendor's account whose recordings are fetched into a folder.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Source from SourceKeys {
         + kind: () = read_word(KINDS);
         + name: String = read_text(values::parse_name);
         /// The origin of every call that carries the key, without a trailing slash.
-        base_url: Url = read_url(parse_origin), default MEETING_BAAS.parse().expect("a constant address");
+        base_url: Url = read_url(parse_origin),
+            default MEETING_BAAS.parse().expect("a constant address");
         + insecure: bool = read_flag();
-        /// Where the key lies; read at each start of work, so that it may be changed.
-        api_key_file: PathBuf = read_file(), required "write api_key_file = \"…\": the file with the key of your account";
+        /// File with the key; read at each start of work, so that it may be changed.
+        api_key_file: PathBuf = read_file(),
+            required "write api_key_file = \"…\": the file with the key of your account";
         /// The version of its protocol.
         api: SourceApi = read_word(APIS), default SourceApi::V2;
         + into: String = read_text(accept_text);
-        /// How often it is asked what has ended.
+        /// Interval of asking for meetings that have ended.
         every: Duration = read_duration(EVERY), default Duration::from_secs(300);
-        /// What ended before this is left alone; `None` begins when minuted first meets the source.
+        /// Meetings that ended before this are ignored; `None` begins with the first contact.
         since: Timestamp = read_moment();
-        /// Whether the vendor deletes its copy once the notes are durable.
+        /// Has the vendor delete its copy once the notes are durable.
         delete_after: bool = read_flag(), default false;
-        /// Where the secret of its webhooks lies (v2 alone; v1 proves itself by the key).
+        /// File with the secret of its webhooks (v2 alone; v1 proves itself by the key).
         webhook_secret_file: PathBuf = read_file();
     } and {
-        /// What it is called everywhere.
+        /// Name in messages, logs and commands.
         name: String,
         /// The id of the folder that its recordings go to.
         into: String,
@@ -84,15 +87,16 @@ impl SourceApi {
 }
 
 impl Service {
-    /// Returns the service that makes notes of the transcripts that this source gives. It has the source's name.
+    /// Returns the service that makes notes of the transcripts that this source gives. It has the
+    /// source's name.
     #[must_use]
     pub fn given(source: &Source) -> Self {
         Self::of_kind(&source.name, Kind::Given)
     }
 }
 
-/// Reads all sources; `None` in the place of one with a mistake. `folders` are those that are configured, with or
-/// without mistakes: their names and ids.
+/// Reads all sources; `None` in the place of one with a mistake. `folders` are those that are
+/// configured, with or without mistakes: their names and ids.
 pub(super) fn read_sources(
     root: &Table<'_>,
     services: &Services,
@@ -138,7 +142,7 @@ fn read_source(
     keys.into_settings(name?, into?)
 }
 
-/// Returns what it is called; nothing else may be called so.
+/// Returns the name of a source, which no service and no other source may have.
 fn source_name(
     table: &Table<'_>,
     written: Option<Spanned<String>>,
@@ -169,7 +173,7 @@ fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError> {
     values::parse_origin_like(text, MEETING_BAAS, insecure)
 }
 
-/// Takes the name of a folder as it is: whether there is one is asked when all folders are known.
+/// Accepts any name of a folder: [`folder_id`] looks it up.
 #[expect(clippy::unnecessary_wraps, reason = "a reader of a value may refuse it; this one does not")]
 fn accept_text(text: &str) -> Result<String, ValueError> {
     Ok(text.to_owned())
@@ -180,12 +184,11 @@ fn folder_id(name: &str, folders: &[(String, String)]) -> Result<String, ValueEr
     if let Some((_, id)) = folders.iter().find(|(known, _)| known == name) {
         return Ok(id.clone());
     }
-    let names = || folders.iter().map(|(name, _)| name.as_str());
-    let help = match did_you_mean(name, names()) {
-        Some(meant) => format!("did you mean `{}`?", fit_for_message(meant)),
-        None if folders.is_empty() => "add a [[folder]], and write its name".to_owned(),
-        None => format!("write {}, or add a [[folder]] of that name", join_alternatives(names().take(10))),
-    };
+    let names = folders.iter().map(|(name, _)| name.as_str());
+    let help = suggest_word(name, names.clone(), || match folders {
+        [] => "add a [[folder]], and write its name".to_owned(),
+        _some => format!("write {}, or add a [[folder]] of that name", join_alternatives(names.take(10))),
+    });
     Err(ValueError::new(format!("there is no folder {}", in_backticks(name)), help))
 }
 
@@ -203,11 +206,13 @@ impl Table<'_> {
 
 /// Reads a time; one without a zone is UTC, a date is its first moment.
 fn parse_moment(text: &str) -> Result<Timestamp, ValueError> {
-    let utc = |time: civil::DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    let read = text.parse::<Timestamp>().ok();
-    let read = read.or_else(|| utc(text.parse::<civil::DateTime>().ok()?));
-    let read = read.or_else(|| utc(text.parse::<civil::Date>().ok()?.at(0, 0, 0, 0)));
-    read.ok_or_else(|| {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let local = text.parse::<civil::DateTime>();
+    let local = local.or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)));
+    let zoned = local.and_then(|local| local.to_zoned(TimeZone::UTC));
+    zoned.map(|zoned| zoned.timestamp()).map_err(|_| {
         let help = "write a date such as \"2026-11-01\", or a time such as \"2026-11-01T09:00:00Z\"";
         ValueError::new(format!("{} is not a date", in_backticks(text)), help)
     })

@@ -1,6 +1,7 @@
-//! One row per key: the macro that makes a table's settings, its reader and its list of keys from the same rows.
+//! The macro that makes a table's settings, its reader and its list of keys from one row per key.
 
-/// Makes the settings of a table and its [`TableKeys`](super::reader::TableKeys) from one row per key:
+/// Makes the settings of a table and its [`TableKeys`](super::reader::TableKeys) from one row per
+/// key:
 ///
 /// ```text
 /// pub struct Retry from RetryKeys {
@@ -9,14 +10,16 @@
 /// }
 /// ```
 ///
-/// A row is the key, its type, the method of [`Table`](super::reader::Table) that reads it, and what holds where it is absent:
+/// A row is the key, its type, the method of [`Table`](super::reader::Table) that reads it, and
+/// what holds where it is absent:
 ///
 /// - `default VALUE`: the field has this value;
 /// - `required "CURE"`: that is a mistake, and the table makes no settings;
 /// - nothing: the field is an `Option`.
 ///
-/// A row that begins with `+` is a key without a field of its own: code beside the rows makes something of it.
-/// Fields that no single key gives stand in `and { … }`, and are the arguments of `settings`.
+/// A row that begins with `+` is a key without a field of its own: code beside the rows makes
+/// something of it. Fields that no single key gives stand in `and { … }`, and are the arguments of
+/// `settings`.
 macro_rules! table_keys {
     (
         $(#[$meta:meta])*
@@ -70,7 +73,8 @@ macro_rules! table_keys {
         }
 
         impl $Keys {
-            /// Returns the settings in force; `None` where a required key is absent or has a mistake.
+            /// Returns the settings in force; `None` where a required key is absent or has a
+            /// mistake.
             pub(in crate::config) fn into_settings(self $($(, $other: $other_type)*)?) -> Option<$Settings> {
                 Some($Settings {
                     $($($other,)*)?

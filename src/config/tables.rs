@@ -1,4 +1,4 @@
-//! Every table of the config file with its keys: what suggestions are made of.
+//! The tables of the config file with their keys, from which suggestions are made.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,5 @@
-//! Single values: each function takes a text of the file and returns what it means, or what is wrong with it.
+//! Single values: each function takes a text of the file and returns its value, or the mistake in
+//! it.
 
 use std::{
     net::IpAddr,
@@ -11,7 +12,7 @@ use url::{Host, Url};
 use super::{
     analysis::Analysis,
     diagnostic::ValueError,
-    words::{did_you_mean, in_backticks, join_alternatives},
+    words::{did_you_mean, in_backticks, join_alternatives, suggest_word},
 };
 
 /// Bytes of a name or an id: it becomes part of every job key, and of file names in logs and mails.
@@ -29,11 +30,10 @@ const PATH_BYTES_MAX: usize = 4_095;
 /// A name or an id of a folder or a service.
 pub(super) fn parse_name(text: &str) -> Result<String, ValueError> {
     let help = "write 1 to 64 bytes of letters, digits, `.`, `_` and `-`, a letter or a digit first";
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     if !text.starts_with(char::is_alphanumeric) {
         return Err(ValueError::new(format!("{} does not begin with a letter or a digit", in_backticks(text)), help));
     }
-    if let Some(foreign) = text.chars().find(|c| !allowed(*c)) {
+    if let Some(foreign) = text.chars().find(|c| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-')) {
         let foreign =
             if foreign.is_whitespace() { "white space".to_owned() } else { in_backticks(&foreign.to_string()) };
         return Err(ValueError::new(format!("{foreign} in {}, which is a name", in_backticks(text)), help));
@@ -91,7 +91,7 @@ pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
         return Err(ValueError::new(what, "write the whole path, beginning with `/`"));
     }
     if path.components().any(|component| component == Component::ParentDir) {
-        // Where it leads depends on links, so that overlaps could not be told.
+        // Where it leads depends on links, so that overlaps could not be found.
         return Err(ValueError::new(format!("`..` in {}", in_backticks(text)), "write the path that it leads to"));
     }
     if text.len() > PATH_BYTES_MAX {
@@ -104,9 +104,9 @@ pub(super) fn parse_absolute_path(text: &str) -> Result<PathBuf, ValueError> {
 pub(super) fn parse_path_below(text: &str) -> Result<PathBuf, ValueError> {
     refuse_controls(text)?;
     let path = Path::new(text);
-    let below = |component: &Component<'_>| matches!(component, Component::Normal(_) | Component::CurDir);
     let clean: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
-    if clean.as_os_str().is_empty() || !path.components().all(|component| below(&component)) {
+    // After `.` is taken out, what remains must be plain names.
+    if clean.as_os_str().is_empty() || !clean.components().all(|component| matches!(component, Component::Normal(_))) {
         let what = format!("{} does not lie below the folder", in_backticks(text));
         return Err(ValueError::new(what, "write a relative path without `..`, such as \"done\""));
     }
@@ -140,7 +140,8 @@ pub(super) fn parse_address(text: &str) -> Result<Address, ValueError> {
 
 /// A mail address, with or without a name: `Ann Lee <ann@example.com>`.
 ///
-/// lettre's own reading of this takes the start of a text and drops the rest, so the name is parted here.
+/// lettre's own reading of this takes the start of a text and drops the rest, so the name is parted
+/// here.
 pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {
     refuse_controls(text)?;
     let Some((name, rest)) = text.trim().rsplit_once('<') else {
@@ -156,7 +157,8 @@ pub(super) fn parse_mailbox(text: &str) -> Result<Mailbox, ValueError> {
     Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
 }
 
-/// The origin of a service: https, or http to this machine, or to any where that is `insecure` on purpose.
+/// The origin of a service: https, or http to this machine, or to any where that is `insecure` on
+/// purpose.
 pub(super) fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError> {
     parse_origin_like(text, "https://dzd.paxs.ai", insecure)
 }
@@ -171,7 +173,7 @@ pub(super) fn parse_origin_like(text: &str, example: &str, insecure: bool) -> Re
     Ok(url)
 }
 
-/// What stands before `/v1` in the addresses of a service, which many write with it.
+/// Reads the part of a service's addresses before `/v1`, with or without that.
 pub(super) fn parse_base_url(text: &str, insecure: bool) -> Result<Url, ValueError> {
     let mut url = parse_web_address(text, "https://api.openai.com", insecure)?;
     let mut path = url.path();
@@ -183,7 +185,7 @@ pub(super) fn parse_base_url(text: &str, insecure: bool) -> Result<Url, ValueErr
     Ok(url)
 }
 
-/// What stands before `/api` in the addresses of a service, which many write with it.
+/// Reads the part of a service's addresses before `/api`, with or without that.
 pub(super) fn parse_url_before_api(text: &str, insecure: bool) -> Result<Url, ValueError> {
     let mut url = parse_web_address(text, "https://saled.example.com", insecure)?;
     let mut path = url.path();
@@ -249,12 +251,9 @@ pub(super) fn parse_host(text: &str) -> Result<String, ValueError> {
 
 /// An analysis in the words of the services.
 pub(super) fn parse_analysis(text: &str) -> Result<Analysis, ValueError> {
-    let words = || Analysis::ALL.into_iter().map(Analysis::as_str);
     Analysis::parse(text).ok_or_else(|| {
-        let help = match did_you_mean(text, words()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("write {}", join_alternatives(words())),
-        };
+        let words = Analysis::ALL.map(Analysis::as_str);
+        let help = suggest_word(text, words, || format!("write {}", join_alternatives(words)));
         ValueError::new(format!("unknown analysis {}", in_backticks(text)), help)
     })
 }
@@ -299,10 +298,12 @@ pub(super) fn parse_title(text: &str) -> Result<String, ValueError> {
     parse_template(text, &["stem", "folder", "date", "time", "parent"])
 }
 
-/// Bytes of `notes_name` besides the recording's name: of the 255 that Linux allows, most are left to that.
+/// Bytes of `notes_name` besides the recording's name: of the 255 that Linux allows, most are left
+/// to that.
 pub(super) const NOTES_NAME_BYTES_MAX: usize = 100;
 
-/// The name of notes. It holds the recording's once, so that two recordings never share their notes.
+/// The name of notes. It holds the recording's once, so that two recordings never share their
+/// notes.
 pub(super) fn parse_notes_name(text: &str) -> Result<String, ValueError> {
     let text = parse_template(text, &["stem"])?;
     if text.contains('/') {

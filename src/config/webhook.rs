@@ -1,13 +1,14 @@
-//! `[webhook]`: where calls of the vendors of sources are taken.
+//! `[webhook]`: the listener for calls of the sources' vendors.
 
 use std::net::SocketAddr;
 
 use super::{diagnostic::ValueError, reader::Table, table_keys::table_keys, words::in_backticks};
 
+/// The cure for a missing or a wrong address.
 const EXAMPLE: &str = "write listen = \"127.0.0.1:8787\"";
 
 table_keys! {
-    /// Where webhooks are taken.
+    /// Listener for webhooks.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Webhook from WebhookKeys {
         /// The address and the port: on this machine alone.

@@ -1,4 +1,4 @@
-//! Words in messages: values of the file made fit to be shown, likely meanings, lists.
+//! Words in messages: values of the file made fit to be shown, suggestions, lists.
 
 use crate::text;
 
@@ -22,9 +22,10 @@ pub(super) fn fit_for_message(value: &str) -> String {
     shown.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
 }
 
-/// Returns the word of `known` that `word` was probably meant to be.
+/// Returns the word of `known` that `word` is probably a misspelling of.
 pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    /// Below this two words are not alike: `atendees` and `attendees` have 0.96, `path` and `watch` 0.63.
+    /// Below this two words are not alike: `atendees` and `attendees` have 0.96, `path` and `watch`
+    /// 0.63.
     const ALIKE: f64 = 0.8;
     /// Longer words are never keys, and comparing takes time squared.
     const WORD_LEN_MAX: usize = 64;
@@ -38,6 +39,19 @@ pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k s
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)
+}
+
+/// Returns the cure for an unknown word: the word of `known` that it resembles, else the text of
+/// `otherwise`.
+pub(super) fn suggest_word<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+    otherwise: impl FnOnce() -> String,
+) -> String {
+    match did_you_mean(word, known) {
+        Some(meant) => format!("did you mean `{}`?", fit_for_message(meant)),
+        None => otherwise(),
+    }
 }
 
 /// Returns words as a list for a sentence: `a`, `b` or `c`.

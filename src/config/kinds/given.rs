@@ -1,9 +1,9 @@
-//! The transcripts that a source gives: a service that nobody configures.
+//! The transcripts of a source: a service without a table of its own.
 
 use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::analysis::Analysis;
 
-/// What a source gives, minuted makes the note of; nothing else can be asked for.
+/// The service that makes notes of a source's transcripts, and gives nothing else.
 pub(super) struct SourceTranscripts;
 
 impl ServiceProfile for SourceTranscripts {

@@ -15,29 +15,31 @@ use crate::config::{
 };
 
 table_keys! {
-    /// What Koldan is told.
+    /// Settings of a Koldan.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Koldan from KoldanKeys {
-        /// What stands before `/api/v1` in the address of every call.
-        base_url: Url = read_url(parse_base_url), default Url::parse("https://koldan.dixilang.com").expect("a constant URL");
+        /// The part of every call's address before `/api/v1`.
+        base_url: Url = read_url(parse_base_url),
+            default Url::parse("https://koldan.dixilang.com").expect("a constant URL");
         + insecure: bool = read_flag();
         + api_key_file: PathBuf = read_file();
         + api_key_env: String = read_text(parse_variable_name);
         /// The model that transcribes.
         model: String = read_text(values::parse_line), default "general".to_owned();
-        /// Whether speakers are told apart.
+        /// Distinguishes speakers.
         diarize: bool = read_flag(), default false;
-        /// The template of the summary, by its name or its id; without one the only one that is assigned is taken.
+        /// The template of the summary, by its name or its id; without one the only one that is
+        /// assigned is taken.
         prompt_template: String = read_text(values::parse_line);
     } and {
-        /// Where the key is; read at each start of work, so that it may be changed.
+        /// Place of the key; read at each start of work, so that it may be changed.
         api_key: ApiKey,
         /// The folders, by id, whose notes have a summary, each with the template in force there.
         folders: BTreeMap<String, Option<String>>,
     }
 }
 
-/// Where a key is.
+/// Place of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKey {
     /// In this file. Absolute.
@@ -53,7 +55,7 @@ impl Koldan {
         self.folders.get(folder).unwrap_or(&self.prompt_template).as_deref()
     }
 
-    /// Takes in what a folder of this service says of its notes.
+    /// Adds the template of a folder of this service.
     pub(super) fn add_folder(&mut self, folder: &Folder) {
         if folder.analyses.contains(&Analysis::MeetingNote) {
             let template = folder.prompt_template.clone().or_else(|| self.prompt_template.clone());
@@ -139,9 +141,8 @@ fn require_one_key(table: &Table<'_>) {
 
 /// The name of a variable of the environment.
 fn parse_variable_name(text: &str) -> Result<String, ValueError> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if begins && text.len() <= 100 && text.chars().all(is_name) {
+    let is_word = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_word && (1..=100).contains(&text.len()) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
     // It may be the key itself, which is not repeated.

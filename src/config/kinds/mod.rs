@@ -1,4 +1,4 @@
-//! The kinds of service: what each is told, and what each can do. One file a kind.
+//! The kinds of service, one file a kind: its keys and its abilities.
 
 mod abilities;
 mod given;
@@ -24,7 +24,7 @@ use super::{
     diagnostic::{Diagnostic, ValueError},
     folder::Folder,
     reader::{Table, TableKeys as _},
-    words::{did_you_mean, in_backticks, join_alternatives},
+    words::{in_backticks, join_alternatives, suggest_word},
 };
 
 /// The protocol of a service, with the settings that it alone has.
@@ -89,7 +89,8 @@ pub(super) static KINDS: [NamedKind; 5] = [
 ];
 
 impl NamedKind {
-    /// Reads the keys of a service of this kind, and refuses those that mean something for another kind alone.
+    /// Reads the keys of a service of this kind, and refuses those that mean something for another
+    /// kind alone.
     pub(super) fn read(&self, table: &Table<'_>) -> Option<Kind> {
         let foreign = KINDS.iter().flat_map(|named| named.keys).filter(|key| !self.keys.contains(key));
         for key in foreign.chain(self.without) {
@@ -109,7 +110,7 @@ impl Kind {
         Self::Ondevice(ondevice.expect("no key is required"))
     }
 
-    /// Returns what it says of itself.
+    /// Returns its properties.
     fn profile(&self) -> &dyn ServiceProfile {
         match self {
             Self::Paxs(paxs) => paxs,
@@ -127,7 +128,7 @@ impl Kind {
         self.profile().config_word()
     }
 
-    /// Returns what it can do.
+    /// Returns its abilities.
     #[must_use]
     pub fn abilities(&self) -> Abilities {
         self.profile().abilities()
@@ -139,12 +140,12 @@ impl Kind {
         self.profile().is_english_only()
     }
 
-    /// Returns what a person does where a folder's language is not that of [`Self::is_english_only`].
+    /// Returns the cure for a folder in another language where [`Self::is_english_only`].
     pub(super) fn language_cure(&self) -> &'static str {
         self.profile().language_cure()
     }
 
-    /// Returns what a person does where a folder has an instruction and this service follows none.
+    /// Returns the cure for an instruction that this service cannot follow.
     pub(super) fn instruction_cure(&self) -> &'static str {
         self.profile().instruction_cure()
     }
@@ -155,31 +156,31 @@ impl Kind {
         if let Self::Paxs(paxs) = self { paxs.meeting_type } else { MeetingType::Group }
     }
 
-    /// Returns where it is, for a person.
+    /// Returns its location, for a person.
     #[must_use]
     pub fn place(&self) -> String {
         self.profile().place()
     }
 
-    /// Returns what a person does when the service called `name` refuses whoever asks.
+    /// Returns the cure for a refused sign-in or key of the service called `name`.
     #[must_use]
     pub fn sign_in_cure(&self, name: &str) -> String {
         self.profile().sign_in_cure(name)
     }
 
-    /// Returns what a person does where the service refuses what a folder asks of it.
+    /// Returns the cure for a refused request of a folder.
     #[must_use]
     pub fn folder_cure(&self) -> &'static str {
         self.profile().folder_cure()
     }
 
-    /// Returns what a person does where it does not answer.
+    /// Returns the cure for a service that does not answer.
     #[must_use]
     pub fn absence_cure(&self) -> &'static str {
         self.profile().absence_cure()
     }
 
-    /// Takes in what a folder of this service asks of it.
+    /// Adds the settings of a folder of this service.
     pub(super) fn add_folder(&mut self, folder: &Folder) {
         if let Self::Koldan(koldan) = self {
             koldan.add_folder(folder);
@@ -192,10 +193,8 @@ pub(super) fn parse_kind(text: &str) -> Result<&'static NamedKind, ValueError> {
     if let Some(named) = KINDS.iter().find(|named| named.word == text) {
         return Ok(named);
     }
-    let words = || KINDS.iter().map(|named| named.word);
-    let help = match did_you_mean(text, words()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write kind = {}", join_alternatives(words()).replace('`', "\"")),
-    };
+    let words = KINDS.iter().map(|named| named.word);
+    let help =
+        suggest_word(text, words.clone(), || format!("write kind = {}", join_alternatives(words).replace('`', "\"")));
     Err(ValueError::new(format!("unknown kind {}", in_backticks(text)), help))
 }

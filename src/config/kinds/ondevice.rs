@@ -13,7 +13,7 @@ use crate::config::{
     values,
 };
 
-/// The words for what turns sound into words.
+/// The words of `engine`.
 const ENGINES: &[(&str, Engine)] = &[("moonshine", Engine::Moonshine), ("whisper", Engine::Whisper)];
 
 /// `engine` without the file that `model` gives.
@@ -26,20 +26,21 @@ pub(in crate::config) enum Engine {
 }
 
 table_keys! {
-    /// What the engine is told.
+    /// Settings of the engine.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Ondevice from OndeviceKeys {
         + engine: Engine = read_word(ENGINES);
         + model: PathBuf = read_text(values::parse_absolute_path);
-        /// Threads of one transcription. One is best on a small machine: threads that wait for each other spin.
+        /// Threads of one transcription. One is best on a small machine: threads that wait for each
+        /// other spin.
         threads: NonZeroU32 = read_number(1..=64), default NonZeroU32::MIN;
     } and {
-        /// What turns sound into words.
+        /// The recogniser of speech.
         recogniser: Recogniser,
     }
 }
 
-/// What turns sound into words on this machine.
+/// A recogniser of speech on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recogniser {
     /// The model of `minuted engine install`; English alone.
@@ -52,7 +53,7 @@ pub enum Recogniser {
 }
 
 impl Recogniser {
-    /// Whether this build has whisper: the Cargo feature of that name.
+    /// This build has whisper: the Cargo feature of that name.
     pub const HAS_WHISPER: bool = cfg!(feature = "whisper");
 
     /// Returns its word in the config.
@@ -131,7 +132,8 @@ fn read_whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser>
     Some(Recogniser::Whisper { model: model? })
 }
 
-/// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant whisper.
+/// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant
+/// whisper.
 fn refuse_model(table: &Table<'_>, is_moonshine: bool) {
     if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.is_present("engine")) {
         let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";

@@ -14,21 +14,22 @@ use crate::config::{
 };
 
 table_keys! {
-    /// What a server of OpenAI's shape is told.
+    /// Settings of a server of OpenAI's shape.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Openai from OpenaiKeys {
-        /// What stands before `/v1` in the address of every call.
+        /// The part of every call's address before `/v1`.
         base_url: Url = read_url(values::parse_base_url),
             required "write base_url = \"https://api.openai.com\", or where your own server is";
         + insecure: bool = read_flag();
-        /// Where the key lies, for a server that asks for one; read at each start of work, so that it may be changed.
+        /// File with the key, for a server that asks for one; read at each start of work, so that
+        /// it may be changed.
         api_key_file: PathBuf = read_file();
         /// The model that transcribes.
         model: String = read_text(values::parse_line), default "whisper-1".to_owned();
         /// The model that writes notes; without one minuted extracts them.
         notes_model: String = read_text(values::parse_line);
-        /// Tokens that the model of the notes takes at once, its answer included. By default what the smallest models
-        /// of today have, and hosts give.
+        /// Tokens that the model of the notes takes at once, its answer included. By default what
+        /// the smallest models of today have, and hosts give.
         context: u32 = read_number(1024..=2_000_000), default 8192;
     }
 }

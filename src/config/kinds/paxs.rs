@@ -37,11 +37,12 @@ pub enum MeetingType {
 }
 
 table_keys! {
-    /// What PAXS is told.
+    /// Settings of PAXS.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Paxs from PaxsKeys {
         /// The origin of every call, without a trailing slash; tokens are bound to it.
-        base_url: Url = read_url(values::parse_origin), default Url::parse("https://dzd.paxs.ai").expect("a constant URL");
+        base_url: Url = read_url(values::parse_origin),
+            default Url::parse("https://dzd.paxs.ai").expect("a constant URL");
         + insecure: bool = read_flag();
         /// The service's word for the kind of meeting.
         meeting_type: MeetingType = read_word(MEETING_TYPES), default MeetingType::Group;

@@ -13,17 +13,18 @@ use crate::config::{
 };
 
 table_keys! {
-    /// What a SaLED is told.
+    /// Settings of a SaLED.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Saled from SaledKeys {
-        /// What stands before `/api` in the address of every call.
-        base_url: Url = read_url(values::parse_url_before_api), default Url::parse("http://localhost:8000").expect("a constant URL");
+        /// The part of every call's address before `/api`.
+        base_url: Url = read_url(values::parse_url_before_api),
+            default Url::parse("http://localhost:8000").expect("a constant URL");
         + insecure: bool = read_flag();
         /// The model that transcribes.
         model: String = read_text(values::parse_line), default "tiny.en".to_owned();
-        /// Whether it finds out who speaks.
+        /// Distinguishes speakers.
         diarize: bool = read_flag(), default true;
-        /// Whether it takes video too.
+        /// Takes video, too.
         video: bool = read_flag(), default false;
         + summary_model: String = read_text(values::parse_line);
         + summary_format: SummaryFormat = read_word(FORMATS);
@@ -31,12 +32,13 @@ table_keys! {
         /// The model that follows an instruction.
         chat_model: String = read_text(values::parse_line);
     } and {
-        /// How it sums up; without this and without a model for the chat minuted extracts the notes.
+        /// Settings of its summary; without them and without a model for the chat minuted extracts
+        /// the notes.
         summary: Option<Summary>,
     }
 }
 
-/// How a SaLED sums up.
+/// Settings of a SaLED's summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The model.
@@ -50,7 +52,7 @@ pub struct Summary {
 /// The form of a summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SummaryFormat {
-    /// One text.
+    /// A text.
     Paragraph,
     /// A list.
     BulletPoints,
@@ -77,7 +79,8 @@ const FORMATS: &[(&str, SummaryFormat)] = &[
     ("key_points", SummaryFormat::KeyPoints),
 ];
 
-/// Long enough for the minutes of an hour, whether the server counts words or tokens: its documents do not say.
+/// Long enough for the minutes of an hour, whether the server counts words or tokens: its documents
+/// do not say.
 const LENGTH_MAX: u32 = 500;
 
 /// The ending of the names of whisper's models that know English alone.
@@ -139,7 +142,7 @@ pub(super) fn read_saled(table: &Table<'_>) -> Option<Saled> {
     keys.into_settings(summary)
 }
 
-/// Refuses what nothing would obey.
+/// Refuses keys that have no effect without another.
 fn refuse_idle(table: &Table<'_>) {
     for key in ["summary_format", "max_length"] {
         if let Some(span) = table.key_span(key).filter(|_| !table.is_present("summary_model")) {
