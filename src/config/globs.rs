@@ -25,7 +25,7 @@ impl Globs {
         Self { patterns: Vec::new(), set: globset::GlobSet::empty() }
     }
 
-    /// Returns the set of patterns that [`glob`] has taken.
+    /// Returns the set of patterns that [`parse_glob`] has taken.
     pub(super) fn new(patterns: Vec<String>) -> Result<Self, ValueError> {
         let too_large =
             |error| ValueError::new(format!("the patterns do not fit together: {error}"), "write fewer patterns");

@@ -1,10 +1,14 @@
 //! File and environment → typed, validated settings.
 //!
 //! [`locate()`] finds the file, [`load`] reads it. The text is parsed into a tree with places
-//! (`document`), walked table by table (`reader`, `item`; `services`, `email`, `rules`, `folders`),
-//! and each value is read by a pure function (`values`, `durations`). Whatever is wrong is noted
-//! (`diagnostic`) and the reading goes on, so that a person sees every mistake at once, each with
-//! its line and what to write instead. A file with a mistake makes no settings.
+//! (`document`). Each table has its keys as rows (`table_keys`) beside the settings that they make:
+//! `folder`, `services`, `kinds`, `email`, `sources`, `webhook`, `settings`, `sidecar`. A row names
+//! the method of `reader` that reads its key, and most values are parsed by a pure function (`values`,
+//! `durations`, `sizes`). A mistake is noted (`diagnostic`) and the reading goes on, so that a person
+//! sees every mistake at once, each with its line and its cure. A file with a mistake makes no settings.
+//!
+//! A new key is one row, the line that uses it, and its line in `config.example.toml`, which a test
+//! (`example`) compares with the rows.
 
 mod analysis;
 mod attendee;

@@ -6,7 +6,7 @@
 /// ```text
 /// pub struct Retry from RetryKeys {
 ///     /// The doc comment of the field.
-///     attempts: u32 = number(1..=100), default 3;
+///     attempts: u32 = read_number(1..=100), default 3;
 /// }
 /// ```
 ///
@@ -19,7 +19,7 @@
 ///
 /// A row that begins with `+` is a key without a field of its own: code beside the rows makes
 /// something of it. Fields that no single key gives stand in `and { … }`, and are the arguments of
-/// `settings`.
+/// `into_settings`.
 macro_rules! table_keys {
     (
         $(#[$meta:meta])*

@@ -163,7 +163,7 @@ pub(super) fn parse_origin(text: &str, insecure: bool) -> Result<Url, ValueError
     parse_origin_like(text, "https://dzd.paxs.ai", insecure)
 }
 
-/// As [`origin`], with the example that a message shows.
+/// As [`parse_origin`], with the example that a message shows.
 pub(super) fn parse_origin_like(text: &str, example: &str, insecure: bool) -> Result<Url, ValueError> {
     let url = parse_web_address(text, example, insecure)?;
     if url.path() != "/" {
