@@ -74,9 +74,14 @@ impl Diagnostics {
         self.0.borrow_mut().push(diagnostic);
     }
 
+    /// Adds a mistake in the text at `span`, with its cure.
+    pub(super) fn add_at(&self, span: Span, what: impl Into<String>, help: impl Into<String>) {
+        self.add(Diagnostic::at_span(span, what, help));
+    }
+
     /// Adds a mistake in the value at `span`.
     pub(super) fn add_error(&self, span: Span, error: ValueError) {
-        self.add(Diagnostic::at_span(span, error.what, error.help));
+        self.add_at(span, error.what, error.help);
     }
 
     /// Returns whether there are none.

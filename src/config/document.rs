@@ -149,7 +149,7 @@ fn read_retry(root: &Table<'_>, diagnostics: &Diagnostics) -> Option<Retry> {
     let key = if table.has_key("delay_max") { "delay_max" } else { "delay" };
     if let Some(item) = table.find_item(key).filter(|_| retry.delay > retry.delay_max) {
         let help = "write at least `delay` for `delay_max`, which is \"15m\" where it is absent";
-        diagnostics.add(Diagnostic::at_span(item.span(), "`delay` is longer than `delay_max`", help));
+        diagnostics.add_at(item.span(), "`delay` is longer than `delay_max`", help);
     }
     Some(retry)
 }

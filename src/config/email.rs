@@ -6,7 +6,7 @@ use lettre::{Address, message::Mailbox};
 use toml::Spanned;
 
 use super::{
-    diagnostic::{Diagnostic, ValueError},
+    diagnostic::ValueError,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values::{self, is_loopback},
@@ -113,7 +113,7 @@ fn refuse_clear_text(keys: &SmtpKeys, table: &Table<'_>) {
     if *tls.get_ref() == Tls::None && !is_insecure && !is_loopback(host.get_ref()) {
         let what = "`tls = \"none\"` would send notes and the password in the clear";
         let help = "write tls = \"starttls\" or tls = \"tls\"; where the network is trusted, add insecure = true";
-        table.diagnostics().add(Diagnostic::at_span(tls.span(), what, help));
+        table.diagnostics().add_at(tls.span(), what, help);
     }
 }
 
@@ -125,7 +125,7 @@ fn require_both_or_none(table: &Table<'_>) {
                 "username" => "add username = \"…\", or remove both for a server that asks for none",
                 _file => "add password_file = \"smtp-password\", or remove both for a server that asks for none",
             };
-            table.diagnostics().add(Diagnostic::at_span(span, format!("`{here}` without `{missing}`"), help));
+            table.diagnostics().add_at(span, format!("`{here}` without `{missing}`"), help);
         }
     }
 }

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{
     analysis::Analysis,
     attendee::Attendee,
-    diagnostic::{Diagnostic, ValueError},
+    diagnostic::ValueError,
     durations::DurationBounds,
     globs::{Globs, parse_glob},
     reader::Table,
@@ -172,11 +172,7 @@ impl Table<'_> {
         let globs = self.read_globs(key)?;
         if self.find_item(key).is_some_and(|item| item.is_empty_list()) {
             let help = "write include = [\"*\"] for everything";
-            self.diagnostics().add(Diagnostic::at_span(
-                globs.span(),
-                "`include` is empty: no file would be taken",
-                help,
-            ));
+            self.diagnostics().add_at(globs.span(), "`include` is empty: no file would be taken", help);
         }
         Some(globs)
     }

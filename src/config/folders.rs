@@ -85,11 +85,7 @@ pub(super) fn read_folders<'a>(root: &Table<'a>, diagnostics: &Diagnostics) -> V
     let Some(tables) = root.read_tables("folder", "in `[[folder]]`", &FOLDER) else { return Vec::new() };
     if tables.get_ref().len() > FOLDERS_MAX {
         let what = format!("{} folders, and at most {FOLDERS_MAX} are watched", tables.get_ref().len());
-        diagnostics.add(Diagnostic::at_span(
-            tables.span(),
-            what,
-            "watch a directory above them with `recursive = true`",
-        ));
+        diagnostics.add_at(tables.span(), what, "watch a directory above them with `recursive = true`");
     }
     let tables = tables.into_inner().into_iter().flatten().take(FOLDERS_MAX);
     let folders: Vec<_> = tables.map(|table| read_folder(table, &defaults, diagnostics)).collect();
@@ -129,7 +125,7 @@ fn name_of(table: &Table<'_>, path: Option<&Spanned<PathBuf>>, diagnostics: &Dia
     }
     let what =
         format!("this folder has no `name`, and that of its directory, {}, is not fit for one", in_backticks(&last));
-    diagnostics.add(Diagnostic::at_span(path.span(), what, "write name = \"…\": what it is called everywhere"));
+    diagnostics.add_at(path.span(), what, "write name = \"…\": what it is called everywhere");
     None
 }
 
@@ -224,7 +220,7 @@ fn choose_service(raw: &RawFolder<'_>, services: &Services, diagnostics: &Diagno
     if !raw.table.is_present("service") && !services.names.is_empty() {
         let names = join_alternatives(services.names.iter().map(String::as_str));
         let help = format!("add service = {}", names.replace('`', "\""));
-        diagnostics.add(Diagnostic::at_span(raw.table.span(), format!("{} {must_name}", raw.message_title()), help));
+        diagnostics.add_at(raw.table.span(), format!("{} {must_name}", raw.message_title()), help);
     }
     None
 }
@@ -250,14 +246,14 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
     // In `[defaults]` it may wait for the folders whose service has templates.
     if let Some(span) = raw.table.key_span("prompt_template").filter(|_| !matches!(kind, Kind::Koldan(_))) {
         let what = format!("a service of kind `{}` knows no templates", kind.as_str());
-        diagnostics.add(Diagnostic::at_span(span, what, "remove it, or choose a service that does: kind = \"koldan\""));
+        diagnostics.add_at(span, what, "remove it, or choose a service that does: kind = \"koldan\"");
     }
     if let Some(remote) = &raw.keys.on_success_remote
         && *remote.get_ref() != OnSuccessRemote::Keep
         && !abilities.deletes
     {
         let what = format!("a service of kind `{}` deletes nothing", kind.as_str());
-        diagnostics.add(Diagnostic::at_span(remote.span(), what, "write \"keep\", or choose a service that does"));
+        diagnostics.add_at(remote.span(), what, "write \"keep\", or choose a service that does");
     }
 }
 
@@ -266,7 +262,7 @@ pub(super) fn refuse_instruction(span: Span, kind: &Kind, diagnostics: &Diagnost
     // A transcript that a source gives is no service of the folder: there it is left out.
     if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
-        diagnostics.add(Diagnostic::at_span(span, what, kind.instruction_cure()));
+        diagnostics.add_at(span, what, kind.instruction_cure());
     }
 }
 
@@ -274,7 +270,7 @@ pub(super) fn refuse_instruction(span: Span, kind: &Kind, diagnostics: &Diagnost
 pub(super) fn refuse_language(language: &Spanned<String>, kind: &Kind, diagnostics: &Diagnostics) {
     if language.get_ref() != ENGLISH && kind.is_english_only() {
         let what = format!("the folder's service understands English only, not {}", in_backticks(language.get_ref()));
-        diagnostics.add(Diagnostic::at_span(language.span(), what, kind.language_cure()));
+        diagnostics.add_at(language.span(), what, kind.language_cure());
     }
 }
 
@@ -285,11 +281,7 @@ fn require_attendees(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
         Some(_) | None => return,
     };
     let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
-    diagnostics.add(Diagnostic::at_span(
-        span,
-        format!("{} has no attendees, and its service needs them", raw.message_title()),
-        help,
-    ));
+    diagnostics.add_at(span, format!("{} has no attendees, and its service needs them", raw.message_title()), help);
 }
 
 fn require_md(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
@@ -299,7 +291,7 @@ fn require_md(raw: &RawFolder<'_>, diagnostics: &Diagnostics) {
     };
     if beside {
         let what = "`formats` is without `md`, and notes beside the recording need it";
-        diagnostics.add(Diagnostic::at_span(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`"));
+        diagnostics.add_at(formats.span(), what, "add \"md\", or take \"beside\" out of `deliver`");
     }
 }
 
@@ -308,7 +300,7 @@ fn check_limits(raw: &RawFolder<'_>, diagnostics: &Diagnostics) -> Limits {
     let limits = raw.limits.clone().into_settings().expect("no limit is required");
     if let Some(min) = raw.limits.min_duration.as_ref().filter(|_| limits.min_duration > limits.max_duration) {
         let what = format!("{} takes no recording: `min_duration` is more than `max_duration`", raw.message_title());
-        diagnostics.add(Diagnostic::at_span(min.span(), what, "lower `min_duration`, or raise `max_duration`"));
+        diagnostics.add_at(min.span(), what, "lower `min_duration`, or raise `max_duration`");
     }
     limits
 }
@@ -321,7 +313,7 @@ fn move_recordings(raw: &mut RawFolder<'_>, diagnostics: &Diagnostics) {
     } else if let Some(span) = raw.table.key_span("move_to") {
         // In `[defaults]` it may wait for the folders that move.
         let help = "add on_success = \"move\", or remove `move_to`";
-        diagnostics.add(Diagnostic::at_span(span, "`move_to` without `on_success = \"move\"`", help));
+        diagnostics.add_at(span, "`move_to` without `on_success = \"move\"`", help);
     }
 }
 
@@ -330,7 +322,7 @@ fn check_mail(raw: &RawFolder<'_>, email: Option<&Email>, configured: bool, diag
     let Some(deliver) = &raw.keys.deliver else { return };
     if !configured {
         let help = "add an [email] table with `from`, `smtp` and `allow`, or take \"email\" out";
-        diagnostics.add(Diagnostic::at_span(deliver.span(), "mail without an `[email]` table", help));
+        diagnostics.add_at(deliver.span(), "mail without an `[email]` table", help);
     }
     let Some(email) = email else { return };
     match &raw.keys.email_to {
@@ -357,15 +349,11 @@ fn check_attendees(raw: &RawFolder<'_>, email: &Email, deliver: &Span, diagnosti
     };
     if !has_attendees {
         let help = "write attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }], or `email_to`";
-        diagnostics.add(Diagnostic::at_span(
-            deliver.clone(),
-            format!("{} mails its attendees, and has none", raw.message_title()),
-            help,
-        ));
+        diagnostics.add_at(deliver.clone(), format!("{} mails its attendees, and has none", raw.message_title()), help);
     }
     if let Some(first) = people.first().filter(|_| !people.iter().any(|person| email.permits(&person.email))) {
         let what = format!("{} mails its attendees, and `email.allow` permits none of them", raw.message_title());
-        diagnostics.add(Diagnostic::at_span(deliver.clone(), what, address_not_allowed(&first.email).help));
+        diagnostics.add_at(deliver.clone(), what, address_not_allowed(&first.email).help);
     }
 }
 

@@ -87,7 +87,7 @@ fn refuse_notes<'a>(
     let Some(notes_dir) = &folder.keys.notes_dir else { return };
     if notes_dir.get_ref().starts_with(state_dir) {
         let what = format!("the notes of {} would lie in the state directory", folder.message_title());
-        diagnostics.add(Diagnostic::at_span(notes_dir.span(), what, "write another `notes_dir`"));
+        diagnostics.add_at(notes_dir.span(), what, "write another `notes_dir`");
     }
     if let Some((other, path)) = others.find(|(_, path)| notes_dir.get_ref().starts_with(path.get_ref())) {
         let what = format!("the notes of {} would lie in {}", folder.message_title(), other.message_title());

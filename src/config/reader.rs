@@ -12,7 +12,7 @@ use toml::{
 use url::Url;
 
 use super::{
-    diagnostic::{Diagnostic, Diagnostics, Span, ValueError},
+    diagnostic::{Diagnostics, Span, ValueError},
     durations::DurationBounds,
     item::Item,
     values,
@@ -126,7 +126,7 @@ impl<'a> Table<'a> {
         // A table that is not one has its own mistake.
         if self.entries.is_some() && !self.is_present(key) {
             let what = format!("`{key}` is missing {}", self.name);
-            self.diagnostics().add(Diagnostic::at_span(self.span(), what, help));
+            self.diagnostics().add_at(self.span(), what, help);
         }
     }
 

@@ -150,7 +150,7 @@ pub(super) fn refuse_analyses(kind: &Kind, analyses: &Spanned<Vec<Analysis>>, di
     if let Some(analysis) = analyses.get_ref().iter().find(|analysis| !possible.contains(analysis)) {
         let what = format!("a service of kind `{}` gives no `{}`", kind.as_str(), analysis.as_str());
         let help = format!("it gives {}", join_alternatives(possible.iter().map(|analysis| analysis.as_str())));
-        diagnostics.add(Diagnostic::at_span(analyses.span(), what, help));
+        diagnostics.add_at(analyses.span(), what, help);
     }
 }
 
@@ -160,6 +160,6 @@ fn refuse_short_patience(keys: &PollKeys, diagnostics: &Diagnostics) {
     let is_short = !poll.patience.is_zero() && poll.patience < poll.timeout;
     if let Some(patience) = keys.patience.as_ref().filter(|_| is_short) {
         let help = "write at least the `timeout`, or 0 to give up right after it";
-        diagnostics.add(Diagnostic::at_span(patience.span(), "`patience` is shorter than `timeout`", help));
+        diagnostics.add_at(patience.span(), "`patience` is shorter than `timeout`", help);
     }
 }

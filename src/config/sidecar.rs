@@ -158,7 +158,7 @@ impl Table<'_> {
         let written = self.find_item(key).and_then(|item| item.list_elements()).map_or(0, |elements| elements.len());
         if written > ATTENDEES_MAX {
             let help = format!("name at most {ATTENDEES_MAX}");
-            self.diagnostics().add(Diagnostic::at_span(span, format!("{written} attendees"), help));
+            self.diagnostics().add_at(span, format!("{written} attendees"), help);
             return None;
         }
         let mut cleaned = Vec::new();
@@ -167,7 +167,7 @@ impl Table<'_> {
                 Ok(name) => cleaned.push(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
                 Err(error) => {
                     let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);
-                    self.diagnostics().add(Diagnostic::at_span(span.clone(), what, error.help));
+                    self.diagnostics().add_at(span.clone(), what, error.help);
                 }
             }
         }

@@ -106,7 +106,7 @@ pub(super) fn read_sources(
     let Some(tables) = root.read_tables("source", "in `[[source]]`", SourceKeys::KNOWN) else { return Vec::new() };
     if tables.get_ref().len() > SOURCES_MAX {
         let what = format!("{} sources, and at most {SOURCES_MAX} are asked", tables.get_ref().len());
-        diagnostics.add(Diagnostic::at_span(tables.span(), what, "remove some"));
+        diagnostics.add_at(tables.span(), what, "remove some");
     }
     let mut names = BTreeMap::new();
     let mut sources = Vec::new();
@@ -136,7 +136,7 @@ fn read_source(
     let is_v1 = keys.api.as_ref().is_some_and(|api| *api.get_ref() == SourceApi::V1);
     if let Some(span) = table.key_span("webhook_secret_file").filter(|_| is_v1) {
         let help = "remove it: what version 1 sends proves itself by the account's own key";
-        table.diagnostics().add(Diagnostic::at_span(span, "`webhook_secret_file` with api = \"v1\"", help));
+        table.diagnostics().add_at(span, "`webhook_secret_file` with api = \"v1\"", help);
     }
     keys.kind.take()?;
     keys.into_settings(name?, into?)
@@ -156,7 +156,7 @@ fn source_name(
     let name = written.map_or_else(|| USUAL_NAME.to_owned(), Spanned::into_inner);
     if services.names.contains(&name) {
         let what = format!("a service is called {} already", in_backticks(&name));
-        table.diagnostics().add(Diagnostic::at_span(span, what, "write another name = \"…\" for the source"));
+        table.diagnostics().add_at(span, what, "write another name = \"…\" for the source");
         return None;
     }
     if let Some(first) = names.insert(name.clone(), span.clone()) {

@@ -7,7 +7,7 @@ use url::Url;
 use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::{Diagnostic, ValueError},
+    diagnostic::ValueError,
     folder::Folder,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
@@ -135,7 +135,7 @@ fn require_one_key(table: &Table<'_>) {
         );
     } else if let Some(span) = table.key_span("api_key_env").filter(|_| table.has_key("api_key_file")) {
         let what = "`api_key_env` besides `api_key_file`";
-        table.diagnostics().add(Diagnostic::at_span(span, what, "remove one of the two: the key has one place"));
+        table.diagnostics().add_at(span, what, "remove one of the two: the key has one place");
     }
 }
 

@@ -21,7 +21,7 @@ pub use self::{
     saled::{Saled, Summary, SummaryFormat},
 };
 use super::{
-    diagnostic::{Diagnostic, ValueError},
+    diagnostic::ValueError,
     folder::Folder,
     reader::{Table, TableKeys as _},
     words::{in_backticks, join_alternatives, suggest_word},
@@ -96,7 +96,7 @@ impl NamedKind {
         for key in foreign.chain(self.without) {
             if let Some(span) = table.key_span(key) {
                 let what = format!("a service of kind `{}` has no `{key}`", self.word);
-                table.diagnostics().add(Diagnostic::at_span(span, what, "remove it"));
+                table.diagnostics().add_at(span, what, "remove it");
             }
         }
         (self.read)(table)

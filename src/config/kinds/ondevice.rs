@@ -7,7 +7,6 @@ use toml::Spanned;
 use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -122,12 +121,12 @@ fn read_whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser>
     let span = table.key_span("engine")?;
     if !Recogniser::HAS_WHISPER {
         let help = "build it with cargo build --release --features whisper";
-        table.diagnostics().add(Diagnostic::at_span(span, "this build has no whisper", help));
+        table.diagnostics().add_at(span, "this build has no whisper", help);
         return None;
     }
     if !table.is_present("model") {
         let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
-        table.diagnostics().add(Diagnostic::at_span(span, "`engine = \"whisper\"` without `model`", help));
+        table.diagnostics().add_at(span, "`engine = \"whisper\"` without `model`", help);
     }
     Some(Recogniser::Whisper { model: model? })
 }
@@ -137,6 +136,6 @@ fn read_whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser>
 fn refuse_model(table: &Table<'_>, is_moonshine: bool) {
     if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.is_present("engine")) {
         let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
-        table.diagnostics().add(Diagnostic::at_span(span, "`model` without `engine = \"whisper\"`", help));
+        table.diagnostics().add_at(span, "`model` without `engine = \"whisper\"`", help);
     }
 }

@@ -7,7 +7,6 @@ use url::Url;
 use super::abilities::{Abilities, Notes, ServiceProfile, key_cure};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -84,7 +83,7 @@ pub(super) fn read_openai(table: &Table<'_>) -> Option<Openai> {
     for key in ["instruction", "context"] {
         if let Some(span) = table.key_span(key).filter(|_| !table.is_present("notes_model")) {
             let help = "add notes_model = \"…\", the model that writes the notes, or remove it";
-            table.diagnostics().add(Diagnostic::at_span(span, format!("`{key}` without `notes_model`"), help));
+            table.diagnostics().add_at(span, format!("`{key}` without `notes_model`"), help);
         }
     }
     OpenaiKeys::from_table(table).into_settings()

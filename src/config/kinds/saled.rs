@@ -6,7 +6,6 @@ use url::Url;
 use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::{
     analysis::Analysis,
-    diagnostic::Diagnostic,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
@@ -147,12 +146,12 @@ fn refuse_idle(table: &Table<'_>) {
     for key in ["summary_format", "max_length"] {
         if let Some(span) = table.key_span(key).filter(|_| !table.is_present("summary_model")) {
             let help = "add summary_model = \"…\", the model that sums up, or remove it";
-            table.diagnostics().add(Diagnostic::at_span(span, format!("`{key}` without `summary_model`"), help));
+            table.diagnostics().add_at(span, format!("`{key}` without `summary_model`"), help);
         }
     }
     let writes = table.is_present("summary_model") || table.is_present("chat_model");
     if let Some(span) = table.key_span("instruction").filter(|_| !writes) {
         let help = "add chat_model = \"…\", the model that follows it, or remove it";
-        table.diagnostics().add(Diagnostic::at_span(span, "`instruction` without `chat_model`", help));
+        table.diagnostics().add_at(span, "`instruction` without `chat_model`", help);
     }
 }
