@@ -87,11 +87,11 @@ impl SourceApi {
 }
 
 impl Service {
-    /// Returns the service that makes notes of the transcripts that this source gives. It has the
+    /// Returns the service that makes notes of the transcripts of the source `name`. It has the
     /// source's name.
     #[must_use]
-    pub fn given(source: &Source) -> Self {
-        Self::of_kind(&source.name, Kind::Given)
+    pub fn given(name: &str) -> Self {
+        Self::of_kind(name, Kind::Given)
     }
 }
 
