@@ -8,7 +8,7 @@ use minuted::{cli::Cli, commands, config::Environment, exit, memory};
 fn main() -> ExitCode {
     if let Err(error) = memory::seal() {
         let failure = anyhow::Error::new(error).context("failed to keep this process's memory to itself").into();
-        commands::tell(&failure, Environment::get());
+        commands::print_failure(&failure, Environment::get());
         return ExitCode::from(exit::FAILURE);
     }
     let cli = Cli::parse();
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            commands::tell(&failure, Environment::get());
+            commands::print_failure(&failure, Environment::get());
             ExitCode::from(failure.code())
         }
     }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, absolute, print, say_without_daemon, typed};
+use super::{Failure, absolute_path, parse_answer, print, say_without_daemon};
 use crate::{
     beneath::{Dir, open_below},
     cli, clock,
@@ -41,12 +41,12 @@ const NOTES_BYTES_MAX: u64 = 16 << 20;
 const NUMBERS_MAX: u32 = 999;
 
 pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, Failure> {
-    let folder = folder(settings, &arguments.folder)?.clone();
+    let folder = find_folder(settings, &arguments.folder)?.clone();
     if arguments.wait && !caller.is_daemon() {
         let refusal = Refusal::new("no daemon runs, so there is nothing to wait for");
         return Err(refusal.hint("start it (minuted run, or systemctl start minuted); or leave out --wait").into());
     }
-    let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute(file)).collect();
+    let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute_path(file)).collect();
     let (checked, place) = (files.clone(), folder.clone());
     let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
     let handle = live.services.get(&folder.service);
@@ -56,15 +56,15 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     let mut jobs = Vec::new();
     for (source, path) in files.iter().zip(copied) {
         let answer = caller.ask(Request::Take { folder: folder.name.clone(), path: path.clone() }).await?;
-        let id: JobId = typed(answer.get("id").cloned().unwrap_or_default())?;
+        let id: JobId = parse_answer(answer.get("id").cloned().unwrap_or_default())?;
         if !arguments.output.json {
-            print::say(&format!("{}: queued as job {id}", printable_path(source)));
+            print::message(&format!("{}: queued as job {id}", printable_path(source)));
         }
         jobs.push((source.clone(), id));
     }
     say_without_daemon(caller);
     if arguments.wait {
-        return wait(caller, &folder, jobs, arguments.output.json).await;
+        return wait_for_jobs(caller, &folder, jobs, arguments.output.json).await;
     }
     if arguments.output.json {
         let list: Vec<Value> =
@@ -74,7 +74,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     Ok(ExitCode::SUCCESS)
 }
 
-fn folder<'a>(settings: &'a Settings, name: &str) -> Result<&'a Folder, Refusal> {
+fn find_folder<'a>(settings: &'a Settings, name: &str) -> Result<&'a Folder, Refusal> {
     settings.folders.iter().find(|folder| folder.name == name).ok_or_else(|| {
         let known: Vec<&str> = settings.folders.iter().map(|folder| folder.name.as_str()).collect();
         Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {}", known.join(", ")))
@@ -85,18 +85,18 @@ fn folder<'a>(settings: &'a Settings, name: &str) -> Result<&'a Folder, Refusal>
 fn check_and_copy(folder: &Folder, accepts: &[String], files: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut wrong = Vec::new();
     for file in files {
-        if let Err(error) = check(folder, accepts, file) {
+        if let Err(error) = check_recording(folder, accepts, file) {
             wrong.push(format!("{}: {error:#}", printable_path(file)));
         }
     }
     if !wrong.is_empty() {
         return Err(anyhow!("nothing is queued, because not every file can be:\n  {}", wrong.join("\n  ")));
     }
-    files.iter().map(|file| copy(folder, file)).collect()
+    files.iter().map(|file| copy_into_folder(folder, file)).collect()
 }
 
 /// Reads the whole file as a recording of the folder, where it lies.
-fn check(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::Result<()> {
+fn check_recording(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::Result<()> {
     let (Some(parent), Some(name)) = (file.parent(), file.file_name()) else {
         return Err(anyhow!("it does not name a file"));
     };
@@ -109,7 +109,7 @@ fn check(folder: &Folder, accepts: &[String], file: &Path) -> anyhow::Result<()>
     }
 }
 
-fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
+fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open folder `{}`", folder.name))?;
     let real = std::fs::canonicalize(file)?;
     if real.starts_with(std::fs::canonicalize(&folder.path)?) {
@@ -120,7 +120,7 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     deliver::sweep(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
     // The copy stays open, and with it locked, until it has its name.
-    let placed = fill(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
+    let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
             let candidate = numbered(name, number);
             Effect::Add.before();
@@ -145,7 +145,7 @@ fn copy(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
 /// Copies bytes and time: the time may be all that tells when the meeting was.
 ///
 /// The copy is locked: the daemon removes temporary files that nobody holds.
-fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
+fn copy_bytes(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs::File> {
     let parent = file.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut source = Dir::open(parent)?.open_file(Path::new(file.file_name().unwrap_or_default()))?;
     let modified = source.metadata()?.modified()?;
@@ -160,7 +160,7 @@ fn fill(root: &Dir, name: &OsStr, file: &Path, mode: u32) -> io::Result<std::fs:
     Ok(copy)
 }
 
-async fn wait(
+async fn wait_for_jobs(
     caller: &Caller,
     folder: &Folder,
     jobs: Vec<(PathBuf, JobId)>,
@@ -169,16 +169,16 @@ async fn wait(
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
     while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
-        let status: Status = typed(caller.ask(Request::Status).await?)?;
+        let status: Status = parse_answer(caller.ask(Request::Status).await?)?;
         for (_, id) in &jobs {
             if done.contains_key(id) {
                 continue;
             }
-            let job: JobView = typed(caller.ask(Request::Job { job: crate::control::JobName::Id(*id) }).await?)?;
-            bars.show(&job, &status);
+            let job: JobView = parse_answer(caller.ask(Request::Job { job: crate::control::JobName::Id(*id) }).await?)?;
+            bars.show_progress(&job, &status);
             let delivers = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due);
             if job.state.is_over() && !delivers {
-                bars.finish(&job);
+                bars.show_end(&job);
                 done.insert(*id, job);
             }
         }
@@ -188,23 +188,23 @@ async fn wait(
     if as_json {
         print::json(&json!(done.values().collect::<Vec<_>>()))?;
     } else {
-        jobs.iter().try_for_each(|(source, id)| report(folder, source, &done[id]))?;
+        jobs.iter().try_for_each(|(source, id)| print_notes(folder, source, &done[id]))?;
     }
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
 
 /// Prints the notes of one file.
-fn report(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
+fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
     print::line(&format!("== {}", printable_path(source)))?;
     let (answer, hint) = story(job, Scene { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
     if let Some(hint) = hint {
-        print::say(&format!("hint: {}", printable(&hint)));
+        print::message(&format!("hint: {}", printable(&hint)));
     }
     if let Some(notes) = job.notes.iter().find(|notes| Path::new(notes).extension() == Some(OsStr::new("md"))) {
         match read_notes(folder, Path::new(notes), job) {
             Ok(text) => print::document(&text)?,
-            Err(error) => print::say(&format!("the notes cannot be read from here: {error}")),
+            Err(error) => print::message(&format!("the notes cannot be read from here: {error}")),
         }
     }
     Ok(())
@@ -245,31 +245,33 @@ impl Bars {
         Self { watched: print::is_watched(), by_job: jobs.iter().map(bar).collect(), told: BTreeMap::new() }
     }
 
-    fn show(&mut self, job: &JobView, status: &Status) {
+    fn show_progress(&mut self, job: &JobView, status: &Status) {
         let running = status.running.iter().find(|running| running.id == job.id);
-        let word = step(job, running);
+        let word = describe_step(job, running);
         if self.watched {
             if let Some(bar) = self.by_job.get(&job.id) {
-                bar.set_position(percent(job, running));
-                let left = running.and_then(|running| running.ends).map(|at| format!(", {} left", print::until(at)));
+                bar.set_position(estimate_percent(job, running));
+                let left = running
+                    .and_then(|running| running.ends)
+                    .map(|at| format!(", {} left", print::format_time_left(at)));
                 bar.set_message(format!("{word}{}", left.unwrap_or_default()));
             }
         } else if self.told.get(&job.id) != Some(&word) {
-            print::say(&format!("job {}: {word}", job.id));
+            print::message(&format!("job {}: {word}", job.id));
             self.told.insert(job.id, word);
         }
     }
 
-    fn finish(&mut self, job: &JobView) {
+    fn show_end(&mut self, job: &JobView) {
         match self.by_job.get(&job.id) {
             Some(bar) if self.watched => bar.finish_with_message(job.state.as_str()),
             Some(_) | None if self.told.get(&job.id).is_some_and(|word| word == job.state.as_str()) => {}
-            Some(_) | None => print::say(&format!("job {}: {}", job.id, job.state)),
+            Some(_) | None => print::message(&format!("job {}: {}", job.id, job.state)),
         }
     }
 }
 
-fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
+fn describe_step(job: &JobView, running: Option<&RunningStatus>) -> String {
     let under_way = running.filter(|running| running.sent < running.total);
     match (job.stage, job.waits_for) {
         (_, Some(WaitReason::Analysis)) => "the service works on it".into(),
@@ -289,7 +291,7 @@ fn step(job: &JobView, running: Option<&RunningStatus>) -> String {
 
 /// A rough share of the way: the upload is the part that can be counted; who transcribes at once does all the
 /// work in it.
-fn percent(job: &JobView, running: Option<&RunningStatus>) -> u64 {
+fn estimate_percent(job: &JobView, running: Option<&RunningStatus>) -> u64 {
     let (sent, total) = running.map_or((0, 0), |running| (running.sent, running.total));
     let share = running.map_or(55, |running| if running.unit == Unit::Bytes { 55 } else { 90 });
     match job.stage {

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, absolute, print};
+use super::{Failure, absolute_path, print};
 use crate::{cli, control::Caller, text::printable_path};
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Backup) -> Result<ExitCode, Failure> {
-    let target = absolute(&arguments.file);
+    let target = absolute_path(&arguments.file);
     let bytes = caller.back_up(target.clone()).await?;
     let shown = printable_path(&target);
-    let size = print::size(bytes);
+    let size = print::format_size(bytes);
     print::line(&format!("the queue is copied to {shown} ({size}); the copy was read through and is whole"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -20,21 +20,21 @@ const LOOK: &str = "minuted bot list shows the bots that there are";
 
 pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCode, Failure> {
     match command {
-        cli::Bot::Join(arguments) => join(settings, &arguments).await?,
-        cli::Bot::List(arguments) => list(settings, &arguments).await?,
+        cli::Bot::Join(arguments) => join_meeting(settings, &arguments).await?,
+        cli::Bot::List(arguments) => list_bots(settings, &arguments).await?,
         cli::Bot::Leave(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let left = vendor.baas.leave(&arguments.bot).await;
-            left.map_err(|error| vendor.undone(&error, "the bot may have been called back", LOOK))?;
-            told(&arguments, "leaves")?;
+            left.map_err(|error| vendor.undone_request(&error, "the bot may have been called back", LOOK))?;
+            print_outcome(&arguments, "leaves")?;
         }
         cli::Bot::Retranscribe(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             match vendor.baas.retranscribe(&arguments.bot).await {
-                Ok(()) => told(&arguments, "is transcribed again; what was said is read when it is fetched")?,
+                Ok(()) => print_outcome(&arguments, "is transcribed again; what was said is read when it is fetched")?,
                 Err(Unable::Lacks(what)) => return Err(Refusal::new(what).into()),
                 Err(Unable::Call(error)) => {
-                    return Err(vendor.undone(&error, "it may be transcribed again", LOOK));
+                    return Err(vendor.undone_request(&error, "it may be transcribed again", LOOK));
                 }
             }
         }
@@ -42,50 +42,50 @@ pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn join(settings: &Settings, arguments: &cli::BotJoin) -> Result<(), Failure> {
+async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-    let meeting_url = meeting(&arguments.url)?;
-    let at = arguments.at.as_deref().map(|at| later(at, clock::now(), &TimeZone::system())).transpose()?;
+    let meeting_url = parse_meeting_address(&arguments.url)?;
+    let at = arguments.at.as_deref().map(|at| parse_future_time(at, clock::now(), &TimeZone::system())).transpose()?;
     let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
     let sent = vendor.baas.join(&Join { meeting_url: &meeting_url, at, name, transcribe }).await;
-    let bot = sent.map_err(|error| vendor.undone(&error, "a bot may have been sent", LOOK))?;
+    let bot = sent.map_err(|error| vendor.undone_request(&error, "a bot may have been sent", LOOK))?;
     if arguments.of.output.json {
         let source = &vendor.source.name;
         print::json(&json!({ "bot": bot, "source": source, "meeting_url": meeting_url.as_str(), "at": at }))?;
     } else {
-        let when = at.map(|at| format!(" at {}", minute(at))).unwrap_or_default();
+        let when = at.map(|at| format!(" at {}", format_minute(at))).unwrap_or_default();
         print::line(&printable(&format!("bot {bot} joins {}{when}", one_line(meeting_url.as_str(), 200))))?;
     }
     Ok(())
 }
 
-async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
+async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let bots = vendor.baas.bots().await.map_err(|error| vendor.unanswered(&error, LOOK))?;
+    let bots = vendor.baas.bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
     if arguments.output.json {
         return Ok(print::json(&json!(bots))?);
     }
     if bots.is_empty() {
-        print::say("the account has no bots");
+        print::message("the account has no bots");
         return Ok(());
     }
     for bot in &bots {
-        let at = bot.at.map(minute).unwrap_or_default();
+        let at = bot.at.map(format_minute).unwrap_or_default();
         print::line(printable(&format!("{}  {at}  {}", bot.id, one_line(&bot.status, 40))).trim_end())?;
-        print::line(&printable(&format!("    {}", shown(bot))))?;
+        print::line(&printable(&format!("    {}", describe_bot(bot))))?;
     }
     Ok(())
 }
 
 /// Returns where a bot is, and why it failed.
-fn shown(bot: &Bot) -> String {
+fn describe_bot(bot: &Bot) -> String {
     let parts = [&bot.name, &bot.meeting_url, &bot.error];
     let parts: Vec<_> = parts.into_iter().flatten().map(|part| one_line(part, 200)).collect();
     parts.join("  ")
 }
 
 /// Tells what becomes of a bot.
-fn told(arguments: &cli::OneBot, what: &str) -> Result<(), Failure> {
+fn print_outcome(arguments: &cli::OneBot, what: &str) -> Result<(), Failure> {
     let message = format!("bot {} {what}", one_line(&arguments.bot, 80));
     if arguments.of.output.json {
         print::json(&json!({ "bot": arguments.bot, "message": message }))?;
@@ -96,12 +96,12 @@ fn told(arguments: &cli::OneBot, what: &str) -> Result<(), Failure> {
 }
 
 /// Returns a time to the minute.
-pub(super) fn minute(at: Timestamp) -> String {
+pub(super) fn format_minute(at: Timestamp) -> String {
     at.strftime("%F %H:%MZ").to_string()
 }
 
 /// Reads the address of a meeting.
-fn meeting(text: &str) -> Result<Url, Refusal> {
+fn parse_meeting_address(text: &str) -> Result<Url, Refusal> {
     let url = Url::parse(text.trim()).ok().filter(|url| url.scheme() == "https" && url.has_host());
     url.ok_or_else(|| {
         let message = format!("`{}` is not the address of a meeting", one_line(text, 80));
@@ -110,7 +110,7 @@ fn meeting(text: &str) -> Result<Url, Refusal> {
 }
 
 /// Reads a time to come: of the day, of a date, or with its zone.
-fn later(text: &str, now: Timestamp, here: &TimeZone) -> Result<Timestamp, Refusal> {
+fn parse_future_time(text: &str, now: Timestamp, here: &TimeZone) -> Result<Timestamp, Refusal> {
     let text = text.trim();
     let local = |at: civil::DateTime| at.to_zoned(here.clone()).ok().map(|at| at.timestamp());
     let of_day = |time: civil::Time| {
@@ -140,7 +140,9 @@ mod tests {
     fn a_time_is_read_as_the_clock_here_shows_it_and_never_lies_in_the_past() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
         let here = TimeZone::fixed(jiff::tz::offset(2));
-        let at = |text: &str| later(text, now, &here).map(|at| at.to_string()).map_err(|refusal| refusal.message);
+        let at = |text: &str| {
+            parse_future_time(text, now, &here).map(|at| at.to_string()).map_err(|refusal| refusal.message)
+        };
         assert_eq!(at("15:30").as_deref(), Ok("2026-11-22T13:30:00Z"));
         assert_eq!(at("13:30").as_deref(), Ok("2026-11-23T11:30:00Z"), "tomorrow");
         assert_eq!(at("2026-11-24 09:00").as_deref(), Ok("2026-11-24T07:00:00Z"));
@@ -153,9 +155,9 @@ mod tests {
 
     #[test]
     fn a_meeting_has_the_address_of_an_invitation() {
-        assert!(meeting(" https://meet.example/abc?x=1 ").is_ok());
+        assert!(parse_meeting_address(" https://meet.example/abc?x=1 ").is_ok());
         for text in ["", "meet.example/abc", "http://meet.example/abc", "file:///etc/passwd", "https://"] {
-            assert!(meeting(text).is_err(), "{text}");
+            assert!(parse_meeting_address(text).is_err(), "{text}");
         }
     }
 }

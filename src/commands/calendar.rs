@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     Failure,
-    bot::minute,
+    bot::format_minute,
     print::{self, Column, List},
     vendor::Vendor,
 };
@@ -25,34 +25,34 @@ const CALENDARS: &str = "minuted calendar list shows the calendars that there ar
 
 pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<ExitCode, Failure> {
     match command {
-        cli::Calendar::List(arguments) => list(settings, &arguments).await?,
-        cli::Calendar::Events(arguments) => events(settings, &arguments).await?,
+        cli::Calendar::List(arguments) => list_calendars(settings, &arguments).await?,
+        cli::Calendar::Events(arguments) => list_events(settings, &arguments).await?,
         cli::Calendar::Schedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
             let plan = Plan { name, transcribe, whole_series: arguments.series };
             let done = vendor.baas.schedule(&arguments.event, &plan).await;
-            done.map_err(|error| vendor.undone(&error, "a bot may have been planned", LOOK))?;
-            told(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
+            done.map_err(|error| vendor.undone_request(&error, "a bot may have been planned", LOOK))?;
+            print_outcome(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
         }
         cli::Calendar::Unschedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let done = vendor.baas.unschedule(&arguments.event, arguments.series).await;
-            done.map_err(|error| vendor.undone(&error, "the bot may have been taken away", LOOK))?;
-            told(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
+            done.map_err(|error| vendor.undone_request(&error, "the bot may have been taken away", LOOK))?;
+            print_outcome(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
+async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let calendars = vendor.baas.calendars().await.map_err(|error| vendor.unanswered(&error, CALENDARS))?;
+    let calendars = vendor.baas.calendars().await.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
     if arguments.output.json {
         return Ok(print::json(&json!(calendars))?);
     }
     if calendars.is_empty() {
-        print::say("no calendar is connected to the account; the vendor's own pages do that");
+        print::message("no calendar is connected to the account; the vendor's own pages do that");
         return Ok(());
     }
     let columns = [Column::Whole("id"), Column::Short("email", 16), Column::Short("status", 8)];
@@ -66,20 +66,20 @@ async fn list(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Fail
     Ok(())
 }
 
-async fn events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), Failure> {
+async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let events = vendor.baas.events(arguments.calendar.as_deref()).await;
-    let events = events.map_err(|error| vendor.unanswered(&error, CALENDARS))?;
+    let events = events.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
     if arguments.of.output.json {
         return Ok(print::json(&json!(events))?);
     }
     if events.is_empty() {
-        print::say("nothing is to come");
+        print::message("nothing is to come");
         return Ok(());
     }
     for event in events {
         let bot = if event.bot { "  has a bot" } else { "" };
-        let starts = event.starts.map(minute).unwrap_or_default();
+        let starts = event.starts.map(format_minute).unwrap_or_default();
         print::line(printable(&format!("{}  {starts}{bot}", event.id)).trim_end())?;
         print::line(&printable(&format!("    {}", one_line(event.title.as_deref().unwrap_or("(no title)"), 200))))?;
     }
@@ -87,7 +87,7 @@ async fn events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<
 }
 
 /// Tells how an event stands.
-fn told(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), Failure> {
+fn print_outcome(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), Failure> {
     let of = if series { "the series of event" } else { "event" };
     let message = format!("{of} {} {what}", one_line(event, 80));
     if output.json {

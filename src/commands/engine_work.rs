@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, print, tell};
+use super::{Failure, print, print_failure};
 use crate::{
     cli::EngineWork,
     config::Environment,
@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, Failure> {
     if let Some(program) = &arguments.ffmpeg {
         let error = ffmpeg_child::become_ffmpeg(program, &arguments.arguments, arguments.parent, arguments.writes);
-        tell(&error.into(), Environment::get());
+        print_failure(&error.into(), Environment::get());
         return Ok(ExitCode::from(ffmpeg_child::NEVER_BEGAN));
     }
     if let Some(program) = &arguments.lend {

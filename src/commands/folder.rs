@@ -2,27 +2,27 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, act};
+use super::{Failure, act_and_print};
 use crate::{
     cli::{self, Decision},
     control::{Caller, Request},
 };
 
-pub(super) async fn pause(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
-    act(caller, Request::Pause { folder: arguments.folder }).await?;
+pub(super) async fn pause_folder(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
+    act_and_print(caller, Request::Pause { folder: arguments.folder }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn resume(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
-    act(caller, Request::Resume { folder: arguments.folder }).await?;
+pub(super) async fn resume_folder(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
+    act_and_print(caller, Request::Resume { folder: arguments.folder }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn backlog(caller: &Caller, arguments: cli::Backlog) -> Result<ExitCode, Failure> {
+pub(super) async fn decide_backlog(caller: &Caller, arguments: cli::Backlog) -> Result<ExitCode, Failure> {
     let process = match arguments.decision {
         Decision::Process => true,
         Decision::Skip => false,
     };
-    act(caller, Request::Backlog { folder: arguments.folder, process }).await?;
+    act_and_print(caller, Request::Backlog { folder: arguments.folder, process }).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use super::{
-    Failure, job_name,
+    Failure, job_name, parse_answer,
     print::{self, Column, List},
-    typed,
 };
 use crate::{
     cli, clock,
@@ -15,16 +14,16 @@ use crate::{
     text::{one_line, printable},
 };
 
-pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
+pub(super) async fn list_jobs(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
     let state = arguments.state;
     let answer = caller.ask(Request::Jobs { state, folder: arguments.folder }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let jobs: Vec<JobView> = typed(answer)?;
+    let jobs: Vec<JobView> = parse_answer(answer)?;
     if jobs.is_empty() {
-        print::say("no jobs");
+        print::message("no jobs");
         return Ok(ExitCode::SUCCESS);
     }
     let columns = [
@@ -41,24 +40,25 @@ pub(super) async fn list(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCo
         let file = job.path.rsplit('/').next().unwrap_or_default();
         let tries = if job.attempts == 0 { String::new() } else { job.attempts.to_string() };
         let stage = job.stage.map_or("", Stage::as_str).to_owned();
-        let cells = [job.id.to_string(), state, stage, tries, print::ago(job.created), one_line(&job.folder, 16)];
+        let cells =
+            [job.id.to_string(), state, stage, tries, print::format_age(job.created), one_line(&job.folder, 16)];
         list.add(cells, one_line(file, 200));
     }
     list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
     let answer = caller.ask(Request::Job { job: job_name(&arguments.job) }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let job: JobView = typed(answer)?;
+    let job: JobView = parse_answer(answer)?;
     let scene = Scene { daemon: caller.is_daemon(), is_gone: false, now: clock::now() };
     let (answer, hint) = story(&job, scene);
     print::line(&printable(&answer))?;
-    facts(&job)
+    collect_facts(&job)
         .into_iter()
         .try_for_each(|(name, value)| print::line(&format!("  {name:<10} {}", printable(&value))))?;
     for delivery in &job.deliveries {
@@ -74,12 +74,12 @@ pub(super) async fn one(caller: &Caller, arguments: cli::OneJob) -> Result<ExitC
         print::line(&printable(&line))?;
     }
     if let Some(hint) = hint {
-        print::say(&format!("hint: {}", printable(&hint)));
+        print::message(&format!("hint: {}", printable(&hint)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn facts(job: &JobView) -> Vec<(&'static str, String)> {
+fn collect_facts(job: &JobView) -> Vec<(&'static str, String)> {
     let mut facts = vec![("recording", job.path.clone()), ("folder", job.folder.clone())];
     let optional = [
         ("title", &job.title),

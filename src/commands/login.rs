@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, act, print};
+use super::{Failure, act_and_print, print};
 use crate::{
     cli,
     config::Settings,
@@ -16,7 +16,7 @@ use crate::{
     worker::{Live, chain},
 };
 
-pub(super) async fn login(
+pub(super) async fn sign_in(
     settings: &Arc<Settings>,
     caller: Caller,
     arguments: cli::Login,
@@ -29,69 +29,69 @@ pub(super) async fn login(
     let service = match arguments.service {
         Some(name) => name,
         None if live.services.len() == 1 => live.services.keys().next().cloned().unwrap_or_default(),
-        None => return Err(several(&live).into()),
+        None => return Err(several_services(&live).into()),
     };
-    let handle = live.services.get(&service).ok_or_else(|| unknown(&live, &service))?;
+    let handle = live.services.get(&service).ok_or_else(|| unknown_service(&live, &service))?;
     let Some(account) = &handle.account else {
         return Err(Refusal::new(format!("nobody signs in at `{service}`"))
             .hint("nothing is to do; minuted check")
             .into());
     };
     let grant = if let Some(port) = arguments.callback {
-        let flow = account.callback_login(port).await.map_err(|error| refused(&error))?;
+        let flow = account.callback_login(port).await.map_err(|error| refused_sign_in(&error))?;
         show_link(flow.link().as_str())?;
         flow.grant().await
     } else {
-        let flow = account.agent_login().map_err(|error| refused(&error))?;
+        let flow = account.agent_login().map_err(|error| refused_sign_in(&error))?;
         show_link(flow.link().as_str())?;
         flow.grant_telling(say_unreachable).await
     };
-    let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused(&error))?);
-    let caller = Caller::connect(Arc::clone(settings)).await?.telling(print::say);
-    act(&caller, Request::SignIn { service, code, redirect_uri }).await?;
+    let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused_sign_in(&error))?);
+    let caller = Caller::connect(Arc::clone(settings)).await?.telling(print::message);
+    act_and_print(&caller, Request::SignIn { service, code, redirect_uri }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn show_link(link: &str) -> Result<(), Failure> {
-    print::say("open this link in a browser, on any machine, and sign in:");
+    print::message("open this link in a browser, on any machine, and sign in:");
     print::line(link)?;
-    print::say("waiting for you (5 min) …");
+    print::message("waiting for you (5 min) …");
     Ok(())
 }
 
 fn say_unreachable(message: &str) {
-    print::say(&format!("the service does not answer yet: {}", printable(&one_line(message, 300))));
-    print::say("hint: check base_url and the network (minuted check); it is asked on for 5 min");
+    print::message(&format!("the service does not answer yet: {}", printable(&one_line(message, 300))));
+    print::message("hint: check base_url and the network (minuted check); it is asked on for 5 min");
 }
 
-fn several(live: &Live) -> Refusal {
-    Refusal::new("there are several services: name one").hint(services(live))
+fn several_services(live: &Live) -> Refusal {
+    Refusal::new("there are several services: name one").hint(service_names(live))
 }
 
-fn unknown(live: &Live, name: &str) -> Refusal {
-    Refusal::new(format!("there is no service `{name}`")).hint(services(live))
+fn unknown_service(live: &Live, name: &str) -> Refusal {
+    Refusal::new(format!("there is no service `{name}`")).hint(service_names(live))
 }
 
-fn services(live: &Live) -> String {
+fn service_names(live: &Live) -> String {
     let names: Vec<&str> = live.services.keys().map(String::as_str).collect();
     format!("the services are: {}", names.join(", "))
 }
 
-fn refused(error: &LoginError) -> Refusal {
+fn refused_sign_in(error: &LoginError) -> Refusal {
     Refusal::new(one_line(&chain(error), 500))
 }
 
-pub(super) async fn logout(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
     let request = Request::SignOut { service: arguments.service };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    act(caller, request).await?;
+    act_and_print(caller, request).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn whoami(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+pub(super) async fn show_account(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
     let answer = caller.ask(Request::Whoami { service: arguments.service }).await?;
     if arguments.output.json {
         print::json(&answer)?;

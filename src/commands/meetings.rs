@@ -22,7 +22,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
         if output.json {
             print::json(&meeting)?;
         } else {
-            print::raw(&details(&meeting))?;
+            print::raw(&meeting_details(&meeting))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -33,13 +33,13 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
     }
     let meetings = meetings.as_array().cloned().unwrap_or_default();
     if meetings.is_empty() {
-        print::say(if page > 1 { "no meetings on this page" } else { "the service has no meetings" });
+        print::message(if page > 1 { "no meetings on this page" } else { "the service has no meetings" });
         return Ok(ExitCode::SUCCESS);
     }
     let mut list = List::new([Column::Whole("id"), Column::Time("created")], "title");
     for meeting in &meetings {
-        let field = |names: &[&str]| names.iter().find_map(|name| shown(meeting.get(name)?)).unwrap_or_default();
-        let cells = [field(&["id", "session_id"]), minute(&field(&["created_at", "createdAt", "date"]))];
+        let field = |names: &[&str]| names.iter().find_map(|name| shown_text(meeting.get(name)?)).unwrap_or_default();
+        let cells = [field(&["id", "session_id"]), format_minute(&field(&["created_at", "createdAt", "date"]))];
         list.add(cells, field(&["title", "name"]));
     }
     list.show()?;
@@ -47,26 +47,26 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
 }
 
 /// Returns a time to the minute, or what the service has in its place.
-fn minute(text: &str) -> String {
+fn format_minute(text: &str) -> String {
     let at: Option<jiff::Timestamp> = text.parse().ok();
     at.map_or_else(|| one_line(text, 24), |at| at.strftime("%F %H:%MZ").to_string())
 }
 
-fn details(meeting: &Value) -> String {
+fn meeting_details(meeting: &Value) -> String {
     let fields = meeting.as_object().into_iter().flatten();
     fields.fold(String::new(), |told, (name, value)| {
-        told + &format!("{}: {}\n", one_line(name, 60), one_line(&text(value), 2000))
+        told + &format!("{}: {}\n", one_line(name, 60), one_line(&plain_text(value), 2000))
     })
 }
 
-fn text(value: &Value) -> String {
+fn plain_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 
-fn shown(value: &Value) -> Option<String> {
+fn shown_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(one_line(text, 200)),
         Value::Number(number) => Some(number.to_string()),

@@ -65,7 +65,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Config(_) => exit::CONFIG,
-            Self::Other(error) if lasts(error) => exit::CONFIG,
+            Self::Other(error) if needs_person(error) => exit::CONFIG,
             Self::Refused(_) | Self::Control(_) | Self::Other(_) => exit::FAILURE,
         }
     }
@@ -86,25 +86,25 @@ impl Failure {
 }
 
 /// Whether the daemon cannot start on this queue until a person acts: to start it again and again would only fill the log.
-fn lasts(error: &anyhow::Error) -> bool {
+fn needs_person(error: &anyhow::Error) -> bool {
     error.downcast_ref::<QueueError>().is_some_and(QueueError::lasts)
 }
 
 /// Prints a failure, once.
-pub fn tell(failure: &Failure, environment: &Environment) {
+pub fn print_failure(failure: &Failure, environment: &Environment) {
     if let Failure::Config(error) = failure {
-        print::say(error.render(print::stderr_has_colour(environment)).trim_end());
+        print::message(error.render(print::stderr_has_colour(environment)).trim_end());
         return;
     }
     let (message, hint) = failure.parts();
-    print::say(&format!("minuted: {}", lines(&message)));
+    print::message(&format!("minuted: {}", printable_lines(&message)));
     if let Some(hint) = hint {
-        print::say(&format!("hint: {}", lines(&hint)));
+        print::message(&format!("hint: {}", printable_lines(&hint)));
     }
 }
 
 /// Returns a text fit to be shown; its own line ends stay.
-fn lines(text: &str) -> String {
+fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
 }
 
@@ -115,69 +115,69 @@ fn lines(text: &str) -> String {
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { config, command } = cli;
     match command {
-        Command::Completions(arguments) => packaging::completions(arguments.shell),
-        Command::Man => packaging::man(),
+        Command::Completions(arguments) => packaging::print_completions(arguments.shell),
+        Command::Man => packaging::print_manual(),
         Command::EngineWork(arguments) => engine_work::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Engine(cli::Engine::Install(arguments)) => engine::install(config, arguments),
-        Command::Engine(cli::Engine::Status(arguments)) => engine::status(config, &arguments),
-        Command::Run(arguments) => run::run(load(config)?, &arguments),
-        Command::SystemdDropIn => dropin::run(&load(config)?),
+        Command::Engine(cli::Engine::Install(arguments)) => engine::install_model(config, arguments),
+        Command::Engine(cli::Engine::Status(arguments)) => engine::show_models(config, &arguments),
+        Command::Run(arguments) => run::run(load_settings(config)?, &arguments),
+        Command::SystemdDropIn => dropin::run(&load_settings(config)?),
         Command::Check(arguments) => {
             let (settings, text) = config::load_with_text(&config::locate(config)?)?;
-            runtime()?.block_on(check::run(Arc::new(settings), text, arguments))
+            build_runtime()?.block_on(check::run(Arc::new(settings), text, arguments))
         }
         Command::Bot(command) => {
-            let settings = load(config)?;
-            runtime()?.block_on(bot::run(&settings, command))
+            let settings = load_settings(config)?;
+            build_runtime()?.block_on(bot::run(&settings, command))
         }
         Command::Calendar(command) => {
-            let settings = load(config)?;
-            runtime()?.block_on(calendar::run(&settings, command))
+            let settings = load_settings(config)?;
+            build_runtime()?.block_on(calendar::run(&settings, command))
         }
         Command::Ask(question) => {
-            let settings = Arc::new(load(config)?);
-            runtime()?.block_on(ask(settings, question))
+            let settings = Arc::new(load_settings(config)?);
+            build_runtime()?.block_on(answer_question(settings, question))
         }
     }
 }
 
-async fn ask(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
-    let caller = Caller::connect(Arc::clone(&settings)).await?.telling(print::say);
+async fn answer_question(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
+    let caller = Caller::connect(Arc::clone(&settings)).await?.telling(print::message);
     match question {
-        Question::Login(arguments) => login::login(&settings, caller, arguments).await,
-        Question::Logout(arguments) => login::logout(&caller, arguments).await,
-        Question::Whoami(arguments) => login::whoami(&caller, arguments).await,
+        Question::Login(arguments) => login::sign_in(&settings, caller, arguments).await,
+        Question::Logout(arguments) => login::sign_out(&caller, arguments).await,
+        Question::Whoami(arguments) => login::show_account(&caller, arguments).await,
         Question::Status(arguments) => status::run(&settings, caller, arguments).await,
-        Question::Jobs(arguments) => jobs::list(&caller, arguments).await,
-        Question::Job(arguments) => jobs::one(&caller, arguments).await,
+        Question::Jobs(arguments) => jobs::list_jobs(&caller, arguments).await,
+        Question::Job(arguments) => jobs::show_job(&caller, arguments).await,
         Question::Why(arguments) => why::run(&caller, arguments).await,
         Question::Add(arguments) => add::run(&settings, &caller, arguments).await,
-        Question::Analyse(arguments) => retry::analyse(&caller, arguments).await,
+        Question::Analyse(arguments) => retry::analyse_job(&caller, arguments).await,
         Question::Meetings(arguments) => meetings::run(&caller, arguments).await,
         Question::Source(arguments) => source::run(&caller, arguments).await,
-        Question::Retry(arguments) => retry::retry(&caller, arguments).await,
-        Question::Redo(arguments) => retry::redo(&caller, arguments).await,
-        Question::Cancel(arguments) => retry::cancel(&caller, arguments).await,
+        Question::Retry(arguments) => retry::retry_jobs(&caller, arguments).await,
+        Question::Redo(arguments) => retry::redo_job(&caller, arguments).await,
+        Question::Cancel(arguments) => retry::cancel_job(&caller, arguments).await,
         Question::Scan(arguments) => scan::run(&caller, arguments).await,
-        Question::Pause(arguments) => folder::pause(&caller, arguments).await,
-        Question::Resume(arguments) => folder::resume(&caller, arguments).await,
-        Question::Backlog(arguments) => folder::backlog(&caller, arguments).await,
+        Question::Pause(arguments) => folder::pause_folder(&caller, arguments).await,
+        Question::Resume(arguments) => folder::resume_folder(&caller, arguments).await,
+        Question::Backlog(arguments) => folder::decide_backlog(&caller, arguments).await,
         Question::Backup(arguments) => backup::run(&caller, arguments).await,
     }
 }
 
-fn load(config: Option<std::path::PathBuf>) -> Result<Settings, ConfigError> {
+fn load_settings(config: Option<std::path::PathBuf>) -> Result<Settings, ConfigError> {
     config::load(&config::locate(config)?)
 }
 
 /// Returns a runtime: two threads are enough for what minuted waits for; files and the queue have threads of their own.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+fn build_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 /// Asks, and prints what was done.
-async fn act(caller: &Caller, request: Request) -> Result<Value, Failure> {
+async fn act_and_print(caller: &Caller, request: Request) -> Result<Value, Failure> {
     let answer = caller.ask(request).await?;
     if let Some(message) = answer.get("message").and_then(Value::as_str) {
         print::line(&printable(message))?;
@@ -188,12 +188,12 @@ async fn act(caller: &Caller, request: Request) -> Result<Value, Failure> {
 /// Tells that what was asked for waits, where no daemon runs.
 fn say_without_daemon(caller: &Caller) {
     if !caller.is_daemon() {
-        print::say("no daemon runs: it goes on with the next `minuted run` (or systemctl start minuted)");
+        print::message("no daemon runs: it goes on with the next `minuted run` (or systemctl start minuted)");
     }
 }
 
 /// Reads an answer into its type.
-fn typed<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+fn parse_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failure> {
     serde_json::from_value(answer).map_err(|error| {
         let refusal = Refusal::new(format!("the daemon's answer is not understood: {error}"));
         Failure::Refused(refusal.hint("the daemon is of another version: restart it"))
@@ -210,10 +210,10 @@ fn job_name(text: &std::ffi::OsStr) -> JobName {
             return JobName::Key(word.to_owned());
         }
     }
-    JobName::File(absolute(text.as_ref()))
+    JobName::File(absolute_path(text.as_ref()))
 }
 
 /// Returns the absolute path of what a person typed; links in it are kept.
-fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+fn absolute_path(path: &std::path::Path) -> std::path::PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

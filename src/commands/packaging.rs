@@ -14,7 +14,7 @@ const AFTER: &str = ".SH \"EXIT STATUS\"\n.TP\n0\nit did what it should\n.TP\n1\
     config.example.toml explains every key\n.TP\n/var/lib/minuted, ~/.local/state/minuted\nthe queue, the sign\\-in and \
     the socket\n.TP\n~/.local/share/minuted, or model in the directory above\nthe model of the on\\-device engine\n";
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+pub(super) fn print_completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "minuted", &mut script);
     print::raw(&String::from_utf8_lossy(&script))?;
@@ -22,7 +22,7 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failu
 }
 
 /// Prints one page for all commands, so that no option needs a page that is not installed.
-pub(super) fn man() -> Result<ExitCode, Failure> {
+pub(super) fn print_manual() -> Result<ExitCode, Failure> {
     let mut program = Cli::command();
     program.build();
     let page = clap_mangen::Man::new(program.clone());
@@ -32,7 +32,8 @@ pub(super) fn man() -> Result<ExitCode, Failure> {
     page.render_synopsis_section(&mut head)?;
     page.render_options_section(&mut head)?;
     let commands = program.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
-    let commands: String = commands.flat_map(with_inner).map(|(name, command)| section(&name, command)).collect();
+    let commands: String =
+        commands.flat_map(with_inner).map(|(name, command)| manual_section(&name, command)).collect();
     print::raw(&format!("{}.SH COMMANDS\n{commands}{AFTER}", String::from_utf8_lossy(&head)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -48,19 +49,19 @@ fn with_inner(command: &Command) -> Vec<(String, &Command)> {
 }
 
 /// Returns a command's part of the page.
-fn section(name: &str, command: &Command) -> String {
+fn manual_section(name: &str, command: &Command) -> String {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!(".SS \"{}\"\n{}\n", roff(name), roff(&about));
+    let mut text = format!(".SS \"{}\"\n{}\n", escape_roff(name), escape_roff(&about));
     // What every command has stands at the top of the page.
     let own = |argument: &&Arg| !argument.is_global_set() && !matches!(argument.get_id().as_str(), "help" | "version");
     for argument in command.get_arguments().filter(own) {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        write!(text, ".TP\n\\fB{}\\fR\n{}\n", roff(&argument.to_string()), roff(&help))
+        write!(text, ".TP\n\\fB{}\\fR\n{}\n", escape_roff(&argument.to_string()), escape_roff(&help))
             .expect("a String takes what is written");
     }
     text
 }
 
-fn roff(text: &str) -> String {
+fn escape_roff(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('"', "\\(dq")
 }

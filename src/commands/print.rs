@@ -21,12 +21,12 @@ const WIDTH: u16 = 80;
 
 /// Prints a line of data. A reader that has gone away is no failure.
 pub(super) fn line(text: &str) -> io::Result<()> {
-    written(writeln!(io::stdout().lock(), "{text}"))
+    forgive_closed_pipe(writeln!(io::stdout().lock(), "{text}"))
 }
 
 /// Prints text as it is.
 pub(super) fn raw(text: &str) -> io::Result<()> {
-    written(io::stdout().lock().write_all(text.as_bytes()))
+    forgive_closed_pipe(io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// Prints a text of many lines from outside, none of which a terminal obeys, between empty lines.
@@ -44,11 +44,11 @@ pub(super) fn json(value: &Value) -> io::Result<()> {
 }
 
 /// Says something to the person. When nobody can hear it there is nobody to tell.
-pub(super) fn say(text: &str) {
+pub(super) fn message(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
-fn written(result: io::Result<()>) -> io::Result<()> {
+fn forgive_closed_pipe(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
@@ -71,28 +71,28 @@ pub(super) fn is_watched() -> bool {
 }
 
 /// Returns the columns of the terminal.
-pub(super) fn width() -> u16 {
+pub(super) fn terminal_width() -> u16 {
     let size = rustix::termios::tcgetwinsize(io::stdout());
     size.ok().map(|size| size.ws_col).filter(|columns| *columns >= 40).unwrap_or(WIDTH)
 }
 
 /// Returns a size for people: `3.4 MB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(super) fn format_size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
 
 /// Returns a length of time as a clock shows it: `4:05`, `1:02:03`.
-pub(super) fn clock(seconds: u64) -> String {
+pub(super) fn format_clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 /// Returns how long ago a time is, for people: `5m`, `3h`, `2d`.
-pub(super) fn ago(at: Timestamp) -> String {
+pub(super) fn format_age(at: Timestamp) -> String {
     rough(elapsed(at, clock::now()))
 }
 
 /// Returns how far in the future a time is.
-pub(super) fn until(at: Timestamp) -> String {
+pub(super) fn format_time_left(at: Timestamp) -> String {
     rough(elapsed(clock::now(), at))
 }

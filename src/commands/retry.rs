@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, act, job_name, print, say_without_daemon};
+use super::{Failure, act_and_print, job_name, print, say_without_daemon};
 use crate::{
     cli,
     config::{Analysis, Environment},
@@ -10,34 +10,34 @@ use crate::{
     exit,
 };
 
-pub(super) async fn retry(caller: &Caller, arguments: cli::Retry) -> Result<ExitCode, Failure> {
+pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::Retry) -> Result<ExitCode, Failure> {
     if arguments.failed {
-        return change(caller, Request::RetryFailed, false).await;
+        return change_job(caller, Request::RetryFailed, false).await;
     }
     let mut failed = false;
     for job in &arguments.jobs {
-        if let Err(failure) = change(caller, Request::Retry { job: job_name(job) }, false).await {
-            super::tell(&failure, Environment::get());
+        if let Err(failure) = change_job(caller, Request::Retry { job: job_name(job) }, false).await {
+            super::print_failure(&failure, Environment::get());
             failed = true;
         }
     }
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
 
-pub(super) async fn redo(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
-    change(caller, Request::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
+pub(super) async fn redo_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+    change_job(caller, Request::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
 }
 
-pub(super) async fn cancel(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
     let request = Request::Cancel { job: job_name(&arguments.job) };
     if arguments.output.json {
-        return change(caller, request, true).await;
+        return change_job(caller, request, true).await;
     }
-    act(caller, request).await?;
+    act_and_print(caller, request).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn analyse(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, Failure> {
+pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, Failure> {
     let known = || Analysis::ALL.map(Analysis::as_str).join(", ");
     let analyses: Result<Vec<Analysis>, Refusal> = arguments
         .types
@@ -49,15 +49,15 @@ pub(super) async fn analyse(caller: &Caller, arguments: cli::Analyse) -> Result<
         })
         .collect();
     let request = Request::Analyse { job: job_name(&arguments.job), analyses: analyses?, mail: arguments.mail };
-    change(caller, request, false).await
+    change_job(caller, request, false).await
 }
 
-async fn change(caller: &Caller, request: Request, json: bool) -> Result<ExitCode, Failure> {
+async fn change_job(caller: &Caller, request: Request, json: bool) -> Result<ExitCode, Failure> {
     if json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    act(caller, request).await?;
+    act_and_print(caller, request).await?;
     say_without_daemon(caller);
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,7 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     let guard = logging::start(&settings.log, environment.rust_log.as_deref(), stderr)
         .map_err(|error| anyhow::anyhow!("{}\nhint: {}", crate::worker::chain(&error), error.cure()))?;
     let signals = signals::start().context("failed to listen to signals")?;
-    let runtime = super::runtime()?;
+    let runtime = super::build_runtime()?;
     let drops = guard.drops();
     runtime.spawn(async move { drops.report_hourly().await });
     let ended = runtime.block_on(daemon::run(settings, signals, arguments.once));
@@ -30,7 +30,7 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
         Ended::Stopped => exit::OK,
         Ended::Finished(tally) if tally == Tally::default() => exit::OK,
         Ended::Finished(tally) => {
-            tell(tally);
+            print_left_undone(tally);
             exit::FAILURE
         }
     };
@@ -39,7 +39,7 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
 }
 
 /// Says what a run left undone, and what to do.
-fn tell(tally: Tally) {
+fn print_left_undone(tally: Tally) {
     let lines = [
         (tally.failed, "recording", "failed", "minuted jobs --state failed; minuted retry --failed"),
         (tally.held, "recording", "held until a person acts", "minuted status"),
@@ -53,6 +53,6 @@ fn tell(tally: Tally) {
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
-        print::say(&format!("minuted: {} {how}\nhint: {hint}", count(number, what)));
+        print::message(&format!("minuted: {} {how}\nhint: {hint}", count(number, what)));
     }
 }

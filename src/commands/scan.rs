@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{
-    Failure, act,
+    Failure, act_and_print,
     print::{self, Column, List},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, Failure> {
     let request = Request::Scan { dry_run: arguments.dry_run };
     if !arguments.dry_run && !arguments.output.json {
-        act(caller, request).await?;
+        act_and_print(caller, request).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let found = caller.ask(request).await?;
@@ -27,7 +27,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCod
     }
     let found = found.as_array().cloned().unwrap_or_default();
     if found.is_empty() {
-        print::say("nothing new lies in the folders");
+        print::message("nothing new lies in the folders");
         return Ok(ExitCode::SUCCESS);
     }
     let columns = [Column::Short("folder", 8), Column::Whole("size"), Column::Short("what happens", 12)];
@@ -36,7 +36,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCod
         let field = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
         let folder = one_line(&field("folder"), 16);
-        list.add([folder, print::size(size), one_line(&field("why"), 40)], field("path"));
+        list.add([folder, print::format_size(size), one_line(&field("why"), 40)], field("path"));
     }
     list.show()?;
     Ok(ExitCode::SUCCESS)

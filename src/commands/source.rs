@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::{
-    Failure, act,
+    Failure, act_and_print, parse_answer,
     print::{self, Column, List},
-    say_without_daemon, typed,
+    say_without_daemon,
 };
 use crate::{
     cli,
@@ -16,20 +16,20 @@ use crate::{
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Source) -> Result<ExitCode, Failure> {
     match arguments {
-        cli::Source::List(arguments) => list(caller, arguments).await,
-        cli::Source::Fetch(arguments) => fetch(caller, arguments).await,
+        cli::Source::List(arguments) => list_recordings(caller, arguments).await,
+        cli::Source::Fetch(arguments) => fetch_recording(caller, arguments).await,
     }
 }
 
-async fn list(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, Failure> {
+async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, Failure> {
     let answer = caller.ask(Request::SourceList { source: arguments.source }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<FetchedView> = typed(answer)?;
+    let rows: Vec<FetchedView> = parse_answer(answer)?;
     if rows.is_empty() {
-        print::say("no recordings of sources are known");
+        print::message("no recordings of sources are known");
         return Ok(ExitCode::SUCCESS);
     }
     let columns = [
@@ -45,27 +45,27 @@ async fn list(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, F
             one_line(&row.source, 16),
             one_line(&row.id, 40),
             row.ended.strftime("%F %H:%MZ").to_string(),
-            state(row),
+            describe_state(row),
             row.job.map(|job| job.to_string()).unwrap_or_default(),
         ];
-        list.add(cells, one_line(&what(row), 300));
+        list.add(cells, one_line(&describe_recording(row), 300));
     }
     list.show()?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, Failure> {
+async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, Failure> {
     let request = Request::SourceFetch { source: arguments.source, id: arguments.bot };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    act(caller, request).await?;
+    act_and_print(caller, request).await?;
     say_without_daemon(caller);
     Ok(ExitCode::SUCCESS)
 }
 
-fn state(row: &FetchedView) -> String {
+fn describe_state(row: &FetchedView) -> String {
     match (row.state.as_str(), row.deletion.as_deref()) {
         ("placed", Some("done")) => "deleted there".to_owned(),
         (state, _) => state.to_owned(),
@@ -73,9 +73,9 @@ fn state(row: &FetchedView) -> String {
 }
 
 /// What there is to say of a recording: where it lies, or why it does not, else what it is called.
-fn what(row: &FetchedView) -> String {
+fn describe_recording(row: &FetchedView) -> String {
     let title = row.title.as_deref().unwrap_or_default();
-    let due = row.due.map(|due| format!(" (next try in {})", print::until(due))).unwrap_or_default();
+    let due = row.due.map(|due| format!(" (next try in {})", print::format_time_left(due))).unwrap_or_default();
     match (&row.error, &row.path) {
         (Some(error), _) => format!("{error}{due}"),
         (None, Some(path)) => path.rsplit('/').next().unwrap_or_default().to_owned(),

@@ -3,9 +3,8 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
-    Failure,
+    Failure, parse_answer,
     print::{self, Column, List},
-    typed,
 };
 use crate::{
     cli,
@@ -30,21 +29,21 @@ pub(super) async fn run(
         if arguments.output.json {
             print::json(&answer)?;
         } else {
-            let status: Status = typed(answer)?;
+            let status: Status = parse_answer(answer)?;
             if arguments.watch && print::is_shown() {
                 print::raw("\u{1b}[H\u{1b}[2J")?;
             }
-            show(&status)?;
+            print_status(&status)?;
         }
         if !arguments.watch {
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(EVERY).await;
-        caller = Caller::connect(Arc::clone(settings)).await?.telling(print::say);
+        caller = Caller::connect(Arc::clone(settings)).await?.telling(print::message);
     }
 }
 
-fn show(status: &Status) -> Result<(), Failure> {
+fn print_status(status: &Status) -> Result<(), Failure> {
     if status.daemon {
         print::line(&format!("minuted {} runs (pid {})", status.version, status.pid))?;
     } else {
@@ -79,7 +78,7 @@ fn service_line(service: &ServiceStatus) -> String {
         (None, Some(until)) => format!(", signed in until {}", until.strftime("%F")),
         (None, None) => String::new(),
     };
-    let next = service.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    let next = service.next_try.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
     format!("service {} ({}) is {state}{detail}{next}", service.name, service.base_url.trim_end_matches('/'))
 }
 
@@ -92,10 +91,10 @@ fn source_line(source: &SourceStatus) -> String {
     };
     let detail = source.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
     let next = source.next.filter(|_| source.detail.is_some());
-    let next = next.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    let next = next.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
     let fetching = source.fetching.as_ref().map(|fetching| {
         let percent = fetching.bytes.saturating_mul(100).checked_div(fetching.total);
-        let part = percent.map_or_else(|| print::size(fetching.bytes), |percent| format!("{percent}%"));
+        let part = percent.map_or_else(|| print::format_size(fetching.bytes), |percent| format!("{percent}%"));
         format!("; fetches {} ({part})", one_line(&fetching.id, 40))
     });
     let brought = format!("{} brought, {} awaited, {} failed", source.placed, source.found, source.failed);
@@ -105,7 +104,7 @@ fn source_line(source: &SourceStatus) -> String {
 }
 
 fn mail_line(mail: &MailStatus) -> String {
-    let next = mail.next_try.map(|at| format!("; next try in {}", print::until(at))).unwrap_or_default();
+    let next = mail.next_try.map(|at| format!("; next try in {}", print::format_time_left(at))).unwrap_or_default();
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
@@ -165,15 +164,15 @@ fn running_line(running: &RunningStatus) -> String {
     let file = one_line(running.path.rsplit('/').next().unwrap_or_default(), 40);
     let percent = running.sent.saturating_mul(100).checked_div(running.total);
     let of = || match running.unit {
-        Unit::Bytes => format!(" of {}", print::size(running.total)),
-        Unit::Milliseconds => format!(" of {}", print::clock(running.total / 1000)),
+        Unit::Bytes => format!(" of {}", print::format_size(running.total)),
+        Unit::Milliseconds => format!(" of {}", print::format_clock(running.total / 1000)),
         Unit::Percent => String::new(),
     };
     let progress = percent.map_or_else(String::new, |percent| format!(" {percent}%{}", of()));
-    let ends = running.ends.map(|at| format!(", ends in about {}", print::until(at))).unwrap_or_default();
+    let ends = running.ends.map(|at| format!(", ends in about {}", print::format_time_left(at))).unwrap_or_default();
     let doing = match running.unit {
         Unit::Milliseconds | Unit::Percent => "transcribe",
         Unit::Bytes => &running.stage,
     };
-    format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::ago(running.since))
+    format!("job {} {doing} {file}{progress} ({}{ends})", running.id, print::format_age(running.since))
 }

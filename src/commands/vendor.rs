@@ -59,34 +59,34 @@ impl<'a> Vendor<'a> {
     }
 
     /// Tells of a question that was not answered. `missing` is the cure where what was asked about is not there.
-    pub(super) fn unanswered(&self, error: &CallError, missing: &str) -> Failure {
-        let refusal = self.refusal(error);
+    pub(super) fn unanswered_question(&self, error: &CallError, missing: &str) -> Failure {
+        let refusal = self.refusal_of(error);
         match error {
             CallError::Refused { status: 404, .. } => refusal.hint(missing),
             CallError::SignedOut { .. }
             | CallError::Forbidden { .. }
             | CallError::Refused { .. }
             | CallError::Unavailable { .. }
-            | CallError::File(_) => self.cured(refusal, error),
+            | CallError::File(_) => self.with_remedy(refusal, error),
         }
         .into()
     }
 
     /// Tells of something that was not done, or may have been: `done` says what, `look` how to see it.
-    pub(super) fn undone(&self, error: &CallError, done: &str, look: &str) -> Failure {
+    pub(super) fn undone_request(&self, error: &CallError, done: &str, look: &str) -> Failure {
         if let CallError::Unavailable { message, uncertain: true, .. } = error {
             let source = &self.source.name;
             let message = format!("source `{source}`: {}; {done} all the same", one_line(message, 500));
             return Refusal::new(message).hint(format!("{look}, before you try again")).into();
         }
-        self.unanswered(error, look)
+        self.unanswered_question(error, look)
     }
 
-    fn refusal(&self, error: &CallError) -> Refusal {
+    fn refusal_of(&self, error: &CallError) -> Refusal {
         Refusal::new(format!("source `{}`: {}", self.source.name, one_line(&chain(error), 500)))
     }
 
-    fn cured(&self, refusal: Refusal, error: &CallError) -> Refusal {
+    fn with_remedy(&self, refusal: Refusal, error: &CallError) -> Refusal {
         match cure(self.source, error) {
             Some(cure) => refusal.hint(cure),
             None => refusal,

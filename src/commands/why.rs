@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, absolute, print, typed};
+use super::{Failure, absolute_path, parse_answer, print};
 use crate::{
     cli,
     control::{Caller, Request, Why},
@@ -10,15 +10,15 @@ use crate::{
 };
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Why) -> Result<ExitCode, Failure> {
-    let answer = caller.ask(Request::Why { path: absolute(&arguments.file) }).await?;
+    let answer = caller.ask(Request::Why { path: absolute_path(&arguments.file) }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let why: Why = typed(answer)?;
+    let why: Why = parse_answer(answer)?;
     print::line(&format!("{}: {}", printable(&why.path), printable(&why.answer)))?;
     if let Some(hint) = &why.hint {
-        print::say(&format!("hint: {}", printable(hint)));
+        print::message(&format!("hint: {}", printable(hint)));
     }
     Ok(ExitCode::SUCCESS)
 }

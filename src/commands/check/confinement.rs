@@ -5,7 +5,7 @@ use crate::{
     config::{Convert, Kind, Settings},
     confine::{Enforced, NEEDED},
     dropin::assignments,
-    engine::trial::{Trial, try_confinement},
+    engine::trial::{self, Trial},
 };
 
 /// What a child is kept from where everything works.
@@ -19,26 +19,26 @@ pub(super) fn has_children(settings: &Settings) -> bool {
 
 /// Tries the confinement, and looks whether the unit that is installed allows it: `units` are the texts of the unit and
 /// its drop-ins, where that is what runs or will run.
-pub(super) fn confinement(settings: &Settings, units: Option<&[String]>) -> Vec<Finding> {
+pub(super) fn try_confinement(settings: &Settings, units: Option<&[String]>) -> Vec<Finding> {
     if !has_children(settings) {
         return Vec::new();
     }
-    let trial = try_confinement().unwrap_or_else(|error| Trial::Failed(error.to_string()));
-    [Some(finding(trial)), units.and_then(missing_calls)].into_iter().flatten().collect()
+    let trial = trial::try_confinement().unwrap_or_else(|error| Trial::Failed(error.to_string()));
+    [Some(describe_trial(trial)), units.and_then(missing_calls)].into_iter().flatten().collect()
 }
 
-fn finding(trial: Trial) -> Finding {
+fn describe_trial(trial: Trial) -> Finding {
     let subject = "confinement";
     match trial {
         Trial::Confined(Enforced { files: true, calls: true }) => Finding::ok(subject, CONFINED),
-        Trial::Confined(Enforced { files, calls }) => Finding::note(subject, lack(files, calls)),
-        Trial::Refused(error) => Finding::error(subject, error, cure()),
+        Trial::Confined(Enforced { files, calls }) => Finding::note(subject, describe_lack(files, calls)),
+        Trial::Refused(error) => Finding::error(subject, error, unit_remedy()),
         Trial::Failed(error) => Finding::error(subject, error, "see whether this kernel or its container is at fault"),
     }
 }
 
 /// Says what a kernel does without.
-fn lack(has_files: bool, has_calls: bool) -> String {
+fn describe_lack(has_files: bool, has_calls: bool) -> String {
     let files = "no Landlock (Linux 5.13, and `landlock` in its list of security modules): ffmpeg and the recogniser may \
                  open what minuted may open";
     let calls = "no filters of system calls: ffmpeg and the recogniser may use the network";
@@ -47,7 +47,7 @@ fn lack(has_files: bool, has_calls: bool) -> String {
     format!("this kernel has {}", lacks.join("; and "))
 }
 
-fn cure() -> String {
+fn unit_remedy() -> String {
     format!("allow it, in the unit or in the profile of the container:\nSystemCallFilter={NEEDED}")
 }
 
@@ -68,7 +68,11 @@ fn missing_calls(units: &[String]) -> Option<Finding> {
         return None;
     }
     let message = format!("the unit's SystemCallFilter= lacks {}: recordings wait for it", missing.join(" "));
-    Some(Finding::error("confinement of the unit", message, format!("take the unit of this version, or\n{}", cure())))
+    Some(Finding::error(
+        "confinement of the unit",
+        message,
+        format!("take the unit of this version, or\n{}", unit_remedy()),
+    ))
 }
 
 #[cfg(test)]
@@ -78,7 +82,7 @@ mod tests {
     #[test]
     fn what_a_kernel_lacks_is_a_note_and_what_a_filter_refuses_an_error() {
         let told = |trial| {
-            let found = finding(trial);
+            let found = describe_trial(trial);
             format!(
                 "{:?}: {} | {}",
                 found.level,

@@ -10,7 +10,7 @@ use rustix::fs::Access;
 
 use super::Finding;
 use crate::{
-    commands::print::size,
+    commands::print::format_size,
     config::Settings,
     logging::LoggingError,
     queue::{self, READ_ONLY, StateLock},
@@ -21,13 +21,13 @@ use crate::{
 const QUEUE_ROOM: u64 = 200_000_000;
 
 /// Tries the state directory.
-pub(super) fn state(settings: &Settings) -> Vec<Finding> {
+pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
     let dir = &settings.state_dir;
     let subject = "state directory";
     let shown = printable_path(dir);
     let metadata = match fs::metadata(dir) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return vec![missing(dir)],
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return vec![missing_directory(dir)],
         Err(error) => {
             let hint = "check the permissions of the directories above it";
             return vec![Finding::error(subject, format!("{shown} cannot be read: {error}"), hint)];
@@ -52,12 +52,12 @@ pub(super) fn state(settings: &Settings) -> Vec<Finding> {
     } else {
         findings.push(Finding::ok(subject, shown));
     }
-    findings.extend(room(subject, dir, QUEUE_ROOM));
+    findings.extend(little_room(subject, dir, QUEUE_ROOM));
     findings
 }
 
 /// Tries the directory of the log files, where there is one.
-pub(super) fn log(settings: &Settings) -> Option<Finding> {
+pub(super) fn try_log_directory(settings: &Settings) -> Option<Finding> {
     let dir = settings.log.dir.as_ref()?;
     let (shown, there) = (printable_path(dir), dir.ancestors().find(|there| there.exists())?);
     let is_writable = there.is_dir() && rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok();
@@ -72,7 +72,7 @@ pub(super) fn log(settings: &Settings) -> Option<Finding> {
 }
 
 /// The daemon makes it; here it is only said whether it can.
-fn missing(dir: &Path) -> Finding {
+fn missing_directory(dir: &Path) -> Finding {
     let shown = printable_path(dir);
     let parent = dir.ancestors().find(|parent| parent.is_dir());
     let writable = parent
@@ -91,7 +91,7 @@ fn may_make(dir: &Path) -> bool {
 }
 
 /// Says how much room there is on the disk of `dir`, when it is little.
-pub(super) fn room(subject: &str, dir: &Path, wanted: u64) -> Option<Finding> {
+pub(super) fn little_room(subject: &str, dir: &Path, wanted: u64) -> Option<Finding> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     (free < wanted).then(|| {
@@ -100,7 +100,7 @@ pub(super) fn room(subject: &str, dir: &Path, wanted: u64) -> Option<Finding> {
             let message = format!("the disk of {shown} is full");
             return Finding::error(subject, message, "free some space: nothing new is begun there until there is some");
         }
-        let message = format!("only {} are free on the disk of {shown}", size(free));
+        let message = format!("only {} are free on the disk of {shown}", format_size(free));
         Finding::warning(subject, message, "free some space: without room new work stops until there is some")
     })
 }

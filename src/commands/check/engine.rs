@@ -16,27 +16,27 @@ use crate::{
 const INSTALL: &str = "minuted engine install";
 
 /// Looks at the models. Where no service needs that of minuted's own, only a damaged one is told of.
-pub(super) fn engine(settings: &Settings, env: &Environment) -> Vec<Finding> {
-    let recognisers = || settings.services.values().filter_map(|service| recogniser(&service.kind));
+pub(super) fn check_models(settings: &Settings, env: &Environment) -> Vec<Finding> {
+    let recognisers = || settings.services.values().filter_map(|service| recogniser_of(&service.kind));
     let is_needed = recognisers().any(|recogniser| *recogniser == Recogniser::Moonshine);
     let own = match Package::here() {
-        Ok(package) => finding(package, &Places::of(Some(settings), env), is_needed),
-        Err(error) => is_needed.then(|| unsupported(&error.to_string())),
+        Ok(package) => check_package(package, &Places::of(Some(settings), env), is_needed),
+        Err(error) => is_needed.then(|| unsupported_machine(&error.to_string())),
     };
-    let named = settings.services.values().filter_map(|service| match recogniser(&service.kind)? {
+    let named = settings.services.values().filter_map(|service| match recogniser_of(&service.kind)? {
         Recogniser::Moonshine => None,
-        Recogniser::Whisper { model } => Some(whisper(&service.name, model, settings)),
+        Recogniser::Whisper { model } => Some(check_whisper_model(&service.name, model, settings)),
     });
     own.into_iter().chain(named).collect()
 }
 
 /// Returns what turns sound into words here, for services that do.
-fn recogniser(kind: &Kind) -> Option<&Recogniser> {
+fn recogniser_of(kind: &Kind) -> Option<&Recogniser> {
     if let Kind::Ondevice(ondevice) = kind { Some(&ondevice.recogniser) } else { None }
 }
 
 /// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.
-fn whisper(name: &str, model: &Path, settings: &Settings) -> Finding {
+fn check_whisper_model(name: &str, model: &Path, settings: &Settings) -> Finding {
     let (subject, shown) = (format!("engine of `{name}`"), printable_path(model));
     let weights = match whisper::look(model) {
         Ok(weights) => weights,
@@ -55,12 +55,12 @@ fn whisper(name: &str, model: &Path, settings: &Settings) -> Finding {
     }
 }
 
-fn unsupported(message: &str) -> Finding {
+fn unsupported_machine(message: &str) -> Finding {
     let (message, hint) = message.split_once("\nhint: ").unwrap_or((message, "configure another service"));
     Finding::error("engine", message, hint)
 }
 
-fn finding(package: &Package, places: &Places, is_needed: bool) -> Option<Finding> {
+fn check_package(package: &Package, places: &Places, is_needed: bool) -> Option<Finding> {
     let Some(dir) = places.dir_of(package) else {
         return is_needed.then(|| Finding::error("engine", "its model is not installed", INSTALL));
     };
@@ -87,12 +87,12 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let env = Environment { home: Some(home.path().to_owned()), ..Environment::default() };
         let (package, places) = (Package::of("x86_64").expect("pinned"), Places::of(None, &env));
-        assert_eq!(finding(package, &places, false), None);
-        let needed = finding(package, &places, true).expect("it is needed");
+        assert_eq!(check_package(package, &places, false), None);
+        let needed = check_package(package, &places, true).expect("it is needed");
         assert_eq!((needed.level, needed.hint.as_deref()), (Level::Error, Some(INSTALL)));
 
         std::fs::create_dir_all(places.target(package).expect("a place")).expect("made");
-        let level = |is_needed| finding(package, &places, is_needed).expect("it lies there").level;
+        let level = |is_needed| check_package(package, &places, is_needed).expect("it lies there").level;
         assert_eq!((level(false), level(true)), (Level::Warning, Level::Error));
     }
 }

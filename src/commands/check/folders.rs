@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use super::{Finding, disk::room, listing, readers};
+use super::{Finding, disk::little_room, listing, readers};
 use crate::{
     access::{Permissions, grant},
     beneath::Dir,
@@ -20,28 +20,28 @@ const FOLDER_ROOM: u64 = 100_000_000;
 const COUNTED_MAX: u64 = 200_000;
 
 /// Tries a folder.
-pub(super) fn folder(folder: &Folder) -> Vec<Finding> {
+pub(super) fn try_folder(folder: &Folder) -> Vec<Finding> {
     let subject = format!("folder {}", folder.name);
     let root = match Dir::open(&folder.path) {
         Ok(root) => root,
-        Err(error) => return vec![unreachable(&subject, &folder.path, &error)],
+        Err(error) => return vec![unreachable_folder(&subject, &folder.path, &error)],
     };
-    let mut findings = vec![listing::readable(&subject, folder, &root)];
-    findings.extend(listing::closed(&subject, folder, &root));
+    let mut findings = vec![listing::try_listing(&subject, folder, &root)];
+    findings.extend(listing::find_closed(&subject, folder, &root));
     let beside = folder.deliver.contains(&Target::Beside);
     let writes = beside && folder.notes_dir.is_none() || folder.on_success != OnSuccess::Keep;
     if writes {
-        findings.extend(writable(&subject, &folder.path, folder.file_mode));
+        findings.extend(try_writing(&subject, &folder.path, folder.file_mode));
     }
     if let Some(dir) = folder.notes_dir.as_ref().filter(|_| beside) {
-        findings.extend(writable(&format!("{subject}, notes_dir"), dir, folder.file_mode));
+        findings.extend(try_writing(&format!("{subject}, notes_dir"), dir, folder.file_mode));
     }
-    findings.extend(room(&subject, &folder.path, FOLDER_ROOM));
+    findings.extend(little_room(&subject, &folder.path, FOLDER_ROOM));
     findings
 }
 
 /// Looks for what converts recordings, where a folder wants that.
-pub(super) fn converter(settings: &Settings, env: &Environment) -> Option<Finding> {
+pub(super) fn find_converter(settings: &Settings, env: &Environment) -> Option<Finding> {
     let wants = |folder: &&Folder| folder.convert == Convert::Ffmpeg;
     let names: Vec<&str> = settings.folders.iter().filter(wants).map(|folder| folder.name.as_str()).collect();
     if names.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn converter(settings: &Settings, env: &Environment) -> Option<Findin
 }
 
 /// Tells of each folder that mails its attendees how many of them `email.allow` keeps out.
-pub(super) fn withheld(settings: &Settings) -> Vec<Finding> {
+pub(super) fn count_withheld(settings: &Settings) -> Vec<Finding> {
     let Some(email) = &settings.email else { return Vec::new() };
     let mails =
         |folder: &&Folder| folder.deliver.contains(&Target::Email) && matches!(folder.email_to, Recipients::Attendees);
@@ -82,7 +82,7 @@ fn kept_out(folder: &Folder, email: &Email) -> Option<Finding> {
 }
 
 /// Says which parent directory stands in the way, and how to open it.
-fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
+fn unreachable_folder(subject: &str, path: &Path, error: &io::Error) -> Finding {
     let shown = printable_path(path);
     let message = format!("{shown} cannot be opened: {error}");
     let hint = if error.kind() == io::ErrorKind::NotFound {
@@ -98,13 +98,16 @@ fn unreachable(subject: &str, path: &Path, error: &io::Error) -> Finding {
 }
 
 /// Creates, renames and removes a file, as delivering notes does, and looks who could read it.
-fn writable(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
+fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
     let tried = Dir::open(path).and_then(|dir| Ok((deliver::try_out(&dir, mode)?, Permissions::of(dir.fd())?)));
     let shown = printable_path(path);
     let error = match tried {
         Ok((notes, dir)) => {
             let works = Finding::ok(subject, format!("notes can be written in {shown}"));
-            return [works].into_iter().chain(readers::readers(subject, path, mode, &notes, &dir)).collect();
+            return [works]
+                .into_iter()
+                .chain(readers::find_shut_out_readers(subject, path, mode, &notes, &dir))
+                .collect();
         }
         Err(error) => error,
     };
@@ -127,10 +130,10 @@ fn writable(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
 }
 
 /// Compares the directories to watch with the kernel's limit.
-pub(super) fn watches(settings: &Settings) -> Option<Finding> {
+pub(super) fn compare_watches(settings: &Settings) -> Option<Finding> {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok()?.trim().parse::<u64>().ok()?;
     let watched = settings.folders.iter().filter(|folder| folder.watch != Watch::Poll);
-    let needed: u64 = watched.map(|folder| if folder.recursive { directories(&folder.path) } else { 1 }).sum();
+    let needed: u64 = watched.map(|folder| if folder.recursive { count_directories(&folder.path) } else { 1 }).sum();
     if needed * 2 < limit {
         return Some(Finding::ok("watches", format!("{needed} of {limit} are needed")));
     }
@@ -142,7 +145,7 @@ pub(super) fn watches(settings: &Settings) -> Option<Finding> {
     Some(Finding::warning("watches", message, hint))
 }
 
-fn directories(path: &Path) -> u64 {
+fn count_directories(path: &Path) -> u64 {
     let mut waiting = vec![path.to_owned()];
     let mut count = 0;
     while let Some(next) = waiting.pop() {

@@ -11,19 +11,19 @@ use crate::{
 };
 
 /// Says of each service what a folder may ask of it.
-pub(super) fn gives(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
+pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.kind.abilities();
         let takes: BTreeSet<&str> = handle.service.accepts().iter().map(|(extension, _)| *extension).collect();
         let takes = takes.into_iter().collect::<Vec<_>>().join(" ");
-        let told = format!("{}; it takes {takes}", told(&abilities));
+        let told = format!("{}; it takes {takes}", describe_abilities(&abilities));
         findings.add(Finding::ok(format!("service {name}, gives"), told))?;
     }
     Ok(())
 }
 
-fn told(abilities: &Abilities) -> String {
+fn describe_abilities(abilities: &Abilities) -> String {
     let speakers = if abilities.speakers { " with speakers" } else { "" };
     let mut told = vec![format!("a transcription{speakers}")];
     let by = if abilities.follows_instruction { ", by an instruction if there is one" } else { "" };
@@ -55,7 +55,8 @@ mod tests {
                     [services.c]\nkind = \"paxs\"\n";
         let settings =
             parse(text, std::path::Path::new("/etc/minuted/config.toml"), Environment::get()).expect("right");
-        let told = settings.services.values().map(|service| told(&service.kind.abilities())).collect::<Vec<_>>();
+        let told =
+            settings.services.values().map(|service| describe_abilities(&service.kind.abilities())).collect::<Vec<_>>();
         insta::assert_snapshot!(told.join("\n"), @r"
         a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
         a transcription; a meeting note that minuted extracts; it tells how far it is

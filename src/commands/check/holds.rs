@@ -2,7 +2,7 @@
 
 use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{
-    commands::{print, typed},
+    commands::{parse_answer, print},
     config::Settings,
     control::{Request, Status, cure},
     job::HoldReason,
@@ -11,9 +11,13 @@ use crate::{
 };
 
 /// Adds what the daemon holds, each with its cure. Returns the daemon's process.
-pub(super) async fn of(settings: &Settings, daemon: &Asked, findings: &mut Findings) -> Result<Option<u32>, Failure> {
+pub(super) async fn add_holds(
+    settings: &Settings,
+    daemon: &Asked,
+    findings: &mut Findings,
+) -> Result<Option<u32>, Failure> {
     let status: Status = match daemon.ask(Request::Status).await {
-        Ok(answer) => typed(answer)?,
+        Ok(answer) => parse_answer(answer)?,
         Err(refusal) => {
             findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()))?;
             return Ok(None);
@@ -24,7 +28,7 @@ pub(super) async fn of(settings: &Settings, daemon: &Asked, findings: &mut Findi
         findings.add(Finding::error("state directory", message, "free some space; it goes on by itself"))?;
     }
     for hold in &status.holds {
-        findings.add(finding(settings, &status, hold))?;
+        findings.add(describe_hold(settings, &status, hold))?;
     }
     Ok(Some(status.pid))
 }
@@ -43,7 +47,7 @@ fn ends_with(settings: &Settings, hold: &Hold) -> bool {
     }
 }
 
-fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
+fn describe_hold(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
     let named = settings.folders.iter().find(|folder| folder.id == hold.name);
     let name = named.filter(|_| hold.scope == Scope::Folder).map_or(hold.name.as_str(), |folder| folder.name.as_str());
     let subject = match hold.scope {
@@ -52,7 +56,8 @@ fn finding(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         Scope::Disk => "disk, now".to_owned(),
         Scope::Source => format!("source {name}, now"),
     };
-    let message = format!("{} for {}: {}", hold.reason.as_str().replace('_', " "), print::ago(hold.since), hold.detail);
+    let message =
+        format!("{} for {}: {}", hold.reason.as_str().replace('_', " "), print::format_age(hold.since), hold.detail);
     if ends_with(settings, hold) {
         return Finding::note(subject, format!("{message}; this configuration does not have it"));
     }
@@ -86,7 +91,7 @@ fn waits_by_itself(status: &Status, hold: &Hold) -> String {
         Scope::Service | Scope::Source => {
             let service = status.services.iter().find(|service| service.name == hold.name);
             let next = service.filter(|_| hold.scope == Scope::Service).and_then(|service| service.next_try);
-            let next = next.map(|next| format!(", next in {}", print::until(next))).unwrap_or_default();
+            let next = next.map(|next| format!(", next in {}", print::format_time_left(next))).unwrap_or_default();
             format!("it is tried again by itself{next}; nothing counts and nothing is lost")
         }
         Scope::Folder | Scope::Disk => "mend that; it is tried again by itself".to_owned(),

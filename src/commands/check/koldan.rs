@@ -14,7 +14,7 @@ use crate::{
 const CURE: &str = "name one that is there: prompt_template = \"…\" in the folder or in the service";
 
 /// Returns what the profile of a service tells, where it is Koldan.
-pub(super) fn told(settings: &Settings, name: &str, profile: &Value) -> Vec<Finding> {
+pub(super) fn describe_profile(settings: &Settings, name: &str, profile: &Value) -> Vec<Finding> {
     let Some(kind @ Kind::Koldan(koldan)) = settings.services.get(name).map(|service| &service.kind) else {
         return Vec::new();
     };

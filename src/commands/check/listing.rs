@@ -22,10 +22,10 @@ use crate::{
 const ENTRIES_MAX: usize = 100_000;
 
 /// Lists a folder to its end.
-pub(super) fn readable(subject: &str, folder: &Folder, root: &Dir) -> Finding {
+pub(super) fn try_listing(subject: &str, folder: &Folder, root: &Dir) -> Finding {
     let shown = printable_path(&folder.path);
-    if let Err(error) = entries(root) {
-        return unlisted(subject, &folder.path, &error);
+    if let Err(error) = read_entries(root) {
+        return unlisted_directory(subject, &folder.path, &error);
     }
     match mounts::polls(root) {
         Ok(Some(kind)) => Finding::ok(subject, format!("{shown} lies on {kind}: it is polled")),
@@ -34,11 +34,11 @@ pub(super) fn readable(subject: &str, folder: &Folder, root: &Dir) -> Finding {
 }
 
 /// Looks for directories below that cannot be listed, and for recordings that cannot be opened.
-pub(super) fn closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding> {
+pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding> {
     let mut walk = Walk { rules: Rules::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None, deep: None };
-    walk.look(root, Path::new(""), 0);
+    walk.visit_directory(root, Path::new(""), 0);
     let failed = walk.failed.map(|(dir, error)| {
-        let found = unlisted(subject, &folder.path.join(dir), &error);
+        let found = unlisted_directory(subject, &folder.path.join(dir), &error);
         // What one may not enter is often somebody else's on purpose.
         if is_denied(&error) { Finding { level: super::Level::Warning, ..found } } else { found }
     });
@@ -60,7 +60,7 @@ pub(super) fn closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding>
 }
 
 /// Says which directory cannot be listed, and why.
-fn unlisted(subject: &str, dir: &Path, error: &io::Error) -> Finding {
+fn unlisted_directory(subject: &str, dir: &Path, error: &io::Error) -> Finding {
     let message = format!("{} cannot be listed: {error}", printable_path(dir));
     let hint = if is_denied(error) {
         grant(dir).join("\n")
@@ -71,7 +71,7 @@ fn unlisted(subject: &str, dir: &Path, error: &io::Error) -> Finding {
 }
 
 /// Returns the names in a directory, with their kinds.
-fn entries(dir: &Dir) -> io::Result<Vec<(PathBuf, FileType)>> {
+fn read_entries(dir: &Dir) -> io::Result<Vec<(PathBuf, FileType)>> {
     let mut found = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir.fd())? {
         let entry = entry?;
@@ -96,12 +96,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn look(&mut self, dir: &Dir, below: &Path, depth: usize) {
-        let entries = match entries(dir) {
+    fn visit_directory(&mut self, dir: &Dir, below: &Path, depth: usize) {
+        let entries = match read_entries(dir) {
             Ok(entries) => entries,
             // That of the folder itself is told already.
             Err(_) if depth == 0 => return,
-            Err(error) => return self.fail(below, error),
+            Err(error) => return self.record_failure(below, error),
         };
         for (name, kind) in entries {
             self.seen += 1;
@@ -118,9 +118,9 @@ impl Walk {
                     self.deep.get_or_insert_with(top);
                 } else {
                     match dir.descend(&name) {
-                        Ok(inner) => self.look(&inner, &relative, depth + 1),
+                        Ok(inner) => self.visit_directory(&inner, &relative, depth + 1),
                         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                        Err(error) => self.fail(&relative, error),
+                        Err(error) => self.record_failure(&relative, error),
                     }
                 }
             } else if kind == FileType::RegularFile && self.rules.kind_of_file(&relative).is_media() {
@@ -132,7 +132,7 @@ impl Walk {
         }
     }
 
-    fn fail(&mut self, dir: &Path, error: io::Error) {
+    fn record_failure(&mut self, dir: &Path, error: io::Error) {
         self.failed.get_or_insert_with(|| (dir.to_owned(), error));
     }
 }

@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Failure, Finding, Findings, koldan};
 use crate::{
-    commands::typed,
+    commands::parse_answer,
     config::Settings,
     control::{Answer, Caller, Difference, Request, Trial, try_mail},
     services::CallError,
@@ -65,7 +65,7 @@ impl Asked {
 }
 
 /// Finds out who answers. `text` is the configuration that is checked. `None` where nobody does, or nobody ran yet.
-pub(super) async fn connect(
+pub(super) async fn find_answerer(
     settings: &Arc<Settings>,
     text: String,
     findings: &mut Findings,
@@ -86,7 +86,7 @@ pub(super) async fn connect(
     let mut asked = Asked { caller, text, difference: None };
     if asked.caller.is_daemon() {
         match asked.attempt(settings, Trial::Difference).await {
-            Ok(answer) => asked.difference = Some(typed(answer)?),
+            Ok(answer) => asked.difference = Some(parse_answer(answer)?),
             Err(refusal) => {
                 let hint = refusal.hint.unwrap_or_else(|| "restart it: systemctl restart minuted".to_owned());
                 findings.add(Finding::error("daemon", refusal.message, hint))?;
@@ -98,14 +98,14 @@ pub(super) async fn connect(
 }
 
 /// Asks each service who is signed in, by the daemon where one runs: tokens have one owner.
-pub(super) async fn services(
+pub(super) async fn check_services(
     settings: &Arc<Settings>,
     asked: Option<&Asked>,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     if let Some(asked) = asked {
         for name in settings.services.keys() {
-            service(settings, name, asked, findings).await?;
+            check_service(settings, name, asked, findings).await?;
         }
         return findings.add(asked.told());
     }
@@ -115,8 +115,8 @@ pub(super) async fn services(
     }
     for (name, service) in &settings.services {
         if service.kind.abilities().signs_in {
-            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login(name)))?;
-            reach(settings, name, findings).await?;
+            findings.add(Finding::error(format!("service {name}"), "nobody has signed in", login_command(name)))?;
+            check_reachable(settings, name, findings).await?;
         } else {
             ask(settings, name, findings).await?;
         }
@@ -124,24 +124,31 @@ pub(super) async fn services(
     findings.add(Finding::note("daemon", "it does not run; start it: minuted run, or systemctl start minuted"))
 }
 
-async fn service(settings: &Arc<Settings>, name: &str, asked: &Asked, findings: &mut Findings) -> Result<(), Failure> {
+async fn check_service(
+    settings: &Arc<Settings>,
+    name: &str,
+    asked: &Asked,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let subject = format!("service {name}");
     let refusal = match asked.attempt(settings, Trial::Service(name.to_owned())).await {
         Ok(answer) => {
             let base_url = answer["base_url"].as_str().unwrap_or_default();
             let profile = &answer["profile"];
-            koldan::told(settings, name, profile).into_iter().try_for_each(|finding| findings.add(finding))?;
-            return findings.add(works(settings, name, base_url, profile));
+            koldan::describe_profile(settings, name, profile)
+                .into_iter()
+                .try_for_each(|finding| findings.add(finding))?;
+            return findings.add(working_service(settings, name, base_url, profile));
         }
         Err(refusal) => refusal,
     };
-    let is_signed_out = refusal.hint.as_deref() == Some(&login(name));
+    let is_signed_out = refusal.hint.as_deref() == Some(&login_command(name));
     let hint = refusal.hint.unwrap_or_else(|| "check base_url and the network".to_owned());
     // The subject names the service already.
     let message = refusal.message.split_once("`: ").map_or(&*refusal.message, |(_, message)| message);
     findings.add(Finding::error(subject, message, hint.trim_end_matches("; minuted check")))?;
     // Whoever is to sign in should know first whether there is somebody to answer.
-    if is_signed_out { reach(settings, name, findings).await } else { Ok(()) }
+    if is_signed_out { check_reachable(settings, name, findings).await } else { Ok(()) }
 }
 
 /// Asks a service at which nobody signs in, in this process.
@@ -150,8 +157,10 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let found = match handle.service.profile().await {
         Ok(profile) => {
-            koldan::told(settings, name, &profile).into_iter().try_for_each(|finding| findings.add(finding))?;
-            works(settings, name, &handle.settings.kind.place(), &profile)
+            koldan::describe_profile(settings, name, &profile)
+                .into_iter()
+                .try_for_each(|finding| findings.add(finding))?;
+            working_service(settings, name, &handle.settings.kind.place(), &profile)
         }
         Err(error) => {
             let kind = &handle.settings.kind;
@@ -169,7 +178,7 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
 }
 
 /// Tells of a service that answers; of one that lists its models, which of those it is asked for it does not list.
-fn works(settings: &Settings, name: &str, place: &str, profile: &Value) -> Finding {
+fn working_service(settings: &Settings, name: &str, place: &str, profile: &Value) -> Finding {
     let subject = format!("service {name}");
     if settings.services.get(name).is_none_or(|service| service.kind.abilities().signs_in) {
         return Finding::ok(subject, format!("{place} answers and the sign-in works"));
@@ -199,7 +208,7 @@ fn works(settings: &Settings, name: &str, place: &str, profile: &Value) -> Findi
 const SHOWN_MAX: usize = 40;
 
 /// Asks whether a service is there at all.
-async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let Some(account) = &handle.account else { return Ok(()) };
@@ -213,13 +222,13 @@ async fn reach(settings: &Arc<Settings>, name: &str, findings: &mut Findings) ->
     })
 }
 
-fn login(service: &str) -> String {
+fn login_command(service: &str) -> String {
     ShellCommand::new("minuted login").word(service).into()
 }
 
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a
 /// credential that only its unit sees.
-pub(super) async fn mail(
+pub(super) async fn check_mail(
     settings: &Settings,
     daemon: Option<&Asked>,
     address: Option<&str>,

@@ -13,7 +13,7 @@ const UNIT_UMASK: u32 = 0o007;
 
 /// Says which of the owner and the group of a directory could not read notes that are written there as those of `trial`
 /// were, with the line that lets them.
-pub(super) fn readers(
+pub(super) fn find_shut_out_readers(
     subject: &str,
     path: &Path,
     mode: u32,
@@ -54,7 +54,7 @@ mod tests {
         let dir = crate::beneath::Dir::open(home.path()).expect("opened");
         let notes = crate::deliver::try_out(&dir, 0o660).expect("it works");
         let own = Permissions::of(dir.fd()).expect("asked");
-        assert_eq!(readers("folder a", home.path(), 0o660, &notes, &own), None);
+        assert_eq!(find_shut_out_readers("folder a", home.path(), 0o660, &notes, &own), None);
     }
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
             dir
         };
         let told = |file_mode, dir_mode| {
-            let found = readers("folder a", Path::new("/srv/a"), file_mode, &trial, &of_others(dir_mode));
+            let found = find_shut_out_readers("folder a", Path::new("/srv/a"), file_mode, &trial, &of_others(dir_mode));
             found
                 .map(|found| format!("{:?}: {} | {}", found.level, found.message, found.hint.as_deref().unwrap_or("-")))
         };

@@ -31,10 +31,10 @@ pub(super) fn memory_room(settings: &Settings, pid: Option<u32>, units: Option<&
         }
         None => limit_of_units(units?)?,
     } / MIB;
-    Some(finding(needed_mib(settings), limit_mib))
+    Some(compare_memory(needed_mib(settings), limit_mib))
 }
 
-fn finding(needed_mib: u64, limit_mib: u64) -> Finding {
+fn compare_memory(needed_mib: u64, limit_mib: u64) -> Finding {
     let subject = "memory";
     if needed_mib <= limit_mib {
         let message =
@@ -93,12 +93,13 @@ fn limit_of_groups(groups: &str, root: &Path) -> Option<u64> {
 /// Returns the limit of a unit, in bytes; `None` where it has none, or one by the machine's size.
 fn limit_of_units(units: &[String]) -> Option<u64> {
     let all: Vec<_> = units.iter().flat_map(|unit| assignments(unit)).collect();
-    let last = |key: &str| all.iter().rev().find(|(found, _)| found == key).and_then(|(_, value)| bytes(value));
+    let last =
+        |key: &str| all.iter().rev().find(|(found, _)| found == key).and_then(|(_, value)| parse_unit_size(value));
     [last("MemoryMax"), last("MemoryHigh")].into_iter().flatten().min()
 }
 
 /// Returns bytes of a size as units have them: a number, with K, M, G or T by 1024.
-fn bytes(value: &str) -> Option<u64> {
+fn parse_unit_size(value: &str) -> Option<u64> {
     let digits = value.trim_end_matches(['K', 'M', 'G', 'T']);
     let factor = match &value[digits.len()..] {
         "" => 1,
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn sizes_of_units_are_read() {
-        let sizes = ["3G", "2560M", "7", "50%", "infinity", "", "3X"].map(bytes);
+        let sizes = ["3G", "2560M", "7", "50%", "infinity", "", "3X"].map(parse_unit_size);
         assert_eq!(sizes, [Some(3 << 30), Some(2560 << 20), Some(7), None, None, None, None]);
     }
 }

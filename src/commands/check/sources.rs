@@ -10,17 +10,17 @@ use crate::{
 };
 
 /// Tries each source by a list of one.
-pub(super) async fn sources(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+pub(super) async fn check_sources(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
     for source in &settings.sources {
         let vendor = Vendor::of(settings, source)?;
         let read = vendor.baas.profile().await.map(|_| ());
-        findings.add(told(source, read))?;
-        findings.add(place(settings, source))?;
+        findings.add(describe_source(source, read))?;
+        findings.add(describe_target(settings, source))?;
     }
     Ok(())
 }
 
-fn told(source: &Source, read: Result<(), CallError>) -> Finding {
+fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
     let subject = format!("source {}", source.name);
     let (place, api) = (&source.base_url, source.api.as_str());
     match read {
@@ -35,7 +35,7 @@ fn told(source: &Source, read: Result<(), CallError>) -> Finding {
 }
 
 /// Says where its recordings go; how the folder itself stands is tried with the folders.
-fn place(settings: &Settings, source: &Source) -> Finding {
+fn describe_target(settings: &Settings, source: &Source) -> Finding {
     let subject = format!("source {}, into", source.name);
     let Some(folder) = settings.folder(&source.into) else {
         return Finding::error(subject, "there is no such folder", "write the name of a [[folder]]");

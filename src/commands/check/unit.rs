@@ -16,12 +16,12 @@ const UNIT: &str = "minuted.service";
 
 /// Returns the texts of the unit and of its drop-ins, where the system service is what runs or will run: `pid` is that of
 /// the daemon.
-pub(super) fn installed(settings: &Settings, pid: Option<u32>) -> Option<Vec<String>> {
+pub(super) fn read_installed_unit(settings: &Settings, pid: Option<u32>) -> Option<Vec<String>> {
     let is_service = match pid {
         Some(pid) => is_system_service(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?),
         None => settings.file.starts_with("/etc"),
     };
-    if is_service { texts(Path::new("/")) } else { None }
+    if is_service { read_unit_texts(Path::new("/")) } else { None }
 }
 
 /// Returns whether the process of these control groups is the system's unit, not that of a person.
@@ -32,7 +32,7 @@ fn is_system_service(cgroups: &str) -> bool {
 }
 
 /// Compares the directories that are written to with those that the unit and its drop-ins open.
-pub(super) fn unit(settings: &Settings, units: &[String]) -> Finding {
+pub(super) fn compare_directories(settings: &Settings, units: &[String]) -> Finding {
     let missing = dropin::unopened(settings, units);
     if missing.is_empty() {
         return Finding::ok("unit", format!("{UNIT} opens everything that is written to"));
@@ -47,7 +47,7 @@ pub(super) fn unit(settings: &Settings, units: &[String]) -> Finding {
 
 /// Returns the texts of the unit and of its drop-ins in the order in which systemd reads them; `None` where no unit is
 /// installed.
-fn texts(root: &Path) -> Option<Vec<String>> {
+fn read_unit_texts(root: &Path) -> Option<Vec<String>> {
     let places = PLACES.map(|place| root.join(place));
     let unit = places.iter().find_map(|place| fs::read_to_string(place.join(UNIT)).ok())?;
     let mut drop_ins: Vec<PathBuf> = Vec::new();
@@ -71,7 +71,7 @@ mod tests {
     use crate::config::{Environment, parse};
 
     fn compared(settings: &Settings, root: &Path) -> Option<Finding> {
-        texts(root).map(|units| unit(settings, &units))
+        read_unit_texts(root).map(|units| compare_directories(settings, &units))
     }
 
     #[test]

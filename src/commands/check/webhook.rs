@@ -13,18 +13,18 @@ const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Tries the port and tells the addresses; nothing where no webhooks are taken. `is_in_force` says of a daemon that
 /// runs whether it does so with these settings, and so listens. Blocks.
-pub(super) fn webhook(settings: &Settings, is_in_force: Option<bool>) -> Vec<Finding> {
+pub(super) fn check_webhook(settings: &Settings, is_in_force: Option<bool>) -> Vec<Finding> {
     let Some(webhook) = &settings.webhook else { return Vec::new() };
-    let mut findings = vec![port(webhook.listen, is_in_force)];
+    let mut findings = vec![try_port(webhook.listen, is_in_force)];
     if settings.sources.is_empty() {
         let hint = "add a [[source]], or remove [webhook]";
         findings.push(Finding::warning("webhook", "there is no source that a webhook could be for", hint));
     }
-    findings.extend(settings.sources.iter().flat_map(|source| of(source, webhook.listen)));
+    findings.extend(settings.sources.iter().flat_map(|source| describe_webhooks(source, webhook.listen)));
     findings
 }
 
-fn port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
+fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
     if is_in_force == Some(true) {
         return match TcpStream::connect_timeout(&listen, CONNECT_MAX) {
             Ok(_) => Finding::ok("webhook", format!("{listen} is listened at, as it should be while the daemon runs")),
@@ -48,7 +48,7 @@ fn port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
 }
 
 /// What is to be known of the webhooks of one source.
-fn of(source: &Source, listen: SocketAddr) -> Vec<Finding> {
+fn describe_webhooks(source: &Source, listen: SocketAddr) -> Vec<Finding> {
     let (subject, path) = (format!("webhook {}", source.name), path_of(&source.name));
     let enter =
         format!("enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}");

@@ -2,7 +2,7 @@
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width};
 
-use super::width;
+use super::terminal_width;
 
 /// Columns between two columns.
 const GAP: usize = 2;
@@ -80,13 +80,13 @@ impl<const COLUMNS: usize> List<COLUMNS> {
 
     /// Prints it without trailing spaces, as wide as the terminal; 80 columns in a pipe.
     pub(in super::super) fn show(&self) -> std::io::Result<()> {
-        let screen = Screen { columns: width().into(), is_terminal: super::is_shown() };
-        self.lines(screen).iter().try_for_each(|row| super::line(row))
+        let screen = Screen { columns: terminal_width().into(), is_terminal: super::is_shown() };
+        self.render_lines(screen).iter().try_for_each(|row| super::line(row))
     }
 
-    fn lines(&self, screen: Screen) -> Vec<String> {
-        let widths = self.widths(screen);
-        let room = screen.columns.saturating_sub(taken(&widths)).max(1);
+    fn render_lines(&self, screen: Screen) -> Vec<String> {
+        let widths = self.column_widths(screen);
+        let room = screen.columns.saturating_sub(width_taken(&widths)).max(1);
         let fits = |text: &str| columns_of(text) <= room;
         let mut table = Table::new();
         let titles = self.columns.iter().map(|column| column.title()).chain([self.text]);
@@ -99,20 +99,20 @@ impl<const COLUMNS: usize> List<COLUMNS> {
             let beside = if fits(text) || !screen.is_terminal { text.clone() } else { String::new() };
             table.add_row(one_line_row(cells.chain([beside]).collect()));
         }
-        size(&mut table, &widths, room);
+        set_widths(&mut table, &widths, room);
         let mut lines = Vec::with_capacity(self.rows.len() + 1);
         for (index, line) in table.lines().enumerate() {
             lines.push(line.trim_end().to_owned());
             let text = index.checked_sub(1).and_then(|row| self.rows.get(row)).map(|(_, text)| text);
             if let Some(text) = text.filter(|text| screen.is_terminal && !fits(text)) {
-                lines.extend(wrapped(text, screen.columns.saturating_sub(INDENT).max(TEXT_MIN)));
+                lines.extend(wrap_text(text, screen.columns.saturating_sub(INDENT).max(TEXT_MIN)));
             }
         }
         lines
     }
 
     /// Returns the widths of the columns before the text: what they would like, less what the text needs more.
-    fn widths(&self, screen: Screen) -> [usize; COLUMNS] {
+    fn column_widths(&self, screen: Screen) -> [usize; COLUMNS] {
         let natural: [usize; COLUMNS] = std::array::from_fn(|index| {
             let cells = self.rows.iter().map(|(cells, _)| columns_of(&cells[index]));
             cells.chain([self.columns[index].title().len()]).max().unwrap_or_default()
@@ -120,7 +120,7 @@ impl<const COLUMNS: usize> List<COLUMNS> {
         let longest = self.rows.iter().map(|(_, text)| columns_of(text)).max().unwrap_or_default();
         let wanted = longest.clamp(self.text.len(), TEXT_WANTED);
         let mut widths = natural;
-        let missing = |widths: &[usize], wanted: usize| (taken(widths) + wanted).saturating_sub(screen.columns);
+        let missing = |widths: &[usize], wanted: usize| (width_taken(widths) + wanted).saturating_sub(screen.columns);
         // The minutes go first, then the longest name.
         for (width, column) in widths.iter_mut().zip(self.columns) {
             if matches!(column, Column::Time(_)) && missing(&natural, wanted) > 0 {
@@ -129,18 +129,18 @@ impl<const COLUMNS: usize> List<COLUMNS> {
         }
         let least: [usize; COLUMNS] = std::array::from_fn(|index| self.columns[index].least(natural[index]));
         let short_of = missing(&widths, wanted);
-        shrink(&mut widths, &least, short_of);
+        shrink_columns(&mut widths, &least, short_of);
         if !screen.is_terminal {
             let least: [usize; COLUMNS] = std::array::from_fn(|index| widths[index].min(ID_MIN));
             let short_of = missing(&widths, wanted.min(TEXT_MIN));
-            shrink(&mut widths, &least, short_of);
+            shrink_columns(&mut widths, &least, short_of);
         }
         widths
     }
 }
 
 /// Takes `missing` columns from the widest columns first, and from none more than it can give.
-fn shrink(widths: &mut [usize], least: &[usize], missing: usize) {
+fn shrink_columns(widths: &mut [usize], least: &[usize], missing: usize) {
     for _ in 0..missing {
         let widest =
             (0..widths.len()).filter(|index| widths[*index] > least[*index]).max_by_key(|index| widths[*index]);
@@ -149,7 +149,7 @@ fn shrink(widths: &mut [usize], least: &[usize], missing: usize) {
     }
 }
 
-fn taken(widths: &[usize]) -> usize {
+fn width_taken(widths: &[usize]) -> usize {
     widths.iter().map(|width| width + GAP).sum()
 }
 
@@ -164,18 +164,18 @@ fn columns_of(text: &str) -> usize {
 }
 
 /// Gives a table the widths of its columns: those before the text, and that of the text.
-fn size(table: &mut Table, widths: &[usize], room: usize) {
+fn set_widths(table: &mut Table, widths: &[usize], room: usize) {
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(narrow(taken(widths) + room));
+    table.set_width(narrow_width(width_taken(widths) + room));
     let gaps = widths.iter().map(|width| (*width, GAP)).chain([(room, 0)]);
     for (column, (width, gap)) in table.column_iter_mut().zip(gaps) {
-        column.set_padding((0, narrow(gap)));
-        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(narrow(width + gap))));
+        column.set_padding((0, narrow_width(gap)));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(narrow_width(width + gap))));
     }
 }
 
-fn narrow(width: usize) -> u16 {
+fn narrow_width(width: usize) -> u16 {
     u16::try_from(width).unwrap_or(u16::MAX)
 }
 
@@ -186,10 +186,10 @@ fn one_line_row(cells: Vec<String>) -> Row {
 }
 
 /// Returns a text on as many lines as it needs, standing in.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+fn wrap_text(text: &str, columns: usize) -> Vec<String> {
     let mut table = Table::new();
     table.add_row([text]);
-    size(&mut table, &[], columns);
+    set_widths(&mut table, &[], columns);
     table.lines().map(|line| format!("{:INDENT$}{}", "", line.trim())).collect()
 }
 
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn shown(list: &List<5>, columns: usize, is_terminal: bool) -> String {
-        let lines = list.lines(Screen { columns, is_terminal });
+        let lines = list.render_lines(Screen { columns, is_terminal });
         for line in &lines {
             assert!(columns_of(line) <= columns && line == line.trim_end(), "{columns}: {line:?}");
         }
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn no_screen_is_too_narrow() {
         for columns in [1, 5, 20, 40, 60] {
-            let lines = list().lines(Screen { columns, is_terminal: true });
+            let lines = list().render_lines(Screen { columns, is_terminal: true });
             let words = lines.join(" ").replace(' ', "");
             assert!(words.contains("seethevendor'sownpages"), "{columns}: {lines:#?}");
         }
