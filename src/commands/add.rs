@@ -18,7 +18,7 @@ use crate::{
     beneath::{Dir, open_below},
     cli, clock,
     config::{Folder, Settings},
-    control::{Caller, Refusal, Request, RunningStatus, Scene, Status, story},
+    control::{Caller, ExplainContext, Refusal, Request, RunningStatus, Status, explain_job},
     deliver::{self, numbered},
     effect::Effect,
     exit,
@@ -196,7 +196,7 @@ async fn wait_for_jobs(
 /// Prints the notes of one file.
 fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
     print::line(&format!("== {}", printable_path(source)))?;
-    let (answer, hint) = story(job, Scene { daemon: true, is_gone: false, now: clock::now() });
+    let (answer, hint) = explain_job(job, ExplainContext { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
     if let Some(hint) = hint {
         print::message(&format!("hint: {}", printable(&hint)));

@@ -235,7 +235,7 @@ async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
     loop {
         tokio::time::sleep(EVERY).await;
         if socket.exists()
-            && let Err(failure) = tell_news(&Caller::daemon(socket.clone()), told).await
+            && let Err(failure) = tell_news(&Caller::of_daemon(socket.clone()), told).await
         {
             return failure;
         }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli, clock,
-    control::{Caller, Request, Scene, story},
+    control::{Caller, ExplainContext, Request, explain_job},
     job::Stage,
     queue::JobView,
     text::{one_line, printable},
@@ -55,8 +55,8 @@ pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<
         return Ok(ExitCode::SUCCESS);
     }
     let job: JobView = parse_answer(answer)?;
-    let scene = Scene { daemon: caller.is_daemon(), is_gone: false, now: clock::now() };
-    let (answer, hint) = story(&job, scene);
+    let scene = ExplainContext { daemon: caller.is_daemon(), is_gone: false, now: clock::now() };
+    let (answer, hint) = explain_job(&job, scene);
     print::line(&printable(&answer))?;
     collect_facts(&job)
         .into_iter()

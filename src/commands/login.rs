@@ -47,7 +47,7 @@ pub(super) async fn sign_in(
         flow.grant_telling(say_unreachable).await
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused_sign_in(&error))?);
-    let caller = Caller::connect(Arc::clone(settings)).await?.telling(print::message);
+    let caller = Caller::connect(Arc::clone(settings)).await?.with_delay_notice(print::message);
     act_and_print(&caller, Request::SignIn { service, code, redirect_uri }).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -143,7 +143,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 async fn answer_question(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
-    let caller = Caller::connect(Arc::clone(&settings)).await?.telling(print::message);
+    let caller = Caller::connect(Arc::clone(&settings)).await?.with_delay_notice(print::message);
     match question {
         Question::Login(arguments) => login::sign_in(&settings, caller, arguments).await,
         Question::Logout(arguments) => login::sign_out(&caller, arguments).await,

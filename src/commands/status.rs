@@ -39,7 +39,7 @@ pub(super) async fn run(
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(EVERY).await;
-        caller = Caller::connect(Arc::clone(settings)).await?.telling(print::message);
+        caller = Caller::connect(Arc::clone(settings)).await?.with_delay_notice(print::message);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Answer, Desk, Refusal};
+use super::{Answer, ControlService, Refusal};
 use crate::{
     job::{EndedBy, HoldReason},
     queue::Scope,
@@ -14,15 +14,15 @@ use crate::{
     worker::ServiceHandle,
 };
 
-impl Desk {
-    pub(super) async fn whoami(&self, service: Option<&str>) -> Answer {
-        self.profile_of(&*self.service(service)?, true).await
+impl ControlService {
+    pub(super) async fn show_profile(&self, service: Option<&str>) -> Answer {
+        self.profile_of(&*self.find_service(service)?, true).await
     }
 
     /// Asks a service for its profile. One that is `in_force` and works is not held for a person any more.
     pub(super) async fn profile_of(&self, handle: &ServiceHandle, in_force: bool) -> Answer {
         let name = handle.service.name();
-        let profile = handle.service.profile().await.map_err(|error| refused(handle, &error))?;
+        let profile = handle.service.profile().await.map_err(|error| refused_call(handle, &error))?;
         if in_force {
             self.release_sign_in(name).await?;
         }
@@ -30,43 +30,43 @@ impl Desk {
     }
 
     pub(super) async fn sign_in(&self, service: &str, code: String, redirect_uri: String) -> Answer {
-        let handle = self.service(Some(service))?;
+        let handle = self.find_service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
-        let exchanged = account(&handle)?.exchange(&grant).await;
+        let exchanged = sign_in_of(&handle)?.exchange(&grant).await;
         exchanged.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
     }
 
     pub(super) async fn sign_out(&self, service: Option<&str>) -> Answer {
-        let handle = self.service(service)?;
+        let handle = self.find_service(service)?;
         let name = handle.service.name();
-        let was = account(&handle)?.logout().await;
+        let was = sign_in_of(&handle)?.logout().await;
         let was = was.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
         let said = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
     }
 
-    pub(super) async fn meetings(&self, service: Option<&str>, page: u32) -> Answer {
-        let handle = self.service(service)?;
+    pub(super) async fn list_meetings(&self, service: Option<&str>, page: u32) -> Answer {
+        let handle = self.find_service(service)?;
         let meetings = handle.service.meetings(page).await;
-        Ok(json!(meetings.map_err(|error| refused(&handle, &error))?))
+        Ok(json!(meetings.map_err(|error| refused_call(&handle, &error))?))
     }
 
-    pub(super) async fn meeting(&self, service: Option<&str>, id: &str) -> Answer {
-        let handle = self.service(service)?;
+    pub(super) async fn show_meeting(&self, service: Option<&str>, id: &str) -> Answer {
+        let handle = self.find_service(service)?;
         handle.service.meeting(id).await.map_err(|error| {
             if let CallError::Refused { status: 404, .. } = error {
                 return Refusal::new(format!("the service has no meeting `{}`", one_line(id, 80)))
                     .hint("minuted meetings lists them");
             }
-            refused(&handle, &error)
+            refused_call(&handle, &error)
         })
     }
 
     async fn release_sign_in(&self, service: &str) -> Result<(), Refusal> {
         if self.queue.release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn)).await? {
-            self.nudge();
+            self.wake_daemon();
         }
         if let Some(worker) = &self.worker {
             worker.signed_in.notify_one();
@@ -76,11 +76,11 @@ impl Desk {
 }
 
 /// Returns the sign-in of a service.
-fn account(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
+fn sign_in_of(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
     handle.account.as_ref().ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
 }
 
-fn refused(handle: &ServiceHandle, error: &CallError) -> Refusal {
+fn refused_call(handle: &ServiceHandle, error: &CallError) -> Refusal {
     let service = handle.service.name();
     let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::worker::chain(error), 500)));
     match error {

@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Answer, Caller, Desk, Refusal, Request, client};
+use super::{Answer, Caller, ControlService, Refusal, Request, client};
 use crate::{
     queue::{CopyPlace, QueueError},
     text::printable_path,
@@ -24,21 +24,21 @@ impl Caller {
             Self::Local(desk) => Ok(desk.queue.backup(target).await?),
             Self::Daemon { socket, tell } => {
                 // A place that does not serve is told before the daemon makes a copy in vain.
-                let place = blocking(move || CopyPlace::open(&target)).await?;
+                let place = run_blocking(move || CopyPlace::open(&target)).await?;
                 let unanswered = |error: io::Error| client::unanswered_refusal(socket, &error);
                 let (answer, rest) = client::open(socket, &Request::CopyQueue, *tell).await.map_err(unanswered)?;
                 let bytes = answer?["bytes"].as_u64().ok_or_else(|| {
                     Refusal::new("the daemon hands over no copy").hint("it is of another version: restart it")
                 })?;
-                let place = take(place, rest.take(bytes), bytes).await?;
-                blocking(move || place.place()).await
+                let place = receive_copy(place, rest.take(bytes), bytes).await?;
+                run_blocking(move || place.place()).await
             }
         }
     }
 }
 
 /// Takes all bytes of a copy to its place.
-async fn take(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes: u64) -> Result<CopyPlace, Refusal> {
+async fn receive_copy(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes: u64) -> Result<CopyPlace, Refusal> {
     let mut file = tokio::fs::File::from_std(place.file()?);
     let mut taken = 0;
     let mut buffer = vec![0; 1 << 16];
@@ -55,7 +55,7 @@ async fn take(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes: u64) ->
     Ok(place)
 }
 
-async fn blocking<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -63,9 +63,9 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Hands over a copy of the queue: an answer with its `bytes`, then these.
-pub(super) async fn hand_over(desk: &Desk, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+pub(super) async fn hand_over(desk: &ControlService, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let made = async {
-        let copy = desk.queue.copy_aside(desk.live().settings.state_dir.clone()).await?;
+        let copy = desk.queue.copy_aside(desk.live_settings().settings.state_dir.clone()).await?;
         let unreadable = |error: io::Error| {
             Refusal::new(format!("failed to read the copy `{}`: {error}", printable_path(copy.path())))
         };
@@ -76,18 +76,18 @@ pub(super) async fn hand_over(desk: &Desk, mut to: impl AsyncWrite + Unpin) -> i
     };
     match made.await {
         Ok((copy, mut file, bytes)) => {
-            answer(&mut to, &Ok(serde_json::json!({ "bytes": bytes }))).await?;
+            write_answer(&mut to, &Ok(serde_json::json!({ "bytes": bytes }))).await?;
             tokio::io::copy(&mut file, &mut to).await?;
             to.flush().await?;
             drop(copy);
             Ok(())
         }
-        Err(refusal) => answer(&mut to, &Err(refusal)).await,
+        Err(refusal) => write_answer(&mut to, &Err(refusal)).await,
     }
 }
 
 /// Writes an answer on its line.
-pub(super) async fn answer(to: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
+pub(super) async fn write_answer(to: &mut (impl AsyncWrite + Unpin), answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     to.write_all(&line).await

@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, Desk, Refusal, Request, SOCKET};
+use super::{Answer, ControlService, Refusal, Request, SOCKET};
 use crate::{
     config::Settings,
     queue::{LockError, StateLock, as_user, owner_of, user_name},
@@ -47,7 +47,7 @@ pub enum Caller {
         tell: fn(&str),
     },
     /// This process, which holds the state directory's lock.
-    Local(Arc<Desk>),
+    Local(Arc<ControlService>),
 }
 
 /// Why nobody answers.
@@ -102,12 +102,12 @@ impl Caller {
         let begun = tokio::time::Instant::now();
         loop {
             match UnixStream::connect(&socket).await {
-                Ok(_) => return Ok(Self::daemon(socket)),
+                Ok(_) => return Ok(Self::of_daemon(socket)),
                 Err(error) if nobody_listens(&error) => {}
-                Err(error) => return Err(unanswered(dir, &socket, error)),
+                Err(error) => return Err(unanswered_socket(dir, &socket, error)),
             }
             match StateLock::acquire(dir, Duration::ZERO).await {
-                Ok(lock) => return Ok(Self::Local(Arc::new(Desk::local(settings, lock).await?))),
+                Ok(lock) => return Ok(Self::Local(Arc::new(ControlService::for_one_command(settings, lock).await?))),
                 // A daemon that starts, or another command: one of the two ways opens soon.
                 Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -120,13 +120,13 @@ impl Caller {
 
     /// Returns a caller of the daemon behind this socket.
     #[must_use]
-    pub fn daemon(socket: PathBuf) -> Self {
+    pub fn of_daemon(socket: PathBuf) -> Self {
         Self::Daemon { socket, tell: |_| {} }
     }
 
     /// Has a person told by `tell` when the daemon takes long to answer.
     #[must_use]
-    pub fn telling(self, tell: fn(&str)) -> Self {
+    pub fn with_delay_notice(self, tell: fn(&str)) -> Self {
         match self {
             Self::Daemon { socket, .. } => Self::Daemon { socket, tell },
             Self::Local(desk) => Self::Local(desk),
@@ -160,7 +160,7 @@ fn nobody_listens(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
 }
 
-fn unanswered(dir: &Path, socket: &Path, error: io::Error) -> ControlError {
+fn unanswered_socket(dir: &Path, socket: &Path, error: io::Error) -> ControlError {
     let me = rustix::process::geteuid().as_raw();
     match owner_of(dir).filter(|owner| error.kind() == io::ErrorKind::PermissionDenied && *owner != me) {
         Some(owner) => ControlError::NotYours { owner },
@@ -182,7 +182,7 @@ pub(super) async fn open(
     let pid = stream.get_ref().peer_cred().ok().and_then(|peer| peer.pid());
     let daemon = pid.map_or_else(|| "the daemon".to_owned(), |pid| format!("the daemon (pid {pid})"));
     let answer = {
-        let mut conversation = pin!(converse(&mut stream, request));
+        let mut conversation = pin!(exchange_lines(&mut stream, request));
         if let Ok(answer) = timeout(SILENCE, &mut conversation).await {
             answer?
         } else if request.takes_long() {
@@ -198,7 +198,7 @@ pub(super) async fn open(
     Ok((answer, stream))
 }
 
-async fn converse(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {
+async fn exchange_lines(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
@@ -231,7 +231,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let socket = dir.path().join(SOCKET);
         let _silent = tokio::net::UnixListener::bind(&socket).expect("bound");
-        let caller = Caller::daemon(socket).telling(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
+        let caller =
+            Caller::of_daemon(socket).with_delay_notice(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
         let refusal = caller.ask(Request::Status).await.expect_err("nobody answers");
         let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
         insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"

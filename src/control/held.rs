@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Desk;
+use super::ControlService;
 use crate::{
     clock,
     config::Settings,
@@ -15,7 +15,7 @@ use crate::{
 /// The name under which the mail server is held.
 pub(super) const MAIL: &str = "smtp";
 
-impl Desk {
+impl ControlService {
     /// Returns all that is held; the queue's own full disk too, which no queue can record.
     pub(super) async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
         let mut holds = self.queue.holds().await?;
@@ -30,7 +30,7 @@ impl Desk {
             scope: Scope::Disk,
             name: Hold::QUEUE.to_owned(),
             reason: HoldReason::Full,
-            detail: format!("no room for the queue in `{}`", printable_path(&self.live().settings.state_dir)),
+            detail: format!("no room for the queue in `{}`", printable_path(&self.live_settings().settings.state_dir)),
             since: clock::now(),
         })
     }
@@ -48,7 +48,7 @@ pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
         since: hold.since,
         heals: hold.reason.heals(),
         next_try,
-        cure: cure(hold, &live.settings),
+        cure: remedy_of_hold(hold, &live.settings),
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn not_configured(folder: &str, name: &str, live: &Live) -> HeldBy {
 
 /// Returns what a person can do about a hold, `None` where it ends by itself.
 #[must_use]
-pub fn cure(hold: &Hold, settings: &Settings) -> Option<String> {
+pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
     let name = hold.name.as_str();
     let folder = settings.folder(name).map_or(name, |folder| folder.name.as_str());
     let sign_in = || {

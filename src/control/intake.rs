@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use super::{Answer, Desk, Refusal};
+use super::{Answer, ControlService, Refusal};
 use crate::{
     clock,
     config::{Convert, Folder},
@@ -16,13 +16,14 @@ use crate::{
     watch::{self, FolderView, Trouble},
 };
 
-impl Desk {
+impl ControlService {
     /// Takes in a file that was put into a folder whole, without waiting for it to settle.
-    pub(super) async fn take(&self, name: &str, path: &Path) -> Answer {
-        let folder = self.folder(name)?;
+    pub(super) async fn take_file(&self, name: &str, path: &Path) -> Answer {
+        let folder = self.find_folder(name)?;
         let outside = || Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)));
-        let (found, relative) = self.place(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
-        let accepts = self.accepts(&folder);
+        let (found, relative) =
+            self.locate_path(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
+        let accepts = self.accepted_extensions(&folder);
         let (last_words, queue) = (Arc::clone(&self.last_words), self.queue.clone());
         let settle = move || {
             let mark = |path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp);
@@ -35,7 +36,7 @@ impl Desk {
             .map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
         let reason = self.unsupported(&folder);
         let taken = self.queue.take(vec![settled], reason, clock::now()).await?;
-        self.nudge();
+        self.wake_daemon();
         let taken = taken.into_iter().next().ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
         let job = taken.job;
         let message = match &taken.skipped {
@@ -48,28 +49,28 @@ impl Desk {
     /// Takes in a file again that was skipped because it exceeded a bound of its folder; `None` for any other job.
     pub(super) async fn retry_beyond(&self, id: JobId) -> Result<Option<serde_json::Value>, Refusal> {
         let Some((folder, path)) = self.queue.beyond_limits(id).await? else { return Ok(None) };
-        let Some(folder) = self.live().settings.folder(&folder).cloned() else { return Ok(None) };
-        let taken = self.take(&folder.name, &folder.path.join(path)).await?;
+        let Some(folder) = self.live_settings().settings.folder(&folder).cloned() else { return Ok(None) };
+        let taken = self.take_file(&folder.name, &folder.path.join(path)).await?;
         Ok(Some(taken))
     }
 
     /// The extensions that the service of a folder takes.
-    pub(super) fn accepts(&self, folder: &Folder) -> Vec<String> {
-        let live = self.live();
+    pub(super) fn accepted_extensions(&self, folder: &Folder) -> Vec<String> {
+        let live = self.live_settings();
         live.services.get(&folder.service).map(|handle| accepted(folder, handle.service.as_ref())).unwrap_or_default()
     }
 
     /// What is recorded of a file that the folder's service does not take.
     pub(super) fn unsupported(&self, folder: &Folder) -> String {
-        let live = self.live();
+        let live = self.live_settings();
         let handle = live.services.get(&folder.service);
         handle.map(|handle| unsupported(folder, handle.service.as_ref())).unwrap_or_default()
     }
 
     /// Scans all folders now, or says what a scan would take.
-    pub(super) async fn scan(&self, dry_run: bool) -> Answer {
+    pub(super) async fn scan_folders(&self, dry_run: bool) -> Answer {
         if dry_run {
-            return self.survey().await;
+            return self.survey_folders().await;
         }
         let folders: Vec<_> =
             self.folders.read().expect("no thread panics while it holds the folders").values().cloned().collect();
@@ -79,12 +80,12 @@ impl Desk {
         }
         // What lies beside recordings is looked at, too.
         self.queue.wake_jobs_with_invalid_metadata(None, clock::now()).await?;
-        self.nudge();
+        self.wake_daemon();
         let (mut scanned, mut troubles) = (0_u64, Vec::new());
         for folder in folders {
             tokio::select! {
                 scanned = folder.scan() => scanned.map_err(|error| Refusal::new(error.to_string()))?,
-                () = silence(folder.view()) => {}
+                () = wait_for_silence(folder.view()) => {}
             }
             match folder.view().status().trouble.filter(|trouble| trouble.kind.blocks_stages()) {
                 Some(trouble) => troubles.push(one_line(&trouble.detail, 300)),
@@ -101,7 +102,7 @@ impl Desk {
     }
 
     /// All that was seen in a folder.
-    async fn known(&self, folder: &str) -> Result<Vec<Sighting>, Refusal> {
+    async fn known_files(&self, folder: &str) -> Result<Vec<Sighting>, Refusal> {
         let mut known: Vec<Sighting> = Vec::new();
         loop {
             let after = known.last().map(|sighting| sighting.path.clone()).unwrap_or_default();
@@ -113,12 +114,12 @@ impl Desk {
         }
     }
 
-    async fn survey(&self) -> Answer {
-        let live = self.live();
+    async fn survey_folders(&self) -> Answer {
+        let live = self.live_settings();
         let mut found = Vec::new();
         for folder in &live.settings.folders {
-            let known = self.known(&folder.id).await?;
-            let accepts = self.accepts(folder);
+            let known = self.known_files(&folder.id).await?;
+            let accepts = self.accepted_extensions(folder);
             let (name, folder) = (folder.name.clone(), folder.clone());
             let new = tokio::task::spawn_blocking(move || watch::survey(&folder, &accepts, &known)).await;
             let new = new
@@ -133,7 +134,7 @@ impl Desk {
 }
 
 /// Waits until a folder's file system is known not to answer: a scan would not end then.
-async fn silence(view: &FolderView) {
+async fn wait_for_silence(view: &FolderView) {
     let is_silent = |trouble: Option<Trouble>| trouble.is_some_and(|trouble| trouble.kind == HoldReason::Silent);
     while !is_silent(view.status().trouble) {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    Answer, Desk, JobName, Refusal,
-    desk::{done, to_value},
+    Answer, ControlService, JobName, Refusal,
     held::{held_by, not_configured},
+    service::{short_answer, to_value},
 };
 use crate::{
     clock,
@@ -27,9 +27,9 @@ use crate::{
     worker::Live,
 };
 
-impl Desk {
-    pub(super) async fn jobs(&self, state: Option<JobState>, folder: Option<&str>) -> Answer {
-        let folder = folder.map(|name| self.folder(name)).transpose()?.map(|folder| folder.id.clone());
+impl ControlService {
+    pub(super) async fn list_jobs(&self, state: Option<JobState>, folder: Option<&str>) -> Answer {
+        let folder = folder.map(|name| self.find_folder(name)).transpose()?.map(|folder| folder.id.clone());
         let stored = match state {
             None => Vec::new(),
             // A hold makes a job that is ready one that waits.
@@ -40,21 +40,21 @@ impl Desk {
         let jobs = self.queue.jobs(stored, folder).await?;
         let jobs: Vec<JobView> = jobs
             .into_iter()
-            .map(|job| self.shown(job, &holds))
+            .map(|job| self.describe_job(job, &holds))
             .filter(|job| state.is_none_or(|state| job.state == state))
             .collect();
         to_value(&jobs)
     }
 
-    pub(super) async fn job(&self, job: JobName) -> Answer {
-        let id = self.id(job).await?;
+    pub(super) async fn show_job(&self, job: JobName) -> Answer {
+        let id = self.find_job(job).await?;
         to_value(&self.job_shown(id).await?)
     }
 
     pub(super) async fn job_shown(&self, id: JobId) -> Result<JobView, Refusal> {
         let holds = self.holds().await?;
         let job = self.queue.job_view(id).await?.ok_or(QueueError::NoSuchJob { job: id })?;
-        let mut job = self.shown(job, &holds);
+        let mut job = self.describe_job(job, &holds);
         let notes = job.notes.clone();
         let missing =
             tokio::task::spawn_blocking(move || notes.into_iter().filter(|notes| is_missing(notes)).collect());
@@ -63,8 +63,8 @@ impl Desk {
     }
 
     /// Shows a job by its place on this machine, and what it waits for given what is held.
-    fn shown(&self, mut job: JobView, holds: &[Hold]) -> JobView {
-        let live = self.live();
+    fn describe_job(&self, mut job: JobView, holds: &[Hold]) -> JobView {
+        let live = self.live_settings();
         let now = clock::now();
         let folder = live.folders.get(&job.folder);
         if let Some(folder) = folder {
@@ -81,7 +81,7 @@ impl Desk {
             job.hold = Some(held_by(hold, &live));
         }
         tell_hold(&mut job, now);
-        job.awaiting = awaiting(&job, &live, now);
+        job.awaiting = awaiting_analysis(&job, &live, now);
         if let Some(original) = &job.original {
             let place = folder.map_or_else(|| original.relative.clone(), |folder| folder.path.join(&original.relative));
             job.error = Some(as_original(original, &printable_path(&place), &job.notes));
@@ -93,14 +93,14 @@ impl Desk {
         job
     }
 
-    pub(super) async fn retry(&self, job: JobName) -> Answer {
-        let id = self.id(job).await?;
+    pub(super) async fn retry_job(&self, job: JobName) -> Answer {
+        let id = self.find_job(job).await?;
         if let Some(taken) = self.retry_beyond(id).await? {
             return Ok(taken);
         }
         let message = self.queue.retry(id, clock::now()).await?;
-        self.nudge();
-        Ok(done(id, &message))
+        self.wake_daemon();
+        Ok(short_answer(id, &message))
     }
 
     pub(super) async fn retry_failed(&self) -> Answer {
@@ -113,7 +113,7 @@ impl Desk {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.nudge();
+        self.wake_daemon();
         let message = match retried.len() {
             0 => "no job has failed".to_owned(),
             1 => "1 job is retried".to_owned(),
@@ -122,37 +122,37 @@ impl Desk {
         Ok(json!({ "ids": retried, "message": message }))
     }
 
-    pub(super) async fn redo(&self, job: JobName) -> Answer {
+    pub(super) async fn redo_job(&self, job: JobName) -> Answer {
         if let JobName::File(path) = &job
             && let Some(new) = self.redo_forgotten(path).await?
         {
-            self.nudge();
-            return Ok(done(new, "does it anew: a new meeting and new notes"));
+            self.wake_daemon();
+            return Ok(short_answer(new, "does it anew: a new meeting and new notes"));
         }
-        let id = self.id(job).await?;
+        let id = self.find_job(job).await?;
         let known = self.queue.job(id).await?;
-        let folder = known.as_ref().and_then(|job| self.live().folders.get(&job.key.folder).cloned());
+        let folder = known.as_ref().and_then(|job| self.live_settings().folders.get(&job.key.folder).cloned());
         let beside = match known.zip(folder) {
-            Some((job, folder)) => beside(folder, job.path).await?,
+            Some((job, folder)) => last_generation(folder, job.path).await?,
             None => 0,
         };
         let new = self.queue.redo(id, beside, clock::now()).await?;
-        self.nudge();
+        self.wake_daemon();
         Ok(json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }))
     }
 
     /// Takes a file in anew whose job is forgotten; `None` for any other.
     async fn redo_forgotten(&self, path: &Path) -> Result<Option<JobId>, Refusal> {
-        let Some((folder, relative)) = self.place(path) else { return Ok(None) };
+        let Some((folder, relative)) = self.locate_path(path) else { return Ok(None) };
         if self.queue.forgotten(&folder.id, relative.clone()).await?.is_none() {
             return Ok(None);
         }
-        let last = beside(Arc::clone(&folder), relative.clone()).await?;
+        let last = last_generation(Arc::clone(&folder), relative.clone()).await?;
         Ok(self.queue.redo_forgotten(&folder.id, relative, last, clock::now()).await?)
     }
 
-    pub(super) async fn cancel(&self, job: JobName) -> Answer {
-        let id = self.id(job).await?;
+    pub(super) async fn cancel_job(&self, job: JobName) -> Answer {
+        let id = self.find_job(job).await?;
         let before = self.queue.job(id).await?;
         let message = self.queue.cancel(id, clock::now()).await?;
         if let Some(worker) = &self.worker {
@@ -165,13 +165,13 @@ impl Desk {
             Some(job) => self.cancel_remotely(&job).await,
             None => None,
         };
-        Ok(done(id, &told.map_or_else(|| message.clone(), |told| format!("{message}; {told}"))))
+        Ok(short_answer(id, &told.map_or_else(|| message.clone(), |told| format!("{message}; {told}"))))
     }
 
     /// Has the service end its work on a job that waits for it, where it can; returns what a person should know of that.
     async fn cancel_remotely(&self, job: &Job) -> Option<String> {
         let State::Waiting { on: Wait::Analysis, .. } = job.state else { return None };
-        let live = self.live();
+        let live = self.live_settings();
         let handle = live.serving(&job.plan.as_ref()?.service)?;
         if !handle.settings.kind.abilities().cancels {
             return None;
@@ -182,16 +182,16 @@ impl Desk {
         })
     }
 
-    pub(super) async fn analyse(&self, job: JobName, analyses: Vec<Analysis>, mail: bool) -> Answer {
-        let id = self.id(job).await?;
+    pub(super) async fn analyse_job(&self, job: JobName, analyses: Vec<Analysis>, mail: bool) -> Answer {
+        let id = self.find_job(job).await?;
         let message = self.queue.reanalyse(id, analyses, mail, clock::now()).await?;
-        self.nudge();
-        Ok(done(id, &message))
+        self.wake_daemon();
+        Ok(short_answer(id, &message))
     }
 }
 
 /// The last generation that the notes beside a recording tell of.
-async fn beside(folder: Arc<Folder>, recording: PathBuf) -> Result<u32, Refusal> {
+async fn last_generation(folder: Arc<Folder>, recording: PathBuf) -> Result<u32, Refusal> {
     let looked = tokio::task::spawn_blocking(move || generation_beside(&folder, &recording)).await;
     looked.map_err(|error| Refusal::new(error.to_string()))
 }
@@ -206,7 +206,7 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
 }
 
 /// How the analysis of a job stands that waits for it.
-fn awaiting(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
+fn awaiting_analysis(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
     let since = job.awaiting_since.filter(|_| job.waits_for == Some(WaitReason::Analysis))?;
     let poll = live.serving(job.service.as_deref()?)?.settings.poll;
     let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);

@@ -16,17 +16,17 @@ use crate::{
 pub async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
     let mailer = Mailer::new(email);
     let Some(address) = to else {
-        mailer.verify().await.map_err(|error| refused(email, &error))?;
+        mailer.verify().await.map_err(|error| refused_mail(email, &error))?;
         return Ok(json!({ "message": "the server takes mail from minuted" }));
     };
     let shown = one_line(address, 120);
     let not_one = || Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com");
     let mailbox = recipient("", address).ok_or_else(not_one)?;
-    mailer.send_test(&mailbox).await.map_err(|error| refused(email, &error))?;
+    mailer.send_test(&mailbox).await.map_err(|error| refused_mail(email, &error))?;
     Ok(json!({ "message": format!("sent to {shown}") }))
 }
 
-fn refused(email: &Email, error: &MailError) -> Refusal {
+fn refused_mail(email: &Email, error: &MailError) -> Refusal {
     let missing = email.smtp.password_file.as_ref().is_some_and(|file| !file.exists());
     let hint = match error {
         MailError::Later { .. } | MailError::Setup { .. } if missing => {

@@ -2,12 +2,12 @@
 //!
 //! While the daemon runs it answers over `control.sock` in the state directory: one line of JSON asks, one line
 //! answers. Without a daemon a command takes the state directory's lock and answers itself, by the same code: there is
-//! one [`Desk`], and one meaning of every question.
+//! one [`ControlService`], and one meaning of every question.
 
 mod account;
 mod backup;
 mod client;
-mod desk;
+mod explain;
 mod held;
 mod intake;
 mod jobs;
@@ -15,9 +15,9 @@ mod mailing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod server;
+mod service;
 mod source;
 mod status;
-mod story;
 mod trial;
 mod why;
 
@@ -27,14 +27,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use client::{Caller, ControlError};
-pub use desk::{Desk, Folders};
-pub use held::cure;
+pub use explain::{ExplainContext, explain_job};
+pub use held::remedy_of_hold;
 pub use intake::unsupported;
 pub use mailing::try_mail;
 pub use server::serve;
+pub use service::{ControlService, Folders};
 pub use source::{FetchingStatus, SourceStatus};
 pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status};
-pub use story::{Scene, story};
 pub use why::Why;
 
 use crate::{

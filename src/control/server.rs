@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Answer, Desk, Refusal, Request, SOCKET, backup};
+use super::{Answer, ControlService, Refusal, Request, SOCKET, backup};
 use crate::effect::Effect;
 
 /// Bytes of a question; a path has at most 4 KiB.
@@ -25,9 +25,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(desk: Arc<ControlService>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
     let path = state_dir.join(SOCKET);
-    let listener = listen(&path)?;
+    let listener = open_socket(&path)?;
     let slots = Arc::new(Semaphore::new(CALLERS_MAX));
     let tasks = TaskTracker::new();
     loop {
@@ -45,7 +45,7 @@ pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let desk = Arc::clone(&desk);
         tasks.spawn(async move {
-            if let Err(error) = converse(&desk, stream).await {
+            if let Err(error) = answer_caller(&desk, stream).await {
                 tracing::debug!("a command went away: {error}");
             }
             drop(slot);
@@ -54,14 +54,14 @@ pub async fn serve(desk: Arc<Desk>, state_dir: &Path, stop: CancellationToken) -
     tasks.close();
     tasks.wait().await;
     Effect::Hush.before();
-    remove(&path)?;
+    remove_socket(&path)?;
     Effect::Hush.after();
     Ok(())
 }
 
-fn listen(path: &Path) -> io::Result<UnixListener> {
+fn open_socket(path: &Path) -> io::Result<UnixListener> {
     Effect::Listen.before();
-    remove(path)?;
+    remove_socket(path)?;
     // The directory is 0700: nobody else can reach the socket between these two calls.
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
@@ -69,14 +69,14 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-fn remove(socket: &Path) -> io::Result<()> {
+fn remove_socket(socket: &Path) -> io::Result<()> {
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-async fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
+async fn answer_caller(desk: &ControlService, stream: UnixStream) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reader.take(REQUEST_MAX));
@@ -95,5 +95,5 @@ async fn converse(desk: &Desk, stream: UnixStream) -> io::Result<()> {
         Err(error) => Err(Refusal::new(format!("the question is not understood: {error}"))
             .hint("the daemon is of another version: restart it")),
     };
-    backup::answer(&mut writer, &answer).await
+    backup::write_answer(&mut writer, &answer).await
 }

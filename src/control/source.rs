@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Desk, Refusal, desk::to_value};
+use super::{Answer, ControlService, Refusal, service::to_value};
 use crate::{
     clock, config,
     progress::Progress,
@@ -70,7 +70,7 @@ impl FetchingStatus {
     }
 }
 
-impl Desk {
+impl ControlService {
     /// Returns this desk with the sources that run here.
     #[must_use]
     pub fn with_sources(mut self, sources: SourcesHandle) -> Self {
@@ -83,13 +83,13 @@ impl Desk {
         if let Some(name) = name.filter(|_| rows.is_empty()) {
             self.source(Some(name))?;
         }
-        let shown: Vec<FetchedView> = rows.into_iter().map(|row| self.located(row)).collect();
+        let shown: Vec<FetchedView> = rows.into_iter().map(|row| self.locate_recording(row)).collect();
         to_value(&shown)
     }
 
     /// Shows a recording by its place on this machine.
-    fn located(&self, mut row: FetchedView) -> FetchedView {
-        let live = self.live();
+    fn locate_recording(&self, mut row: FetchedView) -> FetchedView {
+        let live = self.live_settings();
         let folder = row.folder.as_ref().and_then(|id| live.folders.get(id));
         if let (Some(folder), Some(relative)) = (folder, &row.relative) {
             row.path = Some(printable_path(&folder.path.join(relative)));
@@ -106,7 +106,7 @@ impl Desk {
         }
         let now = clock::now();
         if let Some(spot) = self.queue.want(&source.name, id, now).await? {
-            let live = self.live();
+            let live = self.live_settings();
             let root = live.folders.get(&spot.folder).map(|folder| folder.path.clone()).unwrap_or_default();
             let place = root.join(&spot.path);
             let shown = printable_path(&place);
@@ -117,19 +117,19 @@ impl Desk {
             Some(_) => self.sources.nudge(&source.name, id),
             None => self.fetch_here(&source, id).await?,
         }
-        self.come(&source, id).await
+        self.wait_for_recording(&source, id).await
     }
 
     /// Waits until a recording has come, or it is known why it has not.
-    async fn come(&self, source: &config::Source, id: &str) -> Answer {
+    async fn wait_for_recording(&self, source: &config::Source, id: &str) -> Answer {
         let begun = tokio::time::Instant::now();
         loop {
             let rows = self.queue.fetched(Some(source.name.clone())).await?;
-            let row = rows.into_iter().find(|row| row.id == id).map(|row| self.located(row));
+            let row = rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
             let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
             let error = || row.error.clone().unwrap_or_default();
             match row.state.as_str() {
-                "placed" => return Ok(fetched(&row)),
+                "placed" => return Ok(fetched_answer(&row)),
                 "failed" => return Err(Refusal::new(printable(&error()).into_owned())),
                 _waits if row.error.is_some() => {
                     let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due))).unwrap_or_default();
@@ -146,7 +146,7 @@ impl Desk {
             let is_idle = view.is_none_or(|view| view.next.is_some());
             if is_idle && (self.worker.is_none() || begun.elapsed() > BEGINS) {
                 let holds = self.queue.holds().await?;
-                if let Some(hold) = worst(&holds, &source.name) {
+                if let Some(hold) = most_urgent(&holds, &source.name) {
                     return Err(Refusal::new(format!("source `{}` waits: {}", source.name, hold.detail))
                         .hint("what was asked for is fetched when it works again; minuted status"));
                 }
@@ -160,7 +160,7 @@ impl Desk {
 
     /// Fetches a recording in this process: no daemon runs.
     async fn fetch_here(&self, source: &config::Source, id: &str) -> Result<(), Refusal> {
-        let live = self.live();
+        let live = self.live_settings();
         let folder = live.folders.get(&source.into).cloned();
         let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
         if self.queue.folder_root(&folder.id).await?.is_none() {
@@ -173,7 +173,7 @@ impl Desk {
             source: sources::connect(source, live.settings.workers).map_err(|error| failed(&error))?,
             settings: source.clone(),
             retry: live.settings.retry,
-            accepts: self.accepts(&folder),
+            accepts: self.accepted_extensions(&folder),
             folder,
             state_dir: live.settings.state_dir.clone(),
             history: live.settings.history,
@@ -186,7 +186,7 @@ impl Desk {
 
     /// Finds a source by its name; the only one where none is named.
     fn source(&self, name: Option<&str>) -> Result<config::Source, Refusal> {
-        let live = self.live();
+        let live = self.live_settings();
         let all = &live.settings.sources;
         let known = all.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
         let found = match name {
@@ -206,14 +206,14 @@ impl Desk {
     }
 
     pub(super) async fn sources_shown(&self, holds: &[Hold]) -> Result<Vec<SourceStatus>, Refusal> {
-        let live = self.live();
+        let live = self.live_settings();
         let counts = self.queue.fetched_counts().await?;
         let shown = live.settings.sources.iter().map(|source| {
             let count = |states: &[&str]| {
                 let of_it = counts.iter().filter(|(name, state, _)| *name == source.name && states.contains(&&**state));
                 of_it.map(|(.., count)| count).sum()
             };
-            let hold = worst(holds, &source.name);
+            let hold = most_urgent(holds, &source.name);
             let view = self.sources.view(&source.name);
             let state = match (hold, &view) {
                 (Some(hold), _) => hold.reason.as_str(),
@@ -240,7 +240,7 @@ impl Desk {
     }
 
     /// Says whence a file came, where a source has brought it.
-    pub(super) async fn whence(
+    pub(super) async fn describe_origin(
         &self,
         folder: &str,
         relative: std::path::PathBuf,
@@ -256,12 +256,12 @@ impl Desk {
 }
 
 /// What holds a source: what a person has to see to first.
-fn worst<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
+fn most_urgent<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
     let of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source);
     of_it.min_by_key(|hold| hold.reason.urgency())
 }
 
-fn fetched(row: &FetchedView) -> serde_json::Value {
+fn fetched_answer(row: &FetchedView) -> serde_json::Value {
     let place = row.path.clone().unwrap_or_default();
     json!({
         "source": row.source, "id": row.id, "path": place, "folder": row.folder, "job": row.job,

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Desk,
-    desk::to_value,
+    Answer, ControlService,
+    explain::next_try,
     held::{MAIL, held_by, with_cure},
+    service::to_value,
     source::SourceStatus,
-    story::next_try,
 };
 use crate::{
     clock::{self, elapsed},
@@ -137,9 +137,9 @@ pub struct RunningStatus {
     pub ends: Option<Timestamp>,
 }
 
-impl Desk {
-    pub(super) async fn status(&self) -> Answer {
-        let live = self.live();
+impl ControlService {
+    pub(super) async fn show_status(&self) -> Answer {
+        let live = self.live_settings();
         let holds = self.queue.holds().await?;
         let waiting = self.queue.waiting_for_analysis().await?;
         let now = clock::now();
@@ -166,7 +166,7 @@ impl Desk {
     }
 
     fn services_shown(&self, holds: &[Hold]) -> Vec<ServiceStatus> {
-        let live = self.live();
+        let live = self.live_settings();
         let shown = live.services.values().map(|handle| {
             let name = handle.service.name().to_owned();
             let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
@@ -199,15 +199,15 @@ impl Desk {
     }
 
     async fn folders_shown(&self, holds: &[Hold]) -> Result<Vec<FolderStatus>, super::Refusal> {
-        let live = self.live();
+        let live = self.live_settings();
         let counts = self.queue.counts().await?;
         let mut shown = Vec::with_capacity(live.settings.folders.len());
         for folder in &live.settings.folders {
-            let watch = self.handle(&folder.id).map(|handle| handle.view().status());
+            let watch = self.watch_of(&folder.id).map(|handle| handle.view().status());
             let held = holds.iter().filter(|hold| hold.name == folder.id);
             let mut trouble = Vec::new();
             for hold in held {
-                trouble.extend(self.trouble(hold).await?);
+                trouble.extend(self.describe_trouble(hold).await?);
             }
             let jobs = counts.iter().filter(|(id, _, _)| *id == folder.id);
             let scan = watch.as_ref().and_then(|watch| watch.scan.as_ref());
@@ -215,7 +215,7 @@ impl Desk {
             shown.push(FolderStatus {
                 name: folder.name.clone(),
                 path: printable_path(&folder.path),
-                watch: watch.as_ref().and_then(|watch| Some(watched(watch.mode.as_ref()?))),
+                watch: watch.as_ref().and_then(|watch| Some(describe_mode(watch.mode.as_ref()?))),
                 trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
                 settling: watch.as_ref().map_or(0, |watch| watch.settling as u64),
                 backlog: self.queue.backlog(&folder.id).await?,
@@ -227,8 +227,8 @@ impl Desk {
     }
 
     /// What holds a folder, in words.
-    async fn trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
-        let live = self.live();
+    async fn describe_trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
+        let live = self.live_settings();
         let told = match hold.scope {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
             Scope::Folder if hold.reason != HoldReason::Full => format!("{}: {}", hold.reason, hold.detail),
@@ -242,7 +242,7 @@ impl Desk {
     }
 
     async fn mail_shown(&self, holds: &[Hold]) -> Result<Option<MailStatus>, super::Refusal> {
-        let live = self.live();
+        let live = self.live_settings();
         let hold = holds.iter().find(|hold| hold.scope == Scope::Service && hold.name == MAIL);
         let (Some(hold), Some(email)) = (hold, &live.settings.email) else { return Ok(None) };
         let next_try = self.queue.next_delivery_try(None).await?;
@@ -275,7 +275,7 @@ impl Desk {
 }
 
 /// Says how changes in a folder are learned of.
-fn watched(mode: &Mode) -> String {
+fn describe_mode(mode: &Mode) -> String {
     match mode {
         Mode::Native => "events".to_owned(),
         Mode::Polled(why) => format!("polled: {why}"),

@@ -4,16 +4,16 @@ use std::{path::Path, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Desk, Difference, Refusal, Trial, desk::to_value, try_mail};
+use super::{Answer, ControlService, Difference, Refusal, Trial, service::to_value, try_mail};
 use crate::{
     config::{Environment, Settings, parse},
     text::{one_line, printable_path},
     worker::Live,
 };
 
-impl Desk {
+impl ControlService {
     pub(super) async fn try_configuration(&self, file: &Path, config: &str, what: Trial) -> Answer {
-        let live = self.live();
+        let live = self.live_settings();
         let settings = parse(config, file, Environment::get()).map_err(|error| {
             let told = one_line(&error.render(false), 500);
             Refusal::new(format!("the daemon cannot read this configuration: {told}"))

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Desk, Refusal, Scene, desk::to_value, story};
+use super::{Answer, ControlService, ExplainContext, Refusal, explain_job, service::to_value};
 use crate::{
     clock,
     job::JobState,
@@ -36,16 +36,16 @@ pub struct Why {
     pub job: Option<JobView>,
 }
 
-impl Desk {
-    pub(super) async fn why(&self, path: &Path) -> Answer {
+impl ControlService {
+    pub(super) async fn explain_path(&self, path: &Path) -> Answer {
         let shown = printable_path(path);
-        let Some((folder, relative)) = self.place(path) else { return self.why_outside(path, shown).await };
-        let view = self.handle(&folder.id).map(|handle| handle.view().clone());
+        let Some((folder, relative)) = self.locate_path(path) else { return self.why_outside(path, shown).await };
+        let view = self.watch_of(&folder.id).map(|handle| handle.view().clone());
         let (id, below) = (folder.id.clone(), relative.clone());
         let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
-        let accepts = self.accepts(&folder);
+        let accepts = self.accepted_extensions(&folder);
         let (place, inner) = (folder.clone(), relative.clone());
-        let kind = self.live().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
+        let kind = self.live_settings().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
         let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.open_files)).unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
@@ -84,7 +84,7 @@ impl Desk {
             return to_value(&of_forgotten(path, folder.name.clone(), &forgotten));
         }
         let folder = Some(folder.name.clone());
-        let whence = self.whence(&id, below, job).await?;
+        let whence = self.describe_origin(&id, below, job).await?;
         let mut why = match job {
             Some(id) => {
                 let job = self.job_shown(id).await?;
@@ -100,10 +100,11 @@ impl Desk {
 
     /// The answer about a file that has a job.
     fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> Why {
-        let (answer, hint) = story(&job, Scene { daemon: self.worker.is_some(), is_gone, now: clock::now() });
+        let (answer, hint) =
+            explain_job(&job, ExplainContext { daemon: self.worker.is_some(), is_gone, now: clock::now() });
         let more = (job.state == JobState::Failed).then(|| format!("minuted job {} shows its history", job.id));
         let is_over = job.state.is_over();
-        let hint = join(self.without_daemon().filter(|_| !is_over), join(hint, more));
+        let hint = join_hints(self.without_daemon().filter(|_| !is_over), join_hints(hint, more));
         Why { path, folder, answer, hint, job: Some(job) }
     }
 
@@ -170,13 +171,13 @@ impl Desk {
             | Seen::Taken(_)
             | Seen::Interrupted { .. } => full.map(|_| "free some space".to_owned()),
         };
-        let hint = join(self.without_daemon().filter(|_| !is_over), hint);
+        let hint = join_hints(self.without_daemon().filter(|_| !is_over), hint);
         Why { path: printable_path(path), folder, answer, hint, job: None }
     }
 
     /// The answer about a file that lies in no folder of now: perhaps its folder was configured once.
     async fn why_outside(&self, path: &Path, shown: String) -> Answer {
-        let folders = self.live().settings.folders.iter().map(|folder| folder.id.clone()).collect();
+        let folders = self.live_settings().settings.folders.iter().map(|folder| folder.id.clone()).collect();
         if let Some(id) = self.queue.job_elsewhere(path.to_owned(), folders).await? {
             let job = self.job_shown(id).await?;
             let folder = Some(job.folder.clone());
@@ -185,7 +186,7 @@ impl Desk {
             return to_value(&why);
         }
         let names: Vec<String> =
-            self.live().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
+            self.live_settings().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
         let answer = "it lies in no watched folder".to_owned();
         let hint = Some(format!("the folders are: {}", names.join(", ")));
         to_value(&Why { path: shown, folder: None, answer, hint, job: None })
@@ -218,6 +219,6 @@ fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> Why {
 }
 
 /// Two hints as one.
-fn join(first: Option<String>, then: Option<String>) -> Option<String> {
+fn join_hints(first: Option<String>, then: Option<String>) -> Option<String> {
     first.into_iter().chain(then).reduce(|first, then| format!("{first}; {then}"))
 }

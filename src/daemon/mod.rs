@@ -28,7 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access, clock,
     config::{self, ConfigError, Kind, Settings},
-    control::{self, Desk, Folders},
+    control::{self, ControlService, Folders},
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
     service_manager as systemd,
@@ -176,7 +176,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn(parts, "keeper", keeper::run(parts.clone()));
     spawn(parts, "reconcile", reconcile::run(parts.clone()));
-    let desk = Desk::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
+    let desk = ControlService::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
     let desk = Arc::new(desk.with_sources(parts.sources.clone()));
     let (stop, dir): (_, PathBuf) = (parts.stop.clone(), state_dir.to_owned());
     spawn(parts, "control", async move {

@@ -4,7 +4,7 @@ use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{
     commands::{parse_answer, print},
     config::Settings,
-    control::{Request, Status, cure},
+    control::{Request, Status, remedy_of_hold},
     job::HoldReason,
     queue::{Hold, Scope},
     worker::deliveries,
@@ -63,7 +63,7 @@ fn describe_hold(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
     }
     match hold.reason {
         HoldReason::Paused | HoldReason::WatchLimit => {
-            Finding::warning(subject, message, cure(hold, settings).unwrap_or_default())
+            Finding::warning(subject, message, remedy_of_hold(hold, settings).unwrap_or_default())
         }
         HoldReason::Reading => Finding::note(subject, message),
         HoldReason::Down
@@ -79,7 +79,7 @@ fn describe_hold(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
         | HoldReason::Full
         | HoldReason::Folder
         | HoldReason::NotConfigured => {
-            let cure = cure(hold, settings).unwrap_or_else(|| waits_by_itself(status, hold));
+            let cure = remedy_of_hold(hold, settings).unwrap_or_else(|| waits_by_itself(status, hold));
             Finding::error(subject, message, cure)
         }
     }

@@ -11,7 +11,7 @@ use crate::{
 
 /// What is known besides the job itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene {
+pub struct ExplainContext {
     /// Whether a daemon runs.
     pub daemon: bool,
     /// Whether its file is not there any more.
@@ -25,43 +25,44 @@ const MAILS_MAX: usize = 5;
 
 /// Tells where a job is, in words, and what a person can do.
 #[must_use]
-pub fn story(job: &JobView, scene: Scene) -> (String, Option<String>) {
+pub fn explain_job(job: &JobView, scene: ExplainContext) -> (String, Option<String>) {
     let id = job.id;
     let gone = if scene.is_gone { "; the file is not there any more" } else { "" };
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let (answer, hint) = match job.state {
-        JobState::Done => done(job),
-        JobState::Failed => failed(job),
+        JobState::Done => explain_done(job),
+        JobState::Failed => explain_failed(job),
         JobState::Skipped => return (format!("it was skipped{error}"), skipped_hint(job)),
         JobState::Cancelled => {
             (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again")))
         }
-        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => delivers(job, scene.now),
-        JobState::Waiting => waits(job, scene.now),
+        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => explain_delivery(job, scene.now),
+        JobState::Waiting => explain_waiting(job, scene.now),
         JobState::Running if scene.daemon => {
-            (format!("job {id} is being worked on: {}", stage(job)), Some("minuted status shows progress".into()))
+            (format!("job {id} is being worked on: {}", stage_word(job)), Some("minuted status shows progress".into()))
         }
-        JobState::Running => {
-            (format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage(job)), None)
-        }
-        JobState::Ready => (format!("job {id} is next in turn: {}", stage(job)), None),
+        JobState::Running => (
+            format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage_word(job)),
+            None,
+        ),
+        JobState::Ready => (format!("job {id} is next in turn: {}", stage_word(job)), None),
     };
     (format!("{answer}{gone}"), hint)
 }
 
-fn stage(job: &JobView) -> &str {
+fn stage_word(job: &JobView) -> &str {
     job.stage.map_or("", Stage::as_str)
 }
 
-fn done(job: &JobView) -> (String, Option<String>) {
+fn explain_done(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
-    let mut told: Vec<String> = notes(job).into_iter().collect();
+    let mut told: Vec<String> = describe_notes(job).into_iter().collect();
     let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
         told.push(format!("{} {are} held, lest anybody gets it twice", count(held as u64, "mail")));
     }
-    told.extend(withheld(job));
+    told.extend(withheld_mails(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
     } else if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Withheld) {
@@ -76,12 +77,12 @@ fn done(job: &JobView) -> (String, Option<String>) {
 }
 
 /// The mails of a done job that the configuration does not allow, of its latest notes.
-fn withheld(job: &JobView) -> Vec<String> {
+fn withheld_mails(job: &JobView) -> Vec<String> {
     let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Mail).collect();
     let is_latest = |at: &usize| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target);
     let withheld =
         (0..mails.len()).filter(is_latest).map(|at| mails[at]).filter(|mail| mail.state == DeliveryState::Withheld);
-    let withheld: Vec<String> = withheld.map(mail).collect();
+    let withheld: Vec<String> = withheld.map(describe_mail).collect();
     let more = withheld.len().saturating_sub(MAILS_MAX);
     let mut told: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
     if more > 0 {
@@ -91,7 +92,7 @@ fn withheld(job: &JobView) -> Vec<String> {
 }
 
 /// Where the notes of a job are; `None` where it has none.
-fn notes(job: &JobView) -> Option<String> {
+fn describe_notes(job: &JobView) -> Option<String> {
     let there: Vec<&str> =
         job.notes.iter().filter(|notes| !job.notes_missing.contains(notes)).map(String::as_str).collect();
     let told = |notes: &[&str], what: &str| (!notes.is_empty()).then(|| format!("{what} {}", notes.join(", ")));
@@ -101,11 +102,11 @@ fn notes(job: &JobView) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn failed(job: &JobView) -> (String, Option<String>) {
+fn explain_failed(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
-    let undelivered = undelivered(job);
+    let undelivered = open_deliveries(job);
     if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
-        let told = notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
+        let told = describe_notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
         let ends = if job
             .deliveries
             .iter()
@@ -123,7 +124,7 @@ fn failed(job: &JobView) -> (String, Option<String>) {
         0 => String::new(),
         attempts => format!(" after {}", count(attempts.into(), "attempt")),
     };
-    let partial = notes(job).map(|notes| format!("; what there is: {notes}")).unwrap_or_default();
+    let partial = describe_notes(job).map(|notes| format!("; what there is: {notes}")).unwrap_or_default();
     (format!("job {id} failed{after}{error}{partial}"), Some(format!("minuted retry {id} goes on from what exists")))
 }
 
@@ -137,12 +138,12 @@ fn skipped_hint(job: &JobView) -> Option<String> {
 }
 
 /// A job whose results are there: where the notes are, and what becomes of the rest.
-fn delivers(job: &JobView, now: Timestamp) -> (String, Option<String>) {
-    let mut told: Vec<String> = notes(job).into_iter().chain(undelivered(job)).collect();
+fn explain_delivery(job: &JobView, now: Timestamp) -> (String, Option<String>) {
+    let mut told: Vec<String> = describe_notes(job).into_iter().chain(open_deliveries(job)).collect();
     let hold = job.hold.as_ref();
     let tried = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
-        Some(hold) if !tried => told.push(format!("it waits: {}{}", hold.detail, again(hold, job.due, now))),
+        Some(hold) if !tried => told.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now))),
         Some(_) | None if tried => told.push(format!("it goes on by itself{}", next_try(job.due, now))),
         Some(_) | None => {}
     }
@@ -150,18 +151,18 @@ fn delivers(job: &JobView, now: Timestamp) -> (String, Option<String>) {
 }
 
 /// What is not delivered, one by one.
-fn undelivered(job: &JobView) -> Vec<String> {
+fn open_deliveries(job: &JobView) -> Vec<String> {
     let open = job.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Done);
     let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == DeliveryKind::Mail);
-    let mut told: Vec<String> = files.iter().filter_map(|delivery| file(delivery)).collect();
-    told.extend(mails.iter().take(MAILS_MAX).map(|delivery| mail(delivery)));
+    let mut told: Vec<String> = files.iter().filter_map(|delivery| describe_file(delivery)).collect();
+    told.extend(mails.iter().take(MAILS_MAX).map(|delivery| describe_mail(delivery)));
     if mails.len() > MAILS_MAX {
         told.push(format!("and {} more", count((mails.len() - MAILS_MAX) as u64, "mail")));
     }
     told
 }
 
-fn file(delivery: &DeliveryView) -> Option<String> {
+fn describe_file(delivery: &DeliveryView) -> Option<String> {
     let what = match delivery.kind {
         DeliveryKind::Notes => format!("the file of its notes ({})", delivery.target),
         DeliveryKind::Failure => "the file that tells of its failure".to_owned(),
@@ -176,7 +177,7 @@ fn file(delivery: &DeliveryView) -> Option<String> {
     })
 }
 
-fn mail(delivery: &DeliveryView) -> String {
+fn describe_mail(delivery: &DeliveryView) -> String {
     let to = &delivery.target;
     match (delivery.state, &delivery.error) {
         (DeliveryState::Held, _) => format!("the mail to {to} is held"),
@@ -187,17 +188,22 @@ fn mail(delivery: &DeliveryView) -> String {
     }
 }
 
-fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
+fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
     let id = job.id;
     if job.waits_for == Some(WaitReason::Analysis) {
         return (
-            format!("job {id} waits for {}", analysis(job, now)),
+            format!("job {id} waits for {}", describe_analysis(job, now)),
             job.hold.as_ref().and_then(|hold| hold.cure.clone()),
         );
     }
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     if let Some(hold) = &job.hold {
-        let answer = format!("job {id} waits for {}: {}{}", whom(job, hold), hold.detail, again(hold, job.due, now));
+        let answer = format!(
+            "job {id} waits for {}: {}{}",
+            describe_blocker(job, hold),
+            hold.detail,
+            describe_end(hold, job.due, now)
+        );
         return (answer, hold.cure.clone());
     }
     match job.waits_for {
@@ -228,7 +234,7 @@ fn waits(job: &JobView, now: Timestamp) -> (String, Option<String>) {
 }
 
 /// What a job waits for that is held.
-fn whom(job: &JobView, hold: &HeldBy) -> String {
+fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
     let service = job.service.as_deref().unwrap_or_default();
     match (job.waits_for, hold.reason) {
         (Some(WaitReason::SignIn), _) => format!("a person to sign in at `{service}`"),
@@ -244,7 +250,7 @@ fn whom(job: &JobView, hold: &HeldBy) -> String {
 }
 
 /// Whether a hold ends by itself, and when it is tried next.
-fn again(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
+fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
     if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
         "; it is tried again by itself every hour".to_owned()
     } else if hold.heals {
@@ -260,7 +266,7 @@ pub(super) fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     ahead.map(|at| format!(", next try in {}", rough(elapsed(now, at)))).unwrap_or_default()
 }
 
-fn analysis(job: &JobView, now: Timestamp) -> String {
+fn describe_analysis(job: &JobView, now: Timestamp) -> String {
     let mut told = "the analysis of the service".to_owned();
     if let Some(awaiting) = &job.awaiting {
         told = format!("{told}, asked for {} ago", rough(elapsed(awaiting.since, now)));
@@ -276,7 +282,8 @@ fn analysis(job: &JobView, now: Timestamp) -> String {
     }
     if let Some(hold) = &job.hold {
         let service = job.service.as_deref().unwrap_or_default();
-        told = format!("{told}; service `{service}` does not work now: {}{}", hold.detail, again(hold, None, now));
+        told =
+            format!("{told}; service `{service}` does not work now: {}{}", hold.detail, describe_end(hold, None, now));
     }
     told
 }
@@ -303,8 +310,8 @@ mod tests {
     }
 
     fn told(daemon: bool, fields: &Value) -> String {
-        let scene = Scene { daemon, is_gone: false, now: NOW.parse().expect("a time") };
-        let (answer, hint) = story(&job(fields), scene);
+        let scene = ExplainContext { daemon, is_gone: false, now: NOW.parse().expect("a time") };
+        let (answer, hint) = explain_job(&job(fields), scene);
         hint.map_or_else(|| answer.clone(), |hint| format!("{answer}\n  hint: {hint}"))
     }
 

@@ -28,7 +28,7 @@ pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
 
 /// What answers.
 #[derive(Debug)]
-pub struct Desk {
+pub struct ControlService {
     pub(super) queue: Queue,
     live: watch::Receiver<Arc<Live>>,
     /// The daemon's worker; `None` when no daemon runs.
@@ -40,7 +40,7 @@ pub struct Desk {
     _lock: Option<StateLock>,
 }
 
-impl Desk {
+impl ControlService {
     /// Returns the desk of a daemon.
     #[must_use]
     pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
@@ -49,7 +49,7 @@ impl Desk {
     }
 
     /// Returns a desk for one command, where no daemon runs.
-    pub(super) async fn local(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
+    pub(super) async fn for_one_command(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
         let state_dir = settings.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
@@ -63,47 +63,47 @@ impl Desk {
     /// Answers one question.
     pub async fn answer(&self, request: Request) -> Answer {
         match request {
-            Request::Status => self.status().await,
-            Request::Jobs { state, folder } => self.jobs(state, folder.as_deref()).await,
-            Request::Job { job } => self.job(job).await,
-            Request::Why { path } => self.why(&path).await,
-            Request::Retry { job } => self.retry(job).await,
+            Request::Status => self.show_status().await,
+            Request::Jobs { state, folder } => self.list_jobs(state, folder.as_deref()).await,
+            Request::Job { job } => self.show_job(job).await,
+            Request::Why { path } => self.explain_path(&path).await,
+            Request::Retry { job } => self.retry_job(job).await,
             Request::RetryFailed => self.retry_failed().await,
-            Request::Redo { job } => self.redo(job).await,
-            Request::Cancel { job } => self.cancel(job).await,
-            Request::Analyse { job, analyses, mail } => self.analyse(job, analyses, mail).await,
-            Request::Take { folder, path } => self.take(&folder, &path).await,
-            Request::Scan { dry_run } => self.scan(dry_run).await,
-            Request::Pause { folder } => self.pause(&folder).await,
-            Request::Resume { folder } => self.resume(&folder).await,
-            Request::Backlog { folder, process } => self.backlog(&folder, process).await,
+            Request::Redo { job } => self.redo_job(job).await,
+            Request::Cancel { job } => self.cancel_job(job).await,
+            Request::Analyse { job, analyses, mail } => self.analyse_job(job, analyses, mail).await,
+            Request::Take { folder, path } => self.take_file(&folder, &path).await,
+            Request::Scan { dry_run } => self.scan_folders(dry_run).await,
+            Request::Pause { folder } => self.pause_folder(&folder).await,
+            Request::Resume { folder } => self.resume_folder(&folder).await,
+            Request::Backlog { folder, process } => self.decide_backlog(&folder, process).await,
             Request::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
             Request::Try { file, config, what } => self.try_configuration(&file, &config, what).await,
-            Request::Whoami { service } => self.whoami(service.as_deref()).await,
+            Request::Whoami { service } => self.show_profile(service.as_deref()).await,
             Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
             Request::SignOut { service } => self.sign_out(service.as_deref()).await,
-            Request::Meetings { service, page } => self.meetings(service.as_deref(), page).await,
+            Request::Meetings { service, page } => self.list_meetings(service.as_deref(), page).await,
             Request::SourceList { source } => self.source_list(source.as_deref()).await,
             Request::SourceFetch { source, id } => self.source_fetch(source.as_deref(), &id).await,
-            Request::Meeting { service, id } => self.meeting(service.as_deref(), &id).await,
+            Request::Meeting { service, id } => self.show_meeting(service.as_deref(), &id).await,
         }
     }
 
     /// Returns the settings in force.
-    pub(super) fn live(&self) -> Arc<Live> {
+    pub(super) fn live_settings(&self) -> Arc<Live> {
         Arc::clone(&self.live.borrow())
     }
 
     /// Wakes the daemon's loops, where there is a daemon.
-    pub(super) fn nudge(&self) {
+    pub(super) fn wake_daemon(&self) {
         if let Some(worker) = &self.worker {
             worker.nudge();
         }
     }
 
     /// Finds a folder by its name.
-    pub(super) fn folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
-        let live = self.live();
+    pub(super) fn find_folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
+        let live = self.live_settings();
         let found = live.settings.folders.iter().find(|folder| folder.name == name);
         let known = || live.settings.folders.iter().map(|folder| folder.name.as_str()).collect::<Vec<_>>().join(", ");
         found.and_then(|folder| live.folders.get(&folder.id).cloned()).ok_or_else(|| {
@@ -112,11 +112,11 @@ impl Desk {
     }
 
     /// Finds a service by its name; the only one where none is named.
-    pub(super) fn service(&self, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
-        Self::service_of(&self.live(), name)
+    pub(super) fn find_service(&self, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
+        Self::service_of(&self.live_settings(), name)
     }
 
-    /// Finds a service of these settings, as [`Self::service`] does.
+    /// Finds a service of these settings, as [`Self::find_service`] does.
     pub(super) fn service_of(live: &Live, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
         let known = || live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let found = match name {
@@ -134,8 +134,8 @@ impl Desk {
     }
 
     /// Finds the folder that a path lies in, and the path below it.
-    pub(super) fn place(&self, path: &Path) -> Option<(Arc<Folder>, PathBuf)> {
-        let live = self.live();
+    pub(super) fn locate_path(&self, path: &Path) -> Option<(Arc<Folder>, PathBuf)> {
+        let live = self.live_settings();
         let real = path.parent().and_then(|parent| Some(std::fs::canonicalize(parent).ok()?.join(path.file_name()?)));
         live.settings.folders.iter().find_map(|folder| {
             let root = std::fs::canonicalize(&folder.path).ok();
@@ -149,7 +149,7 @@ impl Desk {
     }
 
     /// Finds the number of a job that a person has named.
-    pub(super) async fn id(&self, job: JobName) -> Result<JobId, Refusal> {
+    pub(super) async fn find_job(&self, job: JobName) -> Result<JobId, Refusal> {
         match job {
             JobName::Id(id) => Ok(id),
             JobName::Key(key) => {
@@ -161,14 +161,14 @@ impl Desk {
                 let shown = printable_path(&path);
                 let why = || ShellCommand::new("minuted why").path(&path);
                 let none = || Refusal::new(format!("there is no job of `{shown}`")).hint(why());
-                let (folder, relative) = self.place(&path).ok_or_else(none)?;
+                let (folder, relative) = self.locate_path(&path).ok_or_else(none)?;
                 self.queue.job_at(&folder.id, relative).await?.ok_or_else(none)
             }
         }
     }
 
-    async fn pause(&self, name: &str) -> Answer {
-        let folder = self.folder(name)?;
+    async fn pause_folder(&self, name: &str) -> Answer {
+        let folder = self.find_folder(name)?;
         let hold = Hold {
             scope: Scope::Folder,
             name: folder.id.clone(),
@@ -181,17 +181,17 @@ impl Desk {
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
     }
 
-    async fn resume(&self, name: &str) -> Answer {
-        let folder = self.folder(name)?;
+    async fn resume_folder(&self, name: &str) -> Answer {
+        let folder = self.find_folder(name)?;
         let was = self.queue.release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
-        self.nudge();
+        self.wake_daemon();
         let said = if was { "goes on" } else { "was not paused" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
     }
 
-    async fn backlog(&self, name: &str, process: bool) -> Answer {
-        let folder = self.folder(name)?;
-        let count = match self.handle(&folder.id) {
+    async fn decide_backlog(&self, name: &str, process: bool) -> Answer {
+        let folder = self.find_folder(name)?;
+        let count = match self.watch_of(&folder.id) {
             Some(handle) => {
                 let decision = if process { Decision::Process } else { Decision::Skip };
                 let decided = handle.backlog(decision).await;
@@ -213,7 +213,7 @@ impl Desk {
     }
 
     /// Returns the watch on a folder, where a daemon has one.
-    pub(super) fn handle(&self, folder: &str) -> Option<FolderHandle> {
+    pub(super) fn watch_of(&self, folder: &str) -> Option<FolderHandle> {
         self.folders.read().expect("no thread panics while it holds the folders").get(folder).cloned()
     }
 }
@@ -262,6 +262,6 @@ pub(super) fn to_value<T: serde::Serialize>(value: &T) -> Answer {
 }
 
 /// Returns a short answer with what was done.
-pub(super) fn done(id: JobId, message: &str) -> Value {
+pub(super) fn short_answer(id: JobId, message: &str) -> Value {
     json!({ "id": id, "message": format!("job {id} {message}") })
 }
