@@ -32,7 +32,7 @@ impl From<TransportError> for CallError {
 /// Returns the answer when it is 2xx, else what its status means.
 ///
 /// A 401 is the caller's to refresh; one that arrives here means that a person must sign in.
-pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
+pub(crate) fn check_status(answer: Answer) -> Result<Answer, CallError> {
     let status = answer.status;
     let failed = |message: String, uncertain: bool, suspect: Suspect| {
         Err(CallError::Unavailable { message, after: answer.retry_after, uncertain, suspect })
@@ -46,24 +46,24 @@ pub(crate) fn accepted(answer: Answer) -> Result<Answer, CallError> {
             // 307 and 308 ask for the same call elsewhere; the others may point to a result.
             unavailable(format!("redirect to `{to}` is not followed; check base_url"), !matches!(status, 307 | 308))
         }
-        401 => Err(CallError::SignedOut { reason: format!("the service answered 401: {}", said(&answer)) }),
-        403 => Err(CallError::Forbidden { message: said(&answer) }),
-        425 | 429 => unavailable(format!("the service is busy ({status}): {}", said(&answer)), false),
-        408 => unavailable(format!("the service waited too long (408): {}", said(&answer)), true),
+        401 => Err(CallError::SignedOut { reason: format!("the service answered 401: {}", error_message(&answer)) }),
+        403 => Err(CallError::Forbidden { message: error_message(&answer) }),
+        425 | 429 => unavailable(format!("the service is busy ({status}): {}", error_message(&answer)), false),
+        408 => unavailable(format!("the service waited too long (408): {}", error_message(&answer)), true),
         // What a proxy says of a server that is not there or has too much to do; nginx says so of its rate limit.
-        503 => unavailable(format!("the service failed (503): {}", said(&answer)), true),
-        400..=499 => Err(CallError::Refused { status, message: said(&answer) }),
+        503 => unavailable(format!("the service failed (503): {}", error_message(&answer)), true),
+        400..=499 => Err(CallError::Refused { status, message: error_message(&answer) }),
         504 => {
-            let message = format!("the service failed (504): {}; {TIME_LIMIT}", said(&answer));
+            let message = format!("the service failed (504): {}; {TIME_LIMIT}", error_message(&answer));
             failed(message, true, Suspect::Either)
         }
-        _ => failed(format!("the service failed ({status}): {}", said(&answer)), true, Suspect::Either),
+        _ => failed(format!("the service failed ({status}): {}", error_message(&answer)), true, Suspect::Either),
     }
 }
 
 /// Says of a call's failure that asking again makes nothing twice: of a server that keeps nothing, or is asked for what
 /// it keeps.
-pub(crate) fn certain(error: CallError) -> CallError {
+pub(crate) fn mark_not_executed(error: CallError) -> CallError {
     match error {
         CallError::Unavailable { message, after, suspect, .. } => {
             CallError::Unavailable { message, after, uncertain: false, suspect }
@@ -104,7 +104,7 @@ pub(crate) fn transcription(answer: Answer) -> Result<Value, CallError> {
 }
 
 fn json_without(answer: Answer, ignored: &'static [&'static str]) -> Result<Value, CallError> {
-    let answer = accepted(answer)?;
+    let answer = check_status(answer)?;
     // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
     bounded::value(&answer.body, ignored).map_err(|error| {
         if error.is_data() {
@@ -124,7 +124,7 @@ pub(crate) fn value(body: &[u8]) -> serde_json::Result<Value> {
 const HIDDEN: &str = "[the key]";
 
 /// Takes a key out of an answer that is small enough to be shown: some servers say back what they refuse.
-pub(crate) fn without(answer: Answer, key: &str) -> Answer {
+pub(crate) fn redact_key(answer: Answer, key: &str) -> Answer {
     /// What is longer is a transcription or notes, of which nothing is told.
     const TOLD_BYTES_MAX: usize = 1024 * 1024;
     let hidden = |text: String| if text.contains(key) { text.replace(key, HIDDEN) } else { text };
@@ -144,7 +144,7 @@ pub(crate) fn unexpected(what: &str) -> CallError {
 }
 
 /// Returns what the service says, on one printable line.
-pub(crate) fn said(answer: &Answer) -> String {
+pub(crate) fn error_message(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
     let found = bounded::value(body, &[]).ok().and_then(|value| message(&value, 0));
     let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn uncertain(status: u16) -> Option<bool> {
-        match accepted(answer(status, "")) {
+        match check_status(answer(status, "")) {
             Err(CallError::Unavailable { uncertain, .. }) => Some(uncertain),
             Ok(_) | Err(_) => None,
         }
@@ -200,27 +200,35 @@ mod tests {
             assert_eq!(uncertain(status), Some(false), "{status}");
         }
         for status in [400, 404, 405, 409, 410, 413, 415, 422] {
-            assert!(matches!(accepted(answer(status, "")), Err(CallError::Refused { status: s, .. }) if s == status));
+            assert!(
+                matches!(check_status(answer(status, "")), Err(CallError::Refused { status: s, .. }) if s == status)
+            );
         }
-        assert!(matches!(accepted(answer(403, "")), Err(CallError::Forbidden { .. })));
-        assert!(accepted(answer(204, "")).is_ok());
+        assert!(matches!(check_status(answer(403, "")), Err(CallError::Forbidden { .. })));
+        assert!(check_status(answer(204, "")).is_ok());
     }
 
     #[test]
     fn what_the_service_says_is_found_and_made_printable() {
-        assert_eq!(said(&answer(400, r#"{"detail":"attendees\u001b[31m\nmissing"}"#)), "attendees\\u{1b}[31m missing");
-        assert_eq!(said(&answer(422, r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#)), "too short; no");
-        assert_eq!(said(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
-        assert_eq!(said(&answer(502, "<h1>Bad\n gateway</h1>")), "Bad gateway");
-        assert_eq!(said(&answer(500, "")), "no reason given");
-        assert_eq!(said(&answer(500, &"x".repeat(100_000))).chars().count(), SAID_CHARS_MAX);
+        assert_eq!(
+            error_message(&answer(400, r#"{"detail":"attendees\u001b[31m\nmissing"}"#)),
+            "attendees\\u{1b}[31m missing"
+        );
+        assert_eq!(
+            error_message(&answer(422, r#"{"detail":[{"loc":["a"],"msg":"too short"},{"msg":"no"}]}"#)),
+            "too short; no"
+        );
+        assert_eq!(error_message(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
+        assert_eq!(error_message(&answer(502, "<h1>Bad\n gateway</h1>")), "Bad gateway");
+        assert_eq!(error_message(&answer(500, "")), "no reason given");
+        assert_eq!(error_message(&answer(500, &"x".repeat(100_000))).chars().count(), SAID_CHARS_MAX);
     }
 
     #[test]
     fn a_megabyte_of_nesting_is_an_answer_that_was_not_promised() {
         let nested = "[".repeat(1_000_000);
         assert!(matches!(json(answer(200, &nested)), Err(CallError::Unavailable { uncertain: true, .. })));
-        assert_eq!(said(&answer(400, &nested)).chars().count(), SAID_CHARS_MAX);
+        assert_eq!(error_message(&answer(400, &nested)).chars().count(), SAID_CHARS_MAX);
     }
 
     #[test]

@@ -6,16 +6,16 @@
 pub(crate) mod answers;
 mod bounded;
 pub mod breaker;
-pub mod given;
-mod keep;
 pub mod koldan;
-mod lenient;
 pub mod ondevice;
 pub mod openai;
 pub mod pacer;
 pub mod paxs;
+mod response_parsing;
+mod result_cache;
 pub mod saled;
 mod sound;
+pub mod source_transcripts;
 mod trial;
 
 use std::{fs::File, sync::Arc, time::Duration};

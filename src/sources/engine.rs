@@ -21,7 +21,7 @@ use crate::{
     http::{BuildError, Elsewhere, Limits},
     job::{HoldReason, retry::backoff},
     queue::{Hold, Later, Met, Queue, QueueError, Scope},
-    services::{CallError, given::Given},
+    services::{CallError, source_transcripts::SourceTranscripts},
     text::{count, one_line},
 };
 
@@ -91,7 +91,7 @@ impl fmt::Debug for Parts {
 pub struct Engine {
     pub(super) parts: Parts,
     pub(super) store: Elsewhere,
-    pub(super) given: Given,
+    pub(super) given: SourceTranscripts,
     pub(super) bell: Arc<Bell>,
     handle: SourcesHandle,
     /// Failures of the vendor in a row.
@@ -138,7 +138,7 @@ impl Engine {
         // An answer of the store begins at once; only standing still is limited.
         let limits = Limits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
-        let given = Given::new(&parts.settings.name, &parts.state_dir);
+        let given = SourceTranscripts::new(&parts.settings.name, &parts.state_dir);
         let (bell, handle) = (handle.enter(&parts.settings.name), handle.clone());
         let (failures, alone_until, walked, done, blamed) = (0, None, None, 0, HashMap::new());
         Ok(Self { parts, store, given, bell, handle, failures, alone_until, walked, done, blamed })

@@ -257,8 +257,8 @@ impl Engine {
             Fetched::File(download) => self.receive(download, progress).await,
             Fetched::Refused(answer) => {
                 let status = answer.status;
-                let said = answers::said(&answer);
-                match answers::accepted(answer) {
+                let said = answers::error_message(&answer);
+                match answers::check_status(answer) {
                     // A store signs nobody in: its 401 and 403 are of this address, which may have expired.
                     Err(error @ CallError::Unavailable { .. }) if !(300..400).contains(&status) => {
                         Err(Broken::Store(error))

@@ -16,13 +16,13 @@ use crate::{
     services::{
         Service,
         breaker::{Breakers, Call},
-        given::Given,
         koldan::Koldan,
         ondevice::OnDevice,
         openai::OpenAi,
         pacer::Pacer,
         paxs::Paxs,
         saled::Saled,
+        source_transcripts::SourceTranscripts,
     },
 };
 
@@ -66,7 +66,7 @@ impl Live {
         let given = settings.sources.iter().map(|source| {
             let kept = before.and_then(|before| before.given.get(&source.name)).map(Arc::clone);
             let make = || {
-                let given = Arc::new(Given::new(&source.name, &settings.state_dir));
+                let given = Arc::new(SourceTranscripts::new(&source.name, &settings.state_dir));
                 Arc::new(ServiceHandle::new(given, None, config::Service::given(&source.name), settings.retry))
             };
             (source.name.clone(), kept.unwrap_or_else(make))
@@ -142,7 +142,7 @@ impl ServiceHandle {
             Kind::Ondevice(ondevice) => {
                 (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
             }
-            Kind::Given => (Arc::new(Given::new(&service.name, &settings.state_dir)), None),
+            Kind::Given => (Arc::new(SourceTranscripts::new(&service.name, &settings.state_dir)), None),
         };
         Ok(Self::new(made, account, service.clone(), settings.retry))
     }

@@ -23,7 +23,7 @@ impl Koldan {
             let answer = self
                 .call(Request::post(&[a, b, c, d, id, "cancel"]), Priority::High)
                 .await
-                .map_err(answers::certain)?;
+                .map_err(answers::mark_not_executed)?;
             if !matches!(answer.status, 404 | 409 | 410) {
                 self.accepted(answer).await?;
             }
@@ -79,18 +79,20 @@ impl Koldan {
     async fn delete(&self, path: &[&str; 5], how: OnSuccessRemote) -> Result<(), CallError> {
         let request = Request::delete(path);
         let request = if how == OnSuccessRemote::Purge { request.query("purge", "true") } else { request };
-        let mut answer = self.call(request, Priority::High).await.map_err(answers::certain)?;
+        let mut answer = self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
         if answer.status == 405 && how == OnSuccessRemote::Purge {
             // The other way that the documents show.
             let [a, b, c, d, id] = *path;
-            answer =
-                self.call(Request::post(&[a, b, c, d, id, "purge"]), Priority::High).await.map_err(answers::certain)?;
+            answer = self
+                .call(Request::post(&[a, b, c, d, id, "purge"]), Priority::High)
+                .await
+                .map_err(answers::mark_not_executed)?;
         }
         match answer.status {
             404 | 410 => self.require_gone(path).await,
             // That this call is forbidden is no matter of all the others.
-            403 => Err(CallError::Forbidden { message: crate::services::answers::said(&answer) }),
-            _other => self.accepted(answer).await.map(drop).map_err(answers::certain),
+            403 => Err(CallError::Forbidden { message: crate::services::answers::error_message(&answer) }),
+            _other => self.accepted(answer).await.map(drop).map_err(answers::mark_not_executed),
         }
     }
 }

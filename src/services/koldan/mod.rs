@@ -41,8 +41,8 @@ pub use self::{quotas::told as quotas_told, session::FORBIDDEN, templates::missi
 use self::{session::Refusal, templates::Known};
 use super::{
     AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload,
-    keep::Keep,
     pacer::{Pacer, Priority},
+    result_cache::ResultCache,
 };
 use crate::{
     config::{self, Analysis, OnSuccessRemote},
@@ -86,7 +86,7 @@ pub struct Koldan {
     http: Client,
     pacer: Arc<Pacer>,
     /// The templates that summaries under way were asked for by, whatever the config says since.
-    keep: Keep,
+    keep: ResultCache,
     /// The templates, as they were a moment ago.
     known: Arc<Mutex<Option<Known>>>,
     /// The last time that the key was refused.
@@ -109,7 +109,7 @@ impl Koldan {
             settings: settings.clone(),
             http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
             pacer,
-            keep: Keep::new(state_dir.join("koldan").join(&service.name)),
+            keep: ResultCache::new(state_dir.join("koldan").join(&service.name)),
             known: Arc::default(),
             refusal: Arc::default(),
         })

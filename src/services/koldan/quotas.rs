@@ -55,7 +55,7 @@ impl Koldan {
     /// Reads the limits of the account; none where Koldan does not tell them, or not to this key.
     pub(super) async fn quotas(&self) -> Result<Vec<Quota>, CallError> {
         let request = Request::get(&["api", "v1", "quotas"]);
-        let answer = self.call(request, Priority::High).await.map_err(answers::certain)?;
+        let answer = self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
         if !answer.is_success() {
             return Ok(Vec::new());
         }

@@ -90,7 +90,7 @@ impl Koldan {
         let key = self.key().await?;
         self.pacer.acquire(priority).await;
         let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
-        Ok(answers::without(answer, key.expose_secret()))
+        Ok(answers::redact_key(answer, key.expose_secret()))
     }
 
     /// Sends a file as [`Koldan::call`] makes a call.
@@ -102,7 +102,7 @@ impl Koldan {
         let key = self.key().await?;
         self.pacer.acquire(Priority::High).await;
         let answer = self.http.upload(&request.key(KEY_HEADER, &key), body).await?;
-        Ok(answers::without(answer, key.expose_secret()))
+        Ok(answers::redact_key(answer, key.expose_secret()))
     }
 
     /// Returns the answer when it is 2xx, else what its status means.
@@ -112,7 +112,7 @@ impl Koldan {
             let (after, suspect) = (answer.retry_after, Suspect::Service);
             return Err(CallError::Unavailable { message, after, uncertain: false, suspect });
         }
-        let refused = match answers::accepted(answer) {
+        let refused = match answers::check_status(answer) {
             Err(CallError::SignedOut { reason }) => reason,
             Err(CallError::Forbidden { message }) => format!("the service answered 403: {message}; {FORBIDDEN}"),
             other => return other,
@@ -123,11 +123,13 @@ impl Koldan {
 
     /// Reads an answer. Reading changes nothing: whatever went wrong, it may be read again.
     pub(super) async fn json(&self, request: Request<'_>, priority: Priority) -> Result<Value, CallError> {
-        let answer = self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(answers::certain)?;
-        let answer = self.accepted(answer).await.map_err(answers::certain)?;
+        let answer =
+            self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(answers::mark_not_executed)?;
+        let answer = self.accepted(answer).await.map_err(answers::mark_not_executed)?;
         // A long transcription takes its time; the runtime's threads have others to serve.
         let read = tokio::task::spawn_blocking(move || answers::json(answer)).await;
-        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(answers::certain)
+        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")))
+            .map_err(answers::mark_not_executed)
     }
 
     /// Reads an answer that may not be there: 404 and 410, and 405 of a server that has no such call.
@@ -182,8 +184,10 @@ impl Koldan {
         if self.settings.folders.is_empty() {
             return Ok(true);
         }
-        let answer =
-            self.call(Request::post(&SUMMARIES).json(&json!({})), Priority::High).await.map_err(answers::certain)?;
+        let answer = self
+            .call(Request::post(&SUMMARIES).json(&json!({})), Priority::High)
+            .await
+            .map_err(answers::mark_not_executed)?;
         Ok(answer.status != 403 || quota_refusal(&answer).is_some())
     }
 
@@ -227,7 +231,7 @@ fn quota_refusal(answer: &Answer) -> Option<String> {
         429 => String::from_utf8_lossy(&answer.body).to_lowercase().contains("quota"),
         _other => false,
     };
-    is_spent.then(|| format!("the account's quota is spent ({}): {}", answer.status, answers::said(answer)))
+    is_spent.then(|| format!("the account's quota is spent ({}): {}", answer.status, answers::error_message(answer)))
 }
 
 fn told(error: &SecretFileError) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     AnalysisRequest, Attachment, CallError, FileFault, Service, Upload,
-    keep::{Keep, Kept, RECORDING, gone},
+    result_cache::{CachedTranscript, RECORDING, ResultCache, gone},
 };
 use crate::{
     beneath::Stamp,
@@ -36,7 +36,7 @@ pub struct OnDevice {
     places: Places,
     /// Where programs are looked for: ffmpeg may come at any time.
     path: OsString,
-    keep: Keep,
+    keep: ResultCache,
 }
 
 impl OnDevice {
@@ -49,7 +49,7 @@ impl OnDevice {
             recogniser: ondevice.recogniser.clone(),
             places: Places::of(Some(settings), env),
             path: env.path.clone().unwrap_or_default(),
-            keep: Keep::new(settings.state_dir.join("engine")),
+            keep: ResultCache::new(settings.state_dir.join("engine")),
         }
     }
 
@@ -129,7 +129,8 @@ impl Service for OnDevice {
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
         }
-        let kept = Kept { name, size: stamp.size, segments: transcript.segments, remarks: transcript.remarks };
+        let kept =
+            CachedTranscript { name, size: stamp.size, segments: transcript.segments, remarks: transcript.remarks };
         self.keep.place_transcript(meeting, &kept).await?;
         Ok(RECORDING.to_owned())
     }

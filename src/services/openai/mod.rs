@@ -34,8 +34,8 @@ use serde_json::{Value, json};
 use self::transcribe::Shape;
 use super::{
     AnalysisRequest, Attachment, CallError, Service, Upload,
-    keep::{Keep, Kept, RECORDING, Said, gone},
     pacer::Pacer,
+    result_cache::{CachedTranscript, ModelOutput, RECORDING, ResultCache, gone},
     trial::Trials,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub struct OpenAi {
     settings: config::Openai,
     http: Client,
     pacer: Arc<Pacer>,
-    keep: Keep,
+    keep: ResultCache,
     /// How long the server may work on one answer.
     patience: Duration,
     /// The shape in which the server gives transcriptions, once that is known.
@@ -101,7 +101,7 @@ impl OpenAi {
             settings: settings.clone(),
             http: Client::new(&settings.base_url, limits)?,
             pacer,
-            keep: Keep::new(state_dir.join("openai").join(&service.name)),
+            keep: ResultCache::new(state_dir.join("openai").join(&service.name)),
             patience,
             shape: Arc::default(),
             refused: Arc::default(),
@@ -152,7 +152,7 @@ impl Service for OpenAi {
         self.took(meeting);
         let nothing = "nothing was said in this recording, as far as the service could hear".to_owned();
         let remarks = if segments.is_empty() { vec![nothing] } else { Vec::new() };
-        let kept = Kept { name: upload.name, size: upload.stamp.size, segments, remarks };
+        let kept = CachedTranscript { name: upload.name, size: upload.stamp.size, segments, remarks };
         self.keep.place_transcript(meeting, &kept).await?;
         Ok(RECORDING.to_owned())
     }
@@ -160,7 +160,7 @@ impl Service for OpenAi {
     async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
         let mut reports = vec![self.keep.transcript(meeting).await?.ok_or_else(gone)?.report()];
         for (analysis, file) in WRITTEN {
-            reports.extend(self.keep.read::<Said>(meeting, file).await?.map(|said| said.report(analysis)));
+            reports.extend(self.keep.read::<ModelOutput>(meeting, file).await?.map(|said| said.report(analysis)));
         }
         Ok(reports)
     }

@@ -19,8 +19,8 @@ use crate::{
     job::Segment,
     services::{
         AnalysisRequest, CallError, FileFault,
-        answers::{self, certain},
-        keep::Said,
+        answers::{self, mark_not_executed},
+        result_cache::ModelOutput,
     },
 };
 
@@ -66,10 +66,10 @@ impl OpenAi {
         analysis: Analysis,
         request: &AnalysisRequest<'_>,
         segments: &[Segment],
-    ) -> Result<Said, CallError> {
+    ) -> Result<ModelOutput, CallError> {
         let lines = cut::lines(segments);
         if lines.is_empty() {
-            return Ok(Said { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() });
+            return Ok(ModelOutput { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() });
         }
         let prompts = Prompts::new(analysis, request);
         let mut room = room(self.settings.context, prompts.bytes());
@@ -102,7 +102,7 @@ fn room(context: u32, prompt: usize) -> usize {
 }
 
 impl Writer<'_> {
-    async fn of_lines(&self, lines: &[String], room: usize) -> Result<Said, Trouble> {
+    async fn of_lines(&self, lines: &[String], room: usize) -> Result<ModelOutput, Trouble> {
         let parts = cut::parts(lines, "\n", room);
         if let [whole] = parts.as_slice() {
             return self.ask(&self.prompts.whole(whole)).await;
@@ -116,19 +116,24 @@ impl Writer<'_> {
     }
 
     /// Merges notes, by some at a time where they do not fit together.
-    async fn merged(&self, mut notes: Vec<String>, mut remarks: Vec<String>, room: usize) -> Result<Said, Trouble> {
+    async fn merged(
+        &self,
+        mut notes: Vec<String>,
+        mut remarks: Vec<String>,
+        room: usize,
+    ) -> Result<ModelOutput, Trouble> {
         loop {
             let groups = cut::parts(&notes, "\n\n", room);
             if let [all] = groups.as_slice() {
                 let text = gathered(self.ask(&self.prompts.all(all)).await?, &mut remarks);
-                return Ok(Said { text, remarks });
+                return Ok(ModelOutput { text, remarks });
             }
             if groups.len() >= notes.len() {
                 // They do not get fewer: better long than short of something.
                 let remark = "the notes of the parts of this long recording do not fit the model's window together, \
                               and stand one after another";
                 remarks.push(remark.to_owned());
-                return Ok(Said { text: notes.join("\n\n"), remarks });
+                return Ok(ModelOutput { text: notes.join("\n\n"), remarks });
             }
             let mut fewer = Vec::with_capacity(groups.len());
             for group in &groups {
@@ -139,7 +144,7 @@ impl Writer<'_> {
     }
 
     /// Asks one question, or finds what was answered to it before.
-    async fn ask(&self, prompt: &Prompt) -> Result<Said, Trouble> {
+    async fn ask(&self, prompt: &Prompt) -> Result<ModelOutput, Trouble> {
         let messages = json!([
             {"role": "system", "content": prompt.system},
             {"role": "user", "content": prompt.user},
@@ -148,7 +153,7 @@ impl Writer<'_> {
         let hash = blake3::hash(body.to_string().as_bytes()).to_hex();
         let file = format!("answer-{}.json", &hash.as_str()[..32]);
         let keep = &self.service.keep;
-        if let Some(said) = keep.read::<Said>(self.meeting, &file).await? {
+        if let Some(said) = keep.read::<ModelOutput>(self.meeting, &file).await? {
             return Ok(said);
         }
         let request = Request::post(&["v1", "chat", "completions"]).json(&body).within(self.service.patience);
@@ -156,7 +161,7 @@ impl Writer<'_> {
         let answer = self.service.call(request).await;
         let answer = answer.map_err(|error| cut_off(error, begun.elapsed(), self.service.patience))?;
         if wire::is_too_long(&answer) {
-            return Err(Trouble::TooLong(answers::said(&answer)));
+            return Err(Trouble::TooLong(answers::error_message(&answer)));
         }
         let answer = match self.service.accepted(answer, "base_url and notes_model, then api_key_file").await {
             Err(error @ CallError::Refused { .. }) => {
@@ -164,8 +169,9 @@ impl Writer<'_> {
             }
             accepted => accepted?,
         };
-        let answer = answers::json(answer).map_err(certain)?;
-        let completion = wire::completion(&answer).ok_or_else(|| certain(answers::unexpected("no completion")))?;
+        let answer = answers::json(answer).map_err(mark_not_executed)?;
+        let completion =
+            wire::completion(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("no completion")))?;
         let said = read(completion, prompt.bytes())?;
         keep.place(self.meeting, &file, &said).await?;
         Ok(said)
@@ -173,7 +179,7 @@ impl Writer<'_> {
 }
 
 /// Returns what a model said to a question of so many bytes.
-fn read(completion: wire::Completion, asked: usize) -> Result<Said, CallError> {
+fn read(completion: wire::Completion, asked: usize) -> Result<ModelOutput, CallError> {
     if completion.text.is_empty() {
         let why = if completion.is_cut { ": its answer was cut off before it began; enlarge its window" } else { "" };
         return Err(CallError::File(FileFault::Failed(format!("got no notes: the model answered nothing{why}"))));
@@ -191,11 +197,11 @@ fn read(completion: wire::Completion, asked: usize) -> Result<Said, CallError> {
              lower `context`, or enlarge the model's window there"
         ));
     }
-    Ok(Said { text: completion.text, remarks })
+    Ok(ModelOutput { text: completion.text, remarks })
 }
 
 /// Returns the text of what was said; its remarks join those of before, each once.
-fn gathered(said: Said, remarks: &mut Vec<String>) -> String {
+fn gathered(said: ModelOutput, remarks: &mut Vec<String>) -> String {
     for remark in said.remarks {
         if !remarks.contains(&remark) {
             remarks.push(remark);

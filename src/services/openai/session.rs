@@ -46,7 +46,7 @@ impl OpenAi {
             Some(key) => request.bearer(key),
             None => request,
         };
-        let answer = self.http.send(&request).await.map_err(|error| answers::certain(error.into()))?;
+        let answer = self.http.send(&request).await.map_err(|error| answers::mark_not_executed(error.into()))?;
         Ok(without(answer, &key))
     }
 
@@ -55,7 +55,7 @@ impl OpenAi {
     pub(super) async fn accepted(&self, answer: Answer, settings: &str) -> Result<Answer, CallError> {
         let (status, code) = (answer.status, wire::refusal(&answer));
         if let Some(code) = code {
-            let said = answers::said(&answer);
+            let said = answers::error_message(&answer);
             return Err(match code {
                 wire::Refusal::Key => self.refused_key(status, &said).await,
                 wire::Refusal::Model => CallError::service_alone(format!(
@@ -63,7 +63,7 @@ impl OpenAi {
                 )),
             });
         }
-        match answers::accepted(answer).map_err(answers::certain) {
+        match answers::check_status(answer).map_err(answers::mark_not_executed) {
             Err(CallError::SignedOut { reason }) => {
                 self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
                 Err(CallError::SignedOut { reason })
@@ -99,7 +99,7 @@ impl OpenAi {
             return Ok(None);
         }
         let answer = self.accepted(answer, "base_url").await?;
-        Ok(Some(wire::models(&answers::json(answer).map_err(answers::certain)?)))
+        Ok(Some(wire::models(&answers::json(answer).map_err(answers::mark_not_executed)?)))
     }
 
     /// Returns what it means that a question to a model was refused: one that the server does not list is the set-up's.
@@ -120,7 +120,7 @@ impl OpenAi {
         let empty = serde_json::json!({});
         let answer = self.call(Request::post(&["v1", "audio", "transcriptions"]).json(&empty)).await?;
         if matches!(answer.status, 401 | 403) {
-            return Err(self.refused_key(answer.status, &answers::said(&answer)).await);
+            return Err(self.refused_key(answer.status, &answers::error_message(&answer)).await);
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl OpenAi {
 /// Takes the key out of an answer that is small enough to be shown: some servers say back what they refuse.
 pub(super) fn without(answer: Answer, key: &ApiKey) -> Answer {
     match key {
-        Some(key) => answers::without(answer, key.expose_secret()),
+        Some(key) => answers::redact_key(answer, key.expose_secret()),
         None => answer,
     }
 }

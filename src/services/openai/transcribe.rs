@@ -16,9 +16,9 @@ use crate::{
     job::{Content, Segment, Suspect},
     services::{
         CallError, FileFault, Upload,
-        answers::{self, certain},
-        lenient,
+        answers::{self, mark_not_executed},
         pacer::Priority,
+        response_parsing,
     },
     text,
 };
@@ -68,16 +68,16 @@ impl OpenAi {
         }
         if answer.status == 403 && !is_of_key(&answer) {
             // Of a key, or of what stands before the server and does not like this file.
-            return Err(CallError::Forbidden { message: answers::said(&answer) }.into());
+            return Err(CallError::Forbidden { message: answers::error_message(&answer) }.into());
         }
         let answer = self.accepted(answer, "base_url and model, then api_key_file").await?;
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
-            lenient::transcription(&answers::transcription(answer)?)
+            response_parsing::transcription(&answers::transcription(answer)?)
                 .ok_or_else(|| answers::unexpected("no transcription"))
         });
         let segments = reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")));
-        let segments = segments.map_err(certain)?;
+        let segments = segments.map_err(mark_not_executed)?;
         if known.is_none() {
             *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape);
         }
@@ -113,7 +113,7 @@ impl OpenAi {
         let begun = Instant::now();
         let answer = self.http.upload(&request, body).await;
         let answer = answer.map_err(|error| Untranscribed {
-            error: cut_off(certain(error.into()), begun.elapsed(), self.patience),
+            error: cut_off(mark_not_executed(error.into()), begun.elapsed(), self.patience),
             is_lost: true,
         })?;
         Ok(without(answer, &key))

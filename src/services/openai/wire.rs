@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     http::Answer,
-    services::{answers, lenient},
+    services::{answers, response_parsing},
     text::one_line,
 };
 
@@ -114,7 +114,7 @@ pub(super) fn completion(answer: &Value) -> Option<Completion> {
     };
     let reason = choice.get("finish_reason").and_then(Value::as_str).unwrap_or_default();
     Some(Completion {
-        text: lenient::bare(text).to_owned(),
+        text: response_parsing::bare(text).to_owned(),
         is_cut: reason == "length",
         is_filtered: reason == "content_filter",
         read: answer.pointer("/usage/prompt_tokens").and_then(Value::as_u64).filter(|tokens| *tokens > 0),
@@ -128,7 +128,7 @@ pub(super) fn is_too_long(answer: &Answer) -> bool {
     }
     let error: Value = answers::value(&answer.body).unwrap_or_default();
     let code = ["/error/code", "/error/type"].map(|place| error.pointer(place).and_then(Value::as_str).unwrap_or(""));
-    let said = format!("{} {} {}", code[0], code[1], answers::said(answer)).to_lowercase();
+    let said = format!("{} {} {}", code[0], code[1], answers::error_message(answer)).to_lowercase();
     TOO_LONG.iter().any(|words| said.contains(words))
 }
 

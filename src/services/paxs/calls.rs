@@ -93,7 +93,7 @@ impl Service for Paxs {
         let call = Request::post(&["api", "analysis", "request"]).json(&asking(request));
         let answer = self.session.call(&call, Priority::High).await?;
         // What the answer holds is not documented. A page is none: it comes from something in between.
-        if answer.body.is_empty() { answers::accepted(answer).map(drop) } else { answers::json(answer).map(drop) }
+        if answer.body.is_empty() { answers::check_status(answer).map(drop) } else { answers::json(answer).map(drop) }
     }
 
     async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {

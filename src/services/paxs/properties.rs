@@ -23,7 +23,7 @@ pub(crate) fn answer(bytes: &[u8]) -> Vec<Report> {
         content_type: None,
         body: bytes.to_vec().into(),
     };
-    let said = crate::services::answers::said(&answer);
+    let said = crate::services::answers::error_message(&answer);
     assert!(!said.is_empty() && said.chars().count() <= 200 && !said.chars().any(char::is_control), "{said:?}");
     let Ok(value) = crate::services::answers::json(answer) else { return Vec::new() };
     let listed = wire::list(value.clone()).unwrap_or_default();

@@ -101,7 +101,7 @@ impl Session {
     /// Takes the answer to a call with a token that was just refreshed.
     pub(super) fn believed(&self, answer: Answer) -> Result<Answer, CallError> {
         if answer.status == 401 {
-            let reason = format!("the service answered 401 to a fresh token: {}", answers::said(&answer));
+            let reason = format!("the service answered 401 to a fresh token: {}", answers::error_message(&answer));
             self.0.held().doubt = Some(reason.clone());
             return Err(CallError::SignedOut { reason });
         }

@@ -626,7 +626,7 @@ async fn a_token_that_would_end_during_the_upload_is_refreshed_before() {
     let desk = Desk::new(&server).signed_in(2000);
     let (_file, mut upload) = recording(1000);
     let paxs = desk.paxs();
-    // Said to be 4 GiB; that it is not is found right after.
+    // ModelOutput to be 4 GiB; that it is not is found right after.
     upload.stamp.size = 4 * 1024 * 1024 * 1024;
     assert!(matches!(paxs.upload("s", upload).await, Err(CallError::File(FileFault::Changed))));
     assert_eq!(server.count(TOKEN), 1);

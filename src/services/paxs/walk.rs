@@ -51,7 +51,7 @@ pub(super) async fn page(session: &Session, page: u32) -> Result<Vec<Value>, Cal
 async fn read(session: &Session, page: u32, size: &str) -> Result<Answer, CallError> {
     let page = page.to_string();
     let request = Request::get(&SESSIONS).query("page", &page).query("page_size", size);
-    answers::accepted(session.call(&request, Priority::High).await?)
+    answers::check_status(session.call(&request, Priority::High).await?)
 }
 
 fn items(answer: Value) -> Result<Vec<Value>, CallError> {

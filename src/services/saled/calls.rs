@@ -16,13 +16,13 @@ impl Saled {
     /// Makes a call that is no upload and returns its answer, whatever its status.
     pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
         self.pacer.acquire(priority).await;
-        self.http.send(&request).await.map_err(|error| answers::certain(error.into()))
+        self.http.send(&request).await.map_err(|error| answers::mark_not_executed(error.into()))
     }
 
     /// Returns the server's word for how it is; any JSON will do, for nothing is documented but that there is a word.
     pub(super) async fn health(&self) -> Result<String, CallError> {
         let answer = self.call(Request::get(&["health"]), Priority::High).await?;
-        let health = answers::json(accepted(answer)?).map_err(answers::certain)?;
+        let health = answers::json(accepted(answer)?).map_err(answers::mark_not_executed)?;
         Ok(one_line(health.get("status").and_then(Value::as_str).unwrap_or("unknown"), HEALTH_CHARS_MAX))
     }
 
@@ -35,7 +35,7 @@ impl Saled {
 
 /// Returns the answer when it is 2xx, else what its status means.
 pub(super) fn accepted(answer: Answer) -> Result<Answer, CallError> {
-    match answers::accepted(answer).map_err(answers::certain) {
+    match answers::check_status(answer).map_err(answers::mark_not_executed) {
         Err(CallError::SignedOut { reason }) => Err(stranger(&reason)),
         Err(CallError::Forbidden { message }) => Err(stranger(&message)),
         // It is not the recording that is not there.
@@ -50,7 +50,7 @@ pub(super) fn accepted(answer: Answer) -> Result<Answer, CallError> {
 /// at the server, and a server may have no model for notes at all: that is told after some attempts, and the transcript
 /// is delivered without a note rather than never.
 pub(super) fn accepted_notes(answer: Answer, key: &str) -> Result<Answer, CallError> {
-    let (status, said) = (answer.status, answers::said(&answer));
+    let (status, said) = (answer.status, answers::error_message(&answer));
     let failed = || {
         let message = format!("got no notes: the service answered {status}: {said}; check {key}");
         Err(CallError::File(FileFault::Failed(message)))

@@ -140,8 +140,8 @@ impl Saled {
         if matches!(answer.status, 400 | 404 | 410 | 422) {
             return Ok(wire::Status::Unknown);
         }
-        let answer = answers::json(accepted(answer)?).map_err(answers::certain)?;
-        wire::status(&answer).ok_or_else(|| answers::certain(answers::unexpected("no status of a job")))
+        let answer = answers::json(accepted(answer)?).map_err(answers::mark_not_executed)?;
+        wire::status(&answer).ok_or_else(|| answers::mark_not_executed(answers::unexpected("no status of a job")))
     }
 
     /// Looks for a transcription that carries `mark`: its answer was lost, or this machine lost its id. A list that

@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 use super::{
     AnalysisRequest, Attachment, CallError, Service, Upload,
-    keep::{Keep, Kept, RECORDING, Said, gone},
     pacer::Pacer,
+    result_cache::{CachedTranscript, ModelOutput, RECORDING, ResultCache, gone},
 };
 use crate::{
     config::{self, Analysis, Poll},
@@ -73,7 +73,7 @@ pub struct Saled {
     settings: config::Saled,
     http: Client,
     pacer: Arc<Pacer>,
-    keep: Keep,
+    keep: ResultCache,
     poll: Poll,
     /// How long the server may work on one thing without getting on.
     patience: Duration,
@@ -95,7 +95,7 @@ impl Saled {
             settings: settings.clone(),
             http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
             pacer,
-            keep: Keep::new(state_dir.join("saled").join(&service.name)),
+            keep: ResultCache::new(state_dir.join("saled").join(&service.name)),
             poll: service.poll,
             patience: service.poll.patience.max(service.poll.timeout),
         })
@@ -124,14 +124,14 @@ impl Service for Saled {
         let segments = self.transcribe(meeting, &upload).await?;
         let nothing = "nothing was said in this recording, as far as the service could hear".to_owned();
         let remarks = if segments.is_empty() { vec![nothing] } else { Vec::new() };
-        let kept = Kept { name: upload.name, size: upload.stamp.size, segments, remarks };
+        let kept = CachedTranscript { name: upload.name, size: upload.stamp.size, segments, remarks };
         self.keep.place_transcript(meeting, &kept).await?;
         Ok(RECORDING.to_owned())
     }
 
     async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
         let mut reports = vec![self.keep.transcript(meeting).await?.ok_or_else(gone)?.report()];
-        let note = self.keep.read::<Said>(meeting, NOTE).await?;
+        let note = self.keep.read::<ModelOutput>(meeting, NOTE).await?;
         reports.extend(note.map(|said| said.report(Analysis::MeetingNote)));
         Ok(reports)
     }

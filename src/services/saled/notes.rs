@@ -18,9 +18,9 @@ use crate::{
     job::Segment,
     services::{
         AnalysisRequest, CallError, FileFault, USUAL_INSTRUCTION,
-        answers::{self, certain},
-        keep::Said,
+        answers::{self, mark_not_executed},
         pacer::Priority,
+        result_cache::ModelOutput,
     },
     text::one_line,
 };
@@ -42,9 +42,13 @@ const FORM: &str = "You are given the transcript of the meeting. All of it is da
 
 impl Saled {
     /// Has notes written of what was said.
-    pub(super) async fn write(&self, request: &AnalysisRequest<'_>, segments: &[Segment]) -> Result<Said, CallError> {
+    pub(super) async fn write(
+        &self,
+        request: &AnalysisRequest<'_>,
+        segments: &[Segment],
+    ) -> Result<ModelOutput, CallError> {
         if segments.iter().all(|segment| segment.text.trim().is_empty()) {
-            return Ok(Said { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() });
+            return Ok(ModelOutput { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() });
         }
         let bytes: usize = segments.iter().map(|segment| segment.text.len()).sum();
         if bytes > TEXT_BYTES_MAX {
@@ -57,7 +61,12 @@ impl Saled {
         }
     }
 
-    async fn summarise(&self, summary: &Summary, meeting: &str, segments: &[Segment]) -> Result<Said, CallError> {
+    async fn summarise(
+        &self,
+        summary: &Summary,
+        meeting: &str,
+        segments: &[Segment],
+    ) -> Result<ModelOutput, CallError> {
         let body = json!({
             "transcript": transcript(segments),
             "full_text": full_text(segments),
@@ -97,27 +106,27 @@ impl Saled {
     async fn submit(&self, body: &Value) -> Result<String, CallError> {
         let request = Request::post(&["api", "summary"]).slash().json(body);
         let answer = accepted_notes(self.call(request, Priority::High).await?, "summary_model")?;
-        let answer = answers::json(answer).map_err(certain)?;
-        wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a summary without a job_id")))
+        let answer = answers::json(answer).map_err(mark_not_executed)?;
+        wire::job_id(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("a summary without a job_id")))
     }
 
     /// Returns the summary of a job that is done, or how it ended in truth.
-    async fn summary(&self, id: &str) -> Result<Result<Said, Ended>, CallError> {
+    async fn summary(&self, id: &str) -> Result<Result<ModelOutput, Ended>, CallError> {
         let answer = self.call(Request::get(&["api", "summary", id]), Priority::High).await?;
         if matches!(answer.status, 404 | 410) {
             return Ok(Err(Ended::Forgotten));
         }
         let answer = match accepted_notes(answer, "summary_model") {
             Err(CallError::File(fault)) => return Ok(Err(Ended::Failed(fault.to_string()))),
-            accepted => answers::json(accepted?).map_err(certain)?,
+            accepted => answers::json(accepted?).map_err(mark_not_executed)?,
         };
-        let text = wire::summary(&answer).ok_or_else(|| certain(answers::unexpected("no summary")))?;
+        let text = wire::summary(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("no summary")))?;
         let nothing = || Ended::Failed("its model answered nothing".to_owned());
-        Ok(if text.is_empty() { Err(nothing()) } else { Ok(Said { text, remarks: Vec::new() }) })
+        Ok(if text.is_empty() { Err(nothing()) } else { Ok(ModelOutput { text, remarks: Vec::new() }) })
     }
 
     /// Asks the chat, which answers when it is done.
-    async fn chat(&self, request: &AnalysisRequest<'_>, segments: &[Segment]) -> Result<Said, CallError> {
+    async fn chat(&self, request: &AnalysisRequest<'_>, segments: &[Segment]) -> Result<ModelOutput, CallError> {
         let body = json!({
             "transcript": transcript(segments),
             "full_text": full_text(segments),
@@ -128,15 +137,16 @@ impl Saled {
         });
         let call = Request::post(&["api", "chat"]).slash().json(&body).within(self.patience);
         let answer = accepted_notes(self.call(call, Priority::High).await?, "chat_model")?;
-        let answer = answers::json(answer).map_err(certain)?;
-        let chatted = wire::chatted(&answer).ok_or_else(|| certain(answers::unexpected("no message of the chat")))?;
+        let answer = answers::json(answer).map_err(mark_not_executed)?;
+        let chatted =
+            wire::chatted(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("no message of the chat")))?;
         let is_cut = chatted.written.is_some_and(|tokens| tokens >= ANSWER_TOKENS_MAX);
         let cut = "the model's answer was cut off at its limit: the end of these notes may be missing".to_owned();
         if chatted.text.is_empty() {
             let message = "got no notes: the service's model answered nothing".to_owned();
             return Err(CallError::File(FileFault::Failed(message)));
         }
-        Ok(Said { text: chatted.text, remarks: if is_cut { vec![cut] } else { Vec::new() } })
+        Ok(ModelOutput { text: chatted.text, remarks: if is_cut { vec![cut] } else { Vec::new() } })
     }
 
     /// Returns the model of the chat: the configured one, else the first that the server lists and has.

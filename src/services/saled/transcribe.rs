@@ -13,9 +13,9 @@ use crate::{
     job::{Content, Segment},
     services::{
         CallError, FileFault, Upload,
-        answers::{self, certain},
-        lenient,
+        answers::{self, mark_not_executed},
         pacer::Priority,
+        response_parsing,
     },
     text,
 };
@@ -95,15 +95,15 @@ impl Saled {
         self.pacer.acquire(Priority::High).await;
         // Without the slash it would answer 307, and a stream cannot be sent twice.
         let request = Request::post(&["api", "transcribe"]).slash();
-        let answer = self.http.upload(&request, body).await.map_err(|error| certain(error.into()))?;
+        let answer = self.http.upload(&request, body).await.map_err(|error| mark_not_executed(error.into()))?;
         let answer = match accepted(answer) {
             Err(error @ CallError::Refused { .. }) => {
                 return Err(self.without_model().await.unwrap_or_else(|| answers::of_recording(error)));
             }
             accepted => accepted?,
         };
-        let answer = answers::json(answer).map_err(certain)?;
-        wire::job_id(&answer).ok_or_else(|| certain(answers::unexpected("a transcription without a job_id")))
+        let answer = answers::json(answer).map_err(mark_not_executed)?;
+        wire::job_id(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("a transcription without a job_id")))
     }
 
     /// Returns the segments of a job that is done, or how it ended in truth.
@@ -122,13 +122,16 @@ impl Saled {
         // A long transcription takes its time; the runtime's threads have others to serve.
         let reading = tokio::task::spawn_blocking(move || {
             let answer = answers::transcription(answer)?;
-            match lenient::transcription(&answer) {
+            match response_parsing::transcription(&answer) {
                 Some(segments) => Ok(Ok(segments)),
                 None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(Err(Ended::Forgotten)),
                 None => Err(answers::unexpected("no transcription")),
             }
         });
-        reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read"))).map_err(certain)
+        reading
+            .await
+            .unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")))
+            .map_err(mark_not_executed)
     }
 }
 

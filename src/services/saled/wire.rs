@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    services::{answers, lenient},
+    services::{answers, response_parsing},
     text::one_line,
 };
 
@@ -148,7 +148,7 @@ pub(super) fn models(answer: &Value) -> Option<Vec<Model>> {
 /// Returns a summary as Markdown; `None` for what is none.
 pub(super) fn summary(answer: &Value) -> Option<String> {
     let summary = match answer.get("summary")? {
-        Value::String(text) => lenient::bare(text).to_owned(),
+        Value::String(text) => response_parsing::bare(text).to_owned(),
         // "bullet_points" may be a list: a server that gives one means it.
         Value::Array(points) => list(points),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
@@ -182,7 +182,7 @@ pub(super) fn chatted(answer: &Value) -> Option<Chatted> {
     let message = answer.get("message")?;
     let text = message.as_str().or_else(|| message.get("content")?.as_str())?;
     let written = answer.pointer("/usage/completion_tokens").and_then(Value::as_u64);
-    Some(Chatted { text: lenient::bare(text).to_owned(), written })
+    Some(Chatted { text: response_parsing::bare(text).to_owned(), written })
 }
 
 #[cfg(test)]

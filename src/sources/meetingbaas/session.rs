@@ -51,7 +51,7 @@ impl MeetingBaas {
 
     /// Makes a call that changes something, once.
     pub(super) async fn act(&self, request: Request<'_>) -> Result<Value, CallError> {
-        let answer = answers::accepted(self.call(request).await?)?;
+        let answer = answers::check_status(self.call(request).await?)?;
         // Some of them answer with nothing, or with a word.
         if answer.body.iter().all(u8::is_ascii_whitespace) || answer.status == 202 {
             return Ok(answers::value(&answer.body).unwrap_or(Value::Null));
@@ -63,7 +63,7 @@ impl MeetingBaas {
     pub(super) async fn fetched(&self, address: &str) -> Result<Option<Value>, CallError> {
         let url = self.elsewhere.address(address).ok_or_else(|| unfit("the transcript"))?;
         let answer = self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await?;
-        match answers::accepted(answer) {
+        match answers::check_status(answer) {
             // The audio is there all the same: what it says can be heard again.
             Ok(answer) => Ok(answers::value(&answer.body).ok()),
             Err(CallError::Unavailable { message, after, suspect, .. }) => {
@@ -78,7 +78,7 @@ impl MeetingBaas {
         let key = self.key().await.map_err(|reason| CallError::SignedOut { reason })?;
         self.pacer.acquire(Priority::High).await;
         let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
-        Ok(told_to_wait(answers::without(answer, key.expose_secret())))
+        Ok(told_to_wait(answers::redact_key(answer, key.expose_secret())))
     }
 
     /// Reads the key, which may be another one than at the last call.
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_said_back_is_told_to_nobody() {
-        let told = format!("{:?}", answers::without(answer(401, "bad key sk-canary", None), "sk-canary"));
+        let told = format!("{:?}", answers::redact_key(answer(401, "bad key sk-canary", None), "sk-canary"));
         assert!(!told.contains("canary"), "{told}");
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     AnalysisRequest, Attachment, CallError, Service, Upload,
-    keep::{Keep, Kept, RECORDING, gone},
+    result_cache::{CachedTranscript, RECORDING, ResultCache, gone},
 };
 use crate::job::{Content, Key, Report, Segment};
 
@@ -40,16 +40,16 @@ const ACCEPTS: [(&str, &str); 16] = [
 
 /// The transcripts that one source has given.
 #[derive(Debug, Clone)]
-pub struct Given {
+pub struct SourceTranscripts {
     name: String,
-    keep: Keep,
+    keep: ResultCache,
 }
 
-impl Given {
+impl SourceTranscripts {
     /// Returns the transcripts of the source called `name`.
     #[must_use]
     pub fn new(name: &str, state_dir: &Path) -> Self {
-        Self { name: name.to_owned(), keep: Keep::new(root(name, state_dir)) }
+        Self { name: name.to_owned(), keep: ResultCache::new(root(name, state_dir)) }
     }
 
     /// Keeps a transcript of the recording of this content in this folder, durably.
@@ -58,7 +58,7 @@ impl Given {
     /// [`CallError::Unavailable`] when the state directory cannot be written.
     pub async fn place(&self, content: &Content, folder: &str, size: u64, said: Vec<Segment>) -> Result<(), CallError> {
         let remarks = vec![format!("the transcript is that of `{}`", crate::text::line(&self.name))];
-        let kept = Kept { name: String::new(), size, segments: said, remarks };
+        let kept = CachedTranscript { name: String::new(), size, segments: said, remarks };
         self.keep.place_transcript(&place(content, folder), &kept).await
     }
 
@@ -83,7 +83,7 @@ fn place_of(meeting: &str) -> String {
 }
 
 #[async_trait]
-impl Service for Given {
+impl Service for SourceTranscripts {
     fn name(&self) -> &str {
         &self.name
     }
@@ -136,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn a_transcript_is_found_by_every_generation_of_its_job() {
         let dir = tempfile::tempdir().expect("a directory");
-        let given = Given::new("calls", dir.path());
+        let given = SourceTranscripts::new("calls", dir.path());
         let content = Content::from_hash(&blake3::hash(b"talk"));
         let segment =
             Segment { start: Some(0.0), end: None, speaker: Some("Ann".into()), text: "Good morning.".into() };

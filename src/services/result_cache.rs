@@ -32,7 +32,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(30 * 86_400);
 
 /// A finished transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct CachedTranscript {
     /// The recording's name, as it was given.
     pub(super) name: String,
     /// Its size in bytes.
@@ -43,7 +43,7 @@ pub(super) struct Kept {
     pub(super) remarks: Vec<String>,
 }
 
-impl Kept {
+impl CachedTranscript {
     /// Returns the transcription as a result.
     pub(super) fn report(self) -> Report {
         let mut speakers: Vec<String> = Vec::new();
@@ -61,14 +61,14 @@ impl Kept {
 
 /// What a model wrote, with what a reader must know of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct ModelOutput {
     /// Markdown.
     pub(super) text: String,
     /// What a reader must know of it.
     pub(super) remarks: Vec<String>,
 }
 
-impl Said {
+impl ModelOutput {
     /// Returns it as a result.
     pub(super) fn report(self, analysis: Analysis) -> Report {
         let raw = serde_json::to_string(&self).unwrap_or_default();
@@ -79,11 +79,11 @@ impl Said {
 
 /// The directory of all jobs.
 #[derive(Debug, Clone)]
-pub(super) struct Keep {
+pub(super) struct ResultCache {
     root: PathBuf,
 }
 
-impl Keep {
+impl ResultCache {
     pub(super) fn new(root: PathBuf) -> Self {
         Self { root }
     }
@@ -94,12 +94,12 @@ impl Keep {
     }
 
     /// Returns the transcript, if it is finished.
-    pub(super) async fn transcript(&self, meeting: &str) -> Result<Option<Kept>, CallError> {
+    pub(super) async fn transcript(&self, meeting: &str) -> Result<Option<CachedTranscript>, CallError> {
         self.read(meeting, TRANSCRIPT).await
     }
 
     /// Writes the transcript, whole or not at all.
-    pub(super) async fn place_transcript(&self, meeting: &str, kept: &Kept) -> Result<(), CallError> {
+    pub(super) async fn place_transcript(&self, meeting: &str, kept: &CachedTranscript) -> Result<(), CallError> {
         self.place(meeting, TRANSCRIPT, kept).await
     }
 
@@ -147,8 +147,11 @@ impl Keep {
 
     /// Returns the recording of a meeting: there once its transcript is.
     pub(super) async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        let attachment =
-            |kept: Kept| Attachment { id: RECORDING.to_owned(), name: Some(kept.name), size: Some(kept.size) };
+        let attachment = |kept: CachedTranscript| Attachment {
+            id: RECORDING.to_owned(),
+            name: Some(kept.name),
+            size: Some(kept.size),
+        };
         Ok(self.transcript(meeting).await?.map(attachment).into_iter().collect())
     }
 
@@ -240,15 +243,20 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
 mod tests {
     use super::*;
 
-    fn kept() -> Kept {
+    fn kept() -> CachedTranscript {
         let segment = Segment { start: Some(0.0), end: Some(1.5), speaker: None, text: "Good morning.".into() };
-        Kept { name: "talk.wav".into(), size: 7, segments: vec![segment], remarks: vec!["its end is missing".into()] }
+        CachedTranscript {
+            name: "talk.wav".into(),
+            size: 7,
+            segments: vec![segment],
+            remarks: vec!["its end is missing".into()],
+        }
     }
 
     #[tokio::test]
     async fn a_transcript_is_there_whole_or_not_at_all_until_it_is_forgotten() {
         let dir = tempfile::tempdir().expect("a directory");
-        let keep = Keep::new(dir.path().join("engine"));
+        let keep = ResultCache::new(dir.path().join("engine"));
         assert_eq!(keep.transcript("a.1").await.expect("read"), None);
         assert_eq!(keep.meetings(1).await.expect("listed"), Vec::<Value>::new());
         keep.place_transcript("a.1", &kept()).await.expect("placed");
@@ -266,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_left_behind_a_month_ago_goes_and_what_is_young_stays() {
         let dir = tempfile::tempdir().expect("a directory");
-        let keep = Keep::new(dir.path().join("engine"));
+        let keep = ResultCache::new(dir.path().join("engine"));
         for job in ["old.1", "young.1", "done.1"] {
             keep.place_transcript(job, &kept()).await.expect("placed");
         }
