@@ -102,6 +102,20 @@ pub const READABLE: &[(&str, &str)] = &[
     ("wv", "audio/x-wavpack"),
 ];
 
+/// The extensions of [`READABLE`].
+pub const READABLE_EXTENSIONS: [&str; READABLE.len()] = {
+    let mut extensions = [""; READABLE.len()];
+    let mut at = 0;
+    while at < READABLE.len() {
+        extensions[at] = READABLE[at].0;
+        at += 1;
+    }
+    extensions
+};
+
+/// The MIME type of bytes of which nothing is known (RFC 2046).
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
 /// A kind without any mark in its bytes: nothing but the name says how it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Headerless {
@@ -178,14 +192,21 @@ const AMBIGUOUS: &[(&str, FirstBytesTest)] = &[
 
 /// Returns every extension of media, in no order.
 pub fn extensions() -> impl Iterator<Item = &'static str> {
-    let readable = READABLE.iter().map(|(extension, _)| *extension);
+    let readable = READABLE_EXTENSIONS.into_iter();
     let headerless = HEADERLESS.iter().map(|kind| kind.extension);
     readable.chain(headerless).chain(UNREADABLE.iter().copied())
 }
 
+/// Returns the MIME type of an extension in lower case; that of unknown bytes for one that no row has.
+#[must_use]
+pub fn mime_type(extension: &str) -> &'static str {
+    let row = READABLE.iter().find(|(known, _)| *known == extension);
+    row.map_or(UNKNOWN_TYPE, |(_, mime)| *mime)
+}
+
 /// Returns every extension of media that is read on this machine, by whatever means.
 pub fn convertible() -> impl Iterator<Item = &'static str> {
-    READABLE.iter().map(|(extension, _)| *extension).chain(HEADERLESS.iter().map(|kind| kind.extension))
+    READABLE_EXTENSIONS.into_iter().chain(HEADERLESS.iter().map(|kind| kind.extension))
 }
 
 /// Returns how a kind is read that has no mark in its bytes; `None` for any other.
@@ -245,6 +266,7 @@ mod tests {
         let all: Vec<_> = extensions().collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         assert!(all.iter().all(|name| !name.is_empty() && name.len() <= 8 && **name == name.to_ascii_lowercase()));
+        assert_eq!((mime_type("m4a"), mime_type("toml")), ("audio/mp4", UNKNOWN_TYPE));
         let known = |name: &&str| all.contains(name);
         assert!(AMBIGUOUS.iter().all(|(name, _)| known(name)));
     }

@@ -143,7 +143,7 @@ async fn wait_for_silence(view: &FolderView) {
 
 /// What is recorded of a file that a folder's service does not take.
 #[must_use]
-pub fn unsupported(folder: &Folder, service: &dyn crate::services::Service) -> String {
+pub fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
     let list = accepted(folder, service).join(" ");
     let more = if folder.convert == Convert::No { convertible(service) } else { Vec::new() };
     let hint = match more.as_slice() {

@@ -27,7 +27,7 @@ use crate::{
     job::{Key, Setback, Stage},
     media_types,
     queue::Job,
-    services::Service,
+    services::NotesService,
 };
 
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
@@ -42,24 +42,24 @@ pub const FFMPEG_CURE: &str = "apt install ffmpeg";
 
 /// Returns the extensions that a folder takes: those of its service, and those that are converted for it.
 #[must_use]
-pub fn accepted(folder: &Folder, service: &dyn Service) -> Vec<String> {
-    let own = service.accepts().iter().map(|(extension, _)| *extension);
+pub fn accepted(folder: &Folder, service: &dyn NotesService) -> Vec<String> {
+    let own = service.accepts().iter().copied();
     let more = if folder.convert == Convert::Ffmpeg { convertible(service) } else { Vec::new() };
     own.chain(more).map(str::to_owned).collect()
 }
 
 /// Returns the extensions that a service does not take and that may be converted for it.
 #[must_use]
-pub fn convertible(service: &dyn Service) -> Vec<&'static str> {
-    let is_taken = |extension: &str| service.accepts().iter().any(|(known, _)| *known == extension);
-    let may = media_types::convertible().filter(|extension| !is_taken(extension));
+pub fn convertible(service: &dyn NotesService) -> Vec<&'static str> {
+    let may = media_types::convertible().filter(|extension| !service.accepts().contains(extension));
     if form(service).is_some() { may.collect() } else { Vec::new() }
 }
 
 /// Returns the form that a service is given what it does not take in, with the type that it wants for it.
-fn form(service: &dyn Service) -> Option<(Form, &'static str)> {
-    let mime = |form: Form| service.accepts().iter().find(|(known, _)| *known == form.extension());
-    Form::ALL.into_iter().find_map(|form| mime(form).map(|(_, mime)| (form, *mime)))
+fn form(service: &dyn NotesService) -> Option<(Form, &'static str)> {
+    let mut forms = Form::ALL.into_iter();
+    let form = forms.find(|form| service.accepts().contains(&form.extension()))?;
+    Some((form, service.mime_type(form.extension())))
 }
 
 /// Converts recordings, and keeps them until they are sent.

@@ -76,7 +76,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
 async fn unheard_tracks(context: &Context, job: &Job, recording: File) -> Result<Option<String>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_sent_as_it_is = service.accepts().iter().any(|(known, _)| *known == extension);
+    let is_sent_as_it_is = service.accepts().contains(&extension.as_str());
     if service.hears_all_tracks() || !is_sent_as_it_is {
         return Ok(None);
     }

@@ -24,7 +24,7 @@ use crate::{
     job::{Key, Report, Setback, Sound},
     open_files::OpenFiles,
     queue::{Job, Root, Written},
-    services::{CallError, Service},
+    services::{CallError, NotesService},
     text::printable_path,
 };
 
@@ -359,7 +359,7 @@ impl Parcel {
 ///
 /// # Errors
 /// What the service says, of what it has not deleted.
-pub async fn dispose_remotely(service: &dyn Service, job: &Job, how: OnSuccessRemote) -> Result<(), CallError> {
+pub async fn dispose_remotely(service: &dyn NotesService, job: &Job, how: OnSuccessRemote) -> Result<(), CallError> {
     let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
     Effect::CallDispose.before();
     let disposed = service.dispose(meeting, recording, how).await;

@@ -1,4 +1,4 @@
-//! The stages of a job, one file each, written against [`Service`] and the queue.
+//! The stages of a job, one file each, written against [`NotesService`] and the queue.
 //!
 //! A stage commits its intent before an effect and its result before the next one. It makes one attempt; what did not
 //! work comes back as a [`Setback`], which the worker records.
@@ -26,7 +26,7 @@ use crate::{
     job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
-    services::{CallError, FileFault, Service},
+    services::{CallError, FileFault, NotesService},
 };
 
 /// What a stage works with.
@@ -35,7 +35,7 @@ pub struct Context {
     /// The queue.
     pub queue: Queue,
     /// The job's service.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn NotesService>,
     /// The settings of that service.
     pub service_settings: config::Service,
     /// The job's folder.
@@ -55,7 +55,7 @@ impl From<QueueError> for Setback {
 /// Returns what a failed call means where the service's own faults and sign-in are concerned; what it refused is left
 /// to `refused`, because its meaning depends on the call.
 async fn setback(
-    service: &dyn Service,
+    service: &dyn NotesService,
     stage: Stage,
     error: CallError,
     refused: impl FnOnce(u16, anyhow::Error) -> Setback,
@@ -79,7 +79,11 @@ async fn setback(
 
 /// A refusal is what `refused` makes of it only where a cheap read goes through: a service that refuses that, too, is set
 /// up wrongly, whatever the status.
-async fn confirmed(service: &dyn Service, error: CallError, refused: impl FnOnce(anyhow::Error) -> Setback) -> Setback {
+async fn confirmed(
+    service: &dyn NotesService,
+    error: CallError,
+    refused: impl FnOnce(anyhow::Error) -> Setback,
+) -> Setback {
     match service.profile().await {
         Ok(_) | Err(CallError::File(_)) => refused(error.into()),
         Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
@@ -93,7 +97,7 @@ async fn confirmed(service: &dyn Service, error: CallError, refused: impl FnOnce
 }
 
 /// A 403 is the service's matter when a cheap read is forbidden too, else the recording's own.
-async fn forbidden(service: &dyn Service, stage: Stage, error: CallError) -> Setback {
+async fn forbidden(service: &dyn NotesService, stage: Stage, error: CallError) -> Setback {
     match service.profile().await {
         Err(CallError::Forbidden { .. }) => Setback::ServiceRefused { signed_out: false, error: error.into() },
         Ok(_) | Err(CallError::Refused { .. } | CallError::File(_)) => {

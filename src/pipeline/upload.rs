@@ -145,7 +145,9 @@ async fn own(context: &Context, error: CallError) -> Setback {
 
 fn mime(context: &Context, path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
-    context.service.accepts().iter().find(|(known, _)| *known == extension).map(|(_, mime)| *mime)
+    let service = context.service.as_ref();
+    let is_accepted = service.accepts().contains(&extension.as_str());
+    is_accepted.then(|| service.mime_type(&extension))
 }
 
 /// The name that is sent: printable, in one piece, with its extension.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{CallError, FileFault, bounded};
 use crate::{
-    http::{Answer, TransportError},
+    http::{Answer, TransportError, UploadError},
     job::Suspect,
     text,
 };
@@ -26,6 +26,16 @@ impl From<TransportError> for CallError {
         // A server that nobody reaches has not seen the recording.
         let suspect = if error.begun { Suspect::Either } else { Suspect::Service };
         Self::Unavailable { message: error.message, after: None, uncertain: error.sent, suspect }
+    }
+}
+
+impl From<UploadError> for CallError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Transport(error) => error.into(),
+            UploadError::Changed => Self::File(FileFault::Changed),
+            UploadError::Unreadable(reason) => Self::File(FileFault::Unreadable(reason)),
+        }
     }
 }
 
@@ -72,6 +82,30 @@ pub(crate) fn mark_not_executed(error: CallError) -> CallError {
             error
         }
     }
+}
+
+/// Turns the refusal of a whole call, which speaks of no recording, into the failure of a service
+/// that is set up wrongly. `settings` are the keys of the config that lead to the call.
+pub(crate) fn blame_address(error: CallError, settings: &str) -> CallError {
+    match error {
+        CallError::Refused { status: status @ (404 | 405), message } => {
+            let message = format!("the service answered {status}: {message}; check {settings}");
+            CallError::service_alone(message)
+        }
+        CallError::SignedOut { .. }
+        | CallError::Forbidden { .. }
+        | CallError::Refused { .. }
+        | CallError::Unavailable { .. }
+        | CallError::File(_) => error,
+    }
+}
+
+/// Reads a long answer on a thread that may block: the threads of the runtime have others to serve.
+pub(crate) async fn read_long<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, CallError> + Send + 'static,
+) -> Result<T, CallError> {
+    let reading = tokio::task::spawn_blocking(read).await;
+    reading.unwrap_or_else(|_| Err(unexpected("nothing that could be read")))
 }
 
 /// Says what a server has against a recording: for some of it no retry helps.

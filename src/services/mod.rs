@@ -1,118 +1,55 @@
-//! What makes notes of recordings: one trait, one folder a service.
+//! The programs that make notes of recordings: two kinds of them, one folder each.
 //!
-//! A service makes one attempt at a call, under a timeout; only the queue retries. What a call returns says what the
-//! caller does next, and nothing else.
+//! A [`NotesService`] keeps meetings, and makes their notes in its own time; the worker and the
+//! pipeline know this one alone. A `Transcriber` gives a transcript back when it is called, and
+//! keeps nothing: `local_service` makes a notes service of it. Each makes one attempt at a call,
+//! under a timeout; only the queue retries. The outcome of a call tells the caller its next step.
+//!
+//! | file | task |
+//! |---|---|
+//! | `notes_service` | the trait of services that keep meetings |
+//! | `transcriber` | the trait of programs that transcribe at once |
+//! | `local_service` | a notes service made of a transcriber, with the cache of its results |
+//! | `connect` | the composition: which kind of the config is which service |
+//! | `http_service` | pace, key and refused key of calls over HTTP |
+//! | `answers` | a status and a body as a [`CallError`] |
+//! | `response_parsing` | transcripts and model output, read leniently |
+//! | `result_cache` | results on this machine until they are in the queue |
 
 pub(crate) mod answers;
 mod bounded;
 pub mod breaker;
+mod connect;
+pub(crate) mod http_service;
 pub mod koldan;
-pub mod ondevice;
-pub mod openai;
+mod local_service;
+mod notes_service;
+mod ondevice;
+mod openai;
 pub mod pacer;
 pub mod paxs;
 mod response_parsing;
 mod result_cache;
-pub mod saled;
+mod saled;
 mod sound;
-pub mod source_transcripts;
+pub(crate) mod source_transcripts;
+mod transcriber;
 mod trial;
 
 use std::{fs::File, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub(crate) use self::connect::{Connection, connect};
+pub use self::notes_service::NotesService;
 use crate::{
     beneath::Stamp,
-    config::{Analysis, Attendee, MeetingType, OnSuccessRemote},
-    job::{Content, Key, Report, Suspect},
+    config::{Analysis, Attendee, MeetingType},
+    http::{FileBody, UploadError},
+    job::{Content, Key, Suspect},
     progress::Progress,
     text::rough,
 };
-
-/// A notes service.
-#[async_trait]
-pub trait Service: Send + Sync + std::fmt::Debug {
-    /// Returns the name of its table in the config.
-    fn name(&self) -> &str;
-
-    /// Returns the extensions it takes, lower case, with the MIME type that it wants for each.
-    fn accepts(&self) -> &'static [(&'static str, &'static str)];
-
-    /// Returns whether it hears all sound tracks of what it is sent. Nobody knows that of a server.
-    fn hears_all_tracks(&self) -> bool {
-        false
-    }
-
-    /// Reads something cheap that proves the service and the sign-in: the profile, as the service gave it.
-    async fn profile(&self) -> Result<serde_json::Value, CallError>;
-
-    /// Makes a meeting and returns its id. Where there is none to make, the job's key stands for it, which is found
-    /// again by itself.
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        Ok(meeting.key.to_string())
-    }
-
-    /// Looks for the meeting that carries the marker of `key`, newest first.
-    ///
-    /// The walk ends where times prove that nothing older than a day before `_since` follows, else at the end of the
-    /// list. An incomplete walk is an error: it proves nothing.
-    async fn find(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
-        Ok(Some(key.to_string()))
-    }
-
-    /// Returns whether it has a list of meetings that may hold markers. Where it has none, nothing is read from it
-    /// before work begins.
-    fn has_markers(&self) -> bool {
-        false
-    }
-
-    /// Walks the whole list and returns every marker with the id of its meeting.
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
-        Ok(Vec::new())
-    }
-
-    /// Returns the recordings attached to a meeting.
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError>;
-
-    /// Sends a recording, replacing the one before, and returns its id.
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError>;
-
-    /// Returns the results that there are; an empty list is "not yet".
-    async fn look(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError>;
-
-    /// Asks for results, again or for the first time.
-    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError>;
-
-    /// Returns a page of the service's own list, as JSON objects. `page` starts at 1; an empty page is past the end.
-    async fn meetings(&self, page: u32) -> Result<Vec<serde_json::Value>, CallError>;
-
-    /// Returns the service's own details of a meeting.
-    async fn meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
-
-    /// Returns whether a service that waits for a person may be asked again, as far as that shows on this machine: its
-    /// key is another one. Where a person signs in by a command, that command says so.
-    async fn may_be_mended(&self) -> bool {
-        false
-    }
-
-    /// The results of a meeting are in the queue: what the service keeps on this machine for it may go. One that keeps
-    /// nothing here has nothing to do.
-    async fn forget(&self, _meeting: &str) {}
-
-    /// The notes of a job are where they belong: what the service itself keeps of it is deleted or purged. What is gone
-    /// already is no error. Asked only of a service that can.
-    async fn dispose(&self, _meeting: &str, _recording: &str, _how: OnSuccessRemote) -> Result<(), CallError> {
-        Ok(())
-    }
-
-    /// A person has given a job up: what the service still works on for it may end. Nothing depends on whether it does.
-    /// Asked only of a service that can.
-    async fn cancel(&self, _meeting: &str, _recording: &str) -> Result<(), CallError> {
-        Ok(())
-    }
-}
 
 /// What a meeting is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +96,26 @@ pub struct Upload {
     pub length_max: Option<Duration>,
     /// Counts the bytes sent.
     pub progress: Arc<Progress>,
+}
+
+impl Upload {
+    /// Returns the body of a call that sends the recording under `name`, with more fields of the form.
+    pub(crate) fn form_body<'a>(
+        &'a self,
+        name: &'a str,
+        fields: &'a [(&'a str, &'a str)],
+    ) -> Result<FileBody<'a>, UploadError> {
+        let file = self.file.try_clone().map_err(|error| UploadError::Unreadable(error.to_string()))?;
+        Ok(FileBody {
+            file,
+            stamp: self.stamp,
+            content: self.content.as_ref().map(Content::as_str),
+            name,
+            mime: self.mime,
+            fields,
+            progress: Arc::clone(&self.progress),
+        })
+    }
 }
 
 /// A request for results.

@@ -1,5 +1,6 @@
-//! What a service without a memory of its own keeps of a recording until its results are in the queue: a directory of the
-//! job below the state directory, with the pieces that are done so far, then with the whole transcript.
+//! Results of recordings that are kept on this machine until they are in the queue: a directory of
+//! each job below the state directory, with what an interrupted attempt has finished, then with the
+//! whole transcript.
 
 use std::{
     fs::{DirBuilder, File},
@@ -10,42 +11,51 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
 
-use super::{Attachment, CallError};
+use super::CallError;
 use crate::{
     clock,
     config::Analysis,
     effect::Effect,
-    job::{Findings, Report, Segment, Status},
+    job::{Findings, Key, Report, Segment, Status},
 };
 
-/// The transcript's file.
+/// The file of the transcript.
 const TRANSCRIPT: &str = "transcript.json";
 
-/// The id of the one recording of a meeting.
-pub(super) const RECORDING: &str = "transcript";
-
-/// What a job left behind that nobody asks for any more (it failed, or was cancelled) goes after this time; a month is
-/// time enough for a `retry` to go on where it was.
+/// How long cached results of failed or cancelled jobs are kept: a month is time enough for a
+/// `retry` to go on where it was.
 const LEFT_BEHIND: Duration = Duration::from_secs(30 * 86_400);
 
 /// A finished transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct CachedTranscript {
-    /// The recording's name, as it was given.
+pub(crate) struct CachedTranscript {
+    /// The name of the recording, as it was sent.
     pub(super) name: String,
-    /// Its size in bytes.
+    /// The size of the recording in bytes.
     pub(super) size: u64,
-    /// What was said.
+    /// The transcript.
     pub(super) segments: Vec<Segment>,
-    /// What a reader must know of it.
+    /// Remarks for readers of the transcript.
     pub(super) remarks: Vec<String>,
 }
 
 impl CachedTranscript {
+    /// Returns the transcript of a server, with a remark where it heard nothing.
+    pub(super) fn from_segments(name: String, size: u64, segments: Vec<Segment>) -> Self {
+        let nothing = "nothing was said in this recording, as far as the service could hear";
+        let remarks = if segments.is_empty() { vec![nothing.to_owned()] } else { Vec::new() };
+        Self { name, size, segments, remarks }
+    }
+
+    /// Returns the error of a transcript that is not there any more.
+    pub(super) fn gone() -> CallError {
+        let message = "no transcript of it is kept any more".to_owned();
+        CallError::Refused { status: 404, message }
+    }
+
     /// Returns the transcription as a result.
-    pub(super) fn report(self) -> Report {
+    pub(super) fn into_report(self) -> Report {
         let mut speakers: Vec<String> = Vec::new();
         for speaker in self.segments.iter().filter_map(|segment| segment.speaker.as_ref()) {
             if !speakers.contains(speaker) {
@@ -54,61 +64,134 @@ impl CachedTranscript {
         }
         let raw = serde_json::to_string(&self).unwrap_or_default();
         let findings = Findings { speakers, segments: self.segments, remarks: self.remarks, ..Findings::default() };
-        let (analysis, status) = (Analysis::Transcription, Status::Completed);
-        Report { analysis, status, id: None, findings, error: None, raw }
+        completed_report(Analysis::Transcription, findings, raw)
     }
 }
 
-/// What a model wrote, with what a reader must know of it.
+/// Notes that a model wrote, with remarks for their readers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ModelOutput {
-    /// Markdown.
+pub(crate) struct ModelOutput {
+    /// The notes, in Markdown.
     pub(super) text: String,
-    /// What a reader must know of it.
+    /// Remarks for readers of the notes.
     pub(super) remarks: Vec<String>,
 }
 
 impl ModelOutput {
-    /// Returns it as a result.
-    pub(super) fn report(self, analysis: Analysis) -> Report {
+    /// Returns the notes of a recording in which nothing was said.
+    pub(super) fn of_silence() -> Self {
+        Self { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() }
+    }
+
+    /// Returns the notes as a result.
+    pub(super) fn into_report(self, analysis: Analysis) -> Report {
         let raw = serde_json::to_string(&self).unwrap_or_default();
-        let findings = Findings { markdown: Some(self.text), remarks: self.remarks, ..Findings::default() };
-        Report { analysis, status: Status::Completed, id: None, findings, error: None, raw }
+        let markdown = Some(self.text);
+        let findings = Findings { markdown, remarks: self.remarks, ..Findings::default() };
+        completed_report(analysis, findings, raw)
     }
 }
 
-/// The directory of all jobs.
+fn completed_report(analysis: Analysis, findings: Findings, raw: String) -> Report {
+    Report { analysis, status: Status::Completed, id: None, findings, error: None, raw }
+}
+
+/// Cached results of all jobs of one service.
 #[derive(Debug, Clone)]
-pub(super) struct ResultCache {
+pub(crate) struct ResultCache {
     root: PathBuf,
+    entries: Entries,
+}
+
+/// The results that share an entry of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entries {
+    /// Each job has its own, which goes once its results are in the queue.
+    PerJob,
+    /// All jobs of a recording in a folder share one, which outlives them.
+    PerRecording,
 }
 
 impl ResultCache {
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// Returns a cache whose entries go with their jobs.
+    pub(crate) fn per_job(root: PathBuf) -> Self {
+        Self { root, entries: Entries::PerJob }
     }
 
-    /// Returns a job's directory, which need not be there. A key holds no separator.
-    pub(super) fn dir(&self, meeting: &str) -> PathBuf {
-        self.root.join(meeting.replace('/', "_"))
+    /// Returns a cache whose entries are shared by all jobs of a recording in a folder.
+    pub(crate) fn per_recording(root: PathBuf) -> Self {
+        Self { root, entries: Entries::PerRecording }
+    }
+
+    /// Returns the cached results of a job, of which there need not be any.
+    pub(super) fn job(&self, meeting: &str) -> JobCache {
+        let entry = match (self.entries, meeting.parse::<Key>()) {
+            (Entries::PerRecording, Ok(key)) => format!("{}.{}", key.content, key.folder),
+            (Entries::PerRecording, Err(_)) | (Entries::PerJob, _) => meeting.to_owned(),
+        };
+        // A key holds no separator.
+        let dir = self.root.join(entry.replace('/', "_"));
+        JobCache { meeting: meeting.to_owned(), root: self.root.clone(), dir }
+    }
+
+    /// Removes the results of a job that are in the queue, and old ones of other jobs. Entries
+    /// that jobs share stay.
+    pub(super) async fn forget_job(&self, meeting: &str) {
+        if self.entries == Entries::PerJob {
+            self.job(meeting).remove().await;
+        }
+    }
+
+    /// Removes entries that were written longer ago than `age`.
+    pub(super) async fn sweep(&self, age: Duration) {
+        let root = self.root.clone();
+        if let Err(error) = on_disk(move || sweep(&root, age)).await {
+            tracing::debug!("cached results of old recordings stay for now: {error}");
+        }
+    }
+
+    /// Returns the names of all entries, in no order.
+    pub(super) async fn list_entries(&self) -> Result<Vec<String>, CallError> {
+        let root = self.root.clone();
+        on_disk(move || list(&root)).await
+    }
+}
+
+/// Cached results of one job.
+#[derive(Debug, Clone)]
+pub(crate) struct JobCache {
+    meeting: String,
+    root: PathBuf,
+    dir: PathBuf,
+}
+
+impl JobCache {
+    /// Returns the id of the job's meeting.
+    pub(super) fn meeting(&self) -> &str {
+        &self.meeting
+    }
+
+    /// Returns the job's directory, which need not be there.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Returns the transcript, if it is finished.
-    pub(super) async fn transcript(&self, meeting: &str) -> Result<Option<CachedTranscript>, CallError> {
-        self.read(meeting, TRANSCRIPT).await
+    pub(super) async fn transcript(&self) -> Result<Option<CachedTranscript>, CallError> {
+        self.read(TRANSCRIPT).await
     }
 
     /// Writes the transcript, whole or not at all.
-    pub(super) async fn place_transcript(&self, meeting: &str, kept: &CachedTranscript) -> Result<(), CallError> {
-        self.place(meeting, TRANSCRIPT, kept).await
+    pub(super) async fn write_transcript(&self, transcript: &CachedTranscript) -> Result<(), CallError> {
+        self.write(TRANSCRIPT, transcript).await
     }
 
-    /// Returns what a file of the job holds, if it is there.
-    pub(super) async fn read<T>(&self, meeting: &str, file: &str) -> Result<Option<T>, CallError>
+    /// Returns the contents of a file, if it is there.
+    pub(super) async fn read<T>(&self, file: &str) -> Result<Option<T>, CallError>
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let path = self.dir(meeting).join(file);
+        let path = self.dir.join(file);
         on_disk(move || match std::fs::read(path) {
             // One that does not read back is none: it is made again.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -118,63 +201,22 @@ impl ResultCache {
         .await
     }
 
-    /// Writes a file of the job, whole or not at all.
-    pub(super) async fn place<T: Serialize + Sync>(
-        &self,
-        meeting: &str,
-        file: &str,
-        value: &T,
-    ) -> Result<(), CallError> {
-        let (dir, file, bytes) = (self.dir(meeting), file.to_owned(), serde_json::to_vec(value));
+    /// Writes a file, whole or not at all.
+    pub(super) async fn write<T: Serialize + Sync>(&self, file: &str, value: &T) -> Result<(), CallError> {
+        let dir = self.dir.clone();
+        let file = file.to_owned();
+        let bytes = serde_json::to_vec(value);
         on_disk(move || place(&dir, &file, &bytes?)).await
     }
 
-    /// Removes what is kept of a job, and what others left behind long ago.
-    pub(super) async fn forget(&self, meeting: &str) {
-        let (root, dir) = (self.root.clone(), self.dir(meeting));
+    /// Removes the job's results, and those that other jobs left behind long ago.
+    pub(super) async fn remove(&self) {
+        let root = self.root.clone();
+        let dir = self.dir.clone();
         if let Err(error) = on_disk(move || forget(&root, &dir)).await {
-            tracing::debug!("what is kept of a finished recording stays for now: {error}");
+            tracing::debug!("cached results of a finished recording stay for now: {error}");
         }
     }
-
-    /// Removes what was written longer ago than `age`.
-    pub(super) async fn sweep(&self, age: Duration) {
-        let root = self.root.clone();
-        if let Err(error) = on_disk(move || sweep(&root, age)).await {
-            tracing::debug!("what is kept of old recordings stays for now: {error}");
-        }
-    }
-
-    /// Returns the recording of a meeting: there once its transcript is.
-    pub(super) async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        let attachment = |kept: CachedTranscript| Attachment {
-            id: RECORDING.to_owned(),
-            name: Some(kept.name),
-            size: Some(kept.size),
-        };
-        Ok(self.transcript(meeting).await?.map(attachment).into_iter().collect())
-    }
-
-    /// Returns the jobs of which something is kept, as a page of a list.
-    pub(super) async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
-        if page > 1 {
-            return Ok(Vec::new());
-        }
-        let root = self.root.clone();
-        let names = on_disk(move || list(&root)).await?;
-        Ok(names.into_iter().map(|name| json!({ "id": name })).collect())
-    }
-
-    /// Returns what is kept of a job, in short.
-    pub(super) async fn meeting(&self, id: &str) -> Result<Value, CallError> {
-        let kept = self.transcript(id).await?.ok_or_else(gone)?;
-        Ok(json!({ "id": id, "name": kept.name, "size": kept.size, "segments": kept.segments.len() }))
-    }
-}
-
-/// Returns the error of a transcript that is not there any more.
-pub(super) fn gone() -> CallError {
-    CallError::Refused { status: 404, message: "no transcript of it is kept any more".to_owned() }
 }
 
 fn place(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
@@ -243,44 +285,40 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
 mod tests {
     use super::*;
 
-    fn kept() -> CachedTranscript {
-        let segment = Segment { start: Some(0.0), end: Some(1.5), speaker: None, text: "Good morning.".into() };
-        CachedTranscript {
-            name: "talk.wav".into(),
-            size: 7,
-            segments: vec![segment],
-            remarks: vec!["its end is missing".into()],
-        }
+    fn transcript() -> CachedTranscript {
+        let text = "Good morning.".to_owned();
+        let segment = Segment { start: Some(0.0), end: Some(1.5), speaker: None, text };
+        let remarks = vec!["its end is missing".into()];
+        CachedTranscript { name: "talk.wav".into(), size: 7, segments: vec![segment], remarks }
     }
 
     #[tokio::test]
     async fn a_transcript_is_there_whole_or_not_at_all_until_it_is_forgotten() {
         let dir = tempfile::tempdir().expect("a directory");
-        let keep = ResultCache::new(dir.path().join("engine"));
-        assert_eq!(keep.transcript("a.1").await.expect("read"), None);
-        assert_eq!(keep.meetings(1).await.expect("listed"), Vec::<Value>::new());
-        keep.place_transcript("a.1", &kept()).await.expect("placed");
-        assert_eq!(keep.transcript("a.1").await.expect("read"), Some(kept()));
-        assert_eq!(keep.meetings(1).await.expect("listed"), [json!({ "id": "a.1" })]);
-        assert_eq!(keep.meetings(2).await.expect("listed"), Vec::<Value>::new());
-        assert_eq!(keep.attachments("a.1").await.expect("read")[0].size, Some(7));
-        std::fs::write(keep.dir("a.1").join(TRANSCRIPT), b"{\"name\":").expect("torn");
-        assert_eq!(keep.transcript("a.1").await.expect("read"), None);
-        keep.forget("a.1").await;
-        keep.forget("a.1").await;
-        assert_eq!(keep.meetings(1).await.expect("listed"), Vec::<Value>::new());
+        let cache = ResultCache::per_job(dir.path().join("engine"));
+        let job = cache.job("a.1");
+        assert_eq!(job.transcript().await.expect("read"), None);
+        assert_eq!(cache.list_entries().await.expect("listed"), Vec::<String>::new());
+        job.write_transcript(&transcript()).await.expect("placed");
+        assert_eq!(job.transcript().await.expect("read"), Some(transcript()));
+        assert_eq!(cache.list_entries().await.expect("listed"), ["a.1"]);
+        std::fs::write(job.dir().join(TRANSCRIPT), b"{\"name\":").expect("torn");
+        assert_eq!(job.transcript().await.expect("read"), None);
+        cache.forget_job("a.1").await;
+        cache.forget_job("a.1").await;
+        assert_eq!(cache.list_entries().await.expect("listed"), Vec::<String>::new());
     }
 
     #[tokio::test]
     async fn what_was_left_behind_a_month_ago_goes_and_what_is_young_stays() {
         let dir = tempfile::tempdir().expect("a directory");
-        let keep = ResultCache::new(dir.path().join("engine"));
+        let cache = ResultCache::per_job(dir.path().join("engine"));
         for job in ["old.1", "young.1", "done.1"] {
-            keep.place_transcript(job, &kept()).await.expect("placed");
+            cache.job(job).write_transcript(&transcript()).await.expect("placed");
         }
         let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::open(keep.dir("old.1")).and_then(|dir| dir.set_modified(old)).expect("aged");
-        keep.forget("done.1").await;
-        assert_eq!(keep.meetings(1).await.expect("listed"), [json!({ "id": "young.1" })]);
+        File::open(cache.job("old.1").dir()).and_then(|dir| dir.set_modified(old)).expect("aged");
+        cache.forget_job("done.1").await;
+        assert_eq!(cache.list_entries().await.expect("listed"), ["young.1"]);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -11,18 +10,13 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    config::{self, Environment, Folder, Kind, Retry, Settings},
+    config::{self, Folder, Kind, Retry, Settings},
     deliver::Mailer,
     services::{
-        Service,
+        Connection, NotesService,
         breaker::{Breakers, Call},
-        koldan::Koldan,
-        ondevice::OnDevice,
-        openai::OpenAi,
-        pacer::Pacer,
+        connect,
         paxs::Paxs,
-        saled::Saled,
-        source_transcripts::SourceTranscripts,
     },
 };
 
@@ -63,15 +57,17 @@ impl Live {
             };
             services.insert(name.clone(), handle);
         }
-        let given = settings.sources.iter().map(|source| {
-            let kept = before.and_then(|before| before.given.get(&source.name)).map(Arc::clone);
-            let make = || {
-                let given = Arc::new(SourceTranscripts::new(&source.name, &settings.state_dir));
-                Arc::new(ServiceHandle::new(given, None, config::Service::given(&source.name), settings.retry))
+        let mut given = BTreeMap::new();
+        for source in &settings.sources {
+            let kept = before.and_then(|before| before.given.get(&source.name));
+            let handle = if let Some(handle) = kept {
+                Arc::clone(handle)
+            } else {
+                let service = config::Service::given(&source.name);
+                Arc::new(ServiceHandle::build(&service, &settings, tasks)?)
             };
-            (source.name.clone(), kept.unwrap_or_else(make))
-        });
-        let given = given.collect();
+            given.insert(source.name.clone(), handle);
+        }
         let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
         let mailer = settings.email.as_ref().map(Mailer::new);
         Ok(Self { settings, read: crate::clock::now(), services, given, folders, mailer })
@@ -102,7 +98,7 @@ impl Live {
 #[derive(Debug)]
 pub struct ServiceHandle {
     /// The service.
-    pub service: Arc<dyn Service>,
+    pub service: Arc<dyn NotesService>,
     /// Its settings.
     pub settings: config::Service,
     /// Its sign-in, where a person signs in.
@@ -116,40 +112,14 @@ pub struct ServiceHandle {
 
 impl ServiceHandle {
     fn build(service: &config::Service, settings: &Settings, tasks: &TaskTracker) -> anyhow::Result<Self> {
-        let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
-        let pacer = Arc::new(Pacer::new(pace));
-        let (made, account): (Arc<dyn Service>, _) = match &service.kind {
-            Kind::Paxs(paxs) => {
-                let paxs = Paxs::new(service, paxs, &settings.state_dir, pacer, tasks.clone())
-                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-                (Arc::new(paxs.clone()), Some(paxs))
-            }
-            Kind::Saled(saled) => {
-                let saled = Saled::new(service, saled, &settings.state_dir, pacer)
-                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-                (Arc::new(saled), None)
-            }
-            Kind::Openai(openai) => {
-                let openai = OpenAi::new(service, openai, &settings.state_dir, pacer)
-                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-                (Arc::new(openai), None)
-            }
-            Kind::Koldan(koldan) => {
-                let koldan = Koldan::new(service, koldan, &settings.state_dir, pacer)
-                    .with_context(|| format!("failed to set up the service `{}`", service.name))?;
-                (Arc::new(koldan), None)
-            }
-            Kind::Ondevice(ondevice) => {
-                (Arc::new(OnDevice::new(&service.name, ondevice, settings, Environment::get())), None)
-            }
-            Kind::Given => (Arc::new(SourceTranscripts::new(&service.name, &settings.state_dir)), None),
-        };
-        Ok(Self::new(made, account, service.clone(), settings.retry))
+        let Connection { service: connected, account } = connect(service, settings, tasks)
+            .with_context(|| format!("failed to set up the service `{}`", service.name))?;
+        Ok(Self::new(connected, account, service.clone(), settings.retry))
     }
 
     /// Returns a service of which nothing bad is known.
     pub(super) fn new(
-        service: Arc<dyn Service>,
+        service: Arc<dyn NotesService>,
         account: Option<Paxs>,
         settings: config::Service,
         retry: Retry,

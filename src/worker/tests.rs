@@ -24,7 +24,7 @@ use crate::{
     clock, config,
     job::{Content, Key, Report, Suspect},
     queue::{Queue, Scope, Settled},
-    services::{AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload, pacer::Pacer, paxs::Paxs},
+    services::{AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::Paxs},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -99,13 +99,13 @@ impl Played {
 }
 
 #[async_trait]
-impl Service for Played {
+impl NotesService for Played {
     fn name(&self) -> &str {
         self.name
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
-        &[("mp3", "audio/mpeg")]
+    fn accepts(&self) -> &'static [&'static str] {
+        &["mp3"]
     }
 
     async fn profile(&self) -> Result<Value, CallError> {
@@ -189,7 +189,7 @@ impl Stage {
                 let config::Kind::Paxs(paxs) = &settings.kind else { panic!("not PAXS") };
                 Paxs::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone()).expect("built")
             };
-            let played: Arc<dyn Service> = Arc::clone(service) as Arc<dyn Service>;
+            let played: Arc<dyn NotesService> = Arc::clone(service) as Arc<dyn NotesService>;
             let handle = ServiceHandle::new(played, Some(account), settings, live.settings.retry);
             handles.insert(service.name.to_owned(), Arc::new(handle));
             drop_recordings(&queue, dir.path(), service).await;

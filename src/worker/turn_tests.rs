@@ -23,7 +23,7 @@ use crate::{
     job::{Content, Report},
     progress::Unit,
     queue::{Queue, Settled},
-    services::{AnalysisRequest, Attachment, CallError, Service, Upload},
+    services::{AnalysisRequest, Attachment, CallError, NotesService, Upload},
 };
 
 /// How much sooner what was heard before is heard again: some four seconds for an hour of sound.
@@ -62,13 +62,13 @@ impl PlayedEngine {
 }
 
 #[async_trait]
-impl Service for PlayedEngine {
+impl NotesService for PlayedEngine {
     fn name(&self) -> &'static str {
         "local"
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
-        &[("mp3", "audio/mpeg")]
+    fn accepts(&self) -> &'static [&'static str] {
+        &["mp3"]
     }
 
     async fn profile(&self) -> Result<Value, CallError> {
@@ -139,7 +139,7 @@ impl Workshop {
         let queue = Queue::open(&settings.state_dir).expect("opened");
         let mut live = Live::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
         let engine = Arc::<PlayedEngine>::default();
-        let played: Arc<dyn Service> = Arc::clone(&engine) as Arc<dyn Service>;
+        let played: Arc<dyn NotesService> = Arc::clone(&engine) as Arc<dyn NotesService>;
         let handle = ServiceHandle::new(played, None, live.settings.services["local"].clone(), live.settings.retry);
         live.services.insert("local".to_owned(), Arc::new(handle));
         let (live, receiver) = watch::channel(Arc::new(live));

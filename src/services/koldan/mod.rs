@@ -9,7 +9,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `session` | one call: the key, the pace, what an answer means; lists, page by page |
+//! | `session` | one call, and what its answer means; lists, page by page |
 //! | `upload` | a recording → a transcription, or the one that is there |
 //! | `results` | what a look shows: the transcription and the summary |
 //! | `summary` | summaries are found, begun and read |
@@ -29,68 +29,45 @@ mod templates;
 mod upload;
 mod wire;
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+use self::templates::Known;
 pub use self::{quotas::told as quotas_told, session::FORBIDDEN, templates::missing as missing_template};
-use self::{session::Refusal, templates::Known};
 use super::{
-    AnalysisRequest, Attachment, CallError, NewMeeting, Service, Upload,
+    AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload,
+    http_service::{Credentials, HttpService, KeyHeader},
     pacer::{Pacer, Priority},
     result_cache::ResultCache,
 };
 use crate::{
     config::{self, Analysis, OnSuccessRemote},
-    http::{BuildError, Client, Limits, Request},
+    http::{BuildError, Limits, Request},
     job::{Key, Report},
 };
 
 /// What is sent to it. (unknown): no document lists the formats, so these are those that such services commonly read; one
 /// that it does not take is refused by its answer to the upload.
-const ACCEPTS: [(&str, &str); 20] = [
-    ("3gp", "video/3gpp"),
-    ("aac", "audio/aac"),
-    ("amr", "audio/amr"),
-    ("avi", "video/x-msvideo"),
-    ("flac", "audio/flac"),
-    ("m4a", "audio/mp4"),
-    ("mkv", "video/x-matroska"),
-    ("mov", "video/quicktime"),
-    ("mp3", "audio/mpeg"),
-    ("mp4", "video/mp4"),
-    ("mpeg", "video/mpeg"),
-    ("mpga", "audio/mpeg"),
-    ("oga", "audio/ogg"),
-    ("ogg", "audio/ogg"),
-    ("opus", "audio/ogg"),
-    ("wav", "audio/wav"),
-    ("weba", "audio/webm"),
-    ("webm", "video/webm"),
-    ("wma", "audio/x-ms-wma"),
-    ("wmv", "video/x-ms-wmv"),
+const ACCEPTS: [&str; 20] = [
+    "3gp", "aac", "amr", "avi", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "opus", "wav",
+    "weba", "webm", "wma", "wmv",
 ];
 
 /// Entries of a page of `minuted meetings`.
 const MEETINGS_A_PAGE: &str = "50";
 
-/// Koldan, by one table of the config. Clones share what is known of it.
-#[derive(Debug, Clone)]
-pub struct Koldan {
+/// Koldan, by one table of the config.
+#[derive(Debug)]
+pub(crate) struct Koldan {
     name: String,
     settings: config::Koldan,
-    http: Client,
-    pacer: Arc<Pacer>,
+    http: HttpService,
     /// The templates that summaries under way were asked for by, whatever the config says since.
-    keep: ResultCache,
+    cache: ResultCache,
     /// The templates, as they were a moment ago.
-    known: Arc<Mutex<Option<Known>>>,
-    /// The last time that the key was refused.
-    refusal: Arc<Mutex<Option<Refusal>>>,
+    known: Mutex<Option<Known>>,
 }
 
 impl Koldan {
@@ -98,20 +75,21 @@ impl Koldan {
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new(
+    pub(crate) fn new(
         service: &config::Service,
         settings: &config::Koldan,
-        state_dir: &Path,
+        cache: ResultCache,
         pacer: Arc<Pacer>,
     ) -> Result<Self, BuildError> {
+        let place = settings.api_key.clone();
+        let credentials = Credentials { place, header: KeyHeader::Named(session::KEY_HEADER) };
+        let limits = Limits::new(service.request_timeout);
         Ok(Self {
             name: service.name.clone(),
             settings: settings.clone(),
-            http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
-            pacer,
-            keep: ResultCache::new(state_dir.join("koldan").join(&service.name)),
-            known: Arc::default(),
-            refusal: Arc::default(),
+            http: HttpService::new(&settings.base_url, limits, pacer, Some(credentials))?,
+            cache,
+            known: Mutex::default(),
         })
     }
 
@@ -132,12 +110,12 @@ fn folder_of(meeting: &str) -> String {
 }
 
 #[async_trait]
-impl Service for Koldan {
+impl NotesService for Koldan {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
+    fn accepts(&self) -> &'static [&'static str] {
         &ACCEPTS
     }
 
@@ -205,7 +183,7 @@ impl Service for Koldan {
     }
 
     async fn forget(&self, meeting: &str) {
-        self.keep.forget(meeting).await;
+        self.cache.forget_job(meeting).await;
     }
 
     async fn cancel(&self, _meeting: &str, recording: &str) -> Result<(), CallError> {

@@ -32,7 +32,7 @@ impl Koldan {
     /// Returns the summaries by the template that they were asked for by, else by the one that is wanted; none where there
     /// is no such template.
     async fn notes(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
-        let template = match self.keep.read(meeting, TEMPLATE).await? {
+        let template = match self.cache.job(meeting).read(TEMPLATE).await? {
             Some(asked) => asked,
             None => match self.template(self.template_of(meeting)).await? {
                 Ok(template) => template,

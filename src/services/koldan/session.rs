@@ -1,22 +1,18 @@
-//! One call: the key as it is now, the pace, and what an answer means; and lists, page by page.
+//! One call, and what its answer means; and lists, page by page.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{Koldan, wire};
 use crate::{
-    config::{ApiKey, Environment, SecretFileError, read_secret},
     http::{ANALYSES_BYTES_MAX, Answer, Request},
     job::Suspect,
-    services::{CallError, answers, pacer::Priority},
-    text,
+    services::{CallError, answers, http_service::KeyChange, pacer::Priority},
 };
 
 /// The header that carries the key.
-const KEY_HEADER: &str = "x-api-key";
+pub(super) const KEY_HEADER: &str = "x-api-key";
 
 /// The addresses of the lists.
 pub(super) const TRANSCRIPTIONS: [&str; 4] = ["api", "v1", "speech-services", "transcriptions"];
@@ -36,14 +32,6 @@ const RIGHTS_AGAIN: Duration = Duration::from_secs(3600);
 pub const FORBIDDEN: &str =
     "the key was made without the scope for it, or its account is a viewer, which may only read";
 
-/// A refusal that a person has to do something about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Refusal {
-    /// The fingerprint of what was refused.
-    key: blake3::Hash,
-    at: Instant,
-}
-
 /// The address of a transcription.
 pub(super) fn transcription(id: &str) -> [&str; 5] {
     let [a, b, c, d] = TRANSCRIPTIONS;
@@ -57,52 +45,9 @@ pub(super) fn summary(id: &str) -> [&str; 5] {
 }
 
 impl Koldan {
-    /// Reads the key, which may be another one than at the last call.
-    pub(super) async fn key(&self) -> Result<SecretString, CallError> {
-        match self.read_key().await {
-            Ok(key) => Ok(key),
-            Err(reason) => {
-                self.refuse(Err(&reason));
-                Err(CallError::SignedOut { reason })
-            }
-        }
-    }
-
-    async fn read_key(&self) -> Result<SecretString, String> {
-        let key = match self.settings.api_key.clone() {
-            ApiKey::File(file) => {
-                let read = tokio::task::spawn_blocking(move || read_secret(&file).map_err(|error| told(&error))).await;
-                read.unwrap_or_else(|_| Err("reading the key ended early".to_owned()))?
-            }
-            ApiKey::Variable(name) => {
-                Environment::secret(&name).ok_or_else(|| format!("the variable ${name} of `api_key_env` is not set"))?
-            }
-        };
-        let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic());
-        if is_key(key.expose_secret().trim()) {
-            return Ok(key.expose_secret().trim().to_owned().into());
-        }
-        Err("there is no key where the config says, or more than one: a key is one word".to_owned())
-    }
-
     /// Makes a call and returns its answer, whatever its status.
     pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
-        let key = self.key().await?;
-        self.pacer.acquire(priority).await;
-        let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
-        Ok(answers::redact_key(answer, key.expose_secret()))
-    }
-
-    /// Sends a file as [`Koldan::call`] makes a call.
-    pub(super) async fn call_with_file(
-        &self,
-        request: Request<'_>,
-        body: crate::http::FileBody<'_>,
-    ) -> Result<Answer, CallError> {
-        let key = self.key().await?;
-        self.pacer.acquire(Priority::High).await;
-        let answer = self.http.upload(&request.key(KEY_HEADER, &key), body).await?;
-        Ok(answers::redact_key(answer, key.expose_secret()))
+        self.http.call(request, priority).await
     }
 
     /// Returns the answer when it is 2xx, else what its status means.
@@ -117,8 +62,7 @@ impl Koldan {
             Err(CallError::Forbidden { message }) => format!("the service answered 403: {message}; {FORBIDDEN}"),
             other => return other,
         };
-        self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
-        Err(CallError::SignedOut { reason: refused })
+        Err(self.http.refuse_key(refused).await)
     }
 
     /// Reads an answer. Reading changes nothing: whatever went wrong, it may be read again.
@@ -126,10 +70,7 @@ impl Koldan {
         let answer =
             self.call(request.bytes_max(ANALYSES_BYTES_MAX), priority).await.map_err(answers::mark_not_executed)?;
         let answer = self.accepted(answer).await.map_err(answers::mark_not_executed)?;
-        // A long transcription takes its time; the runtime's threads have others to serve.
-        let read = tokio::task::spawn_blocking(move || answers::json(answer)).await;
-        read.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")))
-            .map_err(answers::mark_not_executed)
+        answers::read_long(move || answers::json(answer)).await.map_err(answers::mark_not_executed)
     }
 
     /// Reads an answer that may not be there: 404 and 410, and 405 of a server that has no such call.
@@ -191,28 +132,19 @@ impl Koldan {
         Ok(answer.status != 403 || quota_refusal(&answer).is_some())
     }
 
-    /// Whether another key lies there than the one that was refused, or its rights may have changed meanwhile. After a
-    /// restart the server is asked.
+    /// Returns whether another key lies there than the one that was refused, or its rights may have changed meanwhile.
+    /// After a restart the server is asked.
     pub(super) async fn has_another_key_or_rights(&self) -> bool {
-        let refusal = *self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refusal) = refusal {
-            if fingerprint(self.read_key().await.as_ref().map_err(String::as_str)) != refusal.key {
-                return true;
-            }
-            if refusal.at.elapsed() < RIGHTS_AGAIN {
-                return false;
-            }
+        match self.http.key_change().await {
+            KeyChange::Replaced => return true,
+            KeyChange::Unchanged(since) if since < RIGHTS_AGAIN => return false,
+            KeyChange::Unchanged(_) | KeyChange::NoneRefused => {}
         }
         let is_mended = self.prove().await.is_ok() && matches!(self.may_write().await, Ok(true));
         if !is_mended {
-            self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
+            self.http.remember_refused_key().await;
         }
         is_mended
-    }
-
-    fn refuse(&self, key: Result<&SecretString, &str>) {
-        let refusal = Refusal { key: fingerprint(key), at: Instant::now() };
-        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
     }
 }
 
@@ -232,16 +164,4 @@ fn quota_refusal(answer: &Answer) -> Option<String> {
         _other => false,
     };
     is_spent.then(|| format!("the account's quota is spent ({}): {}", answer.status, answers::error_message(answer)))
-}
-
-fn told(error: &SecretFileError) -> String {
-    text::one_line(&format!("the key's file {error}"), 500)
-}
-
-fn fingerprint(key: Result<&SecretString, &str>) -> blake3::Hash {
-    let (kind, text) = match key {
-        Ok(key) => ("key", key.expose_secret()),
-        Err(reason) => ("error", reason),
-    };
-    blake3::hash(format!("{kind}\0{text}").as_bytes())
 }

@@ -50,7 +50,7 @@ impl Koldan {
     pub(super) async fn summarise(&self, meeting: &str, transcription: &str) -> Result<(), CallError> {
         let template = self.template(self.template_of(meeting)).await?;
         let template = template.map_err(|told| unwritten(&format!("{told}; {TEMPLATE_CURE}")))?;
-        self.keep.place(meeting, TEMPLATE, &template).await?;
+        self.cache.job(meeting).write(TEMPLATE, &template).await?;
         if self.has_summary(transcription, &template).await? {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A recording → a transcription: sent once, or found where an upload whose answer was lost has left it.
 
-use std::{fmt::Write as _, fs::File, io, os::unix::fs::FileExt as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, fs::File, io, os::unix::fs::FileExt as _, time::Duration};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ use super::{
     wire,
 };
 use crate::{
-    http::{Answer, FileBody, Request},
-    job::{Content, Status, Suspect},
+    http::{Answer, Request},
+    job::{Status, Suspect},
     services::{CallError, FileFault, Upload, answers, pacer::Priority},
 };
 
@@ -136,8 +136,6 @@ impl Koldan {
 
     /// Sends a recording; returns the id of its transcription.
     pub(super) async fn send(&self, key: &str, upload: &Upload) -> Result<String, CallError> {
-        let file = upload.file.try_clone();
-        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
         let mark = format!("{}{key}", wire::MARK);
         let language = upload.language.as_deref().unwrap_or(LANGUAGE);
         let metadata = json!({ "minuted": mark }).to_string();
@@ -152,11 +150,9 @@ impl Koldan {
             ("transcription", &wish),
             ("diarization", &diarization),
         ];
-        let (stamp, name, mime, progress) = (upload.stamp, &*upload.name, upload.mime, Arc::clone(&upload.progress));
-        let content = upload.content.as_ref().map(Content::as_str);
-        let body = FileBody { file, stamp, content, name, mime, fields: &fields, progress };
+        let body = upload.form_body(&upload.name, &fields)?;
         let [a, b, c, d] = TRANSCRIPTIONS;
-        let answer = self.call_with_file(Request::post(&[a, b, c, d, "upload"]), body).await?;
+        let answer = self.http.upload(Request::post(&[a, b, c, d, "upload"]), body).await?;
         match self.accepted(answer).await {
             Ok(answer) => self.told(answer),
             Err(error @ CallError::Refused { .. }) => Err(self.judge(error).await),
@@ -196,25 +192,17 @@ fn of_recording(error: CallError) -> CallError {
             uncertain: true,
             suspect: Suspect::Either,
         },
-        CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
-            "is larger than the service takes ({status}): {message}; split it, or choose another service"
-        ))),
-        CallError::Refused { status: status @ 415, message } => CallError::File(FileFault::Unfit(format!(
-            "is of a kind that the service does not take ({status}): {message}"
-        ))),
-        CallError::Refused { status, message } => {
-            CallError::File(FileFault::Failed(format!("was refused by the service ({status}): {message}")))
-        }
         CallError::SignedOut { .. }
         | CallError::Forbidden { .. }
+        | CallError::Refused { .. }
         | CallError::Unavailable { .. }
-        | CallError::File(_) => error,
+        | CallError::File(_) => answers::of_recording(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{io::Write as _, sync::Arc};
 
     use super::*;
     use crate::{beneath::Stamp, progress::Progress};

@@ -1,7 +1,7 @@
-//! The engine on this machine, as a service: what it is given it transcribes at once, in a child process.
+//! The engine on this machine, as a transcriber in a child process.
 //!
-//! There is no meeting to make and no server to ask. The *upload* is the transcription: the child reads the open file,
-//! and what it has understood so far lies in a directory of the job, so that an interrupted one goes on.
+//! There is no server to ask. The child reads the open file, and the pieces that it has finished lie in the cache of the
+//! job, so that an interrupted transcription goes on.
 
 use std::{ffi::OsString, path::Path};
 
@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
-    AnalysisRequest, Attachment, CallError, FileFault, Service, Upload,
-    result_cache::{CachedTranscript, RECORDING, ResultCache, gone},
+    CallError, FileFault, Upload,
+    result_cache::{CachedTranscript, JobCache},
+    transcriber::Transcriber,
 };
 use crate::{
     beneath::Stamp,
@@ -22,34 +23,30 @@ use crate::{
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
         whisper::{self, Weights},
     },
-    job::Report,
     media_types,
     text::{one_line, printable_path},
 };
 
 /// The engine of one table of the config.
-#[derive(Debug, Clone)]
-pub struct OnDevice {
+#[derive(Debug)]
+pub(crate) struct OnDevice {
     name: String,
     threads: usize,
     recogniser: config::Recogniser,
     places: Places,
     /// Where programs are looked for: ffmpeg may come at any time.
     path: OsString,
-    keep: ResultCache,
 }
 
 impl OnDevice {
     /// Returns the engine of these settings; whether its model is installed shows when it is asked.
-    #[must_use]
-    pub fn new(name: &str, ondevice: &config::Ondevice, settings: &Settings, env: &Environment) -> Self {
+    pub(crate) fn new(name: &str, ondevice: &config::Ondevice, settings: &Settings, env: &Environment) -> Self {
         Self {
             name: name.to_owned(),
             threads: usize::try_from(ondevice.threads.get()).unwrap_or(1),
             recogniser: ondevice.recogniser.clone(),
             places: Places::of(Some(settings), env),
             path: env.path.clone().unwrap_or_default(),
-            keep: ResultCache::new(settings.state_dir.join("engine")),
         }
     }
 
@@ -71,12 +68,12 @@ impl OnDevice {
         Model::find(package, &self.places).map_err(|error| unavailable(&error))
     }
 
-    fn request(&self, meeting: &str, language: Option<String>) -> Result<Request, CallError> {
+    fn request(&self, cache: &JobCache, language: Option<String>) -> Result<Request, CallError> {
         let (recogniser, memory_mib) = self.recogniser(language)?;
         Ok(Request {
             recogniser,
-            pieces: self.keep.dir(meeting),
-            content: meeting.to_owned(),
+            pieces: cache.dir().to_owned(),
+            content: cache.meeting().to_owned(),
             threads: self.threads,
             memory_mib,
             duration: None,
@@ -89,13 +86,13 @@ impl OnDevice {
 }
 
 #[async_trait]
-impl Service for OnDevice {
+impl Transcriber for OnDevice {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
-        media_types::READABLE
+    fn accepts(&self) -> &'static [&'static str] {
+        &media_types::READABLE_EXTENSIONS
     }
 
     fn hears_all_tracks(&self) -> bool {
@@ -111,49 +108,22 @@ impl Service for OnDevice {
         Ok(json!({ "engine": self.recogniser.as_str(), "model": model, "ffmpeg": ffmpeg }))
     }
 
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        self.keep.attachments(meeting).await
-    }
-
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let Upload { file, stamp, name, language, progress, length_max, .. } = upload;
+    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+        let Upload { file, stamp, name, language, progress, length_max, .. } = recording;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let request = Request { length_max, ..self.request(meeting, language)? };
+        let request = Request { length_max, ..self.request(cache, language)? };
         let transcript = run(request, file, progress).await?;
         // What was heard of a file that changed under the engine is of no recording that there ever was.
         match Stamp::of(&after) {
             Ok(found) if found == stamp => {}
             Ok(_) => {
-                self.forget(meeting).await;
+                cache.remove().await;
                 return Err(CallError::File(FileFault::Changed));
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
         }
-        let kept =
-            CachedTranscript { name, size: stamp.size, segments: transcript.segments, remarks: transcript.remarks };
-        self.keep.place_transcript(meeting, &kept).await?;
-        Ok(RECORDING.to_owned())
-    }
-
-    async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
-        Ok(vec![self.keep.transcript(meeting).await?.ok_or_else(gone)?.report()])
-    }
-
-    async fn request(&self, _request: &AnalysisRequest<'_>) -> Result<(), CallError> {
-        let message = "the engine on this machine makes a transcription, and minuted's notes from it; nothing else";
-        Err(CallError::Refused { status: 400, message: message.to_owned() })
-    }
-
-    async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
-        self.keep.meetings(page).await
-    }
-
-    async fn meeting(&self, id: &str) -> Result<Value, CallError> {
-        self.keep.meeting(id).await
-    }
-
-    async fn forget(&self, meeting: &str) {
-        self.keep.forget(meeting).await;
+        let segments = transcript.segments;
+        Ok(CachedTranscript { name, size: stamp.size, segments, remarks: transcript.remarks })
     }
 }
 

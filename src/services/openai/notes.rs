@@ -4,6 +4,7 @@
 //! nothing is left out unseen. Each answer is kept under the hash of its question until the job's results are in the
 //! queue, so that whoever asks again (after a kill, a failed attempt, a smaller window) pays for none of them twice.
 
+use async_trait::async_trait;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -20,7 +21,8 @@ use crate::{
     services::{
         AnalysisRequest, CallError, FileFault,
         answers::{self, mark_not_executed},
-        result_cache::ModelOutput,
+        result_cache::{JobCache, ModelOutput},
+        transcriber::NotesWriter,
     },
 };
 
@@ -54,27 +56,32 @@ impl From<CallError> for Trouble {
 struct Writer<'a> {
     service: &'a OpenAi,
     model: &'a str,
-    meeting: &'a str,
+    cache: &'a JobCache,
     prompts: Prompts,
 }
 
-impl OpenAi {
-    /// Has a model write one result from what was said.
-    pub(super) async fn write(
+#[async_trait]
+impl NotesWriter for OpenAi {
+    async fn write_notes(
         &self,
-        model: &str,
         analysis: Analysis,
         request: &AnalysisRequest<'_>,
         segments: &[Segment],
+        cache: &JobCache,
     ) -> Result<ModelOutput, CallError> {
+        let is_written = matches!(analysis, Analysis::MeetingNote | Analysis::KeyPoints);
+        let Some(model) = self.settings.notes_model.as_ref().filter(|_| is_written) else {
+            let message = format!("it makes no {}; is `notes_model` set?", analysis.as_str());
+            return Err(CallError::Refused { status: 400, message });
+        };
         let lines = cut::lines(segments);
         if lines.is_empty() {
-            return Ok(ModelOutput { text: "*Nothing was said.*".to_owned(), remarks: Vec::new() });
+            return Ok(ModelOutput::of_silence());
         }
         let prompts = Prompts::new(analysis, request);
         let mut room = room(self.settings.context, prompts.bytes());
         let bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
-        let writer = Writer { service: self, model, meeting: request.meeting, prompts };
+        let writer = Writer { service: self, model, cache, prompts };
         loop {
             match writer.of_lines(&lines, room).await {
                 Ok(said) => return Ok(said),
@@ -152,8 +159,7 @@ impl Writer<'_> {
         let body = json!({"model": self.model, "messages": messages, "stream": false});
         let hash = blake3::hash(body.to_string().as_bytes()).to_hex();
         let file = format!("answer-{}.json", &hash.as_str()[..32]);
-        let keep = &self.service.keep;
-        if let Some(said) = keep.read::<ModelOutput>(self.meeting, &file).await? {
+        if let Some(said) = self.cache.read::<ModelOutput>(&file).await? {
             return Ok(said);
         }
         let request = Request::post(&["v1", "chat", "completions"]).json(&body).within(self.service.patience);
@@ -173,7 +179,7 @@ impl Writer<'_> {
         let completion =
             wire::completion(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("no completion")))?;
         let said = read(completion, prompt.bytes())?;
-        keep.place(self.meeting, &file, &said).await?;
+        self.cache.write(&file, &said).await?;
         Ok(said)
     }
 }

@@ -1,53 +1,15 @@
-//! One call: the key as it lies there now, the pace, and what an answer means.
-
-use std::sync::PoisonError;
-
-use secrecy::{ExposeSecret as _, SecretString};
+//! One call, and what its answer means.
 
 use super::{OpenAi, wire};
 use crate::{
-    config::{SecretFileError, read_secret},
     http::{Answer, Request},
     services::{CallError, answers, pacer::Priority},
-    text,
 };
 
-/// The key of one piece of work; `None` for a server that asks for none.
-pub(super) type ApiKey = Option<SecretString>;
-
 impl OpenAi {
-    /// Reads the key, which may be another one than at the last call.
-    pub(super) async fn key(&self) -> Result<ApiKey, CallError> {
-        match self.read_key().await {
-            Ok(key) => Ok(key),
-            Err(reason) => {
-                self.refuse(Err(&reason));
-                Err(CallError::SignedOut { reason })
-            }
-        }
-    }
-
-    async fn read_key(&self) -> Result<ApiKey, String> {
-        let Some(file) = self.settings.api_key_file.clone() else { return Ok(None) };
-        let read = tokio::task::spawn_blocking(move || read_secret(&file).map_err(|error| told(&error))).await;
-        let key = read.unwrap_or_else(|_| Err("reading the key ended early".to_owned()))?;
-        let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_graphic());
-        if is_key(key.expose_secret().trim()) {
-            return Ok(Some(key.expose_secret().trim().to_owned().into()));
-        }
-        Err("the file of `api_key_file` holds no key, or more than one: a key is one word".to_owned())
-    }
-
     /// Makes a small or a long call and returns its answer, whatever its status.
     pub(super) async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
-        let key = self.key().await?;
-        self.pacer.acquire(Priority::High).await;
-        let request = match &key {
-            Some(key) => request.bearer(key),
-            None => request,
-        };
-        let answer = self.http.send(&request).await.map_err(|error| answers::mark_not_executed(error.into()))?;
-        Ok(without(answer, &key))
+        self.http.call(request, Priority::High).await.map_err(answers::mark_not_executed)
     }
 
     /// Returns the answer when it is 2xx, else what its status means. `settings` are the keys of the config that lead
@@ -64,28 +26,19 @@ impl OpenAi {
             });
         }
         match answers::check_status(answer).map_err(answers::mark_not_executed) {
-            Err(CallError::SignedOut { reason }) => {
-                self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
-                Err(CallError::SignedOut { reason })
-            }
+            Err(CallError::SignedOut { reason }) => Err(self.http.refuse_key(reason).await),
             Err(CallError::Forbidden { message }) => Err(self.refused_key(403, &message).await),
-            // It is not the recording that is not there.
-            Err(CallError::Refused { status: status @ (404 | 405), message }) => {
-                let message = format!("the service answered {status}: {message}; check {settings}");
-                Err(CallError::service_alone(message))
-            }
             Err(CallError::Refused { status: 402, message }) => {
                 let message = format!("the service wants to be paid (402): {message}");
                 Err(CallError::service_alone(message))
             }
-            other => other,
+            other => other.map_err(|error| answers::blame_address(error, settings)),
         }
     }
 
     /// Returns the error of a key that is refused, and remembers which one it was.
     pub(super) async fn refused_key(&self, status: u16, said: &str) -> CallError {
-        self.refuse(self.read_key().await.as_ref().map_err(String::as_str));
-        CallError::SignedOut { reason: format!("the service answered {status}: {said}") }
+        self.http.refuse_key(format!("the service answered {status}: {said}")).await
     }
 
     /// Returns the models that the server lists; `None` from one that has no list, or none for this key.
@@ -124,66 +77,9 @@ impl OpenAi {
         }
         Ok(())
     }
-
-    /// Whether another key lies there than the one that was refused. After a restart the server is asked.
-    pub(super) async fn has_another_key(&self) -> bool {
-        let Some(refused) = *self.refused.lock().unwrap_or_else(PoisonError::into_inner) else {
-            return self.models().await.is_ok();
-        };
-        fingerprint(self.read_key().await.as_ref().map_err(String::as_str)) != refused
-    }
-
-    fn refuse(&self, key: Result<&ApiKey, &str>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint(key));
-    }
-}
-
-/// Takes the key out of an answer that is small enough to be shown: some servers say back what they refuse.
-pub(super) fn without(answer: Answer, key: &ApiKey) -> Answer {
-    match key {
-        Some(key) => answers::redact_key(answer, key.expose_secret()),
-        None => answer,
-    }
 }
 
 /// Returns whether a server says by its code that the key is what it refuses.
 pub(super) fn is_of_key(answer: &Answer) -> bool {
     wire::refusal(answer) == Some(wire::Refusal::Key)
-}
-
-fn told(error: &SecretFileError) -> String {
-    text::one_line(&format!("the key's file {error}"), 500)
-}
-
-fn fingerprint(key: Result<&ApiKey, &str>) -> blake3::Hash {
-    let (kind, text) = match key {
-        Ok(Some(key)) => ("key", key.expose_secret()),
-        Ok(None) => ("none", ""),
-        Err(reason) => ("error", reason),
-    };
-    blake3::hash(format!("{kind}\0{text}").as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-
-    #[test]
-    fn a_key_that_is_said_back_is_told_to_nobody() {
-        let answer = |body: &[u8]| Answer {
-            status: 401,
-            date: None,
-            retry_after: None,
-            location: Some("https://x.example/sk-canary".into()),
-            content_type: Some("text/sk-canary".into()),
-            body: Bytes::copy_from_slice(body),
-        };
-        let key = Some(SecretString::from("sk-canary"));
-        for body in [b"{\"error\":{\"message\":\"sk-canary is wrong\"}}".as_slice(), b"\xff sk-canary"] {
-            let told = format!("{:?}", without(answer(body), &key));
-            assert!(!told.contains("canary"), "{told}");
-        }
-    }
 }

@@ -1,23 +1,16 @@
 //! A recording → segments, by `POST /v1/audio/transcriptions`: the upload is streamed, and its answer is the work.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::PoisonError, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    OpenAi,
-    session::{is_of_key, without},
-};
+use super::{OpenAi, session::is_of_key};
 use crate::{
-    http::{ANALYSES_BYTES_MAX, Answer, FileBody, Request},
-    job::{Content, Segment, Suspect},
+    http::{ANALYSES_BYTES_MAX, Answer, Request},
+    job::{Segment, Suspect},
     services::{
-        CallError, FileFault, Upload,
+        CallError, Upload,
         answers::{self, mark_not_executed},
-        pacer::Priority,
         response_parsing,
     },
     text,
@@ -50,7 +43,7 @@ impl From<CallError> for Untranscribed {
 impl OpenAi {
     /// Has a recording transcribed. A server that refuses the shape with times is asked for the plain one, and is
     /// known for that from then on.
-    pub(super) async fn transcribe(&self, upload: &Upload) -> Result<Vec<Segment>, Untranscribed> {
+    pub(super) async fn send_recording(&self, upload: &Upload) -> Result<Vec<Segment>, Untranscribed> {
         self.transcribe_as(upload, self.shape()).await
     }
 
@@ -71,13 +64,11 @@ impl OpenAi {
             return Err(CallError::Forbidden { message: answers::error_message(&answer) }.into());
         }
         let answer = self.accepted(answer, "base_url and model, then api_key_file").await?;
-        // A long transcription takes its time; the runtime's threads have others to serve.
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = answers::read_long(move || {
             response_parsing::transcription(&answers::transcription(answer)?)
                 .ok_or_else(|| answers::unexpected("no transcription"))
         });
-        let segments = reading.await.unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")));
-        let segments = segments.map_err(mark_not_executed)?;
+        let segments = reading.await.map_err(mark_not_executed)?;
         if known.is_none() {
             *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape);
         }
@@ -89,8 +80,6 @@ impl OpenAi {
     }
 
     async fn send(&self, upload: &Upload, shape: Shape) -> Result<Answer, Untranscribed> {
-        let file = upload.file.try_clone();
-        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
         let mut fields = vec![("model", self.settings.model.as_str())];
         match shape {
             Shape::Verbose => {
@@ -99,24 +88,16 @@ impl OpenAi {
             Shape::Plain => fields.push(("response_format", "json")),
         }
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
-        let (name, mime, progress) = (upload.name.as_str(), upload.mime, Arc::clone(&upload.progress));
-        let content = upload.content.as_ref().map(Content::as_str);
-        let body = FileBody { file, stamp: upload.stamp, content, name, mime, fields: &fields, progress };
-        let key = self.key().await?;
-        self.pacer.acquire(Priority::High).await;
+        let body = upload.form_body(&upload.name, &fields).map_err(CallError::from)?;
+        let key = self.http.key().await?;
+        self.http.wait_for_slot().await;
         let request = Request::post(&["v1", "audio", "transcriptions"]).bytes_max(ANALYSES_BYTES_MAX);
         let request = request.within(self.patience);
-        let request = match &key {
-            Some(key) => request.bearer(key),
-            None => request,
-        };
         let begun = Instant::now();
-        let answer = self.http.upload(&request, body).await;
-        let answer = answer.map_err(|error| Untranscribed {
+        self.http.upload_now(request, body, &key).await.map_err(|error| Untranscribed {
             error: cut_off(mark_not_executed(error.into()), begun.elapsed(), self.patience),
             is_lost: true,
-        })?;
-        Ok(without(answer, &key))
+        })
     }
 }
 

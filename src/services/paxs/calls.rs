@@ -9,38 +9,30 @@ use crate::{
     config::Analysis,
     http::{ANALYSES_BYTES_MAX, Request},
     job::{Key, Report},
+    media_types,
     services::{
-        AnalysisRequest, Attachment, CallError, NewMeeting, Service, USUAL_INSTRUCTION, Upload, answers,
+        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, USUAL_INSTRUCTION, Upload, answers,
         pacer::Priority,
     },
 };
 
-/// What PAXS takes, with the MIME type that each part must have.
-const ACCEPTS: [(&str, &str); 14] = [
-    ("mp3", "audio/mpeg"),
-    ("wav", "audio/wav"),
-    ("flac", "audio/flac"),
-    ("mpa", "audio/mpeg"),
-    ("aac", "audio/aac"),
-    ("opus", "audio/opus"),
-    ("m4a", "audio/mp4"),
-    ("mpeg", "video/mpeg"),
-    ("mpg", "video/mpeg"),
-    ("mp4", "video/mp4"),
-    ("flv", "video/x-flv"),
-    ("webm", "video/webm"),
-    ("wmv", "video/x-ms-wmv"),
-    ("3gp", "video/3gpp"),
-];
+/// What PAXS takes.
+const ACCEPTS: [&str; 14] =
+    ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp"];
 
 #[async_trait]
-impl Service for Paxs {
+impl NotesService for Paxs {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
+    fn accepts(&self) -> &'static [&'static str] {
         &ACCEPTS
+    }
+
+    /// Its list has another type than the usual one for Opus.
+    fn mime_type(&self, extension: &str) -> &'static str {
+        if extension == "opus" { "audio/opus" } else { media_types::mime_type(extension) }
     }
 
     async fn profile(&self) -> Result<Value, CallError> {

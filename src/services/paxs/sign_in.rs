@@ -16,7 +16,7 @@ use super::{
 use crate::{
     clock,
     http::Request,
-    services::{CallError, Service as _, answers},
+    services::{CallError, NotesService as _, answers},
 };
 
 /// An access token that ended so long ago was used by nobody: the daemon is idle.

@@ -36,7 +36,7 @@ use crate::{
     },
     job::{Content, Key, Status},
     progress::Progress,
-    services::{CallError, FileFault, Service as _, Upload, pacer::Pacer},
+    services::{CallError, FileFault, NotesService as _, Upload, pacer::Pacer},
 };
 
 const LONG: Duration = Duration::from_secs(60);

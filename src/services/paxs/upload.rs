@@ -5,9 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::{Paxs, tokens::Pair, wire};
 use crate::{
     clock,
-    http::{Answer, FileBody, Request, TransportError, UploadError},
-    job::Content,
-    services::{CallError, FileFault, Upload, answers, pacer::Priority},
+    http::{Answer, Request, TransportError, UploadError},
+    services::{CallError, Upload, answers, pacer::Priority},
 };
 
 /// The slowest line that is reckoned with when a token must outlast an upload, in bytes a second.
@@ -46,19 +45,11 @@ impl Paxs {
     }
 
     async fn send_once(&self, meeting: &str, upload: &Upload, pair: &Pair) -> Result<Answer, UploadError> {
-        let file = upload.file.try_clone().map_err(|error| UploadError::Unreadable(error.to_string()))?;
+        let fields = [("session_id", meeting)];
+        let body = upload.form_body(&upload.name, &fields)?;
         self.session.paced(Priority::High).await;
         // The documents show the meeting in the query and say that it must be a form field: both.
         let request = Request::post(&["api", "recordings"]).query("session_id", meeting).bearer(&pair.access);
-        let body = FileBody {
-            file,
-            stamp: upload.stamp,
-            content: upload.content.as_ref().map(Content::as_str),
-            name: &upload.name,
-            mime: upload.mime,
-            fields: &[("session_id", meeting)],
-            progress: Arc::clone(&upload.progress),
-        };
         self.session.http().upload(&request, body).await
     }
 
@@ -68,15 +59,5 @@ impl Paxs {
         // Everything was sent under a token that was good then: the upload may stand.
         let may_stand = error.sent && clock::now() >= pair.expires;
         error.begun && !may_stand && self.session.is_refused(pair).await
-    }
-}
-
-impl From<UploadError> for CallError {
-    fn from(error: UploadError) -> Self {
-        match error {
-            UploadError::Transport(error) => error.into(),
-            UploadError::Changed => Self::File(FileFault::Changed),
-            UploadError::Unreadable(reason) => Self::File(FileFault::Unreadable(reason)),
-        }
     }
 }

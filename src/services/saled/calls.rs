@@ -15,8 +15,7 @@ const HEALTH_CHARS_MAX: usize = 100;
 impl Saled {
     /// Makes a call that is no upload and returns its answer, whatever its status.
     pub(super) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
-        self.pacer.acquire(priority).await;
-        self.http.send(&request).await.map_err(|error| answers::mark_not_executed(error.into()))
+        self.http.call(request, priority).await.map_err(answers::mark_not_executed)
     }
 
     /// Returns the server's word for how it is; any JSON will do, for nothing is documented but that there is a word.
@@ -38,11 +37,7 @@ pub(super) fn accepted(answer: Answer) -> Result<Answer, CallError> {
     match answers::check_status(answer).map_err(answers::mark_not_executed) {
         Err(CallError::SignedOut { reason }) => Err(stranger(&reason)),
         Err(CallError::Forbidden { message }) => Err(stranger(&message)),
-        // It is not the recording that is not there.
-        Err(CallError::Refused { status: status @ (404 | 405), message }) => {
-            Err(unavailable(format!("the service answered {status}: {message}; check base_url")))
-        }
-        other => other,
+        other => other.map_err(|error| answers::blame_address(error, "base_url")),
     }
 }
 

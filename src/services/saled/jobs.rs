@@ -10,7 +10,7 @@ use crate::{
     http::{ANALYSES_BYTES_MAX, Request},
     job::Suspect,
     progress::{Progress, Unit},
-    services::{CallError, answers, pacer::Priority},
+    services::{CallError, answers, pacer::Priority, result_cache::JobCache},
 };
 
 /// A kind of work at the server.
@@ -71,32 +71,32 @@ pub(super) enum Ended {
 
 impl Saled {
     /// Returns what is kept of some work.
-    pub(super) async fn jobs(&self, meeting: &str, work: Work) -> Result<Jobs, CallError> {
-        Ok(self.keep.read(meeting, work.file()).await?.unwrap_or_default())
+    pub(super) async fn jobs(&self, cache: &JobCache, work: Work) -> Result<Jobs, CallError> {
+        Ok(cache.read(work.file()).await?.unwrap_or_default())
     }
 
     /// Keeps the job that counts from now on.
     pub(super) async fn keep_job(
         &self,
-        meeting: &str,
+        cache: &JobCache,
         work: Work,
         id: String,
         asked: &str,
     ) -> Result<Submitted, CallError> {
         let submitted = Submitted { id, since: clock::now(), asked: asked.to_owned() };
-        let jobs = Jobs { now: Some(submitted.clone()), ..self.jobs(meeting, work).await? };
-        self.keep.place(meeting, work.file(), &jobs).await?;
+        let jobs = Jobs { now: Some(submitted.clone()), ..self.jobs(cache, work).await? };
+        cache.write(work.file(), &jobs).await?;
         Ok(submitted)
     }
 
     /// The job counts no more: the next attempt submits another one.
-    pub(super) async fn drop_job(&self, meeting: &str, work: Work, how: &Ended) -> Result<(), CallError> {
-        let mut jobs = self.jobs(meeting, work).await?;
+    pub(super) async fn drop_job(&self, cache: &JobCache, work: Work, how: &Ended) -> Result<(), CallError> {
+        let mut jobs = self.jobs(cache, work).await?;
         let dropped = jobs.now.take().map(|job| job.id);
         if matches!(how, Ended::Failed(_)) {
             jobs.failed.extend(dropped);
         }
-        self.keep.place(meeting, work.file(), &jobs).await
+        cache.write(work.file(), &jobs).await
     }
 
     /// Polls a job until it ends. One that gets on is never given up.

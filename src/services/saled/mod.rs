@@ -1,14 +1,13 @@
-//! SaLED, a server on one's own machine, as a service.
+//! SaLED, a server on one's own machine, as a transcriber.
 //!
 //! Each piece of work is a job in the server's memory: it is submitted, its status is polled, its result is fetched. The
-//! *upload* is the transcription from the first to the last, a *request* has the server sum up or, with an instruction,
-//! its chat write the notes. The id of a job is kept in the state directory before anything else, so that whoever comes
-//! back goes on asking for it and sends nothing again. A server that restarts has forgotten all its jobs, which is
-//! nobody's fault: what it forgot is submitted once more.
+//! server sums up or, with an instruction, its chat writes the notes. The id of a job is cached before anything else, so
+//! that the next attempt goes on polling it and sends nothing again. A server that restarts has forgotten all its jobs,
+//! which is nobody's fault: what it forgot is submitted once more.
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `calls` | one call: the pace, what an answer means |
+//! | `calls` | one call, and what its answer means |
 //! | `jobs` | a job at the server: kept, polled, found in its list, forgotten |
 //! | `transcribe` | a recording → segments |
 //! | `notes` | segments → notes |
@@ -20,82 +19,59 @@ mod notes;
 mod transcribe;
 mod wire;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::{
-    AnalysisRequest, Attachment, CallError, Service, Upload,
+    CallError, Upload,
+    http_service::HttpService,
     pacer::Pacer,
-    result_cache::{CachedTranscript, ModelOutput, RECORDING, ResultCache, gone},
+    result_cache::{CachedTranscript, JobCache},
+    transcriber::{NotesWriter, Transcriber},
 };
 use crate::{
-    config::{self, Analysis, Poll},
-    http::{BuildError, Client, Limits},
-    job::Report,
+    config::{self, Poll},
+    http::{BuildError, Limits},
 };
 
-/// What it takes: sound, then video. Its documents say "audio" and no more: what whisper's own loader (ffmpeg) reads,
-/// each with the type that makes it audio. A server that takes less refuses the recording by name.
-const ACCEPTS: [(&str, &str); 19] = [
-    ("aac", "audio/aac"),
-    ("aif", "audio/aiff"),
-    ("aiff", "audio/aiff"),
-    ("flac", "audio/flac"),
-    ("m4a", "audio/mp4"),
-    ("m4b", "audio/mp4"),
-    ("mka", "audio/x-matroska"),
-    ("mp3", "audio/mpeg"),
-    ("mpa", "audio/mpeg"),
-    ("mpga", "audio/mpeg"),
-    ("oga", "audio/ogg"),
-    ("ogg", "audio/ogg"),
-    ("opus", "audio/ogg"),
-    ("wav", "audio/wav"),
-    ("wma", "audio/x-ms-wma"),
-    ("mkv", "video/x-matroska"),
-    ("mov", "video/quicktime"),
-    ("mp4", "video/mp4"),
-    ("webm", "video/webm"),
+/// What it takes: sound, then video. Its documents say "audio" and no more: what whisper's own loader (ffmpeg) reads. A
+/// server that takes less refuses the recording by name.
+const ACCEPTS: [&str; 19] = [
+    "aac", "aif", "aiff", "flac", "m4a", "m4b", "mka", "mp3", "mpa", "mpga", "oga", "ogg", "opus", "wav", "wma", "mkv",
+    "mov", "mp4", "webm",
 ];
 
 /// How many of them are sound; the others are sent where the config says `video = true`.
 const SOUND: usize = 15;
 
-/// The file that keeps a finished note.
-const NOTE: &str = "note.json";
-
-/// The server of one table of the config. Clones share what is known of it.
-#[derive(Debug, Clone)]
-pub struct Saled {
+/// The server of one table of the config.
+#[derive(Debug)]
+pub(crate) struct Saled {
     name: String,
     settings: config::Saled,
-    http: Client,
-    pacer: Arc<Pacer>,
-    keep: ResultCache,
+    http: HttpService,
     poll: Poll,
     /// How long the server may work on one thing without getting on.
     patience: Duration,
 }
 
 impl Saled {
-    /// Returns the server's service. `pacer` is shared by all its users.
+    /// Returns the transcriber at the server. `pacer` is shared by all its users.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new(
+    pub(crate) fn new(
         service: &config::Service,
         settings: &config::Saled,
-        state_dir: &Path,
         pacer: Arc<Pacer>,
     ) -> Result<Self, BuildError> {
+        let limits = Limits::new(service.request_timeout);
         Ok(Self {
             name: service.name.clone(),
             settings: settings.clone(),
-            http: Client::new(&settings.base_url, Limits::new(service.request_timeout))?,
-            pacer,
-            keep: ResultCache::new(state_dir.join("saled").join(&service.name)),
+            http: HttpService::new(&settings.base_url, limits, pacer, None)?,
             poll: service.poll,
             patience: service.poll.patience.max(service.poll.timeout),
         })
@@ -103,12 +79,12 @@ impl Saled {
 }
 
 #[async_trait]
-impl Service for Saled {
+impl Transcriber for Saled {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [(&'static str, &'static str)] {
+    fn accepts(&self) -> &'static [&'static str] {
         if self.settings.video { &ACCEPTS } else { ACCEPTS.split_at(SOUND).0 }
     }
 
@@ -116,49 +92,13 @@ impl Service for Saled {
         self.look_around().await
     }
 
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        self.keep.attachments(meeting).await
+    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
+        let segments = self.send_and_follow(&recording, cache).await?;
+        Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, segments))
     }
 
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let segments = self.transcribe(meeting, &upload).await?;
-        let nothing = "nothing was said in this recording, as far as the service could hear".to_owned();
-        let remarks = if segments.is_empty() { vec![nothing] } else { Vec::new() };
-        let kept = CachedTranscript { name: upload.name, size: upload.stamp.size, segments, remarks };
-        self.keep.place_transcript(meeting, &kept).await?;
-        Ok(RECORDING.to_owned())
-    }
-
-    async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
-        let mut reports = vec![self.keep.transcript(meeting).await?.ok_or_else(gone)?.report()];
-        let note = self.keep.read::<ModelOutput>(meeting, NOTE).await?;
-        reports.extend(note.map(|said| said.report(Analysis::MeetingNote)));
-        Ok(reports)
-    }
-
-    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
-        for analysis in request.analyses {
-            if *analysis != Analysis::MeetingNote {
-                let message = format!("it makes no {}", analysis.as_str());
-                return Err(CallError::Refused { status: 400, message });
-            }
-            let kept = self.keep.transcript(request.meeting).await?.ok_or_else(gone)?;
-            let said = self.write(request, &kept.segments).await?;
-            self.keep.place(request.meeting, NOTE, &said).await?;
-        }
-        Ok(())
-    }
-
-    async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
-        self.keep.meetings(page).await
-    }
-
-    async fn meeting(&self, id: &str) -> Result<Value, CallError> {
-        self.keep.meeting(id).await
-    }
-
-    async fn forget(&self, meeting: &str) {
-        self.keep.forget(meeting).await;
+    fn notes_writer(&self) -> Option<&dyn NotesWriter> {
+        Some(self)
     }
 }
 
@@ -196,11 +136,12 @@ impl Saled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media_types::mime_type;
 
     #[test]
     fn with_video_it_takes_all_that_it_takes_without() {
         let (sound, video) = ACCEPTS.split_at(SOUND);
-        assert!(sound.iter().all(|(_, mime)| mime.starts_with("audio/")));
-        assert!(video.iter().all(|(_, mime)| mime.starts_with("video/")));
+        assert!(sound.iter().all(|extension| mime_type(extension).starts_with("audio/")));
+        assert!(video.iter().all(|extension| mime_type(extension).starts_with("video/")));
     }
 }

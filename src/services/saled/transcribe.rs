@@ -1,6 +1,6 @@
 //! A recording → segments: sent once, then asked for until it is done.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use super::{
     Saled,
@@ -9,13 +9,14 @@ use super::{
     wire,
 };
 use crate::{
-    http::{ANALYSES_BYTES_MAX, FileBody, Request},
-    job::{Content, Segment},
+    http::{ANALYSES_BYTES_MAX, Request},
+    job::Segment,
     services::{
         CallError, FileFault, Upload,
         answers::{self, mark_not_executed},
         pacer::Priority,
         response_parsing,
+        result_cache::JobCache,
     },
     text,
 };
@@ -25,10 +26,10 @@ const REASON_CHARS_MAX: usize = 300;
 
 impl Saled {
     /// Has a recording transcribed. What was submitted before is gone on with.
-    pub(super) async fn transcribe(&self, meeting: &str, upload: &Upload) -> Result<Vec<Segment>, CallError> {
+    pub(super) async fn send_and_follow(&self, upload: &Upload, cache: &JobCache) -> Result<Vec<Segment>, CallError> {
         // The first time it is forgotten the server has restarted, which is nobody's fault.
         for _ in 0..2 {
-            let job = self.submitted(meeting, upload).await?;
+            let job = self.submitted(upload, cache).await?;
             let ended = match self.follow(Work::Transcription, &job, Some(&upload.progress)).await? {
                 Ended::Completed => match self.result(&job.id).await? {
                     Ok(segments) => return Ok(segments),
@@ -36,7 +37,7 @@ impl Saled {
                 },
                 ended @ (Ended::Failed(_) | Ended::Forgotten) => ended,
             };
-            self.drop_job(meeting, Work::Transcription, &ended).await?;
+            self.drop_job(cache, Work::Transcription, &ended).await?;
             if let Ended::Failed(reason) = ended {
                 let reason = text::told(&reason, REASON_CHARS_MAX);
                 let message = format!("could not be transcribed by the service: {reason}");
@@ -50,17 +51,17 @@ impl Saled {
 
     /// Returns the job that transcribes the recording: the one that is known, else the one that the server lists, else a
     /// new one.
-    async fn submitted(&self, meeting: &str, upload: &Upload) -> Result<Submitted, CallError> {
-        let jobs = self.jobs(meeting, Work::Transcription).await?;
+    async fn submitted(&self, upload: &Upload, cache: &JobCache) -> Result<Submitted, CallError> {
+        let jobs = self.jobs(cache, Work::Transcription).await?;
         if let Some(job) = jobs.now {
             return Ok(job);
         }
-        let mark = mark(meeting);
+        let mark = mark(cache.meeting());
         let id = match self.find(&mark, &jobs.failed).await? {
             Some(id) => id,
             None => self.send(&mark, upload).await?,
         };
-        self.keep_job(meeting, Work::Transcription, id, "").await
+        self.keep_job(cache, Work::Transcription, id, "").await
     }
 
     /// Returns the error of a server that does not have the model that the config names, or does not answer; `None` where
@@ -81,21 +82,15 @@ impl Saled {
     }
 
     async fn send(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
-        let file = upload.file.try_clone();
-        let file = file.map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
         let diarize = if self.settings.diarize { "true" } else { "false" };
         let mut fields = vec![("model_name", self.settings.model.as_str()), ("diarize", diarize)];
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
         let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
         let name = format!("{mark}.{}", extension.unwrap_or_default());
-        let progress = Arc::clone(&upload.progress);
-        let (stamp, mime) = (upload.stamp, upload.mime);
-        let content = upload.content.as_ref().map(Content::as_str);
-        let body = FileBody { file, stamp, content, name: &name, mime, fields: &fields, progress };
-        self.pacer.acquire(Priority::High).await;
+        let body = upload.form_body(&name, &fields)?;
         // Without the slash it would answer 307, and a stream cannot be sent twice.
         let request = Request::post(&["api", "transcribe"]).slash();
-        let answer = self.http.upload(&request, body).await.map_err(|error| mark_not_executed(error.into()))?;
+        let answer = self.http.upload(request, body).await.map_err(mark_not_executed)?;
         let answer = match accepted(answer) {
             Err(error @ CallError::Refused { .. }) => {
                 return Err(self.without_model().await.unwrap_or_else(|| answers::of_recording(error)));
@@ -119,8 +114,7 @@ impl Saled {
             }
             accepted => accepted?,
         };
-        // A long transcription takes its time; the runtime's threads have others to serve.
-        let reading = tokio::task::spawn_blocking(move || {
+        let reading = answers::read_long(move || {
             let answer = answers::transcription(answer)?;
             match response_parsing::transcription(&answer) {
                 Some(segments) => Ok(Ok(segments)),
@@ -128,10 +122,7 @@ impl Saled {
                 None => Err(answers::unexpected("no transcription")),
             }
         });
-        reading
-            .await
-            .unwrap_or_else(|_| Err(answers::unexpected("nothing that could be read")))
-            .map_err(mark_not_executed)
+        reading.await.map_err(mark_not_executed)
     }
 }
 

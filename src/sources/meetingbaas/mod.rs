@@ -25,7 +25,6 @@ mod wire;
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,11 +39,15 @@ use self::shapes::Place;
 pub use self::shapes::{Bot, Calendar, Event, Join, Plan, Unable};
 use super::{Page, Recording, Source};
 use crate::{
-    config::{self, SourceApi},
+    config::{self, ApiKey, SourceApi},
     effect::Effect,
-    http::{BuildError, Client, Elsewhere, Limits},
+    http::{BuildError, Elsewhere, Limits},
     job::Suspect,
-    services::{CallError, pacer::Pacer},
+    services::{
+        CallError,
+        http_service::{Credentials, HttpService, KeyHeader},
+        pacer::Pacer,
+    },
 };
 
 /// Deletions in [`DELETES_WINDOW`] that the vendor allows a key (the document of version 1; version 2 gives no number).
@@ -61,11 +64,9 @@ pub const BOT_NAME: &str = "minuted";
 pub struct MeetingBaas {
     name: String,
     api: SourceApi,
-    key_file: PathBuf,
     base_url: Url,
-    http: Client,
+    http: HttpService,
     elsewhere: Elsewhere,
-    pacer: Arc<Pacer>,
     /// When the last deletions were asked for.
     deletes: Mutex<VecDeque<Instant>>,
 }
@@ -77,14 +78,14 @@ impl MeetingBaas {
     /// When the HTTP client cannot be built.
     pub fn new(source: &config::Source, request_timeout: Duration, pacer: Arc<Pacer>) -> Result<Self, BuildError> {
         let limits = Limits::new(request_timeout);
+        let place = ApiKey::File(source.api_key_file.clone());
+        let credentials = Credentials { place, header: KeyHeader::Named(session::KEY_HEADER) };
         Ok(Self {
             name: source.name.clone(),
             api: source.api,
-            key_file: source.api_key_file.clone(),
             base_url: source.base_url.clone(),
-            http: Client::new(&source.base_url, limits)?,
+            http: HttpService::new(&source.base_url, limits, pacer, Some(credentials))?,
             elsewhere: Elsewhere::new(&source.base_url, limits)?,
-            pacer,
             deletes: Mutex::default(),
         })
     }

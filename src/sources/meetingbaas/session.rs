@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::MeetingBaas;
 use crate::{
-    config::{SourceApi, read_secret},
+    config::SourceApi,
     http::{ANALYSES_BYTES_MAX, Answer, Request},
     services::{CallError, answers, pacer::Priority},
-    text,
 };
 
 /// The header that proves who asks (`securitySchemes` of both documents).
-const KEY_HEADER: &str = "x-meeting-baas-api-key";
+pub(super) const KEY_HEADER: &str = "x-meeting-baas-api-key";
 
 /// A wait that an answer asks for is at most this long, as in its header.
 const RETRY_AFTER_MAX: u64 = 3_600;
@@ -36,17 +34,8 @@ impl MeetingBaas {
 
     /// As [`Self::ask`], for what is always there: a list that is not is another server, or another version.
     pub(super) async fn ask_list(&self, request: Request<'_>) -> Result<Value, CallError> {
-        self.ask(request).await.map_err(|error| match error {
-            CallError::Refused { status: status @ (404 | 405), message } => {
-                let message = format!("the service answered {status}: {message}; check base_url and api");
-                CallError::service_alone(message)
-            }
-            CallError::SignedOut { .. }
-            | CallError::Forbidden { .. }
-            | CallError::Refused { .. }
-            | CallError::Unavailable { .. }
-            | CallError::File(_) => error,
-        })
+        let answered = self.ask(request).await;
+        answered.map_err(|error| answers::blame_address(error, "base_url and api"))
     }
 
     /// Makes a call that changes something, once.
@@ -75,26 +64,7 @@ impl MeetingBaas {
     }
 
     async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
-        let key = self.key().await.map_err(|reason| CallError::SignedOut { reason })?;
-        self.pacer.acquire(Priority::High).await;
-        let answer = self.http.send(&request.key(KEY_HEADER, &key)).await?;
-        Ok(told_to_wait(answers::redact_key(answer, key.expose_secret())))
-    }
-
-    /// Reads the key, which may be another one than at the last call.
-    async fn key(&self) -> Result<SecretString, String> {
-        let file = self.key_file.clone();
-        let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
-        let key = match read {
-            Ok(Ok(key)) => key,
-            Ok(Err(error)) => return Err(text::one_line(&format!("the key's file {error}"), 500)),
-            Err(_) => return Err("reading the key ended early".to_owned()),
-        };
-        let key = key.expose_secret().trim();
-        if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
-            return Err("the file of `api_key_file` holds no key, or more than one: a key is one word".to_owned());
-        }
-        Ok(key.to_owned().into())
+        Ok(told_to_wait(self.http.call(request, Priority::High).await?))
     }
 
     /// Returns what an answer holds: all of it in version 1, in version 2 an envelope that says itself whether it is one.
@@ -156,11 +126,5 @@ mod tests {
             assert_eq!(wait(body, None), None, "{body}");
         }
         assert_eq!(told_to_wait(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after, None);
-    }
-
-    #[test]
-    fn a_key_that_is_said_back_is_told_to_nobody() {
-        let told = format!("{:?}", answers::redact_key(answer(401, "bad key sk-canary", None), "sk-canary"));
-        assert!(!told.contains("canary"), "{told}");
     }
 }

@@ -1,0 +1,59 @@
+//! The composition: the service behind each kind of the config.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use tokio_util::task::TaskTracker;
+
+use super::{
+    NotesService, koldan::Koldan, local_service::TranscriberService, ondevice::OnDevice, openai::OpenAi, pacer::Pacer,
+    paxs::Paxs, result_cache::ResultCache, saled::Saled, source_transcripts::SourceTranscripts,
+};
+use crate::{
+    config::{self, Environment, Kind, Settings},
+    http::BuildError,
+};
+
+/// A service of the config, ready for calls.
+pub(crate) struct Connection {
+    /// The service.
+    pub(crate) service: Arc<dyn NotesService>,
+    /// Its sign-in, where a person signs in.
+    pub(crate) account: Option<Paxs>,
+}
+
+impl<T: NotesService + 'static> From<T> for Connection {
+    fn from(service: T) -> Self {
+        Self { service: Arc::new(service), account: None }
+    }
+}
+
+/// Returns the service of a table of the config. Work that must end by itself runs on `tasks`.
+///
+/// # Errors
+/// When the HTTP client of the service cannot be built.
+pub(crate) fn connect(
+    service: &config::Service,
+    settings: &Settings,
+    tasks: &TaskTracker,
+) -> Result<Connection, BuildError> {
+    let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
+    let pacer = Arc::new(Pacer::new(pace));
+    let state_dir = &settings.state_dir;
+    let cache = ResultCache::per_job(state_dir.join(service.kind.as_str()).join(&service.name));
+    Ok(match &service.kind {
+        Kind::Paxs(paxs) => {
+            let paxs = Paxs::new(service, paxs, state_dir, pacer, tasks.clone())?;
+            Connection { service: Arc::new(paxs.clone()), account: Some(paxs) }
+        }
+        Kind::Koldan(koldan) => Koldan::new(service, koldan, cache, pacer)?.into(),
+        Kind::Saled(saled) => TranscriberService::new(Saled::new(service, saled, pacer)?, cache).into(),
+        Kind::Openai(openai) => TranscriberService::new(OpenAi::new(service, openai, pacer)?, cache).into(),
+        Kind::Ondevice(ondevice) => {
+            let engine = OnDevice::new(&service.name, ondevice, settings, Environment::get());
+            // The engine of this machine is the same one in every table.
+            let cache = ResultCache::per_job(state_dir.join("engine"));
+            TranscriberService::new(engine, cache).into()
+        }
+        Kind::Given => SourceTranscripts::new(&service.name, state_dir).into_service().into(),
+    })
+}

@@ -1,0 +1,257 @@
+//! The service that is made of a transcriber: it keeps the results of each job on this machine
+//! until they are in the queue.
+//!
+//! There is no meeting to make: the job's key stands for it. The *upload* is the transcription, and
+//! a *request* has the notes written. Both are there when the call returns.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::{
+    AnalysisRequest, Attachment, CallError, NotesService, Upload,
+    result_cache::{CachedTranscript, ModelOutput, ResultCache},
+    transcriber::Transcriber,
+};
+use crate::{config::Analysis, job::Report};
+
+/// The id of the one recording of a meeting.
+const RECORDING: &str = "transcript";
+
+/// The results that are written from a transcript, with the file that caches each.
+const WRITTEN: [(Analysis, &str); 2] = [(Analysis::MeetingNote, "note.json"), (Analysis::KeyPoints, "points.json")];
+
+/// A transcriber with the cache of its results.
+#[derive(Debug)]
+pub(crate) struct TranscriberService<T> {
+    transcriber: T,
+    cache: ResultCache,
+}
+
+impl<T: Transcriber> TranscriberService<T> {
+    pub(crate) fn new(transcriber: T, cache: ResultCache) -> Self {
+        Self { transcriber, cache }
+    }
+
+    /// Returns the cached transcript of a meeting, else the error of one that is gone.
+    async fn require_transcript(&self, meeting: &str) -> Result<CachedTranscript, CallError> {
+        self.cache.job(meeting).transcript().await?.ok_or_else(CachedTranscript::gone)
+    }
+}
+
+#[async_trait]
+impl<T: Transcriber> NotesService for TranscriberService<T> {
+    fn name(&self) -> &str {
+        self.transcriber.name()
+    }
+
+    fn accepts(&self) -> &'static [&'static str] {
+        self.transcriber.accepts()
+    }
+
+    fn hears_all_tracks(&self) -> bool {
+        self.transcriber.hears_all_tracks()
+    }
+
+    async fn profile(&self) -> Result<Value, CallError> {
+        self.transcriber.profile().await
+    }
+
+    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+        let transcript = self.cache.job(meeting).transcript().await?;
+        let attachment = transcript.map(|transcript| Attachment {
+            id: RECORDING.to_owned(),
+            name: Some(transcript.name),
+            size: Some(transcript.size),
+        });
+        Ok(attachment.into_iter().collect())
+    }
+
+    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
+        let cache = self.cache.job(meeting);
+        let transcript = self.transcriber.transcribe(upload, &cache).await?;
+        // A source's transcript lies there before its job does, and keeps its age.
+        if cache.transcript().await?.as_ref() != Some(&transcript) {
+            cache.write_transcript(&transcript).await?;
+        }
+        Ok(RECORDING.to_owned())
+    }
+
+    async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
+        let mut reports = vec![self.require_transcript(meeting).await?.into_report()];
+        let cache = self.cache.job(meeting);
+        for (analysis, file) in WRITTEN {
+            let output = cache.read::<ModelOutput>(file).await?;
+            reports.extend(output.map(|output| output.into_report(analysis)));
+        }
+        Ok(reports)
+    }
+
+    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
+        let cache = self.cache.job(request.meeting);
+        for analysis in request.analyses {
+            let writer = self.transcriber.notes_writer();
+            let file = WRITTEN.iter().find(|(written, _)| written == analysis).map(|(_, file)| file);
+            let (Some(writer), Some(file)) = (writer, file) else {
+                let message = format!("it makes no {}", analysis.as_str());
+                return Err(CallError::Refused { status: 400, message });
+            };
+            let transcript = self.require_transcript(request.meeting).await?;
+            let output = writer.write_notes(*analysis, request, &transcript.segments, &cache).await?;
+            cache.write(file, &output).await?;
+        }
+        Ok(())
+    }
+
+    async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
+        if page > 1 {
+            return Ok(Vec::new());
+        }
+        let names = self.cache.list_entries().await?;
+        Ok(names.into_iter().map(|name| json!({ "id": name })).collect())
+    }
+
+    async fn meeting(&self, id: &str) -> Result<Value, CallError> {
+        let transcript = self.require_transcript(id).await?;
+        let segments = transcript.segments.len();
+        Ok(json!({ "id": id, "name": transcript.name, "size": transcript.size, "segments": segments }))
+    }
+
+    async fn may_be_mended(&self) -> bool {
+        self.transcriber.may_be_mended().await
+    }
+
+    async fn forget(&self, meeting: &str) {
+        self.cache.forget_job(meeting).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        beneath::Stamp,
+        config::MeetingType,
+        job::Segment,
+        services::{result_cache::JobCache, transcriber::NotesWriter},
+    };
+
+    /// A transcriber that hears one sentence, and writes notes where it is told to.
+    #[derive(Debug)]
+    struct Parrot {
+        writes: bool,
+        written: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Transcriber for Parrot {
+        fn name(&self) -> &'static str {
+            "parrot"
+        }
+
+        fn accepts(&self) -> &'static [&'static str] {
+            &["wav"]
+        }
+
+        async fn profile(&self) -> Result<Value, CallError> {
+            Ok(Value::Null)
+        }
+
+        async fn transcribe(&self, recording: Upload, _cache: &JobCache) -> Result<CachedTranscript, CallError> {
+            let segment = Segment { text: "Good morning.".to_owned(), ..Segment::default() };
+            Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, vec![segment]))
+        }
+
+        fn notes_writer(&self) -> Option<&dyn NotesWriter> {
+            self.writes.then_some(self as &dyn NotesWriter)
+        }
+    }
+
+    #[async_trait]
+    impl NotesWriter for Parrot {
+        async fn write_notes(
+            &self,
+            _analysis: Analysis,
+            _request: &AnalysisRequest<'_>,
+            transcript: &[Segment],
+            _cache: &JobCache,
+        ) -> Result<ModelOutput, CallError> {
+            self.written.fetch_add(1, Ordering::SeqCst);
+            Ok(ModelOutput { text: transcript[0].text.clone(), remarks: Vec::new() })
+        }
+    }
+
+    fn service(root: &std::path::Path, writes: bool) -> TranscriberService<Parrot> {
+        let parrot = Parrot { writes, written: AtomicUsize::new(0) };
+        TranscriberService::new(parrot, ResultCache::per_job(root.to_owned()))
+    }
+
+    fn recording() -> Upload {
+        let file: File = tempfile::tempfile().expect("a file");
+        Upload {
+            stamp: Stamp::of(&file).expect("a stamp"),
+            file,
+            content: None,
+            name: "talk.wav".to_owned(),
+            mime: "audio/wav",
+            language: None,
+            given_up: Vec::new(),
+            length_max: None,
+            progress: Arc::default(),
+        }
+    }
+
+    fn request(analyses: &[Analysis]) -> AnalysisRequest<'_> {
+        AnalysisRequest {
+            meeting: "a.1",
+            recording: RECORDING,
+            analyses,
+            instruction: None,
+            meeting_type: MeetingType::Group,
+            title: "Talk",
+            recorded: Timestamp::UNIX_EPOCH,
+            attendees: &[],
+        }
+    }
+
+    #[tokio::test]
+    async fn results_are_found_again_by_another_process_until_they_are_forgotten() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = service(dir.path(), true);
+        assert!(first.attachments("a.1").await.expect("read").is_empty());
+        assert_eq!(first.upload("a.1", recording()).await.expect("transcribed"), RECORDING);
+        first.request(&request(&[Analysis::MeetingNote])).await.expect("written");
+        let second = service(dir.path(), true);
+        let reports = second.look("a.1", RECORDING).await.expect("read");
+        let analyses: Vec<Analysis> = reports.iter().map(|report| report.analysis).collect();
+        assert_eq!(analyses, [Analysis::Transcription, Analysis::MeetingNote]);
+        let attachment = &second.attachments("a.1").await.expect("read")[0];
+        assert_eq!(attachment.name.as_deref(), Some("talk.wav"));
+        assert_eq!(second.meetings(1).await.expect("listed"), [json!({ "id": "a.1" })]);
+        assert!(second.meetings(2).await.expect("listed").is_empty());
+        second.forget("a.1").await;
+        let gone = second.look("a.1", RECORDING).await;
+        assert!(matches!(gone, Err(CallError::Refused { status: 404, .. })), "{gone:?}");
+    }
+
+    #[tokio::test]
+    async fn a_transcriber_without_a_writer_refuses_notes_and_one_with_a_writer_other_results() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (writes, analysis) in [(false, Analysis::MeetingNote), (true, Analysis::Sentiment)] {
+            let service = service(dir.path(), writes);
+            service.upload("a.1", recording()).await.expect("transcribed");
+            let refused = service.request(&request(&[analysis])).await;
+            assert!(matches!(refused, Err(CallError::Refused { status: 400, .. })), "{refused:?}");
+            assert_eq!(service.transcriber.written.load(Ordering::SeqCst), 0);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A transcriber: a program that turns a recording into a transcript and keeps no meetings.
+//!
+//! [`TranscriberService`](super::local_service::TranscriberService) makes a service of it: it keeps
+//! the results until they are in the queue.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::{
+    AnalysisRequest, CallError, Upload,
+    result_cache::{CachedTranscript, JobCache, ModelOutput},
+};
+use crate::{config::Analysis, job::Segment};
+
+/// A program that turns a recording into a transcript.
+///
+/// Like a [`NotesService`](super::NotesService) it makes one attempt at a call, under a timeout.
+#[async_trait]
+pub(crate) trait Transcriber: Send + Sync + std::fmt::Debug {
+    /// Returns the name of its table in the config.
+    fn name(&self) -> &str;
+
+    /// Returns the extensions that it takes, in lower case.
+    fn accepts(&self) -> &'static [&'static str];
+
+    /// Returns whether it hears all sound tracks of a recording, which is not known of a server.
+    fn hears_all_tracks(&self) -> bool {
+        false
+    }
+
+    /// Reads something cheap that proves the program and its key.
+    async fn profile(&self) -> Result<Value, CallError>;
+
+    /// Returns whether a refused key may have been replaced, as far as this machine can tell.
+    async fn may_be_mended(&self) -> bool {
+        false
+    }
+
+    /// Transcribes a recording. The cache holds what an interrupted attempt has left.
+    async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError>;
+
+    /// Returns the writer of its notes; `None` where minuted extracts the notes.
+    fn notes_writer(&self) -> Option<&dyn NotesWriter> {
+        None
+    }
+}
+
+/// A program that writes notes from a transcript.
+#[async_trait]
+pub(crate) trait NotesWriter: Send + Sync {
+    /// Writes one result from a transcript. The cache holds what an interrupted attempt has left.
+    async fn write_notes(
+        &self,
+        analysis: Analysis,
+        request: &AnalysisRequest<'_>,
+        transcript: &[Segment],
+        cache: &JobCache,
+    ) -> Result<ModelOutput, CallError>;
+}
