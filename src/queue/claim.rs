@@ -27,18 +27,21 @@ pub struct AwaitedJob {
     pub since: Timestamp,
 }
 
-/// Which jobs of a folder are claimed.
+/// The jobs of a folder that may be claimed, by the origin of their transcript.
+///
+/// It is looked at within the claim: a transcript that comes a moment later must not let the
+/// folder's own service have a recording that is sent nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Among {
+pub enum JobFilter {
     /// Those whose transcript this source has given.
-    Given(String),
+    FromSource(String),
     /// Those whose transcript none of these sources has given.
-    Besides(Vec<String>),
+    NotFromSources(Vec<String>),
 }
 
-impl Default for Among {
+impl Default for JobFilter {
     fn default() -> Self {
-        Self::Besides(Vec::new())
+        Self::NotFromSources(Vec::new())
     }
 }
 
@@ -49,12 +52,12 @@ const CLAIMABLE: &str = "folder = :folder AND stage <> 'deliver' AND due_ms IS N
      AND EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder AND reuse \
      AND source IN (SELECT value FROM json_each(:sources))) = :given";
 
-impl Among {
+impl JobFilter {
     /// Returns whether the transcript is given, and the sources that are meant, as JSON.
     fn columns(&self) -> (bool, String) {
         match self {
-            Self::Given(source) => (true, serde_json::json!([source]).to_string()),
-            Self::Besides(sources) => (false, serde_json::json!(sources).to_string()),
+            Self::FromSource(source) => (true, serde_json::json!([source]).to_string()),
+            Self::NotFromSources(sources) => (false, serde_json::json!(sources).to_string()),
         }
     }
 }
@@ -72,21 +75,21 @@ impl Queue {
         except: Option<JobId>,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
-        self.claim_among(folder, stages, except, Among::default(), now).await
+        self.claim_filtered(folder, stages, except, JobFilter::default(), now).await
     }
 
-    /// As [`Self::claim`], of the jobs in `among` alone.
-    pub async fn claim_among(
+    /// As [`Self::claim`], of the jobs that pass `filter` alone.
+    pub async fn claim_filtered(
         &self,
         folder: String,
         stages: Vec<Stage>,
         except: Option<JobId>,
-        among: Among,
+        filter: JobFilter,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
         self.write(Effect::Claim, move |tx| {
             let sql = format!("SELECT {COLUMNS} FROM job WHERE {CLAIMABLE} ORDER BY due_ms, id LIMIT 1");
-            let (given, sources) = among.columns();
+            let (given, sources) = filter.columns();
             let mut statement = tx.prepare_cached(&sql)?;
             let (now_ms, ahead) = (now.as_millisecond(), (now + AHEAD).as_millisecond());
             let [past, future] = [(i64::MIN, now_ms), (now_ms, i64::MAX)];
@@ -114,17 +117,17 @@ impl Queue {
         .await
     }
 
-    /// Returns whether [`Self::claim_among`] would claim a job of a folder; one that a clock set back has put off aside.
+    /// Returns whether [`Self::claim_filtered`] would claim a job of a folder; one that a clock set back has put off aside.
     pub async fn has_claimable(
         &self,
         folder: String,
         stages: Vec<Stage>,
-        among: Among,
+        filter: JobFilter,
         now: Timestamp,
     ) -> Result<bool, QueueError> {
         self.read(move |connection| {
             let sql = format!("SELECT 1 FROM job WHERE {CLAIMABLE} LIMIT 1");
-            let (given, sources) = among.columns();
+            let (given, sources) = filter.columns();
             let mut statement = connection.prepare_cached(&sql)?;
             for backlog in [false, true] {
                 let found = statement.exists(named_params! {

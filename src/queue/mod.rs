@@ -48,7 +48,7 @@ use std::{
 use rusqlite::{OpenFlags, TransactionBehavior};
 
 pub use backup::CopyPlace;
-pub use claim::{Among, AwaitedJob};
+pub use claim::{AwaitedJob, JobFilter};
 pub use clock::STEP_MIN;
 pub use command::CommandError;
 pub use crash::CRASHES_MAX;

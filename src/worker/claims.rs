@@ -16,7 +16,7 @@ use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Stage},
-    queue::{Among, Hold, Job, JobId, QueueError, Scope},
+    queue::{Hold, Job, JobFilter, JobId, QueueError, Scope},
     services::breaker::{Admission, Call, NOBODY},
 };
 
@@ -143,15 +143,15 @@ async fn claim(
 ) -> Result<Option<Claimed>, QueueError> {
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
     if let Some(handle) = live.services.get(&folder.service) {
-        let besides = Among::Besides(live.given.keys().cloned().collect());
-        let claimed = claim_among(worker, live, folder, handle, besides, holds, starving).await?;
+        let filter = JobFilter::NotFromSources(live.source_transcripts.keys().cloned().collect());
+        let claimed = claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
     }
-    for (source, handle) in &live.given {
-        let given = Among::Given(source.clone());
-        let claimed = claim_among(worker, live, folder, handle, given, holds, starving).await?;
+    for (source, handle) in &live.source_transcripts {
+        let filter = JobFilter::FromSource(source.clone());
+        let claimed = claim_for_service(worker, live, folder, handle, filter, holds, starving).await?;
         if claimed.is_some() {
             return Ok(claimed);
         }
@@ -161,12 +161,12 @@ async fn claim(
 
 /// Claims a job that this service has to work on; adds the service to `starving` where the folder waits for a slot of it
 /// and has none.
-async fn claim_among(
+async fn claim_for_service(
     worker: &Arc<Worker>,
     live: &Live,
     folder: &Arc<Folder>,
     handle: &Arc<ServiceHandle>,
-    among: Among,
+    filter: JobFilter,
     holds: &[Hold],
     starving: &mut BTreeSet<String>,
 ) -> Result<Option<Claimed>, QueueError> {
@@ -181,7 +181,7 @@ async fn claim_among(
         // Only work on this machine makes room, so that nobody else need be asked.
         let stages = admitted(handle, worker.looks.is_empty(), now).0;
         if handle.resumes() && starves(worker, live, handle, &folder.id) {
-            let waits = worker.queue.has_claimable(folder.id.clone(), stages, among, now).await?;
+            let waits = worker.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
         return Ok(None);
@@ -195,7 +195,7 @@ async fn claim_among(
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
-    let claim = |stages, except| worker.queue.claim_among(folder.id.clone(), stages, except, among.clone(), now);
+    let claim = |stages, except| worker.queue.claim_filtered(folder.id.clone(), stages, except, filter.clone(), now);
     if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));

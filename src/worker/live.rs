@@ -30,7 +30,7 @@ pub struct Live {
     /// The services by name.
     pub services: BTreeMap<String, Arc<ServiceHandle>>,
     /// The transcripts that sources give, by the source's name: each the service of the jobs that reuse them.
-    pub given: BTreeMap<String, Arc<ServiceHandle>>,
+    pub source_transcripts: BTreeMap<String, Arc<ServiceHandle>>,
     /// The folders by id; also those that left the configuration with work under way: jobs that are past their upload
     /// finish with the last settings.
     pub folders: BTreeMap<String, Arc<Folder>>,
@@ -57,31 +57,31 @@ impl Live {
             };
             services.insert(name.clone(), handle);
         }
-        let mut given = BTreeMap::new();
+        let mut source_transcripts = BTreeMap::new();
         for source in &settings.sources {
-            let kept = before.and_then(|before| before.given.get(&source.name));
+            let kept = before.and_then(|before| before.source_transcripts.get(&source.name));
             let handle = if let Some(handle) = kept {
                 Arc::clone(handle)
             } else {
                 let service = config::Service::given(&source.name);
                 Arc::new(ServiceHandle::build(&service, &settings, tasks)?)
             };
-            given.insert(source.name.clone(), handle);
+            source_transcripts.insert(source.name.clone(), handle);
         }
         let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
         let mailer = settings.email.as_ref().map(Mailer::new);
-        Ok(Self { settings, read: crate::clock::now(), services, given, folders, mailer })
+        Ok(Self { settings, read: crate::clock::now(), services, source_transcripts, folders, mailer })
     }
 
     /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.
     #[must_use]
     pub fn serving(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
-        self.services.get(name).or_else(|| self.given.get(name))
+        self.services.get(name).or_else(|| self.source_transcripts.get(name))
     }
 
     /// Returns all that serves jobs.
     pub fn all(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
-        self.services.values().chain(self.given.values())
+        self.services.values().chain(self.source_transcripts.values())
     }
 
     /// Adds folders that are not configured any more but have work under way.
