@@ -200,18 +200,6 @@ fn a_death_around_any_call_makes_one_file_one_transcription_and_one_summary() {
 }
 
 #[test]
-fn answers_that_are_lost_make_nothing_twice() {
-    let served = Served::new("", "");
-    served.server.fail_next(Call::Upload, Fault::Lost);
-    served.server.fail_next(Call::Summarise, Fault::Lost);
-    served.server.fail_next(Call::Transcription, Fault::Lost);
-    let _daemon = served.house.start();
-    served.house.drop_recording("talk.wav");
-    served.notes("talk.wav");
-    assert_eq!((served.server.made(), served.house.job("talk.wav")["attempts"].clone()), ((1, 1, 1), 0.into()));
-}
-
-#[test]
 fn a_server_that_takes_no_notice_of_filters_is_believed_nothing_that_it_does_not_say() {
     let served = Served::new("", "");
     served.server.state().lists_no_texts = true;
