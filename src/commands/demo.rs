@@ -25,7 +25,7 @@ use crate::{
     job::{Content, JobState, Segment, Stage, WaitReason},
     logging,
     queue::{JobView, StateLock},
-    services::given::Given,
+    services::source_transcripts::SourceTranscripts,
     signals::{self, Signals},
     text::{one_line, printable, printable_path},
     worker::chain,
@@ -193,7 +193,7 @@ async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
     let service = Service::given(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
     let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
-    let transcripts = Given::new(TRANSCRIPTS, &settings.state_dir);
+    let transcripts = SourceTranscripts::new(TRANSCRIPTS, &settings.state_dir);
     for folder in &mut settings.folders {
         TRANSCRIPTS.clone_into(&mut folder.service);
         for recording in &RECORDINGS {

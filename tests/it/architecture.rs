@@ -55,11 +55,23 @@ const TABLE: &[(&str, &str)] = &[
     ("media_types", ""),
     ("progress", ""),
     ("text", ""),
+    ("words", ""),
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 10] =
-    ["access", "beneath", "certificate", "clock", "effect", "exit", "media_types", "open_files", "progress", "text"];
+const BASE: [&str; 11] = [
+    "access",
+    "beneath",
+    "certificate",
+    "clock",
+    "effect",
+    "exit",
+    "media_types",
+    "open_files",
+    "progress",
+    "text",
+    "words",
+];
 
 /// The crates that stand for an outside world, with the modules that may know it.
 const WORLDS: &[(&str, &str)] = &[

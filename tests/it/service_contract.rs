@@ -5,7 +5,6 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use minuted::standin;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -13,6 +12,7 @@ use crate::support::{
     house::{House, recording, until_told},
     koldan::{self, Koldan},
     openai::{self, OpenAi},
+    paxs,
     rows::each,
     saled::{self, Saled},
 };
@@ -158,12 +158,12 @@ impl Contract {
     fn fail(&self, failure: Failure) {
         match (self.kind, failure) {
             (Kind::Paxs, Failure::Lost) => {
-                for call in [standin::Call::CreateSession, standin::Call::Upload] {
-                    self.house.standin.fail_next(call, standin::Fault::LoseAnswer);
+                for call in [paxs::Call::CreateSession, paxs::Call::Upload] {
+                    self.house.standin.fail_next(call, paxs::Fault::LoseAnswer);
                 }
             }
             (Kind::Paxs, Failure::Overloaded) => {
-                self.house.standin.fail_always(standin::Call::Upload, standin::Fault::Status(503));
+                self.house.standin.fail_always(paxs::Call::Upload, paxs::Fault::Status(503));
             }
             (Kind::Koldan, Failure::Lost) => {
                 use koldan::Call::{Summarise, Transcription, Upload};
@@ -197,8 +197,8 @@ impl Contract {
     fn refuse_damaged(&self) {
         match self.kind {
             Kind::Paxs => {
-                let fault = standin::Fault::Status(400);
-                self.house.standin.fail_matching(standin::Call::Upload, "damaged", fault, None);
+                let fault = paxs::Fault::Status(400);
+                self.house.standin.fail_matching(paxs::Call::Upload, "damaged", fault, None);
             }
             Kind::Koldan => {
                 let fault = koldan::Fault::Status(400, json!({"message": "no audio in it"}));
