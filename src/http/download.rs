@@ -5,7 +5,7 @@ use reqwest::header::CONTENT_ENCODING;
 use tokio::time::{Duration, Instant};
 use url::Url;
 
-use super::{Answer, Elsewhere, TransportError, cause};
+use super::{Answer, Elsewhere, FetchError, TransportError, cause, public::RefusedAddress};
 
 /// Bytes of the answer of a store that refuses: enough to say why.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
@@ -42,13 +42,13 @@ impl Elsewhere {
     /// Begins to fetch the file at an address. Nothing of ours is sent there: the address is the permission.
     ///
     /// # Errors
-    /// When no answer came. [`TransportError::begun`] is false when the store could not be reached at all.
-    pub async fn fetch(&self, url: &Url) -> Result<Fetched, TransportError> {
+    /// When no answer came, or the address is one that is not fetched.
+    pub async fn fetch(&self, url: &Url) -> Result<Fetched, FetchError> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let limits = self.limits();
         let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
         let asked = tokio::time::timeout(limits.request, self.ask(url).await?.send());
-        let response = asked.await.map_err(|_| late())?.map_err(|error| lost(&host, error))?;
+        let response = asked.await.map_err(|_| late())?.map_err(|error| unreached(&host, error))?;
         if response.status().as_u16() != 200 {
             return Ok(Fetched::Refused(refused(response, limits.request).await));
         }
@@ -124,6 +124,13 @@ async fn refused(mut response: reqwest::Response, limit: Duration) -> Answer {
     Answer::new(response.status().as_u16(), response.headers(), body.into())
 }
 
+fn unreached(host: &str, error: reqwest::Error) -> FetchError {
+    match RefusedAddress::in_causes_of(&error) {
+        Some(refused) => refused.clone().into(),
+        None => lost(host, error).into(),
+    }
+}
+
 fn lost(host: &str, error: reqwest::Error) -> TransportError {
     let begun = !(error.is_connect() || error.is_builder());
     let phase = if begun { "no whole file from" } else { "cannot reach" };
@@ -149,7 +156,11 @@ mod tests {
         let elsewhere = Elsewhere::new(&server.base, limits).expect("a client");
         let url = server.base.join("/store/talk.flac?X-Signature=abc").expect("a URL");
         let fetched = async {
-            match elsewhere.fetch(&url).await? {
+            let fetched = elsewhere.fetch(&url).await.map_err(|error| match error {
+                FetchError::Transport(error) => error,
+                FetchError::Address(why) => panic!("refused: {why}"),
+            });
+            match fetched? {
                 Fetched::Refused(answer) => Err(TransportError {
                     message: format!("{} {:?}", answer.status, answer.body),
                     begun: true,

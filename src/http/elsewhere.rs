@@ -5,8 +5,29 @@
 use bytes::BytesMut;
 use url::Url;
 
-use super::{Answer, BuildError, Limits, TransportError, cause, client::plain_by, public::PublicHosts};
+use super::{
+    Answer, BuildError, Limits, TransportError, cause,
+    client::plain_by,
+    public::{PublicHosts, RefusedAddress},
+};
 use crate::config;
+
+/// Why nothing came from an address that a service gave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Nothing is fetched from this address, however often it is tried. Others of the service may be fit.
+    #[error("{0}")]
+    Address(String),
+    /// No answer came. [`TransportError::begun`] is false when the store could not be reached at all.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl From<RefusedAddress> for FetchError {
+    fn from(RefusedAddress(why): RefusedAddress) -> Self {
+        Self::Address(why)
+    }
+}
 
 /// A client for addresses of any origin.
 #[derive(Debug, Clone)]
@@ -34,9 +55,8 @@ impl Elsewhere {
     ///
     /// # Errors
     /// When it is on this machine or in a network of one's own, and the service is not.
-    pub(super) async fn ask(&self, url: &Url) -> Result<reqwest::RequestBuilder, TransportError> {
-        let refused = |message| TransportError { message, begun: false, sent: false };
-        self.hosts.admit(url).await.map_err(refused)?;
+    pub(super) async fn ask(&self, url: &Url) -> Result<reqwest::RequestBuilder, FetchError> {
+        self.hosts.admit(url).await?;
         Ok(self.inner.get(url.clone()))
     }
 
@@ -56,11 +76,14 @@ impl Elsewhere {
     /// Fetches what lies at an address, whatever the status, up to `bytes_max`.
     ///
     /// # Errors
-    /// When no whole answer came within the limits of time and size.
-    pub async fn get(&self, url: &Url, bytes_max: usize) -> Result<Answer, TransportError> {
+    /// When no whole answer came within the limits of time and size, or the address is one that is not fetched.
+    pub async fn get(&self, url: &Url, bytes_max: usize) -> Result<Answer, FetchError> {
         let host = url.host_str().unwrap_or_default();
-        let failed = |message: String| TransportError { message, begun: true, sent: true };
-        let lost = |error: reqwest::Error| failed(format!("no answer from `{host}`: {}", cause::one_line(error)));
+        let failed = |message: String| FetchError::Transport(TransportError { message, begun: true, sent: true });
+        let lost = |error: reqwest::Error| match RefusedAddress::in_causes_of(&error) {
+            Some(refused) => refused.clone().into(),
+            None => failed(format!("no answer from `{host}`: {}", cause::one_line(error))),
+        };
         let call = async {
             let mut response = self.ask(url).await?.send().await.map_err(lost)?;
             let mut body = BytesMut::new();
@@ -83,6 +106,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_of_this_machine_is_refused_and_no_failure_of_the_way_there() {
+        let base = "https://8.8.8.8".parse().expect("a URL");
+        let client = Elsewhere::new(&base, Limits::new(Duration::from_secs(60))).expect("a client");
+        let url: Url = "https://127.0.0.1:1/talk.flac".parse().expect("a URL");
+        let fetched = client.fetch(&url).await.expect_err("refused");
+        assert!(matches!(&fetched, FetchError::Address(why) if why.contains("`127.0.0.1`")), "{fetched:?}");
+        assert_eq!(client.get(&url, 1).await.expect_err("refused"), fetched);
+    }
 
     #[test]
     fn an_address_in_the_clear_is_fetched_only_where_the_service_itself_is_in_the_clear() {

@@ -24,7 +24,7 @@ mod upload;
 pub use answer::Answer;
 pub use client::{BuildError, Client, Limits, Request, TransportError};
 pub use download::{Download, Fetched};
-pub use elsewhere::Elsewhere;
+pub use elsewhere::{Elsewhere, FetchError};
 pub use upload::{FileBody, UploadError};
 
 /// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is generous.

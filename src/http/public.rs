@@ -68,15 +68,15 @@ impl PublicHosts {
     /// Notes a host that a vendor named, before it is connected to.
     ///
     /// # Errors
-    /// What is wrong with it: an address that is none of the public network, or too many hosts.
-    pub(super) async fn admit(&self, url: &url::Url) -> Result<(), String> {
-        let Some(host) = url.host() else { return Err("it names no host".to_owned()) };
+    /// When its address is none of the public network, or too many hosts were named.
+    pub(super) async fn admit(&self, url: &url::Url) -> Result<(), RefusedAddress> {
+        let Some(host) = url.host() else { return Err(RefusedAddress("it names no host".to_owned())) };
         let literal = match host {
             url::Host::Domain(name) => {
                 let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
                 let name = name.trim_end_matches('.').to_ascii_lowercase();
                 if named.len() >= HOSTS_MAX && !named.contains(&name) {
-                    return Err(format!("the service has named more than {HOSTS_MAX} hosts"));
+                    return Err(RefusedAddress(format!("the service has named more than {HOSTS_MAX} hosts")));
                 }
                 named.insert(name);
                 return Ok(());
@@ -84,7 +84,11 @@ impl PublicHosts {
             url::Host::Ipv4(address) => IpAddr::V4(address),
             url::Host::Ipv6(address) => IpAddr::V6(address),
         };
-        if is_public(literal) || self.base_is_own().await { Ok(()) } else { Err(refusal(&literal.to_string())) }
+        if is_public(literal) || self.base_is_own().await {
+            Ok(())
+        } else {
+            Err(RefusedAddress::private(&literal.to_string()))
+        }
     }
 
     fn is_named(&self, host: &str) -> bool {
@@ -108,15 +112,30 @@ impl PublicHosts {
         if !public.is_empty() {
             return Ok(public);
         }
-        if self.base_is_own().await { Ok(found) } else { Err(refusal(&host).into()) }
+        if self.base_is_own().await { Ok(found) } else { Err(RefusedAddress::private(&host).into()) }
     }
 }
 
-fn refusal(host: &str) -> String {
-    format!(
-        "`{}` is on this machine or in a network of one's own, where the service's files are fetched only if `base_url` is there",
-        crate::text::one_line(host, 100)
-    )
+/// An address from which nothing is fetched, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct RefusedAddress(pub(super) String);
+
+impl RefusedAddress {
+    /// Returns the refusal of a host whose addresses are none of the public network.
+    fn private(host: &str) -> Self {
+        Self(format!(
+            "`{}` is on this machine or in a network of one's own, where the service's files are fetched only if \
+             `base_url` is there",
+            crate::text::one_line(host, 100)
+        ))
+    }
+
+    /// Returns the refusal in which a failure to connect ended, if it did: a name is looked up only then.
+    pub(super) fn in_causes_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes.into_iter().find_map(|error| error.downcast_ref())
+    }
 }
 
 impl Resolve for PublicHosts {
@@ -214,6 +233,13 @@ mod tests {
             };
             assert_eq!(admitted, is_admitted, "{target} of {base}");
         }
+        // A name is refused while it is connected to, and the failure says so in its causes.
+        let hosts = PublicHosts::of(&"https://8.8.8.8/".parse().expect("a URL"));
+        let url: url::Url = "http://localhost:1/x".parse().expect("a URL");
+        hosts.admit(&url).await.expect("a name may be public");
+        let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(hosts)).build().expect("a client");
+        let error = client.get(url).send().await.expect_err("not connected");
+        assert_eq!(RefusedAddress::in_causes_of(&error), Some(&RefusedAddress::private("localhost")));
         // A proxy of the environment is no host that a vendor named.
         let hosts = PublicHosts::of(&"https://8.8.8.8/".parse().expect("a URL"));
         assert!(hosts.look_up("localhost".to_owned()).await.is_ok());

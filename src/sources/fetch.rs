@@ -14,7 +14,7 @@ use crate::{
     access::is_full,
     clock,
     config::Transcript,
-    http::{Download, Fetched, TransportError},
+    http::{Download, FetchError, Fetched},
     job::{Details, Segment, retry::backoff},
     progress::Progress,
     queue::{FetchedSpot, Fetching, Intent, Later, Placing},
@@ -250,8 +250,11 @@ impl Engine {
         if self.store.address(file.url.as_str()).is_none() {
             return Err(Broken::Own("its address is not one that is fetched: it is not https".into()));
         }
-        let unreached = |error: TransportError| {
-            if error.begun { Broken::Own(error.message) } else { Broken::Store(error.into()) }
+        let unreached = |error: FetchError| match error {
+            // Its neighbours lie at other addresses.
+            FetchError::Address(why) => Broken::Own(why),
+            FetchError::Transport(error) if error.begun => Broken::Own(error.message),
+            FetchError::Transport(error) => Broken::Store(error.into()),
         };
         match self.store.fetch(&file.url).await.map_err(unreached)? {
             Fetched::File(download) => self.receive(download, progress).await,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use minuted::{
     config::{self, SourceApi},
     http::{Elsewhere, Limits},
-    services::{CallError, pacer::Pacer},
+    services::{CallError, FileFault, pacer::Pacer},
     sources::{
         Recording, RemoteFile, Source as _, Standing,
         meetingbaas::{MeetingBaas, Plan},
@@ -367,7 +367,7 @@ fn addresses_that_would_send_something_in_the_clear_or_elsewhere_are_not_fetched
     for address in ["file:///etc/passwd", "ftp://store.example/a", "http://u:p@store.example/a", "no address"] {
         account.vendor.state().twists = vec![Twist::Put("audio", json!(address))];
         let error = account.wait(account.client.recording(&id)).expect_err("no address");
-        assert!(matches!(error, CallError::Unavailable { .. }), "{address}: {error}");
+        assert!(matches!(error, CallError::File(FileFault::Failed(_))), "{address}: {error}");
     }
 }
 

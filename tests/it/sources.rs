@@ -4,11 +4,11 @@
 use std::{fs, time::Duration};
 
 use minuted::effect::{Effect, When};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     house::{Daemon, House, until, until_told},
-    meetingbaas::{Baas, Bot, Call, Fault, Spoil},
+    meetingbaas::{Baas, Bot, Call, Fault, Spoil, Twist},
     paxs::Call as Paxs,
     rows::each,
 };
@@ -376,6 +376,22 @@ fn one_recording_that_breaks_the_vendor_holds_up_no_other() {
     sourced.baas.state().broken = None;
     sourced.until_done(&bad);
     sourced.assert_one_of_everything(4);
+}
+
+#[test]
+fn an_address_that_is_not_fetched_is_its_recordings_own_failure_and_holds_no_other() {
+    let sourced = Sourced::new(VERSIONS[1], "", OLD);
+    let bad = sourced.baas.add(Bot::ended("bad"));
+    sourced.baas.state().twists = vec![Twist::Put("audio", json!("ftp://store.example/talk.flac"))];
+    sourced.baas.state().twisted = Some(bad.clone());
+    let _daemon = sourced.house.start();
+    let row = sourced.until(&bad, "blamed itself", |row| row["attempts"].as_u64() > Some(0));
+    assert!(row["error"].as_str().is_some_and(|error| error.contains("gives an address")), "{row}");
+    let good = sourced.baas.add(Bot::ended("good"));
+    sourced.until_done(&good);
+    assert!(!sourced.house.log().contains("source `calls` waits"), "{}", sourced.house.log());
+    sourced.baas.state().twists.clear();
+    sourced.until_done(&bad);
 }
 
 #[test]

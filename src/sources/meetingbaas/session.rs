@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::MeetingBaas;
 use crate::{
     config::SourceApi,
-    http::{ANALYSES_BYTES_MAX, Answer, Request},
-    services::{CallError, answers, pacer::Priority},
+    http::{ANALYSES_BYTES_MAX, Answer, FetchError, Request},
+    services::{CallError, FileFault, answers, pacer::Priority},
+    text,
 };
 
 /// The header that proves who asks (`securitySchemes` of both documents).
@@ -48,10 +49,18 @@ impl MeetingBaas {
         self.promised(answer)
     }
 
-    /// Fetches a transcript from where the vendor keeps it, without the key. `None` for one that is not there.
+    /// Fetches a transcript from where the vendor keeps it, without the key. `None` for one that is not there, or at an
+    /// address that is not fetched.
     pub(super) async fn fetched(&self, address: &str) -> Result<Option<Value>, CallError> {
-        let url = self.elsewhere.address(address).ok_or_else(|| unfit("the transcript"))?;
-        let answer = self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await?;
+        let Some(url) = self.elsewhere.address(address) else { return Ok(None) };
+        let answer = match self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await {
+            Ok(answer) => answer,
+            Err(FetchError::Address(why)) => {
+                tracing::debug!("a transcript is done without: {why}");
+                return Ok(None);
+            }
+            Err(FetchError::Transport(error)) => return Err(error.into()),
+        };
         match answers::check_status(answer) {
             // The audio is there all the same: what it says can be heard again.
             Ok(answer) => Ok(answers::value(&answer.body).ok()),
@@ -84,9 +93,9 @@ pub(super) fn odd(what: &str) -> CallError {
     CallError::service_alone(answers::unexpected(what).to_string())
 }
 
-/// Returns the error of an address that is not fetched.
-pub(super) fn unfit(what: &str) -> CallError {
-    odd(&format!("the address of {what} is none that is fetched"))
+/// Returns the error of a recording whose file lies at an address that is not fetched: its own, for others have others.
+pub(super) fn unfit() -> CallError {
+    CallError::File(FileFault::Failed("cannot be fetched: the vendor gives an address for it that is none".to_owned()))
 }
 
 /// Takes the wait out of the body, where version 2 has it, besides or in place of the header.

@@ -28,7 +28,7 @@ impl MeetingBaas {
         let fields = fields.iter().filter_map(|(name, usual)| Some((wire::text(value, &[name])?, *usual)));
         fields
             .map(|(text, usual)| {
-                let url = self.elsewhere.address(text).ok_or_else(|| unfit("a recording"))?;
+                let url = self.elsewhere.address(text).ok_or_else(unfit)?;
                 let extension = extension(url.path()).unwrap_or(usual);
                 Ok(RemoteFile { url, extension })
             })

@@ -118,8 +118,10 @@ fn answered(state: &mut State, request: &Request) -> (Option<Fault>, Answer) {
     } else {
         v1::answer(state, call, request)
     };
-    let is_plain = fault.is_none() && state.twists.is_empty();
-    for twist in state.twists.clone() {
+    let is_twisted = state.twisted.as_ref().is_none_or(|id| request.target.contains(id.as_str()));
+    let twists = if is_twisted { state.twists.clone() } else { Vec::new() };
+    let is_plain = fault.is_none() && twists.is_empty();
+    for twist in twists {
         twist.apply(&mut answer.body);
     }
     state.exchanges.push(Exchange {

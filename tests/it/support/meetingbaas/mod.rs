@@ -225,6 +225,8 @@ pub(crate) struct State {
     pub(crate) deletes_window: Duration,
     /// How answers differ from the document.
     pub(crate) twists: Vec<Twist>,
+    /// The bot whose answers alone differ, where it is one.
+    pub(crate) twisted: Option<String>,
     /// The calls that were made, in order, also those that failed.
     pub(crate) calls: Vec<Call>,
     /// The bots that were transcribed again.
@@ -298,6 +300,7 @@ impl Baas {
             page_max: usize::MAX,
             deletes_window: Duration::from_secs(60),
             twists: Vec::new(),
+            twisted: None,
             calls: Vec::new(),
             retranscribed: Vec::new(),
             exchanges: Vec::new(),
