@@ -202,10 +202,10 @@ impl Examiner<'_> {
         let _mark = (self.mark)(&candidate.path, candidate.stamp);
         let length = unless_bug(&candidate.path, || media::length(file, bytes).transpose()).transpose()?;
         Ok(length.and_then(|length| {
-            let is_long = length > limits.max_duration;
-            let is_short = length < limits.min_duration;
-            let long = is_long.then_some(Bound::Long { length: Some(length), max: limits.max_duration });
-            long.or(is_short.then_some(Bound::Short { length, min: limits.min_duration }))
+            let is_long = length.most > limits.max_duration;
+            let is_short = length.stated < limits.min_duration;
+            let long = is_long.then_some(Bound::Long { length: Some(length.most), max: limits.max_duration });
+            long.or(is_short.then_some(Bound::Short { length: length.stated, min: limits.min_duration }))
         }))
     }
 

@@ -7,6 +7,7 @@ mod flac;
 mod matroska;
 mod mp4;
 mod ogg;
+mod samples;
 pub mod sound;
 mod transport;
 mod wav;
@@ -57,22 +58,49 @@ pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     }
 }
 
-/// Returns how long a recording of `len` bytes is, as its container says or as its rate makes of its bytes; `None` where
+/// How long a recording is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    /// As its container says.
+    pub stated: Duration,
+    /// At most: as its rate makes of all its bytes, where that is more. A header may lie, and decoders read on.
+    pub most: Duration,
+}
+
+impl Length {
+    /// Returns the length of samples that are said to be `stated` bytes, of `there` bytes that may be samples.
+    fn of_sizes(stated: u64, there: u64, bytes_a_second: u64) -> Option<Self> {
+        let most = span(there, bytes_a_second)?;
+        Some(Self { stated: span(stated, bytes_a_second).unwrap_or(most), most })
+    }
+}
+
+impl From<Duration> for Length {
+    fn from(stated: Duration) -> Self {
+        Self { stated, most: stated }
+    }
+}
+
+/// Returns how long a recording of `len` bytes is, as its container says and as its rate makes of its bytes; `None` where
 /// neither is known without reading all of it, as of MP3.
 ///
 /// # Errors
 /// When the file cannot be read; what the file says is never an error.
-pub fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+pub fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
     let (head, _) = read_up_to::<8>(file, 0)?;
-    match &head[..4] {
-        b"RIFF" | b"RF64" | b"BW64" => wav::length(file, len),
-        b"\x1a\x45\xdf\xa3" => matroska::length(file, len),
-        b"OggS" => ogg::length(file, len),
-        b"fLaC" => flac::length(file, len),
-        _ if head.starts_with(b"ID3") => flac::length(file, len),
-        _ if mp4::BEGINNINGS.iter().any(|kind| head[4..] == **kind) => mp4::length(file, len),
-        _ => Ok(None),
-    }
+    let stated = match &head[..4] {
+        b"RIFF" | b"RF64" | b"BW64" => return wav::length(file, len),
+        b"FORM" => return samples::length_of_aiff(file, len),
+        b".snd" => return samples::length_of_au(file, len),
+        b"riff" => return samples::length_of_w64(file, len),
+        b"\x1a\x45\xdf\xa3" => matroska::length(file, len)?,
+        b"OggS" => ogg::length(file, len)?,
+        b"fLaC" => flac::length(file, len)?,
+        _ if head.starts_with(b"ID3") => flac::length(file, len)?,
+        _ if mp4::BEGINNINGS.iter().any(|kind| head[4..] == **kind) => mp4::length(file, len)?,
+        _ => None,
+    };
+    Ok(stated.map(Length::from))
 }
 
 /// Returns how long so many units are, of which a second has `rate`; `None` for none of either.
@@ -136,8 +164,11 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
-                                  start in 0usize..9) {
-            let starts: [&[u8]; 9] = [
+                                  start in 0usize..12) {
+            let starts: [&[u8]; 12] = [
+                b"FORM\0\0\0\0AIFFCOMM\0\0\0\x12",
+                b".snd\0\0\0\x18",
+                samples::W64_BEGIN,
                 b"RIFF\0\0\0\0WAVE",
                 b"RF64\xff\xff\xff\xffWAVEds64",
                 b"\0\0\0\x08ftyp\0\0\0\x40moov",

@@ -3,12 +3,9 @@
 //!
 //! Layout after Microsoft's RIFF, EBU Tech 3285 (`bext`) and 3306 (RF64).
 
-use std::{
-    io::{self, Read, Seek},
-    time::Duration,
-};
+use std::io::{self, Read, Seek};
 
-use super::{Head, Made, le32, read_at, span};
+use super::{Head, Length, Made, le32, read_at};
 
 /// Chunks looked at: recorders write fewer than ten.
 const CHUNKS_MAX: usize = 64;
@@ -43,19 +40,30 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     Ok(Head { unfinished, is_soundless: chunks.sound_bytes(len) == Some(0), made: chunks.made })
 }
 
-/// Returns how long a WAV of `len` bytes is, by its rate of bytes.
-pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
+/// Returns how long a WAV of `len` bytes is, by its rate of bytes: as its header says, and at most, for all that follows
+/// may be sound, whatever size is written there.
+pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
     if read_at::<12>(file, 0)?.is_none_or(|head| &head[8..] != b"WAVE") {
         return Ok(None);
     }
     let chunks = Chunks::read(file, len)?;
     let (Some(format), Some((start, end))) = (chunks.format, chunks.sound_range(len)) else { return Ok(None) };
-    let Some(format) = read_at::<14>(file, format)? else { return Ok(None) };
-    let frame = u64::from(u16::from_le_bytes([format[12], format[13]]));
-    let is_plain = matches!(u16::from_le_bytes([format[0], format[1]]), 1 | 3 | 0xfffe);
-    // Of plain samples the rate of bytes follows, and some writers leave it at 0.
-    let rate = if is_plain { u64::from(le32(&format, 4)) * frame } else { u64::from(le32(&format, 8)) };
-    Ok(span(end.saturating_sub(start), rate))
+    let rate = bytes_a_second(file, format)?;
+    Ok(Length::of_sizes(end.saturating_sub(start), len.saturating_sub(start), rate))
+}
+
+/// Returns the rate of bytes in the format that begins at `at`; 0 where it is not known.
+pub(super) fn bytes_a_second(file: &mut (impl Read + Seek), at: u64) -> io::Result<u64> {
+    let Some(format) = read_at::<16>(file, at)? else { return Ok(0) };
+    let number = |at: usize| u64::from(u16::from_le_bytes([format[at], format[at + 1]]));
+    if !matches!(number(0), 1 | 3 | 0xfffe) {
+        return Ok(le32(&format, 8).into());
+    }
+    // Of plain samples the rate of bytes follows, and some writers leave it at 0. A frame that is said to be larger than its
+    // samples would make the recording look shorter than a decoder finds it.
+    let samples = number(2) * number(14).div_ceil(8);
+    let frame = if samples == 0 { number(12) } else { number(12).min(samples) };
+    Ok(u64::from(le32(&format, 4)) * frame)
 }
 
 /// What the sizes say against a file of `len` bytes.
@@ -220,6 +228,28 @@ pub(super) mod tests {
 
     fn look(bytes: &[u8]) -> Head {
         super::look(&mut Cursor::new(bytes), bytes.len() as u64).expect("readable")
+    }
+
+    #[test]
+    fn a_size_in_the_header_makes_no_recording_shorter_than_its_bytes() {
+        // 16,000 bytes a second.
+        let length = |bytes: &[u8]| {
+            let found = super::length(&mut Cursor::new(bytes), bytes.len() as u64).expect("readable");
+            found.map(|length| [length.stated, length.most].map(|length| length.as_millis()))
+        };
+        for (size, stated) in [(32_000, 2_000), (16_000, 1_000), (16, 1), (0, 2_000), (u32::MAX, 2_000)] {
+            assert_eq!(length(&wav(36 + 16_000, size, 32_000)), Some([stated, 2_000]), "{size}");
+        }
+        let mut wide = b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0".to_vec();
+        wide.extend([0; 8]);
+        wide.extend(16_000_u64.to_le_bytes());
+        wide.extend([0; 12]);
+        wide.extend(&wav(u32::MAX, u32::MAX, 32_000)[12..]);
+        assert_eq!(length(&wide), Some([1_000, 2_000]));
+        // A frame of 65,535 bytes, of one sample of 16 bits.
+        let mut large = wav(36 + 16_000, 16_000, 32_000);
+        large[32..34].fill(0xff);
+        assert_eq!(length(&large), Some([1_000, 2_000]));
     }
 
     #[test]
