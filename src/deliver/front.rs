@@ -106,22 +106,28 @@ fn whole_line(line: &[u8]) -> Option<&str> {
 
 fn read_scalar(value: &str) -> Option<String> {
     if value.starts_with('"') {
-        // What `quoted` writes is JSON too.
+        // What `quoted` writes is JSON too, escapes included.
         return serde_json::from_str(value).ok();
     }
     value.split_whitespace().next().map(str::to_owned)
 }
 
-/// Returns `text` as a double-quoted scalar on one line.
+/// What viewers fill in or run wherever it stands in a file, front matter included: Templater and its kind, Jinja, Liquid and
+/// Hugo, code that Dataview reads, embedded notes, JavaScript.
+const MARKS: [&str; 6] = ["<%", "{{", "{%", "`", "[[", "${"];
+
+/// Returns `text` as a double-quoted scalar on one line. The first character of a mark is an escape: a reader of YAML gets
+/// the text, and what reads the file as it is finds no mark.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
-    for character in text.chars() {
+    for (at, character) in text.char_indices() {
+        let is_marked = MARKS.iter().any(|mark| text[at..].starts_with(mark));
         match character {
             '"' | '\\' => out.extend(['\\', character]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            character if needs_escape(character) => {
+            character if is_marked || needs_escape(character) => {
                 write!(out, "\\u{:04x}", u32::from(character)).expect("a String takes what is written");
             }
             character => out.push(character),
@@ -176,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn no_mark_that_a_viewer_runs_stands_in_a_value() {
+        let text = "<%* tp.user.x() %> {{q}} {{{x}}} {% y %} `$= a` [[z]] ![[[w]] ${b} $${c}";
+        let written = quoted(text);
+        assert!(MARKS.iter().all(|mark| !written.contains(mark)), "{written}");
+        assert_eq!(read_scalar(&written).as_deref(), Some(text));
+        assert_eq!(quoted("[a] <b> {c} $d 5 %"), "\"[a] <b> {c} $d 5 %\"", "what is no mark stays");
+    }
+
+    #[test]
     fn a_key_outside_the_front_matter_is_no_proof() {
         let line = format!("minuted: {}\n", key("sales"));
         assert_eq!(key_of(format!("# Notes\n{line}").as_bytes()), None);
@@ -192,6 +207,7 @@ mod tests {
         fn any_text_is_one_yaml_string_on_one_line(text in any::<String>()) {
             for written in [quoted(&text), scalar(&text)] {
                 prop_assert!(!written.contains(['\n', '\r']));
+                prop_assert!(MARKS.iter().all(|mark| !written.contains(mark)), "{}", written);
                 let read = saphyr::Yaml::load_from_str(&format!("title: {written}\n")).expect("YAML");
                 prop_assert_eq!(read[0]["title"].as_str(), Some(text.as_str()), "{}", written);
             }

@@ -25,9 +25,9 @@ pub(super) fn section(markdown: &str, heading: &str, floor: usize) -> String {
 pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
     // Browsers skip white space and control characters inside a scheme.
     let target: String = target.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
-    // `//host/x` and `\\host\x`: a viewer asks that host, and Windows signs in there.
-    let mut begin = target.chars();
-    if begin.next().is_some_and(is_slash) && begin.next().is_some_and(is_slash) {
+    // `//host/x` and `\\host\x`: a viewer asks that host, and Windows signs in there. A single backslash may be what is left
+    // of two, for a viewer that takes the target as it is written.
+    if target.starts_with('\\') || target.starts_with("//") || target.starts_with("/\\") {
         return false;
     }
     match target.split_once(':') {
@@ -38,8 +38,13 @@ pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
     }
 }
 
-fn is_slash(character: char) -> bool {
-    matches!(character, '/' | '\\')
+/// Returns whether the source of a link or a definition has a target that begins with a backslash as it is written: some
+/// viewers take it so, and find a path to a host where Markdown finds one of the file.
+fn has_backslashed_target(source: &str) -> bool {
+    let targets = ["](", "]:"].into_iter().flat_map(|begin| source.match_indices(begin));
+    targets.map(|(at, begin)| &source[at + begin.len()..]).any(|target| {
+        target.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>')).starts_with('\\')
+    })
 }
 
 /// A stretch of the text and what replaces it.
@@ -83,7 +88,8 @@ fn dangers(text: &str) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     let events = Parser::new_ext(text, options()).into_offset_iter();
     for (_, definition) in events.reference_definitions().iter() {
-        if !is_safe_target(&definition.dest, true) {
+        let is_backslashed = has_backslashed_target(&text[definition.span.clone()]);
+        if is_backslashed || !is_safe_target(&definition.dest, true) {
             edits.extend(bracket_in(text, &definition.span));
         }
     }
@@ -100,7 +106,9 @@ fn dangers(text: &str) -> Vec<Edit> {
                 code.push(range);
             }
             Event::Start(Tag::Link { link_type: LinkType::Autolink | LinkType::Email, .. }) => {}
-            Event::Start(Tag::Link { dest_url, .. }) if !is_safe_target(&dest_url, true) => {
+            Event::Start(Tag::Link { dest_url, .. })
+                if !is_safe_target(&dest_url, true) || has_backslashed_target(&text[range.clone()]) =>
+            {
                 edits.extend(bracket_in(text, &range));
             }
             Event::Start(Tag::Image { .. }) => edits.push((range.start..range.start + 1, "".into())),
@@ -128,8 +136,9 @@ fn in_ranges(ranges: &[Range<usize>], at: usize) -> bool {
 
 /// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
 fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
-    let begins =
-        |at: usize| text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?".contains(next));
+    let begins = |at: usize| {
+        text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?\\".contains(next))
+    };
     text.match_indices('<')
         .map(|(at, _)| at)
         .filter(|at| begins(*at) && !in_ranges(code, *at) && !is_safe_autolink(&text[at + 1..]))

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::Edit;
+use super::{Edit, is_safe_target};
 
 /// Languages of code that no viewer runs: a block in any other is shown as text. Left out are those of queries (`dataview`,
 /// `query`, `tasks`), of diagrams with links of their own (`mermaid`, `dot`), of pages (`js`, `tex`), and all in braces
@@ -118,7 +118,21 @@ pub(super) fn marks(text: &str, is_code: impl Fn(usize) -> bool) -> Vec<Edit> {
         at += line.len();
     }
     edits.extend(commands(text).filter(|at| !is_code(*at)).map(|at| (at..at, "\\".into())));
+    edits.extend(wiki_links(text).filter(|at| !is_code(*at)).map(|at| (at..at, " ".into())));
     edits
+}
+
+/// The places between the brackets of wiki links that lead out of the notes: to a scheme (no note has a colon in its name),
+/// or to a path from the root or of a host.
+fn wiki_links(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices("[[").filter_map(|(begin, _)| {
+        let rest = &text[begin..];
+        let target = rest.trim_start_matches('[');
+        let at = begin + rest.len() - target.len() - 1;
+        let target = target.split(['\n', '|', ']']).next().unwrap_or_default().trim_start();
+        let is_outside = target.contains(':') || target.starts_with('/') || !is_safe_target(target, true);
+        is_outside.then_some(at)
+    })
 }
 
 /// The places of backslashes that begin a command of TeX, which pandoc runs in any text: `\input`. Markdown itself escapes no
@@ -183,8 +197,22 @@ mod tests {
             ("[x](\\\\\\\\host\\\\share)", "\\[x](\\\\\\\\host\\\\\\\\share)"),
             ("[x](//host/x)", "\\[x](//host/x)"),
             ("[x](/\\host/x)", "\\[x](/\\\\host/x)"),
+            ("[x](\\\\host\\share)", ""),
+            ("[x](\\host)", ""),
+            ("[x](<\\\\\\host\\share>)", ""),
+            ("[x]( \\/host/share)", ""),
+            ("[x](&#92;&#92;host&#92;share)", ""),
+            ("[x]: \\\\host\\share\n\n[x]", ""),
+            ("<\\\\host\\share>", "&lt;\\\\host\\\\share>"),
+            // Wiki links.
+            ("[[file:///etc/passwd]]", "[ [file:///etc/passwd]]"),
+            ("[[//host/share|x]]", "[ [//host/share|x]]"),
+            ("[[\\\\host\\share]]", "[ [\\\\host\\\\share]]"),
+            ("[[obsidian://open?vault=x]]", "[ [obsidian://open?vault=x]]"),
+            ("a [[[/etc/passwd]]]", "a [[ [/etc/passwd]]]"),
+            ("![[file:///x]]", "! [ [file:///x]]"),
         ] {
-            if written.starts_with("[x](\\\\") || written.starts_with("[x](/\\") {
+            if written.starts_with("[x]") {
                 assert!(note(written).starts_with("\\[x]"), "{written:?}: {:?}", note(written));
             } else {
                 assert_eq!(note(written), shown, "{written:?}");
@@ -204,6 +232,9 @@ mod tests {
             "`\\input`",
             "[x](https://example.com/a//b) [y](notes/a.md) [z](#a)",
             "C:\\\\ and #1 + 2",
+            "[[Weekly sales]] [[notes/a|a]] [[#part]]",
+            "`[[file:///x]]`",
+            "[x](a\\_b) [y](a\\\\b)",
         ] {
             assert_eq!(note(written), written);
         }
