@@ -157,9 +157,7 @@ impl ControlService {
         let message = self.queue.cancel(id, clock::now()).await?;
         if let Some(worker) = &self.worker {
             worker.activity.cancel(id);
-            if let Some(job) = &before {
-                worker.forget_converted(&job.key).await;
-            }
+            worker.tidy_converted().await;
         }
         let told = match before {
             Some(job) => self.cancel_remotely(&job).await,

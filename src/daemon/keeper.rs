@@ -118,6 +118,7 @@ async fn see_to_files(parts: &Parts) {
                 let woken = queue.wake_files(&folder.id, before(now, UNREADABLE_EVERY), now).await?;
                 let cancelled = queue.cancel_lost(&folder.id, before(now, LOST_AFTER), now).await?;
                 if cancelled > 0 {
+                    parts.worker.tidy_converted().await;
                     tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
                 }
                 if woken > 0 {

@@ -45,6 +45,8 @@ impl Ledger for QueueLedger {
                 Some(why) => tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}"),
             }
         }
+        // A job that still needed a file may have lost it to new content.
+        self.0.tidy_converted().await;
         self.0.claims.notify_one();
         // One that has failed at once is told of beside the recording.
         self.0.deliveries.notify_one();

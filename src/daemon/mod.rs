@@ -116,6 +116,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let (live, receiver) = watch::channel(Arc::new(live));
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
     worker.follow_clock().await?;
+    worker.remove_unfinished_conversions().await;
     let (folders, running) = (Folders::default(), Arc::default());
     let (sources, fetching, listening) = (SourcesHandle::default(), Arc::default(), Arc::default());
     let status_line = Arc::default();

@@ -9,7 +9,8 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, anyhow};
@@ -26,15 +27,15 @@ use crate::{
     },
     job::{Key, Setback, Stage},
     media_types,
-    queue::Job,
+    queue::{Job, Queue},
     services::NotesService,
 };
 
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
 const LEFT_BEHIND: Duration = Duration::from_secs(7 * 86_400);
 
-/// Bytes of all converted recordings together, besides those that are being written: twice the largest. They lie on the disk
-/// of the queue, and one folder must not fill that.
+/// Bytes of all converted recordings together, with those that are being written: twice the largest. They lie on the disk of
+/// the queue, and one folder must not fill that.
 const ALL_BYTES_MAX: u64 = 8 << 30;
 
 /// What a person does where ffmpeg is missing.
@@ -91,16 +92,49 @@ impl Converter {
         let (dir, key) = (self.dir.clone(), key.to_string());
         let removed = tokio::task::spawn_blocking(move || {
             for form in Form::ALL {
-                let path = dir.join(name(&key, form));
-                remove(&path.with_extension("tmp"))?;
-                remove(&path)?;
+                remove(&dir.join(name(&key, form)))?;
             }
             sweep(&dir)
         });
-        match removed.await.map_err(io::Error::other).and_then(|removed| removed) {
-            Ok(()) => {}
-            Err(error) => tracing::debug!("a converted recording stays for now: {error}"),
+        report(removed.await.map_err(io::Error::other).and_then(|removed| removed));
+    }
+
+    /// Removes what was converted for jobs that send nothing any more: they ended, or their file has other content.
+    pub async fn tidy(&self, queue: &Queue) {
+        report(self.remove_unneeded(queue).await);
+    }
+
+    async fn remove_unneeded(&self, queue: &Queue) -> io::Result<()> {
+        let dir = self.dir.clone();
+        let converted = tokio::task::spawn_blocking(move || list(&dir)).await.map_err(io::Error::other)??;
+        let converted = converted.into_iter().filter(|path| !is_draft(path));
+        let keyed = converted.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path.clone())));
+        let keyed: Vec<(String, PathBuf)> = keyed.collect();
+        if keyed.is_empty() {
+            return Ok(());
         }
+        let keys = keyed.iter().map(|(key, _)| key.clone()).collect();
+        let unsent = queue.keys_to_send(keys).await.map_err(io::Error::other)?;
+        let unneeded: Vec<PathBuf> =
+            keyed.into_iter().filter(|(key, _)| !unsent.contains(key)).map(|(_, path)| path).collect();
+        let removed = tokio::task::spawn_blocking(move || unneeded.iter().try_for_each(|path| remove(path)));
+        removed.await.map_err(io::Error::other)?
+    }
+
+    /// Removes what a process before left unfinished. To be called before anything is converted.
+    pub async fn remove_drafts(&self) {
+        let dir = self.dir.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            list(&dir)?.iter().filter(|path| is_draft(path)).try_for_each(|path| remove(path))
+        });
+        report(removed.await.map_err(io::Error::other).and_then(|removed| removed));
+    }
+}
+
+/// Says that something could not be removed: it is tried again with the next conversion.
+fn report(removed: io::Result<()>) {
+    if let Err(error) = removed {
+        tracing::debug!("a converted recording stays for now: {error}");
     }
 }
 
@@ -120,15 +154,14 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
         let error = anyhow!("it is converted by ffmpeg, which is not installed: {FFMPEG_CURE}");
         return Err(Setback::Lacking { error });
     };
-    let draft = path.with_extension("tmp");
     let begun = tokio::time::Instant::now();
-    let into = drafted(&draft).await?;
+    let draft = drafted(&path).await?;
     let headerless = media_types::headerless_kind(&extension);
-    convert(source, headerless, &program, &into, form).await.map_err(|error| setback(&error))?;
+    convert(source, headerless, &program, &draft.file, form).await.map_err(|error| setback(&error))?;
     // What was read of a file that changed is of no recording that there ever was, or of another one.
     confirm_content(context, job).await?;
-    let (from, to) = (draft, path.clone());
-    on_disk(move || into.sync_all().and_then(|()| place(&from, &to))).await?;
+    let to = path.clone();
+    on_disk(move || draft.file.sync_all().and_then(|()| place(&draft.path, &to))).await?;
     let elapsed_ms = begun.elapsed().as_millis();
     tracing::info!(job.id = job.id.0, elapsed_ms, "job {}: converted to {}", job.id, form.extension());
     let (file, stamp) = opened(&path).await?.ok_or_else(|| lacking(anyhow!("the converted recording is gone")))?;
@@ -150,14 +183,46 @@ async fn opened(path: &Path) -> Result<Option<(File, Stamp)>, Setback> {
     .await
 }
 
-/// Opens the file that is written into, and makes room by what was left behind, and by the oldest where all take too much.
-async fn drafted(path: &Path) -> Result<File, Setback> {
+/// A file that is converted into. However the conversion ends, the file goes with this value, unless it was placed.
+#[derive(Debug)]
+struct Draft {
+    path: PathBuf,
+    file: File,
+}
+
+/// How many conversions this process has begun: each writes into a file of its own, so that none removes that of another.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
+
+impl Draft {
+    /// Opens the file that becomes the one at `path`.
+    fn begin(dir: &Path, path: &Path) -> io::Result<Self> {
+        let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+        let path = path.with_extension(format!("{number}.{DRAFT_EXTENSION}"));
+        Ok(Self { file: draft(dir, &path)?, path })
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        report(remove(&self.path));
+    }
+}
+
+/// The extension of what is not finished.
+const DRAFT_EXTENSION: &str = "tmp";
+
+fn is_draft(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == DRAFT_EXTENSION)
+}
+
+/// Begins a draft, and makes room by what was left behind, and by the oldest where all take too much.
+async fn drafted(path: &Path) -> Result<Draft, Setback> {
     let path = path.to_owned();
     on_disk(move || {
         let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         sweep(dir)?;
         make_room(dir, ALL_BYTES_MAX)?;
-        draft(dir, &path)
+        Draft::begin(dir, &path)
     })
     .await
 }
@@ -181,43 +246,46 @@ fn place(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns the files of the directory, none where it was never made.
+fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns when each file of the directory was written, and its size, the oldest first. One that goes meanwhile is none.
+fn written(dir: &Path) -> io::Result<Vec<(SystemTime, u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for path in list(dir)? {
+        match std::fs::metadata(&path) {
+            Ok(metadata) => files.push((metadata.modified()?, metadata.len(), path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 fn sweep(dir: &Path) -> io::Result<()> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
     let now = clock::now();
-    for entry in entries {
-        let entry = entry?;
-        let touched = entry.metadata()?.modified()?;
+    for (touched, _, path) in written(dir)? {
         let touched = jiff::Timestamp::try_from(touched).unwrap_or(now);
         if clock::elapsed(touched, now) > LEFT_BEHIND {
-            remove(&entry.path())?;
+            remove(&path)?;
         }
     }
     Ok(())
 }
 
-/// Removes the oldest until all take no more than `bytes_max`. Who still sends one has it open; another is converted again.
+/// Removes the oldest that are finished until all take no more than `bytes_max`. What sends one has it open; another is
+/// converted again. What is being written counts, and stays.
 fn make_room(dir: &Path, bytes_max: u64) -> io::Result<()> {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        // What is being written is nobody's to remove.
-        if entry.path().extension().is_none_or(|extension| extension != "tmp") {
-            files.push((metadata.modified()?, metadata.len(), entry.path()));
-        }
-    }
-    files.sort();
+    let files = written(dir)?;
     let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-    for (_, size, path) in &files {
+    for (_, size, path) in files.iter().filter(|(_, _, path)| !is_draft(path)) {
         if bytes <= bytes_max {
             break;
         }
@@ -293,9 +361,25 @@ mod tests {
             let at = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age as u64);
             file.set_modified(at).expect("aged");
         }
-        make_room(dir.path(), 150).expect("room");
+        make_room(dir.path(), 250).expect("room");
         let left = |name: &str| dir.path().join(name).exists();
         assert_eq!(["new.m4a", "middle.m4a", "old.m4a", "oldest.tmp"].map(left), [true, false, false, true]);
+    }
+
+    #[test]
+    fn however_a_conversion_ends_its_file_goes_with_it_unless_it_was_placed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("b3-00.sales.1.m4a");
+        let left = || list(&dir.path().join(".")).expect("read").len();
+        let first = Draft::begin(dir.path(), &path).expect("begun");
+        let second = Draft::begin(dir.path(), &path).expect("begun");
+        assert!(is_draft(&first.path) && first.path != second.path, "{first:?} {second:?}");
+        assert_eq!(left(), 2);
+        drop(first);
+        assert_eq!(left(), 1);
+        place(&second.path, &path).expect("placed");
+        drop(second);
+        assert_eq!(list(dir.path()).expect("read"), [path]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the queue remembers of the folders themselves, and of the files that were seen in them.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
@@ -155,6 +156,22 @@ impl Queue {
             Ok(connection
                 .prepare_cached("SELECT 1 FROM job WHERE waits_for = 'file' AND folder = ? LIMIT 1")?
                 .exists([folder])?)
+        })
+        .await
+    }
+
+    /// Returns those of these keys whose recording is still to be sent.
+    pub async fn keys_to_send(&self, keys: Vec<String>) -> Result<BTreeSet<String>, QueueError> {
+        self.read(move |connection| {
+            let sql = "SELECT 1 FROM job WHERE key = ? AND stage IN ('create', 'upload') LIMIT 1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut unsent = BTreeSet::new();
+            for key in keys {
+                if statement.exists([&key])? {
+                    unsent.insert(key);
+                }
+            }
+            Ok(unsent)
         })
         .await
     }

@@ -43,7 +43,7 @@ pub use reconsidered::Reconsidered;
 
 use crate::{
     config::{Environment, Folder},
-    job::{HoldReason, Key},
+    job::HoldReason,
     open_files::OpenFiles,
     pipeline::{Context, convert::Converter},
     queue::{Hold, JobId, Queue, QueueError, STEP_MIN, Scope},
@@ -210,9 +210,15 @@ impl Worker {
         Converter::new(&self.live().settings.state_dir, Environment::get())
     }
 
-    /// Removes what was converted for a job that does not go on. One that is taken up again is converted again.
-    pub async fn forget_converted(&self, key: &Key) {
-        self.converter().forget(key).await;
+    /// Removes what was converted for jobs that do not go on. One that is taken up again is converted again.
+    pub async fn tidy_converted(&self) {
+        self.converter().tidy(&self.queue).await;
+    }
+
+    /// Removes what conversions of a process before left unfinished.
+    pub async fn remove_unfinished_conversions(&self) {
+        self.converter().remove_drafts().await;
+        self.tidy_converted().await;
     }
 
     /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.

@@ -146,6 +146,7 @@ impl Worker {
                 Err(error) => tracing::error!("failed to record a result: {error:#}"),
             },
         }
+        self.tidy_converted().await;
     }
 
     /// Has the breaker of a call judge a failure: it counts, or the service is down.
@@ -262,7 +263,6 @@ impl Worker {
         };
         match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
             Ok(_) => {
-                self.forget_converted(&job.key).await;
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
             Err(error) => self.queue_failed("record the last failure", &error),

@@ -299,7 +299,7 @@ const UNNAMED: &[(&str, &str, &str)] = &[
     ("logging/files.rs", "make_directory", "nothing depends on a log"),
     ("logging/files.rs", "open", "nothing depends on a log"),
     ("logging/files.rs", "remove_old", "nothing depends on a log"),
-    ("pipeline/convert.rs", "draft", "a temporary file, which the next draft takes away"),
+    ("pipeline/convert.rs", "draft", "a temporary file, which goes with its `Draft`, or at the next start"),
     ("pipeline/deliver.rs", "delete_sidecar", "part of `Dispose`"),
     ("pipeline/deliver.rs", "dispose_of", "part of `Dispose`"),
     ("pipeline/deliver.rs", "notes_dir", "an empty directory, made again where it is missing"),

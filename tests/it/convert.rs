@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use crate::support::{
     house::{House, until, until_told},
-    sound::{drop_tone, program, tone, tone_of_two_seconds, wav},
+    paxs::{Call, Fault},
+    sound::{drop_tone, program, runs, tone, tone_of_two_seconds, wav},
 };
 
 const CONVERT: &str = "convert = \"ffmpeg\"";
@@ -70,6 +71,48 @@ fn what_the_service_does_not_take_is_sent_as_what_it_takes_and_the_notes_keep_th
     let plain = meetings.iter().find(|meeting| meeting.title == "plain").and_then(|meeting| meeting.recording.as_ref());
     assert_eq!(plain.expect("a recording").name, "plain.wav", "what the service takes is sent as it is");
     assert_eq!(converted(&house), Vec::<PathBuf>::new(), "what was sent is not kept");
+}
+
+#[test]
+fn a_recording_that_is_replaced_leaves_nothing_converted_nor_does_a_process_before() {
+    let house = House::new();
+    house.configure(CONVERT);
+    let dir = house.state_dir().join("converted");
+    fs::create_dir_all(&dir).expect("made");
+    for name in ["b3-00.sales.1.7.tmp", "b3-00.sales.1.m4a"] {
+        fs::write(dir.join(name), "left").expect("written");
+    }
+    house.standin.fail_always(Call::Upload, Fault::Status(503));
+    let _daemon = house.start();
+    until("nothing is left", || converted(&house).is_empty().then_some(()));
+    let mut keys = Vec::new();
+    for seconds in 2..5 {
+        let made = house.dir.path().join("made");
+        fs::create_dir_all(&made).expect("made");
+        let Some(tone) = tone_of_ogg(&made, seconds) else { return };
+        fs::rename(tone, house.path("talk.ogg")).expect("dropped");
+        let told = || format!("its sound alone: {:?}, but {keys:?}; {:?}", converted(&house), house.jobs());
+        let key = until_told(told, || match converted(&house).as_slice() {
+            [path] if path.extension()? != "tmp" && !keys.contains(path) => Some(path.clone()),
+            _ => None,
+        });
+        keys.push(key);
+    }
+    fs::remove_file(house.path("talk.ogg")).expect("removed");
+    let waiting = house.jobs().into_iter().find(|job| job["state"] != "cancelled").expect("one waits");
+    let id = waiting["id"].to_string();
+    assert!(house.run(&["cancel", &id]).status.success());
+    until("nothing is left", || converted(&house).is_empty().then_some(()));
+}
+
+/// Makes a tone of so many seconds as Ogg; `None` without ffmpeg.
+fn tone_of_ogg(dir: &Path, seconds: u32) -> Option<PathBuf> {
+    let ffmpeg = program("ffmpeg")?;
+    let (source, made) = (dir.join("source.wav"), dir.join("made.ogg"));
+    fs::write(&source, wav(44_100, 1, &tone(44_100, seconds))).expect("written");
+    let [from, to] = [&source, &made].map(|path| path.to_str().expect("UTF-8"));
+    assert!(runs(&ffmpeg, ["-v", "error", "-y", "-i", from, "-c:a", "libvorbis", to]));
+    Some(made)
 }
 
 #[test]
