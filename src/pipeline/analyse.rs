@@ -17,7 +17,7 @@ use crate::{
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job, Wanted},
-    services::{AnalysisRequest, CallError},
+    services::{AnalysisRequest, CallError, bounded::excess},
     text,
 };
 
@@ -91,6 +91,10 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
     Effect::CallLook.after();
     match looked {
         Ok(reports) => {
+            if let Some(excess) = reports.iter().find_map(|report| excess(&report.findings)) {
+                let error = anyhow!("the service answered something else than promised: {excess}");
+                return Err(Setback::Own { from: Stage::Analyse, error });
+            }
             let (plan, abilities) = (plan(job)?, context.service_settings.kind.abilities());
             Ok((plan, with_note(abilities, plan, job.date(), reports), late))
         }

@@ -129,18 +129,18 @@ pub(crate) fn of_recording(error: CallError) -> CallError {
 
 /// Returns the JSON of a 2xx answer.
 pub(crate) fn json(answer: Answer) -> Result<Value, CallError> {
-    json_without(answer, &[])
+    read(answer, bounded::value)
 }
 
 /// Returns the JSON of a 2xx answer that holds a transcription, without the times of words.
 pub(crate) fn transcription(answer: Answer) -> Result<Value, CallError> {
-    json_without(answer, bounded::WORD_TIMES)
+    read(answer, bounded::transcription)
 }
 
-fn json_without(answer: Answer, ignored: &'static [&'static str]) -> Result<Value, CallError> {
+fn read(answer: Answer, reader: fn(&[u8]) -> serde_json::Result<Value>) -> Result<Value, CallError> {
     let answer = check_status(answer)?;
     // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
-    bounded::value(&answer.body, ignored).map_err(|error| {
+    reader(&answer.body).map_err(|error| {
         if error.is_data() {
             return unexpected(&format!("{}: {error}", answer.status));
         }
@@ -151,7 +151,7 @@ fn json_without(answer: Answer, ignored: &'static [&'static str]) -> Result<Valu
 
 /// Reads JSON from a server under the same bound, whatever the status of the answer.
 pub(crate) fn value(body: &[u8]) -> serde_json::Result<Value> {
-    bounded::value(body, &[])
+    bounded::value(body)
 }
 
 /// What stands in place of a key that a server says back.
@@ -180,7 +180,7 @@ pub(crate) fn unexpected(what: &str) -> CallError {
 /// Returns what the service says, on one printable line.
 pub(crate) fn error_message(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
-    let found = bounded::value(body, &[]).ok().and_then(|value| message(&value, 0));
+    let found = bounded::value(body).ok().and_then(|value| message(&value, 0));
     let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
     if shown.is_empty() { "no reason given".into() } else { shown }
 }

@@ -8,9 +8,21 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::job::{Findings, Segment};
+
 /// Bytes that the value of one answer may take. A day of talk in segments of five seconds, each with twenty fields, takes a third
 /// of it.
 const VALUE_BYTES_MAX: usize = 128 << 20;
+
+/// Bytes of the words of one transcript, with the names of those who speak. A day of talk has 1.5 MB, and what is made of the
+/// words takes many times their memory.
+pub(crate) const TRANSCRIPT_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of all texts of an answer that holds a transcript: most servers give its words twice, as a whole and in segments.
+const TEXTS_BYTES_MAX: usize = 3 * TRANSCRIPT_BYTES_MAX;
+
+/// Bytes of the notes of one kind that are made of a recording. Minutes of a day have a tenth of a megabyte.
+pub(crate) const NOTE_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes of a value beside what it owns.
 const VALUE_BYTES: usize = size_of::<Value>();
@@ -26,42 +38,72 @@ const ALLOCATION_BYTES: usize = 32;
 
 /// Fields that make up most of a transcription that has them, and that no reader of one uses: a time for every word, the
 /// numbers of tokens.
-pub(super) const WORD_TIMES: &[&str] = &["tokens", "word_segments", "words"];
+const WORD_TIMES: &[&str] = &["tokens", "word_segments", "words"];
 
-/// Reads the JSON of an answer, and passes over the fields of these names, wherever they are.
+/// Reads the JSON of an answer.
 ///
 /// # Errors
 /// When it is none, or takes too much memory.
-pub(super) fn value(json: &[u8], ignored: &'static [&'static str]) -> serde_json::Result<Value> {
-    let left = Cell::new(VALUE_BYTES_MAX);
+pub(super) fn value(json: &[u8]) -> serde_json::Result<Value> {
+    read(json, &[], VALUE_BYTES_MAX)
+}
+
+/// Reads the JSON of an answer that holds a transcription, without [`WORD_TIMES`].
+///
+/// # Errors
+/// When it is none, takes too much memory, or holds more text than any transcript has.
+pub(super) fn transcription(json: &[u8]) -> serde_json::Result<Value> {
+    read(json, WORD_TIMES, TEXTS_BYTES_MAX)
+}
+
+fn read(json: &[u8], ignored: &'static [&'static str], texts_max: usize) -> serde_json::Result<Value> {
+    let (left, texts_left) = (&Cell::new(VALUE_BYTES_MAX), &Cell::new(texts_max));
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Bounded { left: &left, ignored }.deserialize(&mut reader)?;
+    let value = Bounded { left, texts_left, ignored }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(value)
+}
+
+/// Returns the error of what was found in a recording and is larger than anyone can have said or written; `None` where it
+/// is not. It comes before any work on the words.
+pub(crate) fn excess(findings: &Findings) -> Option<String> {
+    let texts = [&findings.markdown, &findings.summary].into_iter().flatten();
+    if texts.map(String::len).max().is_some_and(|bytes| bytes > NOTE_BYTES_MAX) {
+        return Some(format!("its notes have too much text: more than {} MiB", NOTE_BYTES_MAX >> 20));
+    }
+    let speakers: usize = findings.speakers.iter().map(String::len).sum();
+    (speakers > TRANSCRIPT_BYTES_MAX || words(&findings.segments) > TRANSCRIPT_BYTES_MAX).then(too_many_words)
+}
+
+/// Returns the error of a transcript that has more words than anyone can have said.
+pub(crate) fn too_many_words() -> String {
+    format!("its transcript has too much text: more than {} MiB", TRANSCRIPT_BYTES_MAX >> 20)
+}
+
+/// Returns how many bytes the words of a transcript have, with the names of those who speak.
+pub(crate) fn words(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| segment.text.len() + segment.speaker.as_ref().map_or(0, String::len)).sum()
 }
 
 #[derive(Clone, Copy)]
 struct Bounded<'a> {
     left: &'a Cell<usize>,
+    texts_left: &'a Cell<usize>,
     ignored: &'static [&'static str],
 }
 
 impl Bounded<'_> {
     fn take<E: Error>(self, bytes: usize) -> Result<(), E> {
-        match self.left.get().checked_sub(bytes) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => Err(E::custom(format_args!(
-                "it holds too much: more than {} MiB once it is read",
-                VALUE_BYTES_MAX >> 20
-            ))),
-        }
+        let excess =
+            || E::custom(format_args!("it holds too much: more than {} MiB once it is read", VALUE_BYTES_MAX >> 20));
+        self.left.set(self.left.get().checked_sub(bytes).ok_or_else(excess)?);
+        Ok(())
     }
 
     fn text<E: Error>(self, text: &str) -> Result<String, E> {
+        let excess = || E::custom(format_args!("it holds too much text: more than {} MiB", TEXTS_BYTES_MAX >> 20));
         self.take(text.len().max(ALLOCATION_BYTES))?;
+        self.texts_left.set(self.texts_left.get().checked_sub(text.len()).ok_or_else(excess)?);
         Ok(text.to_owned())
     }
 }
@@ -165,13 +207,13 @@ mod tests {
     #[test]
     fn what_is_read_is_what_was_written_less_what_nothing_reads() {
         let written = json!({"a": [1, -1, 1.5, true, null, "ä", {"b": {}}], "": ""});
-        assert_eq!(value(written.to_string().as_bytes(), WORD_TIMES).expect("JSON"), written);
+        assert_eq!(transcription(written.to_string().as_bytes()).expect("JSON"), written);
         let words = json!({"text": "a", "words": [{"word": "a"}], "segments": [{"tokens": [1], "text": "a"}]});
         let kept = json!({"text": "a", "segments": [{"text": "a"}]});
-        assert_eq!(value(words.to_string().as_bytes(), WORD_TIMES).expect("JSON"), kept);
-        assert_eq!(value(words.to_string().as_bytes(), &[]).expect("JSON"), words, "who reads them gets them");
+        assert_eq!(transcription(words.to_string().as_bytes()).expect("JSON"), kept);
+        assert_eq!(value(words.to_string().as_bytes()).expect("JSON"), words, "who reads them gets them");
         for none in ["", "{", "{} {}", "[1,]", "nul"] {
-            assert!(value(none.as_bytes(), WORD_TIMES).is_err(), "{none}");
+            assert!(transcription(none.as_bytes()).is_err(), "{none}");
         }
     }
 
@@ -187,7 +229,7 @@ mod tests {
             format!("{{{}}}", (0..2_000_000).map(|at| format!("\"{at}\":0")).collect::<Vec<_>>().join(",")),
         ];
         for json in &rows {
-            let error = value(json.as_bytes(), WORD_TIMES).expect_err("too much").to_string();
+            let error = transcription(json.as_bytes()).expect_err("too much").to_string();
             assert!(error.contains("more than 128 MiB once it is read"), "{error}");
         }
         // A day of talk, with a time for every word and the numbers of tokens.
@@ -199,6 +241,33 @@ mod tests {
             "a word or two ".repeat(5)
         );
         let day = format!("{{\"text\":\"{}\",\"segments\":{}}}", "a word ".repeat(216_000), list(&segment, 17_280));
-        assert!(day.len() < crate::http::ANALYSES_BYTES_MAX && value(day.as_bytes(), WORD_TIMES).is_ok());
+        assert!(day.len() < crate::http::ANALYSES_BYTES_MAX && transcription(day.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn more_text_than_a_transcript_has_is_refused_before_it_is_held() {
+        let text = |bytes: usize| json!({"text": "word ".repeat(bytes / 5), "segments": []}).to_string();
+        assert!(transcription(text(TRANSCRIPT_BYTES_MAX).as_bytes()).is_ok());
+        let error = transcription(text(40_000_000).as_bytes()).expect_err("too much").to_string();
+        assert!(error.contains("too much text: more than 24 MiB"), "{error}");
+        assert!(value(text(40_000_000).as_bytes()).is_ok(), "a report that holds one as a text has more besides");
+    }
+
+    #[test]
+    fn what_nobody_can_have_said_or_written_is_no_finding() {
+        let half = || "x".repeat(TRANSCRIPT_BYTES_MAX / 2);
+        let said = |texts: Vec<String>| Findings {
+            segments: texts.into_iter().map(|text| Segment { text, ..Segment::default() }).collect(),
+            ..Findings::default()
+        };
+        assert_eq!(excess(&said(vec![half(), half()])), None);
+        let more = excess(&said(vec![half(), half(), "x".into()])).expect("too much");
+        assert!(more.contains("more than 8 MiB"), "{more}");
+        let named = Segment { speaker: Some(half()), text: half() + "x", ..Segment::default() };
+        assert!(excess(&Findings { segments: vec![named], ..Findings::default() }).is_some());
+        assert!(excess(&Findings { speakers: vec![half(), half(), half()], ..Findings::default() }).is_some());
+        let written = |text| Findings { markdown: Some(text), ..Findings::default() };
+        assert_eq!(excess(&written(half())), None);
+        assert!(excess(&written(half() + "x")).expect("too much").contains("more than 4 MiB"));
     }
 }

@@ -17,7 +17,7 @@
 //! | `result_cache` | results on this machine until they are in the queue |
 
 pub(crate) mod answers;
-mod bounded;
+pub(crate) mod bounded;
 pub mod breaker;
 mod connect;
 pub(crate) mod http_service;

@@ -2,10 +2,26 @@
 
 use serde_json::Value;
 
+use super::{
+    CallError, answers,
+    bounded::{TRANSCRIPT_BYTES_MAX, too_many_words, words},
+};
 use crate::job::{Segment, spoken};
 
-/// Returns what was said; `None` for what is no transcription. A text without segments is one segment without times.
-pub(super) fn transcription(answer: &Value) -> Option<Vec<Segment>> {
+/// Returns what was said; `None` for what is no transcription.
+///
+/// # Errors
+/// When it is more than anyone can have said.
+pub(super) fn transcription(answer: &Value) -> Result<Option<Vec<Segment>>, CallError> {
+    let segments = segments(answer);
+    if segments.as_deref().is_some_and(|segments| words(segments) > TRANSCRIPT_BYTES_MAX) {
+        return Err(answers::unexpected(&too_many_words()));
+    }
+    Ok(segments)
+}
+
+/// Returns the segments of an answer. A text without segments is one segment without times.
+fn segments(answer: &Value) -> Option<Vec<Segment>> {
     let answer = answer.as_object()?;
     let segments = answer.get("segments").and_then(Value::as_array);
     let segments: Vec<Segment> = segments.into_iter().flatten().filter_map(segment).collect();
@@ -72,7 +88,7 @@ mod tests {
             {"start": 5, "end": 4, "text": "An end before its start.", "speaker": 1},
             {"start": 6, "end": 7, "text": " "}, {"start": 6}, 7,
         ]});
-        let read = transcription(&answer).expect("a transcription");
+        let read = transcription(&answer).expect("few words").expect("a transcription");
         let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
         assert_eq!(
             shown,
@@ -86,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_text_alone_is_one_segment_and_silence_is_none() {
-        let read = |answer: Value| transcription(&answer).map(|segments| segments.len());
+        let read = |answer: Value| transcription(&answer).expect("few words").map(|segments| segments.len());
         assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
         assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
         assert_eq!(
@@ -96,6 +112,13 @@ mod tests {
         for answer in [json!({}), json!([]), json!("text"), json!({"error": "x"}), json!({"text": null})] {
             assert_eq!(read(answer.clone()), None, "{answer}");
         }
+    }
+
+    #[test]
+    fn more_words_than_anyone_can_say_are_no_transcription() {
+        let answer = json!({"segments": [{"text": "word ".repeat(TRANSCRIPT_BYTES_MAX / 5)}, {"text": "and more"}]});
+        let error = transcription(&answer).expect_err("too many").to_string();
+        assert!(error.contains("too much text: more than 8 MiB"), "{error}");
     }
 
     #[test]

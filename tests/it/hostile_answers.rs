@@ -325,8 +325,8 @@ fn talk(segments: usize, bytes: usize) -> Value {
 
 #[test]
 fn megabytes_of_transcript_and_masses_of_segments_fit_into_a_bounded_memory() {
-    // By a budget of 20: 20 MB in 200 segments, and 200,000 segments.
-    let (megabytes, segments) = (budget(1).min(20) as usize, budget(10_000).min(200_000) as usize);
+    // By a budget of 20: 8 MB in 200 segments, which is the bound, and 200,000 segments.
+    let (megabytes, segments) = (budget(1).min(8) as usize, budget(10_000).min(200_000) as usize);
     for transcription in [talk(200, megabytes * 5_000), talk(segments, 2)] {
         let house = House::new();
         house.configure("formats = [\"md\", \"txt\", \"srt\", \"vtt\", \"json\"]\ndeliver = [\"beside\", \"email\"]");
@@ -341,6 +341,24 @@ fn megabytes_of_transcript_and_masses_of_segments_fit_into_a_bounded_memory() {
         assert!(peak_kib(&daemon) < 64 * 1024 + bytes * 96 / 1024, "{} KiB", peak_kib(&daemon));
         say_peak(&format!("{bytes} bytes of analyses, {notes} of notes: {} KiB at most", peak_kib(&daemon)));
     }
+}
+
+#[test]
+fn more_words_than_anyone_can_say_are_the_recordings_own_failure_and_are_not_worked_on() {
+    let house = House::new();
+    house.configure("formats = [\"md\", \"json\"]");
+    let transcription = talk(200, 45_000);
+    say(&house, TRANSCRIPTION, &transcription);
+    let bytes = transcription.to_string().len() as u64;
+    let daemon = house.start();
+    house.drop_recording("talk.mp3");
+    let job = house.wait_for("talk.mp3", "failed");
+    let error = job["error"].as_str().expect("an error");
+    assert!(error.contains("its transcript has too much text: more than 8 MiB"), "{error}");
+    assert!(peak_kib(&daemon) < 64 * 1024 + bytes * 10 / 1024, "{} KiB", peak_kib(&daemon));
+    house.standin.clear_faults();
+    house.drop_recording("other.mp3");
+    house.wait_for("other.mp3", "done");
 }
 
 #[expect(clippy::print_stderr, reason = "figures for whoever runs the tests with a budget")]

@@ -21,6 +21,7 @@ use crate::{
     services::{
         AnalysisRequest, CallError, FileFault,
         answers::{self, mark_not_executed},
+        bounded::NOTE_BYTES_MAX,
         result_cache::{JobCache, ModelOutput},
         transcriber::NotesWriter,
     },
@@ -118,6 +119,7 @@ impl Writer<'_> {
         for (number, part) in (1..).zip(&parts) {
             let said = self.ask(&self.prompts.part(part, number, parts.len())).await?;
             notes.push(gathered(said, &mut remarks));
+            fit(notes.iter().map(String::len).sum())?;
         }
         self.merged(notes, remarks, room).await
     }
@@ -145,6 +147,7 @@ impl Writer<'_> {
             let mut fewer = Vec::with_capacity(groups.len());
             for group in &groups {
                 fewer.push(gathered(self.ask(&self.prompts.some(group)).await?, &mut remarks));
+                fit(fewer.iter().map(String::len).sum())?;
             }
             notes = fewer;
         }
@@ -184,12 +187,22 @@ impl Writer<'_> {
     }
 }
 
+/// Refuses more text than notes have, before it is worked on or kept.
+fn fit(bytes: usize) -> Result<(), CallError> {
+    if bytes <= NOTE_BYTES_MAX {
+        return Ok(());
+    }
+    let told = format!("got no notes: the model answered more than {} MiB", NOTE_BYTES_MAX >> 20);
+    Err(CallError::File(FileFault::Failed(told)))
+}
+
 /// Returns what a model said to a question of so many bytes.
 fn read(completion: wire::Completion, asked: usize) -> Result<ModelOutput, CallError> {
     if completion.text.is_empty() {
         let why = if completion.is_cut { ": its answer was cut off before it began; enlarge its window" } else { "" };
         return Err(CallError::File(FileFault::Failed(format!("got no notes: the model answered nothing{why}"))));
     }
+    fit(completion.text.len())?;
     let mut remarks = Vec::new();
     if completion.is_cut {
         remarks.push("the model's answer was cut off at its limit: the end of these notes may be missing".to_owned());
@@ -234,7 +247,9 @@ mod tests {
         assert_eq!(said.remarks.len(), 3, "{:?}", said.remarks);
         let whole = wire::Completion { is_cut: false, is_filtered: false, ..completion.clone() };
         assert_eq!(read(whole, 400).expect("notes").remarks, Vec::<String>::new());
-        let nothing = wire::Completion { text: String::new(), ..completion };
-        assert!(matches!(read(nothing, 10), Err(CallError::File(FileFault::Failed(_)))));
+        for text in [String::new(), "x".repeat(NOTE_BYTES_MAX + 1)] {
+            let none = wire::Completion { text, ..completion.clone() };
+            assert!(matches!(read(none, 10), Err(CallError::File(FileFault::Failed(_)))));
+        }
     }
 }

@@ -65,7 +65,7 @@ impl OpenAi {
         }
         let answer = self.accepted(answer, "base_url and model, then api_key_file").await?;
         let reading = answers::read_long(move || {
-            response_parsing::transcription(&answers::transcription(answer)?)
+            response_parsing::transcription(&answers::transcription(answer)?)?
                 .ok_or_else(|| answers::unexpected("no transcription"))
         });
         let segments = reading.await.map_err(mark_not_executed)?;

@@ -116,7 +116,7 @@ impl Saled {
         };
         let reading = answers::read_long(move || {
             let answer = answers::transcription(answer)?;
-            match response_parsing::transcription(&answer) {
+            match response_parsing::transcription(&answer)? {
                 Some(segments) => Ok(Ok(segments)),
                 None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(Err(Ended::Forgotten)),
                 None => Err(answers::unexpected("no transcription")),

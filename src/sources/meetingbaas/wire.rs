@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     config::Attendee,
     job::Segment,
+    services::bounded::{TRANSCRIPT_BYTES_MAX, words},
     text::{is_unprintable, one_line},
 };
 
@@ -92,10 +93,10 @@ pub(super) fn attendees(event: &Value) -> Option<Vec<Attendee>> {
     (!people.is_empty()).then_some(people)
 }
 
-/// Returns what was said; `None` for what is no transcript, or an empty one.
+/// Returns what was said; `None` for what is no transcript, an empty one, or more than anyone can have said.
 pub(super) fn transcript(items: &[Value]) -> Option<Vec<Segment>> {
     let segments: Vec<Segment> = items.iter().filter_map(segment).take(SEGMENTS_MAX).collect();
-    (!segments.is_empty()).then_some(segments)
+    (!segments.is_empty() && words(&segments) <= TRANSCRIPT_BYTES_MAX).then_some(segments)
 }
 
 fn segment(item: &Value) -> Option<Segment> {
