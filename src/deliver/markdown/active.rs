@@ -212,7 +212,7 @@ mod tests {
             ("a [[[/etc/passwd]]]", "a [[ [/etc/passwd]]]"),
             ("![[file:///x]]", "! [ [file:///x]]"),
         ] {
-            if written.starts_with("[x]") {
+            if shown.is_empty() || written.starts_with("[x](") {
                 assert!(note(written).starts_with("\\[x]"), "{written:?}: {:?}", note(written));
             } else {
                 assert_eq!(note(written), shown, "{written:?}");
