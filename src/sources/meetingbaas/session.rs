@@ -9,7 +9,6 @@ use crate::{
     config::SourceApi,
     http::{ANALYSES_BYTES_MAX, Answer, FetchError, Request},
     services::{CallError, FileFault, answers, pacer::Priority},
-    text,
 };
 
 /// The header that proves who asks (`securitySchemes` of both documents).
