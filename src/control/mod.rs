@@ -37,10 +37,7 @@ pub use source::{FetchingStatus, SourceStatus};
 pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status};
 pub use why::Why;
 
-use crate::{
-    job::JobState,
-    {config::Analysis, queue::JobId},
-};
+use crate::{config::Analysis, job::JobState, queue::JobId};
 
 /// The name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
