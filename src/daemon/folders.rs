@@ -5,8 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, ledger::QueueLedger};
-use crate::{config::Folder, pipeline::convert::accepted, watch};
+use super::Parts;
+use crate::{
+    config::Folder,
+    control,
+    pipeline::convert::accepted,
+    watch::{self, FolderQueue, WorkerLink},
+    worker::Worker,
+};
 
 /// The folders that are watched, by id.
 pub(super) type Running = BTreeMap<String, Watched>;
@@ -77,9 +83,10 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     let (handle, end) = watch::handle();
     folders(parts).insert(folder.id.clone(), handle);
     let accepts = accepts(parts, folder);
-    let ledger = Arc::new(QueueLedger(Arc::clone(&parts.worker), Arc::clone(&parts.last_words)));
+    let link = link_worker(&parts.worker, &folder.id);
+    let queue = FolderQueue::new(parts.worker.queue.clone(), folder, Arc::clone(&parts.last_words), link);
     let open_files = Arc::clone(&parts.worker.open_files);
-    let running = watch::run(folder.clone(), accepts, ledger, end, stop.clone(), open_files);
+    let running = watch::run(folder.clone(), accepts, queue, end, stop.clone(), open_files);
     let (ended, fatal, name) = (stop.clone(), parts.fatal.clone(), folder.name.clone());
     let task = parts.loops.spawn(async move {
         if let Err(error) = running.await {
@@ -96,6 +103,36 @@ pub(super) fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
     let live = parts.worker.live();
     let handle = live.services.get(&folder.service);
     handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()))
+}
+
+/// Returns the calls by which the watch on a folder reaches the worker.
+fn link_worker(worker: &Arc<Worker>, folder: &str) -> WorkerLink {
+    let announcing = Arc::clone(worker);
+    let nudging = Arc::clone(worker);
+    let failing = Arc::clone(worker);
+    let explaining = Arc::clone(worker);
+    let folder = folder.to_owned();
+    WorkerLink {
+        announce_jobs: Box::new(move || {
+            announcing.claims.notify_one();
+            // A job that failed at once has a word on that to be delivered beside the recording.
+            announcing.deliveries.notify_one();
+            // A job that still needed a file may have lost it to new content.
+            let tidying = Arc::clone(&announcing);
+            tokio::spawn(async move { tidying.tidy_converted().await });
+        }),
+        announce_retries: Box::new(move || nudging.nudge()),
+        handle_queue_error: Box::new(move |operation, error| failing.queue_failed(operation, error)),
+        unsupported_reason: Box::new(move || unsupported_reason(&explaining, &folder)),
+    }
+}
+
+/// Returns what is recorded of a file that the service of a folder does not take.
+fn unsupported_reason(worker: &Worker, folder: &str) -> String {
+    let live = worker.live();
+    let Some(folder) = live.folders.get(folder) else { return String::new() };
+    let handle = live.services.get(&folder.service);
+    handle.map(|handle| control::unsupported(folder, handle.service.as_ref())).unwrap_or_default()
 }
 
 fn folders(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {

@@ -1,13 +1,11 @@
 //! The composition root: builds the parts, starts the tasks, drains.
 //!
-//! `watch` and `worker` meet only here: folders put jobs into the queue through `ledger`, and a nudge tells the worker
-//! to look there.
+//! `watch` and `worker` meet only here: folders put jobs into the queue, and a nudge tells the worker to look there.
 
 mod crashes;
 mod folders;
 mod former;
 mod keeper;
-mod ledger;
 mod once;
 mod reconcile;
 mod sources;

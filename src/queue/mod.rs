@@ -32,6 +32,8 @@ mod schema;
 mod sighting;
 mod skip;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod thread;
 mod view;

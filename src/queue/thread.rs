@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::QueueError;
 
-type Work = Box<dyn FnOnce(&mut rusqlite::Connection) + Send>;
+pub(super) type Work = Box<dyn FnOnce(&mut rusqlite::Connection) + Send>;
 
 /// Calls that may wait for the thread. Each caller waits for its answer, so this bounds callers, not work.
 const WAITING_MAX: usize = 256;
@@ -15,8 +15,8 @@ const WAITING_MAX: usize = 256;
 /// A handle on the thread; the thread ends, and closes its connection, when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Thread {
-    calls: mpsc::Sender<Work>,
-    broken: Arc<Broken>,
+    pub(super) calls: mpsc::Sender<Work>,
+    pub(super) broken: Arc<Broken>,
 }
 
 /// Whether one of the queue's threads met an error after which nothing more is done.

@@ -18,7 +18,6 @@ use super::{
     examine::{Candidate, Examiner, Finding, Marker},
     hints::{Hints, WatchError, Watches},
     known::Known,
-    ledger::Root,
     mounts::{self, Ground},
     names::Rules,
     scan::{self, Tally},
@@ -28,6 +27,7 @@ use crate::{
     beneath::{Dir, Entry, Place, Stamp},
     config::{Limits, Watch},
     job::HoldReason,
+    queue::Root,
 };
 
 /// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.

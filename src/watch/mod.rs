@@ -2,10 +2,10 @@
 //!
 //! Events are hints that something may have happened at a path. A scan at start and every `rescan` is the truth. Both
 //! feed one table of what is known and one of what is settling; when a file has been quiet for long enough it is looked
-//! into, hashed, and given to the queue through [`Ledger`].
+//! into, hashed, and given to the queue through [`FolderQueue`].
 //!
 //! ```text
-//! hints ──▶ eyes.look ─┐                       ┌─▶ ledger.take (a batch, one commit)
+//! hints ──▶ eyes.look ─┐                       ┌─▶ queue.take_recordings (a batch, one commit)
 //! timer ──▶ eyes.scan ─┴▶ pool (settling) ─▶ examine ─▶ known (never looked at again)
 //! ```
 
@@ -13,12 +13,12 @@ mod around;
 pub mod date;
 pub mod examine;
 pub mod eyes;
+mod folder_queue;
 mod foreign;
 pub mod handle;
 pub mod hints;
 mod holes;
 pub mod known;
-pub mod ledger;
 pub mod media;
 pub mod mounts;
 pub mod names;
@@ -41,8 +41,8 @@ mod testing;
 mod tests;
 
 pub use eyes::{Mode, Trouble};
+pub use folder_queue::{FolderQueue, WorkerLink};
 pub use handle::{Decision, FolderEnd, FolderHandle, NotWatched, handle};
-pub use ledger::{Ledger, Root, Taken};
 pub use once::{New, settle_now, survey};
 pub use task::{run, run_with};
 pub use view::{FolderView, LastScan, SettlingFile, Status};

@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 
-use super::testing::{Model, Watched, folder, met, until};
+use super::testing::{TestQueue, Watched, folder, until};
 use crate::{
     config::Watch,
     job::Content,
@@ -53,25 +53,24 @@ impl ShownProc {
 /// A folder that is watched, and where it lies.
 struct RecorderScene {
     tree: tempfile::TempDir,
-    model: Arc<Model>,
+    queue: Arc<TestQueue>,
     watched: Watched,
 }
 
 impl RecorderScene {
     async fn begin(proc: ShownProc, watch: Watch) -> Self {
         let tree = tempfile::tempdir().expect("a directory");
-        let model = Arc::new(Model::default());
-        model.memory().root = Some(met(tree.path()));
-        let watched = start(&tree, &model, proc, watch).await;
-        Self { tree, model, watched }
+        let queue = TestQueue::with_baseline(tree.path()).await;
+        let watched = start(&tree, &queue, proc, watch).await;
+        Self { tree, queue, watched }
     }
 
-    async fn restart(self, proc: ShownProc, meanwhile: impl FnOnce(&Model)) -> Self {
-        let Self { tree, model, watched } = self;
+    async fn restart(self, proc: ShownProc, meanwhile: impl AsyncFnOnce(&TestQueue)) -> Self {
+        let Self { tree, queue, watched } = self;
         watched.end().await;
-        meanwhile(&model);
-        let watched = start(&tree, &model, proc, Watch::Auto).await;
-        Self { tree, model, watched }
+        meanwhile(&queue).await;
+        let watched = start(&tree, &queue, proc, Watch::Auto).await;
+        Self { tree, queue, watched }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -81,12 +80,12 @@ impl RecorderScene {
     /// Waits until a file was quiet and found open; returns who had it.
     async fn until_open(&self, name: &str) -> InUse {
         let found = || self.watched.handle.view().settling_file(Path::new(name)).and_then(|file| file.in_use);
-        until(|| found().is_some()).await;
+        until(async || found().is_some()).await;
         found().expect("found")
     }
 
-    fn jobs(&self) -> usize {
-        self.model.memory().jobs.len()
+    async fn jobs(&self) -> u64 {
+        self.queue.job_count().await
     }
 
     /// Waits for the only job that there is to be, and says that it has these bytes.
@@ -94,21 +93,25 @@ impl RecorderScene {
         self.watched.until_jobs(1).await;
         self.watched.handle.scan().await.expect("watched");
         self.watched.handle.view().wait_quiet().await;
-        let contents: Vec<_> = self.model.memory().jobs.iter().map(|job| job.content.clone()).collect();
-        assert_eq!(contents, [Some(Content::from_hash(&blake3::hash(bytes)))]);
+        let contents: Vec<_> = self.queue.jobs().await.into_iter().map(|job| job.hash).collect();
+        assert_eq!(contents, [content(bytes)]);
         self.watched.end().await;
     }
 }
 
-async fn start(tree: &tempfile::TempDir, model: &Arc<Model>, proc: ShownProc, watch: Watch) -> Watched {
+fn content(bytes: &[u8]) -> Option<String> {
+    Some(Content::from_hash(&blake3::hash(bytes)).to_string())
+}
+
+async fn start(tree: &tempfile::TempDir, queue: &Arc<TestQueue>, proc: ShownProc, watch: Watch) -> Watched {
     let mut settings = folder(tree.path());
     settings.watch = watch;
     if watch == Watch::Poll {
         settings.rescan = Some(Duration::from_millis(50));
     }
-    let watched = Watched::begin_with(settings, model, 4096, proc.open_files());
+    let watched = Watched::begin_with(settings, queue, 4096, proc.open_files());
     let view = Arc::clone(watched.handle.view());
-    until(|| view.scans.load(std::sync::atomic::Ordering::Relaxed) >= 1).await;
+    until(async || view.scans.load(std::sync::atomic::Ordering::Relaxed) >= 1).await;
     watched
 }
 
@@ -156,7 +159,7 @@ async fn record_with_pauses(proc: ShownProc, name: &str, bytes: &[u8], allocated
         scene.watched.handle.scan().await.expect("watched");
         let in_use = scene.until_open(name).await;
         assert_eq!(matches!(in_use, InUse::Process(_)), proc == ShownProc::Seen, "{name}, block {number}: {in_use:?}");
-        assert_eq!(scene.jobs(), 0, "{name} is not closed");
+        assert_eq!(scene.jobs().await, 0, "{name} is not closed");
     }
     drop(file);
     let whole = fs::read(scene.path(name)).expect("read");
@@ -210,7 +213,7 @@ async fn a_close_is_that_of_one_writer_and_not_the_last() {
         second.write_all(b"second ").expect("written");
         scene.watched.handle.scan().await.expect("watched");
         scene.until_open("talk.mp3").await;
-        assert_eq!(scene.jobs(), 0, "the second one has it open");
+        assert_eq!(scene.jobs().await, 0, "the second one has it open");
         second.write_all(b"again").expect("written");
         drop(second);
         scene.expect_one(b"first second again").await;
@@ -227,12 +230,11 @@ async fn a_recorder_that_opens_an_old_recording_again_is_waited_for() {
         again.write_all(b"today ").expect("written");
         scene.watched.handle.scan().await.expect("watched");
         scene.until_open("talk.mp3").await;
-        assert_eq!(scene.jobs(), 1, "it is not closed");
+        assert_eq!(scene.jobs().await, 1, "it is not closed");
         again.write_all(b"and more").expect("written");
         drop(again);
         scene.watched.until_jobs(2).await;
-        let content = scene.model.memory().jobs[1].content.clone();
-        assert_eq!(content, Some(Content::from_hash(&blake3::hash(b"yesterday today and more"))));
+        assert_eq!(scene.queue.jobs().await[1].hash, content(b"yesterday today and more"));
         scene.watched.end().await;
     }
 }
@@ -268,7 +270,7 @@ async fn a_polled_folder_has_no_events_and_proc_tells_all_the_same() {
     let mut file = File::create(scene.path("talk.mp3")).expect("made");
     file.write_all(b"half ").expect("written");
     assert!(matches!(scene.until_open("talk.mp3").await, InUse::Process(_)));
-    assert_eq!(scene.jobs(), 0);
+    assert_eq!(scene.jobs().await, 0);
     drop(file);
     scene.expect_one(b"half ").await;
     let blind = RecorderScene::begin(ShownProc::Blind, Watch::Poll).await;
@@ -284,11 +286,11 @@ async fn written_and_kept(proc: ShownProc) -> (RecorderScene, File) {
     let mut file = File::create(scene.path("talk.mp3")).expect("made");
     file.write_all(b"half ").expect("written");
     scene.until_open("talk.mp3").await;
-    let kept = |memory: &super::testing::Memory| {
-        let sighting = memory.sightings.get(Path::new("talk.mp3"));
+    until(async || {
+        let sighting = scene.queue.sighting("talk.mp3").await;
         sighting.is_some_and(|sighting| sighting.written_boot.as_deref() == boot_id())
-    };
-    scene.watched.until(kept).await;
+    })
+    .await;
     (scene, file)
 }
 
@@ -296,7 +298,7 @@ async fn written_and_kept(proc: ShownProc) -> (RecorderScene, File) {
 async fn after_a_restart_a_file_that_was_being_written_is_waited_for_until_its_close() {
     for proc in [ShownProc::Seen, ShownProc::Blind] {
         let (scene, mut file) = written_and_kept(proc).await;
-        let scene = scene.restart(proc, |_| {}).await;
+        let scene = scene.restart(proc, async |_| {}).await;
         let in_use = scene.until_open("talk.mp3").await;
         assert_eq!(matches!(in_use, InUse::Process(_)), proc == ShownProc::Seen, "{in_use:?}");
         file.write_all(b"whole").expect("written");
@@ -308,18 +310,18 @@ async fn after_a_restart_a_file_that_was_being_written_is_waited_for_until_its_c
 #[tokio::test]
 async fn a_close_while_minuted_was_down_is_seen_in_proc_and_else_ends_after_a_quiet_hour() {
     let (scene, file) = written_and_kept(ShownProc::Blind).await;
-    let scene = scene.restart(ShownProc::NoWriter, |_| drop(file)).await;
+    let scene = scene.restart(ShownProc::NoWriter, async |_| drop(file)).await;
     scene.expect_one(b"half ").await;
     let (scene, file) = written_and_kept(ShownProc::Blind).await;
-    let scene = scene.restart(ShownProc::Blind, |_| drop(file)).await;
+    let scene = scene.restart(ShownProc::Blind, async |_| drop(file)).await;
     let in_use = scene.until_open("talk.mp3").await;
     assert!(matches!(in_use, InUse::Written(written) if !written.is_certain), "{in_use:?}");
-    assert_eq!(scene.jobs(), 0);
-    let hours_ago = |model: &Model| {
-        let mut memory = model.memory();
-        let sighting = memory.sightings.get_mut(Path::new("talk.mp3")).expect("kept");
+    assert_eq!(scene.jobs().await, 0);
+    let hours_ago = async |queue: &TestQueue| {
+        let mut sighting = queue.sighting("talk.mp3").await.expect("kept");
         assert_eq!(sighting.verdict, Verdict::Settling);
         sighting.since = crate::clock::now() - jiff::SignedDuration::from_hours(2);
+        queue.record(vec![sighting]).await;
     };
     scene.restart(ShownProc::Blind, hours_ago).await.expect_one(b"half ").await;
 }
@@ -327,11 +329,11 @@ async fn a_close_while_minuted_was_down_is_seen_in_proc_and_else_ends_after_a_qu
 #[tokio::test]
 async fn nothing_is_open_across_a_reboot() {
     let (scene, file) = written_and_kept(ShownProc::Blind).await;
-    let rebooted = |model: &Model| {
+    let rebooted = async |queue: &TestQueue| {
         drop(file);
-        let mut memory = model.memory();
-        let sighting = memory.sightings.get_mut(Path::new("talk.mp3")).expect("kept");
+        let mut sighting = queue.sighting("talk.mp3").await.expect("kept");
         sighting.written_boot = Some("another boot".into());
+        queue.record(vec![sighting]).await;
     };
     scene.restart(ShownProc::Blind, rebooted).await.expect_one(b"half ").await;
 }

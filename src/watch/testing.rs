@@ -1,26 +1,24 @@
-//! Folders and a queue in memory for the tests of watching.
+//! Folders and a queue for the tests of watching.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{FolderHandle, Ledger, Root, Taken};
+use super::{FolderHandle, FolderQueue, WorkerLink};
 use crate::{
     beneath::Stamp,
     config::{
         Backlog, Convert, Folder, Globs, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
     },
-    job::HoldReason,
-    last_words::Mark,
+    job::{Content, HoldReason},
+    last_words::LastWords,
     open_files::OpenFiles,
-    queue::{Settled, Sighting, Verdict},
+    queue::{JobView, Queue, Root, Settled, Sighting, testing::WriteProbe},
 };
 
 /// Globs as the config compiles them.
@@ -74,138 +72,109 @@ pub(crate) fn folder(path: &Path) -> Folder {
     }
 }
 
-/// A queue in memory: a model of what the durable one does.
-#[derive(Debug, Default)]
-pub(crate) struct Model {
-    state: Mutex<Memory>,
+/// A queue in a directory of its own, as the only folder of a test uses it.
+pub(crate) struct TestQueue {
+    pub(crate) queue: Queue,
+    pub(crate) writes: Arc<WriteProbe>,
+    state: tempfile::TempDir,
 }
 
-/// What the model remembers.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) sightings: BTreeMap<PathBuf, Sighting>,
-    pub(crate) jobs: Vec<Settled>,
-    pub(crate) root: Option<Root>,
-    pub(crate) set_aside: Vec<(PathBuf, Stamp)>,
-    pub(crate) held: Option<HoldReason>,
-    pub(crate) mounts: Vec<PathBuf>,
-    /// Each call in short, in order.
-    pub(crate) calls: Vec<String>,
-    /// The next so many calls that write fail.
-    pub(crate) failures: usize,
-}
-
-impl Model {
-    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.state.lock().expect("no test panics with it")
+impl TestQueue {
+    /// Makes a queue that knows nothing.
+    pub(crate) fn new() -> Arc<Self> {
+        let state = tempfile::tempdir().expect("a directory");
+        let (queue, writes) = Queue::open_probed(state.path());
+        Arc::new(Self { queue, writes, state })
     }
 
-    fn write(&self, call: String) -> anyhow::Result<MutexGuard<'_, Memory>> {
-        let mut memory = self.memory();
-        if memory.failures > 0 {
-            memory.failures -= 1;
-            anyhow::bail!("the disk is full");
+    /// Makes a queue for a folder that had its first scan long ago.
+    pub(crate) async fn with_baseline(root: &Path) -> Arc<Self> {
+        let queue = Self::new();
+        queue.record_baseline(met(root)).await;
+        queue
+    }
+
+    pub(crate) fn of_folder(&self, folder: &Folder) -> FolderQueue {
+        let link = WorkerLink {
+            announce_jobs: Box::new(|| {}),
+            announce_retries: Box::new(|| {}),
+            handle_queue_error: Box::new(|_, _| {}),
+            unsupported_reason: Box::new(String::new),
+        };
+        FolderQueue::new(self.queue.clone(), folder, Arc::new(LastWords::new(self.state.path())), link)
+    }
+
+    pub(crate) async fn record_baseline(&self, root: Root) {
+        self.queue.meet("sales", root).await.expect("recorded");
+    }
+
+    pub(crate) async fn baseline(&self) -> Option<Root> {
+        self.queue.folder_root("sales").await.expect("read")
+    }
+
+    pub(crate) async fn record(&self, sightings: Vec<Sighting>) {
+        self.queue.see("sales", sightings).await.expect("recorded");
+    }
+
+    pub(crate) async fn sightings(&self) -> Vec<Sighting> {
+        self.queue.sightings("sales", Path::new("")).await.expect("read")
+    }
+
+    pub(crate) async fn sighting(&self, name: &str) -> Option<Sighting> {
+        self.queue.sighting("sales", name.into()).await.expect("read")
+    }
+
+    /// Takes files of these stamps in, as recordings that hold their own names.
+    pub(crate) async fn take(&self, files: Vec<(PathBuf, Stamp)>) {
+        let settled = files.into_iter().map(|(path, stamp)| Settled {
+            folder: "sales".into(),
+            content: Some(Content::from_hash(&blake3::hash(path.as_os_str().as_encoded_bytes()))),
+            path,
+            stamp,
+            sound: None,
+            recorded: jiff::Timestamp::UNIX_EPOCH,
+            backlog: false,
+            unplayable: None,
+            length_max: None,
+        });
+        self.queue.take(settled.collect(), String::new(), crate::clock::now()).await.expect("taken");
+    }
+
+    /// Returns the jobs, in the order in which they were taken in.
+    pub(crate) async fn jobs(&self) -> Vec<JobView> {
+        self.queue.jobs(Vec::new(), None).await.expect("read")
+    }
+
+    pub(crate) async fn job_count(&self) -> u64 {
+        self.queue.counts().await.expect("read").into_iter().map(|(_, _, count)| count).sum()
+    }
+
+    /// Returns how many jobs are of files that were there before minuted.
+    pub(crate) async fn backlog_count(&self) -> usize {
+        let mut count = 0;
+        for job in self.jobs().await {
+            let job = self.queue.job(job.id).await.expect("read").expect("a job");
+            count += usize::from(job.backlog);
         }
-        memory.calls.push(call);
-        Ok(memory)
+        count
     }
 
-    /// The names of the jobs' files, sorted.
-    pub(crate) fn names(&self) -> Vec<String> {
-        let memory = self.memory();
-        let mut names: Vec<_> = memory.jobs.iter().map(|job| crate::text::printable_path(&job.path)).collect();
+    /// Returns the names of the jobs' files, sorted.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.jobs().await.into_iter().map(|job| job.path).collect();
         names.sort();
         names
     }
-}
 
-#[async_trait]
-impl Ledger for Model {
-    async fn sightings(&self, _: &str, after: &Path) -> anyhow::Result<Vec<Sighting>> {
-        let mut all: Vec<Sighting> = self.memory().sightings.values().cloned().collect();
-        all.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-        all.retain(|sighting| sighting.path.as_os_str() > after.as_os_str());
-        all.truncate(3);
-        Ok(all)
-    }
-
-    async fn see(&self, _: &str, seen: Vec<Sighting>) -> anyhow::Result<()> {
-        let mut memory = self.write(format!("see {}", seen.len()))?;
-        memory.sightings.extend(seen.into_iter().map(|sighting| (sighting.path.clone(), sighting)));
-        Ok(())
-    }
-
-    async fn gone(&self, _: &str, paths: Vec<PathBuf>) -> anyhow::Result<()> {
-        let mut memory = self.write(format!("gone {paths:?}"))?;
-        memory.sightings.retain(|path, _| !paths.contains(path));
-        Ok(())
-    }
-
-    async fn take(&self, settled: Vec<Settled>) -> anyhow::Result<Vec<Taken>> {
-        let names: Vec<_> = settled.iter().map(|settled| &settled.path).collect();
-        let mut memory = self.write(format!("take {names:?}"))?;
-        let mut taken = Vec::new();
-        for settled in settled {
-            let job = i64::try_from(memory.jobs.len()).expect("few");
-            let (path, stamp, now) = (settled.path.clone(), settled.stamp, crate::clock::now());
-            let (path_seen, verdict) = (path.clone(), Verdict::Taken { job });
-            let sighting = Sighting { path: path_seen, stamp, first: now, since: now, verdict, written_boot: None };
-            memory.sightings.insert(path.clone(), sighting);
-            memory.jobs.push(settled);
-            taken.push(Taken { path, job });
-        }
-        Ok(taken)
-    }
-
-    fn mark(&self, _: &str, _: &Path, _: Stamp) -> Option<Mark> {
-        None
-    }
-
-    async fn has_job_of_size(&self, _: &str, _: u64) -> anyhow::Result<bool> {
-        Ok(false)
-    }
-
-    async fn set_aside(&self, _: &str) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
-        Ok(self.memory().set_aside.clone())
-    }
-
-    async fn folder_root(&self, _: &str) -> anyhow::Result<Option<Root>> {
-        Ok(self.memory().root.clone())
-    }
-
-    async fn meet(&self, _: &str, root: Root) -> anyhow::Result<()> {
-        self.write("meet".into())?.root = Some(root);
-        Ok(())
-    }
-
-    async fn hold_folder(&self, _: &str, trouble: HoldReason, _: String) -> anyhow::Result<()> {
-        self.write(format!("hold {}", trouble.as_str()))?.held = Some(trouble);
-        Ok(())
-    }
-
-    async fn release_folder(&self, _: &str) -> anyhow::Result<()> {
-        self.write("release".into())?.held = None;
-        Ok(())
-    }
-
-    async fn mounts(&self, _: &str) -> anyhow::Result<Vec<PathBuf>> {
-        Ok(self.memory().mounts.clone())
-    }
-
-    async fn remember_mounts(&self, _: &str, mounts: Vec<PathBuf>) -> anyhow::Result<()> {
-        let mut memory = self.write(format!("mounts {mounts:?}"))?;
-        memory.mounts = mounts;
-        Ok(())
-    }
-
-    async fn wake(&self, _: &str) -> anyhow::Result<()> {
-        self.write("wake".into()).map(drop)
+    /// Returns why the folder is held.
+    pub(crate) async fn hold(&self) -> Option<HoldReason> {
+        self.queue.holds().await.expect("read").first().map(|hold| hold.reason)
     }
 }
 
 /// A folder that is being watched.
 pub(crate) struct Watched {
-    pub(crate) model: Arc<Model>,
+    pub(crate) queue: Arc<TestQueue>,
     pub(crate) handle: FolderHandle,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<anyhow::Result<()>>,
@@ -213,34 +182,39 @@ pub(crate) struct Watched {
 
 impl Watched {
     /// Begins to watch, with room for `hints_max` hints.
-    pub(crate) fn begin(folder: Folder, model: &Arc<Model>, hints_max: usize) -> Self {
-        Self::begin_with(folder, model, hints_max, Arc::default())
+    pub(crate) fn begin(folder: Folder, queue: &Arc<TestQueue>, hints_max: usize) -> Self {
+        Self::begin_with(folder, queue, hints_max, Arc::default())
     }
 
     /// As [`Self::begin`], with what is known of open files.
-    pub(crate) fn begin_with(folder: Folder, model: &Arc<Model>, hints_max: usize, open_files: Arc<OpenFiles>) -> Self {
-        let ((handle, end), stop, mut tasks) = (crate::watch::handle(), CancellationToken::new(), JoinSet::new());
-        let ledger: Arc<dyn Ledger> = Arc::clone(model) as Arc<dyn Ledger>;
-        let task = crate::watch::run_with(folder, accepts(), ledger, end, stop.clone(), open_files, hints_max);
-        tasks.spawn(task);
-        Self { model: Arc::clone(model), handle, stop, tasks }
+    pub(crate) fn begin_with(
+        folder: Folder,
+        queue: &Arc<TestQueue>,
+        hints_max: usize,
+        open_files: Arc<OpenFiles>,
+    ) -> Self {
+        let (handle, end) = crate::watch::handle();
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let memory = queue.of_folder(&folder);
+        tasks.spawn(crate::watch::run_with(folder, accepts(), memory, end, stop.clone(), open_files, hints_max));
+        Self { queue: Arc::clone(queue), handle, stop, tasks }
     }
 
     /// Begins to watch a folder that was met before, and waits for the first scan.
     pub(crate) async fn met(folder: Folder) -> Self {
-        let model = Arc::new(Model::default());
-        model.memory().root = Some(met(&folder.path));
-        let watched = Self::begin(folder, &model, 4096);
+        let queue = TestQueue::with_baseline(&folder.path).await;
+        let watched = Self::begin(folder, &queue, 4096);
         watched.handle.view().wait_quiet().await;
         watched
     }
 
-    pub(crate) async fn until(&self, condition: impl Fn(&Memory) -> bool) {
-        until(|| condition(&self.model.memory())).await;
+    pub(crate) async fn until_jobs(&self, count: u64) {
+        until(async || self.queue.job_count().await >= count).await;
     }
 
-    pub(crate) async fn until_jobs(&self, count: usize) {
-        self.until(|memory| memory.jobs.len() >= count).await;
+    pub(crate) async fn until_held(&self, reason: Option<HoldReason>) {
+        until(async || self.queue.hold().await == reason).await;
     }
 
     /// Stops, and says that it went well.
@@ -259,9 +233,9 @@ pub(crate) fn met(path: &Path) -> Root {
 }
 
 /// Waits for a condition, and fails when it takes far too long.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
     for _ in 0..6000 {
-        if condition() {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

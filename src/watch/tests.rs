@@ -1,4 +1,4 @@
-//! Real folders, real events, a queue in memory.
+//! Real folders, real events, a real queue.
 
 use std::{
     ffi::OsStr,
@@ -11,25 +11,29 @@ use std::{
 };
 
 use super::{
-    Decision, Root,
+    Decision,
     eyes::Mode,
     handle::NotWatched,
-    testing::{Model, Watched, folder, met, until},
+    testing::{TestQueue, Watched, folder, met, until},
 };
 use crate::{
     beneath::Stamp,
     config::{Backlog, Watch},
     job::{Content, HoldReason},
-    queue::{Sighting, Verdict},
+    queue::{Root, Sighting, Verdict},
 };
 
-fn content(bytes: &[u8]) -> Content {
-    Content::from_hash(&blake3::hash(bytes))
+fn content(bytes: &[u8]) -> Option<String> {
+    Some(Content::from_hash(&blake3::hash(bytes)).to_string())
+}
+
+fn stamp(root: &Path, name: &str) -> Stamp {
+    Stamp::of(&File::open(root.join(name)).expect("there")).expect("asked")
 }
 
 /// A file as it was seen when `hours` ago it was new.
 fn sighting(root: &Path, name: &str, verdict: Verdict, hours: i64) -> Sighting {
-    let stamp = Stamp::of(&File::open(root.join(name)).expect("there")).expect("asked");
+    let stamp = stamp(root, name);
     let since = crate::clock::now() - jiff::SignedDuration::from_hours(hours);
     Sighting { path: name.into(), stamp, first: since, since, verdict, written_boot: None }
 }
@@ -41,12 +45,12 @@ async fn a_file_renamed_into_place_is_taken_once() {
     fs::write(tree.path().join("talk.mp3.part"), "sound").expect("written");
     fs::rename(tree.path().join("talk.mp3.part"), tree.path().join("talk.mp3")).expect("renamed");
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.names(), ["talk.mp3"]);
-    assert_eq!(watched.model.memory().jobs[0].content, Some(content(b"sound")));
-    assert!(!watched.model.memory().jobs[0].backlog);
+    assert_eq!(watched.queue.names().await, ["talk.mp3"]);
+    assert_eq!(watched.queue.jobs().await[0].hash, content(b"sound"));
+    assert_eq!(watched.queue.backlog_count().await, 0);
     watched.handle.scan().await.expect("watched");
     watched.handle.view().wait_quiet().await;
-    assert_eq!(watched.model.memory().jobs.len(), 1);
+    assert_eq!(watched.queue.job_count().await, 1);
     watched.end().await;
 }
 
@@ -68,8 +72,8 @@ async fn slow_and_pausing_writers_are_waited_for() {
     }
     drop(held_open);
     watched.until_jobs(2).await;
-    for job in &watched.model.memory().jobs {
-        assert_eq!(job.content, Some(content(&all)), "{:?}", job.path);
+    for job in watched.queue.jobs().await {
+        assert_eq!(job.hash, content(&all), "{}", job.path);
     }
     watched.end().await;
 }
@@ -86,7 +90,7 @@ async fn a_tree_that_is_moved_in_is_found_with_all_that_is_in_it() {
     watched.until_jobs(2).await;
     fs::write(tree.path().join("a/b/c/late.mp3"), "z").expect("written");
     watched.until_jobs(3).await;
-    assert_eq!(watched.model.names(), ["a/b/c/late.mp3", "a/b/c/talk.mp3", "a/talk.flac"]);
+    assert_eq!(watched.queue.names().await, ["a/b/c/late.mp3", "a/b/c/talk.mp3", "a/talk.flac"]);
     assert_eq!(watched.handle.view().scans.load(Ordering::Relaxed), 1, "hints alone have done it");
     watched.end().await;
 }
@@ -95,7 +99,7 @@ async fn a_tree_that_is_moved_in_is_found_with_all_that_is_in_it() {
 async fn a_directory_that_is_removed_and_made_again_is_watched_again() {
     let tree = tempfile::tempdir().expect("a directory");
     let watched = Watched::met(folder(tree.path())).await;
-    for round in 1..=10usize {
+    for round in 1..=10 {
         fs::create_dir_all(tree.path().join("a/b")).expect("made");
         fs::write(tree.path().join("a/b/talk.mp3"), round.to_string()).expect("written");
         watched.until_jobs(round).await;
@@ -120,7 +124,7 @@ async fn none_of_a_thousand_new_trees_is_missed() {
     });
     writing.await.expect("written");
     watched.until_jobs(1000).await;
-    assert_eq!(watched.model.memory().jobs.len(), 1000);
+    assert_eq!(watched.queue.job_count().await, 1000);
     watched.end().await;
 }
 
@@ -128,13 +132,14 @@ async fn none_of_a_thousand_new_trees_is_missed() {
 async fn a_burst_is_taken_whole_in_few_commits() {
     let tree = tempfile::tempdir().expect("a directory");
     let watched = Watched::met(folder(tree.path())).await;
+    let before = watched.queue.writes.count();
     for number in 0..500 {
         fs::write(tree.path().join(format!("{number}.mp3")), number.to_string()).expect("written");
     }
     watched.until_jobs(500).await;
     watched.handle.view().wait_quiet().await;
-    assert_eq!(watched.model.memory().jobs.len(), 500);
-    let commits = watched.model.memory().calls.len();
+    assert_eq!(watched.queue.job_count().await, 500);
+    let commits = watched.queue.writes.count() - before;
     assert!(commits < 100, "{commits} commits");
     watched.end().await;
 }
@@ -142,9 +147,8 @@ async fn a_burst_is_taken_whole_in_few_commits() {
 #[tokio::test]
 async fn when_hints_overflow_a_scan_finds_everything() {
     let tree = tempfile::tempdir().expect("a directory");
-    let model = Arc::new(Model::default());
-    model.memory().root = Some(met(tree.path()));
-    let watched = Watched::begin(folder(tree.path()), &model, 2);
+    let queue = TestQueue::with_baseline(tree.path()).await;
+    let watched = Watched::begin(folder(tree.path()), &queue, 2);
     watched.handle.view().wait_quiet().await;
     for number in 0..300 {
         let directory = tree.path().join(format!("{}", number % 7));
@@ -183,17 +187,15 @@ async fn a_restart_keeps_what_was_observed() {
     let tree = tempfile::tempdir().expect("a directory");
     fs::write(tree.path().join("seen.mp3"), "x").expect("written");
     fs::write(tree.path().join("new.mp3"), "y").expect("written");
-    let model = Arc::new(Model::default());
-    let seen = sighting(tree.path(), "seen.mp3", Verdict::Settling, 2);
-    model.memory().sightings.insert("seen.mp3".into(), seen);
-    model.memory().root = Some(met(tree.path()));
+    let queue = TestQueue::with_baseline(tree.path()).await;
+    queue.record(vec![sighting(tree.path(), "seen.mp3", Verdict::Settling, 2)]).await;
     let mut settings = folder(tree.path());
     settings.settle = Some(Duration::from_secs(3600));
-    let watched = Watched::begin(settings, &model, 100);
+    let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.names(), ["seen.mp3"]);
+    assert_eq!(watched.queue.names().await, ["seen.mp3"]);
     let view = Arc::clone(watched.handle.view());
-    until(|| view.settling_file(Path::new("new.mp3")).is_some()).await;
+    until(async || view.settling_file(Path::new("new.mp3")).is_some()).await;
     assert!(!view.is_quiet());
     watched.end().await;
 }
@@ -205,17 +207,17 @@ async fn a_folder_that_is_removed_is_held_and_one_made_again_is_watched_again() 
     fs::create_dir(&root).expect("made");
     fs::write(root.join("old.mp3"), "x").expect("written");
     let watched = Watched::met(folder(&root)).await;
-    assert_eq!(watched.model.names(), ["old.mp3"]);
+    assert_eq!(watched.queue.names().await, ["old.mp3"]);
     fs::remove_dir_all(&root).expect("removed");
-    watched.until(|memory| memory.held == Some(HoldReason::Absent)).await;
-    assert!(watched.model.memory().sightings.contains_key(Path::new("old.mp3")), "nothing is concluded");
+    watched.until_held(Some(HoldReason::Absent)).await;
+    assert!(watched.queue.sighting("old.mp3").await.is_some(), "nothing is concluded");
     fs::create_dir(&root).expect("made");
     watched.handle.scan().await.expect("watched");
-    watched.until(|memory| memory.held.is_none()).await;
+    watched.until_held(None).await;
     let scans = watched.handle.view().scans.load(Ordering::Relaxed);
     fs::write(root.join("new.mp3"), "y").expect("written");
     watched.until_jobs(2).await;
-    assert_eq!(watched.model.names(), ["new.mp3", "old.mp3"]);
+    assert_eq!(watched.queue.names().await, ["new.mp3", "old.mp3"]);
     assert!(watched.handle.view().scans.load(Ordering::Relaxed) <= scans + 1, "an event told of it");
     watched.end().await;
 }
@@ -229,13 +231,13 @@ async fn an_unfinished_wav_waits_until_its_header_is_right() {
     let watched = Watched::met(folder(tree.path())).await;
     fs::write(tree.path().join("talk.wav"), &wav).expect("written");
     let view = Arc::clone(watched.handle.view());
-    until(|| view.settling_file(Path::new("talk.wav")).is_some_and(|file| file.unfinished.is_some())).await;
-    assert_eq!(watched.model.memory().jobs.len(), 0);
+    until(async || view.settling_file(Path::new("talk.wav")).is_some_and(|file| file.unfinished.is_some())).await;
+    assert_eq!(watched.queue.job_count().await, 0);
     wav[4..8].copy_from_slice(&136u32.to_le_bytes());
     wav[40..44].copy_from_slice(&100u32.to_le_bytes());
     fs::write(tree.path().join("talk.wav"), &wav).expect("written");
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.memory().jobs[0].content, Some(content(&wav)));
+    assert_eq!(watched.queue.jobs().await[0].hash, content(&wav));
     watched.end().await;
 }
 
@@ -254,29 +256,30 @@ async fn odd_names_are_taken_and_links_fifos_and_empty_files_are_not() {
     watched.until_jobs(2).await;
     watched.handle.scan().await.expect("watched");
     watched.handle.view().wait_quiet().await;
-    assert_eq!(watched.model.names(), ["\\xff\\u{a}.mp3", "clip.mkv"]);
+    assert_eq!(watched.queue.names().await, ["\\xff\\u{a}.mp3", "clip.mkv"]);
     assert_eq!(watched.handle.view().opened.load(Ordering::Relaxed), 1, "the clip was not opened either");
-    let jobs = watched.model.memory().jobs.clone();
-    assert!(jobs.iter().any(|job| job.content.is_none() && job.path == Path::new("clip.mkv")));
+    let jobs = watched.queue.jobs().await;
+    assert!(jobs.iter().any(|job| job.hash.is_none() && job.path == "clip.mkv"));
     watched.end().await;
 }
 
 #[tokio::test]
 async fn a_scan_of_known_files_opens_none_and_writes_nothing() {
     let tree = tempfile::tempdir().expect("a directory");
-    let model = Arc::new(Model::default());
-    model.memory().root = Some(met(tree.path()));
+    let queue = TestQueue::with_baseline(tree.path()).await;
+    let mut known = Vec::new();
     for number in 0..2000 {
         let name = format!("{number}.mp3");
         fs::write(tree.path().join(&name), "x").expect("written");
-        let known = sighting(tree.path(), &name, Verdict::Taken { job: number }, 1);
-        model.memory().sightings.insert(name.into(), known);
+        known.push((name.clone().into(), stamp(tree.path(), &name)));
     }
-    let watched = Watched::begin(folder(tree.path()), &model, 100);
+    queue.take(known).await;
+    let before = queue.writes.count();
+    let watched = Watched::begin(folder(tree.path()), &queue, 100);
     watched.handle.scan().await.expect("watched");
     watched.handle.view().wait_quiet().await;
     assert_eq!(watched.handle.view().opened.load(Ordering::Relaxed), 0);
-    assert_eq!(watched.model.memory().calls, ["release"], "that the folder is fine is said once");
+    assert_eq!(queue.writes.count() - before, 1, "that the folder is fine is said once");
     assert_eq!(watched.handle.view().status().scan.expect("scanned").media, 2000);
     watched.end().await;
 }
@@ -307,7 +310,7 @@ async fn what_a_scan_found_is_waited_for_when_it_is_over() {
     watched.handle.scan().await.expect("watched");
     assert!(!watched.handle.view().is_quiet());
     watched.handle.view().wait_quiet().await;
-    assert_eq!(watched.model.names(), ["talk.mp3"]);
+    assert_eq!(watched.queue.names().await, ["talk.mp3"]);
     watched.end().await;
 }
 
@@ -318,30 +321,34 @@ async fn a_rename_is_told_as_taken_before_gone() {
     fs::write(tree.path().join("a.mp3"), "x").expect("written");
     watched.until_jobs(1).await;
     fs::rename(tree.path().join("a.mp3"), tree.path().join("b.mp3")).expect("renamed");
-    watched.until(|memory| memory.calls.iter().any(|call| call.starts_with("gone"))).await;
-    let calls: Vec<_> = watched.model.memory().calls.iter().filter(|call| !call.starts_with("see")).cloned().collect();
-    assert_eq!(calls, ["release", r#"take ["a.mp3"]"#, r#"take ["b.mp3"]"#, r#"gone ["a.mp3"]"#]);
+    until(async || watched.queue.sighting("a.mp3").await.is_none()).await;
+    assert_eq!(watched.queue.names().await, ["b.mp3"]);
+    let id = watched.queue.jobs().await[0].id;
+    let job = watched.queue.queue.job_view(id).await.expect("read").expect("a job");
+    let events: Vec<String> = job.history.expect("asked for").into_iter().map(|event| event.event).collect();
+    assert_eq!(events, ["taken in", "its file was renamed"]);
     watched.end().await;
 }
 
 #[tokio::test]
 async fn what_went_while_minuted_was_down_is_gone_and_what_changed_is_new() {
     let tree = tempfile::tempdir().expect("a directory");
-    let model = Arc::new(Model::default());
-    model.memory().root = Some(met(tree.path()));
+    let queue = TestQueue::with_baseline(tree.path()).await;
     for name in ["gone.mp3", "settling.mp3", "changed.mp3", "same.mp3"] {
         fs::write(tree.path().join(name), "x").expect("written");
-        let verdict = if name == "settling.mp3" { Verdict::Settling } else { Verdict::Taken { job: 1 } };
-        let known = sighting(tree.path(), name, verdict, 1);
-        model.memory().sightings.insert(name.into(), known);
+        if name == "settling.mp3" {
+            queue.record(vec![sighting(tree.path(), name, Verdict::Settling, 1)]).await;
+        } else {
+            queue.take(vec![(name.into(), stamp(tree.path(), name))]).await;
+        }
     }
     fs::remove_file(tree.path().join("gone.mp3")).expect("removed");
     fs::remove_file(tree.path().join("settling.mp3")).expect("removed");
     fs::write(tree.path().join("changed.mp3"), "longer").expect("written");
-    let watched = Watched::begin(folder(tree.path()), &model, 100);
-    watched.until(|memory| memory.sightings.len() == 2).await;
-    watched.until_jobs(1).await;
-    assert_eq!(watched.model.names(), ["changed.mp3"]);
+    let watched = Watched::begin(folder(tree.path()), &queue, 100);
+    until(async || queue.sightings().await.len() == 2).await;
+    watched.until_jobs(4).await;
+    assert_eq!(watched.queue.names().await, ["changed.mp3", "changed.mp3", "gone.mp3", "same.mp3"]);
     watched.end().await;
 }
 
@@ -353,21 +360,21 @@ async fn a_backlog_of_more_than_twenty_waits_for_a_decision() {
     }
     let mut settings = folder(tree.path());
     settings.backlog = Backlog::Ask;
-    let model = Arc::new(Model::default());
-    let watched = Watched::begin(settings.clone(), &model, 100);
+    let queue = TestQueue::new();
+    let watched = Watched::begin(settings.clone(), &queue, 100);
     watched.handle.view().wait_quiet().await;
     assert_eq!(watched.handle.view().status().backlog, 21);
     fs::write(tree.path().join("new.mp3"), "new").expect("written");
     fs::write(tree.path().join("3.mp3"), "changed").expect("written");
     watched.until_jobs(2).await;
-    assert_eq!(watched.model.names(), ["3.mp3", "new.mp3"]);
+    assert_eq!(watched.queue.names().await, ["3.mp3", "new.mp3"]);
     watched.end().await;
-    let watched = Watched::begin(settings, &model, 100);
+    let watched = Watched::begin(settings, &queue, 100);
     watched.handle.view().wait_quiet().await;
     assert_eq!(watched.handle.view().status().backlog, 20);
     assert_eq!(watched.handle.backlog(Decision::Process).await.expect("decided"), 20);
     watched.until_jobs(22).await;
-    assert_eq!(watched.model.memory().jobs.iter().filter(|job| job.backlog).count(), 20);
+    assert_eq!(watched.queue.backlog_count().await, 20);
     watched.end().await;
 }
 
@@ -378,29 +385,28 @@ async fn a_backlog_that_is_skipped_is_left_alone_until_it_changes() {
     fs::write(tree.path().join("b.mp3"), "x").expect("written");
     let mut settings = folder(tree.path());
     settings.backlog = Backlog::Skip;
-    let model = Arc::new(Model::default());
-    let watched = Watched::begin(settings, &model, 100);
+    let queue = TestQueue::new();
+    let watched = Watched::begin(settings, &queue, 100);
     watched.handle.view().wait_quiet().await;
-    assert_eq!(watched.model.memory().calls, ["release", "see 2", "meet"]);
+    assert_eq!(queue.writes.count(), 3, "the folder is fine, both files, the baseline");
     fs::write(tree.path().join("b.mp3"), "changed").expect("written");
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.names(), ["b.mp3"]);
-    assert_eq!(watched.model.memory().sightings[Path::new("a.mp3")].verdict, Verdict::Ignored);
+    assert_eq!(watched.queue.names().await, ["b.mp3"]);
+    assert_eq!(watched.queue.sighting("a.mp3").await.map(|seen| seen.verdict), Some(Verdict::Ignored));
     watched.end().await;
 }
 
 #[tokio::test]
 async fn a_meeting_that_was_interrupted_happens_again() {
     let tree = tempfile::tempdir().expect("a directory");
-    let model = Arc::new(Model::default());
+    let queue = TestQueue::new();
     for (name, verdict) in [("a.mp3", Verdict::Ignored), ("b.mp3", Verdict::Backlog), ("c.mp3", Verdict::Settling)] {
         fs::write(tree.path().join(name), name).expect("written");
-        let known = sighting(tree.path(), name, verdict, 1);
-        model.memory().sightings.insert(name.into(), known);
+        queue.record(vec![sighting(tree.path(), name, verdict, 1)]).await;
     }
-    let watched = Watched::begin(folder(tree.path()), &model, 100);
+    let watched = Watched::begin(folder(tree.path()), &queue, 100);
     watched.until_jobs(3).await;
-    assert!(watched.model.memory().jobs.iter().all(|job| job.backlog));
+    assert_eq!(watched.queue.backlog_count().await, 3);
     watched.end().await;
 }
 
@@ -410,12 +416,12 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
     fs::write(tree.path().join("a.mp3"), "x").expect("written");
     let mut settings = folder(tree.path());
     settings.backlog = Backlog::Skip;
-    let model = Arc::new(Model::default());
+    let queue = TestQueue::new();
     // On another device, which is not that of the directory above: a mount whose number changed. No new meeting.
-    model.memory().root = Some(Root { device: u64::MAX, spot: None, ..met(tree.path()) });
-    let watched = Watched::begin(settings, &model, 100);
+    queue.record_baseline(Root { device: u64::MAX, spot: None, ..met(tree.path()) }).await;
+    let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(1).await;
-    assert_eq!(watched.model.memory().root.as_ref().map(|root| root.device), Some(met(tree.path()).device));
+    assert_eq!(queue.baseline().await.map(|root| root.device), Some(met(tree.path()).device));
     watched.end().await;
 }
 
@@ -423,12 +429,12 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
 async fn a_folder_is_not_quiet_before_it_is_met() {
     let tree = tempfile::tempdir().expect("a directory");
     fs::write(tree.path().join("a.mp3"), "x").expect("written");
-    let model = Arc::new(Model::default());
-    model.memory().failures = 2;
-    let watched = Watched::begin(folder(tree.path()), &model, 100);
+    let queue = TestQueue::new();
+    queue.writes.fail_next(2);
+    let watched = Watched::begin(folder(tree.path()), &queue, 100);
     watched.handle.view().wait_quiet().await;
-    assert_eq!(model.memory().failures, 0);
-    assert_eq!(watched.model.names(), ["a.mp3"]);
+    assert_eq!(queue.writes.failures_left(), 0);
+    assert_eq!(watched.queue.names().await, ["a.mp3"]);
     watched.end().await;
 }
 
@@ -436,26 +442,24 @@ async fn a_folder_is_not_quiet_before_it_is_met() {
 async fn a_queue_that_cannot_write_is_tried_again_and_loses_nothing() {
     let tree = tempfile::tempdir().expect("a directory");
     fs::write(tree.path().join("a.mp3"), "x").expect("written");
-    let model = Arc::new(Model::default());
-    model.memory().root = Some(met(tree.path()));
-    model.memory().failures = 2;
-    let watched = Watched::begin(folder(tree.path()), &model, 100);
-    until(|| model.memory().jobs.len() == 1).await;
-    assert_eq!(model.memory().failures, 0);
+    let queue = TestQueue::with_baseline(tree.path()).await;
+    queue.writes.fail_next(2);
+    let watched = Watched::begin(folder(tree.path()), &queue, 100);
+    watched.until_jobs(1).await;
+    assert_eq!(queue.writes.failures_left(), 0);
     watched.end().await;
 }
 
 /// A queue that has met the folder where something else was mounted, with one recording in it.
-fn met_elsewhere(root: &Path) -> Arc<Model> {
-    let model = Arc::new(Model::default());
+async fn met_elsewhere(root: &Path) -> Arc<TestQueue> {
+    let queue = TestQueue::new();
     fs::write(root.join("old.mp3"), "x").expect("written");
-    let known = sighting(root, "old.mp3", Verdict::Taken { job: 1 }, 1);
-    model.memory().sightings.insert("old.mp3".into(), known);
+    queue.take(vec![("old.mp3".into(), stamp(root, "old.mp3"))]).await;
     let mut met = met(root);
     met.device = u64::MAX;
     met.spot.as_mut().expect("known").inode = u64::MAX;
-    model.memory().root = Some(met);
-    model
+    queue.record_baseline(met).await;
+    queue
 }
 
 #[tokio::test]
@@ -463,22 +467,25 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     let tree = tempfile::tempdir().expect("a directory");
     let (root, aside) = (tree.path().join("sales"), tree.path().join("aside"));
     fs::create_dir(&root).expect("made");
-    let model = met_elsewhere(&root);
+    let queue = met_elsewhere(&root).await;
     fs::rename(root.join("old.mp3"), &aside).expect("moved");
     fs::write(root.join(".keep"), "").expect("written");
     fs::write(root.join("stray.mp3"), "y").expect("written");
-    let watched = Watched::begin(folder(&root), &model, 100);
-    watched.until(|memory| memory.held == Some(HoldReason::AnotherPlace)).await;
+    let before = queue.writes.count();
+    let watched = Watched::begin(folder(&root), &queue, 100);
+    watched.until_held(Some(HoldReason::AnotherPlace)).await;
     let told = watched.handle.view().status().trouble.expect("told").detail;
     assert!(told.contains("`minuted backlog sales process` or `skip`"), "{told}");
     watched.handle.scan().await.expect("watched");
-    let calls: Vec<_> = model.memory().calls.clone();
-    assert_eq!(calls, ["hold another place"], "nothing is taken in and nothing is gone; told once");
+    assert_eq!(queue.writes.count() - before, 2, "it is held instead of what held it before, once");
+    assert_eq!(queue.names().await, ["old.mp3"], "nothing is taken in");
+    assert_eq!(queue.sightings().await.len(), 1, "nothing is gone");
     fs::rename(&aside, root.join("old.mp3")).expect("moved back");
     watched.handle.scan().await.expect("watched");
-    watched.until_jobs(1).await;
-    assert_eq!((watched.model.names(), model.memory().held), (vec!["stray.mp3".to_owned()], None));
-    assert_eq!(model.memory().root.as_ref(), Some(&Root { met: jiff::Timestamp::UNIX_EPOCH, ..met(&root) }));
+    watched.until_jobs(2).await;
+    assert_eq!(watched.queue.names().await, ["old.mp3", "stray.mp3"]);
+    assert_eq!(queue.hold().await, None);
+    assert_eq!(queue.baseline().await, Some(Root { met: jiff::Timestamp::UNIX_EPOCH, ..met(&root) }));
     watched.end().await;
 }
 
@@ -486,16 +493,16 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
 async fn a_person_makes_another_directory_the_folder_s_own() {
     let tree = tempfile::tempdir().expect("a directory");
     for (decision, taken) in [(Decision::Process, 1), (Decision::Skip, 0)] {
-        let model = met_elsewhere(tree.path());
+        let queue = met_elsewhere(tree.path()).await;
         fs::remove_file(tree.path().join("old.mp3")).expect("removed");
         fs::write(tree.path().join("stray.mp3"), "y").expect("written");
-        let watched = Watched::begin(folder(tree.path()), &model, 100);
-        watched.until(|memory| memory.held.is_some()).await;
+        let watched = Watched::begin(folder(tree.path()), &queue, 100);
+        until(async || queue.hold().await.is_some()).await;
         assert_eq!(watched.handle.backlog(decision).await.expect("decided"), 1);
-        watched.until(|memory| !memory.sightings.contains_key(Path::new("old.mp3"))).await;
+        until(async || queue.sighting("old.mp3").await.is_none()).await;
         watched.handle.view().wait_quiet().await;
-        assert_eq!(model.names().len(), taken, "{decision:?}");
-        assert_eq!(model.memory().held, None, "{decision:?}");
+        assert_eq!(queue.job_count().await, 1 + taken, "{decision:?}");
+        assert_eq!(queue.hold().await, None, "{decision:?}");
         watched.end().await;
     }
 }
@@ -506,17 +513,18 @@ async fn another_directory_under_the_name_of_a_folder_is_met_for_the_first_time(
     let (old, new) = (tree.path().join("old"), tree.path().join("new"));
     fs::create_dir(&old).expect("made");
     fs::create_dir(&new).expect("made");
-    let model = met_elsewhere(&old);
-    model.memory().root = Some(met(&old));
+    let queue = met_elsewhere(&old).await;
+    queue.record_baseline(met(&old)).await;
     for number in 0..21 {
         fs::write(new.join(format!("{number}.mp3")), number.to_string()).expect("written");
     }
     let mut settings = folder(&new);
     settings.backlog = Backlog::Ask;
-    let watched = Watched::begin(settings, &model, 100);
-    watched.until(|memory| memory.sightings.len() == 21).await;
+    let watched = Watched::begin(settings, &queue, 100);
+    until(async || queue.sightings().await.len() == 21).await;
     assert_eq!(watched.handle.view().status().backlog, 21);
-    assert!(model.memory().jobs.is_empty() && model.memory().held.is_none());
+    assert_eq!(queue.names().await, ["old.mp3"]);
+    assert_eq!(queue.hold().await, None);
     watched.end().await;
 }
 
@@ -525,15 +533,15 @@ async fn a_folder_that_moved_with_its_recordings_goes_on_where_it_is() {
     let tree = tempfile::tempdir().expect("a directory");
     let (old, new) = (tree.path().join("old"), tree.path().join("new"));
     fs::create_dir(&old).expect("made");
-    let model = met_elsewhere(&old);
-    model.memory().root = Some(met(&old));
+    let queue = met_elsewhere(&old).await;
+    queue.record_baseline(met(&old)).await;
     fs::rename(&old, &new).expect("moved");
     fs::write(new.join("new.mp3"), "y").expect("written");
     let mut settings = folder(&new);
     settings.backlog = Backlog::Skip;
-    let watched = Watched::begin(settings, &model, 100);
-    watched.until_jobs(1).await;
-    assert_eq!(watched.model.names(), ["new.mp3"]);
-    assert_eq!(model.memory().root, Some(met(&new)));
+    let watched = Watched::begin(settings, &queue, 100);
+    watched.until_jobs(2).await;
+    assert_eq!(watched.queue.names().await, ["new.mp3", "old.mp3"]);
+    assert_eq!(queue.baseline().await, Some(met(&new)));
     watched.end().await;
 }

@@ -14,9 +14,9 @@ use crate::{
     queue::{Sighting, Verdict},
     watch::{
         eyes::{Eyes, Lent},
+        folder_queue::FolderQueue,
         handle::FolderEnd,
         hints::Hints,
-        ledger::Ledger,
         names::Rules,
         settle::Patience,
         turns::FolderLine,
@@ -29,7 +29,7 @@ impl Task {
     pub(super) async fn begin(
         folder: Folder,
         accepts: &[String],
-        ledger: Arc<dyn Ledger>,
+        queue: FolderQueue,
         end: FolderEnd,
         stop: CancellationToken,
         open_files: Arc<OpenFiles>,
@@ -41,11 +41,11 @@ impl Task {
         hints.doubt();
         let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
         let pulse = Arc::clone(&eyes.pulse);
-        let root = ledger.folder_root(&folder.id).await.context("failed to read where the folder was met")?;
-        let set_aside = ledger.set_aside(&folder.id).await.context("failed to read what is set aside")?;
+        let root = queue.read_baseline().await.context("failed to read where the folder was met")?;
+        let set_aside = queue.read_set_aside().await.context("failed to read what is set aside")?;
         let mut task = Self {
             rules,
-            ledger,
+            queue,
             end,
             stop,
             hints,
@@ -82,12 +82,12 @@ impl Task {
     /// Takes in what the queue knows of the folder.
     async fn remember(&mut self) -> anyhow::Result<()> {
         self.view().state().patience = Patience::new(self.folder.settle_time(false));
-        let mounts = self.ledger.mounts(&self.folder.id).await.context("failed to read what was mounted before")?;
+        let mounts = self.queue.read_mounts().await.context("failed to read what was mounted before")?;
         self.mounts.clone_from(&mounts);
         self.eyes.run(move |eyes| eyes.mounts = mounts.into_iter().collect()).await?;
         let mut after = PathBuf::new();
         loop {
-            let page = self.ledger.sightings(&self.folder.id, &after).await;
+            let page = self.queue.read_sightings(&after).await;
             let page = page.context("failed to read what was seen before")?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.path);

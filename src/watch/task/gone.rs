@@ -51,7 +51,7 @@ impl Task {
         // In memory a known file has no name: the queue has it.
         let mut after = PathBuf::new();
         loop {
-            let page = match self.ledger.sightings(&self.folder.id, &after).await {
+            let page = match self.queue.read_sightings(&after).await {
                 Ok(page) => page,
                 Err(error) => {
                     self.ledger_failed(&error);
@@ -115,7 +115,7 @@ impl Task {
             return Ok(());
         };
         for rows in absent.chunks(ROWS) {
-            if let Err(error) = self.ledger.gone(&self.folder.id, rows.to_vec()).await {
+            if let Err(error) = self.queue.record_removed(rows.to_vec()).await {
                 self.ledger_failed(&error);
                 self.gone.extend(rows.iter().map(|path| (path.clone(), now)));
             }
@@ -136,35 +136,41 @@ mod tests {
         queue::{Sighting, Verdict},
         watch::{
             handle,
-            testing::{Model, accepts, folder, met},
+            testing::{TestQueue, accepts, folder},
         },
     };
 
     /// A task that knows these files, none of which is there.
-    async fn knowing(root: &Path, names: &[&str]) -> Task {
-        let model = Arc::new(Model::default());
-        model.memory().root = Some(met(root));
+    async fn knowing(root: &Path, names: &[&str]) -> (Task, Arc<TestQueue>) {
+        let queue = TestQueue::with_baseline(root).await;
         for name in names {
-            let (stamp, at) = (Stamp { size: 1, mtime_ns: 1, inode: 1 }, jiff::Timestamp::UNIX_EPOCH);
-            let verdict = if name.contains("settling") { Verdict::Settling } else { Verdict::Taken { job: 1 } };
-            let path = name.into();
-            let sighting = Sighting { path, stamp, first: at, since: at, verdict, written_boot: None };
-            model.memory().sightings.insert(name.into(), sighting);
+            let stamp = Stamp { size: 1, mtime_ns: 1, inode: 1 };
+            if name.contains("settling") {
+                let at = jiff::Timestamp::UNIX_EPOCH;
+                let verdict = Verdict::Settling;
+                let sighting = Sighting { path: name.into(), stamp, first: at, since: at, verdict, written_boot: None };
+                queue.record(vec![sighting]).await;
+            } else {
+                queue.take(vec![(name.into(), stamp)]).await;
+            }
         }
-        let ((_, end), stop) = (handle::handle(), CancellationToken::new());
-        let mut task =
-            Task::begin(folder(root), &accepts(), model, end, stop, Arc::default(), 10).await.expect("begun");
+        let (_, end) = handle::handle();
+        let settings = folder(root);
+        let memory = queue.of_folder(&settings);
+        let stop = CancellationToken::new();
+        let begun = Task::begin(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
+        let mut task = begun.expect("begun");
         task.eyes.run(|eyes| eyes.known.unmark_all()).await.expect("no panic");
         let place = crate::beneath::Dir::open(root).expect("opened").place().expect("asked");
         task.settle_place(place).await.expect("no panic");
-        task
+        (task, queue)
     }
 
     #[tokio::test]
     async fn below_an_unreadable_directory_nothing_is_gone() {
         let tree = tempfile::tempdir().expect("a directory");
         let names = ["sub/a.mp3", "sub/settling.mp3", "b.mp3", "settling.mp3"];
-        let mut task = knowing(tree.path(), &names).await;
+        let (mut task, _queue) = knowing(tree.path(), &names).await;
         let unreadable = vec![("sub".into(), "an I/O error".to_owned())];
         task.miss(&Tally { unreadable, ..Tally::default() }, 1).await.expect("no panic");
         assert_eq!(task.gone.keys().collect::<Vec<_>>(), [Path::new("b.mp3"), Path::new("settling.mp3")]);
@@ -177,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_came_back_is_not_told_as_gone() {
         let tree = tempfile::tempdir().expect("a directory");
-        let mut task = knowing(tree.path(), &["a.mp3", "b.mp3"]).await;
+        let (mut task, _queue) = knowing(tree.path(), &["a.mp3", "b.mp3"]).await;
         std::fs::write(tree.path().join("a.mp3"), "x").expect("written");
         task.miss(&Tally::default(), 1).await.expect("no panic");
         for noticed in task.gone.values_mut() {
@@ -190,7 +196,7 @@ mod tests {
         tokio::time::resume();
         task.tell_gone().await.expect("no panic");
         assert!(task.gone.is_empty());
-        let left = task.ledger.sightings("sales", Path::new("")).await.expect("read");
+        let left = task.queue.read_sightings(Path::new("")).await.expect("read");
         assert_eq!(left.iter().map(|sighting| sighting.path.as_path()).collect::<Vec<_>>(), [Path::new("a.mp3")]);
     }
 }

@@ -6,12 +6,11 @@ use super::{ROWS, Task};
 use crate::{
     beneath::Stamp,
     config::Backlog,
-    queue::{Sighting, Verdict},
+    queue::{Root, Sighting, Verdict},
     text::ShellCommand,
     watch::{
         eyes::Scanned,
         handle::Decision,
-        ledger::Root,
         settle::{Moment, Observation},
     },
 };
@@ -48,7 +47,7 @@ impl Task {
         let sightings: Vec<Sighting> =
             old.map(|(path, stamp)| self.first_sighting(path, *stamp, verdict, now)).collect();
         for rows in sightings.chunks(ROWS) {
-            self.ledger.see(&self.folder.id, rows.to_vec()).await?;
+            self.queue.record_sightings(rows.to_vec()).await?;
         }
         let files = u64::try_from(sightings.len()).unwrap_or(u64::MAX);
         if verdict == Verdict::Settling {
@@ -58,7 +57,7 @@ impl Task {
         }
         self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
         let root = Root::new(scanned.ground.place, &self.folder.path, now.wall);
-        self.ledger.meet(&self.folder.id, root.clone()).await?;
+        self.queue.record_baseline(root.clone()).await?;
         self.root = Some(root);
         self.say_met(verdict, files);
         Ok(())
@@ -111,7 +110,7 @@ impl Task {
         if root == *old || scanned.seen.media == 0 && old.is_elsewhere(scanned.ground.place) {
             return;
         }
-        match self.ledger.meet(&self.folder.id, root.clone()).await {
+        match self.queue.record_baseline(root.clone()).await {
             Ok(()) => self.root = Some(root),
             Err(error) => self.ledger_failed(&error),
         }
@@ -125,7 +124,7 @@ impl Task {
         let verdict = of_decision(decision);
         let (mut count, mut after) = (0, PathBuf::new());
         loop {
-            let mut page = self.ledger.sightings(&self.folder.id, &after).await?;
+            let mut page = self.queue.read_sightings(&after).await?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.path);
             page.retain(|sighting| sighting.verdict == Verdict::Backlog);
@@ -133,7 +132,7 @@ impl Task {
                 sighting.verdict = verdict;
             }
             for rows in page.chunks(ROWS) {
-                self.ledger.see(&self.folder.id, rows.to_vec()).await?;
+                self.queue.record_sightings(rows.to_vec()).await?;
                 if verdict == Verdict::Settling {
                     self.settle(rows, self.scans, self.clocks.now());
                 }

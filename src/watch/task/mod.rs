@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use self::take::Examined;
 use super::{
     eyes::{Eyes, Lent, Mode, Scanned, Trouble},
+    folder_queue::FolderQueue,
     handle::{Command, Decision, FolderEnd},
     hints::{Hints, PENDING_MAX},
-    ledger::{Ledger, Root},
     names::Rules,
     pool::Entry,
     turns::FolderLine,
@@ -35,7 +35,7 @@ use crate::{
     config::Folder,
     job::HoldReason,
     open_files::OpenFiles,
-    queue::Settled,
+    queue::{Root, Settled},
 };
 
 /// How often a folder in trouble is looked at: to open a directory costs next to nothing.
@@ -58,7 +58,7 @@ const LEDGER_RETRY: Duration = Duration::from_secs(10);
 /// Rows written with one commit, where there may be any number of them.
 const ROWS: usize = 1000;
 
-/// Watches a folder until `stop`: whatever settles in it is given to `ledger`.
+/// Watches a folder until `stop`: whatever settles in it is given to `queue`.
 ///
 /// `accepts` holds the extensions that the folder's service takes, lower case; `open_files` is what the whole process
 /// knows of files that are being written.
@@ -68,12 +68,12 @@ const ROWS: usize = 1000;
 pub async fn run(
     folder: Folder,
     accepts: Vec<String>,
-    ledger: Arc<dyn Ledger>,
+    queue: FolderQueue,
     end: FolderEnd,
     stop: CancellationToken,
     open_files: Arc<OpenFiles>,
 ) -> anyhow::Result<()> {
-    run_with(folder, accepts, ledger, end, stop, open_files, PENDING_MAX).await
+    run_with(folder, accepts, queue, end, stop, open_files, PENDING_MAX).await
 }
 
 /// As [`run`], with room for `hints_max` hints.
@@ -83,14 +83,14 @@ pub async fn run(
 pub async fn run_with(
     folder: Folder,
     accepts: Vec<String>,
-    ledger: Arc<dyn Ledger>,
+    queue: FolderQueue,
     end: FolderEnd,
     stop: CancellationToken,
     open_files: Arc<OpenFiles>,
     hints_max: usize,
 ) -> anyhow::Result<()> {
     let watching = async {
-        let mut task = Task::begin(folder, &accepts, ledger, end, stop.clone(), open_files, hints_max).await?;
+        let mut task = Task::begin(folder, &accepts, queue, end, stop.clone(), open_files, hints_max).await?;
         loop {
             task.step().await?;
         }
@@ -106,7 +106,7 @@ pub async fn run_with(
 struct Task {
     folder: Folder,
     rules: Arc<Rules>,
-    ledger: Arc<dyn Ledger>,
+    queue: FolderQueue,
     end: FolderEnd,
     stop: CancellationToken,
     hints: Arc<Hints>,
@@ -241,7 +241,7 @@ impl Task {
     async fn look(&mut self) -> anyhow::Result<()> {
         let pending = self.hints.take();
         if self.hints.take_awaited_close()
-            && let Err(error) = self.ledger.wake(&self.folder.id).await
+            && let Err(error) = self.queue.wake_waiting().await
         {
             self.ledger_failed(&error);
         }

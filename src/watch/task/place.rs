@@ -6,11 +6,11 @@ use super::Task;
 use crate::{
     beneath::Place,
     job::HoldReason,
+    queue::Root,
     text::{ShellCommand, count},
     watch::{
         eyes::{Eyes, Scanned, Trouble},
         handle::Decision,
-        ledger::Root,
     },
 };
 

@@ -50,7 +50,7 @@ impl Task {
     /// Lets what waits for a directory below try again.
     pub(super) async fn tell_readable(&mut self) {
         tracing::info!(folder = self.folder.name, "what could not be read can be read again");
-        if let Err(error) = self.ledger.wake(&self.folder.id).await {
+        if let Err(error) = self.queue.wake_waiting().await {
             self.ledger_failed(&error);
         }
     }
@@ -60,7 +60,7 @@ impl Task {
         if scanned.mounts == self.mounts {
             return;
         }
-        match self.ledger.remember_mounts(&self.folder.id, scanned.mounts.clone()).await {
+        match self.queue.record_mounts(scanned.mounts.clone()).await {
             Ok(()) => self.mounts.clone_from(&scanned.mounts),
             Err(error) => self.ledger_failed(&error),
         }
@@ -93,11 +93,11 @@ impl Task {
         let folder = &self.folder.name;
         let was = self.told;
         if trouble.is_none() || was.is_some() {
-            self.ledger.release_folder(&self.folder.id).await?;
+            self.queue.release_folder().await?;
         }
         if let Some(trouble) = trouble {
             tracing::warn!(folder, trouble = trouble.kind.as_str(), "folder `{folder}`: {}", trouble.detail);
-            return self.ledger.hold_folder(&self.folder.id, trouble.kind, trouble.detail.clone()).await;
+            return self.queue.hold_folder(trouble.kind, &trouble.detail).await;
         }
         if was.is_some() {
             tracing::info!(folder, "folder `{folder}` is fine again");

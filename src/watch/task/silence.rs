@@ -47,35 +47,41 @@ mod tests {
     use super::*;
     use crate::watch::{
         handle,
-        testing::{Model, accepts, folder, met, until},
+        testing::{TestQueue, accepts, folder},
     };
 
     #[tokio::test]
     async fn a_file_system_that_does_not_answer_holds_its_folder_and_is_told_once() {
         let tree = tempfile::tempdir().expect("a directory");
-        let model = Arc::new(Model::default());
-        model.memory().root = Some(met(tree.path()));
-        let ((handle, end), stop) = (handle::handle(), CancellationToken::new());
-        let ledger = Arc::clone(&model) as Arc<dyn crate::watch::Ledger>;
-        let begun = Task::begin(folder(tree.path()), &accepts(), ledger, end, stop, Arc::default(), 10).await;
+        let queue = TestQueue::with_baseline(tree.path()).await;
+        let before = queue.writes.count();
+        let (handle, end) = handle::handle();
+        let stop = CancellationToken::new();
+        let settings = folder(tree.path());
+        let memory = queue.of_folder(&settings);
+        let begun = Task::begin(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
         let mut task = begun.expect("begun");
         let (answers, hung) = mpsc::channel::<u8>();
         let look = task.eyes.run(move |_| hung.recv());
         tokio::time::pause();
         let watching = async {
-            for _ in 0..3 {
+            tokio::time::advance(SILENT_AFTER).await;
+            // The clock stands still for as long as a thread hangs.
+            while !handle.view().is_quiet() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(queue.hold().await, Some(HoldReason::Silent));
+            for _ in 0..2 {
                 tokio::time::advance(SILENT_AFTER).await;
                 tokio::task::yield_now().await;
             }
-            until(|| model.memory().held == Some(HoldReason::Silent)).await;
-            assert!(handle.view().is_quiet(), "nobody waits for it");
             answers.send(7).expect("somebody waits");
         };
         let (answer, ()) = tokio::join!(task.answer(look), watching);
         assert_eq!(answer.expect("no panic"), Ok(7));
-        assert_eq!(model.memory().calls, ["hold silent"]);
+        assert_eq!(queue.writes.count() - before, 2, "it is held instead of what held it before, once");
         tokio::time::resume();
         task.tick().await.expect("scanned");
-        assert_eq!(model.memory().calls, ["hold silent", "release"]);
+        assert_eq!(queue.hold().await, None);
     }
 }

@@ -1,7 +1,6 @@
 //! From quiet to taken: files are looked into in batches, and a batch becomes jobs with one commit.
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -9,7 +8,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{LEDGER_RETRY, LOST_GAP, Task};
+use super::{LOST_GAP, Task};
 use crate::{
     beneath::Dir,
     open_files::OpenFiles,
@@ -18,7 +17,6 @@ use crate::{
     watch::{
         examine::{Candidate, Finding},
         eyes::{self, Examination, Trouble},
-        ledger::Taken,
         pool::{CHUNK_FILES, QuietFile, is_large},
         settle::{CloseCheck, Observation},
         turns::Turn,
@@ -105,7 +103,7 @@ impl Task {
         for QuietFile { candidate, .. } in &mut quiet {
             candidate.is_set_aside = self.set_aside.get(&candidate.path) == Some(&candidate.stamp);
         }
-        let (ledger, id) = (Arc::clone(&self.ledger), self.folder.id.clone());
+        let queue = self.queue.clone();
         let (path, rules) = (self.folder.path.clone(), Arc::clone(&self.rules));
         let (stop, view, name) = (self.stop.clone(), Arc::clone(self.view()), self.folder.name.clone());
         let (open_files, clocks) = (Arc::clone(&self.open_files), self.clocks);
@@ -116,12 +114,12 @@ impl Task {
             let turn = Turn::begin(line, stop.clone()).await;
             let readers_turn = Arc::clone(&turn);
             let examine = move || {
-                let mark = |path: &Path, stamp| ledger.mark(&id, path, stamp);
+                let mark = |path: &Path, stamp| queue.mark_parsing(path, stamp);
                 let pass_on = || readers_turn.pass_on();
                 let mut batch = ExaminedBatch::default();
                 let closed = batch.ask(&open_files, &path, quiet, clocks);
                 let has_job = |size| {
-                    let asked = Handle::current().block_on(ledger.has_job_of_size(&id, size));
+                    let asked = Handle::current().block_on(queue.has_job_of_size(size));
                     // What cannot be asked now is read, so that no job loses its file.
                     asked.unwrap_or(true)
                 };
@@ -279,12 +277,12 @@ impl Task {
     pub(super) async fn take(&mut self) -> anyhow::Result<()> {
         while !self.settled.is_empty() && self.ledger_from <= self.clocks.now().running {
             let batch: Vec<Settled> = self.settled.iter().take(CHUNK_FILES).cloned().collect();
-            match self.ledger.take(batch).await {
-                Ok(taken) => {
+            match self.queue.take_recordings(batch).await {
+                Ok(()) => {
                     self.is_ledger_failing = false;
                     let rest = self.settled.split_off(self.settled.len().min(CHUNK_FILES));
                     let done = std::mem::replace(&mut self.settled, rest);
-                    self.taken(done, &taken).await?;
+                    self.taken(done).await?;
                 }
                 Err(error) => self.ledger_failed(&error),
             }
@@ -292,20 +290,14 @@ impl Task {
         Ok(())
     }
 
-    async fn taken(&mut self, batch: Vec<Settled>, taken: &[Taken]) -> anyhow::Result<()> {
-        let taken: HashSet<&Path> = taken.iter().map(|taken| taken.path.as_path()).collect();
-        let (done, refused): (Vec<_>, Vec<_>) = batch.into_iter().partition(|settled| taken.contains(&*settled.path));
+    async fn taken(&mut self, done: Vec<Settled>) -> anyhow::Result<()> {
         {
-            let not_before = self.clocks.now().running + LEDGER_RETRY;
             let mut state = self.view().state();
             for settled in &done {
                 // What changed since then goes on settling.
                 if state.pool.get(&settled.path).is_some_and(|entry| entry.seen.stamp == settled.stamp) {
                     state.pool.remove(&settled.path);
                 }
-            }
-            for settled in &refused {
-                state.pool.put_back(&settled.path, not_before);
             }
         }
         self.know(done.into_iter().map(|settled| (settled.path, settled.stamp)).collect()).await
@@ -323,7 +315,7 @@ impl Task {
             state.pool.to_keep(&patience, now)
         };
         for rows in sightings.chunks(super::ROWS) {
-            if let Err(error) = self.ledger.see(&self.folder.id, rows.to_vec()).await {
+            if let Err(error) = self.queue.record_sightings(rows.to_vec()).await {
                 self.ledger_failed(&error);
                 let retry_at = self.ledger_from;
                 self.view().state().pool.not_kept(rows, retry_at);
