@@ -20,7 +20,7 @@ use crate::{
     queue::{Hold, Scope},
     services::paxs::{Paxs, SignIn},
     text::{ShellCommand, printable_path},
-    watch::eyes::Mode,
+    watch::Mode,
 };
 
 /// What `status` shows.

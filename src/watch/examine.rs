@@ -20,9 +20,10 @@ use super::{
 use crate::{
     access::{grant_reading, is_denied},
     beneath::{Dir, Entry, Stamp},
-    config::Limits,
+    config::{Folder, Limits},
     job::{Bound, Content, Sound},
     last_words::Mark,
+    queue::{Settled, Unplayable},
     text::printable_path,
 };
 
@@ -118,7 +119,49 @@ pub struct Examiner<'a> {
     pub pass_on: &'a (dyn Fn() + Sync),
 }
 
+impl Finding {
+    /// Returns the settled recording that was found in `file`; the finding itself where that is none.
+    pub(super) fn into_settled(self, folder: &Folder, file: &Candidate, is_backlog: bool) -> Result<Settled, Self> {
+        let (content, sound, recorded, unplayable) = match self {
+            Self::Whole { content, sound, recorded, .. } => {
+                (content, sound, recorded, file.is_set_aside.then_some(Unplayable::Crashes))
+            }
+            Self::Beyond { bound, content, recorded } => (content, None, recorded, Some(Unplayable::Beyond(bound))),
+            Self::Soundless { content, recorded } => (Some(content), None, recorded, Some(Unplayable::NoSound)),
+            other @ (Self::Unfinished(_)
+            | Self::Changed(_)
+            | Self::Lookalike
+            | Self::Gone
+            | Self::Unreadable(_)
+            | Self::Stopped) => return Err(other),
+        };
+        let is_sent = matches!(unplayable, None | Some(Unplayable::Crashes));
+        Ok(Settled {
+            folder: folder.id.clone(),
+            path: file.path.clone(),
+            stamp: file.stamp,
+            content,
+            sound,
+            recorded,
+            backlog: is_backlog,
+            unplayable,
+            length_max: is_sent.then_some(folder.limits.max_duration),
+        })
+    }
+}
+
 impl Examiner<'_> {
+    /// Looks into files, one after the other, and lets others read after each.
+    #[must_use]
+    pub fn examine_all(&self, files: Vec<Candidate>) -> Vec<(Candidate, Finding)> {
+        let examine = |file: Candidate| {
+            let finding = self.examine(&file);
+            (self.pass_on)();
+            (file, finding)
+        };
+        files.into_iter().map(examine).collect()
+    }
+
     /// Looks into one file. Blocks for as long as it takes to read it.
     #[must_use]
     pub fn examine(&self, candidate: &Candidate) -> Finding {
@@ -287,12 +330,12 @@ fn unless_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
     })
 }
 
-/// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
 /// Why a file cannot be read, with the cure where there is one.
 pub(super) fn told(error: &io::Error, file: &Path) -> String {
     if is_denied(error) { format!("permission denied; {}", grant_reading(file).join("; ")) } else { error.to_string() }
 }
 
+/// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
 fn is_gone(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];

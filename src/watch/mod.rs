@@ -5,28 +5,22 @@
 //! into, hashed, and given to the queue through [`FolderQueue`].
 //!
 //! ```text
-//! hints ──▶ eyes.look ─┐                       ┌─▶ queue.take_recordings (a batch, one commit)
-//! timer ──▶ eyes.scan ─┴▶ pool (settling) ─▶ examine ─▶ known (never looked at again)
+//! hints ──▶ scanner.look ─┐                       ┌─▶ queue.take_recordings (a batch, one commit)
+//! timer ──▶ scanner.scan ─┴▶ pool (settling) ─▶ examine ─▶ known (never looked at again)
 //! ```
 
-mod around;
 pub mod date;
 pub mod examine;
-pub mod eyes;
 mod folder_queue;
 mod foreign;
 pub mod handle;
-pub mod hints;
 mod holes;
-pub mod known;
 pub mod media;
-pub mod mounts;
 pub mod names;
 pub mod once;
-pub mod pool;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-pub mod scan;
+pub mod scanner;
 pub mod settle;
 mod task;
 mod turns;
@@ -40,10 +34,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use eyes::{Mode, Trouble};
 pub use folder_queue::{FolderQueue, WorkerLink};
 pub use handle::{Decision, FolderEnd, FolderHandle, NotWatched, handle};
 pub use once::{New, settle_now, survey};
+pub use scanner::{Mode, Trouble, mounts, walk::DEPTH_MAX};
 pub use task::{run, run_with};
 pub use view::{FolderView, LastScan, SettlingFile, Status};
 pub use why::{Why, explain};

@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     examine::{Candidate, Examiner, Finding, Marker},
     names::{Kind, Rules},
-    scan::{Opened, Visitor, walk},
+    scanner::walk::{Opened, Visitor, walk},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
     config::Folder,
-    queue::{Settled, Sighting, Unplayable, Verdict},
+    queue::{Settled, Sighting, Verdict},
     text::printable_path,
 };
 
@@ -56,24 +56,25 @@ pub fn settle_now(
         has_job_of_size,
         pass_on: &|| {},
     };
-    let candidate = Candidate { path: relative.clone(), stamp, is_abandoned: false, is_set_aside: false };
-    let settled = |content, sound, recorded, unplayable| {
-        let length_max = Some(folder.limits.max_duration);
-        let (folder, path, backlog) = (folder.id.clone(), relative, false);
-        Settled { folder, path, stamp, content, sound, recorded, backlog, unplayable, length_max }
-    };
-    match examiner.examine(&candidate) {
-        Finding::Whole { content, sound, recorded, .. } => Ok(settled(content, sound, recorded, None)),
-        Finding::Soundless { content, recorded } => {
-            Ok(settled(Some(content), None, recorded, Some(Unplayable::NoSound)))
-        }
-        Finding::Beyond { bound, content, recorded } => {
-            Ok(settled(content, None, recorded, Some(Unplayable::Beyond(bound))))
-        }
-        Finding::Lookalike => bail!("`{shown}` is not a recording"),
-        Finding::Unfinished(why) => bail!("`{shown}` is not complete: {why}"),
-        Finding::Changed(_) | Finding::Gone | Finding::Stopped => bail!("`{shown}` changed while it was read"),
-        Finding::Unreadable(why) => bail!("`{shown}` cannot be read: {why}"),
+    let candidate = Candidate { path: relative, stamp, is_abandoned: false, is_set_aside: false };
+    match examiner.examine(&candidate).into_settled(folder, &candidate, false) {
+        Ok(settled) => Ok(settled),
+        Err(finding) => bail!("`{shown}` {}", refusal(finding)),
+    }
+}
+
+/// Returns why a file of which a look has found this is not taken.
+fn refusal(finding: Finding) -> String {
+    match finding {
+        Finding::Lookalike => "is not a recording".to_owned(),
+        Finding::Unfinished(why) => format!("is not complete: {why}"),
+        Finding::Unreadable(why) => format!("cannot be read: {why}"),
+        Finding::Changed(_)
+        | Finding::Gone
+        | Finding::Stopped
+        | Finding::Whole { .. }
+        | Finding::Soundless { .. }
+        | Finding::Beyond { .. } => "changed while it was read".to_owned(),
     }
 }
 

@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     Decision,
-    eyes::Mode,
     handle::NotWatched,
+    scanner::Mode,
     testing::{TestQueue, Watched, folder, met, until},
 };
 use crate::{

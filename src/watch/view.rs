@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::{
-    eyes::{Mode, Trouble},
-    pool::{Entry, Pool},
-    scan::Beyond,
+    scanner::walk::Beyond,
+    scanner::{Mode, Trouble},
+    settle::files::{Entry, Pool},
     settle::{Moment, Patience},
 };
 use crate::{clock::elapsed, open_files::InUse};
@@ -101,6 +101,13 @@ pub struct SettlingFile {
     pub in_use: Option<InUse>,
     /// Whether it has been settling for so long that a person should know.
     pub is_slow: bool,
+}
+
+impl State {
+    /// Returns whether the folder is in a trouble in which none of its files is examined.
+    pub(super) fn is_held(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages())
+    }
 }
 
 impl Default for FolderView {

@@ -12,9 +12,9 @@ use rustix::io::Errno;
 use super::{
     FolderView,
     examine::told,
-    eyes::Trouble,
     names::{Kind, Rules},
-    scan::{DEPTH_MAX, is_too_deep},
+    scanner::Trouble,
+    scanner::walk::{DEPTH_MAX, is_too_deep},
     view::SettlingFile,
 };
 use crate::{

@@ -15,7 +15,7 @@ use crate::{
     beneath::Dir,
     config::Folder,
     text::{count, printable_path},
-    watch::{mounts, names::Rules, scan::DEPTH_MAX},
+    watch::{DEPTH_MAX, mounts, names::Rules},
 };
 
 /// Entries that are looked at; a walk over more takes too long for a check.

@@ -1,18 +1,32 @@
-//! What a folder's task says: to the view, to the queue, to the log. Each thing once.
+//! Reports of a folder's task to its view, to the queue and to the log, each once.
 
-use super::{LEDGER_RETRY, Task};
+use super::FolderTask;
 use crate::{
     job::HoldReason,
     text::printable_path,
     watch::{
-        eyes::{Mode, Scanned, Trouble},
+        scanner::{Mode, Scanned, Trouble},
         settle::Patience,
         view::LastScan,
     },
 };
 
-impl Task {
-    pub(super) fn set_mode(&mut self, mode: Mode) {
+/// The state of the folder as the queue was told last.
+#[derive(Debug, Default)]
+pub(super) struct ReportedTrouble {
+    reason: Option<HoldReason>,
+    /// Whether the queue was told at all.
+    is_reported: bool,
+}
+
+impl ReportedTrouble {
+    fn is_news(&self, reason: Option<HoldReason>) -> bool {
+        !self.is_reported || self.reason != reason
+    }
+}
+
+impl FolderTask {
+    pub(super) fn set_mode(&self, mode: Mode) {
         let mut state = self.view().state();
         if state.mode.as_ref() == Some(&mode) {
             return;
@@ -27,95 +41,88 @@ impl Task {
         state.mode = Some(mode);
     }
 
-    /// Shows a scan; returns whether something below could be read that could not be before.
-    pub(super) fn show(&self, scanned: &Scanned) -> bool {
+    /// Shows a scan; returns whether a directory below could be read that could not be before.
+    pub(super) fn show_scan(&self, scanned: &Scanned) -> bool {
         let tally = &scanned.seen.tally;
-        let (media, directories, unreadable) = (scanned.seen.media, tally.directories, tally.unreadable.clone());
-        let beyond = tally.beyond.clone();
-        let scan = LastScan { at: crate::clock::now(), took: scanned.took, media, directories, unreadable, beyond };
-        let mut state = self.view().state();
-        let before = state.scan.replace(scan);
-        let told_before = before.as_ref().and_then(|scan| scan.beyond.told());
-        if let Some(told) = tally.beyond.told().filter(|_| told_before.is_none()) {
-            let (folder, shown) = (&self.folder.name, printable_path(&self.folder.path));
-            tracing::warn!(folder, "folder `{folder}`: {told}; recordings there are not taken (`{shown}`)");
+        let scan = LastScan {
+            at: crate::clock::now(),
+            took: scanned.took,
+            media: scanned.seen.media,
+            directories: tally.directories,
+            unreadable: tally.unreadable.clone(),
+            beyond: tally.beyond.clone(),
+        };
+        let before = self.view().state().scan.replace(scan);
+        let was_beyond = before.as_ref().is_some_and(|scan| scan.beyond.told().is_some());
+        if let Some(beyond) = tally.beyond.told().filter(|_| !was_beyond) {
+            let folder = &self.folder.name;
+            let shown = printable_path(&self.folder.path);
+            tracing::warn!(folder, "folder `{folder}`: {beyond}; recordings there are not taken (`{shown}`)");
         }
-        let was = before.map(|scan| scan.unreadable).unwrap_or_default();
-        for (path, why) in tally.unreadable.iter().filter(|now| !was.contains(now)) {
+        let was_unreadable = before.map(|scan| scan.unreadable).unwrap_or_default();
+        for (path, why) in tally.unreadable.iter().filter(|now| !was_unreadable.contains(now)) {
             tracing::warn!(folder = self.folder.name, "cannot read `{}`: {why}", printable_path(path));
         }
-        was.iter().any(|(path, _)| tally.covers(path))
+        was_unreadable.iter().any(|(path, _)| tally.covers(path))
     }
 
-    /// Lets what waits for a directory below try again.
-    pub(super) async fn tell_readable(&mut self) {
+    /// Lets jobs and deliveries that wait for a directory below try again.
+    pub(super) async fn wake_for_readable(&mut self) {
         tracing::info!(folder = self.folder.name, "what could not be read can be read again");
         if let Err(error) = self.queue.wake_waiting().await {
-            self.ledger_failed(&error);
-        }
-    }
-
-    /// Has the queue remember the mounts below the folder, where they are others than before.
-    pub(super) async fn keep_mounts(&mut self, scanned: &Scanned) {
-        if scanned.mounts == self.mounts {
-            return;
-        }
-        match self.queue.record_mounts(scanned.mounts.clone()).await {
-            Ok(()) => self.mounts.clone_from(&scanned.mounts),
-            Err(error) => self.ledger_failed(&error),
+            self.record_queue_failure(&error);
         }
     }
 
     pub(super) fn show_quiet(&self) {
         let is_quiet = {
             let state = self.view().state();
-            let is_held = state.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages());
-            let is_idle = self.examining.is_empty() && self.settled.is_empty() && !self.is_lost;
-            self.scans > 0 && (is_held || is_idle && !state.pool.iter().any(|(_, entry)| entry.is_under_way()))
+            let is_idle = self.batches.is_idle() && !self.schedule.are_hints_lost;
+            let is_settled = || !state.pool.iter().any(|(_, entry)| entry.is_under_way());
+            self.schedule.scans > 0 && (state.is_held() || is_idle && is_settled())
         };
         self.view().set_quiet(is_quiet);
     }
 
-    /// Tells what is wrong with the folder, or that nothing is, when that is news.
+    /// Reports the trouble of a folder, or that there is none, when that is news.
     pub(super) async fn report(&mut self, trouble: Option<Trouble>) {
-        let kind = trouble.as_ref().map(|trouble| trouble.kind);
+        let reason = trouble.as_ref().map(|trouble| trouble.kind);
         self.view().state().trouble.clone_from(&trouble);
-        if self.is_told && self.told == kind {
+        if !self.reported.is_news(reason) {
             return;
         }
-        match self.tell(trouble.as_ref()).await {
-            Ok(()) => (self.told, self.is_told) = (kind, true),
-            Err(error) => self.ledger_failed(&error),
+        match self.record_trouble(trouble.as_ref()).await {
+            Ok(()) => self.reported = ReportedTrouble { reason, is_reported: true },
+            Err(error) => self.record_queue_failure(&error),
         }
     }
 
-    async fn tell(&self, trouble: Option<&Trouble>) -> anyhow::Result<()> {
+    async fn record_trouble(&self, trouble: Option<&Trouble>) -> anyhow::Result<()> {
         let folder = &self.folder.name;
-        let was = self.told;
-        if trouble.is_none() || was.is_some() {
+        let was_in_trouble = self.reported.reason.is_some();
+        if trouble.is_none() || was_in_trouble {
             self.queue.release_folder().await?;
         }
         if let Some(trouble) = trouble {
             tracing::warn!(folder, trouble = trouble.kind.as_str(), "folder `{folder}`: {}", trouble.detail);
             return self.queue.hold_folder(trouble.kind, &trouble.detail).await;
         }
-        if was.is_some() {
+        if was_in_trouble {
             tracing::info!(folder, "folder `{folder}` is fine again");
         }
         Ok(())
     }
 
-    /// Says once that the queue cannot write; it is tried again a little later.
-    pub(super) fn ledger_failed(&mut self, error: &anyhow::Error) {
-        self.ledger_from = self.clocks.now().running + LEDGER_RETRY;
-        if !std::mem::replace(&mut self.is_ledger_failing, true) {
+    /// Puts the next try of the queue off, and logs its first failure.
+    pub(super) fn record_queue_failure(&mut self, error: &anyhow::Error) {
+        if self.retry.record_failure(self.clocks.now().running) {
             tracing::warn!(folder = self.folder.name, "the queue did not take in what was seen: {error:#}");
         }
     }
 }
 
-/// What the operator should know of a folder that is polled for want of watches.
-pub(super) fn limit(mode: &Mode) -> Option<Trouble> {
+/// Returns the trouble of a folder that is polled for want of watches.
+pub(super) fn lack_of_watches(mode: &Mode) -> Option<Trouble> {
     match mode {
         Mode::Unwatched(why) => Some(Trouble { kind: HoldReason::WatchLimit, detail: format!("polled: {why}") }),
         Mode::Native | Mode::Polled(_) => None,

@@ -1,36 +1,36 @@
-//! A file system that does not answer: a dead file server holds its own folder, and says so.
+//! A file system that does not answer: a dead file server holds its own folder, and only that.
 
-use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use tokio::time::timeout;
 
-use super::Task;
-use crate::{job::HoldReason, watch::eyes::Trouble};
+use super::FolderTask;
+use crate::{job::HoldReason, watch::scanner::Trouble};
 
-/// A file system that lets nothing be looked at for so long does not answer. Slow ones answer within seconds.
+/// Longest time for which a file system may let nothing be looked at. Slow ones answer within seconds.
 const SILENT_AFTER: Duration = Duration::from_secs(60);
 
-impl Task {
+impl FolderTask {
     /// Waits for a look at the folder, however long it takes. While nothing is answered, the folder is held.
-    pub(super) async fn answer<T>(&mut self, look: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(super) async fn await_answer<T>(&mut self, look: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let mut look = pin!(look);
         let mut is_silent = false;
         loop {
-            let before = self.pulse.load(Ordering::Relaxed);
+            let before = self.scanner.pulse();
             match timeout(SILENT_AFTER, &mut look).await {
                 Ok(done) => {
                     if is_silent {
-                        // What it answers shows whether the folder is well.
-                        self.scan_at = Duration::ZERO;
+                        // Its answer shows whether the folder is well.
+                        self.schedule.scan_at_once();
                     }
                     return done;
                 }
-                Err(_) if self.pulse.load(Ordering::Relaxed) != before => {}
+                Err(_) if self.scanner.pulse() != before => {}
                 Err(_) => {
                     is_silent = true;
                     let detail = "its file system has not answered for a minute; it goes on by itself when it does";
                     self.report(Some(Trouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
-                    // Whoever waits for the folder need not wait for a dead server.
+                    // A command that waits for the folder need not wait for a dead server.
                     self.view().set_quiet(true);
                 }
             }
@@ -59,13 +59,13 @@ mod tests {
         let stop = CancellationToken::new();
         let settings = folder(tree.path());
         let memory = queue.of_folder(&settings);
-        let begun = Task::begin(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
+        let begun = FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
         let mut task = begun.expect("begun");
         let (answers, hung) = mpsc::channel::<u8>();
-        let look = task.eyes.run(move |_| hung.recv());
+        let look = task.scanner.run(move |_| hung.recv());
         tokio::time::pause();
         let watching = async {
-            tokio::time::advance(SILENT_AFTER).await;
+            tokio::time::advance(SILENT_AFTER + Duration::from_secs(1)).await;
             // The clock stands still for as long as a thread hangs.
             while !handle.view().is_quiet() {
                 tokio::task::yield_now().await;
@@ -77,11 +77,11 @@ mod tests {
             }
             answers.send(7).expect("somebody waits");
         };
-        let (answer, ()) = tokio::join!(task.answer(look), watching);
+        let (answer, ()) = tokio::join!(task.await_answer(look), watching);
         assert_eq!(answer.expect("no panic"), Ok(7));
         assert_eq!(queue.writes.count() - before, 2, "it is held instead of what held it before, once");
         tokio::time::resume();
-        task.tick().await.expect("scanned");
+        task.do_what_is_due().await.expect("scanned");
         assert_eq!(queue.hold().await, None);
     }
 }

@@ -9,13 +9,15 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    eyes::Seen,
+    Seen,
     hints::{WatchError, Watches},
     known::{Known, Look},
-    names::{Kind, Rules},
-    scan::{self, Opened, Visitor},
+    walk::{self, Opened, Visitor},
 };
-use crate::beneath::{Dir, Entry, Stamp};
+use crate::{
+    beneath::{Dir, Entry, Stamp},
+    watch::names::{Kind, Rules},
+};
 
 /// Bytes of the paths of new files that one look takes in: a million names of people's recordings, or some thousands
 /// at the end of long paths. What is beyond waits for the next scan, which meets the first ones as known.
@@ -45,12 +47,12 @@ impl Around<'_> {
     /// Looks at one path; returns whether it was a directory that was scanned.
     pub(super) fn at(&mut self, root: &Dir, path: &Path) -> bool {
         match root.entry(path) {
-            Ok(Some(Entry::File(stamp))) if !scan::is_too_deep(path) && self.rules.kind(path).is_media() => {
+            Ok(Some(Entry::File(stamp))) if !walk::is_too_deep(path) && self.rules.kind(path).is_media() => {
                 self.file(path, stamp);
             }
             Ok(Some(Entry::Directory)) if self.is_scanned(path) => {
                 let rules = self.rules;
-                let tally = scan::walk(root, path, rules, self);
+                let tally = walk::walk(root, path, rules, self);
                 self.seen.tally.directories += tally.directories;
                 return tally.is_walked();
             }
@@ -88,7 +90,7 @@ impl Around<'_> {
     }
 
     fn is_scanned(&self, directory: &Path) -> bool {
-        if directory.components().nth(scan::DEPTH_MAX).is_some() {
+        if directory.components().nth(walk::DEPTH_MAX).is_some() {
             return false;
         }
         let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));

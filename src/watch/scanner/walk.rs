@@ -22,10 +22,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::names::Rules;
 use crate::{
     beneath::{Dir, Entry, Stamp},
     text::printable_path,
+    watch::names::Rules,
 };
 
 /// Directories opened at a time: their watches are set with one message. Each costs a descriptor meanwhile.

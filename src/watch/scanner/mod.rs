@@ -1,33 +1,40 @@
 //! All that touches a folder's file system. It may hang on a dead server, so it runs on threads that may block, and
 //! owns what it needs: the table of known files, the watches, the way of learning of changes.
 
+pub mod hints;
+pub mod known;
+pub mod mounts;
+mod visitor;
+pub mod walk;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use jiff::tz::TimeZone;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    around::Around,
-    examine::{Candidate, Examiner, Finding, Marker},
+use self::{
     hints::{Hints, WatchError, Watches},
     known::Known,
-    mounts::{self, Ground},
-    names::Rules,
-    scan::{self, Tally},
+    mounts::Ground,
+    visitor::Around,
+    walk::Tally,
 };
 use crate::{
     access::{grant, is_denied},
     beneath::{Dir, Entry, Place, Stamp},
-    config::{Limits, Watch},
+    config::Watch,
     job::HoldReason,
     queue::Root,
+    watch::names::Rules,
 };
 
 /// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
@@ -119,7 +126,7 @@ pub struct Eyes {
     /// Where the folder lay when what is known was seen: of any other place nothing is concluded without a scan.
     pub place: Option<Place>,
     /// Grows as long as the file system answers.
-    pub pulse: Arc<AtomicU64>,
+    pulse: Arc<AtomicU64>,
     watches: Option<Watches>,
     /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
     refused: Option<(WatchError, Instant)>,
@@ -147,14 +154,14 @@ impl Eyes {
         }
     }
 
-    /// Scans everything. `met` is where the folder was met, `is_used` whether files of it are remembered; with
+    /// Scans everything. `met` is where the folder was met, `is_settling` whether files of it are settling; with
     /// `is_lost` all watches are set anew.
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn scan(&mut self, met: Option<&Root>, is_used: bool, is_lost: bool) -> Result<Scanned, Trouble> {
+    pub fn scan(&mut self, met: Option<&Root>, is_settling: bool, is_lost: bool) -> Result<Scanned, Trouble> {
         let (begun, busy) = (Instant::now(), thread_time());
-        let (root, ground) = self.open(met, is_used)?;
+        let (root, ground) = self.open(met, is_settling)?;
         let known = self.known.len();
         self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
         self.known.unmark_all();
@@ -164,7 +171,7 @@ impl Eyes {
         }
         let rules = Arc::clone(&self.rules);
         let mut look = self.look_around(&root, ground.place.device);
-        look.seen.tally = scan::walk(&root, Path::new(""), &rules, &mut look);
+        look.seen.tally = walk::walk(&root, Path::new(""), &rules, &mut look);
         look.seen.tally.beyond.files = look.seen.left_out;
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         let found = std::mem::take(&mut look.mounts);
@@ -191,9 +198,9 @@ impl Eyes {
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<&Root>, is_used: bool) -> Result<Seen, Trouble> {
+    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<&Root>, is_settling: bool) -> Result<Seen, Trouble> {
         let busy = thread_time();
-        let (root, ground) = self.open(met, is_used)?;
+        let (root, ground) = self.open(met, is_settling)?;
         if self.place != Some(ground.place) {
             let detail = "it is another directory than the one that was scanned".to_owned();
             return Err(Trouble { kind: HoldReason::AnotherPlace, detail });
@@ -249,9 +256,10 @@ impl Eyes {
         self.mounts.iter().cloned().collect()
     }
 
-    fn open(&self, met: Option<&Root>, is_used: bool) -> Result<(Dir, Ground), Trouble> {
+    fn open(&self, met: Option<&Root>, is_settling: bool) -> Result<(Dir, Ground), Trouble> {
         let (root, ground) = mounts::open(&self.path).map_err(|error| trouble(&self.path, &error))?;
         let moved = met.is_some_and(|met| met.is_elsewhere(ground.place));
+        let is_used = is_settling || !self.known.is_empty();
         if moved && is_used && root.is_empty().map_err(|error| trouble(&self.path, &error))? {
             let detail = "it is empty and not the directory that it was: is it mounted?".to_owned();
             return Err(Trouble { kind: HoldReason::EmptyMountPoint, detail });
@@ -330,44 +338,6 @@ fn is_no_file(root: &Dir, path: &Path) -> bool {
     }
 }
 
-/// What looking into quiet files needs besides the folder.
-pub struct Examination<'a> {
-    /// Marks what is being parsed.
-    pub mark: &'a Marker<'a>,
-    /// Ends the reading.
-    pub stop: &'a CancellationToken,
-    /// Counts the files that were opened.
-    pub opened: &'a AtomicU64,
-    /// How long and how large recordings may be.
-    pub limits: Limits,
-    /// Says whether a job of the folder may be of a file of this size.
-    pub has_job_of_size: &'a (dyn Fn(u64) -> bool + Sync),
-    /// Lets others read, and may block.
-    pub pass_on: &'a (dyn Fn() + Sync),
-}
-
-/// Looks into quiet files, one after the other.
-///
-/// # Errors
-/// What is wrong with the folder: nothing is known of any of them then.
-pub fn examine(
-    path: &Path,
-    candidates: Vec<Candidate>,
-    rules: &Rules,
-    with: &Examination<'_>,
-) -> Result<Vec<(Candidate, Finding)>, Trouble> {
-    let root = Dir::open(path).map_err(|error| trouble(path, &error))?;
-    let zone = TimeZone::system();
-    let Examination { mark, stop, opened, limits, has_job_of_size, pass_on } = *with;
-    let examiner = Examiner { root: &root, rules, zone: &zone, mark, stop, opened, limits, has_job_of_size, pass_on };
-    let examine = |candidate: Candidate| {
-        let finding = examiner.examine(&candidate);
-        pass_on();
-        (candidate, finding)
-    };
-    Ok(candidates.into_iter().map(examine).collect())
-}
-
 fn trouble(path: &Path, error: &io::Error) -> Trouble {
     let shown = crate::text::printable_path(path);
     if error.kind() == io::ErrorKind::NotFound {
@@ -379,13 +349,24 @@ fn trouble(path: &Path, error: &io::Error) -> Trouble {
 
 /// Eyes that are lent to a thread that may block.
 #[derive(Debug, Clone)]
-pub struct Lent(Arc<Mutex<Eyes>>);
+pub struct Lent {
+    eyes: Arc<Mutex<Eyes>>,
+    /// The pulse of the eyes, which can be read while a thread has them.
+    pulse: Arc<AtomicU64>,
+}
 
 impl Lent {
     /// Returns eyes that can be lent.
     #[must_use]
     pub fn new(eyes: Eyes) -> Self {
-        Self(Arc::new(Mutex::new(eyes)))
+        let pulse = Arc::clone(&eyes.pulse);
+        Self { eyes: Arc::new(Mutex::new(eyes)), pulse }
+    }
+
+    /// Returns a number that grows as long as the file system answers.
+    #[must_use]
+    pub fn pulse(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
     }
 
     /// Runs `work` on a thread that may block.
@@ -396,7 +377,7 @@ impl Lent {
         &self,
         work: F,
     ) -> impl Future<Output = anyhow::Result<T>> + Send + use<T, F> {
-        let eyes = Arc::clone(&self.0);
+        let eyes = Arc::clone(&self.eyes);
         let done = tokio::task::spawn_blocking(move || {
             // A panic in an earlier look has ended the folder's task, so nothing half-changed is seen here.
             work(&mut eyes.lock().unwrap_or_else(PoisonError::into_inner))

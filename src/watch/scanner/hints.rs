@@ -23,11 +23,13 @@ use notify::{
 };
 use tokio::sync::Notify;
 
-use super::{
-    known::{Known, Look},
-    names::{Rules, is_document, is_noise},
+use super::known::{Known, Look};
+use crate::{
+    beneath::Stamp,
+    clock,
+    open_files::OpenFiles,
+    watch::names::{Rules, is_document, is_noise},
 };
-use crate::{beneath::Stamp, clock, open_files::OpenFiles};
 
 /// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
 pub const PENDING_MAX: usize = 4096;

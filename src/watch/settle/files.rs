@@ -8,14 +8,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{
-    examine::Candidate,
-    settle::{Judgement, Moment, Observation, Patience},
-};
+use super::{Judgement, Moment, Observation, Patience};
 use crate::{
     beneath::Stamp,
     open_files::{InUse, boot_id},
     queue::Sighting,
+    watch::examine::Candidate,
 };
 
 /// Files given out to be examined together: one commit makes their jobs.

@@ -1,25 +1,25 @@
-//! A folder that minuted meets: what lies there already is backlog, and a person may decide about it.
+//! The first scan of a folder: the files that it finds are the backlog, about which a person may decide.
 
 use std::path::{Path, PathBuf};
 
-use super::{ROWS, Task};
+use super::{FolderTask, ROWS};
 use crate::{
     beneath::Stamp,
     config::Backlog,
     queue::{Root, Sighting, Verdict},
     text::ShellCommand,
     watch::{
-        eyes::Scanned,
         handle::Decision,
+        scanner::Scanned,
         settle::{Moment, Observation},
     },
 };
 
-/// How many old files `ask` takes without asking: as many as a person may have put there to try it out.
+/// Old files that `ask` takes without asking: as many as a person may have put there to try it out.
 const ASK_TAKES: u64 = 20;
 
-/// Returns what becomes of `media` files that lie in a folder when it is met.
-fn verdict(backlog: Backlog, media: u64) -> Verdict {
+/// Returns the verdict on `media` files that lie in a folder at its first scan.
+fn verdict_on_old(backlog: Backlog, media: u64) -> Verdict {
     match backlog {
         Backlog::Skip => Verdict::Ignored,
         Backlog::Ask if media > ASK_TAKES => Verdict::Backlog,
@@ -27,21 +27,21 @@ fn verdict(backlog: Backlog, media: u64) -> Verdict {
     }
 }
 
-/// Returns what becomes of the files about which a person has decided.
-fn of_decision(decision: Decision) -> Verdict {
+/// Returns the verdict on the files about which a person has decided.
+fn verdict_of_decision(decision: Decision) -> Verdict {
     match decision {
         Decision::Process => Verdict::Settling,
         Decision::Skip => Verdict::Ignored,
     }
 }
 
-impl Task {
-    /// Meets the folder. The last step records it: interrupted before, all of this happens again.
-    pub(super) async fn meet(&mut self, scanned: &Scanned, scan: u64) -> anyhow::Result<()> {
+impl FolderTask {
+    /// Takes in the first scan. The last step records the baseline: interrupted before, the first scan is repeated.
+    pub(super) async fn take_in_first_scan(&mut self, scanned: &Scanned, scan: u64) -> anyhow::Result<()> {
         let now = self.clocks.now();
-        let verdict = match self.decided {
-            Some(decision) => of_decision(decision),
-            None => verdict(self.folder.backlog, scanned.seen.media),
+        let verdict = match self.identity.decision {
+            Some(decision) => verdict_of_decision(decision),
+            None => verdict_on_old(self.folder.backlog, scanned.seen.media),
         };
         let old = scanned.seen.fresh.iter().filter(|(_, stamp)| stamp.size > 0);
         let sightings: Vec<Sighting> =
@@ -51,19 +51,19 @@ impl Task {
         }
         let files = u64::try_from(sightings.len()).unwrap_or(u64::MAX);
         if verdict == Verdict::Settling {
-            self.settle(&sightings, scan, now);
+            self.settle_backlog(&sightings, scan, now);
         } else {
-            self.leave(sightings).await?;
+            self.leave_backlog(sightings).await?;
         }
         self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
-        let root = Root::new(scanned.ground.place, &self.folder.path, now.wall);
-        self.queue.record_baseline(root.clone()).await?;
-        self.root = Some(root);
-        self.say_met(verdict, files);
+        let baseline = Root::new(scanned.ground.place, &self.folder.path, now.wall);
+        self.queue.record_baseline(baseline.clone()).await?;
+        self.identity.baseline = Some(baseline);
+        self.log_first_scan(verdict, files);
         Ok(())
     }
 
-    /// What is recorded of a file that lies there; what was seen of it in a meeting that was interrupted still counts.
+    /// Returns the first sighting of a file; what an interrupted first scan saw of it still counts.
     fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: Verdict, now: Moment) -> Sighting {
         let state = self.view().state();
         let seen = state.pool.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
@@ -71,24 +71,24 @@ impl Task {
         Sighting { verdict, ..seen.unwrap_or(&fresh).sighting(path.to_owned()) }
     }
 
-    fn settle(&self, sightings: &[Sighting], scan: u64, now: Moment) {
+    fn settle_backlog(&self, sightings: &[Sighting], scan: u64, now: Moment) {
         let mut state = self.view().state();
         for sighting in sightings {
             state.pool.resume(sighting, true, now, scan);
         }
     }
 
-    async fn leave(&self, sightings: Vec<Sighting>) -> anyhow::Result<()> {
+    async fn leave_backlog(&self, sightings: Vec<Sighting>) -> anyhow::Result<()> {
         {
             let mut state = self.view().state();
             for sighting in &sightings {
                 state.pool.remove(&sighting.path);
             }
         }
-        self.know(sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect()).await
+        self.mark_unchanged(sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect()).await
     }
 
-    fn say_met(&self, verdict: Verdict, files: u64) {
+    fn log_first_scan(&self, verdict: Verdict, files: u64) {
         let folder = &self.folder.name;
         match verdict {
             Verdict::Backlog => tracing::warn!(
@@ -103,26 +103,14 @@ impl Task {
         }
     }
 
-    /// Remembers that a folder that is in use lies elsewhere than before.
-    pub(super) async fn follow(&mut self, scanned: &Scanned) {
-        let Some(old) = &self.root else { return };
-        let root = Root::new(scanned.ground.place, &self.folder.path, old.met);
-        if root == *old || scanned.seen.media == 0 && old.is_elsewhere(scanned.ground.place) {
-            return;
+    /// Carries out a person's decision about the backlog; returns how many files it concerned.
+    pub(super) async fn decide_backlog(&mut self, decision: Decision) -> anyhow::Result<u64> {
+        if self.is_another_directory() {
+            return self.accept_directory(decision).await;
         }
-        match self.queue.record_baseline(root.clone()).await {
-            Ok(()) => self.root = Some(root),
-            Err(error) => self.ledger_failed(&error),
-        }
-    }
-
-    /// Carries out what a person has decided about the backlog; returns how many files it concerned.
-    pub(super) async fn decide(&mut self, decision: Decision) -> anyhow::Result<u64> {
-        if self.lies_elsewhere() {
-            return self.accept(decision).await;
-        }
-        let verdict = of_decision(decision);
-        let (mut count, mut after) = (0, PathBuf::new());
+        let verdict = verdict_of_decision(decision);
+        let mut count = 0;
+        let mut after = PathBuf::new();
         loop {
             let mut page = self.queue.read_sightings(&after).await?;
             let Some(last) = page.last() else { break };
@@ -134,7 +122,7 @@ impl Task {
             for rows in page.chunks(ROWS) {
                 self.queue.record_sightings(rows.to_vec()).await?;
                 if verdict == Verdict::Settling {
-                    self.settle(rows, self.scans, self.clocks.now());
+                    self.settle_backlog(rows, self.schedule.scans, self.clocks.now());
                 }
             }
             count += page.len();
@@ -150,9 +138,9 @@ mod tests {
 
     #[test]
     fn ask_takes_twenty_and_waits_with_more() {
-        assert_eq!(verdict(Backlog::Ask, 20), Verdict::Settling);
-        assert_eq!(verdict(Backlog::Ask, 21), Verdict::Backlog);
-        assert_eq!(verdict(Backlog::Process, 1_000_000), Verdict::Settling);
-        assert_eq!(verdict(Backlog::Skip, 1), Verdict::Ignored);
+        assert_eq!(verdict_on_old(Backlog::Ask, 20), Verdict::Settling);
+        assert_eq!(verdict_on_old(Backlog::Ask, 21), Verdict::Backlog);
+        assert_eq!(verdict_on_old(Backlog::Process, 1_000_000), Verdict::Settling);
+        assert_eq!(verdict_on_old(Backlog::Skip, 1), Verdict::Ignored);
     }
 }

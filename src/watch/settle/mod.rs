@@ -7,6 +7,8 @@
 //! Quiet is what minuted has observed: the same stamp at both ends of a stretch of its own monotonic time. Wall time
 //! counts only across a restart, and the file server's clock never.
 
+pub mod files;
+
 use std::{path::PathBuf, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
