@@ -13,7 +13,7 @@ use crate::{
     pipeline::convert::{accepted, convertible},
     queue::{JobId, Settled, Sighting},
     text::{count, one_line, printable_path},
-    watch::{self, FolderView, Trouble},
+    watch::{self, FolderTrouble, FolderView},
 };
 
 impl ControlService {
@@ -121,7 +121,7 @@ impl ControlService {
             let known = self.known_files(&folder.id).await?;
             let accepts = self.accepted_extensions(folder);
             let (name, folder) = (folder.name.clone(), folder.clone());
-            let new = tokio::task::spawn_blocking(move || watch::survey(&folder, &accepts, &known)).await;
+            let new = tokio::task::spawn_blocking(move || watch::survey_folder(&folder, &accepts, &known)).await;
             let new = new
                 .map_err(|error| Refusal::new(error.to_string()))?
                 .map_err(|error| Refusal::new(format!("folder `{name}`: {error:#}")).hint("minuted check"))?;
@@ -135,7 +135,7 @@ impl ControlService {
 
 /// Waits until a folder's file system is known not to answer: a scan would not end then.
 async fn wait_for_silence(view: &FolderView) {
-    let is_silent = |trouble: Option<Trouble>| trouble.is_some_and(|trouble| trouble.kind == HoldReason::Silent);
+    let is_silent = |trouble: Option<FolderTrouble>| trouble.is_some_and(|trouble| trouble.kind == HoldReason::Silent);
     while !is_silent(view.status().trouble) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -19,7 +19,7 @@ use crate::{
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
     sources::SourcesHandle,
     text::{self, ShellCommand, printable_path},
-    watch::{Decision, FolderHandle},
+    watch::{BacklogDecision, FolderHandle},
     worker::{Live, ServiceHandle, Worker},
 };
 
@@ -193,7 +193,7 @@ impl ControlService {
         let folder = self.find_folder(name)?;
         let count = match self.watch_of(&folder.id) {
             Some(handle) => {
-                let decision = if process { Decision::Process } else { Decision::Skip };
+                let decision = if process { BacklogDecision::Process } else { BacklogDecision::Skip };
                 let decided = handle.backlog(decision).await;
                 decided.map_err(|error| Refusal::new(crate::text::one_line(&format!("{error:#}"), 500)))?
             }

@@ -20,7 +20,7 @@ use crate::{
     queue::{Hold, Scope},
     services::paxs::{Paxs, SignIn},
     text::{ShellCommand, printable_path},
-    watch::Mode,
+    watch::WatchMode,
 };
 
 /// What `status` shows.
@@ -211,7 +211,7 @@ impl ControlService {
             }
             let jobs = counts.iter().filter(|(id, _, _)| *id == folder.id);
             let scan = watch.as_ref().and_then(|watch| watch.scan.as_ref());
-            trouble.extend(scan.and_then(|scan| scan.beyond.told()));
+            trouble.extend(scan.and_then(|scan| scan.beyond.describe()));
             shown.push(FolderStatus {
                 name: folder.name.clone(),
                 path: printable_path(&folder.path),
@@ -275,10 +275,10 @@ impl ControlService {
 }
 
 /// Says how changes in a folder are learned of.
-fn describe_mode(mode: &Mode) -> String {
+fn describe_mode(mode: &WatchMode) -> String {
     match mode {
-        Mode::Native => "events".to_owned(),
-        Mode::Polled(why) => format!("polled: {why}"),
-        Mode::Unwatched(why) => format!("polled: no watches left; {why}"),
+        WatchMode::Native => "events".to_owned(),
+        WatchMode::Polled(why) => format!("polled: {why}"),
+        WatchMode::Unwatched(why) => format!("polled: no watches left; {why}"),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     text::{ShellCommand, one_line, printable_path},
     watch::{
         explain,
-        why::{Sidecar, Why as Seen},
+        why::{FileExplanation as Seen, SidecarScope},
     },
 };
 
@@ -50,7 +50,7 @@ impl ControlService {
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
             let seen = seen.with_use(&open_files, &place, &inner);
-            let counts = matches!(seen, Seen::Sidecar(Sidecar::Recording(_) | Sidecar::Directory));
+            let counts = matches!(seen, Seen::Sidecar(SidecarScope::Recording(_) | SidecarScope::Directory));
             let mistakes = kind.filter(|_| counts).map(|kind| sidecar::mistakes(&place, &kind, &inner));
             (seen, mistakes.unwrap_or_default())
         });

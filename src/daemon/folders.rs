@@ -80,7 +80,7 @@ async fn reconsider(parts: &Parts, folder: &Folder) {
 
 fn start(parts: &Parts, folder: &Folder) -> Watched {
     let stop = parts.stop.child_token();
-    let (handle, end) = watch::handle();
+    let (handle, end) = watch::open_folder_channel();
     folders(parts).insert(folder.id.clone(), handle);
     let accepts = accepts(parts, folder);
     let link = link_worker(&parts.worker, &folder.id);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     date, holes,
     media::{self, Head, sound::SoundHasher},
-    names::{Kind, Rules},
+    names::{FileFilter, FileKind},
 };
 use crate::{
     access::{grant_reading, is_denied},
@@ -39,7 +39,7 @@ const SLICE_TIME: Duration = Duration::from_millis(200);
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct QuietFile {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// What it has been all the while.
@@ -52,7 +52,7 @@ pub struct Candidate {
 
 /// What a look into a quiet file has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum Inspection {
     /// It is complete, or abandoned.
     Whole {
         /// Its bytes; `None` for media that the service does not take, which is not read.
@@ -102,7 +102,7 @@ pub struct Examiner<'a> {
     /// The folder's directory.
     pub root: &'a Dir,
     /// Its names.
-    pub rules: &'a Rules,
+    pub filter: &'a FileFilter,
     /// Where this machine is: names carry local time.
     pub zone: &'a TimeZone,
     /// Marks what is being parsed.
@@ -119,9 +119,9 @@ pub struct Examiner<'a> {
     pub pass_on: &'a (dyn Fn() + Sync),
 }
 
-impl Finding {
+impl Inspection {
     /// Returns the settled recording that was found in `file`; the finding itself where that is none.
-    pub(super) fn into_settled(self, folder: &Folder, file: &Candidate, is_backlog: bool) -> Result<Settled, Self> {
+    pub(super) fn into_settled(self, folder: &Folder, file: &QuietFile, is_backlog: bool) -> Result<Settled, Self> {
         let (content, sound, recorded, unplayable) = match self {
             Self::Whole { content, sound, recorded, .. } => {
                 (content, sound, recorded, file.is_set_aside.then_some(Unplayable::Crashes))
@@ -153,8 +153,8 @@ impl Finding {
 impl Examiner<'_> {
     /// Looks into files, one after the other, and lets others read after each.
     #[must_use]
-    pub fn examine_all(&self, files: Vec<Candidate>) -> Vec<(Candidate, Finding)> {
-        let examine = |file: Candidate| {
+    pub fn examine_all(&self, files: Vec<QuietFile>) -> Vec<(QuietFile, Inspection)> {
+        let examine = |file: QuietFile| {
             let finding = self.examine(&file);
             (self.pass_on)();
             (file, finding)
@@ -164,86 +164,86 @@ impl Examiner<'_> {
 
     /// Looks into one file. Blocks for as long as it takes to read it.
     #[must_use]
-    pub fn examine(&self, candidate: &Candidate) -> Finding {
-        let found = match self.rules.kind_by_look(self.root, &candidate.path) {
-            Kind::Recording(_) => self.read(candidate),
-            Kind::NotAccepted(_) => self.pass(candidate),
-            Kind::Lookalike(_) => return Finding::Lookalike,
-            Kind::NotMedia
-            | Kind::Temporary(_)
-            | Kind::Hidden
-            | Kind::Pruned(..)
-            | Kind::Excluded(_)
-            | Kind::NotIncluded
-            | Kind::BelowFlat => return Finding::Gone,
+    pub fn examine(&self, quiet: &QuietFile) -> Inspection {
+        let found = match self.filter.classify_by_content(self.root, &quiet.path) {
+            FileKind::Recording(_) => self.inspect_recording(quiet),
+            FileKind::NotAccepted(_) => self.inspect_unsupported(quiet),
+            FileKind::Lookalike(_) => return Inspection::Lookalike,
+            FileKind::NotMedia
+            | FileKind::Temporary(_)
+            | FileKind::Hidden
+            | FileKind::Pruned(..)
+            | FileKind::Excluded(_)
+            | FileKind::NotIncluded
+            | FileKind::BelowFlat => return Inspection::Gone,
         };
         found.unwrap_or_else(|error| {
             if is_gone(&error) {
-                return Finding::Gone;
+                return Inspection::Gone;
             }
-            Finding::Unreadable(told(&error, &self.root.path().join(&candidate.path)))
+            Inspection::Unreadable(describe_read_error(&error, &self.root.path().join(&quiet.path)))
         })
     }
 
     /// Media that no one will read: its stamp and its name are all that matters.
-    fn pass(&self, candidate: &Candidate) -> io::Result<Finding> {
-        Ok(match self.root.entry(&candidate.path)? {
-            Some(Entry::File(stamp)) if stamp == candidate.stamp => {
-                let recorded = self.recorded(candidate, Head::default());
-                Finding::Whole { content: None, sound: None, recorded, incomplete: None }
+    fn inspect_unsupported(&self, quiet: &QuietFile) -> io::Result<Inspection> {
+        Ok(match self.root.entry(&quiet.path)? {
+            Some(Entry::File(stamp)) if stamp == quiet.stamp => {
+                let recorded = self.recording_date(quiet, Head::default());
+                Inspection::Whole { content: None, sound: None, recorded, incomplete: None }
             }
-            Some(Entry::File(stamp)) => Finding::Changed(stamp),
-            Some(Entry::Directory | Entry::Other) | None => Finding::Gone,
+            Some(Entry::File(stamp)) => Inspection::Changed(stamp),
+            Some(Entry::Directory | Entry::Other) | None => Inspection::Gone,
         })
     }
 
-    fn read(&self, candidate: &Candidate) -> io::Result<Finding> {
-        let mut file = self.root.open_file(&candidate.path)?;
+    fn inspect_recording(&self, quiet: &QuietFile) -> io::Result<Inspection> {
+        let mut file = self.root.open_file(&quiet.path)?;
         self.opened.fetch_add(1, Ordering::Relaxed);
         let before = Stamp::of(&file)?;
-        if before != candidate.stamp {
-            return Ok(Finding::Changed(before));
+        if before != quiet.stamp {
+            return Ok(Inspection::Changed(before));
         }
-        let head = self.look(candidate, &mut file)?;
-        if let Some(why) = head.unfinished.filter(|_| !candidate.is_abandoned) {
-            return Ok(Finding::Unfinished(why));
+        let head = self.read_head(quiet, &mut file)?;
+        if let Some(why) = head.unfinished.filter(|_| !quiet.is_abandoned) {
+            return Ok(Inspection::Unfinished(why));
         }
-        let bound = self.exceeded(candidate, &mut file)?;
+        let bound = self.find_exceeded_limit(quiet, &mut file)?;
         if let Some(bound) = bound.filter(|_| !(self.has_job_of_size)(before.size)) {
-            let recorded = self.recorded(candidate, head);
-            return Ok(Finding::Beyond { bound, content: None, recorded });
+            let recorded = self.recording_date(quiet, head);
+            return Ok(Inspection::Beyond { bound, content: None, recorded });
         }
-        let sound = if candidate.is_set_aside { None } else { hasher_of(&candidate.path, &file, before.size) };
-        let Some((hash, sound)) = self.hash(candidate, &file, before, sound)? else { return Ok(Finding::Stopped) };
+        let sound = if quiet.is_set_aside { None } else { open_sound_hasher(&quiet.path, &file, before.size) };
+        let Some((hash, sound)) = self.hash_file(quiet, &file, before, sound)? else { return Ok(Inspection::Stopped) };
         let after = Stamp::of(&file)?;
         if after != before {
-            return Ok(Finding::Changed(after));
+            return Ok(Inspection::Changed(after));
         }
         let content = Content::from_hash(&hash);
-        let recorded = self.recorded(candidate, head);
+        let recorded = self.recording_date(quiet, head);
         if let Some(bound) = bound {
-            return Ok(Finding::Beyond { bound, content: Some(content), recorded });
+            return Ok(Inspection::Beyond { bound, content: Some(content), recorded });
         }
         if head.is_soundless {
-            return Ok(Finding::Soundless { content, recorded });
+            return Ok(Inspection::Soundless { content, recorded });
         }
-        Ok(Finding::Whole { content: Some(content), sound, recorded, incomplete: head.unfinished })
+        Ok(Inspection::Whole { content: Some(content), sound, recorded, incomplete: head.unfinished })
     }
 
     /// Returns the first bound of the folder that the file exceeds.
-    fn exceeded(&self, candidate: &Candidate, file: &mut File) -> io::Result<Option<Bound>> {
-        let (bytes, limits) = (candidate.stamp.size, &self.limits);
+    fn find_exceeded_limit(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Option<Bound>> {
+        let (bytes, limits) = (quiet.stamp.size, &self.limits);
         if bytes > limits.max_size {
             return Ok(Some(Bound::Size { bytes, max: limits.max_size }));
         }
         if let Some(written) = holes::hollow(file, bytes) {
             return Ok(Some(Bound::Hollow { bytes, written }));
         }
-        if candidate.is_set_aside {
+        if quiet.is_set_aside {
             return Ok(None);
         }
-        let _mark = (self.mark)(&candidate.path, candidate.stamp);
-        let length = unless_bug(&candidate.path, || media::length(file, bytes).transpose()).transpose()?;
+        let _mark = (self.mark)(&quiet.path, quiet.stamp);
+        let length = catch_bug(&quiet.path, || media::length(file, bytes).transpose()).transpose()?;
         Ok(length.and_then(|length| {
             let is_long = length.most > limits.max_duration;
             let is_short = length.stated < limits.min_duration;
@@ -253,19 +253,19 @@ impl Examiner<'_> {
     }
 
     /// What the head of a file tells.
-    fn look(&self, candidate: &Candidate, file: &mut File) -> io::Result<Head> {
-        if candidate.is_set_aside {
+    fn read_head(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Head> {
+        if quiet.is_set_aside {
             return Ok(Head::default());
         }
-        let _mark = (self.mark)(&candidate.path, candidate.stamp);
-        understand(&candidate.path, || media::look(file, candidate.stamp.size))
+        let _mark = (self.mark)(&quiet.path, quiet.stamp);
+        parse_head(&quiet.path, || media::look(file, quiet.stamp.size))
     }
 
     /// The hash of the whole file and the name of its sound, or of its beginning when it turns out not to be `before` any
     /// more; `None` when the stop signal came.
-    fn hash(
+    fn hash_file(
         &self,
-        candidate: &Candidate,
+        quiet: &QuietFile,
         file: &File,
         before: Stamp,
         sound: Option<SoundHasher<'_>>,
@@ -285,12 +285,12 @@ impl Examiner<'_> {
             };
             if let Some(listening) = sound.take() {
                 let (at, bytes) = (hasher.count(), &buffer[..count]);
-                sound = unless_bug(&candidate.path, || listening.pass(at, bytes));
+                sound = catch_bug(&quiet.path, || listening.pass(at, bytes));
             }
             hasher.update(&buffer[..count]);
             let is_due = hasher.count() >= ask_at;
             if count == 0 || is_due && Stamp::of(file)? != before {
-                let sound = sound.and_then(|heard| unless_bug(&candidate.path, || heard.finish()));
+                let sound = sound.and_then(|hasher| catch_bug(&quiet.path, || hasher.finish()));
                 return Ok(Some((hasher.finalize(), sound)));
             }
             if is_due || slice.elapsed() >= SLICE_TIME {
@@ -302,14 +302,14 @@ impl Examiner<'_> {
         Ok(None)
     }
 
-    fn recorded(&self, candidate: &Candidate, head: Head) -> jiff::Timestamp {
-        let path: &Path = &candidate.path;
-        date::recorded(head.made, path, candidate.stamp.mtime_ns, self.zone)
+    fn recording_date(&self, quiet: &QuietFile, head: Head) -> jiff::Timestamp {
+        let path: &Path = &quiet.path;
+        date::recorded(head.made, path, quiet.stamp.mtime_ns, self.zone)
     }
 }
 
 /// Parses a head. One that makes the parser panic is not understood, and that is no objection to the recording.
-fn understand(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Result<Head> {
+fn parse_head(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Result<Head> {
     catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(|_| {
         tracing::error!("a bug: the head of `{}` cannot be parsed; it is taken as it is", printable_path(path));
         Ok(Head::default())
@@ -317,12 +317,12 @@ fn understand(path: &Path, parse: impl FnOnce() -> io::Result<Head>) -> io::Resu
 }
 
 /// Finds out how the sound lies in a file of `len` bytes.
-fn hasher_of<'f>(path: &Path, file: &'f File, len: u64) -> Option<SoundHasher<'f>> {
-    unless_bug(path, || SoundHasher::open(file, len))
+fn open_sound_hasher<'f>(path: &Path, file: &'f File, len: u64) -> Option<SoundHasher<'f>> {
+    catch_bug(path, || SoundHasher::open(file, len))
 }
 
 /// Runs what reads the sound of a file. A panic is a bug, and no reason to lose a recording.
-fn unless_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
+fn catch_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let shown = printable_path(path);
         tracing::error!("a bug: the sound of `{shown}` cannot be parsed; its content alone is its name");
@@ -330,8 +330,8 @@ fn unless_bug<T>(path: &Path, work: impl FnOnce() -> Option<T>) -> Option<T> {
     })
 }
 
-/// Why a file cannot be read, with the cure where there is one.
-pub(super) fn told(error: &io::Error, file: &Path) -> String {
+/// Returns the reason for which a file cannot be read, with the cure where there is one.
+pub(super) fn describe_read_error(error: &io::Error, file: &Path) -> String {
     if is_denied(error) { format!("permission denied; {}", grant_reading(file).join("; ")) } else { error.to_string() }
 }
 
@@ -349,13 +349,13 @@ mod tests {
     use super::*;
     use crate::watch::testing::{accepts, folder};
 
-    fn examine(root: &Path, name: &str, is_abandoned: bool) -> (Finding, u64) {
+    fn examine(root: &Path, name: &str, is_abandoned: bool) -> (Inspection, u64) {
         examine_within(root, name, is_abandoned, Limits::default(), false)
     }
 
-    fn examine_within(root: &Path, name: &str, is_abandoned: bool, limits: Limits, has_job: bool) -> (Finding, u64) {
+    fn examine_within(root: &Path, name: &str, is_abandoned: bool, limits: Limits, has_job: bool) -> (Inspection, u64) {
         let dir = Dir::open(root).expect("opened");
-        let rules = Rules::new(&folder(root), &accepts());
+        let filter = FileFilter::new(&folder(root), &accepts());
         let stamp = match dir.entry(Path::new(name)).expect("asked") {
             Some(Entry::File(stamp)) => stamp,
             Some(Entry::Directory | Entry::Other) | None => Stamp { size: 1, mtime_ns: 0, inode: 0 },
@@ -363,7 +363,7 @@ mod tests {
         let (stop, opened) = (CancellationToken::new(), AtomicU64::new(0));
         let examiner = Examiner {
             root: &dir,
-            rules: &rules,
+            filter: &filter,
             zone: &TimeZone::UTC,
             stop: &stop,
             opened: &opened,
@@ -372,8 +372,8 @@ mod tests {
             has_job_of_size: &|_| has_job,
             pass_on: &|| {},
         };
-        let candidate = Candidate { path: name.into(), stamp, is_abandoned, is_set_aside: false };
-        let finding = examiner.examine(&candidate);
+        let quiet = QuietFile { path: name.into(), stamp, is_abandoned, is_set_aside: false };
+        let finding = examiner.examine(&quiet);
         (finding, opened.into_inner())
     }
 
@@ -384,7 +384,7 @@ mod tests {
         fs::write(tree.path().join("2026-11-22 09.00.mkv"), "sound").expect("written");
         let recorded = "2026-11-22T09:00:00Z".parse().expect("a time");
         let content = Some(Content::from_hash(&blake3::hash(b"sound")));
-        let whole = |content| Finding::Whole { content, sound: None, recorded, incomplete: None };
+        let whole = |content| Inspection::Whole { content, sound: None, recorded, incomplete: None };
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mp3", false), (whole(content), 1));
         assert_eq!(examine(tree.path(), "2026-11-22 09.00.mkv", false), (whole(None), 0));
     }
@@ -393,14 +393,14 @@ mod tests {
     fn an_unfinished_one_is_read_only_when_it_is_abandoned() {
         let tree = tempfile::tempdir().expect("a directory");
         fs::write(tree.path().join("a.mp4"), b"\0\0\0\x08ftyp\0\0\0\x08mdat").expect("written");
-        assert_eq!(examine(tree.path(), "a.mp4", false).0, Finding::Unfinished("it has no `moov` box yet"));
+        assert_eq!(examine(tree.path(), "a.mp4", false).0, Inspection::Unfinished("it has no `moov` box yet"));
         let (finding, _) = examine(tree.path(), "a.mp4", true);
-        assert!(matches!(finding, Finding::Whole { incomplete: Some(_), .. }), "{finding:?}");
+        assert!(matches!(finding, Inspection::Whole { incomplete: Some(_), .. }), "{finding:?}");
     }
 
     #[test]
     fn a_head_that_makes_the_parser_panic_is_no_objection() {
-        let head = understand(Path::new("talk.wav"), || panic!("a bug"));
+        let head = parse_head(Path::new("talk.wav"), || panic!("a bug"));
         assert_eq!(head.expect("understood"), Head::default());
     }
 
@@ -429,10 +429,10 @@ mod tests {
         for (limits, expected) in cases {
             for has_job in [false, true] {
                 match (examine_within(tree.path(), "talk.wav", false, limits, has_job).0, expected) {
-                    (Finding::Beyond { bound, content, .. }, Some(expected)) => {
+                    (Inspection::Beyond { bound, content, .. }, Some(expected)) => {
                         assert_eq!((bound, content.is_some()), (expected, has_job));
                     }
-                    (Finding::Whole { content: Some(_), .. }, None) => {}
+                    (Inspection::Whole { content: Some(_), .. }, None) => {}
                     (finding, _) => panic!("{limits:?}: {finding:?}"),
                 }
             }
@@ -445,8 +445,8 @@ mod tests {
         fs::write(tree.path().join("a.mp3"), "sound").expect("written");
         std::os::unix::fs::symlink("a.mp3", tree.path().join("b.mp3")).expect("linked");
         fs::create_dir(tree.path().join("c.mp3")).expect("made");
-        assert_eq!(examine(tree.path(), "b.mp3", false), (Finding::Gone, 0));
-        assert_eq!(examine(tree.path(), "c.mp3", false), (Finding::Gone, 0));
-        assert_eq!(examine(tree.path(), "d.mp3", false), (Finding::Gone, 0));
+        assert_eq!(examine(tree.path(), "b.mp3", false), (Inspection::Gone, 0));
+        assert_eq!(examine(tree.path(), "c.mp3", false), (Inspection::Gone, 0));
+        assert_eq!(examine(tree.path(), "d.mp3", false), (Inspection::Gone, 0));
     }
 }

@@ -11,7 +11,7 @@ const COMMANDS_MAX: usize = 8;
 
 /// What a person has decided about the files that lay there before minuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum BacklogDecision {
     /// They are recordings like any other.
     Process,
     /// They are left alone.
@@ -20,7 +20,7 @@ pub enum Decision {
 
 /// A command to a folder's task.
 #[derive(Debug)]
-pub enum Command {
+pub enum FolderCommand {
     /// Scan now.
     Scan {
         /// Answered when the scan is complete.
@@ -34,7 +34,7 @@ pub enum Command {
     /// Decide about the backlog.
     Backlog {
         /// The decision.
-        decision: Decision,
+        decision: BacklogDecision,
         /// Answered with the number of files it concerned.
         done: oneshot::Sender<anyhow::Result<u64>>,
     },
@@ -43,20 +43,20 @@ pub enum Command {
 /// The way to a folder's task. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FolderHandle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<FolderCommand>,
     view: Arc<FolderView>,
 }
 
 /// The other end of a [`FolderHandle`], for [`super::run`].
 #[derive(Debug)]
 pub struct FolderEnd {
-    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<FolderCommand>,
     pub(super) view: Arc<FolderView>,
 }
 
 /// Returns a handle and its other end.
 #[must_use]
-pub fn handle() -> (FolderHandle, FolderEnd) {
+pub fn open_folder_channel() -> (FolderHandle, FolderEnd) {
     let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
     let view = Arc::new(FolderView::default());
     (FolderHandle { commands: sender, view: Arc::clone(&view) }, FolderEnd { commands: receiver, view })
@@ -74,7 +74,7 @@ impl FolderHandle {
     /// When the folder is not watched any more.
     pub async fn scan(&self) -> Result<(), NotWatched> {
         let (done, answer) = oneshot::channel();
-        self.commands.send(Command::Scan { done }).await.map_err(|_| NotWatched)?;
+        self.commands.send(FolderCommand::Scan { done }).await.map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)
     }
 
@@ -83,8 +83,8 @@ impl FolderHandle {
     /// # Errors
     /// The files, when the folder has too much to do to take them now.
     pub fn reconsider(&self, paths: BTreeSet<PathBuf>) -> Result<(), BTreeSet<PathBuf>> {
-        match self.commands.try_send(Command::Reconsider { paths }) {
-            Err(mpsc::error::TrySendError::Full(Command::Reconsider { paths })) => Err(paths),
+        match self.commands.try_send(FolderCommand::Reconsider { paths }) {
+            Err(mpsc::error::TrySendError::Full(FolderCommand::Reconsider { paths })) => Err(paths),
             // Whoever watches the folder next reads what the queue knows of it.
             Ok(()) | Err(mpsc::error::TrySendError::Full(_) | mpsc::error::TrySendError::Closed(_)) => Ok(()),
         }
@@ -94,9 +94,9 @@ impl FolderHandle {
     ///
     /// # Errors
     /// When the folder is not watched any more, or the queue cannot be written.
-    pub async fn backlog(&self, decision: Decision) -> anyhow::Result<u64> {
+    pub async fn backlog(&self, decision: BacklogDecision) -> anyhow::Result<u64> {
         let (done, answer) = oneshot::channel();
-        self.commands.send(Command::Backlog { decision, done }).await.map_err(|_| NotWatched)?;
+        self.commands.send(FolderCommand::Backlog { decision, done }).await.map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)?
     }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! hints ──▶ scanner.look ─┐                       ┌─▶ queue.take_recordings (a batch, one commit)
-//! timer ──▶ scanner.scan ─┴▶ pool (settling) ─▶ examine ─▶ known (never looked at again)
+//! timer ──▶ scanner.scan ─┴▶ settling files ─▶ examine ─▶ known (never looked at again)
 //! ```
 
 pub mod date;
@@ -35,9 +35,9 @@ mod testing;
 mod tests;
 
 pub use folder_queue::{FolderQueue, WorkerLink};
-pub use handle::{Decision, FolderEnd, FolderHandle, NotWatched, handle};
-pub use once::{New, settle_now, survey};
-pub use scanner::{Mode, Trouble, mounts, walk::DEPTH_MAX};
+pub use handle::{BacklogDecision, FolderEnd, FolderHandle, NotWatched, open_folder_channel};
+pub use once::{UntakenFile, settle_now, survey_folder};
+pub use scanner::{FolderTrouble, WatchMode, mounts, walk::DEPTH_MAX};
 pub use task::{run, run_with};
-pub use view::{FolderView, LastScan, SettlingFile, Status};
-pub use why::{Why, explain};
+pub use view::{FolderSnapshot, FolderView, LastScan, SettlingFileView};
+pub use why::{FileExplanation, explain};

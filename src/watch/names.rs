@@ -20,7 +20,7 @@ use crate::{
 
 /// What minuted makes of a path, by its names alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A recording that the folder's service takes; its extension, lower case.
     Recording(String),
     /// Audio or video that the folder's service does not take; its extension, lower case.
@@ -44,7 +44,7 @@ pub enum Kind {
     BelowFlat,
 }
 
-impl Kind {
+impl FileKind {
     /// Returns whether a file of this kind gets a row in the queue.
     #[must_use]
     pub fn is_media(&self) -> bool {
@@ -62,7 +62,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recording(extension) => write!(f, "a recording (`.{}`)", printable(extension)),
@@ -91,7 +91,7 @@ impl fmt::Display for Kind {
 
 /// The names of a folder: its globs, its service's extensions, and what lies below it that is minuted's own.
 #[derive(Debug)]
-pub struct Rules {
+pub struct FileFilter {
     recursive: bool,
     include: Option<Globs>,
     exclude: Globs,
@@ -102,14 +102,14 @@ pub struct Rules {
     included: Vec<u64>,
 }
 
-impl Rules {
-    /// Returns the rules of a folder whose service takes the extensions `accepts`, lower case, without a dot.
+impl FileFilter {
+    /// Returns the filter of a folder whose service takes the extensions `accepts`, lower case, without a dot.
     #[must_use]
     pub fn new(folder: &Folder, accepts: &[String]) -> Self {
         let named = folder.include.patterns.iter().flat_map(|pattern| extensions_of(pattern));
-        let included: Vec<u64> = named.filter_map(|extension| packed(extension.as_bytes())).collect();
-        let known = media_types::extensions().filter_map(|extension| packed(extension.as_bytes()));
-        let taken = accepts.iter().filter_map(|extension| packed(extension.as_bytes()));
+        let included: Vec<u64> = named.filter_map(|extension| pack_extension(extension.as_bytes())).collect();
+        let known = media_types::extensions().filter_map(|extension| pack_extension(extension.as_bytes()));
+        let taken = accepts.iter().filter_map(|extension| pack_extension(extension.as_bytes()));
         let mut media: Vec<u64> = known.chain(taken).chain(included.iter().copied()).collect();
         media.sort_unstable();
         media.dedup();
@@ -127,56 +127,54 @@ impl Rules {
         }
     }
 
-    /// Returns the extensions that the folder's service takes.
-    #[must_use]
-    pub fn accepts(&self) -> &[String] {
-        &self.accepts
-    }
-
     /// Returns what a path relative to the folder is.
     #[must_use]
-    pub fn kind(&self, relative: &Path) -> Kind {
+    pub fn classify(&self, relative: &Path) -> FileKind {
         let parents = relative.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
-        if let Some((directory, why)) = parents.filter_map(|p| Some((p, self.prunes(p)?))).last() {
-            return Kind::Pruned(directory.to_owned(), why);
+        if let Some((directory, why)) = parents.filter_map(|p| Some((p, self.prune_reason(p)?))).last() {
+            return FileKind::Pruned(directory.to_owned(), why);
         }
         if !self.recursive && relative.parent().is_some_and(|parent| !parent.as_os_str().is_empty()) {
-            return Kind::BelowFlat;
+            return FileKind::BelowFlat;
         }
-        self.kind_of_file(relative)
+        self.classify_file(relative)
     }
 
-    /// As [`Self::kind`] for a path in a directory that is known to be scanned.
+    /// As [`Self::classify`] for a path in a directory that is known to be scanned.
     #[must_use]
-    pub fn kind_of_file(&self, relative: &Path) -> Kind {
+    pub fn classify_file(&self, relative: &Path) -> FileKind {
         let name = relative.file_name().unwrap_or_default().as_bytes();
         if let Some(foreign) = foreign::temporary_file(name) {
-            return Kind::Temporary(foreign);
+            return FileKind::Temporary(foreign);
         }
         if name.starts_with(b".") {
-            return Kind::Hidden;
+            return FileKind::Hidden;
         }
         if !self.may_be_media(name) {
-            return Kind::NotMedia;
+            return FileKind::NotMedia;
         }
-        if let Some(glob) = self.excluded(relative) {
-            return Kind::Excluded(glob);
+        if let Some(glob) = self.excluding_glob(relative) {
+            return FileKind::Excluded(glob);
         }
         if self.include.as_ref().is_some_and(|include| !include.set.is_match(relative)) {
-            return Kind::NotIncluded;
+            return FileKind::NotIncluded;
         }
-        let extension = String::from_utf8_lossy(extension(name)).to_ascii_lowercase();
-        if self.accepts.contains(&extension) { Kind::Recording(extension) } else { Kind::NotAccepted(extension) }
+        let extension = String::from_utf8_lossy(extension_of(name)).to_ascii_lowercase();
+        if self.accepts.contains(&extension) {
+            FileKind::Recording(extension)
+        } else {
+            FileKind::NotAccepted(extension)
+        }
     }
 
-    /// As [`Self::kind`], with a look into a file whose name alone does not tell. A file that cannot be read is what its
+    /// As [`Self::classify`], with a look into a file whose name alone does not tell. A file that cannot be read is what its
     /// name says.
     #[must_use]
-    pub fn kind_by_look(&self, root: &Dir, relative: &Path) -> Kind {
-        let kind = self.kind(relative);
+    pub fn classify_by_content(&self, root: &Dir, relative: &Path) -> FileKind {
+        let kind = self.classify(relative);
         if kind.is_media() && self.is_lookalike(root, relative) {
             let name = relative.file_name().unwrap_or_default().as_bytes();
-            return Kind::Lookalike(String::from_utf8_lossy(extension(name)).to_ascii_lowercase());
+            return FileKind::Lookalike(String::from_utf8_lossy(extension_of(name)).to_ascii_lowercase());
         }
         kind
     }
@@ -184,8 +182,9 @@ impl Rules {
     /// Returns whether the name of a file does not tell a recording from other files, so that it is looked into.
     #[must_use]
     pub fn is_ambiguous(&self, relative: &Path) -> bool {
-        let extension = extension(relative.file_name().unwrap_or_default().as_bytes());
-        media_types::is_ambiguous(extension) && !packed(extension).is_some_and(|packed| self.included.contains(&packed))
+        let extension = extension_of(relative.file_name().unwrap_or_default().as_bytes());
+        media_types::is_ambiguous(extension)
+            && !pack_extension(extension).is_some_and(|packed| self.included.contains(&packed))
     }
 
     /// Returns whether a file with a name of media is another one by its first bytes.
@@ -197,25 +196,25 @@ impl Rules {
         let mut head = Vec::new();
         let limit = u64::try_from(media_types::LOOK_BYTES).unwrap_or(u64::MAX);
         let read = root.open_file(relative).and_then(|file| file.take(limit).read_to_end(&mut head));
-        let extension = extension(relative.file_name().unwrap_or_default().as_bytes());
+        let extension = extension_of(relative.file_name().unwrap_or_default().as_bytes());
         read.is_ok() && !media_types::looks_like(extension, &head)
     }
 
     /// Returns whether the extension of `name` is one of audio or video. Fast: a scan asks it for every name.
     #[must_use]
     pub fn may_be_media(&self, name: &[u8]) -> bool {
-        packed(extension(name)).is_some_and(|packed| self.media.binary_search(&packed).is_ok())
+        pack_extension(extension_of(name)).is_some_and(|packed| self.media.binary_search(&packed).is_ok())
     }
 
     /// Returns whether sub-folders are scanned at all.
     #[must_use]
-    pub fn recursive(&self) -> bool {
+    pub fn is_recursive(&self) -> bool {
         self.recursive
     }
 
     /// Returns why the directory at `relative` is left alone with all that is in it, `None` when it is scanned.
     #[must_use]
-    pub fn prunes(&self, relative: &Path) -> Option<&'static str> {
+    pub fn prune_reason(&self, relative: &Path) -> Option<&'static str> {
         let name = relative.file_name().unwrap_or_default().as_bytes();
         if let Some(why) = foreign::directory(name) {
             return Some(why);
@@ -233,7 +232,7 @@ impl Rules {
     }
 
     /// The glob of `exclude` that matches, when one does.
-    fn excluded(&self, relative: &Path) -> Option<String> {
+    fn excluding_glob(&self, relative: &Path) -> Option<String> {
         let index = *self.exclude.set.matches(relative).first()?;
         Some(self.exclude.patterns.get(index).cloned().unwrap_or_default())
     }
@@ -243,7 +242,7 @@ impl Rules {
 #[must_use]
 pub fn is_document(name: &OsStr) -> bool {
     let documents: [&[u8]; 5] = [b"md", b"txt", b"srt", b"vtt", b"json"];
-    documents.iter().any(|document| extension(name.as_bytes()).eq_ignore_ascii_case(document))
+    documents.iter().any(|document| extension_of(name.as_bytes()).eq_ignore_ascii_case(document))
 }
 
 /// Returns whether a path can be of no interest whatever it is: hidden, temporary or below such a directory.
@@ -288,7 +287,7 @@ fn literal_extension(pattern: &str) -> Option<String> {
 }
 
 /// What follows the last dot of a name; empty when there is none, or only a leading one.
-fn extension(name: &[u8]) -> &[u8] {
+fn extension_of(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|byte| *byte == b'.') {
         Some(dot) if dot > 0 => &name[dot + 1..],
         Some(_) | None => &[],
@@ -296,7 +295,7 @@ fn extension(name: &[u8]) -> &[u8] {
 }
 
 /// An extension in lower case as one number; `None` when it is empty or longer than any that is known.
-fn packed(extension: &[u8]) -> Option<u64> {
+fn pack_extension(extension: &[u8]) -> Option<u64> {
     let fits = !extension.is_empty() && extension.len() <= 8;
     fits.then(|| extension.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase())))
 }
@@ -306,19 +305,19 @@ mod tests {
     use super::*;
     use crate::watch::testing::{accepts, folder, globs};
 
-    fn kind(path: &str) -> Kind {
-        Rules::new(&folder(Path::new("/srv/sales")), &accepts()).kind(Path::new(path))
+    fn kind(path: &str) -> FileKind {
+        FileFilter::new(&folder(Path::new("/srv/sales")), &accepts()).classify(Path::new(path))
     }
 
     #[test]
     fn recordings_are_known_by_their_extension_in_any_case() {
-        assert_eq!(kind("a/Talk.WAV"), Kind::Recording("wav".into()));
-        assert_eq!(kind("a/talk.mkv"), Kind::NotAccepted("mkv".into()));
-        assert_eq!(kind("talk.notes.md"), Kind::NotMedia);
-        assert_eq!(kind("wav"), Kind::NotMedia);
+        assert_eq!(kind("a/Talk.WAV"), FileKind::Recording("wav".into()));
+        assert_eq!(kind("a/talk.mkv"), FileKind::NotAccepted("mkv".into()));
+        assert_eq!(kind("talk.notes.md"), FileKind::NotMedia);
+        assert_eq!(kind("wav"), FileKind::NotMedia);
         assert_eq!(
-            Rules::new(&folder(Path::new("/f")), &accepts()).kind(Path::new(OsStr::from_bytes(b"\xff.mp3"))),
-            Kind::Recording("mp3".into())
+            FileFilter::new(&folder(Path::new("/f")), &accepts()).classify(Path::new(OsStr::from_bytes(b"\xff.mp3"))),
+            FileKind::Recording("mp3".into())
         );
     }
 
@@ -343,9 +342,9 @@ mod tests {
             ".talk.mp3.aB3dEf",
             ".minuted-1.tmp",
         ] {
-            assert!(matches!(kind(name), Kind::Temporary(_)), "{name}: {:?}", kind(name));
+            assert!(matches!(kind(name), FileKind::Temporary(_)), "{name}: {:?}", kind(name));
         }
-        assert_eq!(kind(".talk.mp3"), Kind::Hidden);
+        assert_eq!(kind(".talk.mp3"), FileKind::Hidden);
     }
 
     #[test]
@@ -354,7 +353,7 @@ mod tests {
             [".stversions", ".stfolder", "@eaDir", "#recycle", ".hidden", "Talk.mp4.download", ".dropbox.cache"]
         {
             let path = format!("a/{directory}/b/talk.mp3");
-            assert!(matches!(kind(&path), Kind::Pruned(..)), "{path}: {:?}", kind(&path));
+            assert!(matches!(kind(&path), FileKind::Pruned(..)), "{path}: {:?}", kind(&path));
         }
     }
 
@@ -379,7 +378,7 @@ mod tests {
             "talk.mp3~",
             "talk.mp3.sb-1a2b3c4d-AbCdEf",
         ] {
-            assert!(matches!(kind(name), Kind::Temporary(_)), "{name}: {:?}", kind(name));
+            assert!(matches!(kind(name), FileKind::Temporary(_)), "{name}: {:?}", kind(name));
         }
         for name in ["temp.mp3", "part 2.mp3", "double click.mp3", "Download.mp4", "tmp.mp3", "zoom.mp4", "in.talk.mp3"]
         {
@@ -423,7 +422,7 @@ mod tests {
         ] {
             let found = kind(&format!("a/{directory}/b/talk.mp3"));
             let is_named = |why: &str| !why.contains("hidden name");
-            assert!(matches!(&found, Kind::Pruned(_, why) if is_named(why)), "{directory}: {found:?}");
+            assert!(matches!(&found, FileKind::Pruned(_, why) if is_named(why)), "{directory}: {found:?}");
         }
         for directory in [
             "snapshot",
@@ -455,7 +454,7 @@ mod tests {
             assert!(kind(name).is_media(), "{name}");
         }
         for name in ["a.txt", "a.toml", "a.aup3", "a.m3u8", "a.srt", "a.lrv"] {
-            assert_eq!(kind(name), Kind::NotMedia, "{name}");
+            assert_eq!(kind(name), FileKind::NotMedia, "{name}");
         }
     }
 
@@ -479,15 +478,15 @@ mod tests {
             assert_eq!(extensions_of(pattern).join(" "), extensions, "{pattern}");
         }
         let included = Folder { include: globs(&["*.xyz", "*.ts"]), ..folder(Path::new("/srv/sales")) };
-        let rules = Rules::new(&included, &accepts());
-        assert_eq!(rules.kind(Path::new("a/call.XYZ")), Kind::NotIncluded, "a glob tells the cases apart");
-        assert_eq!(rules.kind(Path::new("a/call.xyz")), Kind::NotAccepted("xyz".into()));
+        let filter = FileFilter::new(&included, &accepts());
+        assert_eq!(filter.classify(Path::new("a/call.XYZ")), FileKind::NotIncluded, "a glob tells the cases apart");
+        assert_eq!(filter.classify(Path::new("a/call.xyz")), FileKind::NotAccepted("xyz".into()));
         assert_eq!(
-            rules.kind(Path::new("a/call.xyz.part")),
-            Kind::Temporary(foreign::temporary(b"x.part").expect("one"))
+            filter.classify(Path::new("a/call.xyz.part")),
+            FileKind::Temporary(foreign::temporary(b"x.part").expect("one"))
         );
-        assert!(!rules.is_ambiguous(Path::new("a/call.ts")), "a person has said what it is");
-        assert!(Rules::new(&folder(Path::new("/f")), &accepts()).is_ambiguous(Path::new("a/call.ts")));
+        assert!(!filter.is_ambiguous(Path::new("a/call.ts")), "a person has said what it is");
+        assert!(FileFilter::new(&folder(Path::new("/f")), &accepts()).is_ambiguous(Path::new("a/call.ts")));
     }
 
     #[test]
@@ -497,11 +496,11 @@ mod tests {
         std::fs::write(tree.path().join("a.ts"), packets).expect("written");
         std::fs::write(tree.path().join("b.ts"), "export const G = 1;\n").expect("written");
         let root = Dir::open(tree.path()).expect("opened");
-        let rules = Rules::new(&folder(tree.path()), &accepts());
-        let kind = |name: &str| rules.kind_by_look(&root, Path::new(name));
-        assert_eq!(kind("a.ts"), Kind::NotAccepted("ts".into()));
+        let filter = FileFilter::new(&folder(tree.path()), &accepts());
+        let kind = |name: &str| filter.classify_by_content(&root, Path::new(name));
+        assert_eq!(kind("a.ts"), FileKind::NotAccepted("ts".into()));
         insta::assert_snapshot!(kind("b.ts"), @"`.ts` is the name of other files as well, and its first bytes are not those of a recording");
-        assert_eq!(kind("none.ts"), Kind::NotAccepted("ts".into()));
+        assert_eq!(kind("none.ts"), FileKind::NotAccepted("ts".into()));
     }
 
     #[test]
@@ -510,21 +509,24 @@ mod tests {
         folder.exclude = globs(&["private", "*-draft.*"]);
         folder.include = globs(&["calls/*"]);
         folder.on_success = OnSuccess::Move("calls/done".into());
-        let rules = Rules::new(&folder, &accepts());
-        assert_eq!(rules.kind(Path::new("calls/a-draft.mp3")), Kind::Excluded("*-draft.*".into()));
-        assert_eq!(rules.kind(Path::new("private/a.mp3")), Kind::Pruned("private".into(), "`exclude` names it"));
-        assert_eq!(rules.kind(Path::new("other/a.mp3")), Kind::NotIncluded);
-        assert!(matches!(rules.kind(Path::new("calls/done/x/a.mp3")), Kind::Pruned(..)));
-        assert_eq!(rules.kind(Path::new("calls/a.mp3")), Kind::Recording("mp3".into()));
+        let filter = FileFilter::new(&folder, &accepts());
+        assert_eq!(filter.classify(Path::new("calls/a-draft.mp3")), FileKind::Excluded("*-draft.*".into()));
+        assert_eq!(
+            filter.classify(Path::new("private/a.mp3")),
+            FileKind::Pruned("private".into(), "`exclude` names it")
+        );
+        assert_eq!(filter.classify(Path::new("other/a.mp3")), FileKind::NotIncluded);
+        assert!(matches!(filter.classify(Path::new("calls/done/x/a.mp3")), FileKind::Pruned(..)));
+        assert_eq!(filter.classify(Path::new("calls/a.mp3")), FileKind::Recording("mp3".into()));
     }
 
     #[test]
     fn a_flat_folder_ends_at_its_sub_folders() {
         let mut folder = folder(Path::new("/srv/sales"));
         folder.recursive = false;
-        let rules = Rules::new(&folder, &accepts());
-        assert_eq!(rules.kind(Path::new("a/talk.mp3")), Kind::BelowFlat);
-        assert!(rules.kind(Path::new("talk.mp3")).is_media());
+        let filter = FileFilter::new(&folder, &accepts());
+        assert_eq!(filter.classify(Path::new("a/talk.mp3")), FileKind::BelowFlat);
+        assert!(filter.classify(Path::new("talk.mp3")).is_media());
     }
 
     #[test]
@@ -546,9 +548,9 @@ mod tests {
         #[test]
         fn what_a_scan_passes_over_by_extension_is_never_media(name in proptest::collection::vec(1u8..=255, 1..20)) {
             let name: Vec<u8> = name.into_iter().filter(|byte| *byte != b'/').collect();
-            let rules = Rules::new(&folder(Path::new("/f")), &accepts());
-            let kind = rules.kind(Path::new(OsStr::from_bytes(&name)));
-            proptest::prop_assert!(!kind.is_media() || rules.may_be_media(&name));
+            let filter = FileFilter::new(&folder(Path::new("/f")), &accepts());
+            let kind = filter.classify(Path::new(OsStr::from_bytes(&name)));
+            proptest::prop_assert!(!kind.is_media() || filter.may_be_media(&name));
         }
     }
 }

@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    examine::{Candidate, Examiner, Finding, Marker},
-    names::{Kind, Rules},
-    scanner::walk::{Opened, Visitor, walk},
+    examine::{Examiner, Inspection, Marker, QuietFile},
+    names::{FileFilter, FileKind},
+    scanner::walk::{OpenedDirectory, WalkVisitor, walk_folder},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
@@ -39,15 +39,15 @@ pub fn settle_now(
     else {
         bail!("`{shown}` is not a file");
     };
-    let rules = Rules::new(folder, accepts);
-    let kind = rules.kind_by_look(&root, &relative);
+    let filter = FileFilter::new(folder, accepts);
+    let kind = filter.classify_by_content(&root, &relative);
     if !kind.is_media() {
         bail!("`{shown}` is left alone: {kind}");
     }
     let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
     let examiner = Examiner {
         root: &root,
-        rules: &rules,
+        filter: &filter,
         zone: &zone,
         mark,
         stop: &stop,
@@ -56,31 +56,31 @@ pub fn settle_now(
         has_job_of_size,
         pass_on: &|| {},
     };
-    let candidate = Candidate { path: relative, stamp, is_abandoned: false, is_set_aside: false };
-    match examiner.examine(&candidate).into_settled(folder, &candidate, false) {
+    let file = QuietFile { path: relative, stamp, is_abandoned: false, is_set_aside: false };
+    match examiner.examine(&file).into_settled(folder, &file, false) {
         Ok(settled) => Ok(settled),
         Err(finding) => bail!("`{shown}` {}", refusal(finding)),
     }
 }
 
 /// Returns why a file of which a look has found this is not taken.
-fn refusal(finding: Finding) -> String {
+fn refusal(finding: Inspection) -> String {
     match finding {
-        Finding::Lookalike => "is not a recording".to_owned(),
-        Finding::Unfinished(why) => format!("is not complete: {why}"),
-        Finding::Unreadable(why) => format!("cannot be read: {why}"),
-        Finding::Changed(_)
-        | Finding::Gone
-        | Finding::Stopped
-        | Finding::Whole { .. }
-        | Finding::Soundless { .. }
-        | Finding::Beyond { .. } => "changed while it was read".to_owned(),
+        Inspection::Lookalike => "is not a recording".to_owned(),
+        Inspection::Unfinished(why) => format!("is not complete: {why}"),
+        Inspection::Unreadable(why) => format!("cannot be read: {why}"),
+        Inspection::Changed(_)
+        | Inspection::Gone
+        | Inspection::Stopped
+        | Inspection::Whole { .. }
+        | Inspection::Soundless { .. }
+        | Inspection::Beyond { .. } => "changed while it was read".to_owned(),
     }
 }
 
 /// A file that a scan would take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct New {
+pub struct UntakenFile {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// Bytes.
@@ -93,44 +93,44 @@ pub struct New {
 ///
 /// # Errors
 /// When the folder cannot be opened, or a directory in it cannot be read.
-pub fn survey(folder: &Folder, accepts: &[String], known: &[Sighting]) -> anyhow::Result<Vec<New>> {
+pub fn survey_folder(folder: &Folder, accepts: &[String], known: &[Sighting]) -> anyhow::Result<Vec<UntakenFile>> {
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open `{}`", printable_path(&folder.path)))?;
-    let rules = Rules::new(folder, accepts);
+    let filter = FileFilter::new(folder, accepts);
     let known = known.iter().map(|sighting| (sighting.path.as_path(), sighting)).collect();
-    let mut surveyor = Surveyor { root: &root, rules: &rules, known, new: Vec::new() };
-    let tally = walk(&root, Path::new(""), &rules, &mut surveyor);
+    let mut surveyor = SurveyVisitor { root: &root, filter: &filter, known, new: Vec::new() };
+    let tally = walk_folder(&root, Path::new(""), &filter, &mut surveyor);
     if let Some((directory, why)) = tally.unreadable.first() {
         bail!("`{}` cannot be read: {why}", printable_path(&folder.path.join(directory)));
     }
     Ok(surveyor.new)
 }
 
-struct Surveyor<'a> {
+struct SurveyVisitor<'a> {
     root: &'a Dir,
-    rules: &'a Rules,
+    filter: &'a FileFilter,
     known: HashMap<&'a Path, &'a Sighting>,
-    new: Vec<New>,
+    new: Vec<UntakenFile>,
 }
 
-impl Visitor for Surveyor<'_> {
-    fn directories(&mut self, _: &[Opened]) {}
+impl WalkVisitor for SurveyVisitor<'_> {
+    fn enter_directories(&mut self, _: &[OpenedDirectory]) {}
 
-    fn file(&mut self, relative: &Path, stamp: Stamp) {
-        let kind = self.rules.kind(relative);
+    fn visit_file(&mut self, relative: &Path, stamp: Stamp) {
+        let kind = self.filter.classify(relative);
         let seen = self.known.get(relative).filter(|sighting| sighting.stamp == stamp);
         let why = match (seen.map(|sighting| sighting.verdict), &kind) {
             (Some(Verdict::Taken { .. } | Verdict::Ignored), _) => return,
             (Some(Verdict::Backlog), _) => "waits for `minuted backlog`".to_owned(),
             (Some(Verdict::Settling), _) => "is settling".to_owned(),
-            (None, _) if self.rules.is_lookalike(self.root, relative) => return,
+            (None, _) if self.filter.is_lookalike(self.root, relative) => return,
             (None, _) if stamp.size == 0 => "is empty so far".to_owned(),
-            (None, Kind::Recording(_)) => "is taken once it is quiet and complete".to_owned(),
+            (None, FileKind::Recording(_)) => "is taken once it is quiet and complete".to_owned(),
             (None, _) => kind.to_string(),
         };
-        self.new.push(New { path: relative.to_owned(), size: stamp.size, why });
+        self.new.push(UntakenFile { path: relative.to_owned(), size: stamp.size, why });
     }
 
-    fn stop(&self) -> bool {
+    fn should_stop(&self) -> bool {
         false
     }
 }

@@ -90,7 +90,7 @@ impl TestQueue {
     /// Makes a queue for a folder that had its first scan long ago.
     pub(crate) async fn with_baseline(root: &Path) -> Arc<Self> {
         let queue = Self::new();
-        queue.record_baseline(met(root)).await;
+        queue.record_baseline(baseline_of(root)).await;
         queue
     }
 
@@ -193,7 +193,7 @@ impl Watched {
         hints_max: usize,
         open_files: Arc<OpenFiles>,
     ) -> Self {
-        let (handle, end) = crate::watch::handle();
+        let (handle, end) = crate::watch::open_folder_channel();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let memory = queue.of_folder(&folder);
@@ -202,7 +202,7 @@ impl Watched {
     }
 
     /// Begins to watch a folder that was met before, and waits for the first scan.
-    pub(crate) async fn met(folder: Folder) -> Self {
+    pub(crate) async fn begin_known(folder: Folder) -> Self {
         let queue = TestQueue::with_baseline(&folder.path).await;
         let watched = Self::begin(folder, &queue, 4096);
         watched.handle.view().wait_quiet().await;
@@ -227,7 +227,7 @@ impl Watched {
 }
 
 /// Where a folder lies that minuted has met long ago.
-pub(crate) fn met(path: &Path) -> Root {
+pub(crate) fn baseline_of(path: &Path) -> Root {
     let place = crate::beneath::Dir::open(path).expect("opened").place().expect("asked");
     Root::new(place, path, jiff::Timestamp::UNIX_EPOCH)
 }

@@ -11,10 +11,10 @@ use std::{
 };
 
 use super::{
-    Decision,
+    BacklogDecision,
     handle::NotWatched,
-    scanner::Mode,
-    testing::{TestQueue, Watched, folder, met, until},
+    scanner::WatchMode,
+    testing::{TestQueue, Watched, baseline_of, folder, until},
 };
 use crate::{
     beneath::Stamp,
@@ -41,7 +41,7 @@ fn sighting(root: &Path, name: &str, verdict: Verdict, hours: i64) -> Sighting {
 #[tokio::test]
 async fn a_file_renamed_into_place_is_taken_once() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     fs::write(tree.path().join("talk.mp3.part"), "sound").expect("written");
     fs::rename(tree.path().join("talk.mp3.part"), tree.path().join("talk.mp3")).expect("renamed");
     watched.until_jobs(1).await;
@@ -59,7 +59,7 @@ async fn slow_and_pausing_writers_are_waited_for() {
     let tree = tempfile::tempdir().expect("a directory");
     let mut settings = folder(tree.path());
     settings.settle = Some(Duration::from_millis(400));
-    let watched = Watched::met(settings).await;
+    let watched = Watched::begin_known(settings).await;
     let mut all = Vec::new();
     let mut held_open = File::create(tree.path().join("a.mp3")).expect("made");
     for step in 0..40u8 {
@@ -85,7 +85,7 @@ async fn a_tree_that_is_moved_in_is_found_with_all_that_is_in_it() {
     fs::create_dir_all(outside.path().join("a/b/c")).expect("made");
     fs::write(outside.path().join("a/b/c/talk.mp3"), "x").expect("written");
     fs::write(outside.path().join("a/talk.flac"), "y").expect("written");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     fs::rename(outside.path().join("a"), tree.path().join("a")).expect("moved");
     watched.until_jobs(2).await;
     fs::write(tree.path().join("a/b/c/late.mp3"), "z").expect("written");
@@ -98,7 +98,7 @@ async fn a_tree_that_is_moved_in_is_found_with_all_that_is_in_it() {
 #[tokio::test]
 async fn a_directory_that_is_removed_and_made_again_is_watched_again() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     for round in 1..=10 {
         fs::create_dir_all(tree.path().join("a/b")).expect("made");
         fs::write(tree.path().join("a/b/talk.mp3"), round.to_string()).expect("written");
@@ -113,7 +113,7 @@ async fn a_directory_that_is_removed_and_made_again_is_watched_again() {
 #[tokio::test]
 async fn none_of_a_thousand_new_trees_is_missed() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     let root = tree.path().to_owned();
     let writing = tokio::task::spawn_blocking(move || {
         for number in 0..1000 {
@@ -131,7 +131,7 @@ async fn none_of_a_thousand_new_trees_is_missed() {
 #[tokio::test]
 async fn a_burst_is_taken_whole_in_few_commits() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     let before = watched.queue.writes.count();
     for number in 0..500 {
         fs::write(tree.path().join(format!("{number}.mp3")), number.to_string()).expect("written");
@@ -172,7 +172,7 @@ async fn scans_of_a_watched_tree_cause_no_scans() {
         fs::create_dir_all(tree.path().join(format!("{number}"))).expect("made");
         fs::write(tree.path().join(format!("{number}/a.mp3")), "x").expect("written");
     }
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     for _ in 0..20 {
         watched.handle.scan().await.expect("watched");
     }
@@ -206,7 +206,7 @@ async fn a_folder_that_is_removed_is_held_and_one_made_again_is_watched_again() 
     let root = tree.path().join("sales");
     fs::create_dir(&root).expect("made");
     fs::write(root.join("old.mp3"), "x").expect("written");
-    let watched = Watched::met(folder(&root)).await;
+    let watched = Watched::begin_known(folder(&root)).await;
     assert_eq!(watched.queue.names().await, ["old.mp3"]);
     fs::remove_dir_all(&root).expect("removed");
     watched.until_held(Some(HoldReason::Absent)).await;
@@ -228,7 +228,7 @@ async fn an_unfinished_wav_waits_until_its_header_is_right() {
     let mut wav =
         b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0".to_vec();
     wav.extend([7; 100]);
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     fs::write(tree.path().join("talk.wav"), &wav).expect("written");
     let view = Arc::clone(watched.handle.view());
     until(async || view.settling_file(Path::new("talk.wav")).is_some_and(|file| file.unfinished.is_some())).await;
@@ -244,7 +244,7 @@ async fn an_unfinished_wav_waits_until_its_header_is_right() {
 #[tokio::test]
 async fn odd_names_are_taken_and_links_fifos_and_empty_files_are_not() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     let root = tree.path();
     symlink("/etc/passwd", root.join("link.mp3")).expect("linked");
     let fifo = root.join("pipe.mp3");
@@ -290,11 +290,11 @@ async fn a_polled_folder_is_found_out_by_scans_alone() {
     let mut settings = folder(tree.path());
     settings.watch = Watch::Poll;
     settings.rescan = Some(Duration::from_millis(50));
-    let watched = Watched::met(settings).await;
+    let watched = Watched::begin_known(settings).await;
     fs::create_dir(tree.path().join("a")).expect("made");
     fs::write(tree.path().join("a/talk.mp3"), "x").expect("written");
     watched.until_jobs(1).await;
-    assert_eq!(watched.handle.view().status().mode, Some(Mode::Polled("as configured".into())));
+    assert_eq!(watched.handle.view().status().mode, Some(WatchMode::Polled("as configured".into())));
     let handle = watched.handle.clone();
     watched.end().await;
     assert_eq!(handle.scan().await, Err(NotWatched));
@@ -305,7 +305,7 @@ async fn what_a_scan_found_is_waited_for_when_it_is_over() {
     let tree = tempfile::tempdir().expect("a directory");
     let mut settings = folder(tree.path());
     settings.watch = Watch::Poll;
-    let watched = Watched::met(settings).await;
+    let watched = Watched::begin_known(settings).await;
     fs::write(tree.path().join("talk.mp3"), "x").expect("written");
     watched.handle.scan().await.expect("watched");
     assert!(!watched.handle.view().is_quiet());
@@ -317,7 +317,7 @@ async fn what_a_scan_found_is_waited_for_when_it_is_over() {
 #[tokio::test]
 async fn a_rename_is_told_as_taken_before_gone() {
     let tree = tempfile::tempdir().expect("a directory");
-    let watched = Watched::met(folder(tree.path())).await;
+    let watched = Watched::begin_known(folder(tree.path())).await;
     fs::write(tree.path().join("a.mp3"), "x").expect("written");
     watched.until_jobs(1).await;
     fs::rename(tree.path().join("a.mp3"), tree.path().join("b.mp3")).expect("renamed");
@@ -372,7 +372,7 @@ async fn a_backlog_of_more_than_twenty_waits_for_a_decision() {
     let watched = Watched::begin(settings, &queue, 100);
     watched.handle.view().wait_quiet().await;
     assert_eq!(watched.handle.view().status().backlog, 20);
-    assert_eq!(watched.handle.backlog(Decision::Process).await.expect("decided"), 20);
+    assert_eq!(watched.handle.backlog(BacklogDecision::Process).await.expect("decided"), 20);
     watched.until_jobs(22).await;
     assert_eq!(watched.queue.backlog_count().await, 20);
     watched.end().await;
@@ -418,10 +418,10 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
     settings.backlog = Backlog::Skip;
     let queue = TestQueue::new();
     // On another device, which is not that of the directory above: a mount whose number changed. No new meeting.
-    queue.record_baseline(Root { device: u64::MAX, spot: None, ..met(tree.path()) }).await;
+    queue.record_baseline(Root { device: u64::MAX, spot: None, ..baseline_of(tree.path()) }).await;
     let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(1).await;
-    assert_eq!(queue.baseline().await.map(|root| root.device), Some(met(tree.path()).device));
+    assert_eq!(queue.baseline().await.map(|root| root.device), Some(baseline_of(tree.path()).device));
     watched.end().await;
 }
 
@@ -451,11 +451,11 @@ async fn a_queue_that_cannot_write_is_tried_again_and_loses_nothing() {
 }
 
 /// A queue that has met the folder where something else was mounted, with one recording in it.
-async fn met_elsewhere(root: &Path) -> Arc<TestQueue> {
+async fn known_elsewhere(root: &Path) -> Arc<TestQueue> {
     let queue = TestQueue::new();
     fs::write(root.join("old.mp3"), "x").expect("written");
     queue.take(vec![("old.mp3".into(), stamp(root, "old.mp3"))]).await;
-    let mut met = met(root);
+    let mut met = baseline_of(root);
     met.device = u64::MAX;
     met.spot.as_mut().expect("known").inode = u64::MAX;
     queue.record_baseline(met).await;
@@ -467,7 +467,7 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     let tree = tempfile::tempdir().expect("a directory");
     let (root, aside) = (tree.path().join("sales"), tree.path().join("aside"));
     fs::create_dir(&root).expect("made");
-    let queue = met_elsewhere(&root).await;
+    let queue = known_elsewhere(&root).await;
     fs::rename(root.join("old.mp3"), &aside).expect("moved");
     fs::write(root.join(".keep"), "").expect("written");
     fs::write(root.join("stray.mp3"), "y").expect("written");
@@ -485,15 +485,15 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     watched.until_jobs(2).await;
     assert_eq!(watched.queue.names().await, ["old.mp3", "stray.mp3"]);
     assert_eq!(queue.hold().await, None);
-    assert_eq!(queue.baseline().await, Some(Root { met: jiff::Timestamp::UNIX_EPOCH, ..met(&root) }));
+    assert_eq!(queue.baseline().await, Some(Root { met: jiff::Timestamp::UNIX_EPOCH, ..baseline_of(&root) }));
     watched.end().await;
 }
 
 #[tokio::test]
 async fn a_person_makes_another_directory_the_folder_s_own() {
     let tree = tempfile::tempdir().expect("a directory");
-    for (decision, taken) in [(Decision::Process, 1), (Decision::Skip, 0)] {
-        let queue = met_elsewhere(tree.path()).await;
+    for (decision, taken) in [(BacklogDecision::Process, 1), (BacklogDecision::Skip, 0)] {
+        let queue = known_elsewhere(tree.path()).await;
         fs::remove_file(tree.path().join("old.mp3")).expect("removed");
         fs::write(tree.path().join("stray.mp3"), "y").expect("written");
         let watched = Watched::begin(folder(tree.path()), &queue, 100);
@@ -513,8 +513,8 @@ async fn another_directory_under_the_name_of_a_folder_is_met_for_the_first_time(
     let (old, new) = (tree.path().join("old"), tree.path().join("new"));
     fs::create_dir(&old).expect("made");
     fs::create_dir(&new).expect("made");
-    let queue = met_elsewhere(&old).await;
-    queue.record_baseline(met(&old)).await;
+    let queue = known_elsewhere(&old).await;
+    queue.record_baseline(baseline_of(&old)).await;
     for number in 0..21 {
         fs::write(new.join(format!("{number}.mp3")), number.to_string()).expect("written");
     }
@@ -533,8 +533,8 @@ async fn a_folder_that_moved_with_its_recordings_goes_on_where_it_is() {
     let tree = tempfile::tempdir().expect("a directory");
     let (old, new) = (tree.path().join("old"), tree.path().join("new"));
     fs::create_dir(&old).expect("made");
-    let queue = met_elsewhere(&old).await;
-    queue.record_baseline(met(&old)).await;
+    let queue = known_elsewhere(&old).await;
+    queue.record_baseline(baseline_of(&old)).await;
     fs::rename(&old, &new).expect("moved");
     fs::write(new.join("new.mp3"), "y").expect("written");
     let mut settings = folder(&new);
@@ -542,6 +542,6 @@ async fn a_folder_that_moved_with_its_recordings_goes_on_where_it_is() {
     let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(2).await;
     assert_eq!(watched.queue.names().await, ["new.mp3", "old.mp3"]);
-    assert_eq!(queue.baseline().await, Some(met(&new)));
+    assert_eq!(queue.baseline().await, Some(baseline_of(&new)));
     watched.end().await;
 }

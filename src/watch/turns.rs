@@ -45,43 +45,43 @@ impl Default for FolderLine {
 
 /// The turn of one batch of files.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct ReadingTurn {
     line: FolderLine,
     stop: CancellationToken,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<ReadingPermit>>,
 }
 
 /// The right to read a slice.
 #[derive(Debug)]
-struct Held {
+struct ReadingPermit {
     since: Instant,
     _own: OwnedSemaphorePermit,
     _shared: OwnedSemaphorePermit,
 }
 
-impl Turn {
+impl ReadingTurn {
     /// Waits for the first slice.
     pub(super) async fn begin(line: FolderLine, stop: CancellationToken) -> Arc<Self> {
         let turn = Self { line, stop, held: Mutex::default() };
-        turn.wait().await;
+        turn.wait_turn().await;
         Arc::new(turn)
     }
 
     /// Lets others read, and waits for the next slice. For a thread that may block.
     pub(super) fn pass_on(&self) {
         self.give_back();
-        Handle::current().block_on(self.wait());
+        Handle::current().block_on(self.wait_turn());
     }
 
     /// Ends the turn, whatever its reader does.
     pub(super) fn give_back(&self) {
-        drop(self.held().take());
+        drop(self.permit().take());
     }
 
     /// Returns when the slice has taken too long.
-    pub(super) async fn overdue(&self) {
+    pub(super) async fn wait_overdue(&self) {
         loop {
-            let age = self.held().as_ref().map_or(Duration::ZERO, |held| held.since.elapsed());
+            let age = self.permit().as_ref().map_or(Duration::ZERO, |held| held.since.elapsed());
             if age >= SLICE_MAX {
                 return;
             }
@@ -90,19 +90,19 @@ impl Turn {
     }
 
     /// Waits in the folder's line, then in that of all; not at all once there is nothing to wait for.
-    async fn wait(&self) {
+    async fn wait_turn(&self) {
         let held = async {
             let own = Arc::clone(&self.line.own).acquire_owned().await.ok()?;
             let shared = Arc::clone(&self.line.shared).acquire_owned().await.ok()?;
-            Some(Held { since: Instant::now(), _own: own, _shared: shared })
+            Some(ReadingPermit { since: Instant::now(), _own: own, _shared: shared })
         };
         tokio::select! {
-            held = held => *self.held() = held,
+            held = held => *self.permit() = held,
             () = self.stop.cancelled() => {}
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+    fn permit(&self) -> MutexGuard<'_, Option<ReadingPermit>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,12 +119,12 @@ mod tests {
 
     /// Reads `slices` slices of a folder's file, and notes each.
     async fn read(name: char, slices: usize, line: &FolderLine, order: &Arc<Mutex<String>>) {
-        let turn = Turn::begin(line.clone(), CancellationToken::new()).await;
+        let turn = ReadingTurn::begin(line.clone(), CancellationToken::new()).await;
         for _ in 0..slices {
             order.lock().expect("no panic").push(name);
             tokio::time::sleep(Duration::from_secs(1)).await;
             turn.give_back();
-            turn.wait().await;
+            turn.wait_turn().await;
         }
         turn.give_back();
     }
@@ -152,11 +152,11 @@ mod tests {
         let [hung, other] = two_lines();
         let order = Arc::new(Mutex::default());
         let begun = Instant::now();
-        let first = Turn::begin(hung.clone(), CancellationToken::new()).await;
+        let first = ReadingTurn::begin(hung.clone(), CancellationToken::new()).await;
         tokio::time::timeout(Duration::from_secs(10), read('b', 3, &other, &order)).await.expect("not held up");
-        let second = Turn::begin(hung, CancellationToken::new());
+        let second = ReadingTurn::begin(hung, CancellationToken::new());
         let give_back = async {
-            first.overdue().await;
+            first.wait_overdue().await;
             first.give_back();
         };
         tokio::join!(second, give_back);
@@ -167,8 +167,8 @@ mod tests {
     async fn a_stop_ends_the_wait() {
         let [line, _] = two_lines();
         let stop = CancellationToken::new();
-        let _first = Turn::begin(line.clone(), CancellationToken::new()).await;
+        let _first = ReadingTurn::begin(line.clone(), CancellationToken::new()).await;
         stop.cancel();
-        drop(Turn::begin(line, stop).await);
+        drop(ReadingTurn::begin(line, stop).await);
     }
 }

@@ -13,17 +13,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::{
-    scanner::walk::Beyond,
-    scanner::{Mode, Trouble},
-    settle::files::{Entry, Pool},
-    settle::{Moment, Patience},
+    scanner::walk::LeftOut,
+    scanner::{FolderTrouble, WatchMode},
+    settle::files::{SettlingFile, SettlingFiles},
+    settle::{Now, SettlePolicy},
 };
 use crate::{clock::elapsed, open_files::InUse};
 
 /// A folder as it is seen now.
 #[derive(Debug)]
 pub struct FolderView {
-    state: Mutex<State>,
+    state: Mutex<FolderState>,
     quiet: watch::Sender<bool>,
     /// Files opened to be read: none for what is known.
     pub opened: AtomicU64,
@@ -33,15 +33,15 @@ pub struct FolderView {
 
 /// What is behind the lock. The folder's task writes it, never across an await.
 #[derive(Debug)]
-pub struct State {
+pub struct FolderState {
     /// The files that are settling.
-    pub pool: Pool,
+    pub settling: SettlingFiles,
     /// How patient settling is.
-    pub patience: Patience,
+    pub policy: SettlePolicy,
     /// How changes are learned of; `None` before the first scan.
-    pub mode: Option<Mode>,
+    pub mode: Option<WatchMode>,
     /// What is wrong with the folder.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<FolderTrouble>,
     /// The last scan.
     pub scan: Option<LastScan>,
     /// How many files wait for `minuted backlog`.
@@ -62,16 +62,16 @@ pub struct LastScan {
     /// Directories that could not be read, with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
     /// What was left out because there is too much of it.
-    pub beyond: Beyond,
+    pub beyond: LeftOut,
 }
 
 /// A folder for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
+pub struct FolderSnapshot {
     /// How changes are learned of; `None` before the first scan.
-    pub mode: Option<Mode>,
+    pub mode: Option<WatchMode>,
     /// What is wrong with the folder.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<FolderTrouble>,
     /// The last scan.
     pub scan: Option<LastScan>,
     /// How many files are settling.
@@ -82,7 +82,7 @@ pub struct Status {
 
 /// A file that is settling, for `status` and `why`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettlingFile {
+pub struct SettlingFileView {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// Bytes.
@@ -93,9 +93,9 @@ pub struct SettlingFile {
     pub since: Timestamp,
     /// When it is taken if it stays as it is.
     pub until: Timestamp,
-    /// Why it looks unfinished, when it does.
+    /// The reason for which it looks unfinished, if so.
     pub unfinished: Option<&'static str>,
-    /// Why it cannot be read, when it cannot.
+    /// The reason for which it cannot be read, if so.
     pub unreadable: Option<String>,
     /// Who is still writing it, as was found last.
     pub in_use: Option<InUse>,
@@ -103,7 +103,7 @@ pub struct SettlingFile {
     pub is_slow: bool,
 }
 
-impl State {
+impl FolderState {
     /// Returns whether the folder is in a trouble in which none of its files is examined.
     pub(super) fn is_held(&self) -> bool {
         self.trouble.as_ref().is_some_and(|trouble| trouble.kind.blocks_stages())
@@ -112,9 +112,9 @@ impl State {
 
 impl Default for FolderView {
     fn default() -> Self {
-        let state = State {
-            pool: Pool::default(),
-            patience: Patience::new(Duration::from_secs(30)),
+        let state = FolderState {
+            settling: SettlingFiles::default(),
+            policy: SettlePolicy::new(Duration::from_secs(30)),
             mode: None,
             trouble: None,
             scan: None,
@@ -128,27 +128,27 @@ impl Default for FolderView {
 impl FolderView {
     /// Returns the folder for `status`.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> FolderSnapshot {
         let state = self.state();
         let (mode, trouble, scan) = (state.mode.clone(), state.trouble.clone(), state.scan.clone());
-        Status { mode, trouble, scan, settling: state.pool.len(), backlog: state.backlog }
+        FolderSnapshot { mode, trouble, scan, settling: state.settling.len(), backlog: state.backlog }
     }
 
     /// Returns up to `files_max` of the files that are settling, the longest first.
     #[must_use]
-    pub fn settling(&self, files_max: usize) -> Vec<SettlingFile> {
+    pub fn settling(&self, files_max: usize) -> Vec<SettlingFileView> {
         let state = self.state();
-        let mut entries: Vec<(&Path, &Entry)> = state.pool.iter().collect();
+        let mut entries: Vec<(&Path, &SettlingFile)> = state.settling.iter().collect();
         entries.sort_unstable_by_key(|(path, entry)| (entry.seen.first, *path));
         entries.truncate(files_max);
-        entries.into_iter().map(|(path, entry)| shown(path, entry, &state.patience)).collect()
+        entries.into_iter().map(|(path, entry)| view_file(path, entry, &state.policy)).collect()
     }
 
     /// Returns a file if it is settling.
     #[must_use]
-    pub fn settling_file(&self, relative: &Path) -> Option<SettlingFile> {
+    pub fn settling_file(&self, relative: &Path) -> Option<SettlingFileView> {
         let state = self.state();
-        state.pool.get(relative).map(|entry| shown(relative, entry, &state.patience))
+        state.settling.get(relative).map(|entry| view_file(relative, entry, &state.policy))
     }
 
     /// Waits until the folder has been scanned and nothing in it is settling. A folder that cannot be scanned, and a
@@ -177,15 +177,15 @@ impl FolderView {
     }
 
     /// Returns what is behind the lock.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, FolderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn shown(path: &Path, entry: &Entry, patience: &Patience) -> SettlingFile {
-    let needed = if entry.seen.unfinished.is_some() { patience.unfinished } else { patience.settle };
+fn view_file(path: &Path, entry: &SettlingFile, policy: &SettlePolicy) -> SettlingFileView {
+    let needed = if entry.seen.unfinished.is_some() { policy.unfinished } else { policy.settle };
     let needed = SignedDuration::try_from(needed).unwrap_or(SignedDuration::MAX);
-    SettlingFile {
+    SettlingFileView {
         path: path.to_owned(),
         size: entry.seen.stamp.size,
         first: entry.seen.first,
@@ -194,17 +194,17 @@ fn shown(path: &Path, entry: &Entry, patience: &Patience) -> SettlingFile {
         unfinished: entry.seen.unfinished,
         unreadable: entry.trouble.clone(),
         in_use: entry.seen.in_use.clone(),
-        is_slow: elapsed(entry.seen.first, crate::clock::now()) >= patience.slow,
+        is_slow: elapsed(entry.seen.first, crate::clock::now()) >= policy.slow,
     }
 }
 
 /// The two clocks of a folder's task.
 #[derive(Debug, Clone, Copy)]
-pub struct Clocks {
+pub struct TaskClocks {
     epoch: tokio::time::Instant,
 }
 
-impl Clocks {
+impl TaskClocks {
     /// Begins to count.
     #[must_use]
     pub fn start() -> Self {
@@ -213,13 +213,13 @@ impl Clocks {
 
     /// Returns now on both clocks.
     #[must_use]
-    pub fn now(&self) -> Moment {
-        Moment { wall: crate::clock::now(), running: self.epoch.elapsed() }
+    pub fn now(&self) -> Now {
+        Now { wall: crate::clock::now(), running: self.epoch.elapsed() }
     }
 
     /// Returns the instant at which it has run for so long.
     #[must_use]
-    pub fn at(&self, running: Duration) -> tokio::time::Instant {
+    pub fn instant_at(&self, running: Duration) -> tokio::time::Instant {
         self.epoch + running
     }
 }

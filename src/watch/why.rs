@@ -11,11 +11,11 @@ use rustix::io::Errno;
 
 use super::{
     FolderView,
-    examine::told,
-    names::{Kind, Rules},
-    scanner::Trouble,
+    examine::describe_read_error,
+    names::{FileFilter, FileKind},
+    scanner::FolderTrouble,
     scanner::walk::{DEPTH_MAX, is_too_deep},
-    view::SettlingFile,
+    view::SettlingFileView,
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
@@ -25,11 +25,11 @@ use crate::{
     text::{ShellCommand, printable, printable_path},
 };
 
-/// Why a path in a folder has no job, or which job it has.
+/// The reason for which a path in a folder has no job, or the job that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum FileExplanation {
     /// The folder itself is in trouble.
-    Trouble(Trouble),
+    Trouble(FolderTrouble),
     /// There is nothing.
     Absent,
     /// It is a directory.
@@ -41,13 +41,13 @@ pub enum Why {
     /// It cannot be known.
     Unreadable(String),
     /// Its name says that it is no recording.
-    Name(Kind),
+    Name(FileKind),
     /// By its name it is what people write beside a recording, or into a directory.
-    Sidecar(Sidecar),
+    Sidecar(SidecarScope),
     /// It has no bytes yet.
     Empty,
     /// It is settling.
-    Settling(SettlingFile),
+    Settling(SettlingFileView),
     /// It lay there when minuted met the folder, and waits for a decision. The folder's name.
     Backlog(String),
     /// It lay there when minuted met the folder, and is left alone as was decided.
@@ -69,7 +69,7 @@ pub enum Why {
 
 /// Whose sidecar a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sidecar {
+pub enum SidecarScope {
     /// Of the recording of this name.
     Recording(PathBuf),
     /// Of the recordings in its directory and below.
@@ -80,7 +80,7 @@ pub enum Sidecar {
     Off(String),
 }
 
-impl fmt::Display for Sidecar {
+impl fmt::Display for SidecarScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recording(recording) => {
@@ -103,18 +103,18 @@ impl fmt::Display for Sidecar {
 }
 
 /// Whose sidecar the file at `relative` is, by its name.
-fn sidecar(folder: &Folder, rules: &Rules, relative: &Path) -> Option<Sidecar> {
+fn find_sidecar_scope(folder: &Folder, filter: &FileFilter, relative: &Path) -> Option<SidecarScope> {
     let name = Path::new(relative.file_name()?);
     let is_of_directory = name.as_os_str() == SIDECAR_OF_DIRECTORY;
-    let recording = recording_of(name).filter(|recording| rules.may_be_media(recording.as_os_str().as_bytes()));
+    let recording = recording_of(name).filter(|recording| filter.may_be_media(recording.as_os_str().as_bytes()));
     if !is_of_directory && recording.is_none() {
         return None;
     }
     Some(match recording {
-        _ if !folder.sidecars => Sidecar::Off(folder.name.clone()),
-        Some(recording) => Sidecar::Recording(recording),
-        None if relative.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => Sidecar::Root,
-        None => Sidecar::Directory,
+        _ if !folder.sidecars => SidecarScope::Off(folder.name.clone()),
+        Some(recording) => SidecarScope::Recording(recording),
+        None if relative.parent().is_some_and(|parent| parent.as_os_str().is_empty()) => SidecarScope::Root,
+        None => SidecarScope::Directory,
     })
 }
 
@@ -128,47 +128,47 @@ pub fn explain(
     relative: &Path,
     view: Option<&FolderView>,
     sighting: Option<&Sighting>,
-) -> Why {
+) -> FileExplanation {
     let trouble = view.and_then(|view| view.status().trouble).filter(|trouble| trouble.kind.blocks_stages());
     if let Some(trouble) = trouble {
-        return Why::Trouble(trouble);
+        return FileExplanation::Trouble(trouble);
     }
     if relative.as_os_str().is_empty() {
-        return Why::Directory;
+        return FileExplanation::Directory;
     }
     let looked = Dir::open(&folder.path).and_then(|root| root.entry(relative).map(|entry| (root, entry)));
     let (root, stamp) = match looked {
         Ok((root, Some(Entry::File(stamp)))) => (root, stamp),
-        Ok((_, Some(Entry::Directory))) => return Why::Directory,
-        Ok((_, Some(Entry::Other))) => return Why::NotAFile,
-        Ok((_, None)) => return Why::Absent,
+        Ok((_, Some(Entry::Directory))) => return FileExplanation::Directory,
+        Ok((_, Some(Entry::Other))) => return FileExplanation::NotAFile,
+        Ok((_, None)) => return FileExplanation::Absent,
         Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOTDIR | Errno::LOOP)) => {
-            return Why::BehindLink;
+            return FileExplanation::BehindLink;
         }
-        Err(error) => return Why::Unreadable(told(&error, &folder.path.join(relative))),
+        Err(error) => return FileExplanation::Unreadable(describe_read_error(&error, &folder.path.join(relative))),
     };
-    let rules = Rules::new(folder, accepts);
-    let kind = rules.kind(relative);
-    if let Kind::NotMedia | Kind::Hidden = kind
-        && let Some(sidecar) = sidecar(folder, &rules, relative)
+    let filter = FileFilter::new(folder, accepts);
+    let kind = filter.classify(relative);
+    if let FileKind::NotMedia | FileKind::Hidden = kind
+        && let Some(sidecar) = find_sidecar_scope(folder, &filter, relative)
     {
-        return Why::Sidecar(sidecar);
+        return FileExplanation::Sidecar(sidecar);
     }
     if !kind.is_media() {
-        return Why::Name(kind);
+        return FileExplanation::Name(kind);
     }
     let is_taken = sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, Verdict::Taken { .. }));
     if is_too_deep(relative) && !is_taken {
-        return Why::TooDeep;
+        return FileExplanation::TooDeep;
     }
-    if stamp.size > 0 && rules.is_lookalike(&root, relative) {
-        return Why::Name(rules.kind_by_look(&root, relative));
+    if stamp.size > 0 && filter.is_lookalike(&root, relative) {
+        return FileExplanation::Name(filter.classify_by_content(&root, relative));
     }
     let settling = view.and_then(|view| view.settling_file(relative));
-    settling.map_or_else(|| of_file(folder, stamp, sighting), Why::Settling)
+    settling.map_or_else(|| explain_media(folder, stamp, sighting), FileExplanation::Settling)
 }
 
-impl Why {
+impl FileExplanation {
     /// Returns the answer with who has the file open now, where it is settling. Blocks on `/proc`.
     #[must_use]
     pub fn with_use(self, open_files: &OpenFiles, folder: &Folder, relative: &Path) -> Self {
@@ -180,20 +180,20 @@ impl Why {
 }
 
 /// The answer for a file of media that is not settling.
-fn of_file(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> Why {
+fn explain_media(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> FileExplanation {
     let Some(seen) = sighting.filter(|sighting| sighting.stamp == stamp) else {
-        return if stamp.size == 0 { Why::Empty } else { Why::Unseen };
+        return if stamp.size == 0 { FileExplanation::Empty } else { FileExplanation::Unseen };
     };
     match seen.verdict {
-        Verdict::Taken { job } => Why::Taken(job),
-        Verdict::Backlog => Why::Backlog(folder.name.clone()),
-        Verdict::Ignored => Why::Ignored,
-        Verdict::Settling if stamp.size == 0 => Why::Empty,
-        Verdict::Settling => Why::Interrupted { first: seen.first, since: seen.since },
+        Verdict::Taken { job } => FileExplanation::Taken(job),
+        Verdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
+        Verdict::Ignored => FileExplanation::Ignored,
+        Verdict::Settling if stamp.size == 0 => FileExplanation::Empty,
+        Verdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for FileExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trouble(trouble) => {
@@ -209,7 +209,7 @@ impl fmt::Display for Why {
             Self::Name(kind) => write!(f, "left alone: {kind}"),
             Self::Sidecar(sidecar) => sidecar.fmt(f),
             Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
-            Self::Settling(file) => settling(f, file),
+            Self::Settling(file) => fmt_settling(f, file),
             Self::Backlog(folder) => {
                 let process = ShellCommand::new("minuted backlog").word(folder).then("process");
                 write!(f, "it lay there before minuted and waits: `{process}` or `skip`")
@@ -229,7 +229,7 @@ impl fmt::Display for Why {
     }
 }
 
-fn settling(f: &mut fmt::Formatter<'_>, file: &SettlingFile) -> fmt::Result {
+fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Result {
     if let Some(why) = &file.unreadable {
         return write!(f, "it cannot be read: {}", printable(why));
     }
@@ -281,7 +281,7 @@ mod tests {
         let kept = Sighting { path, stamp, first: now, since: now, verdict, written_boot: None };
         let begun = Sighting { verdict: Verdict::Settling, ..kept.clone() };
         let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
-        assert_eq!(begun, Why::Interrupted { first: now, since: now });
+        assert_eq!(begun, FileExplanation::Interrupted { first: now, since: now });
         let names =
             ["a.mp3", "b.doc", "c.mp3.part", "@eaDir/d.mp3", "@eaDir", "empty.mp3", "link.mp3", "none.mp3", "kept.mp3"];
         let shown = names.map(|name| {
@@ -355,7 +355,7 @@ mod tests {
     fn what_is_settling_says_since_when_and_until_when() {
         let at = |seconds: i64| jiff::Timestamp::from_second(1_795_338_000 + seconds).expect("in range");
         let (first, since, until) = (at(0), at(60), at(90));
-        let file = SettlingFile {
+        let file = SettlingFileView {
             path: "a.wav".into(),
             size: 1,
             first,
@@ -369,16 +369,16 @@ mod tests {
         let process = InUse::Process(WritingProcess { program: "recorder".into(), process: 812 });
         let written = |is_certain| InUse::Written(UnclosedWrite { last: since, is_certain });
         let open = [(process, true), (written(true), false), (written(false), false)].map(|(in_use, is_slow)| {
-            Why::Settling(SettlingFile { in_use: Some(in_use), is_slow, ..file.clone() }).to_string()
+            FileExplanation::Settling(SettlingFileView { in_use: Some(in_use), is_slow, ..file.clone() }).to_string()
         });
         insta::assert_snapshot!(open.join("\n"), @r"
         `recorder` (process 812) has it open; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z; that is longer than usual, and it is waited for
         it changed since its writer last closed it: it is still being written; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
         it was being written when minuted last saw its writer, and that writer may still have it open; it is taken once that has closed it, or at 2026-11-22T10:01:00Z if it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
         ");
-        let unfinished = SettlingFile { unfinished: Some("its header says 0 bytes"), ..file.clone() };
-        let unreadable = SettlingFile { unreadable: Some("Permission denied".into()), ..file.clone() };
-        let shown = [file, unfinished, unreadable].map(|file| Why::Settling(file).to_string()).join("\n");
+        let unfinished = SettlingFileView { unfinished: Some("its header says 0 bytes"), ..file.clone() };
+        let unreadable = SettlingFileView { unreadable: Some("Permission denied".into()), ..file.clone() };
+        let shown = [file, unfinished, unreadable].map(|file| FileExplanation::Settling(file).to_string()).join("\n");
         insta::assert_snapshot!(shown, @r"
         it is settling: unchanged since 2026-11-22T09:01:00Z, taken at 2026-11-22T09:01:30Z if it stays so; first seen 2026-11-22T09:00:00Z
         it looks unfinished: its header says 0 bytes; unchanged since 2026-11-22T09:01:00Z, taken as it is at 2026-11-22T09:01:30Z

@@ -15,7 +15,7 @@ use crate::{
     beneath::Dir,
     config::Folder,
     text::{count, printable_path},
-    watch::{DEPTH_MAX, mounts, names::Rules},
+    watch::{DEPTH_MAX, mounts, names::FileFilter},
 };
 
 /// Entries that are looked at; a walk over more takes too long for a check.
@@ -27,7 +27,7 @@ pub(super) fn try_listing(subject: &str, folder: &Folder, root: &Dir) -> Finding
     if let Err(error) = read_entries(root) {
         return unlisted_directory(subject, &folder.path, &error);
     }
-    match mounts::polls(root) {
+    match mounts::detect_eventless(root) {
         Ok(Some(kind)) => Finding::ok(subject, format!("{shown} lies on {kind}: it is polled")),
         Ok(None) | Err(_) => Finding::ok(subject, shown),
     }
@@ -35,7 +35,7 @@ pub(super) fn try_listing(subject: &str, folder: &Folder, root: &Dir) -> Finding
 
 /// Looks for directories below that cannot be listed, and for recordings that cannot be opened.
 pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Finding> {
-    let mut walk = Walk { rules: Rules::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None, deep: None };
+    let mut walk = Walk { filter: FileFilter::new(folder, &[]), seen: 0, closed: Vec::new(), failed: None, deep: None };
     walk.visit_directory(root, Path::new(""), 0);
     let failed = walk.failed.map(|(dir, error)| {
         let found = unlisted_directory(subject, &folder.path.join(dir), &error);
@@ -85,7 +85,7 @@ fn read_entries(dir: &Dir) -> io::Result<Vec<(PathBuf, FileType)>> {
 
 /// A walk over a folder.
 struct Walk {
-    rules: Rules,
+    filter: FileFilter,
     seen: usize,
     /// The recordings that cannot be opened, below the folder.
     closed: Vec<PathBuf>,
@@ -110,7 +110,7 @@ impl Walk {
             }
             let relative = below.join(&name);
             if kind == FileType::Directory {
-                if !self.rules.recursive() || self.rules.prunes(&relative).is_some() {
+                if !self.filter.is_recursive() || self.filter.prune_reason(&relative).is_some() {
                     continue;
                 }
                 if depth == DEPTH_MAX {
@@ -123,7 +123,7 @@ impl Walk {
                         Err(error) => self.record_failure(&relative, error),
                     }
                 }
-            } else if kind == FileType::RegularFile && self.rules.kind_of_file(&relative).is_media() {
+            } else if kind == FileType::RegularFile && self.filter.classify_file(&relative).is_media() {
                 let denied = rustix::fs::accessat(dir.fd(), &name, Access::READ_OK, AtFlags::empty());
                 if denied.is_err_and(|error| is_denied(&error.into())) {
                     self.closed.push(relative);

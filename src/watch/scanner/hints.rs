@@ -23,12 +23,12 @@ use notify::{
 };
 use tokio::sync::Notify;
 
-use super::known::{Known, Look};
+use super::known::{SeenFiles, SeenState};
 use crate::{
     beneath::Stamp,
     clock,
     open_files::OpenFiles,
-    watch::names::{Rules, is_document, is_noise},
+    watch::names::{FileFilter, is_document, is_noise},
 };
 
 /// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
@@ -46,7 +46,7 @@ const EVENTS: EventKindMask = EventKindMask::CREATE
 /// The paths at which something may have happened.
 #[derive(Debug)]
 pub struct Hints {
-    pending: Mutex<Pending>,
+    pending: Mutex<PendingHints>,
     bell: Notify,
     paths_max: usize,
     /// The folder.
@@ -59,7 +59,7 @@ pub struct Hints {
 
 /// What has been hinted at since the last time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Pending {
+pub struct PendingHints {
     /// Relative paths.
     pub paths: HashSet<PathBuf>,
     /// Hints were lost: only a scan can tell, and the watches have to be set anew.
@@ -76,7 +76,7 @@ impl Hints {
     }
 
     /// Takes in that events may be missed for a while: a close may be among them.
-    pub fn doubt(&self) {
+    pub fn doubt_closes(&self) {
         self.open_files.written.doubt(&self.root);
     }
 
@@ -98,45 +98,45 @@ impl Hints {
     }
 
     /// Adds a relative path; over the limit all of them become one lost hint.
-    pub fn put(&self, relative: PathBuf) {
+    pub fn add_path(&self, relative: PathBuf) {
         let mut pending = self.lock();
         if pending.lost {
             return;
         }
         pending.paths.insert(relative);
         if pending.paths.len() > self.paths_max {
-            *pending = Pending { paths: HashSet::new(), lost: true };
+            *pending = PendingHints { paths: HashSet::new(), lost: true };
         }
         drop(pending);
         self.bell.notify_one();
     }
 
     /// Says that hints were lost.
-    pub fn lose(&self) {
-        self.doubt();
-        *self.lock() = Pending { paths: HashSet::new(), lost: true };
+    pub fn mark_lost(&self) {
+        self.doubt_closes();
+        *self.lock() = PendingHints { paths: HashSet::new(), lost: true };
         self.bell.notify_one();
     }
 
     /// Waits until there is something to take. Loses nothing when it is dropped.
-    pub async fn wait(&self) {
-        while *self.lock() == Pending::default() {
+    pub async fn wait_pending(&self) {
+        while *self.lock() == PendingHints::default() {
             self.bell.notified().await;
         }
     }
 
     /// Takes what there is.
     #[must_use]
-    pub fn take(&self) -> Pending {
+    pub fn take_pending(&self) -> PendingHints {
         std::mem::take(&mut *self.lock())
     }
 
     /// Takes in what an event tells of those who write; returns whether it tells nothing else.
-    fn hear_writers(&self, rules: &Rules, event: &Event) -> bool {
+    fn track_writers(&self, filter: &FileFilter, event: &Event) -> bool {
         let written = &self.open_files.written;
         match (event.kind, &event.paths[..]) {
             (EventKind::Modify(ModifyKind::Data(_)), paths) => {
-                for path in paths.iter().filter(|path| is_media(rules, &self.root, path)) {
+                for path in paths.iter().filter(|path| is_media(filter, &self.root, path)) {
                     written.write(path, clock::now());
                 }
                 return true;
@@ -156,27 +156,27 @@ impl Hints {
         false
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pending> {
+    fn lock(&self) -> MutexGuard<'_, PendingHints> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what notify tells of the folder.
-    fn hear(&self, rules: &Rules, told: notify::Result<Event>) {
-        let Ok(event) = told else { return self.lose() };
+    fn handle_event(&self, filter: &FileFilter, message: notify::Result<Event>) {
+        let Ok(event) = message else { return self.mark_lost() };
         if event.need_rescan() || event.paths.is_empty() || event.kind == EventKind::Remove(RemoveKind::Other) {
-            return self.lose();
+            return self.mark_lost();
         }
-        if self.hear_writers(rules, &event) {
+        if self.track_writers(filter, &event) {
             return;
         }
         for path in &event.paths {
             match path.strip_prefix(&self.root) {
                 Ok(relative) if relative.as_os_str().is_empty() => {
                     if is_structural(event.kind) {
-                        self.lose();
+                        self.mark_lost();
                     }
                 }
-                Ok(relative) if is_news(rules, relative, event.kind) => self.put(relative.to_owned()),
+                Ok(relative) if is_news(filter, relative, event.kind) => self.add_path(relative.to_owned()),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -184,8 +184,8 @@ impl Hints {
 }
 
 /// Whether a path has the name of a recording.
-fn is_media(rules: &Rules, root: &Path, path: &Path) -> bool {
-    let name = path.file_name().is_some_and(|name| rules.may_be_media(name.as_encoded_bytes()));
+fn is_media(filter: &FileFilter, root: &Path, path: &Path) -> bool {
+    let name = path.file_name().is_some_and(|name| filter.may_be_media(name.as_encoded_bytes()));
     name && path.strip_prefix(root).is_ok_and(|relative| !is_noise(relative))
 }
 
@@ -197,16 +197,16 @@ fn is_structural(kind: EventKind) -> bool {
 /// Whether anything should be looked at: names of media always, others only when they may be directories.
 ///
 /// What minuted writes itself is neither: its temporary names are hidden, its notes are documents.
-fn is_news(rules: &Rules, relative: &Path, kind: EventKind) -> bool {
+fn is_news(filter: &FileFilter, relative: &Path, kind: EventKind) -> bool {
     let Some(name) = relative.file_name() else { return false };
     if is_noise(relative) {
         return false;
     }
     let is_renamed = matches!(kind, EventKind::Modify(ModifyKind::Name(_)));
-    rules.may_be_media(name.as_encoded_bytes()) || is_structural(kind) && !(is_renamed && is_document(name))
+    filter.may_be_media(name.as_encoded_bytes()) || is_structural(kind) && !(is_renamed && is_document(name))
 }
 
-/// Why a folder cannot be watched.
+/// The reason for which a folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// A limit of the system is reached: the folder is polled until it is raised.
@@ -225,7 +225,7 @@ pub enum WatchError {
 }
 
 impl WatchError {
-    fn of(error: &notify::Error, what: &'static str) -> Self {
+    fn from_notify(error: &notify::Error, what: &'static str) -> Self {
         let is_limit = match &error.kind {
             notify::ErrorKind::MaxFilesWatch => true,
             notify::ErrorKind::Io(error) => error.raw_os_error().is_some_and(is_limit),
@@ -236,9 +236,9 @@ impl WatchError {
         };
         match (is_limit, what) {
             (true, INSTANCES) => {
-                Self::Limit { what, sysctl: "fs.inotify.max_user_instances", now: setting("instances") }
+                Self::Limit { what, sysctl: "fs.inotify.max_user_instances", now: read_limit("instances") }
             }
-            (true, _) => Self::Limit { what, sysctl: "fs.inotify.max_user_watches", now: setting("watches") },
+            (true, _) => Self::Limit { what, sysctl: "fs.inotify.max_user_watches", now: read_limit("watches") },
             (false, _) => Self::Failed(error.to_string()),
         }
     }
@@ -247,7 +247,7 @@ impl WatchError {
     #[must_use]
     pub fn is_over(&self) -> bool {
         match self {
-            Self::Limit { what, now, .. } => setting(what) > *now,
+            Self::Limit { what, now, .. } => read_limit(what) > *now,
             Self::Failed(_) => true,
         }
     }
@@ -263,59 +263,63 @@ fn is_limit(errno: i32) -> bool {
 }
 
 /// The value of `fs.inotify.max_user_…`; 0 when it cannot be read.
-fn setting(what: &str) -> u64 {
+fn read_limit(what: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{what}"));
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The watches of one folder.
 #[derive(Debug)]
-pub struct Watches {
+pub struct FolderWatches {
     watcher: RecommendedWatcher,
     root: PathBuf,
     /// The directories that have a watch, each with what it was when it was set.
-    armed: Known,
+    armed: SeenFiles,
 }
 
 /// What no directory is: its watch is set anew at the next look.
 const DOUBTFUL: Stamp = Stamp { size: u64::MAX, mtime_ns: 0, inode: 0 };
 
-impl Watches {
-    /// Begins to watch; nothing is watched until [`Self::arm`].
+impl FolderWatches {
+    /// Begins to watch; nothing is watched until [`Self::watch_directories`].
     ///
     /// # Errors
     /// When the system gives no instance of inotify.
-    pub fn new(root: &Path, rules: Arc<Rules>, hints: Arc<Hints>) -> Result<Self, WatchError> {
-        let hear = move |told| hints.hear(&rules, told);
+    pub fn new(root: &Path, filter: Arc<FileFilter>, hints: Arc<Hints>) -> Result<Self, WatchError> {
+        let handle = move |message| hints.handle_event(&filter, message);
         let config = Config::default().with_event_kinds(EVENTS).with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(hear, config).map_err(|error| WatchError::of(&error, INSTANCES))?;
-        Ok(Self { watcher, root: root.to_owned(), armed: Known::default() })
+        let watcher =
+            RecommendedWatcher::new(handle, config).map_err(|error| WatchError::from_notify(&error, INSTANCES))?;
+        Ok(Self { watcher, root: root.to_owned(), armed: SeenFiles::default() })
     }
 
     /// Sets the watches of directories, given with their identities, that have none or are not the ones watched.
     ///
     /// # Errors
     /// When the limit is reached: the tree is then partly watched. A directory that is gone is no error.
-    pub fn arm<'a>(&mut self, directories: impl Iterator<Item = (&'a Path, &'a Stamp)>) -> Result<(), WatchError> {
+    pub fn watch_directories<'a>(
+        &mut self,
+        directories: impl Iterator<Item = (&'a Path, &'a Stamp)>,
+    ) -> Result<(), WatchError> {
         let mut ops = Vec::new();
         for (path, identity) in directories {
-            let key = self.armed.path(path);
-            let look = self.armed.meet(key, identity);
-            let absolute = self.absolute(path);
-            if look == Look::Other {
+            let key = self.armed.hash_path(path);
+            let look = self.armed.mark_seen(key, identity);
+            let absolute = self.absolute_path(path);
+            if look == SeenState::Other {
                 ops.push(PathOp::unwatch(&absolute));
             }
-            if look != Look::Same {
+            if look != SeenState::Same {
                 self.armed.insert(key, identity);
-                ops.push(PathOp::Watch(absolute, how(path)));
+                ops.push(PathOp::Watch(absolute, watch_config(path)));
             }
         }
-        self.apply(ops)
+        self.apply_ops(ops)
     }
 
     /// Has the watch of a directory set anew when it is met next: it may be another one of the same name and inode.
     pub fn doubt(&mut self, relative: &Path) {
-        let key = self.armed.path(relative);
+        let key = self.armed.hash_path(relative);
         if self.armed.contains(key) {
             self.armed.insert(key, &DOUBTFUL);
         }
@@ -327,13 +331,13 @@ impl Watches {
     }
 
     /// Ends a complete scan: gives back the watches of directories that it has not met.
-    pub fn sweep(&mut self) {
-        if self.armed.unmarked() == 0 {
+    pub fn remove_unmarked(&mut self) {
+        if self.armed.count_unmarked() == 0 {
             return;
         }
         for (path, _) in self.watcher.watched_paths().unwrap_or_default() {
             let Ok(relative) = path.strip_prefix(&self.root) else { continue };
-            let key = self.armed.path(relative);
+            let key = self.armed.hash_path(relative);
             // Gone from the kernel already, most often: an error says no more than that.
             if !self.armed.contains(key) || self.armed.is_unmarked(key) {
                 self.watcher.unwatch(&path).unwrap_or_else(|error| tracing::trace!("no watch to remove: {error}"));
@@ -342,20 +346,20 @@ impl Watches {
         self.armed.retain_marked();
     }
 
-    fn absolute(&self, relative: &Path) -> PathBuf {
+    fn absolute_path(&self, relative: &Path) -> PathBuf {
         if relative.as_os_str().is_empty() { self.root.clone() } else { self.root.join(relative) }
     }
 
     /// Applies all that can be applied.
-    fn apply(&mut self, mut ops: Vec<PathOp>) -> Result<(), WatchError> {
+    fn apply_ops(&mut self, mut ops: Vec<PathOp>) -> Result<(), WatchError> {
         while !ops.is_empty() {
             let Err(error) = self.watcher.update_paths(ops) else { return Ok(()) };
-            let failure = WatchError::of(&error.source, WATCHES);
+            let failure = WatchError::from_notify(&error.source, WATCHES);
             if matches!(failure, WatchError::Limit { .. }) {
                 return Err(failure);
             }
             match &error.origin {
-                Some(PathOp::Watch(path, _)) => self.forget(path),
+                Some(PathOp::Watch(path, _)) => self.forget_directory(path),
                 // There was no watch to remove: the kernel was faster.
                 Some(PathOp::Unwatch(_)) => {}
                 None => return Err(failure),
@@ -366,15 +370,15 @@ impl Watches {
     }
 
     /// A directory that could not be watched: gone again, or one that may not be read. The next scan tries again.
-    fn forget(&mut self, absolute: &Path) {
+    fn forget_directory(&mut self, absolute: &Path) {
         if let Ok(relative) = absolute.strip_prefix(&self.root) {
-            let key = self.armed.path(relative);
+            let key = self.armed.hash_path(relative);
             self.armed.remove(key);
         }
     }
 }
 
-fn how(relative: &Path) -> WatchPathConfig {
+fn watch_config(relative: &Path) -> WatchPathConfig {
     // A link in the configured path is the administrator's; one below is nobody's.
     let is_root = relative.as_os_str().is_empty();
     WatchPathConfig::new(RecursiveMode::NonRecursive).with_dereference_symlinks(is_root)
@@ -387,10 +391,10 @@ mod tests {
     use super::*;
     use crate::watch::testing::{accepts, folder};
 
-    fn heard(events: Vec<notify::Result<Event>>) -> Pending {
+    fn heard(events: Vec<notify::Result<Event>>) -> PendingHints {
         let (hints, _) = listening();
         tell(&hints, events);
-        hints.take()
+        hints.take_pending()
     }
 
     /// The hints of `/srv/sales`, and what they tell on.
@@ -400,9 +404,9 @@ mod tests {
     }
 
     fn tell(hints: &Hints, events: Vec<notify::Result<Event>>) {
-        let rules = Rules::new(&folder(Path::new("/srv/sales")), &accepts());
+        let filter = FileFilter::new(&folder(Path::new("/srv/sales")), &accepts());
         for event in events {
-            hints.hear(&rules, event);
+            hints.handle_event(&filter, event);
         }
     }
 
@@ -435,7 +439,7 @@ mod tests {
         assert_eq!(written(vec![event(CREATED, path), event(WRITTEN, path)]), open);
         assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path)]), []);
         assert_eq!(written(vec![event(WRITTEN, path), event(CLOSED, path), event(WRITTEN, path)]), open);
-        assert_eq!(heard(vec![event(WRITTEN, path)]), Pending::default());
+        assert_eq!(heard(vec![event(WRITTEN, path)]), PendingHints::default());
     }
 
     #[test]
@@ -499,7 +503,7 @@ mod tests {
                 events.push(event(kind, &format!("/srv/sales/a/{name}")));
             }
         }
-        assert_eq!(heard(events), Pending::default());
+        assert_eq!(heard(events), PendingHints::default());
     }
 
     #[test]
@@ -517,7 +521,7 @@ mod tests {
 
     #[test]
     fn overflow_errors_loss_of_the_root_and_a_full_set_all_ask_for_a_scan() {
-        let lost = Pending { paths: HashSet::new(), lost: true };
+        let lost = PendingHints { paths: HashSet::new(), lost: true };
         assert_eq!(heard(vec![Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan))]), lost);
         assert_eq!(heard(vec![Err(notify::Error::generic("broken"))]), lost);
         assert_eq!(heard(vec![event(EventKind::Remove(RemoveKind::Folder), "/srv/sales")]), lost);
@@ -531,29 +535,29 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         let root = tree.path();
         let hints = Arc::new(Hints::new(root, Arc::default(), 10));
-        let rules = Arc::new(Rules::new(&folder(root), &accepts()));
-        let mut watches = Watches::new(root, rules, Arc::clone(&hints)).expect("an instance");
+        let filter = Arc::new(FileFilter::new(&folder(root), &accepts()));
+        let mut watches = FolderWatches::new(root, filter, Arc::clone(&hints)).expect("an instance");
         let same = [(Path::new("a"), &Stamp { size: 1, mtime_ns: 1, inode: 1 })];
         let next = || async {
             let limit = std::time::Duration::from_secs(30);
-            tokio::time::timeout(limit, hints.wait()).await.expect("a hint");
-            hints.take().paths
+            tokio::time::timeout(limit, hints.wait_pending()).await.expect("a hint");
+            hints.take_pending().paths
         };
         fs::create_dir(root.join("a")).expect("made");
-        watches.arm(same.into_iter()).expect("watched");
+        watches.watch_directories(same.into_iter()).expect("watched");
         fs::remove_dir(root.join("a")).expect("removed");
         assert_eq!(next().await, HashSet::from(["a".into()]));
         fs::create_dir(root.join("a")).expect("made");
         watches.doubt(Path::new("a"));
-        watches.arm(same.into_iter()).expect("watched");
+        watches.watch_directories(same.into_iter()).expect("watched");
         fs::write(root.join("a/talk.mp3"), "x").expect("written");
         assert_eq!(next().await, HashSet::from(["a/talk.mp3".into()]));
     }
 
     #[test]
     fn the_limit_names_what_to_raise() {
-        let error = WatchError::of(&notify::Error::new(notify::ErrorKind::MaxFilesWatch), WATCHES);
-        let now = setting(WATCHES);
+        let error = WatchError::from_notify(&notify::Error::new(notify::ErrorKind::MaxFilesWatch), WATCHES);
+        let now = read_limit(WATCHES);
         assert_eq!(
             error.to_string(),
             format!("no inotify watches left: raise fs.inotify.max_user_watches (now {now})")

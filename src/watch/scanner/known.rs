@@ -13,7 +13,7 @@ use crate::beneath::Stamp;
 
 /// A set of paths, each with what was last seen under it.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct SeenFiles {
     slots: Vec<Slot>,
     len: usize,
     hasher: RandomState,
@@ -32,7 +32,7 @@ pub struct PathHash(u64);
 
 /// What is known of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum SeenState {
     /// Exactly this.
     Same,
     /// The path, with another stamp.
@@ -44,10 +44,10 @@ pub enum Look {
 /// The table grows when more than 7 of 8 slots are taken, by half.
 const FULL: (usize, usize) = (7, 8);
 
-impl Known {
+impl SeenFiles {
     /// Returns the hash of a path. `path` must be in the one form that scans give.
     #[must_use]
-    pub fn path(&self, path: &Path) -> PathHash {
+    pub fn hash_path(&self, path: &Path) -> PathHash {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(path.as_os_str().as_bytes());
         PathHash(hasher.finish().max(1))
@@ -66,51 +66,51 @@ impl Known {
     }
 
     /// Returns what is known of a path and marks it as met.
-    pub fn meet(&mut self, path: PathHash, stamp: &Stamp) -> Look {
-        let wanted = self.stamp(stamp);
-        match self.find(path) {
+    pub fn mark_seen(&mut self, path: PathHash, stamp: &Stamp) -> SeenState {
+        let wanted = self.hash_stamp(stamp);
+        match self.find_slot(path) {
             Some(index) => {
                 let slot = &mut self.slots[index];
-                let look = if slot.mark & !1 == wanted { Look::Same } else { Look::Other };
+                let look = if slot.mark & !1 == wanted { SeenState::Same } else { SeenState::Other };
                 slot.mark |= 1;
                 look
             }
-            None => Look::New,
+            None => SeenState::New,
         }
     }
 
     /// Returns whether anything is known of a path.
     #[must_use]
     pub fn contains(&self, path: PathHash) -> bool {
-        self.find(path).is_some()
+        self.find_slot(path).is_some()
     }
 
     /// Remembers a path with its stamp, as met.
     pub fn insert(&mut self, path: PathHash, stamp: &Stamp) {
-        let mark = self.stamp(stamp) | 1;
-        if let Some(index) = self.find(path) {
+        let mark = self.hash_stamp(stamp) | 1;
+        if let Some(index) = self.find_slot(path) {
             self.slots[index].mark = mark;
             return;
         }
         if (self.len + 1) * FULL.1 > self.slots.len() * FULL.0 {
-            self.grow();
+            self.grow_table();
         }
-        self.place(Slot { path: path.0, mark });
+        self.place_slot(Slot { path: path.0, mark });
         self.len += 1;
     }
 
     /// Forgets a path; returns whether it was known.
     pub fn remove(&mut self, path: PathHash) -> bool {
-        let Some(mut hole) = self.find(path) else { return false };
-        let mut next = self.after(hole);
+        let Some(mut hole) = self.find_slot(path) else { return false };
+        let mut next = self.next_slot(hole);
         // What follows in the run moves back, so that no probe ends at the hole.
         while self.slots[next].path != 0 {
-            let origin = self.home(self.slots[next].path);
+            let origin = self.home_slot(self.slots[next].path);
             if self.distance(origin, next) >= self.distance(hole, next) {
                 self.slots[hole] = self.slots[next];
                 hole = next;
             }
-            next = self.after(next);
+            next = self.next_slot(next);
         }
         self.slots[hole] = Slot::default();
         self.len -= 1;
@@ -126,14 +126,14 @@ impl Known {
 
     /// Returns how many paths the scan has not met.
     #[must_use]
-    pub fn unmarked(&self) -> usize {
+    pub fn count_unmarked(&self) -> usize {
         self.slots.iter().filter(|slot| slot.path != 0 && slot.mark & 1 == 0).count()
     }
 
     /// Returns whether the path is known and the scan has not met it.
     #[must_use]
     pub fn is_unmarked(&self, path: PathHash) -> bool {
-        self.find(path).is_some_and(|index| self.slots[index].mark & 1 == 0)
+        self.find_slot(path).is_some_and(|index| self.slots[index].mark & 1 == 0)
     }
 
     /// Forgets what the scan has not met.
@@ -142,52 +142,52 @@ impl Known {
         self.slots = vec![Slot::default(); old.len()];
         self.len = 0;
         for slot in old.into_iter().filter(|slot| slot.path != 0 && slot.mark & 1 == 1) {
-            self.place(slot);
+            self.place_slot(slot);
             self.len += 1;
         }
     }
 
-    fn stamp(&self, stamp: &Stamp) -> u64 {
+    fn hash_stamp(&self, stamp: &Stamp) -> u64 {
         self.hasher.hash_one(stamp) & !1
     }
 
-    fn find(&self, path: PathHash) -> Option<usize> {
+    fn find_slot(&self, path: PathHash) -> Option<usize> {
         if self.slots.is_empty() {
             return None;
         }
-        let mut index = self.home(path.0);
+        let mut index = self.home_slot(path.0);
         while self.slots[index].path != 0 {
             if self.slots[index].path == path.0 {
                 return Some(index);
             }
-            index = self.after(index);
+            index = self.next_slot(index);
         }
         None
     }
 
-    fn place(&mut self, slot: Slot) {
-        let mut index = self.home(slot.path);
+    fn place_slot(&mut self, slot: Slot) {
+        let mut index = self.home_slot(slot.path);
         while self.slots[index].path != 0 {
-            index = self.after(index);
+            index = self.next_slot(index);
         }
         self.slots[index] = slot;
     }
 
-    fn grow(&mut self) {
+    fn grow_table(&mut self) {
         let capacity = (self.slots.len() + self.slots.len() / 2).max(16);
         let old = std::mem::replace(&mut self.slots, vec![Slot::default(); capacity]);
         for slot in old.into_iter().filter(|slot| slot.path != 0) {
-            self.place(slot);
+            self.place_slot(slot);
         }
     }
 
     /// Where a path belongs: the hash scaled to the length, which need not be a power of two.
-    fn home(&self, path: u64) -> usize {
+    fn home_slot(&self, path: u64) -> usize {
         let scaled = (u128::from(path) * self.slots.len() as u128) >> 64;
         usize::try_from(scaled).expect("it is less than the length")
     }
 
-    fn after(&self, index: usize) -> usize {
+    fn next_slot(&self, index: usize) -> usize {
         if index + 1 == self.slots.len() { 0 } else { index + 1 }
     }
 
@@ -211,10 +211,10 @@ mod tests {
 
         #[test]
         fn it_knows_what_a_map_knows(steps in proptest::collection::vec((0u8..4, 0u8..60, 0u64..4), 0..400)) {
-            let (mut known, mut model) = (Known::default(), HashMap::new());
+            let (mut known, mut model) = (SeenFiles::default(), HashMap::new());
             for (what, name, size) in steps {
                 let name = format!("{name}.wav");
-                let path = known.path(Path::new(&name));
+                let path = known.hash_path(Path::new(&name));
                 match what {
                     0 | 1 => {
                         known.insert(path, &stamp(size));
@@ -223,11 +223,11 @@ mod tests {
                     2 => proptest::prop_assert_eq!(known.remove(path), model.remove(&name).is_some()),
                     _ => {
                         let expected = match model.get(&name) {
-                            None => Look::New,
-                            Some(old) if *old == size => Look::Same,
-                            Some(_) => Look::Other,
+                            None => SeenState::New,
+                            Some(old) if *old == size => SeenState::Same,
+                            Some(_) => SeenState::Other,
                         };
-                        proptest::prop_assert_eq!(known.meet(path, &stamp(size)), expected);
+                        proptest::prop_assert_eq!(known.mark_seen(path, &stamp(size)), expected);
                     }
                 }
                 proptest::prop_assert_eq!(known.len(), model.len());
@@ -237,13 +237,13 @@ mod tests {
 
     #[test]
     fn what_a_scan_did_not_meet_is_unmarked() {
-        let mut known = Known::default();
-        let (a, b) = (known.path(Path::new("a")), known.path(Path::new("b")));
+        let mut known = SeenFiles::default();
+        let (a, b) = (known.hash_path(Path::new("a")), known.hash_path(Path::new("b")));
         known.insert(a, &stamp(1));
         known.insert(b, &stamp(1));
         known.unmark_all();
-        assert_eq!(known.meet(a, &stamp(1)), Look::Same);
-        assert_eq!(known.unmarked(), 1);
+        assert_eq!(known.mark_seen(a, &stamp(1)), SeenState::Same);
+        assert_eq!(known.count_unmarked(), 1);
         assert!(known.is_unmarked(b) && !known.is_unmarked(a));
         known.retain_marked();
         assert!(known.contains(a) && !known.contains(b) && known.len() == 1);
@@ -251,9 +251,9 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_paths_cost_at_most_28_bytes_each() {
-        let mut known = Known::default();
+        let mut known = SeenFiles::default();
         for number in 0..100_000 {
-            let path = known.path(Path::new(&format!("{number}.wav")));
+            let path = known.hash_path(Path::new(&format!("{number}.wav")));
             known.insert(path, &stamp(number));
         }
         assert!(known.slots.len() * size_of::<Slot>() <= 28 * known.len());

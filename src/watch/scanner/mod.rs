@@ -22,11 +22,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    hints::{Hints, WatchError, Watches},
-    known::Known,
-    mounts::Ground,
-    visitor::Around,
-    walk::Tally,
+    hints::{FolderWatches, Hints, WatchError},
+    known::SeenFiles,
+    mounts::FolderLocation,
+    visitor::ScanVisitor,
+    walk::WalkTally,
 };
 use crate::{
     access::{grant, is_denied},
@@ -34,7 +34,7 @@ use crate::{
     config::Watch,
     job::HoldReason,
     queue::Root,
-    watch::names::Rules,
+    watch::names::FileFilter,
 };
 
 /// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
@@ -42,7 +42,7 @@ const REFUSED_RETRY: Duration = Duration::from_secs(3600);
 
 /// How changes in a folder are learned of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mode {
+pub enum WatchMode {
     /// By events, and a scan from time to time.
     Native,
     /// By scans alone, because events cannot come or are not wanted; why.
@@ -51,7 +51,7 @@ pub enum Mode {
     Unwatched(String),
 }
 
-impl Mode {
+impl WatchMode {
     /// Returns whether this is a folder whose files take longer to show what they are.
     #[must_use]
     pub fn is_polled(&self) -> bool {
@@ -64,7 +64,7 @@ impl Mode {
 
 /// What is wrong with a folder, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct FolderTrouble {
     /// Which trouble.
     pub kind: HoldReason,
     /// What was found.
@@ -73,7 +73,7 @@ pub struct Trouble {
 
 /// What a look has found.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ScanFindings {
     /// Media that is not known to be unchanged, empty files too.
     pub fresh: Vec<(PathBuf, Stamp)>,
     /// Paths at which there is nothing any more.
@@ -81,11 +81,11 @@ pub struct Seen {
     /// How many files of media there are that are not empty.
     pub media: u64,
     /// How many of the known paths were met, whatever lies there now.
-    pub met: u64,
+    pub known: u64,
     /// How many of the known files were met as they were.
-    pub same: u64,
+    pub unchanged: u64,
     /// What was read.
-    pub tally: Tally,
+    pub tally: WalkTally,
     /// Files that were not taken in because there were so many new ones.
     pub left_out: u64,
     /// How long a processor was busy with it.
@@ -94,11 +94,11 @@ pub struct Seen {
 
 /// A scan of the whole folder.
 #[derive(Debug)]
-pub struct Scanned {
+pub struct FolderScan {
     /// What it has found.
-    pub seen: Seen,
+    pub findings: ScanFindings,
     /// Where the folder lies.
-    pub ground: Ground,
+    pub location: FolderLocation,
     /// How many files were known before it.
     pub known: usize,
     /// How long it took.
@@ -109,42 +109,48 @@ pub struct Scanned {
 
 /// What is to be seen.
 #[derive(Debug)]
-pub struct Eyes {
+pub struct FolderScanner {
     path: PathBuf,
-    rules: Arc<Rules>,
+    filter: Arc<FileFilter>,
     wanted: Watch,
     hints: Arc<Hints>,
     stop: CancellationToken,
     /// The files that need no look.
-    pub known: Known,
+    pub known: SeenFiles,
     /// The files with a name of media that are none.
-    lookalikes: Known,
+    lookalikes: SeenFiles,
     /// How changes are learned of, since the last scan.
-    pub mode: Mode,
+    pub mode: WatchMode,
     /// The directories below on which something is mounted, or was: what lay there is not gone when it is not mounted.
     pub mounts: BTreeSet<PathBuf>,
     /// Where the folder lay when what is known was seen: of any other place nothing is concluded without a scan.
     pub place: Option<Place>,
     /// Grows as long as the file system answers.
     pulse: Arc<AtomicU64>,
-    watches: Option<Watches>,
-    /// Why there are no watches, and since when: tried again when the limit is raised, and from time to time.
+    watches: Option<FolderWatches>,
+    /// The reason for which there are no watches, and since when: tried again when the limit is raised, and from time to time.
     refused: Option<(WatchError, Instant)>,
 }
 
-impl Eyes {
-    /// Returns eyes for the folder at `path` that know nothing yet.
+impl FolderScanner {
+    /// Returns a scanner of the folder at `path` that has seen nothing yet.
     #[must_use]
-    pub fn new(path: &Path, rules: Arc<Rules>, wanted: Watch, hints: Arc<Hints>, stop: CancellationToken) -> Self {
-        let (path, known, mode, mounts) = (path.to_owned(), Known::default(), Mode::Native, BTreeSet::new());
+    pub fn new(
+        path: &Path,
+        filter: Arc<FileFilter>,
+        wanted: Watch,
+        hints: Arc<Hints>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (path, known, mode, mounts) = (path.to_owned(), SeenFiles::default(), WatchMode::Native, BTreeSet::new());
         Self {
             path,
-            rules,
+            filter,
             wanted,
             hints,
             stop,
             known,
-            lookalikes: Known::default(),
+            lookalikes: SeenFiles::default(),
             mode,
             mounts,
             place: None,
@@ -154,56 +160,66 @@ impl Eyes {
         }
     }
 
-    /// Scans everything. `met` is where the folder was met, `is_settling` whether files of it are settling; with
+    /// Scans everything. `baseline` is the directory at the first scan, `is_settling` whether files of it are settling; with
     /// `is_lost` all watches are set anew.
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn scan(&mut self, met: Option<&Root>, is_settling: bool, is_lost: bool) -> Result<Scanned, Trouble> {
+    pub fn scan_folder(
+        &mut self,
+        baseline: Option<&Root>,
+        is_settling: bool,
+        is_lost: bool,
+    ) -> Result<FolderScan, FolderTrouble> {
         let (begun, busy) = (Instant::now(), thread_time());
-        let (root, ground) = self.open(met, is_settling)?;
+        let (root, location) = self.open_folder(baseline, is_settling)?;
         let known = self.known.len();
-        self.choose(&root, is_lost).map_err(|error| trouble(&self.path, &error))?;
+        self.choose_mode(&root, is_lost).map_err(|error| describe_trouble(&self.path, &error))?;
         self.known.unmark_all();
         self.lookalikes.unmark_all();
         if let Some(watches) = &mut self.watches {
             watches.unmark_all();
         }
-        let rules = Arc::clone(&self.rules);
-        let mut look = self.look_around(&root, ground.place.device);
-        look.seen.tally = walk::walk(&root, Path::new(""), &rules, &mut look);
+        let filter = Arc::clone(&self.filter);
+        let mut look = self.begin_visit(&root, location.place.device);
+        look.seen.tally = walk::walk_folder(&root, Path::new(""), &filter, &mut look);
         look.seen.tally.beyond.files = look.seen.left_out;
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
         let found = std::mem::take(&mut look.mounts);
-        self.refuse(refused);
+        self.fall_back_to_polling(refused);
         let mounts = self.follow_mounts(&root, found.into_keys().collect(), &mut seen.tally);
         if seen.tally.is_walked() {
             self.lookalikes.retain_marked();
         }
         if let Some(watches) = self.watches.as_mut().filter(|_| seen.tally.is_walked()) {
-            watches.sweep();
+            watches.remove_unmarked();
         }
         for gone in self.hints.written().iter().filter(|path| is_no_file(&root, path)) {
             self.hints.forget_written(gone);
         }
         if let Some((_, why)) = seen.tally.unreadable.iter().find(|(path, _)| path.as_os_str().is_empty()) {
             let detail = format!("the directory cannot be read: {why}");
-            return Err(Trouble { kind: HoldReason::Unreadable, detail });
+            return Err(FolderTrouble { kind: HoldReason::Unreadable, detail });
         }
         seen.busy = thread_time().saturating_sub(busy);
-        Ok(Scanned { seen, ground, known, took: begun.elapsed(), mounts })
+        Ok(FolderScan { findings: seen, location, known, took: begun.elapsed(), mounts })
     }
 
     /// Looks at the paths that were hinted at, and below them.
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn look(&mut self, mut paths: Vec<PathBuf>, met: Option<&Root>, is_settling: bool) -> Result<Seen, Trouble> {
+    pub fn look_at_paths(
+        &mut self,
+        mut paths: Vec<PathBuf>,
+        baseline: Option<&Root>,
+        is_settling: bool,
+    ) -> Result<ScanFindings, FolderTrouble> {
         let busy = thread_time();
-        let (root, ground) = self.open(met, is_settling)?;
-        if self.place != Some(ground.place) {
+        let (root, location) = self.open_folder(baseline, is_settling)?;
+        if self.place != Some(location.place) {
             let detail = "it is another directory than the one that was scanned".to_owned();
-            return Err(Trouble { kind: HoldReason::AnotherPlace, detail });
+            return Err(FolderTrouble { kind: HoldReason::AnotherPlace, detail });
         }
         if let Some(watches) = &mut self.watches {
             for path in &paths {
@@ -212,14 +228,14 @@ impl Eyes {
         }
         paths.sort_unstable();
         let mut below: Option<PathBuf> = None;
-        let mut look = self.look_around(&root, ground.place.device);
+        let mut look = self.begin_visit(&root, location.place.device);
         for path in paths {
-            if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.at(&root, &path) {
+            if !below.as_ref().is_some_and(|scanned| path.starts_with(scanned)) && look.visit_path(&root, &path) {
                 below = Some(path);
             }
         }
         let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
-        self.refuse(refused);
+        self.fall_back_to_polling(refused);
         seen.busy = thread_time().saturating_sub(busy);
         Ok(seen)
     }
@@ -227,9 +243,9 @@ impl Eyes {
     /// Returns those of `paths` at which no file lies for certain; `None` when the folder cannot be opened, or is
     /// another directory than the one that was scanned.
     #[must_use]
-    pub fn absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
-        let (root, ground) = mounts::open(&self.path).ok()?;
-        if self.place != Some(ground.place) {
+    pub fn select_absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
+        let (root, location) = mounts::open_folder(&self.path).ok()?;
+        if self.place != Some(location.place) {
             return None;
         }
         let away: Vec<&PathBuf> = self.mounts.iter().filter(|mount| mounts::is_away(&root, mount)).collect();
@@ -239,7 +255,7 @@ impl Eyes {
 
     /// Compares the mounts that a walk has `found` below the folder with those that were known. Below one that is away
     /// nothing is known. Returns all of them.
-    fn follow_mounts(&mut self, root: &Dir, found: BTreeSet<PathBuf>, tally: &mut Tally) -> Vec<PathBuf> {
+    fn follow_mounts(&mut self, root: &Dir, found: BTreeSet<PathBuf>, tally: &mut WalkTally) -> Vec<PathBuf> {
         let mut mounts = found;
         for known in &self.mounts {
             if mounts.contains(known) {
@@ -256,22 +272,22 @@ impl Eyes {
         self.mounts.iter().cloned().collect()
     }
 
-    fn open(&self, met: Option<&Root>, is_settling: bool) -> Result<(Dir, Ground), Trouble> {
-        let (root, ground) = mounts::open(&self.path).map_err(|error| trouble(&self.path, &error))?;
-        let moved = met.is_some_and(|met| met.is_elsewhere(ground.place));
+    fn open_folder(&self, baseline: Option<&Root>, is_settling: bool) -> Result<(Dir, FolderLocation), FolderTrouble> {
+        let (root, location) = mounts::open_folder(&self.path).map_err(|error| describe_trouble(&self.path, &error))?;
+        let moved = baseline.is_some_and(|baseline| baseline.is_elsewhere(location.place));
         let is_used = is_settling || !self.known.is_empty();
-        if moved && is_used && root.is_empty().map_err(|error| trouble(&self.path, &error))? {
+        if moved && is_used && root.is_empty().map_err(|error| describe_trouble(&self.path, &error))? {
             let detail = "it is empty and not the directory that it was: is it mounted?".to_owned();
-            return Err(Trouble { kind: HoldReason::EmptyMountPoint, detail });
+            return Err(FolderTrouble { kind: HoldReason::EmptyMountPoint, detail });
         }
-        Ok((root, ground))
+        Ok((root, location))
     }
 
     /// Decides anew how changes are learned of: the folder may have been mounted, or the limit raised.
-    fn choose(&mut self, root: &Dir, is_lost: bool) -> io::Result<()> {
+    fn choose_mode(&mut self, root: &Dir, is_lost: bool) -> io::Result<()> {
         if let Some(why) = self.reason_to_poll(root)? {
-            (self.mode, self.watches, self.refused) = (Mode::Polled(why), None, None);
-            self.hints.doubt();
+            (self.mode, self.watches, self.refused) = (WatchMode::Polled(why), None, None);
+            self.hints.doubt_closes();
             return Ok(());
         }
         if self.refused.as_ref().is_some_and(|(why, since)| !why.is_over() && since.elapsed() < REFUSED_RETRY) {
@@ -280,10 +296,10 @@ impl Eyes {
         if is_lost || self.watches.is_none() {
             // The old ones go first: they count against the limit.
             self.watches = None;
-            self.hints.doubt();
-            match Watches::new(&self.path, Arc::clone(&self.rules), Arc::clone(&self.hints)) {
-                Ok(watches) => (self.watches, self.refused, self.mode) = (Some(watches), None, Mode::Native),
-                Err(error) => self.refuse(Some(error)),
+            self.hints.doubt_closes();
+            match FolderWatches::new(&self.path, Arc::clone(&self.filter), Arc::clone(&self.hints)) {
+                Ok(watches) => (self.watches, self.refused, self.mode) = (Some(watches), None, WatchMode::Native),
+                Err(error) => self.fall_back_to_polling(Some(error)),
             }
         }
         Ok(())
@@ -293,29 +309,31 @@ impl Eyes {
         Ok(match self.wanted {
             Watch::Native => None,
             Watch::Poll => Some("as configured".to_owned()),
-            Watch::Auto => mounts::polls(root)?.map(|name| format!("it lies on {name}, where changes make no events")),
+            Watch::Auto => {
+                mounts::detect_eventless(root)?.map(|name| format!("it lies on {name}, where changes make no events"))
+            }
         })
     }
 
     /// Falls back to polling when watches were refused. What there is of them goes: half a tree is no tree.
-    fn refuse(&mut self, refused: Option<WatchError>) {
+    fn fall_back_to_polling(&mut self, refused: Option<WatchError>) {
         if let Some(error) = refused {
-            self.mode = Mode::Unwatched(error.to_string());
+            self.mode = WatchMode::Unwatched(error.to_string());
             (self.watches, self.refused) = (None, Some((error, Instant::now())));
-            self.hints.doubt();
+            self.hints.doubt_closes();
         }
     }
 
-    fn look_around<'a>(&'a mut self, root: &'a Dir, device: u64) -> Around<'a> {
-        Around {
+    fn begin_visit<'a>(&'a mut self, root: &'a Dir, device: u64) -> ScanVisitor<'a> {
+        ScanVisitor {
             root,
-            rules: &self.rules,
+            filter: &self.filter,
             pulse: &self.pulse,
             known: &mut self.known,
             lookalikes: &mut self.lookalikes,
             watches: self.watches.as_mut(),
             stop: &self.stop,
-            seen: Seen::default(),
+            seen: ScanFindings::default(),
             fresh_bytes: 0,
             refused: None,
             device,
@@ -338,29 +356,29 @@ fn is_no_file(root: &Dir, path: &Path) -> bool {
     }
 }
 
-fn trouble(path: &Path, error: &io::Error) -> Trouble {
+fn describe_trouble(path: &Path, error: &io::Error) -> FolderTrouble {
     let shown = crate::text::printable_path(path);
     if error.kind() == io::ErrorKind::NotFound {
-        return Trouble { kind: HoldReason::Absent, detail: format!("`{shown}` is not there") };
+        return FolderTrouble { kind: HoldReason::Absent, detail: format!("`{shown}` is not there") };
     }
     let why = if is_denied(error) { format!("no permission; {}", grant(path).join("; ")) } else { error.to_string() };
-    Trouble { kind: HoldReason::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
+    FolderTrouble { kind: HoldReason::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
 }
 
-/// Eyes that are lent to a thread that may block.
+/// A scanner that runs on threads which may block.
 #[derive(Debug, Clone)]
-pub struct Lent {
-    eyes: Arc<Mutex<Eyes>>,
-    /// The pulse of the eyes, which can be read while a thread has them.
+pub struct BlockingScanner {
+    scanner: Arc<Mutex<FolderScanner>>,
+    /// The pulse of the scanner, which can be read while a thread has it.
     pulse: Arc<AtomicU64>,
 }
 
-impl Lent {
-    /// Returns eyes that can be lent.
+impl BlockingScanner {
+    /// Returns `scanner`, to be run on such threads.
     #[must_use]
-    pub fn new(eyes: Eyes) -> Self {
-        let pulse = Arc::clone(&eyes.pulse);
-        Self { eyes: Arc::new(Mutex::new(eyes)), pulse }
+    pub fn new(scanner: FolderScanner) -> Self {
+        let pulse = Arc::clone(&scanner.pulse);
+        Self { scanner: Arc::new(Mutex::new(scanner)), pulse }
     }
 
     /// Returns a number that grows as long as the file system answers.
@@ -373,14 +391,14 @@ impl Lent {
     ///
     /// # Errors
     /// When it panics.
-    pub fn run<T: Send + 'static, F: FnOnce(&mut Eyes) -> T + Send + 'static>(
+    pub fn run<T: Send + 'static, F: FnOnce(&mut FolderScanner) -> T + Send + 'static>(
         &self,
         work: F,
     ) -> impl Future<Output = anyhow::Result<T>> + Send + use<T, F> {
-        let eyes = Arc::clone(&self.eyes);
+        let scanner = Arc::clone(&self.scanner);
         let done = tokio::task::spawn_blocking(move || {
             // A panic in an earlier look has ended the folder's task, so nothing half-changed is seen here.
-            work(&mut eyes.lock().unwrap_or_else(PoisonError::into_inner))
+            work(&mut scanner.lock().unwrap_or_else(PoisonError::into_inner))
         });
         async { done.await.map_err(|error| anyhow::anyhow!("a look at the folder failed: {error}")) }
     }
@@ -391,39 +409,45 @@ mod tests {
     use super::*;
     use crate::watch::testing::{accepts, folder};
 
-    fn eyes(root: &Path) -> Eyes {
-        let rules = Arc::new(Rules::new(&folder(root), &accepts()));
-        Eyes::new(root, rules, Watch::Auto, Arc::new(Hints::new(root, Arc::default(), 100)), CancellationToken::new())
+    fn new_scanner(root: &Path) -> FolderScanner {
+        let filter = Arc::new(FileFilter::new(&folder(root), &accepts()));
+        FolderScanner::new(
+            root,
+            filter,
+            Watch::Auto,
+            Arc::new(Hints::new(root, Arc::default(), 100)),
+            CancellationToken::new(),
+        )
     }
 
     #[test]
     fn a_refused_watch_falls_back_to_polling_until_the_limit_is_raised() {
         let tree = tempfile::tempdir().expect("a directory");
-        let mut eyes = eyes(tree.path());
-        eyes.scan(None, false, false).expect("scanned");
-        assert_eq!(eyes.mode, Mode::Native);
+        let mut scanner = new_scanner(tree.path());
+        scanner.scan_folder(None, false, false).expect("scanned");
+        assert_eq!(scanner.mode, WatchMode::Native);
         let limit = |now| WatchError::Limit { what: "watches", sysctl: "fs.inotify.max_user_watches", now };
-        eyes.refuse(Some(limit(u64::MAX)));
-        eyes.scan(None, false, false).expect("scanned");
-        assert!(matches!(&eyes.mode, Mode::Unwatched(why) if why.contains("fs.inotify.max_user_watches")));
-        assert!(eyes.watches.is_none(), "half a tree is not kept");
-        eyes.refuse(Some(limit(0)));
-        eyes.scan(None, false, false).expect("scanned");
-        assert_eq!(eyes.mode, Mode::Native);
+        scanner.fall_back_to_polling(Some(limit(u64::MAX)));
+        scanner.scan_folder(None, false, false).expect("scanned");
+        assert!(matches!(&scanner.mode, WatchMode::Unwatched(why) if why.contains("fs.inotify.max_user_watches")));
+        assert!(scanner.watches.is_none(), "half a tree is not kept");
+        scanner.fall_back_to_polling(Some(limit(0)));
+        scanner.scan_folder(None, false, false).expect("scanned");
+        assert_eq!(scanner.mode, WatchMode::Native);
     }
 
     #[test]
     fn an_empty_folder_on_another_device_is_not_mounted_and_an_absent_one_is_absent() {
         let tree = tempfile::tempdir().expect("a directory");
-        let mut eyes = eyes(tree.path());
+        let mut scanner = new_scanner(tree.path());
         let met = Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH, spot: None };
         let met = Some(&met);
-        let trouble = eyes.scan(met, true, false).expect_err("not mounted");
+        let trouble = scanner.scan_folder(met, true, false).expect_err("not mounted");
         assert_eq!(trouble.kind, HoldReason::EmptyMountPoint);
-        assert!(eyes.scan(met, false, false).is_ok(), "nothing was ever there");
+        assert!(scanner.scan_folder(met, false, false).is_ok(), "nothing was ever there");
         std::fs::write(tree.path().join("a.wav"), "x").expect("written");
-        assert!(eyes.scan(met, true, false).is_ok(), "something is there");
+        assert!(scanner.scan_folder(met, true, false).is_ok(), "something is there");
         drop(tree);
-        assert_eq!(eyes.scan(met, true, false).expect_err("absent").kind, HoldReason::Absent);
+        assert_eq!(scanner.scan_folder(met, true, false).expect_err("absent").kind, HoldReason::Absent);
     }
 }

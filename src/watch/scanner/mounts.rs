@@ -26,7 +26,7 @@ const WITHOUT_EVENTS: [(u64, &str); 14] = [
 ///
 /// # Errors
 /// When the directory cannot be asked.
-pub fn polls(dir: &Dir) -> io::Result<Option<&'static str>> {
+pub fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
     let magic = rustix::fs::fstatfs(dir.fd())?.f_type;
     // Its type differs between architectures, and some kernels sign-extend the 32-bit number.
     let magic = i128::from(magic) & 0xffff_ffff;
@@ -35,19 +35,19 @@ pub fn polls(dir: &Dir) -> io::Result<Option<&'static str>> {
 
 /// Where a folder's directory lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ground {
+pub struct FolderLocation {
     /// Its directory.
     pub place: Place,
     /// The device of the directory above; another one when the folder is a mount point.
     pub parent: u64,
 }
 
-impl Ground {
+impl FolderLocation {
     /// Returns where an open directory lies.
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn of(dir: &Dir) -> io::Result<Self> {
+    pub fn from_directory(dir: &Dir) -> io::Result<Self> {
         let place = dir.place()?;
         let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
         Ok(Self { place, parent: above.map_or(place.device, |stat| stat.st_dev) })
@@ -82,10 +82,10 @@ pub fn is_away(root: &Dir, relative: &Path) -> bool {
 ///
 /// # Errors
 /// As [`Dir::open`].
-pub fn open(path: &Path) -> io::Result<(Dir, Ground)> {
+pub fn open_folder(path: &Path) -> io::Result<(Dir, FolderLocation)> {
     let dir = Dir::open(path)?;
-    let ground = Ground::of(&dir)?;
-    Ok((dir, ground))
+    let location = FolderLocation::from_directory(&dir)?;
+    Ok((dir, location))
 }
 
 #[cfg(test)]
@@ -95,19 +95,19 @@ mod tests {
     #[test]
     fn a_local_directory_has_events_and_proc_is_a_mount() {
         let tree = tempfile::tempdir().expect("a directory");
-        let (dir, _) = open(tree.path()).expect("opened");
-        assert_eq!(polls(&dir).expect("asked"), None);
-        let (_, ground) = open(Path::new("/proc")).expect("opened");
-        assert!(ground.place.is_mount);
-        assert_ne!(ground.place.device, ground.parent);
-        assert!(ground.is_newly_mounted(ground.parent));
-        assert!(!ground.is_newly_mounted(ground.place.device));
+        let (dir, _) = open_folder(tree.path()).expect("opened");
+        assert_eq!(detect_eventless(&dir).expect("asked"), None);
+        let (_, location) = open_folder(Path::new("/proc")).expect("opened");
+        assert!(location.place.is_mount);
+        assert_ne!(location.place.device, location.parent);
+        assert!(location.is_newly_mounted(location.parent));
+        assert!(!location.is_newly_mounted(location.place.device));
     }
 
     #[test]
     fn a_directory_with_a_hidden_file_is_not_empty() {
         let tree = tempfile::tempdir().expect("a directory");
-        let (dir, _) = open(tree.path()).expect("opened");
+        let (dir, _) = open_folder(tree.path()).expect("opened");
         assert!(dir.is_empty().expect("listed"));
         std::fs::write(tree.path().join(".x"), "").expect("written");
         assert!(!dir.is_empty().expect("listed"));

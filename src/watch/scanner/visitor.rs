@@ -9,14 +9,14 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Seen,
-    hints::{WatchError, Watches},
-    known::{Known, Look},
-    walk::{self, Opened, Visitor},
+    ScanFindings,
+    hints::{FolderWatches, WatchError},
+    known::{SeenFiles, SeenState},
+    walk::{self, OpenedDirectory, WalkVisitor},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
-    watch::names::{Kind, Rules},
+    watch::names::{FileFilter, FileKind},
 };
 
 /// Bytes of the paths of new files that one look takes in: a million names of people's recordings, or some thousands
@@ -24,16 +24,16 @@ use crate::{
 const FRESH_BYTES_MAX: usize = 64 << 20;
 
 /// One look: what it may change and what it finds.
-pub(super) struct Around<'a> {
+pub(super) struct ScanVisitor<'a> {
     pub(super) root: &'a Dir,
-    pub(super) rules: &'a Rules,
+    pub(super) filter: &'a FileFilter,
     pub(super) pulse: &'a AtomicU64,
-    pub(super) known: &'a mut Known,
+    pub(super) known: &'a mut SeenFiles,
     /// The files with a name of media that are none, as they were when they were looked into.
-    pub(super) lookalikes: &'a mut Known,
-    pub(super) watches: Option<&'a mut Watches>,
+    pub(super) lookalikes: &'a mut SeenFiles,
+    pub(super) watches: Option<&'a mut FolderWatches>,
     pub(super) stop: &'a CancellationToken,
-    pub(super) seen: Seen,
+    pub(super) seen: ScanFindings,
     /// Bytes of the paths of the new files.
     pub(super) fresh_bytes: usize,
     pub(super) refused: Option<WatchError>,
@@ -43,16 +43,16 @@ pub(super) struct Around<'a> {
     pub(super) mounts: BTreeMap<PathBuf, u64>,
 }
 
-impl Around<'_> {
+impl ScanVisitor<'_> {
     /// Looks at one path; returns whether it was a directory that was scanned.
-    pub(super) fn at(&mut self, root: &Dir, path: &Path) -> bool {
+    pub(super) fn visit_path(&mut self, root: &Dir, path: &Path) -> bool {
         match root.entry(path) {
-            Ok(Some(Entry::File(stamp))) if !walk::is_too_deep(path) && self.rules.kind(path).is_media() => {
-                self.file(path, stamp);
+            Ok(Some(Entry::File(stamp))) if !walk::is_too_deep(path) && self.filter.classify(path).is_media() => {
+                self.visit_file(path, stamp);
             }
             Ok(Some(Entry::Directory)) if self.is_scanned(path) => {
-                let rules = self.rules;
-                let tally = walk::walk(root, path, rules, self);
+                let filter = self.filter;
+                let tally = walk::walk_folder(root, path, filter, self);
                 self.seen.tally.directories += tally.directories;
                 return tally.is_walked();
             }
@@ -64,7 +64,7 @@ impl Around<'_> {
     }
 
     /// Notes where another device begins. A directory is met after the one above it.
-    fn ground(&mut self, directory: &Opened) {
+    fn note_mount(&mut self, directory: &OpenedDirectory) {
         let device = directory.device();
         let is_inside = || directory.path.ancestors().skip(1).any(|above| self.mounts.get(above) == Some(&device));
         if device != self.device && !directory.path.as_os_str().is_empty() && !is_inside() {
@@ -75,14 +75,14 @@ impl Around<'_> {
     /// Returns whether a file is no recording, whatever its name says. Each is looked into once, until it changes; one
     /// without content says nothing yet.
     fn is_lookalike(&mut self, relative: &Path, stamp: Stamp) -> bool {
-        if !self.rules.is_ambiguous(relative) {
+        if !self.filter.is_ambiguous(relative) {
             return false;
         }
-        let path = self.lookalikes.path(relative);
-        if stamp.size == 0 || self.lookalikes.meet(path, &stamp) == Look::Same {
+        let path = self.lookalikes.hash_path(relative);
+        if stamp.size == 0 || self.lookalikes.mark_seen(path, &stamp) == SeenState::Same {
             return true;
         }
-        let is_lookalike = self.rules.is_lookalike(self.root, relative);
+        let is_lookalike = self.filter.is_lookalike(self.root, relative);
         if is_lookalike {
             self.lookalikes.insert(path, &stamp);
         }
@@ -93,31 +93,31 @@ impl Around<'_> {
         if directory.components().nth(walk::DEPTH_MAX).is_some() {
             return false;
         }
-        let is_below = matches!(self.rules.kind(directory), Kind::Pruned(..));
-        self.rules.recursive() && !is_below && self.rules.prunes(directory).is_none()
+        let is_below = matches!(self.filter.classify(directory), FileKind::Pruned(..));
+        self.filter.is_recursive() && !is_below && self.filter.prune_reason(directory).is_none()
     }
 }
 
-impl Visitor for Around<'_> {
-    fn directories(&mut self, opened: &[Opened]) {
+impl WalkVisitor for ScanVisitor<'_> {
+    fn enter_directories(&mut self, opened: &[OpenedDirectory]) {
         for directory in opened {
-            self.ground(directory);
+            self.note_mount(directory);
         }
         let Some(watches) = self.watches.as_mut().filter(|_| self.refused.is_none()) else { return };
-        self.refused = watches.arm(opened.iter().map(|opened| (&*opened.path, &opened.identity))).err();
+        self.refused = watches.watch_directories(opened.iter().map(|opened| (&*opened.path, &opened.identity))).err();
     }
 
-    fn file(&mut self, relative: &Path, stamp: Stamp) {
+    fn visit_file(&mut self, relative: &Path, stamp: Stamp) {
         self.pulse.fetch_add(1, Ordering::Relaxed);
         if self.is_lookalike(relative, stamp) {
             return;
         }
         self.seen.media += u64::from(stamp.size > 0);
-        let path = self.known.path(relative);
-        let look = self.known.meet(path, &stamp);
-        self.seen.met += u64::from(look != Look::New);
-        self.seen.same += u64::from(look == Look::Same);
-        if look == Look::Same {
+        let path = self.known.hash_path(relative);
+        let look = self.known.mark_seen(path, &stamp);
+        self.seen.known += u64::from(look != SeenState::New);
+        self.seen.unchanged += u64::from(look == SeenState::Same);
+        if look == SeenState::Same {
             return;
         }
         let bytes = self.fresh_bytes + relative.as_os_str().len();
@@ -129,7 +129,7 @@ impl Visitor for Around<'_> {
         self.seen.fresh.push((relative.to_owned(), stamp));
     }
 
-    fn stop(&self) -> bool {
+    fn should_stop(&self) -> bool {
         self.pulse.fetch_add(1, Ordering::Relaxed);
         self.stop.is_cancelled()
     }

@@ -25,7 +25,7 @@ use rustix::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     text::printable_path,
-    watch::names::Rules,
+    watch::names::FileFilter,
 };
 
 /// Directories opened at a time: their watches are set with one message. Each costs a descriptor meanwhile.
@@ -55,20 +55,20 @@ pub fn is_too_deep(relative: &Path) -> bool {
 }
 
 /// Who is told what a walk meets.
-pub trait Visitor {
+pub trait WalkVisitor {
     /// Directories that are open and not yet read.
-    fn directories(&mut self, opened: &[Opened]);
+    fn enter_directories(&mut self, opened: &[OpenedDirectory]);
 
     /// A regular file whose name is that of media, empty ones too.
-    fn file(&mut self, relative: &Path, stamp: Stamp);
+    fn visit_file(&mut self, relative: &Path, stamp: Stamp);
 
     /// Whether to stop early.
-    fn stop(&self) -> bool;
+    fn should_stop(&self) -> bool;
 }
 
 /// A directory that is about to be read.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedDirectory {
     /// Its path, relative to the folder; empty for the folder itself.
     pub path: PathBuf,
     /// What it is: its inode and device, as a stamp that is compared.
@@ -76,7 +76,7 @@ pub struct Opened {
     fd: OwnedFd,
 }
 
-impl Opened {
+impl OpenedDirectory {
     /// Returns the device it lies on.
     #[must_use]
     pub fn device(&self) -> u64 {
@@ -86,7 +86,7 @@ impl Opened {
 
 /// What a walk has counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct WalkTally {
     /// Directories read.
     pub directories: u64,
     /// Files with names of media.
@@ -96,12 +96,12 @@ pub struct Tally {
     /// Whether the visitor stopped it.
     pub stopped: bool,
     /// What was not read because there is too much of it.
-    pub beyond: Beyond,
+    pub beyond: LeftOut,
 }
 
 /// What a walk has left out because a tree has bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Beyond {
+pub struct LeftOut {
     /// Directories that lie deeper than [`DEPTH_MAX`] and were not entered. What is below them was not counted.
     pub deep: u64,
     /// One of them.
@@ -112,37 +112,37 @@ pub struct Beyond {
     pub files: u64,
 }
 
-impl Beyond {
+impl LeftOut {
     /// Returns what a person should know of it; `None` where nothing was left out for good.
     #[must_use]
-    pub fn told(&self) -> Option<String> {
-        let mut told = Vec::new();
+    pub fn describe(&self) -> Option<String> {
+        let mut parts = Vec::new();
         if self.deep > 0 {
             let example = self.deep_example.as_deref().and_then(|path| path.components().next());
             let below = example.map(|first| format!(", below `{}`", printable_path(Path::new(&first))));
-            told.push(format!(
+            parts.push(format!(
                 "{} deeper than {DEPTH_MAX} levels and not read{}",
-                are(self.deep, "directory", "directories"),
+                count_with_verb(self.deep, "directory", "directories"),
                 below.unwrap_or_default()
             ));
         }
         if self.many > 0 {
-            told.push(format!(
+            parts.push(format!(
                 "{} not read, because a folder has at most {DIRECTORIES_MAX} and {} MiB of their paths",
-                are(self.many, "directory", "directories"),
+                count_with_verb(self.many, "directory", "directories"),
                 DIRECTORY_BYTES_MAX >> 20
             ));
         }
-        (!told.is_empty()).then(|| told.join("; "))
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
 /// Says how many there are, with the verb.
-fn are(count: u64, one: &str, more: &str) -> String {
+fn count_with_verb(count: u64, one: &str, more: &str) -> String {
     if count == 1 { format!("1 {one} is") } else { format!("{count} {more} are") }
 }
 
-impl Tally {
+impl WalkTally {
     /// Returns whether everything was seen that a walk reads.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -163,7 +163,7 @@ impl Tally {
         !self.stopped && !is_left_out && !is_too_deep(relative) && !is_unread()
     }
 
-    fn fail(&mut self, path: &Path, error: Errno) {
+    fn add_unreadable(&mut self, path: &Path, error: Errno) {
         if self.unreadable.len() < UNREADABLE_MAX {
             self.unreadable.push((path.to_owned(), io::Error::from(error).to_string()));
         } else {
@@ -173,23 +173,23 @@ impl Tally {
 }
 
 /// Walks `root` from `start`, a relative path that may be empty, and tells `visitor`.
-pub fn walk(root: &Dir, start: &Path, rules: &Rules, visitor: &mut impl Visitor) -> Tally {
-    let mut tally = Tally::default();
+pub fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor: &mut impl WalkVisitor) -> WalkTally {
+    let mut tally = WalkTally::default();
     let mut buffer = Vec::with_capacity(BUFFER);
-    let mut waiting = Waiting::default();
-    waiting.push(start.to_owned(), &mut tally.beyond);
+    let mut waiting = DirectoryQueue::default();
+    waiting.add(start.to_owned(), &mut tally.beyond);
     while !waiting.paths.is_empty() {
         let batch = waiting.paths.len().min(BATCH);
         let batch = waiting.paths.drain(..batch);
-        let opened: Vec<Opened> = batch.filter_map(|path| open(root, path, &mut tally)).collect();
-        visitor.directories(&opened);
+        let opened: Vec<OpenedDirectory> = batch.filter_map(|path| open_directory(root, path, &mut tally)).collect();
+        visitor.enter_directories(&opened);
         for directory in &opened {
-            if visitor.stop() {
+            if visitor.should_stop() {
                 tally.stopped = true;
                 return tally;
             }
-            let mut reader = Reader { rules, directory, tally: &mut tally, waiting: &mut waiting };
-            reader.read(&mut buffer, visitor);
+            let mut reader = DirectoryReader { filter, directory, tally: &mut tally, waiting: &mut waiting };
+            reader.read_directory(&mut buffer, visitor);
         }
     }
     tally
@@ -197,44 +197,44 @@ pub fn walk(root: &Dir, start: &Path, rules: &Rules, visitor: &mut impl Visitor)
 
 /// The directories that are yet to be read, and how many there were.
 #[derive(Debug, Default)]
-struct Waiting {
+struct DirectoryQueue {
     paths: VecDeque<PathBuf>,
     /// How many were met, and the bytes of their paths.
-    met: u64,
+    count: u64,
     bytes: usize,
 }
 
-impl Waiting {
+impl DirectoryQueue {
     /// Has a directory read, unless it lies too deep or there are too many.
-    fn push(&mut self, path: PathBuf, beyond: &mut Beyond) {
+    fn add(&mut self, path: PathBuf, beyond: &mut LeftOut) {
         if path.components().nth(DEPTH_MAX).is_some() {
             beyond.deep += 1;
             beyond.deep_example.get_or_insert(path);
             return;
         }
         let bytes = self.bytes + path.as_os_str().len();
-        if self.met >= DIRECTORIES_MAX || bytes > DIRECTORY_BYTES_MAX {
+        if self.count >= DIRECTORIES_MAX || bytes > DIRECTORY_BYTES_MAX {
             beyond.many += 1;
             return;
         }
         self.bytes = bytes;
-        self.met += 1;
+        self.count += 1;
         self.paths.push_back(path);
     }
 }
 
 /// Opens a directory to be read; `None` when it is not one any more, or cannot be opened.
-fn open(root: &Dir, path: PathBuf, tally: &mut Tally) -> Option<Opened> {
+fn open_directory(root: &Dir, path: PathBuf, tally: &mut WalkTally) -> Option<OpenedDirectory> {
     let opened = open_below(root, &path).and_then(|fd| {
         let stat = rustix::fs::fstat(&fd)?;
         Ok((fd, Stamp { size: stat.st_dev, mtime_ns: 0, inode: stat.st_ino }))
     });
     match opened {
-        Ok((fd, identity)) => Some(Opened { path, identity, fd }),
+        Ok((fd, identity)) => Some(OpenedDirectory { path, identity, fd }),
         // It has been removed, or replaced by a file or a link, since its name was read.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
         Err(error) => {
-            tally.fail(&path, error);
+            tally.add_unreadable(&path, error);
             None
         }
     }
@@ -257,40 +257,41 @@ fn open_below(root: &Dir, path: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// Reads one directory.
-struct Reader<'a> {
-    rules: &'a Rules,
-    directory: &'a Opened,
-    tally: &'a mut Tally,
-    waiting: &'a mut Waiting,
+struct DirectoryReader<'a> {
+    filter: &'a FileFilter,
+    directory: &'a OpenedDirectory,
+    tally: &'a mut WalkTally,
+    waiting: &'a mut DirectoryQueue,
 }
 
-impl Reader<'_> {
-    fn read(&mut self, buffer: &mut Vec<u8>, visitor: &mut impl Visitor) {
+impl DirectoryReader<'_> {
+    fn read_directory(&mut self, buffer: &mut Vec<u8>, visitor: &mut impl WalkVisitor) {
         self.tally.directories += 1;
-        let mut entries = RawDir::new(&self.directory.fd, spare(buffer));
+        let mut entries = RawDir::new(&self.directory.fd, spare_capacity(buffer));
         while let Some(entry) = entries.next() {
-            let met = entry.and_then(|entry| self.meet(entry.file_name().to_bytes(), entry.file_type(), visitor));
-            match met {
+            let visited =
+                entry.and_then(|entry| self.visit_entry(entry.file_name().to_bytes(), entry.file_type(), visitor));
+            match visited {
                 Ok(()) => {}
                 // The directory itself was removed meanwhile.
                 Err(Errno::NOENT) => return,
                 Err(error) => {
-                    self.tally.fail(&self.directory.path, error);
+                    self.tally.add_unreadable(&self.directory.path, error);
                     return;
                 }
             }
         }
     }
 
-    fn meet(&mut self, name: &[u8], kind: FileType, visitor: &mut impl Visitor) -> Result<(), Errno> {
+    fn visit_entry(&mut self, name: &[u8], kind: FileType, visitor: &mut impl WalkVisitor) -> Result<(), Errno> {
         if name == b"." || name == b".." {
             return Ok(());
         }
-        let may_be_media = self.rules.may_be_media(name);
+        let may_be_media = self.filter.may_be_media(name);
         match kind {
-            FileType::Directory => self.descend(name),
-            FileType::RegularFile if may_be_media => return self.ask(name, visitor),
-            FileType::Unknown if may_be_media || self.rules.recursive() => return self.ask(name, visitor),
+            FileType::Directory => self.queue_directory(name),
+            FileType::RegularFile if may_be_media => return self.stat_entry(name, visitor),
+            FileType::Unknown if may_be_media || self.filter.is_recursive() => return self.stat_entry(name, visitor),
             FileType::RegularFile
             | FileType::Unknown
             | FileType::Symlink
@@ -302,7 +303,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn ask(&mut self, name: &[u8], visitor: &mut impl Visitor) -> Result<(), Errno> {
+    fn stat_entry(&mut self, name: &[u8], visitor: &mut impl WalkVisitor) -> Result<(), Errno> {
         let name = OsStr::from_bytes(name);
         let stat = match rustix::fs::statat(&self.directory.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
@@ -310,33 +311,33 @@ impl Reader<'_> {
             Err(error) => return Err(error),
         };
         match Entry::from_stat(&stat) {
-            Entry::File(stamp) => self.file(name, stamp, visitor),
-            Entry::Directory => self.descend(name.as_bytes()),
+            Entry::File(stamp) => self.visit_file(name, stamp, visitor),
+            Entry::Directory => self.queue_directory(name.as_bytes()),
             Entry::Other => {}
         }
         Ok(())
     }
 
-    fn file(&mut self, name: &OsStr, stamp: Stamp, visitor: &mut impl Visitor) {
+    fn visit_file(&mut self, name: &OsStr, stamp: Stamp, visitor: &mut impl WalkVisitor) {
         let path = self.directory.path.join(name);
-        if self.rules.kind_of_file(&path).is_media() {
+        if self.filter.classify_file(&path).is_media() {
             self.tally.media += 1;
-            visitor.file(&path, stamp);
+            visitor.visit_file(&path, stamp);
         }
     }
 
-    fn descend(&mut self, name: &[u8]) {
-        if !self.rules.recursive() {
+    fn queue_directory(&mut self, name: &[u8]) {
+        if !self.filter.is_recursive() {
             return;
         }
         let path = self.directory.path.join(OsStr::from_bytes(name));
-        if self.rules.prunes(&path).is_none() {
-            self.waiting.push(path, &mut self.tally.beyond);
+        if self.filter.prune_reason(&path).is_none() {
+            self.waiting.add(path, &mut self.tally.beyond);
         }
     }
 }
 
-fn spare(buffer: &mut Vec<u8>) -> &mut [MaybeUninit<u8>] {
+fn spare_capacity(buffer: &mut Vec<u8>) -> &mut [MaybeUninit<u8>] {
     buffer.clear();
     buffer.spare_capacity_mut()
 }
@@ -354,24 +355,24 @@ mod tests {
         directories: usize,
     }
 
-    impl Visitor for Seen {
-        fn directories(&mut self, opened: &[Opened]) {
+    impl WalkVisitor for Seen {
+        fn enter_directories(&mut self, opened: &[OpenedDirectory]) {
             self.directories += opened.len();
         }
 
-        fn file(&mut self, relative: &Path, stamp: Stamp) {
+        fn visit_file(&mut self, relative: &Path, stamp: Stamp) {
             self.files.insert(relative.to_owned(), stamp);
         }
 
-        fn stop(&self) -> bool {
+        fn should_stop(&self) -> bool {
             false
         }
     }
 
-    fn walked(root: &Path) -> (Seen, Tally) {
+    fn walked(root: &Path) -> (Seen, WalkTally) {
         let mut seen = Seen::default();
-        let rules = Rules::new(&folder(root), &accepts());
-        let tally = walk(&Dir::open(root).expect("opened"), Path::new(""), &rules, &mut seen);
+        let filter = FileFilter::new(&folder(root), &accepts());
+        let tally = walk_folder(&Dir::open(root).expect("opened"), Path::new(""), &filter, &mut seen);
         (seen, tally)
     }
 
@@ -427,7 +428,7 @@ mod tests {
         assert_eq!(depths, [DEPTH_MAX, 1, DEPTH_MAX, 1, DEPTH_MAX, 1]);
         assert_eq!(tally.directories, 1 + 3 * DEPTH_MAX as u64);
         assert!(tally.is_complete(), "what lies deeper is nobody's");
-        let told = tally.beyond.told().expect("told");
+        let told = tally.beyond.describe().expect("told");
         assert!(told.starts_with("3 directories are deeper than 64 levels and not read, below `"), "{told}");
         let at = |levels: usize| ["a/"; 100][..levels].concat() + "talk.wav";
         assert!(tally.covers(Path::new(&at(DEPTH_MAX))) && !is_too_deep(Path::new(&at(DEPTH_MAX))));
@@ -436,27 +437,27 @@ mod tests {
 
     #[test]
     fn shallow_directories_are_read_before_those_that_are_too_many() {
-        let mut waiting = Waiting { met: DIRECTORIES_MAX - 1, ..Waiting::default() };
-        let mut tally = Tally::default();
-        waiting.push("a".into(), &mut tally.beyond);
-        waiting.push("b".into(), &mut tally.beyond);
+        let mut waiting = DirectoryQueue { count: DIRECTORIES_MAX - 1, ..DirectoryQueue::default() };
+        let mut tally = WalkTally::default();
+        waiting.add("a".into(), &mut tally.beyond);
+        waiting.add("b".into(), &mut tally.beyond);
         assert_eq!((waiting.paths.len(), tally.beyond.many), (1, 1));
         assert!(!tally.is_complete() && tally.is_walked());
         assert!(tally.covers(Path::new("talk.wav")), "the folder itself is always read");
         assert!(!tally.covers(Path::new("b/talk.wav")), "nothing is concluded of what was not read");
-        let mut waiting = Waiting { bytes: DIRECTORY_BYTES_MAX - 1, ..Waiting::default() };
-        waiting.push("ab".into(), &mut tally.beyond);
+        let mut waiting = DirectoryQueue { bytes: DIRECTORY_BYTES_MAX - 1, ..DirectoryQueue::default() };
+        waiting.add("ab".into(), &mut tally.beyond);
         assert_eq!((waiting.paths.len(), tally.beyond.many), (0, 2));
     }
 
     #[test]
     fn what_lies_below_an_unreadable_directory_is_not_known() {
-        let mut tally = Tally::default();
+        let mut tally = WalkTally::default();
         assert!(tally.covers(Path::new("a/b.wav")));
-        tally.fail(Path::new("a"), Errno::IO);
+        tally.add_unreadable(Path::new("a"), Errno::IO);
         assert!(!tally.covers(Path::new("a/b.wav")) && tally.covers(Path::new("ab/b.wav")));
         for _ in 0..2000 {
-            tally.fail(Path::new("c"), Errno::IO);
+            tally.add_unreadable(Path::new("c"), Errno::IO);
         }
         assert_eq!(tally.unreadable.len(), UNREADABLE_MAX);
         assert!(!tally.covers(Path::new("x.wav")), "too many to name: the whole folder");

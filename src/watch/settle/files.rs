@@ -8,12 +8,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Judgement, Moment, Observation, Patience};
+use super::{Now, Readiness, SettlePolicy, Stability};
 use crate::{
     beneath::Stamp,
     open_files::{InUse, boot_id},
     queue::Sighting,
-    watch::examine::Candidate,
+    watch::examine::QuietFile,
 };
 
 /// Files given out to be examined together: one commit makes their jobs.
@@ -34,32 +34,32 @@ const KEEP_AFTER: Duration = Duration::from_secs(5);
 
 /// The files that are settling.
 #[derive(Debug, Default)]
-pub struct Pool {
-    entries: HashMap<PathBuf, Entry>,
+pub struct SettlingFiles {
+    entries: HashMap<PathBuf, SettlingFile>,
     /// Those that were written to and not closed, as events tell.
     written: HashSet<PathBuf>,
 }
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuietFile {
+pub struct DueFile {
     /// What is looked into, once it is closed.
-    pub candidate: Candidate,
+    pub file: QuietFile,
     /// What was seen of it.
-    pub seen: Observation,
+    pub seen: Stability,
 }
 
 /// One of them.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct SettlingFile {
     /// What was seen of it.
-    pub seen: Observation,
+    pub seen: Stability,
     /// Whether it was there before minuted.
     pub backlog: bool,
-    /// Why it could not be read, when it could not.
+    /// The reason for which it could not be read, if so.
     pub trouble: Option<String>,
     /// What the queue knows of it.
-    kept: Option<KeptSighting>,
+    kept: Option<RecordedState>,
     /// When to write it down next.
     keep_at: Duration,
     /// Whether it is being looked into.
@@ -76,21 +76,21 @@ pub struct Entry {
 
 /// What the queue knows of a file that is settling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct KeptSighting {
+struct RecordedState {
     stamp: Stamp,
     is_written: bool,
 }
 
-impl Entry {
+impl SettlingFile {
     /// Returns what the queue should know.
-    fn to_keep(&self) -> KeptSighting {
-        KeptSighting { stamp: self.seen.stamp, is_written: self.is_written }
+    fn current_record(&self) -> RecordedState {
+        RecordedState { stamp: self.seen.stamp, is_written: self.is_written }
     }
 
     /// Returns the moment at which it will be looked into if nothing changes.
     #[must_use]
-    pub fn due(&self, patience: &Patience) -> Duration {
-        self.seen.due(patience).max(self.not_before)
+    pub fn due_at(&self, policy: &SettlePolicy) -> Duration {
+        self.seen.due_at(policy).max(self.not_before)
     }
 
     /// Returns whether it goes alone when it is looked into.
@@ -100,14 +100,14 @@ impl Entry {
 
     /// Returns whether time alone can bring it further: it is not one that cannot be read.
     #[must_use]
-    pub fn is_under_way(&self) -> bool {
+    pub fn can_settle(&self) -> bool {
         self.trouble.is_none()
     }
 }
 
-impl Pool {
+impl SettlingFiles {
     /// Takes in a look at a file. An empty file is only met when it was more before.
-    pub fn observe(&mut self, path: &Path, stamp: Stamp, now: Moment, scan: u64, patience: &Patience) {
+    pub fn observe(&mut self, path: &Path, stamp: Stamp, now: Now, scan: u64, policy: &SettlePolicy) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.scan = scan;
             if entry.seen.observe(stamp, now) {
@@ -119,24 +119,24 @@ impl Pool {
                 self.entries.remove(path);
             }
         } else if stamp.size > 0 {
-            let seen = Observation::begin(stamp, now);
-            self.insert(path.to_owned(), seen, None, now.running + keep_after(patience), scan);
+            let seen = Stability::begin(stamp, now);
+            self.insert(path.to_owned(), seen, None, now.running + record_delay(policy), scan);
         }
     }
 
     /// Goes on with a file that the queue knows as settling.
-    pub fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Moment, scan: u64) {
-        let seen = Observation::resume(sighting, now);
-        let kept = KeptSighting { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
+    pub fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Now, scan: u64) {
+        let seen = Stability::resume(sighting, now);
+        let kept = RecordedState { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
         self.insert(sighting.path.clone(), seen, Some(kept), now.running, scan);
         if let Some(entry) = self.entries.get_mut(&sighting.path) {
             entry.backlog = backlog;
         }
     }
 
-    fn insert(&mut self, path: PathBuf, seen: Observation, kept: Option<KeptSighting>, keep_at: Duration, scan: u64) {
+    fn insert(&mut self, path: PathBuf, seen: Stability, kept: Option<RecordedState>, keep_at: Duration, scan: u64) {
         let is_written = self.written.contains(&path);
-        let entry = Entry {
+        let entry = SettlingFile {
             seen,
             backlog: false,
             trouble: None,
@@ -163,32 +163,31 @@ impl Pool {
 
     /// Returns those of `paths` that were found open: an event at them may be a close.
     #[must_use]
-    pub fn open_among(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
+    pub fn select_open(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
         let is_open = |path: &&PathBuf| self.entries.get(*path).is_some_and(|entry| entry.seen.in_use.is_some());
         paths.iter().filter(is_open).cloned().collect()
     }
 
     /// Has it asked again soon whether a file is open.
-    pub fn ask_again(&mut self, path: &Path) {
+    pub fn check_close_soon(&mut self, path: &Path) {
         if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.in_use.is_some()) {
             entry.not_before = entry.not_before.min(entry.asked + ASK_AGAIN[0]);
         }
     }
 
     /// Takes in that a file is open, or was closed only now: it goes on settling.
-    pub fn wait_for_close(&mut self, path: &Path, seen: Observation, patience: &Patience, now: Duration) {
+    pub fn wait_for_close(&mut self, path: &Path, seen: Stability, policy: &SettlePolicy, now: Duration) {
         let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.stamp == seen.stamp) else { return };
         let is_open = seen.in_use.is_some();
         entry.seen = seen;
         entry.is_examined = false;
         entry.asked = now;
-        entry.not_before =
-            if is_open { now + patience.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1]) } else { Duration::ZERO };
+        entry.not_before = if is_open { now + policy.settle.clamp(ASK_AGAIN[0], ASK_AGAIN[1]) } else { Duration::ZERO };
     }
 
     /// Returns up to a batch of files that have been quiet for long enough; they count as being examined. Large ones are
     /// among them only with `with_large`.
-    pub fn due(&mut self, patience: &Patience, now: Duration, with_large: bool) -> Vec<QuietFile> {
+    pub fn take_due(&mut self, policy: &SettlePolicy, now: Duration, with_large: bool) -> Vec<DueFile> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         for (path, entry) in &mut self.entries {
             if chunk.len() == CHUNK_FILES || bytes >= CHUNK_BYTES {
@@ -197,16 +196,16 @@ impl Pool {
             if entry.is_large() && !with_large {
                 continue;
             }
-            let is_due = entry.seen.judge(patience, now) == Judgement::Examine && entry.not_before <= now;
+            let is_due = entry.seen.check_readiness(policy, now) == Readiness::Examine && entry.not_before <= now;
             // A large one goes alone: what is small does not wait for it.
             let fits = chunk.is_empty() || !entry.is_large();
             if is_due && !entry.is_examined && fits {
                 entry.is_examined = true;
                 bytes += entry.seen.stamp.size;
-                let is_abandoned = entry.seen.quiet(now) >= patience.unfinished;
+                let is_abandoned = entry.seen.is_abandoned(policy, now);
                 let stamp = entry.seen.stamp;
-                let candidate = Candidate { path: path.clone(), stamp, is_abandoned, is_set_aside: false };
-                chunk.push(QuietFile { candidate, seen: entry.seen.clone() });
+                let file = QuietFile { path: path.clone(), stamp, is_abandoned, is_set_aside: false };
+                chunk.push(DueFile { file, seen: entry.seen.clone() });
             }
         }
         chunk
@@ -214,18 +213,18 @@ impl Pool {
 
     /// Returns the earliest moment at which a file may be due, large ones only with `with_large`.
     #[must_use]
-    pub fn next_due(&self, patience: &Patience, with_large: bool) -> Option<Duration> {
+    pub fn next_due(&self, policy: &SettlePolicy, with_large: bool) -> Option<Duration> {
         let waiting = self.entries.values().filter(|entry| !entry.is_examined && (with_large || !entry.is_large()));
-        waiting.map(|entry| entry.due(patience)).min()
+        waiting.map(|entry| entry.due_at(policy)).min()
     }
 
     /// Returns what the queue should know, at most once in a time of settling for each file.
-    pub fn to_keep(&mut self, patience: &Patience, now: Duration) -> Vec<Sighting> {
+    pub fn take_unrecorded(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<Sighting> {
         let mut keep = Vec::new();
         for (path, entry) in &mut self.entries {
-            if entry.kept != Some(entry.to_keep()) && entry.keep_at <= now {
-                entry.kept = Some(entry.to_keep());
-                entry.keep_at = now + patience.settle;
+            if entry.kept != Some(entry.current_record()) && entry.keep_at <= now {
+                entry.kept = Some(entry.current_record());
+                entry.keep_at = now + policy.settle;
                 let written_boot = boot_id().filter(|_| entry.is_written).map(str::to_owned);
                 keep.push(Sighting { written_boot, ..entry.seen.sighting(path.clone()) });
             }
@@ -235,13 +234,13 @@ impl Pool {
 
     /// Returns the earliest moment at which the queue should know more.
     #[must_use]
-    pub fn next_keep(&self) -> Option<Duration> {
-        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.to_keep()));
+    pub fn next_record(&self) -> Option<Duration> {
+        let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.current_record()));
         unkept.map(|entry| entry.keep_at).min()
     }
 
     /// Takes back that these are kept: the queue could not write them down. They are tried again at `retry_at`.
-    pub fn not_kept(&mut self, sightings: &[Sighting], retry_at: Duration) {
+    pub fn mark_unrecorded(&mut self, sightings: &[Sighting], retry_at: Duration) {
         for sighting in sightings {
             if let Some(entry) = self.entries.get_mut(&sighting.path) {
                 (entry.kept, entry.keep_at) = (None, retry_at);
@@ -250,24 +249,24 @@ impl Pool {
     }
 
     /// Returns the files that have just become slow, each with who is still writing it where that was found.
-    pub fn become_slow(&mut self, patience: &Patience, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
+    pub fn take_slow(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
         let waiting = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
         let slow = waiting.filter_map(|(path, entry)| {
-            entry.seen.has_become_slow(patience, now).then(|| (path.clone(), entry.seen.in_use.clone()))
+            entry.seen.has_become_slow(policy, now).then(|| (path.clone(), entry.seen.in_use.clone()))
         });
         slow.collect()
     }
 
     /// Returns the files that the scan has not met.
     #[must_use]
-    pub fn unmet(&self, scan: u64) -> Vec<PathBuf> {
+    pub fn list_unseen(&self, scan: u64) -> Vec<PathBuf> {
         self.entries.iter().filter(|(_, entry)| entry.scan != scan).map(|(path, _)| path.clone()).collect()
     }
 
     /// Says that a file cannot be read, and when it is tried again; returns whether that is news.
-    pub fn unreadable(&mut self, path: &Path, why: &str, patience: &Patience, now: Moment) -> bool {
+    pub fn mark_unreadable(&mut self, path: &Path, why: &str, policy: &SettlePolicy, now: Now) -> bool {
         let Some(entry) = self.entries.get_mut(path) else { return false };
-        let wait = UNREADABLE_RETRY.max(patience.settle);
+        let wait = UNREADABLE_RETRY.max(policy.settle);
         let at = now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
         entry.is_examined = false;
         entry.not_before = now.running + wait;
@@ -291,12 +290,12 @@ impl Pool {
 
     /// Returns a file.
     #[must_use]
-    pub fn get(&self, path: &Path) -> Option<&Entry> {
+    pub fn get(&self, path: &Path) -> Option<&SettlingFile> {
         self.entries.get(path)
     }
 
     /// Returns a file to change what was seen of it.
-    pub fn get_mut(&mut self, path: &Path) -> Option<&mut Entry> {
+    pub fn get_mut(&mut self, path: &Path) -> Option<&mut SettlingFile> {
         self.entries.get_mut(path)
     }
 
@@ -306,7 +305,7 @@ impl Pool {
     }
 
     /// Returns all files.
-    pub fn iter(&self) -> impl Iterator<Item = (&Path, &Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, &SettlingFile)> {
         self.entries.iter().map(|(path, entry)| (path.as_path(), entry))
     }
 
@@ -330,17 +329,17 @@ pub fn is_large(size: u64) -> bool {
 }
 
 /// A file that settles soon need not be written down before.
-fn keep_after(patience: &Patience) -> Duration {
-    KEEP_AFTER.min(patience.settle / 3)
+fn record_delay(policy: &SettlePolicy) -> Duration {
+    KEEP_AFTER.min(policy.settle / 3)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(seconds: u64) -> Moment {
+    fn at(seconds: u64) -> Now {
         let wall = Timestamp::from_second(i64::try_from(seconds).expect("small")).expect("in range");
-        Moment { wall, running: Duration::from_secs(seconds) }
+        Now { wall, running: Duration::from_secs(seconds) }
     }
 
     fn stamp(size: u64) -> Stamp {
@@ -349,106 +348,106 @@ mod tests {
 
     #[test]
     fn a_slow_writer_is_written_down_at_most_once_in_a_time_of_settling() {
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut pool = Pool::default();
+        let policy = SettlePolicy::new(Duration::from_secs(30));
+        let mut files = SettlingFiles::default();
         let mut kept = 0;
         for second in 0..300 {
-            pool.observe(Path::new("a.wav"), stamp(second + 1), at(second), 1, &patience);
-            kept += pool.to_keep(&patience, Duration::from_secs(second)).len();
-            assert_eq!(pool.due(&patience, Duration::from_secs(second), true), []);
+            files.observe(Path::new("a.wav"), stamp(second + 1), at(second), 1, &policy);
+            kept += files.take_unrecorded(&policy, Duration::from_secs(second)).len();
+            assert_eq!(files.take_due(&policy, Duration::from_secs(second), true), []);
         }
         assert_eq!(kept, 10);
     }
 
     #[test]
     fn a_file_that_is_being_examined_is_not_given_out_twice_unless_it_changes() {
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut pool = Pool::default();
-        pool.observe(Path::new("a.wav"), stamp(1), at(0), 1, &patience);
-        assert_eq!(pool.due(&patience, Duration::from_secs(30), true).len(), 1);
-        assert_eq!(pool.due(&patience, Duration::from_secs(31), true).len(), 0);
-        pool.observe(Path::new("a.wav"), stamp(2), at(32), 1, &patience);
-        assert_eq!(pool.due(&patience, Duration::from_secs(61), true).len(), 0);
-        assert_eq!(pool.due(&patience, Duration::from_secs(62), true).len(), 1);
+        let policy = SettlePolicy::new(Duration::from_secs(30));
+        let mut files = SettlingFiles::default();
+        files.observe(Path::new("a.wav"), stamp(1), at(0), 1, &policy);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(30), true).len(), 1);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(31), true).len(), 0);
+        files.observe(Path::new("a.wav"), stamp(2), at(32), 1, &policy);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(61), true).len(), 0);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(62), true).len(), 1);
     }
 
     #[test]
     fn what_is_written_is_kept_with_this_boot_and_what_is_closed_without() {
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut pool = Pool::default();
-        pool.note_written(HashSet::from(["a.mp3".into()]));
-        pool.observe(Path::new("a.mp3"), stamp(1), at(0), 1, &patience);
-        let kept = |pool: &mut Pool, second| {
-            let kept = pool.to_keep(&patience, Duration::from_secs(second));
+        let policy = SettlePolicy::new(Duration::from_secs(30));
+        let mut files = SettlingFiles::default();
+        files.note_written(HashSet::from(["a.mp3".into()]));
+        files.observe(Path::new("a.mp3"), stamp(1), at(0), 1, &policy);
+        let kept = |files: &mut SettlingFiles, second| {
+            let kept = files.take_unrecorded(&policy, Duration::from_secs(second));
             kept.into_iter().map(|sighting| sighting.written_boot).collect::<Vec<_>>()
         };
-        assert_eq!(kept(&mut pool, 10), [boot_id().map(str::to_owned)]);
-        assert_eq!(kept(&mut pool, 50), []);
-        pool.note_written(HashSet::new());
-        assert!(pool.next_keep().is_some(), "the queue should know that it was closed");
-        assert_eq!(kept(&mut pool, 50), [None]);
-        assert_eq!(pool.next_keep(), None);
+        assert_eq!(kept(&mut files, 10), [boot_id().map(str::to_owned)]);
+        assert_eq!(kept(&mut files, 50), []);
+        files.note_written(HashSet::new());
+        assert!(files.next_record().is_some(), "the queue should know that it was closed");
+        assert_eq!(kept(&mut files, 50), [None]);
+        assert_eq!(files.next_record(), None);
     }
 
     #[test]
     fn an_open_file_is_asked_about_at_times_and_soon_after_an_event() {
-        let patience = Patience::new(Duration::from_secs(30));
+        let policy = SettlePolicy::new(Duration::from_secs(30));
         let second = Duration::from_secs(1);
         let in_use = InUse::Process(crate::open_files::WritingProcess { program: "recorder".into(), process: 812 });
-        let mut pool = Pool::default();
+        let mut files = SettlingFiles::default();
         let path = PathBuf::from("a.mp3");
-        pool.observe(&path, stamp(1), at(0), 1, &patience);
-        let mut quiet = pool.due(&patience, second * 30, true).pop().expect("it is quiet");
-        quiet.seen.asked(Some(in_use), at(30));
-        pool.wait_for_close(&path, quiet.seen, &patience, second * 30);
-        assert_eq!(pool.next_due(&patience, true), Some(second * 60));
+        files.observe(&path, stamp(1), at(0), 1, &policy);
+        let mut quiet = files.take_due(&policy, second * 30, true).pop().expect("it is quiet");
+        quiet.seen.record_close_check(Some(in_use), at(30));
+        files.wait_for_close(&path, quiet.seen, &policy, second * 30);
+        assert_eq!(files.next_due(&policy, true), Some(second * 60));
         let hinted = HashSet::from([path.clone(), "b.mp3".into()]);
-        assert_eq!(pool.open_among(&hinted), std::slice::from_ref(&path));
-        pool.ask_again(&path);
-        assert_eq!(pool.next_due(&patience, true), Some(second * 31));
-        let mut quiet = pool.due(&patience, second * 31, true).pop().expect("it is asked about");
-        quiet.seen.asked(None, at(31));
-        pool.wait_for_close(&path, quiet.seen, &patience, second * 31);
-        assert_eq!(pool.next_due(&patience, true), Some(second * 61), "it is quiet since its close");
+        assert_eq!(files.select_open(&hinted), std::slice::from_ref(&path));
+        files.check_close_soon(&path);
+        assert_eq!(files.next_due(&policy, true), Some(second * 31));
+        let mut quiet = files.take_due(&policy, second * 31, true).pop().expect("it is asked about");
+        quiet.seen.record_close_check(None, at(31));
+        files.wait_for_close(&path, quiet.seen, &policy, second * 31);
+        assert_eq!(files.next_due(&policy, true), Some(second * 61), "it is quiet since its close");
     }
 
     #[test]
     fn empty_files_are_not_kept_in_mind() {
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut pool = Pool::default();
-        pool.observe(Path::new("a.wav"), stamp(0), at(0), 1, &patience);
-        assert!(pool.is_empty());
-        pool.observe(Path::new("a.wav"), stamp(9), at(0), 1, &patience);
-        pool.observe(Path::new("a.wav"), stamp(0), at(1), 1, &patience);
-        assert!(pool.is_empty());
+        let policy = SettlePolicy::new(Duration::from_secs(30));
+        let mut files = SettlingFiles::default();
+        files.observe(Path::new("a.wav"), stamp(0), at(0), 1, &policy);
+        assert!(files.is_empty());
+        files.observe(Path::new("a.wav"), stamp(9), at(0), 1, &policy);
+        files.observe(Path::new("a.wav"), stamp(0), at(1), 1, &policy);
+        assert!(files.is_empty());
     }
 
     #[test]
     fn batches_are_bounded_by_count_and_by_bytes() {
-        let patience = Patience::new(Duration::from_secs(1));
-        let mut pool = Pool::default();
+        let policy = SettlePolicy::new(Duration::from_secs(1));
+        let mut files = SettlingFiles::default();
         for number in 0..100 {
-            pool.observe(Path::new(&format!("{number}.wav")), stamp(1), at(0), 1, &patience);
+            files.observe(Path::new(&format!("{number}.wav")), stamp(1), at(0), 1, &policy);
         }
-        assert_eq!(pool.due(&patience, Duration::from_secs(1), true).len(), CHUNK_FILES);
-        let mut pool = Pool::default();
+        assert_eq!(files.take_due(&policy, Duration::from_secs(1), true).len(), CHUNK_FILES);
+        let mut files = SettlingFiles::default();
         for number in 0..10 {
-            pool.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &patience);
+            files.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &policy);
         }
-        assert_eq!(pool.due(&patience, Duration::from_secs(1), true).len(), 1);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(1), true).len(), 1);
     }
 
     #[test]
     fn large_files_leave_room_for_a_small_one() {
-        let patience = Patience::new(Duration::from_secs(1));
-        let mut pool = Pool::default();
+        let policy = SettlePolicy::new(Duration::from_secs(1));
+        let mut files = SettlingFiles::default();
         for number in 0..10 {
-            pool.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &patience);
+            files.observe(Path::new(&format!("{number}.wav")), stamp(CHUNK_BYTES), at(0), 1, &policy);
         }
-        assert_eq!(pool.due(&patience, Duration::from_secs(1), false), []);
-        assert_eq!(pool.next_due(&patience, false), None, "nobody wakes for what may not be read yet");
-        pool.observe(Path::new("small.wav"), stamp(1), at(0), 1, &patience);
-        let quiet = pool.due(&patience, Duration::from_secs(1), false);
-        assert_eq!(quiet.iter().map(|file| &file.candidate.path).collect::<Vec<_>>(), [Path::new("small.wav")]);
+        assert_eq!(files.take_due(&policy, Duration::from_secs(1), false), []);
+        assert_eq!(files.next_due(&policy, false), None, "nobody wakes for what may not be read yet");
+        files.observe(Path::new("small.wav"), stamp(1), at(0), 1, &policy);
+        let quiet = files.take_due(&policy, Duration::from_secs(1), false);
+        assert_eq!(quiet.iter().map(|file| &file.file.path).collect::<Vec<_>>(), [Path::new("small.wav")]);
     }
 }

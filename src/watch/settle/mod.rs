@@ -21,16 +21,16 @@ use crate::{
 
 /// A moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Now {
     /// Wall time, for what is kept and shown.
     pub wall: Timestamp,
     /// Time since this process began to watch, for waiting.
     pub running: Duration,
 }
 
-/// How patient settling is.
+/// The times for which a file must be quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct SettlePolicy {
     /// How long a file must be quiet.
     pub settle: Duration,
     /// How long it must be quiet when it looks unfinished: then whoever wrote it has died.
@@ -39,8 +39,8 @@ pub struct Patience {
     pub slow: Duration,
 }
 
-impl Patience {
-    /// Returns the usual patience with this time of settling: an hour for what looks unfinished, six until it is slow.
+impl SettlePolicy {
+    /// Returns the usual policy with this time of settling: an hour for what looks unfinished, six until it is slow.
     #[must_use]
     pub fn new(settle: Duration) -> Self {
         let unfinished = Duration::from_secs(3600).max(settle);
@@ -50,38 +50,38 @@ impl Patience {
 
 /// What has been seen of a file that has not settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
+pub struct Stability {
     /// What it was at the last look.
     pub stamp: Stamp,
     /// When it was first seen.
     pub first: Timestamp,
     /// Since when it has been exactly this.
     pub since: Timestamp,
-    /// Why it looks unfinished, when it was looked at and does.
+    /// The reason for which it looks unfinished, if so.
     pub unfinished: Option<&'static str>,
     /// Who was still writing it when it was quiet and that was asked last.
     pub in_use: Option<InUse>,
-    seen_for: Span,
-    quiet_for: Span,
-    told_slow: bool,
+    seen_for: ObservedTime,
+    quiet_for: ObservedTime,
+    is_slow_reported: bool,
     /// For how long it is known to have changed before a restart.
     slow_before: Duration,
 }
 
 /// A stretch of time: what there was before this process, and when it began to count in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+struct ObservedTime {
     before: Duration,
     from: Duration,
 }
 
-impl Span {
-    fn begin(now: Moment) -> Self {
+impl ObservedTime {
+    fn begin(now: Now) -> Self {
         Self { before: Duration::ZERO, from: now.running }
     }
 
     /// A stretch that began at `wall`, perhaps before a restart. A beginning in the future counts as now.
-    fn resume(wall: Timestamp, now: Moment) -> Self {
+    fn resume(wall: Timestamp, now: Now) -> Self {
         let before = now.wall.duration_since(wall).max(SignedDuration::ZERO).unsigned_abs();
         Self { before, from: now.running }
     }
@@ -98,7 +98,7 @@ impl Span {
 
 /// What an observation says is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
+pub enum Readiness {
     /// Nothing, until it has been quiet for longer.
     Wait,
     /// Look into it: it has been quiet for long enough.
@@ -116,54 +116,42 @@ pub enum CloseCheck {
     Closed,
 }
 
-/// What follows from a look into a quiet file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// It has settled. When it looks unfinished all the same, why: nobody has touched it for an hour.
-    Settled {
-        /// What its head says against it.
-        incomplete: Option<&'static str>,
-    },
-    /// It looks unfinished and was touched within the hour.
-    Unfinished,
-}
-
-impl Observation {
+impl Stability {
     /// Begins with a file that is seen for the first time.
     #[must_use]
-    pub fn begin(stamp: Stamp, now: Moment) -> Self {
+    pub fn begin(stamp: Stamp, now: Now) -> Self {
         Self {
             stamp,
             first: now.wall,
             since: now.wall,
             unfinished: None,
             in_use: None,
-            seen_for: Span::begin(now),
-            quiet_for: Span::begin(now),
-            told_slow: false,
+            seen_for: ObservedTime::begin(now),
+            quiet_for: ObservedTime::begin(now),
+            is_slow_reported: false,
             slow_before: Duration::ZERO,
         }
     }
 
     /// Goes on from what was seen before a restart.
     #[must_use]
-    pub fn resume(sighting: &Sighting, now: Moment) -> Self {
+    pub fn resume(sighting: &Sighting, now: Now) -> Self {
         Self {
             stamp: sighting.stamp,
             first: sighting.first.min(now.wall),
             since: sighting.since.min(now.wall),
             unfinished: None,
             in_use: None,
-            seen_for: Span::resume(sighting.first, now),
-            quiet_for: Span::resume(sighting.since, now),
-            told_slow: false,
+            seen_for: ObservedTime::resume(sighting.first, now),
+            quiet_for: ObservedTime::resume(sighting.since, now),
+            is_slow_reported: false,
             // It still changed then, so that it was told of then.
             slow_before: sighting.since.duration_since(sighting.first).max(SignedDuration::ZERO).unsigned_abs(),
         }
     }
 
     /// Takes in a look; returns whether the file was another one than before.
-    pub fn observe(&mut self, stamp: Stamp, now: Moment) -> bool {
+    pub fn observe(&mut self, stamp: Stamp, now: Now) -> bool {
         if stamp == self.stamp {
             return false;
         }
@@ -173,16 +161,16 @@ impl Observation {
     }
 
     /// Begins to wait for quiet anew.
-    pub fn restart(&mut self, now: Moment) {
+    pub fn restart(&mut self, now: Now) {
         self.since = now.wall;
-        self.quiet_for = Span::begin(now);
+        self.quiet_for = ObservedTime::begin(now);
         self.unfinished = None;
         self.in_use = None;
     }
 
     /// Takes in whether somebody is still writing a file that is quiet; returns what follows.
-    pub fn asked(&mut self, in_use: Option<InUse>, now: Moment) -> CloseCheck {
-        let quiet = self.quiet(now.running);
+    pub fn record_close_check(&mut self, in_use: Option<InUse>, now: Now) -> CloseCheck {
+        let quiet = self.quiet_time(now.running);
         match in_use.filter(|in_use| in_use.counts(quiet)) {
             Some(in_use) => {
                 self.in_use = Some(in_use);
@@ -201,37 +189,39 @@ impl Observation {
 
     /// Returns what is to be done now.
     #[must_use]
-    pub fn judge(&self, patience: &Patience, now: Duration) -> Judgement {
-        if now >= self.due(patience) { Judgement::Examine } else { Judgement::Wait }
+    pub fn check_readiness(&self, policy: &SettlePolicy, now: Duration) -> Readiness {
+        if now >= self.due_at(policy) { Readiness::Examine } else { Readiness::Wait }
     }
 
     /// Returns the moment at which it has been quiet for long enough, if it stays quiet.
     #[must_use]
-    pub fn due(&self, patience: &Patience) -> Duration {
-        let needed = if self.unfinished.is_some() { patience.unfinished } else { patience.settle };
+    pub fn due_at(&self, policy: &SettlePolicy) -> Duration {
+        let needed = if self.unfinished.is_some() { policy.unfinished } else { policy.settle };
         self.quiet_for.reaches(needed)
     }
 
-    /// Takes in what its head says and returns what follows.
-    pub fn examined(&mut self, unfinished: Option<&'static str>, patience: &Patience, now: Duration) -> Settlement {
-        self.unfinished = unfinished;
-        if unfinished.is_some() && self.quiet_for.length(now) < patience.unfinished {
-            return Settlement::Unfinished;
-        }
-        Settlement::Settled { incomplete: unfinished }
+    /// Takes in why its head says that it is unfinished.
+    pub fn mark_unfinished(&mut self, why: &'static str) {
+        self.unfinished = Some(why);
+    }
+
+    /// Returns whether it has been quiet for so long that it is taken although it looks unfinished.
+    #[must_use]
+    pub fn is_abandoned(&self, policy: &SettlePolicy, now: Duration) -> bool {
+        self.quiet_time(now) >= policy.unfinished
     }
 
     /// Returns true once: when it has been seen for so long without settling that a person should know.
-    pub fn has_become_slow(&mut self, patience: &Patience, now: Duration) -> bool {
-        self.told_slow |= self.slow_before >= patience.slow;
-        let slow = !self.told_slow && self.seen_for.length(now) >= patience.slow;
-        self.told_slow |= slow;
+    pub fn has_become_slow(&mut self, policy: &SettlePolicy, now: Duration) -> bool {
+        self.is_slow_reported |= self.slow_before >= policy.slow;
+        let slow = !self.is_slow_reported && self.seen_for.length(now) >= policy.slow;
+        self.is_slow_reported |= slow;
         slow
     }
 
     /// Returns how long it has been quiet.
     #[must_use]
-    pub fn quiet(&self, now: Duration) -> Duration {
+    pub fn quiet_time(&self, now: Duration) -> Duration {
         self.quiet_for.length(now)
     }
 
@@ -248,46 +238,45 @@ mod tests {
     use super::*;
     use crate::open_files::{UnclosedWrite, WritingProcess};
 
-    const PATIENCE: Patience = Patience {
+    const POLICY: SettlePolicy = SettlePolicy {
         settle: Duration::from_secs(30),
         unfinished: Duration::from_secs(3600),
         slow: Duration::from_secs(6 * 3600),
     };
 
-    fn at(seconds: u64) -> Moment {
+    fn at(seconds: u64) -> Now {
         let wall = Timestamp::from_second(1_795_338_000 + i64::try_from(seconds).expect("small")).expect("in range");
-        Moment { wall, running: Duration::from_secs(seconds) }
+        Now { wall, running: Duration::from_secs(seconds) }
     }
 
     fn stamp(size: u64) -> Stamp {
         Stamp { size, mtime_ns: 0, inode: 1 }
     }
 
-    fn judge(observation: &Observation, seconds: u64) -> Judgement {
-        observation.judge(&PATIENCE, Duration::from_secs(seconds))
+    fn check_readiness(observation: &Stability, seconds: u64) -> Readiness {
+        observation.check_readiness(&POLICY, Duration::from_secs(seconds))
     }
 
     #[test]
     fn quiet_begins_anew_with_each_change() {
-        let mut seen = Observation::begin(stamp(1), at(0));
+        let mut seen = Stability::begin(stamp(1), at(0));
         assert!(seen.observe(stamp(2), at(20)));
-        assert_eq!(judge(&seen, 49), Judgement::Wait);
+        assert_eq!(check_readiness(&seen, 49), Readiness::Wait);
         assert!(!seen.observe(stamp(2), at(49)));
-        assert_eq!(judge(&seen, 50), Judgement::Examine);
+        assert_eq!(check_readiness(&seen, 50), Readiness::Examine);
         assert_eq!((seen.first, seen.since), (at(0).wall, at(20).wall));
     }
 
     #[test]
     fn what_looks_unfinished_is_taken_after_an_hour_of_quiet() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        let mut look = |seconds| seen.examined(Some("no moov"), &PATIENCE, Duration::from_secs(seconds));
-        assert_eq!(look(30), Settlement::Unfinished);
-        assert_eq!(look(3599), Settlement::Unfinished);
-        assert_eq!(look(3600), Settlement::Settled { incomplete: Some("no moov") });
-        assert_eq!(judge(&seen, 3599), Judgement::Wait);
-        assert_eq!(judge(&seen, 3600), Judgement::Examine);
+        let mut seen = Stability::begin(stamp(1), at(0));
+        seen.mark_unfinished("no moov");
+        let is_taken = |seconds| seen.is_abandoned(&POLICY, Duration::from_secs(seconds));
+        assert_eq!([is_taken(30), is_taken(3599), is_taken(3600)], [false, false, true]);
+        assert_eq!(check_readiness(&seen, 3599), Readiness::Wait);
+        assert_eq!(check_readiness(&seen, 3600), Readiness::Examine);
         seen.observe(stamp(2), at(3600));
-        assert_eq!(judge(&seen, 3630), Judgement::Examine, "a change forgets what the head said");
+        assert_eq!(check_readiness(&seen, 3630), Readiness::Examine, "a change forgets what the head said");
     }
 
     fn process() -> InUse {
@@ -301,73 +290,77 @@ mod tests {
     #[test]
     fn a_file_that_is_open_waits_however_long_and_is_quiet_only_since_its_close() {
         for in_use in [process(), written(true)] {
-            let mut seen = Observation::begin(stamp(1), at(0));
-            assert_eq!(seen.asked(Some(in_use.clone()), at(30)), CloseCheck::Open);
-            assert_eq!(seen.asked(Some(in_use.clone()), at(100 * 3600)), CloseCheck::Open);
+            let mut seen = Stability::begin(stamp(1), at(0));
+            assert_eq!(seen.record_close_check(Some(in_use.clone()), at(30)), CloseCheck::Open);
+            assert_eq!(seen.record_close_check(Some(in_use.clone()), at(100 * 3600)), CloseCheck::Open);
             assert_eq!(seen.in_use, Some(in_use));
-            assert_eq!(seen.asked(None, at(100 * 3600 + 10)), CloseCheck::JustClosed);
-            assert_eq!(judge(&seen, 100 * 3600 + 39), Judgement::Wait);
-            assert_eq!(judge(&seen, 100 * 3600 + 40), Judgement::Examine);
-            assert_eq!(seen.asked(None, at(100 * 3600 + 40)), CloseCheck::Closed);
+            assert_eq!(seen.record_close_check(None, at(100 * 3600 + 10)), CloseCheck::JustClosed);
+            assert_eq!(check_readiness(&seen, 100 * 3600 + 39), Readiness::Wait);
+            assert_eq!(check_readiness(&seen, 100 * 3600 + 40), Readiness::Examine);
+            assert_eq!(seen.record_close_check(None, at(100 * 3600 + 40)), CloseCheck::Closed);
         }
     }
 
     #[test]
     fn a_file_that_was_never_found_open_is_quiet_since_it_changed() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        assert_eq!(seen.asked(None, at(30)), CloseCheck::Closed);
-        assert_eq!((seen.since, judge(&seen, 30)), (at(0).wall, Judgement::Examine));
+        let mut seen = Stability::begin(stamp(1), at(0));
+        assert_eq!(seen.record_close_check(None, at(30)), CloseCheck::Closed);
+        assert_eq!((seen.since, check_readiness(&seen, 30)), (at(0).wall, Readiness::Examine));
     }
 
     #[test]
     fn what_may_be_out_of_date_ends_after_one_quiet_hour_and_the_file_is_taken_then() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        assert_eq!(seen.asked(Some(written(false)), at(30)), CloseCheck::Open);
-        assert_eq!(seen.asked(Some(written(false)), at(3599)), CloseCheck::Open);
+        let mut seen = Stability::begin(stamp(1), at(0));
+        assert_eq!(seen.record_close_check(Some(written(false)), at(30)), CloseCheck::Open);
+        assert_eq!(seen.record_close_check(Some(written(false)), at(3599)), CloseCheck::Open);
         seen.observe(stamp(2), at(3599));
-        assert_eq!(seen.asked(Some(written(false)), at(3600 + 3598)), CloseCheck::Open, "a change begins another hour");
-        assert_eq!(seen.asked(Some(written(false)), at(3600 + 3599)), CloseCheck::Closed);
-        assert_eq!(judge(&seen, 3600 + 3599), Judgement::Examine);
+        assert_eq!(
+            seen.record_close_check(Some(written(false)), at(3600 + 3598)),
+            CloseCheck::Open,
+            "a change begins another hour"
+        );
+        assert_eq!(seen.record_close_check(Some(written(false)), at(3600 + 3599)), CloseCheck::Closed);
+        assert_eq!(check_readiness(&seen, 3600 + 3599), Readiness::Examine);
     }
 
     #[test]
     fn a_close_counts_also_where_events_were_lost_before() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        assert_eq!(seen.asked(Some(written(false)), at(30)), CloseCheck::Open);
-        assert_eq!(seen.asked(None, at(60)), CloseCheck::JustClosed);
-        assert_eq!(judge(&seen, 90), Judgement::Examine);
+        let mut seen = Stability::begin(stamp(1), at(0));
+        assert_eq!(seen.record_close_check(Some(written(false)), at(30)), CloseCheck::Open);
+        assert_eq!(seen.record_close_check(None, at(60)), CloseCheck::JustClosed);
+        assert_eq!(check_readiness(&seen, 90), Readiness::Examine);
     }
 
     #[test]
     fn an_unfinished_head_waits_for_an_hour_since_the_close() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        assert_eq!(seen.asked(Some(process()), at(3600)), CloseCheck::Open);
-        assert_eq!(seen.asked(None, at(3610)), CloseCheck::JustClosed);
-        let mut look = |seconds| seen.examined(Some("no moov"), &PATIENCE, Duration::from_secs(seconds));
-        assert_eq!(look(3640), Settlement::Unfinished);
-        assert_eq!(look(3610 + 3600), Settlement::Settled { incomplete: Some("no moov") });
+        let mut seen = Stability::begin(stamp(1), at(0));
+        assert_eq!(seen.record_close_check(Some(process()), at(3600)), CloseCheck::Open);
+        assert_eq!(seen.record_close_check(None, at(3610)), CloseCheck::JustClosed);
+        seen.mark_unfinished("no moov");
+        let is_taken = |seconds| seen.is_abandoned(&POLICY, Duration::from_secs(seconds));
+        assert_eq!([is_taken(3640), is_taken(3610 + 3600)], [false, true]);
     }
 
     #[test]
     fn an_observation_goes_on_after_a_restart_and_a_future_one_begins_now() {
-        let sighting = Observation::begin(stamp(1), at(0)).sighting("talk.wav".into());
-        let restarted = Moment { wall: at(20).wall, running: Duration::ZERO };
-        let seen = Observation::resume(&sighting, restarted);
-        assert_eq!(judge(&seen, 9), Judgement::Wait);
-        assert_eq!(judge(&seen, 10), Judgement::Examine);
+        let sighting = Stability::begin(stamp(1), at(0)).sighting("talk.wav".into());
+        let restarted = Now { wall: at(20).wall, running: Duration::ZERO };
+        let seen = Stability::resume(&sighting, restarted);
+        assert_eq!(check_readiness(&seen, 9), Readiness::Wait);
+        assert_eq!(check_readiness(&seen, 10), Readiness::Examine);
         let future = Sighting { since: at(9999).wall, ..sighting };
-        assert_eq!(judge(&Observation::resume(&future, restarted), 29), Judgement::Wait);
+        assert_eq!(check_readiness(&Stability::resume(&future, restarted), 29), Readiness::Wait);
     }
 
     #[test]
     fn a_writer_that_never_ends_is_told_of_once() {
-        let mut seen = Observation::begin(stamp(1), at(0));
-        let mut slow = |seconds| seen.has_become_slow(&PATIENCE, Duration::from_secs(seconds));
+        let mut seen = Stability::begin(stamp(1), at(0));
+        let mut slow = |seconds| seen.has_become_slow(&POLICY, Duration::from_secs(seconds));
         assert_eq!([slow(6 * 3600 - 1), slow(6 * 3600), slow(7 * 3600)], [false, true, false]);
         let restarted = |changed: u64| {
             let sighting = Sighting { since: at(changed).wall, ..seen.sighting("talk.wav".into()) };
-            let now = Moment { wall: at(7 * 3600).wall, running: Duration::ZERO };
-            Observation::resume(&sighting, now).has_become_slow(&PATIENCE, Duration::ZERO)
+            let now = Now { wall: at(7 * 3600).wall, running: Duration::ZERO };
+            Stability::resume(&sighting, now).has_become_slow(&POLICY, Duration::ZERO)
         };
         assert_eq!([restarted(3600), restarted(7 * 3600 - 60)], [true, false], "once, also across a restart");
     }
@@ -425,7 +418,7 @@ mod tests {
 
     /// A process that watches one file, and what it has on disk.
     struct Watcher {
-        seen: Observation,
+        seen: Stability,
         saved: Sighting,
         /// When this process began.
         begun: u64,
@@ -433,18 +426,18 @@ mod tests {
 
     impl Watcher {
         fn begin(stamp: Stamp) -> Self {
-            let seen = Observation::begin(stamp, at(0));
+            let seen = Stability::begin(stamp, at(0));
             Self { saved: seen.sighting("talk.wav".into()), seen, begun: 0 }
         }
 
-        fn moment(&self, now: u64) -> Moment {
-            Moment { wall: at(now).wall, running: Duration::from_secs(now - self.begun) }
+        fn moment(&self, now: u64) -> Now {
+            Now { wall: at(now).wall, running: Duration::from_secs(now - self.begun) }
         }
 
         fn look(&mut self, stamp: Stamp, now: u64, fate: u8) {
             if fate >= RESTARTED {
                 self.begun = now;
-                self.seen = Observation::resume(&self.saved, self.moment(now));
+                self.seen = Stability::resume(&self.saved, self.moment(now));
             }
             self.seen.observe(stamp, self.moment(now));
             if fate % 2 == KEPT {
@@ -453,7 +446,7 @@ mod tests {
         }
 
         fn is_taken(&self, now: u64) -> bool {
-            self.seen.judge(&PATIENCE, self.moment(now).running) == Judgement::Examine
+            self.seen.check_readiness(&POLICY, self.moment(now).running) == Readiness::Examine
         }
     }
 
@@ -471,18 +464,18 @@ mod tests {
             }
             let end = written[written.len() - 1];
             let size = |now: u64| written.iter().filter(|at| **at <= now).count() as u64;
-            let mut seen = Observation::begin(stamp(size(0)), at(0));
+            let mut seen = Stability::begin(stamp(size(0)), at(0));
             let mut now = 0;
             for step in looks {
                 now += step;
                 seen.observe(stamp(size(now)), at(now));
-                if judge(&seen, now) == Judgement::Examine {
+                if check_readiness(&seen, now) == Readiness::Examine {
                     proptest::prop_assert!(now >= end, "taken at {now}, written until {end}");
                     proptest::prop_assert_eq!(seen.stamp.size, written.len() as u64);
                 }
             }
             seen.observe(stamp(size(now.max(end))), at(now.max(end)));
-            proptest::prop_assert_eq!(judge(&seen, now.max(end) + 30), Judgement::Examine);
+            proptest::prop_assert_eq!(check_readiness(&seen, now.max(end) + 30), Readiness::Examine);
         }
 
         /// Whatever a writer does, a file is never taken within `settle` of the last write, and is taken one look after

@@ -19,12 +19,12 @@ use crate::{
     queue::Settled,
     text::printable_path,
     watch::{
-        examine::{Candidate, Examiner, Finding},
-        names::Rules,
-        settle::files::{CHUNK_FILES, QuietFile, is_large},
-        settle::{CloseCheck, Observation},
-        turns::{FolderLine, Turn},
-        view::{Clocks, State},
+        examine::{Examiner, Inspection, QuietFile},
+        names::FileFilter,
+        settle::files::{CHUNK_FILES, DueFile, is_large},
+        settle::{CloseCheck, Stability},
+        turns::{FolderLine, ReadingTurn},
+        view::{FolderState, TaskClocks},
     },
 };
 
@@ -37,7 +37,7 @@ const LARGE_MAX: usize = BATCHES_MAX - 1;
 /// The batches of a folder: those that are examined, and the recordings that the queue has not taken yet.
 #[derive(Debug)]
 pub(super) struct Batches {
-    rules: Arc<Rules>,
+    filter: Arc<FileFilter>,
     /// Who has which file open.
     pub(super) open_files: Arc<OpenFiles>,
     stop: CancellationToken,
@@ -63,9 +63,9 @@ pub(super) struct ExaminedBatch {
 #[derive(Debug, Default)]
 struct ExaminedFiles {
     /// Closed files, with what was found in each.
-    found: Vec<(Candidate, Finding)>,
+    found: Vec<(QuietFile, Inspection)>,
     /// Files that are still open, or were closed only now.
-    waiting: Vec<(PathBuf, Observation)>,
+    waiting: Vec<(PathBuf, Stability)>,
 }
 
 impl ExaminedFiles {
@@ -74,18 +74,18 @@ impl ExaminedFiles {
         &mut self,
         open_files: &OpenFiles,
         root: &Dir,
-        quiet: Vec<QuietFile>,
-        clocks: Clocks,
-    ) -> Vec<Candidate> {
-        let paths: Vec<&Path> = quiet.iter().map(|file| file.candidate.path.as_path()).collect();
+        quiet: Vec<DueFile>,
+        clocks: TaskClocks,
+    ) -> Vec<QuietFile> {
+        let paths: Vec<&Path> = quiet.iter().map(|file| file.file.path.as_path()).collect();
         let in_use = open_files.in_use(root, &paths);
         let mut closed = Vec::new();
-        for (QuietFile { candidate, mut seen }, in_use) in quiet.into_iter().zip(in_use) {
-            match seen.asked(in_use, clocks.now()) {
-                CloseCheck::Open | CloseCheck::JustClosed => self.waiting.push((candidate.path, seen)),
+        for (DueFile { file, mut seen }, in_use) in quiet.into_iter().zip(in_use) {
+            match seen.record_close_check(in_use, clocks.now()) {
+                CloseCheck::Open | CloseCheck::JustClosed => self.waiting.push((file.path, seen)),
                 CloseCheck::Closed => {
-                    open_files.written.end_doubt(&root.path().join(&candidate.path));
-                    closed.push(candidate);
+                    open_files.written.end_doubt(&root.path().join(&file.path));
+                    closed.push(file);
                 }
             }
         }
@@ -95,13 +95,13 @@ impl ExaminedFiles {
 
 impl Batches {
     pub(super) fn new(
-        rules: Arc<Rules>,
+        filter: Arc<FileFilter>,
         open_files: Arc<OpenFiles>,
         stop: CancellationToken,
         set_aside: HashMap<PathBuf, Stamp>,
     ) -> Self {
         Self {
-            rules,
+            filter,
             open_files,
             stop,
             running: JoinSet::new(),
@@ -134,7 +134,7 @@ impl Batches {
 
 impl FolderTask {
     /// Returns whether another batch may be examined.
-    pub(super) fn may_examine(&self, state: &State) -> bool {
+    pub(super) fn may_examine(&self, state: &FolderState) -> bool {
         !state.is_held() && self.schedule.scans > 0 && self.batches.may_begin()
     }
 
@@ -144,9 +144,9 @@ impl FolderTask {
         loop {
             let quiet = {
                 let mut state = self.end.view.state();
-                let patience = state.patience;
+                let policy = state.policy;
                 if self.may_examine(&state) {
-                    state.pool.due(&patience, now, self.batches.may_begin_large())
+                    state.settling.take_due(&policy, now, self.batches.may_begin_large())
                 } else {
                     Vec::new()
                 }
@@ -158,25 +158,25 @@ impl FolderTask {
         }
     }
 
-    fn begin_batch(&mut self, mut quiet: Vec<QuietFile>) {
+    fn begin_batch(&mut self, mut quiet: Vec<DueFile>) {
         let batches = &mut self.batches;
-        for QuietFile { candidate, .. } in &mut quiet {
-            candidate.is_set_aside = batches.set_aside.get(&candidate.path) == Some(&candidate.stamp);
+        for DueFile { file, .. } in &mut quiet {
+            file.is_set_aside = batches.set_aside.get(&file.path) == Some(&file.stamp);
         }
-        let is_large = quiet.iter().any(|file| is_large(file.candidate.stamp.size));
+        let is_large = quiet.iter().any(|file| is_large(file.file.stamp.size));
         batches.large += usize::from(is_large);
         let queue = self.queue.clone();
         let path = self.folder.path.clone();
         let name = self.folder.name.clone();
         let limits = self.folder.limits;
-        let rules = Arc::clone(&batches.rules);
+        let filter = Arc::clone(&batches.filter);
         let open_files = Arc::clone(&batches.open_files);
         let stop = batches.stop.clone();
         let line = batches.line.clone();
         let view = Arc::clone(&self.end.view);
         let clocks = self.clocks;
         batches.running.spawn(async move {
-            let turn = Turn::begin(line, stop.clone()).await;
+            let turn = ReadingTurn::begin(line, stop.clone()).await;
             let readers_turn = Arc::clone(&turn);
             let mut examining = tokio::task::spawn_blocking(move || {
                 let root = Dir::open(&path)?;
@@ -184,7 +184,7 @@ impl FolderTask {
                 let closed = files.select_closed(&open_files, &root, quiet, clocks);
                 let examiner = Examiner {
                     root: &root,
-                    rules: &rules,
+                    filter: &filter,
                     zone: &TimeZone::system(),
                     mark: &|path, stamp| queue.mark_parsing(path, stamp),
                     stop: &stop,
@@ -201,7 +201,7 @@ impl FolderTask {
             let examined = loop {
                 tokio::select! {
                     examined = &mut examining => break examined,
-                    () = turn.overdue() => turn.give_back(),
+                    () = turn.wait_overdue() => turn.give_back(),
                 }
                 if !std::mem::replace(&mut is_slow_logged, true) {
                     tracing::warn!(folder = name, "recordings of folder `{name}` are read very slowly, or not at all");
@@ -229,72 +229,72 @@ impl FolderTask {
             self.wait_for_close(&path, seen);
         }
         let mut missing = Vec::new();
-        for (candidate, finding) in files.found {
-            let is_gone = finding == Finding::Gone;
-            self.take_in_finding(&candidate, finding);
+        for (file, finding) in files.found {
+            let is_gone = finding == Inspection::Gone;
+            self.take_in_finding(&file, finding);
             if is_gone {
-                missing.push(candidate.path);
+                missing.push(file.path);
             }
         }
         self.mark_missing(missing).await
     }
 
     /// Lets a quiet file that is still open, or was closed only now, go on settling.
-    fn wait_for_close(&self, path: &Path, seen: Observation) {
+    fn wait_for_close(&self, path: &Path, seen: Stability) {
         if let Some(in_use) = &seen.in_use {
             tracing::debug!(folder = self.folder.name, "`{}` waits: {in_use}", printable_path(path));
         }
         let now = self.clocks.now().running;
         let mut state = self.view().state();
-        let patience = state.patience;
-        state.pool.wait_for_close(path, seen, &patience, now);
+        let policy = state.policy;
+        state.settling.wait_for_close(path, seen, &policy, now);
     }
 
     /// Lets every batch be tried again after the next scan: the folder itself could not be opened.
     fn put_all_back(&self) {
         let not_before = self.clocks.now().running + LOST_GAP;
         let mut state = self.view().state();
-        let paths: Vec<PathBuf> = state.pool.iter().map(|(path, _)| path.to_owned()).collect();
+        let paths: Vec<PathBuf> = state.settling.iter().map(|(path, _)| path.to_owned()).collect();
         for path in paths {
-            state.pool.put_back(&path, not_before);
+            state.settling.put_back(&path, not_before);
         }
     }
 
-    fn take_in_finding(&mut self, candidate: &Candidate, finding: Finding) {
+    fn take_in_finding(&mut self, file: &QuietFile, finding: Inspection) {
         let now = self.clocks.now();
-        let path = candidate.path.as_path();
+        let path = file.path.as_path();
         let shown = printable_path(path);
         let folder = &self.folder.name;
         let mut state = self.end.view.state();
-        let patience = state.patience;
-        let Some(entry) = state.pool.get_mut(path).filter(|entry| entry.seen.stamp == candidate.stamp) else { return };
-        if let Finding::Whole { incomplete: Some(why), .. } = &finding {
+        let policy = state.policy;
+        let Some(entry) = state.settling.get_mut(path).filter(|entry| entry.seen.stamp == file.stamp) else { return };
+        if let Inspection::Whole { incomplete: Some(why), .. } = &finding {
             tracing::warn!(folder, "`{shown}` is taken as it is, quiet for an hour, although {why}");
         }
-        let finding = match finding.into_settled(&self.folder, candidate, entry.backlog) {
+        let finding = match finding.into_settled(&self.folder, file, entry.backlog) {
             Ok(settled) => return self.batches.settled.push(settled),
             Err(finding) => finding,
         };
         match finding {
-            Finding::Unfinished(why) => {
-                entry.seen.examined(Some(why), &patience, now.running);
-                state.pool.put_back(path, Duration::ZERO);
+            Inspection::Unfinished(why) => {
+                entry.seen.mark_unfinished(why);
+                state.settling.put_back(path, Duration::ZERO);
                 tracing::debug!(folder, "`{shown}` waits: {why}");
             }
-            Finding::Changed(stamp) => state.pool.observe(path, stamp, now, self.schedule.scans, &patience),
-            Finding::Unreadable(why) => {
-                if state.pool.unreadable(path, &why, &patience, now) {
+            Inspection::Changed(stamp) => state.settling.observe(path, stamp, now, self.schedule.scans, &policy),
+            Inspection::Unreadable(why) => {
+                if state.settling.mark_unreadable(path, &why, &policy, now) {
                     tracing::warn!(folder, "cannot read `{shown}`: {why}; tried again by itself");
                 }
             }
-            Finding::Lookalike => {
-                state.pool.remove(path);
+            Inspection::Lookalike => {
+                state.settling.remove(path);
             }
-            Finding::Whole { .. }
-            | Finding::Beyond { .. }
-            | Finding::Soundless { .. }
-            | Finding::Gone
-            | Finding::Stopped => state.pool.put_back(path, Duration::ZERO),
+            Inspection::Whole { .. }
+            | Inspection::Beyond { .. }
+            | Inspection::Soundless { .. }
+            | Inspection::Gone
+            | Inspection::Stopped => state.settling.put_back(path, Duration::ZERO),
         }
     }
 
@@ -319,8 +319,8 @@ impl FolderTask {
             let mut state = self.view().state();
             for settled in &taken {
                 // A file that has changed since then goes on settling.
-                if state.pool.get(&settled.path).is_some_and(|entry| entry.seen.stamp == settled.stamp) {
-                    state.pool.remove(&settled.path);
+                if state.settling.get(&settled.path).is_some_and(|entry| entry.seen.stamp == settled.stamp) {
+                    state.settling.remove(&settled.path);
                 }
             }
         }
@@ -335,13 +335,13 @@ impl FolderTask {
         }
         let sightings = {
             let mut state = self.view().state();
-            let patience = state.patience;
-            state.pool.to_keep(&patience, now)
+            let policy = state.policy;
+            state.settling.take_unrecorded(&policy, now)
         };
         for rows in sightings.chunks(ROWS) {
             if let Err(error) = self.queue.record_sightings(rows.to_vec()).await {
                 self.record_queue_failure(&error);
-                self.view().state().pool.not_kept(rows, self.retry.not_before);
+                self.view().state().settling.mark_unrecorded(rows, self.retry.not_before);
             }
         }
     }
@@ -351,8 +351,8 @@ impl FolderTask {
         let now = self.clocks.now().running;
         let slow = {
             let mut state = self.view().state();
-            let patience = state.patience;
-            state.pool.become_slow(&patience, now)
+            let policy = state.policy;
+            state.settling.take_slow(&policy, now)
         };
         let folder = &self.folder.name;
         for (path, in_use) in slow {

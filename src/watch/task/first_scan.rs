@@ -9,9 +9,9 @@ use crate::{
     queue::{Root, Sighting, Verdict},
     text::ShellCommand,
     watch::{
-        handle::Decision,
-        scanner::Scanned,
-        settle::{Moment, Observation},
+        handle::BacklogDecision,
+        scanner::FolderScan,
+        settle::{Now, Stability},
     },
 };
 
@@ -28,22 +28,22 @@ fn verdict_on_old(backlog: Backlog, media: u64) -> Verdict {
 }
 
 /// Returns the verdict on the files about which a person has decided.
-fn verdict_of_decision(decision: Decision) -> Verdict {
+fn verdict_of_decision(decision: BacklogDecision) -> Verdict {
     match decision {
-        Decision::Process => Verdict::Settling,
-        Decision::Skip => Verdict::Ignored,
+        BacklogDecision::Process => Verdict::Settling,
+        BacklogDecision::Skip => Verdict::Ignored,
     }
 }
 
 impl FolderTask {
     /// Takes in the first scan. The last step records the baseline: interrupted before, the first scan is repeated.
-    pub(super) async fn take_in_first_scan(&mut self, scanned: &Scanned, scan: u64) -> anyhow::Result<()> {
+    pub(super) async fn take_in_first_scan(&mut self, scanned: &FolderScan, scan: u64) -> anyhow::Result<()> {
         let now = self.clocks.now();
         let verdict = match self.identity.decision {
             Some(decision) => verdict_of_decision(decision),
-            None => verdict_on_old(self.folder.backlog, scanned.seen.media),
+            None => verdict_on_old(self.folder.backlog, scanned.findings.media),
         };
-        let old = scanned.seen.fresh.iter().filter(|(_, stamp)| stamp.size > 0);
+        let old = scanned.findings.fresh.iter().filter(|(_, stamp)| stamp.size > 0);
         let sightings: Vec<Sighting> =
             old.map(|(path, stamp)| self.first_sighting(path, *stamp, verdict, now)).collect();
         for rows in sightings.chunks(ROWS) {
@@ -56,7 +56,7 @@ impl FolderTask {
             self.leave_backlog(sightings).await?;
         }
         self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
-        let baseline = Root::new(scanned.ground.place, &self.folder.path, now.wall);
+        let baseline = Root::new(scanned.location.place, &self.folder.path, now.wall);
         self.queue.record_baseline(baseline.clone()).await?;
         self.identity.baseline = Some(baseline);
         self.log_first_scan(verdict, files);
@@ -64,17 +64,17 @@ impl FolderTask {
     }
 
     /// Returns the first sighting of a file; what an interrupted first scan saw of it still counts.
-    fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: Verdict, now: Moment) -> Sighting {
+    fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: Verdict, now: Now) -> Sighting {
         let state = self.view().state();
-        let seen = state.pool.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
-        let fresh = Observation::begin(stamp, now);
+        let seen = state.settling.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
+        let fresh = Stability::begin(stamp, now);
         Sighting { verdict, ..seen.unwrap_or(&fresh).sighting(path.to_owned()) }
     }
 
-    fn settle_backlog(&self, sightings: &[Sighting], scan: u64, now: Moment) {
+    fn settle_backlog(&self, sightings: &[Sighting], scan: u64, now: Now) {
         let mut state = self.view().state();
         for sighting in sightings {
-            state.pool.resume(sighting, true, now, scan);
+            state.settling.resume(sighting, true, now, scan);
         }
     }
 
@@ -82,7 +82,7 @@ impl FolderTask {
         {
             let mut state = self.view().state();
             for sighting in &sightings {
-                state.pool.remove(&sighting.path);
+                state.settling.remove(&sighting.path);
             }
         }
         self.mark_unchanged(sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect()).await
@@ -104,7 +104,7 @@ impl FolderTask {
     }
 
     /// Carries out a person's decision about the backlog; returns how many files it concerned.
-    pub(super) async fn decide_backlog(&mut self, decision: Decision) -> anyhow::Result<u64> {
+    pub(super) async fn decide_backlog(&mut self, decision: BacklogDecision) -> anyhow::Result<u64> {
         if self.is_another_directory() {
             return self.accept_directory(decision).await;
         }

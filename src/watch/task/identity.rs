@@ -11,8 +11,8 @@ use crate::{
     queue::Root,
     text::{ShellCommand, count},
     watch::{
-        handle::Decision,
-        scanner::{Scanned, Trouble},
+        handle::BacklogDecision,
+        scanner::{FolderScan, FolderTrouble},
     },
 };
 
@@ -26,7 +26,7 @@ pub(super) struct FolderIdentity {
     /// The mounts below it, as the queue knows them.
     mounts: Vec<PathBuf>,
     /// A person's decision about the files of the first scan; else the configuration decides.
-    pub(super) decision: Option<Decision>,
+    pub(super) decision: Option<BacklogDecision>,
 }
 
 impl FolderIdentity {
@@ -50,12 +50,12 @@ impl FolderTask {
     /// Detects an unmounted folder: the directory is another one, and all known files are missing.
     ///
     /// A mount point is rarely quite empty, and the files that are not in it were not removed.
-    pub(super) fn detect_another_directory(&self, scanned: &Scanned) -> Option<Trouble> {
+    pub(super) fn detect_another_directory(&self, scanned: &FolderScan) -> Option<FolderTrouble> {
         let root = self.identity.baseline_at(&self.folder.path)?;
         let known = self.count_known(scanned);
         if known == 0
-            || scanned.seen.met > 0
-            || !root.is_elsewhere(scanned.ground.place)
+            || scanned.findings.known > 0
+            || !root.is_elsewhere(scanned.location.place)
             || self.has_settling_file(scanned)
         {
             return None;
@@ -66,44 +66,44 @@ impl FolderTask {
             "it is not the directory that it was, and of its {known} none is there: is a mount missing? It goes on by \
              itself when that is back; if this is its place from now on: `{process}` or `skip`"
         );
-        Some(Trouble { kind: HoldReason::AnotherPlace, detail })
+        Some(FolderTrouble { kind: HoldReason::AnotherPlace, detail })
     }
 
-    fn count_known(&self, scanned: &Scanned) -> u64 {
-        u64::try_from(scanned.known + self.view().state().pool.len()).unwrap_or(u64::MAX)
+    fn count_known(&self, scanned: &FolderScan) -> u64 {
+        u64::try_from(scanned.known + self.view().state().settling.len()).unwrap_or(u64::MAX)
     }
 
-    fn has_settling_file(&self, scanned: &Scanned) -> bool {
+    fn has_settling_file(&self, scanned: &FolderScan) -> bool {
         let state = self.view().state();
-        scanned.seen.fresh.iter().any(|(path, _)| state.pool.get(path).is_some())
+        scanned.findings.fresh.iter().any(|(path, _)| state.settling.get(path).is_some())
     }
 
     /// Returns whether the scanned directory had its first scan. One that came under the name of another, with nothing
     /// of that in it, had none.
-    pub(super) async fn has_baseline(&self, scanned: &Scanned) -> anyhow::Result<bool> {
+    pub(super) async fn has_baseline(&self, scanned: &FolderScan) -> anyhow::Result<bool> {
         let Some(root) = &self.identity.baseline else { return Ok(false) };
-        if root.is_other_path(&self.folder.path, scanned.ground.place) && scanned.seen.same == 0 {
+        if root.is_other_path(&self.folder.path, scanned.location.place) && scanned.findings.unchanged == 0 {
             return Ok(false);
         }
-        Ok(!(scanned.ground.is_newly_mounted(root.device) && self.is_unused().await?))
+        Ok(!(scanned.location.is_newly_mounted(root.device) && self.is_unused().await?))
     }
 
     /// Returns whether no file of the folder is remembered.
     async fn is_unused(&self) -> anyhow::Result<bool> {
-        Ok(!self.is_settling() && self.scanner.run(|eyes| eyes.known.is_empty()).await?)
+        Ok(!self.is_settling() && self.scanner.run(|scanner| scanner.known.is_empty()).await?)
     }
 
     /// Takes the scanned directory for the folder's: hints about it count from now on.
     pub(super) async fn set_scanned_place(&mut self, place: Place) -> anyhow::Result<()> {
         if self.identity.scanned != Some(place) {
-            self.scanner.run(move |eyes| eyes.place = Some(place)).await?;
+            self.scanner.run(move |scanner| scanner.place = Some(place)).await?;
             self.identity.scanned = Some(place);
         }
         Ok(())
     }
 
     /// Has the queue remember the mounts below the folder, where they are others than before.
-    pub(super) async fn record_mounts(&mut self, scanned: &Scanned) {
+    pub(super) async fn record_mounts(&mut self, scanned: &FolderScan) {
         if scanned.mounts == self.identity.mounts {
             return;
         }
@@ -114,10 +114,10 @@ impl FolderTask {
     }
 
     /// Has the queue remember that a folder in use lies elsewhere than before.
-    pub(super) async fn update_baseline(&mut self, scanned: &Scanned) {
+    pub(super) async fn update_baseline(&mut self, scanned: &FolderScan) {
         let Some(old) = &self.identity.baseline else { return };
-        let root = Root::new(scanned.ground.place, &self.folder.path, old.met);
-        if root == *old || scanned.seen.media == 0 && old.is_elsewhere(scanned.ground.place) {
+        let root = Root::new(scanned.location.place, &self.folder.path, old.met);
+        if root == *old || scanned.findings.media == 0 && old.is_elsewhere(scanned.location.place) {
             return;
         }
         match self.queue.record_baseline(root.clone()).await {
@@ -137,7 +137,7 @@ impl FolderTask {
 
     /// Repeats the first scan in the directory that the folder is now, as a person decided; returns how many files lie
     /// there. Known files that are not there count as removed.
-    pub(super) async fn accept_directory(&mut self, decision: Decision) -> anyhow::Result<u64> {
+    pub(super) async fn accept_directory(&mut self, decision: BacklogDecision) -> anyhow::Result<u64> {
         let baseline = self.identity.baseline.take();
         self.identity.decision = Some(decision);
         let scanned = self.scan().await;

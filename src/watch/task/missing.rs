@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{FolderTask, ROWS};
-use crate::watch::{scanner::Eyes, scanner::walk::Tally, settle::Patience};
+use crate::watch::{scanner::FolderScanner, scanner::walk::WalkTally, settle::SettlePolicy};
 
 /// Times of settling that pass before a missing file counts as removed: one for the file that may have replaced it to
 /// settle, one for that to be read.
@@ -52,12 +52,12 @@ impl FolderTask {
         }
         let settling: Vec<bool> = {
             let mut state = self.view().state();
-            paths.iter().map(|path| state.pool.remove(path)).collect()
+            paths.iter().map(|path| state.settling.remove(path)).collect()
         };
-        let forget = move |eyes: &mut Eyes| {
+        let forget = move |scanner: &mut FolderScanner| {
             let mut missing = Vec::new();
             for (path, was_settling) in paths.into_iter().zip(settling) {
-                let was_known = eyes.known.remove(eyes.known.path(&path));
+                let was_known = scanner.known.remove(scanner.known.hash_path(&path));
                 if was_known || was_settling {
                     missing.push(path);
                 }
@@ -70,11 +70,11 @@ impl FolderTask {
     }
 
     /// Marks the files that a scan did not find as missing. Below a directory that it could not read, none is.
-    pub(super) async fn find_missing(&mut self, tally: &Tally, scan: u64) -> anyhow::Result<()> {
-        let mut unseen = self.view().state().pool.unmet(scan);
+    pub(super) async fn find_missing(&mut self, tally: &WalkTally, scan: u64) -> anyhow::Result<()> {
+        let mut unseen = self.view().state().settling.list_unseen(scan);
         unseen.retain(|path| tally.covers(path));
         self.mark_missing(unseen).await?;
-        let unmarked = self.scanner.run(|eyes| eyes.known.unmarked()).await?;
+        let unmarked = self.scanner.run(|scanner| scanner.known.count_unmarked()).await?;
         if unmarked == 0 || unmarked == self.missing.unresolved && !tally.is_complete() {
             return Ok(());
         }
@@ -94,41 +94,41 @@ impl FolderTask {
             self.find_missing_among(names.filter(|path| tally.covers(path)).collect()).await?;
         }
         let is_complete = tally.is_complete();
-        let count_unresolved = move |eyes: &mut Eyes| {
+        let count_unresolved = move |scanner: &mut FolderScanner| {
             if is_complete {
-                eyes.known.retain_marked();
+                scanner.known.retain_marked();
             }
-            eyes.known.unmarked()
+            scanner.known.count_unmarked()
         };
         self.missing.unresolved = self.scanner.run(count_unresolved).await?;
         Ok(())
     }
 
     async fn find_missing_among(&mut self, mut names: Vec<PathBuf>) -> anyhow::Result<()> {
-        let select_unmarked = move |eyes: &mut Eyes| {
-            names.retain(|path| eyes.known.is_unmarked(eyes.known.path(path)));
+        let select_unmarked = move |scanner: &mut FolderScanner| {
+            names.retain(|path| scanner.known.is_unmarked(scanner.known.hash_path(path)));
             names
         };
         self.mark_missing(self.scanner.run(select_unmarked).await?).await
     }
 
     /// Returns when the next missing file counts as removed.
-    pub(super) fn next_confirmation(&self, patience: &Patience) -> Option<Duration> {
-        self.missing.next_due(self.grace(patience)).map(|due| due.max(self.retry.not_before))
+    pub(super) fn next_confirmation(&self, policy: &SettlePolicy) -> Option<Duration> {
+        self.missing.next_due(self.grace(policy)).map(|due| due.max(self.retry.not_before))
     }
 
-    fn grace(&self, patience: &Patience) -> Duration {
-        patience.settle.saturating_mul(if self.batches.is_idle() { GRACE } else { GRACE_MAX }).saturating_add(SLACK)
+    fn grace(&self, policy: &SettlePolicy) -> Duration {
+        policy.settle.saturating_mul(if self.batches.is_idle() { GRACE } else { GRACE_MAX }).saturating_add(SLACK)
     }
 
     /// Has the queue forget removed files, when no file can come any more that it should know before.
     pub(super) async fn confirm_removed(&mut self) -> anyhow::Result<()> {
         let now = self.clocks.now().running;
-        let patience = self.view().state().patience;
+        let policy = self.view().state().policy;
         if !self.retry.is_due(now) {
             return Ok(());
         }
-        let due = self.missing.take_due(self.grace(&patience), now);
+        let due = self.missing.take_due(self.grace(&policy), now);
         if due.is_empty() {
             return Ok(());
         }
@@ -136,7 +136,7 @@ impl FolderTask {
         let absent = if self.is_held() {
             None
         } else {
-            self.await_answer(self.scanner.run(move |eyes| eyes.absent(asked))).await?
+            self.await_answer(self.scanner.run(move |scanner| scanner.select_absent(asked))).await?
         };
         let Some(absent) = absent else {
             // Nothing can be known of the folder now.
@@ -183,13 +183,13 @@ mod tests {
                 queue.take(vec![(name.into(), stamp)]).await;
             }
         }
-        let (_, end) = handle::handle();
+        let (_, end) = handle::open_folder_channel();
         let settings = folder(root);
         let memory = queue.of_folder(&settings);
         let stop = CancellationToken::new();
         let begun = FolderTask::start(settings, &accepts(), memory, end, stop, Arc::default(), 10).await;
         let mut task = begun.expect("begun");
-        task.scanner.run(|eyes| eyes.known.unmark_all()).await.expect("no panic");
+        task.scanner.run(|scanner| scanner.known.unmark_all()).await.expect("no panic");
         let place = crate::beneath::Dir::open(root).expect("opened").place().expect("asked");
         task.set_scanned_place(place).await.expect("no panic");
         (task, queue)
@@ -201,10 +201,10 @@ mod tests {
         let names = ["sub/a.mp3", "sub/settling.mp3", "b.mp3", "settling.mp3"];
         let (mut task, _queue) = knowing(tree.path(), &names).await;
         let unreadable = vec![("sub".into(), "an I/O error".to_owned())];
-        task.find_missing(&Tally { unreadable, ..Tally::default() }, 1).await.expect("no panic");
+        task.find_missing(&WalkTally { unreadable, ..WalkTally::default() }, 1).await.expect("no panic");
         assert_eq!(task.missing.noticed.keys().collect::<Vec<_>>(), [Path::new("b.mp3"), Path::new("settling.mp3")]);
         assert_eq!(task.missing.unresolved, 1, "one known file may be there or not");
-        task.find_missing(&Tally::default(), 1).await.expect("no panic");
+        task.find_missing(&WalkTally::default(), 1).await.expect("no panic");
         assert_eq!(task.missing.noticed.len(), 4, "it could be read again, and they were not there");
         assert_eq!(task.missing.unresolved, 0);
     }
@@ -214,12 +214,12 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         let (mut task, _queue) = knowing(tree.path(), &["a.mp3", "b.mp3"]).await;
         std::fs::write(tree.path().join("a.mp3"), "x").expect("written");
-        task.find_missing(&Tally::default(), 1).await.expect("no panic");
+        task.find_missing(&WalkTally::default(), 1).await.expect("no panic");
         for noticed in task.missing.noticed.values_mut() {
             *noticed = Duration::ZERO;
         }
-        let patience = task.view().state().patience;
-        let wait = task.grace(&patience);
+        let policy = task.view().state().policy;
+        let wait = task.grace(&policy);
         tokio::time::pause();
         tokio::time::advance(wait).await;
         tokio::time::resume();

@@ -24,11 +24,11 @@ use self::{
 };
 use super::{
     folder_queue::FolderQueue,
-    handle::{Command, FolderEnd},
+    handle::{FolderCommand, FolderEnd},
     scanner::hints::{Hints, PENDING_MAX},
-    scanner::{Eyes, Lent, Mode, Scanned, Trouble},
-    settle::files::Entry,
-    view::{Clocks, FolderView},
+    scanner::{BlockingScanner, FolderScan, FolderScanner, FolderTrouble, WatchMode},
+    settle::files::SettlingFile,
+    view::{FolderView, TaskClocks},
 };
 use crate::{beneath::Stamp, config::Folder, open_files::OpenFiles};
 
@@ -36,7 +36,7 @@ use crate::{beneath::Stamp, config::Folder, open_files::OpenFiles};
 /// Rows written with one commit, where there may be any number of them.
 const ROWS: usize = 1000;
 
-/// Watches a folder until `stop`: whatever settles in it is given to `queue`.
+/// FolderWatches a folder until `stop`: whatever settles in it is given to `queue`.
 ///
 /// `accepts` holds the extensions that the folder's service takes, lower case; `open_files` is what the whole process
 /// knows of files that are being written.
@@ -85,9 +85,9 @@ struct FolderTask {
     folder: Folder,
     queue: FolderQueue,
     end: FolderEnd,
-    clocks: Clocks,
+    clocks: TaskClocks,
     hints: Arc<Hints>,
-    scanner: Lent,
+    scanner: BlockingScanner,
     identity: FolderIdentity,
     schedule: Schedule,
     retry: QueueRetry,
@@ -103,10 +103,10 @@ impl FolderTask {
 
     /// Waits for the next thing to do and does it.
     async fn step(&mut self) -> anyhow::Result<()> {
-        let wake = self.clocks.at(self.next_wake());
-        let look_from = self.clocks.at(self.schedule.next_look());
+        let wake = self.clocks.instant_at(self.next_wake());
+        let look_from = self.clocks.instant_at(self.schedule.next_look());
         let hinted = async {
-            self.hints.wait().await;
+            self.hints.wait_pending().await;
             sleep_until(look_from).await;
         };
         tokio::select! {
@@ -126,13 +126,13 @@ impl FolderTask {
     fn next_wake(&self) -> Duration {
         let state = self.view().state();
         let examine = if self.may_examine(&state) {
-            state.pool.next_due(&state.patience, self.batches.may_begin_large())
+            state.settling.next_due(&state.policy, self.batches.may_begin_large())
         } else {
             None
         };
-        let keep = state.pool.next_keep().map(|at| at.max(self.retry.not_before));
+        let keep = state.settling.next_record().map(|at| at.max(self.retry.not_before));
         let take = self.batches.has_settled().then_some(self.retry.not_before);
-        let confirm = self.next_confirmation(&state.patience);
+        let confirm = self.next_confirmation(&state.policy);
         [examine, keep, take, confirm].into_iter().flatten().fold(self.schedule.next_scan(), Duration::min)
     }
 
@@ -147,10 +147,10 @@ impl FolderTask {
         self.confirm_removed().await
     }
 
-    async fn handle_command(&mut self, command: Command) -> anyhow::Result<()> {
+    async fn handle_command(&mut self, command: FolderCommand) -> anyhow::Result<()> {
         match command {
-            Command::Scan { done } => {
-                self.view().state().pool.retry_unreadable();
+            FolderCommand::Scan { done } => {
+                self.view().state().settling.retry_unreadable();
                 self.scan().await?;
                 // The sender may wait for quiet next: what was found counts from now on.
                 self.show_quiet();
@@ -158,8 +158,8 @@ impl FolderTask {
                     tracing::debug!("the answer to a scan is not waited for any more");
                 }
             }
-            Command::Reconsider { paths } => self.reconsider(paths).await?,
-            Command::Backlog { decision, done } => {
+            FolderCommand::Reconsider { paths } => self.reconsider(paths).await?,
+            FolderCommand::Backlog { decision, done } => {
                 let answer = self.decide_backlog(decision).await;
                 if done.send(answer).is_err() {
                     tracing::debug!("the answer to a decision on the backlog is not waited for any more");
@@ -172,20 +172,20 @@ impl FolderTask {
     /// Forgets what is known of files, so that the next look takes them for new ones.
     async fn reconsider(&self, paths: BTreeSet<PathBuf>) -> anyhow::Result<()> {
         let hinted = paths.clone();
-        let forget = move |eyes: &mut Eyes| {
+        let forget = move |scanner: &mut FolderScanner| {
             for path in &paths {
-                eyes.known.remove(eyes.known.path(path));
+                scanner.known.remove(scanner.known.hash_path(path));
             }
         };
         self.scanner.run(forget).await?;
         for path in hinted {
-            self.hints.put(path);
+            self.hints.add_path(path);
         }
         Ok(())
     }
 
     async fn look_at_hints(&mut self) -> anyhow::Result<()> {
-        let pending = self.hints.take();
+        let pending = self.hints.take_pending();
         if self.hints.take_awaited_close()
             && let Err(error) = self.queue.wake_waiting().await
         {
@@ -195,11 +195,13 @@ impl FolderTask {
             self.schedule.are_hints_lost = true;
             return Ok(());
         }
-        let open = self.view().state().pool.open_among(&pending.paths);
+        let open = self.view().state().settling.select_open(&pending.paths);
         let paths = pending.paths.into_iter().collect();
         let baseline = self.baseline_here();
         let is_settling = self.is_settling();
-        let look = move |eyes: &mut Eyes| (eyes.look(paths, baseline.as_ref(), is_settling), eyes.mode.clone());
+        let look = move |scanner: &mut FolderScanner| {
+            (scanner.look_at_paths(paths, baseline.as_ref(), is_settling), scanner.mode.clone())
+        };
         let (seen, mode) = self.await_answer(self.scanner.run(look)).await?;
         self.set_mode(mode);
         let mut busy = Duration::ZERO;
@@ -208,7 +210,7 @@ impl FolderTask {
                 busy = seen.busy;
                 self.observe(&seen.fresh, self.schedule.scans);
                 for path in &open {
-                    self.view().state().pool.ask_again(path);
+                    self.view().state().settling.check_close_soon(path);
                 }
                 self.mark_missing(seen.vanished).await?;
             }
@@ -225,15 +227,17 @@ impl FolderTask {
         let baseline = self.baseline_here();
         let is_settling = self.is_settling();
         let is_lost = self.schedule.are_hints_lost;
-        let scan = move |eyes: &mut Eyes| (eyes.scan(baseline.as_ref(), is_settling, is_lost), eyes.mode.clone());
+        let scan = move |scanner: &mut FolderScanner| {
+            (scanner.scan_folder(baseline.as_ref(), is_settling, is_lost), scanner.mode.clone())
+        };
         let (scanned, mode) = self.await_answer(self.scanner.run(scan)).await?;
         self.set_mode(mode.clone());
         self.schedule.are_hints_lost = false;
         self.view().count_scan();
         match scanned {
-            Ok(scanned) if scanned.seen.tally.stopped => return Ok(()),
+            Ok(scanned) if scanned.findings.tally.stopped => return Ok(()),
             Ok(scanned) => {
-                self.plan_scan(scanned.took.max(rest_after(scanned.seen.busy)));
+                self.plan_scan(scanned.took.max(rest_after(scanned.findings.busy)));
                 if let Some(trouble) = self.detect_another_directory(&scanned) {
                     self.report_failed_scan(trouble).await;
                 } else {
@@ -252,36 +256,36 @@ impl FolderTask {
         Ok(())
     }
 
-    async fn report_failed_scan(&mut self, trouble: Trouble) {
+    async fn report_failed_scan(&mut self, trouble: FolderTrouble) {
         self.schedule.scan_trouble_again(self.clocks.now().running);
         self.report(Some(trouble)).await;
     }
 
     /// Plans the scan that comes after one that asks for `rest`.
     fn plan_scan(&mut self, rest: Duration) {
-        let is_polled = self.view().state().mode.as_ref().is_some_and(Mode::is_polled);
+        let is_polled = self.view().state().mode.as_ref().is_some_and(WatchMode::is_polled);
         let interval = self.folder.rescan_interval(is_polled);
         self.schedule.plan_scan(self.clocks.now().running, interval, rest);
     }
 
     /// Takes in a scan; returns whether the folder has a baseline: no file is examined before.
-    async fn take_in_scan(&mut self, scanned: Scanned) -> anyhow::Result<bool> {
+    async fn take_in_scan(&mut self, scanned: FolderScan) -> anyhow::Result<bool> {
         if self.show_scan(&scanned) {
             self.wake_for_readable().await;
         }
-        self.set_scanned_place(scanned.ground.place).await?;
+        self.set_scanned_place(scanned.location.place).await?;
         self.record_mounts(&scanned).await;
         let scan = self.schedule.scans + 1;
         if self.has_baseline(&scanned).await? {
             self.update_baseline(&scanned).await;
-            self.observe(&scanned.seen.fresh, scan);
+            self.observe(&scanned.findings.fresh, scan);
         } else if let Err(error) = self.take_in_first_scan(&scanned, scan).await {
             self.record_queue_failure(&error);
             self.schedule.repeat_first_scan(self.clocks.now().running);
             return Ok(false);
         }
         self.warn_of_slow();
-        self.find_missing(&scanned.seen.tally, scan).await?;
+        self.find_missing(&scanned.findings.tally, scan).await?;
         Ok(true)
     }
 
@@ -289,21 +293,21 @@ impl FolderTask {
     fn observe(&self, fresh: &[(PathBuf, Stamp)], scan: u64) {
         let now = self.clocks.now();
         let mut state = self.view().state();
-        let patience = state.patience;
+        let policy = state.policy;
         for (path, stamp) in fresh {
-            let is_another = |entry: &Entry| entry.seen.stamp.inode != stamp.inode;
-            if state.pool.get(path).is_some_and(is_another) {
+            let is_another = |entry: &SettlingFile| entry.seen.stamp.inode != stamp.inode;
+            if state.settling.get(path).is_some_and(is_another) {
                 // What was known before events were lost is of the file that was there.
                 self.batches.open_files.written.end_doubt(&self.folder.path.join(path));
             }
-            state.pool.observe(path, *stamp, now, scan, &patience);
+            state.settling.observe(path, *stamp, now, scan, &policy);
         }
     }
 
     /// Takes in which files were written to and not closed, by events: the queue remembers it.
     fn note_written(&self) {
         let written = self.hints.written().into_iter().collect();
-        self.view().state().pool.note_written(written);
+        self.view().state().settling.note_written(written);
     }
 
     fn is_held(&self) -> bool {
@@ -311,6 +315,6 @@ impl FolderTask {
     }
 
     fn is_settling(&self) -> bool {
-        !self.view().state().pool.is_empty()
+        !self.view().state().settling.is_empty()
     }
 }

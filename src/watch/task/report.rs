@@ -5,8 +5,8 @@ use crate::{
     job::HoldReason,
     text::printable_path,
     watch::{
-        scanner::{Mode, Scanned, Trouble},
-        settle::Patience,
+        scanner::{FolderScan, FolderTrouble, WatchMode},
+        settle::SettlePolicy,
         view::LastScan,
     },
 };
@@ -26,35 +26,37 @@ impl ReportedTrouble {
 }
 
 impl FolderTask {
-    pub(super) fn set_mode(&self, mode: Mode) {
+    pub(super) fn set_mode(&self, mode: WatchMode) {
         let mut state = self.view().state();
         if state.mode.as_ref() == Some(&mode) {
             return;
         }
-        state.patience = Patience::new(self.folder.settle_time(mode.is_polled()));
+        state.policy = SettlePolicy::new(self.folder.settle_time(mode.is_polled()));
         let folder = &self.folder.name;
         match &mode {
-            Mode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),
-            Mode::Polled(why) => tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
-            Mode::Unwatched(why) => tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
+            WatchMode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),
+            WatchMode::Polled(why) => tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
+            WatchMode::Unwatched(why) => {
+                tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path))
+            }
         }
         state.mode = Some(mode);
     }
 
     /// Shows a scan; returns whether a directory below could be read that could not be before.
-    pub(super) fn show_scan(&self, scanned: &Scanned) -> bool {
-        let tally = &scanned.seen.tally;
+    pub(super) fn show_scan(&self, scanned: &FolderScan) -> bool {
+        let tally = &scanned.findings.tally;
         let scan = LastScan {
             at: crate::clock::now(),
             took: scanned.took,
-            media: scanned.seen.media,
+            media: scanned.findings.media,
             directories: tally.directories,
             unreadable: tally.unreadable.clone(),
             beyond: tally.beyond.clone(),
         };
         let before = self.view().state().scan.replace(scan);
-        let was_beyond = before.as_ref().is_some_and(|scan| scan.beyond.told().is_some());
-        if let Some(beyond) = tally.beyond.told().filter(|_| !was_beyond) {
+        let was_beyond = before.as_ref().is_some_and(|scan| scan.beyond.describe().is_some());
+        if let Some(beyond) = tally.beyond.describe().filter(|_| !was_beyond) {
             let folder = &self.folder.name;
             let shown = printable_path(&self.folder.path);
             tracing::warn!(folder, "folder `{folder}`: {beyond}; recordings there are not taken (`{shown}`)");
@@ -78,14 +80,14 @@ impl FolderTask {
         let is_quiet = {
             let state = self.view().state();
             let is_idle = self.batches.is_idle() && !self.schedule.are_hints_lost;
-            let is_settled = || !state.pool.iter().any(|(_, entry)| entry.is_under_way());
+            let is_settled = || !state.settling.iter().any(|(_, entry)| entry.can_settle());
             self.schedule.scans > 0 && (state.is_held() || is_idle && is_settled())
         };
         self.view().set_quiet(is_quiet);
     }
 
     /// Reports the trouble of a folder, or that there is none, when that is news.
-    pub(super) async fn report(&mut self, trouble: Option<Trouble>) {
+    pub(super) async fn report(&mut self, trouble: Option<FolderTrouble>) {
         let reason = trouble.as_ref().map(|trouble| trouble.kind);
         self.view().state().trouble.clone_from(&trouble);
         if !self.reported.is_news(reason) {
@@ -97,7 +99,7 @@ impl FolderTask {
         }
     }
 
-    async fn record_trouble(&self, trouble: Option<&Trouble>) -> anyhow::Result<()> {
+    async fn record_trouble(&self, trouble: Option<&FolderTrouble>) -> anyhow::Result<()> {
         let folder = &self.folder.name;
         let was_in_trouble = self.reported.reason.is_some();
         if trouble.is_none() || was_in_trouble {
@@ -122,9 +124,11 @@ impl FolderTask {
 }
 
 /// Returns the trouble of a folder that is polled for want of watches.
-pub(super) fn lack_of_watches(mode: &Mode) -> Option<Trouble> {
+pub(super) fn lack_of_watches(mode: &WatchMode) -> Option<FolderTrouble> {
     match mode {
-        Mode::Unwatched(why) => Some(Trouble { kind: HoldReason::WatchLimit, detail: format!("polled: {why}") }),
-        Mode::Native | Mode::Polled(_) => None,
+        WatchMode::Unwatched(why) => {
+            Some(FolderTrouble { kind: HoldReason::WatchLimit, detail: format!("polled: {why}") })
+        }
+        WatchMode::Native | WatchMode::Polled(_) => None,
     }
 }

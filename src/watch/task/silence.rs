@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use tokio::time::timeout;
 
 use super::FolderTask;
-use crate::{job::HoldReason, watch::scanner::Trouble};
+use crate::{job::HoldReason, watch::scanner::FolderTrouble};
 
 /// Longest time for which a file system may let nothing be looked at. Slow ones answer within seconds.
 const SILENT_AFTER: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ impl FolderTask {
                 Err(_) => {
                     is_silent = true;
                     let detail = "its file system has not answered for a minute; it goes on by itself when it does";
-                    self.report(Some(Trouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
+                    self.report(Some(FolderTrouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
                     // A command that waits for the folder need not wait for a dead server.
                     self.view().set_quiet(true);
                 }
@@ -55,7 +55,7 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         let queue = TestQueue::with_baseline(tree.path()).await;
         let before = queue.writes.count();
-        let (handle, end) = handle::handle();
+        let (handle, end) = handle::open_folder_channel();
         let stop = CancellationToken::new();
         let settings = folder(tree.path());
         let memory = queue.of_folder(&settings);

@@ -21,11 +21,11 @@ use crate::{
     watch::{
         folder_queue::FolderQueue,
         handle::FolderEnd,
-        names::Rules,
+        names::FileFilter,
         scanner::hints::Hints,
-        scanner::{Eyes, Lent},
-        settle::Patience,
-        view::Clocks,
+        scanner::{BlockingScanner, FolderScanner},
+        settle::SettlePolicy,
+        view::TaskClocks,
     },
 };
 
@@ -40,19 +40,20 @@ impl FolderTask {
         open_files: Arc<OpenFiles>,
         hints_max: usize,
     ) -> anyhow::Result<Self> {
-        let rules = Arc::new(Rules::new(&folder, accepts));
+        let filter = Arc::new(FileFilter::new(&folder, accepts));
         let hints = Arc::new(Hints::new(&folder.path, Arc::clone(&open_files), hints_max));
         // Nobody has listened until now.
-        hints.doubt();
-        let eyes = Eyes::new(&folder.path, Arc::clone(&rules), folder.watch, Arc::clone(&hints), stop.clone());
+        hints.doubt_closes();
+        let scanner =
+            FolderScanner::new(&folder.path, Arc::clone(&filter), folder.watch, Arc::clone(&hints), stop.clone());
         let baseline = queue.read_baseline().await.context("failed to read where the folder was met")?;
         let set_aside = queue.read_set_aside().await.context("failed to read what is set aside")?;
         let mounts = queue.read_mounts().await.context("failed to read what was mounted before")?;
         let mut task = Self {
             identity: FolderIdentity::new(baseline, mounts.clone()),
-            batches: Batches::new(rules, open_files, stop, set_aside.into_iter().collect()),
-            scanner: Lent::new(eyes),
-            clocks: Clocks::start(),
+            batches: Batches::new(filter, open_files, stop, set_aside.into_iter().collect()),
+            scanner: BlockingScanner::new(scanner),
+            clocks: TaskClocks::start(),
             schedule: Schedule::default(),
             retry: QueueRetry::default(),
             missing: MissingFiles::default(),
@@ -62,8 +63,8 @@ impl FolderTask {
             end,
             hints,
         };
-        task.view().state().patience = Patience::new(task.folder.settle_time(false));
-        task.scanner.run(move |eyes| eyes.mounts = mounts.into_iter().collect()).await?;
+        task.view().state().policy = SettlePolicy::new(task.folder.settle_time(false));
+        task.scanner.run(move |scanner| scanner.mounts = mounts.into_iter().collect()).await?;
         task.restore_sightings().await?;
         Ok(task)
     }
@@ -94,7 +95,7 @@ impl FolderTask {
                             self.batches.open_files.written.resume(&path, sighting.since);
                         }
                         let is_backlog = baseline.as_ref().is_some_and(|root| sighting.first <= root.met);
-                        state.pool.resume(&sighting, is_backlog, now, 0);
+                        state.settling.resume(&sighting, is_backlog, now, 0);
                     }
                     (Verdict::Taken { .. }, _) | (Verdict::Backlog | Verdict::Ignored, Some(_)) => {
                         unchanged.push((sighting.path, sighting.stamp));
@@ -112,10 +113,10 @@ impl FolderTask {
         if files.is_empty() {
             return Ok(());
         }
-        let insert = move |eyes: &mut Eyes| {
+        let insert = move |scanner: &mut FolderScanner| {
             for (path, stamp) in &files {
-                let path = eyes.known.path(path);
-                eyes.known.insert(path, stamp);
+                let path = scanner.known.hash_path(path);
+                scanner.known.insert(path, stamp);
             }
         };
         self.scanner.run(insert).await
