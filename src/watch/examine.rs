@@ -50,7 +50,7 @@ pub struct QuietFile {
     pub is_set_aside: bool,
 }
 
-/// What a look into a quiet file has found.
+/// The result of a look into a quiet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inspection {
     /// It is complete, or abandoned.
@@ -97,7 +97,7 @@ pub enum Inspection {
 /// Marks that a file is being parsed, until the mark is dropped.
 pub type Marker<'a> = dyn Fn(&Path, Stamp) -> Option<Mark> + Sync + 'a;
 
-/// What looking into files needs to know.
+/// Looks into the quiet files of a folder.
 pub struct Examiner<'a> {
     /// The folder's directory.
     pub root: &'a Dir,
@@ -252,7 +252,7 @@ impl Examiner<'_> {
         }))
     }
 
-    /// What the head of a file tells.
+    /// Reads the head of a file.
     fn read_head(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Head> {
         if quiet.is_set_aside {
             return Ok(Head::default());
@@ -335,7 +335,7 @@ pub(super) fn describe_read_error(error: &io::Error, file: &Path) -> String {
     if is_denied(error) { format!("permission denied; {}", grant_reading(file).join("; ")) } else { error.to_string() }
 }
 
-/// Whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
+/// Returns whether an error says that no regular file is there: nothing, a directory, a link, or a link on the way.
 fn is_gone(error: &io::Error) -> bool {
     let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::InvalidInput, io::ErrorKind::NotADirectory];

@@ -19,6 +19,9 @@ use crate::{
 /// The longest description of a folder's trouble that is kept, in characters: a few sentences with a path.
 const DETAIL_MAX: usize = 500;
 
+/// A handler of an error of the queue, called with the operation that failed.
+pub type QueueErrorHandler = Box<dyn Fn(&str, &QueueError) + Send + Sync>;
+
 /// Calls to the parts of the daemon that watching does not know.
 pub struct WorkerLink {
     /// Says that recordings were taken in: there may be a job to claim, or a failure to deliver.
@@ -26,7 +29,7 @@ pub struct WorkerLink {
     /// Says that jobs and deliveries which waited for the folder may try again.
     pub announce_retries: Box<dyn Fn() + Send + Sync>,
     /// Handles an error of the queue, given with the operation that failed.
-    pub handle_queue_error: Box<dyn Fn(&str, &QueueError) + Send + Sync>,
+    pub handle_queue_error: QueueErrorHandler,
     /// Returns the reason that is recorded for a file which the folder's service does not take.
     pub unsupported_reason: Box<dyn Fn() -> String + Send + Sync>,
 }

@@ -1,4 +1,4 @@
-//! What others may ask of a running folder.
+//! The commands that a watched folder takes.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::view::FolderView;
 /// Commands that wait. A person types them; more than these at once is a script gone wrong, and waits its turn.
 const COMMANDS_MAX: usize = 8;
 
-/// What a person has decided about the files that lay there before minuted.
+/// A person's decision about the files that lay there before minuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BacklogDecision {
     /// They are recordings like any other.

@@ -34,7 +34,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use folder_queue::{FolderQueue, WorkerLink};
+pub use folder_queue::{FolderQueue, QueueErrorHandler, WorkerLink};
 pub use handle::{BacklogDecision, FolderEnd, FolderHandle, NotWatched, open_folder_channel};
 pub use once::{UntakenFile, settle_now, survey_folder};
 pub use scanner::{FolderTrouble, WatchMode, mounts, walk::DEPTH_MAX};

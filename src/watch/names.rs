@@ -1,4 +1,4 @@
-//! What a name says before anything is opened: recording, other media, temporary, hidden, excluded.
+//! The classes of names, before anything is opened: recording, other media, temporary, hidden, excluded.
 //!
 //! Pure. Names are bytes: nothing here needs them to be UTF-8.
 
@@ -18,7 +18,7 @@ use crate::{
     text::{printable, printable_path},
 };
 
-/// What minuted makes of a path, by its names alone.
+/// The class of a path, by its names alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileKind {
     /// A recording that the folder's service takes; its extension, lower case.
@@ -286,7 +286,7 @@ fn literal_extension(pattern: &str) -> Option<String> {
     Some(extension).filter(|extension| !extension.is_empty())
 }
 
-/// What follows the last dot of a name; empty when there is none, or only a leading one.
+/// Returns the part of a name behind its last dot; empty when there is none, or only a leading one.
 fn extension_of(name: &[u8]) -> &[u8] {
     match name.iter().rposition(|byte| *byte == b'.') {
         Some(dot) if dot > 0 => &name[dot + 1..],

@@ -1,4 +1,4 @@
-//! What a command asks of a folder that nobody watches: take one file as it is, say what a scan would take.
+//! Operations on a folder that is not watched: take one file as it is, say what a scan would take.
 
 use std::{
     collections::HashMap,

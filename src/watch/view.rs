@@ -1,4 +1,4 @@
-//! What a folder's task shows of itself: for `status`, for `why`, and for whoever waits until nothing is left to do.
+//! The state of a folder as its task shows it: for `status`, for `why`, and for commands that wait until it is quiet.
 
 use std::{
     path::{Path, PathBuf},
@@ -31,29 +31,29 @@ pub struct FolderView {
     pub scans: AtomicU64,
 }
 
-/// What is behind the lock. The folder's task writes it, never across an await.
+/// The state behind the lock. The folder's task writes it, never across an await.
 #[derive(Debug)]
 pub struct FolderState {
     /// The files that are settling.
     pub settling: SettlingFiles,
-    /// How patient settling is.
+    /// The times for which a file must be quiet.
     pub policy: SettlePolicy,
-    /// How changes are learned of; `None` before the first scan.
+    /// The way in which changes are learned of; `None` before the first scan.
     pub mode: Option<WatchMode>,
-    /// What is wrong with the folder.
+    /// The trouble of the folder, if any.
     pub trouble: Option<FolderTrouble>,
     /// The last scan.
     pub scan: Option<LastScan>,
-    /// How many files wait for `minuted backlog`.
+    /// Number of files that wait for `minuted backlog`.
     pub backlog: u64,
 }
 
 /// The last complete walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastScan {
-    /// When it ended.
+    /// The time at which it ended.
     pub at: Timestamp,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
     /// Files of media.
     pub media: u64,
@@ -61,22 +61,22 @@ pub struct LastScan {
     pub directories: u64,
     /// Directories that could not be read, with the reason.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// What was left out because there is too much of it.
+    /// The parts of the tree that were left out because there is too much of it.
     pub beyond: LeftOut,
 }
 
 /// A folder for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderSnapshot {
-    /// How changes are learned of; `None` before the first scan.
+    /// The way in which changes are learned of; `None` before the first scan.
     pub mode: Option<WatchMode>,
-    /// What is wrong with the folder.
+    /// The trouble of the folder, if any.
     pub trouble: Option<FolderTrouble>,
     /// The last scan.
     pub scan: Option<LastScan>,
-    /// How many files are settling.
+    /// Number of files that are settling.
     pub settling: usize,
-    /// How many files wait for `minuted backlog`.
+    /// Number of files that wait for `minuted backlog`.
     pub backlog: u64,
 }
 
@@ -87,19 +87,19 @@ pub struct SettlingFileView {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
-    /// When it was first seen.
+    /// The time at which it was first seen.
     pub first: Timestamp,
-    /// Since when it has not changed.
+    /// The time since which it has not changed.
     pub since: Timestamp,
-    /// When it is taken if it stays as it is.
+    /// The time at which it is taken if it stays as it is.
     pub until: Timestamp,
     /// The reason for which it looks unfinished, if so.
     pub unfinished: Option<&'static str>,
     /// The reason for which it cannot be read, if so.
     pub unreadable: Option<String>,
-    /// Who is still writing it, as was found last.
+    /// The process that still writes it, as was found last.
     pub in_use: Option<InUse>,
-    /// Whether it has been settling for so long that a person should know.
+    /// True once it has been settling for so long that a person should know.
     pub is_slow: bool,
 }
 

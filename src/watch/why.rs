@@ -67,7 +67,7 @@ pub enum FileExplanation {
     TooDeep,
 }
 
-/// Whose sidecar a file is.
+/// The recordings for which a sidecar counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SidecarScope {
     /// Of the recording of this name.
@@ -102,7 +102,7 @@ impl fmt::Display for SidecarScope {
     }
 }
 
-/// Whose sidecar the file at `relative` is, by its name.
+/// Returns the recordings for which the file at `relative` is a sidecar, by its name.
 fn find_sidecar_scope(folder: &Folder, filter: &FileFilter, relative: &Path) -> Option<SidecarScope> {
     let name = Path::new(relative.file_name()?);
     let is_of_directory = name.as_os_str() == SIDECAR_OF_DIRECTORY;

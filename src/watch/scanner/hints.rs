@@ -1,6 +1,6 @@
 //! Hints: what notify tells, coalesced into a bounded set of paths, and the watches that make it tell.
 //!
-//! What is written and what is closed is told on, to [`OpenFiles`], without waking anybody: the folder's task asks there
+//! Writes and closes are passed on to [`OpenFiles`], without waking anybody: the folder's task asks there
 //! when a file is quiet.
 //!
 //! Each directory has a watch of its own, set before the directory is read. A recursive watch would leave that order to
@@ -34,7 +34,7 @@ use crate::{
 /// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
 pub const PENDING_MAX: usize = 4096;
 
-/// What is asked of the kernel. Not among it: opens and reads, which our own scans would cause. A write wakes the thread
+/// The events that the kernel is asked for. Not among them: opens and reads, which our own scans would cause. A write wakes the thread
 /// that hears events and nobody else; without it nothing would tell a recorder that is paused from a file that was
 /// linked here.
 const EVENTS: EventKindMask = EventKindMask::CREATE
@@ -57,7 +57,7 @@ pub struct Hints {
     is_close_awaited: AtomicBool,
 }
 
-/// What has been hinted at since the last time.
+/// The hints since the last time.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PendingHints {
     /// Relative paths.
@@ -183,18 +183,18 @@ impl Hints {
     }
 }
 
-/// Whether a path has the name of a recording.
+/// Returns whether a path has the name of a recording.
 fn is_media(filter: &FileFilter, root: &Path, path: &Path) -> bool {
     let name = path.file_name().is_some_and(|name| filter.may_be_media(name.as_encoded_bytes()));
     name && path.strip_prefix(root).is_ok_and(|relative| !is_noise(relative))
 }
 
-/// Whether an event can concern a directory.
+/// Returns whether an event can concern a directory.
 fn is_structural(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) | EventKind::Access(_))
 }
 
-/// Whether anything should be looked at: names of media always, others only when they may be directories.
+/// Returns whether a path should be looked at: names of media always, others only when they may be directories.
 ///
 /// What minuted writes itself is neither: its temporary names are hidden, its notes are documents.
 fn is_news(filter: &FileFilter, relative: &Path, kind: EventKind) -> bool {
@@ -212,7 +212,7 @@ pub enum WatchError {
     /// A limit of the system is reached: the folder is polled until it is raised.
     #[error("no inotify {what} left: raise {sysctl} (now {now})")]
     Limit {
-        /// What there is too little of.
+        /// The thing that there is too little of.
         what: &'static str,
         /// The setting to raise.
         sysctl: &'static str,
@@ -277,7 +277,7 @@ pub struct FolderWatches {
     armed: SeenFiles,
 }
 
-/// What no directory is: its watch is set anew at the next look.
+/// A stamp that no directory has: its watch is set again at the next look.
 const DOUBTFUL: Stamp = Stamp { size: u64::MAX, mtime_ns: 0, inode: 0 };
 
 impl FolderWatches {

@@ -30,7 +30,7 @@ struct Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PathHash(u64);
 
-/// What is known of a path.
+/// The state of a path beside what was last seen there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeenState {
     /// Exactly this.
@@ -181,7 +181,7 @@ impl SeenFiles {
         }
     }
 
-    /// Where a path belongs: the hash scaled to the length, which need not be a power of two.
+    /// Returns the slot in which a path belongs: the hash scaled to the length, which need not be a power of two.
     fn home_slot(&self, path: u64) -> usize {
         let scaled = (u128::from(path) * self.slots.len() as u128) >> 64;
         usize::try_from(scaled).expect("it is less than the length")

@@ -37,10 +37,10 @@ use crate::{
     watch::names::FileFilter,
 };
 
-/// How soon refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
+/// Time until refused watches are asked for again when nobody has raised the limit: others may have given theirs back.
 const REFUSED_RETRY: Duration = Duration::from_secs(3600);
 
-/// How changes in a folder are learned of.
+/// The way in which changes in a folder are learned of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchMode {
     /// By events, and a scan from time to time.
@@ -62,52 +62,52 @@ impl WatchMode {
     }
 }
 
-/// What is wrong with a folder, in words.
+/// The trouble of a folder, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FolderTrouble {
-    /// Which trouble.
+    /// The kind of trouble.
     pub kind: HoldReason,
-    /// What was found.
+    /// A description for a person.
     pub detail: String,
 }
 
-/// What a look has found.
+/// The findings of a scan, or of a look at some paths.
 #[derive(Debug, Default)]
 pub struct ScanFindings {
     /// Media that is not known to be unchanged, empty files too.
     pub fresh: Vec<(PathBuf, Stamp)>,
     /// Paths at which there is nothing any more.
     pub vanished: Vec<PathBuf>,
-    /// How many files of media there are that are not empty.
+    /// Number of files of media that are not empty.
     pub media: u64,
-    /// How many of the known paths were met, whatever lies there now.
+    /// Number of the known paths at which there still is a file.
     pub known: u64,
-    /// How many of the known files were met as they were.
+    /// Number of the known files that are unchanged.
     pub unchanged: u64,
-    /// What was read.
+    /// The directories that were read.
     pub tally: WalkTally,
     /// Files that were not taken in because there were so many new ones.
     pub left_out: u64,
-    /// How long a processor was busy with it.
+    /// The time for which a processor was busy with it.
     pub busy: Duration,
 }
 
 /// A scan of the whole folder.
 #[derive(Debug)]
 pub struct FolderScan {
-    /// What it has found.
+    /// Its findings.
     pub findings: ScanFindings,
-    /// Where the folder lies.
+    /// The location of the folder.
     pub location: FolderLocation,
-    /// How many files were known before it.
+    /// Number of files that were known before it.
     pub known: usize,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
     /// The directories below it on which something is mounted, or was.
     pub mounts: Vec<PathBuf>,
 }
 
-/// What is to be seen.
+/// The scanner of one folder.
 #[derive(Debug)]
 pub struct FolderScanner {
     path: PathBuf,
@@ -119,11 +119,11 @@ pub struct FolderScanner {
     pub known: SeenFiles,
     /// The files with a name of media that are none.
     lookalikes: SeenFiles,
-    /// How changes are learned of, since the last scan.
+    /// The way in which changes are learned of, since the last scan.
     pub mode: WatchMode,
     /// The directories below on which something is mounted, or was: what lay there is not gone when it is not mounted.
     pub mounts: BTreeSet<PathBuf>,
-    /// Where the folder lay when what is known was seen: of any other place nothing is concluded without a scan.
+    /// The place of the folder when the known files were seen: of any other place nothing is concluded without a scan.
     pub place: Option<Place>,
     /// Grows as long as the file system answers.
     pulse: Arc<AtomicU64>,
@@ -348,7 +348,7 @@ fn thread_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Whether nothing lies there for certain, or a link, a directory, …: none of them is ever a recording.
+/// Returns whether nothing lies there for certain, or a link, a directory, …: none of them is ever a recording.
 fn is_no_file(root: &Dir, path: &Path) -> bool {
     match root.entry(path) {
         Ok(Some(Entry::File(_))) | Err(_) => false,

@@ -1,4 +1,4 @@
-//! What lies under a folder: file systems whose changes no event tells, and mount points with nothing mounted.
+//! The file system of a folder: changes without events, and mount points with nothing mounted.
 
 use std::{io, path::Path};
 
@@ -33,7 +33,7 @@ pub fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
     Ok(WITHOUT_EVENTS.iter().find(|(number, _)| i128::from(*number) == magic).map(|(_, name)| *name))
 }
 
-/// Where a folder's directory lies.
+/// The location of a folder's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FolderLocation {
     /// Its directory.

@@ -1,4 +1,4 @@
-//! One look around: what it meets is known, or fresh, or gone, and each directory is watched before it is read.
+//! The visitor of a scan: each file is unchanged, new or missing, and each directory is watched before it is read.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::{
 /// at the end of long paths. What is beyond waits for the next scan, which meets the first ones as known.
 const FRESH_BYTES_MAX: usize = 64 << 20;
 
-/// One look: what it may change and what it finds.
+/// A scan, or a look at some paths, while it lasts.
 pub(super) struct ScanVisitor<'a> {
     pub(super) root: &'a Dir,
     pub(super) filter: &'a FileFilter,

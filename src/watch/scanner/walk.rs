@@ -54,7 +54,7 @@ pub fn is_too_deep(relative: &Path) -> bool {
     relative.components().nth(DEPTH_MAX + 1).is_some()
 }
 
-/// Who is told what a walk meets.
+/// The receiver of the directories and files of a walk.
 pub trait WalkVisitor {
     /// Directories that are open and not yet read.
     fn enter_directories(&mut self, opened: &[OpenedDirectory]);
@@ -62,7 +62,7 @@ pub trait WalkVisitor {
     /// A regular file whose name is that of media, empty ones too.
     fn visit_file(&mut self, relative: &Path, stamp: Stamp);
 
-    /// Whether to stop early.
+    /// Returns whether to stop early.
     fn should_stop(&self) -> bool;
 }
 
@@ -71,7 +71,7 @@ pub trait WalkVisitor {
 pub struct OpenedDirectory {
     /// Its path, relative to the folder; empty for the folder itself.
     pub path: PathBuf,
-    /// What it is: its inode and device, as a stamp that is compared.
+    /// Its identity: its inode and device, as a stamp that is compared.
     pub identity: Stamp,
     fd: OwnedFd,
 }
@@ -84,7 +84,7 @@ impl OpenedDirectory {
     }
 }
 
-/// What a walk has counted.
+/// The counts of a walk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WalkTally {
     /// Directories read.
@@ -93,13 +93,13 @@ pub struct WalkTally {
     pub media: u64,
     /// Directories that could not be read to their end, with the reason. What is below them is not known.
     pub unreadable: Vec<(PathBuf, String)>,
-    /// Whether the visitor stopped it.
+    /// True when the visitor stopped it.
     pub stopped: bool,
-    /// What was not read because there is too much of it.
+    /// The parts of the tree that were not read because there is too much of it.
     pub beyond: LeftOut,
 }
 
-/// What a walk has left out because a tree has bounds.
+/// The parts of a tree that a walk has left out because of its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
     /// Directories that lie deeper than [`DEPTH_MAX`] and were not entered. What is below them was not counted.
@@ -199,7 +199,7 @@ pub fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor: &mut 
 #[derive(Debug, Default)]
 struct DirectoryQueue {
     paths: VecDeque<PathBuf>,
-    /// How many were met, and the bytes of their paths.
+    /// Number of directories so far, and the bytes of their paths.
     count: u64,
     bytes: usize,
 }

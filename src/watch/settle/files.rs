@@ -22,10 +22,10 @@ pub const CHUNK_FILES: usize = 64;
 /// Bytes in such a batch, after which it takes no more files: a large recording does not hold up small ones.
 const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How soon an unreadable file is tried again, at the earliest.
+/// Shortest time until an unreadable file is tried again.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(60);
 
-/// How often a quiet file that is still open is asked about, where no event tells of its close: as often as it would
+/// Bounds of the time until a quiet file that is still open is asked about again, where no event tells of its close: as often as it would
 /// settle, within these bounds. One look at `/proc` answers for all of them.
 const ASK_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
@@ -36,45 +36,45 @@ const KEEP_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct SettlingFiles {
     entries: HashMap<PathBuf, SettlingFile>,
-    /// Those that were written to and not closed, as events tell.
+    /// Files that were written to and not closed, as events tell.
     written: HashSet<PathBuf>,
 }
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueFile {
-    /// What is looked into, once it is closed.
+    /// The file, which is looked into once it is closed.
     pub file: QuietFile,
-    /// What was seen of it.
+    /// Its stamps over time.
     pub seen: Stability,
 }
 
-/// One of them.
+/// A file that is settling.
 #[derive(Debug, Clone)]
 pub struct SettlingFile {
-    /// What was seen of it.
+    /// Its stamps over time.
     pub seen: Stability,
-    /// Whether it was there before minuted.
+    /// True for a file that was there before minuted.
     pub backlog: bool,
     /// The reason for which it could not be read, if so.
     pub trouble: Option<String>,
-    /// What the queue knows of it.
+    /// The state of it that the queue knows.
     kept: Option<RecordedState>,
-    /// When to write it down next.
+    /// The time from which a change of it is recorded.
     keep_at: Duration,
-    /// Whether it is being looked into.
+    /// True while it is being looked into.
     is_examined: bool,
-    /// Whether it was written to and not closed, as events tell.
+    /// True for a file that was written to and not closed, as events tell.
     is_written: bool,
-    /// When it was last asked who has it open, and somebody had.
+    /// The time at which it was last found open.
     asked: Duration,
-    /// Not before this.
+    /// The time before which it is not looked into.
     not_before: Duration,
     /// The scan that met it last.
     scan: u64,
 }
 
-/// What the queue knows of a file that is settling.
+/// The state of a settling file that the queue knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct RecordedState {
     stamp: Stamp,

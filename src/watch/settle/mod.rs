@@ -1,4 +1,4 @@
-//! When a file has settled: what was seen of it over time, as a pure state machine. Time is a parameter.
+//! The rules of settling: the stamps of a file over time, as a pure state machine. Time is a parameter.
 //!
 //! A file has settled when nobody has it open for writing, as far as that can be known ([`crate::open_files`]), it has
 //! been quiet for long enough, and its head does not say that it is unfinished. One that is found open when it is quiet
@@ -31,9 +31,9 @@ pub struct Now {
 /// The times for which a file must be quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettlePolicy {
-    /// How long a file must be quiet.
+    /// The time for which a file must be quiet.
     pub settle: Duration,
-    /// How long it must be quiet when it looks unfinished: then whoever wrote it has died.
+    /// The time for which it must be quiet when it looks unfinished: then its writer has died.
     pub unfinished: Duration,
     /// After how long a file that still changes is called slow, once.
     pub slow: Duration,
@@ -48,23 +48,23 @@ impl SettlePolicy {
     }
 }
 
-/// What has been seen of a file that has not settled.
+/// The stamps of a file that has not settled, over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stability {
-    /// What it was at the last look.
+    /// Its stamp at the last look.
     pub stamp: Stamp,
-    /// When it was first seen.
+    /// The time at which it was first seen.
     pub first: Timestamp,
-    /// Since when it has been exactly this.
+    /// The time since which it has been exactly this.
     pub since: Timestamp,
     /// The reason for which it looks unfinished, if so.
     pub unfinished: Option<&'static str>,
-    /// Who was still writing it when it was quiet and that was asked last.
+    /// The process that was still writing it when that was asked last.
     pub in_use: Option<InUse>,
     seen_for: ObservedTime,
     quiet_for: ObservedTime,
     is_slow_reported: bool,
-    /// For how long it is known to have changed before a restart.
+    /// The time for which it is known to have changed before a restart.
     slow_before: Duration,
 }
 
@@ -96,7 +96,7 @@ impl ObservedTime {
     }
 }
 
-/// What an observation says is to be done.
+/// The next step for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
     /// Nothing, until it has been quiet for longer.

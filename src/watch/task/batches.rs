@@ -31,20 +31,20 @@ use crate::{
 /// Batches of a folder that are examined at once; they take turns at reading.
 const BATCHES_MAX: usize = 2;
 
-/// Those of them that may be a large file: a small one is read between its slices.
+/// Batches of them that may be a large file: a small one is read between its slices.
 const LARGE_MAX: usize = BATCHES_MAX - 1;
 
 /// The batches of a folder: those that are examined, and the recordings that the queue has not taken yet.
 #[derive(Debug)]
 pub(super) struct Batches {
     filter: Arc<FileFilter>,
-    /// Who has which file open.
+    /// The files that processes have open.
     pub(super) open_files: Arc<OpenFiles>,
     stop: CancellationToken,
     pub(super) running: JoinSet<ExaminedBatch>,
-    /// How many of the running batches are a large file.
+    /// Number of the running batches that are a large file.
     large: usize,
-    /// Where the batches wait for their turn to read.
+    /// The line in which the batches wait for their turn to read.
     line: FolderLine,
     /// Recordings that are hashed, and not yet taken by the queue.
     settled: Vec<Settled>,

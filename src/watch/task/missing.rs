@@ -19,7 +19,7 @@ const GRACE_MAX: u32 = 20;
 /// Files that were noticed to be missing.
 #[derive(Debug, Default)]
 pub(super) struct MissingFiles {
-    /// When each was noticed; reported after a grace period so that renames are seen first.
+    /// The time at which each was noticed; reported after a grace period so that renames are seen first.
     noticed: BTreeMap<PathBuf, Duration>,
     /// Known files that the last scan neither found nor missed, because a directory could not be read.
     unresolved: usize,

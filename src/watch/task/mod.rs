@@ -36,7 +36,7 @@ use crate::{beneath::Stamp, config::Folder, open_files::OpenFiles};
 /// Rows written with one commit, where there may be any number of them.
 const ROWS: usize = 1000;
 
-/// FolderWatches a folder until `stop`: whatever settles in it is given to `queue`.
+/// Watches a folder until `stop`; the queue gets each recording that settles in it.
 ///
 /// `accepts` holds the extensions that the folder's service takes, lower case; `open_files` is what the whole process
 /// knows of files that are being written.

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct ReportedTrouble {
     reason: Option<HoldReason>,
-    /// Whether the queue was told at all.
+    /// True once the queue was told at all.
     is_reported: bool,
 }
 
@@ -37,7 +37,7 @@ impl FolderTask {
             WatchMode::Native => tracing::info!(folder, "watching `{}`", printable_path(&self.folder.path)),
             WatchMode::Polled(why) => tracing::info!(folder, "polling `{}`: {why}", printable_path(&self.folder.path)),
             WatchMode::Unwatched(why) => {
-                tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path))
+                tracing::warn!(folder, "polling `{}`: {why}", printable_path(&self.folder.path));
             }
         }
         state.mode = Some(mode);

@@ -13,18 +13,18 @@ pub(super) const LOST_GAP: Duration = Duration::from_secs(1);
 /// takes a quarter of one processor at most, and its folder alone waits for that.
 const REST: u32 = 3;
 
-/// How often a folder in trouble is scanned: to open a directory costs next to nothing.
+/// Longest time between scans of a folder in trouble: to open a directory costs next to nothing.
 const TROUBLE_RESCAN: Duration = Duration::from_secs(10);
 
-/// How soon the queue is tried again when it could not write.
+/// Time until the queue is tried again when it could not write: long enough for a disk to get room.
 pub(super) const QUEUE_RETRY: Duration = Duration::from_secs(10);
 
 /// The scans of a folder and the looks at its hints. Times are those of the task's running clock.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// How many scans were completed, in trouble or not.
+    /// Number of completed scans, in trouble or not.
     pub(super) scans: u64,
-    /// Whether hints were lost since the last scan.
+    /// True when hints were lost since the last scan.
     pub(super) are_hints_lost: bool,
     scan_at: Duration,
     look_from: Duration,
