@@ -1,4 +1,5 @@
-//! The engine on this machine: from a recording to a transcript, without an account and without a network.
+//! The engine on this machine: from a recording to a transcript, without an account and without a
+//! network.
 //!
 //! ```text
 //!  recording ──▶ audio ──▶ speech ──▶ recogniser ──▶ pieces ──▶ transcript
@@ -6,21 +7,25 @@
 //!                └─────────── child, a process ────────────┘   └─ run, in the daemon
 //! ```
 //!
-//! - [`run`] is all that the rest of minuted uses: it starts the child, hands it the open recording as its standard
-//!   input, follows its progress, and reads the pieces when it is done.
-//! - [`child`] is what the hidden command `minuted engine-work` does. It is a process of its own, because it runs native
-//!   code on hostile bytes: a crash there is that recording's failure and no one else's.
-//!   What it takes from elsewhere it takes first: then it is confined ([`crate::confine`]), and reads the recording.
-//! - [`ffmpeg_child`] becomes ffmpeg, confined too; [`lender`] starts it for the recogniser, which may start nothing.
-//! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Sound tracks, and the sides
-//!   of stereo with one person each, stay apart; everything else becomes one channel.
+//! - [`run`] is all that the rest of minuted uses: it starts the child, hands it the open recording
+//!   as its standard input, follows its progress, and reads the pieces when it is done.
+//! - [`child`] is the hidden command `minuted engine-work`. It is a process of its own,
+//!   because it runs native code on hostile bytes: a crash there is that recording's failure and no
+//!   one else's. What it takes from elsewhere it takes first: then it is confined
+//!   ([`crate::confine`]), and reads the recording.
+//! - [`ffmpeg_child`] becomes ffmpeg, confined too; [`lender`] starts it for the recogniser, which
+//!   may start nothing.
+//! - [`audio`] decodes to 16 kHz as a stream: symphonia, else `ffmpeg` where it is installed. Sound
+//!   tracks, and the sides of stereo with one person each, stay apart; everything else becomes one
+//!   channel.
 //! - [`speech`] finds who speaks when and cuts the sound into pieces of at most 15 s.
-//! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has it.
+//! - [`recogniser`] turns a piece into words: [`moonshine`], or [`whisper`] where this build has
+//!   it.
 //! - [`pieces`] keeps finished pieces on disk, so that a kill costs a minute and not the recording.
-//! - [`wire`] is what parent and child say to each other.
+//! - [`wire`] is the protocol of parent and child.
 //! - [`model`] says where the model of Moonshine lies; that of whisper a person names.
 //!
-//! Nothing here holds more than a few minutes of sound, whatever the length of the recording.
+//! No part holds more than a few minutes of sound, however long the recording is.
 
 pub mod audio;
 pub mod child;
@@ -42,7 +47,7 @@ pub mod wire;
 pub const RATE: u32 = 16_000;
 
 /// Returns the time of a sample, in seconds.
-pub(crate) fn seconds(sample: u64) -> f64 {
+pub(crate) fn sample_seconds(sample: u64) -> f64 {
     // A recording of 2^52 samples would last nine thousand years.
     #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
     let sample = sample as f64;
@@ -50,6 +55,6 @@ pub(crate) fn seconds(sample: u64) -> f64 {
 }
 
 /// Returns the time of a sample, in milliseconds.
-pub(crate) fn milliseconds(sample: u64) -> u64 {
+pub(crate) fn sample_milliseconds(sample: u64) -> u64 {
     sample.saturating_mul(1000) / u64::from(RATE)
 }

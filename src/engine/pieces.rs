@@ -1,9 +1,10 @@
 //! Finished pieces on disk: `pieces.jsonl` in the directory of the job.
 //!
-//! A line for each piece, in the order in which they are finished. The first line says what they are pieces of; with
-//! another recording, another model or another version of the engine they are begun anew. Each line is written at once,
-//! so that a kill loses nothing that was finished, and synced once a minute of sound, so that a power cut loses no more
-//! than that. A last line says that all is done.
+//! Each piece has a line, in the order in which they are finished. The first line names the
+//! recording and the model; with another recording, another model or another version of the engine
+//! the file starts over. Each line is written at once, so that a kill loses nothing that was
+//! finished, and synced once a minute of sound, so that a power cut loses no more than that. A last
+//! line says that all is done.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -20,7 +21,7 @@ use crate::effect::Effect;
 /// The file's name.
 const NAME: &str = "pieces.jsonl";
 
-/// The version of what makes pieces: raised when the same sound would be cut or read differently.
+/// The version of the engine: raised when the same sound would be cut or read differently.
 const ENGINE: u32 = 2;
 
 /// Bytes of a line at most: 15 s of speech have a few hundred.
@@ -29,34 +30,34 @@ const LINE_MAX: u64 = 64 * 1024;
 /// Bytes of the file at most: a day of speech has some 5 MiB.
 pub const FILE_MAX: u64 = 256 * 1024 * 1024;
 
-/// Samples after which what was written is synced: a minute.
+/// Samples after which written pieces are synced: a minute.
 const SYNCED_EVERY: u64 = 60 * RATE as u64;
 
 /// A finished piece. Times are samples of 16 kHz.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
-    /// Whose, where that is known.
+pub struct FinishedPiece {
+    /// The side it belongs to, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<Side>,
     /// The first sample.
     pub start: u64,
-    /// One past the last.
+    /// One past the last sample.
     pub end: u64,
     /// The words; may be none.
     pub text: String,
 }
 
-/// What stands behind the last piece.
+/// The facts behind the last piece.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct End {
-    /// How long the recording is.
+pub struct PiecesEnd {
+    /// The length of the recording.
     pub samples: u64,
-    /// What a reader should know of it.
+    /// Remarks for the reader of the transcript.
     pub remarks: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Header {
+struct PiecesHeader {
     engine: u32,
     model: String,
     content: String,
@@ -64,37 +65,38 @@ struct Header {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
-    Pieces(Header),
-    Piece(Piece),
-    End(End),
+enum PiecesLine {
+    Pieces(PiecesHeader),
+    Piece(FinishedPiece),
+    End(PiecesEnd),
 }
 
 /// The pieces of one recording, open for more.
 #[derive(Debug)]
 pub struct Pieces {
     file: File,
-    /// Those that are there, which are yet to be met again, each with the place of its line.
-    kept: std::collections::VecDeque<(u64, Piece)>,
+    /// Pieces of an earlier run that were not matched yet, each with the place of its line.
+    kept: std::collections::VecDeque<(u64, FinishedPiece)>,
     /// The place of the last line, when that says that all is done.
-    end: Option<(u64, End)>,
-    /// Up to which sample everything is synced.
+    end: Option<(u64, PiecesEnd)>,
+    /// The sample up to which everything is synced.
     synced: u64,
     /// Pieces with words.
     spoken: u64,
-    header: Header,
+    header: PiecesHeader,
 }
 
-/// The open file of pieces of a job, before anybody knows which model makes more of them.
+/// The open file of pieces of a job, before it is known which model makes more of them.
 #[derive(Debug)]
 pub struct PiecesFile(File);
 
 impl PiecesFile {
-    /// Opens the file in `directory`, which is made when it is not there. Waits for another process that has it open.
-    /// The recogniser does so before it is confined: afterwards it could reach neither.
+    /// Opens the file in `directory`, which is made when it is not there. Waits for another process
+    /// that has it open. The recogniser does so before it is confined: afterwards it could reach
+    /// neither.
     ///
     /// # Errors
-    /// What the file system says.
+    /// When the file system fails.
     pub fn open(directory: &Path) -> io::Result<Self> {
         Effect::BeginPieces.before();
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -108,13 +110,13 @@ impl PiecesFile {
         Ok(Self(file))
     }
 
-    /// Takes up the pieces of a recording. What is torn is cut off, and what belongs to another recording or another
-    /// model is thrown away.
+    /// Takes up the pieces of a recording. A torn line is cut off, and pieces of another recording
+    /// or another model are thrown away.
     ///
     /// # Errors
-    /// What the file system says.
+    /// When the file system fails.
     pub fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
-        let header = Header { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
+        let header = PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
         let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spoken: 0, header };
         pieces.take_up()?;
         Ok(pieces)
@@ -122,11 +124,11 @@ impl PiecesFile {
 }
 
 impl Pieces {
-    /// Begins again with the first piece, for the recording is decoded in another way from its start: pieces that come
-    /// out the same are met again.
+    /// Starts over with the first piece, for the recording is decoded in another way from its
+    /// start: pieces that come out the same are kept.
     ///
     /// # Errors
-    /// What the file system says.
+    /// When the file system fails.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.rewind()?;
         self.kept.clear();
@@ -134,22 +136,22 @@ impl Pieces {
         self.take_up()
     }
 
-    /// Returns what stands behind the last piece, when all is done.
-    pub fn end(&self) -> Option<&End> {
+    /// Returns the facts behind the last piece, when all is done.
+    pub fn end(&self) -> Option<&PiecesEnd> {
         self.end.as_ref().map(|(_, end)| end)
     }
 
     /// Returns how many pieces with words there are.
-    pub fn spoken(&self) -> u64 {
+    pub fn spoken_count(&self) -> u64 {
         self.spoken
     }
 
-    /// Says that a piece is next; returns whether it is there already. When another one is there, all that is left is
-    /// thrown away: the sound is cut differently now.
+    /// Matches the next piece with the kept ones; returns whether it is there already. When another
+    /// one is there, the rest is thrown away: the sound is cut differently now.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn meet(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
+    /// When the file system fails.
+    pub fn match_next(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
         if (piece.side, piece.start, piece.end) == (side, start, end) {
             self.spoken += u64::from(!piece.text.is_empty());
@@ -157,71 +159,71 @@ impl Pieces {
         }
         tracing::debug!(place, "pieces are cut differently now");
         self.kept.clear();
-        self.cut(place)?;
+        self.truncate_at(place)?;
         Ok(false)
     }
 
     /// Appends a piece.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn push(&mut self, piece: Piece) -> io::Result<()> {
+    /// When the file system fails.
+    pub fn append_piece(&mut self, piece: FinishedPiece) -> io::Result<()> {
         self.spoken += u64::from(!piece.text.is_empty());
         let end = piece.end;
-        self.write(&Line::Piece(piece))?;
+        self.write_line(&PiecesLine::Piece(piece))?;
         if end >= self.synced + SYNCED_EVERY {
-            self.sync()?;
+            self.sync_file()?;
             self.synced = end;
         }
         Ok(())
     }
 
-    /// Says that all is done. What is left from before is thrown away.
+    /// Writes the end. Pieces that are left from an earlier run are thrown away.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn finish(&mut self, end: End) -> io::Result<()> {
+    /// When the file system fails.
+    pub fn write_end(&mut self, end: PiecesEnd) -> io::Result<()> {
         if let Some((place, _)) = self.kept.pop_front() {
             self.kept.clear();
-            self.cut(place)?;
+            self.truncate_at(place)?;
         }
-        self.write(&Line::End(end))?;
-        self.sync()
+        self.write_line(&PiecesLine::End(end))?;
+        self.sync_file()
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync_file(&self) -> io::Result<()> {
         Effect::KeepPieces.before();
         self.file.sync_data()?;
         Effect::KeepPieces.after();
         Ok(())
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write_line(&mut self, line: &PiecesLine) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.write_all(&text)
     }
 
-    fn cut(&mut self, place: u64) -> io::Result<()> {
+    fn truncate_at(&mut self, place: u64) -> io::Result<()> {
         self.file.set_len(place)?;
         self.file.seek(io::SeekFrom::Start(place))?;
         Ok(())
     }
 
     fn take_up(&mut self) -> io::Result<()> {
-        let mut lines = Lines::new(&self.file);
-        let is_ours = matches!(lines.next()?, Some((_, Line::Pieces(found))) if found == self.header);
+        let mut lines = PiecesLines::new(&self.file);
+        let is_ours = matches!(lines.next()?, Some((_, PiecesLine::Pieces(found))) if found == self.header);
         if !is_ours {
-            self.cut(0)?;
-            self.write(&Line::Pieces(self.header.clone()))?;
+            self.truncate_at(0)?;
+            self.write_line(&PiecesLine::Pieces(self.header.clone()))?;
             return self.file.sync_all();
         }
         let mut good = lines.place;
         while let Some((place, line)) = lines.next()? {
             match line {
-                Line::Piece(piece) => self.kept.push_back((place, piece)),
-                Line::End(end) => self.end = Some((place, end)),
-                Line::Pieces(_) => break,
+                PiecesLine::Piece(piece) => self.kept.push_back((place, piece)),
+                PiecesLine::End(end) => self.end = Some((place, end)),
+                PiecesLine::Pieces(_) => break,
             }
             good = lines.place;
             if self.end.is_some() {
@@ -232,23 +234,23 @@ impl Pieces {
             self.spoken = self.kept.iter().filter(|(_, piece)| !piece.text.is_empty()).count() as u64;
         }
         self.synced = self.kept.back().map_or(0, |(_, piece)| piece.end);
-        self.cut(good)
+        self.truncate_at(good)
     }
 }
 
 /// The lines of a file, as far as they are whole.
-struct Lines<R> {
+struct PiecesLines<R> {
     reader: io::Take<BufReader<R>>,
     place: u64,
 }
 
-impl<R: io::Read> Lines<R> {
+impl<R: io::Read> PiecesLines<R> {
     fn new(source: R) -> Self {
         Self { reader: BufReader::new(source).take(FILE_MAX), place: 0 }
     }
 
-    /// Returns the next line with its place; `None` at the end, and where one is torn or means nothing.
-    fn next(&mut self) -> io::Result<Option<(u64, Line)>> {
+    /// Returns the next line with its place; `None` at the end, and where one is torn or invalid.
+    fn next(&mut self) -> io::Result<Option<(u64, PiecesLine)>> {
         let mut text = Vec::new();
         let read = self.reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut text)? as u64;
         if text.last() != Some(&b'\n') {
@@ -261,13 +263,14 @@ impl<R: io::Read> Lines<R> {
     }
 }
 
-/// Removes the file of pieces where there are none, and its directory where nothing else lies in it: a recording that
-/// failed before its first piece leaves nothing. The child itself cannot, for it is confined by then.
+/// Removes the file of pieces where there are none, and its directory where nothing else lies in
+/// it: a recording that failed before its first piece leaves nothing. The child itself cannot, for
+/// it is confined by then.
 pub fn forget_empty(directory: &Path) {
     let path = directory.join(NAME);
     if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         let removed = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(directory));
-        // It is of no use and does no harm: what stays goes with the job.
+        // It is of no use and does no harm: it goes with the job.
         if let Err(error) = removed {
             tracing::debug!("an empty file of pieces stays for now: {error}");
         }
@@ -277,15 +280,15 @@ pub fn forget_empty(directory: &Path) {
 /// Reads the finished pieces in `directory`.
 ///
 /// # Errors
-/// `UnexpectedEof` when they are not finished, or what the file system says.
-pub fn read(directory: &Path) -> io::Result<(Vec<Piece>, End)> {
-    let mut lines = Lines::new(File::open(directory.join(NAME))?);
+/// `UnexpectedEof` when they are not finished, or another error of the file system.
+pub fn read_pieces(directory: &Path) -> io::Result<(Vec<FinishedPiece>, PiecesEnd)> {
+    let mut lines = PiecesLines::new(File::open(directory.join(NAME))?);
     let mut pieces = Vec::new();
     while let Some((_, line)) = lines.next()? {
         match line {
-            Line::Pieces(_) => {}
-            Line::Piece(piece) => pieces.push(piece),
-            Line::End(end) => return Ok((pieces, end)),
+            PiecesLine::Pieces(_) => {}
+            PiecesLine::Piece(piece) => pieces.push(piece),
+            PiecesLine::End(end) => return Ok((pieces, end)),
         }
     }
     Err(io::ErrorKind::UnexpectedEof.into())
@@ -297,8 +300,8 @@ mod tests {
 
     use super::*;
 
-    fn piece(start: u64, text: &str) -> Piece {
-        Piece { side: None, start, end: start + 10, text: text.to_owned() }
+    fn piece(start: u64, text: &str) -> FinishedPiece {
+        FinishedPiece { side: None, start, end: start + 10, text: text.to_owned() }
     }
 
     fn opened(directory: &Path, model: &str, content: &str) -> io::Result<Pieces> {
@@ -307,8 +310,8 @@ mod tests {
 
     fn begun(directory: &Path) -> Pieces {
         let mut pieces = opened(directory, "model", "content").expect("opened");
-        pieces.push(piece(0, "one")).expect("written");
-        pieces.push(piece(20, "")).expect("written");
+        pieces.append_piece(piece(0, "one")).expect("written");
+        pieces.append_piece(piece(20, "")).expect("written");
         pieces
     }
 
@@ -318,19 +321,19 @@ mod tests {
         let directory = state.path().join("engine/job");
         drop(begun(&directory));
         let mut pieces = opened(&directory, "model", "content").expect("opened");
-        assert!(pieces.meet(None, 0, 10).expect("met") && pieces.meet(None, 20, 30).expect("met"));
-        assert!(!pieces.meet(None, 40, 50).expect("not met"));
-        pieces.push(piece(40, "three")).expect("written");
-        let end = End { samples: 60, remarks: vec!["short".to_owned()] };
-        pieces.finish(end.clone()).expect("finished");
-        assert_eq!(pieces.spoken(), 2);
+        assert!(pieces.match_next(None, 0, 10).expect("met") && pieces.match_next(None, 20, 30).expect("met"));
+        assert!(!pieces.match_next(None, 40, 50).expect("not met"));
+        pieces.append_piece(piece(40, "three")).expect("written");
+        let end = PiecesEnd { samples: 60, remarks: vec!["short".to_owned()] };
+        pieces.write_end(end.clone()).expect("finished");
+        assert_eq!(pieces.spoken_count(), 2);
         drop(pieces);
         assert_eq!(
-            read(&directory).expect("read"),
+            read_pieces(&directory).expect("read"),
             (vec![piece(0, "one"), piece(20, ""), piece(40, "three")], end.clone())
         );
         let again = opened(&directory, "model", "content").expect("opened");
-        assert_eq!((again.end(), again.spoken()), (Some(&end), 2));
+        assert_eq!((again.end(), again.spoken_count()), (Some(&end), 2));
     }
 
     #[test]
@@ -346,8 +349,8 @@ mod tests {
             let left = ends.iter().filter(|end| **end <= length).count().saturating_sub(1);
             assert_eq!(pieces.kept.len(), left, "cut to {length} bytes");
             for at in 0..2 {
-                if !pieces.meet(None, at * 20, at * 20 + 10).expect("met or not") {
-                    pieces.push(piece(at * 20, ["one", ""][usize::from(at == 1)])).expect("written");
+                if !pieces.match_next(None, at * 20, at * 20 + 10).expect("met or not") {
+                    pieces.append_piece(piece(at * 20, ["one", ""][usize::from(at == 1)])).expect("written");
                 }
             }
             assert_eq!(fs::read(&path).expect("read"), whole, "cut to {length} bytes");
@@ -360,15 +363,15 @@ mod tests {
         for (model, content) in [("other", "content"), ("model", "other")] {
             drop(begun(state.path()));
             let mut pieces = opened(state.path(), model, content).expect("opened");
-            assert!(!pieces.meet(None, 0, 10).expect("not met"));
+            assert!(!pieces.match_next(None, 0, 10).expect("not met"));
         }
         fs::remove_file(state.path().join(NAME)).expect("forgotten");
         drop(begun(state.path()));
         let mut pieces = opened(state.path(), "model", "content").expect("opened");
-        assert!(pieces.meet(None, 0, 10).expect("met"));
-        assert!(!pieces.meet(Some(Side::Left), 20, 30).expect("not met"));
-        pieces.finish(End::default()).expect("finished");
-        assert_eq!(read(state.path()).expect("read").0, [piece(0, "one")]);
+        assert!(pieces.match_next(None, 0, 10).expect("met"));
+        assert!(!pieces.match_next(Some(Side::Left), 20, 30).expect("not met"));
+        pieces.write_end(PiecesEnd::default()).expect("finished");
+        assert_eq!(read_pieces(state.path()).expect("read").0, [piece(0, "one")]);
     }
 
     #[test]
@@ -391,6 +394,6 @@ mod tests {
         drop(begun(&directory));
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&directory), mode(&directory.join(NAME))), (0o700, 0o600));
-        assert!(read(&directory).is_err(), "they are not finished");
+        assert!(read_pieces(&directory).is_err(), "they are not finished");
     }
 }

@@ -1,7 +1,7 @@
-//! What turns a piece of sound into words: one of two, behind one door.
+//! The recogniser that turns a piece of sound into words: one of two, behind one interface.
 //!
-//! [`Choice`] says which one and where its files lie; it crosses from the daemon to the child. `Recogniser` is the one
-//! that was loaded, in the child.
+//! [`Choice`] names the recogniser and its files; it crosses from the daemon to the child.
+//! `Recogniser` is the loaded one in the child.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{job::spoken, text::printable_path};
 
-/// Which recogniser, with its files.
+/// A choice of recogniser, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
@@ -31,7 +31,7 @@ pub enum Choice {
 
 impl Choice {
     /// Returns the files that are read to load it.
-    pub(super) fn files(&self) -> Vec<&Path> {
+    pub(super) fn model_files(&self) -> Vec<&Path> {
         match self {
             Self::Moonshine(model) => {
                 [&model.encoder, &model.decoder, &model.tokenizer, &model.runtime].map(PathBuf::as_path).to_vec()
@@ -50,7 +50,7 @@ pub(super) enum Recogniser {
 }
 
 impl Recogniser {
-    /// Loads what was chosen; once a process. `threads` is at least 1.
+    /// Loads the chosen recogniser; once a process. `threads` is at least 1.
     pub(super) fn load(choice: &Choice, threads: usize) -> Result<Self, ModelError> {
         match choice {
             Choice::Moonshine(model) => Moonshine::load(model, threads).map(Self::Moonshine),
@@ -67,8 +67,8 @@ impl Recogniser {
         }
     }
 
-    /// Returns what tells its words from those of another: which it is, and a hash of its model.
-    pub(super) fn id(&self) -> String {
+    /// Returns the id of the recogniser: its name, and a hash of its model.
+    pub(super) fn model_id(&self) -> String {
         match self {
             Self::Moonshine(moonshine) => format!("moonshine {}", moonshine.hash()),
             #[cfg(feature = "whisper")]
@@ -77,11 +77,11 @@ impl Recogniser {
     }
 
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(super) fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+    pub(super) fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
         let words = match self {
-            Self::Moonshine(moonshine) => moonshine.words(sound)?,
+            Self::Moonshine(moonshine) => moonshine.recognise_words(sound)?,
             #[cfg(feature = "whisper")]
-            Self::Whisper(whisper) => whisper.words(sound)?,
+            Self::Whisper(whisper) => whisper.recognise_words(sound)?,
         };
         Ok(spoken(&words).unwrap_or_default().to_owned())
     }

@@ -1,4 +1,5 @@
-//! The parent's side: starts the child, reads what it says, and ends it when nobody waits for it any more.
+//! The parent's side: starts the child, reads its answers, and ends it when the caller no longer
+//! waits.
 
 use std::{
     fs::File,
@@ -22,8 +23,8 @@ use super::{
     memory_kills::MemoryKills,
     pieces,
     recogniser::Choice,
-    seconds,
-    wire::{Kind, LINE_MAX, Line, Work},
+    sample_seconds,
+    wire::{ChildLine, FailureKind, LINE_MAX, Work},
 };
 use crate::{
     job::Segment,
@@ -31,37 +32,39 @@ use crate::{
     text,
 };
 
-/// A child that gets no further for so long is ended: the slowest machine does a second of sound in that.
+/// Time without progress after which a child is ended: the slowest machine does a second of sound
+/// in that.
 const STANDS_STILL: Duration = Duration::from_mins(10);
 
-/// How long a child may take to end after its last word.
+/// Time that a child may take to end after its last answer.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
-/// Bytes of the child's last words that are kept.
+/// Bytes of the child's last messages that are kept: enough for a panic.
 const WORDS_MAX: usize = 4096;
 
-/// MiB of memory that the child may ask for. It uses less than 256, whatever the length of the recording (198 were measured
-/// for an hour); the rest is for what the allocator and the runtime reserve.
+/// MiB of memory that the child may ask for. It uses less than 256, whatever the length of the
+/// recording (198 were measured for an hour); the rest is for what the allocator and the runtime
+/// reserve.
 pub const MEMORY_MIB: u64 = 512;
 
-/// What is to be transcribed, and with what.
+/// A recording to transcribe, and the way to do it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What turns sound into words.
+    /// The recogniser that turns sound into words.
     pub recogniser: Choice,
     /// The directory for finished pieces, of this job alone; made when it is not there.
     pub pieces: PathBuf,
-    /// What tells this recording from another, for instance the hash of its content.
+    /// The identity of this recording, for instance the hash of its content.
     pub content: String,
     /// Threads of the model, at least 1.
     pub threads: usize,
     /// MiB of memory that the child may ask for; for Moonshine [`MEMORY_MIB`].
     pub memory_mib: u64,
-    /// How long the recording is, when that is known.
+    /// The length of the recording, if known.
     pub duration: Option<Duration>,
-    /// How long the recording may be: where it goes on behind that, it is given up.
+    /// Maximum length of the recording: a longer one is given up.
     pub length_max: Option<Duration>,
-    /// Where ffmpeg lies, when it is there: [`super::audio::ffmpeg::find`].
+    /// The path of ffmpeg, if it is installed: [`super::audio::ffmpeg::find`].
     pub ffmpeg: Option<PathBuf>,
     /// The program that is the child: [`this_program`].
     pub program: PathBuf,
@@ -69,24 +72,24 @@ pub struct Request {
     pub harm: Option<String>,
 }
 
-/// What was said.
+/// A transcript.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transcript {
     /// In the order of time; two people may speak at once.
     pub segments: Vec<Segment>,
-    /// How long the recording is.
+    /// The length of the recording.
     pub duration: Duration,
-    /// What a reader should know: damage, an end that is missing.
+    /// Remarks for the reader: damage, an end that is missing.
     pub remarks: Vec<String>,
 }
 
-/// Why there is no transcript, by what is to be done next.
+/// An error of the engine, by what is to be done next.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The recording cannot be decoded: its own fault.
     #[error("{reason}")]
     Undecodable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The recording is whole, and holds no sound: nothing went wrong.
@@ -95,13 +98,13 @@ pub enum EngineError {
     /// The recording is longer than it may be.
     #[error("it is longer than {}", text::rough(*.max))]
     TooLong {
-        /// How long it may be.
+        /// Its maximum length.
         max: Duration,
     },
     /// The child died of the recording: its own fault.
     #[error("the engine died of it: {how}")]
     Crashed {
-        /// Of what, with its last words.
+        /// The cause, with its last messages.
         how: String,
     },
     /// The recording needs more memory than the child may have: its own fault.
@@ -110,37 +113,40 @@ pub enum EngineError {
         /// The limit.
         limit_mib: u64,
     },
-    /// The child was ended because the machine or the service had no memory left: not the recording's fault.
+    /// The child was ended because the machine or the service had no memory left: not the
+    /// recording's fault.
     #[error("{NO_MEMORY_LEFT}")]
     NoMemory,
     /// The child got no further for a long time and was ended: the recording's own fault.
     #[error("the engine stood still for {}", text::rough(*.after))]
     StoodStill {
-        /// For how long.
+        /// The time without progress.
         after: Duration,
     },
     /// The recording waits until ffmpeg is there.
     #[error("{reason}")]
     NeedsFfmpeg {
-        /// For what it is needed.
+        /// The purpose that it is needed for.
         reason: String,
     },
-    /// The model does not know the language that is spoken: the recording waits until another one is named.
+    /// The model does not know the language that is spoken: the recording waits until another one
+    /// is named.
     #[error("{reason}")]
     Language {
-        /// Which, and what to do.
+        /// The language, and what to do.
         reason: String,
     },
     /// The model is missing or damaged: all recordings wait until it is installed.
     #[error("{reason}")]
     Model {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The recording cannot be read just now, or what is finished cannot be written: not the recording's fault.
+    /// The recording cannot be read just now, or what is finished cannot be written: not the
+    /// recording's fault.
     #[error("{reason}")]
     Disk {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The child could not be started, or not be understood: not the recording's fault.
@@ -148,18 +154,19 @@ pub enum EngineError {
     Start(#[source] io::Error),
 }
 
-/// Returns this very program, also after its file was replaced by a newer version: the daemon and its child always
-/// understand each other. The one door to it.
+/// Returns the path of this program, also after its file was replaced by a newer version, so that
+/// the daemon and its child always understand each other. No other code names it.
 #[must_use]
 pub fn this_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
-/// Transcribes `recording`, an open file of any kind; `progress` counts milliseconds of sound. Dropping the future ends
-/// the child; what it has finished is taken up the next time. The pieces stay until whoever asked removes their
-/// directory.
+/// Transcribes `recording`, an open file of any kind; `progress` counts milliseconds of sound.
+/// Dropping the future ends the child; finished pieces are taken up the next time. They stay until
+/// the caller removes their directory.
 ///
-/// Not to be polled on a thread that ends before it: the kernel ends the child with the *thread* that started it.
+/// Not to be polled on a thread that ends before it: the kernel ends the child with the *thread*
+/// that started it.
 ///
 /// # Errors
 /// [`EngineError`].
@@ -174,30 +181,29 @@ pub async fn run(request: Request, recording: File, progress: Arc<Progress>) -> 
 
 async fn run_child(request: Request, recording: File, progress: Arc<Progress>) -> Result<Transcript, EngineError> {
     let kills = MemoryKills::begin();
-    let mut child = start(&request, recording).map_err(EngineError::Start)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
+    let mut child = start_child(&request, recording).map_err(EngineError::Start)?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(EngineError::Start(io::ErrorKind::BrokenPipe.into()));
     };
-    let (last, words) = tokio::join!(listen(stdout, &mut child, &progress), last_words(stderr));
+    let (last, words) = tokio::join!(follow_child(stdout, &mut child, &progress), last_words(stderr));
     let last = last?;
     let status = timeout(ENDS_WITHIN, child.wait()).await.ok().and_then(Result::ok);
-    let is_silent = matches!(last, Some(Line::Loading | Line::Progress { .. }) | None);
+    let is_silent = matches!(last, Some(ChildLine::Loading | ChildLine::Progress { .. }) | None);
     if is_silent && status.is_some_and(|status| kills.explain(status)) {
         return Err(EngineError::NoMemory);
     }
     match last {
-        Some(Line::Done { remarks, .. }) => Ok(Transcript { remarks, ..transcript(&request)? }),
-        Some(Line::Failed { kind, error }) => Err(failed(kind, &error, &request)),
-        Some(Line::Loading) => {
+        Some(ChildLine::Done { remarks, .. }) => Ok(Transcript { remarks, ..read_transcript(&request)? }),
+        Some(ChildLine::Failed { kind, error }) => Err(child_failure(kind, &error, &request)),
+        Some(ChildLine::Loading) => {
             let how = how_it_died(status, &words);
             Err(EngineError::Model { reason: format!("the engine died while it loaded its model: {how}") })
         }
-        Some(Line::Progress { .. }) | None => Err(died(status, &words, &request)),
+        Some(ChildLine::Progress { .. }) | None => Err(crash_error(status, &words, &request)),
     }
 }
 
-fn start(request: &Request, recording: File) -> io::Result<Child> {
+fn start_child(request: &Request, recording: File) -> io::Result<Child> {
     let work = Work {
         recogniser: request.recogniser.clone(),
         pieces: request.pieces.clone(),
@@ -211,25 +217,31 @@ fn start(request: &Request, recording: File) -> io::Result<Child> {
         harm: request.harm.clone(),
     };
     let mut command = Command::new(&request.program);
-    command.args(child::arguments(&work)?).env_clear().current_dir("/").kill_on_drop(true);
+    command.args(child::command_arguments(&work)?).env_clear().current_dir("/").kill_on_drop(true);
     // When whisper.cpp gives up it would start a debugger, where there is one.
     command.env("GGML_NO_BACKTRACE", "1");
     command.stdin(Stdio::from(recording)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
-/// Reads the child's lines; returns the last one that is not about progress, which is `Loading` for a child that died
-/// meanwhile. Ends a child that stands still.
-async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> Result<Option<Line>, EngineError> {
-    let (mut reader, mut deadline, mut most) = (BufReader::new(stdout), Instant::now() + STANDS_STILL, None);
+/// Reads the child's lines; returns the last one that is not about progress, which is `Loading` for
+/// a child that died meanwhile. Ends a child that stands still.
+async fn follow_child(
+    stdout: ChildStdout,
+    child: &mut Child,
+    progress: &Progress,
+) -> Result<Option<ChildLine>, EngineError> {
+    let mut reader = BufReader::new(stdout);
+    let mut deadline = Instant::now() + STANDS_STILL;
+    let mut most = None;
     let mut loading = None;
     loop {
-        let Ok(line) = timeout_at(deadline, next(&mut reader)).await else {
+        let Ok(line) = timeout_at(deadline, read_line(&mut reader)).await else {
             child.kill().await.map_err(EngineError::Start)?;
             return Err(EngineError::StoodStill { after: STANDS_STILL });
         };
         match line.map_err(EngineError::Start)? {
-            Some(Line::Loading) => loading = Some(Line::Loading),
-            Some(Line::Progress { done_ms, total_ms, busy_ms }) => {
+            Some(ChildLine::Loading) => loading = Some(ChildLine::Loading),
+            Some(ChildLine::Progress { done_ms, total_ms, busy_ms }) => {
                 loading = None;
                 if most.is_none() {
                     progress.begin(done_ms, total_ms, Unit::Milliseconds);
@@ -247,16 +259,17 @@ async fn listen(stdout: ChildStdout, child: &mut Child, progress: &Progress) -> 
     }
 }
 
-async fn next(reader: &mut BufReader<ChildStdout>) -> io::Result<Option<Line>> {
+async fn read_line(reader: &mut BufReader<ChildStdout>) -> io::Result<Option<ChildLine>> {
     let mut text = Vec::new();
     reader.take(LINE_MAX).read_until(b'\n', &mut text).await?;
     // A line that is torn is the last of a child that died.
     if text.last() == Some(&b'\n') { Ok(Some(serde_json::from_slice(&text)?)) } else { Ok(None) }
 }
 
-/// Reads to the end, and keeps the last bytes.
+/// Reads to the end and returns the last bytes.
 pub(super) async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
-    let (mut words, mut buffer) = (Vec::new(), [0; 1024]);
+    let mut words = Vec::new();
+    let mut buffer = [0; 1024];
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         words.extend_from_slice(&buffer[..read]);
         words.drain(..words.len().saturating_sub(WORDS_MAX));
@@ -264,38 +277,38 @@ pub(super) async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
     String::from_utf8_lossy(&words).into_owned()
 }
 
-fn transcript(request: &Request) -> Result<Transcript, EngineError> {
-    let (mut found, end) = pieces::read(&request.pieces)
+fn read_transcript(request: &Request) -> Result<Transcript, EngineError> {
+    let (mut found, end) = pieces::read_pieces(&request.pieces)
         .map_err(|error| EngineError::Disk { reason: format!("cannot read what is finished: {error}") })?;
     found.retain(|piece| !piece.text.is_empty());
     found.sort_by_key(|piece| (piece.start, piece.end));
     let segments = found.into_iter().map(|piece| Segment {
-        start: Some(seconds(piece.start)),
-        end: Some(seconds(piece.end)),
+        start: Some(sample_seconds(piece.start)),
+        end: Some(sample_seconds(piece.end)),
         speaker: piece.side.map(|side| side.speaker()),
         text: piece.text,
     });
-    let duration = Duration::from_secs_f64(seconds(end.samples));
+    let duration = Duration::from_secs_f64(sample_seconds(end.samples));
     Ok(Transcript { segments: segments.collect(), duration, remarks: end.remarks })
 }
 
-fn failed(kind: Kind, reason: &str, request: &Request) -> EngineError {
+fn child_failure(kind: FailureKind, reason: &str, request: &Request) -> EngineError {
     let reason = text::one_line(reason, 500);
     match kind {
-        Kind::Undecodable => EngineError::Undecodable { reason },
-        Kind::NoSound => EngineError::NoSound,
-        Kind::TooLong => EngineError::TooLong { max: request.length_max.unwrap_or_default() },
-        Kind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
-        Kind::Language => EngineError::Language { reason },
-        Kind::Model => EngineError::Model { reason },
-        Kind::Disk => EngineError::Disk { reason },
-        Kind::Memory => EngineError::OutOfMemory { limit_mib: request.memory_mib },
-        Kind::NoMemory => EngineError::NoMemory,
+        FailureKind::Undecodable => EngineError::Undecodable { reason },
+        FailureKind::NoSound => EngineError::NoSound,
+        FailureKind::TooLong => EngineError::TooLong { max: request.length_max.unwrap_or_default() },
+        FailureKind::NeedsFfmpeg => EngineError::NeedsFfmpeg { reason },
+        FailureKind::Language => EngineError::Language { reason },
+        FailureKind::Model => EngineError::Model { reason },
+        FailureKind::Disk => EngineError::Disk { reason },
+        FailureKind::Memory => EngineError::OutOfMemory { limit_mib: request.memory_mib },
+        FailureKind::NoMemory => EngineError::NoMemory,
     }
 }
 
-/// Says of what a child died that said nothing.
-fn died(status: Option<ExitStatus>, words: &str, request: &Request) -> EngineError {
+/// Returns the error for a child that died without an answer.
+fn crash_error(status: Option<ExitStatus>, words: &str, request: &Request) -> EngineError {
     if words.contains("memory allocation of") || words.contains("bad_alloc") {
         return EngineError::OutOfMemory { limit_mib: request.memory_mib };
     }

@@ -1,7 +1,8 @@
-//! Who speaks when: the sound of one channel is cut into pieces of speech.
+//! Detection of speech: the sound of one channel is cut into pieces.
 //!
-//! A frame of 16 ms is speech or it is not; a piece begins a little before its first word and ends after a short
-//! silence. Nobody's sentence is longer than 15 s for the model: there it is cut where it is quietest.
+//! A frame of 16 ms is speech or it is not; a piece begins a little before its first word and ends
+//! after a short silence. A piece has at most 15 s, for the model's sake: a longer one is cut where
+//! it is quietest.
 
 use std::collections::VecDeque;
 
@@ -25,41 +26,42 @@ const FRAMES_MAX: usize = 937;
 /// Frames of speech that a piece must have: 80 ms. A click is none.
 const SPOKEN_MIN: usize = 5;
 
-/// The score that the best frame of a piece must have: noise stays below 0.65, the quietest speech comes above 0.9.
+/// The score that the best frame of a piece must have: noise stays below 0.65, the quietest speech
+/// comes above 0.9.
 const SURE: f32 = 0.7;
 
-/// The other side's power over this one's from which what is heard here has leaked from there: 15 dB.
+/// The other side's power over this one's from which sound here has leaked from there: 15 dB.
 const LEAKED: f32 = 32.0;
 
 /// A stretch of speech.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
+pub struct SpeechPiece {
     /// The first sample of it that is speech, from the start of the recording.
     pub start: u64,
-    /// One past the last sample that is speech.
+    /// The sample after the last one that is speech.
     pub end: u64,
-    /// The sound, with a little of what is around.
+    /// The sound, with a little of the sound around it.
     pub sound: Vec<f32>,
 }
 
 /// Listens to one channel.
-pub struct Listener {
+pub struct SpeechListener {
     detector: Box<Detector>,
     /// Less than a frame.
     rest: Vec<f32>,
     /// The power of the other side since the begin of `rest`.
     others_power: f32,
-    /// Frames heard.
-    heard: u64,
-    /// What was heard last, while nobody speaks.
+    /// Frames so far.
+    frames: u64,
+    /// The last frames of silence.
     before: VecDeque<Vec<f32>>,
     /// The piece that is being spoken.
-    open: Option<Open>,
-    done: Vec<Piece>,
+    open: Option<OpenPiece>,
+    done: Vec<SpeechPiece>,
 }
 
 /// A piece that goes on.
-struct Open {
+struct OpenPiece {
     /// The number of its first frame.
     first: u64,
     sound: Vec<f32>,
@@ -67,19 +69,19 @@ struct Open {
     scores: Vec<f32>,
 }
 
-impl std::fmt::Debug for Listener {
+impl std::fmt::Debug for SpeechListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listener").field("heard", &self.heard).field("done", &self.done.len()).finish_non_exhaustive()
+        f.debug_struct("Listener").field("frames", &self.frames).field("done", &self.done.len()).finish_non_exhaustive()
     }
 }
 
-impl Default for Listener {
+impl Default for SpeechListener {
     fn default() -> Self {
         Self {
             detector: Detector::default_boxed(),
             rest: Vec::with_capacity(FRAME),
             others_power: 0.0,
-            heard: 0,
+            frames: 0,
             before: VecDeque::with_capacity(BEFORE),
             open: None,
             done: Vec::new(),
@@ -87,50 +89,50 @@ impl Default for Listener {
     }
 }
 
-impl Listener {
-    /// Listens to `sound`. `other` is the other side of the same recording, as long as `sound`: what is much louder
-    /// there comes from there, and is not taken for speech here.
-    pub fn hear(&mut self, mut sound: &[f32], mut other: Option<&[f32]>) {
+impl SpeechListener {
+    /// Adds `sound`. `other` is the other side of the same recording, as long as `sound`: sound
+    /// that is much louder there comes from there, and is not taken for speech here.
+    pub fn add_sound(&mut self, mut sound: &[f32], mut other: Option<&[f32]>) {
         while !sound.is_empty() {
             let (part, later) = sound.split_at((FRAME - self.rest.len()).min(sound.len()));
             self.rest.extend_from_slice(part);
             if let Some((part, later)) = other.and_then(|other| other.split_at_checked(part.len())) {
-                self.others_power += power(part);
+                self.others_power += sound_power(part);
                 other = Some(later);
             }
             sound = later;
             if self.rest.len() == FRAME {
                 let frame = std::mem::replace(&mut self.rest, Vec::with_capacity(FRAME));
-                let is_others = std::mem::take(&mut self.others_power) > power(&frame) * LEAKED;
+                let is_others = std::mem::take(&mut self.others_power) > sound_power(&frame) * LEAKED;
                 let score = self.detector.predict_f32(&frame);
-                self.frame(frame, if is_others { 0.0 } else { score });
+                self.add_frame(frame, if is_others { 0.0 } else { score });
             }
         }
     }
 
-    /// Ends what is being spoken: the recording is over.
-    pub fn finish(&mut self) {
+    /// Ends the open piece: the recording is over.
+    pub fn finish_piece(&mut self) {
         if let Some(open) = self.open.take() {
-            self.close(open);
+            self.close_piece(open);
         }
     }
 
     /// Takes the pieces that are finished, in order.
-    pub fn take(&mut self) -> Vec<Piece> {
+    pub fn take_pieces(&mut self) -> Vec<SpeechPiece> {
         std::mem::take(&mut self.done)
     }
 
-    fn frame(&mut self, frame: Vec<f32>, score: f32) {
-        self.heard += 1;
+    fn add_frame(&mut self, frame: Vec<f32>, score: f32) {
+        self.frames += 1;
         match &mut self.open {
-            Some(open) => open.push(&frame, score),
+            Some(open) => open.push_frame(&frame, score),
             None if score >= THRESHOLD => {
-                let first = self.heard - 1 - self.before.len() as u64;
-                let mut open = Open { first, sound: Vec::new(), scores: Vec::new() };
+                let first = self.frames - 1 - self.before.len() as u64;
+                let mut open = OpenPiece { first, sound: Vec::new(), scores: Vec::new() };
                 for before in self.before.drain(..) {
-                    open.push(&before, 0.0);
+                    open.push_frame(&before, 0.0);
                 }
-                open.push(&frame, score);
+                open.push_frame(&frame, score);
                 self.open = Some(open);
             }
             None => {
@@ -145,52 +147,54 @@ impl Listener {
 
     fn end_or_cut(&mut self) {
         let Some(mut open) = self.open.take() else { return };
-        if open.silence() >= AFTER {
-            self.close(open);
+        if open.silent_frames() >= AFTER {
+            self.close_piece(open);
         } else if open.scores.len() >= FRAMES_MAX {
-            let rest = open.cut();
-            self.close(open);
+            let rest = open.cut_quietest();
+            self.close_piece(open);
             self.open = Some(rest);
         } else {
             self.open = Some(open);
         }
     }
 
-    fn close(&mut self, open: Open) {
-        self.done.extend(open.piece());
+    fn close_piece(&mut self, open: OpenPiece) {
+        self.done.extend(open.into_piece());
     }
 }
 
-impl Open {
-    fn push(&mut self, frame: &[f32], score: f32) {
+impl OpenPiece {
+    fn push_frame(&mut self, frame: &[f32], score: f32) {
         self.sound.extend_from_slice(frame);
         self.scores.push(score);
     }
 
     /// Returns how many frames at the end are silent.
-    fn silence(&self) -> usize {
+    fn silent_frames(&self) -> usize {
         self.scores.iter().rev().take_while(|score| **score < THRESHOLD).count()
     }
 
     /// Cuts it in front of the quietest frame of its second half; returns the rest.
-    fn cut(&mut self) -> Self {
-        let powers: Vec<f32> = self.sound.chunks_exact(FRAME).map(power).collect();
+    fn cut_quietest(&mut self) -> Self {
+        let powers: Vec<f32> = self.sound.chunks_exact(FRAME).map(sound_power).collect();
         // Three frames together: a single one may fall into a closed lip.
         let around = |at: &usize| powers[at - 1..=(at + 1).min(powers.len() - 1)].iter().sum::<f32>();
         let second_half = powers.len() / 2..powers.len();
         let at = second_half.min_by(|a, b| around(a).total_cmp(&around(b))).expect("a piece that is cut has frames");
-        let (sound, scores) = (self.sound.split_off(at * FRAME), self.scores.split_off(at));
+        let sound = self.sound.split_off(at * FRAME);
+        let scores = self.scores.split_off(at);
         Self { first: self.first + at as u64, sound, scores }
     }
 
     /// Returns the piece, unless it is only a click or a noise.
-    fn piece(self) -> Option<Piece> {
+    fn into_piece(self) -> Option<SpeechPiece> {
         let is_speech = |score: &f32| *score >= THRESHOLD;
         let spoken = self.scores.iter().filter(|score| is_speech(score)).count();
-        let (first, last) = (self.scores.iter().position(is_speech)?, self.scores.iter().rposition(is_speech)?);
+        let first = self.scores.iter().position(is_speech)?;
+        let last = self.scores.iter().rposition(is_speech)?;
         let best = self.scores.iter().copied().fold(0.0, f32::max);
         let sample = |frame: usize| (self.first + frame as u64) * FRAME as u64;
-        (spoken >= SPOKEN_MIN && best >= SURE).then(|| Piece {
+        (spoken >= SPOKEN_MIN && best >= SURE).then(|| SpeechPiece {
             start: sample(first),
             end: sample(last + 1),
             sound: self.sound,
@@ -198,7 +202,7 @@ impl Open {
     }
 }
 
-fn power(sound: &[f32]) -> f32 {
+fn sound_power(sound: &[f32]) -> f32 {
     sound.iter().map(|sample| sample * sample).sum()
 }
 
@@ -209,26 +213,26 @@ mod tests {
     use super::*;
 
     /// An open piece with these scores; the sound of a frame is its number.
-    fn open(scores: &[f32]) -> Open {
-        let mut open = Open { first: 100, sound: Vec::new(), scores: Vec::new() };
+    fn open(scores: &[f32]) -> OpenPiece {
+        let mut open = OpenPiece { first: 100, sound: Vec::new(), scores: Vec::new() };
         for (at, score) in scores.iter().enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
-            open.push(&[at as f32; FRAME], *score);
+            open.push_frame(&[at as f32; FRAME], *score);
         }
         open
     }
 
     #[test]
     fn a_piece_is_from_its_first_to_its_last_word() {
-        let piece = open(&[0.0, 0.0, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.0]).piece().expect("speech");
+        let piece = open(&[0.0, 0.0, 0.9, 0.1, 0.9, 0.9, 0.9, 0.9, 0.0]).into_piece().expect("speech");
         assert_eq!((piece.start, piece.end), (102 * 256, 108 * 256));
         assert_eq!(piece.sound.len(), 9 * FRAME, "what is around belongs to the sound");
     }
 
     #[test]
     fn a_click_and_a_noise_are_no_speech() {
-        assert_eq!(open(&[0.9; 4]).piece(), None);
-        assert_eq!(open(&[0.5; 60]).piece(), None);
+        assert_eq!(open(&[0.9; 4]).into_piece(), None);
+        assert_eq!(open(&[0.5; 60]).into_piece(), None);
     }
 
     #[test]
@@ -238,17 +242,17 @@ mod tests {
             whole.sound[(quiet - 1) * FRAME..(quiet + 2) * FRAME].fill(0.0);
         }
         let all = whole.sound.clone();
-        let rest = whole.cut();
+        let rest = whole.cut_quietest();
         assert_eq!((whole.scores.len(), rest.first), (700, 800));
         assert_eq!([whole.sound, rest.sound].concat(), all, "nothing is lost and nothing is twice");
     }
 
     #[test]
     fn silence_is_nothing_and_costs_no_memory() {
-        let mut listener = Listener::default();
-        listener.hear(&vec![0.0; 60 * 16_000], None);
-        listener.finish();
-        assert_eq!(listener.take(), []);
+        let mut listener = SpeechListener::default();
+        listener.add_sound(&vec![0.0; 60 * 16_000], None);
+        listener.finish_piece();
+        assert_eq!(listener.take_pieces(), []);
         assert!(listener.before.len() <= BEFORE && listener.open.is_none());
     }
 
@@ -264,10 +268,10 @@ mod tests {
         #[test]
         fn how_the_sound_comes_in_changes_nothing(block in 1_usize..40_000) {
             let heard = |block: usize| {
-                let mut listener = Listener::default();
-                buzz().chunks(block).for_each(|part| listener.hear(part, None));
-                listener.finish();
-                listener.take()
+                let mut listener = SpeechListener::default();
+                buzz().chunks(block).for_each(|part| listener.add_sound(part, None));
+                listener.finish_piece();
+                listener.take_pieces()
             };
             prop_assert_eq!(heard(block), heard(32_000));
         }

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::run::this_program;
 use crate::confine::{ConfineError, Enforced, Reach, Role, confine};
 
-/// How the trial ended.
+/// The outcome of the trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trial {
     /// As far as the kernel can.
     Confined(Enforced),
-    /// Not at all: somebody's filter forbids it.
+    /// Not at all: a filter forbids it.
     Refused(String),
     /// Not at all, for another reason.
     Failed(String),

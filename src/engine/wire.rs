@@ -1,4 +1,5 @@
-//! What the daemon and its child say to each other: one request as JSON in an argument, answers as lines of JSON.
+//! The protocol of the daemon and its child: one request as JSON in an argument, answers as lines
+//! of JSON.
 
 use std::path::PathBuf;
 
@@ -9,26 +10,26 @@ use super::recogniser::Choice;
 /// Bytes of a line of the child at most: a few hundred are usual.
 pub const LINE_MAX: u64 = 64 * 1024;
 
-/// What the child shall do with the recording that is its standard input.
+/// The work of the child on the recording that is its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Work {
-    /// What turns sound into words.
+    /// The recogniser that turns sound into words.
     pub recogniser: Choice,
     /// The directory of the finished pieces; made when it is not there.
     pub pieces: PathBuf,
-    /// What tells this recording from another: pieces of another are thrown away.
+    /// The identity of this recording: pieces of another are thrown away.
     pub content: String,
     /// Threads of the model.
     pub threads: usize,
     /// MiB of memory that the child may ask for.
     pub memory_mib: u64,
-    /// How long the recording is, in milliseconds, when its container does not say.
+    /// The length of the recording in milliseconds, for a container that does not give it.
     pub duration_ms: Option<u64>,
-    /// How long the recording may be, in milliseconds.
+    /// Maximum length of the recording, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length_max_ms: Option<u64>,
-    /// Where ffmpeg lies, when it is there.
+    /// The path of ffmpeg, if it is installed.
     pub ffmpeg: Option<PathBuf>,
     /// The process id of the parent; the child ends when it is not that one any more.
     pub parent: u32,
@@ -40,43 +41,44 @@ pub struct Work {
 /// A line of the child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Line {
-    /// The model is being loaded: who dies now dies of it, and not of the recording. Progress ends it.
+pub enum ChildLine {
+    /// The model is being loaded: who dies now dies of it, and not of the recording. Progress ends
+    /// it.
     Loading,
-    /// How far it is.
+    /// The progress so far.
     Progress {
         /// Milliseconds of sound that are done.
         done_ms: u64,
-        /// Of how many in all; 0 when nobody knows.
+        /// Milliseconds in all; 0 when unknown.
         total_ms: u64,
         /// Milliseconds for which a processor was busy with it.
         busy_ms: u64,
     },
     /// All pieces are on disk. The last line.
     Done {
-        /// How many with words there are.
+        /// The number of pieces with words.
         segments: u64,
-        /// What a reader should know.
+        /// Remarks for the reader of the transcript.
         remarks: Vec<String>,
     },
-    /// It will not be done. The last line.
+    /// The work failed. The last line.
     Failed {
-        /// Whose fault it is.
-        kind: Kind,
-        /// Why.
+        /// The kind of failure.
+        kind: FailureKind,
+        /// The reason.
         error: String,
     },
 }
 
-/// Whose fault a failure is.
+/// The kind of a failure, by whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum FailureKind {
     /// The recording cannot be decoded.
     Undecodable,
     /// There is no sound in it.
     NoSound,
-    /// It could be, with ffmpeg.
+    /// The recording could be decoded with ffmpeg.
     NeedsFfmpeg,
     /// The model is missing, damaged, or does not work.
     Model,
@@ -88,7 +90,7 @@ pub enum Kind {
     NoMemory,
     /// The model does not know the language that is spoken.
     Language,
-    /// It is longer than it may be.
+    /// The recording is longer than allowed.
     TooLong,
 }
 
@@ -98,10 +100,10 @@ mod tests {
 
     #[test]
     fn lines_are_what_both_sides_expect() {
-        let failed = Line::Failed { kind: Kind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
+        let failed = ChildLine::Failed { kind: FailureKind::NeedsFfmpeg, error: "needs ffmpeg for AMR".to_owned() };
         let lines = [
-            Line::Progress { done_ms: 5, total_ms: 0, busy_ms: 7 },
-            Line::Done { segments: 1, remarks: vec!["x".to_owned()] },
+            ChildLine::Progress { done_ms: 5, total_ms: 0, busy_ms: 7 },
+            ChildLine::Done { segments: 1, remarks: vec!["x".to_owned()] },
             failed,
         ];
         let text: Vec<_> = lines.iter().map(|line| serde_json::to_string(line).expect("JSON")).collect();
@@ -110,7 +112,7 @@ mod tests {
         {"done":{"segments":1,"remarks":["x"]}}
         {"failed":{"kind":"needs_ffmpeg","error":"needs ffmpeg for AMR"}}
         "#);
-        let again: Vec<Line> = text.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
+        let again: Vec<ChildLine> = text.iter().map(|line| serde_json::from_str(line).expect("a line")).collect();
         assert_eq!(again, lines);
     }
 }

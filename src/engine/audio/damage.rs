@@ -1,16 +1,16 @@
-//! Why a recording is not decoded, and what was lost of one that is.
+//! The reasons that a recording is not decoded, and the damage of one that is.
 
 use std::io;
 
 use symphonia::core::errors::Error;
 
-/// What is wrong with a file that was cut off.
+/// The message for a file that was cut off.
 pub(super) const TOO_EARLY: &str = "it ends too early";
 
-/// Why symphonia does not decode a file.
+/// The reason that symphonia does not decode a file.
 #[derive(Debug)]
-pub(super) enum Refusal {
-    /// It does not know the kind or the codec; another decoder may.
+pub(super) enum DecodeRefusal {
+    /// symphonia does not know the kind or the codec; another decoder may.
     Unsupported(String),
     /// The file is damaged.
     Damaged(String),
@@ -20,7 +20,7 @@ pub(super) enum Refusal {
     Io(io::Error),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for DecodeRefusal {
     fn from(error: Error) -> Self {
         match error {
             Error::IoError(error) => Self::from(error),
@@ -32,13 +32,13 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for DecodeRefusal {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof { Self::Damaged(TOO_EARLY.to_owned()) } else { Self::Io(error) }
     }
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for DecodeRefusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unsupported(what) => write!(f, "{what} is not known"),
@@ -49,29 +49,30 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// What went wrong on the way, without ending it.
+/// The damage that was met while decoding.
 #[derive(Debug, Default)]
-pub(super) struct Damage {
+pub(super) struct SoundDamage {
     /// Packets that could not be decoded.
     pub(super) packets: u64,
     /// Packets that could.
     pub(super) decoded: u64,
     /// In a row, until now.
     pub(super) row: u64,
-    /// Why it ended before its end.
+    /// The reason that it ended before its end.
     pub(super) cut: Option<String>,
-    /// Whether it ended because there are no more bytes.
+    /// True when it ended because there are no more bytes.
     pub(super) is_at_end: bool,
     /// Bytes behind the sound that were not read.
     pub(super) unread: u64,
     /// Sound tracks that cannot be decoded, from 1.
     pub(super) deaf: Vec<usize>,
-    /// Whether there is an edit list that is too odd to be obeyed.
+    /// True when there is an edit list that is not understood.
     pub(super) is_oddly_edited: bool,
 }
 
-impl Damage {
-    /// Returns whether more was lost than a scratch explains: a fiftieth of it, ten seconds, or all from somewhere on.
+impl SoundDamage {
+    /// Returns whether more was lost than a scratch explains: a fiftieth of it, ten seconds, or all
+    /// from somewhere on.
     pub(super) fn is_grave(&self) -> bool {
         /// Packets of ten seconds: they have some 25 ms each.
         const TEN_SECONDS: u64 = 400;

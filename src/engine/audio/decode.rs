@@ -1,4 +1,5 @@
-//! From the bytes of a recording to samples, by symphonia: all of its sound tracks, packet by packet.
+//! From the bytes of a recording to samples, by symphonia: all of its sound tracks, packet by
+//! packet.
 
 use std::{collections::VecDeque, io};
 
@@ -15,11 +16,11 @@ use symphonia::core::{
 };
 
 use super::{
-    damage::{Damage, Refusal, TOO_EARLY},
-    edits::{Cut, cut, cuts},
+    damage::{DecodeRefusal, SoundDamage, TOO_EARLY},
+    edits::{TrackCut, apply_cuts, cuts_from_edits},
     frames::Frames,
-    tracks::Edit,
-    view::{Reached, View},
+    tracks::TrackEdit,
+    view::{FileView, ReadPosition},
 };
 
 /// Bytes of pictures and of words that a file may carry with the sound; they are of no use here.
@@ -31,57 +32,58 @@ const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// Channels that a recording may have.
 const CHANNELS_MAX: usize = 64;
 
-/// Packets in a row that make no sound: what follows is not this codec any more.
+/// Packets in a row that make no sound: the rest of the file is not this codec.
 const DAMAGED_MAX: u64 = 5_000;
 
-/// Sound tracks that are heard: four people with a microphone each, and four more.
+/// Sound tracks that are decoded: four people with a microphone each, and four more.
 pub(crate) const TRACKS_MAX: usize = 8;
 
-/// Bytes behind the sound that nothing explains, and that are passed over in silence: less than a few seconds.
+/// Bytes behind the sound that nothing explains, and that are passed over in silence: less than a
+/// few seconds.
 const UNREAD_MAX: u64 = 64 * 1024;
 
 /// A part of a recording that is opened on its own: all of it, unless files were joined.
-pub(crate) struct Part {
-    pub(crate) source: Source,
+pub(crate) struct RecordingPart {
+    pub(crate) source: PartSource,
     /// The edit lists of tracks, by the number that the container gives them.
-    pub(crate) edits: Vec<(u64, Vec<Edit>)>,
-    /// Whether the times of packets are those of the recording.
+    pub(crate) edits: Vec<(u64, Vec<TrackEdit>)>,
+    /// True when the times of packets are those of the recording.
     pub(crate) has_times: bool,
-    /// Where it ends.
+    /// The end of the part.
     pub(crate) end: PartEnd,
-    /// Whether which channel is where is a guess.
+    /// True when the places of the channels are a guess.
     pub(crate) is_without_places: bool,
-    /// Whether bytes that are left behind its end are sound that was not heard.
+    /// True when bytes behind its end are sound that was not decoded.
     pub(crate) is_all_sound: bool,
-    /// How long its header says it is, in seconds.
+    /// The length that its header gives, in seconds.
     pub(crate) stated: Option<f64>,
 }
 
-/// Where a part ends.
+/// The end of a part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum PartEnd {
-    /// Where its header says.
+    /// The end that its header gives.
     #[default]
     Stated,
-    /// Where the bytes end.
+    /// The end of the bytes.
     OfBytes,
-    /// Behind the end of the file, which was cut off: whatever goes wrong at its end is that.
+    /// Behind the end of the file, which was cut off: any error at its end comes from that.
     Missing,
 }
 
-/// Where the bytes come from.
-pub(crate) enum Source {
+/// The source of the bytes.
+pub(crate) enum PartSource {
     /// A file with a container.
-    Container(View),
+    Container(FileView),
     /// Frames without a container.
-    Frames(View),
-    /// What another decoder writes.
+    Frames(FileView),
+    /// The output of another decoder.
     Stream(Box<dyn MediaSource>),
 }
 
-impl Part {
+impl RecordingPart {
     /// Returns a part of a recording of which nothing particular is known.
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: PartSource) -> Self {
         let edits = Vec::new();
         Self {
             source,
@@ -95,13 +97,13 @@ impl Part {
     }
 }
 
-/// Some sound of a track.
+/// Decoded sound of a track.
 #[derive(Debug)]
-pub(crate) struct Heard {
-    /// Which track, from 0.
+pub(crate) struct DecodedSound {
+    /// The number of the track, from 0.
     pub(crate) track: usize,
     pub(crate) spec: AudioSpec,
-    /// When it is heard, in seconds from the start of its part; where its container says so.
+    /// The time in seconds from the start of its part, if its container gives it.
     pub(crate) at: Option<f64>,
     /// Frame by frame.
     pub(crate) interleaved: Vec<f32>,
@@ -109,38 +111,38 @@ pub(crate) struct Heard {
 
 /// The sound of a recording, packet by packet.
 pub(crate) struct Decoder {
-    packets: Packets,
-    voices: Vec<Voice>,
-    ready: VecDeque<Heard>,
+    packets: PacketSource,
+    voices: Vec<DecodedTrack>,
+    ready: VecDeque<DecodedSound>,
     part: PartFacts,
-    later: VecDeque<Part>,
-    /// How many parts were begun.
+    later: VecDeque<RecordingPart>,
+    /// The number of parts that were begun.
     parts: usize,
     stated: Option<f64>,
     estimate: Option<f64>,
-    pub(crate) damage: Damage,
+    pub(crate) damage: SoundDamage,
 }
 
-/// What is known of the part that is being read.
+/// The facts of the part that is being read.
 #[derive(Debug, Default)]
 struct PartFacts {
     has_times: bool,
     end: PartEnd,
     is_without_places: bool,
-    reached: Option<(Reached, u64)>,
+    reached: Option<(ReadPosition, u64)>,
 }
 
-enum Packets {
+enum PacketSource {
     Container(Box<dyn FormatReader>),
     Frames(Box<Frames>),
 }
 
 /// A sound track that can be decoded.
-struct Voice {
+struct DecodedTrack {
     track: u32,
     codec: Box<dyn AudioDecoder>,
     time_base: Option<TimeBase>,
-    cuts: Vec<Cut>,
+    cuts: Vec<TrackCut>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -153,11 +155,11 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// Looks what the first of `parts` is, and gets ready for its sound; the others follow it.
-    pub(crate) fn open(parts: impl IntoIterator<Item = Part>) -> Result<Self, Refusal> {
-        let mut later: VecDeque<Part> = parts.into_iter().collect();
-        let first = later.pop_front().ok_or(Refusal::Silent)?;
-        let opened = Opened::open(first)?;
+    /// Opens the first of `parts`; the others follow it.
+    pub(crate) fn open(parts: impl IntoIterator<Item = RecordingPart>) -> Result<Self, DecodeRefusal> {
+        let mut later: VecDeque<RecordingPart> = parts.into_iter().collect();
+        let first = later.pop_front().ok_or(DecodeRefusal::Silent)?;
+        let opened = OpenedPart::open(first)?;
         Ok(Self {
             packets: opened.packets,
             voices: opened.voices,
@@ -167,22 +169,26 @@ impl Decoder {
             parts: 1,
             stated: opened.stated,
             estimate: opened.estimate,
-            damage: Damage { deaf: opened.deaf, is_oddly_edited: opened.is_oddly_edited, ..Damage::default() },
+            damage: SoundDamage {
+                deaf: opened.deaf,
+                is_oddly_edited: opened.is_oddly_edited,
+                ..SoundDamage::default()
+            },
         })
     }
 
-    /// Returns how long it says it is, in seconds.
-    pub(crate) fn stated(&self) -> Option<f64> {
+    /// Returns the length that it gives, in seconds.
+    pub(crate) fn stated_seconds(&self) -> Option<f64> {
         self.stated
     }
 
-    /// Returns how long it is, in seconds, as far as that can be known.
-    pub(crate) fn length(&self) -> Option<f64> {
+    /// Returns its length in seconds, as far as that can be known.
+    pub(crate) fn length_seconds(&self) -> Option<f64> {
         self.stated.or(self.estimate)
     }
 
-    /// Returns how many tracks are heard.
-    pub(crate) fn tracks(&self) -> usize {
+    /// Returns the number of tracks that are decoded.
+    pub(crate) fn track_count(&self) -> usize {
         self.voices.len()
     }
 
@@ -192,18 +198,18 @@ impl Decoder {
     }
 
     /// Returns how many parts were begun.
-    pub(crate) fn parts(&self) -> usize {
+    pub(crate) fn parts_begun(&self) -> usize {
         self.parts
     }
 
     /// Decodes the next packet that can be; `None` at the end.
-    pub(crate) fn next(&mut self) -> Option<Heard> {
+    pub(crate) fn next(&mut self) -> Option<DecodedSound> {
         loop {
-            if let Some(heard) = self.ready.pop_front() {
-                return Some(heard);
+            if let Some(decoded) = self.ready.pop_front() {
+                return Some(decoded);
             }
-            let is_over = match self.packet() {
-                Some(packet) => !self.decode(&packet),
+            let is_over = match self.read_packet() {
+                Some(packet) => !self.decode_packet(&packet),
                 None => true,
             };
             if is_over && (self.damage.cut.is_some() || !self.open_next_part()) {
@@ -213,12 +219,12 @@ impl Decoder {
     }
 
     /// Returns the next packet of any track; `None` at the end of the part.
-    fn packet(&mut self) -> Option<Packet> {
+    fn read_packet(&mut self) -> Option<Packet> {
         loop {
             let error = match &mut self.packets {
-                Packets::Frames(frames) => match frames.next() {
+                PacketSource::Frames(frames) => match frames.next() {
                     Ok(Some(frame)) => {
-                        if let Some(codec) = frame.parameters.and_then(|parameters| decoder(&parameters).ok()) {
+                        if let Some(codec) = frame.parameters.and_then(|parameters| create_decoder(&parameters).ok()) {
                             self.voices[0].codec = codec;
                         }
                         return Some(frame.packet);
@@ -229,14 +235,14 @@ impl Decoder {
                     }
                     Err(error) => Error::IoError(error),
                 },
-                Packets::Container(format) => match format.next_packet() {
+                PacketSource::Container(format) => match format.next_packet() {
                     Ok(Some(packet)) => return Some(packet),
                     Ok(None) => {
                         self.end_container();
                         return None;
                     }
                     Err(Error::ResetRequired) => {
-                        if self.begin_anew() {
+                        if self.open_next_stream() {
                             continue;
                         }
                         Error::ResetRequired
@@ -252,7 +258,7 @@ impl Decoder {
                     self.damage.is_at_end = true;
                 }
                 PartEnd::Stated | PartEnd::OfBytes => {
-                    self.damage.cut = Some(Refusal::from(error).to_string());
+                    self.damage.cut = Some(DecodeRefusal::from(error).to_string());
                     self.damage.is_at_end = is_at_end;
                 }
             }
@@ -260,24 +266,24 @@ impl Decoder {
         }
     }
 
-    /// Counts what was no frame: as packets of the usual size.
+    /// Counts bytes that are no frames, as packets of the usual size.
     fn end_frames(&mut self) {
         const USUAL: u64 = 400;
-        if let Packets::Frames(frames) = &mut self.packets {
+        if let PacketSource::Frames(frames) = &mut self.packets {
             self.damage.packets += std::mem::take(&mut frames.lost).div_ceil(USUAL);
         }
     }
 
-    /// Looks how much is left behind the end that the container has.
+    /// Counts the bytes behind the end that the container has.
     fn end_container(&mut self) {
         if let Some((reached, length)) = &self.part.reached {
-            let unread = length.saturating_sub(reached.bytes());
+            let unread = length.saturating_sub(reached.bytes_read());
             self.damage.unread += if unread > UNREAD_MAX && unread > length / 50 { unread } else { 0 };
         }
     }
 
     /// Decodes a packet into [`Self::ready`]; returns whether it makes sense to go on.
-    fn decode(&mut self, packet: &Packet) -> bool {
+    fn decode_packet(&mut self, packet: &Packet) -> bool {
         let Some(track) = self.voices.iter().position(|voice| voice.track == packet.track_id) else { return true };
         let voice = &mut self.voices[track];
         match voice.codec.decode(packet) {
@@ -293,10 +299,10 @@ impl Decoder {
                 }
                 let time = voice.time_base.filter(|_| self.part.has_times).and_then(|base| base.calc_time(packet.pts));
                 let time = time.map(|time| time.as_secs_f64());
-                let heard = Heard { track, spec, at: time, interleaved };
+                let decoded = DecodedSound { track, spec, at: time, interleaved };
                 match time {
-                    Some(time) if !voice.cuts.is_empty() => self.ready.extend(cut(&voice.cuts, time, &heard)),
-                    _ => self.ready.push_back(heard),
+                    Some(time) if !voice.cuts.is_empty() => self.ready.extend(apply_cuts(&voice.cuts, time, &decoded)),
+                    _ => self.ready.push_back(decoded),
                 }
             }
             Ok(_) | Err(_) => {
@@ -312,10 +318,12 @@ impl Decoder {
     }
 
     /// Goes on with another stream in the same file, as radio recordings in Ogg have it.
-    fn begin_anew(&mut self) -> bool {
-        let Packets::Container(format) = &self.packets else { return false };
+    fn open_next_stream(&mut self) -> bool {
+        let PacketSource::Container(format) = &self.packets else { return false };
         let Some(track) = format.default_track(TrackType::Audio) else { return false };
-        let Some(codec) = parameters(track).and_then(|parameters| decoder(parameters).ok()) else { return false };
+        let Some(codec) = codec_parameters(track).and_then(|parameters| create_decoder(parameters).ok()) else {
+            return false;
+        };
         self.voices.truncate(1);
         let Some(voice) = self.voices.first_mut() else { return false };
         voice.track = track.id;
@@ -326,7 +334,7 @@ impl Decoder {
     /// Goes on with the file that was joined to this one.
     fn open_next_part(&mut self) -> bool {
         let Some(part) = self.later.pop_front() else { return false };
-        match Opened::open(part) {
+        match OpenedPart::open(part) {
             Ok(opened) => {
                 self.parts += 1;
                 self.packets = opened.packets;
@@ -344,9 +352,9 @@ impl Decoder {
 }
 
 /// A part that was opened.
-struct Opened {
-    packets: Packets,
-    voices: Vec<Voice>,
+struct OpenedPart {
+    packets: PacketSource,
+    voices: Vec<DecodedTrack>,
     facts: PartFacts,
     stated: Option<f64>,
     estimate: Option<f64>,
@@ -354,8 +362,8 @@ struct Opened {
     is_oddly_edited: bool,
 }
 
-impl Opened {
-    fn open(part: Part) -> Result<Self, Refusal> {
+impl OpenedPart {
+    fn open(part: RecordingPart) -> Result<Self, DecodeRefusal> {
         let mut facts = PartFacts {
             has_times: part.has_times,
             end: part.end,
@@ -363,17 +371,17 @@ impl Opened {
             reached: None,
         };
         let source: Box<dyn MediaSource> = match part.source {
-            Source::Frames(view) => return Self::frames(view, facts),
-            Source::Container(view) => {
-                facts.reached = part.is_all_sound.then(|| (view.reached(), view.len()));
+            PartSource::Frames(view) => return Self::open_frames(view, facts),
+            PartSource::Container(view) => {
+                facts.reached = part.is_all_sound.then(|| (view.read_position(), view.len()));
                 Box::new(view)
             }
-            Source::Stream(stream) => stream,
+            PartSource::Stream(stream) => stream,
         };
-        let format = container(source)?;
+        let format = open_container(source)?;
         let mut voices = Vec::new();
         let mut deaf = Vec::new();
-        let mut refusal = Refusal::Silent;
+        let mut refusal = DecodeRefusal::Silent;
         let mut stated: Option<f64> = None;
         let mut is_oddly_edited = false;
         for (at, track) in format.tracks().iter().filter(|track| is_sound(track)).enumerate() {
@@ -381,18 +389,21 @@ impl Opened {
                 deaf.push(at + 1);
                 continue;
             }
-            match parameters(track).ok_or(Refusal::Unsupported("this codec".to_owned())).and_then(decoder) {
+            match codec_parameters(track)
+                .ok_or(DecodeRefusal::Unsupported("this codec".to_owned()))
+                .and_then(create_decoder)
+            {
                 Ok(codec) => {
                     let edits = part.edits.iter().find(|(id, _)| *id == u64::from(track.id));
-                    let cuts = edits.map_or(Some(Vec::new()), |(_, edits)| cuts(edits));
+                    let cuts = edits.map_or(Some(Vec::new()), |(_, edits)| cuts_from_edits(edits));
                     is_oddly_edited |= cuts.is_none();
                     let cuts = cuts.unwrap_or_default();
-                    let length = length(track).map(|length| match cuts.last() {
+                    let length = track_seconds(track).map(|length| match cuts.last() {
                         Some(last) => last.at + last.to.min(length).max(last.from) - last.from,
                         None => length,
                     });
                     stated = stated.into_iter().chain(length).reduce(f64::max);
-                    voices.push(Voice { track: track.id, codec, time_base: track.time_base, cuts });
+                    voices.push(DecodedTrack { track: track.id, codec, time_base: track.time_base, cuts });
                 }
                 Err(error) => {
                     deaf.push(at + 1);
@@ -403,24 +414,25 @@ impl Opened {
         if voices.is_empty() {
             return Err(refusal);
         }
-        let packets = Packets::Container(format);
+        let packets = PacketSource::Container(format);
         Ok(Self { packets, voices, facts, stated: part.stated.or(stated), estimate: None, deaf, is_oddly_edited })
     }
 
-    fn frames(view: View, facts: PartFacts) -> Result<Self, Refusal> {
+    fn open_frames(view: FileView, facts: PartFacts) -> Result<Self, DecodeRefusal> {
         let mut frames = Frames::open(view)?;
-        let stated = frames.stated();
-        let estimate = frames.estimate();
-        let parameters = frames.parameters().ok_or(Refusal::Silent)?;
-        let voice = Voice { track: 0, codec: decoder(&parameters)?, time_base: None, cuts: Vec::new() };
-        let packets = Packets::Frames(Box::new(frames));
+        let stated = frames.stated_seconds();
+        let estimate = frames.estimated_seconds();
+        let parameters = frames.codec_parameters().ok_or(DecodeRefusal::Silent)?;
+        let voice = DecodedTrack { track: 0, codec: create_decoder(&parameters)?, time_base: None, cuts: Vec::new() };
+        let packets = PacketSource::Frames(Box::new(frames));
         let deaf = Vec::new();
         Ok(Self { packets, voices: vec![voice], facts, stated, estimate, deaf, is_oddly_edited: false })
     }
 }
 
-/// Opens a container; one that has its index at its end is read as a stream where the end is missing.
-fn container(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Refusal> {
+/// Opens a container; one that has its index at its end is read as a stream where the end is
+/// missing.
+fn open_container(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, DecodeRefusal> {
     let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
     let metadata = MetadataOptions::default()
         .limit_tag_bytes(Limit::Maximum(METADATA_MAX))
@@ -433,22 +445,22 @@ fn is_sound(track: &Track) -> bool {
     track.track_type() == Some(TrackType::Audio)
 }
 
-fn parameters(track: &Track) -> Option<&AudioCodecParameters> {
+fn codec_parameters(track: &Track) -> Option<&AudioCodecParameters> {
     track.codec_params.as_ref()?.audio()
 }
 
-fn decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, Refusal> {
+fn create_decoder(parameters: &AudioCodecParameters) -> Result<Box<dyn AudioDecoder>, DecodeRefusal> {
     if parameters.codec == CODEC_ID_OPUS {
-        return Err(Refusal::Unsupported("Opus".to_owned()));
+        return Err(DecodeRefusal::Unsupported("Opus".to_owned()));
     }
     let made = symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default());
-    made.map_err(Refusal::from)
+    made.map_err(DecodeRefusal::from)
 }
 
-/// Returns how long a track says it is, in seconds.
+/// Returns the length that a track gives, in seconds.
 #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
-fn length(track: &Track) -> Option<f64> {
-    let rate = parameters(track).and_then(|parameters| parameters.sample_rate);
+fn track_seconds(track: &Track) -> Option<f64> {
+    let rate = codec_parameters(track).and_then(|parameters| parameters.sample_rate);
     if let (Some(frames), Some(rate)) = (track.num_frames, rate) {
         return Some(frames as f64 / f64::from(rate));
     }

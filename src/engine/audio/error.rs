@@ -1,18 +1,18 @@
-//! Why there is no sound.
+//! Errors of decoding.
 
 use std::io;
 
-/// What is said of a child that the kernel ended for want of memory.
+/// The message for a child that the kernel ended for lack of memory.
 pub(crate) const NO_MEMORY_LEFT: &str = "its decoder or recogniser was ended, for this machine or the service had no memory left: \
      see MemoryMax= of the service, or give the machine more";
 
-/// Why there is no sound.
+/// An error of decoding.
 #[derive(Debug, thiserror::Error)]
 pub enum AudioError {
     /// The file's own fault.
     #[error("cannot decode: {reason}")]
     Undecodable {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The file is whole, and holds no sound.
@@ -21,13 +21,13 @@ pub enum AudioError {
     /// ffmpeg would be needed, and is not there.
     #[error("needs ffmpeg for {what}")]
     NeedsFfmpeg {
-        /// For what.
+        /// The kind of file that it is needed for.
         what: String,
     },
     /// ffmpeg is there and cannot be run as it must be.
     #[error("ffmpeg does not work: {reason}")]
     Ffmpeg {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// ffmpeg was ended because the machine or the service had no memory left.

@@ -1,11 +1,11 @@
-//! Where the sound lies in a FLAC, and how long its head says that it is.
+//! The place of the sound in a FLAC, and the length that its head gives.
 //!
-//! The decoder is not told that length: it would leave out what is beyond it, in a file whose head was written early.
-//! Files that were joined are told apart by their marks.
+//! The decoder is not given that length: it would leave out the sound beyond it, in a file whose
+//! head was written early. Files that were joined are separated by their marks.
 
 use std::{fs::File, io, ops::Range};
 
-use super::view::{View, bytes_at};
+use super::view::{FileView, bytes_at};
 
 /// The begin of each FLAC: its mark, and the head of the block that must come first (RFC 9639, 8).
 const MARK: [u8; 8] = *b"fLaC\0\0\0\x22";
@@ -24,19 +24,19 @@ pub(crate) struct Flac {
 }
 
 impl Flac {
-    /// Returns it as one that does not say how long it is.
-    pub(crate) fn view(&self, file: File) -> View {
+    /// Returns a view of it that gives no length.
+    pub(crate) fn to_view(&self, file: File) -> FileView {
         let mut head = self.head.clone();
         if let Some(samples) = head.get_mut(21..26) {
             samples[0] &= 0xf0;
             samples[1..].fill(0);
         }
-        View::new(file, head, vec![self.rest.clone()])
+        FileView::new(file, head, vec![self.rest.clone()])
     }
 
-    /// Returns how long it says it is, in seconds.
+    /// Returns the length that it gives, in seconds.
     #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
-    pub(crate) fn stated(&self) -> Option<f64> {
+    pub(crate) fn stated_seconds(&self) -> Option<f64> {
         let facts = u64::from_be_bytes(self.head.get(18..26)?.try_into().ok()?);
         let rate = facts >> 44;
         let samples = facts & ((1 << 36) - 1);
@@ -45,7 +45,7 @@ impl Flac {
 }
 
 /// Looks for the FLACs in a range of a file: one, or several that were joined.
-pub(crate) fn look(file: &File, within: Range<u64>) -> io::Result<Vec<Flac>> {
+pub(crate) fn find_flacs(file: &File, within: Range<u64>) -> io::Result<Vec<Flac>> {
     let mut begins = Vec::new();
     let mut at = within.start;
     while at < within.end {
@@ -55,9 +55,9 @@ pub(crate) fn look(file: &File, within: Range<u64>) -> io::Result<Vec<Flac>> {
         at += BLOCK as u64;
     }
     let ends = begins.iter().skip(1).copied().chain([within.end]);
-    let flac = |(begin, end): (&u64, u64)| {
+    let flacs = begins.iter().zip(ends).map(|(begin, end)| {
         let head = bytes_at(file, *begin, HEAD.min(usize::try_from(end - begin).unwrap_or(HEAD)))?;
         Ok(Flac { rest: begin + head.len() as u64..end, head })
-    };
-    begins.iter().zip(ends).map(flac).collect()
+    });
+    flacs.collect()
 }

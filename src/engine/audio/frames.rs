@@ -1,7 +1,8 @@
 //! Sound that is nothing but frames: MPEG audio and AAC as a stream (ADTS).
 //!
-//! The frames are found here, and not by the demuxers of symphonia, because files of this kind are joined by `cat`:
-//! tags lie between the frames, and the frames of the next file have another rate or another number of channels.
+//! The frames are found here, and not by the demuxers of symphonia, because files of this kind are
+//! joined by `cat`: tags lie between the frames, and the frames of the next file have another rate
+//! or another number of channels.
 
 use std::io::{self, Read as _};
 
@@ -15,7 +16,7 @@ use symphonia::core::{
     units::{Duration, Timestamp},
 };
 
-use super::{damage::Refusal, tags, view::View};
+use super::{damage::DecodeRefusal, tags, view::FileView};
 
 /// Bytes in which the first frame must be found.
 const SEARCHED_MAX: u64 = 1024 * 1024;
@@ -29,10 +30,10 @@ const FRAME_MAX: usize = 8 * 1024;
 /// A stream of frames.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    window: Window,
-    shape: Shape,
+    window: FrameWindow,
+    shape: FrameShape,
     at: i64,
-    /// How long the stream says it is, in seconds.
+    /// The length that the stream gives, in seconds.
     stated: Option<f64>,
     /// Samples in a byte, about.
     density: f64,
@@ -40,9 +41,9 @@ pub(crate) struct Frames {
     pub(crate) lost: u64,
 }
 
-/// What a decoder must know of frames.
+/// The properties of frames that a decoder needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shape {
+struct FrameShape {
     codec: AudioCodecId,
     rate: u32,
     channels: u16,
@@ -50,8 +51,8 @@ struct Shape {
 
 /// The head of a frame.
 #[derive(Debug, Clone, Copy)]
-struct Head {
-    shape: Shape,
+struct FrameHead {
+    shape: FrameShape,
     /// Bytes of all.
     size: usize,
     /// Bytes that belong to the container.
@@ -61,7 +62,7 @@ struct Head {
 
 /// A frame.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub(crate) struct AudioFrame {
     pub(crate) packet: Packet,
     /// For a new decoder, when the frames are different from here on.
     pub(crate) parameters: Option<AudioCodecParameters>,
@@ -69,70 +70,70 @@ pub(crate) struct Frame {
 
 impl Frames {
     /// Looks for the first frame.
-    pub(crate) fn open(view: View) -> Result<Self, Refusal> {
-        let mut window = Window { view, bytes: Vec::new(), from: 0 };
+    pub(crate) fn open(view: FileView) -> Result<Self, DecodeRefusal> {
+        let mut window = FrameWindow { view, bytes: Vec::new(), from: 0 };
         let mut searched = 0;
         let head = loop {
-            let bytes = window.peek(FRAME_MAX)?;
+            let bytes = window.peek_bytes(FRAME_MAX)?;
             if bytes.is_empty() && searched == 0 {
-                return Err(Refusal::Silent);
+                return Err(DecodeRefusal::Silent);
             }
             if bytes.len() < 4 || searched > SEARCHED_MAX {
-                return Err(Refusal::Damaged("no sound is found in it".to_owned()));
+                return Err(DecodeRefusal::Damaged("no sound is found in it".to_owned()));
             }
-            if let Some(length) = tags::length(bytes) {
-                window.skip(length)?;
-            } else if let Some(head) = confirmed(bytes) {
+            if let Some(length) = tags::tag_length(bytes) {
+                window.skip_bytes(length)?;
+            } else if let Some(head) = confirmed_head(bytes) {
                 break head;
             } else {
-                window.skip(1)?;
+                window.skip_bytes(1)?;
                 searched += 1;
             }
         };
-        if head.shape.codec == CODEC_ID_AAC && window.peek(7)?[6] & 3 > 0 {
-            return Err(Refusal::Unsupported("AAC with several blocks in a frame".to_owned()));
+        if head.shape.codec == CODEC_ID_AAC && window.peek_bytes(7)?[6] & 3 > 0 {
+            return Err(DecodeRefusal::Unsupported("AAC with several blocks in a frame".to_owned()));
         }
-        let stated = promised(head, window.peek(head.size)?);
-        let density = density(window.peek(BLOCK)?);
-        // Whatever the shape of before, the first frame brings the parameters of its own.
-        let shape = Shape { rate: 0, ..head.shape };
+        let stated = promised_seconds(head, window.peek_bytes(head.size)?);
+        let density = sample_density(window.peek_bytes(BLOCK)?);
+        // The first frame always brings the parameters of its own.
+        let shape = FrameShape { rate: 0, ..head.shape };
         Ok(Self { window, shape, at: 0, stated, density, lost: 0 })
     }
 
-    /// Returns how long the stream says it is, in seconds.
-    pub(crate) fn stated(&self) -> Option<f64> {
+    /// Returns the length that the stream gives, in seconds.
+    pub(crate) fn stated_seconds(&self) -> Option<f64> {
         self.stated
     }
 
-    /// Returns about how long it is, in seconds: as if all frames were like the first ones.
+    /// Returns its approximate length in seconds: as if all frames were like the first ones.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(crate) fn estimate(&mut self) -> Option<f64> {
-        let rate = self.window.head().ok()??.shape.rate;
+    pub(crate) fn estimated_seconds(&mut self) -> Option<f64> {
+        let rate = self.window.peek_head().ok()??.shape.rate;
         Some(self.window.view.len() as f64 * self.density / f64::from(rate))
     }
 
-    /// Returns what a decoder must know of the first frame.
-    pub(crate) fn parameters(&mut self) -> Option<AudioCodecParameters> {
-        self.window.head().ok()?.map(|head| head.shape.parameters())
+    /// Returns the codec parameters of the first frame.
+    pub(crate) fn codec_parameters(&mut self) -> Option<AudioCodecParameters> {
+        self.window.peek_head().ok()?.map(|head| head.shape.codec_parameters())
     }
 
     /// Returns the next frame; `None` at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Frame>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<AudioFrame>> {
         let mut is_in_step = true;
         loop {
-            let bytes = self.window.peek(FRAME_MAX)?;
+            let bytes = self.window.peek_bytes(FRAME_MAX)?;
             if bytes.len() < 4 {
                 return Ok(None);
             }
-            if let Some(length) = tags::length(bytes) {
-                self.window.skip(length)?;
+            if let Some(length) = tags::tag_length(bytes) {
+                self.window.skip_bytes(length)?;
                 continue;
             }
-            let head = if is_in_step { head(bytes) } else { confirmed(bytes) };
+            let head = if is_in_step { parse_head(bytes) } else { confirmed_head(bytes) };
             let Some(head) = head else {
                 self.lost += u64::from(bytes[0] != 0);
                 is_in_step = false;
-                self.window.skip(1)?;
+                self.window.skip_bytes(1)?;
                 continue;
             };
             let Some(frame) = bytes.get(..head.size) else {
@@ -140,22 +141,22 @@ impl Frames {
                 return Ok(None);
             };
             if is_description(head, frame) {
-                self.window.skip(head.size as u64)?;
+                self.window.skip_bytes(head.size as u64)?;
                 continue;
             }
             let data = frame[head.skipped..].to_vec();
-            self.window.skip(head.size as u64)?;
-            let parameters = (head.shape != self.shape).then(|| head.shape.parameters());
+            self.window.skip_bytes(head.size as u64)?;
+            let parameters = (head.shape != self.shape).then(|| head.shape.codec_parameters());
             self.shape = head.shape;
             let packet = Packet::new(0, Timestamp::new(self.at), Duration::new(head.samples.into()), data);
             self.at = self.at.saturating_add(head.samples.into());
-            return Ok(Some(Frame { packet, parameters }));
+            return Ok(Some(AudioFrame { packet, parameters }));
         }
     }
 }
 
-impl Shape {
-    fn parameters(self) -> AudioCodecParameters {
+impl FrameShape {
+    fn codec_parameters(self) -> AudioCodecParameters {
         let mut parameters = AudioCodecParameters::new();
         parameters.for_codec(self.codec).with_sample_rate(self.rate);
         match self.channels {
@@ -170,15 +171,15 @@ impl Shape {
 
 /// The bytes of a stream, some of them in memory.
 #[derive(Debug)]
-struct Window {
-    view: View,
+struct FrameWindow {
+    view: FileView,
     bytes: Vec<u8>,
     from: usize,
 }
 
-impl Window {
+impl FrameWindow {
     /// Returns the next bytes, at most `length`; fewer at the end.
-    fn peek(&mut self, length: usize) -> io::Result<&[u8]> {
+    fn peek_bytes(&mut self, length: usize) -> io::Result<&[u8]> {
         while self.bytes.len() - self.from < length {
             self.bytes.drain(..self.from);
             self.from = 0;
@@ -194,7 +195,7 @@ impl Window {
         Ok(&self.bytes[self.from..end])
     }
 
-    fn skip(&mut self, length: u64) -> io::Result<()> {
+    fn skip_bytes(&mut self, length: u64) -> io::Result<()> {
         let held = (self.bytes.len() - self.from) as u64;
         if length <= held {
             self.from += usize::try_from(length).unwrap_or(usize::MAX);
@@ -206,17 +207,17 @@ impl Window {
         io::Seek::seek(&mut self.view, io::SeekFrom::Current(beyond)).map(|_| ())
     }
 
-    fn head(&mut self) -> io::Result<Option<Head>> {
-        self.peek(FRAME_MAX).map(head)
+    fn peek_head(&mut self) -> io::Result<Option<FrameHead>> {
+        self.peek_bytes(FRAME_MAX).map(parse_head)
     }
 }
 
 /// Returns how many samples there are in a byte, by the frames in the first of them.
 #[expect(clippy::cast_precision_loss, reason = "a block is small")]
-fn density(bytes: &[u8]) -> f64 {
+fn sample_density(bytes: &[u8]) -> f64 {
     let mut samples = 0;
     let mut at = 0;
-    while let Some(head) = bytes.get(at..).and_then(head) {
+    while let Some(head) = bytes.get(at..).and_then(parse_head) {
         samples += u64::from(head.samples);
         at += head.size;
     }
@@ -224,24 +225,25 @@ fn density(bytes: &[u8]) -> f64 {
 }
 
 /// Returns the head of the frame that begins here, when another one, a tag or the end follows it.
-fn confirmed(bytes: &[u8]) -> Option<Head> {
-    let first = head(bytes)?;
+fn confirmed_head(bytes: &[u8]) -> Option<FrameHead> {
+    let first = parse_head(bytes)?;
     let rest = bytes.get(first.size..).unwrap_or_default();
     let is_followed = rest.len() < 4
-        || tags::length(rest).is_some()
-        || head(rest).is_some_and(|second| second.shape.codec == first.shape.codec);
+        || tags::tag_length(rest).is_some()
+        || parse_head(rest).is_some_and(|second| second.shape.codec == first.shape.codec);
     is_followed.then_some(first)
 }
 
-fn head(bytes: &[u8]) -> Option<Head> {
+fn parse_head(bytes: &[u8]) -> Option<FrameHead> {
     if bytes.len() < 7 || bytes[0] != 0xff {
         return None;
     }
-    if bytes[1] & 0xf6 == 0xf0 { adts(bytes) } else { mpeg(bytes) }
+    if bytes[1] & 0xf6 == 0xf0 { parse_adts_head(bytes) } else { parse_mpeg_head(bytes) }
 }
 
-/// Reads the head of a frame of MPEG audio (ISO/IEC 11172-3, 2.4.1.3, and 13818-3 for the lower rates).
-fn mpeg(bytes: &[u8]) -> Option<Head> {
+/// Reads the head of a frame of MPEG audio (ISO/IEC 11172-3, 2.4.1.3, and 13818-3 for the lower
+/// rates).
+fn parse_mpeg_head(bytes: &[u8]) -> Option<FrameHead> {
     const HIGH: [[u32; 14]; 3] = [
         [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
         [32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
@@ -279,11 +281,11 @@ fn mpeg(bytes: &[u8]) -> Option<Head> {
         _ => (72 * bits / rate + padding, 576, CODEC_ID_MP3),
     };
     let channels = if bytes[3] >> 6 == 3 { 1 } else { 2 };
-    Some(Head { shape: Shape { codec, rate, channels }, size: size as usize, skipped: 0, samples })
+    Some(FrameHead { shape: FrameShape { codec, rate, channels }, size: size as usize, skipped: 0, samples })
 }
 
 /// Reads the head of a frame of AAC (ISO/IEC 14496-3, 1.A.3.2).
-fn adts(bytes: &[u8]) -> Option<Head> {
+fn parse_adts_head(bytes: &[u8]) -> Option<FrameHead> {
     const RATES: [u32; 13] =
         [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
     let rate = *RATES.get(usize::from(bytes[2] >> 2 & 15))?;
@@ -291,13 +293,13 @@ fn adts(bytes: &[u8]) -> Option<Head> {
     let channels = if configuration == 7 { 8 } else { configuration };
     let size = usize::from(bytes[3] & 3) << 11 | usize::from(bytes[4]) << 3 | usize::from(bytes[5] >> 5);
     let skipped = if bytes[1] & 1 == 1 { 7 } else { 9 };
-    let shape = Shape { codec: CODEC_ID_AAC, rate, channels };
-    (size > skipped).then_some(Head { shape, size, skipped, samples: 1024 })
+    let shape = FrameShape { codec: CODEC_ID_AAC, rate, channels };
+    (size > skipped).then_some(FrameHead { shape, size, skipped, samples: 1024 })
 }
 
-/// Returns where the description of the whole stream stands in its first frame, when it has one. Such a frame has no
-/// sound (Xing, LAME and VBRI; <http://gabriel.mp3-tech.org/mp3infotag.html>).
-fn description(head: Head, frame: &[u8]) -> Option<usize> {
+/// Returns the place of the description of the whole stream in its first frame, when it has one.
+/// Such a frame has no sound (Xing, LAME and VBRI; <http://gabriel.mp3-tech.org/mp3infotag.html>).
+fn find_description(head: FrameHead, frame: &[u8]) -> Option<usize> {
     if head.shape.codec != CODEC_ID_MP3 {
         return None;
     }
@@ -313,13 +315,13 @@ fn description(head: Head, frame: &[u8]) -> Option<usize> {
     is_at(36, b"VBRI").then_some(36)
 }
 
-fn is_description(head: Head, frame: &[u8]) -> bool {
-    description(head, frame).is_some()
+fn is_description(head: FrameHead, frame: &[u8]) -> bool {
+    find_description(head, frame).is_some()
 }
 
 /// Returns how many seconds the description in the first frame promises.
-fn promised(head: Head, frame: &[u8]) -> Option<f64> {
-    let at = description(head, frame)?;
+fn promised_seconds(head: FrameHead, frame: &[u8]) -> Option<f64> {
+    let at = find_description(head, frame)?;
     let word = |at: usize| frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
     let frames = if frame[at..].starts_with(b"VBRI") {
         word(at + 14)?

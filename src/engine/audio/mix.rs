@@ -2,12 +2,12 @@
 
 use symphonia::core::audio::{Channels, Position};
 
-/// How the channels become planes.
+/// The way in which channels become planes.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Mix {
-    /// One channel, as it is.
+pub(crate) enum ChannelMix {
+    /// A single channel, as it is.
     One,
-    /// Left and right, kept apart until it is known what they are.
+    /// Left and right, kept apart until it is decided whether they are two people.
     Two,
     /// More: one plane, by these weights.
     Many(Vec<f32>),
@@ -17,17 +17,17 @@ pub(crate) enum Mix {
 const CENTRE: f32 = 0.7;
 /// The weight of left and right.
 const FRONT: f32 = 0.5;
-/// The weight of what is beside, behind or above.
+/// The weight of channels beside, behind or above.
 const AROUND: f32 = 0.25;
 
-impl Mix {
+impl ChannelMix {
     /// Returns how `channels` are mixed.
-    pub(crate) fn of(channels: &Channels) -> Self {
+    pub(crate) fn of_channels(channels: &Channels) -> Self {
         let count = channels.count();
         match (count, channels) {
             (0 | 1, _) => Self::One,
             (2, _) => Self::Two,
-            (_, Channels::Positioned(positions)) => Self::Many(positions.iter().map(weight).collect()),
+            (_, Channels::Positioned(positions)) => Self::Many(positions.iter().map(position_weight).collect()),
             // Microphones side by side: their sum must not clip when one speaks, nor vanish.
             #[expect(clippy::cast_precision_loss, reason = "a number of channels is small")]
             _ => Self::Many(vec![1.0 / (count as f32).sqrt(); count]),
@@ -35,7 +35,7 @@ impl Mix {
     }
 
     /// Returns how many planes come out: 1 or 2.
-    pub(crate) fn planes(&self) -> usize {
+    pub(crate) fn plane_count(&self) -> usize {
         match self {
             Self::One | Self::Many(_) => 1,
             Self::Two => 2,
@@ -43,26 +43,27 @@ impl Mix {
     }
 
     /// Returns the mix that makes one plane in any case.
-    pub(crate) fn alone(self, channels: usize) -> Self {
+    pub(crate) fn into_one_plane(self, channels: usize) -> Self {
         match self {
             Self::Two => Self::Many(vec![0.5; channels]),
             Self::One | Self::Many(_) => self,
         }
     }
 
-    /// Mixes interleaved samples onto the planes, one of which is there for each that comes out. What is no number
-    /// becomes silence.
-    pub(crate) fn apply(&self, interleaved: &[f32], planes: &mut [Vec<f32>]) {
+    /// Mixes interleaved samples onto the planes, one of which is there for each that comes out.
+    /// NaN and infinity become silence.
+    pub(crate) fn mix_onto(&self, interleaved: &[f32], planes: &mut [Vec<f32>]) {
         match self {
-            Self::One => planes[0].extend(interleaved.iter().map(|sample| sound(*sample))),
+            Self::One => planes[0].extend(interleaved.iter().map(|sample| finite_sample(*sample))),
             Self::Two => {
                 for (side, plane) in planes.iter_mut().enumerate() {
-                    plane.extend(interleaved.chunks_exact(2).map(|frame| sound(frame[side])));
+                    plane.extend(interleaved.chunks_exact(2).map(|frame| finite_sample(frame[side])));
                 }
             }
             Self::Many(weights) => {
-                let mixed =
-                    |frame: &[f32]| frame.iter().zip(weights).map(|(sample, weight)| sound(*sample) * weight).sum();
+                let mixed = |frame: &[f32]| {
+                    frame.iter().zip(weights).map(|(sample, weight)| finite_sample(*sample) * weight).sum()
+                };
                 let frames = interleaved.chunks_exact(weights.len());
                 planes[0].extend(frames.map(|frame| f32::clamp(mixed(frame), -1.0, 1.0)));
             }
@@ -70,13 +71,13 @@ impl Mix {
     }
 }
 
-/// Returns a sample that can be reckoned with: float recordings hold anything.
-fn sound(sample: f32) -> f32 {
+/// Returns a finite sample: float recordings hold anything.
+fn finite_sample(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
-/// The low-frequency channel holds no speech.
-fn weight(position: Position) -> f32 {
+/// Returns the weight of a channel. The low-frequency channel holds no speech.
+fn position_weight(position: Position) -> f32 {
     if position.intersects(Position::LFE1 | Position::LFE2) {
         0.0
     } else if position == Position::FRONT_CENTER {
@@ -93,9 +94,9 @@ mod tests {
     use super::*;
 
     fn mixed(channels: &Channels, interleaved: &[f32]) -> Vec<Vec<f32>> {
-        let mix = Mix::of(channels);
-        let mut planes = vec![Vec::new(); mix.planes()];
-        mix.apply(interleaved, &mut planes);
+        let mix = ChannelMix::of_channels(channels);
+        let mut planes = vec![Vec::new(); mix.plane_count()];
+        mix.mix_onto(interleaved, &mut planes);
         planes
     }
 

@@ -1,4 +1,4 @@
-//! Whether an Ogg file ends as one should.
+//! Detection of an Ogg file that breaks off.
 
 use std::{fs::File, io};
 

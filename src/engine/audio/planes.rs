@@ -2,13 +2,13 @@
 
 use symphonia::core::audio::AudioSpec;
 
-use super::{decode::Heard, mix::Mix, resample::Resampler};
+use super::{decode::DecodedSound, mix::ChannelMix, resample::Resampler};
 
 /// The sound of one track on its way.
 #[derive(Debug, Default)]
 pub(super) struct TrackSound {
-    /// What the sound is just now; a recording may change it.
-    shape: Option<Shape>,
+    /// The current format of the sound; a recording may change it.
+    shape: Option<PlanePipeline>,
     /// The planes that wait to be handed on.
     pub(super) planes: Vec<Vec<f32>>,
     /// Samples that were handed on, or left out because another track has them.
@@ -17,50 +17,51 @@ pub(super) struct TrackSound {
 
 /// The way from the sound as it is to planes of 16 kHz.
 #[derive(Debug)]
-struct Shape {
+struct PlanePipeline {
     spec: AudioSpec,
-    mix: Mix,
+    mix: ChannelMix,
     native: Vec<Vec<f32>>,
     resamplers: Vec<Resampler>,
 }
 
 impl TrackSound {
     /// Returns how many samples wait to be handed on.
-    pub(super) fn waiting(&self) -> usize {
+    pub(super) fn waiting_samples(&self) -> usize {
         self.planes.first().map_or(0, Vec::len)
     }
 
     /// Returns how many samples have come.
     pub(super) fn position(&self) -> u64 {
-        self.passed + self.waiting() as u64
+        self.passed + self.waiting_samples() as u64
     }
 
-    /// Takes what was decoded: mixes it, to one plane where there are several tracks, and brings it to 16 kHz.
-    pub(super) fn take(&mut self, heard: &Heard, is_several: bool) {
-        if self.shape.as_ref().is_none_or(|shape| shape.spec != heard.spec) {
-            self.flush();
+    /// Takes decoded sound: mixes it, to one plane where there are several tracks, and brings it to
+    /// 16 kHz.
+    pub(super) fn take_sound(&mut self, decoded: &DecodedSound, is_several: bool) {
+        if self.shape.as_ref().is_none_or(|shape| shape.spec != decoded.spec) {
+            self.flush_resamplers();
             let planes = if is_several { 1 } else { self.planes.len() };
-            self.shape = Some(Shape::new(&heard.spec, planes));
+            self.shape = Some(PlanePipeline::new(&decoded.spec, planes));
         }
         let Some(shape) = &mut self.shape else { return };
         if self.planes.is_empty() {
-            self.planes = vec![Vec::new(); shape.mix.planes()];
+            self.planes = vec![Vec::new(); shape.mix.plane_count()];
         }
-        shape.mix.apply(&heard.interleaved, &mut shape.native);
+        shape.mix.mix_onto(&decoded.interleaved, &mut shape.native);
         for (at, plane) in self.planes.iter_mut().enumerate() {
             // One channel in the midst of two sides is on both.
             let from = at.min(shape.native.len() - 1);
-            shape.resamplers[at].push(&shape.native[from], plane);
+            shape.resamplers[at].push_samples(&shape.native[from], plane);
         }
         shape.native.iter_mut().for_each(Vec::clear);
     }
 
-    /// Appends silence; `channels` is how many the sound has that follows.
-    pub(super) fn fill(&mut self, samples: u64, channels: usize) {
+    /// Appends silence; `channels` is the number of channels of the sound that follows.
+    pub(super) fn fill_silence(&mut self, samples: u64, channels: usize) {
         if samples == 0 {
             return;
         }
-        self.flush();
+        self.flush_resamplers();
         if self.planes.is_empty() {
             self.planes = vec![Vec::new(); if channels == 2 { 2 } else { 1 }];
         }
@@ -70,28 +71,28 @@ impl TrackSound {
     }
 
     /// Hands on what the resamplers still hold.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush_resamplers(&mut self) {
         if let Some(mut shape) = self.shape.take() {
             for (resampler, plane) in shape.resamplers.iter_mut().zip(&mut self.planes) {
-                resampler.finish(plane);
+                resampler.finish_samples(plane);
             }
         }
     }
 }
 
-impl Shape {
-    /// `planes` is how many there are already; 0 for the first.
+impl PlanePipeline {
+    /// Creates the pipeline; `planes` is the number that exist already, 0 for the first.
     fn new(spec: &AudioSpec, planes: usize) -> Self {
-        let mix = Mix::of(spec.channels());
-        let mix = if planes == 1 { mix.alone(spec.channels().count()) } else { mix };
-        let count = planes.max(mix.planes());
+        let mix = ChannelMix::of_channels(spec.channels());
+        let mix = if planes == 1 { mix.into_one_plane(spec.channels().count()) } else { mix };
+        let count = planes.max(mix.plane_count());
         let resamplers = (0..count).map(|_| Resampler::new(spec.rate())).collect();
-        Self { spec: spec.clone(), native: vec![Vec::new(); mix.planes()], mix, resamplers }
+        Self { spec: spec.clone(), native: vec![Vec::new(); mix.plane_count()], mix, resamplers }
     }
 }
 
 /// Takes the first samples out of a plane.
-pub(super) fn first(plane: &mut Vec<f32>, samples: usize) -> Vec<f32> {
+pub(super) fn take_first(plane: &mut Vec<f32>, samples: usize) -> Vec<f32> {
     let rest = plane.split_off(samples.min(plane.len()));
     std::mem::replace(plane, rest)
 }

@@ -1,23 +1,26 @@
 //! From any sample rate to 16 kHz, as a stream.
 //!
-//! A polyphase filter: a windowed sinc, tabulated for each position that an output sample can have between two input
-//! samples. Written here because the ready-made resamplers bring half a dozen crates for speeds and qualities that
-//! speech recognition has no use for, and because sample positions stay exact: sample `n` of the output is the sound
-//! at `n / 16000` s, with no delay, however the input is cut into blocks.
+//! A polyphase filter: a windowed sinc, tabulated for each position that an output sample can have
+//! between two input samples. Written here because the ready-made resamplers bring half a dozen
+//! crates for speeds and qualities that speech recognition has no use for, and because sample
+//! positions stay exact: sample `n` of the output is the sound at `n / 16000` s, with no delay,
+//! however the input is cut into blocks.
 
 use crate::engine::RATE;
 
-/// Zero crossings of the sinc on each side: the transition from passed to stopped takes about a tenth of the band.
+/// Zero crossings of the sinc on each side: the transition from passed to stopped takes about a
+/// tenth of the band.
 const CROSSINGS: f64 = 16.0;
 
 /// The part of the band that is kept: speech has next to nothing in the last twentieth.
 const PASSED: f64 = 0.95;
 
-/// The shape of the Kaiser window: 80 dB in the stop band, which is below what 16-bit recordings hold.
+/// The shape of the Kaiser window: 80 dB in the stop band, which is below what 16-bit recordings
+/// hold.
 const BETA: f64 = 8.0;
 
-/// Positions that are tabulated at most. The usual rates need 2 to 640 and are exact; an odd rate takes the nearest of
-/// these, which is off by less than a two-thousandth of a sample.
+/// Positions that are tabulated at most. The usual rates need 2 to 640 and are exact; an odd rate
+/// takes the nearest of these, which is off by less than a two-thousandth of a sample.
 const PHASES_MAX: u64 = 1024;
 
 /// Turns one channel of some rate into one of 16 kHz.
@@ -30,7 +33,7 @@ pub(crate) struct Resampler {
     /// An output sample comes every `down / up` input samples.
     up: u64,
     down: u64,
-    /// Where the next output sample lies in `history`, in `1 / up` of an input sample.
+    /// The place of the next output sample in `history`, in `1 / up` of an input sample.
     at: u64,
     history: Vec<f32>,
 }
@@ -39,56 +42,58 @@ impl Resampler {
     /// Makes a resampler from `rate`, in samples a second; at least 1.
     pub(crate) fn new(rate: u32) -> Self {
         let divisor = gcd(u64::from(rate), u64::from(RATE));
-        let (up, down) = (u64::from(RATE) / divisor, u64::from(rate) / divisor);
+        let up = u64::from(RATE) / divisor;
+        let down = u64::from(rate) / divisor;
         let phases = up.min(PHASES_MAX);
         let ratio = (f64::from(rate) / f64::from(RATE)).max(1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand at most")]
         let half = (CROSSINGS * ratio).ceil() as usize;
-        let table = (0..phases).flat_map(|phase| kernel(phase, phases, half, PASSED / ratio)).collect();
+        let table = (0..phases).flat_map(|phase| phase_weights(phase, phases, half, PASSED / ratio)).collect();
         Self { table, taps: 2 * half, phases, up, down, at: 0, history: vec![0.0; half - 1] }
     }
 
-    /// Takes `input` and appends what is complete to `output`.
-    pub(crate) fn push(&mut self, input: &[f32], output: &mut Vec<f32>) {
+    /// Takes `input` and appends the complete samples to `output`.
+    pub(crate) fn push_samples(&mut self, input: &[f32], output: &mut Vec<f32>) {
         if self.up == self.down {
             output.extend_from_slice(input);
             return;
         }
         self.history.extend_from_slice(input);
-        while let Some(around) = self.around() {
-            let phase = index(self.at % self.up * self.phases / self.up);
+        while let Some(around) = self.samples_around() {
+            let phase = sample_index(self.at % self.up * self.phases / self.up);
             let weights = &self.table[phase * self.taps..][..self.taps];
             output.push(weights.iter().zip(around).map(|(weight, sample)| weight * sample).sum());
             self.at += self.down;
         }
-        let passed = index(self.at / self.up).min(self.history.len());
+        let passed = sample_index(self.at / self.up).min(self.history.len());
         self.history.drain(..passed);
         self.at -= passed as u64 * self.up;
     }
 
-    /// Appends what is left: silence follows the last sample.
-    pub(crate) fn finish(&mut self, output: &mut Vec<f32>) {
+    /// Appends the rest: silence follows the last sample.
+    pub(crate) fn finish_samples(&mut self, output: &mut Vec<f32>) {
         if self.up == self.down {
             return;
         }
         let silence = vec![0.0; self.taps / 2];
-        self.push(&silence, output);
+        self.push_samples(&silence, output);
     }
 
     /// Returns the samples around the next output sample, when all of them are there.
-    fn around(&self) -> Option<&[f32]> {
-        self.history.get(index(self.at / self.up)..)?.get(..self.taps)
+    fn samples_around(&self) -> Option<&[f32]> {
+        self.history.get(sample_index(self.at / self.up)..)?.get(..self.taps)
     }
 }
 
-/// Returns the weights for an output sample that lies `phase / phases` after the input sample `half - 1`. They sum to 1.
-fn kernel(phase: u64, phases: u64, half: usize, band: f64) -> Vec<f32> {
+/// Returns the weights for an output sample that lies `phase / phases` after the input sample
+/// `half - 1`. They sum to 1.
+fn phase_weights(phase: u64, phases: u64, half: usize, band: f64) -> Vec<f32> {
     #[expect(clippy::cast_precision_loss, reason = "both are at most 1024")]
     let offset = phase as f64 / phases as f64;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
     let weight = |tap: usize| {
         let distance = tap as f64 - (half as f64 - 1.0) - offset;
-        sinc(distance * band) * window(distance / half as f64)
+        sinc(distance * band) * kaiser_window(distance / half as f64)
     };
     let weights: Vec<f64> = (0..2 * half).map(weight).collect();
     let sum: f64 = weights.iter().sum();
@@ -102,13 +107,14 @@ fn sinc(x: f64) -> f64 {
 }
 
 /// The Kaiser window, for -1..1.
-fn window(x: f64) -> f64 {
-    if x.abs() >= 1.0 { 0.0 } else { bessel(BETA * (1.0 - x * x).sqrt()) / bessel(BETA) }
+fn kaiser_window(x: f64) -> f64 {
+    if x.abs() >= 1.0 { 0.0 } else { bessel_zero(BETA * (1.0 - x * x).sqrt()) / bessel_zero(BETA) }
 }
 
 /// The modified Bessel function of order zero, by its series.
-fn bessel(x: f64) -> f64 {
-    let (mut sum, mut term) = (1.0, 1.0);
+fn bessel_zero(x: f64) -> f64 {
+    let mut sum = 1.0;
+    let mut term = 1.0;
     for k in 1..40 {
         term *= (x / (2.0 * f64::from(k))).powi(2);
         sum += term;
@@ -120,7 +126,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-fn index(position: u64) -> usize {
+fn sample_index(position: u64) -> usize {
     usize::try_from(position).expect("a position in a block of samples")
 }
 
@@ -139,9 +145,9 @@ mod tests {
     fn resampled(rate: u32, input: &[f32], block: usize) -> Vec<f32> {
         let (mut resampler, mut output) = (Resampler::new(rate), Vec::new());
         for part in input.chunks(block) {
-            resampler.push(part, &mut output);
+            resampler.push_samples(part, &mut output);
         }
-        resampler.finish(&mut output);
+        resampler.finish_samples(&mut output);
         output
     }
 

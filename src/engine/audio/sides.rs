@@ -1,10 +1,12 @@
-//! What the two sides of a stereo recording are: one sound, or one person each.
+//! The two sides of a stereo recording: one sound, or one person each.
 //!
-//! A call recorder writes each end of the line on a side of its own: where one speaks the other is silent. A room
-//! recorded in stereo has every voice on both sides, at much the same level. So the first minutes are looked at: how
-//! often one side alone is loud, whether both take turns in it, and how like each other the two are.
+//! A call recorder writes each end of the line on a side of its own: where one speaks the other is
+//! silent. A room recorded in stereo has every voice on both sides, at much the same level. So the
+//! first minutes are looked at: how often one side alone is loud, whether both take turns in it,
+//! and how like each other the two are.
 //!
-//! Sound tracks are another matter: who records several means them apart, unless they hold the same sound.
+//! Sound tracks are another matter: who records several means them apart, unless they hold the same
+//! sound.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,20 +28,20 @@ const FRAMES_ENOUGH: u32 = 3_000;
 /// Samples after which it is decided in any case: 3 min, which take 23 MB of memory for both sides.
 pub(crate) const SAMPLES_MAX: usize = 180 * 16_000;
 
-/// What the two sides are.
+/// The kind of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sides {
-    /// One sound: the sides are added.
+    /// The same sound: the sides are added.
     Together,
-    /// One sound, with the wires of one side swapped: added they would cancel each other out.
+    /// The same sound, with the wires of one side swapped: added they would cancel each other out.
     Opposed,
-    /// One person each.
+    /// A person on each side.
     Apart,
 }
 
-/// Looks at two sides, as far as they were heard.
+/// A comparison of two sides, as far as they were decoded.
 #[derive(Debug, Default)]
-pub(crate) struct Look {
+pub(crate) struct SidesComparison {
     seen: usize,
     loud: u32,
     left_alone: u32,
@@ -49,19 +51,22 @@ pub(crate) struct Look {
     both: f64,
 }
 
-impl Look {
-    /// Looks at what came since; `left` and `right` hold all from the begin, and are of one length.
-    pub(crate) fn at(&mut self, left: &[f32], right: &[f32]) {
-        let (from, all) = (self.seen, left.len().min(right.len()));
+impl SidesComparison {
+    /// Compares the samples since the last call; `left` and `right` hold all from the begin, and
+    /// are of one length.
+    pub(crate) fn add_samples(&mut self, left: &[f32], right: &[f32]) {
+        let from = self.seen;
+        let all = left.len().min(right.len());
         let frames = left[from..all].chunks_exact(FRAME).zip(right[from..all].chunks_exact(FRAME));
         for (left, right) in frames {
-            self.frame(left, right);
+            self.add_frame(left, right);
             self.seen += FRAME;
         }
     }
 
-    fn frame(&mut self, left: &[f32], right: &[f32]) {
-        let (l, r) = (product(left, left), product(right, right));
+    fn add_frame(&mut self, left: &[f32], right: &[f32]) {
+        let l = mean_product(left, left);
+        let r = mean_product(right, right);
         if l.max(r) < LOUD {
             return;
         }
@@ -70,7 +75,7 @@ impl Look {
         self.right_alone += u32::from(r > l * ALONE);
         self.left += f64::from(l);
         self.right += f64::from(r);
-        self.both += f64::from(product(left, right));
+        self.both += f64::from(mean_product(left, right));
     }
 
     /// Returns whether more would hardly change the verdict.
@@ -78,8 +83,8 @@ impl Look {
         self.loud >= FRAMES_ENOUGH || self.seen + FRAME > SAMPLES_MAX
     }
 
-    /// Returns what the sides are.
-    pub(crate) fn verdict(&self) -> Sides {
+    /// Returns the kind of the sides.
+    pub(crate) fn decide_sides(&self) -> Sides {
         let alike = self.both / (self.left * self.right).sqrt().max(f64::MIN_POSITIVE);
         let takes_turns = self.left_alone.min(self.right_alone) * 20 >= self.loud;
         let is_alone = (self.left_alone + self.right_alone) * 10 >= self.loud * 6;
@@ -95,7 +100,7 @@ impl Look {
 
 impl Sides {
     /// Adds the right side to the left one; not for sides that are [`Self::Apart`].
-    pub(crate) fn add(self, left: &mut [f32], right: &[f32]) {
+    pub(crate) fn add_right(self, left: &mut [f32], right: &[f32]) {
         let sign = if self == Self::Opposed { -1.0 } else { 1.0 };
         for (left, right) in left.iter_mut().zip(right) {
             *left = 0.5 * (*left + sign * right);
@@ -103,7 +108,7 @@ impl Sides {
     }
 }
 
-/// Whose voice a plane of sound is, where the recording keeps people apart.
+/// The side that a plane of sound belongs to, where the recording keeps people apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -113,16 +118,16 @@ pub enum Side {
     Right,
     /// A sound track.
     Track {
-        /// Which, from 1.
+        /// Its number, from 1.
         number: usize,
-        /// What its container calls it.
+        /// The title in its container.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         title: Option<String>,
     },
 }
 
 impl Side {
-    /// Returns what the speaker is called.
+    /// Returns the name of the speaker.
     #[must_use]
     pub fn speaker(&self) -> String {
         match self {
@@ -134,12 +139,13 @@ impl Side {
     }
 }
 
-/// Looks at several sound tracks: which of them hold what others hold, too.
+/// A comparison of several sound tracks, to find those that hold the sound of others.
 ///
-/// A screen recorder writes the desktop and the microphone to tracks of their own, and often both together to a third
-/// one. Nobody should be heard twice, so a track that is contained in others is left out.
+/// A screen recorder writes the desktop and the microphone to tracks of their own, and often both
+/// together to a third one. No speech should be transcribed twice, so a track that is contained in
+/// others is left out.
 #[derive(Debug, Default)]
-pub(crate) struct Comparison {
+pub(crate) struct TracksComparison {
     seen: usize,
     loud: Vec<u32>,
     /// For each track and each other one, in how many of its loud frames that one sounds the same.
@@ -148,29 +154,30 @@ pub(crate) struct Comparison {
     covered: Vec<u32>,
 }
 
-impl Comparison {
-    /// Looks at what came since; `planes` hold all from the begin.
-    pub(crate) fn at(&mut self, planes: &[&[f32]]) {
+impl TracksComparison {
+    /// Compares the samples since the last call; `planes` hold all from the begin.
+    pub(crate) fn add_samples(&mut self, planes: &[&[f32]]) {
         let all = planes.iter().map(|plane| plane.len()).min().unwrap_or(0);
         self.loud.resize(planes.len(), 0);
         self.covered.resize(planes.len(), 0);
         self.alike.resize_with(planes.len(), || vec![0; planes.len()]);
         while self.seen + FRAME <= all {
             let frames: Vec<&[f32]> = planes.iter().map(|plane| &plane[self.seen..self.seen + FRAME]).collect();
-            self.frame(&frames);
+            self.add_frame(&frames);
             self.seen += FRAME;
         }
     }
 
-    fn frame(&mut self, frames: &[&[f32]]) {
+    fn add_frame(&mut self, frames: &[&[f32]]) {
         /// Two voices of the same loudness sound this much like their sum.
         const ALIKE: f32 = 0.6;
-        let powers: Vec<f32> = frames.iter().map(|frame| product(frame, frame)).collect();
+        let powers: Vec<f32> = frames.iter().map(|frame| mean_product(frame, frame)).collect();
         for (at, frame) in frames.iter().enumerate().filter(|(at, _)| powers[*at] >= LOUD) {
             self.loud[at] += 1;
             let mut is_covered = false;
             for (other, sound) in frames.iter().enumerate().filter(|(other, _)| *other != at) {
-                let is_alike = product(frame, sound) >= ALIKE * (powers[at] * powers[other]).sqrt().max(LOUD / 100.0);
+                let is_alike =
+                    mean_product(frame, sound) >= ALIKE * (powers[at] * powers[other]).sqrt().max(LOUD / 100.0);
                 self.alike[at][other] += u32::from(is_alike);
                 is_covered |= is_alike;
             }
@@ -184,8 +191,8 @@ impl Comparison {
         is_long || self.loud.iter().all(|loud| *loud >= FRAMES_ENOUGH)
     }
 
-    /// Returns the tracks that are to be heard. Where one is the sum of others, those are kept.
-    pub(crate) fn kept(&self) -> Vec<usize> {
+    /// Returns the tracks to transcribe. Where one is the sum of others, those are kept.
+    pub(crate) fn kept_tracks(&self) -> Vec<usize> {
         let is_most = |part: u32, track: usize| self.loud[track] >= FRAMES_MIN && part * 5 >= self.loud[track] * 4;
         let is_within = |inner: usize, outer: usize| is_most(self.alike[inner][outer], inner);
         let mut kept: Vec<usize> = Vec::new();
@@ -211,7 +218,7 @@ impl Comparison {
 
 /// Returns the mean product of two frames.
 #[expect(clippy::cast_precision_loss, reason = "a frame is small")]
-fn product(a: &[f32], b: &[f32]) -> f32 {
+fn mean_product(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / FRAME as f32
 }
 
@@ -230,10 +237,10 @@ mod tests {
     }
 
     fn verdict(left: &[f32], right: &[f32]) -> Sides {
-        let mut look = Look::default();
-        look.at(&left[..30_000], &right[..30_000]);
-        look.at(left, right);
-        look.verdict()
+        let mut look = SidesComparison::default();
+        look.add_samples(&left[..30_000], &right[..30_000]);
+        look.add_samples(left, right);
+        look.decide_sides()
     }
 
     #[test]
@@ -263,7 +270,7 @@ mod tests {
         let right: Vec<_> = left.iter().map(|sample| -sample).collect();
         assert_eq!(verdict(&left, &right), Sides::Opposed);
         let mut mixed = left.clone();
-        Sides::Opposed.add(&mut mixed, &right);
+        Sides::Opposed.add_right(&mut mixed, &right);
         assert_eq!(mixed, left);
     }
 
@@ -271,10 +278,10 @@ mod tests {
     type Row<'a> = (&'a str, &'a [&'a [f32]], &'a [usize]);
 
     fn kept(tracks: &[&[f32]]) -> Vec<usize> {
-        let mut comparison = Comparison::default();
-        comparison.at(&tracks.iter().map(|track| &track[..50_000]).collect::<Vec<_>>());
-        comparison.at(tracks);
-        comparison.kept()
+        let mut comparison = TracksComparison::default();
+        comparison.add_samples(&tracks.iter().map(|track| &track[..50_000]).collect::<Vec<_>>());
+        comparison.add_samples(tracks);
+        comparison.kept_tracks()
     }
 
     #[test]

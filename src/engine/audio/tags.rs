@@ -1,30 +1,33 @@
-//! Tags: titles, covers and lyrics that lie before, behind and, in files that were joined, between the sound.
+//! Tags: titles, covers and lyrics that lie before, behind and, in files that were joined, between
+//! the sound.
 //!
-//! Each is passed by the length that it states. Nothing in it is looked at: a cover is full of bytes that look like
-//! the begin of a frame of sound.
+//! Each is passed by the length that it states. Nothing in it is looked at: a cover is full of
+//! bytes that look like the begin of a frame of sound.
 
 use std::{fs::File, io, ops::Range};
 
 use super::view::bytes_at;
 
-/// Bytes that tell how long a tag is that begins with them.
+/// Bytes of the head of a tag that give its length.
 pub(crate) const HEAD: usize = 32;
 
 /// Tags of one file that are passed at most; more are a loop or an attack.
 const TAGS_MAX: usize = 64;
 
 /// Returns the length of the tag that begins with `head`, when it is one.
-pub(crate) fn length(head: &[u8]) -> Option<u64> {
+pub(crate) fn tag_length(head: &[u8]) -> Option<u64> {
     let word = |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
     match head {
-        // https://id3.org/id3v2.4.0-structure: seven bits a byte; a footer is as long as the header.
+        // https://id3.org/id3v2.4.0-structure: seven bits a byte; a footer is as long as the
+        // header.
         [b'I', b'D', b'3', version, revision, flags, size @ ..]
             if *version < 0xff && *revision < 0xff && size.len() >= 4 && size[..4].iter().all(|byte| *byte < 0x80) =>
         {
             let size = size[..4].iter().fold(0, |size, byte| size << 7 | u64::from(*byte));
             Some(10 + size + if flags & 0x10 == 0 { 0 } else { 10 })
         }
-        // https://wiki.hydrogenaudio.org/index.php?title=APE_Tags_Header: the size counts all but the header.
+        // https://wiki.hydrogenaudio.org/index.php?title=APE_Tags_Header: the size counts all but
+        // the header.
         [b'A', b'P', b'E', b'T', b'A', b'G', b'E', b'X', ..] => {
             let is_header = word(20).map(u32::from_le_bytes)? & 1 << 29 != 0;
             let size = u64::from(word(12).map(u32::from_le_bytes)?);
@@ -37,10 +40,10 @@ pub(crate) fn length(head: &[u8]) -> Option<u64> {
 }
 
 /// Returns the part of a file between the tags at its begin and those at its end.
-pub(crate) fn between(file: &File) -> io::Result<Range<u64>> {
+pub(crate) fn range_between_tags(file: &File) -> io::Result<Range<u64>> {
     let mut whole = 0..file.metadata()?.len();
     for _ in 0..TAGS_MAX {
-        let Some(length) = length(&bytes_at(file, whole.start, HEAD)?) else { break };
+        let Some(length) = tag_length(&bytes_at(file, whole.start, HEAD)?) else { break };
         whole.start = whole.end.min(whole.start + length);
     }
     for _ in 0..TAGS_MAX {
@@ -115,7 +118,13 @@ mod tests {
             let bytes = [before.concat(), sound.clone(), behind.concat()].concat();
             file.write_all(&bytes).expect("written");
             let from = before.concat().len() as u64;
-            assert_eq!(between(&file).expect("read"), from..from + 3000, "{} {}", before.len(), behind.len());
+            assert_eq!(
+                range_between_tags(&file).expect("read"),
+                from..from + 3000,
+                "{} {}",
+                before.len(),
+                behind.len()
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a container holds: its sound tracks with their titles and edit lists, how many files were joined to it, and
-//! whether it breaks off. Only heads are read; the sound is not.
+//! The content of a container: its sound tracks with their titles and edit lists, how many files
+//! were joined to it, and whether it breaks off. Only heads are read; the sound is not.
 
 use std::{fs::File, io, ops::Range};
 
@@ -9,7 +9,7 @@ use crate::text;
 /// Heads of boxes and elements that are read of one file: a day of recording has some ten thousand.
 const HEADS_MAX: usize = 1_000_000;
 
-/// How deep boxes lie in each other.
+/// Depth of nested boxes at most: tracks lie at four.
 const DEPTH_MAX: usize = 8;
 
 /// Bytes of a title that are read, and characters of it that are kept.
@@ -22,37 +22,37 @@ const EDITS_MAX: usize = 1_000;
 /// A sound track, as its container describes it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SoundTrack {
-    /// What the container calls it.
+    /// The number in the container.
     pub(crate) id: u64,
-    /// What a person called it.
+    /// The title that a person gave it.
     pub(crate) title: Option<String>,
-    /// What is heard of it, and when; none means all of it, from the start.
-    pub(crate) edits: Vec<Edit>,
+    /// The stretches that are played, and when; none means all of it, from the start.
+    pub(crate) edits: Vec<TrackEdit>,
 }
 
 /// An entry of an edit list. Times are seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Edit {
-    /// How long it is heard; endless where the list does not say.
+pub(crate) struct TrackEdit {
+    /// The length in which it is played; endless where the list gives none.
     pub(crate) length: f64,
-    /// From where in the track; `None` means silence.
+    /// The begin in the track; `None` means silence.
     pub(crate) from: Option<f64>,
-    /// Whether it is played at its own speed.
+    /// True when it is played at its own speed.
     pub(crate) is_plain: bool,
 }
 
-/// What one container holds.
+/// The content of one container.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Container {
-    /// Where in the file it lies, without what follows its last box.
+    /// The range in the file, up to the end of its last box.
     pub(crate) place: Range<u64>,
     /// Its sound tracks.
     pub(crate) tracks: Vec<SoundTrack>,
-    /// Whether its list of tracks was found.
+    /// True when its list of tracks was found.
     pub(crate) is_listed: bool,
-    /// Whether it promises more than there is.
+    /// True when it promises more than there is.
     pub(crate) breaks_off: bool,
-    /// How many bytes it promises.
+    /// Bytes that it promises.
     pub(crate) promised: u64,
 }
 
@@ -65,20 +65,20 @@ impl Container {
 /// Returns how many sound tracks a recording has, where its container says so.
 ///
 /// # Errors
-/// What the file system says.
+/// When the file system fails.
 pub fn sound_tracks(file: &File) -> io::Result<Option<usize>> {
     let head = bytes_at(file, 0, 12)?;
     let found = match head.get(4..8) {
-        _ if head.starts_with(&EBML) => matroska(file)?,
-        Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip") => mp4(file)?,
+        _ if head.starts_with(&EBML) => matroska_containers(file)?,
+        Some(b"ftyp" | b"moov" | b"mdat" | b"wide" | b"free" | b"skip") => mp4_containers(file)?,
         _ => return Ok(None),
     };
     Ok(found.first().filter(|container| container.is_listed).map(|container| container.tracks.len()))
 }
 
 /// Returns the containers of an MP4: one, or several that were joined.
-pub(crate) fn mp4(file: &File) -> io::Result<Vec<Container>> {
-    let mut walk = Walk { file, heads: 0 };
+pub(crate) fn mp4_containers(file: &File) -> io::Result<Vec<Container>> {
+    let mut walk = ContainerReader { file, heads: 0 };
     let end = file.metadata()?.len();
     let mut found = vec![Container::new(0)];
     let mut at = 0;
@@ -90,7 +90,8 @@ pub(crate) fn mp4(file: &File) -> io::Result<Vec<Container>> {
             continue;
         }
         if mp4_box.end > end {
-            // A box that ends behind the file is cut off when it is one that a recording has; else it is no box at all.
+            // A box that ends behind the file is cut off when it is one that a recording has; else
+            // it is no box at all.
             last.breaks_off = matches!(&mp4_box.name, b"mdat" | b"moof" | b"moov");
             last.place.end = if last.breaks_off { end } else { at };
             last.promised = if last.breaks_off { mp4_box.end - last.place.start } else { 0 };
@@ -98,7 +99,7 @@ pub(crate) fn mp4(file: &File) -> io::Result<Vec<Container>> {
         }
         if &mp4_box.name == b"moov" {
             last.is_listed = true;
-            last.tracks = walk.movie(&mp4_box)?;
+            last.tracks = walk.read_movie(&mp4_box)?;
         }
         at = mp4_box.end;
         last.place.end = at;
@@ -106,8 +107,8 @@ pub(crate) fn mp4(file: &File) -> io::Result<Vec<Container>> {
     Ok(found)
 }
 
-/// Reads heads, and counts them.
-struct Walk<'a> {
+/// A reader of heads, which counts them.
+struct ContainerReader<'a> {
     file: &'a File,
     heads: usize,
 }
@@ -120,7 +121,7 @@ struct Mp4Box {
     end: u64,
 }
 
-impl Walk<'_> {
+impl ContainerReader<'_> {
     /// Reads the head of the box at `at`; `None` at the end and where there is none.
     fn next_box(&mut self, at: u64, end: u64) -> io::Result<Option<Mp4Box>> {
         self.heads += 1;
@@ -145,7 +146,7 @@ impl Walk<'_> {
         Ok(Some(Mp4Box { name, body: at + skipped, end: at.saturating_add(length) }))
     }
 
-    fn movie(&mut self, movie: &Mp4Box) -> io::Result<Vec<SoundTrack>> {
+    fn read_movie(&mut self, movie: &Mp4Box) -> io::Result<Vec<SoundTrack>> {
         let mut scale = 1000.0;
         let mut tracks = Vec::new();
         let mut is_fragmented = false;
@@ -156,7 +157,7 @@ impl Walk<'_> {
                 b"mvhd" => scale = self.time_scale(&inner)?,
                 b"trak" => {
                     let mut track = Mp4Track::default();
-                    self.track(&inner, 0, &mut track)?;
+                    self.read_track(&inner, 0, &mut track)?;
                     tracks.push(track);
                 }
                 _ => {}
@@ -164,7 +165,7 @@ impl Walk<'_> {
             at = inner.end;
         }
         let mut tracks: Vec<_> =
-            tracks.into_iter().filter(|track| track.is_sound).map(|track| track.described(scale)).collect();
+            tracks.into_iter().filter(|track| track.is_sound).map(|track| track.into_sound_track(scale)).collect();
         if is_fragmented {
             // Written before anybody knew how long it would be.
             let last_edits = tracks.iter_mut().filter_map(|track| track.edits.last_mut());
@@ -173,8 +174,8 @@ impl Walk<'_> {
         Ok(tracks)
     }
 
-    /// Gathers what is of use out of a track.
-    fn track(&mut self, outer: &Mp4Box, depth: usize, track: &mut Mp4Track) -> io::Result<()> {
+    /// Gathers the facts of a track.
+    fn read_track(&mut self, outer: &Mp4Box, depth: usize, track: &mut Mp4Track) -> io::Result<()> {
         let mut at = outer.body;
         while let Some(inner) = self.next_box(at, outer.end).map(|found| found.filter(|_| depth < DEPTH_MAX))? {
             let body = |from: u64, most: u64| {
@@ -182,16 +183,16 @@ impl Walk<'_> {
                 bytes_at(self.file, inner.body + from, usize::try_from(length).unwrap_or_default())
             };
             match &inner.name {
-                b"mdia" | b"edts" | b"udta" => self.track(&inner, depth + 1, track)?,
+                b"mdia" | b"edts" | b"udta" => self.read_track(&inner, depth + 1, track)?,
                 b"tkhd" => {
                     let head = body(0, 24)?;
                     let at = if head.first() == Some(&1) { 20 } else { 12 };
-                    track.id = u64::from(number(&head, at));
+                    track.id = u64::from(u32_at(&head, at));
                 }
                 b"mdhd" => track.scale = self.time_scale(&inner)?,
                 b"hdlr" => track.is_sound |= body(8, 4)? == b"soun",
                 b"elst" => track.list = body(0, 8 + 20 * EDITS_MAX as u64)?,
-                b"name" => track.title = title(&body(0, TITLE_BYTES)?),
+                b"name" => track.title = printable_title(&body(0, TITLE_BYTES)?),
                 _ => {}
             }
             at = inner.end;
@@ -203,11 +204,11 @@ impl Walk<'_> {
     fn time_scale(&self, head: &Mp4Box) -> io::Result<f64> {
         let head = bytes_at(self.file, head.body, 24)?;
         let at = if head.first() == Some(&1) { 20 } else { 12 };
-        Ok(f64::from(number(&head, at).max(1)))
+        Ok(f64::from(u32_at(&head, at).max(1)))
     }
 }
 
-/// What was gathered of a track.
+/// The facts that were gathered of a track.
 #[derive(Debug, Default)]
 struct Mp4Track {
     id: u64,
@@ -218,28 +219,28 @@ struct Mp4Track {
 }
 
 impl Mp4Track {
-    /// `scale` is how many units a second of the whole has.
-    fn described(self, scale: f64) -> SoundTrack {
-        let edits = edits(&self.list, scale, self.scale.max(1.0));
+    /// Returns the track; `scale` is the number of units in a second of the whole.
+    fn into_sound_track(self, scale: f64) -> SoundTrack {
+        let edits = parse_edits(&self.list, scale, self.scale.max(1.0));
         SoundTrack { id: self.id, title: self.title, edits }
     }
 }
 
 /// Reads an edit list (ISO/IEC 14496-12, 8.6.6).
-fn edits(list: &[u8], movie_scale: f64, track_scale: f64) -> Vec<Edit> {
+fn parse_edits(list: &[u8], movie_scale: f64, track_scale: f64) -> Vec<TrackEdit> {
     let is_long = list.first() == Some(&1);
     let entries = list.get(8..).unwrap_or_default().chunks_exact(if is_long { 20 } else { 12 });
-    let count = if list.len() < 8 { 0 } else { number(list, 4) as usize };
+    let count = if list.len() < 8 { 0 } else { u32_at(list, 4) as usize };
     #[expect(clippy::cast_precision_loss, reason = "exact for any recording there can be")]
     let edit = |entry: &[u8]| {
-        let long = |at: usize| u64::from(number(entry, at)) << 32 | u64::from(number(entry, at + 4));
+        let long = |at: usize| u64::from(u32_at(entry, at)) << 32 | u64::from(u32_at(entry, at + 4));
         let (length, from) = if is_long {
             (long(0), long(8).cast_signed())
         } else {
-            (u64::from(number(entry, 0)), i64::from(number(entry, 4).cast_signed()))
+            (u64::from(u32_at(entry, 0)), i64::from(u32_at(entry, 4).cast_signed()))
         };
-        let rate = number(entry, entry.len() - 4);
-        Edit {
+        let rate = u32_at(entry, entry.len() - 4);
+        TrackEdit {
             length: if length == 0 { f64::INFINITY } else { length as f64 / movie_scale },
             from: (from >= 0).then(|| from as f64 / track_scale),
             is_plain: rate == 1 << 16,
@@ -259,27 +260,27 @@ const TRACK_NAME: u64 = 0x536e;
 
 /// An element of a Matroska file.
 #[derive(Debug)]
-struct Element {
+struct MatroskaElement {
     id: u64,
     body: u64,
-    /// `None` where nobody knew the size.
+    /// `None` for an unknown size.
     end: Option<u64>,
 }
 
 /// Returns the containers of a Matroska file: one, or several that were joined.
-pub(crate) fn matroska(file: &File) -> io::Result<Vec<Container>> {
-    let mut walk = Walk { file, heads: 0 };
+pub(crate) fn matroska_containers(file: &File) -> io::Result<Vec<Container>> {
+    let mut walk = ContainerReader { file, heads: 0 };
     let end = file.metadata()?.len();
     let mut found: Vec<Container> = Vec::new();
     let mut at = 0;
-    while let Some(element) = walk.element(at, end)? {
+    while let Some(element) = walk.read_element(at, end)? {
         if element.id == u64::from(u32::from_be_bytes(EBML)) {
             found.push(Container::new(at));
         }
         let Some(last) = found.last_mut() else { break };
         last.breaks_off = element.end.is_some_and(|own| own > end);
         if element.id == SEGMENT {
-            walk.segment(&element, end, last)?;
+            walk.read_segment(&element, end, last)?;
         }
         last.place.end = element.end.unwrap_or(end).min(end);
         at = last.place.end;
@@ -287,9 +288,9 @@ pub(crate) fn matroska(file: &File) -> io::Result<Vec<Container>> {
     Ok(found)
 }
 
-impl Walk<'_> {
+impl ContainerReader<'_> {
     /// Reads the head of the element at `at`; `None` at the end and where there is none.
-    fn element(&mut self, at: u64, end: u64) -> io::Result<Option<Element>> {
+    fn read_element(&mut self, at: u64, end: u64) -> io::Result<Option<MatroskaElement>> {
         self.heads += 1;
         if self.heads > HEADS_MAX || at >= end {
             return Ok(None);
@@ -302,37 +303,43 @@ impl Walk<'_> {
         let mask = (1_u64 << (7 * size_length)) - 1;
         let body = at + (id_length + size_length) as u64;
         let size = Some(value(size) & mask).filter(|size| *size != mask);
-        Ok(Some(Element { id: value(&head[..id_length]), body, end: size.map(|size| body.saturating_add(size)) }))
+        Ok(Some(MatroskaElement {
+            id: value(&head[..id_length]),
+            body,
+            end: size.map(|size| body.saturating_add(size)),
+        }))
     }
 
     /// Looks for the tracks in a segment, and whether its last element is whole.
-    fn segment(&mut self, segment: &Element, end: u64, container: &mut Container) -> io::Result<()> {
+    fn read_segment(&mut self, segment: &MatroskaElement, end: u64, container: &mut Container) -> io::Result<()> {
         let all = segment.end.unwrap_or(end).min(end);
         let mut at = segment.body;
-        while let Some(element) = self.element(at, all)? {
+        while let Some(element) = self.read_element(at, all)? {
             if element.id == TRACKS {
                 container.is_listed = true;
                 container.tracks = self.matroska_tracks(&element, all)?;
             }
             container.breaks_off |= element.end.is_some_and(|next| next > end);
-            // What is in a cluster of unknown size has sizes of its own.
+            // The elements in a cluster of unknown size have sizes of their own.
             at = element.end.unwrap_or(element.body);
         }
         container.breaks_off |= at < all && self.heads < HEADS_MAX;
         Ok(())
     }
 
-    fn matroska_tracks(&mut self, tracks: &Element, end: u64) -> io::Result<Vec<SoundTrack>> {
+    fn matroska_tracks(&mut self, tracks: &MatroskaElement, end: u64) -> io::Result<Vec<SoundTrack>> {
         const SOUND: u64 = 2;
         let mut found = Vec::new();
         let mut at = tracks.body;
         let all = tracks.end.unwrap_or(end).min(end);
-        while let Some(entry) = self.element(at, all)? {
+        while let Some(entry) = self.read_element(at, all)? {
             let entry_end = entry.end.unwrap_or(all).min(all);
             let mut track = SoundTrack::default();
             let mut kind = 0;
             let mut inner = entry.body;
-            while let Some(element) = self.element(inner, entry_end).map(|found| found.filter(|_| entry.id == TRACK))? {
+            while let Some(element) =
+                self.read_element(inner, entry_end).map(|found| found.filter(|_| entry.id == TRACK))?
+            {
                 let Some(next) = element.end.filter(|next| *next <= entry_end) else { break };
                 let length = usize::try_from((next - element.body).min(TITLE_BYTES)).unwrap_or_default();
                 let bytes = bytes_at(self.file, element.body, length)?;
@@ -340,7 +347,7 @@ impl Walk<'_> {
                 match element.id {
                     TRACK_NUMBER => track.id = value,
                     TRACK_TYPE => kind = value,
-                    TRACK_NAME => track.title = title(&bytes),
+                    TRACK_NAME => track.title = printable_title(&bytes),
                     _ => {}
                 }
                 inner = next;
@@ -352,18 +359,19 @@ impl Walk<'_> {
     }
 }
 
-/// Returns how long the number is that begins here: as many bytes as there are zeros in front of the first one.
+/// Returns the length of the number that begins here: as many bytes as there are zeros in front of
+/// the first one.
 fn vint_length(bytes: &[u8]) -> Option<usize> {
     let zeros = bytes.first()?.leading_zeros() as usize;
     (zeros < 8).then_some(zeros + 1)
 }
 
-fn number(bytes: &[u8], at: usize) -> u32 {
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-/// Returns a title as it can be shown: the name of a track is whatever a stranger wrote.
-fn title(bytes: &[u8]) -> Option<String> {
+/// Returns a title that can be shown: anybody can write the name of a track.
+fn printable_title(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let title = text::one_line(text.trim_matches('\0'), TITLE_CHARS);
     title.chars().any(char::is_alphanumeric).then_some(title)
@@ -398,7 +406,7 @@ mod tests {
             let bytes = words.concat();
             let mut file = tempfile::tempfile().expect("a file");
             file.write_all(&bytes).expect("written");
-            for container in [mp4(&file).expect("read"), matroska(&file).expect("read")].concat() {
+            for container in [mp4_containers(&file).expect("read"), matroska_containers(&file).expect("read")].concat() {
                 let place = container.place;
                 prop_assert!(place.start <= place.end && place.end <= bytes.len() as u64, "{:?}", place);
             }

@@ -1,7 +1,7 @@
 //! A recording as its decoder is to see it: some bytes in front, then parts of the file.
 //!
-//! A header that lies, tags, and what one file was joined to are taken care of here, in front of the decoder, which
-//! then sees one sound recording without any of it.
+//! A header that lies, tags, and what one file was joined to are taken care of here, in front of
+//! the decoder, which then sees one sound recording without any of it.
 
 use std::{
     fs::File,
@@ -16,64 +16,68 @@ use std::{
 
 use symphonia::core::io::MediaSource;
 
-/// Bytes in front and ranges of a file, one after the other. Reading does not move the file's own position.
+/// Bytes in front and ranges of a file, one after the other. Reading does not move the file's own
+/// position.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct FileView {
     file: File,
     front: Vec<u8>,
     ranges: Vec<Range<u64>>,
     position: u64,
     is_seekable: bool,
     claimed: u64,
-    reached: Reached,
+    reached: ReadPosition,
 }
 
-/// How far a [`View`] has been read, for whoever gave it away.
+/// The read position of a [`FileView`], for the code that gave the view away.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reached(Arc<AtomicU64>);
+pub(crate) struct ReadPosition(Arc<AtomicU64>);
 
-impl Reached {
+impl ReadPosition {
     /// Returns one past the last byte that was read.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes_read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl View {
+impl FileView {
     /// Returns a view of `front` followed by `ranges` of `file`.
     pub(crate) fn new(file: File, front: Vec<u8>, ranges: Vec<Range<u64>>) -> Self {
         let ranges = ranges.into_iter().filter(|range| !range.is_empty()).collect();
-        Self { file, front, ranges, position: 0, is_seekable: true, claimed: 0, reached: Reached::default() }
+        Self { file, front, ranges, position: 0, is_seekable: true, claimed: 0, reached: ReadPosition::default() }
     }
 
     /// Returns a view of one range of `file`.
-    pub(crate) fn of(file: File, range: Range<u64>) -> Self {
+    pub(crate) fn of_range(file: File, range: Range<u64>) -> Self {
         Self::new(file, Vec::new(), vec![range])
     }
 
-    /// Returns the same as a stream: a reader that looks for an index at the end of what was cut off finds none there.
+    /// Returns the same as a stream: a reader would find no index at the end of a file that was cut
+    /// off.
     pub(crate) fn into_stream(self) -> Self {
         Self { is_seekable: false, ..self }
     }
 
-    /// Returns the same, as if it were so long: a reader of what was cut off shall find that out where it ends.
-    pub(crate) fn claiming(self, length: u64) -> Self {
+    /// Returns the same with a claimed length: a reader of a file that was cut off finds that out
+    /// at its end.
+    pub(crate) fn claiming_length(self, length: u64) -> Self {
         Self { claimed: length, ..self }
     }
 
-    /// Returns how far it has been read, also later.
-    pub(crate) fn reached(&self) -> Reached {
+    /// Returns the shared read position.
+    pub(crate) fn read_position(&self) -> ReadPosition {
         self.reached.clone()
     }
 
-    /// Returns how many bytes there are, or how many it shall have.
+    /// Returns the number of bytes, or the claimed length if that is larger.
     pub(crate) fn len(&self) -> u64 {
         let own = self.front.len() as u64 + self.ranges.iter().map(|range| range.end - range.start).sum::<u64>();
         own.max(self.claimed)
     }
 
-    /// Returns where in the file the byte at `position` of the view lies, and how many follow in one piece.
-    fn place(&self, position: u64) -> Option<(u64, u64)> {
+    /// Returns where in the file the byte at `position` of the view lies, and how many follow in
+    /// one piece.
+    fn locate_byte(&self, position: u64) -> Option<(u64, u64)> {
         let mut left = position - self.front.len() as u64;
         for range in &self.ranges {
             let length = range.end - range.start;
@@ -86,11 +90,11 @@ impl View {
     }
 }
 
-impl Read for View {
+impl Read for FileView {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let in_front = usize::try_from(self.position).ok().and_then(|at| self.front.get(at..)).unwrap_or_default();
         let read = if in_front.is_empty() {
-            let Some((place, length)) = self.place(self.position) else { return Ok(0) };
+            let Some((place, length)) = self.locate_byte(self.position) else { return Ok(0) };
             let wanted = buffer.len().min(usize::try_from(length).unwrap_or(usize::MAX));
             self.file.read_at(&mut buffer[..wanted], place)?
         } else {
@@ -104,7 +108,7 @@ impl Read for View {
     }
 }
 
-impl Seek for View {
+impl Seek for FileView {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -116,7 +120,7 @@ impl Seek for View {
     }
 }
 
-impl MediaSource for View {
+impl MediaSource for FileView {
     fn is_seekable(&self) -> bool {
         self.is_seekable
     }
@@ -150,10 +154,10 @@ mod tests {
     fn ranges_are_read_as_one_file_from_anywhere() {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(b"0123456789").expect("written");
-        let mut view = View::new(file, b"ab".to_vec(), vec![1..3, 5..5, 7..9]);
+        let mut view = FileView::new(file, b"ab".to_vec(), vec![1..3, 5..5, 7..9]);
         let mut all = Vec::new();
         view.read_to_end(&mut all).expect("read");
-        assert_eq!((all.as_slice(), view.len(), view.reached().bytes()), (&b"ab1278"[..], 6, 6));
+        assert_eq!((all.as_slice(), view.len(), view.read_position().bytes_read()), (&b"ab1278"[..], 6, 6));
         for from in 0..6 {
             let mut rest = Vec::new();
             view.seek(SeekFrom::Start(from)).expect("sought");

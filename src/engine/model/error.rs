@@ -1,13 +1,13 @@
-//! Why nothing was installed.
+//! Errors of an installation.
 
 use std::{io, path::PathBuf};
 
 use rustix::io::Errno;
 
-use super::{Hash, Package, Pinned};
+use super::{Package, PinnedFile, Sha256};
 use crate::text::{ShellCommand, printable_path};
 
-/// Why nothing was installed, by what cures it. What was there before is as it was.
+/// An error of an installation, by its cure. An earlier installation is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// There is no package for this machine.
@@ -28,52 +28,52 @@ pub enum InstallError {
     /// There is no Python.
     #[error("python3 was not found, and the model comes through its pip\nhint: apt install python3-pip\n{elsewhere}")]
     NoPython {
-        /// How to do without.
+        /// The way without pip.
         elsewhere: String,
     },
     /// There is no pip.
     #[error("python3 has no pip, and the model comes through it\nhint: apt install python3-pip\n{elsewhere}")]
     NoPip {
-        /// How to do without.
+        /// The way without pip.
         elsewhere: String,
     },
     /// pip cannot pass its proxy.
     #[error(
-        "pip could not pass the proxy: {said}\nhint: check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}"
+        "pip could not pass the proxy: {message}\nhint: check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}"
     )]
     Proxy {
         /// pip's words.
-        said: String,
-        /// How to do without.
+        message: String,
+        /// The way without pip.
         elsewhere: String,
     },
     /// pip cannot reach the index.
-    #[error("pip could not fetch the model: {said}\nhint: check the network and try again\n{elsewhere}")]
+    #[error("pip could not fetch the model: {message}\nhint: check the network and try again\n{elsewhere}")]
     Network {
         /// pip's words.
-        said: String,
-        /// How to do without.
+        message: String,
+        /// The way without pip.
         elsewhere: String,
     },
     /// The index has no such package for this machine.
     #[error(
-        "pip found no such package for this machine: {said}\nhint: it needs glibc {glibc} or newer and Python 3.8 or \
+        "pip found no such package for this machine: {message}\nhint: it needs glibc {glibc} or newer and Python 3.8 or \
          newer, and an index that has it (`python3 -m pip config list`)\n{elsewhere}"
     )]
     NotOffered {
         /// pip's words.
-        said: String,
+        message: String,
         /// The oldest glibc, `2.34`.
         glibc: String,
-        /// How to do without.
+        /// The way without pip.
         elsewhere: String,
     },
     /// pip failed in another way.
-    #[error("pip failed: {said}\nhint: see what this says: {command}")]
+    #[error("pip failed: {message}\nhint: see what this says: {command}")]
     Pip {
         /// pip's words.
-        said: String,
-        /// What to run by hand.
+        message: String,
+        /// The command to run by hand.
         command: String,
     },
     /// The wheel is not the pinned one.
@@ -87,9 +87,9 @@ pub enum InstallError {
         version: &'static str,
         /// The machine.
         arch: &'static str,
-        /// What it is instead.
+        /// The difference that was found.
         found: String,
-        /// What to do.
+        /// The hint.
         cure: String,
     },
     /// The wheel is the pinned one and holds something else than the pins say: the pins are wrong.
@@ -99,15 +99,15 @@ pub enum InstallError {
     WrongEntry {
         /// Its name in the wheel.
         entry: &'static str,
-        /// What is wrong.
+        /// The difference that was found.
         found: String,
     },
     /// There is no room.
     #[error("the disk of `{}` is full\nhint: free {needed} MB, then run it again", printable_path(path))]
     DiskFull {
-        /// Where there is no room.
+        /// The place without room.
         path: PathBuf,
-        /// What an installation takes on its way, in MB.
+        /// The room that an installation takes on its way, in MB.
         needed: u64,
     },
     /// The place cannot be written.
@@ -115,28 +115,28 @@ pub enum InstallError {
     NotWritable {
         /// The place.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
-        /// What to do.
+        /// The hint.
         cure: &'static str,
     },
     /// Something else failed.
     #[error("failed to {what} `{}`", printable_path(path))]
     Io {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// With what.
+        /// Its path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl InstallError {
     /// Returns the error for something that failed while `path` was to be written.
-    pub(super) fn written(package: &Package, what: &'static str, path: PathBuf, source: io::Error) -> Self {
+    pub(super) fn from_write_error(package: &Package, what: &'static str, path: PathBuf, source: io::Error) -> Self {
         match Errno::from_io_error(&source) {
-            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::full(package, path),
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::disk_full(package, path),
             Some(Errno::ROFS) => {
                 let cure =
                     "its file system is mounted read-only: mount it writable, or set $XDG_DATA_HOME to another place";
@@ -150,41 +150,46 @@ impl InstallError {
         }
     }
 
-    /// Returns the error for a disk without room. The wheel lies there twice while pip works, later beside what is in it.
-    pub(super) fn full(package: &Package, path: PathBuf) -> Self {
+    /// Returns the error for a disk without room. The wheel lies there twice while pip works, later
+    /// beside what is in it.
+    pub(super) fn disk_full(package: &Package, path: PathBuf) -> Self {
         let needed = (package.wheel_size + package.size().max(package.wheel_size)).div_ceil(1_000_000);
         Self::DiskFull { path, needed }
     }
 
-    /// Returns the error for a file that is not the wheel. `is_fetched` tells whether pip brought it.
+    /// Returns the error for a file that is not the wheel. `is_fetched` is true when pip brought
+    /// it.
     pub(super) fn wrong_wheel(package: &Package, file: String, found: String, is_fetched: bool) -> Self {
         let cure = if is_fetched {
-            format!("the index of this pip gives another file (`python3 -m pip config list`)\n{}", elsewhere(package))
+            format!("the index of this pip gives another file (`python3 -m pip config list`)\n{}", wheel_hint(package))
         } else {
-            format!("fetch it with: {}", download(package))
+            format!("fetch it with: {}", download_command(package))
         };
         let Package { project, version, arch, .. } = *package;
         Self::WrongWheel { file, project, version, arch, found, cure }
     }
 
-    pub(super) fn wrong_entry(pinned: &Pinned, found: impl Into<String>) -> Self {
+    pub(super) fn wrong_entry(pinned: &PinnedFile, found: impl Into<String>) -> Self {
         Self::WrongEntry { entry: pinned.entry, found: found.into() }
     }
 }
 
-/// Says what a hash is and what it should be.
-pub(super) fn mismatch(found: Hash, wanted: Hash) -> String {
+/// Describes a hash that differs from the pinned one.
+pub(super) fn hash_mismatch(found: Sha256, wanted: Sha256) -> String {
     format!("its SHA-256 is {found}, not {wanted}")
 }
 
 /// Returns the command that fetches the wheel on any machine.
-pub(super) fn download(package: &Package) -> String {
+pub(super) fn download_command(package: &Package) -> String {
     let Package { platform, project, version, .. } = package;
     let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform").word(platform);
     pip.word(format!("{project}=={version}")).into()
 }
 
-/// Returns how to bring the wheel along, as a hint of its own.
-pub(super) fn elsewhere(package: &Package) -> String {
-    format!("hint: or bring the wheel along: minuted engine install FILE; elsewhere it comes by: {}", download(package))
+/// Returns the hint to bring the wheel along.
+pub(super) fn wheel_hint(package: &Package) -> String {
+    format!(
+        "hint: or bring the wheel along: minuted engine install FILE; elsewhere it comes by: {}",
+        download_command(package)
+    )
 }

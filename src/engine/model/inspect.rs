@@ -1,31 +1,31 @@
-//! Whether an installation is what the pins say.
+//! Inspection of an installation by the pins.
 
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
 };
 
-use super::{Hash, Package, Pinned};
+use super::{Package, PinnedFile, Sha256};
 use crate::beneath::Dir;
 
-/// What was found in an installation directory.
+/// The state of an installation directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// The directory.
     pub dir: PathBuf,
     /// Each pinned file, in the order of [`Package::files`].
-    pub files: Vec<(Pinned, FileState)>,
+    pub files: Vec<(PinnedFile, FileState)>,
 }
 
-/// How a file stands.
+/// The state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
-    /// It has the pinned hash.
+    /// The file has the pinned hash.
     Ok,
-    /// It has not, or cannot be read.
+    /// The file has another hash, or cannot be read.
     Damaged,
-    /// It is not there.
+    /// The file is missing.
     Missing,
 }
 
@@ -42,15 +42,16 @@ impl FileState {
 }
 
 impl Installation {
-    /// Reads every file of the installation in `dir`; for the whole model that takes a tenth of a second.
+    /// Reads every file of the installation in `dir`; for the whole model that takes a tenth of a
+    /// second.
     #[must_use]
     pub fn inspect(package: &Package, dir: &Path) -> Self {
         let opened = Dir::open(dir).ok();
-        let look = |pinned: &&Pinned| {
-            let state = opened.as_ref().map_or(FileState::Missing, |opened| look(opened, pinned));
-            (**pinned, state)
-        };
-        Self { dir: dir.to_owned(), files: package.files().iter().map(look).collect() }
+        let files = package.files().into_iter().map(|pinned| {
+            let state = opened.as_ref().map_or(FileState::Missing, |opened| inspect_file(opened, pinned));
+            (*pinned, state)
+        });
+        Self { dir: dir.to_owned(), files: files.collect() }
     }
 
     /// Returns whether every file is what it must be.
@@ -67,9 +68,9 @@ impl Installation {
     }
 }
 
-fn look(dir: &Dir, pinned: &Pinned) -> FileState {
+fn inspect_file(dir: &Dir, pinned: &PinnedFile) -> FileState {
     match dir.open_file(Path::new(pinned.name)) {
-        Ok(file) => match Hash::of(file.take(pinned.size + 1)) {
+        Ok(file) => match Sha256::of_reader(file.take(pinned.size + 1)) {
             Ok(found) if found == (pinned.sha256, pinned.size) => FileState::Ok,
             Ok(_) | Err(_) => FileState::Damaged,
         },

@@ -1,14 +1,14 @@
 //! The model of the on-device engine: which files it must be, where they lie, how they come there.
 //!
-//! The weights are published by the model's own vendor as a Python package. minuted neither ships nor fetches them: the
-//! person's own `pip` does, or a person brings the file. Whoever brings it, the [`pins`] decide: no byte is kept whose
-//! hash is not the one written there.
+//! The weights are published by the model's own vendor as a Python package. minuted neither ships
+//! nor fetches them: the person's own `pip` does, or a person brings the file. Whoever brings it,
+//! the [`pins`] decide: no byte is kept whose hash is not the one written there.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | [`pins`] | the package, and the hash of everything that is taken from it |
 //! | [`places`] | where an installation may lie, and where a new one goes |
-//! | [`inspect`] | whether an installation is what the pins say |
+//! | [`inspect`] | inspection of an installation by the pins |
 //! | [`mod@install`] | the way from nothing, or from something damaged, to an installation |
 //! | `fetch` | pip |
 //! | `unpack` | from the wheel to files that are checked and on disk |
@@ -33,14 +33,14 @@ use std::path::{Path, PathBuf};
 pub use error::InstallError;
 pub use inspect::{FileState, Installation};
 pub use install::{Done, How, Step, install};
-pub use pins::{Hash, Package, Pinned};
+pub use pins::{Package, PinnedFile, Sha256};
 pub use places::Places;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::printable_path;
 
-/// What the engine loads: the files of one installation.
+/// The files of one installation, which the engine loads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -66,7 +66,8 @@ impl Model {
         }
     }
 
-    /// Returns the installed model. Names and sizes are looked at, hashes are not: [`Installation::inspect`] reads them all.
+    /// Returns the installed model. Names and sizes are looked at, hashes are not:
+    /// [`Installation::inspect`] reads them all.
     ///
     /// # Errors
     /// [`NotInstalled`] when it is not there whole.
@@ -79,16 +80,16 @@ impl Model {
     }
 }
 
-/// Why there is no model to load. `minuted engine install` cures both.
+/// The reason that there is no model to load. `minuted engine install` cures both.
 #[derive(Debug, thiserror::Error)]
 pub enum NotInstalled {
-    /// There is none.
+    /// The model is not installed.
     #[error(
         "the model of the on-device engine is not installed; looked for {}\nhint: minuted engine install",
-        list(looked)
+        list_paths(looked)
     )]
     Missing {
-        /// Where it was looked for.
+        /// The places that were looked at.
         looked: Vec<PathBuf>,
     },
     /// A file of it is missing or has another size.
@@ -99,6 +100,6 @@ pub enum NotInstalled {
     },
 }
 
-fn list(places: &[PathBuf]) -> String {
+fn list_paths(places: &[PathBuf]) -> String {
     places.iter().map(|place| format!("`{}`", printable_path(place))).collect::<Vec<_>>().join(", ")
 }

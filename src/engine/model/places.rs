@@ -1,7 +1,7 @@
-//! Where an installation may lie.
+//! The places of an installation.
 //!
-//! The first place that has one counts, and no other is looked at: what is used, what `engine status` shows and what
-//! `engine install` repairs are always the same.
+//! The first place that has one counts, and no other is looked at: what is used, what
+//! `engine status` shows and what `engine install` repairs are always the same.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ const IN_STATE: &str = "model";
 /// The directory of models in a person's directory of data.
 const IN_DATA: &str = "minuted";
 
-/// Where the configurations of system services lie: what they need is theirs, not a person's.
+/// The directory of the configurations of system services: their files are their own, not a
+/// person's.
 const SYSTEM: &str = "/etc";
 
 /// The directories that may hold installations.
@@ -22,8 +23,8 @@ const SYSTEM: &str = "/etc";
 pub struct Places {
     /// The state directory, where there is a configuration.
     state_dir: Option<PathBuf>,
-    /// The person's directory of data, where there is a person. To a system service nobody's data counts: what root has
-    /// there, the service's own user could not open.
+    /// The person's directory of data, where there is a person. To a system service nobody's data
+    /// counts: what root has there, the service's own user could not open.
     data_home: Option<PathBuf>,
 }
 
@@ -44,7 +45,8 @@ impl Places {
         [self.state_base(), self.data_base()].into_iter().flatten().map(|base| base.join(package.dir_name())).collect()
     }
 
-    /// Returns the installation directory that counts: the first that is there, whatever its condition.
+    /// Returns the installation directory that counts: the first that is there, whatever its
+    /// condition.
     #[must_use]
     pub fn dir_of(&self, package: &Package) -> Option<PathBuf> {
         self.all(package).into_iter().find(|dir| dir.symlink_metadata().is_ok())
@@ -55,8 +57,9 @@ impl Places {
     /// # Errors
     /// [`InstallError::NoPlace`] without a home and a configuration.
     pub fn target(&self, package: &Package) -> Result<PathBuf, InstallError> {
-        let new = || self.data_base().or_else(|| self.state_base()).map(|base| base.join(package.dir_name()));
-        self.dir_of(package).or_else(new).ok_or(InstallError::NoPlace)
+        self.dir_of(package)
+            .or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(package.dir_name())))
+            .ok_or(InstallError::NoPlace)
     }
 
     /// Returns the state directory, when `dir` lies in it: that one is made for its owner alone.

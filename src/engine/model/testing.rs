@@ -1,4 +1,5 @@
-//! A package small enough to be made in a test: a wheel like the real one, and the pins of what is in it.
+//! A package small enough to be made in a test: a wheel like the real one, and the pins of what is
+//! in it.
 
 use std::{
     fs::File,
@@ -8,7 +9,7 @@ use std::{
 
 use zip::write::SimpleFileOptions;
 
-use super::{Hash, Package, Pinned};
+use super::{Package, PinnedFile, Sha256};
 
 /// Writes a wheel into `dir`; returns it and its package. Different `salt`, different content.
 pub(super) fn package_of(dir: &Path, salt: &str) -> (Package, PathBuf) {
@@ -29,17 +30,17 @@ pub(super) fn package_of(dir: &Path, salt: &str) -> (Package, PathBuf) {
         let content = content(pinned, salt);
         wheel.start_file(pinned.entry, options).expect("begun");
         wheel.write_all(&content).expect("written");
-        let (sha256, size) = Hash::of(content.as_slice()).expect("read");
-        *pinned = Pinned { size, sha256, ..*pinned };
+        let (sha256, size) = Sha256::of_reader(content.as_slice()).expect("read");
+        *pinned = PinnedFile { size, sha256, ..*pinned };
     }
     wheel.finish().expect("finished");
-    let (sha256, size) = Hash::of(File::open(&path).expect("opened")).expect("read");
+    let (sha256, size) = Sha256::of_reader(File::open(&path).expect("opened")).expect("read");
     package.wheel_sha256 = sha256;
     package.wheel_size = size;
     (package, path)
 }
 
-/// What lies in the wheel under that name.
-pub(super) fn content(pinned: &Pinned, salt: &str) -> Vec<u8> {
+/// Returns the content of a pinned file in the wheel.
+pub(super) fn content(pinned: &PinnedFile, salt: &str) -> Vec<u8> {
     format!("{salt} {}\n", pinned.name).repeat(10_000).into_bytes()
 }

@@ -240,10 +240,11 @@ async fn a_place_that_cannot_be_written_is_named_with_its_cure() {
     let error = scene.install().await.expect_err("no place");
     assert!(matches!(&error, InstallError::Io { .. }), "{error:?}");
     fs::remove_file(&data).expect("removed");
-    // A full disk and a read-only one are tried with the real program, in `tests/it/engine_install.rs`.
+    // A full disk and a read-only one are tried with the real program, in
+    // `tests/it/engine_install.rs`.
     scene.package.wheel_size = 56_000_000;
     let told = |errno: rustix::io::Errno| {
-        InstallError::written(&scene.package, "write", "/data".into(), errno.into()).to_string()
+        InstallError::from_write_error(&scene.package, "write", "/data".into(), errno.into()).to_string()
     };
     let errors = [rustix::io::Errno::NOSPC, rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS];
     insta::assert_snapshot!(errors.map(told).join("\n"), @r"
@@ -276,9 +277,9 @@ fn a_hash_is_shown_as_the_tools_of_the_system_show_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("speech.flac");
     fs::write(&file, speech::SPEECH).expect("written");
-    let (hash, size) = Hash::of(speech::SPEECH).expect("read");
+    let (hash, size) = Sha256::of_reader(speech::SPEECH).expect("read");
     assert_eq!(size, u64::try_from(speech::SPEECH.len()).expect("small"));
     let output = Command::new("sha256sum").arg(&file).output().expect("run");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with(&hash.to_string()), "{hash}");
-    assert_eq!(Hash::from_hex(&hash.to_string()), hash);
+    assert_eq!(Sha256::from_hex(&hash.to_string()), hash);
 }

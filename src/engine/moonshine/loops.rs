@@ -1,22 +1,24 @@
-//! A model that does not know what it hears says the same over and over.
+//! Detection of loops: a model that does not recognise the sound repeats itself.
 
 /// The longest stretch whose repetition is looked for, in tokens.
 const STRETCH_MAX: usize = 12;
 
-/// How often a stretch must come in a row, and how many tokens that must make: people do say "no, no, no, no".
+/// The repetitions of a stretch, and the tokens of them, that make a loop: people do say "no, no,
+/// no, no".
 const TIMES: usize = 4;
 const TOKENS: usize = 8;
 
-/// Returns how many tokens to keep when `tokens` ends in a loop: all up to the end of its first round.
+/// Returns how many tokens to keep when `tokens` ends in a loop: all up to the end of its first
+/// round.
 pub(crate) fn end_of_sense(tokens: &[i64]) -> Option<usize> {
     (1..=STRETCH_MAX).find_map(|stretch| {
-        let rounds = rounds(tokens, stretch);
+        let rounds = count_rounds(tokens, stretch);
         (rounds >= TIMES && rounds * stretch >= TOKENS).then(|| tokens.len() - (rounds - 1) * stretch)
     })
 }
 
 /// Returns how many times the last `stretch` tokens stand in a row at the end.
-fn rounds(tokens: &[i64], stretch: usize) -> usize {
+fn count_rounds(tokens: &[i64], stretch: usize) -> usize {
     let Some(start) = tokens.len().checked_sub(stretch) else { return 0 };
     let last = &tokens[start..];
     tokens.rchunks_exact(stretch).take_while(|round| *round == last).count()

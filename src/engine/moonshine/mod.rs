@@ -1,11 +1,13 @@
 //! Moonshine: from a piece of sound to its words.
 //!
-//! The encoder reads the whole piece once, the decoder makes one token after the other and is fed its own memory back.
-//! The runtime is loaded when the model is, so that minuted is built and runs without it.
+//! The encoder reads the whole piece once, the decoder makes one token after the other and is fed
+//! its own memory back. The runtime is loaded when the model is, so that minuted is built and runs
+//! without it.
 //!
-//! Two things the model does not forgive: the decoder's `encoder_attention_mask` is as long as the *sound*, not as
-//! what the encoder made of it (that works up to 9 s and fails above); and after the first step the encoder's part of
-//! the memory is kept as it is, because the later steps return an empty one.
+//! Two things the model does not forgive: the decoder's `encoder_attention_mask` is as long as the
+//! *sound*, not as what the encoder made of it (that works up to 9 s and fails above); and after
+//! the first step the encoder's part of the memory is kept as it is, because the later steps return
+//! an empty one.
 
 mod loops;
 mod tokenizer;
@@ -31,7 +33,7 @@ const VALUES: usize = 36;
 const START: i64 = 1;
 const END: i64 = 2;
 
-/// Nobody says more tokens a second; a model in a loop does.
+/// Tokens a second of the fastest speech; a model in a loop makes more.
 const TOKENS_A_SECOND: f64 = 6.5;
 
 /// The shortest piece that may still hold a word, in tokens.
@@ -40,15 +42,15 @@ const TOKENS_MIN: usize = 4;
 /// Bytes of a file of the model: the largest has 31 MB.
 const FILE_MAX: u64 = 512 * 1024 * 1024;
 
-/// Why there are no words.
+/// An error of a recogniser.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file cannot be read, or is not what it should be: the model has to be installed again.
     #[error("cannot load the model from `{path}`: {reason}")]
     Unusable {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The runtime failed at work.
@@ -57,10 +59,10 @@ pub enum ModelError {
         /// In the runtime's words.
         reason: String,
     },
-    /// It does not know the language that is spoken.
+    /// The model does not know the language that is spoken.
     #[error("{reason}")]
     Language {
-        /// Which, and what to do.
+        /// The language, and what to do.
         reason: String,
     },
     /// There was not enough memory.
@@ -88,7 +90,8 @@ pub struct Moonshine {
     decoder: Session,
     tokenizer: Tokenizer,
     hash: String,
-    /// The names of the decoder's memory: what goes in, what comes out, and whether it is the encoder's.
+    /// The names of the decoder's memory: what goes in, what comes out, and whether it is the
+    /// encoder's.
     memory: Vec<(String, String, bool)>,
 }
 
@@ -104,25 +107,28 @@ impl Moonshine {
     /// # Errors
     /// [`ModelError::Unusable`] for a file that is missing or something else.
     pub fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
-        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable(&model.runtime, &error))?;
+        let loaded = ort::init_from(&model.runtime).map_err(|error| unusable_model(&model.runtime, &error))?;
         let environment =
-            loaded.with_telemetry(false).build().map_err(|error| unusable(&model.runtime, error.message()))?;
+            loaded.with_telemetry(false).build().map_err(|error| unusable_model(&model.runtime, error.message()))?;
         let mut hasher = blake3::Hasher::new();
-        let mut session = |path: &Path| {
-            // Hashed as a stream, and loaded by the runtime itself: a copy here would be the peak of all memory.
-            let file = File::open(path).map_err(|error| unusable(path, &error))?;
-            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable(path, &error))?;
-            session(&environment, path, threads).map_err(|error| unusable(path, &error))
+        let mut load_session = |path: &Path| {
+            // Hashed as a stream, and loaded by the runtime itself: a copy here would be the peak
+            // of all memory.
+            let file = File::open(path).map_err(|error| unusable_model(path, &error))?;
+            hasher.update_reader(file.take(FILE_MAX)).map_err(|error| unusable_model(path, &error))?;
+            create_session(&environment, path, threads).map_err(|error| unusable_model(path, &error))
         };
-        let (encoder, decoder) = (session(&model.encoder)?, session(&model.decoder)?);
-        let bytes = read(&model.tokenizer)?;
+        let encoder = load_session(&model.encoder)?;
+        let decoder = load_session(&model.decoder)?;
+        let bytes = read_file(&model.tokenizer)?;
         hasher.update(&bytes);
-        let tokenizer = Tokenizer::parse(&bytes).ok_or_else(|| unusable(&model.tokenizer, "it is not a tokenizer"))?;
+        let tokenizer =
+            Tokenizer::parse(&bytes).ok_or_else(|| unusable_model(&model.tokenizer, "it is not a tokenizer"))?;
         let hash = hasher.finalize().to_hex()[..32].to_owned();
         Ok(Self { encoder, decoder, tokenizer, hash, memory: memory_names() })
     }
 
-    /// Returns what tells this model from another: a hash of its files.
+    /// Returns the identity of this model: a hash of its files.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -130,25 +136,26 @@ impl Moonshine {
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
     ///
     /// # Errors
-    /// What the runtime says.
-    pub fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
-        let hidden = self.encode(sound)?;
-        let tokens = self.decode(&hidden, sound.len())?;
-        Ok(self.tokenizer.text(&tokens))
+    /// The error of the runtime.
+    pub fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+        let hidden = self.encode_sound(sound)?;
+        let tokens = self.decode_tokens(&hidden, sound.len())?;
+        Ok(self.tokenizer.tokens_to_text(&tokens))
     }
 
-    fn encode(&mut self, sound: &[f32]) -> Result<DynValue, ModelError> {
+    fn encode_sound(&mut self, sound: &[f32]) -> Result<DynValue, ModelError> {
         let inputs = ort::inputs! {
             "input_values" => Tensor::from_array(([1, sound.len()], sound.to_vec()))?,
-            "attention_mask" => mask(sound.len())?,
+            "attention_mask" => attention_mask(sound.len())?,
         };
-        taken(&mut self.encoder.run(inputs)?, "last_hidden_state")
+        take_output(&mut self.encoder.run(inputs)?, "last_hidden_state")
     }
 
-    fn decode(&mut self, hidden: &DynValue, samples: usize) -> Result<Vec<i64>, ModelError> {
-        let mask = mask(samples)?;
-        let mut memory = self.memory.iter().map(|_| nothing()).collect::<Result<Vec<_>, _>>()?;
-        let (mut tokens, mut last) = (Vec::new(), START);
+    fn decode_tokens(&mut self, hidden: &DynValue, samples: usize) -> Result<Vec<i64>, ModelError> {
+        let mask = attention_mask(samples)?;
+        let mut memory = self.memory.iter().map(|_| empty_memory()).collect::<Result<Vec<_>, _>>()?;
+        let mut tokens = Vec::new();
+        let mut last = START;
         for step in 0..tokens_max(samples) {
             let is_first = step == 0;
             let mut inputs: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = ort::inputs! {
@@ -159,10 +166,10 @@ impl Moonshine {
             };
             inputs.extend(self.memory.iter().zip(&memory).map(|((name, ..), value)| (name.into(), value.into())));
             let mut outputs = self.decoder.run(inputs)?;
-            last = likeliest(&outputs)?;
+            last = likeliest_token(&outputs)?;
             for ((_, name, is_encoders), kept) in self.memory.iter().zip(&mut memory) {
                 if is_first || !is_encoders {
-                    *kept = taken(&mut outputs, name)?;
+                    *kept = take_output(&mut outputs, name)?;
                 }
             }
             if last == END {
@@ -178,33 +185,33 @@ impl Moonshine {
     }
 }
 
-/// One session: no spinning, which would fight the rest of a small machine, and no arena, which would keep the memory
-/// of the longest piece for ever.
-fn session(environment: &ort::environment::Environment, path: &Path, threads: usize) -> Result<Session, String> {
+/// Creates a session: no spinning, which would fight the rest of a small machine, and no arena,
+/// which would keep the memory of the longest piece for ever.
+fn create_session(environment: &ort::environment::Environment, path: &Path, threads: usize) -> Result<Session, String> {
     let builder = Session::builder(environment).map_err(|error| error.message().to_owned())?;
-    let told = |error: ort::Error<_>| error.message().to_owned();
-    let builder = builder.with_intra_threads(threads.max(1)).map_err(told)?;
-    let builder = builder.with_inter_threads(1).map_err(told)?;
-    let builder = builder.with_intra_op_spinning(false).map_err(told)?;
-    let builder = builder.with_memory_pattern(false).map_err(told)?;
-    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(told)?;
+    let message = |error: ort::Error<_>| error.message().to_owned();
+    let builder = builder.with_intra_threads(threads.max(1)).map_err(message)?;
+    let builder = builder.with_inter_threads(1).map_err(message)?;
+    let builder = builder.with_intra_op_spinning(false).map_err(message)?;
+    let builder = builder.with_memory_pattern(false).map_err(message)?;
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(message)?;
     let plain = ep::CPU::default().with_arena_allocator(false).build();
-    let mut builder = builder.with_execution_providers([plain]).map_err(told)?;
+    let mut builder = builder.with_execution_providers([plain]).map_err(message)?;
     builder.commit_from_file(path).map_err(|error| error.message().to_owned())
 }
 
-fn unusable(path: &Path, reason: &(impl ToString + ?Sized)) -> ModelError {
+fn unusable_model(path: &Path, reason: &(impl ToString + ?Sized)) -> ModelError {
     ModelError::Unusable { path: crate::text::printable_path(path), reason: reason.to_string() }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| unusable(path, &error))?;
-    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable(path, &error))?;
+    let file = File::open(path).map_err(|error| unusable_model(path, &error))?;
+    file.take(tokenizer::BYTES_MAX).read_to_end(&mut bytes).map_err(|error| unusable_model(path, &error))?;
     Ok(bytes)
 }
 
-/// The names of the decoder's memory.
+/// Returns the names of the decoder's memory.
 fn memory_names() -> Vec<(String, String, bool)> {
     let whose = ["decoder", "encoder"];
     let names = whose.into_iter().flat_map(|side| ["key", "value"].map(|what| (side, what)));
@@ -216,22 +223,22 @@ fn memory_names() -> Vec<(String, String, bool)> {
     (0..LAYERS).flat_map(|layer| names.iter().map(move |name| of(layer, *name))).collect()
 }
 
-/// The memory before the first step. Only an allocator makes a tensor without values.
-fn nothing() -> Result<DynValue, ModelError> {
+/// Returns the memory before the first step. Only an allocator makes a tensor without values.
+fn empty_memory() -> Result<DynValue, ModelError> {
     Ok(Tensor::<f32>::new(&Allocator::default(), [1, HEADS, 0, VALUES])?.into_dyn())
 }
 
-/// Everything counts.
-fn mask(samples: usize) -> Result<Tensor<i64>, ModelError> {
+/// Returns a mask in which every sample counts.
+fn attention_mask(samples: usize) -> Result<Tensor<i64>, ModelError> {
     Ok(Tensor::from_array(([1, samples], vec![1_i64; samples]))?)
 }
 
-fn taken(outputs: &mut SessionOutputs<'_>, name: &str) -> Result<DynValue, ModelError> {
+fn take_output(outputs: &mut SessionOutputs<'_>, name: &str) -> Result<DynValue, ModelError> {
     outputs.remove(name).ok_or_else(|| ModelError::Failed { reason: format!("it returned no `{name}`") })
 }
 
 /// Returns the likeliest token of the last step.
-fn likeliest(outputs: &SessionOutputs<'_>) -> Result<i64, ModelError> {
+fn likeliest_token(outputs: &SessionOutputs<'_>) -> Result<i64, ModelError> {
     let no_logits = || ModelError::Failed { reason: "it returned no `logits`".to_owned() };
     let (_, logits) = outputs.get("logits").ok_or_else(no_logits)?.try_extract_tensor::<f32>()?;
     let best = logits.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -1,4 +1,4 @@
-//! `tokenizer.bin`: what each token stands for.
+//! `tokenizer.bin`: the text of each token.
 
 use crate::text;
 
@@ -15,8 +15,8 @@ pub(crate) struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the file: for each entry a length (one byte; from 128 on two: `n - 128 + 128 · b`), then its bytes.
-    /// Returns `None` when it is something else.
+    /// Reads the file: for each entry a length (one byte; from 128 on two: `n - 128 + 128 · b`),
+    /// then its bytes. Returns `None` for another file.
     pub(crate) fn parse(mut bytes: &[u8]) -> Option<Self> {
         let mut entries = Vec::with_capacity(ENTRIES);
         while let Some((first, rest)) = bytes.split_first() {
@@ -31,7 +31,7 @@ impl Tokenizer {
     }
 
     /// Returns the text of `tokens`: one line, single spaces, nothing that a terminal obeys.
-    pub(crate) fn text(&self, tokens: &[i64]) -> String {
+    pub(crate) fn tokens_to_text(&self, tokens: &[i64]) -> String {
         let entries = tokens.iter().filter_map(|token| self.entries.get(usize::try_from(*token).ok()?));
         let spoken = entries.filter(|entry| !is_special(entry)).flatten().copied().collect::<Vec<u8>>();
         let readable = String::from_utf8_lossy(&spoken).replace(['\u{2581}', char::REPLACEMENT_CHARACTER], " ");
@@ -40,7 +40,8 @@ impl Tokenizer {
     }
 }
 
-/// Whether a token says something to the program and nothing to a person: `<s>`, `</s>`, `<unk>`, `<<ST_7>>`.
+/// Returns whether a token is for the program and not for a person: `<s>`, `</s>`, `<unk>`,
+/// `<<ST_7>>`.
 fn is_special(entry: &[u8]) -> bool {
     matches!(entry, b"<unk>" | b"<s>" | b"</s>") || (entry.starts_with(b"<<ST_") && entry.ends_with(b">>"))
 }
@@ -77,9 +78,9 @@ mod tests {
             &long,
         ];
         let tokenizer = Tokenizer::parse(&file(&entries)).expect("a tokenizer");
-        assert_eq!(tokenizer.text(&[0, 2, 3, 4, 5, 6, 7, 1]), "Hello, w\u{f6}rld [31m");
-        assert_eq!(tokenizer.text(&[8]).len(), 128);
-        assert_eq!(tokenizer.text(&[-1, 99_999]), "");
+        assert_eq!(tokenizer.tokens_to_text(&[0, 2, 3, 4, 5, 6, 7, 1]), "Hello, w\u{f6}rld [31m");
+        assert_eq!(tokenizer.tokens_to_text(&[8]).len(), 128);
+        assert_eq!(tokenizer.tokens_to_text(&[-1, 99_999]), "");
     }
 
     #[test]

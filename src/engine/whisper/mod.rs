@@ -1,7 +1,8 @@
 //! whisper.cpp: other languages, in a build that has it.
 //!
-//! A person brings the model, a ggml file; here it is looked at before native code reads it. `native` loads it and turns
-//! sound into words; it is there with the Cargo feature `whisper` alone.
+//! A person brings the model, a ggml file; here it is looked at before native code reads it.
+//! `native` loads it and turns sound into words; it is there with the Cargo feature `whisper`
+//! alone.
 
 #[cfg(feature = "whisper")]
 pub(super) mod native;
@@ -19,7 +20,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::text::printable_path;
 
-/// What a ggml file of whisper.cpp begins with ("ggml", as a number of the machine).
+/// The first bytes of a ggml file of whisper.cpp ("ggml", as a number of the machine).
 const MAGIC: u32 = 0x6767_6d6c;
 
 /// The numbers behind it, as `whisper_model_load` reads them: 11 of 32 bits.
@@ -28,7 +29,8 @@ const NUMBERS: usize = 11;
 /// Tokens of a model that knows more than English, at least (`whisper_vocab::is_multilingual`).
 const TOKENS_OF_MANY: i32 = 51_865;
 
-/// Bounds of the numbers: tokens, and the width of sound and of text. The largest model has 51,866 and 1,280.
+/// Bounds of the numbers: tokens, and the width of sound and of text. The largest model has 51,866
+/// and 1,280.
 const TOKENS: std::ops::RangeInclusive<i32> = 1..=200_000;
 const WIDTH: std::ops::RangeInclusive<i32> = 1..=8_192;
 
@@ -39,22 +41,23 @@ pub struct Weights {
     pub path: PathBuf,
     /// Its bytes.
     pub size: u64,
-    /// Whether it knows more than English.
+    /// True when it knows more than English.
     pub is_multilingual: bool,
-    /// Tells it from another: a hash of its name, size and mtime, for the content of a gigabyte is not read for that.
+    /// The identity of the model: a hash of its name, size and mtime, for the content of a gigabyte
+    /// is not read for that.
     pub hash: String,
 }
 
-/// Why a file is no model.
+/// The reason that a file is no model.
 #[derive(Debug, thiserror::Error)]
 pub enum NotWeights {
-    /// It is missing, or may not be read.
+    /// The file is missing, or may not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is a directory, a pipe, or something else.
+    /// The path is a directory, a pipe, or something else.
     #[error("it is not a file")]
     NoFile,
-    /// It is another kind of file.
+    /// The file is of another kind.
     #[error("it is not a ggml file of whisper.cpp")]
     NoGgml,
 }
@@ -78,7 +81,9 @@ pub fn look(path: &Path) -> Result<Weights, NotWeights> {
     }
     let (magic, numbers) = head.split_at(4);
     let number = |at: usize| numbers[at * 4..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
-    let (tokens, sound, text) = (number(0), number(2), number(6));
+    let tokens = number(0);
+    let sound = number(2);
+    let text = number(6);
     let is_plausible = TOKENS.contains(&tokens) && WIDTH.contains(&sound) && WIDTH.contains(&text);
     if magic != MAGIC.to_le_bytes() || !is_plausible {
         return Err(NotWeights::NoGgml);
@@ -87,11 +92,11 @@ pub fn look(path: &Path) -> Result<Weights, NotWeights> {
         path: path.to_owned(),
         size: metadata.len(),
         is_multilingual: tokens >= TOKENS_OF_MANY,
-        hash: hash(path, &metadata),
+        hash: hash_file(path, &metadata),
     })
 }
 
-fn hash(path: &Path, metadata: &Metadata) -> String {
+fn hash_file(path: &Path, metadata: &Metadata) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(path.file_name().unwrap_or_default().as_encoded_bytes());
     for number in [metadata.len(), metadata.mtime().cast_unsigned(), metadata.mtime_nsec().cast_unsigned()] {
@@ -101,8 +106,9 @@ fn hash(path: &Path, metadata: &Metadata) -> String {
 }
 
 impl Weights {
-    /// Returns MiB of memory that a child with this model may ask for. The weights lie in memory whole, and working on them
-    /// takes about as much again where they are small (measured: 324 MB with 75, 442 MB with 148).
+    /// Returns MiB of memory that a child with this model may ask for. The weights lie in memory
+    /// whole, and working on them takes about as much again where they are small (measured: 324 MB
+    /// with 75, 442 MB with 148).
     #[must_use]
     pub fn memory_mib(&self) -> u64 {
         const BESIDES: u64 = 1024;
@@ -112,7 +118,7 @@ impl Weights {
     /// Fails, with the reason, when the model does not know the language.
     ///
     /// # Errors
-    /// What a person is told.
+    /// The message for a person.
     pub fn understands(&self, language: Option<&str>) -> Result<(), String> {
         match language.filter(|language| !self.is_multilingual && *language != "en") {
             Some(language) => Err(format!(

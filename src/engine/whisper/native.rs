@@ -1,7 +1,7 @@
 //! whisper.cpp at work: from a piece of sound to its words.
 //!
-//! Each piece is read by itself, without the words before it: so a resumed recording says what an uninterrupted one
-//! would, and one piece that went wrong does not spoil the next.
+//! Each piece is read by itself, without the words before it: so a resumed recording says what an
+//! uninterrupted one would, and one piece that went wrong does not spoil the next.
 
 use std::ffi::c_int;
 
@@ -14,7 +14,7 @@ use crate::{
     text::printable_path,
 };
 
-/// Samples from which a piece tells its language: in a single word whisper hears any.
+/// Samples from which a piece shows its language: whisper takes a single word for any.
 const TELLS_LANGUAGE: usize = 5 * RATE as usize;
 
 /// A model that is ready.
@@ -22,10 +22,10 @@ pub(in crate::engine) struct Whisper {
     state: WhisperState,
     hash: String,
     threads: c_int,
-    /// What the folder says.
+    /// The language of the folder.
     language: Option<&'static str>,
-    /// What the last piece was in that was long enough to tell.
-    heard: Option<&'static str>,
+    /// The language of the last piece that was long enough to detect it.
+    detected: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Whisper {
@@ -41,7 +41,7 @@ impl Whisper {
         language: Option<&str>,
         threads: usize,
     ) -> Result<Self, ModelError> {
-        let language = language.map(known).transpose()?;
+        let language = language.map(find_language).transpose()?;
         // Without a receiver its log goes nowhere; else it would fill standard error.
         whisper_rs::install_logging_hooks();
         let unusable = |error: WhisperError| ModelError::Unusable {
@@ -55,28 +55,28 @@ impl Whisper {
         let hash = format!("{} {}", language.unwrap_or("any"), weights.hash);
         // A model of English alone finds out nothing.
         let language = if context.is_multilingual() { language } else { Some("en") };
-        Ok(Self { state, hash, threads: c_int::try_from(threads.max(1)).unwrap_or(1), language, heard: None })
+        Ok(Self { state, hash, threads: c_int::try_from(threads.max(1)).unwrap_or(1), language, detected: None })
     }
 
-    /// Returns what tells its words from those of another: the language it was told, and [`Weights::hash`].
+    /// Returns the identity of its words: the language of the folder, and [`Weights::hash`].
     pub(in crate::engine) fn hash(&self) -> &str {
         &self.hash
     }
 
     /// Returns the words in `sound`, 16 kHz and at most some 15 s of it; empty when there are none.
-    pub(in crate::engine) fn words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+    pub(in crate::engine) fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
         if sound.is_empty() {
             return Ok(String::new());
         }
         let is_long = sound.len() >= TELLS_LANGUAGE;
-        let language = self.language.or(self.heard.filter(|_| !is_long));
-        self.state.full(parameters(language, self.threads), sound).map_err(|error| failed(&error))?;
+        let language = self.language.or(self.detected.filter(|_| !is_long));
+        self.state.full(sampling_parameters(language, self.threads), sound).map_err(|error| model_failure(&error))?;
         if self.language.is_none() && is_long {
-            self.heard = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+            self.detected = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
         }
         let mut words = Vec::new();
         for segment in self.state.as_iter() {
-            let text = segment.to_str_lossy().map_err(|error| failed(&error))?;
+            let text = segment.to_str_lossy().map_err(|error| model_failure(&error))?;
             words.extend(spoken(&text).map(str::to_owned));
         }
         Ok(words.join(" "))
@@ -84,12 +84,12 @@ impl Whisper {
 }
 
 /// Returns the language as whisper has it.
-fn known(language: &str) -> Result<&'static str, ModelError> {
+fn find_language(language: &str) -> Result<&'static str, ModelError> {
     let found = whisper_rs::get_lang_id(language).and_then(whisper_rs::get_lang_str);
     found.ok_or_else(|| ModelError::Language { reason: format!("whisper knows no language `{language}`") })
 }
 
-fn parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'static, 'static> {
+fn sampling_parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'static, 'static> {
     let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
     parameters.set_language(language);
     parameters.set_n_threads(threads);
@@ -102,7 +102,7 @@ fn parameters(language: Option<&'static str>, threads: c_int) -> FullParams<'sta
     parameters
 }
 
-fn failed(error: &WhisperError) -> ModelError {
+fn model_failure(error: &WhisperError) -> ModelError {
     ModelError::Failed { reason: error.to_string().trim_end_matches('.').to_lowercase() }
 }
 
@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn languages_are_those_that_whisper_has() {
-        assert_eq!(known("de").ok(), Some("de"));
-        let refused = known("xx").expect_err("no such language");
+        assert_eq!(find_language("de").ok(), Some("de"));
+        let refused = find_language("xx").expect_err("no such language");
         insta::assert_snapshot!(refused, @"whisper knows no language `xx`");
     }
 }

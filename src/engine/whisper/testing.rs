@@ -1,9 +1,11 @@
-//! A model without weights, as whisper.cpp's own tests use: it loads, it runs, and it knows no word.
+//! A model without weights, as whisper.cpp's own tests use: it loads, it runs, and it knows no
+//! word.
 
 /// Returns the file of a model of `tiny`'s shape with so many tokens.
 pub(crate) fn empty_model(tokens: i32) -> Vec<u8> {
     let mut bytes = b"lmgg".to_vec();
-    // Tokens; sound: context, width, heads, layers; text: the same; mel bands; 16-bit floats. Then the size of the filters.
+    // Tokens; sound: context, width, heads, layers; text: the same; mel bands; 16-bit floats. Then
+    // the size of the filters.
     for number in [tokens, 1500, 384, 6, 4, 448, 384, 6, 4, 80, 1, 80, 201] {
         bytes.extend(number.to_le_bytes());
     }
