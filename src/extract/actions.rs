@@ -1,21 +1,21 @@
-//! What is to be done, by whom and by when.
+//! Action items: the task, its owner and its day.
 
 use std::collections::HashSet;
 
 use jiff::civil::Date;
 
 use super::{
-    due::due,
+    due::find_due,
     people::People,
     sentences::Sentence,
-    talk::{Sentences, accepts, refuses},
-    tasks::{Manner, Task, is_bare, seeks_somebody, tasks},
+    talk::{TalkSentences, says_no, says_yes},
+    tasks::{SpokenTask, TaskManner, find_tasks, is_bare, seeks_somebody},
     words::is_stop,
 };
 
 /// An action while the talk is read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found {
+pub(super) struct FoundAction {
     /// The sentences of its quote: one, or two where the second takes on what the first asks for.
     pub(super) first: usize,
     pub(super) last: usize,
@@ -23,24 +23,24 @@ pub(super) struct Found {
     pub(super) due: Option<Date>,
 }
 
-/// How many sentences back an answer looks for what it answers.
+/// Sentences that an answer looks back for its request: people answer at once.
 const ANSWERS_BACK: usize = 2;
 
 /// Returns the actions of a talk, in order.
-pub(super) fn actions(talk: &Sentences, people: &People, today: Date) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+pub(super) fn find_actions(talk: &TalkSentences, people: &People, today: Date) -> Vec<FoundAction> {
+    let mut found: Vec<FoundAction> = Vec::new();
     for (at, sentence) in talk.all.iter().enumerate() {
         let owner = owner_of_speaker(sentence, people);
         if is_bare(&sentence.words) {
             take_on(talk, at, owner, today, &mut found);
             continue;
         }
-        for task in tasks(&sentence.words, people) {
-            let due = due(&sentence.words, task.start, today);
+        for task in find_tasks(&sentence.words, people) {
+            let due = find_due(&sentence.words, task.start, today);
             if !is_accepted(talk, at, &task, due) {
                 continue;
             }
-            let answered = answered(talk, at, &task, &found).filter(|_| task.manner != Manner::Named);
+            let answered = answered_request(talk, at, &task, &found).filter(|_| task.manner != TaskManner::Named);
             if let Some(earlier) = answered.filter(|earlier| is_same(&talk.all[found[*earlier].first], sentence)) {
                 found[earlier].due = found[earlier].due.or(due);
                 found[earlier].owner = found[earlier].owner.take().or(owner.clone());
@@ -49,46 +49,52 @@ pub(super) fn actions(talk: &Sentences, people: &People, today: Date) -> Vec<Fou
             let of_request = answered.and_then(|earlier| found[earlier].owner.clone());
             let owner = owner_of(talk, at, &task, owner.clone().or(of_request), people);
             let due = due.or_else(|| due_behind(talk, at, today));
-            found.push(Found { first: at, last: at, owner, due });
+            found.push(FoundAction { first: at, last: at, owner, due });
         }
     }
     found
 }
 
-/// Whose a task is. `speaker` is who says it, as far as that is known.
-fn owner_of(talk: &Sentences, at: usize, task: &Task, speaker: Option<String>, people: &People) -> Option<String> {
+/// Returns the owner of a task. `speaker` is the person who says it, if known.
+fn owner_of(
+    talk: &TalkSentences,
+    at: usize,
+    task: &SpokenTask,
+    speaker: Option<String>,
+    people: &People,
+) -> Option<String> {
     let own = talk.all[at].words[task.start].is_any(&["i", "let"]);
     match task.manner {
-        Manner::Promise | Manner::Need => speaker,
-        Manner::Offer if own => speaker,
-        Manner::Offer | Manner::Duty | Manner::Named => task.named.clone(),
-        Manner::Request => task.named.clone().or_else(|| answerer(talk, at, people)),
+        TaskManner::Promise | TaskManner::Need => speaker,
+        TaskManner::Offer if own => speaker,
+        TaskManner::Offer | TaskManner::Duty | TaskManner::Named => task.named.clone(),
+        TaskManner::Request => task.named.clone().or_else(|| likely_answerer(talk, at, people)),
     }
 }
 
 fn owner_of_speaker(sentence: &Sentence, people: &People) -> Option<String> {
     let label = sentence.speaker.as_deref()?;
-    Some(people.speaker(label).unwrap_or_else(|| label.to_owned()))
+    Some(people.speaker_name(label).unwrap_or_else(|| label.to_owned()))
 }
 
-/// Whether a task counts in this talk.
-fn is_accepted(talk: &Sentences, at: usize, task: &Task, due: Option<Date>) -> bool {
+/// Returns whether a task counts in this talk.
+fn is_accepted(talk: &TalkSentences, at: usize, task: &SpokenTask, due: Option<Date>) -> bool {
     let sentence = &talk.all[at];
     let alone = !talk.conversation;
-    let refused = talk.all.get(at + 1).is_some_and(|next| refuses(&next.words) && !next.asks());
+    let refused = talk.all.get(at + 1).is_some_and(|next| says_no(&next.words) && !next.ends_with_question());
     match task.manner {
-        Manner::Promise => !sentence.asks() && (!alone || due.is_some()),
-        Manner::Offer => !sentence.asks() && due.is_some() && talk.conversation,
-        Manner::Need | Manner::Duty => !sentence.asks(),
-        Manner::Request => !refused && (!alone || due.is_some() || task.named.is_some()),
-        Manner::Named => !refused,
+        TaskManner::Promise => !sentence.ends_with_question() && (!alone || due.is_some()),
+        TaskManner::Offer => !sentence.ends_with_question() && due.is_some() && talk.conversation,
+        TaskManner::Need | TaskManner::Duty => !sentence.ends_with_question(),
+        TaskManner::Request => !refused && (!alone || due.is_some() || task.named.is_some()),
+        TaskManner::Named => !refused,
     }
 }
 
-/// "I'll do that": takes on the task or the question shortly before.
-fn take_on(talk: &Sentences, at: usize, owner: Option<String>, today: Date, found: &mut Vec<Found>) {
+/// Gives the task or the question shortly before to the speaker of "I'll do that".
+fn take_on(talk: &TalkSentences, at: usize, owner: Option<String>, today: Date, found: &mut Vec<FoundAction>) {
     let from = at.saturating_sub(ANSWERS_BACK);
-    let due = due(&talk.all[at].words, 0, today);
+    let due = find_due(&talk.all[at].words, 0, today);
     if let Some(action) = found.iter_mut().rev().find(|action| action.last >= from) {
         action.due = action.due.or(due);
         let by_another = talk.all[at].is_by_another(&talk.all[action.first]);
@@ -97,39 +103,43 @@ fn take_on(talk: &Sentences, at: usize, owner: Option<String>, today: Date, foun
     }
     let asked = (from..at).rev().find(|earlier| seeks_somebody(&talk.all[*earlier].words));
     if let Some(first) = asked {
-        let due = super::due::due(&talk.all[first].words, 0, today).or(due);
-        found.push(Found { first, last: at, owner, due });
+        let due = find_due(&talk.all[first].words, 0, today).or(due);
+        found.push(FoundAction { first, last: at, owner, due });
     }
 }
 
-/// The request to which this sentence is the answer.
-fn answered(talk: &Sentences, at: usize, task: &Task, found: &[Found]) -> Option<usize> {
+/// Returns the request that this sentence answers.
+fn answered_request(talk: &TalkSentences, at: usize, task: &SpokenTask, found: &[FoundAction]) -> Option<usize> {
     let (number, last) = found.iter().enumerate().next_back()?;
     let near = last.last < at && at - last.last <= ANSWERS_BACK;
     let by_same = talk.all[at].speaker.is_some() && talk.all[at].speaker == talk.all[last.first].speaker;
-    let said_yes = accepts(&talk.all[at].words) || (last.last + 1..at).any(|between| accepts(&talk.all[between].words));
-    (near && !by_same && said_yes && task.manner == Manner::Promise).then_some(number)
+    let has_agreed =
+        says_yes(&talk.all[at].words) || (last.last + 1..at).any(|between| says_yes(&talk.all[between].words));
+    (near && !by_same && has_agreed && task.manner == TaskManner::Promise).then_some(number)
 }
 
-/// Whether an answer says no more than what it answers: "I'll send them by Friday".
+/// Returns whether an answer adds nothing to its request: "I'll send them by Friday".
 fn is_same(request: &Sentence, answer: &Sentence) -> bool {
     let asked: HashSet<&str> = request.words.iter().map(|word| word.norm.as_str()).collect();
     answer.words.iter().all(|word| is_stop(&word.norm) || asked.contains(word.norm.as_str()))
 }
 
-/// Who answers a request: the next speaker who says yes, or the only other one of two.
-fn answerer(talk: &Sentences, at: usize, people: &People) -> Option<String> {
+/// Returns the person who answers a request: the next speaker who says yes, or the only other one
+/// of two.
+fn likely_answerer(talk: &TalkSentences, at: usize, people: &People) -> Option<String> {
     let sentence = &talk.all[at];
-    let next =
-        talk.after(at, ANSWERS_BACK, f64::INFINITY).map(|(_, next)| next).find(|next| next.is_by_another(sentence));
-    let yes = next.filter(|next| accepts(&next.words));
-    yes.or_else(|| next.filter(|_| talk.speakers() == 2)).and_then(|next| owner_of_speaker(next, people))
+    let next = talk
+        .sentences_after(at, ANSWERS_BACK, f64::INFINITY)
+        .map(|(_, next)| next)
+        .find(|next| next.is_by_another(sentence));
+    let yes = next.filter(|next| says_yes(&next.words));
+    yes.or_else(|| next.filter(|_| talk.speaker_count() == 2)).and_then(|next| owner_of_speaker(next, people))
 }
 
-/// A date that is added behind: "By Friday, please."
-fn due_behind(talk: &Sentences, at: usize, today: Date) -> Option<Date> {
+/// Returns a date that is added in the next sentence: "By Friday, please."
+fn due_behind(talk: &TalkSentences, at: usize, today: Date) -> Option<Date> {
     const ADDED_WORDS_MAX: usize = 6;
     let next = talk.all.get(at + 1).filter(|next| next.words.len() <= ADDED_WORDS_MAX)?;
     let leads = next.words.iter().take(3).any(|word| word.is_any(&["by", "before", "until", "till"]));
-    if leads { due(&next.words, 0, today) } else { None }
+    if leads { find_due(&next.words, 0, today) } else { None }
 }

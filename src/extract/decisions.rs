@@ -1,10 +1,10 @@
-//! What was decided: said as a decision, and not as a wish, a report of old times or a question.
+//! Decisions: stated as one, and not as a wish, a report of old times or a question.
 
 use std::sync::LazyLock;
 
 use super::{
-    cues::{Class, Hit, Phrases},
-    talk::{Sentences, accepts, is_meant, is_of_old, refuses},
+    cues::{CuePhrases, PhraseHit, WordClass},
+    talk::{TalkSentences, is_meant, is_of_old, says_no, says_yes},
     words::Word,
 };
 
@@ -19,9 +19,9 @@ fn is_settling(word: &str) -> bool {
     VERBS.contains(&word)
 }
 
-const CLASSES: [Class; 1] = [("settle", is_settling)];
+const CLASSES: [WordClass; 1] = [("settle", is_settling)];
 
-/// These say it whoever speaks.
+/// Phrases that state a decision in any talk.
 const STRONG: &str = "
     we have? all? just|now|finally|also|therefore|already? decided|agreed|resolved|chosen|voted
     we have? all? just|now|finally? settled on|for
@@ -44,7 +44,7 @@ const STRONG: &str = "
     the verdict is
     so ordered";
 
-/// These only in a conversation: a lecture says them of the blackboard.
+/// Phrases that state one only in a conversation: a lecture says them of the blackboard.
 const WEAK: &str = "
     let us all? just|then|simply|please? @settle
     let us not
@@ -62,7 +62,7 @@ const WEAK: &str = "
     we stick|go|stay with
     going forward we";
 
-/// Beginnings that sound like a decision and lead on only.
+/// Beginnings that sound like a decision and only lead on.
 const LEADING_ON: &str = "
     let us all? just|then|simply|please? go back|on|around|through|over|to|round|straight|home|first
     let us all? just|then|simply|please? take a|it|another|five|turns|questions|this|that|look
@@ -83,24 +83,24 @@ const LEADING_ON: &str = "
     we are not going to be|know|see|have|need|get|find|talk|make|solve|manage|reach|survive|lie|say
     so|then|okay we do|have";
 
-/// Returns whether the sentence at `at` tells a decision.
-pub(super) fn is_decision(talk: &Sentences, at: usize) -> bool {
-    static STRONG_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(STRONG, &CLASSES));
-    static WEAK_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(WEAK, &CLASSES));
-    static LEADING_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(LEADING_ON, &CLASSES));
+/// Returns whether the sentence at `at` states a decision.
+pub(super) fn is_decision(talk: &TalkSentences, at: usize) -> bool {
+    static STRONG_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(STRONG, &CLASSES));
+    static WEAK_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(WEAK, &CLASSES));
+    static LEADING_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(LEADING_ON, &CLASSES));
     let sentence = &talk.all[at];
     let words = &sentence.words;
-    let meant = |hit: &Hit| is_said_so(words, hit.start) && !is_followed_by_doubt(words, hit.end);
-    let strong = || STRONG_ONES.hits(words).any(|hit| meant(&hit)) && !is_of_old(words);
-    let leads_on = |hit: &Hit| LEADING_ONES.at(words, hit.start).is_some();
-    let weak = || talk.conversation && WEAK_ONES.hits(words).any(|hit| meant(&hit) && !leads_on(&hit));
-    let said = strong() || (talk.conversation && is_so_be_it(words)) || weak();
-    said && words.len() >= WORDS_MIN && stands(talk, at)
+    let meant = |hit: &PhraseHit| is_stated(words, hit.start) && !is_followed_by_doubt(words, hit.end);
+    let is_stated = (STRONG_ONES.find_hits(words).any(|hit| meant(&hit)) && !is_of_old(words))
+        || (talk.conversation && is_so_be_it(words))
+        || (talk.conversation
+            && WEAK_ONES.find_hits(words).any(|hit| meant(&hit) && LEADING_ONES.hit_at(words, hit.start).is_none()));
+    is_stated && words.len() >= WORDS_MIN && is_upheld(talk, at)
 }
 
-/// Whether a decision that begins at `start` is meant. "That's decided" is a clause of its own, also where speech
-/// recognition has set no comma before it.
-fn is_said_so(words: &[Word], start: usize) -> bool {
+/// Returns whether a decision that begins at `start` is meant. "That's decided" is a clause of its
+/// own, also where speech recognition has set no comma before it.
+fn is_stated(words: &[Word], start: usize) -> bool {
     let own = words[start].norm == "that";
     let before = start.checked_sub(1).map(|before| &words[before]);
     let open = before.is_some_and(|before| {
@@ -109,17 +109,18 @@ fn is_said_so(words: &[Word], start: usize) -> bool {
     if own { !open } else { is_meant(words, start) }
 }
 
-/// Fewer words tell of no matter: "we agreed", "let's do it".
+/// Words that a decision has at least: "we agreed" and "let's do it" have no content.
 const WORDS_MIN: usize = 3;
 
-/// Whether a decision goes on as a doubt: "the decision is still open", "we agreed to think about it".
+/// Returns whether a decision goes on as a doubt: "the decision is still open", "we agreed to think
+/// about it".
 fn is_followed_by_doubt(words: &[Word], end: usize) -> bool {
     let rest = &words[end..words.len().min(end + 3)];
     rest.iter()
         .any(|word| word.is_any(&["whether", "if", "open", "pending", "up", "difficult", "hard", "yours", "theirs"]))
 }
 
-/// "Smaller size it is, then."
+/// Returns whether the sentence has the form "Smaller size it is, then."
 fn is_so_be_it(words: &[Word]) -> bool {
     let end = words.iter().rposition(|word| !word.is_any(&["then", "okay", "so"])).map_or(0, |at| at + 1);
     let words = &words[..end];
@@ -137,19 +138,23 @@ fn is_so_be_it(words: &[Word]) -> bool {
             .any(|word| word.breaks || word.is_any(&["what", "how", "that", "think", "know", "guess", "where"]))
 }
 
-/// Whether nobody takes it back at once; asked as a question it needs a yes.
-fn stands(talk: &Sentences, at: usize) -> bool {
+/// Returns whether the decision is not taken back at once; asked as a question it needs a yes.
+fn is_upheld(talk: &TalkSentences, at: usize) -> bool {
     let next = talk.all.get(at + 1);
-    let refused = next.is_some_and(|next| !talk.all[at].asks() && refuses(&next.words) && !next.asks());
-    let confirmed = || talk.after(at, 2, 10.0).any(|(_, next)| accepts(&next.words));
-    if talk.all[at].asks() { confirmed() } else { !refused }
+    let refused = next
+        .is_some_and(|next| !talk.all[at].ends_with_question() && says_no(&next.words) && !next.ends_with_question());
+    if talk.all[at].ends_with_question() {
+        talk.sentences_after(at, 2, 10.0).any(|(_, next)| says_yes(&next.words))
+    } else {
+        !refused
+    }
 }
 
-trait Ends {
+trait EndsWithNorms {
     fn ends_with_norms(&self, norms: &[&str]) -> bool;
 }
 
-impl Ends for [Word] {
+impl EndsWithNorms for [Word] {
     fn ends_with_norms(&self, norms: &[&str]) -> bool {
         self.len() >= norms.len()
             && self[self.len() - norms.len()..].iter().zip(norms).all(|(word, norm)| word.norm == *norm)

@@ -1,4 +1,4 @@
-//! Whether a talk is in English: only then do the cues mean anything.
+//! Detection of English: the cues mean nothing in another language.
 
 use super::sentences::Sentence;
 
@@ -12,14 +12,15 @@ const COMMON: [&str; 40] = [
 /// English speech has 35 to 50 words of those in a hundred, Dutch and German under 8.
 const SHARE_MIN: f64 = 0.12;
 
-/// Under so many words the share says nothing, and what was recognised is taken for English.
+/// Under so many words the share says nothing, and the transcript is taken for English.
 const WORDS_MIN: usize = 12;
 
 /// Returns whether these sentences are English.
 pub(super) fn is_english(sentences: &[Sentence]) -> bool {
     let all: usize = sentences.iter().map(|sentence| sentence.words.len()).sum();
     let latin = sentences.iter().flat_map(|sentence| sentence.text.chars()).filter(|c| c.is_alphabetic());
-    let (mut ascii, mut letters) = (0_usize, 0_usize);
+    let mut ascii = 0_usize;
+    let mut letters = 0_usize;
     for letter in latin {
         letters += 1;
         ascii += usize::from(letter.is_ascii());
@@ -28,21 +29,21 @@ pub(super) fn is_english(sentences: &[Sentence]) -> bool {
         return ascii * 10 >= letters * 9;
     }
     let common = sentences.iter().flat_map(|sentence| &sentence.words).filter(|word| word.is_any(&COMMON)).count();
-    share(common, all) >= SHARE_MIN
+    share_of(common, all) >= SHARE_MIN
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of words are far below 2^52")]
-pub(super) fn share(part: usize, whole: usize) -> f64 {
+pub(super) fn share_of(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::sentences::sentences, *};
+    use super::{super::sentences::split_sentences, *};
     use crate::job::Segment;
 
     fn english(text: &str) -> bool {
-        is_english(&sentences(&[Segment { text: text.to_owned(), ..Segment::default() }]))
+        is_english(&split_sentences(&[Segment { text: text.to_owned(), ..Segment::default() }]))
     }
 
     #[test]

@@ -1,23 +1,23 @@
-//! An extract as Markdown: quotes that show exactly what was said, whatever that was.
+//! An extract as Markdown: quotes that show the exact words of any transcript.
 
 use std::fmt::Write as _;
 
 use super::{Action, Extract, Quote, Speech};
 use crate::text::{clock, escaped};
 
-/// What stands above every extract.
+/// The line above every extract.
 const LABEL: &str = "*Automatic extract, no language model: every line is a quote from the transcript.*";
 
-/// And above one of another language.
+/// The line above an extract of another language.
 const LABEL_OTHER: &str = "*Automatic extract, no language model: every line is a quote from the transcript. Not English: no \
     decisions or actions were looked for.*";
 
-/// All that is said of a recording in which nobody speaks.
+/// The whole extract of a recording without speech.
 const SILENCE: &str = "No speech was found in this recording.";
 
 impl Extract {
-    /// Returns the extract as Markdown, without a line end at its end. Sections without an entry are left out; nothing
-    /// that was said can become anything but text.
+    /// Returns the extract as Markdown, without a line end at its end. Sections without an entry
+    /// are left out; no quote can become anything but text.
     #[must_use]
     pub fn markdown(&self) -> String {
         let label = match self.speech {
@@ -25,11 +25,11 @@ impl Extract {
             Speech::English => LABEL,
             Speech::Other => LABEL_OTHER,
         };
-        let quotes = |quotes: &[Quote]| quotes.iter().map(quote).collect::<Vec<_>>();
+        let quotes = |quotes: &[Quote]| quotes.iter().map(quote_line).collect::<Vec<_>>();
         let sections = [
             ("Summary", quotes(&self.summary)),
             ("Decisions", quotes(&self.decisions)),
-            ("Action items", self.actions.iter().map(action).collect()),
+            ("Action items", self.actions.iter().map(action_line).collect()),
             ("Open questions", quotes(&self.questions)),
             ("Topics", self.topics.iter().map(|topic| at_begin(&escaped(topic))).collect()),
         ];
@@ -44,22 +44,22 @@ impl Extract {
     }
 }
 
-fn quote(quote: &Quote) -> String {
+fn quote_line(quote: &Quote) -> String {
     let speaker = quote.speaker.as_deref().map(|name| format!("{}:", escaped(name)));
-    line([time(quote), speaker, Some(escaped(&quote.text)), None])
+    join_parts([quote_time(quote), speaker, Some(escaped(&quote.text)), None])
 }
 
-fn action(action: &Action) -> String {
+fn action_line(action: &Action) -> String {
     let owner = action.owner.as_deref().map(|name| format!("**{}**:", escaped(name)));
     let due = action.due.map(|date| format!("(due {date})"));
-    line([time(&action.quote), owner, Some(escaped(&action.quote.text)), due])
+    join_parts([quote_time(&action.quote), owner, Some(escaped(&action.quote.text)), due])
 }
 
-fn time(quote: &Quote) -> Option<String> {
+fn quote_time(quote: &Quote) -> Option<String> {
     quote.at.and_then(clock).map(|time| format!("[{time}]"))
 }
 
-fn line(parts: [Option<String>; 4]) -> String {
+fn join_parts(parts: [Option<String>; 4]) -> String {
     at_begin(&parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
 }
 

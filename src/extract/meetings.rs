@@ -1,8 +1,10 @@
-//! How good it is: precision and recall on the meetings of `tests/meetings/`, which are labelled by hand.
+//! Measured quality: precision and recall on the meetings of `tests/meetings/`, which are labelled
+//! by hand.
 //!
-//! Half of them are held out: their labels were written before the rules and no rule was written for them. Each half has
-//! floors of its own. `cargo test --lib extract::meetings -- --nocapture` prints the figures; `MINUTED_MEETING=name`
-//! prints what is found in one of them and what differs from its labels, `all` does it for those that are not held out.
+//! Half of them are held out: their labels were written before the rules and no rule was written
+//! for them. Each half has floors of its own. `cargo test --lib extract::meetings -- --nocapture`
+//! prints the figures; `MINUTED_MEETING=name` prints what is found in one of them and what differs
+//! from its labels, `all` does it for those that are not held out.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -14,18 +16,18 @@ use crate::{config::Attendee, job::Segment};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Meeting {
+struct LabelledMeeting {
     manner: String,
     held_out: bool,
     recorded: toml::value::Datetime,
     attendees: Vec<String>,
-    said: Vec<Said>,
+    said: Vec<LabelledSegment>,
 }
 
-/// A segment with what is to be found in it.
+/// A segment with its labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
+struct LabelledSegment {
     from: f64,
     to: f64,
     by: Option<String>,
@@ -33,31 +35,31 @@ struct Said {
     #[serde(default)]
     decisions: Vec<String>,
     #[serde(default)]
-    actions: Vec<Task>,
+    actions: Vec<LabelledTask>,
     #[serde(default)]
     questions: Vec<String>,
-    /// What a reader might or might not list: neither right nor wrong.
+    /// Quotes that a reader might or might not list: neither right nor wrong.
     #[serde(default)]
     either: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Task {
+struct LabelledTask {
     quote: String,
     owner: Option<String>,
     due: Option<toml::value::Datetime>,
 }
 
-/// What was found of what was there.
+/// The counts of right, wrong and missed entries of a class.
 #[derive(Debug, Default, Clone, Copy)]
-struct Score {
+struct ClassScore {
     right: usize,
     wrong: usize,
     missed: usize,
 }
 
-impl Score {
+impl ClassScore {
     fn add(&mut self, other: Self) {
         self.right += other.right;
         self.wrong += other.wrong;
@@ -65,17 +67,17 @@ impl Score {
     }
 
     fn precision(self) -> f64 {
-        super::language::share(self.right, self.right + self.wrong)
+        super::language::share_of(self.right, self.right + self.wrong)
     }
 
     fn recall(self) -> f64 {
-        super::language::share(self.right, self.right + self.missed)
+        super::language::share_of(self.right, self.right + self.missed)
     }
 }
 
-type Scores = BTreeMap<&'static str, Score>;
+type MeetingScores = BTreeMap<&'static str, ClassScore>;
 
-fn meetings() -> Vec<(String, Meeting)> {
+fn read_meetings() -> Vec<(String, LabelledMeeting)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/meetings");
     let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -90,10 +92,11 @@ fn meetings() -> Vec<(String, Meeting)> {
     paths.iter().map(|path| read(path)).collect()
 }
 
-/// What is found, also where speech recognition knows neither speakers nor punctuation (`bare`).
-fn found(meeting: &Meeting, bare: bool) -> Extract {
+/// Returns the extract of a meeting; with `bare` the transcript has neither speakers nor
+/// punctuation.
+fn extract_meeting(meeting: &LabelledMeeting, bare: bool) -> Extract {
     let text = |text: &str| if bare { text.replace([',', '.', '?', '!', ':', ';'], "") } else { text.to_owned() };
-    let segment = |said: &Said| Segment {
+    let segment = |said: &LabelledSegment| Segment {
         start: Some(said.from),
         end: Some(said.to),
         speaker: said.by.clone().filter(|_| !bare),
@@ -102,45 +105,46 @@ fn found(meeting: &Meeting, bare: bool) -> Extract {
     let segments: Vec<Segment> = meeting.said.iter().map(segment).collect();
     let attendee = |name: &String| Attendee { name: name.clone(), email: "x@example.com".to_owned(), role: None };
     let attendees: Vec<Attendee> = meeting.attendees.iter().map(attendee).collect();
-    let recorded = date(&meeting.recorded).at(9, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
+    let recorded = local_date(&meeting.recorded).at(9, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
     extract(&Talk { segments: &segments, attendees: &attendees, recorded })
 }
 
-fn date(date: &toml::value::Datetime) -> Date {
+fn local_date(date: &toml::value::Datetime) -> Date {
     date.to_string().parse().unwrap()
 }
 
-/// Whether a quote and a label mean the same words.
-fn same(quote: &str, label: &str) -> bool {
+/// Returns whether a quote and a label mean the same words.
+fn is_same_quote(quote: &str, label: &str) -> bool {
     let bare = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != ' ', "");
-    let (quote, label) = (bare(quote), bare(label));
+    let quote = bare(quote);
+    let label = bare(label);
     quote.contains(&label) || label.contains(&quote)
 }
 
-fn score(quotes: &[&str], labels: &[&str], either: &[&str], story: &mut Vec<String>, kind: &str) -> Score {
-    let mut score = Score::default();
+fn score_quotes(quotes: &[&str], labels: &[&str], either: &[&str], story: &mut Vec<String>, kind: &str) -> ClassScore {
+    let mut score = ClassScore::default();
     for quote in quotes {
-        if labels.iter().any(|label| same(quote, label)) {
+        if labels.iter().any(|label| is_same_quote(quote, label)) {
             score.right += 1;
-        } else if !either.iter().any(|label| same(quote, label)) {
+        } else if !either.iter().any(|label| is_same_quote(quote, label)) {
             score.wrong += 1;
             story.push(format!("{kind}: wrong: {quote}"));
         }
     }
-    for label in labels.iter().filter(|label| !quotes.iter().any(|quote| same(quote, label))) {
+    for label in labels.iter().filter(|label| !quotes.iter().any(|quote| is_same_quote(quote, label))) {
         score.missed += 1;
         story.push(format!("{kind}: missed: {label}"));
     }
     score
 }
 
-/// Owners and days, of the actions that were found: what is given and is right, wrong, or is missing.
-fn attributes<T: PartialEq + std::fmt::Debug>(
+/// Scores owners or days of the actions that were found.
+fn score_attributes<T: PartialEq + std::fmt::Debug>(
     pairs: &[(Option<T>, Option<T>)],
     story: &mut Vec<String>,
     kind: &str,
-) -> Score {
-    let mut score = Score::default();
+) -> ClassScore {
+    let mut score = ClassScore::default();
     for (found, label) in pairs {
         match (found, label) {
             (Some(found), Some(label)) if found == label => score.right += 1,
@@ -155,11 +159,12 @@ fn attributes<T: PartialEq + std::fmt::Debug>(
     score
 }
 
-fn judge(meeting: &Meeting, extract: &Extract, story: &mut Vec<String>) -> Scores {
+fn judge_meeting(meeting: &LabelledMeeting, extract: &Extract, story: &mut Vec<String>) -> MeetingScores {
     let either: Vec<&str> = meeting.said.iter().flat_map(|said| &said.either).map(String::as_str).collect();
-    let labelled =
-        |pick: fn(&Said) -> &Vec<String>| meeting.said.iter().flat_map(pick).map(String::as_str).collect::<Vec<_>>();
-    let tasks: Vec<&Task> = meeting.said.iter().flat_map(|said| &said.actions).collect();
+    let labelled = |pick: fn(&LabelledSegment) -> &Vec<String>| {
+        meeting.said.iter().flat_map(pick).map(String::as_str).collect::<Vec<_>>()
+    };
+    let tasks: Vec<&LabelledTask> = meeting.said.iter().flat_map(|said| &said.actions).collect();
     let decisions: Vec<&str> = extract.decisions.iter().map(|quote| quote.text.as_str()).collect();
     let questions: Vec<&str> = extract.questions.iter().map(|quote| quote.text.as_str()).collect();
     let actions: Vec<&str> = extract.actions.iter().map(|action| action.quote.text.as_str()).collect();
@@ -168,21 +173,22 @@ fn judge(meeting: &Meeting, extract: &Extract, story: &mut Vec<String>) -> Score
         .actions
         .iter()
         .filter_map(|action| {
-            tasks.iter().find(|task| same(&action.quote.text, &task.quote)).map(|task| (action, *task))
+            tasks.iter().find(|task| is_same_quote(&action.quote.text, &task.quote)).map(|task| (action, *task))
         })
         .collect();
     let owners: Vec<_> = pairs.iter().map(|(action, task)| (action.owner.clone(), task.owner.clone())).collect();
-    let days: Vec<_> = pairs.iter().map(|(action, task)| (action.due, task.due.as_ref().map(date))).collect();
+    let days: Vec<_> = pairs.iter().map(|(action, task)| (action.due, task.due.as_ref().map(local_date))).collect();
     BTreeMap::from([
-        ("decisions", score(&decisions, &labelled(|said| &said.decisions), &either, story, "decision")),
-        ("actions", score(&actions, &labels, &either, story, "action")),
-        ("questions", score(&questions, &labelled(|said| &said.questions), &either, story, "question")),
-        ("owners", attributes(&owners, story, "owner")),
-        ("days", attributes(&days, story, "day")),
+        ("decisions", score_quotes(&decisions, &labelled(|said| &said.decisions), &either, story, "decision")),
+        ("actions", score_quotes(&actions, &labels, &either, story, "action")),
+        ("questions", score_quotes(&questions, &labelled(|said| &said.questions), &either, story, "question")),
+        ("owners", score_attributes(&owners, story, "owner")),
+        ("days", score_attributes(&days, story, "day")),
     ])
 }
 
-/// What each class reaches at least, precision and recall: of the meetings the rules were tried on, of the held out.
+/// Minimum precision and recall of each class: of the meetings that the rules were tried on, and of
+/// the held out.
 const FLOORS: [(&str, bool, f64, f64); 10] = [
     ("actions", false, 0.95, 0.95),
     ("days", false, 0.95, 0.95),
@@ -196,12 +202,13 @@ const FLOORS: [(&str, bool, f64, f64); 10] = [
     ("questions", true, 0.8, 0.6),
 ];
 
-/// The same where the transcript has neither speakers nor punctuation: what matters is that little is wrong.
+/// Minimum precision where the transcript has neither speakers nor punctuation: what matters is
+/// that little is wrong.
 const BARE_PRECISION_MIN: [(&str, f64); 2] = [("actions", 0.9), ("decisions", 0.85)];
 
 #[test]
 fn what_is_found_in_labelled_meetings_is_right_and_most_of_what_is_there() {
-    let halves = measured(false);
+    let halves = measure_meetings(false);
     for (class, held_out, precision, recall) in FLOORS {
         let score = halves[&held_out][class];
         assert!(score.precision() >= precision && score.recall() >= recall, "{class}, held out: {held_out}: {score:?}");
@@ -210,7 +217,7 @@ fn what_is_found_in_labelled_meetings_is_right_and_most_of_what_is_there() {
 
 #[test]
 fn without_speakers_and_punctuation_little_is_wrong() {
-    let halves = measured(true);
+    let halves = measure_meetings(true);
     for (class, precision) in BARE_PRECISION_MIN {
         for scores in halves.values() {
             assert!(scores[class].precision() >= precision, "{class}: {:?}", scores[class]);
@@ -220,9 +227,9 @@ fn without_speakers_and_punctuation_little_is_wrong() {
 
 #[test]
 fn a_lecture_and_a_story_hold_no_decision_and_no_task() {
-    for (name, meeting) in meetings().iter().filter(|(name, _)| ["lecture", "radio"].contains(&name.as_str())) {
+    for (name, meeting) in read_meetings().iter().filter(|(name, _)| ["lecture", "radio"].contains(&name.as_str())) {
         for bare in [false, true] {
-            let extract = found(meeting, bare);
+            let extract = extract_meeting(meeting, bare);
             let sizes = [extract.decisions.len(), extract.actions.len(), extract.questions.len()];
             assert_eq!(sizes, [0, 0, 0], "{name}: {}", extract.markdown());
             assert!(!extract.summary.is_empty() && !extract.topics.is_empty(), "{name}");
@@ -230,17 +237,18 @@ fn a_lecture_and_a_story_hold_no_decision_and_no_task() {
     }
 }
 
-/// The scores of both halves, held out or not; printed.
-fn measured(bare: bool) -> BTreeMap<bool, Scores> {
+/// Returns the scores of both halves, held out or not, and prints them.
+fn measure_meetings(bare: bool) -> BTreeMap<bool, MeetingScores> {
     #[expect(clippy::disallowed_methods, reason = "the test's own variable, not minuted's")]
     let shown = std::env::var("MINUTED_MEETING").unwrap_or_default();
-    let mut halves: BTreeMap<bool, Scores> = BTreeMap::new();
-    for (name, meeting) in meetings() {
-        let extract = found(&meeting, bare);
+    let mut halves: BTreeMap<bool, MeetingScores> = BTreeMap::new();
+    for (name, meeting) in read_meetings() {
+        let extract = extract_meeting(&meeting, bare);
         let mut story = Vec::new();
-        let scores = judge(&meeting, &extract, &mut story);
+        let scores = judge_meeting(&meeting, &extract, &mut story);
         if name == shown || (shown == "all" && !meeting.held_out) {
-            let (title, story) = (&extract.title, story.join("\n"));
+            let title = &extract.title;
+            let story = story.join("\n");
             println!("\n==== {name} ({}): {title:?}\n{}\n\n{story}", meeting.manner, extract.markdown());
         }
         for (class, score) in scores {
@@ -249,17 +257,18 @@ fn measured(bare: bool) -> BTreeMap<bool, Scores> {
     }
     for (held_out, scores) in &halves {
         for (class, score) in scores {
-            print(*held_out, bare, class, *score);
+            print_score(*held_out, bare, class, *score);
         }
     }
     halves
 }
 
-fn print(held_out: bool, bare: bool, class: &str, score: Score) {
+fn print_score(held_out: bool, bare: bool, class: &str, score: ClassScore) {
     let half = if held_out { "held out" } else { "tried on" };
     let how = if bare { ", bare words" } else { "" };
-    let Score { right, wrong, missed } = score;
-    let (precision, recall) = (score.precision(), score.recall());
+    let ClassScore { right, wrong, missed } = score;
+    let precision = score.precision();
+    let recall = score.recall();
     println!(
         "{half}{how}: {class}: precision {precision:.2}, recall {recall:.2} ({right} right, {wrong} wrong, {missed} missed)"
     );

@@ -1,24 +1,24 @@
-//! Notes without a language model: what a transcript says of itself.
+//! Notes without a language model, as quotes from a transcript.
 //!
-//! Nothing here is written, all is quoted: a summary, the decisions, the actions with owner and day, the questions that
-//! stayed open. A rule may overlook something; it can not invent anything. What is looked for must be said in so many
-//! words, so that an action which nobody took on is found as seldom as possible; one that is overlooked is still in
-//! the transcript.
+//! No sentence is made up, all are quoted: a summary, the decisions, the actions with owner and
+//! day, the questions that stayed open. A rule may overlook something; it can not invent anything.
+//! What is looked for must be said in so many words, so that an action which nobody took on is
+//! found as seldom as possible; one that is overlooked is still in the transcript.
 //!
 //! | file | does |
 //! |---|---|
 //! | `sentences.rs`, `words.rs` | segments → sentences → words, contractions taken apart |
 //! | `language.rs` | English or not; without English only a summary |
 //! | `cues.rs` | phrases, the language of all rules below |
-//! | `talk.rs` | what is asked of the whole talk: do people talk with each other, who says yes or no |
+//! | `talk.rs` | facts of the whole talk: do people talk with each other, who says yes or no |
 //! | `decisions.rs`, `questions.rs` | those two |
 //! | `tasks.rs`, `actions.rs` | a task in a sentence; whose it is, who took it on |
-//! | `people.rs`, `due.rs` | names as they are spoken and heard; dates as they are spoken |
+//! | `people.rs`, `due.rs` | names as they are spoken; dates as they are spoken |
 //! | `rank.rs`, `topics.rs` | the summary, the topics and the title |
 //! | `markdown.rs` | the section of the notes |
 //!
-//! Pure and deterministic: the same transcript gives the same bytes. How good it is, on meetings that are labelled by
-//! hand, is measured by `meetings.rs` on `tests/meetings/`.
+//! Pure and deterministic: the same transcript gives the same bytes. How good it is, on meetings
+//! that are labelled by hand, is measured by `meetings.rs` on `tests/meetings/`.
 
 mod actions;
 mod cues;
@@ -41,40 +41,41 @@ mod words;
 
 use jiff::{Zoned, civil::Date};
 
-use self::{people::People, sentences::Sentence, talk::Sentences};
+use self::{people::People, sentences::Sentence, talk::TalkSentences};
 use crate::{config::Attendee, job::Segment};
 
-/// A transcript, and what is known of the meeting besides.
+/// A transcript, and the known facts of its meeting.
 #[derive(Debug, Clone)]
 pub struct Talk<'a> {
-    /// What was said, in order.
+    /// The segments of the transcript, in order.
     pub segments: &'a [Segment],
-    /// Who was there: their names find owners.
+    /// The attendees: their names find owners.
     pub attendees: &'a [Attendee],
-    /// When it was recorded, in the zone of those who talk: "tomorrow" is the day after its date.
+    /// The time of the recording, in the zone of the speakers: "tomorrow" is the day after its
+    /// date.
     pub recorded: Zoned,
 }
 
-/// What a transcript says of itself. Every quote is verbatim.
+/// The extract of a transcript. Every quote is verbatim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Extract {
-    /// Whether there was anything to read.
+    /// The kind of speech in the transcript.
     pub speech: Speech,
-    /// What the talk is called or about, on one line; `None` when it does not say.
+    /// The name or the subject of the talk, on one line; `None` when it gives none.
     pub title: Option<String>,
     /// The sentences that say most, in order; at most 12.
     pub summary: Vec<Quote>,
-    /// What was decided; at most 30.
+    /// The decisions; at most 30.
     pub decisions: Vec<Quote>,
-    /// What is to be done; at most 30.
+    /// The action items; at most 30.
     pub actions: Vec<Action>,
-    /// What stayed open; at most 30.
+    /// The open questions; at most 30.
     pub questions: Vec<Quote>,
-    /// What it is about: 3 to 8 short phrases, or none.
+    /// The topics: 3 to 8 short phrases, or none.
     pub topics: Vec<String>,
 }
 
-/// What kind of speech was found.
+/// The kind of speech that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
     /// None.
@@ -85,46 +86,46 @@ pub enum Speech {
     Other,
 }
 
-/// Something that was said.
+/// A quote from the transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quote {
-    /// When, in seconds from the start of the recording.
+    /// The time in seconds from the start of the recording.
     pub at: Option<f64>,
-    /// Who says it, when that is known.
+    /// The speaker, if known.
     pub speaker: Option<String>,
     /// The words, on one line; at most 300 characters, cut at a word with an ellipsis.
     pub text: String,
 }
 
-/// Something to do.
+/// An action item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
-    /// How it was said.
+    /// The quote that states it.
     pub quote: Quote,
-    /// Who does it: an attendee's full name, else the name that was spoken or the speaker's.
+    /// The owner: an attendee's full name, else the name that was spoken or the speaker's.
     pub owner: Option<String>,
-    /// By when.
+    /// The day by which it is due.
     pub due: Option<Date>,
 }
 
 /// The longest quote, in characters: about 25 seconds of speech.
 const QUOTE_CHARS_MAX: usize = 300;
 
-/// What a reader still reads. A summary longer than this is none.
+/// Sentences of a summary at most: a longer one is not read.
 const SUMMARY_MAX: usize = 12;
 const EACH_MAX: usize = 30;
 
-/// Returns what a transcript says of itself.
+/// Returns the extract of a transcript.
 #[must_use]
 pub fn extract(talk: &Talk<'_>) -> Extract {
-    let sentences = sentences::sentences(talk.segments);
+    let sentences = sentences::split_sentences(talk.segments);
     if sentences.iter().all(|sentence| sentence.words.is_empty()) {
-        return empty(Speech::None);
+        return empty_extract(Speech::None);
     }
-    if language::is_english(&sentences) { english(talk, sentences) } else { other(&sentences) }
+    if language::is_english(&sentences) { extract_english(talk, sentences) } else { extract_other(&sentences) }
 }
 
-fn empty(speech: Speech) -> Extract {
+fn empty_extract(speech: Speech) -> Extract {
     Extract {
         speech,
         title: None,
@@ -136,48 +137,55 @@ fn empty(speech: Speech) -> Extract {
     }
 }
 
-fn other(sentences: &[Sentence]) -> Extract {
-    let summary = rank::summary(sentences, false, SUMMARY_MAX, &|_| false);
-    Extract { summary: summary.into_iter().map(|at| quote(sentences, at, at)).collect(), ..empty(Speech::Other) }
+fn extract_other(sentences: &[Sentence]) -> Extract {
+    let summary = rank::summary_sentences(sentences, false, SUMMARY_MAX, &|_| false);
+    Extract {
+        summary: summary.into_iter().map(|at| quote_sentences(sentences, at, at)).collect(),
+        ..empty_extract(Speech::Other)
+    }
 }
 
-fn english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
-    let people = People::of(talk.attendees, &sentences);
-    let sentences = Sentences::of(sentences);
+fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
+    let people = People::new(talk.attendees, &sentences);
+    let sentences = TalkSentences::new(sentences);
     let all = &sentences.all;
     let actions: Vec<_> =
-        actions::actions(&sentences, &people, talk.recorded.date()).into_iter().take(EACH_MAX).collect();
+        actions::find_actions(&sentences, &people, talk.recorded.date()).into_iter().take(EACH_MAX).collect();
     let is_action = |at: usize| actions.iter().any(|action| (action.first..=action.last).contains(&at));
     let found = |test: &dyn Fn(usize) -> bool| (0..all.len()).filter(|at| test(*at)).take(EACH_MAX).collect::<Vec<_>>();
     let decisions = found(&|at| !is_action(at) && decisions::is_decision(&sentences, at));
     let questions = found(&|at| {
         !is_action(at) && !tasks::asks_for_task(&all[at].words, &people) && questions::is_open_question(&sentences, at)
     });
-    let taken = |at: usize| is_action(at) || decisions.contains(&at) || questions.contains(&at);
-    let quotes = |found: &[usize]| found.iter().map(|at| quote(all, *at, *at)).collect();
+    let is_shown = |at: usize| is_action(at) || decisions.contains(&at) || questions.contains(&at);
+    let quotes = |found: &[usize]| found.iter().map(|at| quote_sentences(all, *at, *at)).collect();
     Extract {
         speech: Speech::English,
-        title: topics::title(all, &people),
-        summary: quotes(&rank::summary(all, true, SUMMARY_MAX, &taken)),
+        title: topics::find_title(all, &people),
+        summary: quotes(&rank::summary_sentences(all, true, SUMMARY_MAX, &is_shown)),
         decisions: quotes(&decisions),
         questions: quotes(&questions),
-        topics: topics::topics(all, &people),
+        topics: topics::find_topics(all, &people),
         actions: actions
             .into_iter()
-            .map(|found| Action { quote: quote(all, found.first, found.last), owner: found.owner, due: found.due })
+            .map(|found| Action {
+                quote: quote_sentences(all, found.first, found.last),
+                owner: found.owner,
+                due: found.due,
+            })
             .collect(),
     }
 }
 
-/// The words of some sentences in a row.
-fn quote(sentences: &[Sentence], first: usize, last: usize) -> Quote {
-    let said: Vec<&str> = sentences[first..=last].iter().map(|sentence| sentence.text.as_str()).collect();
+/// Quotes some sentences in a row.
+fn quote_sentences(sentences: &[Sentence], first: usize, last: usize) -> Quote {
+    let texts: Vec<&str> = sentences[first..=last].iter().map(|sentence| sentence.text.as_str()).collect();
     let first = &sentences[first];
-    Quote { at: first.at, speaker: first.speaker.clone(), text: cut(&said.join(" ")) }
+    Quote { at: first.at, speaker: first.speaker.clone(), text: cut_quote(&texts.join(" ")) }
 }
 
 /// Cuts a text to the longest quote, at a word where there is one.
-fn cut(text: &str) -> String {
+fn cut_quote(text: &str) -> String {
     let Some((end, _)) = text.char_indices().nth(QUOTE_CHARS_MAX) else { return text.to_owned() };
     let (limit, _) = text[..end].char_indices().next_back().unwrap_or_default();
     let kept = text[..limit].rsplit_once(' ').map_or(&text[..limit], |(kept, _)| kept);
@@ -262,7 +270,7 @@ mod tests {
         ");
     }
 
-    /// What is found in a sentence that is said in a conversation.
+    /// Returns the extract of a sentence that is spoken in a conversation.
     fn in_conversation(text: &str) -> Extract {
         let fillers = ["Hello.", "Hi Bo.", "Fine.", "Right.", "The weather is nice over here."];
         let fillers =
@@ -410,12 +418,13 @@ mod tests {
 
     #[test]
     fn a_long_quote_is_cut_at_a_word() {
-        let cut = cut(&"word ".repeat(100));
+        let cut = cut_quote(&"word ".repeat(100));
         assert!(cut.ends_with("word…") && cut.chars().count() <= QUOTE_CHARS_MAX, "{cut}");
-        assert_eq!(super::cut(&"é".repeat(301)).chars().count(), QUOTE_CHARS_MAX);
+        assert_eq!(super::cut_quote(&"é".repeat(301)).chars().count(), QUOTE_CHARS_MAX);
     }
 
-    /// Not a limit, a figure: `cargo test --release --lib extract::tests::five_hours -- --nocapture` prints the time.
+    /// Not a limit, a figure:
+    /// `cargo test --release --lib extract::tests::five_hours -- --nocapture` prints the time.
     #[test]
     fn five_hours_of_speech_are_read_in_one_go() {
         let segments = long(60_000);

@@ -1,22 +1,22 @@
-//! Who is meant by a spoken name: attendees by first name, last name, short forms and how a name sounds.
+//! The people that spoken names mean: attendees by first name, last name, short forms and sound.
 
 use super::{sentences::Sentence, words::Word};
 use crate::{config::Attendee, text};
 
-/// Everyone whom a talk may name.
+/// Everyone that a talk may name.
 #[derive(Debug)]
 pub(super) struct People {
-    people: Vec<Person>,
-    /// Names by which somebody who is not on the list is spoken to, lower case.
+    people: Vec<KnownPerson>,
+    /// Names of people who are spoken to and are not on the list, lower case.
     addressed: Vec<String>,
 }
 
 #[derive(Debug)]
-struct Person {
+struct KnownPerson {
     name: String,
     /// The parts of the name, lower case, the first name first.
     parts: Vec<String>,
-    /// How the first name sounds.
+    /// The sound of the first name.
     sound: String,
 }
 
@@ -76,9 +76,9 @@ const NEVER_NAMES: [&str; 48] = [
 ];
 
 impl People {
-    /// Takes the attendees, the speakers, and those who are spoken to by name.
-    pub(super) fn of(attendees: &[Attendee], sentences: &[Sentence]) -> Self {
-        let mut people: Vec<Person> = Vec::new();
+    /// Collects the attendees, the speakers, and the people who are spoken to by name.
+    pub(super) fn new(attendees: &[Attendee], sentences: &[Sentence]) -> Self {
+        let mut people: Vec<KnownPerson> = Vec::new();
         let speakers = sentences.iter().filter_map(|sentence| sentence.speaker.as_deref());
         for name in attendees.iter().map(|attendee| attendee.name.as_str()).chain(speakers) {
             let name = text::line(name);
@@ -86,22 +86,22 @@ impl People {
                 .iter()
                 .any(|person| person.name == name || person.parts.iter().any(|part| *part == name.to_lowercase()));
             if !known && !is_label(&name) && people.len() < PEOPLE_MAX {
-                people.extend(Person::new(name));
+                people.extend(KnownPerson::new(name));
             }
         }
-        let addressed = addressed(sentences);
+        let addressed = addressed_names(sentences);
         Self { people, addressed }
     }
 
-    /// Returns the full name of the one that a speaker's label means.
-    pub(super) fn speaker(&self, label: &str) -> Option<String> {
+    /// Returns the full name of the person that a speaker's label means.
+    pub(super) fn speaker_name(&self, label: &str) -> Option<String> {
         let lower = label.to_lowercase();
         let found = self.people.iter().find(|person| person.name == label || person.parts.contains(&lower));
         found.map(|person| person.name.clone())
     }
 
-    /// Returns who is meant by a word, if it is a name.
-    pub(super) fn named(&self, word: &Word) -> Option<String> {
+    /// Returns the person that a word means, if it is a name.
+    pub(super) fn person_named(&self, word: &Word) -> Option<String> {
         let norm = word.norm.strip_suffix("'s").unwrap_or(&word.norm);
         if NEVER_NAMES.contains(&norm) {
             return None;
@@ -111,22 +111,23 @@ impl People {
             // A name that is also a word (Will, Mark, Grace) is one where it has a capital.
             [one] if word.capital || !super::words::is_stop(norm) => return Some(one.name.clone()),
             // Two of them: the name as it was spoken.
-            [_, _, ..] if word.capital => return Some(capitalised(norm)),
+            [_, _, ..] if word.capital => return Some(capitalise_first(norm)),
             _ => {}
         }
         if !word.capital {
             return None;
         }
-        self.like(norm).or_else(|| self.addressed.iter().any(|name| name == norm).then(|| capitalised(norm)))
+        self.closest_name(norm)
+            .or_else(|| self.addressed.iter().any(|name| name == norm).then(|| capitalise_first(norm)))
     }
 
-    /// The only one whose first name begins, is spelled or sounds like that.
-    fn like(&self, norm: &str) -> Option<String> {
+    /// Returns the only person whose first name begins, is spelled or sounds like that.
+    fn closest_name(&self, norm: &str) -> Option<String> {
         if super::words::is_stop(norm) {
             return None;
         }
-        let sound = sound(norm);
-        let alike = |person: &&Person| {
+        let sound = name_sound(norm);
+        let alike = |person: &&KnownPerson| {
             let first = &person.parts[0];
             let short =
                 norm.len() >= 3 && first.len() >= 3 && (first.starts_with(norm) || norm.starts_with(first.as_str()));
@@ -138,28 +139,28 @@ impl People {
     }
 }
 
-impl Person {
+impl KnownPerson {
     fn new(name: String) -> Option<Self> {
         let bare = |part: &str| part.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let parts: Vec<String> =
             name.split([' ', '.', '_']).map(bare).filter(|part| part.chars().count() > 1).collect();
         let first = parts.first()?;
-        Some(Self { sound: sound(first), name, parts })
+        Some(Self { sound: name_sound(first), name, parts })
     }
 }
 
-/// Whether a speaker has a number instead of a name: `Speaker 2`, `SPEAKER_00`.
+/// Returns whether a speaker has a number instead of a name: `Speaker 2`, `SPEAKER_00`.
 fn is_label(name: &str) -> bool {
     let lower = name.to_lowercase();
     let kinds = ["speaker", "spk", "unknown", "channel", "participant", "person", "voice"];
     name.is_empty() || kinds.iter().any(|kind| lower.starts_with(kind)) || !name.chars().any(char::is_alphabetic)
 }
 
-/// The most names that are kept of those who are not on any list.
+/// The most names that are kept of people who are not on any list.
 const ADDRESSED_MAX: usize = 100;
 
-/// The names by which somebody is spoken to: "Priya, can you", "thanks, Priya".
-fn addressed(sentences: &[Sentence]) -> Vec<String> {
+/// Returns the names by which people are spoken to: "Priya, can you", "thanks, Priya".
+fn addressed_names(sentences: &[Sentence]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for sentence in sentences {
         for (at, word) in sentence.words.iter().enumerate() {
@@ -178,14 +179,14 @@ fn addressed(sentences: &[Sentence]) -> Vec<String> {
     names
 }
 
-fn capitalised(norm: &str) -> String {
+fn capitalise_first(norm: &str) -> String {
     let mut rest = norm.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
-/// Returns how a name sounds, roughly: the consonants, and the vowel at its begin and its end. Recognised speech writes
-/// Beau for Bo, Anne for Ann, Shawn for Sean, Martha for Marta.
-fn sound(name: &str) -> String {
+/// Returns how a name sounds, roughly: the consonants, and the vowel at its begin and its end.
+/// Recognised speech writes Beau for Bo, Anne for Ann, Shawn for Sean, Martha for Marta.
+fn name_sound(name: &str) -> String {
     let mut letters = name.to_lowercase().replace("sch", "s");
     for (written, heard) in [
         ("ph", "f"),
@@ -223,13 +224,12 @@ fn sound(name: &str) -> String {
         letters = letters.replace(written, heard);
     }
     let letters: Vec<char> = letters.chars().collect();
-    let is_vowel = |letter: char| "aeiou".contains(letter);
     // An e at the end is silent, unless it is all there is.
     let end = if letters.len() > 2 && letters.ends_with(&['e']) { letters.len() - 1 } else { letters.len() };
     let mut sound = String::new();
     for (at, letter) in letters[..end].iter().enumerate() {
         let outer = at == 0 || at + 1 == end;
-        if (!is_vowel(*letter) || outer) && !sound.ends_with(*letter) {
+        if (!"aeiou".contains(*letter) || outer) && !sound.ends_with(*letter) {
             sound.push(*letter);
         }
     }
@@ -238,16 +238,16 @@ fn sound(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::words::words, *};
+    use super::{super::words::split_words, *};
 
     fn people() -> People {
         let people = ["Ann Lee", "Bo Chen", "Benjamin Moor", "Sean Murphy", "Marta Silva", "Will Hart"];
         let attendee = |name: &&str| Attendee { name: (*name).to_owned(), email: String::new(), role: None };
-        People::of(&people.iter().map(attendee).collect::<Vec<_>>(), &[])
+        People::new(&people.iter().map(attendee).collect::<Vec<_>>(), &[])
     }
 
     fn meant(word: &str) -> Option<String> {
-        people().named(&words(word)[0])
+        people().person_named(&split_words(word)[0])
     }
 
     #[test]
@@ -279,6 +279,6 @@ mod tests {
     fn of_two_with_one_name_the_spoken_name_is_kept() {
         let two =
             ["Ann Lee", "Ann Park"].map(|name| Attendee { name: name.to_owned(), email: String::new(), role: None });
-        assert_eq!(People::of(&two, &[]).named(&words("Ann")[0]).as_deref(), Some("Ann"));
+        assert_eq!(People::new(&two, &[]).person_named(&split_words("Ann")[0]).as_deref(), Some("Ann"));
     }
 }

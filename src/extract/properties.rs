@@ -1,16 +1,17 @@
-//! What holds for whatever a transcript says.
+//! Property tests: they hold for any transcript.
 
 use jiff::{Zoned, civil::DateTime, tz::TimeZone};
 
 use super::{EACH_MAX, Extract, QUOTE_CHARS_MAX, Quote, SUMMARY_MAX, Talk, extract};
 use crate::{config::Attendee, job::Segment, text};
 
-/// An extract quotes what was said, says when, is bounded, and is the same every time. Returns the Markdown.
-fn quoted(segments: &[Segment], attendees: &[Attendee]) -> String {
+/// Checks that an extract quotes the transcript with its times, is bounded, and is the same every
+/// time. Returns the Markdown.
+fn check_quotes(segments: &[Segment], attendees: &[Attendee]) -> String {
     let talk = Talk { segments, attendees, recorded: day() };
     let found = extract(&talk);
-    let said = whole(segments);
-    for quote in quotes(&found) {
+    let said = whole_transcript(segments);
+    for quote in all_quotes(&found) {
         let kept = quote.text.strip_suffix('…').filter(|kept| !kept.is_empty()).unwrap_or(&quote.text);
         assert!(said.contains(kept), "{kept:?} is not in {said:?}");
         assert!(quote.text.chars().count() <= QUOTE_CHARS_MAX, "{:?}", quote.text);
@@ -30,7 +31,7 @@ fn day() -> Zoned {
 }
 
 /// The transcript as it is read: each segment on one line, the lines after each other.
-fn whole(segments: &[Segment]) -> String {
+fn whole_transcript(segments: &[Segment]) -> String {
     segments
         .iter()
         .map(|segment| text::line(&segment.text))
@@ -39,7 +40,7 @@ fn whole(segments: &[Segment]) -> String {
         .join(" ")
 }
 
-fn quotes(found: &Extract) -> impl Iterator<Item = &Quote> {
+fn all_quotes(found: &Extract) -> impl Iterator<Item = &Quote> {
     let actions = found.actions.iter().map(|action| &action.quote);
     found.summary.iter().chain(&found.decisions).chain(&found.questions).chain(actions)
 }
@@ -174,7 +175,7 @@ mod tests {
             segments in prop::collection::vec(segment(), 0..24),
             attendees in prop::collection::vec(attendee(), 0..4),
         ) {
-            harmless(&quoted(&segments, &attendees));
+            check_harmless(&check_quotes(&segments, &attendees));
         }
     }
 
@@ -183,7 +184,7 @@ mod tests {
         clippy::wildcard_enum_match_arm,
         reason = "the parser's enum, not ours: what is not named must not be there"
     )]
-    fn harmless(markdown: &str) {
+    fn check_harmless(markdown: &str) {
         const HEADINGS: [&str; 5] = ["Summary", "Decisions", "Action items", "Open questions", "Topics"];
         // The dialect in which notes are read.
         let options = Options::ENABLE_TABLES

@@ -1,15 +1,15 @@
-//! What stayed open: questions that nobody answered, and what somebody says is not known.
+//! Open questions: those without an answer, and statements that something is not known.
 
 use std::sync::LazyLock;
 
 use super::{
-    cues::Phrases,
+    cues::CuePhrases,
     sentences::Sentence,
-    talk::{Sentences, accepts, begins},
+    talk::{TalkSentences, begins_with, says_yes},
     words::{Word, is_stop},
 };
 
-/// What is said of a question that stays open, in it or behind it.
+/// Phrases that leave a question open, in it or behind it.
 const UNKNOWN: &str = "
     no idea|clue
     do|did not know|remember|recall
@@ -41,7 +41,7 @@ const UNKNOWN: &str = "
     hard to say
     need to ask|check|find|clarify";
 
-/// What tells by itself that something is not known.
+/// Phrases that state by themselves that something is not known.
 const OPEN: &str = "
     open question is|remains
     question is still|then
@@ -101,11 +101,11 @@ const RHETORICAL: [&str; 41] = [
     "what happens next",
 ];
 
-/// How long after a question an answer belongs to it, in seconds, and how many sentences.
+/// The seconds and the sentences after a question in which an answer belongs to it.
 const ANSWER_SECONDS: f64 = 20.0;
 const ANSWER_SENTENCES: usize = 3;
 
-/// A sentence of so many words that does not say that nobody knows is an answer.
+/// Words from which a sentence is an answer, unless it says that the answer is not known.
 const ANSWER_WORDS_MIN: usize = 7;
 
 /// A silence behind a question after which it has got no answer, in seconds.
@@ -114,37 +114,45 @@ const SILENCE_SECONDS: f64 = 8.0;
 /// Fewer words ask back, they open nothing: "why not?", "which ones?".
 const WORDS_MIN: usize = 5;
 
-/// A question of common words alone needs more of them: "are we still on for Thursday or does it move?"
+/// A question of common words alone needs more of them: "are we still on for Thursday or does it
+/// move?"
 const PLAIN_WORDS_MIN: usize = 8;
 
-/// Returns whether the sentence at `at` is a question that stays open. A request is none, and is not asked about.
-pub(super) fn is_open_question(talk: &Sentences, at: usize) -> bool {
+/// Returns whether the sentence at `at` is a question that stays open. A request is none, and is
+/// not asked about.
+pub(super) fn is_open_question(talk: &TalkSentences, at: usize) -> bool {
     let sentence = &talk.all[at];
-    is_said_to_be_open(talk, sentence) || (is_question(talk, sentence) && stays_open(talk, at))
+    is_stated_open(talk, sentence) || (is_question(talk, sentence) && stays_open(talk, at))
 }
 
-fn is_said_to_be_open(talk: &Sentences, sentence: &Sentence) -> bool {
-    static OPEN_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(OPEN, &[]));
+fn is_stated_open(talk: &TalkSentences, sentence: &Sentence) -> bool {
+    static OPEN_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OPEN, &[]));
     let words = &sentence.words;
-    let behind = |end: usize| words.len() - end >= 2;
-    let told = words.iter().any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
-    !told && !is_narrated(talk, words) && OPEN_ONES.hits(words).any(|hit| behind(hit.end) || hit.start >= 3)
+    let is_reported = words.iter().any(|word| word.is_any(&["said", "told", "asked", "says", "would", "thought"]));
+    !is_reported
+        && !is_narrated(talk, words)
+        && OPEN_ONES.find_hits(words).any(|hit| words.len() - hit.end >= 2 || hit.start >= 3)
 }
 
-/// In a story or a lecture much is not known, and nobody is going to find out.
-fn is_narrated(talk: &Sentences, words: &[Word]) -> bool {
+/// Returns whether a sentence only narrates: in a story or a lecture much is not known and stays
+/// so.
+fn is_narrated(talk: &TalkSentences, words: &[Word]) -> bool {
     let own = words.iter().any(|word| word.is_any(&["i", "we", "our", "us", "my"]));
     !talk.conversation && !own && !words.iter().any(|word| word.is_any(&["unclear", "open", "still"]))
 }
 
-fn is_question(talk: &Sentences, sentence: &Sentence) -> bool {
+fn is_question(talk: &TalkSentences, sentence: &Sentence) -> bool {
     let words = &sentence.words;
-    let asked = if talk.punctuated { sentence.asks() } else { sentence.asks() || is_inverted(words) };
+    let asked = if talk.punctuated {
+        sentence.ends_with_question()
+    } else {
+        sentence.ends_with_question() || is_inverted(words)
+    };
     let content = words.iter().any(|word| !is_stop(&word.norm)) || words.len() >= PLAIN_WORDS_MIN;
-    asked && words.len() >= WORDS_MIN && content && !begins(words, &RHETORICAL)
+    asked && words.len() >= WORDS_MIN && content && !begins_with(words, &RHETORICAL)
 }
 
-/// Whether it begins as a question does: "who is", "do we", "can they".
+/// Returns whether it begins as a question does: "who is", "do we", "can they".
 fn is_inverted(words: &[Word]) -> bool {
     const AUXILIARY: [&str; 22] = [
         "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have",
@@ -182,10 +190,12 @@ fn is_inverted(words: &[Word]) -> bool {
     asks_for || inverted
 }
 
-fn stays_open(talk: &Sentences, at: usize) -> bool {
-    static UNKNOWN_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(UNKNOWN, &[]));
-    let mut answers =
-        talk.after(at, ANSWER_SENTENCES, ANSWER_SECONDS).filter(|(_, answer)| !is_noise(&answer.words)).peekable();
+fn stays_open(talk: &TalkSentences, at: usize) -> bool {
+    static UNKNOWN_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(UNKNOWN, &[]));
+    let mut answers = talk
+        .sentences_after(at, ANSWER_SENTENCES, ANSWER_SECONDS)
+        .filter(|(_, answer)| !is_noise(&answer.words))
+        .peekable();
     if answers.peek().is_none() {
         return talk.conversation && falls_silent(talk, at);
     }
@@ -194,25 +204,26 @@ fn stays_open(talk: &Sentences, at: usize) -> bool {
         if UNKNOWN_ONES.is_in(&answer.words) && !is_command(&answer.words) {
             return own;
         }
-        if answer.words.len() >= ANSWER_WORDS_MIN || accepts(&answer.words) {
+        if answer.words.len() >= ANSWER_WORDS_MIN || says_yes(&answer.words) {
             return false;
         }
     }
     false
 }
 
-/// "Hmm."
+/// Returns whether a sentence is nothing but "hmm" and the like.
 fn is_noise(words: &[Word]) -> bool {
     words.iter().all(|word| word.is_any(&["hmm", "hm", "um", "uh", "well", "oh", "ah", "okay"]))
 }
 
-/// "Let me check" is an answer to come; "don't know" in an order is none.
+/// Returns whether a sentence is an order. "Let me check" is an answer to come; "don't know" in an
+/// order is none.
 fn is_command(words: &[Word]) -> bool {
     words.first().is_some_and(|word| word.is_any(&["please", "remember"]))
 }
 
-/// Whether the talk goes on much later, and not at its very end.
-fn falls_silent(talk: &Sentences, at: usize) -> bool {
+/// Returns whether the talk goes on much later, and not at its very end.
+fn falls_silent(talk: &TalkSentences, at: usize) -> bool {
     let end = talk.all[at].until;
     let next = talk.all.get(at + 1).and_then(|next| next.at);
     end.zip(next).is_some_and(|(end, next)| next - end >= SILENCE_SECONDS)

@@ -1,16 +1,16 @@
-//! Sentences of a transcript: what was said in one breath, with its time and its speaker.
+//! Sentences of a transcript, with their time and speaker.
 
-use super::words::{Word, words};
+use super::words::{Word, split_words};
 use crate::{job::Segment, text};
 
 /// A sentence of the transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sentence {
-    /// When the segment begins in which it begins, in seconds.
+    /// The begin of the segment in which it begins, in seconds.
     pub(super) at: Option<f64>,
-    /// When the segment ends in which it ends, in seconds.
+    /// The end of the segment in which it ends, in seconds.
     pub(super) until: Option<f64>,
-    /// Who speaks, on one line.
+    /// The speaker, on one line.
     pub(super) speaker: Option<String>,
     /// The words on one line, as they are in the transcript.
     pub(super) text: String,
@@ -20,7 +20,7 @@ pub(super) struct Sentence {
 
 impl Sentence {
     /// Returns whether it ends with a question mark.
-    pub(super) fn asks(&self) -> bool {
+    pub(super) fn ends_with_question(&self) -> bool {
         self.text.trim_end_matches(is_closing).ends_with(['?', '？'])
     }
 
@@ -33,17 +33,17 @@ impl Sentence {
 /// A segment that goes on where the one before it stopped begins within this many seconds.
 const GOES_ON_SECONDS: f64 = 0.6;
 
-/// Where speech has no full stops at all, a sentence ends after so many words: about half a minute.
+/// Words after which a sentence ends in speech without full stops: about half a minute.
 const WORDS_MAX: usize = 80;
 
-/// What a word may end with behind its full stop.
+/// Returns whether a word may end with this character behind its full stop.
 fn is_closing(character: char) -> bool {
     matches!(character, '"' | '\'' | '”' | '’' | ')' | ']' | '»')
 }
 
 /// A sentence while its words are gathered.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenSentence {
     at: Option<f64>,
     until: Option<f64>,
     speaker: Option<String>,
@@ -51,8 +51,8 @@ struct Open {
     count: usize,
 }
 
-impl Open {
-    fn push(&mut self, word: &str) {
+impl OpenSentence {
+    fn push_word(&mut self, word: &str) {
         if !self.text.is_empty() {
             self.text.push(' ');
         }
@@ -60,44 +60,51 @@ impl Open {
         self.count += 1;
     }
 
-    fn close(&mut self, sentences: &mut Vec<Sentence>) {
+    fn close_sentence(&mut self, sentences: &mut Vec<Sentence>) {
         let open = std::mem::take(self);
         if !open.text.is_empty() {
-            let words = words(&open.text);
+            let words = split_words(&open.text);
             sentences.push(Sentence { at: open.at, until: open.until, speaker: open.speaker, text: open.text, words });
         }
     }
 }
 
-/// Returns the sentences of the segments. The end of a segment ends a sentence, unless it goes on at once in lower case.
-pub(super) fn sentences(segments: &[Segment]) -> Vec<Sentence> {
+/// Returns the sentences of the segments. The end of a segment ends a sentence, unless it goes on
+/// at once in lower case.
+pub(super) fn split_sentences(segments: &[Segment]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
-    let mut open = Open::default();
+    let mut open = OpenSentence::default();
     for segment in segments {
-        let said = text::line(&segment.text);
-        let Some(first) = said.chars().next() else { continue };
+        let line = text::line(&segment.text);
+        let Some(first) = line.chars().next() else { continue };
         let speaker = segment.speaker.as_deref().map(text::line).filter(|name| !name.is_empty());
         let near = open.until.zip(segment.start).is_some_and(|(end, start)| start - end <= GOES_ON_SECONDS);
         if !(near && first.is_lowercase() && speaker == open.speaker) {
-            open.close(&mut sentences);
+            open.close_sentence(&mut sentences);
         }
-        gather(&said, segment, speaker.as_deref(), &mut open, &mut sentences);
+        gather_words(&line, segment, speaker.as_deref(), &mut open, &mut sentences);
     }
-    open.close(&mut sentences);
+    open.close_sentence(&mut sentences);
     sentences
 }
 
-fn gather(said: &str, segment: &Segment, speaker: Option<&str>, open: &mut Open, sentences: &mut Vec<Sentence>) {
-    let mut words = said.split(' ').peekable();
+fn gather_words(
+    line: &str,
+    segment: &Segment,
+    speaker: Option<&str>,
+    open: &mut OpenSentence,
+    sentences: &mut Vec<Sentence>,
+) {
+    let mut words = line.split(' ').peekable();
     while let Some(word) = words.next() {
         if open.text.is_empty() {
             open.at = segment.start;
             open.speaker = speaker.map(str::to_owned);
         }
-        open.push(word);
+        open.push_word(word);
         open.until = segment.end.or(segment.start);
         if ends_sentence(word, words.peek().copied()) || open.count >= WORDS_MAX {
-            open.close(sentences);
+            open.close_sentence(sentences);
         }
     }
 }
@@ -108,7 +115,7 @@ const ABBREVIATIONS: [&str; 26] = [
     "fig", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "gen", "sr",
 ];
 
-/// Those that are only one before a number.
+/// Words that are abbreviations only before a number.
 const BEFORE_NUMBERS: [&str; 4] = ["no", "nos", "p", "pp"];
 
 fn ends_sentence(word: &str, next: Option<&str>) -> bool {
@@ -140,19 +147,19 @@ fn is_abbreviated(bare: &str, before_number: bool, before_capital: bool) -> bool
 mod tests {
     use super::*;
 
-    fn said(start: f64, end: f64, text: &str) -> Segment {
+    fn line(start: f64, end: f64, text: &str) -> Segment {
         Segment { start: Some(start), end: Some(end), speaker: None, text: text.to_owned() }
     }
 
     fn texts(segments: &[Segment]) -> Vec<String> {
-        sentences(segments).into_iter().map(|sentence| sentence.text).collect()
+        split_sentences(segments).into_iter().map(|sentence| sentence.text).collect()
     }
 
     #[test]
     fn full_stops_end_sentences_and_abbreviations_do_not() {
         let text = "Dr. Lee met the U.S. team at 3.5 p.m. on Monday. No. 5 is done at 4 p.m. Then... well, e.g. this. “Is it?” Yes! J. Smith knows";
         assert_eq!(
-            texts(&[said(0.0, 9.0, text)]),
+            texts(&[line(0.0, 9.0, text)]),
             [
                 "Dr. Lee met the U.S. team at 3.5 p.m. on Monday.",
                 "No. 5 is done at 4 p.m.",
@@ -167,19 +174,19 @@ mod tests {
     #[test]
     fn the_end_of_a_segment_ends_a_sentence_unless_it_goes_on_at_once() {
         let segments = [
-            said(0.0, 2.0, "they can't do"),
-            said(2.3, 4.0, "the brochure"),
-            said(4.1, 5.0, "Oh no"),
-            said(7.0, 8.0, "and then"),
+            line(0.0, 2.0, "they can't do"),
+            line(2.3, 4.0, "the brochure"),
+            line(4.1, 5.0, "Oh no"),
+            line(7.0, 8.0, "and then"),
         ];
         assert_eq!(texts(&segments), ["they can't do the brochure", "Oh no", "and then"]);
-        let found = sentences(&segments);
+        let found = split_sentences(&segments);
         assert_eq!((found[0].at, found[0].until), (Some(0.0), Some(4.0)));
     }
 
     #[test]
     fn speech_without_any_full_stop_is_cut() {
         let endless = "word ".repeat(1_000);
-        assert!(sentences(&[said(0.0, 9.0, &endless)]).iter().all(|sentence| sentence.words.len() <= WORDS_MAX));
+        assert!(split_sentences(&[line(0.0, 9.0, &endless)]).iter().all(|sentence| sentence.words.len() <= WORDS_MAX));
     }
 }

@@ -1,16 +1,19 @@
-//! What the cues ask of a talk beyond one sentence: who answers, whether people talk with each other at all.
+//! Facts of a whole talk that the rules need: answers, and whether people talk with each other at
+//! all.
 
 use std::collections::HashSet;
 
-use super::{language::share, sentences::Sentence, words::Word};
+use super::{language::share_of, sentences::Sentence, words::Word};
 
-/// The sentences of a talk, with what is true of all of them.
+/// The sentences of a talk, with facts about all of them.
 #[derive(Debug)]
-pub(super) struct Sentences {
+pub(super) struct TalkSentences {
     pub(super) all: Vec<Sentence>,
-    /// Whether people talk with each other. A lecture and a story say "we will" and "let us" and mean nothing by it.
+    /// True when people talk with each other. A lecture and a story say "we will" and "let us" and
+    /// mean nothing by it.
     pub(super) conversation: bool,
-    /// Whether the transcript has full stops and question marks: then what has none asks nothing.
+    /// True when the transcript has full stops and question marks: then a sentence without one asks
+    /// nothing.
     pub(super) punctuated: bool,
     speakers: usize,
 }
@@ -18,39 +21,46 @@ pub(super) struct Sentences {
 /// A sentence of so few words is an answer or a call.
 const SHORT_WORDS: usize = 5;
 
-/// Of the sentences of a conversation at least so many are short. Meetings have a fifth and more, lectures hardly any.
+/// Of the sentences of a conversation at least so many are short. Meetings have a fifth and more,
+/// lectures hardly any.
 const SHORT_SHARE_MIN: f64 = 0.12;
 
 /// Of the sentences of a transcript with punctuation at least so many end with a mark.
 const MARKED_SHARE_MIN: f64 = 0.5;
 
-impl Sentences {
-    pub(super) fn of(all: Vec<Sentence>) -> Self {
+impl TalkSentences {
+    pub(super) fn new(all: Vec<Sentence>) -> Self {
         let short = all.iter().filter(|sentence| sentence.words.len() <= SHORT_WORDS).count();
         let marked = all.iter().filter(|sentence| sentence.text.ends_with(['.', '?', '!', '…', '"', '”'])).count();
         let speakers: HashSet<&str> = all.iter().filter_map(|sentence| sentence.speaker.as_deref()).collect();
         let speakers = speakers.len();
-        let conversation = speakers > 1 || share(short, all.len()) >= SHORT_SHARE_MIN;
-        let punctuated = share(marked, all.len()) >= MARKED_SHARE_MIN;
+        let conversation = speakers > 1 || share_of(short, all.len()) >= SHORT_SHARE_MIN;
+        let punctuated = share_of(marked, all.len()) >= MARKED_SHARE_MIN;
         Self { all, conversation, punctuated, speakers }
     }
 
     /// Returns how many speak, 0 when that is not known.
-    pub(super) fn speakers(&self) -> usize {
+    pub(super) fn speaker_count(&self) -> usize {
         self.speakers
     }
 
-    /// Returns up to `count` sentences that follow, as long as they begin within `seconds` of the end of that one.
-    pub(super) fn after(&self, at: usize, count: usize, seconds: f64) -> impl Iterator<Item = (usize, &Sentence)> {
+    /// Returns up to `count` sentences that follow, as long as they begin within `seconds` of the
+    /// end of that one.
+    pub(super) fn sentences_after(
+        &self,
+        at: usize,
+        count: usize,
+        seconds: f64,
+    ) -> impl Iterator<Item = (usize, &Sentence)> {
         let end = self.all[at].until;
-        let near = move |sentence: &Sentence| end.zip(sentence.at).is_none_or(|(end, begin)| begin - end <= seconds);
         let following = self.all.iter().enumerate().skip(at + 1).take(count);
-        following.take_while(move |(_, sentence)| near(sentence))
+        following
+            .take_while(move |(_, sentence)| end.zip(sentence.at).is_none_or(|(end, begin)| begin - end <= seconds))
     }
 }
 
 /// Returns whether a sentence begins with one of these, behind "well", "oh" and their like.
-pub(super) fn begins(words: &[Word], starts: &[&str]) -> bool {
+pub(super) fn begins_with(words: &[Word], starts: &[&str]) -> bool {
     let leader =
         |word: &&Word| word.is_any(&["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but"]);
     let skipped = words.iter().take_while(leader).count();
@@ -61,8 +71,8 @@ pub(super) fn begins(words: &[Word], starts: &[&str]) -> bool {
     })
 }
 
-/// Returns whether it says yes to what was said before.
-pub(super) fn accepts(words: &[Word]) -> bool {
+/// Returns whether a sentence agrees with the one before.
+pub(super) fn says_yes(words: &[Word]) -> bool {
     const YES: [&str; 24] = [
         "yes",
         "yeah",
@@ -89,11 +99,11 @@ pub(super) fn accepts(words: &[Word]) -> bool {
         "perfect",
         "that works",
     ];
-    begins(words, &YES) && !words.iter().take(6).any(|word| word.is_any(&["but", "not"]))
+    begins_with(words, &YES) && !words.iter().take(6).any(|word| word.is_any(&["but", "not"]))
 }
 
-/// Returns whether it says no to what was said before.
-pub(super) fn refuses(words: &[Word]) -> bool {
+/// Returns whether a sentence contradicts the one before.
+pub(super) fn says_no(words: &[Word]) -> bool {
     const NO: [&str; 17] = [
         "no",
         "nope",
@@ -113,8 +123,8 @@ pub(super) fn refuses(words: &[Word]) -> bool {
         "i am against",
         "we can not",
     ];
-    begins(words, &NO)
-        && !begins(words, &["no problem", "no objection", "no worries", "nope fine", "no fine", "no that is fine"])
+    begins_with(words, &NO)
+        && !begins_with(words, &["no problem", "no objection", "no worries", "nope fine", "no fine", "no that is fine"])
 }
 
 /// Words that make what follows them in a clause a thought, a report or a condition.
@@ -179,7 +189,7 @@ const UNREAL: [&str; 58] = [
     "neither",
 ];
 
-/// Returns whether what begins at `start` is meant: no condition, no report, no negation before it.
+/// Returns whether the clause at `start` is meant: no condition, no report, no negation before it.
 ///
 /// A condition or a report reaches over commas, the rest only to the end of its clause.
 pub(super) fn is_meant(words: &[Word], start: usize) -> bool {
@@ -193,7 +203,7 @@ pub(super) fn is_meant(words: &[Word], start: usize) -> bool {
     !holds(0, &FAR) && !holds(clause, &UNREAL)
 }
 
-/// Returns whether a sentence tells of a time that is over.
+/// Returns whether a sentence is about a time that is over.
 pub(super) fn is_of_old(words: &[Word]) -> bool {
     let last = words.windows(2).any(|pair| {
         pair[0].norm == "last"
@@ -203,8 +213,9 @@ pub(super) fn is_of_old(words: &[Word]) -> bool {
     });
     let then = words.iter().any(|word| word.is_any(&["ago", "yesterday", "originally", "formerly"]));
     let named = words.windows(3).any(|three| {
-        let told = three.iter().any(|word| word.is_any(&["nineteen", "century"]));
-        told || (three[0].norm == "in" && three[1].norm == "two" && three[2].norm == "thousand")
+        let is_past_century = three.iter().any(|word| word.is_any(&["nineteen", "century"]));
+        is_past_century
+            || (three[0].norm == "in" && three[1].norm == "two" && three[2].norm == "thousand")
             || (three[0].norm == "back" && three[1].norm == "then")
     });
     last || then || named

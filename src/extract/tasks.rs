@@ -1,26 +1,26 @@
-//! Tasks in one sentence: who takes or gives what to do, in which words.
+//! Tasks in one sentence, by the words in which they are taken or given.
 
 use std::{collections::HashSet, sync::LazyLock};
 
 use super::{
-    cues::{Class, Phrases},
+    cues::{CuePhrases, WordClass},
     people::People,
     talk::is_meant,
     words::{Word, is_stop},
 };
 
-/// How a task was put.
+/// The way in which a task was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum TaskManner {
     /// "I will …": the speaker's.
     Promise,
     /// "I can …", "we will …": one when it has a date.
     Offer,
     /// "I need to …": the speaker's, in a memo too.
     Need,
-    /// "Can you …", "please …": of the one who is spoken to.
+    /// "Can you …", "please …": of the person who is spoken to.
     Request,
-    /// "Bo will …", "Bo, can you …": of the one who is named.
+    /// "Bo will …", "Bo, can you …": of the person who is named.
     Named,
     /// "The next step is to …", "somebody has to …".
     Duty,
@@ -28,15 +28,16 @@ pub(super) enum Manner {
 
 /// A task in a sentence.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Task {
-    pub(super) manner: Manner,
+pub(super) struct SpokenTask {
+    pub(super) manner: TaskManner,
     /// The word with which it begins.
     pub(super) start: usize,
-    /// Who is named.
+    /// The person who is named.
     pub(super) named: Option<String>,
 }
 
-/// What can be done until a day. Not "see", "say", "show", "be", "explain": who will do that does it at once.
+/// Verbs of work that can be done until a day. Not "see", "say", "show", "be", "explain": these are
+/// done at once.
 const TASKS: &str = "send lend write draft prepare call phone ring email mail text message ask check find look investigate follow schedule book order buy \
     pay set arrange organise organize speak contact tell inform let share forward upload update fix repair clean test try review finish \
     complete deliver submit file sign print post publish put add remove move change make create build design sketch compile collect gather get \
@@ -89,9 +90,9 @@ fn is_adverb(word: &str) -> bool {
     ADVERBS.contains(&word)
 }
 
-const CLASSES: [Class; 3] = [("task", is_task), ("tasking", is_tasking), ("adv", is_adverb)];
+const CLASSES: [WordClass; 3] = [("task", is_task), ("tasking", is_tasking), ("adv", is_adverb)];
 
-/// Each with its manner; the word after the phrase's last belongs to the task.
+/// Phrases of a promise; the word after the phrase's last belongs to the task.
 const PROMISES: &str = "
     i will|shall @adv? @adv? @task
     i will @adv? go and|ahead and? @task
@@ -168,7 +169,7 @@ const DUTIES: &str = "
     someone|somebody needs|has|must|should to? @task
     one of us needs|has|must|should to? @task";
 
-/// What begins like a task and is none, from the verb on.
+/// Phrases that begin like a task and are none, from the verb on.
 const NO_TASKS: &str = "
     ask you|a|another|one|myself|yourself
     call it|this|that|him|her a|the|x|an?
@@ -242,7 +243,7 @@ const NO_TASKS: &str = "
     clear my|your
     prepare for the? worst";
 
-/// Of those, what is a task all the same.
+/// Exceptions to [`NO_TASKS`] that are tasks.
 const TASKS_ALL_THE_SAME: &str = "
     have a look
     have a word|chat with
@@ -262,30 +263,29 @@ const TASKS_ALL_THE_SAME: &str = "
     check in with
     run it|that|this|the";
 
-static PROMISE_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(PROMISES, &CLASSES));
-static OFFER_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(OFFERS, &CLASSES));
-static NEED_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(NEEDS, &CLASSES));
-static REQUEST_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(REQUESTS, &CLASSES));
-static NAMED_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(NAMED, &CLASSES));
-static DUTY_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(DUTIES, &CLASSES));
-static NO_TASK_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(NO_TASKS, &CLASSES));
-static SAME_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(TASKS_ALL_THE_SAME, &CLASSES));
+static PROMISE_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(PROMISES, &CLASSES));
+static OFFER_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(OFFERS, &CLASSES));
+static NEED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NEEDS, &CLASSES));
+static REQUEST_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(REQUESTS, &CLASSES));
+static NAMED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NAMED, &CLASSES));
+static DUTY_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(DUTIES, &CLASSES));
+static NO_TASK_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(NO_TASKS, &CLASSES));
+static SAME_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(TASKS_ALL_THE_SAME, &CLASSES));
 
-/// Returns the tasks of a sentence, the surest manner first: what is said of a name, then the rest.
-pub(super) fn tasks(words: &[Word], people: &People) -> Vec<Task> {
+/// Returns the tasks of a sentence, the surest manner first: those with a name, then the rest.
+pub(super) fn find_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
     let mut tasks = named_tasks(words, people);
     if tasks.is_empty() {
         let manners = [
-            (Manner::Request, &REQUEST_ONES),
-            (Manner::Promise, &PROMISE_ONES),
-            (Manner::Need, &NEED_ONES),
-            (Manner::Duty, &DUTY_ONES),
-            (Manner::Offer, &OFFER_ONES),
+            (TaskManner::Request, &REQUEST_ONES),
+            (TaskManner::Promise, &PROMISE_ONES),
+            (TaskManner::Need, &NEED_ONES),
+            (TaskManner::Duty, &DUTY_ONES),
+            (TaskManner::Offer, &OFFER_ONES),
         ];
         let first = manners.into_iter().find_map(|(manner, phrases)| {
-            let meant = |start: usize, end: usize| is_meant(words, start) && is_real(words, end - 1);
-            let hit = phrases.hits(words).find(|hit| meant(hit.start, hit.end))?;
-            Some(Task { manner, start: hit.start, named: None })
+            let hit = phrases.find_hits(words).find(|hit| is_meant(words, hit.start) && is_real(words, hit.end - 1))?;
+            Some(SpokenTask { manner, start: hit.start, named: None })
         });
         tasks.extend(first);
     }
@@ -297,38 +297,39 @@ pub(super) fn tasks(words: &[Word], people: &People) -> Vec<Task> {
 
 /// Returns whether a sentence asks somebody to do something.
 pub(super) fn asks_for_task(words: &[Word], people: &People) -> bool {
-    tasks(words, people).iter().any(|task| matches!(task.manner, Manner::Request | Manner::Named))
+    find_tasks(words, people).iter().any(|task| matches!(task.manner, TaskManner::Request | TaskManner::Named))
 }
 
-/// Whether the verb at `verb` begins a task, seen with what follows it.
+/// Returns whether the verb at `verb` begins a task, seen with the words that follow it.
 fn is_real(words: &[Word], verb: usize) -> bool {
     // "Should have called": to have is a task only in its few phrases.
-    let none = words[verb].norm == "have" || NO_TASK_ONES.at(words, verb).is_some();
-    !none || SAME_ONES.at(words, verb).is_some()
+    let none = words[verb].norm == "have" || NO_TASK_ONES.hit_at(words, verb).is_some();
+    !none || SAME_ONES.hit_at(words, verb).is_some()
 }
 
 /// The most tasks of one sentence.
 const TASKS_MAX: usize = 4;
 
-fn named_tasks(words: &[Word], people: &People) -> Vec<Task> {
-    let mut tasks: Vec<Task> = Vec::new();
+fn named_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
+    let mut tasks: Vec<SpokenTask> = Vec::new();
     for at in 0..words.len().saturating_sub(1) {
-        let Some(hit) = NAMED_ONES.at(words, at + 1) else { continue };
-        let Some(name) = people.named(&words[at]) else { continue };
+        let Some(hit) = NAMED_ONES.hit_at(words, at + 1) else { continue };
+        let Some(name) = people.person_named(&words[at]) else { continue };
         let own = ["will", "should", "must", "is", "needs", "has"].contains(&words[at + 1].norm.as_str())
             && !words[at].breaks;
         let asked = words[at + 1].is_any(&["can", "could", "would", "will", "please", "you", "i", "if"]);
         let meant = is_meant(words, at) && is_real(words, hit.end - 1) && (own || asked || !words[at].breaks);
         if meant && tasks.len() < TASKS_MAX && !tasks.iter().any(|task| task.named.as_ref() == Some(&name)) {
-            tasks.push(Task { manner: Manner::Named, start: at + 1, named: Some(name) });
+            tasks.push(SpokenTask { manner: TaskManner::Named, start: at + 1, named: Some(name) });
         }
     }
     tasks
 }
 
-/// The one whom a sentence speaks to: "Bo, …" at its begin, "…, Bo" at its end. A promise is nobody else's.
-fn spoken_to(words: &[Word], task: &Task, people: &People) -> Option<String> {
-    if !matches!(task.manner, Manner::Request | Manner::Duty | Manner::Named) {
+/// Returns the person that a sentence speaks to: "Bo, …" at its begin, "…, Bo" at its end. A
+/// promise has no other owner.
+fn spoken_to(words: &[Word], task: &SpokenTask, people: &People) -> Option<String> {
+    if !matches!(task.manner, TaskManner::Request | TaskManner::Duty | TaskManner::Named) {
         return None;
     }
     let leader = |word: &&Word| word.is_any(&["and", "so", "then", "okay", "but", "also", "thanks"]);
@@ -336,30 +337,31 @@ fn spoken_to(words: &[Word], task: &Task, people: &People) -> Option<String> {
     let called = |at: usize| {
         words[at].breaks || at + 1 == task.start || words.get(at + 1).is_some_and(|next| next.norm == "you")
     };
-    let begin = (first..words.len().min(first + 2)).find(|at| called(*at)).and_then(|at| people.named(&words[at]));
+    let begin =
+        (first..words.len().min(first + 2)).find(|at| called(*at)).and_then(|at| people.person_named(&words[at]));
     let end = || {
         let [.., before, last] = words else { return None };
-        let said = if last.norm == "please" { before } else { last };
-        let apart = before.breaks || (said == before);
-        people.named(said).filter(|_| apart)
+        let name = if last.norm == "please" { before } else { last };
+        let apart = before.breaks || (name == before);
+        people.person_named(name).filter(|_| apart)
     };
     let behind_for = || {
         words
             .windows(2)
             .find(|pair| pair[0].norm == "for" && !is_stop(&pair[1].norm))
-            .and_then(|pair| people.named(&pair[1]))
+            .and_then(|pair| people.person_named(&pair[1]))
     };
-    begin.or_else(end).or_else(|| if task.manner == Manner::Duty { behind_for() } else { None })
+    begin.or_else(end).or_else(|| if task.manner == TaskManner::Duty { behind_for() } else { None })
 }
 
-/// Returns whether a sentence only takes on what was said before: "I'll do that", "will do".
+/// Returns whether a sentence only takes on the task before it: "I'll do that", "will do".
 pub(super) fn is_bare(words: &[Word]) -> bool {
     const BARE_WORDS_MAX: usize = 9;
-    static WHOLE: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(BARE, &[]));
-    static ENDING: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(BARE_AT_END, &[]));
+    static WHOLE: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(BARE, &[]));
+    static ENDING: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(BARE_AT_END, &[]));
     // "I'll", and nothing behind it in its clause.
-    let ends = |end: usize| words[end - 1].breaks;
-    words.len() <= BARE_WORDS_MAX && (WHOLE.is_in(words) || ENDING.hits(words).any(|hit| ends(hit.end)))
+    words.len() <= BARE_WORDS_MAX
+        && (WHOLE.is_in(words) || ENDING.find_hits(words).any(|hit| words[hit.end - 1].breaks))
 }
 
 const BARE: &str = "
@@ -376,8 +378,8 @@ const BARE_AT_END: &str = "
 
 /// Returns whether a sentence looks for somebody to do something.
 pub(super) fn seeks_somebody(words: &[Word]) -> bool {
-    static SEEKING: LazyLock<Phrases> = LazyLock::new(|| {
-        Phrases::read(
+    static SEEKING: LazyLock<CuePhrases> = LazyLock::new(|| {
+        CuePhrases::parse(
             "
             who can|will|could|would|wants
             who is going to

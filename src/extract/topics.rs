@@ -1,4 +1,4 @@
-//! What a talk is about: the phrases that come again, and a title made of them or of how it is introduced.
+//! Topics of a talk: the phrases that come again, and a title made of them or of the introduction.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -8,7 +8,7 @@ use std::{
 use rust_stemmers::{Algorithm, Stemmer};
 
 use super::{
-    cues::Phrases,
+    cues::CuePhrases,
     people::People,
     sentences::Sentence,
     words::{Word, is_stop},
@@ -17,7 +17,7 @@ use super::{
 /// The words of a topic at most.
 const WORDS_MAX: usize = 3;
 
-/// How many topics are shown; fewer than the least are none.
+/// The most and the least topics that are shown; fewer than the least are left out.
 const TOPICS_MAX: usize = 8;
 const TOPICS_MIN: usize = 3;
 
@@ -27,29 +27,32 @@ const TIMES_ALONE_MIN: usize = 3;
 
 /// A run of words that may name a thing.
 #[derive(Debug, Default)]
-struct Phrase {
+struct TopicPhrase {
     times: usize,
     words: usize,
-    /// How often it is written in which way.
+    /// The spellings and how often each occurs.
     written: BTreeMap<String, usize>,
 }
 
 /// Returns the topics, the weightiest first.
-pub(super) fn topics(sentences: &[Sentence], people: &People) -> Vec<String> {
-    weighty(sentences, people).into_iter().take(TOPICS_MAX).map(|(name, _)| name).collect()
+pub(super) fn find_topics(sentences: &[Sentence], people: &People) -> Vec<String> {
+    weightiest_phrases(sentences, people).into_iter().take(TOPICS_MAX).map(|(name, _)| name).collect()
 }
 
-fn weighty(sentences: &[Sentence], people: &People) -> Vec<(String, usize)> {
-    let phrases = phrases(sentences, people);
-    let often = |phrase: &Phrase| phrase.times >= if phrase.words == 1 { TIMES_ALONE_MIN } else { TIMES_MIN };
-    let mut order: Vec<(&String, &Phrase)> = phrases.iter().filter(|(_, phrase)| often(phrase)).collect();
+fn weightiest_phrases(sentences: &[Sentence], people: &People) -> Vec<(String, usize)> {
+    let phrases = count_phrases(sentences, people);
+    let mut order: Vec<(&String, &TopicPhrase)> = phrases
+        .iter()
+        .filter(|(_, phrase)| phrase.times >= if phrase.words == 1 { TIMES_ALONE_MIN } else { TIMES_MIN })
+        .collect();
     // A longer phrase says more: two words weigh as if they came half as often again.
     order.sort_by(|a, b| (b.1.times * (b.1.words + 1)).cmp(&(a.1.times * (a.1.words + 1))).then(a.0.cmp(b.0)));
     let mut chosen: Vec<(&str, String, usize)> = Vec::new();
     for (stems, phrase) in order {
-        let within = |other: &str| other.split(' ').any(|stem| stems.split(' ').any(|own| own == stem));
-        if chosen.len() < TOPICS_MAX && !chosen.iter().any(|(other, _, _)| within(other)) {
-            chosen.push((stems, name(phrase), phrase.times));
+        let is_shown =
+            chosen.iter().any(|(other, _, _)| other.split(' ').any(|stem| stems.split(' ').any(|own| own == stem)));
+        if chosen.len() < TOPICS_MAX && !is_shown {
+            chosen.push((stems, usual_spelling(phrase), phrase.times));
         }
     }
     if chosen.len() < TOPICS_MIN {
@@ -58,8 +61,8 @@ fn weighty(sentences: &[Sentence], people: &People) -> Vec<(String, usize)> {
     chosen.into_iter().map(|(_, name, times)| (name, times)).collect()
 }
 
-/// The way it is written most often.
-fn name(phrase: &Phrase) -> String {
+/// Returns the most frequent spelling.
+fn usual_spelling(phrase: &TopicPhrase) -> String {
     let most = phrase.written.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
     most.map(|(written, _)| written.clone()).unwrap_or_default()
 }
@@ -67,11 +70,11 @@ fn name(phrase: &Phrase) -> String {
 /// The most different phrases that are counted: a talk of 60,000 words has about 10,000.
 const PHRASES_MAX: usize = 50_000;
 
-fn phrases(sentences: &[Sentence], people: &People) -> BTreeMap<String, Phrase> {
+fn count_phrases(sentences: &[Sentence], people: &People) -> BTreeMap<String, TopicPhrase> {
     let stemmer = Stemmer::create(Algorithm::English);
-    let mut phrases: BTreeMap<String, Phrase> = BTreeMap::new();
+    let mut phrases: BTreeMap<String, TopicPhrase> = BTreeMap::new();
     for sentence in sentences {
-        for run in runs(&sentence.words, people) {
+        for run in noun_runs(&sentence.words, people) {
             for length in 1..=WORDS_MAX.min(run.len()) {
                 for words in run.windows(length) {
                     let stems: Vec<_> = words.iter().map(|word| stemmer.stem(&word.norm).into_owned()).collect();
@@ -91,12 +94,13 @@ fn phrases(sentences: &[Sentence], people: &People) -> BTreeMap<String, Phrase> 
     phrases
 }
 
-/// The runs of words in a sentence that may name a thing: no grammar, no names, no numbers, within a clause.
-fn runs<'a>(words: &'a [Word], people: &People) -> Vec<&'a [Word]> {
+/// Returns the runs of words in a sentence that may name a thing: no grammar, no names, no numbers,
+/// within a clause.
+fn noun_runs<'a>(words: &'a [Word], people: &People) -> Vec<&'a [Word]> {
     let mut runs = Vec::new();
     let mut begin = 0;
     for (at, word) in words.iter().enumerate() {
-        let fits = is_nounlike(&word.norm) && people.named(word).is_none();
+        let fits = is_nounlike(&word.norm) && people.person_named(word).is_none();
         if !fits || word.breaks {
             let end = if fits { at + 1 } else { at };
             if end > begin {
@@ -133,7 +137,7 @@ fn is_verb(norm: &str) -> bool {
     SET.contains(norm)
 }
 
-/// How a talk is introduced; the title stands behind.
+/// Phrases that introduce a talk; the title follows them.
 const INTRODUCED: &str = "
     today's|our topic|subject is|today
     topic|subject of|for|today today|this|is? meeting|lecture|talk|session|call? is?
@@ -145,7 +149,7 @@ const INTRODUCED: &str = "
     this is the|our
     memo about|on";
 
-/// What a meeting is called at the end of its name.
+/// Words for a meeting at the end of its name.
 const KINDS: [&str; 16] = [
     "meeting",
     "call",
@@ -165,18 +169,18 @@ const KINDS: [&str; 16] = [
     "conference",
 ];
 
-/// How far into the talk it may be introduced, in sentences, and how long a title may be, in words.
+/// The sentences in which a talk may be introduced, and the words of a title at most.
 const INTRODUCTION: usize = 12;
 const TITLE_WORDS_MAX: usize = 8;
 
-/// A talk of which no word is said so often has no title of its own.
+/// Times that a topic must occur to make a title.
 const TITLE_TIMES_MIN: usize = 8;
 
 /// Returns a title, when the talk gives one.
-pub(super) fn title(sentences: &[Sentence], people: &People) -> Option<String> {
-    static INTRODUCED_ONES: LazyLock<Phrases> = LazyLock::new(|| Phrases::read(INTRODUCED, &[]));
+pub(super) fn find_title(sentences: &[Sentence], people: &People) -> Option<String> {
+    static INTRODUCED_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(INTRODUCED, &[]));
     let introduced = sentences.iter().take(INTRODUCTION).find_map(|sentence| {
-        let hit = INTRODUCED_ONES.hits(&sentence.words).next()?;
+        let hit = INTRODUCED_ONES.find_hits(&sentence.words).next()?;
         let meeting =
             sentence.words[hit.start].is_any(&["welcome", "this"]) && sentence.words[hit.end - 1].norm != "about";
         named_behind(sentence, hit.end, meeting)
@@ -184,7 +188,8 @@ pub(super) fn title(sentences: &[Sentence], people: &People) -> Option<String> {
     introduced.or_else(|| of_topics(sentences, people))
 }
 
-/// The words behind an introduction, up to the end of the clause; of a meeting up to its kind.
+/// Returns the words behind an introduction, up to the end of the clause; of a meeting up to its
+/// kind.
 fn named_behind(sentence: &Sentence, from: usize, meeting: bool) -> Option<String> {
     let rest = sentence.words.get(from..)?;
     let kind = || {
@@ -203,24 +208,24 @@ fn named_behind(sentence: &Sentence, from: usize, meeting: bool) -> Option<Strin
     if length == 0 || length > TITLE_WORDS_MAX || rest[..length].iter().all(|word| is_stop(&word.norm)) {
         return None;
     }
-    Some(capitalised(&sentence.text[rest[0].range.start..rest[length - 1].range.end]))
+    Some(capitalise_first(&sentence.text[rest[0].range.start..rest[length - 1].range.end]))
 }
 
-/// The two weightiest topics of a talk that says them often.
+/// Returns the two weightiest topics, where both occur often.
 fn of_topics(sentences: &[Sentence], people: &People) -> Option<String> {
-    let often: Vec<String> = weighty(sentences, people)
+    let often: Vec<String> = weightiest_phrases(sentences, people)
         .into_iter()
         .filter(|(_, times)| *times >= TITLE_TIMES_MIN)
         .take(2)
         .map(|(name, _)| name)
         .collect();
     match often.as_slice() {
-        [one, other] => Some(capitalised(&format!("{one} and {other}"))),
+        [one, other] => Some(capitalise_first(&format!("{one} and {other}"))),
         _ => None,
     }
 }
 
-fn capitalised(text: &str) -> String {
+fn capitalise_first(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }

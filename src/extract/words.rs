@@ -1,4 +1,5 @@
-//! Words as the cues know them: lower case, contractions taken apart, with the place where they stand.
+//! Words as the cues know them: lower case, contractions taken apart, with the place where they
+//! stand.
 
 use std::{collections::HashSet, ops::Range, sync::LazyLock};
 
@@ -7,11 +8,11 @@ use std::{collections::HashSet, ops::Range, sync::LazyLock};
 pub(super) struct Word {
     /// Lower case, without the punctuation around it, apostrophes straight.
     pub(super) norm: String,
-    /// Where it stands in the sentence, in bytes, without the punctuation around it.
+    /// The byte range in the sentence, without the punctuation around it.
     pub(super) range: Range<usize>,
-    /// Whether it begins with a capital.
+    /// True when it begins with a capital.
     pub(super) capital: bool,
-    /// Whether a clause ends after it: a comma, a colon, a dash, the end.
+    /// True when a clause ends after it: a comma, a colon, a dash, the end.
     pub(super) breaks: bool,
 }
 
@@ -22,8 +23,8 @@ impl Word {
     }
 }
 
-/// Returns the words of a text. What holds neither letter nor digit is none, but it may end a clause.
-pub(super) fn words(text: &str) -> Vec<Word> {
+/// Returns the words of a text. Punctuation alone is no word, but it may end a clause.
+pub(super) fn split_words(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut at = 0;
     for piece in text.split_inclusive(char::is_whitespace) {
@@ -40,7 +41,7 @@ pub(super) fn words(text: &str) -> Vec<Word> {
         let lead = piece.len() - piece.trim_start_matches(|character: char| !character.is_alphanumeric()).len();
         let start = begin + lead;
         let breaks = piece[lead + bare.len()..].contains([',', ';', ':', '.', '!', '?', '–', '—', '…', ')']);
-        push(&mut words, bare, start, breaks);
+        push_word(&mut words, bare, start, breaks);
     }
     if let Some(last) = words.last_mut() {
         last.breaks = true;
@@ -48,10 +49,10 @@ pub(super) fn words(text: &str) -> Vec<Word> {
     words
 }
 
-fn push(words: &mut Vec<Word>, bare: &str, start: usize, breaks: bool) {
+fn push_word(words: &mut Vec<Word>, bare: &str, start: usize, breaks: bool) {
     let capital = bare.chars().next().is_some_and(char::is_uppercase);
     let norm = bare.to_lowercase().replace('\u{2019}', "'");
-    let parts = expanded(&norm).unwrap_or_else(|| vec![norm.clone()]);
+    let parts = expand_contraction(&norm).unwrap_or_else(|| vec![norm.clone()]);
     let last = parts.len() - 1;
     for (number, norm) in parts.into_iter().enumerate() {
         let range = start..start + bare.len();
@@ -59,7 +60,7 @@ fn push(words: &mut Vec<Word>, bare: &str, start: usize, breaks: bool) {
     }
 }
 
-/// What speech runs together and writers mark by an apostrophe or not at all.
+/// Contractions with and without their apostrophe.
 const WHOLE: [(&str, &str); 22] = [
     ("won't", "will not"),
     ("wont", "will not"),
@@ -104,7 +105,7 @@ const IS: [&str; 15] = [
     "one",
 ];
 
-fn expanded(norm: &str) -> Option<Vec<String>> {
+fn expand_contraction(norm: &str) -> Option<Vec<String>> {
     if let Some((_, parts)) = WHOLE.iter().find(|(whole, _)| *whole == norm) {
         return Some(parts.split(' ').map(str::to_owned).collect());
     }
@@ -122,7 +123,7 @@ fn expanded(norm: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns whether a word says nothing of what a talk is about: grammar, fillers, the common verbs of speech.
+/// Returns whether a word has no content: grammar, fillers, the common verbs of speech.
 pub(super) fn is_stop(norm: &str) -> bool {
     static SET: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP.split_whitespace().collect());
     SET.contains(norm)
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     fn norms(text: &str) -> Vec<String> {
-        words(text).into_iter().map(|word| word.norm).collect()
+        split_words(text).into_iter().map(|word| word.norm).collect()
     }
 
     #[test]
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_word_knows_its_place_and_where_its_clause_ends() {
-        let found = words("“Hello”, Ann — well then");
+        let found = split_words("“Hello”, Ann — well then");
         let breaks: Vec<_> = found.iter().map(|word| (word.norm.as_str(), word.breaks)).collect();
         assert_eq!(breaks, [("hello", true), ("ann", true), ("well", false), ("then", true)]);
         assert_eq!(&"“Hello”, Ann"[found[0].range.clone()], "Hello");
