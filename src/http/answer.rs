@@ -8,25 +8,25 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY
 
 use crate::{clock, text};
 
-/// A service that asks to be left alone for longer is asked again after this: a mistaken header must not park
-/// recordings for a week.
+/// A service that asks to be left alone for longer is asked again after this: a mistaken header
+/// must not park recordings for a week.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
-/// How much of a header is shown, in characters.
+/// Characters of a header that are shown: more is no use in a message.
 const HEADER_CHARS_MAX: usize = 200;
 
-/// What a service answered.
+/// The answer of a service.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// What time it is by the clock of the service.
+    /// The time by the clock of the service.
     pub date: Option<Timestamp>,
-    /// How long the service asked to be left alone; at most an hour.
+    /// The pause that the service asked for; at most an hour.
     pub retry_after: Option<Duration>,
-    /// Where it points to, printable and without a query.
+    /// The address that it points to, printable and without a query.
     pub location: Option<String>,
-    /// What it says the body is, printable.
+    /// The type that it gives for the body, printable.
     pub content_type: Option<String>,
     /// The body, whole.
     pub body: Bytes,
@@ -40,21 +40,22 @@ impl Answer {
     }
 
     pub(super) fn new(status: u16, headers: &HeaderMap, body: Bytes) -> Self {
-        let date = header(headers, DATE).and_then(|date| http_date(&date));
-        // A date to wait for is of that clock, too: it says how long, whatever the time is here.
+        let date = printable_header(headers, DATE).and_then(|date| http_date(&date));
+        // A date to wait for is of that clock, too: it gives a span, so the time here does not
+        // matter.
         let now = date.unwrap_or_else(clock::now);
         Self {
             status,
             date,
-            retry_after: header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, now)),
-            location: header(headers, LOCATION).map(|value| without_query(&value)),
-            content_type: header(headers, CONTENT_TYPE),
+            retry_after: printable_header(headers, RETRY_AFTER).and_then(|value| retry_after(&value, now)),
+            location: printable_header(headers, LOCATION).map(|value| without_query(&value)),
+            content_type: printable_header(headers, CONTENT_TYPE),
             body,
         }
     }
 }
 
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+fn printable_header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let value = String::from_utf8_lossy(headers.get(name)?.as_bytes()).into_owned();
     Some(text::one_line(&value, HEADER_CHARS_MAX))
 }
@@ -63,7 +64,7 @@ fn without_query(address: &str) -> String {
     address.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-/// Reads a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). What is neither is ignored.
+/// Reads a `Retry-After` header: seconds, or a date (RFC 9110, 10.2.3). Another value is ignored.
 fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     let wait = if let Ok(seconds) = value.parse::<f64>() {

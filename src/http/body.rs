@@ -1,7 +1,7 @@
 //! The bytes of a multipart upload: some fields, then one file, of a length that is known before.
 //!
-//! Written out here and not taken from reqwest, whose ready-made file part is several times slower, passes line ends
-//! of a name into the headers, and sends a file that shrinks without noticing.
+//! Written out here and not taken from reqwest, whose ready-made file part is several times slower,
+//! passes line ends of a name into the headers, and sends a file that shrinks without noticing.
 
 use std::{
     fmt::Write as _,
@@ -17,32 +17,32 @@ use futures_util::{FutureExt as _, Stream};
 use rustix::{buffer::spare_capacity, io::Errno};
 use tokio::sync::{mpsc, oneshot};
 
-use super::flow::{Fault, Flow};
+use super::flow::{BodyFault, UploadFlow};
 use crate::beneath::Stamp;
 
-/// What is read and handed to the socket at once: 256 KiB is as fast as curl, and more is no faster.
+/// Bytes read and handed to the socket at once: 256 KiB is as fast as curl, and more is no faster.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Chunks read ahead of the socket, and of the hasher. With one in the reader's hand and one in that of each, an upload
-/// of any size holds less than 2 MiB.
+/// Chunks read ahead of the socket, and of the hasher. With one in the reader's hand and one in
+/// that of each, an upload of any size holds less than 2 MiB.
 const CHUNKS_AHEAD: usize = 2;
 
-/// A step of the reader thread. That the channel closes says nothing: only `End` is an end.
-enum Piece {
+/// A step of the reader thread. A closed channel is no end: only `End` is.
+enum BodyPiece {
     Chunk(Bytes),
     End,
-    Fault(Fault),
+    Fault(BodyFault),
 }
 
-/// The file that is meant.
-pub(super) struct Meant {
+/// The file to send, as it was when it was chosen.
+pub(super) struct ExpectedFile {
     pub(super) file: File,
     pub(super) stamp: Stamp,
     /// The name of its content, where that is known.
     pub(super) content: Option<String>,
 }
 
-impl Meant {
+impl ExpectedFile {
     /// Returns whether a hash is that of the content.
     fn is_content(&self, hash: &blake3::Hash) -> bool {
         let hex = self.content.as_deref().map(|content| content.trim_start_matches("b3-"));
@@ -50,8 +50,8 @@ impl Meant {
     }
 }
 
-/// What stands before and after the file.
-pub(super) struct Frame {
+/// The parts of the body before and after the file.
+pub(super) struct MultipartFrame {
     /// Fields and the headers of the file part.
     pub(super) head: Bytes,
     /// The closing boundary.
@@ -60,19 +60,21 @@ pub(super) struct Frame {
     pub(super) content_type: String,
 }
 
-/// Why writing into a text cannot fail.
+/// The reason that writing into a text cannot fail.
 const TAKES: &str = "a String takes what is written";
 
-impl Frame {
-    /// Returns the frame for `fields` and a file part named `file`. `boundary` must not occur in what is sent.
+impl MultipartFrame {
+    /// Returns the frame for `fields` and a file part named `file`. `boundary` must not occur in
+    /// what is sent.
     pub(super) fn new(boundary: &str, fields: &[(&str, &str)], name: &str, mime: &str) -> Self {
         let mut head = String::new();
         for (field, value) in fields {
-            let field = quoted(field);
+            let field = quote_parameter(field);
             write!(head, "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n")
                 .expect(TAKES);
         }
-        let (name, mime) = (quoted(name), quoted(mime));
+        let name = quote_parameter(name);
+        let mime = quote_parameter(mime);
         write!(head, "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n")
             .expect(TAKES);
         write!(head, "Content-Type: {mime}\r\n\r\n").expect(TAKES);
@@ -84,94 +86,102 @@ impl Frame {
     }
 
     /// Returns the length of the whole body around a file of `file_bytes`.
-    pub(super) fn length(&self, file_bytes: u64) -> u64 {
+    pub(super) fn total_bytes(&self, file_bytes: u64) -> u64 {
         self.head.len() as u64 + file_bytes + self.tail.len() as u64
     }
 }
 
-/// A name fit for a quoted header parameter. The caller has cleaned it; this makes sure that it cannot break out.
-fn quoted(name: &str) -> String {
+/// A name fit for a quoted header parameter. The caller has cleaned it; this makes sure that it
+/// cannot break out.
+fn quote_parameter(name: &str) -> String {
     name.chars().map(|c| if c.is_control() || matches!(c, '"' | '\\') { '_' } else { c }).collect()
 }
 
 /// The body as hyper pulls it.
-pub(super) struct Body {
+pub(super) struct UploadBody {
     head: Option<Bytes>,
     tail: Option<Bytes>,
-    pieces: mpsc::Receiver<Piece>,
-    /// Resolves when nobody waits for this upload any more: hyper would go on sending to a server that has answered.
+    pieces: mpsc::Receiver<BodyPiece>,
+    /// Resolves when the upload is abandoned: hyper would go on sending to a server that has
+    /// answered.
     abandoned: oneshot::Receiver<()>,
-    flow: Arc<Flow>,
+    flow: Arc<UploadFlow>,
 }
 
-impl Body {
+impl UploadBody {
     /// Starts reading the file on a thread of its own. Dropping the sender of `abandoned` ends it.
-    pub(super) fn start(meant: Meant, frame: Frame, flow: Arc<Flow>, abandoned: oneshot::Receiver<()>) -> Self {
+    pub(super) fn start_reading(
+        meant: ExpectedFile,
+        frame: MultipartFrame,
+        flow: Arc<UploadFlow>,
+        abandoned: oneshot::Receiver<()>,
+    ) -> Self {
         let (to_socket, pieces) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::task::spawn_blocking(move || read(&meant, &to_socket));
+        tokio::task::spawn_blocking(move || read_file(&meant, &to_socket));
         Self { head: Some(frame.head), tail: Some(frame.tail), pieces, abandoned, flow }
     }
 
-    fn failed(&self, fault: Fault) -> Poll<Option<Result<Bytes, Fault>>> {
-        self.flow.faulted(fault.clone());
+    fn fail_body(&self, fault: BodyFault) -> Poll<Option<Result<Bytes, BodyFault>>> {
+        self.flow.record_fault(fault.clone());
         Poll::Ready(Some(Err(fault)))
     }
 }
 
-impl Stream for Body {
-    type Item = Result<Bytes, Fault>;
+impl Stream for UploadBody {
+    type Item = Result<Bytes, BodyFault>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.abandoned.poll_unpin(context).is_ready() {
-            return Poll::Ready(Some(Err(Fault::Abandoned)));
+            return Poll::Ready(Some(Err(BodyFault::Abandoned)));
         }
         if let Some(head) = self.head.take() {
-            self.flow.taken(0);
+            self.flow.chunk_taken(0);
             return Poll::Ready(Some(Ok(head)));
         }
         if self.tail.is_none() {
             return Poll::Ready(None);
         }
-        self.flow.asked();
+        self.flow.chunk_wanted();
         match std::task::ready!(self.pieces.poll_recv(context)) {
-            Some(Piece::Chunk(chunk)) => {
-                self.flow.taken(chunk.len() as u64);
+            Some(BodyPiece::Chunk(chunk)) => {
+                self.flow.chunk_taken(chunk.len() as u64);
                 Poll::Ready(Some(Ok(chunk)))
             }
-            Some(Piece::End) => {
-                self.flow.complete();
+            Some(BodyPiece::End) => {
+                self.flow.mark_complete();
                 Poll::Ready(self.tail.take().map(Ok))
             }
-            Some(Piece::Fault(fault)) => self.failed(fault),
-            None => self.failed(Fault::Unreadable("reading it ended early".into())),
+            Some(BodyPiece::Fault(fault)) => self.fail_body(fault),
+            None => self.fail_body(BodyFault::Unreadable("reading it ended early".into())),
         }
     }
 }
 
-/// Checks that an open file is still the one that was meant.
-pub(super) fn check(file: &File, stamp: Stamp) -> Result<(), Fault> {
+/// Checks that an open file is unchanged.
+pub(super) fn check_unchanged(file: &File, stamp: Stamp) -> Result<(), BodyFault> {
     match Stamp::of(file) {
         Ok(found) if found == stamp => Ok(()),
-        Ok(_) => Err(Fault::Changed),
-        Err(error) => Err(Fault::Unreadable(error.to_string())),
+        Ok(_) => Err(BodyFault::Changed),
+        Err(error) => Err(BodyFault::Unreadable(error.to_string())),
     }
 }
 
-/// Reads exactly the promised bytes, and then looks once more whether it was the same file all along.
-fn read(meant: &Meant, to_socket: &mpsc::Sender<Piece>) {
+/// Reads exactly the promised bytes, and then looks once more whether it was the same file all
+/// along.
+fn read_file(meant: &ExpectedFile, to_socket: &mpsc::Sender<BodyPiece>) {
     let last = match read_chunks(meant, to_socket) {
-        Ok(true) => Piece::End,
+        Ok(true) => BodyPiece::End,
         Ok(false) => return,
-        Err(fault) => Piece::Fault(fault),
+        Err(fault) => BodyPiece::Fault(fault),
     };
-    // Nobody to hear it means that the upload was abandoned.
+    // A closed channel means that the upload was abandoned.
     drop(to_socket.blocking_send(last));
 }
 
-/// Hands all chunks of the file to the socket, and a copy of the handle of each to a thread that hashes them: hashing
-/// takes as long as reading and writing together. Returns whether everything was handed over; `false` means that
-/// nobody takes it.
-fn read_chunks(meant: &Meant, to_socket: &mpsc::Sender<Piece>) -> Result<bool, Fault> {
+/// Hands all chunks of the file to the socket, and a copy of the handle of each to a thread that
+/// hashes them: hashing takes as long as reading and writing together. Returns whether everything
+/// was handed over; `false` means that the receiver is gone.
+fn read_chunks(meant: &ExpectedFile, to_socket: &mpsc::Sender<BodyPiece>) -> Result<bool, BodyFault> {
     if meant.content.is_none() {
         return send_chunks(meant, to_socket, None);
     }
@@ -180,12 +190,12 @@ fn read_chunks(meant: &Meant, to_socket: &mpsc::Sender<Piece>) -> Result<bool, F
         let hasher = std::thread::Builder::new().name("upload-hash".into());
         let hasher = hasher
             .spawn_scoped(threads, move || hash_chunks(&chunks))
-            .map_err(|error| Fault::Unreadable(format!("no thread to hash it: {error}")))?;
+            .map_err(|error| BodyFault::Unreadable(format!("no thread to hash it: {error}")))?;
         let is_sent = send_chunks(meant, to_socket, Some(&to_hasher));
         drop(to_hasher);
-        let hash = hasher.join().map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
+        let hash = hasher.join().map_err(|_| BodyFault::Unreadable("hashing it ended early".into()))?;
         let is_sent = is_sent?;
-        if is_sent && !meant.is_content(&hash) { Err(Fault::Changed) } else { Ok(is_sent) }
+        if is_sent && !meant.is_content(&hash) { Err(BodyFault::Changed) } else { Ok(is_sent) }
     })
 }
 
@@ -197,39 +207,39 @@ fn hash_chunks(chunks: &std::sync::mpsc::Receiver<Bytes>) -> blake3::Hash {
     hasher.finalize()
 }
 
-/// Reads the file at places of its own: its position is shared with the reader of an upload that was answered early
-/// and begins again. Returns whether the socket took every chunk.
+/// Reads the file at places of its own: its position is shared with the reader of an upload that
+/// was answered early and begins again. Returns whether the socket took every chunk.
 fn send_chunks(
-    Meant { file, stamp, .. }: &Meant,
-    to_socket: &mpsc::Sender<Piece>,
+    ExpectedFile { file, stamp, .. }: &ExpectedFile,
+    to_socket: &mpsc::Sender<BodyPiece>,
     to_hasher: Option<&std::sync::mpsc::SyncSender<Bytes>>,
-) -> Result<bool, Fault> {
+) -> Result<bool, BodyFault> {
     let mut offset = 0;
     while offset < stamp.size {
         let chunk = read_chunk(file, offset, stamp.size - offset)?;
         offset += chunk.len() as u64;
         if let Some(to_hasher) = to_hasher {
             let sent = to_hasher.send(chunk.clone());
-            sent.map_err(|_| Fault::Unreadable("hashing it ended early".into()))?;
+            sent.map_err(|_| BodyFault::Unreadable("hashing it ended early".into()))?;
         }
-        if to_socket.blocking_send(Piece::Chunk(chunk)).is_err() {
+        if to_socket.blocking_send(BodyPiece::Chunk(chunk)).is_err() {
             return Ok(false);
         }
     }
-    check(file, *stamp).map(|()| true)
+    check_unchanged(file, *stamp).map(|()| true)
 }
 
 /// Reads up to [`CHUNK_BYTES`] of the `left` bytes that the file still has at `offset`.
-fn read_chunk(file: &File, offset: u64, left: u64) -> Result<Bytes, Fault> {
+fn read_chunk(file: &File, offset: u64, left: u64) -> Result<Bytes, BodyFault> {
     let wanted = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
     let mut chunk = Vec::with_capacity(wanted);
     while chunk.len() < wanted {
         let next = offset + chunk.len() as u64;
-        // The spare capacity is memory that nobody zeroes first.
+        // The spare capacity is memory that is not zeroed first.
         match rustix::io::pread(file, spare_capacity(&mut chunk), next) {
-            Ok(0) => return Err(Fault::Changed),
+            Ok(0) => return Err(BodyFault::Changed),
             Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(Fault::Unreadable(io::Error::from(error).to_string())),
+            Err(error) => return Err(BodyFault::Unreadable(io::Error::from(error).to_string())),
         }
     }
     chunk.truncate(wanted);
@@ -242,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_leave_its_header() {
-        let frame = Frame::new("B", &[("session_id", "7")], "a\"\r\nX-Evil: 1\r\n\r\n.wav", "audio/wav");
+        let frame = MultipartFrame::new("B", &[("session_id", "7")], "a\"\r\nX-Evil: 1\r\n\r\n.wav", "audio/wav");
         insta::assert_snapshot!(String::from_utf8_lossy(&frame.head).replace("\r\n", "⏎\n"), @r#"
         --B⏎
         Content-Disposition: form-data; name="session_id"⏎

@@ -4,34 +4,37 @@ use std::error::Error;
 
 use crate::{certificate, text};
 
-/// How much of a chain of causes is shown, in characters.
+/// Characters of a chain of causes that are shown: enough for three causes.
 const CAUSE_CHARS_MAX: usize = 300;
 
-/// Returns the causes of `error` from the outermost to the innermost, each said once.
+/// Returns the causes of `error` from the outermost to the innermost, each one once.
 ///
-/// The URL is taken out first: its query may hold what is nobody's business.
-pub(super) fn one_line(error: reqwest::Error) -> String {
+/// The URL is removed first: its query may hold a secret.
+pub(super) fn error_chain(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut said: Vec<String> = Vec::new();
+    let mut messages: Vec<String> = Vec::new();
     let mut cause: Option<&dyn Error> = Some(&error);
     while let Some(error) = cause {
         let text = error.to_string();
-        if !said.iter().any(|before| before.contains(&text)) {
-            said.push(text);
+        if !messages.iter().any(|before| before.contains(&text)) {
+            messages.push(text);
         }
         cause = error.source();
     }
-    // reqwest's own words name the phase, which the caller says better, unless there is nothing else.
-    if said.len() > 1 {
-        said.remove(0);
+    // reqwest's own words name the phase, which the caller says better, unless there is nothing
+    // else.
+    if messages.len() > 1 {
+        messages.remove(0);
     }
-    let said = said.join(": ");
-    let cure = cure(&said).map(|cure| format!("; {cure}")).unwrap_or_default();
-    text::one_line(&said, CAUSE_CHARS_MAX) + &cure
+    let chain = messages.join(": ");
+    let hint = tls_hint(&chain).map(|hint| format!("; {hint}")).unwrap_or_default();
+    text::one_line(&chain, CAUSE_CHARS_MAX) + &hint
 }
 
-/// Returns what a person can do about a server that TLS does not let through.
-fn cure(cause: &str) -> Option<String> {
-    let in_the_clear = || "the server does not speak TLS: should base_url begin with http://?".to_owned();
-    certificate::cure(cause, "base_url").or_else(|| cause.contains("corrupt message").then(in_the_clear))
+/// Returns the hint for a server that TLS refuses.
+fn tls_hint(cause: &str) -> Option<String> {
+    certificate::cure(cause, "base_url").or_else(|| {
+        let is_plain_http = cause.contains("corrupt message");
+        is_plain_http.then(|| "the server does not speak TLS: should base_url begin with http://?".to_owned())
+    })
 }

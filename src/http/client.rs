@@ -1,4 +1,4 @@
-//! One origin and the calls to it that are not uploads.
+//! A client of one origin, and the calls to it that are not uploads.
 
 use std::{fmt, time::Duration};
 
@@ -19,18 +19,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// No byte of an upload taken for so long means that the server or the way to it stands still.
 const STALL: Duration = Duration::from_secs(60);
 
-/// The least time a server has to answer after the last byte of an upload: it may first pass the recording on.
+/// The least time a server has to answer after the last byte of an upload: it may first pass the
+/// recording on.
 const ANSWER_MIN: Duration = Duration::from_secs(120);
 
-/// The kernel gives a connection up when sent bytes stay unacknowledged for so long: later than [`STALL`], which says
-/// better what happened.
+/// The kernel gives a connection up when sent bytes stay unacknowledged for so long: later than
+/// [`STALL`], which says better what happened.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A connection on which nothing moves is probed so often: whoever works for an hour before it answers shows so that it
-/// is still there, and what stands in between does not forget the connection.
+/// The interval of TCP keep-alive probes, for servers that answer after minutes and for the NATs in
+/// between.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// Idle connections are kept for so long: less than what servers do, so that a call seldom meets one that is closing.
+/// Idle connections are kept for so long: less than what servers do, so that a call seldom meets
+/// one that is closing.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
 /// Idle connections kept: the workers of one service rarely call more at once.
@@ -51,8 +53,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Returns the limits for calls of at most `request`: an upload may stand still for 60 s and has no limit in all;
-    /// after its last byte the answer may take four times `request`, at least 2 min.
+    /// Returns the limits for calls of at most `request`: an upload may stand still for 60 s and
+    /// has no limit in all; after its last byte the answer may take four times `request`, at least
+    /// 2 min.
     #[must_use]
     pub fn new(request: Duration) -> Self {
         Self { request, stall: STALL, answer: ANSWER_MIN.max(request.saturating_mul(4)) }
@@ -88,11 +91,11 @@ pub enum BuildError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TransportError {
-    /// What happened, on one line, without address or secrets.
+    /// The error on one line, without address or secrets.
     pub message: String,
-    /// Whether the service may have had a part of the request.
+    /// True when the service may have received a part of the request.
     pub begun: bool,
-    /// Whether the service may have had the whole request.
+    /// True when the service may have received the whole request.
     pub sent: bool,
 }
 
@@ -114,10 +117,17 @@ impl<'a> Request<'a> {
     /// Returns a GET of the path made of these segments; each is percent-encoded.
     #[must_use]
     pub fn get(path: &[&'a str]) -> Self {
-        let path = path.to_vec();
-        let (query, bearer, key, body, limit) = (vec![], None, None, None, None);
-        let (method, slash, bytes_max) = (Method::GET, false, JSON_BYTES_MAX);
-        Self { method, path, slash, query, bearer, key, body, limit, bytes_max }
+        Self {
+            method: Method::GET,
+            path: path.to_vec(),
+            slash: false,
+            query: Vec::new(),
+            bearer: None,
+            key: None,
+            body: None,
+            limit: None,
+            bytes_max: JSON_BYTES_MAX,
+        }
     }
 
     /// Returns a POST to the path made of these segments; each is percent-encoded.
@@ -132,7 +142,8 @@ impl<'a> Request<'a> {
         Self { method: Method::DELETE, ..Self::get(path) }
     }
 
-    /// Ends the path in a slash, for a server that knows the place by that name alone and would redirect.
+    /// Ends the path in a slash, for a server that knows the place by that name alone and would
+    /// redirect.
     #[must_use]
     pub fn slash(mut self) -> Self {
         self.slash = true;
@@ -153,29 +164,29 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Proves who asks.
+    /// Authenticates the call by a bearer token.
     #[must_use]
     pub fn bearer(mut self, token: &'a SecretString) -> Self {
         self.bearer = Some(token);
         self
     }
 
-    /// Proves who asks by a key in this header.
+    /// Authenticates the call by a key in this header.
     #[must_use]
     pub fn key(mut self, header: &'static str, key: &'a SecretString) -> Self {
         self.key = Some((header, key));
         self
     }
 
-    /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place of
-    /// [`Limits::request`].
+    /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place
+    /// of [`Limits::request`].
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// Reads at most so many bytes of the answer; [`JSON_BYTES_MAX`] unless said.
+    /// Reads at most so many bytes of the answer; [`JSON_BYTES_MAX`] by default.
     #[must_use]
     pub fn bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
@@ -192,16 +203,17 @@ impl Client {
         let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
             return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
         };
-        let inner = plain(config::is_loopback(host))?;
+        let inner = plain_client(config::is_loopback(host))?;
         let mut base = base.clone();
-        // A name and password in the address would be sent besides the token; neither fails on http and https.
+        // A name and password in the address would be sent besides the token; neither fails on http
+        // and https.
         if base.set_username("").and(base.set_password(None)).is_err() {
             return Err(BuildError::Base(base.origin().ascii_serialization()));
         }
         Ok(Self { inner, limits, base })
     }
 
-    /// Returns the origin, `https://host[:port]`: what tokens are bound to.
+    /// Returns the origin, `https://host[:port]`: tokens are bound to it.
     #[must_use]
     pub fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
@@ -216,8 +228,8 @@ impl Client {
     /// Returns the address of a path below the base.
     ///
     /// # Errors
-    /// When a segment is empty, `.` or `..`, or becomes so without its control characters, which are dropped from an
-    /// address: it would name another place.
+    /// When a segment is empty, `.` or `..`, or becomes so without its control characters, which
+    /// are dropped from an address: it would name another place.
     pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
         let unfit = |message: &str| TransportError { message: message.into(), begun: false, sent: false };
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..") || segment.contains(char::is_control)) {
@@ -236,28 +248,28 @@ impl Client {
         Ok(url)
     }
 
-    /// Makes one call and reads its whole answer, whatever its status.
+    /// Makes one call and reads its whole answer, with any status.
     ///
     /// # Errors
     /// When no whole answer came within the limits of time and size.
     pub async fn send(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
-        let prepared = self.prepare(request)?;
+        let prepared = self.prepare_call(request)?;
         let call = async {
-            let response = prepared.send().await.map_err(|error| self.lost(error))?;
-            self.read(response, request.bytes_max).await
+            let response = prepared.send().await.map_err(|error| self.transport_error(error))?;
+            self.read_answer(response, request.bytes_max).await
         };
-        let limit = self.limit(request);
+        let limit = self.time_limit(request);
         tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
             let message = format!("no answer from `{}` within {limit:?}", self.origin());
             Err(TransportError { message, begun: true, sent: true })
         })
     }
 
-    pub(super) fn limit(&self, request: &Request<'_>) -> Duration {
+    pub(super) fn time_limit(&self, request: &Request<'_>) -> Duration {
         request.limit.unwrap_or(self.limits.request)
     }
 
-    pub(super) fn prepare(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {
+    pub(super) fn prepare_call(&self, request: &Request<'_>) -> Result<reqwest::RequestBuilder, TransportError> {
         let mut url = self.url(&request.path, &request.query)?;
         if request.slash {
             // It is encoded already, and stays as it is.
@@ -265,10 +277,10 @@ impl Client {
         }
         let mut prepared = self.inner.request(request.method.clone(), url);
         if let Some(token) = request.bearer {
-            prepared = prepared.header(AUTHORIZATION, bearer(token)?);
+            prepared = prepared.header(AUTHORIZATION, bearer_header(token)?);
         }
         if let Some((header, key)) = request.key {
-            prepared = prepared.header(header, secret(key.expose_secret(), "the key")?);
+            prepared = prepared.header(header, secret_header(key.expose_secret(), "the key")?);
         }
         if let Some(body) = &request.body {
             prepared = prepared.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
@@ -276,14 +288,14 @@ impl Client {
         Ok(prepared.header(reqwest::header::ACCEPT, "application/json"))
     }
 
-    /// Reads a body up to `bytes_max`, whatever its head promised.
-    pub(super) async fn read(
+    /// Reads a body up to `bytes_max`, even if its head promised less.
+    pub(super) async fn read_answer(
         &self,
         mut response: reqwest::Response,
         bytes_max: usize,
     ) -> Result<Answer, TransportError> {
         let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.lost(error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
             if body.len() + chunk.len() > bytes_max {
                 let message = format!("the answer of `{}` is longer than {bytes_max} bytes", self.origin());
                 return Err(TransportError { message, begun: true, sent: true });
@@ -293,24 +305,24 @@ impl Client {
         Ok(Answer::new(response.status().as_u16(), response.headers(), body.freeze()))
     }
 
-    pub(super) fn lost(&self, error: reqwest::Error) -> TransportError {
+    pub(super) fn transport_error(&self, error: reqwest::Error) -> TransportError {
         let sent = !(error.is_connect() || error.is_builder());
         let phase = if sent { "no answer from" } else { "cannot reach" };
         TransportError {
-            message: format!("{phase} `{}`: {}", self.origin(), cause::one_line(error)),
+            message: format!("{phase} `{}`: {}", self.origin(), cause::error_chain(error)),
             begun: sent,
             sent,
         }
     }
 }
 
-/// Returns a client with all limits but those of a call, which proves nothing to anybody by itself.
-pub(super) fn plain(on_this_machine: bool) -> Result<reqwest::Client, BuildError> {
+/// Returns a client with all limits but those of a call, and without credentials.
+pub(super) fn plain_client(on_this_machine: bool) -> Result<reqwest::Client, BuildError> {
     build(on_this_machine, reqwest::Client::builder())
 }
 
 /// Returns such a client whose hosts `resolver` looks up.
-pub(super) fn plain_by(on_this_machine: bool, resolver: PublicHosts) -> Result<reqwest::Client, BuildError> {
+pub(super) fn plain_client_by(on_this_machine: bool, resolver: PublicHosts) -> Result<reqwest::Client, BuildError> {
     build(on_this_machine, reqwest::Client::builder().dns_resolver(std::sync::Arc::new(resolver)))
 }
 
@@ -326,14 +338,14 @@ fn build(on_this_machine: bool, builder: reqwest::ClientBuilder) -> Result<reqwe
         .tcp_keepalive(KEEPALIVE)
         .tcp_user_timeout(TCP_USER_TIMEOUT);
     let builder = if on_this_machine { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| BuildError::Start(cause::one_line(error)))
+    builder.build().map_err(|error| BuildError::Start(cause::error_chain(error)))
 }
 
-fn bearer(token: &SecretString) -> Result<HeaderValue, TransportError> {
-    secret(&format!("Bearer {}", token.expose_secret()), "the access token")
+fn bearer_header(token: &SecretString) -> Result<HeaderValue, TransportError> {
+    secret_header(&format!("Bearer {}", token.expose_secret()), "the access token")
 }
 
-fn secret(text: &str, name: &str) -> Result<HeaderValue, TransportError> {
+fn secret_header(text: &str, name: &str) -> Result<HeaderValue, TransportError> {
     let mut value = HeaderValue::try_from(text).map_err(|_| TransportError {
         message: format!("{name} cannot stand in a header"),
         begun: false,

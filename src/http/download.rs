@@ -1,4 +1,4 @@
-//! Fetching a file from an address that a service gives: in pieces, in constant memory, under a watchdog.
+//! Downloads from an address that a service gives: in pieces, in constant memory, under a watchdog.
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_ENCODING;
@@ -10,38 +10,40 @@ use super::{Answer, Elsewhere, FetchError, TransportError, cause, public::Refuse
 /// Bytes of the answer of a store that refuses: enough to say why.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 
-/// What moves slower than this over [`PACE_SPAN`] stands still: a byte a minute would keep a download alive for ever.
+/// Minimum bytes in [`PACE_SPAN`]: a byte a minute would keep a download alive for ever.
 const PACE_BYTES_MIN: u64 = 64 * 1024;
 
-/// The time over which the pace is measured: a line that stalls for a while may go on.
+/// The time over which the pace is measured: a line may stall for a while and go on.
 const PACE_SPAN: Duration = Duration::from_secs(300);
 
-/// A file on its way here.
+/// A running download.
 #[derive(Debug)]
 pub struct Download {
     response: reqwest::Response,
     host: String,
     stall: Duration,
-    pace: Pace,
-    /// Its bytes, where the store tells.
+    pace: DownloadPace,
+    /// Its length in bytes, where the store gives it.
     pub length: Option<u64>,
-    /// What the store says it is, printable.
+    /// The content type that the store gives, printable.
     pub content_type: Option<String>,
 }
 
-/// What a store answers.
+/// The answer of a store.
 #[derive(Debug)]
 pub enum Fetched {
     /// The file comes.
     File(Download),
-    /// Anything but 200, with what the store says of it.
+    /// Anything but 200, with the answer of the store.
     Refused(Answer),
 }
 
 impl Elsewhere {
-    /// Begins to fetch the file at an address. Nothing of ours is sent there: the address is the permission.
+    /// Begins to fetch the file at an address. Nothing of ours is sent there: the address is the
+    /// permission.
     ///
     /// # Errors
+<<<<<<< HEAD
     /// When no answer came, or the address is one that is not fetched.
     pub async fn fetch(&self, url: &Url) -> Result<Fetched, FetchError> {
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -49,15 +51,28 @@ impl Elsewhere {
         let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
         let asked = tokio::time::timeout(limits.request, self.ask(url).await?.send());
         let response = asked.await.map_err(|_| late())?.map_err(|error| unreached(&host, error))?;
+=======
+    /// When no answer came. [`TransportError::begun`] is false when the store could not be reached
+    /// at all.
+    pub async fn fetch(&self, url: &Url) -> Result<Fetched, TransportError> {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let limits = self.limits();
+        let asked = tokio::time::timeout(limits.request, self.prepare_get(url).await?.send());
+        let response = asked
+            .await
+            .map_err(|_| TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true })?
+            .map_err(|error| transport_error(&host, error))?;
+>>>>>>> 8bb11dc (http: names of two words, docs that name the thing)
         if response.status().as_u16() != 200 {
-            return Ok(Fetched::Refused(refused(response, limits.request).await));
+            return Ok(Fetched::Refused(read_refusal(response, limits.request).await));
         }
-        // What a store packs on the way has another length than it says, and nobody asked for it.
+        // A compressed answer has another length than its header gives, and it was not requested.
         let is_packed = response.headers().contains_key(CONTENT_ENCODING);
         let length = response.content_length().filter(|_| !is_packed);
         let head = Answer::new(200, response.headers(), Bytes::new());
-        let (content_type, stall) = (head.content_type, limits.stall);
-        let pace = Pace::begin(Instant::now());
+        let content_type = head.content_type;
+        let stall = limits.stall;
+        let pace = DownloadPace::starting_at(Instant::now());
         Ok(Fetched::File(Download { response, host, stall, pace, length, content_type }))
     }
 }
@@ -72,9 +87,9 @@ impl Download {
             let message = format!("`{}` sent no byte for {:?}", self.host, self.stall);
             return Err(TransportError { message, begun: true, sent: true });
         };
-        let piece = piece.map_err(|error| lost(&self.host, error))?;
+        let piece = piece.map_err(|error| transport_error(&self.host, error))?;
         let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        if piece.is_some() && !self.pace.goes(bytes, Instant::now()) {
+        if piece.is_some() && !self.pace.is_fast_enough(bytes, Instant::now()) {
             let message = format!("`{}` sends too slowly: under {PACE_BYTES_MIN} bytes in {PACE_SPAN:?}", self.host);
             return Err(TransportError { message, begun: true, sent: true });
         }
@@ -82,32 +97,32 @@ impl Download {
     }
 }
 
-/// How much came in the span that runs.
+/// The bytes received in the current span.
 #[derive(Debug)]
-struct Pace {
+struct DownloadPace {
     since: Instant,
     bytes: u64,
 }
 
-impl Pace {
-    fn begin(now: Instant) -> Self {
+impl DownloadPace {
+    fn starting_at(now: Instant) -> Self {
         Self { since: now, bytes: 0 }
     }
 
-    /// Counts what came; returns whether that is enough so far.
-    fn goes(&mut self, bytes: u64, now: Instant) -> bool {
+    /// Counts received bytes; returns whether they are enough so far.
+    fn is_fast_enough(&mut self, bytes: u64, now: Instant) -> bool {
         self.bytes += bytes;
         if now.duration_since(self.since) < PACE_SPAN {
             return true;
         }
-        let goes = self.bytes >= PACE_BYTES_MIN;
-        *self = Self::begin(now);
-        goes
+        let is_fast_enough = self.bytes >= PACE_BYTES_MIN;
+        *self = Self::starting_at(now);
+        is_fast_enough
     }
 }
 
-/// Reads what a store says of a file that it does not give. What cannot be read in time is not waited for.
-async fn refused(mut response: reqwest::Response, limit: Duration) -> Answer {
+/// Reads the answer of a store that refuses a file, as far as it comes in time.
+async fn read_refusal(mut response: reqwest::Response, limit: Duration) -> Answer {
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(piece)) = response.chunk().await {
@@ -124,6 +139,7 @@ async fn refused(mut response: reqwest::Response, limit: Duration) -> Answer {
     Answer::new(response.status().as_u16(), response.headers(), body.into())
 }
 
+<<<<<<< HEAD
 fn unreached(host: &str, error: reqwest::Error) -> FetchError {
     match RefusedAddress::in_causes_of(&error) {
         Some(refused) => refused.clone().into(),
@@ -132,9 +148,12 @@ fn unreached(host: &str, error: reqwest::Error) -> FetchError {
 }
 
 fn lost(host: &str, error: reqwest::Error) -> TransportError {
+=======
+fn transport_error(host: &str, error: reqwest::Error) -> TransportError {
+>>>>>>> 8bb11dc (http: names of two words, docs that name the thing)
     let begun = !(error.is_connect() || error.is_builder());
     let phase = if begun { "no whole file from" } else { "cannot reach" };
-    TransportError { message: format!("{phase} `{host}`: {}", cause::one_line(error)), begun, sent: begun }
+    TransportError { message: format!("{phase} `{host}`: {}", cause::error_chain(error)), begun, sent: begun }
 }
 
 #[cfg(test)]
@@ -207,9 +226,9 @@ mod tests {
     #[test]
     fn a_trickle_stands_still() {
         let begun = Instant::now();
-        let mut pace = Pace::begin(begun);
-        assert!(pace.goes(1, begun + PACE_SPAN / 2));
-        assert!(!pace.goes(1, begun + PACE_SPAN * 2));
-        assert!(pace.goes(PACE_BYTES_MIN, begun + PACE_SPAN * 4));
+        let mut pace = DownloadPace::starting_at(begun);
+        assert!(pace.is_fast_enough(1, begun + PACE_SPAN / 2));
+        assert!(!pace.is_fast_enough(1, begun + PACE_SPAN * 2));
+        assert!(pace.is_fast_enough(PACE_BYTES_MIN, begun + PACE_SPAN * 4));
     }
 }

@@ -1,13 +1,13 @@
 //! Addresses that a service gives: its store, a host that it names only in its answers.
 //!
-//! Nothing that proves who asks is ever sent there: the address itself is the permission. It is not shown either.
+//! Credentials are never sent there: the address itself is the permission. It is not shown either.
 
 use bytes::BytesMut;
 use url::Url;
 
 use super::{
     Answer, BuildError, Limits, TransportError, cause,
-    client::plain_by,
+    client::plain_client_by,
     public::{PublicHosts, RefusedAddress},
 };
 use crate::config;
@@ -36,7 +36,7 @@ pub struct Elsewhere {
     limits: Limits,
     /// Looks up the hosts of the addresses.
     hosts: PublicHosts,
-    /// Whether an address may be http: where the calls to the service itself are.
+    /// True when an address may be http, as the calls to the service itself are.
     in_the_clear: bool,
 }
 
@@ -46,17 +46,17 @@ impl Elsewhere {
     /// # Errors
     /// When TLS cannot start.
     pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
-        let hosts = PublicHosts::of(base);
-        let inner = plain_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
+        let hosts = PublicHosts::for_service(base);
+        let inner = plain_client_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
         Ok(Self { inner, limits, hosts, in_the_clear: base.scheme() == "http" })
     }
 
-    /// Asks for what lies at an address that a service gave.
+    /// Prepares a GET of an address that a service gave.
     ///
     /// # Errors
     /// When it is on this machine or in a network of one's own, and the service is not.
-    pub(super) async fn ask(&self, url: &Url) -> Result<reqwest::RequestBuilder, FetchError> {
-        self.hosts.admit(url).await?;
+    pub(super) async fn prepare_get(&self, url: &Url) -> Result<reqwest::RequestBuilder, FetchError> {
+        self.hosts.admit_host(url).await?;
         Ok(self.inner.get(url.clone()))
     }
 
@@ -64,7 +64,8 @@ impl Elsewhere {
         self.limits
     }
 
-    /// Reads an address as the service gave it; `None` for one that is not fetched: no address, or one in the clear.
+    /// Reads an address as the service gave it; `None` for one that is not fetched: no address, or
+    /// one in the clear.
     #[must_use]
     pub fn address(&self, text: &str) -> Option<Url> {
         let url = Url::parse(text).ok()?;
@@ -73,7 +74,7 @@ impl Elsewhere {
         (is_fit && is_plain && url.has_host()).then_some(url)
     }
 
-    /// Fetches what lies at an address, whatever the status, up to `bytes_max`.
+    /// Fetches the content of an address, with any status, up to `bytes_max`.
     ///
     /// # Errors
     /// When no whole answer came within the limits of time and size, or the address is one that is not fetched.
@@ -82,10 +83,10 @@ impl Elsewhere {
         let failed = |message: String| FetchError::Transport(TransportError { message, begun: true, sent: true });
         let lost = |error: reqwest::Error| match RefusedAddress::in_causes_of(&error) {
             Some(refused) => refused.clone().into(),
-            None => failed(format!("no answer from `{host}`: {}", cause::one_line(error))),
+            None => failed(format!("no answer from `{host}`: {}", cause::error_chain(error))),
         };
         let call = async {
-            let mut response = self.ask(url).await?.send().await.map_err(lost)?;
+            let mut response = self.prepare_get(url).await?.send().await.map_err(lost)?;
             let mut body = BytesMut::new();
             while let Some(chunk) = response.chunk().await.map_err(lost)? {
                 if body.len() + chunk.len() > bytes_max {
@@ -96,8 +97,9 @@ impl Elsewhere {
             Ok(Answer::new(response.status().as_u16(), response.headers(), body.freeze()))
         };
         let limit = self.limits.answer;
-        let late = || Err(failed(format!("no answer from `{host}` within {limit:?}")));
-        tokio::time::timeout(limit, call).await.unwrap_or_else(|_| late())
+        tokio::time::timeout(limit, call)
+            .await
+            .unwrap_or_else(|_| Err(failed(format!("no answer from `{host}` within {limit:?}"))))
     }
 }
 

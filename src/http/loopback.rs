@@ -1,4 +1,4 @@
-//! Servers on 127.0.0.1 for tests: real sockets, every byte in the test's hand.
+//! Servers on 127.0.0.1 for tests: real sockets, and every byte is chosen by the test.
 
 use std::{
     future::Future,
@@ -46,14 +46,14 @@ impl Seen {
     }
 }
 
-/// What is answered.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
     /// A status and a body.
     Body(u16, String),
     /// These bytes.
     Raw(String),
-    /// Nothing: the connection closes.
+    /// No answer: the connection closes.
     Hangup,
 }
 
@@ -106,9 +106,11 @@ impl Server {
         Fut: Future<Output = Reply> + Send + 'static,
     {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (log, answer) = (Arc::clone(&seen), Arc::new(answer));
+        let log = Arc::clone(&seen);
+        let answer = Arc::new(answer);
         let server = Self::raw(move |mut stream| {
-            let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+            let log = Arc::clone(&log);
+            let answer = Arc::clone(&answer);
             async move {
                 let Some(request) = read_request(&mut stream).await else { return };
                 log.lock().expect("not poisoned").push(request.clone());

@@ -1,11 +1,13 @@
 //! The only user of reqwest: one client an origin, and a limit on everything.
 //!
-//! A [`Client`] talks to one base URL and builds every address from it, so that a token can not go anywhere else. It
-//! follows no redirect: a streamed body can not be sent twice, and a redirected token is a lost token. Answers are
-//! read up to a cap. One call is one attempt; only the queue retries.
+//! A [`Client`] talks to one base URL and builds every address from it, so that a token can not go
+//! anywhere else. It follows no redirect: a streamed body can not be sent twice, and a redirected
+//! token is a lost token. Answers are read up to a cap. One call is one attempt; only the queue
+//! retries.
 //!
-//! Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, less `NO_PROXY`), read once when
-//! the client is built; a base URL on this machine is never reached through one.
+//! Proxies are those of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, less
+//! `NO_PROXY`), read once when the client is built; a base URL on this machine is never reached
+//! through one.
 
 mod answer;
 mod body;
@@ -27,8 +29,10 @@ pub use download::{Download, Fetched};
 pub use elsewhere::{Elsewhere, FetchError};
 pub use upload::{FileBody, UploadError};
 
-/// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is generous.
+/// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is
+/// generous.
 pub const JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// The cap of the answer with the analyses: a day of talk with a time for every word stays below it.
+/// The cap of the answer with the analyses: a day of talk with a time for every word stays below
+/// it.
 pub const ANALYSES_BYTES_MAX: usize = 64 * 1024 * 1024;

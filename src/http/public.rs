@@ -1,4 +1,4 @@
-//! Which addresses belong to the public network: where a vendor says that a recording lies, it may say anything.
+//! The addresses of the public network: a vendor may give any address for a recording.
 
 use std::{
     collections::HashSet,
@@ -11,8 +11,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// Hosts that are remembered as named by a vendor: each has a handful of stores.
 const HOSTS_MAX: usize = 1_000;
 
-/// Returns whether an address is one of the public network: not of this machine, a private or a provider's own network, a
-/// link, a group, or one that carries such an address within it.
+/// Returns whether an address is public: not of this machine, a private or a provider's own
+/// network, a link, a group, or one that carries such an address within it.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -50,18 +50,18 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// Looks up hosts. Those that a vendor named are given up where their addresses are none of the public network; others, such
-/// as a proxy of the environment, are the administrator's.
+/// Looks up hosts. A host that a vendor named is refused when it has no public address; others,
+/// such as a proxy of the environment, are the administrator's choice.
 #[derive(Debug, Clone)]
 pub(super) struct PublicHosts {
-    /// Where the service itself is: where that is no public address, its files may lie at none.
+    /// The host of the service itself: if it has no public address, its files need none either.
     base: Option<String>,
     named: Arc<Mutex<HashSet<String>>>,
 }
 
 impl PublicHosts {
     /// Returns the resolver for the files of the service at `base`.
-    pub(super) fn of(base: &url::Url) -> Self {
+    pub(super) fn for_service(base: &url::Url) -> Self {
         Self { base: base.host_str().map(str::to_owned), named: Arc::default() }
     }
 
@@ -69,7 +69,7 @@ impl PublicHosts {
     ///
     /// # Errors
     /// When its address is none of the public network, or too many hosts were named.
-    pub(super) async fn admit(&self, url: &url::Url) -> Result<(), RefusedAddress> {
+    pub(super) async fn admit_host(&self, url: &url::Url) -> Result<(), RefusedAddress> {
         let Some(host) = url.host() else { return Err(RefusedAddress("it names no host".to_owned())) };
         let literal = match host {
             url::Host::Domain(name) => {
@@ -225,9 +225,9 @@ mod tests {
             ("http://127.0.0.1:1/", "http://localhost:2/x", true),
             ("http://[::1]:1/", "http://10.0.0.1/x", true),
         ] {
-            let hosts = PublicHosts::of(&base.parse().expect("a URL"));
+            let hosts = PublicHosts::for_service(&base.parse().expect("a URL"));
             let url: url::Url = target.parse().expect("a URL");
-            let admitted = match (hosts.admit(&url).await, url.domain()) {
+            let admitted = match (hosts.admit_host(&url).await, url.domain()) {
                 (Ok(()), Some(name)) => hosts.clone().look_up(name.to_owned()).await.is_ok(),
                 (admitted, _) => admitted.is_ok(),
             };
@@ -241,7 +241,7 @@ mod tests {
         let error = client.get(url).send().await.expect_err("not connected");
         assert_eq!(RefusedAddress::in_causes_of(&error), Some(&RefusedAddress::private("localhost")));
         // A proxy of the environment is no host that a vendor named.
-        let hosts = PublicHosts::of(&"https://8.8.8.8/".parse().expect("a URL"));
+        let hosts = PublicHosts::for_service(&"https://8.8.8.8/".parse().expect("a URL"));
         assert!(hosts.look_up("localhost".to_owned()).await.is_ok());
     }
 }

@@ -115,7 +115,8 @@ async fn a_redirect_is_an_answer_and_its_target_never_hears_of_us() {
     assert_eq!(other.seen().len(), 0);
 }
 
-/// A head of an answer, its body, and what comes of it: the body that is taken, or `None` for an error.
+/// A head of an answer, its body, and what comes of it: the body that is taken, or `None` for an
+/// error.
 type BrokenAnswer = (&'static str, &'static str, &'static str, Option<&'static str>);
 
 #[tokio::test]

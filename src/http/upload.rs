@@ -1,4 +1,4 @@
-//! Sending a file, in constant memory and under a watchdog.
+//! Uploads of a file, in constant memory and under a watchdog.
 
 use std::{fs::File, sync::Arc};
 
@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::{
     Answer, Client, Request, TransportError,
-    body::{self, Body, Frame, Meant},
-    flow::{Fault, Flow, Stall},
+    body::{self, ExpectedFile, MultipartFrame, UploadBody},
+    flow::{BodyFault, UploadFlow, UploadStall},
 };
 use crate::{beneath::Stamp, progress::Progress};
 
@@ -17,10 +17,10 @@ use crate::{beneath::Stamp, progress::Progress};
 pub struct FileBody<'a> {
     /// The open file; it is read from its start.
     pub file: File,
-    /// What it was when its content was known.
+    /// The identity of the file when its content was known.
     pub stamp: Stamp,
-    /// The name of its content, `b3-<32 hex>`, where that is known. What is sent is hashed on its way: somebody may have changed
-    /// the file and put its time back.
+    /// The name of its content, `b3-<32 hex>`, where that is known. The bytes are hashed as they
+    /// are sent: the file may have been changed and its time put back.
     pub content: Option<&'a str>,
     /// The name to send; quotes and control characters become `_`.
     pub name: &'a str,
@@ -38,7 +38,7 @@ pub enum UploadError {
     /// The way to the service, or the service.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The file is not the one that was meant; nothing whole was sent.
+    /// The file is not the one that was to be sent; nothing whole was sent.
     #[error("the file changed")]
     Changed,
     /// The file cannot be read; nothing whole was sent.
@@ -47,55 +47,56 @@ pub enum UploadError {
 }
 
 impl Client {
-    /// Sends `request` with a file for its body, and reads the answer. There is no limit in all, only one on standing
-    /// still and one on the answer. Dropping the future abandons the upload.
+    /// Sends `request` with a file for its body, and reads the answer. There is no limit in all,
+    /// only one on standing still and one on the answer. Dropping the future abandons the upload.
     ///
     /// # Errors
-    /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false when the service
-    /// cannot have had the whole file.
+    /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false
+    /// when the service cannot have had the whole file.
     pub async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
         let FileBody { file, stamp, content, name, mime, fields, progress } = upload;
-        let prepared = self.prepare(request)?;
-        let boundary = boundary()?;
-        let checked = tokio::task::spawn_blocking(move || body::check(&file, stamp).map(|()| file));
+        let prepared = self.prepare_call(request)?;
+        let boundary = random_boundary()?;
+        let checked = tokio::task::spawn_blocking(move || body::check_unchanged(&file, stamp).map(|()| file));
         let checked = tokio::time::timeout(self.limits.stall, checked).await;
-        let checked = checked.map_err(|_| self.stood_still(Stall::File(self.limits.stall)))?;
+        let checked = checked.map_err(|_| self.stall_error(UploadStall::File(self.limits.stall)))?;
         let file = checked.map_err(|_| UploadError::Unreadable("looking at it ended early".into()))??;
-        let frame = Frame::new(&boundary, fields, name, mime);
+        let frame = MultipartFrame::new(&boundary, fields, name, mime);
         let prepared = prepared
             .header(CONTENT_TYPE, frame.content_type.clone())
-            .header(CONTENT_LENGTH, frame.length(stamp.size).to_string());
-        let flow = Arc::new(Flow::new(progress, stamp.size));
+            .header(CONTENT_LENGTH, frame.total_bytes(stamp.size).to_string());
+        let flow = Arc::new(UploadFlow::new(progress, stamp.size));
         let (waiting, abandoned) = oneshot::channel();
         let content = content.map(str::to_owned);
-        let stream = Body::start(Meant { file, stamp, content }, frame, Arc::clone(&flow), abandoned);
-        let sending = self.exchange(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
+        let stream =
+            UploadBody::start_reading(ExpectedFile { file, stamp, content }, frame, Arc::clone(&flow), abandoned);
+        let sending = self.send_and_read(prepared.body(reqwest::Body::wrap_stream(stream)), request, &flow);
         let result = tokio::select! {
             result = sending => result,
-            stall = flow.stalled(self.limits) => Err(self.stood_still(stall)),
+            stall = flow.wait_for_stall(self.limits) => Err(self.stall_error(stall)),
         };
         drop(waiting);
         result
     }
 
-    async fn exchange(
+    async fn send_and_read(
         &self,
         prepared: reqwest::RequestBuilder,
         request: &Request<'_>,
-        flow: &Flow,
+        flow: &UploadFlow,
     ) -> Result<Answer, UploadError> {
-        let told = |error: TransportError| match flow.fault() {
+        let upload_error = |error: TransportError| match flow.recorded_fault() {
             Some(fault) => UploadError::from(fault),
             None => TransportError { sent: flow.is_complete(), ..error }.into(),
         };
-        let response = prepared.send().await.map_err(|error| told(self.lost(error)))?;
+        let response = prepared.send().await.map_err(|error| upload_error(self.transport_error(error)))?;
         let early = !flow.is_complete();
-        let limit = self.limit(request);
-        let Ok(answer) = tokio::time::timeout(limit, self.read(response, request.bytes_max)).await else {
+        let limit = self.time_limit(request);
+        let Ok(answer) = tokio::time::timeout(limit, self.read_answer(response, request.bytes_max)).await else {
             let message = format!("the answer of `{}` did not end within {limit:?}", self.origin());
-            return Err(told(TransportError { message, begun: true, sent: true }));
+            return Err(upload_error(TransportError { message, begun: true, sent: true }));
         };
-        let answer = answer.map_err(told)?;
+        let answer = answer.map_err(upload_error)?;
         if early && answer.is_success() {
             let message = format!("`{}` answered {} before it had the whole recording", self.origin(), answer.status);
             return Err(TransportError { message, begun: true, sent: false }.into());
@@ -103,31 +104,36 @@ impl Client {
         Ok(answer)
     }
 
-    fn stood_still(&self, stall: Stall) -> UploadError {
+    fn stall_error(&self, stall: UploadStall) -> UploadError {
         let origin = self.origin();
         let (message, sent) = match stall {
-            Stall::Socket(limit) => (format!("`{origin}` took no byte of the upload for {limit:?}"), false),
-            Stall::Answer(limit) => (format!("no answer from `{origin}` within {limit:?} after the last byte"), true),
-            Stall::File(limit) => return UploadError::Unreadable(format!("reading it stood still for {limit:?}")),
+            UploadStall::Socket(limit) => (format!("`{origin}` took no byte of the upload for {limit:?}"), false),
+            UploadStall::Answer(limit) => {
+                (format!("no answer from `{origin}` within {limit:?} after the last byte"), true)
+            }
+            UploadStall::File(limit) => {
+                return UploadError::Unreadable(format!("reading it stood still for {limit:?}"));
+            }
         };
         TransportError { message, begun: true, sent }.into()
     }
 }
 
-impl From<Fault> for UploadError {
-    fn from(fault: Fault) -> Self {
+impl From<BodyFault> for UploadError {
+    fn from(fault: BodyFault) -> Self {
         match fault {
-            Fault::Changed => Self::Changed,
-            Fault::Unreadable(reason) => Self::Unreadable(reason),
-            Fault::Abandoned => {
-                TransportError { message: Fault::Abandoned.to_string(), begun: true, sent: false }.into()
+            BodyFault::Changed => Self::Changed,
+            BodyFault::Unreadable(reason) => Self::Unreadable(reason),
+            BodyFault::Abandoned => {
+                TransportError { message: BodyFault::Abandoned.to_string(), begun: true, sent: false }.into()
             }
         }
     }
 }
 
-/// Returns a boundary of 128 random bits: no file holds it but by the will of someone who cannot know it.
-fn boundary() -> Result<String, TransportError> {
+/// Returns a boundary of 128 random bits: no file holds it but by the will of someone who cannot
+/// know it.
+fn random_boundary() -> Result<String, TransportError> {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).map_err(|error| TransportError {
         message: format!("the system has no random numbers: {error}"),
