@@ -119,7 +119,7 @@ fn link_worker(worker: &Arc<Worker>, folder: &str) -> WorkerLink {
             announcing.deliveries.notify_one();
             // A job that still needed a file may have lost it to new content.
             let tidying = Arc::clone(&announcing);
-            tokio::spawn(async move { tidying.tidy_converted().await });
+            announcing.tasks.spawn(async move { tidying.tidy_converted().await });
         }),
         announce_retries: Box::new(move || nudging.nudge()),
         handle_queue_error: Box::new(move |operation, error| failing.queue_failed(operation, error)),

@@ -43,26 +43,13 @@ impl Elsewhere {
     /// permission.
     ///
     /// # Errors
-<<<<<<< HEAD
     /// When no answer came, or the address is one that is not fetched.
     pub async fn fetch(&self, url: &Url) -> Result<Fetched, FetchError> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let limits = self.limits();
         let late = || TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true };
-        let asked = tokio::time::timeout(limits.request, self.ask(url).await?.send());
-        let response = asked.await.map_err(|_| late())?.map_err(|error| unreached(&host, error))?;
-=======
-    /// When no answer came. [`TransportError::begun`] is false when the store could not be reached
-    /// at all.
-    pub async fn fetch(&self, url: &Url) -> Result<Fetched, TransportError> {
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let limits = self.limits();
         let asked = tokio::time::timeout(limits.request, self.prepare_get(url).await?.send());
-        let response = asked
-            .await
-            .map_err(|_| TransportError { message: format!("no answer from `{host}`"), begun: true, sent: true })?
-            .map_err(|error| transport_error(&host, error))?;
->>>>>>> 8bb11dc (http: names of two words, docs that name the thing)
+        let response = asked.await.map_err(|_| late())?.map_err(|error| unreached(&host, error))?;
         if response.status().as_u16() != 200 {
             return Ok(Fetched::Refused(read_refusal(response, limits.request).await));
         }
@@ -139,18 +126,14 @@ async fn read_refusal(mut response: reqwest::Response, limit: Duration) -> Answe
     Answer::new(response.status().as_u16(), response.headers(), body.into())
 }
 
-<<<<<<< HEAD
 fn unreached(host: &str, error: reqwest::Error) -> FetchError {
     match RefusedAddress::in_causes_of(&error) {
         Some(refused) => refused.clone().into(),
-        None => lost(host, error).into(),
+        None => transport_error(host, error).into(),
     }
 }
 
-fn lost(host: &str, error: reqwest::Error) -> TransportError {
-=======
 fn transport_error(host: &str, error: reqwest::Error) -> TransportError {
->>>>>>> 8bb11dc (http: names of two words, docs that name the thing)
     let begun = !(error.is_connect() || error.is_builder());
     let phase = if begun { "no whole file from" } else { "cannot reach" };
     TransportError { message: format!("{phase} `{host}`: {}", cause::error_chain(error)), begun, sent: begun }

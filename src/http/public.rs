@@ -234,9 +234,9 @@ mod tests {
             assert_eq!(admitted, is_admitted, "{target} of {base}");
         }
         // A name is refused while it is connected to, and the failure says so in its causes.
-        let hosts = PublicHosts::of(&"https://8.8.8.8/".parse().expect("a URL"));
+        let hosts = PublicHosts::for_service(&"https://8.8.8.8/".parse().expect("a URL"));
         let url: url::Url = "http://localhost:1/x".parse().expect("a URL");
-        hosts.admit(&url).await.expect("a name may be public");
+        hosts.admit_host(&url).await.expect("a name may be public");
         let client = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(hosts)).build().expect("a client");
         let error = client.get(url).send().await.expect_err("not connected");
         assert_eq!(RefusedAddress::in_causes_of(&error), Some(&RefusedAddress::private("localhost")));

@@ -7,8 +7,9 @@ use super::{
     Job, JobId, Queue, QueueError, Settled,
     claim::load,
     delivery::{give_up, is_deleted_remotely, reopen},
+    history::log,
     intake::{evidence, insert},
-    record::{log, transition},
+    record::transition,
     row,
 };
 use crate::{

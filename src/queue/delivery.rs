@@ -9,8 +9,9 @@ use super::{
     Job, JobId, Queue, QueueError,
     claim::load,
     delivery_end::DeliveryEnd,
+    history::log,
     hold::insert_notice,
-    record::{finish, log, transition},
+    record::{finish, transition},
     row,
 };
 use crate::{

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Transaction, named_params};
 
-use super::{Delivery, QueueError, Written, delivery::one, record::log, row::path_bytes};
+use super::{Delivery, QueueError, Written, delivery::one, history::log, row::path_bytes};
 use crate::{job::EventKind, job::Stage};
 
 /// How a delivery ends that has not failed.

@@ -13,7 +13,8 @@ use rusqlite::{OptionalExtension as _, Transaction, named_params};
 
 use super::{
     Job, JobId, Lane, Queue, QueueError, Sighting, Verdict,
-    record::{log, transition},
+    history::log,
+    record::transition,
     row::{self, path_bytes},
     skip::LIMIT,
 };

@@ -11,8 +11,9 @@ use super::{
     crash::{CRASHES_MAX, acquit},
     delivery::insert_deliveries,
     folder::put_sighting,
+    history::log,
     hold::insert_notice,
-    record::{log, set_path, transition},
+    record::{set_path, transition},
     row::{self, path_bytes},
     skip::{forget_bound, record_skip},
 };

@@ -7,13 +7,14 @@ use super::{
     Endings, Job, JobId, NewDelivery, Queue, QueueError, Wanted,
     creations::count_one,
     delivery::{insert_deliveries, settle},
+    history::log,
     hold::insert_notice,
     intake::adopt_copy,
     row::{path_bytes, state_columns},
 };
 use crate::{
     effect::Effect,
-    job::{Event, EventKind, Findings, HistoryEvent, Plan, Report, Stage, State, Status},
+    job::{Event, EventKind, Findings, Plan, Report, Stage, State, Status},
 };
 
 /// The results of a finished analysis and what is delivered because of them.
@@ -388,26 +389,6 @@ pub(super) fn set_state(tx: &Transaction<'_>, id: JobId, to: &State, now: Timest
     .execute(named_params! {
         ":id": id.0, ":state": word, ":stage": stage, ":waits_for": waits_for, ":due": due,
         ":now": now.as_millisecond(),
-    })?;
-    Ok(())
-}
-
-/// Writes one row of history.
-pub(super) fn log<'e>(
-    tx: &Transaction<'_>,
-    id: JobId,
-    stage: Option<Stage>,
-    event: impl Into<HistoryEvent<'e>>,
-    error: Option<&str>,
-    now: Timestamp,
-) -> Result<(), QueueError> {
-    let HistoryEvent { kind, detail } = event.into();
-    tx.prepare_cached(
-        "INSERT INTO event (job_id, at_ms, stage, kind, detail, error) VALUES (:job, :at, :stage, :kind, :detail, :error)",
-    )?
-    .execute(named_params! {
-        ":job": id.0, ":at": now.as_millisecond(), ":stage": stage.map(Stage::as_str), ":kind": kind.as_str(),
-        ":detail": Some(detail).filter(|detail| !detail.is_empty()), ":error": error,
     })?;
     Ok(())
 }

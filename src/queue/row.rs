@@ -30,6 +30,7 @@ impl fmt::Display for JobId {
 
 /// A job that has been or will be worked on.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own; no two exclude each other")]
 pub struct Job {
     /// Its number.
     pub id: JobId,

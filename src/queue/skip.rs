@@ -9,8 +9,9 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::{
     Job, JobId, Queue, QueueError, Settled,
     delivery::insert_deliveries,
+    history::log,
     intake::{insert, set_stamp},
-    record::{log, set_state, transition},
+    record::{set_state, transition},
     row::{self, path_bytes},
 };
 use crate::{

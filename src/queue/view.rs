@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     JobId, Queue, QueueError, Sighting, Verdict,
     delivery::{DeliveryKind, DeliveryState, notes_paths},
+    history::{self, EventView},
     row::{self, path_bytes},
     skip::{LIMIT, NO_SOUND, SAME_SOUND},
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
-    job::{EventKind, JobState, Plan, Stage, State, Wait, WaitReason},
+    job::{JobState, Plan, Stage, State, Wait, WaitReason},
     text::printable_path,
 };
 
@@ -110,21 +111,6 @@ pub struct DeliveryView {
     pub error: Option<String>,
 }
 
-/// A row of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventView {
-    /// When.
-    pub at: Timestamp,
-    /// In which stage.
-    pub stage: Option<Stage>,
-    /// Its kind.
-    pub kind: EventKind,
-    /// The event in words.
-    pub event: String,
-    /// What went wrong.
-    pub error: Option<String>,
-}
-
 impl JobView {
     /// Shows the recording by its place on this machine.
     pub fn locate(&mut self, folder: &std::path::Path) {
@@ -165,7 +151,7 @@ impl Queue {
                 return Ok(None);
             };
             let mut job = complete(connection, job)?;
-            job.history = Some(history(connection, id)?);
+            job.history = Some(history::events_of(connection, id)?);
             Ok(Some(job))
         })
         .await
@@ -427,20 +413,4 @@ fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original,
         Ok((Original { id, state: row::word(row, "state", JobState::parse)?, relative, by_sound }, row.get("key")?))
     });
     Ok(found.optional()?)
-}
-
-fn history(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueError> {
-    let mut statement = connection
-        .prepare_cached("SELECT at_ms, stage, kind, detail, error FROM event WHERE job_id = ? ORDER BY id")?;
-    let rows = statement.query_map([id.0], |row| {
-        let kind = row::word(row, "kind", EventKind::parse)?;
-        Ok(EventView {
-            at: row::time(row, "at_ms")?,
-            stage: row.get::<_, Option<String>>("stage")?.and_then(|word| Stage::parse(&word)),
-            kind,
-            event: kind.text(&row.get::<_, Option<String>>("detail")?.unwrap_or_default()),
-            error: row.get("error")?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn all_bytes_behind_the_header_of_the_sound_count_whatever_it_says() {
         // One channel of 16 bits at 8,000 Hz: 16,000 bytes a second; each header says one second.
-        let sound = [7; 32_000];
+        let sound = vec![7; 32_000];
         let rate = *b"\x40\x0b\xfa\0\0\0\0\0\0\0";
         let aiff = [
             &b"FORM\0\0\x3e\xaeAIFFCOMM\0\0\0\x12\0\x01\0\0\x1f\x40\0\x10"[..],

@@ -32,7 +32,6 @@ use super::{
 };
 use crate::{beneath::Stamp, config::Folder, open_files::OpenFiles};
 
-
 /// Rows written with one commit, where there may be any number of them.
 const ROWS: usize = 1000;
 
