@@ -79,11 +79,7 @@ pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
         (HoldReason::SignedOut | HoldReason::Forbidden, Scope::Source) => {
             Some("mend its key (`api_key_file` is read again by itself), or its rights at the vendor".into())
         }
-        (HoldReason::SignedOut, _) => Some(sign_in()),
-        (HoldReason::Forbidden, _) => Some(format!("give the account its rights at the service, then: {}", sign_in())),
-        (HoldReason::Refused, _) => {
-            Some("check the folder's attendees and the service's base_url, then: systemctl reload minuted".into())
-        }
+        (HoldReason::SignedOut | HoldReason::Forbidden, _) => Some(sign_in()),
         (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").word(folder).into()),
         (HoldReason::Full, _) => Some("free some space".into()),
         (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
@@ -99,7 +95,9 @@ pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
             | HoldReason::AnotherPlace
             | HoldReason::Silent
             | HoldReason::Notes
-            | HoldReason::Folder,
+            | HoldReason::Folder
+            // Its detail says it: what to do depends on the kind of service.
+            | HoldReason::Refused,
             _,
         ) => None,
     }

@@ -219,8 +219,7 @@ fn take_known(
         State::Ready { .. } | State::Running { .. } | State::Waiting { .. } | State::Failed | State::Cancelled
             if same_place =>
         {
-            move_to(tx, known.id, recording)?;
-            Ok(known.id)
+            move_to(tx, known.id, recording).map(|()| known.id)
         }
         State::Done if same_place => Ok(known.id),
         State::Done => record_skip(tx, recording, Some(content), &likeness.done(known), now),

@@ -42,7 +42,7 @@ UPDATE event SET kind = 'cancelled_file_changed', detail = CAST(CAST(substr(even
     WHERE kind = 'other' AND event GLOB 'cancelled: its file changed, job [0-9]* has the new content';
 UPDATE event SET kind = 'results_requested', detail = substr(event, 15)
     WHERE kind = 'other' AND event LIKE 'asked for the %';
-UPDATE event SET kind = 'redo_requested', detail = substr(event, 27)
+UPDATE event SET kind = 'redo_requested', detail = substr(event, 28)
     WHERE kind = 'other' AND event GLOB 'a person asked to redo job [0-9]*';
 UPDATE event SET kind = 'delivery_made', detail = substr(event, 11)
     WHERE kind = 'other' AND event LIKE 'delivered %';
