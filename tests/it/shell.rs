@@ -41,13 +41,13 @@ const PROGRAMS: [&str; 19] = [
 /// Where the number of a job, which needs no quotes, may stand in a command; nothing else may be called so there.
 const NUMBERS: [(&str, &[&str]); 8] = [
     ("control/jobs.rs", &["{id}"]),
-    ("control/story.rs", &["{id}", "{}"]),  // {}: `job.id`
-    ("control/why.rs", &["{}"]),            // `job.id`
-    ("pipeline/analyse.rs", &["{}"]),       // `job.id`
-    ("pipeline/deliver.rs", &["{}"]),       // `self.job.id`
-    ("queue/command.rs", &["{id}", "{0}"]), // {0}: `latest.id`
-    ("worker/deliveries.rs", &["{}"]),      // `delivery.job`
-    ("worker/outcome.rs", &["{}"]),         // `job.id`
+    ("control/explain.rs", &["{id}", "{}"]), // {}: `job.id`
+    ("control/why.rs", &["{}"]),             // `job.id`
+    ("pipeline/analyse.rs", &["{}"]),        // `job.id`
+    ("pipeline/deliver.rs", &["{}"]),        // `self.job.id`
+    ("queue/command.rs", &["{id}", "{0}"]),  // {0}: `latest.id`
+    ("worker/deliveries.rs", &["{}"]),       // `delivery.job`
+    ("worker/outcome.rs", &["{}"]),          // `job.id`
 ];
 
 #[test]
