@@ -5,7 +5,7 @@ use crate::words::words;
 words! {
     /// Why the work of a service, a folder or a source has to wait.
     ///
-    /// A new reason gets its row in [`HoldReason::rules`], and the words that a person reads about it in
+    /// A new reason gets its row in `HoldReason::rules`, and the words that a person reads about it in
     /// `control/held.rs`; neither compiles without it.
     pub enum HoldReason {
         /// The service (or the mail server, or the vendor of a source) does not work.
