@@ -125,8 +125,9 @@ impl Engine {
         }
         self.blamed.insert(row.id.clone(), self.done);
         let (now, why) = (clock::now(), one_line(&error.to_string(), 500));
-        let due = now.saturating_add(self.parts.retry.delay).unwrap_or(now);
-        self.parts.queue.fetch_later(self.name(), &row.id, due, Later::Uncounted(Some(why)), now).await?;
+        // The source as a whole waits. Its next round has to ask for this recording again: a round that asks for nothing
+        // would end the hold.
+        self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
         Err(Stop::Vendor(error))
     }
 
