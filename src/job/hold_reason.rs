@@ -45,7 +45,7 @@ words! {
 
 /// The work that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blocks {
+enum Blocks {
     /// None: it is there for the operator to know.
     Nothing,
     /// New calls; a meeting that exists already is read and deleted. Jobs are tried one by one, because only a call
