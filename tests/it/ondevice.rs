@@ -133,8 +133,11 @@ fn without_its_model_the_engine_waits_is_told_once_and_heals_when_it_is_installe
         let job = house.job_if("standup.wav")?;
         (job["waits_for"] == "service").then_some(())
     });
-    assert!(house.why("standup.wav").contains("minuted engine install"), "{}", house.why("standup.wav"));
-    assert_eq!(house.log().matches("service `ondevice` does not work").count(), 1, "{}", house.log());
+    // The job waits a moment before the hold and its line in the log are written.
+    until("why names the cure", || house.why("standup.wav").contains("minuted engine install").then_some(()));
+    let times_logged = || house.log().matches("service `ondevice` does not work").count();
+    until("it is logged", || (times_logged() > 0).then_some(()));
+    assert_eq!(times_logged(), 1, "{}", house.log());
     let Some(model) = model() else { return };
     let installed = model.encoder.parent().expect("a directory");
     symlink(installed, data.join("minuted").join(installed.file_name().expect("a name"))).expect("linked");
