@@ -11,7 +11,7 @@ use crate::{
     cli, clock,
     config::Settings,
     control::Refusal,
-    sources::meetingbaas::{Bot, Join, Unable},
+    sources::meetingbaas::{Bot, BotCallError, BotJoin},
     text::{one_line, printable},
 };
 
@@ -24,16 +24,16 @@ pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCo
         cli::Bot::List(arguments) => list_bots(settings, &arguments).await?,
         cli::Bot::Leave(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            let left = vendor.baas.leave(&arguments.bot).await;
+            let left = vendor.baas.recall_bot(&arguments.bot).await;
             left.map_err(|error| vendor.undone_request(&error, "the bot may have been called back", LOOK))?;
             print_outcome(&arguments, "leaves")?;
         }
         cli::Bot::Retranscribe(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            match vendor.baas.retranscribe(&arguments.bot).await {
+            match vendor.baas.request_transcription(&arguments.bot).await {
                 Ok(()) => print_outcome(&arguments, "is transcribed again; what was said is read when it is fetched")?,
-                Err(Unable::Lacks(what)) => return Err(Refusal::new(what).into()),
-                Err(Unable::Call(error)) => {
+                Err(BotCallError::Lacks(what)) => return Err(Refusal::new(what).into()),
+                Err(BotCallError::Call(error)) => {
                     return Err(vendor.undone_request(&error, "it may be transcribed again", LOOK));
                 }
             }
@@ -47,7 +47,7 @@ async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(
     let meeting_url = parse_meeting_address(&arguments.url)?;
     let at = arguments.at.as_deref().map(|at| parse_future_time(at, clock::now(), &TimeZone::system())).transpose()?;
     let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
-    let sent = vendor.baas.join(&Join { meeting_url: &meeting_url, at, name, transcribe }).await;
+    let sent = vendor.baas.send_bot(&BotJoin { meeting_url: &meeting_url, at, name, transcribe }).await;
     let bot = sent.map_err(|error| vendor.undone_request(&error, "a bot may have been sent", LOOK))?;
     if arguments.of.output.json {
         let source = &vendor.source.name;
@@ -61,7 +61,7 @@ async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(
 
 async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let bots = vendor.baas.bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
+    let bots = vendor.baas.list_bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
     if arguments.output.json {
         return Ok(print::json(&json!(bots))?);
     }

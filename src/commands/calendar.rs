@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cli,
     config::Settings,
-    sources::meetingbaas::Plan,
+    sources::meetingbaas::BotSchedule,
     text::{one_line, printable},
 };
 
@@ -30,14 +30,14 @@ pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<E
         cli::Calendar::Schedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
-            let plan = Plan { name, transcribe, whole_series: arguments.series };
-            let done = vendor.baas.schedule(&arguments.event, &plan).await;
+            let plan = BotSchedule { name, transcribe, whole_series: arguments.series };
+            let done = vendor.baas.schedule_bot(&arguments.event, &plan).await;
             done.map_err(|error| vendor.undone_request(&error, "a bot may have been planned", LOOK))?;
             print_outcome(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
         }
         cli::Calendar::Unschedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            let done = vendor.baas.unschedule(&arguments.event, arguments.series).await;
+            let done = vendor.baas.unschedule_bot(&arguments.event, arguments.series).await;
             done.map_err(|error| vendor.undone_request(&error, "the bot may have been taken away", LOOK))?;
             print_outcome(&arguments.event, arguments.series, "has no bot", &arguments.of.output)?;
         }
@@ -47,7 +47,8 @@ pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<E
 
 async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
-    let calendars = vendor.baas.calendars().await.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
+    let calendars =
+        vendor.baas.list_calendars().await.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
     if arguments.output.json {
         return Ok(print::json(&json!(calendars))?);
     }
@@ -68,7 +69,7 @@ async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Resul
 
 async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), Failure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-    let events = vendor.baas.events(arguments.calendar.as_deref()).await;
+    let events = vendor.baas.list_events(arguments.calendar.as_deref()).await;
     let events = events.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
     if arguments.of.output.json {
         return Ok(print::json(&json!(events))?);

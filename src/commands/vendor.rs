@@ -9,7 +9,7 @@ use crate::{
     config::{self, Settings},
     control::Refusal,
     services::{CallError, pacer::Pacer},
-    sources::meetingbaas::{MeetingBaas, cure},
+    sources::meetingbaas::{MeetingBaas, suggest_cure},
     text::one_line,
     worker::chain,
 };
@@ -87,7 +87,7 @@ impl<'a> Vendor<'a> {
     }
 
     fn with_remedy(&self, refusal: Refusal, error: &CallError) -> Refusal {
-        match cure(self.source, error) {
+        match suggest_cure(self.source, error) {
             Some(cure) => refusal.hint(cure),
             None => refusal,
         }

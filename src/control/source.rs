@@ -11,7 +11,7 @@ use crate::{
     clock, config,
     progress::Progress,
     queue::{FetchedView, Hold, Scope},
-    sources::{self, Engine, Ready, SourcesHandle},
+    sources::{self, FolderReady, SourceEngine, SourcesHandle},
     text::{ShellCommand, one_line, printable, printable_path, rough},
 };
 
@@ -167,10 +167,10 @@ impl ControlService {
             return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
                 .hint("start `minuted run` once: what lies in a folder before that is from before minuted"));
         }
-        let ready: Ready = Arc::new(|| None);
+        let ready: FolderReady = Arc::new(|| None);
         let failed = |error: &dyn std::error::Error| Refusal::new(one_line(&crate::worker::chain(error), 500));
-        let parts = sources::Parts {
-            source: sources::connect(source, live.settings.workers).map_err(|error| failed(&error))?,
+        let parts = sources::SourceContext {
+            source: sources::connect_source(source, live.settings.workers).map_err(|error| failed(&error))?,
             settings: source.clone(),
             retry: live.settings.retry,
             accepts: self.accepted_extensions(&folder),
@@ -180,8 +180,8 @@ impl ControlService {
             queue: self.queue.clone(),
             ready,
         };
-        let mut engine = Engine::new(parts, &self.sources).map_err(|error| failed(&error))?;
-        Ok(engine.fetch_one(id).await?)
+        let mut engine = SourceEngine::new(parts, &self.sources).map_err(|error| failed(&error))?;
+        Ok(engine.fetch_recording(id).await?)
     }
 
     /// Finds a source by its name; the only one where none is named.

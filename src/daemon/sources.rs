@@ -10,7 +10,7 @@ use crate::{
     config::{self, Folder},
     control::Folders,
     queue::Scope,
-    sources::{self, Engine, Ready},
+    sources::{self, FolderReady, SourceEngine},
 };
 
 /// The sources that run, by name.
@@ -78,8 +78,8 @@ async fn release_former(parts: &Parts, names: &[&str]) {
 fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brought> {
     let settings = describe(parts, source, folder);
     let live = parts.worker.live();
-    let engine = sources::connect(source, live.settings.workers).and_then(|vendor| {
-        let engine = sources::Parts {
+    let engine = sources::connect_source(source, live.settings.workers).and_then(|vendor| {
+        let engine = sources::SourceContext {
             source: vendor,
             settings: source.clone(),
             retry: live.settings.retry,
@@ -90,7 +90,7 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
             queue: parts.worker.queue.clone(),
             ready: ready(parts.folders.clone(), folder),
         };
-        Engine::new(engine, &parts.sources)
+        SourceEngine::new(engine, &parts.sources)
     });
     let engine = match engine {
         Ok(engine) => engine,
@@ -129,7 +129,7 @@ async fn scanned(folders: &Folders, id: &str) {
 }
 
 /// Returns what tells whether a recording may be placed in a folder now.
-fn ready(folders: Folders, folder: &Folder) -> Ready {
+fn ready(folders: Folders, folder: &Folder) -> FolderReady {
     let (id, name) = (folder.id.clone(), folder.name.clone());
     Arc::new(move || {
         let folders = folders.read().expect("no thread panics while it holds the folders");

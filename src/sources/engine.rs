@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Source,
-    draft::{self, Sum},
-    handle::{Bell, SourcesHandle, View},
+    draft::{self, FileDigest},
+    handle::{Nudge, SourceView, SourcesHandle},
     meetingbaas,
 };
 use crate::{
@@ -42,20 +42,20 @@ const FOUND_MAX: usize = 10_000;
 const ID_BYTES_MAX: usize = 200;
 
 /// A queue that cannot be written for now (its disk is full) is tried again after so long.
-const QUEUE_AGAIN: Duration = Duration::from_secs(5);
+const QUEUE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A source that was not asked for so long may have lost recordings: vendors keep them for 3 days at the least.
 const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
 
 /// The reasons of holds that end when the vendor answers as it should.
-const ENDED_BY_VENDOR: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
+const VENDOR_HOLDS: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
 
 /// What the daemon tells of the folder: `None` when a file may be placed there, else why not.
-pub type Ready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+pub type FolderReady = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// What the engine of one source works with.
 #[derive(Clone)]
-pub struct Parts {
+pub struct SourceContext {
     /// The vendor.
     pub source: Arc<dyn Source>,
     /// Its settings.
@@ -68,17 +68,17 @@ pub struct Parts {
     pub accepts: Vec<String>,
     /// The state directory.
     pub state_dir: std::path::PathBuf,
-    /// How long transcripts that were given are kept for a `redo`.
+    /// How long transcripts that were transcripts are kept for a `redo`.
     pub history: Duration,
     /// The queue.
     pub queue: Queue,
     /// Whether a file may be placed now.
-    pub ready: Ready,
+    pub ready: FolderReady,
 }
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for SourceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
+        f.debug_struct("SourceContext")
             .field("source", &self.source)
             .field("settings", &self.settings)
             .field("folder", &self.folder.name)
@@ -88,18 +88,18 @@ impl fmt::Debug for Parts {
 
 /// The engine of one source.
 #[derive(Debug)]
-pub struct Engine {
-    pub(super) parts: Parts,
+pub struct SourceEngine {
+    pub(super) parts: SourceContext,
     pub(super) store: Elsewhere,
-    pub(super) given: SourceTranscripts,
-    pub(super) bell: Arc<Bell>,
+    pub(super) transcripts: SourceTranscripts,
+    pub(super) nudge: Arc<Nudge>,
     handle: SourcesHandle,
     /// Failures of the vendor in a row.
     failures: u32,
     /// Until when the vendor is left alone.
-    alone_until: Option<Instant>,
+    back_off_until: Option<Instant>,
     /// When the list was read last.
-    walked: Option<Instant>,
+    listed_at: Option<Instant>,
     /// Recordings that came to something, and how many of them there had been when each failed by the vendor's fault:
     /// one that fails so while others do not has itself to blame.
     pub(super) done: u64,
@@ -108,7 +108,7 @@ pub struct Engine {
 
 /// Why a source does not go on now.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum SourceFailure {
     /// The vendor, or the way there.
     Vendor(CallError),
     /// Nothing can be placed in the folder: why, and whether the operator is to be told (else the folder itself tells).
@@ -117,31 +117,31 @@ pub(super) enum Stop {
     Queue(QueueError),
 }
 
-impl From<QueueError> for Stop {
+impl From<QueueError> for SourceFailure {
     fn from(error: QueueError) -> Self {
         Self::Queue(error)
     }
 }
 
-impl From<CallError> for Stop {
+impl From<CallError> for SourceFailure {
     fn from(error: CallError) -> Self {
         Self::Vendor(error)
     }
 }
 
-impl Engine {
+impl SourceEngine {
     /// Returns the engine of a source, known to `handle` from now on.
     ///
     /// # Errors
     /// When the HTTP client for the vendor's store cannot be built.
-    pub fn new(parts: Parts, handle: &SourcesHandle) -> Result<Self, BuildError> {
+    pub fn new(parts: SourceContext, handle: &SourcesHandle) -> Result<Self, BuildError> {
         // An answer of the store begins at once; only standing still is limited.
         let limits = Limits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
-        let given = SourceTranscripts::new(&parts.settings.name, &parts.state_dir);
-        let (bell, handle) = (handle.enter(&parts.settings.name), handle.clone());
-        let (failures, alone_until, walked, done, blamed) = (0, None, None, 0, HashMap::new());
-        Ok(Self { parts, store, given, bell, handle, failures, alone_until, walked, done, blamed })
+        let transcripts = SourceTranscripts::new(&parts.settings.name, &parts.state_dir);
+        let (nudge, handle) = (handle.register(&parts.settings.name), handle.clone());
+        let (failures, back_off_until, listed_at, done, blamed) = (0, None, None, 0, HashMap::new());
+        Ok(Self { parts, store, transcripts, nudge, handle, failures, back_off_until, listed_at, done, blamed })
     }
 
     /// Returns its name.
@@ -154,26 +154,26 @@ impl Engine {
     /// # Errors
     /// When the queue fails in a way that only a restart can mend.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
-        let bell = Arc::clone(&self.bell);
-        self.sweep().await;
+        let nudge = Arc::clone(&self.nudge);
+        self.remove_unfinished_files().await;
         let ended = loop {
             let wait = tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                wait = self.pass() => match wait {
+                wait = self.run_round() => match wait {
                     Ok(wait) => wait,
                     Err(error) => break Err(error),
                 },
             };
-            self.show(|view| view.next = clock::now().checked_add(wait).ok());
+            self.update_view(|view| view.next = clock::now().checked_add(wait).ok());
             tokio::select! {
                 () = stop.cancelled() => break Ok(()),
-                () = bell.rung() => self.walked = None,
+                () = nudge.woken() => self.listed_at = None,
                 () = tokio::time::sleep(wait) => {}
             }
-            self.show(|view| view.next = None);
+            self.update_view(|view| view.next = None);
         };
-        self.handle.leave(self.name(), &self.bell);
+        self.handle.unregister(self.name(), &self.nudge);
         ended
     }
 
@@ -181,49 +181,49 @@ impl Engine {
     ///
     /// # Errors
     /// When the queue fails.
-    pub async fn fetch_one(&mut self, id: &str) -> Result<(), QueueError> {
+    pub async fn fetch_recording(&mut self, id: &str) -> Result<(), QueueError> {
         let fetched = async {
-            self.met().await?;
+            self.load_watermark().await?;
             self.settle_placing().await?;
             match self.parts.queue.fetch_of(self.name(), id).await? {
-                Some(row) if row.placing.is_none() => self.fetch(&row).await,
+                Some(row) if row.placing.is_none() => self.fetch_when_available(&row).await,
                 Some(_) | None => Ok(()),
             }
         };
         let fetched = fetched.await;
-        self.ended(fetched.map(|()| None)).await.map(drop)
+        self.record_round(fetched.map(|()| None)).await.map(drop)
     }
 
     /// Does all there is to do; returns how long to wait for more.
-    async fn pass(&mut self) -> Result<Duration, QueueError> {
-        if let Some(left) = self.alone_until.map(|until| until.saturating_duration_since(Instant::now()))
+    async fn run_round(&mut self) -> Result<Duration, QueueError> {
+        if let Some(left) = self.back_off_until.map(|until| until.saturating_duration_since(Instant::now()))
             && !left.is_zero()
         {
             return Ok(left);
         }
-        let worked = self.work().await;
-        self.ended(worked).await
+        let worked = self.do_due_work().await;
+        self.record_round(worked).await
     }
 
-    async fn work(&mut self) -> Result<Option<Timestamp>, Stop> {
-        let met = self.met().await?;
+    async fn do_due_work(&mut self) -> Result<Option<Timestamp>, SourceFailure> {
+        let met = self.load_watermark().await?;
         self.settle_placing().await?;
-        let named = self.bell.take();
-        if self.walked.is_none_or(|walked| walked.elapsed() >= self.parts.settings.every) {
-            let walked = self.walk(met).await;
+        let named = self.nudge.take_named();
+        if self.listed_at.is_none_or(|walked| walked.elapsed() >= self.parts.settings.every) {
+            let walked = self.list_recordings(met).await;
             if walked.is_err() {
                 // What was named is not forgotten because the list could not be read.
                 for id in &named {
-                    self.bell.note(id);
+                    self.nudge.name_recording(id);
                 }
             }
             walked?;
-            self.walked = Some(Instant::now());
+            self.listed_at = Some(Instant::now());
         }
         let now = clock::now();
         let unknown = self.parts.queue.hasten(self.name(), named.into_iter().collect(), now).await?;
         for id in unknown {
-            self.look(&id, met).await?;
+            self.look_up_named(&id, met).await?;
         }
         let fetched = self.fetch_due().await;
         let next_deletion = self.delete_finished().await?;
@@ -233,59 +233,60 @@ impl Engine {
     }
 
     /// Records how the work ended, and returns how long to wait.
-    async fn ended(&mut self, worked: Result<Option<Timestamp>, Stop>) -> Result<Duration, QueueError> {
+    async fn record_round(&mut self, worked: Result<Option<Timestamp>, SourceFailure>) -> Result<Duration, QueueError> {
         let ended = match worked {
-            Ok(next) => self.well(next).await,
-            Err(Stop::Vendor(error)) => self.vendor_failed(error).await,
-            Err(Stop::Folder { why, told }) => self.folder_failed_now(&why, told).await,
-            Err(Stop::Queue(error)) => Err(error),
+            Ok(next) => self.record_success(next).await,
+            Err(SourceFailure::Vendor(error)) => self.record_vendor_failure(error).await,
+            Err(SourceFailure::Folder { why, told }) => self.hold_for_folder(&why, told).await,
+            Err(SourceFailure::Queue(error)) => Err(error),
         };
         match ended {
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 tracing::debug!("source `{}` waits for the queue: {error}", self.name());
-                Ok(QUEUE_AGAIN)
+                Ok(QUEUE_RETRY_AFTER)
             }
             Ok(wait) => Ok(wait),
         }
     }
 
-    async fn well(&mut self, next: Option<Timestamp>) -> Result<Duration, QueueError> {
-        self.vendor_answers().await?;
+    async fn record_success(&mut self, next: Option<Timestamp>) -> Result<Duration, QueueError> {
+        self.record_vendor_answer().await?;
         let queue = &self.parts.queue;
         if queue.release(Scope::Source, self.name(), &[HoldReason::Folder]).await? {
             tracing::info!("source `{}` places recordings in folder `{}` again", self.name(), self.parts.folder.name);
         }
         let is_idle = queue.failing(self.name(), self.parts.retry.attempts).await? == 0;
-        self.show(|view| view.idle = is_idle);
+        self.update_view(|view| view.idle = is_idle);
         let every = self.parts.settings.every;
-        let walk = self.walked.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
+        let walk = self.listed_at.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
         let due = next.map(|next| clock::elapsed(clock::now(), next));
         Ok(due.into_iter().chain([walk]).min().unwrap_or(every))
     }
 
     /// The vendor works, and the folder does not: it is tried again by itself.
-    async fn folder_failed_now(&mut self, why: &str, told: bool) -> Result<Duration, QueueError> {
-        self.vendor_answers().await?;
-        self.hold(HoldReason::Folder, why, told.then_some("its recordings wait; it is tried again by itself")).await?;
+    async fn hold_for_folder(&mut self, why: &str, told: bool) -> Result<Duration, QueueError> {
+        self.record_vendor_answer().await?;
+        self.hold_source(HoldReason::Folder, why, told.then_some("its recordings wait; it is tried again by itself"))
+            .await?;
         Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
     }
 
-    async fn vendor_answers(&mut self) -> Result<(), QueueError> {
-        (self.failures, self.alone_until) = (0, None);
-        self.released().await
+    async fn record_vendor_answer(&mut self) -> Result<(), QueueError> {
+        (self.failures, self.back_off_until) = (0, None);
+        self.release_vendor_holds().await
     }
 
     /// Records that the vendor answers as it should.
-    pub(super) async fn released(&self) -> Result<(), QueueError> {
-        if self.parts.queue.release(Scope::Source, self.name(), &ENDED_BY_VENDOR).await? {
+    pub(super) async fn release_vendor_holds(&self) -> Result<(), QueueError> {
+        if self.parts.queue.release(Scope::Source, self.name(), &VENDOR_HOLDS).await? {
             tracing::info!("source `{}` works again", self.name());
         }
         Ok(())
     }
 
     /// The vendor is left alone for as long as it asks, or longer and longer; the operator is told once.
-    async fn vendor_failed(&mut self, error: CallError) -> Result<Duration, QueueError> {
+    async fn record_vendor_failure(&mut self, error: CallError) -> Result<Duration, QueueError> {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
@@ -297,23 +298,23 @@ impl Engine {
         };
         let cure = match &error {
             CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
-                meetingbaas::cure(&self.parts.settings, &error)
+                meetingbaas::suggest_cure(&self.parts.settings, &error)
             }
             CallError::Unavailable { .. } | CallError::Refused { .. } | CallError::File(_) => None,
         };
         let cure = cure.unwrap_or_else(|| "it is tried again by itself; nothing is lost".to_owned());
         let wait = asked.map_or(wait, |asked| asked.max(wait));
-        self.alone_until = Some(Instant::now() + wait);
+        self.back_off_until = Some(Instant::now() + wait);
         let why = one_line(&error.to_string(), 500);
         // One thing at a time is wrong with a vendor: the last that it said.
-        let others: Vec<_> = ENDED_BY_VENDOR.into_iter().filter(|other| *other != reason).collect();
+        let others: Vec<_> = VENDOR_HOLDS.into_iter().filter(|other| *other != reason).collect();
         self.parts.queue.release(Scope::Source, self.name(), &others).await?;
-        self.hold(reason, &why, Some(&cure)).await?;
+        self.hold_source(reason, &why, Some(&cure)).await?;
         Ok(wait)
     }
 
     /// Records that something holds the source; says it once, and tells the operator where there is a cure to tell.
-    async fn hold(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
+    async fn hold_source(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
         let name = self.name().to_owned();
         let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
         let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
@@ -325,7 +326,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn met(&self) -> Result<Met, QueueError> {
+    async fn load_watermark(&self) -> Result<Met, QueueError> {
         let (met, is_new) = self.parts.queue.meet_source(self.name(), clock::now()).await?;
         if is_new && self.parts.settings.since.is_none() {
             tracing::warn!(
@@ -338,14 +339,14 @@ impl Engine {
     }
 
     /// What ended before this is left alone.
-    fn floor(&self, met: Met) -> Timestamp {
+    fn earliest_end(&self, met: Met) -> Timestamp {
         self.parts.settings.since.unwrap_or(met.met)
     }
 
     /// Reads the list of what ended, page by page. The watermark moves only when it was read to its end: a walk that
     /// was interrupted begins anew where it began.
-    async fn walk(&mut self, met: Met) -> Result<(), Stop> {
-        let (began, floor) = (clock::now(), self.floor(met));
+    async fn list_recordings(&mut self, met: Met) -> Result<(), SourceFailure> {
+        let (began, floor) = (clock::now(), self.earliest_end(met));
         // A floor that was set further back is not hidden by what was listed from a later one.
         let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
         let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
@@ -355,16 +356,16 @@ impl Engine {
         }
         let (mut cursor, mut new): (Option<String>, usize) = (None, 0);
         for page in 0.. {
-            let listed = self.parts.source.ended(since, cursor.as_deref()).await.map_err(of_the_list)?;
+            let listed = self.parts.source.list_ended(since, cursor.as_deref()).await.map_err(list_failure)?;
             let is_name = |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX;
-            let ended = |found: &super::Found| found.ended >= floor && is_name(&found.id);
+            let ended = |found: &super::ListedRecording| found.ended >= floor && is_name(&found.id);
             let found = listed.found.into_iter().take(FOUND_MAX).filter(ended).map(|found| (found.id, found.ended));
             new += self.parts.queue.find(self.name(), found.collect(), clock::now()).await?;
             if listed.next.is_none() {
                 break;
             }
             if page >= PAGES_MAX || listed.next == cursor {
-                return Err(endless());
+                return Err(endless_list());
             }
             cursor = listed.next;
         }
@@ -374,18 +375,18 @@ impl Engine {
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
             self.parts.queue.walked(self.name(), began, floor).await?;
-            self.given.sweep(self.parts.history).await;
+            self.transcripts.sweep(self.parts.history).await;
         }
-        self.show(|view| view.listed = Some(began));
+        self.update_view(|view| view.listed = Some(began));
         Ok(())
     }
 
     /// Looks at a recording that somebody named and no list has shown: where the vendor has it, it is found.
-    async fn look(&mut self, id: &str, met: Met) -> Result<(), Stop> {
-        match self.parts.source.recording(id).await {
+    async fn look_up_named(&mut self, id: &str, met: Met) -> Result<(), SourceFailure> {
+        match self.parts.source.get_recording(id).await {
             Ok(recording) => {
                 let ended = recording.ended.unwrap_or_else(clock::now);
-                let is_over = recording.standing != super::Standing::NotYet && ended >= self.floor(met);
+                let is_over = recording.availability != super::Availability::NotYet && ended >= self.earliest_end(met);
                 if is_over && recording.id == id {
                     self.parts.queue.find(self.name(), vec![(id.to_owned(), ended)], clock::now()).await?;
                 }
@@ -400,21 +401,21 @@ impl Engine {
     }
 
     /// Fetches all that is due, the oldest first. What is wrong with the folder ends it: the next one would fare alike.
-    async fn fetch_due(&mut self) -> Result<(), Stop> {
+    async fn fetch_due(&mut self) -> Result<(), SourceFailure> {
         // What comes due meanwhile has its turn after the list and the deletions.
         let begun = clock::now();
         while let Some(row) = self.parts.queue.next_fetch(self.name(), begun).await? {
             if let Some(why) = (self.parts.ready)() {
-                return Err(Stop::Folder { why, told: false });
+                return Err(SourceFailure::Folder { why, told: false });
             }
-            self.fetch(&row).await?;
+            self.fetch_when_available(&row).await?;
         }
         Ok(())
     }
 
     /// Finishes what was being placed when the process ended: a file that is there whole, or that the folder knows
     /// (it may have been moved by now), is placed; any other is fetched again.
-    async fn settle_placing(&mut self) -> Result<(), Stop> {
+    async fn settle_placing(&mut self) -> Result<(), SourceFailure> {
         for row in self.parts.queue.placing(self.name()).await? {
             let Some(spot) = row.placing else { continue };
             let now = clock::now();
@@ -425,8 +426,8 @@ impl Engine {
             if (self.parts.ready)().is_some() {
                 continue;
             }
-            let there = draft::sum_of(self.parts.folder.path.clone(), spot.path.clone()).await;
-            let sum = Sum { content: spot.content, size: spot.size };
+            let there = draft::digest_of_file(self.parts.folder.path.clone(), spot.path.clone()).await;
+            let sum = FileDigest { content: spot.content, size: spot.size };
             if spot.folder == self.parts.folder.id && there.is_ok_and(|there| there == Some(sum)) {
                 self.parts.queue.placed(self.name(), &row.id, now).await?;
             } else {
@@ -436,22 +437,22 @@ impl Engine {
         Ok(())
     }
 
-    async fn sweep(&self) {
-        match draft::tidy(self.parts.folder.path.clone()).await {
+    async fn remove_unfinished_files(&self) {
+        match draft::remove_temporaries(self.parts.folder.path.clone()).await {
             Ok(0) => {}
             Ok(swept) => tracing::debug!("{} of an earlier start removed", count(swept as u64, "unfinished file")),
             Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
         }
     }
 
-    pub(super) fn show(&self, change: impl FnOnce(&mut View)) {
-        self.bell.view.send_modify(change);
+    pub(super) fn update_view(&self, change: impl FnOnce(&mut SourceView)) {
+        self.nudge.view.send_modify(change);
     }
 }
 
 /// A list that the vendor refuses is the vendor's matter, not that of a recording.
-fn of_the_list(error: CallError) -> Stop {
-    Stop::Vendor(match error {
+fn list_failure(error: CallError) -> SourceFailure {
+    SourceFailure::Vendor(match error {
         CallError::Refused { status, message } => CallError::service_alone(format!(
             "the vendor refuses its list ({status}): {message}; check `base_url` and `api`"
         )),
@@ -462,7 +463,7 @@ fn of_the_list(error: CallError) -> Stop {
     })
 }
 
-fn endless() -> Stop {
+fn endless_list() -> SourceFailure {
     let message = "the vendor's list has no end: it gives the same page again".to_owned();
-    Stop::Vendor(CallError::service_alone(message))
+    SourceFailure::Vendor(CallError::service_alone(message))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Engine, engine::Stop};
+use super::{SourceEngine, engine::SourceFailure};
 use crate::{
     clock,
     effect::Effect,
@@ -15,32 +15,32 @@ use crate::{
 };
 
 /// Meeting BaaS allows 5 deletions a minute.
-const AT_ONCE: usize = 5;
+const DELETIONS_MAX: usize = 5;
 
 /// The time over which deletions are counted: a little more than a minute, for the vendor's clock and ours.
-const SPAN: Duration = Duration::from_secs(62);
+const DELETIONS_WINDOW: Duration = Duration::from_secs(62);
 
 /// A vendor that refuses so often does so for good.
-const TRIES: u32 = 5;
+const TRIES_MAX: u32 = 5;
 
 /// The longest time between two tries of one deletion.
-const SLOWEST: Duration = Duration::from_secs(6 * 3600);
+const RETRY_WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
 
-impl Engine {
+impl SourceEngine {
     /// Asks the vendor to delete what is not needed any more, as fast as it may be asked; returns when there is more
     /// to ask. What was asked for is on disk before each call, so that a crash neither forgets nor hurries.
-    pub(super) async fn delete_finished(&mut self) -> Result<Option<Timestamp>, Stop> {
+    pub(super) async fn delete_finished(&mut self) -> Result<Option<Timestamp>, SourceFailure> {
         if !self.parts.settings.delete_after {
             return Ok(None);
         }
         for copy in self.parts.queue.deletable(self.name(), clock::now()).await? {
             let now = clock::now();
-            let asked = self.parts.queue.deletions(self.name(), SPAN, now).await?;
-            if asked.len() >= AT_ONCE {
-                let oldest = asked[asked.len() - AT_ONCE];
-                return Ok(oldest.checked_add(SPAN).ok());
+            let asked = self.parts.queue.deletions(self.name(), DELETIONS_WINDOW, now).await?;
+            if asked.len() >= DELETIONS_MAX {
+                let oldest = asked[asked.len() - DELETIONS_MAX];
+                return Ok(oldest.checked_add(DELETIONS_WINDOW).ok());
             }
-            if !self.delete(&copy).await? {
+            if !self.delete_copy(&copy).await? {
                 break;
             }
         }
@@ -48,11 +48,11 @@ impl Engine {
     }
 
     /// Returns whether the next one may be asked for, too.
-    async fn delete(&mut self, copy: &Deletable) -> Result<bool, Stop> {
+    async fn delete_copy(&mut self, copy: &Deletable) -> Result<bool, SourceFailure> {
         let (name, id) = (self.name().to_owned(), &copy.id);
         self.parts.queue.intend_deletion(&name, id, clock::now()).await?;
         Effect::CallDeletion.before();
-        let deleted = self.parts.source.delete(id).await;
+        let deleted = self.parts.source.delete_recording(id).await;
         Effect::CallDeletion.after();
         let now = clock::now();
         let (said, goes_on) = match deleted {
@@ -61,12 +61,12 @@ impl Engine {
                 (Deleted::Done, true)
             }
             Err(error @ (CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_))) => {
-                (self.refused(copy, &error), true)
+                (self.record_refusal(copy, &error), true)
             }
             // Whether the vendor works the list tells; a deletion can wait, and holds up nothing.
             Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => {
                 let asked = if let CallError::Unavailable { after, .. } = &error { *after } else { None };
-                let wait = self.wait(copy).max(asked.unwrap_or_default());
+                let wait = self.retry_wait(copy).max(asked.unwrap_or_default());
                 tracing::debug!("source `{name}` does not delete recording `{id}` now: {error}");
                 let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 (Deleted::Later(due, one_line(&error.to_string(), 500)), false)
@@ -76,18 +76,18 @@ impl Engine {
         Ok(goes_on)
     }
 
-    fn refused(&self, copy: &Deletable, error: &CallError) -> Deleted {
+    fn record_refusal(&self, copy: &Deletable, error: &CallError) -> Deleted {
         let (now, error, tries) = (clock::now(), one_line(&error.to_string(), 500), copy.tries + 1);
-        if tries >= TRIES {
+        if tries >= TRIES_MAX {
             let (name, id) = (self.name(), &copy.id);
             let told = format!("source `{name}` does not delete its copy of recording `{id}`: {error}");
             tracing::error!("{told}");
             return Deleted::Refused(format!("{told}\ndelete it at the vendor"));
         }
-        Deleted::Later(now.saturating_add(self.wait(copy)).unwrap_or(Timestamp::MAX), error)
+        Deleted::Later(now.saturating_add(self.retry_wait(copy)).unwrap_or(Timestamp::MAX), error)
     }
 
-    fn wait(&self, copy: &Deletable) -> Duration {
-        backoff(self.parts.retry.delay, SLOWEST, copy.tries.saturating_add(1), clock::jitter())
+    fn retry_wait(&self, copy: &Deletable) -> Duration {
+        backoff(self.parts.retry.delay, RETRY_WAIT_MAX, copy.tries.saturating_add(1), clock::jitter())
     }
 }

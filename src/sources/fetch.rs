@@ -5,10 +5,10 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Engine, Recording, RemoteFile, Standing,
-    draft::{self, Draft, Sum},
-    engine::Stop,
-    names::names,
+    Availability, Recording, RemoteFile, SourceEngine,
+    draft::{self, FileDigest, FileDraft},
+    engine::SourceFailure,
+    names::file_names,
 };
 use crate::{
     access::is_full,
@@ -26,20 +26,20 @@ use crate::{
 const SIZE_MAX: u64 = 32 << 30;
 
 /// A recording that is not there yet is looked at again after so long, whatever `every` says.
-const NOT_YET: Duration = Duration::from_secs(300);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// A recording that failed too often is tried again after so long at the most: the vendor may mend its files.
-const SELDOM: Duration = Duration::from_secs(6 * 3600);
+const SLOW_RETRY_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// No vendor keeps recordings for longer than 30 days: what could not be had until then never can.
-const KEPT: SignedDuration = SignedDuration::from_hours(31 * 24);
+const RETENTION_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// A transcript may come after the audio. So long after the end of its meeting a recording that could be made of one
 /// waits for it.
-const TRANSCRIPT_LATE: Duration = Duration::from_secs(10 * 60);
+const TRANSCRIPT_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Why a file was not fetched.
-enum Broken {
+enum FetchFailure {
     /// Its own failure: cut, expired, empty, not what it should be.
     Own(String),
     /// The store's, or the way there: others would fare alike.
@@ -48,37 +48,41 @@ enum Broken {
     Folder(io::Error),
 }
 
-impl Engine {
+impl SourceEngine {
     /// Looks at a recording, and fetches it where that can be done.
-    pub(super) async fn fetch(&mut self, row: &Fetching) -> Result<(), Stop> {
-        match self.parts.source.recording(&row.id).await {
-            Ok(recording) => match recording.standing.clone() {
-                Standing::NotYet => self.not_yet(row, "its meeting goes on, or the vendor works on its files").await,
-                Standing::Lost(why) => self.lost(row, &why, &recording.details).await,
-                Standing::Ready(files) => self.bring(row, recording, files).await,
+    pub(super) async fn fetch_when_available(&mut self, row: &Fetching) -> Result<(), SourceFailure> {
+        match self.parts.source.get_recording(&row.id).await {
+            Ok(recording) => match recording.availability.clone() {
+                Availability::NotYet => {
+                    self.postpone_fetch(row, "its meeting goes on, or the vendor works on its files").await
+                }
+                Availability::Lost(why) => self.record_lost(row, &why, &recording.details).await,
+                Availability::Ready(files) => self.fetch_file(row, recording, files).await,
             },
             Err(CallError::Refused { status: 404 | 410, message }) if row.wanted || row.attempts > 0 => {
                 let why = format!("the vendor knows no such recording: {message}");
-                self.lost(row, &why, &Details::default()).await
+                self.record_lost(row, &why, &Details::default()).await
             }
-            Err(error @ (CallError::Refused { .. } | CallError::File(_))) => self.own(row, &error.to_string()).await,
-            Err(error) => self.blame(row, error).await,
+            Err(error @ (CallError::Refused { .. } | CallError::File(_))) => {
+                self.count_failure(row, &error.to_string()).await
+            }
+            Err(error) => self.record_store_failure(row, error).await,
         }
     }
 
-    async fn not_yet(&mut self, row: &Fetching, why: &str) -> Result<(), Stop> {
+    async fn postpone_fetch(&mut self, row: &Fetching, why: &str) -> Result<(), SourceFailure> {
         let now = clock::now();
-        if is_past(row, now) {
-            return self.lost(row, &format!("{why}, still, 31 days after its end"), &Details::default()).await;
+        if is_past_retention(row, now) {
+            return self.record_lost(row, &format!("{why}, still, 31 days after its end"), &Details::default()).await;
         }
         self.done += 1;
-        let due = now.saturating_add(self.parts.settings.every.min(NOT_YET)).unwrap_or(Timestamp::MAX);
+        let due = now.saturating_add(self.parts.settings.every.min(LOOK_AGAIN_AFTER)).unwrap_or(Timestamp::MAX);
         let later = Later::Uncounted(Some(why.to_owned()));
         Ok(self.parts.queue.fetch_later(self.name(), &row.id, due, later, now).await?)
     }
 
     /// Records that there is nothing to be had; the operator is told, once.
-    async fn lost(&mut self, row: &Fetching, why: &str, details: &Details) -> Result<(), Stop> {
+    async fn record_lost(&mut self, row: &Fetching, why: &str, details: &Details) -> Result<(), SourceFailure> {
         self.done += 1;
         let why = one_line(why, 500);
         let title = details.title.as_deref().map(|title| format!(" (`{}`)", one_line(title, 100))).unwrap_or_default();
@@ -92,15 +96,15 @@ impl Engine {
 
     /// Counts a failure of the recording's own. It is told when it has failed as often as a job may, and tried on,
     /// seldom, for as long as a vendor may keep it.
-    async fn own(&mut self, row: &Fetching, error: &str) -> Result<(), Stop> {
+    async fn count_failure(&mut self, row: &Fetching, error: &str) -> Result<(), SourceFailure> {
         let (now, retry) = (clock::now(), self.parts.retry);
         let error = one_line(error, 500);
-        if is_past(row, now) {
-            return self.lost(row, &error, &Details::default()).await;
+        if is_past_retention(row, now) {
+            return self.record_lost(row, &error, &Details::default()).await;
         }
         self.done += 1;
         let failures = row.attempts.saturating_add(1);
-        let slowest = if failures < retry.attempts { retry.delay_max } else { SELDOM.max(retry.delay_max) };
+        let slowest = if failures < retry.attempts { retry.delay_max } else { SLOW_RETRY_MAX.max(retry.delay_max) };
         let wait = backoff(retry.delay, slowest, failures, clock::jitter());
         let (name, id) = (self.name().to_owned(), &row.id);
         let notice = (failures == retry.attempts).then(|| {
@@ -114,10 +118,10 @@ impl Engine {
 
     /// A failure of the vendor's own holds the source, and this recording goes behind the others. It is the recording's
     /// own when others came to something between two such failures of it.
-    async fn blame(&mut self, row: &Fetching, error: CallError) -> Result<(), Stop> {
+    async fn record_store_failure(&mut self, row: &Fetching, error: CallError) -> Result<(), SourceFailure> {
         if self.blamed.get(&row.id).is_some_and(|done| *done < self.done) {
             self.blamed.insert(row.id.clone(), self.done + 1);
-            return self.own(row, &error.to_string()).await;
+            return self.count_failure(row, &error.to_string()).await;
         }
         // Those of now alone are of use.
         if self.blamed.len() > 1000 {
@@ -128,59 +132,65 @@ impl Engine {
         // The source as a whole waits. Its next round has to ask for this recording again: a round that asks for nothing
         // would end the hold.
         self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
-        Err(Stop::Vendor(error))
+        Err(SourceFailure::Vendor(error))
     }
 
     /// Fetches the file of a recording, and places it with all that travels with it.
-    async fn bring(&mut self, row: &Fetching, recording: Recording, files: Vec<RemoteFile>) -> Result<(), Stop> {
+    async fn fetch_file(
+        &mut self,
+        row: &Fetching,
+        recording: Recording,
+        files: Vec<RemoteFile>,
+    ) -> Result<(), SourceFailure> {
         if let Some(why) = (self.parts.ready)() {
-            return Err(Stop::Folder { why, told: false });
+            return Err(SourceFailure::Folder { why, told: false });
         }
-        let Some(file) = self.choose(&files, row.attempts) else {
-            return self.lost(row, "the vendor has no file of it", &recording.details).await;
+        let Some(file) = self.choose_file(&files, row.attempts) else {
+            return self.record_lost(row, "the vendor has no file of it", &recording.details).await;
         };
-        let said = self.transcript(&recording);
+        let said = self.usable_transcript(&recording);
         let now = clock::now();
         let ended = recording.ended.unwrap_or(row.ended);
-        if said.is_none() && self.reuses() && clock::elapsed(ended, now) < TRANSCRIPT_LATE && !row.wanted {
-            return self.not_yet(row, "its transcript may still come").await;
+        if said.is_none() && self.reuses_transcript() && clock::elapsed(ended, now) < TRANSCRIPT_WAIT_MAX && !row.wanted
+        {
+            return self.postpone_fetch(row, "its transcript may still come").await;
         }
         let mut details = recording.details;
         // Without a begin its end is closer than the time at which it was fetched.
         details.date = details.date.or(recording.ended);
-        let names = names(&row.id, &details, ended, file.extension);
-        if let Some(why) = self.not_taken(&names[0]) {
-            return self.lost(row, &why, &details).await;
+        let names = file_names(&row.id, &details, ended, file.extension);
+        if let Some(why) = self.refusal_by_globs(&names[0]) {
+            return self.record_lost(row, &why, &details).await;
         }
         tracing::info!("recording `{}` of source `{}` is being fetched", row.id, self.name());
         let progress = Arc::<Progress>::default();
-        self.show(|view| view.fetching = Some((row.id.clone(), now, Arc::clone(&progress))));
+        self.update_view(|view| view.fetching = Some((row.id.clone(), now, Arc::clone(&progress))));
         let downloaded = self.download(&file, &progress).await;
-        self.show(|view| view.fetching = None);
+        self.update_view(|view| view.fetching = None);
         let (draft, sum) = match downloaded {
             Ok(downloaded) => downloaded,
-            Err(Broken::Own(error)) => return self.own(row, &error).await,
-            Err(Broken::Store(error)) => return self.blame(row, error).await,
-            Err(Broken::Folder(error)) => return Err(self.folder_failed(&error)),
+            Err(FetchFailure::Own(error)) => return self.count_failure(row, &error).await,
+            Err(FetchFailure::Store(error)) => return self.record_store_failure(row, error).await,
+            Err(FetchFailure::Folder(error)) => return Err(self.folder_failure(&error)),
         };
         let reuse = said.is_some();
         if let Some(said) = said
-            && let Err(error) = self.given.place(&sum.content, &self.parts.folder.id, sum.size, said).await
+            && let Err(error) = self.transcripts.place(&sum.content, &self.parts.folder.id, sum.size, said).await
         {
-            return Err(Stop::Folder { why: one_line(&error.to_string(), 500), told: true });
+            return Err(SourceFailure::Folder { why: one_line(&error.to_string(), 500), told: true });
         }
-        self.place(row, draft, sum, &names, (details, recording.ended, reuse)).await
+        self.place_file(row, draft, sum, &names, (details, recording.ended, reuse)).await
     }
 
     /// Gives a file that was fetched its name: the intent first, then the name, then the word that it has it.
-    async fn place(
+    async fn place_file(
         &mut self,
         row: &Fetching,
-        mut draft: Draft,
-        sum: Sum,
+        mut draft: FileDraft,
+        sum: FileDigest,
         names: &[String],
         (details, ended, reuse): (Details, Option<Timestamp>, bool),
-    ) -> Result<(), Stop> {
+    ) -> Result<(), SourceFailure> {
         let (folder, source) = (&self.parts.folder, self.name().to_owned());
         for name in names {
             let (path, folder_id) = (PathBuf::from(name), folder.id.clone());
@@ -192,23 +202,23 @@ impl Engine {
                 self.done += 1;
                 return Ok(());
             }
-            match draft.name(name).await {
-                Ok(()) => return self.has_its_name(row, name).await,
+            match draft.rename_to(name).await {
+                Ok(()) => return self.record_placed(row, name).await,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    let there = draft::sum_of(folder.path.clone(), path).await;
+                    let there = draft::digest_of_file(folder.path.clone(), path).await;
                     if there.is_ok_and(|there| there.as_ref() == Some(&sum)) {
-                        return self.has_its_name(row, name).await;
+                        return self.record_placed(row, name).await;
                     }
                 }
-                Err(error) => return Err(self.folder_failed(&error)),
+                Err(error) => return Err(self.folder_failure(&error)),
             }
         }
         let now = clock::now();
         self.parts.queue.fetch_later(&source, &row.id, now, Later::Uncounted(None), now).await?;
-        self.own(row, "files of other content have its names in the folder").await
+        self.count_failure(row, "files of other content have its names in the folder").await
     }
 
-    async fn has_its_name(&mut self, row: &Fetching, name: &str) -> Result<(), Stop> {
+    async fn record_placed(&mut self, row: &Fetching, name: &str) -> Result<(), SourceFailure> {
         self.done += 1;
         self.parts.queue.placed(self.name(), &row.id, clock::now()).await?;
         let place = printable_path(&self.parts.folder.path.join(name));
@@ -218,7 +228,7 @@ impl Engine {
 
     /// Chooses among files of a recording: what the folder's service takes, the best first; the next one each time one
     /// could not be had.
-    fn choose(&self, files: &[RemoteFile], attempts: u32) -> Option<RemoteFile> {
+    fn choose_file(&self, files: &[RemoteFile], attempts: u32) -> Option<RemoteFile> {
         let is_taken = |file: &&RemoteFile| self.parts.accepts.iter().any(|taken| taken == file.extension);
         let taken: Vec<&RemoteFile> = files.iter().filter(is_taken).collect();
         let all = if taken.is_empty() { files.iter().collect() } else { taken };
@@ -226,18 +236,18 @@ impl Engine {
         all.get(at).map(|file| (*file).clone())
     }
 
-    fn reuses(&self) -> bool {
+    fn reuses_transcript(&self) -> bool {
         self.parts.folder.transcript == Transcript::Reuse
     }
 
     /// The vendor's transcript, where it is taken and says something.
-    fn transcript(&self, recording: &Recording) -> Option<Vec<Segment>> {
-        let said = recording.transcript.clone().filter(|_| self.reuses())?;
+    fn usable_transcript(&self, recording: &Recording) -> Option<Vec<Segment>> {
+        let said = recording.transcript.clone().filter(|_| self.reuses_transcript())?;
         said.iter().any(|segment| !segment.text.trim().is_empty()).then_some(said)
     }
 
     /// Why the folder would leave a file of this name alone.
-    fn not_taken(&self, name: &str) -> Option<String> {
+    fn refusal_by_globs(&self, name: &str) -> Option<String> {
         let folder = &self.parts.folder;
         let shown = one_line(name, 200);
         if folder.exclude.set.is_match(name) {
@@ -247,79 +257,83 @@ impl Engine {
         (!is_included).then(|| format!("no glob of `include` of folder `{}` matches `{shown}`", folder.name))
     }
 
-    async fn download(&self, file: &RemoteFile, progress: &Progress) -> Result<(Draft, Sum), Broken> {
+    async fn download(&self, file: &RemoteFile, progress: &Progress) -> Result<(FileDraft, FileDigest), FetchFailure> {
         if self.store.address(file.url.as_str()).is_none() {
-            return Err(Broken::Own("its address is not one that is fetched: it is not https".into()));
+            return Err(FetchFailure::Own("its address is not one that is fetched: it is not https".into()));
         }
         let unreached = |error: FetchError| match error {
             // Its neighbours lie at other addresses.
-            FetchError::Address(why) => Broken::Own(why),
-            FetchError::Transport(error) if error.begun => Broken::Own(error.message),
-            FetchError::Transport(error) => Broken::Store(error.into()),
+            FetchError::Address(why) => FetchFailure::Own(why),
+            FetchError::Transport(error) if error.begun => FetchFailure::Own(error.message),
+            FetchError::Transport(error) => FetchFailure::Store(error.into()),
         };
         match self.store.fetch(&file.url).await.map_err(unreached)? {
-            Fetched::File(download) => self.receive(download, progress).await,
+            Fetched::File(download) => self.receive_file(download, progress).await,
             Fetched::Refused(answer) => {
                 let status = answer.status;
                 let said = answers::error_message(&answer);
                 match answers::check_status(answer) {
                     // A store signs nobody in: its 401 and 403 are of this address, which may have expired.
                     Err(error @ CallError::Unavailable { .. }) if !(300..400).contains(&status) => {
-                        Err(Broken::Store(error))
+                        Err(FetchFailure::Store(error))
                     }
-                    Ok(_) | Err(_) => Err(Broken::Own(format!("the vendor's store answered {status}: {said}"))),
+                    Ok(_) | Err(_) => Err(FetchFailure::Own(format!("the vendor's store answered {status}: {said}"))),
                 }
             }
         }
     }
 
-    async fn receive(&self, mut download: Download, progress: &Progress) -> Result<(Draft, Sum), Broken> {
+    async fn receive_file(
+        &self,
+        mut download: Download,
+        progress: &Progress,
+    ) -> Result<(FileDraft, FileDigest), FetchFailure> {
         if let Some(kind) = download.content_type.clone().filter(|kind| is_page(kind)) {
-            return Err(Broken::Own(format!("the vendor's store gave a page (`{kind}`), and no recording")));
+            return Err(FetchFailure::Own(format!("the vendor's store gave a page (`{kind}`), and no recording")));
         }
         if download.length.is_some_and(|length| length > SIZE_MAX) {
-            return Err(Broken::Own(format!("it is larger than {SIZE_MAX} bytes")));
+            return Err(FetchFailure::Own(format!("it is larger than {SIZE_MAX} bytes")));
         }
         // It may take long: meanwhile nobody should think that the source does not work.
-        if let Err(error) = self.released().await {
+        if let Err(error) = self.release_vendor_holds().await {
             tracing::debug!("failed to record that source `{}` works: {error}", self.name());
         }
         progress.start(download.length.unwrap_or(0));
         let folder = &self.parts.folder;
-        let mut draft = Draft::begin(folder.path.clone(), folder.file_mode, download.length);
+        let mut draft = FileDraft::create(folder.path.clone(), folder.file_mode, download.length);
         let mut size = 0_u64;
-        while let Some(piece) = download.piece().await.map_err(|error| Broken::Own(error.message))? {
+        while let Some(piece) = download.piece().await.map_err(|error| FetchFailure::Own(error.message))? {
             size += piece.len() as u64;
             if size > SIZE_MAX {
-                return Err(Broken::Own(format!("it is larger than {SIZE_MAX} bytes")));
+                return Err(FetchFailure::Own(format!("it is larger than {SIZE_MAX} bytes")));
             }
             progress.add(piece.len() as u64);
-            draft.write(piece).await.map_err(Broken::Folder)?;
+            draft.write(piece).await.map_err(FetchFailure::Folder)?;
         }
         if let Some(length) = download.length.filter(|length| *length != size) {
-            return Err(Broken::Own(format!("{size} bytes came, and {length} were promised")));
+            return Err(FetchFailure::Own(format!("{size} bytes came, and {length} were promised")));
         }
         if size == 0 {
-            return Err(Broken::Own("it is empty".into()));
+            return Err(FetchFailure::Own("it is empty".into()));
         }
-        let sum = draft.finish().await.map_err(Broken::Folder)?;
+        let sum = draft.finish().await.map_err(FetchFailure::Folder)?;
         Ok((draft, sum))
     }
 
-    fn folder_failed(&self, error: &io::Error) -> Stop {
+    fn folder_failure(&self, error: &io::Error) -> SourceFailure {
         let folder = &self.parts.folder;
         let why = if is_full(error) || error.kind() == io::ErrorKind::StorageFull {
             format!("no room in folder `{}` for a recording; free some space", folder.name)
         } else {
             format!("nothing can be written in folder `{}`: {error}; minuted check", folder.name)
         };
-        Stop::Folder { why, told: true }
+        SourceFailure::Folder { why, told: true }
     }
 }
 
 /// Whether no vendor keeps a recording any more.
-fn is_past(row: &Fetching, now: Timestamp) -> bool {
-    now.duration_since(row.ended) > KEPT
+fn is_past_retention(row: &Fetching, now: Timestamp) -> bool {
+    now.duration_since(row.ended) > RETENTION_MAX
 }
 
 /// Whether a store says that it gives a page or an error in place of a file.

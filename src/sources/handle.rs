@@ -18,55 +18,58 @@ const ID_CHARS_MAX: usize = 128;
 
 /// The sources that run, by name. Cheap to clone; every clone is the same.
 #[derive(Debug, Clone, Default)]
-pub struct SourcesHandle(Arc<RwLock<BTreeMap<String, Arc<Bell>>>>);
+pub struct SourcesHandle(Arc<RwLock<BTreeMap<String, Arc<Nudge>>>>);
 
 impl SourcesHandle {
     /// Tells a source to look by itself, now, above all at the recording `id`. Nothing else is believed: whether there
     /// is such a recording the vendor is asked, and one that is known is not fetched again. Cheap and bounded, so that
     /// anybody may call it at any rate; a source that does not run, and an id that is none, are ignored.
     pub fn nudge(&self, source: &str, id: &str) {
-        if let Some(bell) = self.bell(source) {
+        if let Some(nudge) = self.nudge_of(source) {
             if is_id(id) {
-                bell.note(id);
+                nudge.name_recording(id);
             }
-            bell.ring();
+            nudge.wake();
         }
     }
 
     /// Tells every source to look now.
     pub fn nudge_all(&self) {
-        for bell in self.bells().values() {
-            bell.ring();
+        for nudge in self.nudges().values() {
+            nudge.wake();
         }
     }
 
     /// Returns what a source shows of itself; `None` when it does not run.
     #[must_use]
-    pub fn view(&self, source: &str) -> Option<View> {
-        Some(self.bell(source)?.view.borrow().clone())
+    pub fn view(&self, source: &str) -> Option<SourceView> {
+        Some(self.nudge_of(source)?.view.borrow().clone())
     }
 
-    /// Returns the bell of a source that begins to run.
-    pub(super) fn enter(&self, source: &str) -> Arc<Bell> {
-        let bell = Arc::new(Bell::default());
-        self.0.write().expect("no thread panics while it holds the bells").insert(source.to_owned(), Arc::clone(&bell));
-        bell
+    /// Returns the nudge of a source that begins to run.
+    pub(super) fn register(&self, source: &str) -> Arc<Nudge> {
+        let nudge = Arc::new(Nudge::default());
+        self.0
+            .write()
+            .expect("no thread panics while it holds the nudges")
+            .insert(source.to_owned(), Arc::clone(&nudge));
+        nudge
     }
 
     /// Forgets a source that has ended, unless another one has taken its place.
-    pub(super) fn leave(&self, source: &str, left: &Arc<Bell>) {
-        let mut bells = self.0.write().expect("no thread panics while it holds the bells");
-        if bells.get(source).is_some_and(|bell| Arc::ptr_eq(bell, left)) {
-            bells.remove(source);
+    pub(super) fn unregister(&self, source: &str, left: &Arc<Nudge>) {
+        let mut nudges = self.0.write().expect("no thread panics while it holds the nudges");
+        if nudges.get(source).is_some_and(|nudge| Arc::ptr_eq(nudge, left)) {
+            nudges.remove(source);
         }
     }
 
-    fn bell(&self, source: &str) -> Option<Arc<Bell>> {
-        self.bells().get(source).cloned()
+    fn nudge_of(&self, source: &str) -> Option<Arc<Nudge>> {
+        self.nudges().get(source).cloned()
     }
 
-    fn bells(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<Bell>>> {
-        self.0.read().expect("no thread panics while it holds the bells")
+    fn nudges(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<Nudge>>> {
+        self.0.read().expect("no thread panics while it holds the nudges")
     }
 }
 
@@ -79,7 +82,7 @@ pub fn is_id(text: &str) -> bool {
 
 /// What a source shows of itself.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub struct SourceView {
     /// When its list was last read to the end, by this process.
     pub listed: Option<Timestamp>,
     /// When it is asked next; `None` while it works.
@@ -92,21 +95,21 @@ pub struct View {
 
 /// What rings when a source should look.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
-    rung: Notify,
+pub(super) struct Nudge {
+    wake: Notify,
     ids: Mutex<BTreeSet<String>>,
     /// What the source shows.
-    pub(super) view: watch::Sender<View>,
+    pub(super) view: watch::Sender<SourceView>,
 }
 
-impl Bell {
-    fn ring(&self) {
+impl Nudge {
+    fn wake(&self) {
         // What waits until it is idle must not find it so as it was before.
         self.view.send_modify(|view| view.idle = false);
-        self.rung.notify_one();
+        self.wake.notify_one();
     }
 
-    pub(super) fn note(&self, id: &str) {
+    pub(super) fn name_recording(&self, id: &str) {
         let mut ids = self.ids();
         if ids.len() < IDS_MAX {
             ids.insert(id.to_owned());
@@ -114,12 +117,12 @@ impl Bell {
     }
 
     /// Waits until somebody rings.
-    pub(super) async fn rung(&self) {
-        self.rung.notified().await;
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
     }
 
     /// Takes the recordings that were named since.
-    pub(super) fn take(&self) -> BTreeSet<String> {
+    pub(super) fn take_named(&self) -> BTreeSet<String> {
         std::mem::take(&mut *self.ids())
     }
 
@@ -136,30 +139,30 @@ mod tests {
     async fn a_nudge_is_heard_once_and_names_what_may_be_an_id() {
         let sources = SourcesHandle::default();
         sources.nudge("calls", "nobody-listens");
-        let bell = sources.enter("calls");
+        let nudge = sources.register("calls");
         for id in ["93ac7e2d-1", "../x", "a b", "", "93ac7e2d-1"] {
             sources.nudge("calls", id);
         }
-        bell.rung().await;
-        assert_eq!(bell.take().into_iter().collect::<Vec<_>>(), ["93ac7e2d-1"]);
-        assert!(bell.take().is_empty());
+        nudge.woken().await;
+        assert_eq!(nudge.take_named().into_iter().collect::<Vec<_>>(), ["93ac7e2d-1"]);
+        assert!(nudge.take_named().is_empty());
     }
 
     #[test]
     fn a_flood_of_nudges_is_bounded() {
         let sources = SourcesHandle::default();
-        let bell = sources.enter("calls");
+        let nudge = sources.register("calls");
         (0..10_000).for_each(|number| sources.nudge("calls", &format!("bot-{number}")));
-        assert_eq!(bell.take().len(), IDS_MAX);
+        assert_eq!(nudge.take_named().len(), IDS_MAX);
     }
 
     #[test]
     fn a_source_that_was_replaced_does_not_take_the_new_one_away() {
         let sources = SourcesHandle::default();
-        let (old, new) = (sources.enter("calls"), sources.enter("calls"));
-        sources.leave("calls", &old);
+        let (old, new) = (sources.register("calls"), sources.register("calls"));
+        sources.unregister("calls", &old);
         assert!(sources.view("calls").is_some());
-        sources.leave("calls", &new);
+        sources.unregister("calls", &new);
         assert!(sources.view("calls").is_none());
     }
 }

@@ -25,8 +25,8 @@ use crate::{
     services::{CallError, pacer::Pacer},
 };
 
-pub use engine::{Engine, Parts, Ready};
-pub use handle::{SourcesHandle, View, is_id};
+pub use engine::{FolderReady, SourceContext, SourceEngine};
+pub use handle::{SourceView, SourcesHandle, is_id};
 
 /// The limit of one call of a vendor.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,30 +38,30 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &str;
 
     /// Reads something cheap that proves the vendor and the key.
-    async fn profile(&self) -> Result<Value, CallError>;
+    async fn check_access(&self) -> Result<Value, CallError>;
 
     /// Returns a page of what ended at `since` or later; `cursor` is that of the page before.
-    async fn ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError>;
+    async fn list_ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<RecordingPage, CallError>;
 
     /// Returns one recording, with addresses that are fresh.
-    async fn recording(&self, id: &str) -> Result<Recording, CallError>;
+    async fn get_recording(&self, id: &str) -> Result<Recording, CallError>;
 
     /// Has the vendor delete its copy; one that is deleted already is no error.
-    async fn delete(&self, id: &str) -> Result<(), CallError>;
+    async fn delete_recording(&self, id: &str) -> Result<(), CallError>;
 }
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct RecordingPage {
     /// What it holds, in the vendor's order.
-    pub found: Vec<Found>,
+    pub found: Vec<ListedRecording>,
     /// The cursor of the next page, where there is one.
     pub next: Option<String>,
 }
 
 /// A recording in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedRecording {
     /// The vendor's id of it.
     pub id: String,
     /// When its meeting ended.
@@ -74,7 +74,7 @@ pub struct Recording {
     /// The vendor's id of it.
     pub id: String,
     /// What can be had of it.
-    pub standing: Standing,
+    pub availability: Availability,
     /// When its meeting ended, where the vendor says.
     pub ended: Option<Timestamp>,
     /// What is known of its meeting: from the calendar, else from the bot.
@@ -87,7 +87,7 @@ pub struct Recording {
 ///
 /// # Errors
 /// When its HTTP client cannot be built.
-pub fn connect(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
+pub fn connect_source(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
     let pace = NonZeroU32::new(workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
     let vendor = meetingbaas::MeetingBaas::new(source, REQUEST_TIMEOUT, Arc::new(Pacer::new(pace)))?;
     Ok(Arc::new(vendor))
@@ -95,7 +95,7 @@ pub fn connect(source: &config::Source, workers: config::Workers) -> Result<Arc<
 
 /// What can be had of a recording.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
+pub enum Availability {
     /// The meeting goes on, or the vendor still works on its files.
     NotYet,
     /// Its files can be fetched: those that there are, the best first (audio, then video).

@@ -20,10 +20,10 @@ const SHORT: usize = 8;
 /// The names for a recording, the first one first: `2026-11-22 Weekly sales 93ac7e2d.flac`, and with the whole id where
 /// that is taken. The same recording has the same names each time; the date is local, as the people of the meeting saw
 /// it, and stands first, so that no title makes a hidden or a temporary name.
-pub(super) fn names(id: &str, details: &Details, ended: Timestamp, extension: &str) -> [String; 2] {
+pub(super) fn file_names(id: &str, details: &Details, ended: Timestamp, extension: &str) -> [String; 2] {
     let began = details.date.unwrap_or(ended);
     let day = began.to_zoned(TimeZone::system()).strftime("%F").to_string();
-    let title = title(details.title.as_deref().unwrap_or_default());
+    let title = file_title(details.title.as_deref().unwrap_or_default());
     let id: String = id.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
     let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(SHORT).collect();
     let whole: String = id.chars().take(TITLE_CHARS_MAX).collect();
@@ -35,7 +35,7 @@ fn is_plain(character: char) -> bool {
 }
 
 /// Makes a title fit for a name on every file system that folders are synced to.
-fn title(text: &str) -> String {
+fn file_title(text: &str) -> String {
     // What is longer by far than any title is cut before it is looked at.
     let head: String = text.chars().take(10 * TITLE_CHARS_MAX).collect();
     let forbidden = |character: char| matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\0');
@@ -62,7 +62,7 @@ mod tests {
     fn name(title: Option<&str>) -> String {
         let details = Details { title: title.map(str::to_owned), ..Details::default() };
         let ended = "2026-11-22T12:00:00Z".parse().expect("a time");
-        let [name, _] = names("93ac7e2d-1f0c-4a", &details, ended, "flac");
+        let [name, _] = file_names("93ac7e2d-1f0c-4a", &details, ended, "flac");
         name
     }
 
@@ -82,7 +82,7 @@ mod tests {
         #[test]
         fn whatever_a_meeting_is_called_its_file_lies_in_the_folder_and_is_seen(title in any::<String>(), id in ".{0,200}") {
             let details = Details { title: Some(title), ..Details::default() };
-            for name in names(&id, &details, Timestamp::UNIX_EPOCH, "mp4") {
+            for name in file_names(&id, &details, Timestamp::UNIX_EPOCH, "mp4") {
                 prop_assert_eq!(Path::new(&name).file_name(), Some(std::ffi::OsStr::new(&name)));
                 prop_assert!(name.len() <= 255 && name.starts_with("19"), "{:?}", name);
                 prop_assert_eq!(Path::new(&name).extension(), Some(std::ffi::OsStr::new("mp4")));

@@ -10,8 +10,8 @@ use std::{
 use minuted::{
     config::SourceApi,
     sources::{
-        Source as _, Standing,
-        meetingbaas::{Join, MeetingBaas, Plan},
+        Availability, Source as _,
+        meetingbaas::{BotJoin, BotSchedule, MeetingBaas},
     },
 };
 use serde_json::{Map, Value, json};
@@ -225,39 +225,39 @@ fn exercise(account: &Account) {
     let to_come = vendor.add_event(&calendar, "Board", "board", now + day, &people);
     vendor.state().page_max = 2;
 
-    account.wait(client.profile()).expect("a profile");
-    let page = account.wait(client.ended(now - day, None)).expect("a page");
-    account.wait(client.ended(now - day, page.next.as_deref())).expect("another");
-    let ready = account.wait(client.recording(&id)).expect("a recording");
-    assert!(matches!(ready.standing, Standing::Ready(_)) && ready.details.attendees.is_some(), "{ready:?}");
-    account.wait(client.recording(&failed)).expect("a recording");
-    account.wait(client.delete(&id)).expect("deleted");
+    account.wait(client.check_access()).expect("a profile");
+    let page = account.wait(client.list_ended(now - day, None)).expect("a page");
+    account.wait(client.list_ended(now - day, page.next.as_deref())).expect("another");
+    let ready = account.wait(client.get_recording(&id)).expect("a recording");
+    assert!(matches!(ready.availability, Availability::Ready(_)) && ready.details.attendees.is_some(), "{ready:?}");
+    account.wait(client.get_recording(&failed)).expect("a recording");
+    account.wait(client.delete_recording(&id)).expect("deleted");
     // After a restart nobody here knows of the five a minute any more; the vendor does.
     let restarted = account.another();
-    let deleted: Vec<_> = (0..5).map(|_| account.wait(restarted.delete(&id)).is_ok()).collect();
+    let deleted: Vec<_> = (0..5).map(|_| account.wait(restarted.delete_recording(&id)).is_ok()).collect();
     assert_eq!(deleted, [true, true, true, true, false]);
 
     let url = |name: &str| format!("https://meet.example/{name}?pwd=1#x").parse().expect("a URL");
     let (first, second) = (url("now"), url("later"));
-    let join = Join { meeting_url: &first, at: None, name: "Notes", transcribe: false };
-    let joined = account.wait(client.join(&join)).expect("a bot");
-    let later = Join { meeting_url: &second, at: Some(now + day), transcribe: true, ..join };
-    let planned = account.wait(client.join(&later)).expect("a bot");
-    assert!(account.wait(client.bots()).expect("bots").len() > 1);
-    account.wait(client.leave(&joined)).expect("it leaves");
-    account.wait(client.leave(&planned)).expect("it never joins");
-    account.wait(client.calendars()).expect("calendars");
-    assert_eq!(account.wait(client.events(None)).expect("events").len(), 1);
+    let join = BotJoin { meeting_url: &first, at: None, name: "Notes", transcribe: false };
+    let joined = account.wait(client.send_bot(&join)).expect("a bot");
+    let later = BotJoin { meeting_url: &second, at: Some(now + day), transcribe: true, ..join };
+    let planned = account.wait(client.send_bot(&later)).expect("a bot");
+    assert!(account.wait(client.list_bots()).expect("bots").len() > 1);
+    account.wait(client.recall_bot(&joined)).expect("it leaves");
+    account.wait(client.recall_bot(&planned)).expect("it never joins");
+    account.wait(client.list_calendars()).expect("calendars");
+    assert_eq!(account.wait(client.list_events(None)).expect("events").len(), 1);
     for whole_series in [false, true] {
-        let plan = Plan { name: "Notes", transcribe: whole_series, whole_series };
-        account.wait(client.schedule(&to_come, &plan)).expect("planned");
-        account.wait(client.unschedule(&to_come, whole_series)).expect("not planned");
+        let plan = BotSchedule { name: "Notes", transcribe: whole_series, whole_series };
+        account.wait(client.schedule_bot(&to_come, &plan)).expect("planned");
+        account.wait(client.unschedule_bot(&to_come, whole_series)).expect("not planned");
     }
     if account.api == SourceApi::V1 {
-        account.wait(client.retranscribe(&id)).expect("transcribed again");
+        account.wait(client.request_transcription(&id)).expect("transcribed again");
     } else {
-        drop(account.wait(client.recording("6b0c3f1e-0000-4000-8000-00000000ffff")));
-        drop(account.wait(client.leave(&joined)));
+        drop(account.wait(client.get_recording("6b0c3f1e-0000-4000-8000-00000000ffff")));
+        drop(account.wait(client.recall_bot(&joined)));
     }
 }
 

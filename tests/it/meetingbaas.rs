@@ -8,8 +8,8 @@ use minuted::{
     http::{Elsewhere, Limits},
     services::{CallError, FileFault, pacer::Pacer},
     sources::{
-        Recording, RemoteFile, Source as _, Standing,
-        meetingbaas::{MeetingBaas, Plan},
+        Availability, Recording, RemoteFile, Source as _,
+        meetingbaas::{BotSchedule, MeetingBaas},
     },
 };
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Account {
     fn ended(&self, since: Timestamp) -> Result<Vec<String>, CallError> {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
-            let page = self.wait(self.client.ended(since, cursor.as_deref()))?;
+            let page = self.wait(self.client.list_ended(since, cursor.as_deref()))?;
             found.extend(page.found.into_iter().map(|found| found.id));
             cursor = page.next;
             if cursor.is_none() {
@@ -74,7 +74,7 @@ impl Account {
     }
 
     fn recording(&self, id: &str) -> Recording {
-        self.wait(self.client.recording(id)).expect("a recording")
+        self.wait(self.client.get_recording(id)).expect("a recording")
     }
 }
 
@@ -88,9 +88,9 @@ fn long_ago() -> Timestamp {
 }
 
 fn lost(recording: &Recording) -> &str {
-    match &recording.standing {
-        Standing::Lost(reason) => reason,
-        Standing::NotYet | Standing::Ready(_) => panic!("{recording:?}"),
+    match &recording.availability {
+        Availability::Lost(reason) => reason,
+        Availability::NotYet | Availability::Ready(_) => panic!("{recording:?}"),
     }
 }
 
@@ -123,7 +123,7 @@ fn a_finished_bot_has_fresh_files_the_words_and_the_people_of_its_event() {
         let id = account.vendor.add(Bot { event: Some(event), ..bot.clone() });
 
         let recording = account.recording(&id);
-        let Standing::Ready(files) = &recording.standing else { panic!("{recording:?}") };
+        let Availability::Ready(files) = &recording.availability else { panic!("{recording:?}") };
         let extensions: Vec<_> = files.iter().map(|file| file.extension).collect();
         let audio = if api == SourceApi::V1 { "wav" } else { "flac" };
         assert_eq!(extensions, [audio, "mp4"]);
@@ -138,7 +138,7 @@ fn a_finished_bot_has_fresh_files_the_words_and_the_people_of_its_event() {
         assert_eq!((said[0].speaker.as_deref(), said[0].start, said[0].end), (Some("Ann Lee"), Some(0.5), Some(2.0)));
 
         let again = account.recording(&id);
-        let Standing::Ready(fresh) = &again.standing else { panic!("{again:?}") };
+        let Availability::Ready(fresh) = &again.availability else { panic!("{again:?}") };
         assert_ne!(fresh[0].url, files[0].url, "an address is made anew each time");
         account.vendor.assert_the_key_stayed_home();
     }
@@ -149,7 +149,7 @@ fn what_goes_on_what_failed_and_what_is_deleted_is_told_apart() {
     for api in BOTH {
         let account = Account::new(api);
         let sitting = account.vendor.add(Bot::sitting("now", long_ago()));
-        assert_eq!(account.recording(&sitting).standing, Standing::NotYet);
+        assert_eq!(account.recording(&sitting).availability, Availability::NotYet);
         let failed = account.vendor.add(Bot::failed("nobody"));
         assert!(lost(&account.recording(&failed)).contains("not accepted into the meeting"));
         let deleted = account.vendor.add(Bot { deleted: true, ..Bot::ended("gone") });
@@ -158,14 +158,18 @@ fn what_goes_on_what_failed_and_what_is_deleted_is_told_apart() {
         assert_eq!(reason.transcript, None);
         let silent = Bot { audio: false, said: Vec::new(), ..Bot::ended("silent") };
         let silent = account.recording(&account.vendor.add(silent));
-        let Standing::Ready(files) = &silent.standing else { panic!("{silent:?}") };
+        let Availability::Ready(files) = &silent.availability else { panic!("{silent:?}") };
         assert_eq!((files.len(), files[0].extension, silent.transcript), (1, "mp4", None));
         let soon = Bot { audio: false, video: false, ended: Some(minuted::clock::now()), ..Bot::ended("soon") };
-        assert_eq!(account.recording(&account.vendor.add(soon)).standing, Standing::NotYet, "its files are made");
+        assert_eq!(
+            account.recording(&account.vendor.add(soon)).availability,
+            Availability::NotYet,
+            "its files are made"
+        );
         // What was recorded before a failure is there all the same.
         let half = Bot { audio: true, ..Bot::failed("half") };
-        assert!(matches!(account.recording(&account.vendor.add(half)).standing, Standing::Ready(_)));
-        let unknown = account.wait(account.client.recording("6b0c3f1e-0000-4000-8000-00000000ffff"));
+        assert!(matches!(account.recording(&account.vendor.add(half)).availability, Availability::Ready(_)));
+        let unknown = account.wait(account.client.get_recording("6b0c3f1e-0000-4000-8000-00000000ffff"));
         assert!(matches!(unknown, Err(CallError::Refused { status: 404, .. })), "{unknown:?}");
     }
 }
@@ -192,7 +196,7 @@ fn a_bot_that_somebody_else_sent_has_the_event_of_its_address_and_one_that_might
     assert_eq!(account.recording(&id).details.attendees, None, "it might have been the board");
     // A key that sees no calendars sees the bot all the same.
     account.vendor.fail_next(Call::Calendars, Fault::Status(403, "{}".into()));
-    assert!(matches!(account.recording(&id).standing, Standing::Ready(_)));
+    assert!(matches!(account.recording(&id).availability, Availability::Ready(_)));
 }
 
 #[test]
@@ -201,22 +205,22 @@ fn a_copy_is_deleted_once_and_what_is_deleted_already_is_no_error() {
         let account = Account::new(api);
         let id = account.vendor.add(Bot::ended("weekly"));
         for _ in 0..2 {
-            account.wait(account.client.delete(&id)).expect("deleted");
+            account.wait(account.client.delete_recording(&id)).expect("deleted");
         }
         assert!(account.vendor.state().bot(&id).expect("a bot").deleted);
         lost(&account.recording(&id));
         if api == SourceApi::V2 {
             let sitting = account.vendor.add(Bot::sitting("now", long_ago()));
-            let error = account.wait(account.client.delete(&sitting)).expect_err("it goes on");
+            let error = account.wait(account.client.delete_recording(&sitting)).expect_err("it goes on");
             assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{error}");
             account.vendor.fail_next(Call::Delete, Fault::Status(409, "{}".into()));
-            account.wait(account.client.delete(&id)).expect("nothing is left to delete");
+            account.wait(account.client.delete_recording(&id)).expect("nothing is left to delete");
         } else {
             for (status, is_done) in [("noDataFound", true), ("partiallyDeleted", false), ("later", true)] {
                 let body = json!({"ok": true, "status": status}).to_string();
                 account.vendor.fail_next(Call::Delete, Fault::Status(200, body));
                 if account.vendor.count(Call::Delete) < 5 {
-                    assert_eq!(account.wait(account.client.delete(&id)).is_ok(), is_done, "{status}");
+                    assert_eq!(account.wait(account.client.delete_recording(&id)).is_ok(), is_done, "{status}");
                 }
             }
         }
@@ -228,7 +232,7 @@ fn the_vendors_five_deletions_a_minute_are_never_exceeded() {
     for api in BOTH {
         let account = Account::new(api);
         let ids: Vec<_> = (0..7).map(|number| account.vendor.add(Bot::ended(&format!("b{number}")))).collect();
-        let deleted: Vec<_> = ids.iter().map(|id| account.wait(account.client.delete(id))).collect();
+        let deleted: Vec<_> = ids.iter().map(|id| account.wait(account.client.delete_recording(id))).collect();
         assert_eq!(deleted.iter().filter(|deleted| deleted.is_ok()).count(), 5);
         let Err(CallError::Unavailable { after: Some(after), uncertain: false, .. }) = &deleted[6] else {
             panic!("{deleted:?}")
@@ -243,7 +247,7 @@ fn an_answer_says_whose_fault_it_is_and_how_long_to_wait() {
     for api in BOTH {
         let account = Account::new(api);
         let id = account.vendor.add(Bot::ended("weekly"));
-        let list = || account.wait(account.client.ended(long_ago(), None)).expect_err("a fault");
+        let list = || account.wait(account.client.list_ended(long_ago(), None)).expect_err("a fault");
         account.vendor.fail_next(Call::List, Fault::RetryAfter(429, 17));
         let error = list();
         let CallError::Unavailable { after, uncertain: false, .. } = &error else { panic!("{error:?}") };
@@ -267,7 +271,7 @@ fn an_answer_says_whose_fault_it_is_and_how_long_to_wait() {
             assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{fault:?}: {error:?}");
         }
         account.vendor.fail_next(Call::Recording, Fault::Page);
-        let error = account.wait(account.client.recording(&id)).expect_err("a page");
+        let error = account.wait(account.client.get_recording(&id)).expect_err("a page");
         assert!(matches!(error, CallError::Unavailable { .. }), "{error}");
 
         account.vendor.state().sending_only = true;
@@ -324,19 +328,19 @@ fn unknown_words_missing_fields_and_other_spellings_are_survived() {
             assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids, "{api:?} {twist:?}");
             for id in &ids {
                 let recording = account.recording(id);
-                assert!(matches!(recording.standing, Standing::Ready(_)), "{api:?} {twist:?}: {recording:?}");
+                assert!(matches!(recording.availability, Availability::Ready(_)), "{api:?} {twist:?}: {recording:?}");
             }
         }
         // What cannot be done without is waited for, and nobody is lost.
         for field in ["status", "ended_at", "audio"] {
             account.vendor.state().twists = vec![Twist::Drop(field), Twist::Drop("mp4"), Twist::Drop("video")];
             for id in &ids {
-                drop(account.wait(account.client.recording(id)));
+                drop(account.wait(account.client.get_recording(id)));
             }
         }
         account.vendor.state().twists = vec![Twist::Put("status", json!("levitating"))];
-        let standing = account.recording(ids.first().expect("three")).standing;
-        assert_eq!(standing == Standing::NotYet, api == SourceApi::V2, "a word that is not known goes on");
+        let standing = account.recording(ids.first().expect("three")).availability;
+        assert_eq!(standing == Availability::NotYet, api == SourceApi::V2, "a word that is not known goes on");
     }
 }
 
@@ -346,7 +350,7 @@ fn a_transcript_that_cannot_be_had_is_asked_for_again_and_one_that_is_none_is_do
     let id = account.vendor.add(Bot::ended("weekly"));
     for spoil in [Spoil::Status(503), Spoil::Cut(20), Spoil::Longer(9), Spoil::Redirect(account.vendor.base_url())] {
         account.vendor.spoil_next(spoil.clone());
-        let error = account.wait(account.client.recording(&id)).expect_err("a fault");
+        let error = account.wait(account.client.get_recording(&id)).expect_err("a fault");
         assert!(matches!(error, CallError::Unavailable { .. }), "{spoil:?}: {error}");
         assert!(!error.to_string().contains("X-Amz"), "{error}");
     }
@@ -354,7 +358,7 @@ fn a_transcript_that_cannot_be_had_is_asked_for_again_and_one_that_is_none_is_do
         account.vendor.spoil_next(spoil.clone());
         let recording = account.recording(&id);
         assert_eq!(recording.transcript, None, "{spoil:?}");
-        assert!(matches!(recording.standing, Standing::Ready(_)));
+        assert!(matches!(recording.availability, Availability::Ready(_)));
     }
     assert!(account.recording(&id).transcript.is_some());
     account.vendor.assert_the_key_stayed_home();
@@ -366,7 +370,7 @@ fn addresses_that_would_send_something_in_the_clear_or_elsewhere_are_not_fetched
     let id = account.vendor.add(Bot::ended("weekly"));
     for address in ["file:///etc/passwd", "ftp://store.example/a", "http://u:p@store.example/a", "no address"] {
         account.vendor.state().twists = vec![Twist::Put("audio", json!(address))];
-        let error = account.wait(account.client.recording(&id)).expect_err("no address");
+        let error = account.wait(account.client.get_recording(&id)).expect_err("no address");
         assert!(matches!(error, CallError::File(FileFault::Failed(_))), "{address}: {error}");
     }
 }
@@ -552,8 +556,8 @@ fn a_bot_that_minuted_planned_brings_the_people_of_its_event() {
     let calendar = account.vendor.add_calendar("ann@example.com");
     let starts = minuted::clock::now() + Duration::from_secs(86_400);
     let event = account.vendor.add_event(&calendar, "Board", "board", starts, &[("bo@example.com", Some("Bo Chen"))]);
-    let plan = Plan { name: "Notes", transcribe: false, whole_series: false };
-    account.wait(account.client.schedule(&event, &plan)).expect("planned");
+    let plan = BotSchedule { name: "Notes", transcribe: false, whole_series: false };
+    account.wait(account.client.schedule_bot(&event, &plan)).expect("planned");
     let (name, extra) = account.vendor.state().events[0].bot.clone().expect("a bot");
     // It met under another address: the calendar's was a short one.
     let id = account.vendor.add(Bot { name, extra, ..Bot::ended("elsewhere") });
@@ -618,9 +622,9 @@ fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_exp
         let bot = Bot::sitting("weekly", minuted::clock::now());
         let id = account.vendor.add(bot);
         account.vendor.end(&id);
-        let files = || match account.recording(&id).standing {
-            Standing::Ready(files) => files,
-            Standing::NotYet | Standing::Lost(_) => panic!("it is ready"),
+        let files = || match account.recording(&id).availability {
+            Availability::Ready(files) => files,
+            Availability::NotYet | Availability::Lost(_) => panic!("it is ready"),
         };
         let base = account.vendor.base_url().parse().expect("a URL");
         let store = Elsewhere::new(&base, Limits::new(Duration::from_secs(5))).expect("a client");

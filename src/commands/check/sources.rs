@@ -4,7 +4,7 @@ use super::{super::vendor::Vendor, Failure, Finding, Findings};
 use crate::{
     config::{Settings, Source},
     services::CallError,
-    sources::{Source as _, meetingbaas::cure},
+    sources::{Source as _, meetingbaas::suggest_cure},
     text::{one_line, printable_path},
     worker::chain,
 };
@@ -13,7 +13,7 @@ use crate::{
 pub(super) async fn check_sources(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
     for source in &settings.sources {
         let vendor = Vendor::of(settings, source)?;
-        let read = vendor.baas.profile().await.map(|_| ());
+        let read = vendor.baas.check_access().await.map(|_| ());
         findings.add(describe_source(source, read))?;
         findings.add(describe_target(settings, source))?;
     }
@@ -27,8 +27,8 @@ fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
         Ok(()) => Finding::ok(subject, format!("{place} answers, and the key reads ({api})")),
         Err(error) => {
             let message = one_line(&chain(&error), 300);
-            let hint =
-                cure(source, &error).unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
+            let hint = suggest_cure(source, &error)
+                .unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
             Finding::error(subject, message, hint)
         }
     }

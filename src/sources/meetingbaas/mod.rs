@@ -8,17 +8,17 @@
 //! | `session` | one call: the key, the pace, what an answer means |
 //! | `v1`, `v2` | the calls of a version: what has ended, one recording, its deletion |
 //! | `bots1`, `bots2` | the calls that send bots, and those about calendars |
-//! | `standing` | what can be had of a recording: its files, its details |
+//! | `availability` | what can be had of a recording: its files, its details |
 //! | `shapes` | what is sent and shown, whatever the version |
 //! | `wire` | what is read from answers |
 //!
 //! What a version's document leaves open is said where it is assumed, with the word "Assumed".
 
+mod availability;
 mod bots1;
 mod bots2;
 mod session;
 mod shapes;
-mod standing;
 mod v1;
 mod v2;
 mod wire;
@@ -35,9 +35,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use self::shapes::Place;
-pub use self::shapes::{Bot, Calendar, Event, Join, Plan, Unable};
-use super::{Page, Recording, Source};
+use self::shapes::EventLocation;
+pub use self::shapes::{Bot, BotCallError, BotJoin, BotSchedule, Calendar, CalendarEvent};
+use super::{Recording, RecordingPage, Source};
 use crate::{
     config::{self, ApiKey, SourceApi},
     effect::Effect,
@@ -91,22 +91,22 @@ impl MeetingBaas {
     }
 
     /// Sends a bot to a meeting, now or later, and returns its id. One attempt: a bot costs money.
-    pub async fn join(&self, join: &Join<'_>) -> Result<String, CallError> {
+    pub async fn send_bot(&self, join: &BotJoin<'_>) -> Result<String, CallError> {
         Effect::SendBot.before();
         let sent = match self.api {
-            SourceApi::V1 => self.join_v1(join).await,
-            SourceApi::V2 => self.join_v2(join).await,
+            SourceApi::V1 => self.send_bot_v1(join).await,
+            SourceApi::V2 => self.send_bot_v2(join).await,
         };
         Effect::SendBot.after();
         sent
     }
 
     /// Has a bot leave its meeting, or never join it.
-    pub async fn leave(&self, bot: &str) -> Result<(), CallError> {
+    pub async fn recall_bot(&self, bot: &str) -> Result<(), CallError> {
         Effect::RecallBot.before();
         let left = match self.api {
-            SourceApi::V1 => self.leave_v1(bot).await,
-            SourceApi::V2 => self.leave_v2(bot).await,
+            SourceApi::V1 => self.recall_bot_v1(bot).await,
+            SourceApi::V2 => self.recall_bot_v2(bot).await,
         };
         Effect::RecallBot.after();
         left
@@ -115,46 +115,46 @@ impl MeetingBaas {
     /// Has the vendor transcribe a recording, again or for the first time.
     ///
     /// # Errors
-    /// [`Unable::Lacks`] in version 2, whose document has no such call.
-    pub async fn retranscribe(&self, bot: &str) -> Result<(), Unable> {
+    /// [`BotCallError::Lacks`] in version 2, whose document has no such call.
+    pub async fn request_transcription(&self, bot: &str) -> Result<(), BotCallError> {
         if self.api == SourceApi::V2 {
             let what = "version 2 of Meeting BaaS has no call that transcribes again; \
                         it transcribes what a bot records that was sent with `--transcribe`";
-            return Err(Unable::Lacks(what));
+            return Err(BotCallError::Lacks(what));
         }
         Effect::Retranscribe.before();
-        let asked = self.retranscribe_v1(bot).await;
+        let asked = self.request_transcription_v1(bot).await;
         Effect::Retranscribe.after();
         Ok(asked?)
     }
 
     /// Returns the newest bots, those that are still to join first.
-    pub async fn bots(&self) -> Result<Vec<Bot>, CallError> {
+    pub async fn list_bots(&self) -> Result<Vec<Bot>, CallError> {
         match self.api {
-            SourceApi::V1 => self.bots_v1().await,
-            SourceApi::V2 => self.bots_v2().await,
+            SourceApi::V1 => self.list_bots_v1().await,
+            SourceApi::V2 => self.list_bots_v2().await,
         }
     }
 
     /// Returns the calendars that are connected to the account.
-    pub async fn calendars(&self) -> Result<Vec<Calendar>, CallError> {
+    pub async fn list_calendars(&self) -> Result<Vec<Calendar>, CallError> {
         match self.api {
-            SourceApi::V1 => self.calendars_v1().await,
-            SourceApi::V2 => self.calendars_v2().await,
+            SourceApi::V1 => self.list_calendars_v1().await,
+            SourceApi::V2 => self.list_calendars_v2().await,
         }
     }
 
     /// Returns what is to come in a calendar; without its id, in all of them.
-    pub async fn events(&self, calendar: Option<&str>) -> Result<Vec<Event>, CallError> {
+    pub async fn list_events(&self, calendar: Option<&str>) -> Result<Vec<CalendarEvent>, CallError> {
         let all = match calendar {
             Some(id) => vec![id.to_owned()],
-            None => self.calendars().await?.into_iter().map(|calendar| calendar.id).collect(),
+            None => self.list_calendars().await?.into_iter().map(|calendar| calendar.id).collect(),
         };
         let mut events = Vec::new();
         for id in all {
             events.extend(match self.api {
-                SourceApi::V1 => self.events_v1(&id).await?,
-                SourceApi::V2 => self.events_v2(&id).await?,
+                SourceApi::V1 => self.list_events_v1(&id).await?,
+                SourceApi::V2 => self.list_events_v2(&id).await?,
             });
         }
         events.sort_by_key(|event| event.starts);
@@ -162,34 +162,34 @@ impl MeetingBaas {
     }
 
     /// Has a bot join the meeting of an event, or of its whole series.
-    pub async fn schedule(&self, event: &str, plan: &Plan<'_>) -> Result<(), CallError> {
-        let place = self.event_place(event).await?;
+    pub async fn schedule_bot(&self, event: &str, plan: &BotSchedule<'_>) -> Result<(), CallError> {
+        let place = self.locate_event(event).await?;
         Effect::ScheduleBot.before();
         let done = match &place {
-            None => self.schedule_v1(event, plan).await,
-            Some(place) => self.schedule_v2(event, place, plan).await,
+            None => self.schedule_bot_v1(event, plan).await,
+            Some(place) => self.schedule_bot_v2(event, place, plan).await,
         };
         Effect::ScheduleBot.after();
         done
     }
 
     /// Has no bot join the meeting of an event, or of its whole series.
-    pub async fn unschedule(&self, event: &str, whole_series: bool) -> Result<(), CallError> {
-        let place = self.event_place(event).await?;
+    pub async fn unschedule_bot(&self, event: &str, whole_series: bool) -> Result<(), CallError> {
+        let place = self.locate_event(event).await?;
         Effect::UnscheduleBot.before();
         let done = match &place {
-            None => self.unschedule_v1(event, whole_series).await,
-            Some(place) => self.unschedule_v2(event, place, whole_series).await,
+            None => self.unschedule_bot_v1(event, whole_series).await,
+            Some(place) => self.unschedule_bot_v2(event, place, whole_series).await,
         };
         Effect::UnscheduleBot.after();
         done
     }
 
     /// Returns where an event is, which version 2 wants to know and version 1 does not.
-    async fn event_place(&self, event: &str) -> Result<Option<Place>, CallError> {
+    async fn locate_event(&self, event: &str) -> Result<Option<EventLocation>, CallError> {
         match self.api {
             SourceApi::V1 => Ok(None),
-            SourceApi::V2 => self.place_v2(event).await.map(Some),
+            SourceApi::V2 => self.locate_event_v2(event).await.map(Some),
         }
     }
 
@@ -214,40 +214,40 @@ impl Source for MeetingBaas {
         &self.name
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
+    async fn check_access(&self) -> Result<Value, CallError> {
         let read = match self.api {
-            SourceApi::V1 => self.profile_v1().await,
-            SourceApi::V2 => self.profile_v2().await,
+            SourceApi::V1 => self.check_access_v1().await,
+            SourceApi::V2 => self.check_access_v2().await,
         };
         read.map(|()| serde_json::json!({ "base_url": self.base_url.as_str(), "api": self.api.as_str() }))
     }
 
-    async fn ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError> {
+    async fn list_ended(&self, since: Timestamp, cursor: Option<&str>) -> Result<RecordingPage, CallError> {
         match self.api {
-            SourceApi::V1 => self.ended_v1(since, cursor).await,
-            SourceApi::V2 => self.ended_v2(since, cursor).await,
+            SourceApi::V1 => self.list_ended_v1(since, cursor).await,
+            SourceApi::V2 => self.list_ended_v2(since, cursor).await,
         }
     }
 
-    async fn recording(&self, id: &str) -> Result<Recording, CallError> {
+    async fn get_recording(&self, id: &str) -> Result<Recording, CallError> {
         match self.api {
-            SourceApi::V1 => self.recording_v1(id).await,
-            SourceApi::V2 => self.recording_v2(id).await,
+            SourceApi::V1 => self.get_recording_v1(id).await,
+            SourceApi::V2 => self.get_recording_v2(id).await,
         }
     }
 
-    async fn delete(&self, id: &str) -> Result<(), CallError> {
+    async fn delete_recording(&self, id: &str) -> Result<(), CallError> {
         self.count_deletion()?;
         match self.api {
-            SourceApi::V1 => self.delete_v1(id).await,
-            SourceApi::V2 => self.delete_v2(id).await,
+            SourceApi::V1 => self.delete_recording_v1(id).await,
+            SourceApi::V2 => self.delete_recording_v2(id).await,
         }
     }
 }
 
 /// Returns what a person does about a call that failed; `None` where the error says all there is to say.
 #[must_use]
-pub fn cure(source: &config::Source, error: &CallError) -> Option<String> {
+pub fn suggest_cure(source: &config::Source, error: &CallError) -> Option<String> {
     let file = crate::text::printable_path(&source.api_key_file);
     match error {
         CallError::SignedOut { .. } => Some(format!(
@@ -305,9 +305,9 @@ mod tests {
     async fn without_a_key_nobody_is_called_and_the_cure_names_the_file() {
         let pacer = Arc::new(Pacer::new(NonZeroU32::MIN));
         let baas = MeetingBaas::new(&source(), Duration::from_secs(5), pacer).expect("a client");
-        let error = baas.profile().await.expect_err("no key");
+        let error = baas.check_access().await.expect_err("no key");
         assert!(matches!(error, CallError::SignedOut { .. }), "{error}");
-        let cure = cure(&source(), &error).expect("a cure");
+        let cure = suggest_cure(&source(), &error).expect("a cure");
         assert!(cure.contains("`/nowhere/key`") && cure.contains("api = \"v1\""), "{cure}");
     }
 }

@@ -19,8 +19,8 @@ const RETRY_AFTER_MAX: u64 = 3_600;
 
 impl MeetingBaas {
     /// Makes a call that changes nothing and returns the JSON of its answer. Whatever goes wrong, it may be made again.
-    pub(super) async fn ask(&self, request: Request<'_>) -> Result<Value, CallError> {
-        self.call(request).await.and_then(|answer| self.promised(answer)).map_err(|error| match error {
+    pub(super) async fn get_json(&self, request: Request<'_>) -> Result<Value, CallError> {
+        self.send(request).await.and_then(|answer| self.read_payload(answer)).map_err(|error| match error {
             CallError::Unavailable { message, after, suspect, .. } => {
                 CallError::Unavailable { message, after, uncertain: false, suspect }
             }
@@ -32,25 +32,25 @@ impl MeetingBaas {
         })
     }
 
-    /// As [`Self::ask`], for what is always there: a list that is not is another server, or another version.
-    pub(super) async fn ask_list(&self, request: Request<'_>) -> Result<Value, CallError> {
-        let answered = self.ask(request).await;
+    /// As [`Self::get_json`], for what is always there: a list that is not is another server, or another version.
+    pub(super) async fn get_list(&self, request: Request<'_>) -> Result<Value, CallError> {
+        let answered = self.get_json(request).await;
         answered.map_err(|error| answers::blame_address(error, "base_url and api"))
     }
 
     /// Makes a call that changes something, once.
-    pub(super) async fn act(&self, request: Request<'_>) -> Result<Value, CallError> {
-        let answer = answers::check_status(self.call(request).await?)?;
+    pub(super) async fn post_once(&self, request: Request<'_>) -> Result<Value, CallError> {
+        let answer = answers::check_status(self.send(request).await?)?;
         // Some of them answer with nothing, or with a word.
         if answer.body.iter().all(u8::is_ascii_whitespace) || answer.status == 202 {
             return Ok(answers::value(&answer.body).unwrap_or(Value::Null));
         }
-        self.promised(answer)
+        self.read_payload(answer)
     }
 
     /// Fetches a transcript from where the vendor keeps it, without the key. `None` for one that is not there, or at an
     /// address that is not fetched.
-    pub(super) async fn fetched(&self, address: &str) -> Result<Option<Value>, CallError> {
+    pub(super) async fn fetch_transcript(&self, address: &str) -> Result<Option<Value>, CallError> {
         let Some(url) = self.elsewhere.address(address) else { return Ok(None) };
         let answer = match self.elsewhere.get(&url, ANALYSES_BYTES_MAX).await {
             Ok(answer) => answer,
@@ -71,12 +71,12 @@ impl MeetingBaas {
         }
     }
 
-    async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
-        Ok(told_to_wait(self.http.call(request, Priority::High).await?))
+    async fn send(&self, request: Request<'_>) -> Result<Answer, CallError> {
+        Ok(with_retry_after_of_body(self.http.call(request, Priority::High).await?))
     }
 
     /// Returns what an answer holds: all of it in version 1, in version 2 an envelope that says itself whether it is one.
-    fn promised(&self, answer: Answer) -> Result<Value, CallError> {
+    fn read_payload(&self, answer: Answer) -> Result<Value, CallError> {
         let value = answers::json(answer)?;
         let failed = value.get("success").and_then(Value::as_bool) == Some(false);
         if self.api == SourceApi::V2 && failed {
@@ -88,17 +88,17 @@ impl MeetingBaas {
 }
 
 /// Returns the error of an answer to a question that is not what was promised: nothing has happened.
-pub(super) fn odd(what: &str) -> CallError {
+pub(super) fn unexpected_answer(what: &str) -> CallError {
     CallError::service_alone(answers::unexpected(what).to_string())
 }
 
 /// Returns the error of a recording whose file lies at an address that is not fetched: its own, for others have others.
-pub(super) fn unfit() -> CallError {
+pub(super) fn unusable_address() -> CallError {
     CallError::File(FileFault::Failed("cannot be fetched: the vendor gives an address for it that is none".to_owned()))
 }
 
 /// Takes the wait out of the body, where version 2 has it, besides or in place of the header.
-fn told_to_wait(answer: Answer) -> Answer {
+fn with_retry_after_of_body(answer: Answer) -> Answer {
     if answer.is_success() || answer.retry_after.is_some() {
         return answer;
     }
@@ -126,13 +126,15 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_from_the_header_else_from_the_body_and_is_no_longer_than_an_hour() {
-        let wait = |body: &str, header| told_to_wait(answer(429, body, header)).retry_after.map(|wait| wait.as_secs());
+        let wait = |body: &str, header| {
+            with_retry_after_of_body(answer(429, body, header)).retry_after.map(|wait| wait.as_secs())
+        };
         assert_eq!(wait(r#"{"retryAfter": 7}"#, None), Some(7));
         assert_eq!(wait(r#"{"retryAfter": 7}"#, Some(3)), Some(3));
         assert_eq!(wait(r#"{"retryAfter": 99999999}"#, None), Some(3600));
         for body in ["", "<html>", r#"{"retryAfter": "soon"}"#, r#"{"retryAfter": -1}"#] {
             assert_eq!(wait(body, None), None, "{body}");
         }
-        assert_eq!(told_to_wait(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after, None);
+        assert_eq!(with_retry_after_of_body(answer(200, r#"{"retryAfter": 7}"#, None)).retry_after, None);
     }
 }

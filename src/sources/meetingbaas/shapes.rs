@@ -8,7 +8,7 @@ use crate::services::CallError;
 
 /// Why a call was not made, or went wrong.
 #[derive(Debug, thiserror::Error)]
-pub enum Unable {
+pub enum BotCallError {
     /// The version has no such call.
     #[error("{0}")]
     Lacks(&'static str),
@@ -19,7 +19,7 @@ pub enum Unable {
 
 /// A bot to send.
 #[derive(Debug, Clone, Copy)]
-pub struct Join<'a> {
+pub struct BotJoin<'a> {
     /// The address of the meeting.
     pub meeting_url: &'a Url,
     /// When to join; `None` is now.
@@ -32,7 +32,7 @@ pub struct Join<'a> {
 
 /// A bot to send to an event.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct BotSchedule<'a> {
     /// What the bot is called in the meeting.
     pub name: &'a str,
     /// Whether the vendor transcribes what it records.
@@ -43,7 +43,7 @@ pub struct Plan<'a> {
 
 /// Where an event of version 2 is.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct EventLocation {
     /// The calendar.
     pub(super) calendar: String,
     /// The series, which every event has.
@@ -84,7 +84,7 @@ pub struct Calendar {
 
 /// An event of a calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
+pub struct CalendarEvent {
     /// Its id.
     pub id: String,
     /// The calendar that it is in.

@@ -5,94 +5,98 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{MeetingBaas, session::odd, standing, wire};
+use super::{MeetingBaas, availability, session::unexpected_answer, wire};
 use crate::{
     clock,
     http::{ANALYSES_BYTES_MAX, Request},
     services::{CallError, answers::unexpected},
-    sources::{Found, Page, Recording, Standing},
+    sources::{Availability, ListedRecording, Recording, RecordingPage},
     text::one_line,
 };
 
 /// Bots of a page; the most that the document allows.
-pub(super) const PAGE: &str = "50";
+pub(super) const PAGE_SIZE: &str = "50";
 
 /// How a time is written in a query: the document's example has no zone, and means UTC.
 pub(super) const TIME: &str = "%Y-%m-%dT%H:%M:%S";
 
 /// What `delete_data` answers when nothing of a bot is left.
-const DELETED: [&str; 3] = ["deleted", "alreadyDeleted", "noDataFound"];
+const DELETED_WORDS: [&str; 3] = ["deleted", "alreadyDeleted", "noDataFound"];
 
 impl MeetingBaas {
-    pub(super) async fn profile_v1(&self) -> Result<(), CallError> {
+    pub(super) async fn check_access_v1(&self) -> Result<(), CallError> {
         let request = Request::get(&["bots", "bots_with_metadata"]).query("limit", "1");
-        bots(&self.ask_list(request).await?).map(|_| ())
+        page_bots(&self.get_list(request).await?).map(|_| ())
     }
 
-    pub(super) async fn ended_v1(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError> {
+    pub(super) async fn list_ended_v1(
+        &self,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<RecordingPage, CallError> {
         let since_text = since.strftime(TIME).to_string();
         let request =
-            Request::get(&["bots", "bots_with_metadata"]).query("limit", PAGE).query("ended_after", &since_text);
+            Request::get(&["bots", "bots_with_metadata"]).query("limit", PAGE_SIZE).query("ended_after", &since_text);
         let request = match cursor {
             Some(cursor) => request.query("cursor", cursor),
             None => request,
         };
-        let answer = self.ask_list(request).await?;
-        let found = bots(&answer)?.iter().filter_map(|bot| {
+        let answer = self.get_list(request).await?;
+        let found = page_bots(&answer)?.iter().filter_map(|bot| {
             wire::text(bot, &["ended_at"])?;
             // A time that is none must not move the watermark.
             let ended = wire::time(bot, &["ended_at"]).unwrap_or(since);
-            Some(Found { id: wire::id(bot, &["uuid", "id", "bot_id"])?, ended })
+            Some(ListedRecording { id: wire::id(bot, &["uuid", "id", "bot_id"])?, ended })
         });
-        Ok(Page { found: found.collect(), next: wire::next(&answer) })
+        Ok(RecordingPage { found: found.collect(), next: wire::next_cursor(&answer) })
     }
 
-    pub(super) async fn recording_v1(&self, id: &str) -> Result<Recording, CallError> {
+    pub(super) async fn get_recording_v1(&self, id: &str) -> Result<Recording, CallError> {
         let request = Request::get(&["bots", "meeting_data"]).query("bot_id", id).query("include_transcripts", "true");
         let request = request.bytes_max(ANALYSES_BYTES_MAX).within(self.http.limits().answer);
-        let answer = self.ask(request).await?;
+        let answer = self.get_json(request).await?;
         let data = answer.get("bot_data").filter(|data| data.is_object());
-        let data = data.ok_or_else(|| odd("the data of a bot without `bot_data`"))?;
+        let data = data.ok_or_else(|| unexpected_answer("the data of a bot without `bot_data`"))?;
         let bot = data.get("bot").unwrap_or(&Value::Null);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["bot_exited_at"]));
-        let files = self.files(&answer, &[("audio", "wav"), ("mp4", "mp4")])?;
+        let files = self.remote_files(&answer, &[("audio", "wav"), ("mp4", "mp4")])?;
         let reason = wire::text(bot, &["errors"]).map(|errors| format!("the bot failed: {}", one_line(errors, 300)));
-        let standing = match wire::text(bot, &["ended_at"]) {
+        let availability = match wire::text(bot, &["ended_at"]) {
             // Assumed: a bot whose list says that it ended says so here. When it does not, nothing is ever ready.
-            None => Standing::NotYet,
-            Some(_) => standing::standing(files, reason, ended, clock::now()),
+            None => Availability::NotYet,
+            Some(_) => availability::availability_of(files, reason, ended, clock::now()),
         };
-        let is_ready = matches!(standing, Standing::Ready(_));
+        let is_ready = matches!(availability, Availability::Ready(_));
         let event = match wire::id(data, &["event_uuid"]) {
-            Some(event) if is_ready => self.event_v1(&event).await?,
+            Some(event) if is_ready => self.find_event_v1(&event).await?,
             Some(_) | None => None,
         };
         let transcripts = data.get("transcripts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         Ok(Recording {
             id: id.to_owned(),
-            standing,
+            availability,
             ended,
-            details: standing::details(bot, wire::time(bot, &["bot_joined_at"]), event.as_ref()),
-            transcript: wire::transcript(transcripts),
+            details: availability::meeting_details(bot, wire::time(bot, &["bot_joined_at"]), event.as_ref()),
+            transcript: wire::read_transcript(transcripts),
         })
     }
 
     /// Returns an event; `None` for one that is not there any more, or not for this key.
-    async fn event_v1(&self, event: &str) -> Result<Option<Value>, CallError> {
-        match self.ask(Request::get(&["calendar_events", event])).await {
+    async fn find_event_v1(&self, event: &str) -> Result<Option<Value>, CallError> {
+        match self.get_json(Request::get(&["calendar_events", event])).await {
             Ok(event) => Ok(Some(event)),
             Err(CallError::Refused { .. } | CallError::Forbidden { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn delete_v1(&self, id: &str) -> Result<(), CallError> {
-        let answer = self.act(Request::post(&["bots", id, "delete_data"])).await?;
+    pub(super) async fn delete_recording_v1(&self, id: &str) -> Result<(), CallError> {
+        let answer = self.post_once(Request::post(&["bots", id, "delete_data"])).await?;
         let status = wire::text(&answer, &["status"]);
         let is_ok = answer.get("ok").and_then(Value::as_bool);
         match status {
-            Some(status) if DELETED.contains(&status) => Ok(()),
-            Some("partiallyDeleted") => Err(partial()),
+            Some(status) if DELETED_WORDS.contains(&status) => Ok(()),
+            Some("partiallyDeleted") => Err(partly_deleted()),
             // Another word: what `ok` says counts.
             Some(_) | None if is_ok == Some(true) => Ok(()),
             Some(_) | None => Err(unexpected("a deletion of which it does not say that it was done")),
@@ -101,12 +105,12 @@ impl MeetingBaas {
 }
 
 /// The vendor could not delete everything; the document says nothing of trying again, which it takes as well.
-fn partial() -> CallError {
+fn partly_deleted() -> CallError {
     let message = "Meeting BaaS has deleted a part of it".to_owned();
     CallError::service_alone(message)
 }
 
 /// Returns the bots of a page.
-pub(super) fn bots(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| odd("a list of bots without `bots`"))
+pub(super) fn page_bots(answer: &Value) -> Result<&[Value], CallError> {
+    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| unexpected_answer("a list of bots without `bots`"))
 }

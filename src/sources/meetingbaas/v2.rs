@@ -6,99 +6,105 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use super::{MeetingBaas, session::odd, standing, wire};
+use super::{MeetingBaas, availability, session::unexpected_answer, wire};
 use crate::{
     clock,
     http::Request,
     services::CallError,
-    sources::{Found, Page, Recording, Standing},
+    sources::{Availability, ListedRecording, Recording, RecordingPage},
     text::one_line,
 };
 
 /// Bots of a page, below the 250 that the document allows: an answer stays small.
-const PAGE: &str = "100";
+const PAGE_SIZE: &str = "100";
 
 /// Items of a page where all of them are wanted; the most that the document allows.
-pub(super) const PAGE_MAX: &str = "250";
+pub(super) const PAGE_SIZE_MAX: &str = "250";
 
 /// Bots that are older are not listed, and asking for them may be refused.
 const LISTED_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// The states in which nothing more will come.
-const OVER: &str = "completed,failed";
+const FINAL_STATES: &str = "completed,failed";
 
 /// Calendars in which the event of a bot is looked for.
 const CALENDARS_MAX: usize = 20;
 
 /// A bot joins its event not earlier than this before it starts.
-const EARLY: Duration = Duration::from_secs(15 * 60);
+const JOIN_EARLY_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// An event that a bot joins began not earlier than this before.
-const LATE: Duration = Duration::from_secs(12 * 3_600);
+const JOIN_LATE_MAX: Duration = Duration::from_secs(12 * 3_600);
 
 /// The key in `extra` under which minuted notes the event that it sends a bot to.
-pub(super) const OURS: &str = "minuted";
+pub(super) const EXTRA_KEY: &str = "minuted";
 
 impl MeetingBaas {
-    pub(super) async fn profile_v2(&self) -> Result<(), CallError> {
-        items(&self.ask_list(Request::get(&["v2", "bots"]).query("limit", "1")).await?).map(|_| ())
+    pub(super) async fn check_access_v2(&self) -> Result<(), CallError> {
+        page_items(&self.get_list(Request::get(&["v2", "bots"]).query("limit", "1")).await?).map(|_| ())
     }
 
-    pub(super) async fn ended_v2(&self, since: Timestamp, cursor: Option<&str>) -> Result<Page, CallError> {
+    pub(super) async fn list_ended_v2(
+        &self,
+        since: Timestamp,
+        cursor: Option<&str>,
+    ) -> Result<RecordingPage, CallError> {
         let since = since.max(clock::now() - LISTED_FOR).to_string();
-        let request = Request::get(&["v2", "bots"]).query("limit", PAGE).query("status", OVER);
+        let request = Request::get(&["v2", "bots"]).query("limit", PAGE_SIZE).query("status", FINAL_STATES);
         let request = request.query("ended_after", &since);
         let request = match cursor {
             Some(cursor) => request.query("cursor", cursor),
             None => request,
         };
-        let answer = self.ask_list(request).await?;
-        let found = items(&answer)?.iter().filter_map(|bot| {
+        let answer = self.get_list(request).await?;
+        let found = page_items(&answer)?.iter().filter_map(|bot| {
             // Assumed: one that failed before it joined has one of these, too; if not, it is never told of.
             let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["exited_at", "created_at"]))?;
-            Some(Found { id: wire::id(bot, &["bot_id", "id", "uuid"])?, ended })
+            Some(ListedRecording { id: wire::id(bot, &["bot_id", "id", "uuid"])?, ended })
         });
-        Ok(Page { found: found.collect(), next: wire::next(&answer) })
+        Ok(RecordingPage { found: found.collect(), next: wire::next_cursor(&answer) })
     }
 
-    pub(super) async fn recording_v2(&self, id: &str) -> Result<Recording, CallError> {
-        let answer = self.ask(Request::get(&["v2", "bots", id])).await?;
+    pub(super) async fn get_recording_v2(&self, id: &str) -> Result<Recording, CallError> {
+        let answer = self.get_json(Request::get(&["v2", "bots", id])).await?;
         let bot = answer.get("data").filter(|data| data.is_object());
-        let bot = bot.ok_or_else(|| odd("a bot without `data`"))?;
+        let bot = bot.ok_or_else(|| unexpected_answer("a bot without `data`"))?;
         let joined = wire::time(bot, &["joined_at"]);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["exited_at"]));
-        let files = self.files(bot, &[("audio", "flac"), ("video", "mp4")])?;
+        let files = self.remote_files(bot, &[("audio", "flac"), ("video", "mp4")])?;
         let is_deleted = bot.get("artifacts_deleted").and_then(Value::as_bool) == Some(true);
-        let standing = match wire::text(bot, &["status"]) {
+        let availability = match wire::text(bot, &["status"]) {
             Some("completed") => {
                 let reason = is_deleted.then(|| "Meeting BaaS has deleted its files".to_owned());
                 // It is over, so that a bot without a time of its end ended long ago.
-                standing::standing(files, reason, ended.or(Some(Timestamp::UNIX_EPOCH)), clock::now())
+                availability::availability_of(files, reason, ended.or(Some(Timestamp::UNIX_EPOCH)), clock::now())
             }
             // What it recorded before it failed is there all the same.
-            Some("failed") => standing::standing(files, Some(failure(bot, is_deleted)), ended, clock::now()),
-            _ if is_deleted => Standing::Lost("Meeting BaaS has deleted its files".to_owned()),
+            Some("failed") => {
+                availability::availability_of(files, Some(failure_reason(bot, is_deleted)), ended, clock::now())
+            }
+            _ if is_deleted => Availability::Lost("Meeting BaaS has deleted its files".to_owned()),
             // A word of today's document, or one that it has not yet: it goes on.
-            _ => Standing::NotYet,
+            _ => Availability::NotYet,
         };
-        let is_ready = matches!(standing, Standing::Ready(_));
-        let event = if is_ready { self.event_v2(bot, joined).await? } else { None };
+        let is_ready = matches!(availability, Availability::Ready(_));
+        let event = if is_ready { self.find_event_v2(bot, joined).await? } else { None };
         let address = wire::text(bot, &["transcription", "raw_transcription"]).filter(|_| is_ready);
         let transcript = match address {
-            Some(address) => self.fetched(address).await?.as_ref().and_then(utterances),
+            Some(address) => self.fetch_transcript(address).await?.as_ref().and_then(read_utterances),
             None => None,
         };
-        let details = standing::details(bot, joined, event.as_ref());
-        Ok(Recording { id: id.to_owned(), standing, ended, details, transcript })
+        let details = availability::meeting_details(bot, joined, event.as_ref());
+        Ok(Recording { id: id.to_owned(), availability, ended, details, transcript })
     }
 
-    pub(super) async fn delete_v2(&self, id: &str) -> Result<(), CallError> {
+    pub(super) async fn delete_recording_v2(&self, id: &str) -> Result<(), CallError> {
         let request = Request::delete(&["v2", "bots", id, "delete-data"]).query("delete_from_provider", "true");
-        match self.act(request).await {
+        match self.post_once(request).await {
             Ok(_) => Ok(()),
             // "The bot's status does not allow it": it goes on, or, Assumed, nothing is left to delete.
             Err(CallError::Refused { status: 409, message }) => {
-                let answer = self.ask(Request::get(&["v2", "bots", id])).await?;
+                let answer = self.get_json(Request::get(&["v2", "bots", id])).await?;
                 let deleted = answer.pointer("/data/artifacts_deleted").and_then(Value::as_bool);
                 if deleted == Some(true) {
                     return Ok(());
@@ -113,18 +119,19 @@ impl MeetingBaas {
     /// event in the `extra` of the bots that it sends, and the event of another is the one whose meeting has the bot's
     /// address at that time. Assumed: calendars have the address as the bot got it. When they do not, the folder's own
     /// attendees stand.
-    async fn event_v2(&self, bot: &Value, joined: Option<Timestamp>) -> Result<Option<Value>, CallError> {
-        let noted = bot.get("extra").and_then(|extra| extra.get(OURS)).filter(|noted| noted.is_object());
+    async fn find_event_v2(&self, bot: &Value, joined: Option<Timestamp>) -> Result<Option<Value>, CallError> {
+        let noted = bot.get("extra").and_then(|extra| extra.get(EXTRA_KEY)).filter(|noted| noted.is_object());
         for noted in [Some(bot), noted].into_iter().flatten() {
             let (calendar, event) = (wire::id(noted, &["calendar_id"]), wire::id(noted, &["event_id", "event_uuid"]));
             if let (Some(calendar), Some(event)) = (calendar, event) {
-                return self.event_of(&calendar, &event).await;
+                return self.get_event(&calendar, &event).await;
             }
         }
-        let (Some(address), Some(joined)) = (wire::text(bot, &["meeting_url"]).and_then(meeting), joined) else {
+        let (Some(address), Some(joined)) = (wire::text(bot, &["meeting_url"]).and_then(normalize_meeting_url), joined)
+        else {
             return Ok(None);
         };
-        let calendars = match self.calendars().await {
+        let calendars = match self.list_calendars().await {
             Ok(calendars) => calendars,
             // The key may see bots and no calendars.
             Err(CallError::Refused { .. } | CallError::Forbidden { .. }) => return Ok(None),
@@ -132,17 +139,17 @@ impl MeetingBaas {
         };
         let mut met: Vec<(String, Value)> = Vec::new();
         for calendar in calendars.into_iter().take(CALENDARS_MAX) {
-            let events = self.events_around(&calendar.id, joined).await?;
-            let is_met = |event: &Value| is_met(event, &address, joined);
+            let events = self.list_events_around(&calendar.id, joined).await?;
+            let is_met = |event: &Value| is_event_of_bot(event, &address, joined);
             met.extend(events.into_iter().filter(is_met).map(|event| (calendar.id.clone(), event)));
         }
-        let Some((calendar, event)) = the_one(&met) else { return Ok(None) };
-        self.event_of(calendar, event).await
+        let Some((calendar, event)) = choose_event(&met) else { return Ok(None) };
+        self.get_event(calendar, event).await
     }
 
     /// Returns what a calendar has of an event; `None` for one that is not there any more.
-    pub(super) async fn event_of(&self, calendar: &str, event: &str) -> Result<Option<Value>, CallError> {
-        match self.ask(Request::get(&["v2", "calendars", calendar, "events", event])).await {
+    pub(super) async fn get_event(&self, calendar: &str, event: &str) -> Result<Option<Value>, CallError> {
+        match self.get_json(Request::get(&["v2", "calendars", calendar, "events", event])).await {
             Ok(mut answer) => Ok(Some(answer["data"].take()).filter(Value::is_object)),
             // A calendar that was disconnected answers 400 or 404.
             Err(CallError::Refused { .. } | CallError::Forbidden { .. }) => Ok(None),
@@ -150,12 +157,12 @@ impl MeetingBaas {
         }
     }
 
-    async fn events_around(&self, calendar: &str, joined: Timestamp) -> Result<Vec<Value>, CallError> {
-        let (from, to) = ((joined - LATE).to_string(), (joined + EARLY).to_string());
-        let request = Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_MAX);
+    async fn list_events_around(&self, calendar: &str, joined: Timestamp) -> Result<Vec<Value>, CallError> {
+        let (from, to) = ((joined - JOIN_LATE_MAX).to_string(), (joined + JOIN_EARLY_MAX).to_string());
+        let request = Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
         let request = request.query("start_date", &from).query("end_date", &to).query("show_cancelled", "false");
-        match self.ask(request).await {
-            Ok(answer) => items(&answer).map(<[Value]>::to_vec),
+        match self.get_json(request).await {
+            Ok(answer) => page_items(&answer).map(<[Value]>::to_vec),
             Err(CallError::Refused { .. } | CallError::Forbidden { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -163,23 +170,25 @@ impl MeetingBaas {
 }
 
 /// Returns whether a bot that joined the meeting of this address then was at this event.
-fn is_met(event: &Value, address: &str, joined: Timestamp) -> bool {
-    let same = wire::text(event, &["meeting_url"]).and_then(meeting).is_some_and(|of_event| of_event == address);
+fn is_event_of_bot(event: &Value, address: &str, joined: Timestamp) -> bool {
+    let same =
+        wire::text(event, &["meeting_url"]).and_then(normalize_meeting_url).is_some_and(|of_event| of_event == address);
     let starts = wire::time(event, &["start_time"]);
     let ends = wire::time(event, &["end_time"]).or(starts);
-    same && starts.is_some_and(|starts| starts - EARLY <= joined) && ends.is_some_and(|ends| joined <= ends)
+    same && starts.is_some_and(|starts| starts - JOIN_EARLY_MAX <= joined) && ends.is_some_and(|ends| joined <= ends)
 }
 
 /// Returns the calendar and the event that a bot was at. The same event stands in the calendars of all who are invited;
 /// of several, only one to which a bot was sent is surely meant, and where even that is not one, nobody is taken for
 /// another.
-fn the_one(met: &[(String, Value)]) -> Option<(&str, &str)> {
+fn choose_event(met: &[(String, Value)]) -> Option<(&str, &str)> {
     let sent = |(_, event): &&(String, Value)| event.get("bot_scheduled").and_then(Value::as_bool) == Some(true);
-    one(&met.iter().filter(sent).collect::<Vec<_>>()).or_else(|| one(&met.iter().collect::<Vec<_>>()))
+    unanimous_event(&met.iter().filter(sent).collect::<Vec<_>>())
+        .or_else(|| unanimous_event(&met.iter().collect::<Vec<_>>()))
 }
 
 /// Returns the first of these when all of them are the same event.
-fn one<'a>(met: &[&'a (String, Value)]) -> Option<(&'a str, &'a str)> {
+fn unanimous_event<'a>(met: &[&'a (String, Value)]) -> Option<(&'a str, &'a str)> {
     let what = |event: &Value| (wire::time(event, &["start_time"]), wire::line(event, &["title"]));
     let (calendar, first) = met.first()?;
     let same = met.iter().all(|(_, event)| what(event) == what(first));
@@ -187,14 +196,14 @@ fn one<'a>(met: &[&'a (String, Value)]) -> Option<(&'a str, &'a str)> {
 }
 
 /// Returns the address of a meeting in a form that can be compared; `None` for what is no address.
-fn meeting(text: &str) -> Option<String> {
+fn normalize_meeting_url(text: &str) -> Option<String> {
     let mut url = Url::parse(text).ok()?;
     url.set_fragment(None);
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Returns why a bot failed.
-fn failure(bot: &Value, is_deleted: bool) -> String {
+fn failure_reason(bot: &Value, is_deleted: bool) -> String {
     let said = wire::text(bot, &["error_message"]);
     let code = wire::text(bot, &["error_code"]);
     let why = match (said, code) {
@@ -207,12 +216,12 @@ fn failure(bot: &Value, is_deleted: bool) -> String {
 }
 
 /// Returns the items of an answer.
-pub(super) fn items(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["data"]).ok_or_else(|| odd("a list without `data`"))
+pub(super) fn page_items(answer: &Value) -> Result<&[Value], CallError> {
+    wire::list(answer, &["data"]).ok_or_else(|| unexpected_answer("a list without `data`"))
 }
 
 /// Returns what was said: of the ready transcript, else of the raw one of the vendor's own supplier, part after part.
-fn utterances(transcript: &Value) -> Option<Vec<crate::job::Segment>> {
+fn read_utterances(transcript: &Value) -> Option<Vec<crate::job::Segment>> {
     let list = |value: &Value| value.get("utterances").and_then(Value::as_array).cloned();
     let ready = transcript.get("result").and_then(list).or_else(|| list(transcript));
     let raw = || {
@@ -221,7 +230,7 @@ fn utterances(transcript: &Value) -> Option<Vec<crate::job::Segment>> {
         let [part] = parts.as_slice() else { return None };
         part.get("transcription").and_then(list)
     };
-    wire::transcript(&ready.or_else(raw)?)
+    wire::read_transcript(&ready.or_else(raw)?)
 }
 
 #[cfg(test)]
@@ -238,15 +247,19 @@ mod tests {
     #[test]
     fn a_bot_was_at_the_event_of_its_address_at_its_time() {
         let joined = "2026-11-22T08:55:00Z".parse().expect("a time");
-        let address = meeting("https://MEET.example/abc#x").expect("an address");
-        let of = |starts: &str, ends: &str| is_met(&event("1", "a", starts, ends, false), &address, joined);
+        let address = normalize_meeting_url("https://MEET.example/abc#x").expect("an address");
+        let of = |starts: &str, ends: &str| is_event_of_bot(&event("1", "a", starts, ends, false), &address, joined);
         assert!(of("2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z"));
         assert!(of("2026-11-22T08:00:00Z", "2026-11-22T08:55:00Z"));
         assert!(!of("2026-11-22T09:11:00Z", "2026-11-22T10:00:00Z"), "too early for it");
         assert!(!of("2026-11-22T08:00:00Z", "2026-11-22T08:54:00Z"), "it was over");
-        assert!(!is_met(&event("1", "a", "x", "y", true), &address, joined));
-        let elsewhere = meeting("https://meet.example/abd").expect("an address");
-        assert!(!is_met(&event("1", "a", "2026-11-22T08:50:00Z", "2026-11-22T09:50:00Z", true), &elsewhere, joined));
+        assert!(!is_event_of_bot(&event("1", "a", "x", "y", true), &address, joined));
+        let elsewhere = normalize_meeting_url("https://meet.example/abd").expect("an address");
+        assert!(!is_event_of_bot(
+            &event("1", "a", "2026-11-22T08:50:00Z", "2026-11-22T09:50:00Z", true),
+            &elsewhere,
+            joined
+        ));
     }
 
     #[test]
@@ -254,18 +267,22 @@ mod tests {
         let at = |id: &str, title: &str, bot| {
             ("c".to_owned(), event(id, title, "2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z", bot))
         };
-        assert_eq!(the_one(&[at("1", "a", false)]), Some(("c", "1")));
-        assert_eq!(the_one(&[at("1", "a", false), at("2", "a", false)]), Some(("c", "1")), "two calendars, one event");
-        assert_eq!(the_one(&[at("1", "a", false), at("2", "b", true)]), Some(("c", "2")), "a bot was sent there");
-        assert_eq!(the_one(&[at("1", "a", false), at("2", "b", false)]), None);
-        assert_eq!(the_one(&[at("1", "a", true), at("2", "b", true)]), None);
-        assert_eq!(the_one(&[]), None);
+        assert_eq!(choose_event(&[at("1", "a", false)]), Some(("c", "1")));
+        assert_eq!(
+            choose_event(&[at("1", "a", false), at("2", "a", false)]),
+            Some(("c", "1")),
+            "two calendars, one event"
+        );
+        assert_eq!(choose_event(&[at("1", "a", false), at("2", "b", true)]), Some(("c", "2")), "a bot was sent there");
+        assert_eq!(choose_event(&[at("1", "a", false), at("2", "b", false)]), None);
+        assert_eq!(choose_event(&[at("1", "a", true), at("2", "b", true)]), None);
+        assert_eq!(choose_event(&[]), None);
     }
 
     #[test]
     fn a_transcript_is_read_ready_or_raw_and_never_with_times_that_begin_again() {
         let utterance = json!({"text": "Good morning.", "start": 0.5, "end": 2, "speaker": "Ann"});
-        let said = |transcript: &Value| utterances(transcript).map(|said| said.len());
+        let said = |transcript: &Value| read_utterances(transcript).map(|said| said.len());
         assert_eq!(said(&json!({"result": {"utterances": [utterance]}})), Some(1));
         let part = json!({"transcription": {"utterances": [utterance, utterance]}});
         assert_eq!(said(&json!({"transcriptions": [part]})), Some(2));
@@ -277,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_in_the_vendors_words() {
-        let told = |bot: Value| failure(&bot, false);
+        let told = |bot: Value| failure_reason(&bot, false);
         assert_eq!(
             told(json!({"error_message": "Nobody\nlet it in", "error_code": "BOT_NOT_ACCEPTED"})),
             "the bot failed: Nobody let it in (BOT_NOT_ACCEPTED)"

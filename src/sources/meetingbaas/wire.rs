@@ -64,7 +64,7 @@ pub(super) fn list<'a>(value: &'a Value, names: &[&str]) -> Option<&'a [Value]> 
 
 /// Returns the cursor of the next page, in any of its spellings. Version 1 says of that of events that it is an address
 /// with a cursor in it, and that it is the cursor: both are read.
-pub(super) fn next(value: &Value) -> Option<String> {
+pub(super) fn next_cursor(value: &Value) -> Option<String> {
     let next = text(value, &["next_cursor", "nextCursor", "cursor", "next"])?;
     let query = next.split_once('?').map(|(_, query)| query);
     let inside = query.and_then(|query| {
@@ -76,7 +76,7 @@ pub(super) fn next(value: &Value) -> Option<String> {
 }
 
 /// Returns who is invited: those with an address, less those who have declined. `None` where that is nobody.
-pub(super) fn attendees(event: &Value) -> Option<Vec<Attendee>> {
+pub(super) fn read_attendees(event: &Value) -> Option<Vec<Attendee>> {
     let invited = event.get("attendees")?.as_array()?;
     let comes = |person: &&Value| text(person, &["response_status", "responseStatus"]) != Some("declined");
     let attendee = |person: &Value| {
@@ -94,12 +94,12 @@ pub(super) fn attendees(event: &Value) -> Option<Vec<Attendee>> {
 }
 
 /// Returns what was said; `None` for what is no transcript, an empty one, or more than anyone can have said.
-pub(super) fn transcript(items: &[Value]) -> Option<Vec<Segment>> {
-    let segments: Vec<Segment> = items.iter().filter_map(segment).take(SEGMENTS_MAX).collect();
+pub(super) fn read_transcript(items: &[Value]) -> Option<Vec<Segment>> {
+    let segments: Vec<Segment> = items.iter().filter_map(read_segment).take(SEGMENTS_MAX).collect();
     (!segments.is_empty() && words(&segments) <= TRANSCRIPT_BYTES_MAX).then_some(segments)
 }
 
-fn segment(item: &Value) -> Option<Segment> {
+fn read_segment(item: &Value) -> Option<Segment> {
     let words = item.get("words").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let spoken = || {
         let words = words.iter().filter_map(|word| text(word, &["text", "word"]));
@@ -136,7 +136,7 @@ mod tests {
         let said =
             Segment { start: Some(1.5), end: Some(2.5), speaker: Some("Ann".into()), text: "Good morning.".into() };
         for items in [old, new] {
-            assert_eq!(transcript(items.as_array().expect("a list")), Some(vec![said.clone()]));
+            assert_eq!(read_transcript(items.as_array().expect("a list")), Some(vec![said.clone()]));
         }
     }
 
@@ -146,12 +146,12 @@ mod tests {
             {"text": "a"}, {"text": "b", "speaker": " "}, {"text": "c", "speaker": 2}, {"text": "d", "speaker": {}},
             {"text": "e", "start": -1, "end": "x"}, {"text": "f", "start": 9, "end": 3},
         ]);
-        let said = transcript(items.as_array().expect("a list")).expect("a transcript");
+        let said = read_transcript(items.as_array().expect("a list")).expect("a transcript");
         let speakers: Vec<_> = said.iter().map(|segment| segment.speaker.as_deref()).collect();
         assert_eq!(speakers, [None, None, Some("Speaker 2"), None, None, None]);
         assert_eq!((said[4].start, said[4].end, said[5].end), (None, None, None));
-        assert_eq!(transcript(&[]), None);
-        assert_eq!(transcript(&[json!({"words": [], "speaker": "Ann"}), json!(7), Value::Null]), None);
+        assert_eq!(read_transcript(&[]), None);
+        assert_eq!(read_transcript(&[json!({"words": [], "speaker": "Ann"}), json!(7), Value::Null]), None);
     }
 
     #[test]
@@ -163,10 +163,10 @@ mod tests {
             json!({"next": "abc="}),
             json!({"next": "https://api.example/calendar_events/?calendar_id=1&cursor=abc%3D"}),
         ] {
-            assert_eq!(next(&value).as_deref(), Some("abc="), "{value}");
+            assert_eq!(next_cursor(&value).as_deref(), Some("abc="), "{value}");
         }
         for value in [json!({}), json!({"next_cursor": null}), json!({"cursor": ""}), json!({"next": 7}), json!([])] {
-            assert_eq!(next(&value), None, "{value}");
+            assert_eq!(next_cursor(&value), None, "{value}");
         }
     }
 
@@ -197,14 +197,14 @@ mod tests {
             {"email": "cy@example.com", "response_status": "declined"},
             {"email": "ANN@example.com"}, {"name": "Nobody"}, {"email": "not an address"}, 7,
         ]});
-        let people = attendees(&event).expect("people");
+        let people = read_attendees(&event).expect("people");
         let told: Vec<_> = people.iter().map(|p| (p.name.as_str(), p.email.as_str(), p.role.as_deref())).collect();
         assert_eq!(
             told,
             [("Ann Lee", "ann@example.com", Some("organizer")), ("bo@example.com", "bo@example.com", None)]
         );
         for nobody in [json!({}), json!({"attendees": null}), json!({"attendees": []}), json!({"attendees": {}})] {
-            assert_eq!(attendees(&nobody), None);
+            assert_eq!(read_attendees(&nobody), None);
         }
     }
 
@@ -215,10 +215,10 @@ mod tests {
         fn no_json_makes_a_panic_or_a_time_that_is_none(text in "[\\[\\]{},:\"a-z0-9.eE+-]{0,60}", number in any::<f64>()) {
             let words = json!([{"text": text, "start": number, "end_time": number, "words": [{"word": text}]}]);
             for value in crate::services::answers::value(text.as_bytes()).into_iter().chain([words]) {
-                for segment in transcript(list(&value, &["data"]).unwrap_or_default()).into_iter().flatten() {
+                for segment in read_transcript(list(&value, &["data"]).unwrap_or_default()).into_iter().flatten() {
                     prop_assert!(segment.start.is_none_or(|start| start.is_finite() && start >= 0.0));
                 }
-                drop((next(&value), attendees(&value), time(&value, &["a"]), id(&value, &["a"])));
+                drop((next_cursor(&value), read_attendees(&value), time(&value, &["a"]), id(&value, &["a"])));
             }
         }
     }
