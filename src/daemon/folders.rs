@@ -1,4 +1,4 @@
-//! Which folders are watched: those of the settings in force. They come, go and change without a restart.
+//! The watched folders: those of the settings in force, changed without a restart.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What has to be seen to now and then: the sign-in, the operator's mail, the history, the watchdog.
+//! Regular upkeep: the sign-in, the operator's mail, the history, the watchdog.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -19,13 +19,13 @@ use crate::{
     worker::{DISK_RETRY, ServiceHandle, deliveries},
 };
 
-/// How often the queue is asked whether anything has to be seen to: notices, lost files, holds that are over.
+/// The interval between looks at notices, lost files and holds that ended.
 const EVERY: Duration = Duration::from_secs(20);
 
-/// How long after a change the status line follows: a burst of changes is told as one.
+/// The delay of the status line after a change, so that a burst shows once.
 const STATUS_DELAY: Duration = Duration::from_secs(1);
 
-/// How often the sign-ins, the history and the mark of the queue are seen to.
+/// The interval between looks at the sign-ins, the history and the mark of the queue.
 const HOURLY: Duration = Duration::from_secs(3600);
 
 /// The operator gets at most one mail in this time; what happens meanwhile is in the next.

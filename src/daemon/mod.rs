@@ -43,12 +43,12 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(18);
 /// A command that works on the state directory without a daemon holds the lock for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How the daemon ended.
+/// The way in which the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// A signal stopped it, and it drained.
     Stopped,
-    /// Nothing was left to do (`run --once`).
+    /// No work was left (`run --once`).
     Finished(Tally),
 }
 
@@ -57,18 +57,18 @@ pub enum Ended {
 struct Parts {
     worker: Arc<Worker>,
     folders: Folders,
-    /// What is being parsed, for the next process.
+    /// The record of what is being parsed, for the next process.
     last_words: Arc<LastWords>,
     /// Each running folder's own stop, and the settings it runs with.
     running: Arc<tokio::sync::Mutex<folders::Running>>,
-    /// How a source is told to look, and what it shows.
+    /// The handle of the running sources.
     sources: SourcesHandle,
     /// Each running source's own stop, and the settings it runs with.
     fetching: Arc<tokio::sync::Mutex<sources::Running>>,
     /// The port for webhooks.
     listening: Arc<tokio::sync::Mutex<Option<webhook::Listening>>>,
     live: watch::Sender<Arc<Live>>,
-    /// What the service manager is to be told.
+    /// Messages for the service manager.
     status_line: Arc<status_line::StatusLine>,
     stop: CancellationToken,
     fatal: CancellationToken,
@@ -226,7 +226,7 @@ async fn obey(parts: &Parts, signals: &mut Signals) {
     }
 }
 
-/// Why a configuration changes nothing.
+/// The reason why a new configuration is not taken.
 const NOT_TAKEN: &str = "the new configuration is not taken, the old one stays in force";
 
 /// Reads the configuration again. A bad one changes nothing: the error is what the status line says of it.

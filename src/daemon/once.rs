@@ -14,7 +14,7 @@ use crate::{
     worker::deliveries::SMTP,
 };
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Recordings that failed, or whose delivery did.
@@ -29,7 +29,7 @@ pub struct Tally {
     pub sources: u64,
 }
 
-/// How often it is looked whether anything is left to do.
+/// The interval between looks for work that is left.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// What stays down for so many of the longest delays has been tried once more at the least.
@@ -142,9 +142,9 @@ fn unscanned(handles: &[FolderHandle]) -> u64 {
 /// The folders whose jobs cannot go on now.
 #[derive(Debug, Default)]
 struct Blocks {
-    /// They wait for a person.
+    /// Jobs that wait for a person.
     held: BTreeSet<String>,
-    /// They wait for what may come back by itself.
+    /// Jobs that wait for something that may recover without help.
     down: BTreeSet<String>,
     /// Files cannot be written somewhere.
     files: bool,

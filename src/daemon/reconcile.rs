@@ -30,7 +30,7 @@ use crate::{
 /// The mark's file in the state directory.
 const MARK: &str = "mark";
 
-/// How long a service that cannot be read is left alone before the next try, at most.
+/// The longest pause before a service that cannot be read is tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Directories that a walk for notes goes down; deeper trees hold none of ours.

@@ -1,4 +1,4 @@
-//! Which sources run: those of the settings in force. They come, go and change without a restart.
+//! The running sources: those of the settings in force, changed without a restart.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
 /// The sources that run, by name.
 pub(super) type Running = BTreeMap<String, Brought>;
 
-/// How often it is looked whether a folder was scanned for the first time.
+/// The interval between looks for the first scan of a folder.
 const SCANNED_EVERY: Duration = Duration::from_millis(100);
 
 /// A source that runs.

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-/// What the line has to tell besides what the queue knows.
+/// Facts for the line that are not in the queue.
 #[derive(Debug, Default)]
 pub(super) struct StatusLine {
-    /// Why the configuration on disk is not the one in force; `None` where it is.
+    /// The reason why the configuration on disk is not in force; `None` where it is.
     refusal: Mutex<Option<String>>,
     changed: Notify,
 }

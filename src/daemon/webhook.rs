@@ -13,7 +13,7 @@ use crate::{config::Source, webhook};
 pub(super) struct Listening {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    /// What it was begun with: what a reload compares.
+    /// The settings that it was started with, for a reload to compare.
     at: (SocketAddr, Vec<Source>),
 }
 

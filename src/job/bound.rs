@@ -21,14 +21,14 @@ pub enum Bound {
         /// Bytes of it that were ever written.
         written: u64,
     },
-    /// It is longer than `max_duration`.
+    /// The recording is longer than `max_duration`.
     Long {
         /// Its length; `None` where only that it goes on behind the bound is known.
         length: Option<Duration>,
         /// The bound.
         max: Duration,
     },
-    /// It is shorter than `min_duration`.
+    /// The recording is shorter than `min_duration`.
     Short {
         /// Its length.
         length: Duration,

@@ -1,4 +1,4 @@
-//! What is known of one recording, and better than its folder knows it.
+//! Metadata of one recording that overrides its folder's.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,11 +12,11 @@ use crate::config::Attendee;
 pub struct Details {
     /// The title of the meeting.
     pub title: Option<String>,
-    /// When it began.
+    /// The start of the meeting.
     pub date: Option<Timestamp>,
-    /// Who was there; an empty list says that nobody is named.
+    /// The attendees; an empty list means that nobody is named.
     pub attendees: Option<Vec<Attendee>>,
-    /// What the note should hold; an empty one asks for the automatic note.
+    /// The instruction for the note; an empty one asks for the automatic note.
     pub instruction: Option<String>,
     /// The language that is spoken, ISO 639-1.
     pub language: Option<String>,

@@ -1,21 +1,21 @@
-//! What a service found in a recording, in one shape for all services.
+//! The results of a service for one recording, in one shape for all services.
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Analysis;
 
-/// One result of a service, as it was last seen.
+/// One result of a service, as last seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// Which result.
+    /// The kind of result.
     pub analysis: Analysis,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
     /// The service's id of it, when it has one.
     pub id: Option<String>,
-    /// What it says, once completed.
+    /// Its text, once completed.
     pub findings: Findings,
-    /// Why it failed, in the service's words.
+    /// The error, in the service's words.
     pub error: Option<String>,
     /// The service's answer, unchanged.
     pub raw: String,
@@ -35,7 +35,7 @@ impl Report {
 /// `(music)`, `*applause*` or `♪`, or nothing but punctuation.
 #[must_use]
 pub fn spoken(text: &str) -> Option<&str> {
-    /// What opens and closes a mark.
+    /// The characters that open and close a mark.
     const MARKS: [(char, char); 8] =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];
     /// Characters of a mark: a sentence in brackets is longer.
@@ -54,7 +54,7 @@ pub fn spoken(text: &str) -> Option<&str> {
     None
 }
 
-/// How far a result is.
+/// The status of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -62,7 +62,7 @@ pub enum Status {
     Pending,
     /// The service works on it.
     Processing,
-    /// It is there.
+    /// The result is complete.
     Completed,
     /// The service could not make it.
     Failed,
@@ -78,9 +78,9 @@ pub struct Findings {
     pub summary: Option<String>,
     /// The speakers, in the order of the service.
     pub speakers: Vec<String>,
-    /// What was said, in order.
+    /// The transcript, in order.
     pub segments: Vec<Segment>,
-    /// What a reader must know of it: that the recording ended early, that nothing was said.
+    /// Remarks for the reader: the recording ended early, nothing was said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }
@@ -93,7 +93,7 @@ pub struct Segment {
     pub start: Option<f64>,
     /// End, in seconds from the start of the recording.
     pub end: Option<f64>,
-    /// Who speaks, when the service knows.
+    /// The speaker, where the service names one.
     pub speaker: Option<String>,
     /// The words.
     pub text: String,

@@ -15,7 +15,7 @@ words! {
         SetAside = "set_aside",
         /// Its recorder has never finished it. Written by earlier versions.
         LeftUnfinished = "left_unfinished",
-        /// It is not worked on; the error says why.
+        /// The job was skipped; the error says why.
         Skipped = "skipped",
         /// Its recording was dropped again after it had failed.
         DroppedAgain = "dropped_again",
@@ -27,7 +27,7 @@ words! {
         FileGone = "file_gone",
         /// Its file is gone, and a copy of it is taken.
         CopyTaken = "copy_taken",
-        /// It waits for its file.
+        /// The job waits for its file.
         FileAwaited = "file_awaited",
         /// Its file has been gone for too long.
         CancelledFileGone = "cancelled_file_gone",
@@ -53,7 +53,7 @@ words! {
         LastAttemptFailed = "last_attempt_failed",
         /// The service failed, which is no attempt.
         ServiceFailed = "service_failed",
-        /// It has to wait, which is no attempt.
+        /// The job has to wait, which is not counted as an attempt.
         Deferred = "deferred",
         /// A person asked to retry it.
         RetryRequested = "retry_requested",

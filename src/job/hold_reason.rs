@@ -3,7 +3,7 @@
 use crate::words::words;
 
 words! {
-    /// Why the work of a service, a folder or a source has to wait.
+    /// The reason why the work of a service, a folder or a source has to wait.
     ///
     /// A new reason gets its row in `HoldReason::rules`, and the words that a person reads about it in
     /// `control/held.rs`; neither compiles without it.
@@ -80,16 +80,16 @@ pub enum EndedBy {
     Person,
 }
 
-/// Who has to act, the most urgent first: where one of several holds is shown, it is chosen by this.
+/// The party that has to act, the most urgent first: of several holds, the first is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// A person has to sign in.
     SignIn,
     /// A person has to give rights, or to resume.
     Person,
-    /// It ends when its cause does.
+    /// The hold ends when its cause does.
     Cause,
-    /// It ends by itself, soon.
+    /// The hold ends without help, soon.
     Passing,
 }
 
@@ -98,7 +98,7 @@ pub enum Urgency {
 struct Rules {
     blocks: Blocks,
     ended_by: EndedBy,
-    /// It may end without a person.
+    /// The hold may end without a person.
     heals: bool,
     urgency: Urgency,
 }

@@ -94,7 +94,7 @@ impl Key {
     }
 }
 
-/// What a marker line begins with.
+/// The beginning of a marker line.
 const MARKER: &str = "minuted:";
 
 impl fmt::Display for Key {

@@ -1,4 +1,4 @@
-//! What a job is: its key, its stages, its states and what may happen to it. Pure: no I/O, no clock, no async.
+//! A job: its key, its stages, its states and its events. Pure: no I/O, no clock, no async.
 //!
 //! `now` and jitter are arguments, so that every rule here is tested without waiting.
 

@@ -1,4 +1,4 @@
-//! What a job remembers of the settings it began with.
+//! The settings that a job keeps from its start.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct Plan {
     pub service: String,
     /// The title of the meeting.
     pub title: String,
-    /// Who was there.
+    /// The attendees.
     pub attendees: Vec<Attendee>,
     /// The analyses that the notes are made of.
     pub analyses: Vec<Analysis>,
@@ -24,10 +24,10 @@ pub struct Plan {
     pub language: Option<String>,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
-    /// Whether these notes are not mailed: they only add to notes that were.
+    /// True if these notes are not mailed, because they only complete notes that were.
     #[serde(default)]
     pub silent: bool,
-    /// What somebody told who knows better than the folder.
+    /// Metadata that overrides the folder's.
     #[serde(default)]
     pub told: Told,
 }
@@ -36,16 +36,16 @@ pub struct Plan {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Told {
-    /// When the meeting was, in place of what the recording itself tells.
+    /// The date of the meeting, in place of that of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Timestamp>,
-    /// Who named the attendees: `sidecar`, `sub-folder`, or the name of a source; `None` for the folder.
+    /// The origin of the attendees: `sidecar`, `sub-folder`, or the name of a source; `None` for the folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attendees_from: Option<String>,
     /// The BLAKE3 of the sidecar that was read: it goes where its recording goes, if it still is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sidecar: Option<String>,
-    /// What a reader of the notes should know of how the recording was sent.
+    /// Remarks for the reader about how the recording was sent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }

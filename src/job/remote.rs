@@ -1,15 +1,15 @@
-//! How much of a job exists at the service.
+//! The part of a job that exists at the service.
 
 use jiff::Timestamp;
 
-/// What the service has of a job. Each variant is committed before the call that leads to the next.
+/// The part of a job that exists at the service. Each variant is committed before the call that leads to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remote {
-    /// Nothing.
+    /// No meeting was asked for.
     Nothing,
     /// A meeting was about to be created; whether it exists is not known.
     Creating {
-        /// When.
+        /// The time of the request.
         since: Timestamp,
     },
     /// The meeting exists; an upload may have happened.

@@ -1,8 +1,8 @@
-//! When a job that failed by its own fault is tried again.
+//! The time of the next attempt of a job that failed by its own fault.
 
 use std::time::Duration;
 
-/// How a recording's own failures are retried.
+/// The retry policy for failures of a recording's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Failures in all before a job is failed.

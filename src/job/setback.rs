@@ -1,4 +1,4 @@
-//! Why a stage did not finish, by what the worker does about it. The error text is only its story.
+//! The reason why a stage did not finish, by what the worker does next. The error text is only shown.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Bound, Stage};
 
-/// Whose failure it can be that a service did not do what it was asked for.
+/// The party that may have caused a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspect {
     /// The service's alone: a rate limit, an overload, a way that is not there, a set-up that is refused.
@@ -20,56 +20,56 @@ pub enum Suspect {
 pub enum Setback {
     /// Not ready yet; nothing went wrong.
     Snooze {
-        /// When to look again.
+        /// The time of the next look.
         until: Timestamp,
     },
     /// This recording's own failure: counts.
     Own {
-        /// Where the next attempt begins.
+        /// The stage at which the next attempt begins.
         from: Stage,
-        /// What went wrong.
+        /// The error.
         error: anyhow::Error,
     },
-    /// Something is missing that this recording alone needs: it waits, and is tried again now and then.
+    /// A dependency is missing that only this recording needs: it waits, and is tried again now and then.
     Lacking {
-        /// What is missing, and the cure.
+        /// The missing dependency, and the cure.
         error: anyhow::Error,
     },
-    /// What is known of this recording cannot be taken as it is, so that nobody was asked: it alone waits for a person.
+    /// The recording's metadata is invalid, so no service was asked: this job waits for a person.
     InvalidMetadata {
-        /// What is wrong, and the cure.
+        /// The mistake, and the cure.
         error: anyhow::Error,
     },
     /// The service's failure: does not count; its breaker holds the call.
     Unavailable {
-        /// What went wrong.
+        /// The error.
         error: anyhow::Error,
-        /// Whose failure it can be.
+        /// The party that may have caused it.
         suspect: Suspect,
-        /// How long the service asked to be left alone.
+        /// The pause that the service asked for.
         after: Option<Duration>,
     },
     /// The service wants a person: to sign in again, or to give it a scope. Its jobs wait.
     ServiceRefused {
-        /// Whether a sign-in cures it; else it is a matter of scope or permission.
+        /// True if a new sign-in is the cure; else it is a matter of scope or permission.
         signed_out: bool,
-        /// What it said.
+        /// The service's message.
         error: anyhow::Error,
     },
     /// The folder's settings are refused: its jobs wait for a reload.
     FolderRefused {
-        /// What the service said.
+        /// The service's message.
         error: anyhow::Error,
     },
     /// The file is gone, unreadable or another one: the job waits for it.
     FileLost {
-        /// What was found.
+        /// The finding.
         error: anyhow::Error,
     },
     /// The file's bytes are others than those that were taken in, although its stamp may be the same: it is examined again,
     /// and the job waits for what it was.
     FileChanged {
-        /// What was found.
+        /// The finding.
         error: anyhow::Error,
     },
     /// There is no sound in the recording: it is skipped. Not a failure, and nobody is told.
@@ -78,7 +78,7 @@ pub enum Setback {
     Beyond(Bound),
     /// No retry can help.
     GiveUp {
-        /// Why.
+        /// The reason.
         error: anyhow::Error,
     },
     /// The queue could not record; the daemon decides.

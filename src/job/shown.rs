@@ -5,19 +5,19 @@ use crate::words::words;
 words! {
     /// The state of a job, without what the queue knows besides.
     pub enum JobState {
-        /// It can go on at once.
+        /// The job can go on at once.
         Ready = "ready",
         /// A worker has it.
         Running = "running",
-        /// It waits; [`WaitReason`] says for what.
+        /// The job waits; [`WaitReason`] names the cause.
         Waiting = "waiting",
         /// Its notes are where they belong.
         Done = "done",
-        /// It failed.
+        /// The job failed.
         Failed = "failed",
-        /// It was not taken.
+        /// The job was skipped.
         Skipped = "skipped",
-        /// It was given up.
+        /// The job was cancelled.
         Cancelled = "cancelled",
     }
 }

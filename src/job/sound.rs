@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::key::ParseError;
 
-/// What the text begins with: the number is that of the canonical form, and a later form gets another one.
+/// The prefix of the text. Its number is that of the canonical form; a later form gets another one.
 const START: &str = "s1-";
 
 /// Hex digits of the hash, as many as a content has.

@@ -6,33 +6,33 @@ use jiff::Timestamp;
 
 use super::Stage;
 
-/// Where a job stands. The queue's CHECKs say the same in SQL.
+/// The state of a job. The CHECKs of the queue's tables say the same in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Runs as soon as a worker is free and `due` has come. Set when a recording is taken in, when a service failed by
     /// its own fault (`due` is then the time of the next probe), when a crash interrupted a stage, and by `retry`. In
     /// `Deliver` the ledger of deliveries says what is done next.
     Ready {
-        /// What runs next.
+        /// The stage that runs next.
         stage: Stage,
         /// Not before this.
         due: Timestamp,
     },
     /// A worker of this process has it. After a crash it is `Ready` again; nothing counts.
     Running {
-        /// What runs.
+        /// The stage that runs.
         stage: Stage,
     },
-    /// Nothing runs and nothing is held.
+    /// A state in which nothing runs and nothing is held.
     Waiting {
-        /// What goes on afterwards.
+        /// The stage that follows.
         stage: Stage,
         /// For what.
         on: Wait,
     },
     /// Notes are delivered. Left when a person wants more analyses, or the mails that are held; `redo` makes another job.
     Done,
-    /// It failed as often as it may, or no retry can help. Left by `retry`, or when its content is dropped again.
+    /// The last attempt failed, or no retry can help. Left by `retry`, or when its content is dropped again.
     Failed,
     /// Recorded, not worked on: its content is done already, no service takes it, it exceeds a bound of its folder, or
     /// there is no sound in it. A job that was begun ends here for the last two alone.
@@ -41,7 +41,7 @@ pub enum State {
     Cancelled,
 }
 
-/// What a waiting job waits for.
+/// The cause of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// The service works on it; looks are timers in memory.
@@ -58,7 +58,7 @@ pub enum Wait {
     },
 }
 
-/// What happens to a job.
+/// An event in the life of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A worker takes it.
@@ -67,16 +67,16 @@ pub enum Event {
     Advance,
     /// The service has been asked; its answer is waited for.
     Await,
-    /// Nothing went wrong, but it cannot go on before `until`; also: the service failed by its own fault.
+    /// A wait until `until` without a failure of its own; also: the service failed.
     Snooze {
-        /// When it can.
+        /// The time at which it can go on.
         until: Timestamp,
     },
     /// A failure of its own with attempts left: it goes on from `from` after `due`.
     Retry {
-        /// What is done again.
+        /// The stage that is repeated.
         from: Stage,
-        /// When.
+        /// The time of the event.
         due: Timestamp,
     },
     /// A failure of its own, the last one.
@@ -85,24 +85,24 @@ pub enum Event {
     Skip,
     /// Its file cannot be read.
     LoseFile {
-        /// When that was seen.
+        /// The time at which that was seen.
         at: Timestamp,
     },
     /// Its file is back, or a person or a drop of the same content asks for it again.
     Resume {
-        /// Where it goes on.
+        /// The stage at which it goes on.
         from: Stage,
-        /// When.
+        /// The time of the event.
         due: Timestamp,
     },
     /// More analyses are asked of a job that is done.
     Reopen {
-        /// When.
+        /// The time of the event.
         due: Timestamp,
     },
-    /// What was held of a job that is done goes out after all.
+    /// Held deliveries of a finished job are released.
     Redeliver {
-        /// When.
+        /// The time of the event.
         due: Timestamp,
     },
     /// A person gives it up, or its file is gone for good.
@@ -381,7 +381,7 @@ mod tests {
         }
     }
 
-    /// What the table says; `None` is a refusal.
+    /// Returns the next state by the table; `None` is a refusal.
     fn looked_up((kind, stage, _): Fact, event: &Event) -> Option<Fact> {
         let mut rows = TABLE.lines().filter(|row| !row.trim().is_empty()).map(|row| row.split_whitespace());
         let (column, from, at) = told(event);

@@ -15,7 +15,7 @@ use tracing_subscriber::{
 
 use crate::{config::LogFormat, text};
 
-/// What stands around the text of a line.
+/// The parts of a log line around its text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     /// The time: RFC 3339, UTC, milliseconds. JSON always has it.

@@ -60,7 +60,7 @@ pub enum Openness {
 /// A file that is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoughtFile {
-    /// What it is.
+    /// The file's identity.
     pub id: FileId,
     /// Its file name.
     pub name: std::ffi::OsString,
@@ -77,7 +77,7 @@ pub trait WriterSource: fmt::Debug + Send + Sync {
 pub enum InUse {
     /// A process has it open for writing.
     Process(WritingProcess),
-    /// It was written to, and no close was seen since.
+    /// The file was written to, and no close was seen since.
     Written(UnclosedWrite),
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for InUse {
     }
 }
 
-/// What is known of open files, for the whole process.
+/// The knowledge about open files, shared by the whole process.
 #[derive(Debug)]
 pub struct OpenFiles {
     writers: Box<dyn WriterSource>,

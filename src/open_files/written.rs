@@ -19,9 +19,9 @@ const WRITTEN_MAX: usize = 4096;
 /// A write after which no close was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnclosedWrite {
-    /// When it was last known to be written to, by minuted's clock.
+    /// The last known write, by minuted's clock.
     pub last: Timestamp,
-    /// Whether a close would have been seen: no event was lost since.
+    /// True if a close would have been seen: no event was lost since.
     pub is_certain: bool,
 }
 

@@ -29,7 +29,7 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Room that is left on a disk: a recording that just fits leaves none for its notes.
 const FREE_BYTES_MIN: u64 = 16 << 20;
 
-/// What the thread is told.
+/// A command for the writing thread.
 enum DraftCommand {
     Piece(Bytes),
     /// All is there: makes it durable and tells what it is.
@@ -38,7 +38,7 @@ enum DraftCommand {
     Name(OsString, oneshot::Sender<io::Result<()>>),
 }
 
-/// What was written.
+/// Content hash and size of a written file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileDigest {
     pub(super) content: Content,
@@ -99,7 +99,7 @@ impl FileDraft {
         }
     }
 
-    /// Why the thread has ended.
+    /// Returns the error with which the writing thread ended.
     async fn end_error(&mut self) -> io::Error {
         match (&mut self.ended).await {
             Ok(Err(error)) => error,

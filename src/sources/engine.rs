@@ -50,17 +50,17 @@ const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
 /// The reasons of holds that end when the vendor answers as it should.
 const VENDOR_HOLDS: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
 
-/// What the daemon tells of the folder: `None` when a file may be placed there, else why not.
+/// A check by the daemon: `None` when a file may be placed in the folder now, else the reason.
 pub type FolderReady = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// What the engine of one source works with.
+/// Everything that the engine of one source needs.
 #[derive(Clone)]
 pub struct SourceContext {
     /// The vendor.
     pub source: Arc<dyn Source>,
     /// Its settings.
     pub settings: config::Source,
-    /// How failures are retried.
+    /// The retry policy.
     pub retry: config::Retry,
     /// The folder that its recordings go to.
     pub folder: Arc<Folder>,
@@ -68,11 +68,11 @@ pub struct SourceContext {
     pub accepts: Vec<String>,
     /// The state directory.
     pub state_dir: std::path::PathBuf,
-    /// How long transcripts that were transcripts are kept for a `redo`.
+    /// The time for which vendors' transcripts are kept, for a `redo`.
     pub history: Duration,
     /// The queue.
     pub queue: Queue,
-    /// Whether a file may be placed now.
+    /// The check that a file may be placed now.
     pub ready: FolderReady,
 }
 
@@ -98,7 +98,7 @@ pub struct SourceEngine {
     failures: u32,
     /// Until when the vendor is left alone.
     back_off_until: Option<Instant>,
-    /// When the list was read last.
+    /// The time of the last complete listing.
     listed_at: Option<Instant>,
     /// Recordings that came to something, and how many of them there had been when each failed by the vendor's fault:
     /// one that fails so while others do not has itself to blame.
@@ -106,12 +106,12 @@ pub struct SourceEngine {
     pub(super) blamed: HashMap<String, u64>,
 }
 
-/// Why a source does not go on now.
+/// The reason why a round of a source ended early.
 #[derive(Debug)]
 pub(super) enum SourceFailure {
     /// The vendor, or the way there.
     Vendor(CallError),
-    /// Nothing can be placed in the folder: why, and whether the operator is to be told (else the folder itself tells).
+    /// The folder takes no file. `told`: the operator is notified; else the folder's own hold says it.
     Folder { why: String, told: bool },
     /// The queue.
     Queue(QueueError),
@@ -338,7 +338,7 @@ impl SourceEngine {
         Ok(met)
     }
 
-    /// What ended before this is left alone.
+    /// Returns the time before which ended meetings are ignored.
     fn earliest_end(&self, met: Met) -> Timestamp {
         self.parts.settings.since.unwrap_or(met.met)
     }

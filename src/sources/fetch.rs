@@ -1,4 +1,4 @@
-//! One recording: looked at, fetched, placed.
+//! Fetching one recording: its availability, the download, its place in the folder.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -38,13 +38,13 @@ const RETENTION_MAX: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// waits for it.
 const TRANSCRIPT_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// Why a file was not fetched.
+/// The reason why a file was not fetched, by what happens next.
 enum FetchFailure {
-    /// Its own failure: cut, expired, empty, not what it should be.
+    /// A failure of this file: cut off, expired, empty, or a page in its place.
     Own(String),
-    /// The store's, or the way there: others would fare alike.
+    /// A failure of the vendor's store or of the network; other files would fail, too.
     Store(CallError),
-    /// The folder's.
+    /// A failure of the folder.
     Folder(io::Error),
 }
 
@@ -81,7 +81,7 @@ impl SourceEngine {
         Ok(self.parts.queue.fetch_later(self.name(), &row.id, due, later, now).await?)
     }
 
-    /// Records that there is nothing to be had; the operator is told, once.
+    /// Records that the recording cannot be had; the operator is notified once.
     async fn record_lost(&mut self, row: &Fetching, why: &str, details: &Details) -> Result<(), SourceFailure> {
         self.done += 1;
         let why = one_line(why, 500);
@@ -246,7 +246,7 @@ impl SourceEngine {
         said.iter().any(|segment| !segment.text.trim().is_empty()).then_some(said)
     }
 
-    /// Why the folder would leave a file of this name alone.
+    /// Returns why the folder's globs refuse a file of this name; `None` when they accept it.
     fn refusal_by_globs(&self, name: &str) -> Option<String> {
         let folder = &self.parts.folder;
         let shown = one_line(name, 200);
@@ -331,12 +331,12 @@ impl SourceEngine {
     }
 }
 
-/// Whether no vendor keeps a recording any more.
+/// Returns whether a recording is older than any vendor keeps one.
 fn is_past_retention(row: &Fetching, now: Timestamp) -> bool {
     now.duration_since(row.ended) > RETENTION_MAX
 }
 
-/// Whether a store says that it gives a page or an error in place of a file.
+/// Returns whether a content type is that of a page or an error message, not of a recording.
 fn is_page(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     ["text/", "application/json", "application/xml"].iter().any(|page| kind.starts_with(page))

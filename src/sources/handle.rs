@@ -1,4 +1,4 @@
-//! How a running source is told to look, and what it shows of itself.
+//! The shared handle of running sources: nudges to look now, and what each shows of itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,32 +73,32 @@ impl SourcesHandle {
     }
 }
 
-/// Whether a text may be a vendor's id: it stands in an address and in a name of a file.
+/// Returns whether a text may be a vendor's id, which goes into addresses and file names.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
     !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(is_part)
 }
 
-/// What a source shows of itself.
+/// The state of a running source, for `status` and `source`.
 #[derive(Debug, Clone, Default)]
 pub struct SourceView {
-    /// When its list was last read to the end, by this process.
+    /// The time at which this process last read the list to its end.
     pub listed: Option<Timestamp>,
-    /// When it is asked next; `None` while it works.
+    /// The time of the next round; `None` while one runs.
     pub next: Option<Timestamp>,
-    /// Whether it has read its list and nothing it found can be had now that is not there.
+    /// True when the list was read and everything available now is fetched.
     pub idle: bool,
-    /// What is being fetched: the recording, since when, and how far it is.
+    /// The download that runs: the recording, its start, its progress.
     pub fetching: Option<(String, Timestamp, Arc<Progress>)>,
 }
 
-/// What rings when a source should look.
+/// A request to look now, and the ids that it names.
 #[derive(Debug, Default)]
 pub(super) struct Nudge {
     wake: Notify,
     ids: Mutex<BTreeSet<String>>,
-    /// What the source shows.
+    /// The state that the source shows.
     pub(super) view: watch::Sender<SourceView>,
 }
 
@@ -116,7 +116,7 @@ impl Nudge {
         }
     }
 
-    /// Waits until somebody rings.
+    /// Waits for the next nudge.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
     }

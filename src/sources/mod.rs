@@ -53,7 +53,7 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingPage {
-    /// What it holds, in the vendor's order.
+    /// The recordings of the page, in the vendor's order.
     pub found: Vec<ListedRecording>,
     /// The cursor of the next page, where there is one.
     pub next: Option<String>,
@@ -64,7 +64,7 @@ pub struct RecordingPage {
 pub struct ListedRecording {
     /// The vendor's id of it.
     pub id: String,
-    /// When its meeting ended.
+    /// The end of its meeting.
     pub ended: Timestamp,
 }
 
@@ -73,13 +73,13 @@ pub struct ListedRecording {
 pub struct Recording {
     /// The vendor's id of it.
     pub id: String,
-    /// What can be had of it.
+    /// Its files, or why there are none.
     pub availability: Availability,
-    /// When its meeting ended, where the vendor says.
+    /// The end of its meeting, where the vendor gives one.
     pub ended: Option<Timestamp>,
-    /// What is known of its meeting: from the calendar, else from the bot.
+    /// The details of its meeting: from the calendar, else from the bot.
     pub details: Details,
-    /// What was said, where the vendor has a transcript.
+    /// The vendor's transcript, where there is one.
     pub transcript: Option<Vec<Segment>>,
 }
 
@@ -93,7 +93,7 @@ pub fn connect_source(source: &config::Source, workers: config::Workers) -> Resu
     Ok(Arc::new(vendor))
 }
 
-/// What can be had of a recording.
+/// The availability of a recording's files.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Availability {
     /// The meeting goes on, or the vendor still works on its files.
@@ -107,7 +107,7 @@ pub enum Availability {
 /// A file at a vendor's store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFile {
-    /// Where it lies; the address itself is the permission, so that no key is sent there.
+    /// Its address. The address itself is the permission, so no key is sent there.
     pub url: Url,
     /// The extension that its name gets, lower case.
     pub extension: &'static str,

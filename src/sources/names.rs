@@ -1,4 +1,4 @@
-//! What a recording of a source is called in its folder. Pure: the title is whatever somebody called a meeting.
+//! File names for fetched recordings. Pure. A meeting's title is hostile input.
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -11,7 +11,7 @@ const TITLE_CHARS_MAX: usize = 80;
 /// room for what notes are called.
 const TITLE_BYTES_MAX: usize = 120;
 
-/// What a meeting without a title is called.
+/// The title in the name of an untitled meeting.
 const UNTITLED: &str = "meeting";
 
 /// Characters of an id that tell one recording from another of the same day and title.

@@ -35,15 +35,15 @@ const TOLD_EVERY: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Calls {
     sources: Vec<(String, Source)>,
     handle: SourcesHandle,
-    /// When the operator was told last, by source.
+    /// The time of the last warning in the log, by source.
     told: Mutex<HashMap<String, Instant>>,
 }
 
-/// Why a call is not taken.
+/// The reason why a call is refused.
 enum Refused {
     Unproven(Unproven),
     TooLarge,
-    /// It broke off.
+    /// The connection broke off.
     Broken,
 }
 

@@ -1,13 +1,13 @@
-//! What a call is about: the id of a recording, and nothing else.
+//! The content of a call: the id of a recording, and nothing else.
 
 use serde::Deserialize;
 
-/// What a source is told.
+/// The consequence of a call for its source.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Look, above all at this recording; the id may be empty.
     Look(String),
-    /// Nothing can be had because of it.
+    /// No new recording can be available because of it.
     Nothing,
 }
 

@@ -26,7 +26,7 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// A port that is taken is tried again so often.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// How long the accept loop waits when descriptors are short.
+/// The pause of the accept loop when file descriptors are short.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes calls for `sources` at `listen` until `stop`, and tells `handle`. While the port is taken by another program it

@@ -1,4 +1,4 @@
-//! How a call proves that it comes from the vendor.
+//! The proof that a call comes from the vendor.
 //!
 //! Version 1 sends the account's own key. Version 2 signs as Svix does
 //! (<https://docs.svix.com/receiving/verifying-payloads/how-manual>): an HMAC-SHA-256 of id, time and body.
@@ -12,34 +12,34 @@ use secrecy::{ExposeSecret as _, SecretString};
 /// The header with the key of the account.
 const KEY: &str = "x-meeting-baas-api-key";
 
-/// What stands before a secret of Svix.
+/// The prefix of a secret of Svix.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// What stands before a signature of the one version that there is.
+/// The prefix of a signature of version 1, the only one.
 const SIGNATURE_PREFIX: &str = "v1,";
 
-/// How old a signed call may be, and how far ahead its clock: Svix's own tolerance, in seconds.
+/// The largest age of a signed call, and the largest lead of its clock: Svix's tolerance, in seconds.
 const TOLERANCE_S: i64 = 300;
 
 /// Signatures that are looked at: one a secret, and a vendor changes its secret one at a time.
 const SIGNATURES_MAX: usize = 8;
 
-/// Why a call proves nothing; for the operator alone.
+/// The reason why a call is not authentic; shown to the operator alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unproven {
     /// A header is absent, or there twice.
     #[error("it has no `{0}`, or more than one")]
     Missing(&'static str),
-    /// It is another key.
+    /// The key differs.
     #[error("its key is not that of the source; does the vendor's account match `api_key_file`?")]
     AnotherKey,
-    /// It is not signed with the secret.
+    /// No signature was made with the secret.
     #[error("its signature is wrong; is `webhook_secret_file` the secret of this very webhook?")]
     AnotherSecret,
-    /// Its time is no time of now.
+    /// The time is too far from now.
     #[error("its time is {0} s off; a call that is sent again late, or a clock of this machine that is wrong")]
     OutOfTime(i64),
-    /// What it would be compared with is not there.
+    /// The key or secret to compare with cannot be read.
     #[error("{0}")]
     NoSecret(String),
 }

@@ -1,4 +1,4 @@
-//! What can be had of a recording, for both versions.
+//! Files and details of a recording, for both versions.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@
 //! | `shapes` | what is sent and shown, whatever the version |
 //! | `wire` | what is read from answers |
 //!
-//! What a version's document leaves open is said where it is assumed, with the word "Assumed".
+//! Assumptions where a version's document is silent are marked with the word "Assumed".
 
 mod availability;
 mod bots1;
@@ -56,7 +56,7 @@ const DELETES_MAX: usize = 5;
 /// The time in which they are counted, with a second for the clocks.
 const DELETES_WINDOW: Duration = Duration::from_secs(61);
 
-/// What a bot is called where nobody gives it a name.
+/// The default name of a bot.
 pub const BOT_NAME: &str = "minuted";
 
 /// An account at Meeting BaaS.
@@ -67,7 +67,7 @@ pub struct MeetingBaas {
     base_url: Url,
     http: HttpService,
     elsewhere: Elsewhere,
-    /// When the last deletions were asked for.
+    /// The times of the last deletions.
     deletes: Mutex<VecDeque<Instant>>,
 }
 
@@ -245,7 +245,7 @@ impl Source for MeetingBaas {
     }
 }
 
-/// Returns what a person does about a call that failed; `None` where the error says all there is to say.
+/// Returns the cure of a failed call; `None` where the error itself says enough.
 #[must_use]
 pub fn suggest_cure(source: &config::Source, error: &CallError) -> Option<String> {
     let file = crate::text::printable_path(&source.api_key_file);

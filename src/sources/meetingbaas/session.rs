@@ -1,4 +1,4 @@
-//! One call: the key as it lies there now, the pace, and what an answer means.
+//! One call: the key read from its file, the pace, and the meaning of an answer.
 
 use std::time::Duration;
 

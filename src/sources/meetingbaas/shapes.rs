@@ -1,4 +1,4 @@
-//! What is sent and shown, whatever the version.
+//! Types that both versions share.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,13 +6,13 @@ use url::Url;
 
 use crate::services::CallError;
 
-/// Why a call was not made, or went wrong.
+/// The reason why a call about bots was not made, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BotCallError {
     /// The version has no such call.
     #[error("{0}")]
     Lacks(&'static str),
-    /// It went wrong.
+    /// The call failed.
     #[error(transparent)]
     Call(#[from] CallError),
 }
@@ -22,26 +22,26 @@ pub enum BotCallError {
 pub struct BotJoin<'a> {
     /// The address of the meeting.
     pub meeting_url: &'a Url,
-    /// When to join; `None` is now.
+    /// The time to join; `None` is now.
     pub at: Option<Timestamp>,
-    /// What the bot is called in the meeting.
+    /// The bot's name in the meeting.
     pub name: &'a str,
-    /// Whether the vendor transcribes what it records.
+    /// True if the vendor is to transcribe the recording.
     pub transcribe: bool,
 }
 
 /// A bot to send to an event.
 #[derive(Debug, Clone, Copy)]
 pub struct BotSchedule<'a> {
-    /// What the bot is called in the meeting.
+    /// The bot's name in the meeting.
     pub name: &'a str,
-    /// Whether the vendor transcribes what it records.
+    /// True if the vendor is to transcribe the recording.
     pub transcribe: bool,
-    /// Whether a bot joins all meetings of the series.
+    /// True for all meetings of the series.
     pub whole_series: bool,
 }
 
-/// Where an event of version 2 is.
+/// The calendar and the series of an event of version 2.
 #[derive(Debug)]
 pub(super) struct EventLocation {
     /// The calendar.
@@ -55,17 +55,17 @@ pub(super) struct EventLocation {
 pub struct Bot {
     /// Its id.
     pub id: String,
-    /// What it is called in the meeting.
+    /// Its name in the meeting.
     pub name: Option<String>,
     /// The address of the meeting.
     pub meeting_url: Option<String>,
-    /// How far it is, in the vendor's word; version 1 has none, and `ended` or `not ended` stands for it.
+    /// Its state, in the vendor's word; version 1 has none, so it is `ended` or `not ended`.
     pub status: String,
-    /// When it is to join, or was sent.
+    /// The time at which it joins, or was sent.
     pub at: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which it ended.
     pub ended: Option<Timestamp>,
-    /// Why it failed.
+    /// The error with which it failed.
     pub error: Option<String>,
 }
 
@@ -74,11 +74,11 @@ pub struct Bot {
 pub struct Calendar {
     /// Its id.
     pub id: String,
-    /// What it is called, where that is told.
+    /// Its name, where the vendor gives one.
     pub name: Option<String>,
-    /// Whose it is.
+    /// The address of its owner.
     pub email: Option<String>,
-    /// Whether it works, in the vendor's word, where that is told.
+    /// Its state in the vendor's word, where there is one.
     pub status: Option<String>,
 }
 
@@ -91,14 +91,14 @@ pub struct CalendarEvent {
     pub calendar: String,
     /// Its title.
     pub title: Option<String>,
-    /// When it starts.
+    /// Its start.
     pub starts: Option<Timestamp>,
-    /// When it ends.
+    /// Its end.
     pub ends: Option<Timestamp>,
     /// The address of its meeting, where it has one.
     pub meeting_url: Option<String>,
-    /// Whether it is one of a series.
+    /// True for an event of a series.
     pub recurs: bool,
-    /// Whether a bot is to join it.
+    /// True if a bot will join it.
     pub bot: bool,
 }

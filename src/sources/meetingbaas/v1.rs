@@ -17,10 +17,10 @@ use crate::{
 /// Bots of a page; the most that the document allows.
 pub(super) const PAGE_SIZE: &str = "50";
 
-/// How a time is written in a query: the document's example has no zone, and means UTC.
+/// The format of times in queries: the document's example has no zone, and means UTC.
 pub(super) const TIME: &str = "%Y-%m-%dT%H:%M:%S";
 
-/// What `delete_data` answers when nothing of a bot is left.
+/// The answers of `delete_data` when nothing of a bot is left.
 const DELETED_WORDS: [&str; 3] = ["deleted", "alreadyDeleted", "noDataFound"];
 
 impl MeetingBaas {
