@@ -128,7 +128,8 @@ pub(crate) const SIZES: [(&str, u64); 5] =
 #[must_use]
 pub fn size(bytes: u64) -> String {
     let (unit, unit_bytes) = SIZES.into_iter().find(|(_, unit)| bytes >= *unit).unwrap_or(("B", 1));
-    let (whole, tenths) = (bytes / unit_bytes, bytes % unit_bytes * 10 / unit_bytes);
+    let whole = bytes / unit_bytes;
+    let tenths = bytes % unit_bytes * 10 / unit_bytes;
     if tenths == 0 { format!("{whole}{unit}") } else { format!("{whole}.{tenths}{unit}") }
 }
 

@@ -47,7 +47,8 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
         return Err(refusal.hint("start it (minuted run, or systemctl start minuted); or leave out --wait").into());
     }
     let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute_path(file)).collect();
-    let (checked, place) = (files.clone(), folder.clone());
+    let checked = files.clone();
+    let place = folder.clone();
     let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
     let handle = live.services.get(&folder.service);
     let accepts = handle.map_or_else(Vec::new, |handle| accepted(&folder, handle.service.as_ref()));

@@ -46,7 +46,8 @@ async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let meeting_url = parse_meeting_address(&arguments.url)?;
     let at = arguments.at.as_deref().map(|at| parse_future_time(at, clock::now(), &TimeZone::system())).transpose()?;
-    let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
+    let name = arguments.sent.name.as_str();
+    let transcribe = arguments.sent.transcribe;
     let sent = vendor.baas.send_bot(&BotJoin { meeting_url: &meeting_url, at, name, transcribe }).await;
     let bot = sent.map_err(|error| vendor.undone_request(&error, "a bot may have been sent", LOOK))?;
     if arguments.of.output.json {

@@ -29,7 +29,8 @@ pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<E
         cli::Calendar::Events(arguments) => list_events(settings, &arguments).await?,
         cli::Calendar::Schedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
-            let (name, transcribe) = (arguments.sent.name.as_str(), arguments.sent.transcribe);
+            let name = arguments.sent.name.as_str();
+            let transcribe = arguments.sent.transcribe;
             let plan = BotSchedule { name, transcribe, whole_series: arguments.series };
             let done = vendor.baas.schedule_bot(&arguments.event, &plan).await;
             done.map_err(|error| vendor.undone_request(&error, "a bot may have been planned", LOOK))?;

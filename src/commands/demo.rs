@@ -125,7 +125,8 @@ async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, Fa
 
 /// Sees to it that the engine's model is there: fetches it if need be, and says so before.
 async fn prepare_engine(environment: &Environment) -> Result<(), InstallError> {
-    let (package, places) = (Package::here()?, Places::of(None, environment));
+    let package = Package::here()?;
+    let places = Places::of(None, environment);
     if Model::find(package, &places).is_ok() {
         return Ok(());
     }

@@ -49,7 +49,9 @@ pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInsta
         return Ok(ExitCode::from(exit::FAILURE));
     };
     let Done { dir, how } = done.map_err(anyhow::Error::from)?;
-    let (what, place, size) = (model_title(package), printable_path(&dir), print::format_size(package.size()));
+    let what = model_title(package);
+    let place = printable_path(&dir);
+    let size = print::format_size(package.size());
     print::line(&match how {
         How::Already => format!("{what} is already installed, and every hash is right: {place} ({size})"),
         How::Installed => format!("installed {what}: {place} ({size})"),

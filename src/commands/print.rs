@@ -83,7 +83,9 @@ pub(super) fn format_size(bytes: u64) -> String {
 
 /// Returns a length of time as a clock shows it: `4:05`, `1:02:03`.
 pub(super) fn format_clock(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let hours = seconds / 3600;
+    let minutes = seconds / 60 % 60;
+    let seconds = seconds % 60;
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 

@@ -141,7 +141,8 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
             print::line(&printable(&format!("folder {}: {trouble}", folder.name)))?;
         }
         if folder.backlog > 0 {
-            let (name, old) = (&folder.name, count(folder.backlog, "recording"));
+            let name = &folder.name;
+            let old = count(folder.backlog, "recording");
             let decide = ShellCommand::new("minuted backlog").word(name).then("process|skip");
             print::line(&format!("folder {name}: {old} from before minuted; {decide}"))?;
         }

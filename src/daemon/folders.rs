@@ -87,7 +87,9 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     let queue = FolderQueue::new(parts.worker.queue.clone(), folder, Arc::clone(&parts.last_words), link);
     let open_files = Arc::clone(&parts.worker.open_files);
     let running = watch::run(folder.clone(), accepts, queue, end, stop.clone(), open_files);
-    let (ended, fatal, name) = (stop.clone(), parts.fatal.clone(), folder.name.clone());
+    let ended = stop.clone();
+    let fatal = parts.fatal.clone();
+    let name = folder.name.clone();
     let task = parts.loops.spawn(async move {
         if let Err(error) = running.await {
             tracing::error!("the watch on folder `{name}` ended: {error:#}");

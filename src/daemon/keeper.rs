@@ -188,7 +188,8 @@ async fn see_to_deliveries(parts: &Parts) {
 
 /// A service that waits for another key is asked again once there is one.
 async fn see_to_keys(parts: &Parts) {
-    let (worker, live) = (&parts.worker, parts.worker.live());
+    let worker = &parts.worker;
+    let live = parts.worker.live();
     let holds = worker.queue.holds().await.unwrap_or_default();
     for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };

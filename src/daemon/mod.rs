@@ -107,7 +107,8 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     }
     let last_words = Arc::new(LastWords::new(&settings.state_dir));
     crashes::charge(&queue, &last_words).await?;
-    let (stop, fatal) = (CancellationToken::new(), CancellationToken::new());
+    let stop = CancellationToken::new();
+    let fatal = CancellationToken::new();
     let loops = TaskTracker::new();
     let former = former::follow(&queue, &settings).await?;
     let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
@@ -115,8 +116,11 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
     worker.follow_clock().await?;
     worker.remove_unfinished_conversions().await;
-    let (folders, running) = (Folders::default(), Arc::default());
-    let (sources, fetching, listening) = (SourcesHandle::default(), Arc::default(), Arc::default());
+    let folders = Folders::default();
+    let running = Arc::default();
+    let sources = SourcesHandle::default();
+    let fetching = Arc::default();
+    let listening = Arc::default();
     let status_line = Arc::default();
     let parts = Parts {
         worker,
@@ -177,7 +181,8 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn(parts, "reconcile", reconcile::run(parts.clone()));
     let desk = ControlService::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
     let desk = Arc::new(desk.with_sources(parts.sources.clone()));
-    let (stop, dir): (_, PathBuf) = (parts.stop.clone(), state_dir.to_owned());
+    let stop: _ = parts.stop.clone();
+    let dir: PathBuf = state_dir.to_owned();
     spawn(parts, "control", async move {
         if let Err(error) = control::serve(desk, &dir, stop).await {
             tracing::error!("failed to listen on the control socket: {error}");
@@ -187,7 +192,8 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
 
 /// Starts a task that lives as long as the daemon.
 fn spawn(parts: &Parts, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-    let (stop, fatal) = (parts.stop.clone(), parts.fatal.clone());
+    let stop = parts.stop.clone();
+    let fatal = parts.fatal.clone();
     let guard = FatalUnlessStopped { name, stop, fatal };
     parts.loops.spawn(async move {
         let _guard = guard;

@@ -69,7 +69,9 @@ async fn sourced(parts: &Parts) -> u64 {
     let mut stuck: Option<Instant> = None;
     loop {
         let holds = parts.worker.queue.holds().await.unwrap_or_default();
-        let (mut busy, mut down, mut held) = (false, 0, 0);
+        let mut busy = false;
+        let mut down = 0;
+        let mut held = 0;
         for source in &live.settings.sources {
             let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
             let view = parts.sources.view(&source.name);

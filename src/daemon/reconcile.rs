@@ -124,7 +124,8 @@ pub(super) async fn mark(parts: &Parts) -> anyhow::Result<()> {
 async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
     let dir = parts.worker.live().settings.state_dir.clone();
     let write = move || -> std::io::Result<()> {
-        let (path, next) = (dir.join(MARK), dir.join("mark.tmp"));
+        let path = dir.join(MARK);
+        let next = dir.join("mark.tmp");
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(marks.as_bytes())?;
         file.sync_all()?;
@@ -149,7 +150,8 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
             free(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
-            let (name, since) = (name.clone(), clock::now());
+            let name = name.clone();
+            let since = clock::now();
             let hold = Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
             parts.worker.queue.hold(hold, None).await?;
         }
@@ -211,7 +213,8 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
 }
 
 async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
-    let (queue, name) = (&parts.worker.queue, handle.service.name());
+    let queue = &parts.worker.queue;
+    let name = handle.service.name();
     Effect::CallMarkers.before();
     let markers = handle.service.markers().await;
     Effect::CallMarkers.after();

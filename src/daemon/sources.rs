@@ -99,8 +99,12 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
             return None;
         }
     };
-    let (stop, fatal) = (parts.stop.child_token(), parts.fatal.clone());
-    let (ended, name, folders, id) = (stop.clone(), source.name.clone(), parts.folders.clone(), folder.id.clone());
+    let stop = parts.stop.child_token();
+    let fatal = parts.fatal.clone();
+    let ended = stop.clone();
+    let name = source.name.clone();
+    let folders = parts.folders.clone();
+    let id = folder.id.clone();
     let task = parts.loops.spawn(async move {
         tokio::select! {
             () = ended.cancelled() => return,
@@ -130,7 +134,8 @@ async fn scanned(folders: &Folders, id: &str) {
 
 /// Returns what tells whether a recording may be placed in a folder now.
 fn ready(folders: Folders, folder: &Folder) -> FolderReady {
-    let (id, name) = (folder.id.clone(), folder.name.clone());
+    let id = folder.id.clone();
+    let name = folder.name.clone();
     Arc::new(move || {
         let folders = folders.read().expect("no thread panics while it holds the folders");
         let Some(status) = folders.get(&id).map(|handle| handle.view().status()) else {

@@ -34,7 +34,8 @@ pub(super) async fn follow(parts: &Parts) {
     }
     *listening = wanted.map(|at| {
         let stop = parts.stop.child_token();
-        let (ended, fatal) = (stop.clone(), parts.fatal.clone());
+        let ended = stop.clone();
+        let fatal = parts.fatal.clone();
         let serving = webhook::serve(at.0, at.1.clone(), parts.sources.clone(), stop.clone());
         let task = parts.loops.spawn(async move {
             serving.await;

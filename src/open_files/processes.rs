@@ -109,7 +109,8 @@ impl Processes {
     /// Looks at one process; returns whether all that it has open was seen.
     fn search_process(&self, process: u32, search: &mut Search<'_>) -> io::Result<bool> {
         let dir = self.proc.join(process.to_string());
-        let (mut is_seen, mut has_files) = (true, false);
+        let mut is_seen = true;
+        let mut has_files = false;
         for entry in fs::read_dir(dir.join("fd"))? {
             has_files = true;
             match search_descriptor(&dir, &entry?.file_name(), process, search) {

@@ -122,7 +122,8 @@ fn write_file(
     let dir = Dir::open(folder)?;
     has_room(&dir, bytes)?;
     let (mut temporary, mut file) = Temporary::make(&dir, mode)?;
-    let (mut hasher, mut size) = (blake3::Hasher::new(), 0_u64);
+    let mut hasher = blake3::Hasher::new();
+    let mut size = 0_u64;
     while let Some(order) = orders.blocking_recv() {
         match order {
             DraftCommand::Piece(piece) => {
@@ -176,7 +177,9 @@ pub(super) async fn digest_of_file(folder: PathBuf, path: PathBuf) -> io::Result
 }
 
 fn digest_file(mut file: File) -> io::Result<FileDigest> {
-    let (mut hasher, mut size, mut buffer) = (blake3::Hasher::new(), 0_u64, vec![0; 1 << 16]);
+    let mut hasher = blake3::Hasher::new();
+    let mut size = 0_u64;
+    let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(FileDigest { content: Content::from_hash(&hasher.finalize()), size }),

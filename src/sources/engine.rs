@@ -139,8 +139,13 @@ impl SourceEngine {
         let limits = Limits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
         let transcripts = SourceTranscripts::new(&parts.settings.name, &parts.state_dir);
-        let (nudge, handle) = (handle.register(&parts.settings.name), handle.clone());
-        let (failures, back_off_until, listed_at, done, blamed) = (0, None, None, 0, HashMap::new());
+        let nudge = handle.register(&parts.settings.name);
+        let handle = handle.clone();
+        let failures = 0;
+        let back_off_until = None;
+        let listed_at = None;
+        let done = 0;
+        let blamed = HashMap::new();
         Ok(Self { parts, store, transcripts, nudge, handle, failures, back_off_until, listed_at, done, blamed })
     }
 
@@ -318,7 +323,8 @@ impl SourceEngine {
         let name = self.name().to_owned();
         let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
         let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
-        let (detail, since) = (why.to_owned(), clock::now());
+        let detail = why.to_owned();
+        let since = clock::now();
         let hold = Hold { scope: Scope::Source, name, reason, detail, since };
         if self.parts.queue.hold(hold, told).await? {
             tracing::warn!("{}", one_line(&said, 1000));
@@ -346,7 +352,8 @@ impl SourceEngine {
     /// Reads the list of what ended, page by page. The watermark moves only when it was read to its end: a walk that
     /// was interrupted begins anew where it began.
     async fn list_recordings(&mut self, met: Met) -> Result<(), SourceFailure> {
-        let (began, floor) = (clock::now(), self.earliest_end(met));
+        let began = clock::now();
+        let floor = self.earliest_end(met);
         // A floor that was set further back is not hidden by what was listed from a later one.
         let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
         let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
@@ -354,7 +361,8 @@ impl SourceEngine {
             let days = count(away.as_secs() / 86_400, "day");
             tracing::warn!("source `{}` was not asked for {days}: what ended first may be gone there", self.name());
         }
-        let (mut cursor, mut new): (Option<String>, usize) = (None, 0);
+        let mut cursor: Option<String> = None;
+        let mut new: usize = 0;
         for page in 0.. {
             let listed = self.parts.source.list_ended(since, cursor.as_deref()).await.map_err(list_failure)?;
             let is_name = |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX;

@@ -49,7 +49,8 @@ impl SourceEngine {
 
     /// Returns whether the next one may be asked for, too.
     async fn delete_copy(&mut self, copy: &Deletable) -> Result<bool, SourceFailure> {
-        let (name, id) = (self.name().to_owned(), &copy.id);
+        let name = self.name().to_owned();
+        let id = &copy.id;
         self.parts.queue.intend_deletion(&name, id, clock::now()).await?;
         Effect::CallDeletion.before();
         let deleted = self.parts.source.delete_recording(id).await;
@@ -77,9 +78,12 @@ impl SourceEngine {
     }
 
     fn record_refusal(&self, copy: &Deletable, error: &CallError) -> Deleted {
-        let (now, error, tries) = (clock::now(), one_line(&error.to_string(), 500), copy.tries + 1);
+        let now = clock::now();
+        let error = one_line(&error.to_string(), 500);
+        let tries = copy.tries + 1;
         if tries >= TRIES_MAX {
-            let (name, id) = (self.name(), &copy.id);
+            let name = self.name();
+            let id = &copy.id;
             let told = format!("source `{name}` does not delete its copy of recording `{id}`: {error}");
             tracing::error!("{told}");
             return Deleted::Refused(format!("{told}\ndelete it at the vendor"));

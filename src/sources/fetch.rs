@@ -86,7 +86,8 @@ impl SourceEngine {
         self.done += 1;
         let why = one_line(why, 500);
         let title = details.title.as_deref().map(|title| format!(" (`{}`)", one_line(title, 100))).unwrap_or_default();
-        let (name, id) = (self.name().to_owned(), &row.id);
+        let name = self.name().to_owned();
+        let id = &row.id;
         let told = format!("recording `{id}`{title} of source `{name}` cannot be had: {why}");
         let fetch = ShellCommand::new("minuted source fetch").word(id).then("--source").word(&name);
         tracing::error!("{told}; {fetch}");
@@ -97,7 +98,8 @@ impl SourceEngine {
     /// Counts a failure of the recording's own. It is told when it has failed as often as a job may, and tried on,
     /// seldom, for as long as a vendor may keep it.
     async fn count_failure(&mut self, row: &Fetching, error: &str) -> Result<(), SourceFailure> {
-        let (now, retry) = (clock::now(), self.parts.retry);
+        let now = clock::now();
+        let retry = self.parts.retry;
         let error = one_line(error, 500);
         if is_past_retention(row, now) {
             return self.record_lost(row, &error, &Details::default()).await;
@@ -106,7 +108,8 @@ impl SourceEngine {
         let failures = row.attempts.saturating_add(1);
         let slowest = if failures < retry.attempts { retry.delay_max } else { SLOW_RETRY_MAX.max(retry.delay_max) };
         let wait = backoff(retry.delay, slowest, failures, clock::jitter());
-        let (name, id) = (self.name().to_owned(), &row.id);
+        let name = self.name().to_owned();
+        let id = &row.id;
         let notice = (failures == retry.attempts).then(|| {
             let list = ShellCommand::new("minuted source list").word(&name);
             format!("recording `{id}` of source `{name}` cannot be fetched, and is tried on: {error}\n{list}")
@@ -128,7 +131,8 @@ impl SourceEngine {
             self.blamed.clear();
         }
         self.blamed.insert(row.id.clone(), self.done);
-        let (now, why) = (clock::now(), one_line(&error.to_string(), 500));
+        let now = clock::now();
+        let why = one_line(&error.to_string(), 500);
         // The source as a whole waits. Its next round has to ask for this recording again: a round that asks for nothing
         // would end the hold.
         self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
@@ -191,9 +195,11 @@ impl SourceEngine {
         names: &[String],
         (details, ended, reuse): (Details, Option<Timestamp>, bool),
     ) -> Result<(), SourceFailure> {
-        let (folder, source) = (&self.parts.folder, self.name().to_owned());
+        let folder = &self.parts.folder;
+        let source = self.name().to_owned();
         for name in names {
-            let (path, folder_id) = (PathBuf::from(name), folder.id.clone());
+            let path = PathBuf::from(name);
+            let folder_id = folder.id.clone();
             let spot =
                 FetchedSpot { folder: folder_id, path: path.clone(), content: sum.content.clone(), size: sum.size };
             let intent = Intent { spot, details: details.clone(), ended, reuse };

@@ -20,8 +20,10 @@ pub(super) fn words(text: &str) -> Option<String> {
     if !MARKS.iter().any(|mark| lower.contains(mark)) {
         return None;
     }
-    let (mut title, mut body) = (String::new(), String::new());
-    let (mut in_title, mut at) = (false, 0);
+    let mut title = String::new();
+    let mut body = String::new();
+    let mut in_title = false;
+    let mut at = 0;
     while let Some(found) = next_tag(text, at) {
         let heard = if in_title { &mut title } else { &mut body };
         heard.push_str(&text[at..found]);
@@ -37,7 +39,8 @@ pub(super) fn words(text: &str) -> Option<String> {
         };
     }
     body.push_str(&text[at..]);
-    let (title, body) = (decoded(&title), decoded(&body));
+    let title = decoded(&title);
+    let body = decoded(&body);
     let rest = if title.is_empty() { body } else { joined(&body.replace(&title, " ")) };
     Some(match (title.is_empty(), rest.is_empty()) {
         (true, _) => rest,

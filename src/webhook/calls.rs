@@ -150,7 +150,8 @@ async fn secret(file: PathBuf) -> Result<SecretString, Unproven> {
 /// Reads a body whole; `None` for one that is too large, which is read to its end only where `to_the_end` says so: a
 /// caller that still sends does not read an answer.
 async fn bytes(mut body: Incoming, to_the_end: bool) -> Result<Option<Vec<u8>>, Refused> {
-    let (mut bytes, mut is_all) = (Vec::new(), true);
+    let mut bytes = Vec::new();
+    let mut is_all = true;
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else { continue };
         is_all &= bytes.len() + data.len() <= BODY_BYTES_MAX;

@@ -34,7 +34,8 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
-    let (mode, owner) = (metadata.permissions().mode() & 0o7777, metadata.uid());
+    let mode = metadata.permissions().mode() & 0o7777;
+    let owner = metadata.uid();
     if owner != rustix::process::geteuid().as_raw() {
         let hint = format!("run this as its user: {}", queue::sudo(owner).then("minuted check"));
         findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
@@ -59,7 +60,8 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
 /// Tries the directory of the log files, where there is one.
 pub(super) fn try_log_directory(settings: &Settings) -> Option<Finding> {
     let dir = settings.log.dir.as_ref()?;
-    let (shown, there) = (printable_path(dir), dir.ancestors().find(|there| there.exists())?);
+    let shown = printable_path(dir);
+    let there = dir.ancestors().find(|there| there.exists())?;
     let is_writable = there.is_dir() && rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     if is_writable {
         return Some(Finding::ok("log", shown));

@@ -37,7 +37,8 @@ fn recogniser_of(kind: &Kind) -> Option<&Recogniser> {
 
 /// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.
 fn check_whisper_model(name: &str, model: &Path, settings: &Settings) -> Finding {
-    let (subject, shown) = (format!("engine of `{name}`"), printable_path(model));
+    let subject = format!("engine of `{name}`");
+    let shown = printable_path(model);
     let weights = match whisper::look(model) {
         Ok(weights) => weights,
         Err(error) => {
@@ -64,7 +65,8 @@ fn check_package(package: &Package, places: &Places, is_needed: bool) -> Option<
     let Some(dir) = places.dir_of(package) else {
         return is_needed.then(|| Finding::error("engine", "its model is not installed", INSTALL));
     };
-    let (found, shown) = (Installation::inspect(package, &dir), printable_path(&dir));
+    let found = Installation::inspect(package, &dir);
+    let shown = printable_path(&dir);
     if found.is_intact() {
         let message = format!("{} {} is installed in {shown}", package.model, package.version);
         return is_needed.then(|| Finding::ok("engine", message));

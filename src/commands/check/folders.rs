@@ -47,7 +47,8 @@ pub(super) fn find_converter(settings: &Settings, env: &Environment) -> Option<F
     if names.is_empty() {
         return None;
     }
-    let (subject, names) = ("convert", names.join(", "));
+    let subject = "convert";
+    let names = names.join(", ");
     Some(match ffmpeg::find(env.path.as_deref().unwrap_or_default()) {
         Some(program) => Finding::ok(subject, format!("{} converts recordings of {names}", printable_path(&program))),
         None => {

@@ -188,7 +188,9 @@ fn working_service(settings: &Settings, name: &str, place: &str, profile: &Value
         let items = value.as_array().into_iter().flatten();
         items.filter_map(|item| item.as_str()).take(SHOWN_MAX).collect::<Vec<_>>().join(", ")
     };
-    let (models, unlisted, missing) = (list(models), list(&profile["unlisted"]), list(&profile["not_downloaded"]));
+    let models = list(models);
+    let unlisted = list(&profile["unlisted"]);
+    let missing = list(&profile["not_downloaded"]);
     if models.is_empty() {
         return Finding::note(subject, format!("{place} answers, and does not tell its models"));
     }
@@ -212,7 +214,8 @@ async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Fi
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let Some(account) = &handle.account else { return Ok(()) };
-    let (subject, base_url) = (format!("service {name}"), handle.settings.kind.place());
+    let subject = format!("service {name}");
+    let base_url = handle.settings.kind.place();
     findings.add(match account.reach().await {
         Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
         Err(error) => {

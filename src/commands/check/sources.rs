@@ -22,7 +22,8 @@ pub(super) async fn check_sources(settings: &Settings, findings: &mut Findings) 
 
 fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
     let subject = format!("source {}", source.name);
-    let (place, api) = (&source.base_url, source.api.as_str());
+    let place = &source.base_url;
+    let api = source.api.as_str();
     match read {
         Ok(()) => Finding::ok(subject, format!("{place} answers, and the key reads ({api})")),
         Err(error) => {

@@ -49,7 +49,8 @@ fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
 
 /// What is to be known of the webhooks of one source.
 fn describe_webhooks(source: &Source, listen: SocketAddr) -> Vec<Finding> {
-    let (subject, path) = (format!("webhook {}", source.name), path_of(&source.name));
+    let subject = format!("webhook {}", source.name);
+    let path = path_of(&source.name);
     let enter =
         format!("enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}");
     let mut findings = vec![Finding::note(&subject, enter)];

@@ -177,7 +177,8 @@ async fn the_second_waits_for_the_first_and_says_so() {
     let lock = fs::File::create(base.join(".minuted-install.lock")).expect("made");
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
     let steps = std::sync::Mutex::new(Vec::new());
-    let (places, waits) = (scene.places(), tokio::sync::Notify::new());
+    let places = scene.places();
+    let waits = tokio::sync::Notify::new();
     let tell = |step| {
         steps.lock().expect("held for a moment").push(step);
         waits.notify_one();

@@ -122,7 +122,8 @@ impl MeetingBaas {
     async fn find_event_v2(&self, bot: &Value, joined: Option<Timestamp>) -> Result<Option<Value>, CallError> {
         let noted = bot.get("extra").and_then(|extra| extra.get(EXTRA_KEY)).filter(|noted| noted.is_object());
         for noted in [Some(bot), noted].into_iter().flatten() {
-            let (calendar, event) = (wire::id(noted, &["calendar_id"]), wire::id(noted, &["event_id", "event_uuid"]));
+            let calendar = wire::id(noted, &["calendar_id"]);
+            let event = wire::id(noted, &["event_id", "event_uuid"]);
             if let (Some(calendar), Some(event)) = (calendar, event) {
                 return self.get_event(&calendar, &event).await;
             }
@@ -158,7 +159,8 @@ impl MeetingBaas {
     }
 
     async fn list_events_around(&self, calendar: &str, joined: Timestamp) -> Result<Vec<Value>, CallError> {
-        let (from, to) = ((joined - JOIN_LATE_MAX).to_string(), (joined + JOIN_EARLY_MAX).to_string());
+        let from = (joined - JOIN_LATE_MAX).to_string();
+        let to = (joined + JOIN_EARLY_MAX).to_string();
         let request = Request::get(&["v2", "calendars", calendar, "events"]).query("limit", PAGE_SIZE_MAX);
         let request = request.query("start_date", &from).query("end_date", &to).query("show_cancelled", "false");
         match self.get_json(request).await {
