@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Charges the files that were being parsed when minuted died. A mark goes only when its charge is durable.
-pub(super) async fn charge(queue: &Queue, last_words: &LastWords) -> Result<(), QueueError> {
+pub(super) async fn charge_crash(queue: &Queue, last_words: &LastWords) -> Result<(), QueueError> {
     let left = match last_words.left() {
         Ok(left) => left,
         Err(error) => {

@@ -27,7 +27,7 @@ pub(super) struct Watched {
 }
 
 /// Makes what is watched what the settings say.
-pub(super) async fn follow(parts: &Parts) {
+pub(super) async fn reconcile_folders(parts: &Parts) {
     let live = parts.worker.live();
     let mut running = parts.running.lock().await;
     let wanted: BTreeMap<&str, &Folder> =
@@ -43,13 +43,13 @@ pub(super) async fn follow(parts: &Parts) {
             if watched.task.await.is_err() {
                 tracing::error!("the watch on folder `{id}` panicked");
             }
-            folders(parts).remove(&id);
+            folder_views(parts).remove(&id);
         }
     }
     for (id, folder) in wanted {
         if !running.contains_key(id) {
-            reconsider(parts, folder).await;
-            running.insert(id.to_owned(), start(parts, folder));
+            reconsider_jobs(parts, folder).await;
+            running.insert(id.to_owned(), start_folder(parts, folder));
         }
     }
 }
@@ -66,8 +66,8 @@ pub(super) fn reconsider_files(parts: &Parts) {
 }
 
 /// Files that no service took, or that exceeded a bound, may be taken by the settings of now.
-async fn reconsider(parts: &Parts, folder: &Folder) {
-    let accepts = accepts(parts, folder);
+async fn reconsider_jobs(parts: &Parts, folder: &Folder) {
+    let accepts = accepted_extensions(parts, folder);
     let queue = &parts.worker.queue;
     let unsupported = queue.reconsider(&folder.id, accepts).await;
     let beyond = queue.reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
@@ -78,11 +78,11 @@ async fn reconsider(parts: &Parts, folder: &Folder) {
     }
 }
 
-fn start(parts: &Parts, folder: &Folder) -> Watched {
+fn start_folder(parts: &Parts, folder: &Folder) -> Watched {
     let stop = parts.stop.child_token();
     let (handle, end) = watch::open_folder_channel();
-    folders(parts).insert(folder.id.clone(), handle);
-    let accepts = accepts(parts, folder);
+    folder_views(parts).insert(folder.id.clone(), handle);
+    let accepts = accepted_extensions(parts, folder);
     let link = link_worker(&parts.worker, &folder.id);
     let queue = FolderQueue::new(parts.worker.queue.clone(), folder, Arc::clone(&parts.last_words), link);
     let open_files = Arc::clone(&parts.worker.open_files);
@@ -101,7 +101,7 @@ fn start(parts: &Parts, folder: &Folder) -> Watched {
     Watched { stop, task, settings: folder.clone() }
 }
 
-pub(super) fn accepts(parts: &Parts, folder: &Folder) -> Vec<String> {
+pub(super) fn accepted_extensions(parts: &Parts, folder: &Folder) -> Vec<String> {
     let live = parts.worker.live();
     let handle = live.services.get(&folder.service);
     handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()))
@@ -137,6 +137,6 @@ fn unsupported_reason(worker: &Worker, folder: &str) -> String {
     handle.map(|handle| control::unsupported(folder, handle.service.as_ref())).unwrap_or_default()
 }
 
-fn folders(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
+fn folder_views(parts: &Parts) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, watch::FolderHandle>> {
     parts.folders.write().expect("no thread panics while it holds the folders")
 }

@@ -4,13 +4,13 @@
 
 mod crashes;
 mod folders;
-mod former;
-mod keeper;
 mod once;
+mod orphaned_jobs;
 mod reconcile;
+mod removed_folders;
 mod sources;
 mod status_line;
-mod stray;
+mod upkeep;
 mod webhook;
 
 use std::{
@@ -82,22 +82,22 @@ struct Parts {
 /// When it cannot start, or a part of it ended early.
 pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
     let _lock = StateLock::acquire(&settings.state_dir, LOCK_PATIENCE).await?;
-    let parts = start(settings).await.map_err(cured)?;
+    let parts = start_daemon(settings).await.map_err(with_cure)?;
     let ended = tokio::select! {
         biased;
         why = parts.worker.queue.broken() => {
             tracing::error!("minuted ends: {}", crate::text::one_line(&why.replace('\n', "; "), 1000));
             Err(anyhow!(why))
         }
-        () = obey(&parts, &mut signals) => Ok(Ended::Stopped),
+        () = handle_signals(&parts, &mut signals) => Ok(Ended::Stopped),
         () = parts.fatal.cancelled() => Err(anyhow!("a part of minuted ended early; the log says why")),
-        tally = once::finished(&parts), if once => Ok(Ended::Finished(tally)),
+        tally = once::wait_until_finished(&parts), if once => Ok(Ended::Finished(tally)),
     };
-    drain(&parts, ended.is_ok()).await;
+    drain_work(&parts, ended.is_ok()).await;
     ended
 }
 
-async fn start(settings: Settings) -> anyhow::Result<Parts> {
+async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let settings = Arc::new(settings);
     let state_dir = settings.state_dir.clone();
     let queue = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await??;
@@ -106,11 +106,11 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
         tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
     }
     let last_words = Arc::new(LastWords::new(&settings.state_dir));
-    crashes::charge(&queue, &last_words).await?;
+    crashes::charge_crash(&queue, &last_words).await?;
     let stop = CancellationToken::new();
     let fatal = CancellationToken::new();
     let loops = TaskTracker::new();
-    let former = former::follow(&queue, &settings).await?;
+    let former = removed_folders::watch_former_folders(&queue, &settings).await?;
     let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
     let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
@@ -136,12 +136,12 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
         fatal,
         loops,
     };
-    reconcile::begin(&parts).await.context("failed to compare the queue with the notes on disk")?;
-    stray::settle(&parts).await;
+    reconcile::find_earlier_work(&parts).await.context("failed to compare the queue with the notes on disk")?;
+    orphaned_jobs::settle_orphan(&parts).await;
     spawn_loops(&parts, &settings.state_dir);
-    folders::follow(&parts).await;
-    sources::follow(&parts).await;
-    webhook::follow(&parts).await;
+    folders::reconcile_folders(&parts).await;
+    sources::reconcile_sources(&parts).await;
+    webhook::reconcile_listener(&parts).await;
     systemd::ready();
     tracing::info!(
         "minuted {} watches {} with {}",
@@ -156,7 +156,7 @@ async fn start(settings: Settings) -> anyhow::Result<Parts> {
 }
 
 /// Says what to do about a state directory that cannot be written at the start; systemd tries again by itself.
-fn cured(error: anyhow::Error) -> anyhow::Error {
+fn with_cure(error: anyhow::Error) -> anyhow::Error {
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(QueueError::Full)) || cause.downcast_ref().is_some_and(access::is_full)
     };
@@ -173,17 +173,17 @@ fn cured(error: anyhow::Error) -> anyhow::Error {
 
 fn spawn_loops(parts: &Parts, state_dir: &Path) {
     let worker = &parts.worker;
-    spawn(parts, "claims", claims::run(Arc::clone(worker)));
-    spawn(parts, "looks", looks::run(Arc::clone(worker)));
-    spawn(parts, "deliveries", deliveries::run(Arc::clone(worker)));
-    spawn(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
-    spawn(parts, "keeper", keeper::run(parts.clone()));
-    spawn(parts, "reconcile", reconcile::run(parts.clone()));
+    spawn_loop(parts, "claims", claims::run(Arc::clone(worker)));
+    spawn_loop(parts, "looks", looks::run(Arc::clone(worker)));
+    spawn_loop(parts, "deliveries", deliveries::run(Arc::clone(worker)));
+    spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
+    spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
+    spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
     let desk = ControlService::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
     let desk = Arc::new(desk.with_sources(parts.sources.clone()));
     let stop: _ = parts.stop.clone();
     let dir: PathBuf = state_dir.to_owned();
-    spawn(parts, "control", async move {
+    spawn_loop(parts, "control", async move {
         if let Err(error) = control::serve(desk, &dir, stop).await {
             tracing::error!("failed to listen on the control socket: {error}");
         }
@@ -191,7 +191,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
 }
 
 /// Starts a task that lives as long as the daemon.
-fn spawn(parts: &Parts, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+fn spawn_loop(parts: &Parts, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
     let stop = parts.stop.clone();
     let fatal = parts.fatal.clone();
     let guard = FatalUnlessStopped { name, stop, fatal };
@@ -218,14 +218,14 @@ impl Drop for FatalUnlessStopped {
 }
 
 /// Follows signals until one stops the daemon.
-async fn obey(parts: &Parts, signals: &mut Signals) {
+async fn handle_signals(parts: &Parts, signals: &mut Signals) {
     loop {
         match signals.next().await {
             Signal::Stop => return,
             Signal::Reload => {
                 systemd::reloading();
-                let outcome = reload(parts).await;
-                parts.status_line.reloaded(outcome);
+                let outcome = reload_config(parts).await;
+                parts.status_line.config_was_reloaded(outcome);
                 systemd::ready();
             }
         }
@@ -236,39 +236,39 @@ async fn obey(parts: &Parts, signals: &mut Signals) {
 const NOT_TAKEN: &str = "the new configuration is not taken, the old one stays in force";
 
 /// Reads the configuration again. A bad one changes nothing: the error is what the status line says of it.
-async fn reload(parts: &Parts) -> Result<(), String> {
+async fn reload_config(parts: &Parts) -> Result<(), String> {
     let before = parts.worker.live();
     let file = before.settings.file.clone();
     let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
     let settings = match loaded {
         Ok(Ok(settings)) => settings,
-        Ok(Err(error)) => return Err(refuse(&error)),
-        Err(error) => return Err(not_taken(&error.into())),
+        Ok(Err(error)) => return Err(refuse_config(&error)),
+        Err(error) => return Err(report_refused_config(&error.into())),
     };
     if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
         tracing::warn!("`state_dir` and `[log]` only change with a restart");
     }
-    let former = match former::follow(&parts.worker.queue, &settings).await {
+    let former = match removed_folders::watch_former_folders(&parts.worker.queue, &settings).await {
         Ok(former) => former,
-        Err(error) => return Err(not_taken(&error)),
+        Err(error) => return Err(report_refused_config(&error)),
     };
     match Live::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
             parts.worker.forget_refusals();
-            folders::follow(parts).await;
-            sources::follow(parts).await;
-            webhook::follow(parts).await;
+            folders::reconcile_folders(parts).await;
+            sources::reconcile_sources(parts).await;
+            webhook::reconcile_listener(parts).await;
             parts.worker.nudge();
             tracing::info!("the configuration is read again and in force");
             Ok(())
         }
-        Err(error) => Err(not_taken(&error)),
+        Err(error) => Err(report_refused_config(&error)),
     }
 }
 
 /// Logs why a configuration without a mistake is not taken; returns it for the status line.
-fn not_taken(error: &anyhow::Error) -> String {
+fn report_refused_config(error: &anyhow::Error) -> String {
     let told = format!("{NOT_TAKEN}: {error:#}");
     tracing::error!("{told}");
     told
@@ -276,7 +276,7 @@ fn not_taken(error: &anyhow::Error) -> String {
 
 /// Logs the mistakes of a configuration, each on a line, and what shows them whole; returns the first for the status
 /// line.
-fn refuse(error: &ConfigError) -> String {
+fn refuse_config(error: &ConfigError) -> String {
     let mistakes: Vec<String> = match error {
         ConfigError::Invalid { report } => report.lines().collect(),
         ConfigError::NotFound { .. }
@@ -293,7 +293,7 @@ fn refuse(error: &ConfigError) -> String {
 }
 
 /// Stops everything: nothing new is begun, uploads are abandoned unless all bytes are sent, what is short is finished.
-async fn drain(parts: &Parts, orderly: bool) {
+async fn drain_work(parts: &Parts, orderly: bool) {
     systemd::stopping();
     if orderly {
         tracing::info!("stopping");
@@ -308,7 +308,7 @@ async fn drain(parts: &Parts, orderly: bool) {
     if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
         tracing::warn!("some work did not end in time; it goes on after the next start");
     }
-    if let Err(error) = reconcile::mark(parts).await {
+    if let Err(error) = reconcile::renew_mark(parts).await {
         tracing::debug!("failed to mark the queue at the stop: {error:#}");
     }
     if let Err(error) = parts.last_words.clear() {

@@ -36,7 +36,7 @@ const EVERY: Duration = Duration::from_millis(200);
 const PROBES: u32 = 2;
 
 /// Waits until the sources have brought what they have, every folder is quiet and no job can go on by itself.
-pub(super) async fn finished(parts: &Parts) -> Tally {
+pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
     let begun = clock::now();
     // A deletion that a service refused before is asked for again, or this run would end without a try.
     match parts.worker.queue.wake_deliveries(Lane::Remote, None, begun).await {
@@ -47,24 +47,24 @@ pub(super) async fn finished(parts: &Parts) -> Tally {
         let folders = parts.folders.read().expect("no thread panics while it holds the folders");
         folders.values().cloned().collect()
     };
-    let mut sources = sourced(parts).await;
+    let mut sources = sources_are_idle(parts).await;
     // No event need come for what they brought.
     for handle in handles.iter().filter(|_| !parts.worker.live().settings.sources.is_empty()) {
         if handle.view().status().trouble.is_none() && handle.scan().await.is_err() {
             tracing::debug!("a folder is not watched any more");
         }
     }
-    let tally = worked(parts, &handles, begun).await;
+    let tally = work_is_done(parts, &handles, begun).await;
     if parts.worker.live().settings.sources.iter().any(|source| source.delete_after) {
         parts.sources.nudge_all();
-        sources = sourced(parts).await;
+        sources = sources_are_idle(parts).await;
     }
     let lost = parts.worker.queue.fetch_failures(begun).await.unwrap_or_default();
     Tally { failed: tally.failed + lost, sources, ..tally }
 }
 
 /// Waits until each source has brought what it has now; returns how many could not.
-async fn sourced(parts: &Parts) -> u64 {
+async fn sources_are_idle(parts: &Parts) -> u64 {
     let live = parts.worker.live();
     let mut stuck: Option<Instant> = None;
     loop {
@@ -96,7 +96,7 @@ async fn sourced(parts: &Parts) -> u64 {
 }
 
 /// Waits until every folder is quiet and no job can go on by itself.
-async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp) -> Tally {
+async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp) -> Tally {
     let mut stuck: Option<Instant> = None;
     loop {
         for handle in handles {
@@ -115,7 +115,7 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
                     failed: left.failed,
                     held: held + left.invalid_metadata,
                     waiting: all - held + left.undeleted,
-                    unscanned: unscanned(handles),
+                    unscanned: unscanned_folders(handles),
                     sources: 0,
                 };
                 let is_idle = parts.worker.activity.is_empty();
@@ -136,7 +136,7 @@ async fn worked(parts: &Parts, handles: &[FolderHandle], begun: jiff::Timestamp)
     }
 }
 
-fn unscanned(handles: &[FolderHandle]) -> u64 {
+fn unscanned_folders(handles: &[FolderHandle]) -> u64 {
     let troubles = handles.iter().filter_map(|handle| handle.view().status().trouble);
     troubles.filter(|trouble| trouble.kind.blocks_stages()).count() as u64
 }

@@ -44,7 +44,7 @@ const PROOFS_MAX: usize = 200_000;
 const BATCH: usize = 1_000;
 
 /// Finds out whether the queue is new or restored; takes in the keys of the notes on disk if so.
-pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
+pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.worker.queue;
     let settings = &parts.worker.live().settings;
     let in_queue = queue.remembered("mark").await?;
@@ -53,21 +53,21 @@ pub(super) async fn begin(parts: &Parts) -> anyhow::Result<()> {
     if !is_marked || queue.lacks_creations().await? {
         tracing::info!("the queue is new or restored: what was done before is looked for");
         queue.mark_restored(clock::now()).await?;
-        let found = take_notes(queue, std::sync::Arc::clone(settings)).await?;
+        let found = take_in_notes(queue, std::sync::Arc::clone(settings)).await?;
         if found > 0 {
             tracing::info!("{found} notes on disk tell what was done before");
         }
         queue.agree_on_creations().await?;
     }
-    mark(parts).await?;
+    renew_mark(parts).await?;
     for handle in parts.worker.live().services.values() {
-        keep_down(parts, handle).await?;
+        restore_back_off(parts, handle).await?;
     }
     hold_unread(parts).await
 }
 
 /// Returns the hold of a service that does not work.
-async fn down(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
+async fn service_down_hold(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
     let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down;
     Ok(parts.worker.queue.holds().await?.into_iter().find(is_it))
 }
@@ -80,8 +80,8 @@ fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
 
 /// A service that did not work before a restart is left alone for as long as its jobs were put off: it may have asked
 /// for that. Where results alone were looked for, the first look tells.
-async fn keep_down(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
-    let Some(hold) = down(parts, handle.service.name()).await? else { return Ok(()) };
+async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
+    let Some(hold) = service_down_hold(parts, handle.service.name()).await? else { return Ok(()) };
     let folders = folders_of(parts, handle.service.name());
     let mut put_off = parts.worker.queue.put_off(clock::now()).await?;
     put_off.retain(|put_off| folders.contains(&put_off.folder));
@@ -100,9 +100,9 @@ async fn keep_down(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> 
 }
 
 /// A service of which no call is held any more is not down; what was put off because of it is tried now.
-async fn free(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
+async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let name = handle.service.name();
-    if handle.next_try().is_none() && down(parts, name).await?.is_some() {
+    if handle.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
         parts.worker.queue.wake(folders_of(parts, name), clock::now()).await?;
         parts.worker.release(Scope::Service, name, &[HoldReason::Down]).await;
     }
@@ -111,7 +111,7 @@ async fn free(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
 
 /// Writes a new mark. A crash may come between the queue and the file, and a queue that only crashed is no other queue:
 /// while the queue changes its mark, the file knows both.
-pub(super) async fn mark(parts: &Parts) -> anyhow::Result<()> {
+pub(super) async fn renew_mark(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.worker.queue;
     let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
     if let Some(before) = queue.remembered("mark").await? {
@@ -142,12 +142,12 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
 /// that keeps no meetings has no list.
 async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     let live = parts.worker.live();
-    let read = read_services(&parts.worker.queue).await?;
+    let read = services_read(&parts.worker.queue).await?;
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
         if read.contains(&name) || !handle.service.has_markers() {
             parts.worker.queue.release(Scope::Service, &name, &[HoldReason::Reading]).await?;
-            free(parts, handle).await?;
+            release_if_recovered(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
             let name = name.clone();
@@ -160,16 +160,16 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn read_services(queue: &Queue) -> anyhow::Result<Vec<String>> {
+async fn services_read(queue: &Queue) -> anyhow::Result<Vec<String>> {
     let text = queue.remembered("reconciled").await?.unwrap_or_default();
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// Reads the lists of services that were not read yet, until the daemon stops.
-pub(super) async fn run(parts: Parts) {
+pub(super) async fn read_missing_lists(parts: Parts) {
     let mut live = parts.worker.live.clone();
     loop {
-        let wait = match read_lists(&parts).await {
+        let wait = match read_service_lists(&parts).await {
             Ok(true) => None,
             Ok(false) => Some(RETRY.min(parts.worker.live().settings.retry.delay_max)),
             Err(error) => {
@@ -197,13 +197,13 @@ pub(super) async fn run(parts: Parts) {
 }
 
 /// Reads each list that is missing; returns whether none is missing any more.
-async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
+async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
     let live = parts.worker.live();
     let mut all = true;
     for handle in live.services.values().filter(|handle| handle.service.has_markers()) {
-        let read = read_services(&parts.worker.queue).await?;
+        let read = services_read(&parts.worker.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
-            all &= read_list(parts, handle, read).await?;
+            all &= read_service_list(parts, handle, read).await?;
         } else if parts.worker.queue.release(Scope::Service, handle.service.name(), &[HoldReason::Reading]).await? {
             // It was read, and that could not be said because the disk was full.
             parts.worker.nudge();
@@ -212,7 +212,7 @@ async fn read_lists(parts: &Parts) -> anyhow::Result<bool> {
     Ok(all)
 }
 
-async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
+async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
     let queue = &parts.worker.queue;
     let name = handle.service.name();
     Effect::CallMarkers.before();
@@ -221,10 +221,10 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
     match markers {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
-            queue.take_markers(name, believed(&parts.worker.live(), name, markers)).await?;
+            queue.take_markers(name, believable_markers(&parts.worker.live(), name, markers)).await?;
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
-            free(parts, handle).await?;
+            release_if_recovered(parts, handle).await?;
             if queue.release(Scope::Service, name, &[HoldReason::Reading]).await? {
                 parts.worker.nudge();
             }
@@ -246,20 +246,20 @@ async fn read_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>)
 
 /// Returns the markers of a service's list that may be minuted's: whoever shares the account can write one. One of a folder
 /// that another service works for is none; that of a folder which is not configured now may be again.
-fn believed(live: &Live, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
+fn believable_markers(live: &Live, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
     let is_foreign = |id: &str| live.folders.get(id).is_some_and(|folder| folder.service != service);
     markers.into_iter().filter(|(key, _)| key.is_believable() && !is_foreign(&key.folder)).collect()
 }
 
 /// Takes in the keys of all notes in the folders and their notes directories; returns how many.
-async fn take_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> anyhow::Result<usize> {
+async fn take_in_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> anyhow::Result<usize> {
     let (batches, mut found) = tokio::sync::mpsc::channel(1);
     let walk = tokio::task::spawn_blocking(move || {
         for folder in &settings.folders {
             let mut proofs = Proofs { folder, batches: &batches, batch: Vec::new(), found: 0 };
-            for place in places(folder) {
+            for place in note_directories(folder) {
                 if let Ok(root) = Dir::open(place) {
-                    proofs.walk(&root, DEPTH_MAX);
+                    proofs.walk_directory(&root, DEPTH_MAX);
                 }
             }
             proofs.hand_over();
@@ -284,7 +284,7 @@ async fn take_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> anyhow
     Ok(count)
 }
 
-fn places(folder: &Folder) -> Vec<&Path> {
+fn note_directories(folder: &Folder) -> Vec<&Path> {
     match (&folder.notes_dir, &folder.on_success) {
         (Some(dir), OnSuccess::Keep | OnSuccess::Move(_) | OnSuccess::Delete) => vec![&folder.path, dir],
         (None, _) => vec![&folder.path],
@@ -301,7 +301,7 @@ struct Proofs<'a> {
 }
 
 impl Proofs<'_> {
-    fn walk(&mut self, dir: &Dir, depth: usize) {
+    fn walk_directory(&mut self, dir: &Dir, depth: usize) {
         let Ok(entries) = rustix::fs::Dir::read_from(dir.fd()) else { return };
         for entry in entries.flatten() {
             let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
@@ -315,12 +315,12 @@ impl Proofs<'_> {
             match dir.entry(path) {
                 Ok(Some(Entry::Directory)) if depth > 0 => {
                     if let Ok(below) = dir.descend(path) {
-                        self.walk(&below, depth - 1);
+                        self.walk_directory(&below, depth - 1);
                     }
                 }
                 Ok(Some(Entry::File(_))) if path.extension() == Some(OsStr::new("md")) && is_document(name) => {
                     if let Some(proof) = head_proof(dir, name) {
-                        self.take(dir, name, proof);
+                        self.add_proof(dir, name, proof);
                     }
                 }
                 Ok(_) | Err(_) => {}
@@ -328,7 +328,7 @@ impl Proofs<'_> {
         }
     }
 
-    fn take(&mut self, dir: &Dir, name: &OsStr, proof: Proof) {
+    fn add_proof(&mut self, dir: &Dir, name: &OsStr, proof: Proof) {
         let Proof { key, partial } = proof;
         if key.folder != self.folder.id || !key.is_believable() {
             tracing::debug!("`{}` proves nothing here: its key is `{key}`", printable_path(&dir.path().join(name)));

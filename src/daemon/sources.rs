@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, folders::accepts};
+use super::{Parts, folders::accepted_extensions};
 use crate::{
     config::{self, Folder},
     control::Folders,
@@ -29,7 +29,7 @@ pub(super) struct Brought {
 }
 
 /// Makes what runs what the settings say.
-pub(super) async fn follow(parts: &Parts) {
+pub(super) async fn reconcile_sources(parts: &Parts) {
     let live = parts.worker.live();
     let mut running = parts.fetching.lock().await;
     let wanted: BTreeMap<&str, (&config::Source, &Folder)> = live
@@ -41,7 +41,9 @@ pub(super) async fn follow(parts: &Parts) {
     let ended: Vec<String> = running
         .iter()
         .filter(|(name, it)| {
-            wanted.get(name.as_str()).is_none_or(|(source, folder)| describe(parts, source, folder) != it.settings)
+            wanted
+                .get(name.as_str())
+                .is_none_or(|(source, folder)| describe_folder(parts, source, folder) != it.settings)
         })
         .map(|(name, _)| name.clone())
         .collect();
@@ -53,10 +55,10 @@ pub(super) async fn follow(parts: &Parts) {
             }
         }
     }
-    release_former(parts, &wanted.keys().copied().collect::<Vec<_>>()).await;
+    release_removed_sources(parts, &wanted.keys().copied().collect::<Vec<_>>()).await;
     for (name, (source, folder)) in wanted {
         if !running.contains_key(name)
-            && let Some(started) = start(parts, source, folder)
+            && let Some(started) = start_source(parts, source, folder)
         {
             running.insert(name.to_owned(), started);
         }
@@ -64,7 +66,7 @@ pub(super) async fn follow(parts: &Parts) {
 }
 
 /// What holds a source that left the configuration holds nothing.
-async fn release_former(parts: &Parts, names: &[&str]) {
+async fn release_removed_sources(parts: &Parts, names: &[&str]) {
     for hold in parts.worker.queue.holds().await.unwrap_or_default() {
         if hold.scope == Scope::Source
             && !names.contains(&hold.name.as_str())
@@ -75,8 +77,8 @@ async fn release_former(parts: &Parts, names: &[&str]) {
     }
 }
 
-fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brought> {
-    let settings = describe(parts, source, folder);
+fn start_source(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brought> {
+    let settings = describe_folder(parts, source, folder);
     let live = parts.worker.live();
     let engine = sources::connect_source(source, live.settings.workers).and_then(|vendor| {
         let engine = sources::SourceContext {
@@ -84,11 +86,11 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
             settings: source.clone(),
             retry: live.settings.retry,
             folder: Arc::new(folder.clone()),
-            accepts: accepts(parts, folder),
+            accepts: accepted_extensions(parts, folder),
             state_dir: live.settings.state_dir.clone(),
             history: live.settings.history,
             queue: parts.worker.queue.clone(),
-            ready: ready(parts.folders.clone(), folder),
+            ready: folder_readiness(parts.folders.clone(), folder),
         };
         SourceEngine::new(engine, &parts.sources)
     });
@@ -108,7 +110,7 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
     let task = parts.loops.spawn(async move {
         tokio::select! {
             () = ended.cancelled() => return,
-            () = scanned(&folders, &id) => {}
+            () = await_first_scans(&folders, &id) => {}
         }
         if let Err(error) = engine.run(ended.clone()).await {
             tracing::error!("the source `{name}` ended: {error}");
@@ -121,7 +123,7 @@ fn start(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brou
 }
 
 /// Waits until a folder was scanned for the first time, or cannot be: what is brought later is no backlog.
-async fn scanned(folders: &Folders, id: &str) {
+async fn await_first_scans(folders: &Folders, id: &str) {
     let is_known = || {
         let folders = folders.read().expect("no thread panics while it holds the folders");
         let status = folders.get(id).map(|handle| handle.view().status());
@@ -133,7 +135,7 @@ async fn scanned(folders: &Folders, id: &str) {
 }
 
 /// Returns what tells whether a recording may be placed in a folder now.
-fn ready(folders: Folders, folder: &Folder) -> FolderReady {
+fn folder_readiness(folders: Folders, folder: &Folder) -> FolderReady {
     let id = folder.id.clone();
     let name = folder.name.clone();
     Arc::new(move || {
@@ -149,7 +151,7 @@ fn ready(folders: Folders, folder: &Folder) -> FolderReady {
     })
 }
 
-fn describe(parts: &Parts, source: &config::Source, folder: &Folder) -> String {
+fn describe_folder(parts: &Parts, source: &config::Source, folder: &Folder) -> String {
     let retry = parts.worker.live().settings.retry;
-    format!("{source:?} {retry:?} {folder:?} {:?}", accepts(parts, folder))
+    format!("{source:?} {retry:?} {folder:?} {:?}", accepted_extensions(parts, folder))
 }

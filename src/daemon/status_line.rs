@@ -14,18 +14,18 @@ pub(super) struct StatusLine {
 
 impl StatusLine {
     /// Records the outcome of reading the configuration again: why it is not taken, or that it is in force.
-    pub(super) fn reloaded(&self, outcome: Result<(), String>) {
+    pub(super) fn config_was_reloaded(&self, outcome: Result<(), String>) {
         *self.refusal.lock().expect("no thread panics while it holds the refusal") = outcome.err();
         self.changed.notify_one();
     }
 
     /// Returns why the configuration on disk is not the one in force.
-    pub(super) fn refusal(&self) -> Option<String> {
+    pub(super) fn config_refusal(&self) -> Option<String> {
         self.refusal.lock().expect("no thread panics while it holds the refusal").clone()
     }
 
     /// Waits until there is something else to tell.
-    pub(super) async fn changed(&self) {
+    pub(super) async fn wait_for_change(&self) {
         self.changed.notified().await;
     }
 }

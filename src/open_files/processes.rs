@@ -48,22 +48,22 @@ impl Default for Processes {
 
 impl WriterSource for Processes {
     fn find(&self, files: &[SoughtFile]) -> Vec<Openness> {
-        let mut search = Search::new(files);
-        let is_complete = self.search(&mut search).unwrap_or(false) && self.sees_all();
+        let mut search = ProcessSearch::new(files);
+        let is_complete = self.search_processes(&mut search).unwrap_or(false) && self.sees_all();
         let absent = if is_complete { Openness::Closed } else { Openness::Unknown };
         search.found.into_iter().map(|found| found.map_or_else(|| absent.clone(), Openness::Open)).collect()
     }
 }
 
 /// The question about a batch of files, and the answers so far.
-struct Search<'a> {
+struct ProcessSearch<'a> {
     files: &'a [SoughtFile],
     by_inode: HashMap<u64, Vec<usize>>,
     by_name: HashMap<&'a OsStr, Vec<usize>>,
     found: Vec<Option<WritingProcess>>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> ProcessSearch<'a> {
     fn new(files: &'a [SoughtFile]) -> Self {
         let mut by_inode: HashMap<u64, Vec<usize>> = HashMap::new();
         let mut by_name: HashMap<&OsStr, Vec<usize>> = HashMap::new();
@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
     }
 
     /// Takes in that a process has the file of this device and inode open for writing.
-    fn take(&mut self, device: u64, inode: u64, writer: impl Fn() -> WritingProcess) {
+    fn take_match(&mut self, device: u64, inode: u64, writer: impl Fn() -> WritingProcess) {
         for at in self.by_inode.get(&inode).into_iter().flatten() {
             if self.files[*at].id.device == device && self.found[*at].is_none() {
                 self.found[*at] = Some(writer());
@@ -92,7 +92,7 @@ impl<'a> Search<'a> {
 
 impl Processes {
     /// Looks at every process; returns whether each of them let itself be looked at.
-    fn search(&self, search: &mut Search<'_>) -> io::Result<bool> {
+    fn search_processes(&self, search: &mut ProcessSearch<'_>) -> io::Result<bool> {
         let mut is_complete = true;
         for entry in fs::read_dir(&self.proc)? {
             let name = entry?.file_name();
@@ -107,7 +107,7 @@ impl Processes {
     }
 
     /// Looks at one process; returns whether all that it has open was seen.
-    fn search_process(&self, process: u32, search: &mut Search<'_>) -> io::Result<bool> {
+    fn search_process(&self, process: u32, search: &mut ProcessSearch<'_>) -> io::Result<bool> {
         let dir = self.proc.join(process.to_string());
         let mut is_seen = true;
         let mut has_files = false;
@@ -132,7 +132,7 @@ impl Processes {
 }
 
 /// Looks at one descriptor of a process whose directory is `dir`.
-fn search_descriptor(dir: &Path, number: &OsStr, process: u32, search: &mut Search<'_>) -> io::Result<()> {
+fn search_descriptor(dir: &Path, number: &OsStr, process: u32, search: &mut ProcessSearch<'_>) -> io::Result<()> {
     let link = dir.join("fd").join(number);
     let target = fs::read_link(&link)?;
     // Sockets, pipes and the like have names without a slash.
@@ -140,26 +140,26 @@ fn search_descriptor(dir: &Path, number: &OsStr, process: u32, search: &mut Sear
         return Ok(());
     }
     let told = fs::read_to_string(dir.join("fdinfo").join(number))?;
-    let is_writer = field(&told, "flags:")
+    let is_writer = status_field(&told, "flags:")
         .and_then(|flags| u32::from_str_radix(flags, 8).ok())
         .is_some_and(|flags| [WRITE_ONLY, READ_WRITE].contains(&(flags & ACCESS_MODE)));
     // Kernels before 5.14 do not tell the inode.
-    let inode = field(&told, "ino:").and_then(|inode| inode.parse().ok());
+    let inode = status_field(&told, "ino:").and_then(|inode| inode.parse().ok());
     if !is_writer || !search.may_be_wanted(inode, target.file_name()) {
         return Ok(());
     }
     let stat = fs::metadata(&link)?;
-    search.take(stat.dev(), stat.ino(), || WritingProcess { program: program(dir), process });
+    search.take_match(stat.dev(), stat.ino(), || WritingProcess { program: program_name(dir), process });
     Ok(())
 }
 
 /// Returns the value of a line of `fdinfo`.
-fn field<'a>(told: &'a str, name: &str) -> Option<&'a str> {
+fn status_field<'a>(told: &'a str, name: &str) -> Option<&'a str> {
     told.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// Returns the name of a process's program, fit to be shown.
-fn program(dir: &Path) -> String {
+fn program_name(dir: &Path) -> String {
     let name = fs::read(dir.join("comm")).unwrap_or_default();
     let shown = one_line(&String::from_utf8_lossy(&name), PROGRAM_MAX);
     if shown.is_empty() { "a program".to_owned() } else { shown }

@@ -13,9 +13,9 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::{
-    event::{self, Event},
-    path_of,
-    proof::{self, Signed, Unproven},
+    event::{self, WebhookEvent},
+    proof::{self, SignedCall, Unproven},
+    webhook_path,
 };
 use crate::{
     clock,
@@ -28,99 +28,104 @@ use crate::{
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The operator is told of calls that prove nothing so often, for each source: anybody can make them.
-const TOLD_EVERY: Duration = Duration::from_secs(15 * 60);
+const WARN_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// Takes the calls for all sources.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(super) struct WebhookCalls {
     sources: Vec<(String, Source)>,
     handle: SourcesHandle,
     /// The time of the last warning in the log, by source.
-    told: Mutex<HashMap<String, Instant>>,
+    warned_at: Mutex<HashMap<String, Instant>>,
 }
 
 /// The reason why a call is refused.
-enum Refused {
+enum Rejection {
     Unproven(Unproven),
     TooLarge,
     /// The connection broke off.
     Broken,
 }
 
-impl From<Unproven> for Refused {
+impl From<Unproven> for Rejection {
     fn from(unproven: Unproven) -> Self {
         Self::Unproven(unproven)
     }
 }
 
-impl Calls {
+impl WebhookCalls {
     pub(super) fn new(sources: Vec<Source>, handle: SourcesHandle) -> Self {
-        let sources = sources.into_iter().map(|source| (path_of(&source.name), source)).collect();
-        Self { sources, handle, told: Mutex::default() }
+        let sources = sources.into_iter().map(|source| (webhook_path(&source.name), source)).collect();
+        Self { sources, handle, warned_at: Mutex::default() }
     }
 
     /// Answers a call; what is wrong with one that proves nothing is told to the operator, and not to the caller.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    pub(super) async fn answer_call(&self, request: Request<Incoming>) -> Result<Response<String>, Infallible> {
         let path = request.uri().path();
         let Some((_, source)) = self.sources.iter().find(|(known, _)| known == path) else {
-            return Ok(plain(StatusCode::NOT_FOUND));
+            return Ok(empty_response(StatusCode::NOT_FOUND));
         };
         if request.method() != Method::POST {
-            let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED);
+            let mut refused = empty_response(StatusCode::METHOD_NOT_ALLOWED);
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return Ok(refused);
         }
         let (head, body) = request.into_parts();
-        Ok(plain(match self.take(source, &head.headers, body).await {
+        Ok(empty_response(match self.authenticate(source, &head.headers, body).await {
             Ok(event) => {
-                self.pass_on(source, event);
+                self.nudge_source(source, event);
                 // The vendor's documents ask for this very number.
                 StatusCode::OK
             }
-            Err(Refused::Unproven(why)) => {
-                self.tell(&source.name, &why);
+            Err(Rejection::Unproven(why)) => {
+                self.log_rejection(&source.name, &why);
                 StatusCode::UNAUTHORIZED
             }
-            Err(Refused::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Err(Refused::Broken) => StatusCode::BAD_REQUEST,
+            Err(Rejection::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Err(Rejection::Broken) => StatusCode::BAD_REQUEST,
         }))
     }
 
-    async fn take(&self, source: &Source, headers: &HeaderMap, body: Incoming) -> Result<Event, Refused> {
+    async fn authenticate(
+        &self,
+        source: &Source,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<WebhookEvent, Rejection> {
         match source.api {
             SourceApi::V1 => {
-                proof::key(headers, &secret(source.api_key_file.clone()).await?)?;
-                let body = bytes(body, true).await?;
-                Ok(event::read(&body.unwrap_or_default()))
+                proof::verify_key(headers, &read_secret_file(source.api_key_file.clone()).await?)?;
+                let body = read_body(body, true).await?;
+                Ok(event::parse_event(&body.unwrap_or_default()))
             }
             SourceApi::V2 => {
                 let Some(file) = source.webhook_secret_file.clone() else {
                     let told = "the source has no `webhook_secret_file`, and version 2 proves itself by that alone";
                     return Err(Unproven::NoSecret(told.to_owned()).into());
                 };
-                let signed = Signed::read(headers, clock::now())?;
-                let body = bytes(body, false).await?.ok_or(Refused::TooLarge)?;
-                signed.verify(&body, &secret(file).await?)?;
-                Ok(event::read(&body))
+                let signed = SignedCall::from_headers(headers, clock::now())?;
+                let body = read_body(body, false).await?.ok_or(Rejection::TooLarge)?;
+                signed.verify(&body, &read_secret_file(file).await?)?;
+                Ok(event::parse_event(&body))
             }
         }
     }
 
-    fn pass_on(&self, source: &Source, event: Event) {
+    fn nudge_source(&self, source: &Source, event: WebhookEvent) {
         match event {
-            Event::Look(id) => {
+            WebhookEvent::Look(id) => {
                 tracing::debug!("a webhook has source `{}` look", source.name);
                 self.handle.nudge(&source.name, &id);
             }
-            Event::Nothing => {}
+            WebhookEvent::Nothing => {}
         }
     }
 
-    fn tell(&self, source: &str, why: &Unproven) {
+    fn log_rejection(&self, source: &str, why: &Unproven) {
         let now = Instant::now();
         let is_due = {
-            let mut told = self.told.lock().expect("no thread panics while it holds what was told");
-            let is_due = told.get(source).is_none_or(|at| now.duration_since(*at) >= TOLD_EVERY);
+            let mut told = self.warned_at.lock().expect("no thread panics while it holds what was told");
+            let is_due = told.get(source).is_none_or(|at| now.duration_since(*at) >= WARN_EVERY);
             if is_due {
                 told.insert(source.to_owned(), now);
             }
@@ -135,13 +140,13 @@ impl Calls {
     }
 }
 
-fn plain(status: StatusCode) -> Response<String> {
+fn empty_response(status: StatusCode) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = status;
     response
 }
 
-async fn secret(file: PathBuf) -> Result<SecretString, Unproven> {
+async fn read_secret_file(file: PathBuf) -> Result<SecretString, Unproven> {
     let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
     let read = read.map_err(|error| Unproven::NoSecret(error.to_string()))?;
     read.map_err(|error| Unproven::NoSecret(error.to_string()))
@@ -149,11 +154,11 @@ async fn secret(file: PathBuf) -> Result<SecretString, Unproven> {
 
 /// Reads a body whole; `None` for one that is too large, which is read to its end only where `to_the_end` says so: a
 /// caller that still sends does not read an answer.
-async fn bytes(mut body: Incoming, to_the_end: bool) -> Result<Option<Vec<u8>>, Refused> {
+async fn read_body(mut body: Incoming, to_the_end: bool) -> Result<Option<Vec<u8>>, Rejection> {
     let mut bytes = Vec::new();
     let mut is_all = true;
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let Ok(data) = frame.map_err(|_| Refused::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| Rejection::Broken)?.into_data() else { continue };
         is_all &= bytes.len() + data.len() <= BODY_BYTES_MAX;
         if is_all {
             bytes.extend_from_slice(&data);

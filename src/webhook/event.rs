@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// The consequence of a call for its source.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum WebhookEvent {
     /// Look, above all at this recording; the id may be empty.
     Look(String),
     /// No new recording can be available because of it.
@@ -13,23 +13,23 @@ pub(super) enum Event {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Body {
-    event: Text,
-    data: Data,
+struct WebhookBody {
+    event: LenientText,
+    data: WebhookData,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Data {
-    bot_id: Text,
+struct WebhookData {
+    bot_id: LenientText,
 }
 
 /// A text where there is one; whatever else stands there is none.
 #[derive(Deserialize, Default)]
 #[serde(from = "serde_json::Value")]
-struct Text(String);
+struct LenientText(String);
 
-impl From<serde_json::Value> for Text {
+impl From<serde_json::Value> for LenientText {
     fn from(value: serde_json::Value) -> Self {
         Self(value.as_str().unwrap_or_default().to_owned())
     }
@@ -40,13 +40,13 @@ impl From<serde_json::Value> for Text {
 ///
 /// An assumption: all events have the shape `{"event", "data": {"bot_id"}}` of the vendor's documents. Were the id
 /// elsewhere, a call would still have the source read its list.
-pub(super) fn read(body: &[u8]) -> Event {
-    let body: Body = serde_json::from_slice(body).unwrap_or_default();
+pub(super) fn parse_event(body: &[u8]) -> WebhookEvent {
+    let body: WebhookBody = serde_json::from_slice(body).unwrap_or_default();
     // A bot that joins or waits tells so again and again; what ends has an event of its own.
     if body.event.0.ends_with("status_change") {
-        return Event::Nothing;
+        return WebhookEvent::Nothing;
     }
-    Event::Look(body.data.bot_id.0)
+    WebhookEvent::Look(body.data.bot_id.0)
 }
 
 #[cfg(test)]
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn of_a_call_the_id_alone_is_read_whatever_else_it_says() {
-        let look = |id: &str| Event::Look(id.into());
+        let look = |id: &str| WebhookEvent::Look(id.into());
         for (body, expected) in [
             (
                 r#"{"event":"complete","data":{"bot_id":"b-1","mp4":"https://evil.example","speakers":["x"]}}"#,
@@ -64,7 +64,7 @@ mod tests {
             (r#"{"event":"bot.completed","data":{"bot_id":"b-1"},"extra":null}"#, look("b-1")),
             (r#"{"event":"failed","data":{"bot_id":"b-1","error":"x"}}"#, look("b-1")),
             (r#"{"event":"calendar.sync_events","data":{"calendar_id":"c"}}"#, look("")),
-            (r#"{"event":"bot.status_change","data":{"bot_id":"b-1"}}"#, Event::Nothing),
+            (r#"{"event":"bot.status_change","data":{"bot_id":"b-1"}}"#, WebhookEvent::Nothing),
             (r#"{"event":7,"data":{"bot_id":["b-1"]}}"#, look("")),
             (r#"{"data":null}"#, look("")),
             (r#"{"data":{"bot_id":"a","bot_id":"b"}}"#, look("")),
@@ -72,8 +72,8 @@ mod tests {
             ("", look("")),
             ("\u{0}garbage", look("")),
         ] {
-            assert_eq!(read(body.as_bytes()), expected, "{body}");
+            assert_eq!(parse_event(body.as_bytes()), expected, "{body}");
         }
-        assert_eq!(read("[".repeat(1 << 20).as_bytes()), look(""));
+        assert_eq!(parse_event("[".repeat(1 << 20).as_bytes()), look(""));
     }
 }

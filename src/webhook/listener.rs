@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::calls::Calls;
+use super::calls::WebhookCalls;
 use crate::{config::Source, sources::SourcesHandle};
 
 /// Connections at once; more wait in the listen queue. A proxy in front makes one a call, and each holds a body at most.
@@ -24,22 +24,22 @@ const CALL_MAX: Duration = Duration::from_secs(15);
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// A port that is taken is tried again so often.
-const AGAIN: Duration = Duration::from_secs(10);
+const BIND_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// The pause of the accept loop when file descriptors are short.
-const PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes calls for `sources` at `listen` until `stop`, and tells `handle`. While the port is taken by another program it
 /// is tried again, which is said once: recordings come without webhooks, too.
-pub async fn serve(listen: SocketAddr, sources: Vec<Source>, handle: SourcesHandle, stop: CancellationToken) {
-    let calls = Arc::new(Calls::new(sources, handle));
+pub async fn serve_webhooks(listen: SocketAddr, sources: Vec<Source>, handle: SourcesHandle, stop: CancellationToken) {
+    let calls = Arc::new(WebhookCalls::new(sources, handle));
     tokio::select! {
         () = stop.cancelled() => {}
-        () = async { accept(&bound(listen).await, &calls).await } => {}
+        () = async { accept_calls(&bind_with_retries(listen).await, &calls).await } => {}
     }
 }
 
-async fn bound(listen: SocketAddr) -> TcpListener {
+async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
     let mut is_said = false;
     loop {
         match TcpListener::bind(listen).await {
@@ -55,22 +55,22 @@ async fn bound(listen: SocketAddr) -> TcpListener {
             }
             Err(error) => tracing::debug!("webhooks still cannot be taken at `{listen}`: {error}"),
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(BIND_RETRY_AFTER).await;
     }
 }
 
 /// Accepts until it is dropped; connections end with it.
-async fn accept(listener: &TcpListener, calls: &Arc<Calls>) {
+async fn accept_calls(listener: &TcpListener, calls: &Arc<WebhookCalls>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(converse(stream, Arc::clone(calls)));
+                    connections.spawn(serve_connection(stream, Arc::clone(calls)));
                 }
                 Err(error) => {
                     tracing::debug!("a webhook was not accepted: {error}");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -78,10 +78,10 @@ async fn accept(listener: &TcpListener, calls: &Arc<Calls>) {
     }
 }
 
-async fn converse(stream: TcpStream, calls: Arc<Calls>) {
+async fn serve_connection(stream: TcpStream, calls: Arc<WebhookCalls>) {
     let service = service_fn(move |request| {
         let calls = Arc::clone(&calls);
-        async move { calls.answer(request).await }
+        async move { calls.answer_call(request).await }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX).keep_alive(false);

@@ -11,11 +11,11 @@ mod event;
 mod listener;
 mod proof;
 
-pub use listener::serve;
+pub use listener::serve_webhooks;
 
 /// Returns the path at which the calls for a source are taken.
 #[must_use]
-pub fn path_of(source: &str) -> String {
+pub fn webhook_path(source: &str) -> String {
     // A name may hold letters of any script; what a vendor sends is what a browser would.
     let encoded = url::Url::parse("http://localhost/meetingbaas/").ok().and_then(|mut url| {
         url.path_segments_mut().ok()?.pop_if_empty().push(source);
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_path_is_that_of_one_source_whatever_it_is_called() {
-        assert_eq!(path_of("calls"), "/meetingbaas/calls");
-        assert_eq!(path_of("Büro.1_a-b"), "/meetingbaas/B%C3%BCro.1_a-b");
+        assert_eq!(webhook_path("calls"), "/meetingbaas/calls");
+        assert_eq!(webhook_path("Büro.1_a-b"), "/meetingbaas/B%C3%BCro.1_a-b");
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// The header with the key of the account.
-const KEY: &str = "x-meeting-baas-api-key";
+const KEY_HEADER: &str = "x-meeting-baas-api-key";
 
 /// The prefix of a secret of Svix.
 const SECRET_PREFIX: &str = "whsec_";
@@ -45,29 +45,31 @@ pub(super) enum Unproven {
 }
 
 /// Checks the key in a call.
-pub(super) fn key(headers: &HeaderMap, expected: &SecretString) -> Result<(), Unproven> {
-    let given = one(headers, KEY)?;
+pub(super) fn verify_key(headers: &HeaderMap, expected: &SecretString) -> Result<(), Unproven> {
+    let sent = single_header(headers, KEY_HEADER)?;
     let expected = expected.expose_secret();
     if expected.is_empty() {
         return Err(Unproven::NoSecret("the key of the source is empty; check `api_key_file`".to_owned()));
     }
     // Of their hashes, so that the time tells nothing of the length either.
     let hash = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
-    verify_slices_are_equal(hash(given).as_ref(), hash(expected).as_ref()).map_err(|_| Unproven::AnotherKey)
+    verify_slices_are_equal(hash(sent).as_ref(), hash(expected).as_ref()).map_err(|_| Unproven::AnotherKey)
 }
 
 /// The headers of a signed call.
 #[derive(Debug)]
-pub(super) struct Signed {
+pub(super) struct SignedCall {
     id: String,
     time: String,
     signatures: String,
 }
 
-impl Signed {
+impl SignedCall {
     /// Reads them, and checks what can be checked before there is a body.
-    pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Result<Self, Unproven> {
-        let branded = |name: &'static str, plain: &'static str| one(headers, name).or_else(|_| one(headers, plain));
+    pub(super) fn from_headers(headers: &HeaderMap, now: Timestamp) -> Result<Self, Unproven> {
+        let branded = |name: &'static str, plain: &'static str| {
+            single_header(headers, name).or_else(|_| single_header(headers, plain))
+        };
         let id = branded("webhook-id", "svix-id")?.to_owned();
         let time = branded("webhook-timestamp", "svix-timestamp")?.to_owned();
         let signatures = branded("webhook-signature", "svix-signature")?.to_owned();
@@ -82,7 +84,8 @@ impl Signed {
     /// Checks that one of the signatures is that of this body.
     pub(super) fn verify(&self, body: &[u8], secret: &SecretString) -> Result<(), Unproven> {
         let secret = secret.expose_secret().trim();
-        let bytes = decoded(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).filter(|bytes| !bytes.is_empty());
+        let bytes =
+            decode_base64(secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret)).filter(|bytes| !bytes.is_empty());
         let Some(bytes) = bytes else {
             let told = "the secret is not one of Svix (`whsec_` and base64); check `webhook_secret_file`";
             return Err(Unproven::NoSecret(told.to_owned()));
@@ -93,14 +96,14 @@ impl Signed {
         }
         let expected = context.sign();
         let given = self.signatures.split(' ').take(SIGNATURES_MAX);
-        let mut given = given.filter_map(|signature| decoded(signature.strip_prefix(SIGNATURE_PREFIX)?));
+        let mut given = given.filter_map(|signature| decode_base64(signature.strip_prefix(SIGNATURE_PREFIX)?));
         let is_one = given.any(|given| verify_slices_are_equal(&given, expected.as_ref()).is_ok());
         if is_one { Ok(()) } else { Err(Unproven::AnotherSecret) }
     }
 }
 
 /// The value of a header that is there once.
-fn one<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, Unproven> {
+fn single_header<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, Unproven> {
     let mut values = headers.get_all(name).iter();
     match (values.next().and_then(|value| value.to_str().ok()), values.next()) {
         (Some(value), None) => Ok(value),
@@ -109,7 +112,7 @@ fn one<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, Unprov
 }
 
 /// Reads Base64 (RFC 4648), padded or not.
-fn decoded(text: &str) -> Option<Vec<u8>> {
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD_PAD_INDIFFERENT.decode(text).ok()
 }
 
@@ -131,9 +134,9 @@ mod tests {
             .collect()
     }
 
-    fn signed(time: &str, signatures: &str, now: i64) -> Result<Signed, Unproven> {
+    fn signed(time: &str, signatures: &str, now: i64) -> Result<SignedCall, Unproven> {
         let headers = headers(&[("svix-id", ID), ("svix-timestamp", time), ("svix-signature", signatures)]);
-        Signed::read(&headers, Timestamp::from_second(now).expect("in range"))
+        SignedCall::from_headers(&headers, Timestamp::from_second(now).expect("in range"))
     }
 
     fn verified(signatures: &str, body: &[u8], secret: &str) -> Result<(), Unproven> {
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn headers_are_there_once_in_one_of_two_spellings() {
         let of = |pairs: &[(&'static str, &str)]| {
-            Signed::read(&headers(pairs), Timestamp::from_second(1_614_265_330).expect("in range"))
+            SignedCall::from_headers(&headers(pairs), Timestamp::from_second(1_614_265_330).expect("in range"))
         };
         assert!(of(&[("webhook-id", ID), ("webhook-timestamp", TIME), ("webhook-signature", SIGNATURE)]).is_ok());
         assert_eq!(
@@ -184,18 +187,18 @@ mod tests {
         );
         let mut twice = headers(&[("svix-id", ID), ("svix-timestamp", TIME), ("svix-signature", SIGNATURE)]);
         twice.append("svix-signature", SIGNATURE.parse().expect("a value"));
-        assert!(Signed::read(&twice, Timestamp::from_second(1_614_265_330).expect("in range")).is_err());
+        assert!(SignedCall::from_headers(&twice, Timestamp::from_second(1_614_265_330).expect("in range")).is_err());
     }
 
     #[test]
     fn a_key_is_compared_whole() {
         let expected: SecretString = "mb-key".to_owned().into();
-        let of = |value: &str| key(&headers(&[(KEY, value)]), &expected);
+        let of = |value: &str| verify_key(&headers(&[(KEY_HEADER, value)]), &expected);
         assert_eq!(of("mb-key"), Ok(()));
-        for wrong in ["", "mb-ke", "mb-keyy", "MB-KEY"] {
+        for wrong in ["", "mb-ke", "mb-keyy", "MB-KEY_HEADER"] {
             assert_eq!(of(wrong), Err(Unproven::AnotherKey), "{wrong}");
         }
-        assert_eq!(key(&HeaderMap::new(), &expected), Err(Unproven::Missing(KEY)));
-        assert!(matches!(key(&headers(&[(KEY, "")]), &String::new().into()), Err(Unproven::NoSecret(_))));
+        assert_eq!(verify_key(&HeaderMap::new(), &expected), Err(Unproven::Missing(KEY_HEADER)));
+        assert!(matches!(verify_key(&headers(&[(KEY_HEADER, "")]), &String::new().into()), Err(Unproven::NoSecret(_))));
     }
 }

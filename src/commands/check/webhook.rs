@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use super::Finding;
 use crate::{
     config::{Settings, Source, SourceApi, read_secret},
-    webhook::path_of,
+    webhook::webhook_path,
 };
 
 /// How long a port of this machine may take to answer.
@@ -50,7 +50,7 @@ fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
 /// What is to be known of the webhooks of one source.
 fn describe_webhooks(source: &Source, listen: SocketAddr) -> Vec<Finding> {
     let subject = format!("webhook {}", source.name);
-    let path = path_of(&source.name);
+    let path = webhook_path(&source.name);
     let enter =
         format!("enter https://YOUR-HOST{path} at the vendor, and have your proxy pass it on to http://{listen}{path}");
     let mut findings = vec![Finding::note(&subject, enter)];

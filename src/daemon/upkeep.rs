@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Parts, folders::reconsider_files, reconcile, stray};
+use super::{Parts, folders::reconsider_files, orphaned_jobs, reconcile};
 use crate::{
     clock,
     clock::elapsed,
@@ -38,7 +38,7 @@ const DIGEST_MAX: usize = 200;
 const UNREADABLE_EVERY: Duration = Duration::from_secs(120);
 
 /// Runs until the daemon stops.
-pub(super) async fn run(parts: Parts) {
+pub(super) async fn run_upkeep(parts: Parts) {
     let mut often = tokio::time::interval(EVERY);
     let mut hourly = tokio::time::interval_at(Instant::now() + HOURLY, HOURLY);
     let watchdog_every = systemd::watchdog_interval();
@@ -52,42 +52,42 @@ pub(super) async fn run(parts: Parts) {
     let mut post = Post::default();
     let mut next_telling = None;
     // A machine that is never on for an hour forgets, too.
-    prune(&parts).await;
+    prune_history(&parts).await;
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
-            _ = room.tick(), if parts.worker.disk_full.load(Ordering::Relaxed) => see_to_disk(&parts).await,
-            () = parts.status_line.changed() => tell_status(&parts, &mut line).await,
+            _ = room.tick(), if parts.worker.disk_full.load(Ordering::Relaxed) => check_disk(&parts).await,
+            () = parts.status_line.wait_for_change() => report_status(&parts, &mut line).await,
             () = parts.worker.changed.notified() => {
                 next_telling.get_or_insert_with(|| Box::pin(tokio::time::sleep(STATUS_DELAY)));
             }
             () = async { next_telling.as_mut().expect("the arm is on").await }, if next_telling.is_some() => {
                 next_telling = None;
-                tell_status(&parts, &mut line).await;
+                report_status(&parts, &mut line).await;
             }
             () = parts.worker.reconsidered.added() => reconsider_files(&parts),
             _ = often.tick() => {
                 reconsider_files(&parts);
-                let has_chores = see_to_queue(&parts).await;
+                let has_chores = check_queue(&parts).await;
                 if !has_chores && is_idle {
                     continue;
                 }
                 // What is over is told once more.
                 is_idle = !has_chores;
-                tell_status(&parts, &mut line).await;
-                stray::recover(&parts).await;
-                stray::settle(&parts).await;
-                see_to_files(&parts).await;
-                see_to_deliveries(&parts).await;
-                see_to_keys(&parts).await;
+                report_status(&parts, &mut line).await;
+                orphaned_jobs::recover_orphans(&parts).await;
+                orphaned_jobs::settle_orphan(&parts).await;
+                check_lost_files(&parts).await;
+                release_deliveries(&parts).await;
+                check_keys(&parts).await;
                 send_digest(&parts, &mut post).await;
             }
             _ = hourly.tick() => {
                 for handle in parts.worker.live().services.values() {
                     keep_signed_in(&parts, handle).await;
                 }
-                prune(&parts).await;
-                if let Err(error) = reconcile::mark(&parts).await {
+                prune_history(&parts).await;
+                if let Err(error) = reconcile::renew_mark(&parts).await {
                     tracing::warn!("failed to mark the queue: {error:#}");
                 }
             }
@@ -104,7 +104,7 @@ pub(super) async fn run(parts: Parts) {
 }
 
 /// Lets jobs whose file is readable again try, and gives up those whose file is gone for good.
-async fn see_to_files(parts: &Parts) {
+async fn check_lost_files(parts: &Parts) {
     let queue = &parts.worker.queue;
     let now = clock::now();
     let held: Vec<_> = queue.holds().await.unwrap_or_default();
@@ -115,8 +115,8 @@ async fn see_to_files(parts: &Parts) {
         }
         let seen_to = async {
             if queue.waits_for_file(&folder.id).await? {
-                let woken = queue.wake_files(&folder.id, before(now, UNREADABLE_EVERY), now).await?;
-                let cancelled = queue.cancel_lost(&folder.id, before(now, LOST_AFTER), now).await?;
+                let woken = queue.wake_files(&folder.id, time_before(now, UNREADABLE_EVERY), now).await?;
+                let cancelled = queue.cancel_lost(&folder.id, time_before(now, LOST_AFTER), now).await?;
                 if cancelled > 0 {
                     parts.worker.tidy_converted().await;
                     tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
@@ -134,14 +134,14 @@ async fn see_to_files(parts: &Parts) {
 }
 
 /// Returns the time `span` before `now`.
-fn before(now: Timestamp, span: Duration) -> Timestamp {
+fn time_before(now: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     now.saturating_sub(span).unwrap_or(Timestamp::MIN)
 }
 
 /// Looks whether the queue is where it was, and the clock as it was; an idle minuted would learn of neither. Returns
 /// whether the queue holds anything else to see to, or cannot say so.
-async fn see_to_queue(parts: &Parts) -> bool {
+async fn check_queue(parts: &Parts) -> bool {
     let seen_to = async {
         let has_chores = parts.worker.queue.has_chores().await?;
         parts.worker.follow_clock().await?;
@@ -154,14 +154,14 @@ async fn see_to_queue(parts: &Parts) -> bool {
 }
 
 /// Looks whether a full disk of the queue has room again.
-async fn see_to_disk(parts: &Parts) {
-    if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::mark(parts).await.is_ok() {
+async fn check_disk(parts: &Parts) {
+    if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::renew_mark(parts).await.is_ok() {
         parts.worker.has_room();
     }
 }
 
 /// A hold that a delivery ends by its success is over too when nothing is to be delivered any more.
-async fn see_to_deliveries(parts: &Parts) {
+async fn release_deliveries(parts: &Parts) {
     let worker = &parts.worker;
     let seen_to = async {
         for hold in worker.queue.holds().await? {
@@ -187,7 +187,7 @@ async fn see_to_deliveries(parts: &Parts) {
 }
 
 /// A service that waits for another key is asked again once there is one.
-async fn see_to_keys(parts: &Parts) {
+async fn check_keys(parts: &Parts) {
     let worker = &parts.worker;
     let live = parts.worker.live();
     let holds = worker.queue.holds().await.unwrap_or_default();
@@ -207,7 +207,7 @@ struct Post {
 }
 
 impl Post {
-    fn failed(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
+    fn record_failure(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
         self.not_before = now.checked_add(wait).ok();
@@ -216,7 +216,7 @@ impl Post {
         }
     }
 
-    fn went(&mut self) {
+    fn record_success(&mut self) {
         if std::mem::take(self).failures > 0 {
             tracing::info!("the operator's mail goes again");
         }
@@ -243,9 +243,9 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
         let notices: Vec<Notice> =
             notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {
-            return post.failed(&one_line(&error.to_string(), 300), &live.settings.retry, now);
+            return post.record_failure(&one_line(&error.to_string(), 300), &live.settings.retry, now);
         }
-        post.went();
+        post.record_success();
     }
     if let Err(error) = queue.notices_sent(newest, now).await {
         parts.worker.queue_failed("record the operator's mail", &error);
@@ -272,8 +272,8 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
 }
 
 /// Forgets jobs that ended longer ago than the history reaches.
-async fn prune(parts: &Parts) {
-    let forgotten = before(clock::now(), parts.worker.live().settings.history);
+async fn prune_history(parts: &Parts) {
+    let forgotten = time_before(clock::now(), parts.worker.live().settings.history);
     loop {
         match parts.worker.queue.prune(forgotten).await {
             Ok(0) => return,
@@ -284,7 +284,7 @@ async fn prune(parts: &Parts) {
 }
 
 /// Tells systemd what `systemctl status` shows, when it changed.
-async fn tell_status(parts: &Parts, told: &mut String) {
+async fn report_status(parts: &Parts, told: &mut String) {
     let worker = &parts.worker;
     let held = worker.queue.holds().await.unwrap_or_default();
     let mut line = format!(
@@ -297,7 +297,7 @@ async fn tell_status(parts: &Parts, told: &mut String) {
         line = format!("{line}; {} {}: {}", hold.name, hold.reason, one_line(&hold.detail, 120));
     }
     // It stays until a good configuration is read, whatever else happens meanwhile.
-    if let Some(refusal) = parts.status_line.refusal() {
+    if let Some(refusal) = parts.status_line.config_refusal() {
         line = refusal;
     }
     if *told != line {

@@ -15,7 +15,7 @@ use crate::{
 const RUNS_FOR: Duration = Duration::from_secs(60);
 
 /// Lets jobs go on whose work has ended without a word in the queue, because its disk was full.
-pub(super) async fn recover(parts: &Parts) {
+pub(super) async fn recover_orphans(parts: &Parts) {
     let at_work: Vec<JobId> = parts.worker.activity.snapshot().into_keys().collect();
     let now = clock::now();
     let before = now.saturating_sub(SignedDuration::try_from(RUNS_FOR).unwrap_or_default()).unwrap_or(Timestamp::MIN);
@@ -30,13 +30,13 @@ pub(super) async fn recover(parts: &Parts) {
 }
 
 /// Finishes jobs that deliver although nothing is due: their last delivery was given up, held, or made by hand.
-pub(super) async fn settle(parts: &Parts) {
-    if let Err(error) = settle_all(parts).await {
+pub(super) async fn settle_orphan(parts: &Parts) {
+    if let Err(error) = settle_orphans(parts).await {
         parts.worker.queue_failed("finish what is delivered", &error);
     }
 }
 
-async fn settle_all(parts: &Parts) -> Result<(), QueueError> {
+async fn settle_orphans(parts: &Parts) -> Result<(), QueueError> {
     let live = parts.worker.live();
     let mut moved = BTreeSet::new();
     for (job, folder) in parts.worker.queue.idle_deliveries().await? {

@@ -9,11 +9,14 @@ use crate::{
 
 /// Remembers the configuration that is in force now, and returns the settings of folders that are not in it any more
 /// but have work under way.
-pub(super) async fn follow(queue: &Queue, settings: &Settings) -> anyhow::Result<BTreeMap<String, Arc<Folder>>> {
+pub(super) async fn watch_former_folders(
+    queue: &Queue,
+    settings: &Settings,
+) -> anyhow::Result<BTreeMap<String, Arc<Folder>>> {
     let before = queue.remembered("config").await?;
     let here: Vec<String> = settings.folders.iter().map(|folder| folder.id.clone()).collect();
     if let Some(before) = before {
-        let left = folders(&before, &settings.file).into_keys().filter(|id| !here.contains(id)).collect();
+        let left = former_folders(&before, &settings.file).into_keys().filter(|id| !here.contains(id)).collect();
         queue.keep_former(left, here, before).await?;
     }
     let file = settings.file.clone();
@@ -23,14 +26,14 @@ pub(super) async fn follow(queue: &Queue, settings: &Settings) -> anyhow::Result
     }
     let former = queue.former().await?;
     let found = former.into_iter().filter_map(|(id, config)| {
-        let folder = folders(&config, &settings.file).remove(&id)?;
+        let folder = former_folders(&config, &settings.file).remove(&id)?;
         Some((id, Arc::new(folder)))
     });
     Ok(found.collect())
 }
 
 /// Returns the folders of a configuration that was in force once.
-fn folders(text: &str, file: &Path) -> BTreeMap<String, Folder> {
+fn former_folders(text: &str, file: &Path) -> BTreeMap<String, Folder> {
     let parsed = config::parse(text, file, Environment::get());
     let folders = parsed.map(|settings| settings.folders).unwrap_or_default();
     folders.into_iter().map(|folder| (folder.id.clone(), folder)).collect()
