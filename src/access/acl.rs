@@ -77,7 +77,7 @@ impl Acl {
     }
 }
 
-/// Whose a file or a directory is, and what its permissions say.
+/// The owner, the group and the permissions of a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions {
     /// Its owner.
@@ -85,7 +85,7 @@ pub struct Permissions {
     /// Its group.
     pub gid: u32,
     acl: Acl,
-    /// Whether new files in this directory inherit an ACL, so that no umask is taken from their mode.
+    /// True if new files in this directory inherit an ACL, so that no umask applies.
     pub is_inherited: bool,
 }
 

@@ -19,7 +19,7 @@ pub struct SourceList {
     /// Only this source
     pub source: Option<String>,
     #[command(flatten)]
-    /// How to show it.
+    /// The form of the output.
     pub output: Output,
 }
 
@@ -32,6 +32,6 @@ pub struct SourceFetch {
     #[arg(long, value_name = "SOURCE")]
     pub source: Option<String>,
     #[command(flatten)]
-    /// How to show it.
+    /// The form of the output.
     pub output: Output,
 }

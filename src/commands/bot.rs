@@ -15,7 +15,7 @@ use crate::{
     text::{one_line, printable},
 };
 
-/// How a person sees which bots there are.
+/// The command that lists the bots.
 const LOOK: &str = "minuted bot list shows the bots that there are";
 
 pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCode, Failure> {

@@ -17,10 +17,10 @@ use crate::{
     text::{one_line, printable},
 };
 
-/// How a person sees which events there are, and which have a bot.
+/// The command that lists events, and which of them have a bot.
 const LOOK: &str = "minuted calendar events shows what is to come, and which of it has a bot";
 
-/// How a person sees which calendars there are.
+/// The command that lists the calendars.
 const CALENDARS: &str = "minuted calendar list shows the calendars that there are";
 
 pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<ExitCode, Failure> {

@@ -28,29 +28,29 @@ use crate::{
     text::{ShellCommand, printable, printable_path},
 };
 
-/// How a thing that was tried stands.
+/// The grade of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Level {
-    /// It works.
+    /// The thing works.
     Ok,
-    /// Nothing is wrong; it is good to know.
+    /// Good to know; nothing is wrong.
     Note,
-    /// It works now; something may go wrong later.
+    /// Works now, but something may go wrong later.
     Warning,
-    /// It does not work.
+    /// The thing does not work.
     Error,
 }
 
-/// What was found out about one thing.
+/// A finding about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Finding {
     level: Level,
-    /// What was tried.
+    /// The thing that was tried.
     subject: String,
-    /// What was found.
+    /// The result.
     message: String,
-    /// What to do about it.
+    /// The cure.
     hint: Option<String>,
 }
 
@@ -74,7 +74,7 @@ impl Finding {
     }
 }
 
-/// What was found so far. A person sees each finding as it comes; JSON is one array at the end.
+/// The findings so far. A person sees each finding as it comes; JSON is one array at the end.
 struct Findings {
     is_json: bool,
     /// The start of each command of minuted in a hint, where the person who types is not its user.

@@ -35,7 +35,7 @@ use crate::{
 struct DemoRecording {
     file_name: &'static str,
     bytes: &'static [u8],
-    /// What is said in it, one `MM:SS speaker: words` a line.
+    /// The transcript, one `MM:SS speaker: words` a line.
     transcript: &'static str,
 }
 
@@ -60,19 +60,19 @@ const RECORDINGS: [DemoRecording; 3] = [
 /// The name of the service that makes notes from the transcripts, as it stands in the notes.
 const TRANSCRIPTS: &str = "demo";
 
-/// Where the words in the notes come from.
+/// The origin of the words in the notes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DemoWords {
     /// The engine on this machine recognises them.
     Engine,
-    /// They ship with the recordings.
+    /// Transcripts that ship with the recordings.
     Transcripts,
 }
 
 /// Characters of the reason for which there is no engine; pip may say much, and it is shown on one line.
 const REASON_CHARS_MAX: usize = 300;
 
-/// How often what happens is looked at.
+/// The interval between looks at the jobs.
 const EVERY: Duration = Duration::from_millis(100);
 
 pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
@@ -227,7 +227,7 @@ fn parse_segment(line: &str) -> Option<Segment> {
     })
 }
 
-/// What was told of each job last.
+/// The last line printed of each job.
 type Told = BTreeMap<i64, String>;
 
 /// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.

@@ -36,7 +36,7 @@ use crate::{
     text::printable,
 };
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration is wrong.
@@ -45,10 +45,10 @@ pub enum Failure {
     /// minuted does not do it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Nobody could be asked.
+    /// No daemon could be asked.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// Something else.
+    /// Any other error.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -85,7 +85,7 @@ impl Failure {
     }
 }
 
-/// Whether the daemon cannot start on this queue until a person acts: to start it again and again would only fill the log.
+/// Returns whether the daemon cannot start until a person acts: starting it again would only fill the log.
 fn needs_person(error: &anyhow::Error) -> bool {
     error.downcast_ref::<QueueError>().is_some_and(QueueError::lasts)
 }

@@ -7,7 +7,7 @@ use clap::{Arg, Command, CommandFactory as _};
 use super::{Failure, print};
 use crate::cli::Cli;
 
-/// What the manual page says after the commands.
+/// The end of the manual page, after the commands.
 const AFTER: &str = ".SH \"EXIT STATUS\"\n.TP\n0\nit did what it should\n.TP\n1\nit failed, or a recording failed under \
     \\fBadd \\-\\-wait\\fR or \\fBrun \\-\\-once\\fR\n.TP\n2\nthe command line makes no sense\n.TP\n78\nthe configuration \
     is wrong, or the queue is damaged or newer: a person has to act\n.SH FILES\n.TP\n/etc/minuted/config.toml, ~/.config/minuted/config.toml\nthe configuration; \

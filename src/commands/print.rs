@@ -1,4 +1,4 @@
-//! The one door to standard output and standard error.
+//! The only code that writes to standard output and standard error.
 
 mod list;
 

@@ -72,7 +72,7 @@ fn describe_state(row: &FetchedView) -> String {
     }
 }
 
-/// What there is to say of a recording: where it lies, or why it does not, else what it is called.
+/// Returns the path of a recording, else why it has none, else its title.
 fn describe_recording(row: &FetchedView) -> String {
     let title = row.title.as_deref().unwrap_or_default();
     let due = row.due.map(|due| format!(" (next try in {})", print::format_time_left(due))).unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::{
     text::{ShellCommand, count, one_line, printable},
 };
 
-/// How often `--watch` looks.
+/// The interval of `--watch`.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(

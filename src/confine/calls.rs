@@ -212,7 +212,7 @@ const BY_ARGUMENT: &[c_long] = &[
     libc::SYS_tgkill,
 ];
 
-/// What `clone` must be asked for: a thread, never a process.
+/// The flags that `clone` must have: a thread, never a process.
 const THREAD: u64 = 0x0001_0000;
 
 /// What `clone` must not be asked for: new namespaces (mounts, control groups, names, messages, users, processes,

@@ -30,7 +30,7 @@ const PROGRAMS: [&str; 4] = ["/bin", "/usr/bin", "/usr/libexec", "/usr/local/bin
 /// Files by which the loader finds libraries.
 const LOADER: [&str; 2] = ["/etc/ld.so.cache", "/etc/ld.so.preload"];
 
-/// What a process may open by a path.
+/// The files that a process may open by path.
 #[derive(Debug, Default)]
 pub struct Reach {
     /// Directories whose files are read, and run where the role runs programs.

@@ -24,7 +24,7 @@ pub use self::files::Reach;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use self::no_calls as calls;
 
-/// What a confined process is there for.
+/// The purpose of a confined process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -34,19 +34,19 @@ pub enum Role {
     Ffmpeg,
 }
 
-/// What the kernel enforces of a confinement.
+/// The parts of a confinement that the kernel enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enforced {
-    /// Whether Landlock keeps it from all other files.
+    /// True if Landlock keeps it from all other files.
     pub files: bool,
-    /// Whether the filter keeps it from all other system calls.
+    /// True if the filter keeps it from all other system calls.
     pub calls: bool,
 }
 
-/// Why a process could not be confined.
+/// The reason why a process could not be confined.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
-    /// Somebody's filter of system calls refuses it.
+    /// A filter of system calls above this process refuses it.
     #[error("a filter of system calls refuses `{call}`: the service must be allowed {NEEDED}")]
     Refused {
         /// The system call that was refused.
@@ -57,7 +57,7 @@ pub enum ConfineError {
     Failed(#[source] io::Error),
 }
 
-/// What a service manager's list of system calls must hold besides the usual ones, as its units write it.
+/// The system calls that a unit's `SystemCallFilter=` must allow besides the usual ones.
 pub const NEEDED: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
 
 /// Confines this process, which must have one thread and reaches from now on its open descriptors and `reach`. It can

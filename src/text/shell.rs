@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// What a shell may be misled by. More go here.
+    /// Texts that may mislead a shell.
     const RUDE: [&[u8]; 22] = [
         b"",
         b" ",

@@ -62,9 +62,9 @@ struct FoundDate {
     is_of_parent: bool,
 }
 
-/// What dates are held against.
+/// The facts with which a date is compared.
 struct DateSources<'a> {
-    /// When the file was written last, as far as that can be believed.
+    /// The last write to the file, as far as that is plausible.
     written: Timestamp,
     now: Timestamp,
     zone: &'a TimeZone,

@@ -34,7 +34,7 @@ const BUFFER: usize = 256 * 1024;
 /// end), and others may read.
 const SLICE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How long a slice of a slow disk is read before others may read.
+/// The time for which one reader has a slow disk before others may read.
 const SLICE_TIME: Duration = Duration::from_millis(200);
 
 /// A file that has been quiet for long enough.
@@ -42,53 +42,53 @@ const SLICE_TIME: Duration = Duration::from_millis(200);
 pub struct QuietFile {
     /// Its path, relative to the folder.
     pub path: PathBuf,
-    /// What it has been all the while.
+    /// The fingerprint that it had all the while.
     pub stamp: Stamp,
-    /// Whether it has been quiet for so long that it is taken although it looks unfinished.
+    /// True if it was quiet for so long that it is taken although it looks unfinished.
     pub is_abandoned: bool,
-    /// Whether minuted died too often while it looked into it: then its head is not parsed again.
+    /// True if minuted crashed too often while parsing it: then its head is not parsed again.
     pub is_set_aside: bool,
 }
 
 /// The result of a look into a quiet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inspection {
-    /// It is complete, or abandoned.
+    /// The file is complete, or abandoned.
     Whole {
         /// Its bytes; `None` for media that the service does not take, which is not read.
         content: Option<Content>,
         /// Its sound, where that has a name.
         sound: Option<Sound>,
-        /// When it was made.
+        /// The time at which it was made.
         recorded: jiff::Timestamp,
-        /// What its head says against it all the same.
+        /// A remark about its head, which did not stop it.
         incomplete: Option<&'static str>,
     },
-    /// It exceeds a bound of its folder.
+    /// The file exceeds a bound of its folder.
     Beyond {
-        /// Which.
+        /// The bound.
         bound: Bound,
         /// Its bytes, where it may be that of a job which exists; else it is not read.
         content: Option<Content>,
-        /// When it was made.
+        /// The time at which it was made.
         recorded: jiff::Timestamp,
     },
-    /// It is complete, or abandoned, and there is no sound in it.
+    /// The file is complete, or abandoned, and holds no sound.
     Soundless {
         /// Its bytes.
         content: Content,
-        /// When it was made.
+        /// The time at which it was made.
         recorded: jiff::Timestamp,
     },
     /// Its head says that it is still being written.
     Unfinished(&'static str),
-    /// It is another one, or changed while it was read.
+    /// The file was replaced, or changed while it was read.
     Changed(Stamp),
-    /// It is no recording, although its name could be one's.
+    /// The file is no recording, although its name could be one's.
     Lookalike,
-    /// It is not there, or not a regular file any more.
+    /// The file is gone, or no regular file any more.
     Gone,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable(String),
     /// The stop signal came first.
     Stopped,
@@ -103,7 +103,7 @@ pub struct Examiner<'a> {
     pub root: &'a Dir,
     /// Its names.
     pub filter: &'a FileFilter,
-    /// Where this machine is: names carry local time.
+    /// The time zone of this machine: names carry local time.
     pub zone: &'a TimeZone,
     /// Marks what is being parsed.
     pub mark: &'a Marker<'a>,
@@ -111,7 +111,7 @@ pub struct Examiner<'a> {
     pub stop: &'a CancellationToken,
     /// Counts the files that were opened.
     pub opened: &'a AtomicU64,
-    /// How long and how large recordings may be.
+    /// The bounds of length and size.
     pub limits: Limits,
     /// Says whether a job of the folder may be of a file of this size: bounds do not hold for what exists.
     pub has_job_of_size: &'a (dyn Fn(u64) -> bool + Sync),

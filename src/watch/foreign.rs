@@ -10,7 +10,7 @@
 pub struct ForeignName {
     /// The pattern that it fits.
     pub pattern: &'static str,
-    /// What such a file is.
+    /// The kind of such a file.
     pub meaning: &'static str,
 }
 

@@ -12,9 +12,9 @@ const COMMANDS_MAX: usize = 8;
 /// A person's decision about the files that lay there before minuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BacklogDecision {
-    /// They are recordings like any other.
+    /// Taken like any other recordings.
     Process,
-    /// They are left alone.
+    /// Left alone.
     Skip,
 }
 

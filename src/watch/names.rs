@@ -32,15 +32,15 @@ pub enum FileKind {
     Lookalike(String),
     /// A name that a program uses while it writes or for its own ends.
     Temporary(&'static ForeignName),
-    /// It begins with a dot.
+    /// The name begins with a dot.
     Hidden,
-    /// It lies in a directory that is left alone as a whole; that directory, and why.
+    /// A directory above is left alone as a whole; that directory, and why.
     Pruned(PathBuf, &'static str),
     /// A glob of `exclude` matches it.
     Excluded(String),
     /// No glob of `include` matches it.
     NotIncluded,
-    /// It lies in a sub-folder and `recursive` is false.
+    /// The file lies in a sub-folder, and `recursive` is false.
     BelowFlat,
 }
 

@@ -85,7 +85,7 @@ pub struct UntakenFile {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
-    /// What would happen to it.
+    /// The fate that it would have.
     pub why: String,
 }
 

@@ -32,38 +32,38 @@ pub enum FileExplanation {
     Trouble(FolderTrouble),
     /// There is nothing.
     Absent,
-    /// It is a directory.
+    /// The path is a directory.
     Directory,
-    /// It is a link, a FIFO, a socket or a device.
+    /// The path is a link, a FIFO, a socket or a device.
     NotAFile,
     /// A part of the way to it is a link, or no directory.
     BehindLink,
-    /// It cannot be known.
+    /// The file cannot be looked at.
     Unreadable(String),
     /// Its name says that it is no recording.
     Name(FileKind),
     /// By its name it is what people write beside a recording, or into a directory.
     Sidecar(SidecarScope),
-    /// It has no bytes yet.
+    /// The file has no bytes yet.
     Empty,
-    /// It is settling.
+    /// The file is settling.
     Settling(SettlingFileView),
-    /// It lay there when minuted met the folder, and waits for a decision. The folder's name.
+    /// Part of the backlog, which waits for a decision. The folder's name.
     Backlog(String),
-    /// It lay there when minuted met the folder, and is left alone as was decided.
+    /// Part of the backlog, left alone as was decided.
     Ignored,
-    /// It has a job.
+    /// The file has a job.
     Taken(i64),
-    /// It was settling when minuted ended, and goes on when it starts.
+    /// The file was settling when minuted ended, which goes on at the start.
     Interrupted {
-        /// When it was first seen.
+        /// The time at which it was first seen.
         first: Timestamp,
         /// Since when it has not changed.
         since: Timestamp,
     },
-    /// It has not been seen as it is now.
+    /// The file was not yet seen in its present state.
     Unseen,
-    /// It lies deeper below the folder than directories are read.
+    /// The file lies deeper below the folder than directories are read.
     TooDeep,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     engine::trial::{self, Trial},
 };
 
-/// What a child is kept from where everything works.
+/// The confinement of a child where everything works.
 const CONFINED: &str = "ffmpeg and the recogniser reach the open recording and what they must read, and nothing else";
 
 /// Returns whether this configuration has children at work on recordings.

@@ -87,7 +87,7 @@ fn missing_directory(dir: &Path) -> Finding {
     }
 }
 
-/// Whether nothing that is no directory stands where one is to be made.
+/// Returns whether nothing but directories stands where one is to be made.
 fn may_make(dir: &Path) -> bool {
     dir.ancestors().find(|there| there.exists()).is_some_and(Path::is_dir)
 }

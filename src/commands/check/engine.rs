@@ -12,7 +12,7 @@ use crate::{
     text::printable_path,
 };
 
-/// What cures a model that is missing or damaged.
+/// The cure of a model that is missing or damaged.
 const INSTALL: &str = "minuted engine install";
 
 /// Looks at the models. Where no service needs that of minuted's own, only a damaged one is told of.

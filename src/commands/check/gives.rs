@@ -1,4 +1,4 @@
-//! What each service gives and takes, as far as that is known before it is asked.
+//! The abilities of each service, as far as they are known before it is asked.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! What the daemon has found out already: what it holds now, and why.
+//! The holds that the daemon has set already, and why.
 
 use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{

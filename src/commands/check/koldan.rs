@@ -10,7 +10,7 @@ use crate::{
     text::one_line,
 };
 
-/// What a person does about a template that is not there.
+/// The cure of a template that is not there.
 const CURE: &str = "name one that is there: prompt_template = \"…\" in the folder or in the service";
 
 /// Returns what the profile of a service tells, where it is Koldan.

@@ -1,4 +1,4 @@
-//! What lies outside this machine: the services and the mail server.
+//! The outside world: the services and the mail server.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(super) struct Asked {
     caller: Caller,
     /// The configuration that is checked: it need not be the one in force.
     text: String,
-    /// How it stands to the one in force; `None` without a daemon, and where the daemon cannot say it.
+    /// Its relation to the one in force; `None` without a daemon, or where the daemon cannot say it.
     difference: Option<Difference>,
 }
 

@@ -8,7 +8,7 @@ use crate::{
     text::printable_path,
 };
 
-/// What the unit's `UMask=` takes from the mode of notes where no ACL is inherited.
+/// The bits that the unit's `UMask=` takes from the mode of notes where no ACL is inherited.
 const UNIT_UMASK: u32 = 0o007;
 
 /// Says which of the owner and the group of a directory could not read notes that are written there as those of `trial`

@@ -8,7 +8,7 @@ use std::{
 use super::Finding;
 use crate::{config::Settings, dropin, text::printable_path};
 
-/// Where systemd looks for units and their drop-ins; what comes first hides a file of the same name.
+/// The directories where systemd looks for units and drop-ins; the first hides a file of the same name.
 const PLACES: [&str; 4] =
     ["etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
 

@@ -8,7 +8,7 @@ use crate::{
     webhook::webhook_path,
 };
 
-/// How long a port of this machine may take to answer.
+/// The time within which a port of this machine must answer.
 const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Tries the port and tells the addresses; nothing where no webhooks are taken. `is_in_force` says of a daemon that
@@ -47,7 +47,7 @@ fn try_port(listen: SocketAddr, is_in_force: Option<bool>) -> Finding {
     }
 }
 
-/// What is to be known of the webhooks of one source.
+/// Adds the findings about the webhooks of one source.
 fn describe_webhooks(source: &Source, listen: SocketAddr) -> Vec<Finding> {
     let subject = format!("webhook {}", source.name);
     let path = webhook_path(&source.name);

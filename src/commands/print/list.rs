@@ -7,7 +7,7 @@ use super::terminal_width;
 /// Columns between two columns.
 const GAP: usize = 2;
 
-/// How far the text stands in where it stands below its row.
+/// The indent of a text that stands below its row.
 const INDENT: usize = 4;
 
 /// The room that other columns give up for the text: a file name, or the beginning of an error.
@@ -16,7 +16,7 @@ const TEXT_WANTED: usize = 40;
 /// The room of the text in a pipe, where nothing stands below its row, even if that cuts what else would be whole.
 const TEXT_MIN: usize = 20;
 
-/// What an id is cut to at most, for [`TEXT_MIN`].
+/// The length to which an id is cut at most, for [`TEXT_MIN`].
 const ID_MIN: usize = 8;
 
 /// The columns of a day, `2026-11-22`.
@@ -50,7 +50,7 @@ impl Column {
     }
 }
 
-/// Where a list is shown.
+/// The place where a list is shown.
 #[derive(Debug, Clone, Copy)]
 struct Screen {
     columns: usize,

@@ -7,7 +7,7 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 
 use super::recorded_by;
 
-/// What a name tells.
+/// The date in a name.
 #[derive(Clone, Copy)]
 enum Tells {
     /// A moment, wherever this machine is.
@@ -16,13 +16,13 @@ enum Tells {
     Local(&'static str),
     /// A day: its midnight here.
     Day(&'static str),
-    /// Nothing: the mtime stands.
+    /// No date: the mtime stands.
     Nothing,
 }
 
 use Tells::{At, Day, Local, Nothing};
 
-/// Nothing here is written later.
+/// No later date is plausible.
 const MTIME: &str = "2026-11-20T12:00:00Z";
 
 const TABLE: &[(&str, Tells)] = &[

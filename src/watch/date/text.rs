@@ -12,7 +12,7 @@ use super::{
 };
 use crate::text::unaccented;
 
-/// How sure a date in a text is; a surer one wins over one that stands earlier.
+/// The certainty of a date in a text; a surer one wins over one that stands earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DateCertainty {
     /// Ten digits that may be the seconds of a moment, or a number of anything else.
@@ -115,13 +115,13 @@ fn zone_before(before: &str) -> Option<i32> {
 
 /// A day at the begin of a text.
 enum DayText<'a> {
-    /// One day.
+    /// A single day.
     Sure {
         date: Date,
         rest: &'a str,
-        /// Whether such digits often are something else.
+        /// True if such digits often are something else.
         is_tight: bool,
-        /// Whether it is a date only with a time right behind it.
+        /// True if it is a date only with a time right behind it.
         needs_time: bool,
     },
     /// `05-01-2021`, which is of January or of May.

@@ -60,7 +60,7 @@ struct ClockParts<'a> {
     minute: Option<i8>,
     second: Option<i8>,
     separator: Option<char>,
-    /// Whether it is a time only with "am" or "pm" behind it.
+    /// True if it is a time only with "am" or "pm" behind it.
     is_vague: bool,
     rest: &'a str,
 }

@@ -65,7 +65,7 @@ pub(super) fn tag_size(head: &[u8; 10]) -> Option<u64> {
 pub(super) struct Blocks {
     /// The first block, which describes the sound.
     pub(super) stream: [u8; 34],
-    /// Where the sound begins; `None` where there are too many blocks.
+    /// Returns the offset of the sound; `None` where there are too many blocks.
     pub(super) sound: Option<u64>,
 }
 

@@ -19,14 +19,14 @@ use std::{
 
 use jiff::{Timestamp, civil::DateTime};
 
-/// What the head of a recording tells.
+/// The facts in the head of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Head {
-    /// Why it looks unfinished, when it does.
+    /// The reason why it looks unfinished, if it does.
     pub unfinished: Option<&'static str>,
-    /// Whether it surely holds no sound as it is now: no sound track, or a header with nothing behind it.
+    /// True if it surely holds no sound now: no sound track, or nothing behind the header.
     pub is_soundless: bool,
-    /// When it was made, as its container says.
+    /// The time at which it was made, by its container.
     pub made: Option<Made>,
 }
 
@@ -58,7 +58,7 @@ pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     }
 }
 
-/// How long a recording is.
+/// The length of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Length {
     /// As its container says.

@@ -66,7 +66,7 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     Ok(Head { unfinished, is_soundless: movie.is_soundless() || is_empty, made })
 }
 
-/// What such a file may begin with. Anything else is not an MP4, whatever its name says.
+/// The boxes with which an MP4 may begin. Any other file is no MP4, whatever its name says.
 pub(super) const BEGINNINGS: [&[u8; 4]; 8] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"uuid"];
 
 /// Kinds of tracks (`hdlr`) that hold no sound. Of any other, nobody knows here.
@@ -74,7 +74,7 @@ const SILENT: [&[u8; 4]; 13] = [
     b"vide", b"text", b"sbtl", b"subt", b"subp", b"clcp", b"tmcd", b"hint", b"meta", b"mdta", b"pict", b"auxv", b"camm",
 ];
 
-/// What the index says of the tracks.
+/// The index's facts about the tracks.
 #[derive(Debug, Default)]
 struct Movie {
     tracks: usize,
@@ -84,7 +84,7 @@ struct Movie {
     is_fragmented: bool,
     /// Samples of the sound tracks.
     samples: u64,
-    /// Where the last piece of sound begins.
+    /// The offset of the last piece of sound.
     last_chunk: u64,
 }
 

@@ -23,7 +23,7 @@ const FIRST: u8 = 2;
 /// The position of a page on which no packet ends.
 const NO_POSITION: u64 = u64::MAX;
 
-/// How a stream begins that holds no sound: Theora, VP8, Dirac, Kate, CMML, and the index of a file.
+/// The beginnings of streams without sound: Theora, VP8, Dirac, Kate, CMML, and the index of a file.
 const SILENT: [&[u8]; 6] = [b"\x80theora", b"OVP80", b"BBCD\0", b"\x80kate", b"CMML", b"fishead"];
 
 /// Looks at an Ogg file of `len` bytes.
@@ -55,15 +55,15 @@ pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Opti
     Ok(span(last.position, rate).filter(|_| last.position != NO_POSITION))
 }
 
-/// What the first pages tell.
+/// The facts in the first pages.
 #[derive(Debug, Default)]
 struct Beginning {
     /// Streams, and those among them that hold no sound.
     streams: usize,
     silent: usize,
-    /// Whether a page has a position: sound or pictures have begun.
+    /// True if a page has a position: sound or pictures have begun.
     has_content: bool,
-    /// Whether the pages looked at are all there are.
+    /// True if all pages were looked at.
     is_whole_file: bool,
 }
 
@@ -97,13 +97,13 @@ impl Beginning {
     }
 }
 
-/// One page, without its content.
+/// A page without its content.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page {
     pub(super) flags: u8,
     pub(super) position: u64,
     pub(super) serial: u32,
-    /// Where the table of its segments begins, and how many they are.
+    /// The offset of the table of segments, and their number.
     pub(super) table: u64,
     pub(super) segments: usize,
     pub(super) body: u64,

@@ -1,4 +1,4 @@
-//! How long recordings of samples in other containers than WAV are: AIFF, AU and Wave64. Sizes in a header may be lies, so
+//! The length of recordings of samples in AIFF, AU and Wave64. Sizes in a header may be lies, so
 //! that all bytes behind the header of the sound count.
 //!
 //! Layout after Apple's AIFF and AIFF-C, Sun's `audio.h`, and Sony's Wave64.
@@ -10,7 +10,7 @@ use super::{Length, be32, read_at, wav::bytes_a_second};
 /// Chunks looked at, as of a WAV: writers put fewer than ten.
 const CHUNKS_MAX: usize = 64;
 
-/// What a Wave64 begins with: the identifier of its first chunk, without the size.
+/// The beginning of a Wave64: the identifier of its first chunk, without the size.
 pub(super) const W64_BEGIN: &[u8; 16] = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0";
 
 /// Returns how long an AIFF of `len` bytes is.

@@ -66,7 +66,7 @@ pub(super) fn bytes_a_second(file: &mut (impl Read + Seek), at: u64) -> io::Resu
     Ok(u64::from(le32(&format, 4)) * frame)
 }
 
-/// What the sizes say against a file of `len` bytes.
+/// Returns the contradiction between the sizes and a file of `len` bytes.
 fn objection(riff: u32, wide: bool, chunks: &Chunks, len: u64) -> Option<&'static str> {
     let Some((start, narrow)) = chunks.data else { return Some("its header names no data yet") };
     let there = len.saturating_sub(start);
@@ -99,13 +99,13 @@ fn never_known(size: u32, there: u64) -> bool {
 /// The chunks that matter.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    /// Where `data` begins, and its 32-bit size.
+    /// The offset of `data`, and its 32-bit size.
     data: Option<(u64, u32)>,
-    /// Where the format begins, of a whole one.
+    /// The offset of a whole format chunk.
     pub(super) format: Option<u64>,
     /// The 64-bit size of `data` in `ds64`.
     wide_data: Option<u64>,
-    /// Whether chunks with names of letters fill the file up to its end, as far as its sizes tell.
+    /// True if chunks with names of letters fill the file up to its end, by their sizes.
     fill_the_file: bool,
     made: Option<Made>,
 }

@@ -196,7 +196,7 @@ fn is_structural(kind: EventKind) -> bool {
 
 /// Returns whether a path should be looked at: names of media always, others only when they may be directories.
 ///
-/// What minuted writes itself is neither: its temporary names are hidden, its notes are documents.
+/// Files of minuted itself are neither: its temporary names are hidden, its notes are documents.
 fn is_news(filter: &FileFilter, relative: &Path, kind: EventKind) -> bool {
     let Some(name) = relative.file_name() else { return false };
     if is_noise(relative) {

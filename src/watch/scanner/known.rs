@@ -37,7 +37,7 @@ pub enum SeenState {
     Same,
     /// The path, with another stamp.
     Other,
-    /// Nothing.
+    /// Not known.
     New,
 }
 

@@ -104,7 +104,7 @@ pub struct WalkTally {
 pub struct LeftOut {
     /// Directories that lie deeper than [`DEPTH_MAX`] and were not entered. What is below them was not counted.
     pub deep: u64,
-    /// One of them.
+    /// A single entry.
     pub deep_example: Option<PathBuf>,
     /// Directories that were not entered because [`DIRECTORIES_MAX`] were read, or their paths are too long in all.
     pub many: u64,

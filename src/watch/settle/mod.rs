@@ -99,7 +99,7 @@ impl ObservedTime {
 /// The next step for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// Nothing, until it has been quiet for longer.
+    /// Wait until the file was quiet for longer.
     Wait,
     /// Look into it: it has been quiet for long enough.
     Examine,
@@ -108,11 +108,11 @@ pub enum Readiness {
 /// Answer to the question whether a quiet file is still being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseCheck {
-    /// It is: it waits, and is asked about again.
+    /// Open: the file waits, and is asked about again.
     Open,
-    /// It was when that was asked last, and is not any more: it waits until it has been quiet since.
+    /// Closed since the last question: the file waits until it was quiet since then.
     JustClosed,
-    /// It is not, as far as that can be known.
+    /// Closed, as far as that can be known.
     Closed,
 }
 

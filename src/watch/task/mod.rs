@@ -1,4 +1,4 @@
-//! One task a folder: hints, scans and time come in, settled recordings go out.
+//! The task of a folder: hints, scans and time come in, settled recordings go out.
 
 mod batches;
 mod first_scan;

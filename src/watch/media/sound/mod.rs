@@ -71,7 +71,7 @@ impl From<io::Error> for Obscure {
     }
 }
 
-/// What a container told: its tracks, and where their packets are.
+/// The tracks of a container, and the places of their packets.
 struct Opened<'f> {
     tracks: Vec<Form>,
     packets: Box<dyn Packets + 'f>,
@@ -85,19 +85,19 @@ impl<'f> Opened<'f> {
     }
 }
 
-/// What a track is besides its packets, in canonical form.
+/// The description of a track besides its packets, in canonical form.
 struct Form {
     codec: Vec<u8>,
-    /// Nothing, where no sound is left out.
+    /// Empty where no sound is left out.
     edits: Vec<u8>,
 }
 
 /// The hash of a recording's sound, made while the file is read for other reasons.
 pub struct SoundHasher<'f> {
     packets: Box<dyn Packets + 'f>,
-    /// What is left of the packet that is met next.
+    /// The part of the next packet that is kept.
     next: Option<Packet>,
-    /// Where the packet before it ended.
+    /// The end of the packet before it.
     passed: u64,
     tracks: Vec<TrackHasher>,
 }
@@ -171,7 +171,7 @@ struct TrackHasher {
     sound: blake3::Hasher,
     bytes: u64,
     packets: u32,
-    /// How often a packet was another one than that before.
+    /// The number of packets that differed from the one before.
     changes: u32,
     /// The begin of the packet before, and of this one.
     before: Vec<u8>,

@@ -72,7 +72,7 @@ enum Codec {
     Unknown,
 }
 
-/// How a stream begins, and which codec that is.
+/// The beginning of a stream, and its codec.
 const CODECS: [(&[u8], Codec); 9] = [
     (b"OpusHead", Codec::Opus),
     (b"\x01vorbis", Codec::Vorbis),
@@ -95,7 +95,7 @@ struct Stream {
     first: Vec<u8>,
     /// The header that is being read, or was read last.
     current: Vec<u8>,
-    /// Where the sound begins.
+    /// The offset of the sound.
     sound_from: u64,
 }
 

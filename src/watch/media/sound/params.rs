@@ -102,7 +102,7 @@ pub(super) fn vorbis(identification: &[u8], setup: &[u8]) -> Option<Params> {
     Some(shape.bytes(blake3::hash(setup).as_bytes()))
 }
 
-/// How samples are written that are not coded.
+/// The format of samples that are not coded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pcm {
     pub(super) is_float: bool,

@@ -39,7 +39,7 @@ impl ReadAt for Vec<u8> {
 pub(super) struct Window<'f> {
     file: &'f dyn ReadAt,
     buffer: Vec<u8>,
-    /// Where the buffer begins in the file.
+    /// The offset of the buffer in the file.
     from: u64,
     position: u64,
 }
@@ -75,7 +75,7 @@ impl<'f> Window<'f> {
         count.map(drop)
     }
 
-    /// What the buffer holds from the position on.
+    /// The content of the buffer from the position on.
     fn held(&self) -> &[u8] {
         let skip = self.position.checked_sub(self.from).and_then(|skip| usize::try_from(skip).ok());
         skip.and_then(|skip| self.buffer.get(skip..)).unwrap_or_default()

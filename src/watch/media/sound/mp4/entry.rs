@@ -1,4 +1,4 @@
-//! What a sample description says of a codec.
+//! The codec in a sample description.
 
 use super::{
     super::params::{self, Params, Pcm},

@@ -1,4 +1,4 @@
-//! Where the samples of a track lie in a fragmented file: each fragment names its own.
+//! The places of a track's samples in a fragmented file: each fragment names its own.
 
 use super::{Found, Obscure, Packet, Window, child, read_at};
 

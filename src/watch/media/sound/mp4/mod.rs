@@ -141,7 +141,7 @@ fn edits(window: &mut Window<'_>, track: &Found, media: &Found, movie_scale: u64
 
 struct Edit {
     duration: u64,
-    /// Where it begins in the media; negative for nothing.
+    /// Its beginning in the media; negative for none.
     begin: i64,
     rate: u32,
 }

@@ -1,4 +1,4 @@
-//! Where the samples of a track lie, by its tables.
+//! The places of a track's samples, by its tables.
 
 use super::{Found, Obscure, Packet, Window, child, entry::SoundEntry, read_at};
 
