@@ -73,6 +73,7 @@ pub mod extract;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod hint;
 pub mod http;
 pub mod job;
 pub mod last_words;

@@ -31,7 +31,9 @@ use crate::{
     cli::{self, Cli, Command, Question},
     config::{self, ConfigError, Environment, Settings},
     control::{Caller, ControlError, JobName, Refusal, Request},
+    engine::model::{InstallError, NotInstalled},
     exit,
+    hint::Hinted,
     queue::QueueError,
     text::printable,
 };
@@ -75,14 +77,25 @@ impl Failure {
         let (text, hint) = match self {
             Self::Config(error) => (error.to_string(), None),
             Self::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
-            Self::Control(error) => (crate::worker::chain(error), None),
-            Self::Other(error) => (format!("{error:#}"), None),
+            Self::Control(error) => (crate::worker::chain(error), error.hint()),
+            Self::Other(error) => (format!("{error:#}"), error.chain().find_map(find_hint)),
         };
         match text.split_once("\nhint: ") {
             Some((message, cure)) => (message.to_owned(), Some(cure.to_owned())),
             None => (text, hint),
         }
     }
+}
+
+/// Returns the hint of an error that has one.
+fn find_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<Hinted>() {
+        return Some(error.hint().to_owned());
+    }
+    if let Some(error) = error.downcast_ref::<InstallError>() {
+        return error.hint();
+    }
+    error.is::<NotInstalled>().then(|| NotInstalled::HINT.to_owned())
 }
 
 /// Returns whether the daemon cannot start until a person acts: starting it again would only fill the log.

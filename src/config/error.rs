@@ -77,12 +77,21 @@ impl ConfigError {
         if let Self::Invalid { report } = self {
             return report.render(colour);
         }
+        self.render_with("\nhint: ")
+    }
+
+    /// Returns the message, its cause and the hint on one line, for the log.
+    pub(crate) fn render_line(&self) -> String {
+        self.render_with("; ")
+    }
+
+    fn render_with(&self, before_hint: &str) -> String {
         let mut shown = self.to_string();
         if let Some(cause) = std::error::Error::source(self) {
             write!(shown, ": {cause}").expect("a String takes what is written");
         }
         if let Some(hint) = self.hint() {
-            write!(shown, "\nhint: {hint}").expect("a String takes what is written");
+            write!(shown, "{before_hint}{hint}").expect("a String takes what is written");
         }
         shown
     }

@@ -60,20 +60,13 @@ pub enum ControlError {
     #[error(transparent)]
     Queue(#[from] crate::queue::QueueError),
     /// The socket is another user's.
-    #[error(
-        "you may not ask this minuted: it belongs to user {name}\nhint: {command}",
-        name = user_name(*owner),
-        command = as_user(*owner)
-    )]
+    #[error("you may not ask this minuted: it belongs to user {name}", name = user_name(*owner))]
     NotYours {
         /// Whose it is.
         owner: u32,
     },
     /// Something holds the state directory and cannot be asked.
-    #[error(
-        "a minuted uses the state directory `{dir}`, but its socket `{SOCKET}` is not there\nhint: if it is the daemon, \
-         {RESTART}; another command ends by itself"
-    )]
+    #[error("a minuted uses the state directory `{dir}`, but its socket `{SOCKET}` is not there")]
     Deaf {
         /// The directory.
         dir: String,
@@ -89,6 +82,18 @@ pub enum ControlError {
     /// A service cannot be set up.
     #[error(transparent)]
     Setup(#[from] anyhow::Error),
+}
+
+impl ControlError {
+    /// Returns the cure, where it is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotYours { owner } => Some(as_user(*owner)),
+            Self::Deaf { .. } => Some(format!("if it is the daemon, {RESTART}; another command ends by itself")),
+            Self::Lock(_) | Self::Queue(_) | Self::Silent { .. } | Self::Setup(_) => None,
+        }
+    }
 }
 
 impl Caller {

@@ -27,6 +27,7 @@ use crate::{
     access, clock,
     config::{self, ConfigError, Kind, Settings},
     control::{self, ControlService, Folders},
+    hint::Hinted,
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
     service_manager as systemd,
@@ -163,9 +164,9 @@ fn with_cure(error: anyhow::Error) -> anyhow::Error {
     let is_locked =
         |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(QueueError::Locked));
     if error.chain().any(is_full) {
-        anyhow!("{error:#}\nhint: make room on the disk of the state directory and start again")
+        Hinted::new(format!("{error:#}"), "make room on the disk of the state directory and start again").into()
     } else if error.chain().any(is_locked) {
-        anyhow!("{error:#}\nhint: close that program, which `fuser -v` names, and start again")
+        Hinted::new(format!("{error:#}"), "close that program, which `fuser -v` names, and start again").into()
     } else {
         error
     }
@@ -283,7 +284,7 @@ fn refuse_config(error: &ConfigError) -> String {
         | ConfigError::Missing { .. }
         | ConfigError::Unreadable { .. }
         | ConfigError::NotUtf8 { .. }
-        | ConfigError::TooLarge { .. } => vec![error.render(false).replace("\nhint: ", "; ")],
+        | ConfigError::TooLarge { .. } => vec![error.render_line()],
     };
     for mistake in &mistakes {
         tracing::error!("{mistake}");

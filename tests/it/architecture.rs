@@ -52,6 +52,7 @@ const TABLE: &[(&str, &str)] = &[
     ("clock", ""),
     ("effect", ""),
     ("exit", ""),
+    ("hint", ""),
     ("media_types", ""),
     ("progress", ""),
     ("text", ""),
@@ -59,13 +60,14 @@ const TABLE: &[(&str, &str)] = &[
 ];
 
 /// What anything above may know. They know nobody.
-const BASE: [&str; 11] = [
+const BASE: [&str; 12] = [
     "access",
     "beneath",
     "certificate",
     "clock",
     "effect",
     "exit",
+    "hint",
     "media_types",
     "open_files",
     "progress",

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::{
     config::{Environment, Kind, Recogniser, Settings},
     engine::{
-        model::{Installation, Package, Places},
+        model::{InstallError, Installation, Package, Places},
         whisper,
     },
     text::printable_path,
@@ -21,7 +21,7 @@ pub(super) fn check_models(settings: &Settings, env: &Environment) -> Vec<Findin
     let is_needed = recognisers().any(|recogniser| *recogniser == Recogniser::Moonshine);
     let own = match Package::here() {
         Ok(package) => check_package(package, &Places::of(Some(settings), env), is_needed),
-        Err(error) => is_needed.then(|| unsupported_machine(&error.to_string())),
+        Err(error) => is_needed.then(|| unsupported_machine(&error)),
     };
     let named = settings.services.values().filter_map(|service| match recogniser_of(&service.kind)? {
         Recogniser::Moonshine => None,
@@ -56,9 +56,9 @@ fn check_whisper_model(name: &str, model: &Path, settings: &Settings) -> Finding
     }
 }
 
-fn unsupported_machine(message: &str) -> Finding {
-    let (message, hint) = message.split_once("\nhint: ").unwrap_or((message, "configure another service"));
-    Finding::error("engine", message, hint)
+fn unsupported_machine(error: &InstallError) -> Finding {
+    let hint = error.hint().unwrap_or_else(|| "configure another service".to_owned());
+    Finding::error("engine", error.to_string(), hint)
 }
 
 fn check_package(package: &Package, places: &Places, is_needed: bool) -> Option<Finding> {

@@ -77,9 +77,8 @@ pub(super) async fn find_answerer(
     let caller = match Caller::connect(Arc::clone(settings)).await {
         Ok(caller) => caller,
         Err(error) => {
-            let told = chain(&error);
-            let (message, hint) = told.split_once("\nhint: ").unwrap_or((&told, "see the line above"));
-            findings.add(Finding::error("services", one_line(message, 300), hint))?;
+            let hint = error.hint().unwrap_or_else(|| "see the line above".to_owned());
+            findings.add(Finding::error("services", one_line(&chain(&error), 300), hint))?;
             return Ok(None);
         }
     };

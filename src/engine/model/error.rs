@@ -13,34 +13,29 @@ pub enum InstallError {
     /// There is no package for this machine.
     #[error(
         "the on-device engine is made for Linux with glibc on x86_64 and aarch64; this minuted was built for another \
-         machine ({arch})\nhint: run minuted on such a machine, or configure a service that does the work elsewhere"
+         machine ({arch})"
     )]
     Unsupported {
         /// The machine.
         arch: &'static str,
     },
     /// There is no directory to install into.
-    #[error(
-        "there is no place for the model: neither a home directory nor a configuration\nhint: set $HOME, or name a \
-         configuration with --config FILE"
-    )]
+    #[error("there is no place for the model: neither a home directory nor a configuration")]
     NoPlace,
     /// There is no Python.
-    #[error("python3 was not found, and the model comes through its pip\nhint: apt install python3-pip\n{elsewhere}")]
+    #[error("python3 was not found, and the model comes through its pip")]
     NoPython {
         /// The way without pip.
         elsewhere: String,
     },
     /// There is no pip.
-    #[error("python3 has no pip, and the model comes through it\nhint: apt install python3-pip\n{elsewhere}")]
+    #[error("python3 has no pip, and the model comes through it")]
     NoPip {
         /// The way without pip.
         elsewhere: String,
     },
     /// pip cannot pass its proxy.
-    #[error(
-        "pip could not pass the proxy: {message}\nhint: check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}"
-    )]
+    #[error("pip could not pass the proxy: {message}")]
     Proxy {
         /// pip's words.
         message: String,
@@ -48,7 +43,7 @@ pub enum InstallError {
         elsewhere: String,
     },
     /// pip cannot reach the index.
-    #[error("pip could not fetch the model: {message}\nhint: check the network and try again\n{elsewhere}")]
+    #[error("pip could not fetch the model: {message}")]
     Network {
         /// pip's words.
         message: String,
@@ -56,10 +51,7 @@ pub enum InstallError {
         elsewhere: String,
     },
     /// The index has no such package for this machine.
-    #[error(
-        "pip found no such package for this machine: {message}\nhint: it needs glibc {glibc} or newer and Python 3.8 or \
-         newer, and an index that has it (`python3 -m pip config list`)\n{elsewhere}"
-    )]
+    #[error("pip found no such package for this machine: {message}")]
     NotOffered {
         /// pip's words.
         message: String,
@@ -69,7 +61,7 @@ pub enum InstallError {
         elsewhere: String,
     },
     /// pip failed in another way.
-    #[error("pip failed: {message}\nhint: see what this says: {command}")]
+    #[error("pip failed: {message}")]
     Pip {
         /// pip's words.
         message: String,
@@ -77,7 +69,7 @@ pub enum InstallError {
         command: String,
     },
     /// The wheel is not the pinned one.
-    #[error("`{file}` is not the wheel of {project} {version} for {arch}: {found}\nhint: {cure}")]
+    #[error("`{file}` is not the wheel of {project} {version} for {arch}: {found}")]
     WrongWheel {
         /// The file.
         file: String,
@@ -93,9 +85,7 @@ pub enum InstallError {
         cure: String,
     },
     /// The wheel is the pinned one and holds something else than the pins say: the pins are wrong.
-    #[error(
-        "`{entry}` of the wheel is not what it must be: {found}\nhint: the wheel is the right one, so this is a mistake of minuted: please report it"
-    )]
+    #[error("`{entry}` of the wheel is not what it must be: {found}")]
     WrongEntry {
         /// Its name in the wheel.
         entry: &'static str,
@@ -103,7 +93,7 @@ pub enum InstallError {
         found: String,
     },
     /// There is no room.
-    #[error("the disk of `{}` is full\nhint: free {needed} MB, then run it again", printable_path(path))]
+    #[error("the disk of `{}` is full", printable_path(path))]
     DiskFull {
         /// The place without room.
         path: PathBuf,
@@ -111,7 +101,7 @@ pub enum InstallError {
         needed: u64,
     },
     /// The place cannot be written.
-    #[error("`{}` cannot be written: {error}\nhint: {cure}", printable_path(path))]
+    #[error("`{}` cannot be written: {error}", printable_path(path))]
     NotWritable {
         /// The place.
         path: PathBuf,
@@ -133,6 +123,36 @@ pub enum InstallError {
 }
 
 impl InstallError {
+    /// Returns the cure, on one line or several; `None` where the system's own error says enough.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Unsupported { .. } => {
+                "run minuted on such a machine, or configure a service that does the work elsewhere".to_owned()
+            }
+            Self::NoPlace => "set $HOME, or name a configuration with --config FILE".to_owned(),
+            Self::NoPython { elsewhere } | Self::NoPip { elsewhere } => {
+                format!("apt install python3-pip\n{elsewhere}")
+            }
+            Self::Proxy { elsewhere, .. } => {
+                format!("check $HTTPS_PROXY and `python3 -m pip config list`\n{elsewhere}")
+            }
+            Self::Network { elsewhere, .. } => format!("check the network and try again\n{elsewhere}"),
+            Self::NotOffered { glibc, elsewhere, .. } => format!(
+                "it needs glibc {glibc} or newer and Python 3.8 or newer, and an index that has it \
+                 (`python3 -m pip config list`)\n{elsewhere}"
+            ),
+            Self::Pip { command, .. } => format!("see what this says: {command}"),
+            Self::WrongWheel { cure, .. } => cure.clone(),
+            Self::WrongEntry { .. } => {
+                "the wheel is the right one, so this is a mistake of minuted: please report it".to_owned()
+            }
+            Self::DiskFull { needed, .. } => format!("free {needed} MB, then run it again"),
+            Self::NotWritable { cure, .. } => (*cure).to_owned(),
+            Self::Io { .. } => return None,
+        })
+    }
+
     /// Returns the error for something that failed while `path` was to be written.
     pub(super) fn from_write_error(package: &Package, what: &'static str, path: PathBuf, source: io::Error) -> Self {
         match Errno::from_io_error(&source) {

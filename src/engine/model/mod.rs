@@ -80,24 +80,26 @@ impl Model {
     }
 }
 
-/// The reason that there is no model to load. `minuted engine install` cures both.
+/// The reason that there is no model to load. [`NotInstalled::HINT`] cures both.
 #[derive(Debug, thiserror::Error)]
 pub enum NotInstalled {
     /// The model is not installed.
-    #[error(
-        "the model of the on-device engine is not installed; looked for {}\nhint: minuted engine install",
-        list_paths(looked)
-    )]
+    #[error("the model of the on-device engine is not installed; looked for {}", list_paths(looked))]
     Missing {
         /// The places that were looked at.
         looked: Vec<PathBuf>,
     },
     /// A file of it is missing or has another size.
-    #[error("the model of the on-device engine is damaged: `{}`\nhint: minuted engine install", printable_path(file))]
+    #[error("the model of the on-device engine is damaged: `{}`", printable_path(file))]
     Damaged {
         /// The file.
         file: PathBuf,
     },
+}
+
+impl NotInstalled {
+    /// The command that cures it.
+    pub const HINT: &'static str = "minuted engine install";
 }
 
 fn list_paths(places: &[PathBuf]) -> String {

@@ -18,7 +18,7 @@ use crate::{
     config::{self, Environment, Settings},
     engine::{
         audio::ffmpeg,
-        model::{Model, Package, Places},
+        model::{Model, NotInstalled, Package, Places},
         recogniser::Choice,
         run::{EngineError, MEMORY_MIB, Request, run, this_program},
         whisper::{self, Weights},
@@ -62,10 +62,12 @@ impl OnDevice {
     }
 
     fn model(&self) -> Result<Model, CallError> {
-        let unavailable =
-            |error: &dyn std::error::Error| unavailable(one_line(&error.to_string().replace("\nhint: ", "; "), 500));
-        let package = Package::here().map_err(|error| unavailable(&error))?;
-        Model::find(package, &self.places).map_err(|error| unavailable(&error))
+        let package = Package::here().map_err(|error| {
+            let hint = error.hint().unwrap_or_default();
+            unavailable(one_line(&format!("{error}; {hint}"), 500))
+        })?;
+        Model::find(package, &self.places)
+            .map_err(|error| unavailable(one_line(&format!("{error}; {}", NotInstalled::HINT), 500)))
     }
 
     fn request(&self, cache: &JobCache, language: Option<String>) -> Result<Request, CallError> {
