@@ -587,7 +587,7 @@ fn every_fault_at_every_call_counts_waits_and_is_told_as_it_must() {
 fn a_name_that_no_server_has_any_more_waits_and_is_told_once() {
     let house = House::new();
     house.edit_config(|text| text.replace(&house.standin.base_url(), "https://minuted.invalid"));
-    crate::support::services::keep_tokens(&house, "paxs", "https://minuted.invalid", "a", "r");
+    house.plant_tokens("paxs", "https://minuted.invalid", ["a", "r"], Duration::from_secs(3600));
     let daemon = house.start();
     house.drop_recording("talk.mp3");
     let service = house.wait_for_service("down");

@@ -85,7 +85,7 @@ impl House {
         let house = Self { dir, standin, smtp: SmtpServer::start(), cell: OnceLock::new() };
         fs::create_dir_all(house.folder()).expect("made");
         house.configure("");
-        house.sign_in();
+        house.plant_sign_in("paxs", &house.standin);
         house
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod rows;
 pub(crate) mod saled;
 pub(crate) mod server;
 pub(crate) mod services;
+pub(crate) mod sign_in;
 pub(crate) mod smtp;
 pub(crate) mod sound;
 pub(crate) mod tls;
