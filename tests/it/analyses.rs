@@ -178,9 +178,7 @@ fn a_job_can_be_cancelled_while_it_waits_and_while_it_uploads() {
     house.standin.fail_next(Call::Upload, Fault::Slow { bytes_per_second: 1 });
     house.drop_recording("uploads.mp3");
     until("it uploads", || (house.standin.running(Call::Upload) == 1).then_some(()));
-    until("it says so", || {
-        house.json(&["status"])["running"][0]["stage"].as_str().filter(|s| *s == "upload").map(drop)
-    });
+    until("it says so", || house.status()["running"][0]["stage"].as_str().filter(|s| *s == "upload").map(drop));
     ask(&house, "cancel", "uploads.mp3", &[]);
     house.wait_for("uploads.mp3", "cancelled");
     until("the upload ends", || (house.standin.running(Call::Upload) == 0).then_some(()));

@@ -303,7 +303,7 @@ fn a_job_whose_folder_left_the_configuration_says_so() {
     house.edit_config(|text| text.replace("name = \"sales\"", "name = \"other\"").replace("/sales\"", "/other\""));
     fs::create_dir_all(house.dir.path().join("other")).expect("made");
     daemon.signal(Signal::HUP);
-    until("it is reloaded", || (house.json(&["status"])["folders"][0]["name"] == "other").then_some(()));
+    until("it is reloaded", || (house.status()["folders"][0]["name"] == "other").then_some(()));
     let reloaded =
         format!("{}{}", why(&house, "talk.mp3"), told(&house, &["job", "1"]).lines().next().expect("a line"));
     insta::assert_snapshot!(reloaded, @r"

@@ -388,8 +388,7 @@ fn state_now(house: &House) -> Option<String> {
 
 /// The one job, with its history; `None` before there is one.
 fn the_job(house: &House) -> Option<Value> {
-    let output = house.run(&["jobs", "--json"]);
-    let jobs: Vec<Value> = serde_json::from_slice(&output.stdout).ok()?;
+    let jobs = house.jobs_if()?;
     assert!(jobs.len() <= 1, "more than one job: {jobs:?}");
     Some(jobs.first()?.clone())
 }
@@ -548,8 +547,7 @@ fn failing(point: Point) {
 
 /// How often something stands in the history of a job; 0 while nobody can tell.
 fn events(house: &House, path: &str, wanted: &str) -> usize {
-    let output = house.run(&["job", path, "--json"]);
-    let Ok(job) = serde_json::from_slice::<Value>(&output.stdout) else { return 0 };
+    let Some(job) = house.job_of(Path::new(path)) else { return 0 };
     let history = job["history"].as_array().expect("a history");
     history.iter().filter(|event| event["event"] == wanted).count()
 }

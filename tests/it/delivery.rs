@@ -218,14 +218,14 @@ fn a_folder_that_became_read_only_waits_is_told_once_and_heals() {
     house.standin.stall_analysis(false);
     until("it was tried again", || (house.jobs()[0]["deliveries"][0]["attempts"].as_u64() > Some(2)).then_some(()));
     assert_eq!((&house.jobs()[0]["state"], &house.jobs()[0]["waits_for"]), (&"waiting".into(), &"folder".into()));
-    let trouble = house.json(&["status"])["folders"][0]["trouble"].to_string();
+    let trouble = house.status()["folders"][0]["trouble"].to_string();
     assert!(trouble.contains("read-only") && trouble.contains("systemd-drop-in"), "{trouble}");
     assert_eq!(house.log().matches("cannot be written").count(), 1, "told once: {}", house.log());
     assert_eq!(seen(&house, &daemon), ["talk.mp3"]);
     daemon.among(r#"mount -o remount,rw,bind "$1""#, &house.folder());
     house.wait_for("talk.mp3", "done");
     assert_eq!(seen(&house, &daemon), ["talk.mp3", "talk.notes.md"]);
-    assert_eq!(house.json(&["status"])["folders"][0]["trouble"], serde_json::Value::Null);
+    assert_eq!(house.status()["folders"][0]["trouble"], serde_json::Value::Null);
 }
 
 #[test]
@@ -260,6 +260,6 @@ fn a_recording_that_went_with_its_directory_leaves_nothing_to_move_or_delete() {
         house.standin.stall_analysis(false);
         until_told(|| house.log(), || (house.count("done") == 1).then_some(()));
         assert_eq!(house.smtp.received().len(), 2, "{after}");
-        assert!(house.json(&["status"])["holds"].as_array().is_some_and(Vec::is_empty), "{after}");
+        assert!(house.status()["holds"].as_array().is_some_and(Vec::is_empty), "{after}");
     }
 }

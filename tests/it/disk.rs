@@ -102,7 +102,7 @@ fn a_full_disk_of_the_queue_at_any_point_stops_new_work_and_goes_on_without_a_re
                     house.drop_recording(&format!("more {dropped}.mp3"));
                     dropped += 1;
                 }
-                (house.json(&["status"])["disk_full"] == true).then_some(())
+                (house.status()["disk_full"] == true).then_some(())
             },
         );
         fs::remove_file(filler).expect("removed");
@@ -217,7 +217,7 @@ fn a_cancelled_delivery_to_a_full_disk_lets_other_work_go_on() {
 }
 
 fn trouble(house: &House) -> Option<String> {
-    let trouble = house.json(&["status"])["folders"][0]["trouble"].as_str().map(str::to_owned);
+    let trouble = house.status()["folders"][0]["trouble"].as_str().map(str::to_owned);
     // A machine on which others have taken the last watches is no trouble of the folder.
     trouble.filter(|trouble| !trouble.contains("polled"))
 }

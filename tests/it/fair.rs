@@ -175,7 +175,7 @@ fn chains_of_directories_hold_up_neither_folder_and_have_an_answer() {
     house.wait_for(&format!("a/{}talk.mp3", levels(63)), "done");
     let why = house.why(&format!("a/{}talk.mp3", levels(64)));
     assert!(why.contains("left alone: it lies more than 64 directories deep"), "{why}");
-    let status = house.json(&["status"]);
+    let status = house.status();
     let trouble = status["folders"][0]["trouble"].as_str().expect("told").to_owned();
     assert!(trouble.contains("3 directories are deeper than 64 levels and not read"), "{trouble}");
     let check = house.run(&["check"]);

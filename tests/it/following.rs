@@ -73,7 +73,7 @@ fn a_directory_that_a_person_took_away_is_not_made_again_and_its_notes_wait_for_
         jobs.first()?["deliveries"].to_string().contains("is not there any more").then_some(())
     });
     assert!(!house.path("monday").exists());
-    assert!(house.json(&["status"])["holds"].as_array().is_some_and(Vec::is_empty), "the folder goes on");
+    assert!(house.status()["holds"].as_array().is_some_and(Vec::is_empty), "the folder goes on");
     house.drop_recording("other.mp3");
     house.wait_for("other.mp3", "done");
     fs::rename(&away, house.path("monday")).expect("put back");

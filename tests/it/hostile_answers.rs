@@ -139,7 +139,8 @@ fn what_a_service_says_of_a_failure_is_shown_and_never_obeyed() {
     for arguments in [&["jobs"][..], &["jobs", "--json"], &["job", "1"], &["job", "1", "--json"], &["status"]] {
         assert_clean("an answer", &house.run(arguments).stdout);
     }
-    assert_clean("why", house.why("talk.mp3").as_bytes());
+    let recording = house.path("talk.mp3");
+    assert_clean("why", &house.run(&["why", recording.to_str().expect("UTF-8")]).stdout);
     assert_clean("the log", house.log().as_bytes());
     assert_clean("beside", &fs::read(house.path("talk.failed.txt")).expect("written"));
     for mail in house.smtp.received() {

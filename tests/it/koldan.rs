@@ -84,7 +84,7 @@ backlog = "process"
 
     /// The state of the service, with what is told of it.
     fn service(&self) -> (String, String) {
-        let status = self.house.json(&["status"]);
+        let status = self.house.status();
         let service = status["services"].as_array().expect("a list")[0].clone();
         (service["state"].as_str().unwrap_or_default().to_owned(), service.to_string())
     }
@@ -398,7 +398,7 @@ fn a_rate_limit_is_obeyed_and_counts_for_nothing() {
     served.server.fail_next(Call::Upload, Fault::RetryAfter(429, 3600));
     served.house.drop_recording("later.wav");
     until("the hour is obeyed", || {
-        let status = served.house.json(&["status"]);
+        let status = served.house.status();
         let next: jiff::Timestamp = status["services"][0]["next_try"].as_str()?.parse().ok()?;
         (next.duration_since(minuted::clock::now()).as_secs() > 3000).then_some(())
     });

@@ -66,7 +66,7 @@ fn say(what: &str, figure: &str) {
 fn status_takes(house: &House) -> Duration {
     let took = (0..3).map(|_| {
         let begun = Instant::now();
-        house.json(&["status"]);
+        house.status();
         begun.elapsed()
     });
     took.min().expect("three")
@@ -79,7 +79,7 @@ fn under_a_flood_of_recordings_memory_stays_flat_and_each_is_done_once() {
     house.configure_all("", "", QUICK);
     let daemon = house.start();
     let done = |wanted: u32| {
-        until("they are done", || (counts(&house.json(&["status"]))[2] >= u64::from(wanted)).then_some(()));
+        until("they are done", || (counts(&house.status())[2] >= u64::from(wanted)).then_some(()));
     };
     drop_many(&house, 0..many / 4);
     done(many / 4);
@@ -106,7 +106,7 @@ fn meetings_that_wait_in_analysis_cost_their_share_of_requests_and_nothing_else(
     house.standin.stall_analysis(true);
     let daemon = house.start();
     drop_many(&house, 0..many);
-    until("they wait", || (counts(&house.json(&["status"]))[1] == u64::from(many)).then_some(()));
+    until("they wait", || (counts(&house.status())[1] == u64::from(many)).then_some(()));
     house.configure_all("", "", "[workers]\nrequests_per_second = 20");
     daemon.signal(rustix::process::Signal::HUP);
     until("it is read again", || house.log().contains("read again").then_some(()));
@@ -126,7 +126,7 @@ fn meetings_that_wait_in_analysis_cost_their_share_of_requests_and_nothing_else(
     house.configure_all("", "", QUICK);
     daemon.signal(rustix::process::Signal::HUP);
     house.standin.stall_analysis(false);
-    until("they are done", || (counts(&house.json(&["status"]))[2] == u64::from(many)).then_some(()));
+    until("they are done", || (counts(&house.status())[2] == u64::from(many)).then_some(()));
     let snapshot = house.standin.snapshot();
     assert!(snapshot.meetings.iter().all(|meeting| meeting.uploads == 1), "nothing is sent again");
     assert_eq!(snapshot.count(Call::CreateSession), u64::from(many));

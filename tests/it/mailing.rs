@@ -149,9 +149,7 @@ fn a_mail_server_that_is_down_is_waited_for_and_never_touches_the_meeting_again(
     let daemon = house.start();
     house.drop_recording("talk.wav");
     let job = until("both mails were tried twice", || {
-        let job =
-            serde_json::from_slice::<Value>(&house.run(&["job", house.path("talk.wav").to_str()?, "--json"]).stdout)
-                .ok()?;
+        let job = house.job_if("talk.wav")?;
         BOTH.iter()
             .all(|to| {
                 let deliveries = job["deliveries"].as_array().map_or(&[][..], Vec::as_slice);

@@ -131,7 +131,7 @@ fn a_program_in_typescript_gets_no_row_and_a_transport_stream_does() {
         let told = house.why(name);
         assert!(told.contains("left alone: `.") && told.contains("not those of a recording"), "{told}");
     }
-    assert_eq!(house.json(&["status"])["folders"][0]["settling"], 0);
+    assert_eq!(house.status()["folders"][0]["settling"], 0);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_long_recording_goes_on_where_it_was_killed_and_shows_how_far_it_is() {
     let daemon = house.start();
     fs::rename(&recording, house.path("long.wav")).expect("dropped");
     let running = until("it shows how far it is", || {
-        let running = house.json(&["status"])["running"][0].clone();
+        let running = house.status()["running"][0].clone();
         (running["sent"].as_u64()? > 0).then_some(running)
     });
     assert_eq!(running["unit"], "milliseconds", "{running}");

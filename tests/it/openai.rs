@@ -202,13 +202,12 @@ fn each_fault_of_a_transcription_is_whose_it_is_and_heals_when_it_is_over() {
     }
     let job = |name: &str| {
         let path = house.dir.path().join(name).join("talk.wav");
-        let output = house.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
-        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default()
+        house.job_of(&path).unwrap_or_default()
     };
     for ((name, fate, words), server) in FAULTS.iter().zip(&servers) {
-        let missing = || format!("`{words}` of {name}: {:#}\n{}", job(name), house.json(&["status"])["services"]);
+        let missing = || format!("`{words}` of {name}: {:#}\n{}", job(name), house.status()["services"]);
         until_told(missing, || {
-            let (job, status) = (job(name), house.json(&["status"]));
+            let (job, status) = (job(name), house.status());
             let service = status["services"].as_array()?.iter().find(|service| service["name"] == *name)?.clone();
             let state = service["state"].as_str()?.to_owned();
             let is_there = match fate {
@@ -235,7 +234,7 @@ fn each_fault_of_a_transcription_is_whose_it_is_and_heals_when_it_is_over() {
     server.fail_next(Call::Transcribe, Fault::RetryAfter(429, 3600));
     fs::write(house.dir.path().join(name).join("later.wav"), recording("later.wav")).expect("written");
     until("the hour is obeyed", || {
-        let status = house.json(&["status"]);
+        let status = house.status();
         let service = status["services"].as_array()?.iter().find(|service| service["name"] == name)?.clone();
         let next: jiff::Timestamp = service["next_try"].as_str()?.parse().ok()?;
         (next.duration_since(minuted::clock::now()).as_secs() > 3000).then_some(())

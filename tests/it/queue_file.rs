@@ -131,7 +131,7 @@ fn a_queue_that_another_program_locks_is_waited_for_and_refused_at_the_start_wit
     other.execute_batch("BEGIN EXCLUSIVE").expect("locked");
     house.drop_recording("late.mp3");
     until_told(|| house.log(), || house.log().contains("another program holds the queue's file locked").then_some(()));
-    assert_eq!(house.json(&["status"])["daemon"], true, "questions are answered all the while");
+    assert_eq!(house.status()["daemon"], true, "questions are answered all the while");
     other.execute_batch("ROLLBACK").expect("released");
     house.wait_for("late.mp3", "done");
     assert_eq!(house.logged("ERROR", "locked"), 1, "told once: {}", house.log());

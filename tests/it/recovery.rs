@@ -120,7 +120,7 @@ fn an_incomplete_walk_waits_and_never_creates() {
         plant(&house, 45);
         let _daemon = house.start();
         until("the list was read", || {
-            let holds = house.json(&["status"]);
+            let holds = house.status();
             (count(&house, Call::ListSessions) >= 4 && !holds.to_string().contains("reading")).then_some(())
         });
         house.standin.fail_next(Call::CreateSession, Fault::LoseAnswer);
@@ -369,7 +369,7 @@ fn a_queue_that_lost_its_last_transactions_makes_no_second_meeting() {
     let house = House::with(quick(&[]));
     house.standin.stall_analysis(true);
     let daemon = house.start();
-    until("the list was read", || (!house.json(&["status"]).to_string().contains("reading")).then_some(()));
+    until("the list was read", || (!house.status().to_string().contains("reading")).then_some(()));
     let (names, old) = (["queue.sqlite", "queue.sqlite-wal"], house.dir.path().join("old"));
     fs::create_dir(&old).expect("made");
     daemon.signal(rustix::process::Signal::STOP);

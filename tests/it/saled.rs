@@ -83,7 +83,7 @@ backlog = "process"
     }
 
     fn service(&self) -> Value {
-        self.house.json(&["status"])["services"][0].clone()
+        self.house.status()["services"][0].clone()
     }
 
     /// Waits until the service is down, nothing having counted against the recording, and says so.
@@ -409,7 +409,7 @@ fn how_far_the_server_is_shows_and_a_stop_waits_for_nothing() {
     let daemon = served.house.start();
     served.house.drop_recording("talk.wav");
     let running = until("its progress", || {
-        let running = served.house.json(&["status"])["running"][0].clone();
+        let running = served.house.status()["running"][0].clone();
         (running["unit"] == "percent" && running["sent"] == 40).then_some(running)
     });
     assert_eq!((&running["total"], &running["stage"]), (&json!(100), &json!("upload")));

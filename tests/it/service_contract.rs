@@ -250,7 +250,7 @@ impl Contract {
 
     /// The service, as `status` shows it.
     fn service(&self) -> Value {
-        let status = self.house.json(&["status"]);
+        let status = self.house.status();
         let services = status["services"].as_array().expect("a list").clone();
         let is_own = |service: &&Value| service["name"] == self.kind.name();
         services.iter().find(is_own).expect("it is served").clone()

@@ -70,7 +70,7 @@ fn readiness_does_not_wait_for_the_first_scan() {
     let mut manager = Manager::of(&house);
     let _daemon = manager.start(&house);
     manager.wait_for("READY=1");
-    let status = house.json(&["status"]);
+    let status = house.status();
     assert_eq!(status["folders"][0]["scanned"], Value::Null, "{status}");
     house.wait_for("3999/deep/talk.wav", "done");
 }
@@ -122,7 +122,7 @@ fn a_service_that_keeps_no_meetings_is_never_read_before_work_begins() {
     let _daemon = manager.start(&house);
     let status = manager.wait_for("STATUS=");
     assert!(!status.contains("local"), "{status}");
-    let held = house.json(&["status"])["holds"].clone();
+    let held = house.status()["holds"].clone();
     let names: Vec<_> = held.as_array().expect("a list").iter().map(|hold| hold["name"].clone()).collect();
     assert!(names.contains(&"paxs".into()) && !names.contains(&"local".into()), "{held}");
 }
@@ -140,7 +140,7 @@ fn a_second_stop_ends_the_daemon_at_once_with_1() {
     house.drop_recording("talk.wav");
     // All bytes are sent and the answer is out: the drain waits for it.
     until("the upload awaits its answer", || {
-        let status = house.json(&["status"]);
+        let status = house.status();
         let running = &status["running"][0];
         (running["total"].as_u64() > Some(0) && running["sent"] == running["total"]).then_some(())
     });

@@ -45,9 +45,7 @@ impl Sourced {
 
     /// The row of a recording, also while no command can ask.
     fn row(&self, id: &str) -> Option<Value> {
-        let output = self.house.run(&["source", "list", "--json"]);
-        let rows: Value = serde_json::from_slice(&output.stdout).ok()?;
-        rows.as_array()?.iter().find(|row| row["id"] == id).cloned()
+        self.house.source_rows()?.into_iter().find(|row| row["id"] == id)
     }
 
     fn until(&self, id: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -64,7 +62,7 @@ impl Sourced {
     fn until_held(&self, state: &str) -> String {
         let told = || format!("the source is {state}; the log:\n{}", self.house.log());
         until_told(told, || {
-            let status = self.house.json(&["status"]);
+            let status = self.house.status();
             let source = &status["sources"][0];
             (source["state"] == state).then(|| source["detail"].as_str().unwrap_or_default().to_owned())
         })
@@ -127,7 +125,7 @@ fn what_a_bot_recorded_comes_whole_and_leaves_notes() {
         assert!(guests.iter().all(|told| notes.contains(told)), "{notes}");
         let why = sourced.house.why(&name);
         assert!(why.contains(&format!("source `calls` brought it (recording `{id}`)")), "{why}");
-        let status = sourced.house.json(&["status"]);
+        let status = sourced.house.status();
         let source = &status["sources"][0];
         let told = [&source["name"], &source["into"], &source["state"], &source["placed"], &source["failed"]];
         assert_eq!(told, [&Value::from("calls"), &"sales".into(), &"up".into(), &1.into(), &0.into()]);
@@ -277,7 +275,7 @@ fn a_file_that_is_not_whole_is_no_file_and_counts_for_its_recording_alone() {
         let row = sourced.until(&id, "told", |row| row["attempts"].as_u64() >= Some(3));
         assert!(row["error"].as_str().is_some_and(|error| error.contains(told)), "{row}");
         assert_eq!(sourced.recordings(), Vec::<String>::new());
-        assert_eq!(sourced.house.json(&["status"])["sources"][0]["state"], "up", "the source goes on");
+        assert_eq!(sourced.house.status()["sources"][0]["state"], "up", "the source goes on");
         assert_eq!(sourced.house.notices("cannot be fetched, and is tried on"), 1);
         sourced.baas.clear_faults();
         let fetched = sourced.house.run(&["source", "fetch", &id]);
@@ -335,9 +333,7 @@ fn a_vendor_that_does_not_work_holds_the_source_is_told_once_and_heals() {
             sourced.baas.clear_faults();
             let row = sourced.until_done(&id);
             assert_eq!(row["attempts"], 0, "{call:?}: nothing counts for the recording");
-            until("the source is up", || {
-                (sourced.house.json(&["status"])["sources"][0]["state"] == "up").then_some(())
-            });
+            until("the source is up", || (sourced.house.status()["sources"][0]["state"] == "up").then_some(()));
             sourced.assert_one_of_everything(1);
         }
     });
@@ -428,9 +424,7 @@ fn a_folder_that_is_away_is_waited_for_and_nothing_is_fetched_meanwhile() {
     sourced.until_listed(1);
     let away = sourced.house.dir.path().join("away");
     fs::rename(sourced.house.folder(), &away).expect("moved");
-    until("the folder is missed", || {
-        sourced.house.json(&["status"])["folders"][0]["trouble"].is_string().then_some(())
-    });
+    until("the folder is missed", || sourced.house.status()["folders"][0]["trouble"].is_string().then_some(()));
     let id = sourced.baas.add(Bot::ended("one"));
     sourced.until_held("folder");
     assert_eq!(sourced.baas.downloads(".flac"), 0);
@@ -531,7 +525,7 @@ fn a_reload_brings_sources_in_and_out() {
     let sourced = Sourced::new(VERSIONS[1], "", OLD);
     sourced.house.configure("");
     let daemon = sourced.house.start();
-    assert_eq!(sourced.house.json(&["status"])["sources"], Value::Array(Vec::new()));
+    assert_eq!(sourced.house.status()["sources"], Value::Array(Vec::new()));
     let id = sourced.baas.add(Bot::ended("one"));
     sourced.configure("", OLD);
     daemon.signal(rustix::process::Signal::HUP);
@@ -541,7 +535,7 @@ fn a_reload_brings_sources_in_and_out() {
     sourced.house.configure("");
     daemon.signal(rustix::process::Signal::HUP);
     until("the source is gone", || {
-        let status = sourced.house.json(&["status"]);
+        let status = sourced.house.status();
         (status["sources"] == Value::Array(Vec::new()) && status["holds"] == Value::Array(Vec::new())).then_some(())
     });
     let before = sourced.baas.count(Call::List);
@@ -557,7 +551,7 @@ fn a_stop_abandons_a_download_and_the_next_start_makes_it_good() {
     let id = sourced.baas.add(Bot::ended("one"));
     let daemon = sourced.house.start();
     until("it is being fetched", || {
-        let status = sourced.house.json(&["status"]);
+        let status = sourced.house.status();
         (status["sources"][0]["fetching"]["id"] == id.as_str()).then_some(())
     });
     let begun = std::time::Instant::now();

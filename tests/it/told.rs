@@ -59,7 +59,7 @@ fn a_folder_whose_disk_is_full_stops_nobody_elses_work() {
     let two = house.dir.path().join("two");
     fs::write(two.join("other.mp3"), recording("other.mp3")).expect("written");
     until("the other folder goes on", || two.join("other.notes.md").exists().then_some(()));
-    let status = house.json(&["status"]);
+    let status = house.status();
     assert!(
         status["folders"][0]["trouble"].as_str().is_some_and(|told| told.starts_with("no space left in ")),
         "{status}"
@@ -100,7 +100,7 @@ fn a_service_that_is_down_stays_so_through_a_reload_and_a_restart() {
     house.standin.clear_faults();
     let daemon = house.spawn(&[]);
     let after = until("the daemon answers", || {
-        let status = house.json(&["status"]);
+        let status = house.status();
         (status["daemon"] == true).then(|| status["services"][0].clone())
     });
     assert_eq!((&after["state"], &after["next_try"]), (&"down".into(), &house.job("talk.mp3")["due"]), "{after}");
@@ -129,12 +129,12 @@ fn a_mail_server_that_is_down_is_said_once_and_that_it_works_again_too() {
         (tried == 6).then_some(())
     });
     assert_eq!((house.logged("WARN", "mail cannot be sent"), house.notices("mail cannot be sent")), (1, 0));
-    let hold = &house.json(&["status"])["holds"][0];
+    let hold = &house.status()["holds"][0];
     assert_eq!((&hold["scope"], &hold["name"], &hold["reason"]), (&"service".into(), &"smtp".into(), &"down".into()));
     house.smtp.down(false);
     house.wait_for_all(3, "done");
     assert_eq!(house.logged("INFO", "`smtp` works again"), 1);
-    assert!(house.json(&["status"])["holds"].as_array().is_some_and(Vec::is_empty));
+    assert!(house.status()["holds"].as_array().is_some_and(Vec::is_empty));
 }
 
 #[test]

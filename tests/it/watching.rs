@@ -200,7 +200,7 @@ fn a_burst_of_five_hundred_is_five_hundred_meetings() {
         house.drop_recording(&format!("{n}.mp3"));
     }
     until("all is done", || {
-        let status = house.json(&["status"]);
+        let status = house.status();
         (status["folders"][0]["jobs"]["done"] == burst).then_some(())
     });
     let meetings = meetings(&house);
@@ -247,7 +247,7 @@ fn a_folder_that_is_absent_or_made_again_degrades_alone_and_heals() {
     let house = House::new();
     fs::remove_dir(house.folder()).expect("removed");
     let _daemon = house.start();
-    let trouble = || house.json(&["status"])["folders"][0]["trouble"].as_str().map(str::to_owned);
+    let trouble = || house.status()["folders"][0]["trouble"].as_str().map(str::to_owned);
     for name in ["first.mp3", "second.mp3"] {
         assert!(until("the trouble is told", trouble).contains("sales"));
         house.drop_recording(name);
@@ -304,7 +304,7 @@ fn a_polled_folder_is_watched_too() {
     let _daemon = house.start();
     house.drop_recording("sub/talk.mp3");
     house.wait_for("sub/talk.mp3", "done");
-    let watch = house.json(&["status"])["folders"][0]["watch"].as_str().expect("a word").to_owned();
+    let watch = house.status()["folders"][0]["watch"].as_str().expect("a word").to_owned();
     assert!(watch.contains("poll"), "{watch}");
 }
 
@@ -321,7 +321,7 @@ fn a_backlog_is_processed_skipped_or_asked_about() {
         house.drop_recording("fresh.mp3");
         house.wait_for("fresh.mp3", "done");
         until("the backlog is done", || (house.count("done") == taken + 1).then_some(()));
-        let waiting = house.json(&["status"])["folders"][0]["backlog"].as_u64().expect("a number");
+        let waiting = house.status()["folders"][0]["backlog"].as_u64().expect("a number");
         assert_eq!(waiting, if backlog == "ask" { 25 } else { 0 }, "{backlog}");
         if backlog == "ask" {
             assert!(house.why("7.mp3").contains("minuted backlog sales process"), "{}", house.why("7.mp3"));
@@ -358,7 +358,7 @@ fn second_folder(house: &House) -> (PathBuf, String) {
 fn a_reload_brings_folders_and_takes_them_away() {
     let house = House::new();
     let daemon = house.start();
-    let folders = || house.json(&["status"])["folders"].as_array().expect("a list").len();
+    let folders = || house.status()["folders"].as_array().expect("a list").len();
     let (calls, table) = second_folder(&house);
     house.configure_all("", "", &table);
     daemon.signal(Signal::HUP);
@@ -399,7 +399,7 @@ fn a_restart_does_not_forget_the_settings_of_a_folder_that_left_the_config() {
     let daemon = house.start();
     house.standin.stall_analysis(true);
     write(&calls.join("call.mp3"), &recording("call.mp3"));
-    until("it waits for its analysis", || (house.json(&["status"])["waiting_for_analysis"] == 1).then_some(()));
+    until("it waits for its analysis", || (house.status()["waiting_for_analysis"] == 1).then_some(()));
     daemon.kill();
     house.configure("");
     let daemon = house.start();

@@ -155,13 +155,11 @@ impl Street {
     }
 
     fn job(&self, row: &Row, name: &str) -> Value {
-        let path = self.path(row, name);
-        let output = self.house.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
+        self.house.job_of(&self.path(row, name)).unwrap_or_default()
     }
 
     fn service(&self, row: &Row) -> Value {
-        let status = self.house.json(&["status"]);
+        let status = self.house.status();
         let services = status["services"].as_array().expect("a list");
         services.iter().find(|service| service["name"] == row.name).expect("there").clone()
     }

@@ -320,55 +320,10 @@ attendees = [
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// All jobs, the oldest first.
-    pub(crate) fn jobs(&self) -> Vec<Value> {
-        self.json(&["jobs"]).as_array().expect("a list").clone()
-    }
-
-    /// How many jobs are in this state.
-    pub(crate) fn count(&self, state: &str) -> usize {
-        self.jobs().iter().filter(|job| job["state"] == state).count()
-    }
-
-    /// What `why` answers about a file in the folder.
-    pub(crate) fn why(&self, name: &str) -> String {
-        let output = self.run(&["why", self.path(name).to_str().expect("UTF-8")]);
-        let (answer, hint) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{hint}");
-        format!("{answer}{hint}")
-    }
-
     /// Scans through; what is seen then settles.
     pub(crate) fn scan(&self) {
         let output = self.run(&["scan"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    /// The job of a recording in the folder.
-    pub(crate) fn job(&self, name: &str) -> Value {
-        let path = self.path(name);
-        self.json(&["job", path.to_str().expect("UTF-8")])
-    }
-
-    /// The job of a recording in the folder; `None` before there is one.
-    pub(crate) fn job_if(&self, name: &str) -> Option<Value> {
-        let path = self.path(name);
-        serde_json::from_slice(&self.run(&["job", path.to_str().expect("UTF-8"), "--json"]).stdout).ok()
-    }
-
-    /// The state of a recording's job; `None` before there is one.
-    pub(crate) fn state(&self, name: &str) -> Option<String> {
-        let path = self.path(name);
-        let output = self.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
-        let job: Value = serde_json::from_slice(&output.stdout).ok()?;
-        Some(job["state"].as_str()?.to_owned())
-    }
-
-    /// Waits until a recording's job is in this state.
-    pub(crate) fn wait_for(&self, name: &str, state: &str) -> Value {
-        let what = || format!("{name} is {state}; the log:\n{}", self.log());
-        until_told(what, || (self.state(name).as_deref() == Some(state)).then_some(()));
-        self.job(name)
     }
 
     /// All files in the folder, relative and sorted.

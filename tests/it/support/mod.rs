@@ -4,6 +4,7 @@
 #[path = "../../../src/budget.rs"]
 pub(crate) mod budget;
 pub(crate) mod chance;
+pub(crate) mod control;
 pub(crate) mod engine;
 pub(crate) mod house;
 pub(crate) mod koldan;

@@ -1,10 +1,9 @@
 //! A house of many services: one daemon, and for each row of a table a stand-in, a service and a folder of its own, so
 //! that what one row is told cannot be taken for another's.
 
-use std::{collections::HashMap, fmt::Write as _, fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{collections::HashMap, fmt::Write as _, fs, time::Duration};
 
-use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::paxs::{Call, Fault, Options, Standin};
 use super::{
@@ -45,16 +44,12 @@ impl Street {
         let mut street = Self { house, rows, daemon: None };
         street.configure(folder_keys);
         for row in &street.rows {
-            let pair = row.standin.issue_pair();
-            let (access, refresh) = (pair.access.expose_secret(), pair.refresh.expose_secret());
-            keep_tokens(&street.house, &row.name, &row.standin.base_url(), access, refresh);
+            street.house.plant_sign_in(&row.name, &row.standin);
         }
         // Each service reads the machine's certificates, and needs none of them: one is read sooner.
         let authority = Authority::new(street.house.dir.path());
         street.daemon = Some(street.house.listening(street.house.spawn(&[authority.trusted()])));
-        until("every list is read", || {
-            (!street.house.json(&["status"])["holds"].to_string().contains("reading")).then_some(())
-        });
+        until("every list is read", || (!street.house.status()["holds"].to_string().contains("reading")).then_some(()));
         street
     }
 
@@ -105,13 +100,14 @@ impl Street {
         until_told(
             || format!("{what}; still missing: {}", missing.borrow()),
             || {
-                // Every look is two commands, and there are many rows: one in so many waits is enough.
+                // Every answer holds all rows, and there are many: one look in so many waits is enough.
                 waits += 1;
                 if waits % 16 != 1 {
                     return None;
                 }
-                let jobs = by(&self.house.json(&["jobs"]), "folder");
-                let services = by(&self.house.json(&["status"])["services"], "name");
+                let jobs = by(&self.house.jobs(), "folder");
+                let status = self.house.status();
+                let services = by(status["services"].as_array().expect("a list"), "name");
                 let open = self.rows.iter().enumerate().filter(|(number, row)| {
                     let (job, service) = (jobs.get(&row.name), services.get(&row.name));
                     !job.zip(service).is_some_and(|(job, service)| condition(*number, row, job, service))
@@ -127,8 +123,7 @@ impl Street {
 
     /// The job of a row.
     pub(crate) fn job(&self, row: &Row) -> Value {
-        let path = self.folder(row).join(format!("{}.mp3", row.name));
-        self.house.json(&["job", path.to_str().expect("UTF-8")])
+        self.house.job_of(&self.folder(row).join(format!("{}.mp3", row.name))).expect("it was taken in")
     }
 }
 
@@ -144,19 +139,6 @@ impl Row {
     }
 }
 
-/// Writes tokens as minuted keeps them, for an origin.
-pub(crate) fn keep_tokens(house: &House, service: &str, origin: &str, access: &str, refresh: &str) {
-    let file = house.state_dir().join(format!("tokens-{service}.json"));
-    let now = minuted::clock::now();
-    let pair = json!({
-        "access_token": access, "refresh_token": refresh,
-        "since": now, "obtained": now, "expires": now + Duration::from_secs(3600),
-    });
-    fs::write(&file, json!({"origin": origin, "pair": pair}).to_string()).expect("written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("changed");
-}
-
-fn by(list: &Value, key: &str) -> HashMap<String, Value> {
-    let items = list.as_array().expect("a list").iter();
-    items.map(|item| (item[key].as_str().unwrap_or_default().to_owned(), item.clone())).collect()
+fn by(list: &[Value], key: &str) -> HashMap<String, Value> {
+    list.iter().map(|item| (item[key].as_str().unwrap_or_default().to_owned(), item.clone())).collect()
 }

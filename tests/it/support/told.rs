@@ -41,7 +41,7 @@ impl House {
 
     /// The only service, as `status` shows it.
     pub(crate) fn service(&self) -> Value {
-        self.json(&["status"])["services"][0].clone()
+        self.status()["services"][0].clone()
     }
 
     /// Waits until the service is in this state.
@@ -51,18 +51,15 @@ impl House {
 
     /// Waits until a recording's job waits for this.
     pub(crate) fn wait_until_waits(&self, name: &str, waits_for: &str) -> Value {
-        let path = self.path(name);
         until(&format!("{name} waits for {waits_for}"), || {
-            let output = self.run(&["job", path.to_str().expect("UTF-8"), "--json"]);
-            let job: Value = serde_json::from_slice(&output.stdout).ok()?;
-            (job["waits_for"] == waits_for).then_some(job)
+            self.job_if(name).filter(|job| job["waits_for"] == waits_for)
         })
     }
 
     /// Waits until there are so many jobs and all are in this state.
     pub(crate) fn wait_for_all(&self, count: usize, state: &str) -> Vec<Value> {
         until(&format!("{count} jobs are {state}"), || {
-            let jobs = self.json(&["jobs"]).as_array().expect("a list").clone();
+            let jobs = self.jobs();
             (jobs.len() == count && jobs.iter().all(|job| job["state"] == state)).then_some(jobs)
         })
     }
