@@ -220,7 +220,11 @@ impl ControlService {
 
 impl From<QueueError> for Refusal {
     fn from(error: QueueError) -> Self {
-        let told = with_hint(&crate::worker::chain(&error));
+        // An error with a hint has no causes.
+        let told = match error.hint() {
+            Some(hint) => Self::new(error.message()).hint(hint),
+            None => Self::new(crate::worker::chain(&error)),
+        };
         match error {
             QueueError::NoSuchJob { .. } => told.hint("minuted jobs lists them"),
             QueueError::Open { .. }
@@ -239,19 +243,11 @@ impl From<QueueError> for Refusal {
     }
 }
 
-/// Reads an error whose cure stands on a line of its own.
-fn with_hint(told: &str) -> Refusal {
-    match told.split_once("\nhint: ") {
-        Some((message, hint)) => Refusal::new(message).hint(hint),
-        None => Refusal::new(told),
-    }
-}
-
 impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Queue(error) => error.into(),
-            CommandError::Refused { .. } => with_hint(&error.to_string()),
+            CommandError::Refused { job, why, hint } => Self { hint, ..Self::new(format!("job {job} {why}")) },
         }
     }
 }

@@ -6,18 +6,15 @@
 
 use std::{
     ffi::OsStr,
-    fmt::Write as _,
     fs::File,
     io,
-    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
-use rusqlite::OpenFlags;
 use rustix::fs::FlockOperation;
 use tempfile::NamedTempFile;
 
-use super::{Queue, QueueError, schema};
+use super::{Queue, QueueError, sqlite::check_copy};
 use crate::{
     access::{grant, is_denied, is_full},
     beneath::{Dir, Stamp},
@@ -45,14 +42,15 @@ impl CopyPlace {
     /// [`QueueError::Copy`] with the cure.
     pub fn open(target: &Path) -> Result<Self, QueueError> {
         if target.symlink_metadata().is_ok() {
-            let reason = "it exists\nhint: a backup never replaces anything: name a file that does not exist";
-            return Err(failed(target, reason.into()));
+            let hint = "a backup never replaces anything: name a file that does not exist";
+            return Err(failed(target, "it exists", hint));
         }
-        let no_name = || failed(target, "it names no file\nhint: name a file that does not exist".into());
+        let no_name = || failed(target, "it names no file", "name a file that does not exist");
         let name = target.file_name().ok_or_else(no_name)?.to_owned();
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let dir = Dir::open(parent).map_err(|error| failed(target, unopened(parent, &error)))?;
-        let draft = draft(parent).map_err(|error| failed(target, denied(parent, &error)))?;
+        let fail = |(reason, hint): (String, String)| failed(target, reason, hint);
+        let dir = Dir::open(parent).map_err(|error| fail(explain_unopened(parent, &error)))?;
+        let draft = draft(parent).map_err(|error| fail(explain_denied(parent, &error)))?;
         Ok(Self { target: target.to_owned(), name, dir, draft })
     }
 
@@ -69,7 +67,7 @@ impl CopyPlace {
     pub fn unwritten(&self, error: &io::Error) -> QueueError {
         let hint =
             if is_full(error) { "free some space, or name a file on another disk" } else { "name a file elsewhere" };
-        failed(&self.target, format!("{error}\nhint: {hint}"))
+        failed(&self.target, error.to_string(), hint)
     }
 
     /// Reads the copy through, makes it durable and gives it its name. Returns its bytes.
@@ -80,11 +78,9 @@ impl CopyPlace {
         let target = &self.target;
         let file = self.draft.as_file();
         file.sync_all().map_err(|error| self.unwritten(&error))?;
-        read_through(self.draft.path()).map_err(|reason| {
-            failed(
-                target,
-                format!("what was written there is not the queue: {reason}\nhint: name a file on another disk"),
-            )
+        check_copy(self.draft.path()).map_err(|reason| {
+            let reason = format!("what was written there is not the queue: {reason}");
+            failed(target, reason, "name a file on another disk")
         })?;
         let bytes = file.metadata().map_err(|error| self.unwritten(&error))?.len();
         let from = self.draft.path().file_name().unwrap_or_default().to_owned();
@@ -96,13 +92,13 @@ impl CopyPlace {
         let placed = Stamp::of(&placed).and_then(|placed| Ok((placed, Stamp::of(self.draft.as_file())?)));
         let (placed, written) = placed.map_err(|error| self.unwritten(&error))?;
         if placed.inode != written.inode {
-            let reason = "another file was put in its place while it was written\nhint: name a file in a directory where \
-                          nobody else can write";
-            return Err(failed(target, reason.into()));
+            let reason = "another file was put in its place while it was written";
+            return Err(failed(target, reason, "name a file in a directory where nobody else can write"));
         }
         let placed = placed.size;
         if placed != bytes {
-            return Err(failed(target, format!("it has {placed} bytes after {bytes} were written")));
+            let reason = format!("it has {placed} bytes after {bytes} were written");
+            return Err(QueueError::Copy { path: printable_path(target), reason, hint: None });
         }
         Ok(bytes)
     }
@@ -118,12 +114,12 @@ impl Queue {
     /// [`QueueError::Copy`] with the cure.
     pub async fn backup(&self, target: PathBuf) -> Result<u64, QueueError> {
         // A connection of its own: the target may be slow, and nobody else waits for it.
-        let connection = self.another_reader().await?;
+        let database = self.open_reader().await?;
         let work = move || {
             let place = CopyPlace::open(&target)?;
             // What fails here is the copy's disk most often, and nothing of the queue's.
             let cure = "free some space there, or name a file on another disk";
-            copy(&connection, place.draft.path()).map_err(|error| failed(&target, format!("{error}\nhint: {cure}")))?;
+            database.copy_to(place.draft.path()).map_err(|error| failed(&target, error.to_string(), cure))?;
             place.place()
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
@@ -135,76 +131,41 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Copy`] with the cure.
     pub async fn copy_aside(&self, dir: PathBuf) -> Result<NamedTempFile, QueueError> {
-        let connection = self.another_reader().await?;
+        let database = self.open_reader().await?;
         let work = move || {
             let cure = "free some space there, or stop the daemon first: then the copy is made at its place alone";
-            let told = |reason: String| failed(&dir, format!("{reason}\nhint: {cure}"));
-            let aside = draft(&dir).map_err(|error| told(error.to_string()))?;
-            copy(&connection, aside.path()).map_err(|error| told(error.to_string()))?;
+            let aside = draft(&dir).map_err(|error| failed(&dir, error.to_string(), cure))?;
+            database.copy_to(aside.path()).map_err(|error| failed(&dir, error.to_string(), cure))?;
             Ok(aside)
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(QueueError::Closed))
     }
 }
 
-fn failed(path: &Path, reason: String) -> QueueError {
-    QueueError::Copy { path: printable_path(path), reason }
+fn failed(path: &Path, reason: impl Into<String>, hint: impl Into<String>) -> QueueError {
+    QueueError::Copy { path: printable_path(path), reason: reason.into(), hint: Some(hint.into()) }
 }
 
-/// Says why the directory of a copy cannot be opened, with the cure.
-fn unopened(parent: &Path, error: &io::Error) -> String {
-    let shown = printable_path(parent);
+/// Returns why the directory of a copy cannot be opened, and what can be done.
+fn explain_unopened(parent: &Path, error: &io::Error) -> (String, String) {
     if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-        return denied(parent, error);
+        return explain_denied(parent, error);
     }
     let make = ShellCommand::new("mkdir -p").path(parent);
-    format!("there is no directory `{shown}`\nhint: {make}, or name a file in one that exists")
+    let reason = format!("there is no directory `{}`", printable_path(parent));
+    (reason, format!("{make}, or name a file in one that exists"))
 }
 
-/// Says why nothing can be written into a directory, with the cure.
-fn denied(dir: &Path, error: &io::Error) -> String {
+/// Returns why nothing can be written into a directory, and what can be done.
+fn explain_denied(dir: &Path, error: &io::Error) -> (String, String) {
     let shown = printable_path(dir);
     if is_denied(error) {
-        return format!(
-            "no permission to write in `{shown}`\nhint: {}, or name a file elsewhere",
-            grant(dir).join("; ")
-        );
+        let hint = format!("{}, or name a file elsewhere", grant(dir).join("; "));
+        return (format!("no permission to write in `{shown}`"), hint);
     }
     let cause =
         error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
-    format!("nothing can be written in `{shown}`: {cause}\nhint: name a file in a directory that can be written")
-}
-
-/// Reads a copy through as a start would.
-fn read_through(copy: &Path) -> Result<(), String> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let flags = flags | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let opened = rusqlite::Connection::open_with_flags(still(copy), flags).map_err(|error| error.to_string())?;
-    schema::check(&opened).map_err(|error| error.to_string())
-}
-
-/// Returns the address of a file that nobody writes to: `SQLite` then needs no lock, which network file systems lack.
-fn still(path: &Path) -> String {
-    let mut address = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
-            address.push(char::from(*byte));
-        } else {
-            write!(address, "%{byte:02X}").expect("a String takes what is written");
-        }
-    }
-    address + "?immutable=1"
-}
-
-fn copy(from: &rusqlite::Connection, to: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut copy = rusqlite::Connection::open_with_flags(to, flags)?;
-    let backup = rusqlite::backup::Backup::new(from, &mut copy)?;
-    backup.run_to_completion(1024, std::time::Duration::ZERO, None)?;
-    drop(backup);
-    copy.pragma_update(None, "journal_mode", "DELETE")?;
-    copy.execute("DELETE FROM meta WHERE name IN ('mark', 'reconciled')", [])?;
-    copy.close().map_err(|(_, error)| error)
+    (format!("nothing can be written in `{shown}`: {cause}"), "name a file in a directory that can be written".into())
 }
 
 /// Makes the file that a copy is written to, once those of copies that a crash has interrupted are gone. Each is locked

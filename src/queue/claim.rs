@@ -1,16 +1,16 @@
 //! Which job a worker takes next.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension as _, named_params};
 
 use super::{
     Job, JobId, Queue, QueueError,
-    record::transition,
-    row::{self, COLUMNS},
+    jobs::{COLUMNS, STATE_COLUMNS, read_id_and_state, read_job},
+    sql::{IntoValue, Transaction, params},
+    transition::transition,
 };
 use crate::{
     effect::Effect,
-    job::{Event, Stage, State},
+    job::{Event, Stage},
 };
 
 /// A job that was put back so much later than now was put back by a clock that has been set back since.
@@ -45,20 +45,57 @@ impl Default for JobFilter {
     }
 }
 
-/// Which jobs may be claimed.
-const CLAIMABLE: &str = "folder = :folder AND stage <> 'deliver' AND due_ms IS NOT NULL \
-     AND backlog = :backlog AND due_ms > :after AND due_ms <= :until AND id <> :except \
-     AND (stage = 'create' AND :create OR stage = 'upload' AND :upload OR stage = 'analyse' AND :analyse) \
-     AND EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder AND reuse \
-     AND source IN (SELECT value FROM json_each(:sources))) = :given";
-
 impl JobFilter {
-    /// Returns whether the transcript is given, and the sources that are meant, as JSON.
-    fn columns(&self) -> (bool, String) {
+    /// Returns the sources that are meant.
+    fn sources(&self) -> &[String] {
         match self {
-            Self::FromSource(source) => (true, serde_json::json!([source]).to_string()),
-            Self::NotFromSources(sources) => (false, serde_json::json!(sources).to_string()),
+            Self::FromSource(source) => std::slice::from_ref(source),
+            Self::NotFromSources(sources) => sources,
         }
+    }
+
+    /// Returns the condition of its jobs, whose parameters begin with the number `first`.
+    fn condition(&self, first: usize) -> String {
+        let numbers: Vec<String> = (first..first + self.sources().len()).map(|number| format!("?{number}")).collect();
+        let negation = if matches!(self, Self::FromSource(_)) { "" } else { "NOT " };
+        format!(
+            "{negation}EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
+             AND reuse = 1 AND source IN ({}))",
+            numbers.join(", ")
+        )
+    }
+}
+
+/// The jobs of a folder that a claim asks for.
+struct Claimable {
+    folder: String,
+    stages: Vec<Stage>,
+    except: Option<JobId>,
+    filter: JobFilter,
+}
+
+impl Claimable {
+    /// Returns the first such job that is due after the first and not after the second of these times.
+    fn find(
+        &self,
+        tx: &Transaction<'_>,
+        is_backlog: bool,
+        (after, until): (i64, i64),
+    ) -> Result<Option<(Job, Timestamp)>, QueueError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE folder = ?1 AND stage <> 'deliver' AND due_ms IS NOT NULL \
+             AND backlog = ?2 AND due_ms > ?3 AND due_ms <= ?4 AND id <> ?5 \
+             AND (stage = 'create' AND ?6 = 1 OR stage = 'upload' AND ?7 = 1 OR stage = 'analyse' AND ?8 = 1) \
+             AND {} ORDER BY due_ms, id LIMIT 1",
+            self.filter.condition(9)
+        );
+        let except = self.except.map_or(-1, |job| job.0);
+        let creates = self.stages.contains(&Stage::Create);
+        let uploads = self.stages.contains(&Stage::Upload);
+        let analyses = self.stages.contains(&Stage::Analyse);
+        let mut values = params![self.folder, is_backlog, after, until, except, creates, uploads, analyses].to_vec();
+        values.extend(self.filter.sources().iter().map(IntoValue::value));
+        tx.query_row(&sql, &values, |row| Ok((read_job(row)?, row.get("updated_ms")?)))
     }
 }
 
@@ -87,26 +124,14 @@ impl Queue {
         filter: JobFilter,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
+        let claimable = Claimable { folder, stages, except, filter };
         self.write(Effect::Claim, move |tx| {
-            let sql = format!("SELECT {COLUMNS} FROM job WHERE {CLAIMABLE} ORDER BY due_ms, id LIMIT 1");
-            let (given, sources) = filter.columns();
-            let mut statement = tx.prepare_cached(&sql)?;
-            let (now_ms, ahead) = (now.as_millisecond(), (now + AHEAD).as_millisecond());
-            let [past, future] = [(i64::MIN, now_ms), (now_ms, i64::MAX)];
-            for (backlog, (after, until)) in [(false, past), (true, past), (false, future), (true, future)] {
-                let found = statement
-                    .query_row(
-                        named_params! {
-                            ":folder": folder, ":backlog": backlog, ":after": after, ":until": until,
-                            ":except": except.map_or(-1, |job| job.0),
-                            ":create": stages.contains(&Stage::Create), ":upload": stages.contains(&Stage::Upload),
-                            ":analyse": stages.contains(&Stage::Analyse), ":given": given, ":sources": sources,
-                        },
-                        |row| Ok((row::job(row)?, row.get::<_, i64>("updated_ms")?)),
-                    )
-                    .optional()?;
-                if let Some((mut job, updated)) = found
-                    && (until == now_ms || updated > ahead)
+            let now_ms = now.as_millisecond();
+            let past = (i64::MIN, now_ms);
+            let future = (now_ms, i64::MAX);
+            for (is_backlog, due) in [(false, past), (true, past), (false, future), (true, future)] {
+                if let Some((mut job, updated)) = claimable.find(tx, is_backlog, due)?
+                    && (due == past || updated > now + AHEAD)
                 {
                     job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
                     return Ok(Some(job));
@@ -125,62 +150,36 @@ impl Queue {
         filter: JobFilter,
         now: Timestamp,
     ) -> Result<bool, QueueError> {
-        self.read(move |connection| {
-            let sql = format!("SELECT 1 FROM job WHERE {CLAIMABLE} LIMIT 1");
-            let (given, sources) = filter.columns();
-            let mut statement = connection.prepare_cached(&sql)?;
-            for backlog in [false, true] {
-                let found = statement.exists(named_params! {
-                    ":folder": folder, ":backlog": backlog, ":after": i64::MIN, ":until": now.as_millisecond(),
-                    ":except": -1, ":create": stages.contains(&Stage::Create),
-                    ":upload": stages.contains(&Stage::Upload), ":analyse": stages.contains(&Stage::Analyse),
-                    ":given": given, ":sources": sources,
-                })?;
-                if found {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
+        let claimable = Claimable { folder, stages, except: None, filter };
+        self.read(move |tx| {
+            let past = (i64::MIN, now.as_millisecond());
+            Ok(claimable.find(tx, false, past)?.is_some() || claimable.find(tx, true, past)?.is_some())
         })
         .await
     }
 
     /// Returns when the next job of `folder` becomes due after `now`, `None` when none waits for time to pass.
     pub async fn next_due(&self, folder: String, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT min(due_ms) FROM job WHERE folder = :folder AND backlog = :backlog AND stage <> 'deliver' \
-                 AND due_ms > :now",
-            )?;
-            let mut next: Option<i64> = None;
-            for backlog in [false, true] {
-                let due: Option<i64> = statement.query_row(
-                    named_params! { ":folder": folder, ":backlog": backlog, ":now": now.as_millisecond() },
-                    |row| row.get(0),
-                )?;
-                next = next.into_iter().chain(due).min();
-            }
-            Ok(next.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        self.read(move |tx| {
+            // One question for each value of `backlog`, so that the index answers it.
+            let sql = "SELECT min(due_ms) FROM job WHERE folder = ?1 AND backlog = ?2 AND stage <> 'deliver' \
+                 AND due_ms > ?3";
+            let fresh: Option<Timestamp> = tx.query_value(sql, params![folder, false, now])?;
+            let backlog: Option<Timestamp> = tx.query_value(sql, params![folder, true, now])?;
+            Ok(fresh.into_iter().chain(backlog).min())
         })
         .await
     }
 
     /// Returns every job that waits for its analysis, with the time since when: what the timers are made of at start.
     pub async fn waiting_for_analysis(&self) -> Result<Vec<AwaitedJob>, QueueError> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare("SELECT id, folder, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms")?;
-            let rows = statement.query_map([], |row| {
-                Ok(AwaitedJob { id: JobId(row.get(0)?), folder: row.get(1)?, since: row::time(row, "remote_ms")? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|tx| {
+            let sql = "SELECT id, folder, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms";
+            tx.query_rows(sql, params![], |row| {
+                Ok(AwaitedJob { id: row.get("id")?, folder: row.get("folder")?, since: row.get("remote_ms")? })
+            })
         })
         .await
-    }
-
-    /// Returns a job, `None` when there is none of that number that was ever worked on.
-    pub async fn job(&self, id: JobId) -> Result<Option<Job>, QueueError> {
-        self.read(move |connection| load(connection, id)).await
     }
 
     /// Puts jobs that run in the queue and nowhere else back to ready; nothing counts. They do since the process died,
@@ -188,22 +187,15 @@ impl Queue {
     ///
     /// Only those that began until `before` are meant: a job is at work a moment after it runs.
     pub async fn recover(&self, at_work: Vec<JobId>, before: Timestamp, now: Timestamp) -> Result<usize, QueueError> {
-        let stray = self.read(move |connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ? LIMIT 1")?;
-            Ok(statement.exists([before.as_millisecond()])?)
+        let is_any_running = self.read(move |tx| {
+            tx.exists("SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ?1 LIMIT 1", params![before])
         });
-        if !stray.await? {
+        if !is_any_running.await? {
             return Ok(0);
         }
         self.write(Effect::Recover, move |tx| {
-            let mut running: Vec<(JobId, State)> = tx
-                .prepare(
-                    "SELECT id, state, stage, waits_for, due_ms, updated_ms FROM job WHERE state = 'running' \
-                     AND updated_ms <= ?",
-                )?
-                .query_map([before.as_millisecond()], |row| Ok((JobId(row.get(0)?), row::state(row)?)))?
-                .collect::<Result<_, _>>()?;
+            let sql = format!("SELECT id, {STATE_COLUMNS} FROM job WHERE state = 'running' AND updated_ms <= ?1");
+            let mut running = tx.query_rows(&sql, params![before], read_id_and_state)?;
             running.retain(|(id, _)| !at_work.contains(id));
             for (id, state) in &running {
                 transition(tx, *id, state, &Event::Recover { at: now }, now)?;
@@ -212,10 +204,4 @@ impl Queue {
         })
         .await
     }
-}
-
-/// Reads one job.
-pub(super) fn load(connection: &rusqlite::Connection, id: JobId) -> Result<Option<Job>, QueueError> {
-    let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ? AND key IS NOT NULL");
-    Ok(connection.prepare_cached(&sql)?.query_row([id.0], row::job).optional()?)
 }

@@ -3,9 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
-use super::QueueError;
+use super::{
+    QueueError, meta,
+    sql::{Database, Transaction, params},
+};
 use crate::{clock, effect::Effect};
 
 /// Steps below this are not worth a commit: no wait is that exact.
@@ -26,6 +28,9 @@ const TIMES: [&str; 8] = [
     "UPDATE notice SET sent_ms = sent_ms + ?1 WHERE sent_ms IS NOT NULL",
 ];
 
+/// The name under which the clock is remembered.
+const CLOCK: &str = "clock";
+
 /// What the queue knows of the clock.
 #[derive(Debug, Default)]
 pub(super) struct Clock(Mutex<Option<SignedDuration>>);
@@ -36,13 +41,13 @@ impl Clock {
     ///
     /// Across a start of the machine nobody knows how far a clock went forth; one that went back shows by what lies in
     /// the future.
-    pub(super) fn follow(&self, connection: &mut Connection) -> Result<(), QueueError> {
+    pub(super) fn follow(&self, database: &dyn Database) -> Result<(), QueueError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lead = clock::lead();
         if known.is_some_and(|known| (lead - known).abs() < STEP_MIN) {
             return Ok(());
         }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = Transaction::begin_write(database)?;
         let step = follow(&transaction, &clock::boot(), lead)?;
         Effect::FollowClock.before();
         transaction.commit()?;
@@ -65,30 +70,23 @@ fn follow(tx: &Transaction<'_>, boot: &str, lead: SignedDuration) -> Result<Sign
     let is_step = step.abs() >= STEP_MIN;
     if is_step {
         let by = i64::try_from(step.as_millis()).unwrap_or_default();
-        TIMES.iter().try_for_each(|sql| tx.execute(sql, [by]).map(drop))?;
+        TIMES.iter().try_for_each(|sql| tx.execute(sql, params![by]).map(drop))?;
     }
     if is_step || known.is_none() {
-        tx.execute(
-            "INSERT INTO meta (name, value) VALUES ('clock', ?1) ON CONFLICT (name) DO UPDATE SET value = ?1",
-            [format!("{boot} {}", lead.as_millis())],
-        )?;
+        meta::store(tx, CLOCK, &format!("{boot} {}", lead.as_millis()))?;
     }
     Ok(if is_step { step } else { ZERO })
 }
 
-/// The start of the machine and the clock's lead that were written down last.
+/// Returns the start of the machine and the clock's lead that were written down last.
 fn remembered(tx: &Transaction<'_>) -> Result<Option<(String, i64)>, QueueError> {
-    let text: Option<String> =
-        tx.query_row("SELECT value FROM meta WHERE name = 'clock'", [], |row| row.get(0)).optional()?;
-    Ok(text.and_then(|text| {
+    Ok(meta::recall(tx, CLOCK)?.and_then(|text| {
         let (boot, lead) = text.split_once(' ')?;
         Some((boot.to_owned(), lead.parse().ok()?))
     }))
 }
 
-/// When the last thing happened, as the clock stood then.
+/// Returns when the last thing happened, as the clock stood then.
 fn newest(tx: &Transaction<'_>) -> Result<Option<Timestamp>, QueueError> {
-    let at: Option<i64> =
-        tx.query_row("SELECT at_ms FROM event ORDER BY id DESC LIMIT 1", [], |row| row.get(0)).optional()?;
-    Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+    tx.find_value("SELECT at_ms FROM event ORDER BY id DESC LIMIT 1", params![])
 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{
     Queue, QueueError,
-    row::{self, path_bytes},
+    row::read_stamp,
+    sql::{Transaction, params},
 };
 use crate::{beneath::Stamp, effect::Effect, last_words::Parsed};
 
@@ -21,7 +21,7 @@ impl Queue {
         let parsed = parsed.clone();
         self.write(Effect::Charge, move |tx| {
             let Parsed { mark, folder, path, stamp } = &parsed;
-            let before = times(tx, folder, path, *stamp)?;
+            let before = read_times(tx, folder, path, *stamp)?;
             if let Some((times, charged)) = &before
                 && charged == mark
             {
@@ -29,18 +29,10 @@ impl Queue {
             }
             let times = before.map_or(0, |(times, _)| times).saturating_add(1);
             tx.execute(
-                "INSERT OR REPLACE INTO crash (folder, path, size, mtime_ns, inode, times, mark, at_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                rusqlite::params![
-                    folder,
-                    path_bytes(path),
-                    stamp.size.cast_signed(),
-                    stamp.mtime_ns,
-                    stamp.inode.cast_signed(),
-                    times,
-                    mark,
-                    now.as_millisecond()
-                ],
+                "INSERT INTO crash (folder, path, size, mtime_ns, inode, times, mark, at_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (folder, path) DO UPDATE SET size = ?3, \
+                 mtime_ns = ?4, inode = ?5, times = ?6, mark = ?7, at_ms = ?8",
+                params![folder, path, stamp.size, stamp.mtime_ns, stamp.inode, times, mark, now],
             )?;
             Ok(times)
         })
@@ -50,39 +42,29 @@ impl Queue {
     /// Returns the files of a folder that are not to be parsed again, as they were.
     pub async fn set_aside(&self, folder: &str) -> Result<Vec<(PathBuf, Stamp)>, QueueError> {
         let folder = folder.to_owned();
-        self.read(move |connection| {
-            let mut statement = connection
-                .prepare("SELECT path, size, mtime_ns, inode FROM crash WHERE folder = ?1 AND times >= ?2")?;
-            let rows = statement.query_map(rusqlite::params![folder, CRASHES_MAX], |row| {
-                Ok((row::path(row, "path")?, row::stamp(row)?))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(move |tx| {
+            let sql = "SELECT path, size, mtime_ns, inode FROM crash WHERE folder = ?1 AND times >= ?2";
+            tx.query_rows(sql, params![folder, CRASHES_MAX], |row| Ok((row.get("path")?, read_stamp(row)?)))
         })
         .await
     }
 }
 
-fn times(tx: &Transaction<'_>, folder: &str, path: &Path, stamp: Stamp) -> Result<Option<(u32, String)>, QueueError> {
-    let found = tx
-        .query_row(
-            "SELECT times, mark FROM crash WHERE folder = ?1 AND path = ?2 AND size = ?3 AND mtime_ns = ?4 \
-             AND inode = ?5",
-            rusqlite::params![
-                folder,
-                path_bytes(path),
-                stamp.size.cast_signed(),
-                stamp.mtime_ns,
-                stamp.inode.cast_signed()
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .optional()?;
-    Ok(found)
+/// Returns how often this very file has crashed minuted, and the mark that was charged last.
+fn read_times(
+    tx: &Transaction<'_>,
+    folder: &str,
+    path: &Path,
+    stamp: Stamp,
+) -> Result<Option<(u32, String)>, QueueError> {
+    tx.query_row(
+        "SELECT times, mark FROM crash WHERE folder = ?1 AND path = ?2 AND size = ?3 AND mtime_ns = ?4 AND inode = ?5",
+        params![folder, path, stamp.size, stamp.mtime_ns, stamp.inode],
+        |row| Ok((row.get("times")?, row.get("mark")?)),
+    )
 }
 
 /// A file that was looked into to its end, or is gone, is charged with nothing any more.
 pub(super) fn acquit(tx: &Transaction<'_>, folder: &str, path: &Path) -> Result<(), QueueError> {
-    tx.prepare_cached("DELETE FROM crash WHERE folder = ?1 AND path = ?2")?
-        .execute(rusqlite::params![folder, path_bytes(path)])?;
-    Ok(())
+    tx.execute("DELETE FROM crash WHERE folder = ?1 AND path = ?2", params![folder, path]).map(drop)
 }

@@ -12,9 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use rusqlite::{OptionalExtension as _, Transaction};
-
-use super::{Queue, QueueError};
+use super::{
+    Queue, QueueError, meta,
+    sql::{Database, Transaction},
+};
 use crate::{effect::Effect, text::printable_path};
 
 /// The file in the state directory.
@@ -47,13 +48,13 @@ impl Queue {
     /// Returns whether the queue has lost what it knew of a meeting that was asked for.
     pub async fn lacks_creations(&self) -> Result<bool, QueueError> {
         let creations = Arc::clone(&self.creations);
-        self.read(move |connection| Ok(creations.read() > count(connection)?)).await
+        self.read(move |tx| Ok(creations.read() > count(tx)?)).await
     }
 
     /// Begins to count where the queue and the file agree.
     pub async fn agree_on_creations(&self) -> Result<(), QueueError> {
         let creations = Arc::clone(&self.creations);
-        let known = self.read(move |connection| Ok(count(connection)?.max(creations.read()))).await?;
+        let known = self.read(move |tx| Ok(count(tx)?.max(creations.read()))).await?;
         self.remember(COUNT, known.to_string()).await?;
         self.counted(known).await
     }
@@ -73,7 +74,7 @@ impl Queue {
             Effect::CountCreation.after();
             Ok(())
         };
-        let on_its_turn = move |_: &mut rusqlite::Connection| {
+        let on_its_turn = move |_: &dyn Database| {
             if let Err(error) = write(&path) {
                 tracing::warn!("failed to write `{}`: {error}", printable_path(&path));
             }
@@ -85,19 +86,11 @@ impl Queue {
 
 /// Counts one more, in the transaction of the intent.
 pub(super) fn count_one(tx: &Transaction<'_>) -> Result<u64, QueueError> {
-    set(tx, count(tx)? + 1)
-}
-
-fn count(connection: &rusqlite::Connection) -> Result<u64, QueueError> {
-    let text: Option<String> = connection
-        .prepare_cached("SELECT value FROM meta WHERE name = ?")?
-        .query_row([COUNT], |row| row.get(0))
-        .optional()?;
-    Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
-}
-
-fn set(tx: &Transaction<'_>, count: u64) -> Result<u64, QueueError> {
-    tx.prepare_cached("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
-        .execute([COUNT, &count.to_string()])?;
+    let count = count(tx)? + 1;
+    meta::store(tx, COUNT, &count.to_string())?;
     Ok(count)
+}
+
+fn count(tx: &Transaction<'_>) -> Result<u64, QueueError> {
+    Ok(meta::recall(tx, COUNT)?.and_then(|text| text.parse().ok()).unwrap_or_default())
 }

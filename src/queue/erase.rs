@@ -3,12 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::{
     JobId, Queue, QueueError,
-    hold::insert_notice,
-    row::{self, path_bytes},
+    holds::insert_notice,
+    sql::{Row, params},
 };
 use crate::{effect::Effect, job::Details, text::printable_path};
 
@@ -77,22 +76,20 @@ impl Queue {
     /// waits, or is being done anew.
     pub async fn deletable(&self, source: &str, now: Timestamp) -> Result<Vec<Deletable>, QueueError> {
         let source = source.to_owned();
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
+        self.read(move |tx| {
+            tx.query_rows(
                 "SELECT remote_id, deletion_tries FROM fetched AS f WHERE source = ?1 AND state = 'placed' \
                  AND (deletion IS NULL OR deletion = 'asked' AND coalesce(deletion_due_ms, 0) <= ?2) \
                  AND EXISTS (SELECT 1 FROM finished WHERE content = f.content AND folder = f.folder) \
                  AND NOT EXISTS (SELECT 1 FROM job WHERE content = f.content AND folder = f.folder \
-                   AND state <> 'skipped' AND (state <> 'done' OR partial OR EXISTS (SELECT 1 FROM delivery \
+                   AND state <> 'skipped' AND (state <> 'done' OR partial = 1 OR EXISTS (SELECT 1 FROM delivery \
                    WHERE job_id = job.id AND state IN ('due', 'held', 'failed')) OR EXISTS (SELECT 1 FROM delivery \
                    WHERE job_id = job.id AND state = 'withheld') AND NOT EXISTS (SELECT 1 FROM delivery \
                    WHERE job_id = job.id AND kind IN ('notes', 'mail') AND state = 'done'))) \
                  ORDER BY found_ms, remote_id",
-            )?;
-            let rows = statement.query_map(rusqlite::params![source, now.as_millisecond()], |row| {
-                Ok(Deletable { id: row.get("remote_id")?, tries: row.get("deletion_tries")? })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+                params![source, now],
+                |row| Ok(Deletable { id: row.get("remote_id")?, tries: row.get("deletion_tries")? }),
+            )
         })
         .await
     }
@@ -102,50 +99,45 @@ impl Queue {
     pub async fn deletions(&self, source: &str, span: Duration, now: Timestamp) -> Result<Vec<Timestamp>, QueueError> {
         let source = source.to_owned();
         let span = SignedDuration::try_from(span).unwrap_or_default();
-        let (after, until) = (now.saturating_sub(span), now.saturating_add(span));
-        let (after, until) = (after.unwrap_or(Timestamp::MIN), until.unwrap_or(Timestamp::MAX));
-        self.read(move |connection| {
+        let after = now.saturating_sub(span).unwrap_or(Timestamp::MIN);
+        let until = now.saturating_add(span).unwrap_or(Timestamp::MAX);
+        self.read(move |tx| {
             let sql = "SELECT deletion_ms FROM fetched WHERE source = ?1 AND deletion_ms > ?2 AND deletion_ms < ?3 \
                  ORDER BY deletion_ms";
-            let mut statement = connection.prepare_cached(sql)?;
-            let values = rusqlite::params![source, after.as_millisecond(), until.as_millisecond()];
-            let rows = statement.query_map(values, |row| row::time(row, "deletion_ms"))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            tx.query_values(sql, params![source, after, until])
         })
         .await
     }
 
     /// Records that the vendor is about to be asked to delete its copy.
     pub async fn intend_deletion(&self, source: &str, id: &str, now: Timestamp) -> Result<(), QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::IntendDeletion, move |tx| {
             tx.execute(
                 "UPDATE fetched SET deletion = 'asked', deletion_ms = ?3, deletion_due_ms = NULL, updated_ms = ?3 \
                  WHERE source = ?1 AND remote_id = ?2 AND state = 'placed'",
-                rusqlite::params![source, id, now.as_millisecond()],
-            )?;
-            Ok(())
+                params![source, id, now],
+            )
+            .map(drop)
         })
         .await
     }
 
     /// Records what the vendor said to a deletion.
     pub async fn deleted(&self, source: &str, id: &str, said: Deleted, now: Timestamp) -> Result<(), QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::RecordDeletion, move |tx| {
-            let (word, tries, due, error) = match &said {
+            let (word, tries, due, error): (_, u32, _, _) = match &said {
                 Deleted::Done => ("done", 0, None, None),
-                Deleted::Later(due, error) => ("asked", 1, Some(due.as_millisecond()), Some(error.clone())),
+                Deleted::Later(due, error) => ("asked", 1, Some(*due), Some(error.clone())),
                 Deleted::Refused(_) => ("refused", 1, None, None),
             };
             tx.execute(
-                "UPDATE fetched SET deletion = :word, deletion_tries = deletion_tries + :tries, \
-                 deletion_due_ms = :due, error = :error, updated_ms = :now \
-                 WHERE source = :source AND remote_id = :id AND state = 'placed'",
-                named_params! {
-                    ":source": source, ":id": id, ":word": word, ":tries": tries, ":due": due, ":error": error,
-                    ":now": now.as_millisecond(),
-                },
+                "UPDATE fetched SET deletion = ?3, deletion_tries = deletion_tries + ?4, deletion_due_ms = ?5, \
+                 error = ?6, updated_ms = ?7 WHERE source = ?1 AND remote_id = ?2 AND state = 'placed'",
+                params![source, id, word, tries, due, error, now],
             )?;
             match said {
                 Deleted::Refused(notice) => insert_notice(tx, &notice, now),
@@ -157,12 +149,10 @@ impl Queue {
 
     /// Returns all recordings of a source, or of all, the latest meeting first.
     pub async fn fetched(&self, source: Option<String>) -> Result<Vec<FetchedView>, QueueError> {
-        self.read(move |connection| {
+        self.read(move |tx| {
             let sql =
                 format!("SELECT {COLUMNS} WHERE ?1 IS NULL OR f.source = ?1 ORDER BY f.ended_ms DESC, f.remote_id");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([source], view)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            tx.query_rows(&sql, params![source], read_view)
         })
         .await
     }
@@ -175,25 +165,21 @@ impl Queue {
         job: Option<JobId>,
     ) -> Result<Option<FetchedView>, QueueError> {
         let folder = folder.to_owned();
-        self.read(move |connection| {
+        self.read(move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} WHERE f.folder = ?1 AND (f.path = ?2 OR f.content = (SELECT content FROM job \
                  WHERE id = ?3)) ORDER BY f.path = ?2 DESC, f.updated_ms DESC LIMIT 1"
             );
-            let values = rusqlite::params![folder, path_bytes(&path), job.map(|job| job.0)];
-            Ok(connection.prepare_cached(&sql)?.query_row(values, view).optional()?)
+            tx.query_row(&sql, params![folder, path, job], read_view)
         })
         .await
     }
 
     /// Returns how many recordings of each source are in each state.
     pub async fn fetched_counts(&self) -> Result<Vec<(String, String, u64)>, QueueError> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT source, state, count(*) FROM fetched GROUP BY 1, 2")?;
-            let rows =
-                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned())))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|tx| {
+            let sql = "SELECT source, state, count(*) AS recordings FROM fetched GROUP BY source, state";
+            tx.query_rows(sql, params![], |row| Ok((row.get("source")?, row.get("state")?, row.get("recordings")?)))
         })
         .await
     }
@@ -205,28 +191,27 @@ const COLUMNS: &str = "f.source, f.remote_id, f.ended_ms, f.state, f.error, f.at
      FROM fetched AS f LEFT JOIN job AS j ON j.id = (SELECT id FROM job WHERE content = f.content \
      AND folder = f.folder AND state <> 'skipped' ORDER BY generation DESC LIMIT 1)";
 
-fn view(row: &Row<'_>) -> rusqlite::Result<FetchedView> {
-    let details: Details = serde_json::from_str(&row.get::<_, String>("details")?).unwrap_or_default();
-    let has_path = row.get::<_, Option<Vec<u8>>>("path")?.is_some();
-    let relative = has_path.then(|| row::path(row, "path")).transpose()?;
-    let due: Option<i64> = row.get("due_ms")?;
+fn read_view(row: &Row<'_>) -> Result<FetchedView, QueueError> {
+    let details: String = row.get("details")?;
+    let details: Details = serde_json::from_str(&details).unwrap_or_default();
+    let relative: Option<PathBuf> = row.get("path")?;
     Ok(FetchedView {
         source: row.get("source")?,
         id: row.get("remote_id")?,
         title: details.title,
-        ended: row::time(row, "ended_ms")?,
+        ended: row.get("ended_ms")?,
         state: row.get("state")?,
         error: row.get("error")?,
         attempts: row.get("attempts")?,
-        due: due.and_then(|due| Timestamp::from_millisecond(due).ok()),
+        due: row.get("due_ms")?,
         folder: row.get("folder")?,
         path: relative.as_deref().map(printable_path),
         reuse: row.get("reuse")?,
-        job: row.get::<_, Option<i64>>("job_id")?.map(JobId),
+        job: row.get("job_id")?,
         job_state: row.get("job_state")?,
         deletion: row.get("deletion")?,
-        found: row::time(row, "found_ms")?,
-        updated: row::time(row, "updated_ms")?,
+        found: row.get("found_ms")?,
+        updated: row.get("updated_ms")?,
         relative,
     })
 }

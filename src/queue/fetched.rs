@@ -6,12 +6,12 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, Transaction, named_params};
 
 use super::{
     Queue, QueueError,
-    hold::insert_notice,
-    row::{self, path_bytes},
+    holds::insert_notice,
+    row::to_json,
+    sql::{Row, Transaction, params},
 };
 use crate::{
     effect::Effect,
@@ -95,19 +95,16 @@ impl Queue {
     /// Returns what is known of a source; one that was never met is met now.
     pub async fn meet_source(&self, name: &str, now: Timestamp) -> Result<(Met, bool), QueueError> {
         let source = name.to_owned();
-        let known = self.read(move |connection| {
-            let sql = "SELECT met_ms, walked_ms, floor_ms FROM source WHERE name = ?";
-            Ok(connection.prepare_cached(sql)?.query_row([source], met).optional()?)
+        let known = self.read(move |tx| {
+            let sql = "SELECT met_ms, walked_ms, floor_ms FROM source WHERE name = ?1";
+            tx.query_row(sql, params![source], read_met)
         });
         if let Some(met) = known.await? {
             return Ok((met, false));
         }
         let source = name.to_owned();
         self.write(Effect::MeetSource, move |tx| {
-            tx.execute(
-                "INSERT INTO source (name, met_ms) VALUES (?1, ?2)",
-                rusqlite::params![source, now.as_millisecond()],
-            )?;
+            tx.execute("INSERT INTO source (name, met_ms) VALUES (?1, ?2)", params![source, now])?;
             Ok((Met { met: now, walked: None }, true))
         })
         .await
@@ -118,11 +115,8 @@ impl Queue {
     pub async fn walked(&self, source: &str, began: Timestamp, floor: Timestamp) -> Result<(), QueueError> {
         let source = source.to_owned();
         self.write(Effect::WalkSource, move |tx| {
-            tx.execute(
-                "UPDATE source SET walked_ms = ?2, floor_ms = ?3 WHERE name = ?1",
-                rusqlite::params![source, began.as_millisecond(), floor.as_millisecond()],
-            )?;
-            Ok(())
+            let sql = "UPDATE source SET walked_ms = ?2, floor_ms = ?3 WHERE name = ?1";
+            tx.execute(sql, params![source, began, floor]).map(drop)
         })
         .await
     }
@@ -135,11 +129,10 @@ impl Queue {
         now: Timestamp,
     ) -> Result<usize, QueueError> {
         let name = source.to_owned();
-        let unknown = self.read(move |connection| {
-            let mut known = connection.prepare_cached("SELECT 1 FROM fetched WHERE source = ?1 AND remote_id = ?2")?;
+        let unknown = self.read(move |tx| {
             let mut unknown = Vec::new();
             for (id, ended) in found {
-                if !known.exists([&name, &id])? {
+                if !tx.exists("SELECT 1 FROM fetched WHERE source = ?1 AND remote_id = ?2", params![name, id])? {
                     unknown.push((id, ended));
                 }
             }
@@ -165,10 +158,11 @@ impl Queue {
     ///
     /// Returns where it lies when there is nothing to fetch.
     pub async fn want(&self, source: &str, id: &str, now: Timestamp) -> Result<Option<Spot>, QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::WantRecording, move |tx| {
             let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
-            let known = tx.prepare_cached(&sql)?.query_row([&source, &id], fetching).optional()?;
+            let known = tx.query_row(&sql, params![source, id], read_fetching)?;
             if let Some(spot) = known.as_ref().and_then(|known| known.placing.clone())
                 && is_known(tx, &spot)?
             {
@@ -181,7 +175,7 @@ impl Queue {
                 "UPDATE fetched SET state = 'found', wanted = 1, due_ms = ?3, attempts = 0, error = NULL, \
                  folder = NULL, path = NULL, content = NULL, size = NULL, reuse = 0, deletion = NULL, updated_ms = ?3 \
                  WHERE source = ?1 AND remote_id = ?2 AND state <> 'placing'",
-                rusqlite::params![source, id, now.as_millisecond()],
+                params![source, id, now],
             )?;
             Ok(None)
         })
@@ -192,14 +186,12 @@ impl Queue {
     pub async fn hasten(&self, source: &str, ids: Vec<String>, now: Timestamp) -> Result<Vec<String>, QueueError> {
         let name = source.to_owned();
         let (unknown, late) = self
-            .read(move |connection| {
-                let sql = "SELECT due_ms > ?3 AND attempts = 0 FROM fetched WHERE source = ?1 AND remote_id = ?2";
-                let mut statement = connection.prepare_cached(sql)?;
-                let (mut unknown, mut late) = (Vec::new(), Vec::new());
+            .read(move |tx| {
+                let mut unknown = Vec::new();
+                let mut late = Vec::new();
                 for id in ids {
-                    let values = rusqlite::params![name, id, now.as_millisecond()];
-                    let known: Option<Option<bool>> = statement.query_row(values, |row| row.get(0)).optional()?;
-                    match known {
+                    let sql = "SELECT due_ms > ?3 AND attempts = 0 FROM fetched WHERE source = ?1 AND remote_id = ?2";
+                    match tx.find_value::<Option<bool>>(sql, params![name, id, now])? {
                         None => unknown.push(id),
                         Some(Some(true)) => late.push(id),
                         Some(Some(false) | None) => {}
@@ -212,10 +204,8 @@ impl Queue {
             let source = source.to_owned();
             self.write(Effect::HastenRecordings, move |tx| {
                 for id in &late {
-                    tx.prepare_cached(
-                        "UPDATE fetched SET due_ms = ?3 WHERE source = ?1 AND remote_id = ?2 AND state = 'found'",
-                    )?
-                    .execute(rusqlite::params![source, id, now.as_millisecond()])?;
+                    let sql = "UPDATE fetched SET due_ms = ?3 WHERE source = ?1 AND remote_id = ?2 AND state = 'found'";
+                    tx.execute(sql, params![source, id, now])?;
                 }
                 Ok(())
             })
@@ -227,23 +217,23 @@ impl Queue {
     /// Returns the recording that is to be fetched next, if one is due.
     pub async fn next_fetch(&self, source: &str, now: Timestamp) -> Result<Option<Fetching>, QueueError> {
         let source = source.to_owned();
-        self.read(move |connection| {
+        self.read(move |tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND due_ms <= ?2 \
                  ORDER BY wanted DESC, due_ms, remote_id LIMIT 1"
             );
-            let mut statement = connection.prepare_cached(&sql)?;
-            Ok(statement.query_row(rusqlite::params![source, now.as_millisecond()], fetching).optional()?)
+            tx.query_row(&sql, params![source, now], read_fetching)
         })
         .await
     }
 
     /// Returns one recording, if it is known.
     pub async fn fetch_of(&self, source: &str, id: &str) -> Result<Option<Fetching>, QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
-        self.read(move |connection| {
+        let source = source.to_owned();
+        let id = id.to_owned();
+        self.read(move |tx| {
             let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND remote_id = ?2");
-            Ok(connection.prepare_cached(&sql)?.query_row([source, id], fetching).optional()?)
+            tx.query_row(&sql, params![source, id], read_fetching)
         })
         .await
     }
@@ -251,11 +241,9 @@ impl Queue {
     /// Returns when the next recording of a source is due after `now`.
     pub async fn next_fetch_due(&self, source: &str, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
         let source = source.to_owned();
-        self.read(move |connection| {
-            let due: Option<i64> = connection
-                .prepare_cached("SELECT min(due_ms) FROM fetched WHERE source = ?1 AND due_ms > ?2")?
-                .query_row(rusqlite::params![source, now.as_millisecond()], |row| row.get(0))?;
-            Ok(due.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        self.read(move |tx| {
+            let sql = "SELECT min(due_ms) FROM fetched WHERE source = ?1 AND due_ms > ?2";
+            tx.query_value(sql, params![source, now])
         })
         .await
     }
@@ -264,23 +252,20 @@ impl Queue {
     /// times so far.
     pub async fn failing(&self, source: &str, attempts: u32) -> Result<u64, QueueError> {
         let source = source.to_owned();
-        self.read(move |connection| {
+        self.read(move |tx| {
             let sql = "SELECT count(*) FROM fetched WHERE source = ?1 AND due_ms IS NOT NULL AND attempts > 0 \
                  AND attempts < ?2";
-            let count: i64 =
-                connection.prepare_cached(sql)?.query_row(rusqlite::params![source, attempts], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
+            tx.query_value(sql, params![source, attempts])
         })
         .await
     }
 
     /// Returns how many recordings of sources failed since a time, or were told of since then because they fail.
     pub async fn fetch_failures(&self, since: Timestamp) -> Result<u64, QueueError> {
-        self.read(move |connection| {
-            let sql = "SELECT count(*) FROM fetched WHERE updated_ms >= ? \
+        self.read(move |tx| {
+            let sql = "SELECT count(*) FROM fetched WHERE updated_ms >= ?1 \
                  AND (state = 'failed' OR state = 'found' AND attempts > 0)";
-            let count: i64 = connection.prepare_cached(sql)?.query_row([since.as_millisecond()], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
+            tx.query_value(sql, params![since])
         })
         .await
     }
@@ -288,11 +273,9 @@ impl Queue {
     /// Returns what was being placed when the process ended.
     pub async fn placing(&self, source: &str) -> Result<Vec<Fetching>, QueueError> {
         let source = source.to_owned();
-        self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ? AND state = 'placing'");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([source], fetching)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+        self.read(move |tx| {
+            let sql = format!("SELECT {COLUMNS} FROM fetched WHERE source = ?1 AND state = 'placing'");
+            tx.query_rows(&sql, params![source], read_fetching)
         })
         .await
     }
@@ -306,20 +289,18 @@ impl Queue {
         why: Later,
         now: Timestamp,
     ) -> Result<(), QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::FetchLater, move |tx| {
-            let (counted, error, notice) = match why {
+            let (counted, error, notice): (u32, _, _) = match why {
                 Later::Uncounted(error) => (0, error, None),
                 Later::Counted { error, notice } => (1, Some(error), notice),
             };
             tx.execute(
-                "UPDATE fetched SET state = 'found', due_ms = :due, attempts = attempts + :counted, \
-                 error = coalesce(:error, error), folder = NULL, path = NULL, content = NULL, size = NULL, reuse = 0, \
-                 updated_ms = :now WHERE source = :source AND remote_id = :id AND state IN ('found', 'placing')",
-                named_params! {
-                    ":source": source, ":id": id, ":due": due.as_millisecond(), ":counted": counted, ":error": error,
-                    ":now": now.as_millisecond(),
-                },
+                "UPDATE fetched SET state = 'found', due_ms = ?3, attempts = attempts + ?4, \
+                 error = coalesce(?5, error), folder = NULL, path = NULL, content = NULL, size = NULL, reuse = 0, \
+                 updated_ms = ?6 WHERE source = ?1 AND remote_id = ?2 AND state IN ('found', 'placing')",
+                params![source, id, due, counted, error, now],
             )?;
             notice.map_or(Ok(()), |notice| insert_notice(tx, &notice, now))
         })
@@ -335,12 +316,15 @@ impl Queue {
         notice: String,
         now: Timestamp,
     ) -> Result<(), QueueError> {
-        let (source, id, why, details) = (source.to_owned(), id.to_owned(), why.to_owned(), json(details));
+        let source = source.to_owned();
+        let id = id.to_owned();
+        let why = why.to_owned();
+        let details = to_json(details);
         self.write(Effect::FetchFailed, move |tx| {
             let failed = tx.execute(
                 "UPDATE fetched SET state = 'failed', due_ms = NULL, error = ?3, details = ?4, updated_ms = ?5 \
                  WHERE source = ?1 AND remote_id = ?2 AND state = 'found'",
-                rusqlite::params![source, id, why, details, now.as_millisecond()],
+                params![source, id, why, details, now],
             )?;
             if failed > 0 { insert_notice(tx, &notice, now) } else { Ok(()) }
         })
@@ -355,62 +339,59 @@ impl Queue {
         intent: Intent,
         now: Timestamp,
     ) -> Result<Placing, QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::IntendPlace, move |tx| {
-            let known = is_known(tx, &intent.spot)?;
+            let is_known = is_known(tx, &intent.spot)?;
             let Intent { spot, details, ended, reuse } = intent;
             tx.execute(
-                "UPDATE fetched SET state = :state, due_ms = NULL, error = NULL, details = :details, folder = :folder, \
-                 path = :path, content = :content, size = :size, reuse = :reuse, \
-                 ended_ms = coalesce(:ended, ended_ms), updated_ms = :now \
-                 WHERE source = :source AND remote_id = :id AND state IN ('found', 'placing')",
-                named_params! {
-                    ":source": source, ":id": id, ":state": if known { "placed" } else { "placing" },
-                    ":details": json(&details), ":folder": spot.folder, ":path": path_bytes(&spot.path),
-                    ":content": spot.content.as_str(), ":size": spot.size.cast_signed(), ":reuse": reuse,
-                    ":ended": ended.map(Timestamp::as_millisecond), ":now": now.as_millisecond(),
-                },
+                "UPDATE fetched SET state = ?3, due_ms = NULL, error = NULL, details = ?4, folder = ?5, path = ?6, \
+                 content = ?7, size = ?8, reuse = ?9, ended_ms = coalesce(?10, ended_ms), updated_ms = ?11 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state IN ('found', 'placing')",
+                params![
+                    source,
+                    id,
+                    if is_known { "placed" } else { "placing" },
+                    to_json(&details),
+                    spot.folder,
+                    spot.path,
+                    spot.content,
+                    spot.size,
+                    reuse,
+                    ended,
+                    now,
+                ],
             )?;
-            Ok(if known { Placing::Known } else { Placing::Go })
+            Ok(if is_known { Placing::Known } else { Placing::Go })
         })
         .await
     }
 
     /// Records that a file has its name.
     pub async fn placed(&self, source: &str, id: &str, now: Timestamp) -> Result<(), QueueError> {
-        let (source, id) = (source.to_owned(), id.to_owned());
+        let source = source.to_owned();
+        let id = id.to_owned();
         self.write(Effect::PlaceFetched, move |tx| {
-            tx.execute(
-                "UPDATE fetched SET state = 'placed', updated_ms = ?3 \
-                 WHERE source = ?1 AND remote_id = ?2 AND state = 'placing'",
-                rusqlite::params![source, id, now.as_millisecond()],
-            )?;
-            Ok(())
+            let sql = "UPDATE fetched SET state = 'placed', updated_ms = ?3 \
+                 WHERE source = ?1 AND remote_id = ?2 AND state = 'placing'";
+            tx.execute(sql, params![source, id, now]).map(drop)
         })
         .await
     }
 
     /// Returns whether the folder has (or had) a content: a job of it, or the word that it was done.
     pub async fn knows(&self, spot: Spot) -> Result<bool, QueueError> {
-        self.read(move |connection| is_known(connection, &spot)).await
+        self.read(move |tx| is_known(tx, &spot)).await
     }
 
     /// Returns what a source knows of the recording of this content in this folder, with the name of the source.
     pub async fn source_details(&self, key: &Key) -> Result<Option<(String, Details)>, QueueError> {
-        let (content, folder) = (key.content.as_str().to_owned(), key.folder.clone());
-        self.read(move |connection| {
-            let found: Option<(String, String)> = connection
-                .prepare_cached(
-                    "SELECT source, details FROM fetched WHERE content = ?1 AND folder = ?2 ORDER BY found_ms LIMIT 1",
-                )?
-                .query_row([&content, &folder], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            found
-                .map(|(source, details)| match serde_json::from_str(&details) {
-                    Ok(details) => Ok((source, details)),
-                    Err(_) => Err(QueueError::Corrupt { what: "details", value: details }),
-                })
-                .transpose()
+        let content = key.content.clone();
+        let folder = key.folder.clone();
+        self.read(move |tx| {
+            let sql =
+                "SELECT source, details FROM fetched WHERE content = ?1 AND folder = ?2 ORDER BY found_ms LIMIT 1";
+            tx.query_row(sql, params![content, folder], |row| Ok((row.get("source")?, row.get("details")?)))
         })
         .await
     }
@@ -419,30 +400,27 @@ impl Queue {
 /// The columns of [`Fetching`].
 const COLUMNS: &str = "remote_id, ended_ms, attempts, wanted, folder, path, content, size";
 
-fn fetching(row: &Row<'_>) -> rusqlite::Result<Fetching> {
+fn read_fetching(row: &Row<'_>) -> Result<Fetching, QueueError> {
     let folder: Option<String> = row.get("folder")?;
     let placing = match folder {
         None => None,
-        Some(folder) => Some(Spot {
-            folder,
-            path: row::path(row, "path")?,
-            content: row::parsed(row, "content")?,
-            size: row.get::<_, i64>("size")?.cast_unsigned(),
-        }),
+        Some(folder) => {
+            Some(Spot { folder, path: row.get("path")?, content: row.get("content")?, size: row.get("size")? })
+        }
     };
     Ok(Fetching {
         id: row.get("remote_id")?,
-        ended: row::time(row, "ended_ms")?,
+        ended: row.get("ended_ms")?,
         attempts: row.get("attempts")?,
         wanted: row.get("wanted")?,
         placing,
     })
 }
 
-fn met(row: &Row<'_>) -> rusqlite::Result<Met> {
-    let has_walked = row.get::<_, Option<i64>>("walked_ms")?.is_some();
-    let walked = if has_walked { Some((row::time(row, "walked_ms")?, row::time(row, "floor_ms")?)) } else { None };
-    Ok(Met { met: row::time(row, "met_ms")?, walked })
+fn read_met(row: &Row<'_>) -> Result<Met, QueueError> {
+    let walked: Option<Timestamp> = row.get("walked_ms")?;
+    let floor: Option<Timestamp> = row.get("floor_ms")?;
+    Ok(Met { met: row.get("met_ms")?, walked: walked.zip(floor) })
 }
 
 fn insert(
@@ -455,19 +433,14 @@ fn insert(
 ) -> Result<usize, QueueError> {
     let sql = "INSERT INTO fetched (source, remote_id, state, wanted, ended_ms, due_ms, details, found_ms, updated_ms) \
          VALUES (?1, ?2, 'found', ?3, ?4, ?5, '{}', ?5, ?5) ON CONFLICT (source, remote_id) DO NOTHING";
-    let values = rusqlite::params![source, id, wanted, ended.as_millisecond(), now.as_millisecond()];
-    Ok(tx.prepare_cached(sql)?.execute(values)?)
+    tx.execute(sql, params![source, id, wanted, ended, now])
 }
 
-/// Whether the folder has a job of this content, or had one that was done.
-fn is_known(connection: &rusqlite::Connection, spot: &Spot) -> Result<bool, QueueError> {
+/// Returns whether the folder has a job of this content, or had one that was done.
+fn is_known(tx: &Transaction<'_>, spot: &Spot) -> Result<bool, QueueError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE content = ?1 AND folder = ?2 AND state <> 'skipped') \
          OR EXISTS (SELECT 1 FROM finished WHERE content = ?1 AND folder = ?2)";
-    Ok(connection.prepare_cached(sql)?.query_row([spot.content.as_str(), &spot.folder], |row| row.get(0))?)
-}
-
-fn json(details: &Details) -> String {
-    serde_json::to_string(details).unwrap_or_else(|_| "{}".to_owned())
+    tx.query_value(sql, params![spot.content, spot.folder])
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, Row, Transaction};
 
 use super::{
     CommandError, JobId, Queue, QueueError, Settled,
     command::{next_generation, redo_as},
-    row::{self, path_bytes},
+    row::read_stamp,
+    sql::{Row, Transaction, params},
 };
+use crate::job::Content;
 
 /// What is known of the job of a file that is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +25,14 @@ impl Queue {
     /// Returns what is known of a file whose job is forgotten; `None` for any other.
     pub async fn forgotten(&self, folder: &str, path: PathBuf) -> Result<Option<Forgotten>, QueueError> {
         let folder = folder.to_owned();
-        self.read(move |connection| {
-            let found = connection
-                .prepare_cached(
-                    "SELECT finished.at_ms, finished.notes FROM sighting LEFT JOIN finished \
-                     ON finished.content = sighting.content AND finished.folder = sighting.folder \
-                     WHERE sighting.folder = ?1 AND path = ?2 AND verdict = 'taken' AND job_id IS NULL",
-                )?
-                .query_row(rusqlite::params![folder, path_bytes(&path)], forgotten)
-                .optional()?;
-            Ok(found)
+        self.read(move |tx| {
+            tx.query_row(
+                "SELECT finished.at_ms, finished.notes FROM sighting LEFT JOIN finished \
+                 ON finished.content = sighting.content AND finished.folder = sighting.folder \
+                 WHERE sighting.folder = ?1 AND path = ?2 AND verdict = 'taken' AND job_id IS NULL",
+                params![folder, path],
+                |row| Ok(Forgotten { done: row.get("at_ms")?, notes: row.get("notes")? }),
+            )
         })
         .await
     }
@@ -49,24 +48,21 @@ impl Queue {
     ) -> Result<Option<JobId>, CommandError> {
         let folder = folder.to_owned();
         self.write_redo(move |tx| {
-            let found = tx
-                .prepare_cached(
-                    "SELECT folder, path, size, mtime_ns, inode, content, recorded_ms, (SELECT sound FROM finished \
-                     WHERE finished.content = sighting.content AND finished.folder = sighting.folder) AS sound \
-                     FROM sighting WHERE folder = ?1 \
-                     AND path = ?2 AND verdict = 'taken' AND job_id IS NULL AND content IS NOT NULL \
-                     AND recorded_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job WHERE job.folder = sighting.folder \
-                     AND job.content = sighting.content AND state <> 'skipped')",
-                )?
-                .query_row(rusqlite::params![folder, path_bytes(&path)], settled)
-                .optional()?;
+            let found = tx.query_row(
+                "SELECT folder, path, size, mtime_ns, inode, content, recorded_ms, (SELECT sound FROM finished \
+                 WHERE finished.content = sighting.content AND finished.folder = sighting.folder) AS sound \
+                 FROM sighting WHERE folder = ?1 \
+                 AND path = ?2 AND verdict = 'taken' AND job_id IS NULL AND content IS NOT NULL \
+                 AND recorded_ms IS NOT NULL AND NOT EXISTS (SELECT 1 FROM job WHERE job.folder = sighting.folder \
+                 AND job.content = sighting.content AND state <> 'skipped')",
+                params![folder, path],
+                read_settled,
+            )?;
             let Some((settled, content)) = found else { return Ok(None) };
             let generation = next_generation(tx, &content, &folder, beside)?;
             let new = redo_as(tx, &settled, &content, generation, "", now)?;
-            tx.execute(
-                "UPDATE sighting SET job_id = ?3 WHERE folder = ?1 AND path = ?2",
-                rusqlite::params![folder, path_bytes(&path), new.0],
-            )?;
+            let sql = "UPDATE sighting SET job_id = ?3 WHERE folder = ?1 AND path = ?2";
+            tx.execute(sql, params![folder, path, new])?;
             Ok(Some(new))
         })
         .await
@@ -74,49 +70,42 @@ impl Queue {
     }
 }
 
-/// Keeps what will be asked of jobs that are about to be forgotten: those that `old` selects, with its parameters.
-pub(super) fn leave_traces(tx: &Transaction<'_>, old: &str, batch: [i64; 2]) -> Result<(), QueueError> {
+/// Keeps what will be asked of a job that is about to be forgotten: of whose content its files are, and where its notes
+/// lie.
+pub(super) fn leave_traces(tx: &Transaction<'_>, id: JobId) -> Result<(), QueueError> {
     tx.execute(
-        &format!(
-            "UPDATE sighting SET (content, recorded_ms) = (SELECT content, recorded_ms FROM job WHERE id = job_id) \
-             WHERE job_id IN ({old})"
-        ),
-        batch,
+        "UPDATE sighting SET (content, recorded_ms) = (SELECT content, recorded_ms FROM job WHERE id = ?1) \
+         WHERE job_id = ?1",
+        params![id],
     )?;
-    tx.execute(
-        &format!(
-            "UPDATE finished SET notes = CAST(traced.base || '/' || traced.path AS BLOB) FROM (SELECT content, folder, \
-             generation, delivery.base, delivery.path FROM job JOIN delivery ON job_id = job.id AND kind = 'notes' \
-             AND target = 'md' AND delivery.path IS NOT NULL AND delivery.version = job.version \
-             WHERE job.id IN ({old})) AS traced WHERE finished.content = traced.content \
-             AND finished.folder = traced.folder AND finished.generation = traced.generation"
-        ),
-        batch,
+    let notes: Option<PathBuf> = tx.query_row(
+        "SELECT delivery.base, delivery.path FROM job JOIN delivery ON job_id = job.id AND kind = 'notes' \
+         AND target = 'md' AND delivery.path IS NOT NULL AND delivery.version = job.version WHERE job.id = ?1",
+        params![id],
+        |row| Ok(row.get::<PathBuf>("base")?.join(row.get::<PathBuf>("path")?)),
     )?;
+    if let Some(notes) = notes {
+        tx.execute(
+            "UPDATE finished SET notes = ?2 WHERE (content, folder, generation) = \
+             (SELECT content, folder, generation FROM job WHERE id = ?1)",
+            params![id, notes],
+        )?;
+    }
     Ok(())
 }
 
-fn forgotten(row: &Row<'_>) -> rusqlite::Result<Forgotten> {
-    let done: Option<i64> = row.get("at_ms")?;
-    let notes: Option<Vec<u8>> = row.get("notes")?;
-    Ok(Forgotten {
-        done: done.and_then(|at| Timestamp::from_millisecond(at).ok()),
-        notes: notes.map(|_| row::path(row, "notes")).transpose()?,
-    })
-}
-
-fn settled(row: &Row<'_>) -> rusqlite::Result<(Settled, crate::job::Content)> {
-    let content: crate::job::Content = row::parsed(row, "content")?;
+fn read_settled(row: &Row<'_>) -> Result<(Settled, Content), QueueError> {
+    let content: Content = row.get("content")?;
     let settled = Settled {
         folder: row.get("folder")?,
-        path: row::path(row, "path")?,
-        stamp: row::stamp(row)?,
+        path: row.get("path")?,
+        stamp: read_stamp(row)?,
         content: Some(content.clone()),
-        recorded: row::time(row, "recorded_ms")?,
+        recorded: row.get("recorded_ms")?,
         backlog: false,
         unplayable: None,
         length_max: None,
-        sound: row::sound(row)?,
+        sound: row.get("sound")?,
     };
     Ok((settled, content))
 }

@@ -1,10 +1,12 @@
 //! The history of jobs: one row for each event.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, named_params};
 use serde::{Deserialize, Serialize};
 
-use super::{JobId, QueueError, row};
+use super::{
+    JobId, QueueError,
+    sql::{Transaction, params},
+};
 use crate::job::{EventKind, HistoryEvent, Stage};
 
 /// An event in the history of a job, as it is shown.
@@ -32,29 +34,27 @@ pub(super) fn log<'e>(
     now: Timestamp,
 ) -> Result<(), QueueError> {
     let HistoryEvent { kind, detail } = event.into();
-    tx.prepare_cached(
-        "INSERT INTO event (job_id, at_ms, stage, kind, detail, error) VALUES (:job, :at, :stage, :kind, :detail, :error)",
-    )?
-    .execute(named_params! {
-        ":job": id.0, ":at": now.as_millisecond(), ":stage": stage.map(Stage::as_str), ":kind": kind.as_str(),
-        ":detail": Some(detail).filter(|detail| !detail.is_empty()), ":error": error,
-    })?;
-    Ok(())
+    let detail = Some(detail).filter(|detail| !detail.is_empty());
+    tx.execute(
+        "INSERT INTO event (job_id, at_ms, stage, kind, detail, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![id, now, stage, kind, detail, error],
+    )
+    .map(drop)
 }
 
 /// Reads the events of a job, the oldest first.
-pub(super) fn events_of(connection: &Connection, id: JobId) -> Result<Vec<EventView>, QueueError> {
-    let mut statement = connection
-        .prepare_cached("SELECT at_ms, stage, kind, detail, error FROM event WHERE job_id = ? ORDER BY id")?;
-    let rows = statement.query_map([id.0], |row| {
-        let kind = row::word(row, "kind", EventKind::parse)?;
+pub(super) fn events_of(tx: &Transaction<'_>, id: JobId) -> Result<Vec<EventView>, QueueError> {
+    let sql = "SELECT at_ms, stage, kind, detail, error FROM event WHERE job_id = ?1 ORDER BY id";
+    tx.query_rows(sql, params![id], |row| {
+        let kind: EventKind = row.get("kind")?;
+        let stage: Option<String> = row.get("stage")?;
+        let detail: Option<String> = row.get("detail")?;
         Ok(EventView {
-            at: row::time(row, "at_ms")?,
-            stage: row.get::<_, Option<String>>("stage")?.and_then(|word| Stage::parse(&word)),
+            at: row.get("at_ms")?,
+            stage: stage.and_then(|word| Stage::parse(&word)),
             kind,
-            event: kind.text(&row.get::<_, Option<String>>("detail")?.unwrap_or_default()),
+            event: kind.text(&detail.unwrap_or_default()),
             error: row.get("error")?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }

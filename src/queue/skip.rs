@@ -4,19 +4,17 @@ use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
-
 use super::{
     Job, JobId, Queue, QueueError, Settled,
-    delivery::insert_deliveries,
+    deliveries::insert_deliveries,
     history::log,
-    intake::{insert, set_stamp},
-    record::{set_state, transition},
-    row::{self, path_bytes},
+    jobs::{insert, set_stamp},
+    sql::{Transaction, params},
+    transition::{set_state, transition},
 };
 use crate::{
     effect::Effect,
-    job::{Bound, Content, Event, EventKind, Sound, State},
+    job::{Bound, Content, Event, EventKind, State},
     text::printable_path,
 };
 
@@ -105,10 +103,8 @@ impl Queue {
             let next = transition(tx, id, &state, &Event::Skip, now)?;
             let word = reason.as_str();
             let reason = reason.to_string();
-            tx.execute(
-                "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1",
-                params![id.0, reason, word],
-            )?;
+            let sql = "UPDATE job SET version = version + 1, error = ?2, skip = ?3 WHERE id = ?1";
+            tx.execute(sql, params![id, reason, word])?;
             insert_deliveries(tx, id, &[], now)?;
             log(tx, id, state.stage(), EventKind::Skipped, Some(&reason), now)?;
             Ok(next)
@@ -118,12 +114,9 @@ impl Queue {
 
     /// Returns the folder and the path of a recording that is skipped because it exceeds a bound; `None` for any other.
     pub async fn beyond_limits(&self, id: JobId) -> Result<Option<(String, PathBuf)>, QueueError> {
-        self.read(move |connection| {
+        self.read(move |tx| {
             let sql = "SELECT folder, path FROM job WHERE id = ?1 AND state = 'skipped' AND skip = ?2";
-            let found = connection
-                .prepare_cached(sql)?
-                .query_row(params![id.0, LIMIT], |row| Ok((row.get("folder")?, row::path(row, "path")?)));
-            Ok(found.optional()?)
+            tx.query_row(sql, params![id, LIMIT], |row| Ok((row.get("folder")?, row.get("path")?)))
         })
         .await
     }
@@ -145,25 +138,22 @@ pub(super) fn record_skip(
     reason: &SkipReason,
     now: Timestamp,
 ) -> Result<JobId, QueueError> {
-    let there: Option<i64> = tx
-        .prepare_cached(
-            "SELECT id FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND content IS ?3 LIMIT 1",
-        )?
-        .query_row(params![recording.folder, path_bytes(&recording.path), content.map(Content::as_str)], |row| {
-            row.get(0)
-        })
-        .optional()?;
+    let Settled { folder, path, stamp, sound, .. } = recording;
+    let there: Option<JobId> = tx.find_value(
+        "SELECT id FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' \
+         AND content IS NOT DISTINCT FROM ?3 LIMIT 1",
+        params![folder, path, content],
+    )?;
     let id = match there {
-        Some(id) => JobId(id),
+        Some(id) => id,
         None => insert(tx, recording, content.map(|content| (content, 1)), &State::Skipped, now)?,
     };
-    set_stamp(tx, id, recording.stamp)?;
+    set_stamp(tx, id, *stamp)?;
     set_state(tx, id, &State::Skipped, now)?;
     let word = reason.as_str();
     let reason = reason.to_string();
-    let sound = recording.sound.as_ref().map(Sound::as_str);
-    tx.prepare_cached("UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1")?
-        .execute(params![id.0, reason, sound, word])?;
+    let sql = "UPDATE job SET error = ?2, sound = ?3, skip = ?4 WHERE id = ?1";
+    tx.execute(sql, params![id, reason, sound, word])?;
     if there.is_none() {
         log(tx, id, None, EventKind::Skipped, Some(&reason), now)?;
     }
@@ -172,9 +162,6 @@ pub(super) fn record_skip(
 
 /// Forgets that the file exceeded a bound before: now it has another row.
 pub(super) fn forget_bound(tx: &Transaction<'_>, recording: &Settled, job: JobId) -> Result<(), QueueError> {
-    tx.prepare_cached(
-        "DELETE FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND skip = ?3 AND id <> ?4",
-    )?
-    .execute(params![recording.folder, path_bytes(&recording.path), LIMIT, job.0])?;
-    Ok(())
+    let sql = "DELETE FROM job WHERE folder = ?1 AND path = ?2 AND state = 'skipped' AND skip = ?3 AND id <> ?4";
+    tx.execute(sql, params![recording.folder, recording.path, LIMIT, job]).map(drop)
 }

@@ -563,7 +563,7 @@ fn a_new_queue_is_of_the_newest_version_and_opening_it_again_changes_nothing() {
         (version, schema)
     };
     let first = versions();
-    assert_eq!(usize::try_from(first.0), Ok(super::schema::MIGRATIONS.len()));
+    assert_eq!(usize::try_from(first.0), Ok(super::sqlite::MIGRATIONS.len()));
     assert_eq!(versions(), first);
 }
 

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::QueueError;
+use super::{QueueError, sql::Database};
 
-pub(super) type Work = Box<dyn FnOnce(&mut rusqlite::Connection) + Send>;
+/// A call that runs on the thread.
+pub(super) type Work = Box<dyn FnOnce(&dyn Database) + Send>;
 
 /// Calls that may wait for the thread. Each caller waits for its answer, so this bounds callers, not work.
 const WAITING_MAX: usize = 256;
@@ -35,39 +36,40 @@ impl Broken {
 
     fn check(&self, error: &QueueError) {
         if error.breaks() {
-            self.why.get_or_init(|| error.broken());
+            self.why.get_or_init(|| error.breakage());
             self.told.cancel();
         }
     }
 }
 
 impl Thread {
-    pub(super) fn start(
-        name: &str,
-        mut connection: rusqlite::Connection,
-        broken: Arc<Broken>,
-    ) -> Result<Self, QueueError> {
+    pub(super) fn start(name: &str, database: Box<dyn Database>, broken: Arc<Broken>) -> Result<Self, QueueError> {
         let (calls, mut waiting) = mpsc::channel::<Work>(WAITING_MAX);
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 while let Some(work) = waiting.blocking_recv() {
-                    work(&mut connection);
+                    work(&*database);
                 }
             })
-            .map_err(|error| QueueError::Open { path: String::new(), reason: error.to_string(), lasts: false })?;
+            .map_err(|error| QueueError::Open {
+                path: String::new(),
+                reason: error.to_string(),
+                hint: None,
+                lasts: false,
+            })?;
         Ok(Self { calls, broken })
     }
 
     /// Runs `work` on the thread. Once begun it ends, even when the caller goes away.
     pub(super) async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut rusqlite::Connection) -> Result<T, QueueError> + Send + 'static,
+        work: impl FnOnce(&dyn Database) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (answer, answered) = oneshot::channel();
         let broken = Arc::clone(&self.broken);
-        let work: Work = Box::new(move |connection| {
-            let done = if broken.told.is_cancelled() { Err(QueueError::Closed) } else { work(connection) };
+        let work: Work = Box::new(move |database| {
+            let done = if broken.told.is_cancelled() { Err(QueueError::Closed) } else { work(database) };
             if let Err(error) = &done {
                 broken.check(error);
             }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    JobId, Queue, QueueError, Sighting, Verdict,
-    delivery::{DeliveryKind, DeliveryState, notes_paths},
+    JobId, Queue, QueueError,
+    deliveries::{DeliveryKind, DeliveryState, notes_paths},
     history::{self, EventView},
-    row::{self, path_bytes},
+    jobs::read_state,
     skip::{LIMIT, NO_SOUND, SAME_SOUND},
+    sql::{IntoValue, Row, Transaction, params},
     waits::{Awaiting, HeldBy, Original},
 };
 use crate::{
@@ -119,39 +119,38 @@ impl JobView {
 }
 
 /// The columns of [`JobView`].
-const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
-     AND reuse LIMIT 1) AS given, folder, path, size, mtime_ns, inode, plan, state, stage, waits_for, due_ms, \
-     attempts, error, partial, meeting_id, recording_id, remote, remote_ms, created_ms, updated_ms, skip, invalid_metadata";
+const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content \
+     AND fetched.folder = job.folder AND reuse = 1 LIMIT 1) AS given, folder, path, size, plan, state, stage, \
+     waits_for, due_ms, attempts, error, partial, meeting_id, recording_id, remote_ms, created_ms, updated_ms, skip, \
+     invalid_metadata";
 
 impl Queue {
     /// Returns the jobs of a state and a folder, each or any, by number, without their histories.
     ///
     /// `waiting` and `ready` are told apart by what is held, so both words return both.
     pub async fn jobs(&self, states: Vec<JobState>, folder: Option<String>) -> Result<Vec<JobView>, QueueError> {
-        self.read(move |connection| {
-            let marks = vec!["?"; states.len()].join(", ");
-            let sql = format!(
-                "SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR folder = ?1) {} ORDER BY id",
-                if states.is_empty() { String::new() } else { format!("AND state IN ({marks})") }
-            );
-            let mut statement = connection.prepare(&sql)?;
-            let mut values: Vec<rusqlite::types::Value> = vec![folder.into()];
-            values.extend(states.iter().map(|state| state.as_str().to_owned().into()));
-            let rows = statement.query_map(rusqlite::params_from_iter(values), view)?;
-            rows.map(|row| complete(connection, row?)).collect()
+        self.read(move |tx| {
+            let mut values = params![folder].to_vec();
+            let mut condition = String::new();
+            if !states.is_empty() {
+                let numbers: Vec<String> = (2..2 + states.len()).map(|number| format!("?{number}")).collect();
+                condition = format!("AND state IN ({})", numbers.join(", "));
+                values.extend(states.iter().map(IntoValue::value));
+            }
+            let sql = format!("SELECT {COLUMNS} FROM job WHERE (?1 IS NULL OR folder = ?1) {condition} ORDER BY id");
+            let jobs = tx.query_rows(&sql, &values, read_view)?;
+            jobs.into_iter().map(|job| complete(tx, job)).collect()
         })
         .await
     }
 
     /// Returns one job with its history.
     pub async fn job_view(&self, id: JobId) -> Result<Option<JobView>, QueueError> {
-        self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ?");
-            let Some(job) = connection.prepare_cached(&sql)?.query_row([id.0], view).optional()? else {
-                return Ok(None);
-            };
-            let mut job = complete(connection, job)?;
-            job.history = Some(history::events_of(connection, id)?);
+        self.read(move |tx| {
+            let sql = format!("SELECT {COLUMNS} FROM job WHERE id = ?1");
+            let Some(job) = tx.query_row(&sql, params![id], read_view)? else { return Ok(None) };
+            let mut job = complete(tx, job)?;
+            job.history = Some(history::events_of(tx, id)?);
             Ok(Some(job))
         })
         .await
@@ -160,74 +159,28 @@ impl Queue {
     /// Returns the latest job whose recording lies (or lay) at a path.
     pub async fn job_at(&self, folder: &str, path: PathBuf) -> Result<Option<JobId>, QueueError> {
         let folder = folder.to_owned();
-        self.read(move |connection| {
-            let seen: Option<Option<i64>> = connection
-                .prepare_cached("SELECT job_id FROM sighting WHERE folder = ?1 AND path = ?2 AND verdict = 'taken'")?
-                .query_row(rusqlite::params![folder, path_bytes(&path)], |row| row.get(0))
-                .optional()?;
-            if let Some(Some(id)) = seen {
-                return Ok(Some(JobId(id)));
+        self.read(move |tx| {
+            let sql = "SELECT job_id FROM sighting WHERE folder = ?1 AND path = ?2 AND verdict = 'taken'";
+            if let Some(Some(id)) = tx.find_value(sql, params![folder, path])? {
+                return Ok(Some(id));
             }
-            Ok(connection
-                .prepare_cached("SELECT id FROM job WHERE folder = ?1 AND path = ?2 ORDER BY id DESC LIMIT 1")?
-                .query_row(rusqlite::params![folder, path_bytes(&path)], |row| Ok(JobId(row.get(0)?)))
-                .optional()?)
+            let sql = "SELECT id FROM job WHERE folder = ?1 AND path = ?2 ORDER BY id DESC LIMIT 1";
+            tx.find_value(sql, params![folder, path])
         })
         .await
     }
 
     /// Returns the latest job of a content in a folder, or anywhere.
     pub async fn job_of_key(&self, key: String) -> Result<Option<JobId>, QueueError> {
-        self.read(move |connection| {
-            Ok(connection
-                .prepare_cached("SELECT id FROM job WHERE key = ? AND state <> 'skipped'")?
-                .query_row([key], |row| Ok(JobId(row.get(0)?)))
-                .optional()?)
-        })
-        .await
-    }
-
-    /// Returns what the scans know of a path.
-    pub async fn sighting(&self, folder: &str, path: PathBuf) -> Result<Option<Sighting>, QueueError> {
-        let all = self.sightings_where(folder, path).await?;
-        Ok(all.into_iter().next())
-    }
-
-    async fn sightings_where(&self, folder: &str, path: PathBuf) -> Result<Vec<Sighting>, QueueError> {
-        let folder = folder.to_owned();
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT path, size, mtime_ns, inode, first_ms, since_ms, verdict, job_id, written_boot FROM sighting \
-                 WHERE folder = ?1 AND path = ?2",
-            )?;
-            let rows = statement.query_map(rusqlite::params![folder, path_bytes(&path)], super::folder::sighting)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(move |tx| tx.find_value("SELECT id FROM job WHERE key = ?1 AND state <> 'skipped'", params![key]))
+            .await
     }
 
     /// Returns how many jobs of each folder are in each state; skipped files that are no jobs included.
     pub async fn counts(&self) -> Result<Vec<(String, String, u64)>, QueueError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT folder, state, count(*) FROM job GROUP BY 1, 2")?;
-            let rows =
-                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned())))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    /// Returns when a delivery that failed is tried again: the next mail, or the next file of a folder.
-    pub async fn next_delivery_try(&self, folder: Option<String>) -> Result<Option<Timestamp>, QueueError> {
-        self.read(move |connection| {
-            let due: Option<i64> = connection
-                .prepare_cached(
-                    "SELECT min(delivery.due_ms) FROM delivery JOIN job ON job.id = delivery.job_id \
-                     WHERE delivery.due_ms IS NOT NULL AND delivery.error IS NOT NULL \
-                     AND CASE WHEN ?1 IS NULL THEN kind = 'mail' ELSE kind <> 'mail' AND job.folder = ?1 END",
-                )?
-                .query_row([folder], |row| row.get(0))?;
-            Ok(due.and_then(|due| Timestamp::from_millisecond(due).ok()))
+        self.read(|tx| {
+            let sql = "SELECT folder, state, count(*) AS jobs FROM job GROUP BY folder, state";
+            tx.query_rows(sql, params![], |row| Ok((row.get("folder")?, row.get("state")?, row.get("jobs")?)))
         })
         .await
     }
@@ -235,52 +188,25 @@ impl Queue {
     /// Returns the latest job of a file of this name (the end of an absolute path) in a folder other than these: such
     /// a folder has left the configuration, and only its id is known.
     pub async fn job_elsewhere(&self, path: PathBuf, folders: Vec<String>) -> Result<Option<JobId>, QueueError> {
-        self.read(move |connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT id, folder, path FROM job WHERE path = ? ORDER BY id DESC")?;
+        self.read(move |tx| {
             let mut below = path.components();
             while below.next().is_some() {
-                let mut rows = statement.query([path_bytes(below.as_path())])?;
-                while let Some(row) = rows.next()? {
-                    if !folders.contains(&row.get(1)?) {
-                        return Ok(Some(JobId(row.get(0)?)));
-                    }
+                let sql = "SELECT id, folder FROM job WHERE path = ?1 ORDER BY id DESC";
+                let found: Vec<(JobId, String)> =
+                    tx.query_rows(sql, params![below.as_path()], |row| Ok((row.get("id")?, row.get("folder")?)))?;
+                if let Some((id, _)) = found.into_iter().find(|(_, folder)| !folders.contains(folder)) {
+                    return Ok(Some(id));
                 }
             }
             Ok(None)
         })
         .await
     }
-
-    /// Returns how many files of a folder wait for `minuted backlog`.
-    pub async fn backlog(&self, folder: &str) -> Result<u64, QueueError> {
-        let folder = folder.to_owned();
-        self.read(move |connection| {
-            let count: i64 = connection
-                .prepare_cached("SELECT count(*) FROM sighting WHERE folder = ? AND verdict = 'backlog'")?
-                .query_row([folder], |row| row.get(0))?;
-            Ok(count.cast_unsigned())
-        })
-        .await
-    }
 }
 
-impl Verdict {
-    /// Returns what `minuted why` says of it.
-    #[must_use]
-    pub fn explain(self) -> &'static str {
-        match self {
-            Self::Settling => "it is being watched until it is quiet and complete",
-            Self::Taken { .. } => "a job is recorded for it",
-            Self::Backlog => "it was there before minuted and waits for `minuted backlog FOLDER process|skip`",
-            Self::Ignored => "it was there before minuted and is left alone, as the folder's backlog setting says",
-        }
-    }
-}
-
-fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
-    let state = row::state(row)?;
-    let relative = row::path(row, "path")?;
+fn read_view(row: &Row<'_>) -> Result<JobView, QueueError> {
+    let state = read_state(row)?;
+    let relative: PathBuf = row.get("path")?;
     let plan: Option<String> = row.get("plan")?;
     let plan: Option<Plan> = plan.and_then(|plan| serde_json::from_str(&plan).ok());
     let waits_for = match &state {
@@ -304,7 +230,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         | State::Cancelled => None,
     };
     Ok(JobView {
-        id: JobId(row.get("id")?),
+        id: row.get("id")?,
         key: row.get("key")?,
         folder: row.get("folder")?,
         path: printable_path(&relative),
@@ -321,96 +247,86 @@ fn view(row: &Row<'_>) -> rusqlite::Result<JobView> {
         meeting_id: row.get("meeting_id")?,
         recording_id: row.get("recording_id")?,
         hash: row.get("content")?,
-        size: row::stamp(row)?.size,
+        size: row.get("size")?,
         notes: Vec::new(),
         deliveries: Vec::new(),
-        created: row::time(row, "created_ms")?,
-        updated: row::time(row, "updated_ms")?,
+        created: row.get("created_ms")?,
+        updated: row.get("updated_ms")?,
         history: None,
         hold: None,
         awaiting: None,
         notes_missing: Vec::new(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
-        is_beyond: row.get::<_, Option<String>>("skip")?.as_deref() == Some(LIMIT),
+        is_beyond: row.get::<Option<String>>("skip")?.as_deref() == Some(LIMIT),
         relative,
-        awaiting_since: row.get::<_, Option<i64>>("remote_ms")?.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+        awaiting_since: row.get("remote_ms")?,
     })
 }
 
 /// Adds the ledger to a job.
-fn complete(connection: &Connection, mut job: JobView) -> Result<JobView, QueueError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT kind, target, state, attempts, error, due_ms FROM delivery WHERE job_id = ? ORDER BY version, id",
-    )?;
-    let mut next_due: Option<i64> = None;
-    let rows = statement.query_map([job.id.0], |row| {
-        let due: Option<i64> = row.get("due_ms")?;
+fn complete(tx: &Transaction<'_>, mut job: JobView) -> Result<JobView, QueueError> {
+    let sql =
+        "SELECT kind, target, state, attempts, error, due_ms FROM delivery WHERE job_id = ?1 ORDER BY version, id";
+    let deliveries: Vec<(DeliveryView, Option<Timestamp>)> = tx.query_rows(sql, params![job.id], |row| {
         let view = DeliveryView {
-            kind: row::word(row, "kind", DeliveryKind::parse)?,
+            kind: row.get("kind")?,
             target: row.get("target")?,
-            state: row::word(row, "state", DeliveryState::parse)?,
+            state: row.get("state")?,
             attempts: row.get("attempts")?,
             error: row.get("error")?,
         };
-        Ok((view, due))
+        Ok((view, row.get("due_ms")?))
     })?;
-    for row in rows {
-        let (view, due) = row?;
-        next_due = next_due.into_iter().chain(due).min();
-        job.deliveries.push(view);
-    }
+    let next_due = deliveries.iter().filter_map(|(_, due)| *due).min();
+    job.deliveries = deliveries.into_iter().map(|(view, _)| view).collect();
     if job.stage == Some(Stage::Deliver) {
-        job.due = next_due.and_then(|due| Timestamp::from_millisecond(due).ok());
+        job.due = next_due;
         let mut waiting = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Due);
         job.error = job.error.or_else(|| waiting.find_map(|delivery| delivery.error.clone()));
     }
-    job.notes = notes(connection, job.id, job.key.as_deref())?;
+    job.notes = find_notes(tx, job.id, job.key.as_deref())?;
     if job.state == JobState::Skipped
-        && let Some((original, key)) = original(connection, job.id)?
+        && let Some((original, key)) = find_original(tx, job.id)?
     {
-        job.notes = notes(connection, original.id, key.as_deref())?;
+        job.notes = find_notes(tx, original.id, key.as_deref())?;
         job.original = Some(original);
     }
     Ok(job)
 }
 
-/// Where the notes of a job lie: those that it wrote, else those that were there when its content came.
-fn notes(connection: &Connection, id: JobId, key: Option<&str>) -> Result<Vec<String>, QueueError> {
-    let written: Vec<String> = notes_paths(connection, id)?.iter().map(|path| printable_path(path)).collect();
+/// Returns where the notes of a job lie: those that it wrote, else those that were there when its content came.
+fn find_notes(tx: &Transaction<'_>, id: JobId, key: Option<&str>) -> Result<Vec<String>, QueueError> {
+    let written: Vec<String> = notes_paths(tx, id)?.iter().map(|path| printable_path(path)).collect();
     if !written.is_empty() {
         return Ok(written);
     }
-    let found: Option<Option<String>> = connection
-        .prepare_cached(
-            "SELECT evidence.notes FROM evidence JOIN job ON job.key = evidence.key \
-             WHERE evidence.key = ? AND job.state = 'done'",
-        )?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
+    let found: Option<Option<String>> = tx.find_value(
+        "SELECT evidence.notes FROM evidence JOIN job ON job.key = evidence.key \
+         WHERE evidence.key = ?1 AND job.state = 'done'",
+        params![key],
+    )?;
     Ok(found.flatten().into_iter().collect())
 }
 
-/// The job because of which another one is skipped, the latest, and its key.
-fn original(connection: &Connection, skipped: JobId) -> Result<Option<(Original, Option<String>)>, QueueError> {
-    let mut statement = connection.prepare_cached("SELECT skip, content, sound, folder FROM job WHERE id = ?")?;
-    let names = statement.query_row([skipped.0], |row| {
-        let skip: Option<String> = row.get("skip")?;
-        let folder: String = row.get("folder")?;
-        let by_sound = skip.as_deref() == Some(SAME_SOUND);
-        let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
-        Ok((by_sound, name.filter(|_| ![Some(NO_SOUND), Some(LIMIT)].contains(&skip.as_deref())), folder))
-    });
-    let Some((by_sound, Some(name), folder)) = names.optional()? else { return Ok(None) };
+/// Returns the job because of which another one is skipped, the latest, and its key.
+fn find_original(tx: &Transaction<'_>, skipped: JobId) -> Result<Option<(Original, Option<String>)>, QueueError> {
+    let names =
+        tx.query_row("SELECT skip, content, sound, folder FROM job WHERE id = ?1", params![skipped], |row| {
+            let skip: Option<String> = row.get("skip")?;
+            let folder: String = row.get("folder")?;
+            let by_sound = skip.as_deref() == Some(SAME_SOUND);
+            let name: Option<String> = row.get(if by_sound { "sound" } else { "content" })?;
+            Ok((by_sound, name.filter(|_| ![Some(NO_SOUND), Some(LIMIT)].contains(&skip.as_deref())), folder))
+        })?;
+    let Some((by_sound, Some(name), folder)) = names else { return Ok(None) };
     let sql = format!(
         "SELECT id, key, state, path FROM job WHERE {} = ?1 AND folder = ?2 AND state <> 'skipped' ORDER BY {} LIMIT 1",
         if by_sound { "sound" } else { "content" },
         if by_sound { "state IN ('failed', 'cancelled'), id DESC" } else { "generation DESC" },
     );
-    let found = connection.prepare_cached(&sql)?.query_row([name, folder], |row| {
-        let id = JobId(row.get("id")?);
-        let relative = row::path(row, "path")?;
-        Ok((Original { id, state: row::word(row, "state", JobState::parse)?, relative, by_sound }, row.get("key")?))
-    });
-    Ok(found.optional()?)
+    tx.query_row(&sql, params![name, folder], |row| {
+        let original = Original { id: row.get("id")?, state: row.get("state")?, relative: row.get("path")?, by_sound };
+        Ok((original, row.get("key")?))
+    })
 }

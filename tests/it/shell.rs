@@ -45,7 +45,7 @@ const NUMBERS: [(&str, &[&str]); 8] = [
     ("control/why.rs", &["{}"]),             // `job.id`
     ("pipeline/analyse.rs", &["{}"]),        // `job.id`
     ("pipeline/deliver.rs", &["{}"]),        // `self.job.id`
-    ("queue/command.rs", &["{id}", "{0}"]),  // {0}: `latest.id`
+    ("queue/command.rs", &["{id}", "{}"]),   // {}: `latest.id`
     ("worker/deliveries.rs", &["{}"]),       // `delivery.job`
     ("worker/outcome.rs", &["{}"]),          // `job.id`
 ];

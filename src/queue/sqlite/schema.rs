@@ -1,12 +1,15 @@
-//! The file's pragmas, its check at start and its migrations by `user_version`.
+//! The pragmas of the file, its check at start and its migrations by `user_version`.
 
 use rusqlite::Connection;
 
-use super::QueueError;
+use super::{
+    super::{QueueError, sql::Transaction},
+    BUSY_TIMEOUT, STATEMENTS_KEPT, SqliteDatabase, classify,
+};
 use crate::effect::Effect;
 
 /// The migrations in order; the n-th leads from version n to n + 1. Never changed once released, only added to.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(in crate::queue) const MIGRATIONS: [&str; 8] = [
     include_str!("schema/001.sql"),
     include_str!("schema/002.sql"),
     include_str!("schema/003.sql"),
@@ -27,88 +30,89 @@ const WAL_KEPT: i64 = 4 << 20;
 /// Marks the file as a queue of minuted (`file` and others show it). "mntd" in ASCII.
 const APPLICATION_ID: i32 = 0x6d6e_7464;
 
+/// Prepares the connection that writes.
 pub(super) fn prepare(connection: &Connection) -> Result<(), QueueError> {
     if rusqlite::version_number() < SQLITE_MIN {
-        return Err(open_error(format!("SQLite {} is too old; 3.51.3 or newer is needed", rusqlite::version())));
+        let version = rusqlite::version();
+        return Err(open_error(format!("SQLite {version} is too old; 3.51.3 or newer is needed"), None));
     }
+    set_pragmas(connection).map_err(classify)?;
+    prepare_reader(connection)
+}
+
+fn set_pragmas(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(())
+    connection.pragma_update(None, "trusted_schema", false)
 }
 
+/// Prepares a connection that only reads.
 pub(super) fn prepare_reader(connection: &Connection) -> Result<(), QueueError> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(())
 }
 
 /// What a person does about a queue that is not to be trusted.
-pub(super) const DAMAGED: &str = "hint: the file is damaged and is left as it is; move it away (with its -wal and \
+pub(super) const DAMAGED: &str = "the file is damaged and is left as it is; move it away (with its -wal and \
     -shm) and restore a copy made by `minuted backup`, or start without it: the service's list and the notes on disk \
     are read before anything is created again";
 
 /// What a person does about a disk that fails.
-pub(super) const UNREADABLE: &str = "hint: its disk fails (the kernel's log says how), and the file is left as it is; \
+pub(super) const UNREADABLE: &str = "its disk fails (the kernel's log says how), and the file is left as it is; \
     start minuted again when the disk is well, or restore a copy made by `minuted backup` to another one";
 
 /// What a person does about a file that `SQLite` cannot open.
-pub(super) const UNOPENED: &str = "hint: it has to be a file that this user may read and write, in a directory where \
+pub(super) const UNOPENED: &str = "it has to be a file that this user may read and write, in a directory where \
     this user may make files; it is left as it is";
-
-/// Whether an error is of the disk, not of what is on it. A file that is shorter than it should be is damaged.
-pub(super) fn is_unreadable(error: &rusqlite::Error) -> bool {
-    let short = rusqlite::ffi::SQLITE_IOERR_SHORT_READ;
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
-        && error.sqlite_error().is_some_and(|told| told.extended_code != short)
-}
 
 /// Refuses a file that is damaged, newer or not ours. `quick_check` takes about half a second at a million rows.
 ///
 /// The connection should be one that only reads: what is refused stays as it is, byte for byte.
 pub(super) fn check(connection: &Connection) -> Result<(), QueueError> {
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(classify)?;
     if verdict != "ok" {
-        return Err(open_error(format!("damaged: {verdict}\n{DAMAGED}")));
+        return Err(open_error(format!("damaged: {verdict}"), Some(DAMAGED)));
     }
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if tables > 0 && id != APPLICATION_ID {
-        let reason = "it is a SQLite file, but not a queue of minuted\nhint: move it away, or set another state_dir";
-        return Err(open_error(reason.into()));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(classify)?;
+    if tables > 0 && read_pragma(connection, "application_id")? != APPLICATION_ID {
+        let reason = "it is a SQLite file, but not a queue of minuted";
+        return Err(open_error(reason.into(), Some("move it away, or set another state_dir")));
     }
-    version(connection).map(drop)
+    read_version(connection).map(drop)
 }
 
 /// Refuses a file that ends within a page. `SQLite` makes nothing of the rest, and of a very short file a new one.
 pub(super) fn check_length(bytes: u64) -> Result<(), QueueError> {
     // The smallest page that there is.
-    if bytes.is_multiple_of(512) { Ok(()) } else { Err(open_error(format!("damaged: it was cut off\n{DAMAGED}"))) }
+    if bytes.is_multiple_of(512) { Ok(()) } else { Err(open_error("damaged: it was cut off".into(), Some(DAMAGED))) }
 }
 
 /// Returns the version of the file, if it is one that this minuted knows.
-fn version(connection: &Connection) -> Result<usize, QueueError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+fn read_version(connection: &Connection) -> Result<usize, QueueError> {
+    let version = read_pragma(connection, "user_version")?;
     let known = MIGRATIONS.len();
     usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
-        open_error(format!(
-            "it is of version {version}, newer than the {known} that this minuted knows\nhint: install the newer \
-             minuted again, or restore a backup made before the upgrade"
-        ))
+        let reason = format!("it is of version {version}, newer than the {known} that this minuted knows");
+        open_error(reason, Some("install the newer minuted again, or restore a backup made before the upgrade"))
     })
 }
 
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
-    let version = version(connection)?;
+fn read_pragma(connection: &Connection, name: &str) -> Result<i32, QueueError> {
+    connection.pragma_query_value(None, name, |row| row.get(0)).map_err(classify)
+}
+
+/// Brings the file to this version, one commit a version.
+pub(super) fn migrate(database: &SqliteDatabase) -> Result<(), QueueError> {
+    let version = read_version(&database.connection)?;
     for (index, sql) in MIGRATIONS.iter().enumerate().skip(version) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let transaction = Transaction::begin_write(database)?;
+        transaction.batch(sql)?;
+        transaction
+            .batch(&format!("PRAGMA user_version = {}; PRAGMA application_id = {APPLICATION_ID};", index + 1))?;
         Effect::Migrate.before();
         transaction.commit()?;
         Effect::Migrate.after();
@@ -116,8 +120,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), QueueError> {
     Ok(())
 }
 
-fn open_error(reason: String) -> QueueError {
-    QueueError::Open { path: String::new(), reason, lasts: true }
+fn open_error(reason: String, hint: Option<&'static str>) -> QueueError {
+    QueueError::Open { path: String::new(), reason, hint, lasts: true }
 }
 
 #[cfg(test)]
@@ -127,9 +131,16 @@ mod tests {
     use super::*;
     use crate::job::{EventKind, HoldReason, JobState};
 
+    /// Brings a file to this version.
+    fn migrated(connection: Connection) -> Connection {
+        let database = SqliteDatabase { connection, file: None };
+        migrate(&database).expect("brought to this version");
+        database.connection
+    }
+
     #[test]
     fn deliveries_of_an_older_queue_keep_their_rows_and_their_numbers_are_not_given_again() {
-        let mut file = Connection::open_in_memory().expect("opened");
+        let file = Connection::open_in_memory().expect("opened");
         for sql in &MIGRATIONS[..4] {
             file.execute_batch(sql).expect("an old queue");
         }
@@ -142,7 +153,7 @@ mod tests {
              DELETE FROM delivery WHERE id = 9;",
         )
         .expect("rows");
-        migrate(&mut file).expect("brought to this version");
+        let file = migrated(file);
         let insert = "INSERT INTO delivery (job_id, version, kind, target, state, since_ms) \
                       VALUES (1, 1, 'remote', 'purge', 'done', 1)";
         file.execute(insert, []).expect("it takes what is new");
@@ -168,11 +179,11 @@ mod tests {
 
     #[test]
     fn states_holds_and_events_of_an_older_queue_are_those_of_today() {
-        let mut file = Connection::open_in_memory().expect("opened");
+        let file = Connection::open_in_memory().expect("opened");
         for sql in &MIGRATIONS[..5] {
             file.execute_batch(sql).expect("an old queue");
         }
-        file.execute_batch(include_str!("../../tests/data/queue-5.sql")).expect("its rows");
+        file.execute_batch(include_str!("../../../tests/data/queue-5.sql")).expect("its rows");
         file.execute_batch(
             "UPDATE job SET state = 'waiting', stage = 'analyse', waits_for = 'analysis', due_ms = NULL, \
                  remote = 'uploaded', meeting_id = 'm', recording_id = 'r', remote_ms = 1 \
@@ -193,17 +204,18 @@ mod tests {
         };
         let before = words(&file, "SELECT event FROM event ORDER BY id");
 
-        migrate(&mut file).expect("brought to this version");
+        let file = migrated(file);
 
         let mut rows = file.prepare("SELECT kind, detail FROM event ORDER BY id").expect("a statement");
         let after: Vec<(EventKind, String)> = rows
             .query_map([], |row| {
                 let detail: Option<String> = row.get("detail")?;
-                Ok((super::super::row::word(row, "kind", EventKind::parse)?, detail.unwrap_or_default()))
+                let kind: String = row.get("kind")?;
+                Ok((EventKind::parse(&kind).expect("every kind is known"), detail.unwrap_or_default()))
             })
             .expect("read")
             .collect::<Result<_, _>>()
-            .expect("every kind is known");
+            .expect("read");
         assert_eq!(after.iter().map(|(kind, detail)| kind.text(detail)).collect::<Vec<_>>(), before);
         let unknown = after.iter().filter(|(kind, _)| *kind == EventKind::Other);
         let unknown: BTreeSet<&str> = unknown.map(|(_, words)| words.as_str()).collect();

@@ -1,9 +1,12 @@
 //! What holds work back, and what the operator is told. Written when something begins and when it ends, never between.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 
-use super::{Queue, QueueError, row};
+use super::{
+    Queue, QueueError,
+    row::words_in_columns,
+    sql::{Transaction, params},
+};
 use crate::{effect::Effect, job::HoldReason, words::words};
 
 words! {
@@ -19,6 +22,8 @@ words! {
         Source = "source",
     }
 }
+
+words_in_columns!(Scope);
 
 /// Something that holds work back.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,39 +66,31 @@ impl Queue {
     /// Records that work is held. Returns whether that is new; only then `notice` is kept for the operator.
     pub async fn hold(&self, hold: Hold, notice: Option<String>) -> Result<bool, QueueError> {
         self.write(Effect::Hold, move |tx| {
-            let new = tx
-                .prepare_cached("SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
-                .query([hold.scope.as_str(), &hold.name, hold.reason.as_str()])?
-                .next()?
-                .is_none();
-            tx.prepare_cached(
+            let Hold { scope, name, reason, detail, since } = hold;
+            let sql = "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3";
+            let is_new = !tx.exists(sql, params![scope, name, reason])?;
+            tx.execute(
                 "INSERT INTO hold (scope, name, reason, detail, since_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
                  ON CONFLICT (scope, name, reason) DO UPDATE SET detail = ?4",
-            )?
-            .execute(rusqlite::params![
-                hold.scope.as_str(),
-                hold.name,
-                hold.reason.as_str(),
-                hold.detail,
-                hold.since.as_millisecond()
-            ])?;
-            if let Some(notice) = notice.filter(|_| new) {
-                insert_notice(tx, &notice, hold.since)?;
+                params![scope, name, reason, detail, since],
+            )?;
+            if let Some(notice) = notice.filter(|_| is_new) {
+                insert_notice(tx, &notice, since)?;
             }
-            Ok(new)
+            Ok(is_new)
         })
         .await
     }
 
     /// Records that nothing holds this any more for one of `reasons`. Returns whether something had.
     pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> Result<bool, QueueError> {
-        let (name, reasons) = (name.to_owned(), reasons.to_vec());
+        let name = name.to_owned();
+        let reasons = reasons.to_vec();
         self.write(Effect::Release, move |tx| {
             let mut released = 0;
             for reason in reasons {
-                released += tx
-                    .prepare_cached("DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3")?
-                    .execute([scope.as_str(), &name, reason.as_str()])?;
+                let sql = "DELETE FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3";
+                released += tx.execute(sql, params![scope, name, reason])?;
             }
             Ok(released > 0)
         })
@@ -103,35 +100,57 @@ impl Queue {
     /// Returns everything that is held now, the oldest first; what heals by itself comes last, because a person has to
     /// see to the rest.
     pub async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT scope, name, reason, detail, since_ms FROM hold ORDER BY reason IN ('down', 'reading'), since_ms",
-            )?;
-            let rows = statement.query_map([], |row| {
+        self.read(|tx| {
+            let sql = "SELECT scope, name, reason, detail, since_ms FROM hold \
+                 ORDER BY reason IN ('down', 'reading'), since_ms";
+            tx.query_rows(sql, params![], |row| {
                 Ok(Hold {
-                    scope: row::word(row, "scope", Scope::parse)?,
+                    scope: row.get("scope")?,
                     name: row.get("name")?,
-                    reason: row::word(row, "reason", HoldReason::parse)?,
+                    reason: row.get("reason")?,
                     detail: row.get("detail")?,
-                    since: row::time(row, "since_ms")?,
+                    since: row.get("since_ms")?,
                 })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
+        })
+        .await
+    }
+
+    /// Tells the operator of a hold that has lasted since before `since`, once for each time that it begins.
+    pub async fn tell_of_hold(
+        &self,
+        scope: Scope,
+        name: &str,
+        reason: HoldReason,
+        since: Timestamp,
+        notice: String,
+        now: Timestamp,
+    ) -> Result<bool, QueueError> {
+        let name = name.to_owned();
+        self.write(Effect::TellHold, move |tx| {
+            let subject = notice.split(':').next().unwrap_or_default();
+            let lasts = tx.exists(
+                "SELECT 1 FROM hold WHERE scope = ?1 AND name = ?2 AND reason = ?3 AND since_ms <= ?4 AND NOT EXISTS \
+                 (SELECT 1 FROM notice WHERE at_ms >= hold.since_ms AND substr(text, 1, length(?5)) = ?5)",
+                params![scope, name, reason, since, subject],
+            )?;
+            if lasts {
+                insert_notice(tx, &notice, now)?;
+            }
+            Ok(lasts)
         })
         .await
     }
 
     /// Returns up to `limit` notices that were not mailed yet, and when the last mail went out.
     pub async fn unsent_notices(&self, limit: usize) -> Result<(Vec<Notice>, Option<Timestamp>), QueueError> {
-        self.read(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT id, at_ms, text FROM notice WHERE sent_ms IS NULL ORDER BY id LIMIT ?")?;
-            let rows = statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                Ok(Notice { id: row.get("id")?, at: row::time(row, "at_ms")?, text: row.get("text")? })
+        self.read(move |tx| {
+            let sql = "SELECT id, at_ms, text FROM notice WHERE sent_ms IS NULL ORDER BY id LIMIT ?1";
+            let notices = tx.query_rows(sql, params![limit], |row| {
+                Ok(Notice { id: row.get("id")?, at: row.get("at_ms")?, text: row.get("text")? })
             })?;
-            let notices = rows.collect::<Result<_, _>>()?;
-            let last: Option<i64> = connection.query_row("SELECT max(sent_ms) FROM notice", [], |row| row.get(0))?;
-            Ok((notices, last.and_then(|last| Timestamp::from_millisecond(last).ok())))
+            let last = tx.query_value("SELECT max(sent_ms) FROM notice", params![])?;
+            Ok((notices, last))
         })
         .await
     }
@@ -139,18 +158,14 @@ impl Queue {
     /// Records that the notices up to `last` were mailed (or have nobody to go to).
     pub async fn notices_sent(&self, last: i64, now: Timestamp) -> Result<(), QueueError> {
         self.write(Effect::NoticesSent, move |tx| {
-            tx.execute(
-                "UPDATE notice SET sent_ms = ?2 WHERE id <= ?1 AND sent_ms IS NULL",
-                [last, now.as_millisecond()],
-            )?;
-            Ok(())
+            let sql = "UPDATE notice SET sent_ms = ?2 WHERE id <= ?1 AND sent_ms IS NULL";
+            tx.execute(sql, params![last, now]).map(drop)
         })
         .await
     }
 }
 
+/// Records a notice, which is mailed to the operator later.
 pub(super) fn insert_notice(tx: &Transaction<'_>, text: &str, now: Timestamp) -> Result<(), QueueError> {
-    tx.prepare_cached("INSERT INTO notice (at_ms, text) VALUES (?1, ?2)")?
-        .execute(rusqlite::params![now.as_millisecond(), text])?;
-    Ok(())
+    tx.execute("INSERT INTO notice (at_ms, text) VALUES (?1, ?2)", params![now, text]).map(drop)
 }

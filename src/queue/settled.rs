@@ -1,4 +1,4 @@
-//! What the scans of the folders have seen: one row a file, so that an unchanged file is never read again.
+//! Recordings that have settled in their folders.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,39 +8,6 @@ use crate::{
     beneath::Stamp,
     job::{Bound, Content, Sound},
 };
-
-/// A file as it was last seen in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
-    /// Its path, relative to the folder. Bytes, not always UTF-8.
-    pub path: PathBuf,
-    /// Its stamp then.
-    pub stamp: Stamp,
-    /// When minuted first saw a file of that name there, by minuted's clock.
-    pub first: Timestamp,
-    /// Since when minuted has seen exactly this stamp.
-    pub since: Timestamp,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// The boot of the machine in which a writer was seen at work that was not seen to close it; only while it settles.
-    pub written_boot: Option<String>,
-}
-
-/// What became of a file that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Watched until it is quiet and complete.
-    Settling,
-    /// A job (or a skip) is recorded for it.
-    Taken {
-        /// The job's id.
-        job: i64,
-    },
-    /// It lay there when minuted first met the folder and waits for `minuted backlog`.
-    Backlog,
-    /// It lay there when minuted first met the folder and is left alone, as the person decided.
-    Ignored,
-}
 
 /// A settled recording, ready to become a job.
 #[derive(Debug, Clone)]

@@ -6,35 +6,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::QueueError;
+use super::super::QueueError;
 use crate::access::is_full;
 
 /// What was opened. A file that is removed while it is open goes on working, and all of it is gone with the process:
 /// so each commit makes sure first that what it writes to is still what the next start will open.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OpenedFile {
     path: PathBuf,
     /// The file and its write-ahead log, which `SQLite` keeps for as long as the file is open.
     files: [(PathBuf, (u64, u64)); 2],
 }
 
-impl Place {
+impl OpenedFile {
     /// Remembers what lies under `path` now that it is open.
-    pub(super) fn of(path: &Path) -> Result<Self, QueueError> {
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
-        let found = |path: PathBuf| identity(&path).map(|identity| (path, identity));
-        let files = found(path.to_owned()).and_then(|file| Ok([file, found(log.into())?]));
-        let unopened =
-            |error: io::Error| QueueError::Open { path: String::new(), reason: error.to_string(), lasts: false };
-        Ok(Self { path: path.to_owned(), files: files.map_err(unopened)? })
-    }
-
-    /// Returns a failed write for what it is: `SQLite` knows a full disk, but takes a quota that is used up for a disk
-    /// that fails. A file beside the queue finds out which.
-    pub(super) fn told(&self, error: QueueError) -> QueueError {
-        let may_be_full = matches!(&error, QueueError::Disk(error) if is_failed_write(error));
-        if may_be_full && has_no_room(&self.path) { QueueError::Full } else { error }
+        let log = PathBuf::from(log);
+        let files = [(path.to_owned(), identity(path)?), (log.clone(), identity(&log)?)];
+        Ok(Self { path: path.to_owned(), files })
     }
 
     /// Returns an error unless it still lies there.
@@ -45,11 +36,11 @@ impl Place {
         }
         Err(QueueError::Lost { path: crate::text::printable_path(&self.path) })
     }
-}
 
-/// Whether a write failed, and nothing else: after a failed sync nothing is known of what is on the disk.
-pub(super) fn is_failed_write(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|told| told.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE)
+    /// Returns whether there is no room for more on its disk.
+    pub(super) fn has_no_room(&self) -> bool {
+        has_no_room(&self.path)
+    }
 }
 
 /// Bytes that are written to find out whether there is room: more than almost any commit needs.
