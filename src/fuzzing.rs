@@ -3,7 +3,7 @@
 //! Only tests and fuzzers have this module. Each family keeps its properties beside its code, in `properties.rs`.
 
 use crate::{
-    config, control, deliver,
+    config, control, delivery,
     job::{Content, Key},
     services::paxs,
     text, watch,
@@ -14,22 +14,22 @@ pub fn files(bytes: &[u8]) {
     watch::properties::head(bytes);
     watch::properties::sound(bytes);
     watch::properties::name(bytes);
-    deliver::properties::file_names(bytes);
-    deliver::properties::head(bytes);
+    delivery::properties::file_names(bytes);
+    delivery::properties::head(bytes);
 }
 
 /// Reads an answer of the service and makes notes of what it says, in every format.
 pub fn answers(bytes: &[u8]) {
     let reports = paxs::properties::answer(bytes);
     if !reports.is_empty() {
-        deliver::properties::rendered(reports, "Talk");
+        delivery::properties::rendered(reports, "Talk");
     }
-    deliver::properties::notes(bytes);
+    delivery::properties::notes(bytes);
 }
 
 /// Shows the Markdown of a service.
 pub fn markdown(bytes: &[u8]) {
-    deliver::properties::markdown(bytes);
+    delivery::properties::markdown(bytes);
 }
 
 /// Reads a configuration. The keys of its jobs read back, in notes and in descriptions.
@@ -46,7 +46,7 @@ pub fn config(bytes: &[u8]) {
 /// Reads what is a line: a question on the control socket, a key, a person, a subject; and shows any text.
 pub fn lines(bytes: &[u8]) {
     control::properties::line(bytes);
-    deliver::properties::mail_head(bytes);
+    delivery::properties::mail_head(bytes);
     let said = String::from_utf8_lossy(bytes);
     if let Ok(key) = said.parse::<Key>() {
         assert_eq!(key.to_string(), said);

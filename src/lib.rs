@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  folder ──▶ settle ──▶ job ──▶ create ──▶ upload ──▶ analyse ──▶ deliver ──▶ done
-//!  (watch)    (watch)   (queue)  └──────── pipeline, services ───┘  (deliver)
+//!  (watch)    (watch)   (queue)  └──────── pipeline, services ───┘ (delivery)
 //!                          ▲                      │
 //!                          └─── worker: claim, run one stage, record the result ───┐
 //!                                                                                  │
@@ -25,12 +25,13 @@
 //! | `control/` | answers commands over a Unix socket |
 //! | `watch/` | finds settled recordings in folders |
 //! | `worker/` | claims jobs, runs one stage at a time, records the outcome |
-//! | `pipeline/` | the stages: create, upload, analyse, deliver |
+//! | `pipeline/` | the stages: create, upload, analyse |
 //! | `sources/` | fetches recordings that are kept elsewhere |
+//! | `delivery/` | delivers notes: files, mails, the fate of the recording |
+//! | `runtime/` | the state that the loops share: settings in force, signals, holds |
 //! | `services/` | talks to the programs that make the notes, one folder per kind |
 //! | `engine/` | recognises speech on this machine |
 //! | `http/` | makes every call to a server, within limits |
-//! | `deliver/` | renders notes, places files, sends mails |
 //! | `queue/` | keeps jobs, deliveries, holds and history in a database |
 //! | `extract/` | finds decisions, actions and questions in a transcript |
 //! | `job/` | the pure core: states, stages, events, retry policy |
@@ -64,7 +65,7 @@ pub mod config;
 pub mod confine;
 pub mod control;
 pub mod daemon;
-pub mod deliver;
+pub mod delivery;
 pub mod dropin;
 pub mod effect;
 pub mod engine;
@@ -84,6 +85,7 @@ pub mod open_files;
 pub mod pipeline;
 pub mod progress;
 pub mod queue;
+pub mod runtime;
 pub mod service_manager;
 pub mod services;
 pub mod signals;

@@ -113,6 +113,28 @@ pub fn told(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// Returns an error with its causes, on one line; what a cause repeats is left out.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        source = cause.source();
+    }
+    chain
+}
+
+/// Returns the message of a panic.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+}
+
 /// Returns a number with its noun: `1 folder`, `2 folders`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {

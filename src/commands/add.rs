@@ -19,16 +19,16 @@ use crate::{
     cli, clock,
     config::{Folder, Settings},
     control::{Caller, ExplainContext, Refusal, Request, RunningStatus, Status, explain_job},
-    deliver::{self, numbered},
+    delivery::{self, files::names::numbered},
     effect::Effect,
     exit,
     job::{JobState, Stage, WaitReason},
-    pipeline::convert::accepted,
     progress::Unit,
     queue::{DeliveryState, JobId, JobView},
+    runtime::Live,
+    services::accepted_extensions,
     text::{one_line, printable, printable_path},
     watch,
-    worker::Live,
 };
 
 /// How often progress is looked at.
@@ -51,7 +51,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     let place = folder.clone();
     let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
     let handle = live.services.get(&folder.service);
-    let accepts = handle.map_or_else(Vec::new, |handle| accepted(&folder, handle.service.as_ref()));
+    let accepts = handle.map_or_else(Vec::new, |handle| accepted_extensions(&folder, handle.service.as_ref()));
     let copied = tokio::task::spawn_blocking(move || check_and_copy(&place, &accepts, &checked));
     let copied = copied.await.context("failed to copy the recordings")??;
     let mut jobs = Vec::new();
@@ -118,7 +118,7 @@ fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     }
     let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let name = file.file_name().unwrap_or_default();
-    deliver::sweep(&root).with_context(context)?;
+    delivery::sweep(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
     // The copy stays open, and with it locked, until it has its name.
     let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
@@ -219,7 +219,7 @@ fn read_notes(folder: &Folder, notes: &Path, job: &JobView) -> io::Result<String
     let file = opened.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
     let mut text = Vec::new();
     file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
-    let key = deliver::key_of(&text).map(|key| key.to_string());
+    let key = delivery::key_of(&text).map(|key| key.to_string());
     if key.is_none() || key != job.key {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies there is not the notes of this job"));
     }

@@ -27,8 +27,7 @@ use crate::{
     queue::{JobView, StateLock},
     services::source_transcripts::SourceTranscripts,
     signals::{self, Signals},
-    text::{one_line, printable, printable_path},
-    worker::chain,
+    text::{error_chain, one_line, printable, printable_path},
 };
 
 /// A recording that ships with minuted: a meeting of half a minute, spoken by a program (`assets/demo/make.sh`).
@@ -86,7 +85,7 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     let log = config::Log { level: "warn".into(), format: LogFormat::Text, dir: None, keep: 1 };
     let environment = Environment::get();
     let guard = logging::start(&log, environment.rust_log.as_deref(), logging::Stderr::of(None))
-        .map_err(|error| anyhow::anyhow!(chain(&error)))?;
+        .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
     let runtime = super::build_runtime()?;
     let code = runtime.block_on(show_demo(&dir, environment));
     runtime.shutdown_background();

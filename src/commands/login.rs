@@ -11,9 +11,9 @@ use crate::{
     cli,
     config::Settings,
     control::{Caller, Refusal, Request},
+    runtime::Live,
     services::paxs::{Grant, LoginError},
-    text::{one_line, printable},
-    worker::{Live, chain},
+    text::{error_chain, one_line, printable},
 };
 
 pub(super) async fn sign_in(
@@ -78,7 +78,7 @@ fn service_names(live: &Live) -> String {
 }
 
 fn refused_sign_in(error: &LoginError) -> Refusal {
-    Refusal::new(one_line(&chain(error), 500))
+    Refusal::new(one_line(&error_chain(error), 500))
 }
 
 pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {

@@ -77,7 +77,7 @@ impl Failure {
         let (text, hint) = match self {
             Self::Config(error) => (error.to_string(), None),
             Self::Refused(refusal) => (refusal.message.clone(), refusal.hint.clone()),
-            Self::Control(error) => (crate::worker::chain(error), error.hint()),
+            Self::Control(error) => (crate::text::error_chain(error), error.hint()),
             Self::Other(error) => (format!("{error:#}"), error.chain().find_map(find_hint)),
         };
         match text.split_once("\nhint: ") {

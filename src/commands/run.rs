@@ -20,7 +20,7 @@ pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, 
     let mut stderr = logging::Stderr::of(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;
     let guard = logging::start(&settings.log, environment.rust_log.as_deref(), stderr)
-        .map_err(|error| anyhow::Error::from(Hinted::new(crate::worker::chain(&error), error.cure())))?;
+        .map_err(|error| anyhow::Error::from(Hinted::new(crate::text::error_chain(&error), error.cure())))?;
     let signals = signals::start().context("failed to listen to signals")?;
     let runtime = super::build_runtime()?;
     let drops = guard.drops();

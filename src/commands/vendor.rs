@@ -10,8 +10,7 @@ use crate::{
     control::Refusal,
     services::{CallError, pacer::Pacer},
     sources::meetingbaas::{MeetingBaas, suggest_cure},
-    text::one_line,
-    worker::chain,
+    text::{error_chain, one_line},
 };
 
 /// The limit of one call.
@@ -83,7 +82,7 @@ impl<'a> Vendor<'a> {
     }
 
     fn refusal_of(&self, error: &CallError) -> Refusal {
-        Refusal::new(format!("source `{}`: {}", self.source.name, one_line(&chain(error), 500)))
+        Refusal::new(format!("source `{}`: {}", self.source.name, one_line(&error_chain(error), 500)))
     }
 
     fn with_remedy(&self, refusal: Refusal, error: &CallError) -> Refusal {

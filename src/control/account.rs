@@ -6,12 +6,12 @@ use super::{Answer, ControlService, Refusal};
 use crate::{
     job::{EndedBy, HoldReason},
     queue::Scope,
+    runtime::ServiceHandle,
     services::{
         CallError,
         paxs::{Grant, Paxs},
     },
     text::one_line,
-    worker::ServiceHandle,
 };
 
 impl ControlService {
@@ -33,7 +33,7 @@ impl ControlService {
         let handle = self.find_service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
         let exchanged = sign_in_of(&handle)?.exchange(&grant).await;
-        exchanged.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
+        exchanged.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
     }
@@ -42,7 +42,7 @@ impl ControlService {
         let handle = self.find_service(service)?;
         let name = handle.service.name();
         let was = sign_in_of(&handle)?.logout().await;
-        let was = was.map_err(|error| Refusal::new(one_line(&crate::worker::chain(&error), 500)))?;
+        let was = was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         let said = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
     }
@@ -69,7 +69,7 @@ impl ControlService {
             self.wake_daemon();
         }
         if let Some(worker) = &self.worker {
-            worker.signed_in.notify_one();
+            worker.runtime.signed_in.notify_one();
         }
         Ok(())
     }
@@ -82,7 +82,7 @@ fn sign_in_of(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
 
 fn refused_call(handle: &ServiceHandle, error: &CallError) -> Refusal {
     let service = handle.service.name();
-    let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::worker::chain(error), 500)));
+    let refusal = Refusal::new(format!("service `{service}`: {}", one_line(&crate::text::error_chain(error), 500)));
     match error {
         CallError::SignedOut { .. } => refusal.hint(handle.settings.kind.sign_in_cure(service)),
         CallError::Forbidden { .. } => refusal.hint("the account lacks a right at the service"),

@@ -8,8 +8,8 @@ use crate::{
     config::Settings,
     job::HoldReason,
     queue::{HeldBy, Hold, QueueError, Scope},
+    runtime::Live,
     text::{ShellCommand, printable_path},
-    worker::Live,
 };
 
 /// The name under which the mail server is held.
@@ -25,7 +25,7 @@ impl ControlService {
 
     /// Returns the hold of the queue's own disk, when that is full.
     pub(super) fn disk_full(&self) -> Option<Hold> {
-        let is_full = self.worker.as_ref().is_some_and(|worker| worker.disk_full.load(Ordering::Relaxed));
+        let is_full = self.worker.as_ref().is_some_and(|worker| worker.runtime.disk_full.load(Ordering::Relaxed));
         is_full.then(|| Hold {
             scope: Scope::Disk,
             name: Hold::QUEUE.to_owned(),

@@ -10,8 +10,8 @@ use crate::{
     clock,
     config::{Convert, Folder},
     job::HoldReason,
-    pipeline::convert::{accepted, convertible},
     queue::{JobId, Settled, Sighting},
+    services::{accepted_extensions, convertible_extensions},
     text::{count, one_line, printable_path},
     watch::{self, FolderTrouble, FolderView},
 };
@@ -57,7 +57,10 @@ impl ControlService {
     /// The extensions that the service of a folder takes.
     pub(super) fn accepted_extensions(&self, folder: &Folder) -> Vec<String> {
         let live = self.live_settings();
-        live.services.get(&folder.service).map(|handle| accepted(folder, handle.service.as_ref())).unwrap_or_default()
+        live.services
+            .get(&folder.service)
+            .map(|handle| accepted_extensions(folder, handle.service.as_ref()))
+            .unwrap_or_default()
     }
 
     /// What is recorded of a file that the folder's service does not take.
@@ -144,8 +147,8 @@ async fn wait_for_silence(view: &FolderView) {
 /// What is recorded of a file that a folder's service does not take.
 #[must_use]
 pub fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
-    let list = accepted(folder, service).join(" ");
-    let more = if folder.convert == Convert::No { convertible(service) } else { Vec::new() };
+    let list = accepted_extensions(folder, service).join(" ");
+    let more = if folder.convert == Convert::No { convertible_extensions(service) } else { Vec::new() };
     let hint = match more.as_slice() {
         [] => String::new(),
         more => format!("; with convert = \"ffmpeg\" in the folder also: {}", more.join(" ")),

@@ -16,15 +16,15 @@ use super::{
 use crate::{
     clock,
     config::{Analysis, Folder},
+    delivery::generation_beside,
     job::{JobState, Stage, State, Wait, WaitReason},
     pipeline::{
         analyse::{deadline, is_slow},
         cancel::cancel_remotely,
-        deliver::generation_beside,
     },
     queue::{Awaiting, CommandError, Hold, Job, JobId, JobView, Original, QueueError},
+    runtime::Live,
     text::{one_line, printable_path},
-    worker::Live,
 };
 
 impl ControlService {

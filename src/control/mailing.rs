@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Answer, Refusal};
 use crate::{
     config::Email,
-    deliver::{MailError, Mailer, recipient},
+    delivery::{MailError, Mailer, recipient},
     text::one_line,
 };
 

@@ -17,10 +17,11 @@ use crate::{
     job::HoldReason,
     last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
+    runtime::{Live, ServiceHandle},
     sources::SourcesHandle,
     text::{self, ShellCommand, printable_path},
     watch::{BacklogDecision, FolderHandle},
-    worker::{Live, ServiceHandle, Worker},
+    worker::Worker,
 };
 
 /// The folders that are being watched, by id.
@@ -44,7 +45,7 @@ impl ControlService {
     /// Returns the desk of a daemon.
     #[must_use]
     pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
-        let (queue, live) = (worker.queue.clone(), worker.live.clone());
+        let (queue, live) = (worker.runtime.queue.clone(), worker.runtime.live.clone());
         Self { queue, live, worker: Some(worker), folders, last_words, sources: SourcesHandle::default(), _lock: None }
     }
 
@@ -97,7 +98,7 @@ impl ControlService {
     /// Wakes the daemon's loops, where there is a daemon.
     pub(super) fn wake_daemon(&self) {
         if let Some(worker) = &self.worker {
-            worker.nudge();
+            worker.runtime.nudge();
         }
     }
 
@@ -223,7 +224,7 @@ impl From<QueueError> for Refusal {
         // An error with a hint has no causes.
         let told = match error.hint() {
             Some(hint) => Self::new(error.message()).hint(hint),
-            None => Self::new(crate::worker::chain(&error)),
+            None => Self::new(crate::text::error_chain(&error)),
         };
         match error {
             QueueError::NoSuchJob { .. } => told.hint("minuted jobs lists them"),

@@ -151,7 +151,7 @@ impl ControlService {
                         .hint("what was asked for is fetched when it works again; minuted status"));
                 }
             }
-            if self.worker.as_ref().is_none_or(|worker| worker.stop.is_cancelled()) {
+            if self.worker.as_ref().is_none_or(|worker| worker.runtime.stop.is_cancelled()) {
                 return Err(Refusal::new("it did not come before minuted ended").hint("minuted source list"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -168,7 +168,7 @@ impl ControlService {
                 .hint("start `minuted run` once: what lies in a folder before that is from before minuted"));
         }
         let ready: FolderReady = Arc::new(|| None);
-        let failed = |error: &dyn std::error::Error| Refusal::new(one_line(&crate::worker::chain(error), 500));
+        let failed = |error: &dyn std::error::Error| Refusal::new(one_line(&crate::text::error_chain(error), 500));
         let parts = sources::SourceContext {
             source: sources::connect_source(source, live.settings.workers).map_err(|error| failed(&error))?,
             settings: source.clone(),

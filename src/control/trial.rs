@@ -7,8 +7,8 @@ use tokio_util::task::TaskTracker;
 use super::{Answer, ControlService, Difference, Refusal, Trial, service::to_value, try_mail};
 use crate::{
     config::{Environment, Settings, parse},
+    runtime::Live,
     text::{one_line, printable_path},
-    worker::Live,
 };
 
 impl ControlService {

@@ -46,7 +46,7 @@ impl ControlService {
         let accepts = self.accepted_extensions(&folder);
         let (place, inner) = (folder.clone(), relative.clone());
         let kind = self.live_settings().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
-        let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.open_files)).unwrap_or_default();
+        let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.runtime.open_files)).unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
             let seen = explain(&place, &accepts, &inner, view.as_deref(), sighting.as_ref());
             let seen = seen.with_use(&open_files, &place, &inner);

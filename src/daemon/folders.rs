@@ -9,7 +9,7 @@ use super::Parts;
 use crate::{
     config::Folder,
     control,
-    pipeline::convert::accepted,
+    services::accepted_extensions,
     watch::{self, FolderQueue, WorkerLink},
     worker::Worker,
 };
@@ -28,7 +28,7 @@ pub(super) struct Watched {
 
 /// Makes what is watched what the settings say.
 pub(super) async fn reconcile_folders(parts: &Parts) {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let mut running = parts.running.lock().await;
     let wanted: BTreeMap<&str, &Folder> =
         live.settings.folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
@@ -67,14 +67,14 @@ pub(super) fn reconsider_files(parts: &Parts) {
 
 /// Files that no service took, or that exceeded a bound, may be taken by the settings of now.
 async fn reconsider_jobs(parts: &Parts, folder: &Folder) {
-    let accepts = accepted_extensions(parts, folder);
-    let queue = &parts.worker.queue;
+    let accepts = folder_extensions(parts, folder);
+    let queue = &parts.runtime.queue;
     let unsupported = queue.reconsider(&folder.id, accepts).await;
     let beyond = queue.reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
     match unsupported.and_then(|unsupported| Ok(unsupported + beyond?)) {
         Ok(0) => {}
         Ok(count) => tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name),
-        Err(error) => parts.worker.queue_failed("look at skipped files again", &error),
+        Err(error) => parts.runtime.queue_failed("look at skipped files again", &error),
     }
 }
 
@@ -82,10 +82,10 @@ fn start_folder(parts: &Parts, folder: &Folder) -> Watched {
     let stop = parts.stop.child_token();
     let (handle, end) = watch::open_folder_channel();
     folder_views(parts).insert(folder.id.clone(), handle);
-    let accepts = accepted_extensions(parts, folder);
+    let accepts = folder_extensions(parts, folder);
     let link = link_worker(&parts.worker, &folder.id);
-    let queue = FolderQueue::new(parts.worker.queue.clone(), folder, Arc::clone(&parts.last_words), link);
-    let open_files = Arc::clone(&parts.worker.open_files);
+    let queue = FolderQueue::new(parts.runtime.queue.clone(), folder, Arc::clone(&parts.last_words), link);
+    let open_files = Arc::clone(&parts.runtime.open_files);
     let running = watch::run(folder.clone(), accepts, queue, end, stop.clone(), open_files);
     let ended = stop.clone();
     let fatal = parts.fatal.clone();
@@ -101,10 +101,10 @@ fn start_folder(parts: &Parts, folder: &Folder) -> Watched {
     Watched { stop, task, settings: folder.clone() }
 }
 
-pub(super) fn accepted_extensions(parts: &Parts, folder: &Folder) -> Vec<String> {
-    let live = parts.worker.live();
+pub(super) fn folder_extensions(parts: &Parts, folder: &Folder) -> Vec<String> {
+    let live = parts.runtime.live();
     let handle = live.services.get(&folder.service);
-    handle.map_or_else(Vec::new, |handle| accepted(folder, handle.service.as_ref()))
+    handle.map_or_else(Vec::new, |handle| accepted_extensions(folder, handle.service.as_ref()))
 }
 
 /// Returns the calls by which the watch on a folder reaches the worker.
@@ -116,22 +116,22 @@ fn link_worker(worker: &Arc<Worker>, folder: &str) -> WorkerLink {
     let folder = folder.to_owned();
     WorkerLink {
         announce_jobs: Box::new(move || {
-            announcing.claims.notify_one();
+            announcing.runtime.claims.notify_one();
             // A job that failed at once has a word on that to be delivered beside the recording.
-            announcing.deliveries.notify_one();
+            announcing.runtime.deliveries.notify_one();
             // A job that still needed a file may have lost it to new content.
             let tidying = Arc::clone(&announcing);
-            announcing.tasks.spawn(async move { tidying.tidy_converted().await });
+            announcing.runtime.tasks.spawn(async move { tidying.tidy_converted().await });
         }),
-        announce_retries: Box::new(move || nudging.nudge()),
-        handle_queue_error: Box::new(move |operation, error| failing.queue_failed(operation, error)),
+        announce_retries: Box::new(move || nudging.runtime.nudge()),
+        handle_queue_error: Box::new(move |operation, error| failing.runtime.queue_failed(operation, error)),
         unsupported_reason: Box::new(move || unsupported_reason(&explaining, &folder)),
     }
 }
 
 /// Returns what is recorded of a file that the service of a folder does not take.
 fn unsupported_reason(worker: &Worker, folder: &str) -> String {
-    let live = worker.live();
+    let live = worker.runtime.live();
     let Some(folder) = live.folders.get(folder) else { return String::new() };
     let handle = live.services.get(&folder.service);
     handle.map(|handle| control::unsupported(folder, handle.service.as_ref())).unwrap_or_default()

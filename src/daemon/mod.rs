@@ -27,13 +27,14 @@ use crate::{
     access, clock,
     config::{self, ConfigError, Kind, Settings},
     control::{self, ControlService, Folders},
-    hint::Hinted,
+    delivery::DeliveryRunner,
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
+    runtime::{Live, Runtime},
     service_manager as systemd,
     signals::{Signal, Signals},
     sources::SourcesHandle,
-    worker::{Live, Worker, claims, deliveries, invalid_metadata, looks},
+    worker::{Worker, claims, invalid_metadata, looks},
 };
 
 pub use once::Tally;
@@ -56,7 +57,9 @@ pub enum Ended {
 /// The parts, as the tasks share them.
 #[derive(Debug, Clone)]
 struct Parts {
+    runtime: Arc<Runtime>,
     worker: Arc<Worker>,
+    delivery: Arc<DeliveryRunner>,
     folders: Folders,
     /// The record of what is being parsed, for the next process.
     last_words: Arc<LastWords>,
@@ -86,7 +89,7 @@ pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow
     let parts = start_daemon(settings).await.map_err(with_cure)?;
     let ended = tokio::select! {
         biased;
-        why = parts.worker.queue.broken() => {
+        why = parts.runtime.queue.broken() => {
             tracing::error!("minuted ends: {}", crate::text::one_line(&why.replace('\n', "; "), 1000));
             Err(anyhow!(why))
         }
@@ -114,8 +117,10 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let former = removed_folders::watch_former_folders(&queue, &settings).await?;
     let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
-    let worker = Arc::new(Worker::new(queue, receiver, stop.clone(), fatal.clone()));
-    worker.follow_clock().await?;
+    let runtime = Arc::new(Runtime::new(queue, receiver, stop.clone(), fatal.clone()));
+    let worker = Arc::new(Worker::new(Arc::clone(&runtime)));
+    let delivery = Arc::new(DeliveryRunner::new(Arc::clone(&runtime)));
+    runtime.follow_clock().await?;
     worker.remove_unfinished_conversions().await;
     let folders = Folders::default();
     let running = Arc::default();
@@ -124,7 +129,9 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let listening = Arc::default();
     let status_line = Arc::default();
     let parts = Parts {
+        runtime,
         worker,
+        delivery,
         folders,
         last_words,
         running,
@@ -176,7 +183,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     let worker = &parts.worker;
     spawn_loop(parts, "claims", claims::run(Arc::clone(worker)));
     spawn_loop(parts, "looks", looks::run(Arc::clone(worker)));
-    spawn_loop(parts, "deliveries", deliveries::run(Arc::clone(worker)));
+    spawn_loop(parts, "deliveries", Arc::clone(&parts.delivery).run());
     spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
     spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
@@ -238,7 +245,7 @@ const NOT_TAKEN: &str = "the new configuration is not taken, the old one stays i
 
 /// Reads the configuration again. A bad one changes nothing: the error is what the status line says of it.
 async fn reload_config(parts: &Parts) -> Result<(), String> {
-    let before = parts.worker.live();
+    let before = parts.runtime.live();
     let file = before.settings.file.clone();
     let loaded = tokio::task::spawn_blocking(move || config::load(&file)).await;
     let settings = match loaded {
@@ -249,18 +256,18 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
     if settings.state_dir != before.settings.state_dir || settings.log != before.settings.log {
         tracing::warn!("`state_dir` and `[log]` only change with a restart");
     }
-    let former = match removed_folders::watch_former_folders(&parts.worker.queue, &settings).await {
+    let former = match removed_folders::watch_former_folders(&parts.runtime.queue, &settings).await {
         Ok(former) => former,
         Err(error) => return Err(report_refused_config(&error)),
     };
     match Live::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
-            parts.worker.forget_refusals();
+            parts.runtime.forget_refusals();
             folders::reconcile_folders(parts).await;
             sources::reconcile_sources(parts).await;
             webhook::reconcile_listener(parts).await;
-            parts.worker.nudge();
+            parts.runtime.nudge();
             tracing::info!("the configuration is read again and in force");
             Ok(())
         }
@@ -300,10 +307,10 @@ async fn drain_work(parts: &Parts, orderly: bool) {
         tracing::info!("stopping");
     }
     parts.stop.cancel();
-    parts.worker.tasks.close();
+    parts.runtime.tasks.close();
     parts.loops.close();
     let all = async {
-        parts.worker.tasks.wait().await;
+        parts.runtime.tasks.wait().await;
         parts.loops.wait().await;
     };
     if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
@@ -315,7 +322,7 @@ async fn drain_work(parts: &Parts, orderly: bool) {
     if let Err(error) = parts.last_words.clear() {
         tracing::debug!("failed to take back marks at the stop: {error}");
     }
-    if let Err(error) = parts.worker.queue.checkpoint().await {
+    if let Err(error) = parts.runtime.queue.checkpoint().await {
         tracing::debug!("failed to tidy the queue at the stop: {error}");
     }
 }

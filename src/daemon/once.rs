@@ -8,10 +8,10 @@ use super::Parts;
 use crate::{
     clock,
     config::Target,
+    delivery::SMTP,
     job::{EndedBy, HoldReason},
     queue::{Hold, Lane, Scope},
     watch::FolderHandle,
-    worker::deliveries::SMTP,
 };
 
 /// The outcome of a run.
@@ -39,9 +39,9 @@ const PROBES: u32 = 2;
 pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
     let begun = clock::now();
     // A deletion that a service refused before is asked for again, or this run would end without a try.
-    match parts.worker.queue.wake_deliveries(Lane::Remote, None, begun).await {
-        Ok(_) => parts.worker.deliveries.notify_one(),
-        Err(error) => parts.worker.queue_failed("wake what is to be deleted", &error),
+    match parts.runtime.queue.wake_deliveries(Lane::Remote, None, begun).await {
+        Ok(_) => parts.runtime.deliveries.notify_one(),
+        Err(error) => parts.runtime.queue_failed("wake what is to be deleted", &error),
     }
     let handles: Vec<FolderHandle> = {
         let folders = parts.folders.read().expect("no thread panics while it holds the folders");
@@ -49,29 +49,27 @@ pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
     };
     let mut sources = sources_are_idle(parts).await;
     // No event need come for what they brought.
-    for handle in handles.iter().filter(|_| !parts.worker.live().settings.sources.is_empty()) {
+    for handle in handles.iter().filter(|_| !parts.runtime.live().settings.sources.is_empty()) {
         if handle.view().status().trouble.is_none() && handle.scan().await.is_err() {
             tracing::debug!("a folder is not watched any more");
         }
     }
     let tally = work_is_done(parts, &handles, begun).await;
-    if parts.worker.live().settings.sources.iter().any(|source| source.delete_after) {
+    if parts.runtime.live().settings.sources.iter().any(|source| source.delete_after) {
         parts.sources.nudge_all();
         sources = sources_are_idle(parts).await;
     }
-    let lost = parts.worker.queue.fetch_failures(begun).await.unwrap_or_default();
+    let lost = parts.runtime.queue.fetch_failures(begun).await.unwrap_or_default();
     Tally { failed: tally.failed + lost, sources, ..tally }
 }
 
 /// Waits until each source has brought what it has now; returns how many could not.
 async fn sources_are_idle(parts: &Parts) -> u64 {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let mut stuck: Option<Instant> = None;
     loop {
-        let holds = parts.worker.queue.holds().await.unwrap_or_default();
-        let mut busy = false;
-        let mut down = 0;
-        let mut held = 0;
+        let holds = parts.runtime.queue.holds().await.unwrap_or_default();
+        let (mut busy, mut down, mut held) = (false, 0, 0);
         for source in &live.settings.sources {
             let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
             let view = parts.sources.view(&source.name);
@@ -102,7 +100,7 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
         for handle in handles {
             handle.view().wait_quiet().await;
         }
-        match parts.worker.queue.unfinished(begun).await {
+        match parts.runtime.queue.unfinished(begun).await {
             Ok(left) => {
                 let blocks = Blocks::of(parts).await;
                 let open = |by: &dyn Fn(&String) -> bool| -> u64 {
@@ -126,11 +124,11 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
                 let since = *stuck.get_or_insert_with(Instant::now);
                 if !is_stuck {
                     stuck = None;
-                } else if is_idle && since.elapsed() >= parts.worker.live().settings.retry.delay_max * PROBES {
+                } else if is_idle && since.elapsed() >= parts.runtime.live().settings.retry.delay_max * PROBES {
                     return tally;
                 }
             }
-            Err(error) => parts.worker.queue_failed("count what is left to do", &error),
+            Err(error) => parts.runtime.queue_failed("count what is left to do", &error),
         }
         tokio::time::sleep(EVERY).await;
     }
@@ -154,8 +152,8 @@ struct Blocks {
 
 impl Blocks {
     async fn of(parts: &Parts) -> Self {
-        let live = parts.worker.live();
-        let holds = parts.worker.queue.holds().await.unwrap_or_default();
+        let live = parts.runtime.live();
+        let holds = parts.runtime.queue.holds().await.unwrap_or_default();
         let mut blocks = Self::default();
         for folder in live.folders.values() {
             let mails = folder.deliver.contains(&Target::Email);

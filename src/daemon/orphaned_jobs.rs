@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Parts;
 use crate::{
     clock,
+    delivery::endings,
     queue::{JobId, QueueError},
-    worker,
 };
 
 /// A job that has run for less may be on its way to the worker's hands.
@@ -19,34 +19,34 @@ pub(super) async fn recover_orphans(parts: &Parts) {
     let at_work: Vec<JobId> = parts.worker.activity.snapshot().into_keys().collect();
     let now = clock::now();
     let before = now.saturating_sub(SignedDuration::try_from(RUNS_FOR).unwrap_or_default()).unwrap_or(Timestamp::MIN);
-    match parts.worker.queue.recover(at_work, before, now).await {
+    match parts.runtime.queue.recover(at_work, before, now).await {
         Ok(0) => {}
         Ok(count) => {
             tracing::info!("{count} jobs whose work could not be recorded go on");
-            parts.worker.nudge();
+            parts.runtime.nudge();
         }
-        Err(error) => parts.worker.queue_failed("look for jobs that nobody works on", &error),
+        Err(error) => parts.runtime.queue_failed("look for jobs that nobody works on", &error),
     }
 }
 
 /// Finishes jobs that deliver although nothing is due: their last delivery was given up, held, or made by hand.
 pub(super) async fn settle_orphan(parts: &Parts) {
     if let Err(error) = settle_orphans(parts).await {
-        parts.worker.queue_failed("finish what is delivered", &error);
+        parts.runtime.queue_failed("finish what is delivered", &error);
     }
 }
 
 async fn settle_orphans(parts: &Parts) -> Result<(), QueueError> {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let mut moved = BTreeSet::new();
-    for (job, folder) in parts.worker.queue.idle_deliveries().await? {
+    for (job, folder) in parts.runtime.queue.idle_deliveries().await? {
         if let Some(folder) = live.folders.get(&folder) {
-            parts.worker.queue.settle(job, worker::deliveries::endings(folder), clock::now()).await?;
+            parts.runtime.queue.settle(job, endings(folder), clock::now()).await?;
             moved.insert(job);
         }
     }
     if !moved.is_empty() {
-        parts.worker.nudge();
+        parts.runtime.nudge();
     }
     Ok(())
 }

@@ -16,15 +16,14 @@ use crate::{
     beneath::{Dir, Entry},
     clock,
     config::{Folder, OnSuccess, Settings},
-    deliver::Proof,
+    delivery::{Proof, head_proof, head_sound},
     effect::Effect,
     job::{HoldReason, Key, Stage},
-    pipeline::deliver::{head_proof, head_sound},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
+    runtime::{Live, ServiceHandle},
     services::{CallError, breaker::Call},
-    text::{one_line, printable_path},
+    text::{error_chain, one_line, printable_path},
     watch::names::is_document,
-    worker::{Live, ServiceHandle, chain},
 };
 
 /// The mark's file in the state directory.
@@ -45,8 +44,8 @@ const BATCH: usize = 1_000;
 
 /// Finds out whether the queue is new or restored; takes in the keys of the notes on disk if so.
 pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
-    let queue = &parts.worker.queue;
-    let settings = &parts.worker.live().settings;
+    let queue = &parts.runtime.queue;
+    let settings = &parts.runtime.live().settings;
     let in_queue = queue.remembered("mark").await?;
     let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).unwrap_or_default();
     let is_marked = in_queue.as_ref().is_some_and(|mark| on_disk.lines().any(|line| line == mark));
@@ -60,7 +59,7 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
         queue.agree_on_creations().await?;
     }
     renew_mark(parts).await?;
-    for handle in parts.worker.live().services.values() {
+    for handle in parts.runtime.live().services.values() {
         restore_back_off(parts, handle).await?;
     }
     hold_unread(parts).await
@@ -69,12 +68,12 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
 /// Returns the hold of a service that does not work.
 async fn service_down_hold(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
     let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down;
-    Ok(parts.worker.queue.holds().await?.into_iter().find(is_it))
+    Ok(parts.runtime.queue.holds().await?.into_iter().find(is_it))
 }
 
 /// The folders whose recordings go to a service.
 fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     live.folders.values().filter(|folder| folder.service == service).map(|folder| folder.id.clone()).collect()
 }
 
@@ -83,7 +82,7 @@ fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
 async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let Some(hold) = service_down_hold(parts, handle.service.name()).await? else { return Ok(()) };
     let folders = folders_of(parts, handle.service.name());
-    let mut put_off = parts.worker.queue.put_off(clock::now()).await?;
+    let mut put_off = parts.runtime.queue.put_off(clock::now()).await?;
     put_off.retain(|put_off| folders.contains(&put_off.folder));
     let only_looks = put_off.iter().all(|put_off| put_off.stage.is_none());
     for PutOff { stage, until, .. } in put_off {
@@ -103,8 +102,8 @@ async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Resu
 async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let name = handle.service.name();
     if handle.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
-        parts.worker.queue.wake(folders_of(parts, name), clock::now()).await?;
-        parts.worker.release(Scope::Service, name, &[HoldReason::Down]).await;
+        parts.runtime.queue.wake(folders_of(parts, name), clock::now()).await?;
+        parts.runtime.release(Scope::Service, name, &[HoldReason::Down]).await;
     }
     Ok(())
 }
@@ -112,7 +111,7 @@ async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::
 /// Writes a new mark. A crash may come between the queue and the file, and a queue that only crashed is no other queue:
 /// while the queue changes its mark, the file knows both.
 pub(super) async fn renew_mark(parts: &Parts) -> anyhow::Result<()> {
-    let queue = &parts.worker.queue;
+    let queue = &parts.runtime.queue;
     let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
     if let Some(before) = queue.remembered("mark").await? {
         write_mark(parts, format!("{before}\n{mark}")).await?;
@@ -122,7 +121,7 @@ pub(super) async fn renew_mark(parts: &Parts) -> anyhow::Result<()> {
 }
 
 async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
-    let dir = parts.worker.live().settings.state_dir.clone();
+    let dir = parts.runtime.live().settings.state_dir.clone();
     let write = move || -> std::io::Result<()> {
         let path = dir.join(MARK);
         let next = dir.join("mark.tmp");
@@ -141,21 +140,21 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
 /// Holds every service whose list was not read since the queue is new; nothing is created there until it is. A service
 /// that keeps no meetings has no list.
 async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
-    let live = parts.worker.live();
-    let read = services_read(&parts.worker.queue).await?;
+    let live = parts.runtime.live();
+    let read = services_read(&parts.runtime.queue).await?;
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
         if read.contains(&name) || !handle.service.has_markers() {
-            parts.worker.queue.release(Scope::Service, &name, &[HoldReason::Reading]).await?;
+            parts.runtime.queue.release(Scope::Service, &name, &[HoldReason::Reading]).await?;
             release_if_recovered(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
             let name = name.clone();
             let since = clock::now();
             let hold = Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
-            parts.worker.queue.hold(hold, None).await?;
+            parts.runtime.queue.hold(hold, None).await?;
         }
-        parts.worker.changed.notify_one();
+        parts.runtime.changed.notify_one();
     }
     Ok(())
 }
@@ -167,14 +166,14 @@ async fn services_read(queue: &Queue) -> anyhow::Result<Vec<String>> {
 
 /// Reads the lists of services that were not read yet, until the daemon stops.
 pub(super) async fn read_missing_lists(parts: Parts) {
-    let mut live = parts.worker.live.clone();
+    let mut live = parts.runtime.live.clone();
     loop {
         let wait = match read_service_lists(&parts).await {
             Ok(true) => None,
-            Ok(false) => Some(RETRY.min(parts.worker.live().settings.retry.delay_max)),
+            Ok(false) => Some(RETRY.min(parts.runtime.live().settings.retry.delay_max)),
             Err(error) => {
                 tracing::warn!("failed to take in a service's list: {error:#}");
-                Some(RETRY.min(parts.worker.live().settings.retry.delay_max))
+                Some(RETRY.min(parts.runtime.live().settings.retry.delay_max))
             }
         };
         let pause = async {
@@ -190,7 +189,7 @@ pub(super) async fn read_missing_lists(parts: Parts) {
                     tracing::warn!("failed to hold a new service: {error:#}");
                 }
             }
-            () = parts.worker.signed_in.notified() => {}
+            () = parts.runtime.signed_in.notified() => {}
             () = pause => {}
         }
     }
@@ -198,47 +197,46 @@ pub(super) async fn read_missing_lists(parts: Parts) {
 
 /// Reads each list that is missing; returns whether none is missing any more.
 async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let mut all = true;
     for handle in live.services.values().filter(|handle| handle.service.has_markers()) {
-        let read = services_read(&parts.worker.queue).await?;
+        let read = services_read(&parts.runtime.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
             all &= read_service_list(parts, handle, read).await?;
-        } else if parts.worker.queue.release(Scope::Service, handle.service.name(), &[HoldReason::Reading]).await? {
+        } else if parts.runtime.queue.release(Scope::Service, handle.service.name(), &[HoldReason::Reading]).await? {
             // It was read, and that could not be said because the disk was full.
-            parts.worker.nudge();
+            parts.runtime.nudge();
         }
     }
     Ok(all)
 }
 
 async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
-    let queue = &parts.worker.queue;
-    let name = handle.service.name();
+    let (queue, name) = (&parts.runtime.queue, handle.service.name());
     Effect::CallMarkers.before();
     let markers = handle.service.markers().await;
     Effect::CallMarkers.after();
     match markers {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
-            queue.take_markers(name, believable_markers(&parts.worker.live(), name, markers)).await?;
+            queue.take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;
             read.push(name.to_owned());
             queue.remember("reconciled", serde_json::to_string(&read)?).await?;
             release_if_recovered(parts, handle).await?;
             if queue.release(Scope::Service, name, &[HoldReason::Reading]).await? {
-                parts.worker.nudge();
+                parts.runtime.nudge();
             }
             Ok(true)
         }
         Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
             let signed_out = matches!(error, CallError::SignedOut { .. });
-            parts.worker.service_refused(handle, signed_out, &error.into()).await;
+            parts.runtime.service_refused(handle, signed_out, &error.into()).await;
             Ok(false)
         }
         Err(error) => {
-            let error = one_line(&chain(&error), 300);
+            let error = one_line(&error_chain(&error), 300);
             tracing::debug!("the list of service `{name}` cannot be read yet: {error}");
-            parts.worker.service_down(handle, &error).await;
+            parts.runtime.service_down(handle, &error).await;
             Ok(false)
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, folders::accepted_extensions};
+use super::{Parts, folders::folder_extensions};
 use crate::{
     config::{self, Folder},
     control::Folders,
@@ -30,7 +30,7 @@ pub(super) struct Brought {
 
 /// Makes what runs what the settings say.
 pub(super) async fn reconcile_sources(parts: &Parts) {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let mut running = parts.fetching.lock().await;
     let wanted: BTreeMap<&str, (&config::Source, &Folder)> = live
         .settings
@@ -67,29 +67,29 @@ pub(super) async fn reconcile_sources(parts: &Parts) {
 
 /// What holds a source that left the configuration holds nothing.
 async fn release_removed_sources(parts: &Parts, names: &[&str]) {
-    for hold in parts.worker.queue.holds().await.unwrap_or_default() {
+    for hold in parts.runtime.queue.holds().await.unwrap_or_default() {
         if hold.scope == Scope::Source
             && !names.contains(&hold.name.as_str())
-            && let Err(error) = parts.worker.queue.release(Scope::Source, &hold.name, &[hold.reason]).await
+            && let Err(error) = parts.runtime.queue.release(Scope::Source, &hold.name, &[hold.reason]).await
         {
-            parts.worker.queue_failed("forget what held a source", &error);
+            parts.runtime.queue_failed("forget what held a source", &error);
         }
     }
 }
 
 fn start_source(parts: &Parts, source: &config::Source, folder: &Folder) -> Option<Brought> {
     let settings = describe_folder(parts, source, folder);
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let engine = sources::connect_source(source, live.settings.workers).and_then(|vendor| {
         let engine = sources::SourceContext {
             source: vendor,
             settings: source.clone(),
             retry: live.settings.retry,
             folder: Arc::new(folder.clone()),
-            accepts: accepted_extensions(parts, folder),
+            accepts: folder_extensions(parts, folder),
             state_dir: live.settings.state_dir.clone(),
             history: live.settings.history,
-            queue: parts.worker.queue.clone(),
+            queue: parts.runtime.queue.clone(),
             ready: folder_readiness(parts.folders.clone(), folder),
         };
         SourceEngine::new(engine, &parts.sources)
@@ -152,6 +152,6 @@ fn folder_readiness(folders: Folders, folder: &Folder) -> FolderReady {
 }
 
 fn describe_folder(parts: &Parts, source: &config::Source, folder: &Folder) -> String {
-    let retry = parts.worker.live().settings.retry;
-    format!("{source:?} {retry:?} {folder:?} {:?}", accepted_extensions(parts, folder))
+    let retry = parts.runtime.live().settings.retry;
+    format!("{source:?} {retry:?} {folder:?} {:?}", folder_extensions(parts, folder))
 }

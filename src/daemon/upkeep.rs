@@ -10,13 +10,13 @@ use crate::{
     clock,
     clock::elapsed,
     config,
-    deliver::Notice,
+    delivery::{Notice, SMTP, mail_works},
     job::{EndedBy, HoldReason, retry::backoff},
     queue::{LOST_AFTER, Lane, Scope},
+    runtime::{DISK_RETRY, ServiceHandle},
     service_manager as systemd,
     services::paxs::Freshness,
     text::{count, one_line},
-    worker::{DISK_RETRY, ServiceHandle, deliveries},
 };
 
 /// The interval between looks at notices, lost files and holds that ended.
@@ -56,9 +56,9 @@ pub(super) async fn run_upkeep(parts: Parts) {
     loop {
         tokio::select! {
             () = parts.stop.cancelled() => return,
-            _ = room.tick(), if parts.worker.disk_full.load(Ordering::Relaxed) => check_disk(&parts).await,
+            _ = room.tick(), if parts.runtime.disk_full.load(Ordering::Relaxed) => check_disk(&parts).await,
             () = parts.status_line.wait_for_change() => report_status(&parts, &mut line).await,
-            () = parts.worker.changed.notified() => {
+            () = parts.runtime.changed.notified() => {
                 next_telling.get_or_insert_with(|| Box::pin(tokio::time::sleep(STATUS_DELAY)));
             }
             () = async { next_telling.as_mut().expect("the arm is on").await }, if next_telling.is_some() => {
@@ -83,7 +83,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
                 send_digest(&parts, &mut post).await;
             }
             _ = hourly.tick() => {
-                for handle in parts.worker.live().services.values() {
+                for handle in parts.runtime.live().services.values() {
                     keep_signed_in(&parts, handle).await;
                 }
                 prune_history(&parts).await;
@@ -93,10 +93,10 @@ pub(super) async fn run_upkeep(parts: Parts) {
             }
             _ = watchdog.tick(), if watchdog_every.is_some() => {
                 // Only a check that went through the runtime and the queue's thread proves life.
-                match parts.worker.queue.alive().await {
+                match parts.runtime.queue.alive().await {
                     Ok(()) => systemd::feed_watchdog(),
                     Err(error) if error.is_passing() => systemd::feed_watchdog(),
-                    Err(error) => parts.worker.queue_failed("prove that the queue works", &error),
+                    Err(error) => parts.runtime.queue_failed("prove that the queue works", &error),
                 }
             }
         }
@@ -105,10 +105,10 @@ pub(super) async fn run_upkeep(parts: Parts) {
 
 /// Lets jobs whose file is readable again try, and gives up those whose file is gone for good.
 async fn check_lost_files(parts: &Parts) {
-    let queue = &parts.worker.queue;
+    let queue = &parts.runtime.queue;
     let now = clock::now();
     let held: Vec<_> = queue.holds().await.unwrap_or_default();
-    for folder in &parts.worker.live().settings.folders {
+    for folder in &parts.runtime.live().settings.folders {
         if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason.blocks_stages())
         {
             continue;
@@ -122,13 +122,13 @@ async fn check_lost_files(parts: &Parts) {
                     tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
                 }
                 if woken > 0 {
-                    parts.worker.nudge();
+                    parts.runtime.nudge();
                 }
             }
             Ok(())
         };
         if let Err(error) = seen_to.await {
-            parts.worker.queue_failed("see to lost files", &error);
+            parts.runtime.queue_failed("see to lost files", &error);
         }
     }
 }
@@ -143,38 +143,36 @@ fn time_before(now: Timestamp, span: Duration) -> Timestamp {
 /// whether the queue holds anything else to see to, or cannot say so.
 async fn check_queue(parts: &Parts) -> bool {
     let seen_to = async {
-        let has_chores = parts.worker.queue.has_chores().await?;
-        parts.worker.follow_clock().await?;
+        let has_chores = parts.runtime.queue.has_chores().await?;
+        parts.runtime.follow_clock().await?;
         Ok(has_chores)
     };
     seen_to.await.unwrap_or_else(|error| {
-        parts.worker.queue_failed("see to the queue", &error);
+        parts.runtime.queue_failed("see to the queue", &error);
         true
     })
 }
 
 /// Looks whether a full disk of the queue has room again.
 async fn check_disk(parts: &Parts) {
-    if parts.worker.disk_full.load(Ordering::Relaxed) && reconcile::renew_mark(parts).await.is_ok() {
-        parts.worker.has_room();
+    if parts.runtime.disk_full.load(Ordering::Relaxed) && reconcile::renew_mark(parts).await.is_ok() {
+        parts.runtime.has_room();
     }
 }
 
 /// A hold that a delivery ends by its success is over too when nothing is to be delivered any more.
 async fn release_deliveries(parts: &Parts) {
-    let worker = &parts.worker;
+    let runtime = &parts.runtime;
     let seen_to = async {
-        for hold in worker.queue.holds().await? {
+        for hold in runtime.queue.holds().await? {
             match hold.scope {
                 Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
-                    if !worker.queue.delivers(Lane::Files, Some(hold.name.clone())).await? {
-                        worker.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
+                    if !runtime.queue.delivers(Lane::Files, Some(hold.name.clone())).await? {
+                        runtime.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
                     }
                 }
-                Scope::Service
-                    if hold.name == deliveries::SMTP && !worker.queue.delivers(Lane::Mails, None).await? =>
-                {
-                    deliveries::mail_works(worker).await?;
+                Scope::Service if hold.name == SMTP && !runtime.queue.delivers(Lane::Mails, None).await? => {
+                    mail_works(runtime).await?;
                 }
                 Scope::Folder | Scope::Service | Scope::Disk | Scope::Source => {}
             }
@@ -182,19 +180,19 @@ async fn release_deliveries(parts: &Parts) {
         Ok(())
     };
     if let Err(error) = seen_to.await {
-        worker.queue_failed("see to what holds deliveries", &error);
+        runtime.queue_failed("see to what holds deliveries", &error);
     }
 }
 
 /// A service that waits for another key is asked again once there is one.
 async fn check_keys(parts: &Parts) {
-    let worker = &parts.worker;
-    let live = parts.worker.live();
-    let holds = worker.queue.holds().await.unwrap_or_default();
+    let runtime = &parts.runtime;
+    let live = runtime.live();
+    let holds = runtime.queue.holds().await.unwrap_or_default();
     for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
-            worker.release(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
+            runtime.release(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
         }
     }
 }
@@ -225,10 +223,10 @@ impl Post {
 
 /// Mails what the operator should know, at most once in a quarter of an hour.
 async fn send_digest(parts: &Parts, post: &mut Post) {
-    let queue = &parts.worker.queue;
+    let queue = &parts.runtime.queue;
     let (notices, last) = match queue.unsent_notices(DIGEST_MAX).await {
         Ok(found) => found,
-        Err(error) => return parts.worker.queue_failed("read what the operator should know", &error),
+        Err(error) => return parts.runtime.queue_failed("read what the operator should know", &error),
     };
     let Some(newest) = notices.last().map(|notice| notice.id) else { return };
     let now = clock::now();
@@ -237,9 +235,9 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     if is_early || post.not_before.is_some_and(|until| now < until) {
         return;
     }
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
-    if let Some(mailer) = live.mailer.as_ref().filter(|_| wanted) {
+    if let Some(mailer) = parts.delivery.mailer(&live.settings).filter(|_| wanted) {
         let notices: Vec<Notice> =
             notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {
@@ -248,7 +246,7 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
         post.record_success();
     }
     if let Err(error) = queue.notices_sent(newest, now).await {
-        parts.worker.queue_failed("record the operator's mail", &error);
+        parts.runtime.queue_failed("record the operator's mail", &error);
     }
 }
 
@@ -259,39 +257,39 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.profile().await.is_ok() {
-                parts.worker.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
+                parts.runtime.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
             }
         }
         Freshness::Failing { days_left, message } => {
             tracing::warn!("the sign-in at `{name}` could not be refreshed ({days_left} days left): {message}");
         }
         Freshness::SignedOut { reason } => {
-            parts.worker.service_refused(handle, true, &anyhow::anyhow!(reason)).await;
+            parts.runtime.service_refused(handle, true, &anyhow::anyhow!(reason)).await;
         }
     }
 }
 
 /// Forgets jobs that ended longer ago than the history reaches.
 async fn prune_history(parts: &Parts) {
-    let forgotten = time_before(clock::now(), parts.worker.live().settings.history);
+    let forgotten = time_before(clock::now(), parts.runtime.live().settings.history);
     loop {
-        match parts.worker.queue.prune(forgotten).await {
+        match parts.runtime.queue.prune(forgotten).await {
             Ok(0) => return,
             Ok(count) => tracing::debug!("{count} jobs are forgotten"),
-            Err(error) => return parts.worker.queue_failed("forget old jobs", &error),
+            Err(error) => return parts.runtime.queue_failed("forget old jobs", &error),
         }
     }
 }
 
 /// Tells systemd what `systemctl status` shows, when it changed.
 async fn report_status(parts: &Parts, told: &mut String) {
-    let worker = &parts.worker;
-    let held = worker.queue.holds().await.unwrap_or_default();
+    let runtime = &parts.runtime;
+    let held = runtime.queue.holds().await.unwrap_or_default();
     let mut line = format!(
         "{}; {} running, {} waiting for analysis",
-        count(worker.live().settings.folders.len() as u64, "folder"),
-        worker.activity.snapshot().len(),
-        worker.looks.len()
+        count(runtime.live().settings.folders.len() as u64, "folder"),
+        parts.worker.activity.snapshot().len(),
+        runtime.polls.len()
     );
     if let Some(hold) = held.first() {
         line = format!("{line}; {} {}: {}", hold.name, hold.reason, one_line(&hold.detail, 120));

@@ -19,7 +19,7 @@ pub(super) struct Listening {
 
 /// Makes what is listened at what the settings say.
 pub(super) async fn reconcile_listener(parts: &Parts) {
-    let live = parts.worker.live();
+    let live = parts.runtime.live();
     let wanted = live.settings.webhook.as_ref().map(|webhook| (webhook.listen, live.settings.sources.clone()));
     let mut listening = parts.listening.lock().await;
     if listening.as_ref().map(|listening| &listening.at) == wanted.as_ref() {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::{Context, deliver::existing_notes, extracted::with_note, setback};
+use super::{Context, existing_notes, extracted::with_note, setback};
 use crate::{
     clock::{self, elapsed},
     config::{Analysis, Notes, OnSuccessRemote, Poll},

@@ -19,7 +19,7 @@ use super::{Context, confirm_content, open_closed_recording};
 use crate::{
     beneath::Stamp,
     clock,
-    config::{Convert, Environment, Folder},
+    config::{Convert, Environment},
     effect::Effect,
     engine::audio::{
         convert::{ConvertError, Form, convert},
@@ -28,7 +28,7 @@ use crate::{
     job::{Key, Setback, Stage},
     media_types,
     queue::{Job, Queue},
-    services::NotesService,
+    services::{conversion_form, convertible_extensions},
 };
 
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
@@ -40,28 +40,6 @@ const ALL_BYTES_MAX: u64 = 8 << 30;
 
 /// What a person does where ffmpeg is missing.
 pub const FFMPEG_CURE: &str = "apt install ffmpeg";
-
-/// Returns the extensions that a folder takes: those of its service, and those that are converted for it.
-#[must_use]
-pub fn accepted(folder: &Folder, service: &dyn NotesService) -> Vec<String> {
-    let own = service.accepts().iter().copied();
-    let more = if folder.convert == Convert::Ffmpeg { convertible(service) } else { Vec::new() };
-    own.chain(more).map(str::to_owned).collect()
-}
-
-/// Returns the extensions that a service does not take and that may be converted for it.
-#[must_use]
-pub fn convertible(service: &dyn NotesService) -> Vec<&'static str> {
-    let may = media_types::convertible().filter(|extension| !service.accepts().contains(extension));
-    if form(service).is_some() { may.collect() } else { Vec::new() }
-}
-
-/// Returns the form that a service is given what it does not take in, with the type that it wants for it.
-fn form(service: &dyn NotesService) -> Option<(Form, &'static str)> {
-    let mut forms = Form::ALL.into_iter();
-    let form = forms.find(|form| service.accepts().contains(&form.extension()))?;
-    Some((form, service.mime_type(form.extension())))
-}
 
 /// Converts recordings, and keeps them until they are sent.
 #[derive(Debug, Clone)]
@@ -142,8 +120,8 @@ fn report(removed: io::Result<()>) {
 pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Converted>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible(service).contains(&&*extension);
-    let Some((form, mime)) = form(service).filter(|_| is_wanted) else { return Ok(None) };
+    let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible_extensions(service).contains(&&*extension);
+    let Some((form, mime)) = conversion_form(service).filter(|_| is_wanted) else { return Ok(None) };
     let source = open_closed_recording(context, job).await?;
     let path = context.converter.dir.join(name(&job.key.to_string(), form));
     if let Some(file) = opened(&path).await? {

@@ -2,7 +2,7 @@
 
 use std::{fs::File, time::Duration};
 
-use super::{Context, answered, deliver, details, open_closed_recording, setback, title::TITLE_MAX};
+use super::{Context, answered, details, existing_notes, open_closed_recording, setback, title::TITLE_MAX};
 use crate::{
     clock,
     effect::Effect,
@@ -38,7 +38,7 @@ const LIST_DELAY: Duration = Duration::from_secs(3);
 /// Makes the meeting of a job.
 pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
     let recording = open_closed_recording(context, job).await?;
-    if let Some(notes) = deliver::existing_notes(&context.folder, job).await? {
+    if let Some(notes) = existing_notes(&context.folder, job).await? {
         return Ok(Created::NotesExist(notes));
     }
     let plan = if let Some(plan) = &job.plan {

@@ -7,7 +7,6 @@ pub mod analyse;
 pub mod cancel;
 pub mod convert;
 pub mod create;
-pub mod deliver;
 pub mod details;
 mod extracted;
 pub mod sidecar;
@@ -23,6 +22,7 @@ use crate::{
     beneath::{Dir, Stamp},
     clock,
     config::{self, Folder},
+    delivery::find_notes,
     job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
@@ -142,6 +142,16 @@ async fn answered<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
         Err(_) => anyhow!("the file system of the folder does not answer"),
     };
     Err(Setback::FileLost { error })
+}
+
+/// Returns where whole notes with this job's key lie already, if they do.
+///
+/// # Errors
+/// [`Setback::FileLost`] when that cannot be known now.
+async fn existing_notes(folder: &Arc<Folder>, job: &Job) -> Result<Option<String>, Setback> {
+    let folder = Arc::clone(folder);
+    let job = job.clone();
+    answered(tokio::task::spawn_blocking(move || find_notes(&folder, &job))).await
 }
 
 /// Reads a recording once more: somebody may have changed it and put its time back.

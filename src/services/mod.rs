@@ -16,6 +16,7 @@
 //! | `response_parsing` | transcripts and model output, read leniently |
 //! | `result_cache` | results on this machine until they are in the queue |
 
+mod accepted;
 pub(crate) mod answers;
 pub(crate) mod bounded;
 pub mod breaker;
@@ -40,6 +41,7 @@ use std::{fs::File, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+pub use self::accepted::{accepted_extensions, conversion_form, convertible_extensions};
 pub(crate) use self::connect::{Connection, connect};
 pub use self::notes_service::NotesService;
 use crate::{

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     beneath::Dir,
-    deliver::{Temporary, sweep},
+    delivery::{Temporary, sweep},
     effect::Effect,
     job::Content,
 };

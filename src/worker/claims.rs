@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Active, Live, ServiceHandle, Worker, activity::Turn, slots::Pool};
+use super::{Active, Worker, activity::Turn, slots::Pool};
 use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Stage},
     queue::{Hold, Job, JobFilter, JobId, QueueError, Scope},
+    runtime::{Live, ServiceHandle, sleep_until},
     services::breaker::{Admission, Call, NOBODY},
 };
 
@@ -26,27 +27,19 @@ const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 /// Claims jobs until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
     let mut turn = 0;
-    while !worker.stop.is_cancelled() {
+    while !worker.runtime.stop.is_cancelled() {
         let wake = match fill(&worker, &mut turn).await {
             Ok(wake) => wake,
             Err(error) => {
-                worker.queue_failed("claim a job", &error);
+                worker.runtime.queue_failed("claim a job", &error);
                 Some(clock::now() + Duration::from_secs(5))
             }
         };
         tokio::select! {
-            () = worker.stop.cancelled() => {}
-            () = worker.claims.notified() => {}
+            () = worker.runtime.stop.cancelled() => {}
+            () = worker.runtime.claims.notified() => {}
             () = sleep_until(wake) => {}
         }
-    }
-}
-
-/// Sleeps until a wall time; for ever without one.
-pub(super) async fn sleep_until(wake: Option<Timestamp>) {
-    match wake {
-        Some(wake) => tokio::time::sleep(crate::clock::elapsed(clock::now(), wake)).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -61,18 +54,18 @@ struct Claimed {
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
 async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
-    worker.follow_clock().await?;
+    worker.runtime.follow_clock().await?;
     // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
     let begun = clock::now();
-    let live = worker.live();
-    let holds = worker.queue.holds().await?;
-    if worker.disk_full.load(Ordering::Relaxed) {
+    let live = worker.runtime.live();
+    let holds = worker.runtime.queue.holds().await?;
+    if worker.runtime.disk_full.load(Ordering::Relaxed) {
         return Ok(None);
     }
     let folders = turns(&live);
     let mut starving = BTreeSet::new();
     let mut idle = 0;
-    while idle < folders.len() && !worker.stop.is_cancelled() {
+    while idle < folders.len() && !worker.runtime.stop.is_cancelled() {
         let folder = folders[*turn % folders.len()];
         *turn = (*turn + 1) % folders.len();
         match claim(worker, &live, folder, &holds, &mut starving).await? {
@@ -99,13 +92,13 @@ async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueEr
         let open = handle.breakers().open();
         let due = open.into_iter().map(|(call, _)| call).find(|call| handle.breakers().of(*call).probe_due(now));
         let Some(call) = due else { continue };
-        if !worker.activity.is_empty() || !worker.looks.is_empty() || is_wanted(worker, live, handle).await? {
+        if !worker.activity.is_empty() || !worker.runtime.polls.is_empty() || is_wanted(worker, live, handle).await? {
             continue;
         }
         if handle.breakers().of(call).admits(NOBODY, false, now) == Admission::Probe {
             let (worker, handle) = (Arc::clone(worker), Arc::clone(handle));
             let shared = Arc::clone(&worker);
-            worker.tasks.spawn(async move { shared.probe_for_nobody(&handle, call).await });
+            worker.runtime.tasks.spawn(async move { shared.probe_for_nobody(&handle, call).await });
         }
     }
     Ok(())
@@ -114,7 +107,7 @@ async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueEr
 /// Whether a job of one of the service's folders may run, now or later.
 async fn is_wanted(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Result<bool, QueueError> {
     for folder in live.folders.values().filter(|folder| folder.service == handle.service.name()) {
-        if worker.queue.next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
+        if worker.runtime.queue.next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
             return Ok(true);
         }
     }
@@ -179,9 +172,9 @@ async fn claim_for_service(
     }
     let Some(slot) = slot(worker, live, handle, &folder.id) else {
         // Only work on this machine makes room, so that nobody else need be asked.
-        let stages = admitted(handle, worker.looks.is_empty(), now).0;
+        let stages = admitted(handle, worker.runtime.polls.is_empty(), now).0;
         if handle.resumes() && starves(worker, live, handle, &folder.id) {
-            let waits = worker.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
+            let waits = worker.runtime.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
         return Ok(None);
@@ -190,12 +183,13 @@ async fn claim_for_service(
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }
-    let (mut stages, mut probe) = admitted(handle, worker.looks.is_empty(), now);
+    let (mut stages, mut probe) = admitted(handle, worker.runtime.polls.is_empty(), now);
     if is_former(live, &folder.id) {
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
-    let claim = |stages, except| worker.queue.claim_filtered(folder.id.clone(), stages, except, filter.clone(), now);
+    let claim =
+        |stages, except| worker.runtime.queue.claim_filtered(folder.id.clone(), stages, except, filter.clone(), now);
     if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
@@ -254,7 +248,7 @@ fn pool_of(handle: &ServiceHandle) -> Option<&str> {
 
 /// Whether the hour of a refused folder has passed; the next one begins then.
 fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
-    let mut refused = worker.refused();
+    let mut refused = worker.runtime.refused_folders();
     match refused.get(folder) {
         Some(tried) if *tried <= now && *tried + REFUSED_EVERY > now => false,
         Some(_) | None => {
@@ -314,7 +308,7 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
     let active = Active::new(stage, &progress, &cancel, &folder.id, pool, &turn);
     worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);
-    worker.tasks.spawn(async move {
+    worker.runtime.tasks.spawn(async move {
         let id = job.id;
         let probed = probe.map(|call| (call, Arc::clone(&handle)));
         let running =
@@ -326,7 +320,7 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
         }
         shared.activity.leave(id);
         drop(slot);
-        shared.claims.notify_one();
+        shared.runtime.claims.notify_one();
     });
 }
 
@@ -334,7 +328,7 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
 async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
     let mut times: HashSet<Timestamp> = HashSet::new();
     for folder in live.folders.keys() {
-        times.extend(worker.queue.next_due(folder.clone(), now).await?);
+        times.extend(worker.runtime.queue.next_due(folder.clone(), now).await?);
     }
     for handle in live.all() {
         let mut breakers = handle.breakers();
@@ -345,6 +339,6 @@ async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Tim
                 .flatten(),
         );
     }
-    times.extend(worker.refused().values().map(|tried| *tried + REFUSED_EVERY));
+    times.extend(worker.runtime.refused_folders().values().map(|tried| *tried + REFUSED_EVERY));
     Ok(times.into_iter().filter(|time| *time > now).min())
 }

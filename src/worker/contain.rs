@@ -1,6 +1,6 @@
 //! A panic in the work of one job is a failure of that job, and of nobody else.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use anyhow::anyhow;
 use futures_util::FutureExt as _;
@@ -10,15 +10,16 @@ use crate::{
     job::{Stage, State, Wait},
     queue::JobId,
     services::breaker::Call,
+    text::panic_message,
 };
 
 impl Worker {
     /// Does the work of a job. When that panics, the job has failed once, where the queue says that it stands.
     pub(super) async fn contain(self: &Arc<Self>, job: JobId, work: impl Future<Output = ()>) {
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
-            let error = anyhow!("a bug: minuted panicked: {}", said(panic.as_ref()));
+            let error = anyhow!("a bug: minuted panicked: {}", panic_message(panic.as_ref()));
             tracing::error!(job.id = job.0, "job {job}: {error}");
-            for handle in self.live().services.values() {
+            for handle in self.runtime.live().services.values() {
                 // A probe that told nothing of its call leaves it to another job.
                 for call in Call::ALL {
                     handle.breakers().of(call).released(job.0);
@@ -29,10 +30,10 @@ impl Worker {
     }
 
     async fn panicked(self: &Arc<Self>, id: JobId, error: &anyhow::Error) {
-        let job = match self.queue.job(id).await {
+        let job = match self.runtime.queue.job(id).await {
             Ok(Some(job)) => job,
             Ok(None) => return,
-            Err(error) => return self.queue_failed("read a job", &error),
+            Err(error) => return self.runtime.queue_failed("read a job", &error),
         };
         let from = match &job.state {
             State::Running { stage } => *stage,
@@ -44,14 +45,8 @@ impl Worker {
             | State::Skipped
             | State::Cancelled => return,
         };
-        if let Some(folder) = self.live().folders.get(&job.key.folder) {
+        if let Some(folder) = self.runtime.live().folders.get(&job.key.folder) {
             self.own_failure(folder, &job, from, error, None).await;
         }
     }
-}
-
-/// What a panic said.
-pub(super) fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
 }

@@ -21,7 +21,7 @@ const ROUND_MAX: usize = 100;
 
 /// Lets jobs go on until the worker stops.
 pub async fn run(worker: Arc<Worker>) {
-    let mut live = worker.live.clone();
+    let mut live = worker.runtime.live.clone();
     // What waited before the start is found by the first round.
     let (mut last, mut any) = (JobId(0), true);
     loop {
@@ -29,43 +29,43 @@ pub async fn run(worker: Arc<Worker>) {
         let pause =
             async { if any { tokio::time::sleep(EVERY).await } else { worker.invalid_metadata.notified().await } };
         tokio::select! {
-            () = worker.stop.cancelled() => return,
+            () = worker.runtime.stop.cancelled() => return,
             () = pause => {}
             // The settings may be the cure; without them there is nothing left to do but to stop.
-            changed = live.changed() => if changed.is_err() { return worker.stop.cancelled().await },
+            changed = live.changed() => if changed.is_err() { return worker.runtime.stop.cancelled().await },
         }
         match round(&worker, last).await {
             Ok(next) => {
                 any = next != JobId(0) || last != JobId(0);
                 last = next;
             }
-            Err(error) => worker.queue_failed("read the jobs whose metadata is invalid", &error),
+            Err(error) => worker.runtime.queue_failed("read the jobs whose metadata is invalid", &error),
         }
     }
 }
 
 /// Looks at some jobs; returns the number of the last one, or 0 to begin anew.
 async fn round(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
-    let jobs = worker.queue.jobs_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
+    let jobs = worker.runtime.queue.jobs_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
     let last = jobs.last().map_or(JobId(0), |job| job.id);
     let mut woken = Vec::new();
     for job in jobs {
-        if worker.stop.is_cancelled() {
+        if worker.runtime.stop.is_cancelled() {
             return Ok(last);
         }
         if !is_still_invalid(worker, &job).await? {
             woken.push(job.id);
         }
     }
-    if !woken.is_empty() && worker.queue.wake_jobs_with_invalid_metadata(Some(woken), clock::now()).await? > 0 {
-        worker.claims.notify_one();
+    if !woken.is_empty() && worker.runtime.queue.wake_jobs_with_invalid_metadata(Some(woken), clock::now()).await? > 0 {
+        worker.runtime.claims.notify_one();
     }
     Ok(last)
 }
 
 /// Returns whether a job would wait for the very same reason.
 async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, QueueError> {
-    let live = worker.live();
+    let live = worker.runtime.live();
     // A folder that is not configured any more begins nothing.
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };
     let Some(handle) = live.services.get(&folder.service) else { return Ok(true) };

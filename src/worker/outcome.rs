@@ -4,17 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{ServiceHandle, Worker};
+use super::Worker;
 use crate::{
     clock,
-    config::{Folder, Format, Target},
+    config::Folder,
+    delivery::plan::{deliveries_of_failure, deliveries_of_results, endings},
     job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
     pipeline::analyse,
-    queue::{Analysed, Because, DeliveryKind, Failure, Job, NewDelivery, Scope, SkipReason},
+    queue::{Analysed, Because, Failure, Job, Scope, SkipReason},
+    runtime::ServiceHandle,
     services::{
         CallError,
         breaker::{Breaker, Call, NOBODY, Verdict},
-        paxs::{Paxs, SignIn},
     },
     text::{ShellCommand, one_line, printable_path},
 };
@@ -51,7 +52,7 @@ impl Worker {
             Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
                 read_failed(None);
                 let signed_out = matches!(error, CallError::SignedOut { .. });
-                self.service_refused(handle, signed_out, &error.into()).await;
+                self.runtime.service_refused(handle, signed_out, &error.into()).await;
             }
             Err(CallError::Unavailable { after, message, .. }) => {
                 read_failed(after);
@@ -61,7 +62,7 @@ impl Worker {
                 read_failed(None);
             }
         }
-        self.claims.notify_one();
+        self.runtime.claims.notify_one();
     }
 
     /// Closes the breaker of a call by `close`; when no other is open the service works again.
@@ -73,7 +74,7 @@ impl Worker {
             was_open && breakers.open().is_empty()
         };
         if healed {
-            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
+            self.runtime.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
         }
     }
 
@@ -109,7 +110,7 @@ impl Worker {
                 self.unavailable(handle, folder, job, call, Unavailable { error, after, suspect }).await;
             }
             Setback::ServiceRefused { signed_out, error } => {
-                self.service_refused(handle, signed_out, &error).await;
+                self.runtime.service_refused(handle, signed_out, &error).await;
                 self.snooze(job, now, None).await;
             }
             Setback::FolderRefused { error } => {
@@ -137,7 +138,7 @@ impl Worker {
             }
             Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
                 Ok(error) => {
-                    self.queue_failed("record a result", &error);
+                    self.runtime.queue_failed("record a result", &error);
                     if error.is_passing() {
                         // Nobody has the job any more: it goes on when the queue can be written.
                         self.snooze(job, now, None).await;
@@ -165,7 +166,7 @@ impl Worker {
             (verdict, was_open && breakers.open().is_empty())
         };
         if healed {
-            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
+            self.runtime.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
         }
         match verdict {
             Verdict::Own => {
@@ -176,7 +177,7 @@ impl Worker {
             Verdict::Service { until, first } => {
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
                 if first {
-                    self.service_down(handle, &error).await;
+                    self.runtime.service_down(handle, &error).await;
                 }
                 self.snooze(job, until, Some(Because::ServiceFailed(error))).await;
             }
@@ -190,7 +191,7 @@ impl Worker {
             tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
         }
         // Whoever mends it need not tell: it is tried as often as a service that is down, at the slowest.
-        let until = now.saturating_add(self.live().settings.retry.delay_max).unwrap_or(now);
+        let until = now.saturating_add(self.runtime.live().settings.retry.delay_max).unwrap_or(now);
         self.snooze(job, until, Some(because)).await;
     }
 
@@ -205,7 +206,7 @@ impl Worker {
         complete: Option<Vec<Report>>,
     ) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        let retry = self.live().settings.retry;
+        let retry = self.runtime.live().settings.retry;
         let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
         let Some(delay) = policy.after(job.attempts + 1, clock::jitter()) else {
             self.fail(folder, job, from, &error, complete).await;
@@ -213,7 +214,7 @@ impl Worker {
         };
         let now = clock::now();
         let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        match self.persist(|| self.queue.retry_later(job, from, due, &error, now)).await {
+        match self.runtime.persist(|| self.runtime.queue.retry_later(job, from, due, &error, now)).await {
             Ok(_) => {
                 let attempt = job.attempts + 1;
                 let shown = printable_path(&folder.path.join(&job.path));
@@ -226,15 +227,15 @@ impl Worker {
                     retry.attempts
                 );
             }
-            Err(error) => self.queue_failed("record a failure", &error),
+            Err(error) => self.runtime.queue_failed("record a failure", &error),
         }
-        self.claims.notify_one();
+        self.runtime.claims.notify_one();
     }
 
     /// Looks once at what did complete of a job that failed otherwise; nothing where that cannot be told now: `retry`
     /// goes on from what exists.
     async fn completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
-        let live = self.live();
+        let live = self.runtime.live();
         let Some(handle) = job.plan.as_ref().and_then(|plan| live.serving(&plan.service)) else {
             return Vec::new();
         };
@@ -258,28 +259,28 @@ impl Worker {
             error: error.to_owned(),
             from,
             reports: complete.clone(),
-            deliveries: failure_deliveries(folder, !complete.is_empty()),
+            deliveries: deliveries_of_failure(folder, !complete.is_empty()),
             notice: format!("{shown} failed: {error}\n{cure}"),
         };
-        match self.persist(|| self.queue.fail(job, failure(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.fail(job, failure(), clock::now())).await {
             Ok(_) => {
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
-            Err(error) => self.queue_failed("record the last failure", &error),
+            Err(error) => self.runtime.queue_failed("record the last failure", &error),
         }
-        self.deliveries.notify_one();
+        self.runtime.deliveries.notify_one();
     }
 
     /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
     async fn skip(&self, folder: &Folder, job: &Job, reason: SkipReason) {
-        match self.persist(|| self.queue.skip(job, reason.clone(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.skip(job, reason.clone(), clock::now())).await {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
                 tracing::info!(job.id = job.id.0, "job {} is skipped: {reason}: {shown}", job.id);
             }
-            Err(error) => self.queue_failed("record that a recording is skipped", &error),
+            Err(error) => self.runtime.queue_failed("record that a recording is skipped", &error),
         }
-        self.deliveries.notify_one();
+        self.runtime.deliveries.notify_one();
     }
 
     /// Records the results of a job and what is delivered because of them.
@@ -293,10 +294,10 @@ impl Worker {
     ) {
         let analysed = || Analysed {
             reports: reports.clone(),
-            deliveries: deliveries(folder, job, plan),
-            endings: super::deliveries::endings(folder),
+            deliveries: deliveries_of_results(folder, job, plan),
+            endings: endings(folder),
         };
-        match self.persist(|| self.queue.analysed(job, analysed(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.analysed(job, analysed(), clock::now())).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id);
                 if let Remote::Uploaded { meeting, .. } = &job.remote {
@@ -305,59 +306,23 @@ impl Worker {
                 // A crash may have come between the upload and this.
                 self.context(handle, folder).converter.forget(&job.key).await;
             }
-            Err(error) => self.queue_failed("record the results", &error),
+            Err(error) => self.runtime.queue_failed("record the results", &error),
         }
-        self.deliveries.notify_one();
-    }
-
-    /// Records that a service does not work.
-    pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
-        let name = handle.service.name();
-        let told = format!(
-            "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"
-        );
-        self.hold(Scope::Service, name, HoldReason::Down, error.to_owned(), told).await;
-    }
-
-    /// Records that a service wants a person.
-    pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
-        let name = handle.service.name();
-        let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        if signed_out && self.is_of_an_earlier_sign_in(handle) {
-            tracing::debug!("service `{name}` refused an earlier sign-in than that of now: {error}");
-            self.nudge();
-            return;
-        }
-        let (kind, cure) = (&handle.settings.kind, handle.settings.kind.sign_in_cure(name));
-        let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
-            (true, true) => (HoldReason::SignedOut, format!("sign in: {cure}")),
-            (true, false) => (HoldReason::SignedOut, cure),
-            (false, _) => (HoldReason::Forbidden, format!("check the account's rights at the service, then: {cure}")),
-        };
-        let told = format!("service `{name}` waits for a person: {error}\n{cure}");
-        self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), told).await;
-    }
-
-    /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
-    /// once more. A sign-in that is refused a second time is refused.
-    fn is_of_an_earlier_sign_in(&self, handle: &ServiceHandle) -> bool {
-        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(Paxs::signed_in) else { return false };
-        let mut refused = self.refused_sign_ins.lock().expect("no thread panics while it holds the refusals");
-        refused.insert(handle.service.name().to_owned(), since) != Some(since)
+        self.runtime.deliveries.notify_one();
     }
 
     async fn folder_refused(&self, folder: &Folder, error: &anyhow::Error) {
-        self.refused().insert(folder.id.clone(), clock::now());
+        self.runtime.refused_folders().insert(folder.id.clone(), clock::now());
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        let live = self.live();
+        let live = self.runtime.live();
         let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
         let told = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
-        self.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), told).await;
+        self.runtime.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), told).await;
     }
 
     async fn file_lost(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        match self.persist(|| self.queue.lose_file(job, &error, clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
                 // A file that somebody has open is asked about again and again; that it still has is no news.
                 if job.error.as_deref() != Some(&*error) {
@@ -370,7 +335,7 @@ impl Worker {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id);
             }
-            Err(error) => self.queue_failed("record that a file is gone", &error),
+            Err(error) => self.runtime.queue_failed("record that a file is gone", &error),
         }
     }
 
@@ -381,10 +346,10 @@ impl Worker {
             &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
         )
         .await;
-        match self.persist(|| self.queue.reconsider_file(job)).await {
+        match self.runtime.persist(|| self.runtime.queue.reconsider_file(job)).await {
             Ok(0) => {}
             Ok(_) => self.reconsidered.add(&job.key.folder, &job.path),
-            Err(error) => self.queue_failed("have a file examined again", &error),
+            Err(error) => self.runtime.queue_failed("have a file examined again", &error),
         }
     }
 
@@ -393,9 +358,9 @@ impl Worker {
         if let State::Waiting { on: Wait::Analysis, .. } = job.state {
             return;
         }
-        match self.persist(|| self.queue.snooze(job, until, because.clone(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.snooze(job, until, because.clone(), clock::now())).await {
             Ok(_) => {}
-            Err(error) => self.queue_failed("put a job back", &error),
+            Err(error) => self.runtime.queue_failed("put a job back", &error),
         }
     }
 }
@@ -403,45 +368,6 @@ impl Worker {
 /// An error as it is kept: on one line, with its causes.
 pub(super) fn told(error: &anyhow::Error) -> String {
     one_line(&format!("{error:#}"), ERROR_MAX)
-}
-
-/// Where the notes of a job go, by the folder's settings of now.
-fn deliveries(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
-    let mut deliveries = notes(folder);
-    if folder.deliver.contains(&Target::Email) && !plan.silent {
-        for target in recipients(folder, plan) {
-            deliveries.push(NewDelivery { kind: DeliveryKind::Mail, target, held: job.mail_held });
-        }
-    }
-    deliveries
-}
-
-/// What is delivered of a job that failed: what did complete, beside, and the word of the failure.
-fn failure_deliveries(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
-    let mut deliveries = if partial { notes(folder) } else { Vec::new() };
-    deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
-    deliveries
-}
-
-fn notes(folder: &Folder) -> Vec<NewDelivery> {
-    if !folder.deliver.contains(&Target::Beside) {
-        return Vec::new();
-    }
-    let formats = folder.formats.iter().copied().filter(|format| *format != Format::Md);
-    std::iter::once(Format::Md)
-        .chain(formats)
-        .map(|format| NewDelivery { kind: DeliveryKind::Notes, target: format.as_str().to_owned(), held: false })
-        .collect()
-}
-
-/// The addresses that get the notes, each once.
-fn recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
-    let addresses: Vec<String> = match &folder.email_to {
-        crate::config::Recipients::Attendees => plan.attendees.iter().map(|person| person.email.clone()).collect(),
-        crate::config::Recipients::List(list) => list.iter().map(|mailbox| mailbox.email.to_string()).collect(),
-    };
-    let mut once = std::collections::HashSet::new();
-    addresses.into_iter().filter(|address| once.insert(address.to_lowercase())).collect()
 }
 
 /// Returns those of `reports` that completed.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{ServiceHandle, Worker, activity::Turn, slots::TURN};
+use super::{Worker, activity::Turn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
@@ -12,6 +12,7 @@ use crate::{
     pipeline::{Context, analyse, create, upload},
     progress::Progress,
     queue::{Job, JobId, Scope},
+    runtime::ServiceHandle,
     services::{CallError, breaker::Call},
 };
 
@@ -108,16 +109,17 @@ impl Running {
         let worker = &self.worker;
         match create::run(context, job).await? {
             create::Created::NotesExist(notes) => {
-                worker.persist(|| context.queue.already_done(job, &notes, clock::now())).await?;
+                worker.runtime.persist(|| context.queue.already_done(job, &notes, clock::now())).await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
                 Ok(false)
             }
             create::Created::Meeting { id, how, plan, called } => {
-                job.state = worker.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
+                job.state =
+                    worker.runtime.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
-                worker.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
+                worker.runtime.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
                 tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.text(""));
                 Ok(called)
             }
@@ -128,9 +130,9 @@ impl Running {
         let begun = tokio::time::Instant::now();
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
         let (recording, how) = (&uploaded.recording, uploaded.how);
-        job.state = self.worker.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
+        job.state = self.worker.runtime.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
         self.worker.forget_heard(job.id);
-        self.worker.looks.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
         tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.text(""));
@@ -147,19 +149,19 @@ impl Running {
             analyse::ask(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
-            self.worker.persist(|| context.queue.awaits(job, clock::now())).await?
+            self.worker.runtime.persist(|| context.queue.awaits(job, clock::now())).await?
         } else {
-            self.worker.persist(|| context.queue.requested(job, asked.clone(), clock::now())).await?
+            self.worker.runtime.persist(|| context.queue.requested(job, asked.clone(), clock::now())).await?
         };
         job.state = state;
-        self.worker.looks.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
         tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
         Ok(!asked.is_empty())
     }
 
     /// Ends when the worker stops and this stage need not be waited for: an upload with bytes left begins anew later.
     async fn interrupted(&self, stage: Stage) {
-        self.worker.stop.cancelled().await;
+        self.worker.runtime.stop.cancelled().await;
         if stage != Stage::Upload {
             std::future::pending::<()>().await;
         }
@@ -193,21 +195,21 @@ impl Running {
     async fn make_room(&self, job: &Job) {
         let now = clock::now();
         self.worker.note_heard(job.id, self.progress.read().0);
-        match self.worker.queue.snooze(job, now, None, now).await {
+        match self.worker.runtime.queue.snooze(job, now, None, now).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
             }
-            Err(error) => self.worker.queue_failed("put a job back that makes room", &error),
+            Err(error) => self.worker.runtime.queue_failed("put a job back that makes room", &error),
         }
     }
 
     async fn interrupt(&self, job: &Job) {
         let now = clock::now();
-        match self.worker.queue.snooze(job, now, None, now).await {
+        match self.worker.runtime.queue.snooze(job, now, None, now).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and begins anew later", job.id);
             }
-            Err(error) => self.worker.queue_failed("put an interrupted job back", &error),
+            Err(error) => self.worker.runtime.queue_failed("put an interrupted job back", &error),
         }
     }
 }

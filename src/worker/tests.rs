@@ -18,12 +18,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Live, ServiceHandle, Worker, claims};
+use super::{Worker, claims};
 use crate::{
     beneath::Stamp,
     clock, config,
     job::{Content, Key, Report, Suspect},
     queue::{Queue, Scope, Settled},
+    runtime::{Live, Runtime, ServiceHandle},
     services::{AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::Paxs},
 };
 
@@ -196,17 +197,22 @@ impl Stage {
         }
         live.services = handles;
         let (live, receiver) = watch::channel(Arc::new(live));
-        let worker = Arc::new(Worker::new(queue, receiver, CancellationToken::new(), CancellationToken::new()));
-        worker.tasks.spawn(claims::run(Arc::clone(&worker)));
+        let worker = Arc::new(Worker::new(Arc::new(Runtime::new(
+            queue,
+            receiver,
+            CancellationToken::new(),
+            CancellationToken::new(),
+        ))));
+        worker.runtime.tasks.spawn(claims::run(Arc::clone(&worker)));
         Self { worker, _live: live, dir }
     }
 
     async fn is_held(&self) -> bool {
-        !self.worker.queue.holds().await.expect("read").is_empty()
+        !self.worker.runtime.queue.holds().await.expect("read").is_empty()
     }
 
     async fn notices(&self) -> Vec<String> {
-        let (notices, _) = self.worker.queue.unsent_notices(100).await.expect("read");
+        let (notices, _) = self.worker.runtime.queue.unsent_notices(100).await.expect("read");
         notices.into_iter().map(|notice| notice.text).collect()
     }
 }
@@ -307,7 +313,7 @@ async fn a_thousand_jobs_sit_out_an_hour_and_come_back_in_line() {
         assert!(told.len() == 1 && told[0].contains("does not work"), "{told:?}");
         for id in 1..=jobs {
             let id = crate::queue::JobId(i64::try_from(id).expect("small"));
-            assert_eq!(stage.worker.queue.job(id).await.expect("read").expect("there").attempts, 0);
+            assert_eq!(stage.worker.runtime.queue.job(id).await.expect("read").expect("there").attempts, 0);
         }
     }
 }
@@ -324,7 +330,7 @@ async fn a_service_that_is_out_touches_no_other() {
         (seen.creates.len(), seen.reads)
     };
     assert_eq!((creates, reads, out.seen().uploaded), (40, 0, 0));
-    let holds = stage.worker.queue.holds().await.expect("read");
+    let holds = stage.worker.runtime.queue.holds().await.expect("read");
     assert_eq!(
         holds.iter().map(|hold| (hold.scope, hold.name.as_str())).collect::<Vec<_>>(),
         [(Scope::Service, "out")]
@@ -341,7 +347,7 @@ async fn a_service_whose_last_failed_job_is_cancelled_is_found_to_work_by_a_chea
     while !stage.is_held().await || !stage.worker.activity.is_empty() {
         tokio::time::sleep(CALL).await;
     }
-    stage.worker.queue.cancel(crate::queue::JobId(1), clock::now()).await.expect("cancelled");
+    stage.worker.runtime.queue.cancel(crate::queue::JobId(1), clock::now()).await.expect("cancelled");
     while stage.is_held().await {
         tokio::time::sleep(CALL).await;
     }
@@ -357,7 +363,7 @@ async fn a_recording_that_alone_breaks_its_call_ends_within_hours_and_holds_no_o
     let stage = Stage::set(&[&service]).await;
     let begun = Instant::now();
     let job = |id| {
-        let queue = stage.worker.queue.clone();
+        let queue = stage.worker.runtime.queue.clone();
         async move { queue.job(crate::queue::JobId(id)).await.expect("read").expect("there") }
     };
     // Long after it has failed for the first time, when it is tried at its slowest pace, another one comes.
@@ -365,9 +371,9 @@ async fn a_recording_that_alone_breaks_its_call_ends_within_hours_and_holds_no_o
         tokio::time::sleep(CALL).await;
     }
     assert_eq!(job(1).await.attempts, 0, "it may be the service");
-    drop_some(&stage.worker.queue, stage.dir.path(), &service, 1..2).await;
+    drop_some(&stage.worker.runtime.queue, stage.dir.path(), &service, 1..2).await;
     let dropped = Instant::now();
-    stage.worker.nudge();
+    stage.worker.runtime.nudge();
     service.all_uploaded.notified().await;
     assert!(dropped.elapsed() < CALL * 10, "it waited for {:?}", dropped.elapsed());
     assert!(!stage.is_held().await);
@@ -388,7 +394,7 @@ async fn a_recording_with_nothing_to_compare_it_with_ends_after_three_failures_a
     let service = Played::new("paxs", Out::First, 1);
     let stage = Stage::set(&[&service]).await;
     let begun = Instant::now();
-    let job = || stage.worker.queue.job(crate::queue::JobId(1));
+    let job = || stage.worker.runtime.queue.job(crate::queue::JobId(1));
     while job().await.expect("read").expect("there").state != crate::job::State::Failed {
         tokio::time::sleep(CALL).await;
         assert!(begun.elapsed() < HOUR * 6, "it ends");

@@ -16,13 +16,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Live, ServiceHandle, Worker, claims, slots::TURN};
+use super::{Worker, claims, slots::TURN};
 use crate::{
     beneath::Stamp,
     clock, config,
     job::{Content, Report},
     progress::Unit,
     queue::{Queue, Settled},
+    runtime::{Live, Runtime, ServiceHandle},
     services::{AnalysisRequest, Attachment, CallError, NotesService, Upload},
 };
 
@@ -143,8 +144,13 @@ impl Workshop {
         let handle = ServiceHandle::new(played, None, live.settings.services["local"].clone(), live.settings.retry);
         live.services.insert("local".to_owned(), Arc::new(handle));
         let (live, receiver) = watch::channel(Arc::new(live));
-        let worker = Arc::new(Worker::new(queue, receiver, CancellationToken::new(), CancellationToken::new()));
-        worker.tasks.spawn(claims::run(Arc::clone(&worker)));
+        let worker = Arc::new(Worker::new(Arc::new(Runtime::new(
+            queue,
+            receiver,
+            CancellationToken::new(),
+            CancellationToken::new(),
+        ))));
+        worker.runtime.tasks.spawn(claims::run(Arc::clone(&worker)));
         Self { worker, engine, _live: live, dir }
     }
 
@@ -162,8 +168,8 @@ impl Workshop {
             length_max: None,
             sound: None,
         };
-        self.worker.queue.take(vec![settled], "not taken".into(), clock::now()).await.expect("taken");
-        self.worker.nudge();
+        self.worker.runtime.queue.take(vec![settled], "not taken".into(), clock::now()).await.expect("taken");
+        self.worker.runtime.nudge();
     }
 }
 

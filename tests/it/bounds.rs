@@ -9,7 +9,7 @@ use std::{
 use lettre::message::Mailbox;
 use minuted::{
     config::{Email, Smtp, Tls},
-    deliver::{MailError, Mailer},
+    delivery::{MailError, Mailer},
 };
 
 /// Bytes that may have left a server when it is cut off: what is let through, and what the kernel buffers on both sides.

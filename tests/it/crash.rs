@@ -879,5 +879,5 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
 /// How many files on their way to a name lie in the folder.
 fn temporary(house: &House) -> usize {
     let names = fs::read_dir(house.folder()).expect("there").map(|entry| entry.expect("read").file_name());
-    names.filter(|name| minuted::deliver::files::is_temporary(name)).count()
+    names.filter(|name| minuted::delivery::is_temporary(name)).count()
 }

@@ -17,7 +17,7 @@ use lettre::message::Mailbox;
 use mail_parser::MessageParser;
 use minuted::{
     config::{Analysis, Attendee, Email, Format, Smtp, Tls},
-    deliver::{Mailer, Minutes},
+    delivery::{Mailer, Minutes},
     job::{Content, Findings, Key, Report, Segment, Status},
 };
 use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};

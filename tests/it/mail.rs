@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use minuted::{
     config::{Allow, Analysis, Attendee, Email, Format, Smtp, Tls},
-    deliver::{Letter, MailError, Mailer, Minutes, Notice, mail::Limits, message_id},
+    delivery::{Letter, Limits, MailError, Mailer, Minutes, Notice, message_id},
     job::{Content, Findings, Key, Report, Status},
 };
 

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mail_parser::{MessageParser, MimeHeaders as _};
-use minuted::{deliver::message_id, queue::Queue};
+use minuted::{delivery::message_id, queue::Queue};
 use serde_json::Value;
 
 use crate::support::{

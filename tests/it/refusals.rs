@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 use mail_parser::{MessageParser, MimeHeaders as _};
 use minuted::{
     config::{Allow, Email, Smtp, Tls},
-    deliver::{Letter, LetterForm, MailError, Mailer},
+    delivery::{Letter, LetterForm, MailError, Mailer},
 };
 use serde_json::Value;
 

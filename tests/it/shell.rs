@@ -43,10 +43,10 @@ const NUMBERS: [(&str, &[&str]); 8] = [
     ("control/jobs.rs", &["{id}"]),
     ("control/explain.rs", &["{id}", "{}"]), // {}: `job.id`
     ("control/why.rs", &["{}"]),             // `job.id`
+    ("delivery/context.rs", &["{}"]),        // `self.job.id`
+    ("delivery/outcome.rs", &["{}"]),        // `delivery.job`
     ("pipeline/analyse.rs", &["{}"]),        // `job.id`
-    ("pipeline/deliver.rs", &["{}"]),        // `self.job.id`
     ("queue/command.rs", &["{id}", "{}"]),   // {}: `latest.id`
-    ("worker/deliveries.rs", &["{}"]),       // `delivery.job`
     ("worker/outcome.rs", &["{}"]),          // `job.id`
 ];
 
@@ -60,7 +60,8 @@ fn no_command_is_put_together_by_hand() {
             faults.extend(by_hand(&literal, numbers).map(|fault| format!("src/{path}: {fault}")));
         }
     }
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/deliver/templates")).expect("templates") {
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/delivery/render/templates")).expect("templates")
+    {
         let path = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("read");
         faults.extend(by_hand(&text, &["{{ job }}"]).map(|fault| format!("{}: {fault}", path.display())));

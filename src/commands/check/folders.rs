@@ -7,7 +7,7 @@ use crate::{
     access::{Permissions, grant},
     beneath::Dir,
     config::{Convert, Email, Environment, Folder, OnSuccess, Recipients, Settings, Target, Watch},
-    deliver,
+    delivery,
     engine::audio::ffmpeg,
     pipeline::convert::FFMPEG_CURE,
     text::{ShellCommand, count, printable_path},
@@ -100,7 +100,7 @@ fn unreachable_folder(subject: &str, path: &Path, error: &io::Error) -> Finding 
 
 /// Creates, renames and removes a file, as delivering notes does, and looks who could read it.
 fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
-    let tried = Dir::open(path).and_then(|dir| Ok((deliver::try_out(&dir, mode)?, Permissions::of(dir.fd())?)));
+    let tried = Dir::open(path).and_then(|dir| Ok((delivery::try_out(&dir, mode)?, Permissions::of(dir.fd())?)));
     let shown = printable_path(path);
     let error = match tried {
         Ok((notes, dir)) => {

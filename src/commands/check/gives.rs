@@ -7,7 +7,7 @@ use tokio_util::task::TaskTracker;
 use super::{Failure, Finding, Findings};
 use crate::{
     config::{Abilities, Analysis, Notes, Settings},
-    worker::Live,
+    runtime::Live,
 };
 
 /// Says of each service what a folder may ask of it.

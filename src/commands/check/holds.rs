@@ -5,9 +5,9 @@ use crate::{
     commands::{parse_answer, print},
     config::Settings,
     control::{Request, Status, remedy_of_hold},
+    delivery::SMTP,
     job::HoldReason,
     queue::{Hold, Scope},
-    worker::deliveries,
 };
 
 /// Adds what the daemon holds, each with its cure. Returns the daemon's process.
@@ -37,7 +37,7 @@ pub(super) async fn add_holds(
 fn ends_with(settings: &Settings, hold: &Hold) -> bool {
     match hold.scope {
         Scope::Service => {
-            let is_mail = hold.name == deliveries::SMTP && settings.email.is_some();
+            let is_mail = hold.name == SMTP && settings.email.is_some();
             let is_given = settings.source(&hold.name).is_some();
             !settings.services.contains_key(&hold.name) && !is_mail && !is_given
         }

@@ -10,9 +10,9 @@ use crate::{
     commands::parse_answer,
     config::Settings,
     control::{Answer, Caller, Difference, Request, Trial, try_mail},
+    runtime::Live,
     services::CallError,
-    text::{ShellCommand, one_line},
-    worker::{Live, chain},
+    text::{ShellCommand, error_chain, one_line},
 };
 
 /// Answers of minuted itself: the daemon's, or this command's where none runs.
@@ -78,7 +78,7 @@ pub(super) async fn find_answerer(
         Ok(caller) => caller,
         Err(error) => {
             let hint = error.hint().unwrap_or_else(|| "see the line above".to_owned());
-            findings.add(Finding::error("services", one_line(&chain(&error), 300), hint))?;
+            findings.add(Finding::error("services", one_line(&error_chain(&error), 300), hint))?;
             return Ok(None);
         }
     };
@@ -170,7 +170,7 @@ async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> R
                 | CallError::Unavailable { .. }
                 | CallError::File(_) => kind.absence_cure().to_owned(),
             };
-            Finding::error(format!("service {name}"), one_line(&chain(&error), 300), hint)
+            Finding::error(format!("service {name}"), one_line(&error_chain(&error), 300), hint)
         }
     };
     findings.add(found)
@@ -218,7 +218,7 @@ async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Fi
     findings.add(match account.reach().await {
         Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
         Err(error) => {
-            let message = format!("{base_url} cannot be reached: {}", one_line(&chain(&error), 300));
+            let message = format!("{base_url} cannot be reached: {}", one_line(&error_chain(&error), 300));
             Finding::error(subject, message, "check base_url and the network")
         }
     })

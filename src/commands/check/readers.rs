@@ -52,7 +52,7 @@ mod tests {
     fn a_directory_of_ones_own_needs_nothing() {
         let home = tempfile::tempdir().expect("a directory");
         let dir = crate::beneath::Dir::open(home.path()).expect("opened");
-        let notes = crate::deliver::try_out(&dir, 0o660).expect("it works");
+        let notes = crate::delivery::try_out(&dir, 0o660).expect("it works");
         let own = Permissions::of(dir.fd()).expect("asked");
         assert_eq!(find_shut_out_readers("folder a", home.path(), 0o660, &notes, &own), None);
     }
@@ -61,7 +61,7 @@ mod tests {
     fn people_who_own_the_directory_and_cannot_read_are_told_the_line() {
         let home = tempfile::tempdir().expect("a directory");
         let dir = crate::beneath::Dir::open(home.path()).expect("opened");
-        let trial = crate::deliver::try_out(&dir, 0o660).expect("it works");
+        let trial = crate::delivery::try_out(&dir, 0o660).expect("it works");
         let (uid, gid) = (trial.uid + 4_000_000, trial.gid + 4_000_000);
         let of_others = |mode| {
             let mut dir = trial.with_mode(mode);

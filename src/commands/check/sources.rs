@@ -5,8 +5,7 @@ use crate::{
     config::{Settings, Source},
     services::CallError,
     sources::{Source as _, meetingbaas::suggest_cure},
-    text::{one_line, printable_path},
-    worker::chain,
+    text::{error_chain, one_line, printable_path},
 };
 
 /// Tries each source by a list of one.
@@ -27,9 +26,9 @@ fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
     match read {
         Ok(()) => Finding::ok(subject, format!("{place} answers, and the key reads ({api})")),
         Err(error) => {
-            let message = one_line(&chain(&error), 300);
-            let hint = suggest_cure(source, &error)
-                .unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
+            let message = one_line(&error_chain(&error), 300);
+            let hint =
+                suggest_cure(source, &error).unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
             Finding::error(subject, message, hint)
         }
     }

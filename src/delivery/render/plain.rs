@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, HeadingLevel, Parser, Tag, TagEnd};
 use super::markdown::options;
 
 /// Returns `markdown` as plain text without markup.
-pub(super) fn text(markdown: &str) -> String {
+pub(in crate::delivery) fn text(markdown: &str) -> String {
     let mut page = Page::default();
     for event in Parser::new_ext(markdown, options()) {
         page.take(event);

@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{self, Folder, Kind, Retry, Settings},
-    deliver::Mailer,
     services::{
         Connection, NotesService,
         breaker::{Breakers, Call},
@@ -34,8 +33,6 @@ pub struct Live {
     /// The folders by id; also those that left the configuration with work under way: jobs that are past their upload
     /// finish with the last settings.
     pub folders: BTreeMap<String, Arc<Folder>>,
-    /// Sends mail, when it is set up.
-    pub mailer: Option<Mailer>,
 }
 
 impl Live {
@@ -69,8 +66,7 @@ impl Live {
             source_transcripts.insert(source.name.clone(), handle);
         }
         let folders = settings.folders.iter().map(|folder| (folder.id.clone(), Arc::new(folder.clone()))).collect();
-        let mailer = settings.email.as_ref().map(Mailer::new);
-        Ok(Self { settings, read: crate::clock::now(), services, source_transcripts, folders, mailer })
+        Ok(Self { settings, read: crate::clock::now(), services, source_transcripts, folders })
     }
 
     /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.
@@ -104,9 +100,9 @@ pub struct ServiceHandle {
     /// Its sign-in, where a person signs in.
     pub account: Option<Paxs>,
     /// Counts the recordings in its hands, where it has slots of its own.
-    pub(super) slots: Option<Arc<Semaphore>>,
+    pub slots: Option<Arc<Semaphore>>,
     /// Counts the results that it is asked for, which it makes while it is asked; as many as it has slots.
-    pub(super) asks: Option<Arc<Semaphore>>,
+    pub asks: Option<Arc<Semaphore>>,
     breakers: Mutex<Breakers>,
 }
 
@@ -118,12 +114,7 @@ impl ServiceHandle {
     }
 
     /// Returns a service of which nothing bad is known.
-    pub(super) fn new(
-        service: Arc<dyn NotesService>,
-        account: Option<Paxs>,
-        settings: config::Service,
-        retry: Retry,
-    ) -> Self {
+    pub fn new(service: Arc<dyn NotesService>, account: Option<Paxs>, settings: config::Service, retry: Retry) -> Self {
         let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
         let abilities = settings.kind.abilities();
@@ -135,12 +126,12 @@ impl ServiceHandle {
 
     /// Returns whether a recording in its hands may be interrupted and goes on later from what is finished: on this
     /// machine. An upload would begin anew, and so would what a server works on.
-    pub(super) fn resumes(&self) -> bool {
+    pub fn resumes(&self) -> bool {
         matches!(self.settings.kind, Kind::Ondevice(_))
     }
 
     /// Returns the breakers. Held for a moment only, never across a wait.
-    pub(super) fn breakers(&self) -> MutexGuard<'_, Breakers> {
+    pub fn breakers(&self) -> MutexGuard<'_, Breakers> {
         self.breakers.lock().expect("no thread panics while it holds the breakers")
     }
 

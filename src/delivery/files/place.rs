@@ -11,18 +11,18 @@ use std::{
 
 use rustix::{fs::AtFlags, io::Errno};
 
-pub use super::{
-    file_error::FileError,
-    temporary::{is_temporary, sweep, try_out},
-};
 use super::{
-    front::{HEAD_BYTES, is_sealed},
+    FileError,
     names::numbered,
-    notes::{Proof, proof_of},
     temporary::{Temporary, missing_is_fine},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
+    delivery::render::{
+        Proof,
+        front::{HEAD_BYTES, is_sealed},
+        proof_of,
+    },
     effect::Effect,
     job::Key,
 };
@@ -289,6 +289,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::delivery::files::sweep;
     use crate::job::Content;
 
     struct Place {
@@ -449,9 +450,11 @@ mod tests {
     #[test]
     fn whole_notes_take_the_place_of_partial_ones_that_nobody_has_edited_also_without_the_ledger() {
         let partial = |key: &Key| {
-            let text =
-                format!("---\npartial: true\ndigest: {}\nminuted: {key}\n---\nhalf\n", super::super::seal::BLANK);
-            super::super::front::sealed(text)
+            let text = format!(
+                "---\npartial: true\ndigest: {}\nminuted: {key}\n---\nhalf\n",
+                crate::delivery::render::seal::BLANK
+            );
+            crate::delivery::render::front::sealed(text)
         };
         let put = |place: &Place, text: &str| {
             super::place(&place.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, Some(&key(1)), Existing::None)

@@ -4,17 +4,17 @@
 use crate::job::Content;
 
 /// What stands where the seal will be, and what the hash is of.
-pub(super) const BLANK: &str = "b3-00000000000000000000000000000000";
+pub(in crate::delivery) const BLANK: &str = "b3-00000000000000000000000000000000";
 
 /// Returns `text` with its seal in the place of the blank at `at`.
-pub(super) fn sealed(mut text: String, at: usize) -> String {
+pub(in crate::delivery) fn sealed(mut text: String, at: usize) -> String {
     let seal = of(&[text.as_bytes()]);
     text.replace_range(at..at + BLANK.len(), &seal);
     text
 }
 
 /// Returns whether the seal at `at` is that of the text around it.
-pub(super) fn is_whole(text: &[u8], at: usize) -> bool {
+pub(in crate::delivery) fn is_whole(text: &[u8], at: usize) -> bool {
     let Some((before, rest)) = text.split_at_checked(at) else { return false };
     let Some((seal, after)) = rest.split_at_checked(BLANK.len()) else { return false };
     seal == of(&[before, BLANK.as_bytes(), after]).as_bytes()

@@ -6,7 +6,7 @@ use super::seal;
 use crate::job::{Key, Sound};
 
 /// How much of a file is read to find a key: DESIGN promises the first 4 KiB.
-pub(super) const HEAD_BYTES: usize = 4096;
+pub(in crate::delivery) const HEAD_BYTES: usize = 4096;
 
 /// What opens and closes front matter.
 const FENCE: &str = "---";
@@ -31,13 +31,13 @@ pub struct Proof {
 }
 
 /// One field: its name and its value, already YAML.
-pub(super) type Field = (&'static str, String);
+pub(in crate::delivery) type Field = (&'static str, String);
 
 /// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
 /// reach. That of partial notes has a blank for their seal.
 ///
 /// The name of the sound goes with the proof: it is looked for in the same bytes.
-pub(super) fn block(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
+pub(in crate::delivery) fn block(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
     let others = fields.iter().map(|(name, value)| [name, ": ", value, "\n"].concat()).collect::<Vec<_>>().concat();
     let partial = format!("{PARTIAL_FIELD}: true\n{SEAL_FIELD}: {}\n", seal::BLANK);
     let partial = if proof.partial { partial.as_str() } else { "" };
@@ -69,7 +69,7 @@ pub fn key_of(head: &[u8]) -> Option<Key> {
 }
 
 /// Seals partial notes.
-pub(super) fn sealed(text: String) -> String {
+pub(in crate::delivery) fn sealed(text: String) -> String {
     match seal_at(text.as_bytes()) {
         Some(at) => seal::sealed(text, at),
         None => text,
@@ -77,7 +77,7 @@ pub(super) fn sealed(text: String) -> String {
 }
 
 /// Returns whether these are partial notes as they were written.
-pub(super) fn is_sealed(text: &[u8]) -> bool {
+pub(in crate::delivery) fn is_sealed(text: &[u8]) -> bool {
     seal_at(text).is_some_and(|at| seal::is_whole(text, at))
 }
 
@@ -118,7 +118,7 @@ const MARKS: [&str; 6] = ["<%", "{{", "{%", "`", "[[", "${"];
 
 /// Returns `text` as a double-quoted scalar on one line. The first character of a mark is an escape: a reader of YAML gets
 /// the text, and what reads the file as it is finds no mark.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::delivery) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for (at, character) in text.char_indices() {
@@ -145,7 +145,7 @@ fn needs_escape(character: char) -> bool {
 }
 
 /// Returns `text` plain where every reader of YAML takes it for that text, else quoted.
-pub(super) fn scalar(text: &str) -> String {
+pub(in crate::delivery) fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 

@@ -9,20 +9,20 @@ use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEn
 use crate::text::{line, stripped};
 
 /// The dialect that notes are read in: what services write and what viewers commonly know.
-pub(super) fn options() -> Options {
+pub(in crate::delivery) fn options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
 }
 
 /// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
 /// `heading`, and with its own headings at level `floor` or deeper. It ends without a line end.
-pub(super) fn section(markdown: &str, heading: &str, floor: usize) -> String {
+pub(in crate::delivery) fn section(markdown: &str, heading: &str, floor: usize) -> String {
     let safe = safe(&active::without_templates(&stripped(markdown)));
     let fitted = fitted(without_leading_heading(&safe, heading), floor);
     fence_closed(fitted.trim_matches('\n').trim_end())
 }
 
 /// Returns whether a link may point there: `http`, `https` and `mailto`; without a scheme as `relative` says.
-pub(super) fn is_safe_target(target: &str, relative: bool) -> bool {
+pub(in crate::delivery) fn is_safe_target(target: &str, relative: bool) -> bool {
     // Browsers skip white space and control characters inside a scheme.
     let target: String = target.chars().filter(|c| !c.is_control() && !c.is_whitespace()).collect();
     // `//host/x` and `\\host\x`: a viewer asks that host, and Windows signs in there. A single backslash may be what is left

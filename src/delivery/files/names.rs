@@ -26,13 +26,13 @@ const NOTES: &str = ".notes";
 /// `template` is `notes_name` of the config. With `keep_extension` the recording's extension stays in the name, for two
 /// recordings that differ in nothing else.
 #[must_use]
-pub fn names(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
-    names_within(recording, template, format, keep_extension, NAME_BYTES_MAX)
+pub fn notes_name(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
+    notes_name_within(recording, template, format, keep_extension, NAME_BYTES_MAX)
 }
 
-/// As [`names`], for a file system whose names have at most so many bytes.
+/// As [`notes_name`], for a file system whose names have at most so many bytes.
 #[must_use]
-pub fn names_within(
+pub fn notes_name_within(
     recording: &Path,
     template: &str,
     format: Format,
@@ -127,12 +127,13 @@ mod tests {
     const TEMPLATE: &str = "{stem}.notes";
 
     fn md(recording: &str) -> String {
-        names(Path::new(recording), TEMPLATE, Format::Md, false).into_string().expect("UTF-8")
+        notes_name(Path::new(recording), TEMPLATE, Format::Md, false).into_string().expect("UTF-8")
     }
 
     #[test]
     fn each_format_has_the_name_that_the_design_promises() {
-        let name = |format| names(Path::new("2026/talk.wav"), TEMPLATE, format, false).into_string().expect("UTF-8");
+        let name =
+            |format| notes_name(Path::new("2026/talk.wav"), TEMPLATE, format, false).into_string().expect("UTF-8");
         let all = [Format::Md, Format::Txt, Format::Srt, Format::Vtt, Format::Json].map(name);
         insta::assert_snapshot!(all.join("\n"), @r"
         talk.notes.md
@@ -142,16 +143,16 @@ mod tests {
         talk.notes.json
         ");
         assert_eq!(failed_name(Path::new("talk.wav"), false), "talk.failed.txt");
-        assert_eq!(names(Path::new("talk.mp3"), TEMPLATE, Format::Md, true), "talk.mp3.notes.md");
+        assert_eq!(notes_name(Path::new("talk.mp3"), TEMPLATE, Format::Md, true), "talk.mp3.notes.md");
         assert_eq!(
-            names(Path::new("talk.mp3"), "minutes of {stem}", Format::Txt, false),
+            notes_name(Path::new("talk.mp3"), "minutes of {stem}", Format::Txt, false),
             "minutes of talk.transcript.txt"
         );
     }
 
     #[test]
     fn a_name_that_is_not_utf8_keeps_its_bytes() {
-        let name = names(Path::new(OsStr::from_bytes(b"a\xff.wav")), TEMPLATE, Format::Md, false);
+        let name = notes_name(Path::new(OsStr::from_bytes(b"a\xff.wav")), TEMPLATE, Format::Md, false);
         assert_eq!(name.as_bytes(), b"a\xff.notes.md");
     }
 
@@ -170,7 +171,7 @@ mod tests {
     fn a_file_system_that_takes_only_short_names_gets_them_and_others_keep_theirs() {
         let (long, short) = (format!("{}.wav", "n".repeat(180)), "talk.wav");
         let names = |recording: &str, bytes_max| {
-            fitting_names(bytes_max, |most| names_within(Path::new(recording), TEMPLATE, Format::Md, false, most))
+            fitting_names(bytes_max, |most| notes_name_within(Path::new(recording), TEMPLATE, Format::Md, false, most))
         };
         assert_eq!(names(short, 255), ["talk.notes.md"]);
         assert_eq!(names(short, 143), ["talk.notes.md"]);

@@ -19,7 +19,7 @@ struct Cue {
 const STANDING: Duration = Duration::from_secs(2);
 
 /// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
-pub(super) fn srt(segments: &[Segment]) -> String {
+pub(in crate::delivery) fn srt(segments: &[Segment]) -> String {
     let mut out = String::new();
     for (number, cue) in cues(segments).iter().enumerate() {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
@@ -30,7 +30,7 @@ pub(super) fn srt(segments: &[Segment]) -> String {
 }
 
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
-pub(super) fn vtt(segments: &[Segment], key: &Key) -> String {
+pub(in crate::delivery) fn vtt(segments: &[Segment], key: &Key) -> String {
     let cues = cues(segments);
     let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&line(&key.to_string())));
     if cues.is_empty() {

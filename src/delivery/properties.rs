@@ -6,13 +6,13 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 use pulldown_cmark::{Event, Parser, Tag};
 
 use super::{
-    address::{message_id, recipient},
-    failed_name, front, html,
-    letter::Letter,
-    markdown::{is_safe_target, options, section},
-    message, names,
-    notes::{Minutes, key_of},
-    numbered, plain,
+    files::names::{failed_name, notes_name, numbered},
+    mail::{Letter, message, message_id, recipient},
+    render::{
+        Minutes, front, html, key_of,
+        markdown::{is_safe_target, options, section},
+        plain,
+    },
 };
 use crate::{
     config::{Analysis, Attendee, Format},
@@ -98,7 +98,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
 
 /// The head of any file carries a key or none, and a key reads back as it is written.
 pub(crate) fn head(bytes: &[u8]) {
-    for key in [key_of(bytes), super::failed::key_of(bytes)].into_iter().flatten() {
+    for key in [key_of(bytes), super::render::failed::key_of(bytes)].into_iter().flatten() {
         assert_eq!(key.to_string().parse::<Key>().as_ref(), Ok(&key));
         assert!(!key.folder.contains('\n'), "{key:?}");
     }
@@ -120,7 +120,7 @@ pub(crate) fn file_names(bytes: &[u8]) {
         .collect();
     for recording in &recordings {
         for keep in [false, true] {
-            let made = FORMATS.map(|format| names(recording, "{stem}.notes", format, keep));
+            let made = FORMATS.map(|format| notes_name(recording, "{stem}.notes", format, keep));
             for name in made.iter().chain([&failed_name(recording, keep)]) {
                 let longest = numbered(name, 999);
                 assert!(longest.len() <= 255 && longest != *name, "{}", longest.display());
@@ -134,7 +134,8 @@ pub(crate) fn file_names(bytes: &[u8]) {
         }
     }
     if let [one, other] = recordings[..] {
-        let differ = |keep| names(one, "{stem}", Format::Md, keep) != names(other, "{stem}", Format::Md, keep);
+        let differ =
+            |keep| notes_name(one, "{stem}", Format::Md, keep) != notes_name(other, "{stem}", Format::Md, keep);
         assert!(one.file_name() == other.file_name() || differ(true), "{} {}", one.display(), other.display());
         assert!(one.file_stem() == other.file_stem() || differ(false), "{} {}", one.display(), other.display());
     }

@@ -2,14 +2,14 @@
 
 /// Counts the letters of a text by the way they read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Letters {
+pub(in crate::delivery) struct Letters {
     right_to_left: usize,
     others: usize,
 }
 
 impl Letters {
     /// Counts the letters of one more text.
-    pub(super) fn count(&mut self, text: &str) {
+    pub(in crate::delivery) fn count(&mut self, text: &str) {
         for character in text.chars().filter(|character| character.is_alphabetic()) {
             if is_right_to_left(character) {
                 self.right_to_left += 1;
@@ -20,7 +20,7 @@ impl Letters {
     }
 
     /// Returns whether most of it reads from right to left. Names, addresses and terms in Latin letters turn no text.
-    pub(super) fn are_right_to_left(self) -> bool {
+    pub(in crate::delivery) fn are_right_to_left(self) -> bool {
         self.right_to_left > self.others
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// A text with places to fill in.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Template {
+pub(in crate::delivery) enum Template {
     /// The HTML of a mail with notes.
     MailHtml,
     /// The plain text of a mail with notes.
@@ -41,7 +41,7 @@ impl Template {
 }
 
 /// Returns the template with `values` in it.
-pub(super) fn fill(template: Template, values: impl Serialize) -> String {
+pub(in crate::delivery) fn fill(template: Template, values: impl Serialize) -> String {
     let values = Value::from(Serde(values));
     let template = ENVIRONMENT.get_template(template.name()).expect("every template is added below");
     template.render(values).expect("a test fills every template, and an undefined value is an error")

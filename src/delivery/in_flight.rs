@@ -26,9 +26,9 @@ enum Phase {
 /// What has ended stays until the queue is read anew: an answer of the queue from before its end still calls it due,
 /// and a mail made from that would be sent twice.
 #[derive(Debug, Default)]
-pub(super) struct UnderWay(Mutex<HashMap<Entry, Phase>>);
+pub(super) struct InFlightDeliveries(Mutex<HashMap<Entry, Phase>>);
 
-impl UnderWay {
+impl InFlightDeliveries {
     /// Begins one; returns whether it is not under way already.
     pub(super) fn begin(&self, entry: Entry) -> bool {
         let mut entries = self.entries();
@@ -78,19 +78,19 @@ mod tests {
 
     #[test]
     fn a_late_delivery_gives_its_slot_back_and_is_not_begun_again() {
-        let under_way = UnderWay::default();
+        let in_flight = InFlightDeliveries::default();
         assert!(
-            under_way.begin((Lane::Files, 1)) && under_way.begin((Lane::Files, 2)) && under_way.begin((Lane::Mails, 1))
+            in_flight.begin((Lane::Files, 1)) && in_flight.begin((Lane::Files, 2)) && in_flight.begin((Lane::Mails, 1))
         );
-        assert_eq!((under_way.slots(Lane::Files), under_way.is_late("sales")), (2, false));
-        under_way.late((Lane::Files, 1), "sales");
-        assert_eq!((under_way.slots(Lane::Files), under_way.count(Lane::Files)), (1, 2));
-        assert!(under_way.is_late("sales") && !under_way.is_late("calls"));
-        assert!(!under_way.begin((Lane::Files, 1)), "it is still being made");
-        under_way.end((Lane::Files, 1));
-        assert!(!under_way.is_late("sales") && !under_way.begin((Lane::Files, 1)), "the queue may still call it due");
-        under_way.forget_ended();
-        assert!(under_way.begin((Lane::Files, 1)));
-        assert_eq!((under_way.slots(Lane::Files), under_way.slots(Lane::Mails)), (2, 1));
+        assert_eq!((in_flight.slots(Lane::Files), in_flight.is_late("sales")), (2, false));
+        in_flight.late((Lane::Files, 1), "sales");
+        assert_eq!((in_flight.slots(Lane::Files), in_flight.count(Lane::Files)), (1, 2));
+        assert!(in_flight.is_late("sales") && !in_flight.is_late("calls"));
+        assert!(!in_flight.begin((Lane::Files, 1)), "it is still being made");
+        in_flight.end((Lane::Files, 1));
+        assert!(!in_flight.is_late("sales") && !in_flight.begin((Lane::Files, 1)), "the queue may still call it due");
+        in_flight.forget_ended();
+        assert!(in_flight.begin((Lane::Files, 1)));
+        assert_eq!((in_flight.slots(Lane::Files), in_flight.slots(Lane::Mails)), (2, 1));
     }
 }

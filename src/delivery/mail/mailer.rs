@@ -11,14 +11,13 @@ use lettre::{
 use super::{
     address::{allowed, digest_id},
     conversation::Conversation,
-    files::digest_of,
     letter::{self, Letter, Notice},
     mail_error::{Fault, MailStep},
     message::{body_of, clean, compose, part},
     refusals::{Comparison, Refusals},
 };
 pub use super::{conversation::Limits, mail_error::MailError};
-use crate::{clock, config::Email, effect::Effect};
+use crate::{clock, config::Email, delivery::files::digest_of, effect::Effect};
 
 /// Sends mail by the settings it was made with. Holds no connection and no password.
 #[derive(Debug, Clone)]

@@ -13,8 +13,9 @@ use rustix::{
 };
 
 use super::{
-    files::{FileError, NUMBERS_MAX},
+    FileError,
     names::numbered,
+    place::NUMBERS_MAX,
     temporary::{Temporary, missing_is_fine},
 };
 use crate::beneath::{Dir, Entry, Stamp};
@@ -48,7 +49,7 @@ pub fn relocate_closed(
 }
 
 /// Fails while somebody writes to the recording.
-pub type IsClosed<'a> = dyn Fn() -> Result<(), FileError> + 'a;
+pub(super) type IsClosed<'a> = dyn Fn() -> Result<(), FileError> + 'a;
 
 /// A recording that is to be moved.
 struct LeavingRecording<'a> {

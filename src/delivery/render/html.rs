@@ -6,7 +6,7 @@ use super::markdown::{is_safe_target, options};
 
 /// Returns `markdown` as an HTML fragment. Raw HTML is shown as text, images are their descriptions (a picture that is
 /// fetched tells its server who reads), and only links to `http`, `https` and `mailto` stay links.
-pub(super) fn fragment(markdown: &str) -> String {
+pub(in crate::delivery) fn fragment(markdown: &str) -> String {
     let mut kept: Vec<bool> = Vec::new();
     let events = Parser::new_ext(markdown, options()).filter_map(|event| harmless(event, &mut kept));
     let mut out = String::with_capacity(markdown.len() * 2);

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use super::front::{Proof, key_of, proof_of, sound_of};
-use super::{direction::Letters, formats, front, markdown::section, subtitles};
+use super::{
+    direction::Letters,
+    front::{self, Proof},
+    markdown::section,
+};
 use crate::{
-    config::{Analysis, Attendee, Format},
+    config::{Analysis, Attendee},
     job::{Findings, Key, Report, Segment, Sound, Status},
     text::{clock, escaped, line},
 };
@@ -43,24 +46,15 @@ pub struct Minutes {
 }
 
 impl Minutes {
-    /// Returns the content of the file of that format.
-    #[must_use]
-    pub fn render(&self, format: Format) -> String {
-        match format {
-            Format::Md => {
-                let mut text = self.front_matter();
-                self.write_body(&mut text);
-                front::sealed(text)
-            }
-            Format::Txt => formats::text(self),
-            Format::Srt => subtitles::srt(self.segments()),
-            Format::Vtt => subtitles::vtt(self.segments(), &self.key),
-            Format::Json => formats::json(self),
-        }
+    /// Returns the notes in Markdown, sealed.
+    pub(in crate::delivery) fn markdown(&self) -> String {
+        let mut text = self.front_matter();
+        self.write_body(&mut text);
+        front::sealed(text)
     }
 
     /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`].
-    pub(super) fn body(&self) -> String {
+    pub(in crate::delivery) fn body(&self) -> String {
         let mut out = String::new();
         self.write_body(&mut out);
         out
@@ -86,19 +80,19 @@ impl Minutes {
     }
 
     /// Returns what was found by an analysis, if it completed; the last report wins.
-    pub(super) fn findings(&self, analysis: Analysis) -> Option<&Findings> {
+    pub(in crate::delivery) fn findings(&self, analysis: Analysis) -> Option<&Findings> {
         let completed = |report: &&Report| report.analysis == analysis && report.status == Status::Completed;
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
     /// Returns what was said, empty when the service does not tell.
-    pub(super) fn segments(&self) -> &[Segment] {
+    pub(in crate::delivery) fn segments(&self) -> &[Segment] {
         self.findings(Analysis::Transcription).map_or(&[], |found| &found.segments)
     }
 
     /// Returns whether the notes read from right to left: most letters of what was found do. The title and the names of
     /// files are often in Latin letters all the same.
-    pub(super) fn is_right_to_left(&self) -> bool {
+    pub(in crate::delivery) fn is_right_to_left(&self) -> bool {
         let mut letters = Letters::default();
         for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings(analysis)) {
             let texts = [&found.markdown, &found.summary].into_iter().flatten();
@@ -109,7 +103,7 @@ impl Minutes {
     }
 
     /// Returns the time of the meeting to the second, RFC 3339, UTC.
-    pub(super) fn date(&self) -> String {
+    pub(in crate::delivery) fn date(&self) -> String {
         self.recorded.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
@@ -132,7 +126,7 @@ impl Minutes {
 }
 
 /// Returns an attendee as a person reads it: `Ann Lee <ann@example.com>`.
-pub(super) fn mailbox(person: &Attendee) -> String {
+pub(in crate::delivery) fn mailbox(person: &Attendee) -> String {
     line(&format!("{} <{}>", person.name, person.email))
 }
 
@@ -185,7 +179,7 @@ fn add(out: &mut String, part: &str) {
 
 /// What one speaker says in a row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Paragraph {
+pub(in crate::delivery) struct Paragraph {
     /// Who, on one line; `None` when the service does not know.
     pub speaker: Option<String>,
     /// From when, in seconds.
@@ -212,7 +206,7 @@ const PARAGRAPH_BYTES: usize = 900;
 const PAUSE_SECONDS: f64 = 15.0;
 
 /// Joins the segments of one speaker in a row, one paragraph after the other. Segments without words are left out.
-pub(super) fn each_paragraph(segments: &[Segment], mut each: impl FnMut(&Paragraph)) {
+pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl FnMut(&Paragraph)) {
     let mut open: Option<Paragraph> = None;
     let mut ended: Option<f64> = None;
     for segment in segments {
@@ -244,6 +238,7 @@ mod tests {
 
     use super::*;
     use crate::job::Content;
+    use crate::{config::Format, delivery::render::key_of};
 
     fn report(analysis: Analysis, findings: Findings) -> Report {
         Report { analysis, status: Status::Completed, id: None, findings, error: None, raw: String::new() }

@@ -1,22 +1,41 @@
 //! Mails: each is sent in the largest form that its server takes, and a refusal goes to whom it concerns.
+//!
+//! Only this module knows lettre.
+
+mod address;
+mod conversation;
+mod letter;
+mod limited;
+mod mail_error;
+mod mailer;
+pub(super) mod message;
+mod quoted;
+mod refusals;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
+pub use lettre::message::Mailbox as Recipient;
+
+pub use address::{allowed, message_id, recipient};
+pub use letter::{Kept, Letter, LetterForm, Notice};
+pub use mailer::{Limits, MailError, Mailer};
+pub use refusals::Comparison;
 
 use super::{
-    Worker, contain,
-    deliveries::{ERROR_MAX, delivered, endings, give_up, later, parcel},
+    context::{DeliveryContext, gather_context, one_at_a_time},
+    outcome::{ERROR_MAX, delivered, give_up, later},
+    plan::endings,
+    runner::DeliveryRunner,
 };
 use crate::{
     clock,
     config::Folder,
-    deliver::{Comparison, LetterForm, MailError, Mailer, Recipient, message_id},
     job::{HoldReason, State, retry::backoff},
-    pipeline::deliver::{Parcel, one_at_a_time},
     queue::{Delivery, Lane, QueueError, Scope},
-    text::one_line,
+    runtime::Runtime,
+    text::{one_line, panic_message},
 };
 
 /// The name under which a mail server that is down is held.
@@ -26,38 +45,39 @@ pub const SMTP: &str = "smtp";
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Mails the notes of a job to one recipient.
-pub(super) async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<(), QueueError> {
-    let live = worker.live();
-    let (Some(parcel), Some(mailer), Some(email)) =
-        (parcel(worker, delivery).await?, &live.mailer, &live.settings.email)
+pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -> Result<(), QueueError> {
+    let runtime = &runner.runtime;
+    let live = runtime.live();
+    let (Some(context), Some(mailer), Some(email)) =
+        (gather_context(runtime, delivery).await?, runner.mailer(&live.settings), &live.settings.email)
     else {
-        return later(worker, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
+        return later(runtime, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
     };
-    let folder = Arc::clone(&parcel.folder);
-    let recording = parcel.recording();
-    let name = parcel.job.plan.as_ref().and_then(|plan| {
+    let folder = Arc::clone(&context.folder);
+    let recording = context.recording();
+    let name = context.job.plan.as_ref().and_then(|plan| {
         plan.attendees
             .iter()
             .find(|person| person.email.eq_ignore_ascii_case(&delivery.target))
             .map(|person| person.name.clone())
     });
-    let Some(to) = crate::deliver::recipient(name.as_deref().unwrap_or_default(), &delivery.target) else {
-        return give_up(worker, delivery, &folder, &recording, "the address does not parse").await;
+    let Some(to) = recipient(name.as_deref().unwrap_or_default(), &delivery.target) else {
+        return give_up(runtime, delivery, &folder, &recording, "the address does not parse").await;
     };
-    let id = message_id(&parcel.job.key, delivery.version, &delivery.target, &email.from);
-    let parcel = Arc::new(parcel);
-    let send = send_in_largest_form(mailer, &parcel, &to, &id);
+    let id = message_id(&context.job.key, delivery.version, &delivery.target, &email.from);
+    let context = Arc::new(context);
+    let send = send_in_largest_form(&mailer, &context, &to, &id);
     let sent = match AssertUnwindSafe(send).catch_unwind().await {
         Ok(sent) => sent,
         Err(panic) => {
-            let told = format!("a bug: minuted panicked: {}", contain::said(panic.as_ref()));
-            return give_up(worker, delivery, &folder, &recording, &told).await;
+            let told = format!("a bug: minuted panicked: {}", panic_message(panic.as_ref()));
+            return give_up(runtime, delivery, &folder, &recording, &told).await;
         }
     };
     let error = match sent {
         Ok(()) => {
-            mail_works(worker).await?;
-            return delivered(worker, delivery, &folder, None).await;
+            mail_works(runtime).await?;
+            return delivered(runtime, delivery, &folder, None).await;
         }
         Err(error) => error,
     };
@@ -65,15 +85,15 @@ pub(super) async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<()
     let retry = live.settings.retry;
     let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
-        MailError::NotAllowed => withhold(worker, delivery, &folder).await,
+        MailError::NotAllowed => withhold(runtime, delivery, &folder).await,
         // Nothing is wrong with the server.
-        MailError::Later { is_alone: true, .. } => later(worker, delivery, wait, &told).await,
+        MailError::Later { is_alone: true, .. } => later(runtime, delivery, wait, &told).await,
         MailError::Later { is_alone: false, .. } | MailError::Setup { .. } => {
-            mail_down(worker, &told).await?;
-            later(worker, delivery, wait, &told).await
+            mail_down(runtime, &told).await?;
+            later(runtime, delivery, wait, &told).await
         }
         MailError::TooLarge { .. } | MailError::Refused { .. } => {
-            give_up(worker, delivery, &folder, &recording, &told).await
+            give_up(runtime, delivery, &folder, &recording, &told).await
         }
     }
 }
@@ -82,14 +102,14 @@ pub(super) async fn mail(worker: &Arc<Worker>, delivery: &Delivery) -> Result<()
 /// waits: see [`Mailer::compare_refusal`].
 async fn send_in_largest_form(
     mailer: &Mailer,
-    parcel: &Arc<Parcel>,
+    context: &Arc<DeliveryContext>,
     to: &Recipient,
     id: &str,
 ) -> Result<(), MailError> {
     let mut last = None;
     for form in LetterForm::ALL {
-        let (parcel, id) = (Arc::clone(parcel), id.to_owned());
-        let compose = move || one_at_a_time(|| parcel.letter(id, form));
+        let (context, id) = (Arc::clone(context), id.to_owned());
+        let compose = move || one_at_a_time(|| context.letter(id, form));
         let letter = match tokio::task::spawn_blocking(compose).await {
             Ok(letter) => letter,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -111,9 +131,10 @@ async fn send_in_largest_form(
 
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
 /// rule permits.
-async fn withhold(worker: &Arc<Worker>, delivery: &Delivery, folder: &Folder) -> Result<(), QueueError> {
-    let (endings, reason) = (endings(folder), MailError::NotAllowed.to_string());
-    let state = worker.persist(|| worker.queue.withhold(delivery, &reason, endings, clock::now())).await?;
+async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), QueueError> {
+    let endings = endings(folder);
+    let reason = MailError::NotAllowed.to_string();
+    let state = runtime.persist(|| runtime.queue.withhold(delivery, &reason, endings, clock::now())).await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -122,19 +143,19 @@ async fn withhold(worker: &Arc<Worker>, delivery: &Delivery, folder: &Folder) ->
 }
 
 /// Mail does not go: said at once, and told to the operator when it has lasted.
-async fn mail_down(worker: &Worker, error: &str) -> Result<(), QueueError> {
+async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), QueueError> {
     let text = format!("mail cannot be sent: {error}\nit is tried again without end; minuted check --mail ADDRESS");
-    worker.hold_telling(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
+    runtime.hold_with_notice(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
     let now = clock::now();
     let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
-    worker.queue.tell_of_hold(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
+    runtime.queue.tell_of_hold(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
 }
 
 /// Mail goes again: whatever else waits for that is sent now.
-pub async fn mail_works(worker: &Worker) -> Result<(), QueueError> {
-    if worker.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
-        worker.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;
-        worker.deliveries.notify_one();
+pub async fn mail_works(runtime: &Runtime) -> Result<(), QueueError> {
+    if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
+        runtime.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;
+        runtime.deliveries.notify_one();
     }
     Ok(())
 }

@@ -5,14 +5,14 @@ use std::ffi::OsStr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{
-    html,
-    notes::{Minutes, mailbox},
-    plain,
-    templates::{Template, fill},
-};
 use crate::{
     config::Format,
+    delivery::render::{
+        Minutes, html,
+        notes::mailbox,
+        plain,
+        templates::{Template, fill},
+    },
     text::{line, one_line, printable_path},
 };
 

@@ -1,0 +1,60 @@
+//! The list of a job's deliveries: where its notes go, and what comes after the last of them.
+
+use crate::{
+    config::{Folder, Format, OnSuccess, OnSuccessRemote, Recipients, Target},
+    job::Plan,
+    queue::{DeliveryKind, Endings, Job, NewDelivery},
+};
+
+/// Where the notes of a job go, by the folder's settings of now.
+pub fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
+    let mut deliveries = notes_files(folder);
+    if folder.deliver.contains(&Target::Email) && !plan.silent {
+        for target in recipients(folder, plan) {
+            deliveries.push(NewDelivery { kind: DeliveryKind::Mail, target, held: job.mail_held });
+        }
+    }
+    deliveries
+}
+
+/// What is delivered of a job that failed: what did complete, beside, and the word of the failure.
+pub fn deliveries_of_failure(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
+    let mut deliveries = if partial { notes_files(folder) } else { Vec::new() };
+    deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
+    deliveries
+}
+
+fn notes_files(folder: &Folder) -> Vec<NewDelivery> {
+    if !folder.deliver.contains(&Target::Beside) {
+        return Vec::new();
+    }
+    let formats = folder.formats.iter().copied().filter(|format| *format != Format::Md);
+    std::iter::once(Format::Md)
+        .chain(formats)
+        .map(|format| NewDelivery { kind: DeliveryKind::Notes, target: format.as_str().to_owned(), held: false })
+        .collect()
+}
+
+/// The addresses that get the notes, each once.
+fn recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
+    let addresses: Vec<String> = match &folder.email_to {
+        Recipients::Attendees => plan.attendees.iter().map(|person| person.email.clone()).collect(),
+        Recipients::List(list) => list.iter().map(|mailbox| mailbox.email.to_string()).collect(),
+    };
+    let mut once = std::collections::HashSet::new();
+    addresses.into_iter().filter(|address| once.insert(address.to_lowercase())).collect()
+}
+
+/// What comes after the last delivery of a recording.
+pub fn endings(folder: &Folder) -> Endings {
+    let recording = match folder.on_success {
+        OnSuccess::Keep => None,
+        OnSuccess::Move(_) => Some("move"),
+        OnSuccess::Delete => Some("delete"),
+    };
+    let remote = match folder.on_success_remote {
+        OnSuccessRemote::Keep => None,
+        OnSuccessRemote::Delete | OnSuccessRemote::Purge => Some(folder.on_success_remote.as_str()),
+    };
+    Endings { recording, remote }
+}

@@ -1,0 +1,35 @@
+//! The documents of a recording: notes, transcript, mail and the word of a failure. Pure.
+//!
+//! Everything that comes from a service or a file name is hostile here: it may neither run, nor forge the front matter,
+//! nor reach a header.
+
+mod direction;
+pub mod failed;
+mod formats;
+pub(super) mod front;
+pub(super) mod html;
+pub(super) mod markdown;
+pub(super) mod notes;
+pub(super) mod plain;
+pub(super) mod seal;
+mod subtitles;
+pub(super) mod templates;
+
+pub use front::{Proof, key_of, proof_of, sound_of};
+pub use notes::Minutes;
+
+use crate::config::Format;
+
+impl Minutes {
+    /// Returns the content of the file of that format.
+    #[must_use]
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Md => self.markdown(),
+            Format::Txt => formats::text(self),
+            Format::Srt => subtitles::srt(self.segments()),
+            Format::Vtt => subtitles::vtt(self.segments(), &self.key),
+            Format::Json => formats::json(self),
+        }
+    }
+}

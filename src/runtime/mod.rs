@@ -1,0 +1,283 @@
+//! The state that the loops of the daemon share: the queue, the settings in force, the signals that stop and wake them.
+//!
+//! The worker, the deliveries and the daemon's own chores all work on one [`Runtime`]. It also holds what each of them
+//! needs in the same way: commits that wait for a full disk, holds that are reported once, a clock that may be set.
+
+mod live;
+mod poll_schedule;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use live::{Live, ServiceHandle};
+pub use poll_schedule::{PollSchedule, PollTimer};
+
+use crate::{
+    clock::{self, elapsed},
+    job::HoldReason,
+    open_files::OpenFiles,
+    queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
+    services::paxs::{Paxs, SignIn},
+    text::{error_chain, one_line},
+};
+
+/// How long a commit waits for room on a full disk, or for another program, before it is tried again.
+pub const DISK_RETRY: Duration = Duration::from_secs(5);
+
+/// Characters of an error that are kept.
+const ERROR_MAX: usize = 1000;
+
+/// The state that the loops of the daemon share.
+#[derive(Debug)]
+pub struct Runtime {
+    /// The queue.
+    pub queue: Queue,
+    /// The settings in force.
+    pub live: watch::Receiver<Arc<Live>>,
+    /// Ends the loops, and the work that may be interrupted.
+    pub stop: CancellationToken,
+    /// Ends the daemon: something happened that only a restart can mend.
+    pub fatal: CancellationToken,
+    /// The tasks of the work at hand.
+    pub tasks: TaskTracker,
+    /// Says that there may be a job to claim.
+    pub claims: Notify,
+    /// Says that there may be a delivery to make.
+    pub deliveries: Notify,
+    /// The timers of the jobs that wait for results.
+    pub polls: PollSchedule,
+    /// Says that somebody signed in.
+    pub signed_in: Notify,
+    /// Says that something changed which the status line shows.
+    pub changed: Notify,
+    /// The programs that have files open for writing.
+    pub open_files: Arc<OpenFiles>,
+    /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
+    pub disk_full: Arc<AtomicBool>,
+    /// When a folder whose settings were refused was last tried.
+    refused_folders: Mutex<HashMap<String, Timestamp>>,
+    /// The sign-ins of the services by when a person made them, as they were when one was refused.
+    refused_sign_ins: Mutex<HashMap<String, Timestamp>>,
+    /// How far ahead the clock was when times were last moved with it; `None` before the first time.
+    lead: tokio::sync::Mutex<Option<SignedDuration>>,
+}
+
+impl Runtime {
+    /// Returns the state of a daemon that has nothing to do yet.
+    #[must_use]
+    pub fn new(
+        queue: Queue,
+        live: watch::Receiver<Arc<Live>>,
+        stop: CancellationToken,
+        fatal: CancellationToken,
+    ) -> Self {
+        Self {
+            disk_full: queue.full(),
+            queue,
+            live,
+            stop,
+            fatal,
+            tasks: TaskTracker::new(),
+            claims: Notify::new(),
+            deliveries: Notify::new(),
+            polls: PollSchedule::default(),
+            signed_in: Notify::new(),
+            changed: Notify::new(),
+            open_files: Arc::default(),
+            refused_folders: Mutex::new(HashMap::new()),
+            refused_sign_ins: Mutex::new(HashMap::new()),
+            lead: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Returns the settings in force.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.borrow())
+    }
+
+    /// Wakes every loop.
+    pub fn nudge(&self) {
+        self.changed.notify_one();
+        self.claims.notify_one();
+        self.deliveries.notify_one();
+        self.polls.nudge();
+    }
+
+    /// Moves what waits for a time by as much as the clock was set, if it was. Every loop that compares times begins
+    /// with it: a clock that jumps hurries nothing and holds nothing back.
+    ///
+    /// # Errors
+    /// When the queue cannot be written; the step is taken with the next call.
+    pub async fn follow_clock(&self) -> Result<(), QueueError> {
+        let mut known = self.lead.lock().await;
+        let lead = clock::lead();
+        let step = known.map_or(SignedDuration::ZERO, |known| lead - known);
+        if known.is_some() && step.abs() < STEP_MIN {
+            return Ok(());
+        }
+        // Any write has the queue follow first.
+        self.queue.alive().await?;
+        *known = Some(lead);
+        for handle in self.live().all() {
+            handle.breakers().step(step);
+        }
+        for tried in self.refused_folders().values_mut() {
+            *tried = tried.saturating_add(step).unwrap_or(*tried);
+        }
+        Ok(())
+    }
+
+    /// Returns when each folder whose settings were refused was last tried. Held for a moment only.
+    pub fn refused_folders(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+        self.refused_folders.lock().expect("no thread panics while it holds the refusals")
+    }
+
+    /// Lets folders whose settings were refused try again at once.
+    pub fn forget_refusals(&self) {
+        self.refused_folders().clear();
+    }
+
+    /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.
+    ///
+    /// # Errors
+    /// When the queue has failed in another way, or the daemon stops.
+    pub async fn persist<T, F: Future<Output = Result<T, QueueError>>>(
+        &self,
+        commit: impl Fn() -> F,
+    ) -> Result<T, QueueError> {
+        loop {
+            match commit().await {
+                Err(error) if error.is_passing() => tokio::select! {
+                    () = tokio::time::sleep(DISK_RETRY) => {}
+                    () = self.stop.cancelled() => return Err(error),
+                },
+                done => {
+                    if done.is_ok() {
+                        self.has_room();
+                    }
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// Lets work go on that had stopped because the queue could not be written.
+    pub fn has_room(&self) {
+        if self.disk_full.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the queue can be written again");
+            self.nudge();
+        }
+    }
+
+    /// Logs an error of the queue. One that only a restart can mend ends the daemon.
+    pub fn queue_failed(&self, what: &str, error: &QueueError) {
+        if let QueueError::Moved { job } = error {
+            tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
+        } else if error.is_passing() {
+            tracing::debug!("failed to {what}: {error}");
+        } else if error.is_fatal() {
+            tracing::error!("failed to {what}: {}", one_line(&error_chain(error), 500));
+            self.fatal.cancel();
+        } else {
+            tracing::warn!("failed to {what}: {error}");
+        }
+    }
+
+    /// Records that something is held. The first time, `message` is logged and becomes a notice for the operator.
+    pub async fn hold(&self, scope: Scope, name: &str, reason: HoldReason, detail: String, message: String) {
+        self.hold_with_notice(scope, name, reason, detail, &message, Some(message.clone())).await;
+    }
+
+    /// Records that something is held. The first time, `message` is logged, and the operator gets `notice` where there
+    /// is one.
+    pub async fn hold_with_notice(
+        &self,
+        scope: Scope,
+        name: &str,
+        reason: HoldReason,
+        detail: String,
+        message: &str,
+        notice: Option<String>,
+    ) {
+        let hold = Hold { scope, name: name.to_owned(), reason, detail, since: clock::now() };
+        match self.queue.hold(hold, notice).await {
+            Ok(true) => {
+                tracing::warn!("{}", one_line(&message.replace('\n', "; "), 1000));
+                self.changed.notify_one();
+            }
+            Ok(false) => {}
+            Err(error) => self.queue_failed("record what is held", &error),
+        }
+    }
+
+    /// Records that something is not held any more; returns whether it was.
+    pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
+        match self.queue.release(scope, name, reasons).await {
+            Ok(true) => {
+                tracing::info!("{scope} `{name}` works again");
+                self.nudge();
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                self.queue_failed("record what works again", &error);
+                false
+            }
+        }
+    }
+
+    /// Records that a service does not work.
+    pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
+        let name = handle.service.name();
+        let message = format!(
+            "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"
+        );
+        self.hold(Scope::Service, name, HoldReason::Down, error.to_owned(), message).await;
+    }
+
+    /// Records that a service wants a person.
+    pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
+        let name = handle.service.name();
+        let error = one_line(&format!("{error:#}"), ERROR_MAX);
+        if signed_out && self.is_of_an_earlier_sign_in(handle) {
+            tracing::debug!("service `{name}` refused an earlier sign-in than that of now: {error}");
+            self.nudge();
+            return;
+        }
+        let (kind, cure) = (&handle.settings.kind, handle.settings.kind.sign_in_cure(name));
+        let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
+            (true, true) => (HoldReason::SignedOut, format!("sign in: {cure}")),
+            (true, false) => (HoldReason::SignedOut, cure),
+            (false, _) => (HoldReason::Forbidden, format!("check the account's rights at the service, then: {cure}")),
+        };
+        let message = format!("service `{name}` waits for a person: {error}\n{cure}");
+        self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), message).await;
+    }
+
+    /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
+    /// once more. A sign-in that is refused a second time is refused.
+    fn is_of_an_earlier_sign_in(&self, handle: &ServiceHandle) -> bool {
+        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(Paxs::signed_in) else { return false };
+        let mut refused = self.refused_sign_ins.lock().expect("no thread panics while it holds the refusals");
+        refused.insert(handle.service.name().to_owned(), since) != Some(since)
+    }
+}
+
+/// Sleeps until a wall time; for ever without one.
+pub async fn sleep_until(wake: Option<Timestamp>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(elapsed(clock::now(), wake)).await,
+        None => std::future::pending().await,
+    }
+}
