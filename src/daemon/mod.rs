@@ -28,6 +28,7 @@ use crate::{
     config::{self, ConfigError, Kind, Settings},
     control::{self, ControlService, Folders},
     delivery::DeliveryRunner,
+    hint::Hinted,
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
     runtime::{Live, Runtime},
