@@ -39,7 +39,7 @@ impl ControlService {
 /// Tells a hold for a person and a script.
 pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
     let next_try = match hold.scope {
-        Scope::Service => live.serving(&hold.name).and_then(|handle| handle.next_try()),
+        Scope::Service => live.serving(&hold.name).and_then(|handle| handle.health.next_try()),
         Scope::Folder | Scope::Disk | Scope::Source => None,
     };
     HeldBy {

@@ -190,7 +190,7 @@ impl ControlService {
                 state: state.to_owned(),
                 detail: hold.map(|hold| hold.detail.clone()).or(signed_out),
                 since: hold.map(|hold| hold.since),
-                next_try: handle.next_try(),
+                next_try: handle.health.next_try(),
                 signed_in_until: until,
                 name,
             }

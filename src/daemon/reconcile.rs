@@ -21,7 +21,7 @@ use crate::{
     job::{HoldReason, Key, Stage},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     runtime::{Live, ServiceHandle},
-    services::{CallError, breaker::Call},
+    services::{breaker::Call, health::ServiceFault},
     text::{error_chain, one_line, printable_path},
     watch::names::is_document,
 };
@@ -93,7 +93,7 @@ async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Resu
             Some(Stage::Upload) => Call::Upload,
             Some(Stage::Analyse) => Call::Request,
         };
-        handle.resume(call, hold.since, until);
+        handle.health.resume_hold(call, hold.since, until);
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Resu
 /// A service of which no call is held any more is not down; what was put off because of it is tried now.
 async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let name = handle.service.name();
-    if handle.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
+    if handle.health.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
         parts.runtime.queue.wake(folders_of(parts, name), clock::now()).await?;
         parts.runtime.release(Scope::Service, name, &[HoldReason::Down]).await;
     }
@@ -228,15 +228,18 @@ async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<
             }
             Ok(true)
         }
-        Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
-            let signed_out = matches!(error, CallError::SignedOut { .. });
-            parts.runtime.service_refused(handle, signed_out, &error.into()).await;
-            Ok(false)
-        }
         Err(error) => {
-            let error = one_line(&error_chain(&error), 300);
-            tracing::debug!("the list of service `{name}` cannot be read yet: {error}");
-            parts.runtime.service_down(handle, &error).await;
+            match ServiceFault::of_error(&error) {
+                Some(fault @ (ServiceFault::SignedOut | ServiceFault::Forbidden)) => {
+                    let signed_out = fault == ServiceFault::SignedOut;
+                    parts.runtime.service_refused(handle, signed_out, &error.into()).await;
+                }
+                Some(ServiceFault::Down { .. }) | None => {
+                    let error = one_line(&error_chain(&error), 300);
+                    tracing::debug!("the list of service `{name}` cannot be read yet: {error}");
+                    parts.runtime.service_down(handle, &error).await;
+                }
+            }
             Ok(false)
         }
     }

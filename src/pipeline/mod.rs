@@ -26,7 +26,7 @@ use crate::{
     job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
     queue::{Job, Queue, QueueError},
-    services::{CallError, FileFault, NotesService},
+    services::{CallError, FileFault, NotesService, health::ServiceFault},
 };
 
 /// What a stage works with.
@@ -62,8 +62,12 @@ async fn setback(
 ) -> Setback {
     match error {
         CallError::Unavailable { after, suspect, .. } => Setback::Unavailable { after, suspect, error: error.into() },
-        CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
-        CallError::Forbidden { .. } => forbidden(service, stage, error).await,
+        CallError::SignedOut { .. } => fault_setback(ServiceFault::SignedOut, error.into()),
+        // It is the service's matter where a cheap read is forbidden too, else the recording's own.
+        CallError::Forbidden { .. } => match service.profile().await.as_ref().err().and_then(ServiceFault::of_error) {
+            Some(fault) => fault_setback(fault, error.into()),
+            None => Setback::Own { from: stage, error: error.into() },
+        },
         CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
             FileFault::Changed => Setback::FileChanged { error: error.into() },
@@ -84,29 +88,26 @@ async fn confirmed(
     error: CallError,
     refused: impl FnOnce(anyhow::Error) -> Setback,
 ) -> Setback {
-    match service.profile().await {
-        Ok(_) | Err(CallError::File(_)) => refused(error.into()),
-        Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
-        Err(CallError::Forbidden { .. }) => Setback::ServiceRefused { signed_out: false, error: error.into() },
-        Err(read @ (CallError::Refused { .. } | CallError::Unavailable { .. })) => {
-            let after = if let CallError::Unavailable { after, .. } = read { after } else { None };
-            let error = anyhow::Error::from(error).context(format!("nor does a cheap read work ({read})"));
-            Setback::Unavailable { after, suspect: Suspect::Service, error }
+    let read = match service.profile().await {
+        Ok(_) | Err(CallError::File(_)) => return refused(error.into()),
+        Err(read) => read,
+    };
+    let error = anyhow::Error::from(error);
+    match ServiceFault::of_error(&read) {
+        Some(fault @ (ServiceFault::SignedOut | ServiceFault::Forbidden)) => fault_setback(fault, error),
+        down @ (Some(ServiceFault::Down { .. }) | None) => {
+            let error = error.context(format!("nor does a cheap read work ({read})"));
+            fault_setback(down.unwrap_or(ServiceFault::Down { after: None }), error)
         }
     }
 }
 
-/// A 403 is the service's matter when a cheap read is forbidden too, else the recording's own.
-async fn forbidden(service: &dyn NotesService, stage: Stage, error: CallError) -> Setback {
-    match service.profile().await {
-        Err(CallError::Forbidden { .. }) => Setback::ServiceRefused { signed_out: false, error: error.into() },
-        Ok(_) | Err(CallError::Refused { .. } | CallError::File(_)) => {
-            Setback::Own { from: stage, error: error.into() }
-        }
-        Err(CallError::SignedOut { .. }) => Setback::ServiceRefused { signed_out: true, error: error.into() },
-        Err(CallError::Unavailable { after, .. }) => {
-            Setback::Unavailable { after, suspect: Suspect::Service, error: error.into() }
-        }
+/// Returns what a fault of the service means for a job.
+fn fault_setback(fault: ServiceFault, error: anyhow::Error) -> Setback {
+    match fault {
+        ServiceFault::Down { after } => Setback::Unavailable { after, suspect: Suspect::Service, error },
+        ServiceFault::SignedOut => Setback::ServiceRefused { signed_out: true, error },
+        ServiceFault::Forbidden => Setback::ServiceRefused { signed_out: false, error },
     }
 }
 

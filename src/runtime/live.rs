@@ -1,9 +1,6 @@
 //! The settings in force and what is built from them; replaced as a whole by a reload.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
@@ -11,12 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{self, Folder, Kind, Retry, Settings},
-    services::{
-        Connection, NotesService,
-        breaker::{Breakers, Call},
-        connect,
-        paxs::Paxs,
-    },
+    services::{Connection, NotesService, connect, health::ServiceHealth, paxs::Paxs},
 };
 
 /// One state of the settings.
@@ -48,10 +40,14 @@ impl Live {
                 before.settings.retry == settings.retry && before.settings.workers == settings.workers
             });
             let kept = kept.and_then(|before| before.services.get(name)).filter(|handle| handle.settings == *service);
+            let former = before.and_then(|before| before.services.get(name));
             let handle = match kept {
                 Some(handle) => Arc::clone(handle),
                 None => Arc::new(ServiceHandle::build(service, &settings, tasks)?),
             };
+            if let Some(former) = former.filter(|former| !Arc::ptr_eq(former, &handle)) {
+                handle.health.keep_refused_sign_in(&former.health);
+            }
             services.insert(name.clone(), handle);
         }
         let mut source_transcripts = BTreeMap::new();
@@ -103,7 +99,8 @@ pub struct ServiceHandle {
     pub slots: Option<Arc<Semaphore>>,
     /// Counts the results that it is asked for, which it makes while it is asked; as many as it has slots.
     pub asks: Option<Arc<Semaphore>>,
-    breakers: Mutex<Breakers>,
+    /// Its health.
+    pub health: ServiceHealth,
 }
 
 impl ServiceHandle {
@@ -115,34 +112,18 @@ impl ServiceHandle {
 
     /// Returns a service of which nothing bad is known.
     pub fn new(service: Arc<dyn NotesService>, account: Option<Paxs>, settings: config::Service, retry: Retry) -> Self {
-        let breakers = Mutex::new(Breakers::new(retry.delay, retry.delay_max));
+        let health = ServiceHealth::new(retry);
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
         let abilities = settings.kind.abilities();
         // One whose results come later only begins them when it is asked.
         let waits = abilities.notes == config::Notes::WhenAsked && abilities.transcribes_at_once;
         let asks = waits.then(|| Arc::new(Semaphore::new(settings.at_once.unwrap_or(1))));
-        Self { service, settings, account, slots, asks, breakers }
+        Self { service, settings, account, slots, asks, health }
     }
 
     /// Returns whether a recording in its hands may be interrupted and goes on later from what is finished: on this
     /// machine. An upload would begin anew, and so would what a server works on.
     pub fn resumes(&self) -> bool {
         matches!(self.settings.kind, Kind::Ondevice(_))
-    }
-
-    /// Returns the breakers. Held for a moment only, never across a wait.
-    pub fn breakers(&self) -> MutexGuard<'_, Breakers> {
-        self.breakers.lock().expect("no thread panics while it holds the breakers")
-    }
-
-    /// Holds a call as it was held before a restart.
-    pub fn resume(&self, call: Call, since: jiff::Timestamp, until: jiff::Timestamp) {
-        self.breakers().of(call).resume(since, until);
-    }
-
-    /// Returns when a call that is held is tried again.
-    #[must_use]
-    pub fn next_try(&self) -> Option<jiff::Timestamp> {
-        self.breakers().next_try()
     }
 }

@@ -26,8 +26,12 @@ use crate::{
     clock::{self, elapsed},
     job::HoldReason,
     open_files::OpenFiles,
-    queue::{Hold, Queue, QueueError, STEP_MIN, Scope},
-    services::paxs::{Paxs, SignIn},
+    queue::{Hold, JobId, Queue, QueueError, STEP_MIN, Scope},
+    services::{
+        breaker::{Call, Verdict},
+        health::CallOutcome,
+        paxs::{Paxs, SignIn},
+    },
     text::{error_chain, one_line},
 };
 
@@ -66,8 +70,6 @@ pub struct Runtime {
     pub disk_full: Arc<AtomicBool>,
     /// When a folder whose settings were refused was last tried.
     refused_folders: Mutex<HashMap<String, Timestamp>>,
-    /// The sign-ins of the services by when a person made them, as they were when one was refused.
-    refused_sign_ins: Mutex<HashMap<String, Timestamp>>,
     /// How far ahead the clock was when times were last moved with it; `None` before the first time.
     lead: tokio::sync::Mutex<Option<SignedDuration>>,
 }
@@ -95,7 +97,6 @@ impl Runtime {
             changed: Notify::new(),
             open_files: Arc::default(),
             refused_folders: Mutex::new(HashMap::new()),
-            refused_sign_ins: Mutex::new(HashMap::new()),
             lead: tokio::sync::Mutex::new(None),
         }
     }
@@ -130,7 +131,7 @@ impl Runtime {
         self.queue.alive().await?;
         *known = Some(lead);
         for handle in self.live().all() {
-            handle.breakers().step(step);
+            handle.health.follow_clock(step);
         }
         for tried in self.refused_folders().values_mut() {
             *tried = tried.saturating_add(step).unwrap_or(*tried);
@@ -237,6 +238,22 @@ impl Runtime {
         }
     }
 
+    /// Reports the outcome of a call to the health of its service; its hold ends when the service works again. Returns
+    /// whose failure it was, where the call failed.
+    pub async fn report_call(
+        &self,
+        handle: &ServiceHandle,
+        job: JobId,
+        call: Call,
+        outcome: CallOutcome,
+    ) -> Option<Verdict> {
+        let report = handle.health.report(job.0, call, outcome);
+        if report.recovered {
+            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
+        }
+        report.verdict
+    }
+
     /// Records that a service does not work.
     pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
         let name = handle.service.name();
@@ -250,7 +267,7 @@ impl Runtime {
     pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
         let name = handle.service.name();
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        if signed_out && self.is_of_an_earlier_sign_in(handle) {
+        if signed_out && Self::is_of_an_earlier_sign_in(handle) {
             tracing::debug!("service `{name}` refused an earlier sign-in than that of now: {error}");
             self.nudge();
             return;
@@ -267,10 +284,9 @@ impl Runtime {
 
     /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
     /// once more. A sign-in that is refused a second time is refused.
-    fn is_of_an_earlier_sign_in(&self, handle: &ServiceHandle) -> bool {
+    fn is_of_an_earlier_sign_in(handle: &ServiceHandle) -> bool {
         let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(Paxs::signed_in) else { return false };
-        let mut refused = self.refused_sign_ins.lock().expect("no thread panics while it holds the refusals");
-        refused.insert(handle.service.name().to_owned(), since) != Some(since)
+        !handle.health.refuse_sign_in(since)
     }
 }
 

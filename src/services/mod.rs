@@ -11,6 +11,7 @@
 //! | `transcriber` | the trait of programs that transcribe at once |
 //! | `local_service` | a notes service made of a transcriber, with the cache of its results |
 //! | `connect` | the composition: which kind of the config is which service |
+//! | `health` | which calls of a service are held, and what a failed call says about it |
 //! | `http_service` | pace, key and refused key of calls over HTTP |
 //! | `answers` | a status and a body as a [`CallError`] |
 //! | `response_parsing` | transcripts and model output, read leniently |
@@ -21,6 +22,7 @@ pub(crate) mod answers;
 pub(crate) mod bounded;
 pub mod breaker;
 mod connect;
+pub mod health;
 pub(crate) mod http_service;
 pub mod koldan;
 mod local_service;

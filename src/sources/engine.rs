@@ -21,7 +21,7 @@ use crate::{
     http::{BuildError, Elsewhere, Limits},
     job::{HoldReason, retry::backoff},
     queue::{Hold, Later, Met, Queue, QueueError, Scope},
-    services::{CallError, source_transcripts::SourceTranscripts},
+    services::{CallError, health::ServiceFault, source_transcripts::SourceTranscripts},
     text::{count, one_line},
 };
 
@@ -295,18 +295,14 @@ impl SourceEngine {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
-        let (reason, asked) = match &error {
-            CallError::SignedOut { .. } => (HoldReason::SignedOut, None),
-            CallError::Forbidden { .. } => (HoldReason::Forbidden, None),
-            CallError::Unavailable { after, .. } => (HoldReason::Down, *after),
-            CallError::Refused { .. } | CallError::File(_) => (HoldReason::Down, None),
-        };
-        let cure = match &error {
-            CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
-                meetingbaas::suggest_cure(&self.parts.settings, &error)
+        let fault = ServiceFault::of_error(&error).unwrap_or(ServiceFault::Down { after: None });
+        let (asked, cure) = match fault {
+            ServiceFault::Down { after } => (after, None),
+            ServiceFault::SignedOut | ServiceFault::Forbidden => {
+                (None, meetingbaas::suggest_cure(&self.parts.settings, &error))
             }
-            CallError::Unavailable { .. } | CallError::Refused { .. } | CallError::File(_) => None,
         };
+        let reason = fault.hold_reason();
         let cure = cure.unwrap_or_else(|| "it is tried again by itself; nothing is lost".to_owned());
         let wait = asked.map_or(wait, |asked| asked.max(wait));
         self.back_off_until = Some(Instant::now() + wait);

@@ -18,7 +18,10 @@ use crate::{
     job::{HoldReason, Stage},
     queue::{Hold, Job, JobFilter, JobId, QueueError, Scope},
     runtime::{Live, ServiceHandle, sleep_until},
-    services::breaker::{Admission, Call, NOBODY},
+    services::{
+        breaker::{Admission, Call, NOBODY},
+        health::{CallOutcome, StageProbe},
+    },
 };
 
 /// A folder whose settings were refused is tried again so often, should the service have changed its mind.
@@ -89,13 +92,11 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
 async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueError> {
     let now = clock::now();
     for handle in live.all() {
-        let open = handle.breakers().open();
-        let due = open.into_iter().map(|(call, _)| call).find(|call| handle.breakers().of(*call).probe_due(now));
-        let Some(call) = due else { continue };
+        let Some(call) = handle.health.due_probe(now) else { continue };
         if !worker.activity.is_empty() || !worker.runtime.polls.is_empty() || is_wanted(worker, live, handle).await? {
             continue;
         }
-        if handle.breakers().of(call).admits(NOBODY, false, now) == Admission::Probe {
+        if handle.health.admit(NOBODY, call, false) == Admission::Probe {
             let (worker, handle) = (Arc::clone(worker), Arc::clone(handle));
             let shared = Arc::clone(&worker);
             worker.runtime.tasks.spawn(async move { shared.probe_for_nobody(&handle, call).await });
@@ -172,7 +173,7 @@ async fn claim_for_service(
     }
     let Some(slot) = slot(worker, live, handle, &folder.id) else {
         // Only work on this machine makes room, so that nobody else need be asked.
-        let stages = admitted(handle, worker.runtime.polls.is_empty(), now).0;
+        let stages = handle.health.admit_stages(worker.runtime.polls.is_empty(), now).0;
         if handle.resumes() && starves(worker, live, handle, &folder.id) {
             let waits = worker.runtime.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
@@ -183,7 +184,7 @@ async fn claim_for_service(
     if refused && !retry_refused(worker, &folder.id, now) {
         return Ok(None);
     }
-    let (mut stages, mut probe) = admitted(handle, worker.runtime.polls.is_empty(), now);
+    let (mut stages, mut probe) = handle.health.admit_stages(worker.runtime.polls.is_empty(), now);
     if is_former(live, &folder.id) {
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
@@ -194,15 +195,15 @@ async fn claim_for_service(
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
     }
-    let Some(Probe { call, stages, except, is_due }) = probe else { return Ok(None) };
-    let other = claim(stages.clone(), except).await?;
+    let Some(StageProbe { call, stages, except, is_due }) = probe else { return Ok(None) };
+    let other = claim(stages.clone(), except.map(JobId)).await?;
     let job = match other {
         Some(job) => Some(job),
         None if except.is_some() && is_due => claim(stages, None).await?,
         None => None,
     };
     let Some(job) = job else { return Ok(None) };
-    let admitted = handle.breakers().of(call).admits(job.id.0, false, now);
+    let admitted = handle.health.admit(job.id.0, call, false);
     // A look may have taken the probe meanwhile; then this job is one call too many, and tells as much.
     let probe = (admitted == Admission::Probe).then_some(call);
     Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe, slot }))
@@ -258,49 +259,6 @@ fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
     }
 }
 
-/// A probe of a call that is held.
-struct Probe {
-    call: Call,
-    /// The stages of the jobs that may make it.
-    stages: Vec<Stage>,
-    /// The job that failed last: another one is the better probe.
-    except: Option<JobId>,
-    /// Whether its time has come. Before, only another job than the one that failed may go, to be compared with it.
-    is_due: bool,
-}
-
-/// Returns the stages that may run, and the probe that may be made where a call is held. Looks are probed by the jobs
-/// that wait for them; with `no_looks` there are none, and a job that would look anyway finds out.
-fn admitted(handle: &ServiceHandle, no_looks: bool, now: Timestamp) -> (Vec<Stage>, Option<Probe>) {
-    let mut breakers = handle.breakers();
-    let open = |breakers: &mut crate::services::breaker::Breakers, call| breakers.of(call).is_open();
-    let (create, upload) = (open(&mut breakers, Call::Create), open(&mut breakers, Call::Upload));
-    let request = open(&mut breakers, Call::Request) || (open(&mut breakers, Call::Look) && !no_looks);
-    let mut stages = Vec::with_capacity(3);
-    // No meetings are made for recordings that could not be sent then.
-    if !create && !upload {
-        stages.push(Stage::Create);
-    }
-    if !upload {
-        stages.push(Stage::Upload);
-    }
-    if !request {
-        stages.push(Stage::Analyse);
-    }
-    let probes = [
-        (Call::Create, vec![Stage::Create]),
-        (Call::Upload, if create { vec![Stage::Upload] } else { vec![Stage::Upload, Stage::Create] }),
-        (Call::Request, vec![Stage::Analyse]),
-    ];
-    let probe = probes.into_iter().find_map(|(call, stages)| {
-        let breaker = breakers.of(call);
-        let is_due = breaker.probe_due(now);
-        let except = breaker.last_failed().map(JobId);
-        (is_due || breaker.may_compare(now)).then_some(Probe { call, stages, except, is_due })
-    });
-    (stages, probe)
-}
-
 fn start(worker: &Arc<Worker>, claimed: Claimed) {
     let Claimed { job, handle, folder, probe, slot } = claimed;
     let (progress, cancel) = (Arc::default(), CancellationToken::new());
@@ -316,7 +274,7 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
         shared.contain(id, running.run(job)).await;
         // However it ended: a probe that told nothing of its call leaves it to another job.
         if let Some((call, handle)) = probed {
-            handle.breakers().of(call).released(id.0);
+            handle.health.report(id.0, call, CallOutcome::Untold);
         }
         shared.activity.leave(id);
         drop(slot);
@@ -331,13 +289,7 @@ async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Tim
         times.extend(worker.runtime.queue.next_due(folder.clone(), now).await?);
     }
     for handle in live.all() {
-        let mut breakers = handle.breakers();
-        times.extend(
-            [Call::Create, Call::Upload, Call::Look, Call::Request]
-                .map(|call| breakers.of(call).next_probe())
-                .into_iter()
-                .flatten(),
-        );
+        times.extend(handle.health.next_probes());
     }
     times.extend(worker.runtime.refused_folders().values().map(|tried| *tried + REFUSED_EVERY));
     Ok(times.into_iter().filter(|time| *time > now).min())

@@ -9,7 +9,6 @@ use super::Worker;
 use crate::{
     job::{Stage, State, Wait},
     queue::JobId,
-    services::breaker::Call,
     text::panic_message,
 };
 
@@ -21,9 +20,7 @@ impl Worker {
             tracing::error!(job.id = job.0, "job {job}: {error}");
             for handle in self.runtime.live().services.values() {
                 // A probe that told nothing of its call leaves it to another job.
-                for call in Call::ALL {
-                    handle.breakers().of(call).released(job.0);
-                }
+                handle.health.release_probes(job.0);
             }
             self.panicked(job, &error).await;
         }

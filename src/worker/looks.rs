@@ -16,8 +16,8 @@ use crate::{
     queue::{Job, Scope},
     runtime::{Live, PollTimer, ServiceHandle},
     services::{
-        CallError,
         breaker::{Admission, Call},
+        health::{CallOutcome, ProbeRead},
     },
 };
 
@@ -155,7 +155,7 @@ async fn look_at(
 
 fn admits(worker: &Worker, handle: &ServiceHandle, job: &Job, call: Call) -> Admission {
     let others = !worker.runtime.polls.is_empty();
-    handle.breakers().of(call).admits(job.id.0, others, clock::now())
+    handle.health.admit(job.id.0, call, others)
 }
 
 /// The wait until a time; never shorter than between two looks, so that a clock that jumps makes no busy loop.
@@ -165,19 +165,14 @@ fn not_before(handle: &ServiceHandle, until: Timestamp) -> Again {
 
 /// Before a probe a cheap read must succeed; returns when to look again where it did not.
 async fn cheap_read(worker: &Worker, handle: &ServiceHandle, job: &Job) -> Option<Again> {
-    let error = handle.service.profile().await.err()?;
-    let signed_out = matches!(error, CallError::SignedOut { .. });
-    match error {
-        CallError::Unavailable { after, .. } => {
-            let again = handle.breakers().of(Call::Look).read_failed(job.id.0, clock::now(), after, clock::jitter());
-            Some(not_before(handle, again.unwrap_or_else(clock::now)))
-        }
-        CallError::SignedOut { .. } | CallError::Forbidden { .. } => {
-            handle.breakers().of(Call::Look).released(job.id.0);
+    match handle.health.read_before_probe(handle.service.as_ref(), job.id.0, Call::Look).await {
+        ProbeRead::Answered | ProbeRead::Refused => None,
+        ProbeRead::Down { until, .. } => Some(not_before(handle, until)),
+        ProbeRead::NeedsPerson { signed_out, error } => {
+            handle.health.report(job.id.0, Call::Look, CallOutcome::Untold);
             worker.runtime.service_refused(handle, signed_out, &error.into()).await;
             Some(Again::WhenFree)
         }
-        CallError::Refused { .. } | CallError::File(_) => None,
     }
 }
 
@@ -241,7 +236,7 @@ async fn failed(
     setback: Setback,
 ) -> Option<Again> {
     worker.set_back(handle, folder, job, call, setback).await;
-    let until = handle.breakers().of(call).until();
+    let until = handle.health.held_until(call);
     let stays = match worker.runtime.queue.job(job.id).await {
         Ok(found) => found.is_some_and(|job| matches!(job.state, State::Waiting { on: Wait::Analysis, .. })),
         Err(error) => {

@@ -11,11 +11,11 @@ use crate::{
     delivery::plan::{deliveries_of_failure, deliveries_of_results, endings},
     job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
     pipeline::analyse,
-    queue::{Analysed, Because, Failure, Job, Scope, SkipReason},
+    queue::{Analysed, Because, Failure, Job, JobId, Scope, SkipReason},
     runtime::ServiceHandle,
     services::{
-        CallError,
-        breaker::{Breaker, Call, NOBODY, Verdict},
+        breaker::{Call, NOBODY, Verdict},
+        health::{CallOutcome, ProbeRead},
     },
     text::{ShellCommand, one_line, printable_path},
 };
@@ -33,49 +33,28 @@ struct Unavailable {
 impl Worker {
     /// A call succeeded for a job: the service is up.
     pub(super) async fn succeeded(&self, handle: &ServiceHandle, job: &Job, call: Call) {
-        self.heal(handle, call, |breaker| breaker.succeeded(job.id.0)).await;
+        self.runtime.report_call(handle, job.id, call, CallOutcome::Succeeded).await;
     }
 
     /// The results of a job are there: had its request failed last, it has arrived all the same.
     pub(super) async fn arrived(&self, handle: &ServiceHandle, job: &Job) {
-        let failed_last = handle.breakers().of(Call::Request).last_failed() == Some(job.id.0);
-        if failed_last {
-            self.heal(handle, Call::Request, Breaker::answered).await;
+        if handle.health.last_failed(Call::Request) == Some(job.id.0) {
+            self.runtime.report_call(handle, job.id, Call::Request, CallOutcome::Answered).await;
         }
     }
 
     /// Makes the cheap read for a call that no job wants: where it succeeds the service works again.
     pub(super) async fn probe_for_nobody(&self, handle: &ServiceHandle, call: Call) {
-        let read_failed = |after| handle.breakers().of(call).read_failed(NOBODY, clock::now(), after, clock::jitter());
-        match handle.service.profile().await {
-            Ok(_) => self.heal(handle, call, Breaker::answered).await,
-            Err(error @ (CallError::SignedOut { .. } | CallError::Forbidden { .. })) => {
-                read_failed(None);
-                let signed_out = matches!(error, CallError::SignedOut { .. });
+        match handle.health.read_before_probe(handle.service.as_ref(), NOBODY, call).await {
+            ProbeRead::Answered => {
+                self.runtime.report_call(handle, JobId(NOBODY), call, CallOutcome::Answered).await;
+            }
+            ProbeRead::NeedsPerson { signed_out, error } => {
                 self.runtime.service_refused(handle, signed_out, &error.into()).await;
             }
-            Err(CallError::Unavailable { after, message, .. }) => {
-                read_failed(after);
-                tracing::debug!("service `{}` is still down: {message}", handle.service.name());
-            }
-            Err(CallError::Refused { .. } | CallError::File(_)) => {
-                read_failed(None);
-            }
+            ProbeRead::Down { .. } | ProbeRead::Refused => {}
         }
         self.runtime.claims.notify_one();
-    }
-
-    /// Closes the breaker of a call by `close`; when no other is open the service works again.
-    async fn heal(&self, handle: &ServiceHandle, call: Call, close: impl FnOnce(&mut Breaker)) {
-        let healed = {
-            let mut breakers = handle.breakers();
-            let was_open = breakers.of(call).is_open();
-            close(breakers.of(call));
-            was_open && breakers.open().is_empty()
-        };
-        if healed {
-            self.runtime.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
-        }
     }
 
     /// Records why a stage did not finish.
@@ -90,16 +69,16 @@ impl Worker {
         let now = clock::now();
         if !matches!(setback, Setback::Unavailable { .. }) {
             // The service did answer, or was not asked: a probe of this job tells nothing more.
-            handle.breakers().of(call).released(job.id.0);
+            handle.health.report(job.id.0, call, CallOutcome::Untold);
         }
         match setback {
             Setback::Snooze { until } => self.snooze(job, until, None).await,
             Setback::Own { from, error } => {
-                self.heal(handle, call, Breaker::answered).await;
+                self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.own_failure(folder, job, from, &error, None).await;
             }
             Setback::Lacking { error } => {
-                self.heal(handle, call, Breaker::answered).await;
+                self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.defer(job, Because::Lacks(told(&error)), now).await;
             }
             Setback::InvalidMetadata { error } => {
@@ -114,18 +93,18 @@ impl Worker {
                 self.snooze(job, now, None).await;
             }
             Setback::FolderRefused { error } => {
-                self.heal(handle, call, Breaker::answered).await;
+                self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.folder_refused(folder, &error).await;
                 self.snooze(job, now, None).await;
             }
             Setback::FileLost { error } => self.file_lost(job, &error).await,
             Setback::FileChanged { error } => self.file_changed(job, &error).await,
             Setback::NoSound => {
-                self.heal(handle, call, Breaker::answered).await;
+                self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 self.skip(folder, job, SkipReason::NoSound).await;
             }
             Setback::Beyond(bound) => {
-                self.heal(handle, call, Breaker::answered).await;
+                self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 if let Remote::Meeting { meeting } = &job.remote {
                     // What was heard so far is of no use.
                     handle.service.forget(meeting).await;
@@ -159,22 +138,15 @@ impl Worker {
         call: Call,
         Unavailable { error, after, suspect }: Unavailable,
     ) {
-        let (verdict, healed) = {
-            let mut breakers = handle.breakers();
-            let was_open = breakers.of(call).is_open();
-            let verdict = breakers.of(call).failed(job.id.0, suspect, clock::now(), after, clock::jitter());
-            (verdict, was_open && breakers.open().is_empty())
-        };
-        if healed {
-            self.runtime.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
-        }
+        let verdict = self.runtime.report_call(handle, job.id, call, CallOutcome::Failed { suspect, after }).await;
         match verdict {
-            Verdict::Own => {
+            None => {}
+            Some(Verdict::Own) => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
                 let error = error.context("the server answers, but not to this file");
                 self.own_failure(folder, job, from, &error, None).await;
             }
-            Verdict::Service { until, first } => {
+            Some(Verdict::Service { until, first }) => {
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
                 if first {
                     self.runtime.service_down(handle, &error).await;

@@ -13,7 +13,10 @@ use crate::{
     progress::Progress,
     queue::{Job, JobId, Scope},
     runtime::ServiceHandle,
-    services::{CallError, breaker::Call},
+    services::{
+        breaker::Call,
+        health::{CallOutcome, ProbeRead},
+    },
 };
 
 /// How often an upload of which all bytes are sent is looked at while the worker stops: a fraction of the drain.
@@ -76,19 +79,14 @@ impl Running {
 
     /// Before a probe a cheap read must succeed: an upload is a dear way to learn that a service is down.
     async fn cheap_read(&self, job: &Job, call: Call) -> bool {
-        let Err(error) = self.handle.service.profile().await else { return true };
-        let setback = match error {
-            CallError::Unavailable { after, .. } => {
-                let again = self.handle.breakers().of(call).read_failed(job.id.0, clock::now(), after, clock::jitter());
-                tracing::debug!(job.id = job.id.0, "service `{}` is still down: {error}", self.handle.service.name());
-                Setback::Snooze { until: again.unwrap_or_else(clock::now) }
-            }
-            CallError::SignedOut { .. } => Setback::ServiceRefused { signed_out: true, error: error.into() },
-            CallError::Forbidden { .. } => Setback::ServiceRefused { signed_out: false, error: error.into() },
-            CallError::Refused { .. } | CallError::File(_) => {
-                self.handle.breakers().of(call).released(job.id.0);
+        let setback = match self.handle.health.read_before_probe(self.handle.service.as_ref(), job.id.0, call).await {
+            ProbeRead::Answered => return true,
+            ProbeRead::Refused => {
+                self.handle.health.report(job.id.0, call, CallOutcome::Untold);
                 return true;
             }
+            ProbeRead::Down { until, .. } => Setback::Snooze { until },
+            ProbeRead::NeedsPerson { signed_out, error } => Setback::ServiceRefused { signed_out, error: error.into() },
         };
         self.worker.set_back(&self.handle, &self.folder, job, call, setback).await;
         false
