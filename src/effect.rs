@@ -1,6 +1,7 @@
 //! The registry of effects: everything minuted does that outlives the process has a name here.
 //!
-//! Each effect passes through [`Effect::before`] and [`Effect::after`]. In a debug build one of these points can be told
+//! Each effect is done within [`Effect::during`] or [`Effect::during_async`], which mark the points right before and
+//! right after it. In a debug build one of these points can be told
 //! to do harm, above all to kill the process as `kill -9` would (see [`arm`]); the crash tests walk the whole registry
 //! that way. In a release build the points are nothing. `tests/it/architecture.rs` fails where something lasting is done
 //! without a name.
@@ -242,6 +243,22 @@ pub enum When {
 }
 
 impl Effect {
+    /// Does the work that is this effect.
+    pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
+        self.before();
+        let done = work();
+        self.after();
+        done
+    }
+
+    /// Does the work that is this effect and waits.
+    pub async fn during_async<T>(self, work: impl Future<Output = T>) -> T {
+        self.before();
+        let done = work.await;
+        self.after();
+        done
+    }
+
     /// Marks the point right before the effect.
     pub fn before(self) {
         point(self, When::Before);

@@ -88,9 +88,7 @@ impl LastWords {
         let words = serde_json::to_vec(&words).map_err(io::Error::other)?;
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let mark = Mark { path: self.directory.join(format!("{}-{number}", self.process)) };
-        Effect::Parse.before();
         self.write(&mark.path, &words)?;
-        Effect::Parse.after();
         Ok(mark)
     }
 
@@ -102,14 +100,16 @@ impl LastWords {
 
     fn write(&self, path: &Path, words: &[u8]) -> io::Result<()> {
         let create = || File::options().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = match create() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().mode(0o700).create(&self.directory)?;
-                create()?
-            }
-            file => file?,
-        };
-        file.write_all(words)
+        Effect::Parse.during(|| {
+            let mut file = match create() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    DirBuilder::new().mode(0o700).create(&self.directory)?;
+                    create()?
+                }
+                file => file?,
+            };
+            file.write_all(words)
+        })
     }
 
     /// Returns what other processes were parsing when they died since the machine was started, oldest first.
@@ -165,11 +165,9 @@ impl LastWords {
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        Effect::Parsed.before();
-        if let Err(error) = fs::remove_file(&self.path) {
+        if let Err(error) = Effect::Parsed.during(|| fs::remove_file(&self.path)) {
             tracing::debug!(%error, "failed to remove the mark of a file that was parsed");
         }
-        Effect::Parsed.after();
     }
 }
 

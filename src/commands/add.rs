@@ -124,14 +124,10 @@ fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
             let candidate = numbered(name, number);
-            Effect::Add.before();
-            match root.rename_new(OsStr::new(&temporary), &root, &candidate) {
+            let rename = || root.rename_new(OsStr::new(&temporary), &root, &candidate).and_then(|()| root.sync());
+            match Effect::Add.during(rename) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                done => {
-                    done.and_then(|()| root.sync())?;
-                    Effect::Add.after();
-                    return Ok(folder.path.join(candidate));
-                }
+                done => return done.map(|()| folder.path.join(candidate)),
             }
         }
         Err(io::ErrorKind::AlreadyExists.into())

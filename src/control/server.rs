@@ -53,20 +53,17 @@ pub async fn serve(desk: Arc<ControlService>, state_dir: &Path, stop: Cancellati
     }
     tasks.close();
     tasks.wait().await;
-    Effect::Hush.before();
-    remove_socket(&path)?;
-    Effect::Hush.after();
-    Ok(())
+    Effect::Hush.during(|| remove_socket(&path))
 }
 
 fn open_socket(path: &Path) -> io::Result<UnixListener> {
-    Effect::Listen.before();
-    remove_socket(path)?;
-    // The directory is 0700: nobody else can reach the socket between these two calls.
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Effect::Listen.after();
-    Ok(listener)
+    Effect::Listen.during(|| {
+        remove_socket(path)?;
+        // The directory is 0700: nobody else can reach the socket between these two calls.
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    })
 }
 
 fn remove_socket(socket: &Path) -> io::Result<()> {

@@ -128,11 +128,10 @@ async fn write_mark(parts: &Parts, marks: String) -> anyhow::Result<()> {
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(marks.as_bytes())?;
         file.sync_all()?;
-        Effect::Mark.before();
-        std::fs::rename(&next, &path)?;
-        File::open(&dir)?.sync_all()?;
-        Effect::Mark.after();
-        Ok(())
+        Effect::Mark.during(|| {
+            std::fs::rename(&next, &path)?;
+            File::open(&dir)?.sync_all()
+        })
     };
     tokio::task::spawn_blocking(write).await?.context("failed to write the mark of the queue")
 }
@@ -213,10 +212,7 @@ async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
 
 async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
     let (queue, name) = (&parts.runtime.queue, handle.service.name());
-    Effect::CallMarkers.before();
-    let markers = handle.service.markers().await;
-    Effect::CallMarkers.after();
-    match markers {
+    match Effect::CallMarkers.during_async(handle.service.markers()).await {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
             queue.take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;

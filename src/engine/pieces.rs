@@ -98,16 +98,16 @@ impl PiecesFile {
     /// # Errors
     /// When the file system fails.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        Effect::BeginPieces.before();
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0));
-        let file = options.open(directory.join(NAME))?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-        File::open(directory)?.sync_all()?;
-        Effect::BeginPieces.after();
-        Ok(Self(file))
+        Effect::BeginPieces.during(|| {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            options.custom_flags(i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0));
+            let file = options.open(directory.join(NAME))?;
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+            File::open(directory)?.sync_all()?;
+            Ok(Self(file))
+        })
     }
 
     /// Takes up the pieces of a recording. A torn line is cut off, and pieces of another recording
@@ -192,10 +192,7 @@ impl Pieces {
     }
 
     fn sync_file(&self) -> io::Result<()> {
-        Effect::KeepPieces.before();
-        self.file.sync_data()?;
-        Effect::KeepPieces.after();
-        Ok(())
+        Effect::KeepPieces.during(|| self.file.sync_data())
     }
 
     fn write_line(&mut self, line: &PiecesLine) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::{Context, existing_notes, extracted::with_note, setback};
+use super::{Context, existing_notes, setback};
 use crate::{
     clock::{self, elapsed},
     config::{Analysis, Notes, OnSuccessRemote, Poll},
@@ -86,17 +86,13 @@ fn visible(context: &Context) -> Timestamp {
 async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
     let (meeting, recording, since) = uploaded(job)?;
     let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
-    Effect::CallLook.before();
-    let looked = context.service.look(meeting, recording).await;
-    Effect::CallLook.after();
-    match looked {
+    match Effect::CallLook.during_async(context.service.look(meeting, recording)).await {
         Ok(reports) => {
             if let Some(excess) = reports.iter().find_map(|report| excess(&report.findings)) {
                 let error = anyhow!("the service answered something else than promised: {excess}");
                 return Err(Setback::Own { from: Stage::Analyse, error });
             }
-            let (plan, abilities) = (plan(job)?, context.service_settings.kind.abilities());
-            Ok((plan, with_note(abilities, plan, job.date(), reports), late))
+            Ok((plan(job)?, reports, late))
         }
         Err(CallError::Refused { status: 404, .. }) => Err(missing(context, job, meeting).await),
         Err(error) => Err(own(context, error).await),
@@ -124,10 +120,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             recorded: job.date(),
             attendees: &plan.attendees,
         };
-        Effect::CallRequest.before();
-        let requested = context.service.request(&request).await;
-        Effect::CallRequest.after();
-        if let Err(error) = requested {
+        if let Err(error) = Effect::CallRequest.during_async(context.service.request(&request)).await {
             if error.is_certain() {
                 context.queue.unrequested(job, request.analyses.to_vec()).await?;
             }
@@ -192,7 +185,7 @@ pub fn decide(
     if !ask.is_empty() {
         return Look::Ask(ask);
     }
-    let wanted = || plan.analyses.iter().copied();
+    let wanted = || plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis));
     let open: Vec<Analysis> =
         wanted().filter(|analysis| !matches!(status(*analysis), Some(Status::Completed | Status::Failed))).collect();
     if let Some(first) = open.first() {
@@ -235,7 +228,8 @@ pub fn again(
         Some(Status::Pending | Status::Processing) => late,
         None => late || !(asked.contains_key(&analysis) || begins.by_itself(analysis)),
     };
-    let analyses = plan.analyses.iter().copied().filter(|analysis| *analysis != Analysis::Transcription);
+    let analyses = plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis));
+    let analyses = analyses.filter(|analysis| *analysis != Analysis::Transcription);
     analyses.filter(|analysis| wanted(*analysis)).map(|analysis| (analysis, old.of_analysis(analysis))).collect()
 }
 
@@ -246,9 +240,16 @@ pub enum Begins {
     WithNote,
     /// The transcription alone: the note is asked for like any other result.
     Transcription,
+    /// The transcription alone: the service writes no note, which is extracted when the results are recorded.
+    WithoutNote,
 }
 
 impl Begins {
+    /// Returns whether the service gives this result at all.
+    fn expects(self, analysis: Analysis) -> bool {
+        self != Self::WithoutNote || analysis != Analysis::MeetingNote
+    }
+
     fn by_itself(self, analysis: Analysis) -> bool {
         match analysis {
             Analysis::Transcription => true,
@@ -260,7 +261,8 @@ impl Begins {
 
 fn begins(context: &Context) -> Begins {
     match context.service_settings.kind.abilities().notes {
-        Notes::WithUpload | Notes::Extracted => Begins::WithNote,
+        Notes::WithUpload => Begins::WithNote,
+        Notes::Extracted => Begins::WithoutNote,
         Notes::WhenAsked => Begins::Transcription,
     }
 }
@@ -276,7 +278,7 @@ fn to_ask(
     visible: Timestamp,
 ) -> Wanted {
     let mut ask = Vec::new();
-    for analysis in plan.analyses.iter().copied() {
+    for analysis in plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis)) {
         let report = current.get(&analysis);
         let terminal = report.filter(|report| matches!(report.status, Status::Completed | Status::Failed));
         let wanted = match asked.get(&analysis) {
@@ -438,6 +440,17 @@ mod tests {
     #[test]
     fn an_empty_list_is_not_yet() {
         assert_eq!(look(&plan(&BOTH, None), &Requests::new(), &[]), Look::Pending);
+    }
+
+    #[test]
+    fn a_note_that_the_service_does_not_write_is_neither_waited_for_nor_asked_for() {
+        let plan = plan(&BOTH, None);
+        let reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
+        for late in [false, true] {
+            let looked = decide(&plan, Begins::WithoutNote, &Requests::new(), reports.clone(), late, now());
+            assert_eq!(looked, Look::Complete(reports.clone()));
+            assert_eq!(again(&plan, Begins::WithoutNote, &Requests::new(), reports.clone(), late, now()), []);
+        }
     }
 
     #[test]

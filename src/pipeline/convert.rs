@@ -217,11 +217,10 @@ fn draft(dir: &Path, path: &Path) -> io::Result<File> {
 
 fn place(from: &Path, to: &Path) -> io::Result<()> {
     let dir = to.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    Effect::PlaceConverted.before();
-    std::fs::rename(from, to)?;
-    File::open(dir)?.sync_all()?;
-    Effect::PlaceConverted.after();
-    Ok(())
+    Effect::PlaceConverted.during(|| {
+        std::fs::rename(from, to)?;
+        File::open(dir)?.sync_all()
+    })
 }
 
 /// Returns the files of the directory, none where it was never made.
@@ -277,10 +276,7 @@ fn remove(path: &Path) -> io::Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    Effect::ForgetConverted.before();
-    let removed = std::fs::remove_file(path);
-    Effect::ForgetConverted.after();
-    match removed {
+    match Effect::ForgetConverted.during(|| std::fs::remove_file(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _gone => Ok(()),
     }

@@ -62,10 +62,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
         key: job.key.clone(),
         attendees: plan.attendees.clone(),
     };
-    Effect::CallCreate.before();
-    let created = context.service.create(&meeting).await;
-    Effect::CallCreate.after();
-    match created {
+    match Effect::CallCreate.during_async(context.service.create(&meeting)).await {
         Ok(id) => Ok(Created::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
         Err(error) => Err(refused(context, job, &plan, error).await?),
     }
@@ -97,10 +94,8 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
     if since <= now && now < visible {
         return Err(Setback::Snooze { until: visible });
     }
-    Effect::CallFind.before();
-    let found = context.service.find(&job.key, &plan.title, since.min(now)).await;
-    Effect::CallFind.after();
-    match found {
+    let find = context.service.find(&job.key, &plan.title, since.min(now));
+    match Effect::CallFind.during_async(find).await {
         Ok(found) => Ok(found),
         Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
             error: error.context("the list of meetings cannot be read"),

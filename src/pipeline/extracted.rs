@@ -8,30 +8,28 @@ use crate::{
     job::{Findings, Plan, Report, Status},
 };
 
-/// Adds the extracted note to what a service shows, where one is wanted, the service writes none and the transcription
+/// Adds the extracted note to the results of a job, where one is wanted, the service writes none and the transcription
 /// is there. The same transcription gives the same note.
-pub(super) fn with_note(
-    abilities: Abilities,
-    plan: &Plan,
-    recorded: Timestamp,
-    mut reports: Vec<Report>,
-) -> Vec<Report> {
+pub fn add_extracted_note(abilities: Abilities, plan: &Plan, recorded: Timestamp, reports: &mut Vec<Report>) {
     if abilities.notes != Notes::Extracted || !plan.analyses.contains(&Analysis::MeetingNote) {
-        return reports;
+        return;
     }
     let is_there = |report: &&Report| report.analysis == Analysis::Transcription && report.status == Status::Completed;
-    let Some(transcription) = reports.iter().rev().find(is_there) else { return reports };
+    let Some(transcription) = reports.iter().rev().find(is_there) else { return };
     // Dates are those of the people who spoke, who say "tomorrow" by their own clock.
     let recorded = recorded.to_zoned(TimeZone::system());
     let talk = Talk { segments: &transcription.findings.segments, attendees: &plan.attendees, recorded };
     let markdown = extract(&talk).markdown();
-    reports.push(Report {
+    let note = Report {
         analysis: Analysis::MeetingNote,
         status: Status::Completed,
         id: None,
         raw: markdown.clone(),
         findings: Findings { markdown: Some(markdown), ..Findings::default() },
         error: None,
-    });
-    reports
+    };
+    reports.retain(|report| report.analysis != Analysis::MeetingNote);
+    // The results of a job are kept in the order of all analyses.
+    reports.push(note);
+    reports.sort_by_key(|report| Analysis::ALL.iter().position(|analysis| *analysis == report.analysis));
 }

@@ -8,7 +8,7 @@ pub mod cancel;
 pub mod convert;
 pub mod create;
 pub mod details;
-mod extracted;
+pub mod extracted;
 pub mod sidecar;
 mod title;
 pub mod upload;

@@ -53,9 +53,7 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     let given_up = context.queue.given_up(job.id).await?;
     let length_max = job.length_max;
     let upload = Upload { file, stamp, content, name, mime, language, given_up, length_max, progress };
-    Effect::CallUpload.before();
-    let uploaded = context.service.upload(meeting, upload).await;
-    Effect::CallUpload.after();
+    let uploaded = Effect::CallUpload.during_async(context.service.upload(meeting, upload)).await;
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.
         let confirmed = confirm_content(context, job).await;
@@ -115,10 +113,7 @@ async fn find_uploaded(
 }
 
 async fn attachments(context: &Context, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-    Effect::CallAttachments.before();
-    let attachments = context.service.attachments(meeting).await;
-    Effect::CallAttachments.after();
-    attachments
+    Effect::CallAttachments.during_async(context.service.attachments(meeting)).await
 }
 
 /// A 404 on upload: the meeting is gone, or something else is.

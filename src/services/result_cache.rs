@@ -225,11 +225,10 @@ fn place(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    Effect::PlaceTranscript.before();
-    std::fs::rename(&next, &path)?;
-    File::open(dir)?.sync_all()?;
-    Effect::PlaceTranscript.after();
-    Ok(())
+    Effect::PlaceTranscript.during(|| {
+        std::fs::rename(&next, &path)?;
+        File::open(dir)?.sync_all()
+    })
 }
 
 fn forget(root: &Path, dir: &Path) -> io::Result<()> {
@@ -264,10 +263,7 @@ fn list(root: &Path) -> io::Result<Vec<String>> {
 }
 
 fn remove(dir: &Path) -> io::Result<()> {
-    Effect::ForgetTranscript.before();
-    let removed = std::fs::remove_dir_all(dir);
-    Effect::ForgetTranscript.after();
-    match removed {
+    match Effect::ForgetTranscript.during(|| std::fs::remove_dir_all(dir)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _gone => Ok(()),
     }

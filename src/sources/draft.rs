@@ -137,9 +137,7 @@ fn write_file(
                 drop(reply.send(Ok(FileDigest { content: Content::from_hash(&hasher.finalize()), size })));
             }
             DraftCommand::Name(name, reply) => {
-                Effect::PlaceRecording.before();
-                let named = temporary.rename_new(&name);
-                Effect::PlaceRecording.after();
+                let named = Effect::PlaceRecording.during(|| temporary.rename_new(&name));
                 let is_named = named.is_ok();
                 drop(reply.send(named));
                 if is_named {

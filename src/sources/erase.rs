@@ -52,9 +52,7 @@ impl SourceEngine {
         let name = self.name().to_owned();
         let id = &copy.id;
         self.parts.queue.intend_deletion(&name, id, clock::now()).await?;
-        Effect::CallDeletion.before();
-        let deleted = self.parts.source.delete_recording(id).await;
-        Effect::CallDeletion.after();
+        let deleted = Effect::CallDeletion.during_async(self.parts.source.delete_recording(id)).await;
         let now = clock::now();
         let (said, goes_on) = match deleted {
             Ok(()) | Err(CallError::Refused { status: 404 | 410, .. }) => {

@@ -10,7 +10,7 @@ use crate::{
     config::Folder,
     delivery::plan::{deliveries_of_failure, deliveries_of_results, endings},
     job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
-    pipeline::analyse,
+    pipeline::{analyse, extracted::add_extracted_note},
     queue::{Analysed, Because, Failure, Job, JobId, Scope, SkipReason},
     runtime::ServiceHandle,
     services::{
@@ -220,10 +220,15 @@ impl Worker {
 
     /// Records the last failure, with what is delivered and told because of it.
     async fn fail(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Option<Vec<Report>>) {
-        let complete = match complete {
+        let mut complete = match complete {
             Some(complete) => complete,
             None => self.completed(folder, job).await,
         };
+        if let Some(plan) = &job.plan
+            && let Some(handle) = self.runtime.live().serving(&plan.service)
+        {
+            add_extracted_note(handle.settings.kind.abilities(), plan, job.date(), &mut complete);
+        }
         let path = folder.path.join(&job.path);
         let shown = printable_path(&path);
         let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").path(&path), job.id);
@@ -262,8 +267,9 @@ impl Worker {
         folder: &Arc<Folder>,
         job: &Job,
         plan: &Plan,
-        reports: Vec<Report>,
+        mut reports: Vec<Report>,
     ) {
+        add_extracted_note(handle.settings.kind.abilities(), plan, job.date(), &mut reports);
         let analysed = || Analysed {
             reports: reports.clone(),
             deliveries: deliveries_of_results(folder, job, plan),

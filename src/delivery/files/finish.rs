@@ -26,10 +26,7 @@ use crate::{
 /// # Errors
 /// [`FileError`], by what the caller does next.
 pub(super) fn finish_recording(context: &DeliveryContext) -> Result<(), FileError> {
-    Effect::Dispose.before();
-    let disposed = dispose_of(context);
-    Effect::Dispose.after();
-    disposed
+    Effect::Dispose.during(|| dispose_of(context))
 }
 
 fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {

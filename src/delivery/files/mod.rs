@@ -8,6 +8,7 @@ mod finish;
 pub mod names;
 mod paths;
 mod place;
+mod recording;
 mod relocate;
 mod temporary;
 mod write;
@@ -24,7 +25,7 @@ pub use temporary::{Temporary, is_temporary, sweep, try_out};
 
 use self::{
     finish::finish_recording,
-    paths::open_folder,
+    recording::find_recording,
     write::{clear_failure, write_failure, write_notes},
 };
 use super::{
@@ -34,7 +35,6 @@ use super::{
     render::failed,
 };
 use crate::{
-    beneath::Entry,
     clock,
     config::{Folder, Format},
     job::{EndedBy, HoldReason, retry::backoff},
@@ -60,17 +60,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Tries of a file whose trouble is its own (a name too long): then the delivery has failed.
 const FILE_TRIES: u32 = 3;
-
-/// Where the recording of a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordingPlace {
-    /// Where the queue has it.
-    InPlace,
-    /// Another file lies there.
-    Replaced,
-    /// No file lies there.
-    Gone,
-}
 
 pub(super) async fn deliver_file(
     runtime: &Runtime,
@@ -119,81 +108,75 @@ async fn silent(runtime: &Runtime, folder: &Folder) {
     runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
 }
 
+/// The work of one file delivery, with the file that an earlier try or version has written.
+enum FileWork {
+    /// Notes are written in this format.
+    Notes { format: Format, before: Option<Written> },
+    /// The file that tells of the failure is written.
+    Failure { text: String, before: Option<Written> },
+    /// That file is removed.
+    Clear { before: Option<Written> },
+    /// The recording is moved, deleted or kept.
+    Finish,
+}
+
+impl FileWork {
+    /// Returns the work of a delivery; `None` for one that is none of files.
+    async fn of_delivery(
+        runtime: &Runtime,
+        delivery: &Delivery,
+        context: &DeliveryContext,
+    ) -> Result<Option<Self>, QueueError> {
+        let written = |kind, target| runtime.queue.written(delivery.job, kind, target);
+        Ok(match delivery.kind {
+            DeliveryKind::Notes => {
+                let before = written(delivery.kind, &delivery.target).await?;
+                let format = Format::ALL.into_iter().find(|format| format.as_str() == delivery.target);
+                Some(Self::Notes { format: format.unwrap_or(Format::Md), before })
+            }
+            DeliveryKind::Failure => {
+                let before = written(delivery.kind, &delivery.target).await?;
+                Some(Self::Failure { text: failure_text(runtime, context).await?, before })
+            }
+            DeliveryKind::Clear => Some(Self::Clear { before: written(DeliveryKind::Failure, "").await? }),
+            DeliveryKind::Dispose => Some(Self::Finish),
+            DeliveryKind::Mail | DeliveryKind::Remote => None,
+        })
+    }
+
+    /// Does the work. Blocks.
+    fn run(&self, context: &mut DeliveryContext) -> Result<Option<Written>, FileError> {
+        match self {
+            Self::Notes { format, before } => write_notes(context, *format, before.as_ref()).map(Some),
+            Self::Failure { text, before } => match write_failure(context, text, before.as_ref()) {
+                // Nobody looks for the word of a failure where neither the recording nor its directory is.
+                Err(FileError::PlaceGone { .. }) => Ok(None),
+                written => written.map(Some),
+            },
+            Self::Clear { before } => clear_failure(context, before.as_ref()).map(|()| None),
+            Self::Finish => finish_recording(context).map(|()| None),
+        }
+    }
+}
+
 /// Makes a file delivery; the inner error is the file system's.
 async fn write(
     runtime: &Runtime,
     delivery: &Delivery,
     context: DeliveryContext,
 ) -> Result<Result<Option<Written>, FileError>, QueueError> {
-    let before = match delivery.kind {
-        DeliveryKind::Clear => runtime.queue.written(delivery.job, DeliveryKind::Failure, "").await?,
-        DeliveryKind::Notes | DeliveryKind::Failure => {
-            runtime.queue.written(delivery.job, delivery.kind, &delivery.target).await?
-        }
-        DeliveryKind::Mail | DeliveryKind::Dispose | DeliveryKind::Remote => None,
-    };
-    let story = match delivery.kind {
-        DeliveryKind::Failure => failure_text(runtime, &context).await?,
-        DeliveryKind::Notes
-        | DeliveryKind::Mail
-        | DeliveryKind::Clear
-        | DeliveryKind::Dispose
-        | DeliveryKind::Remote => String::new(),
-    };
-    let (kind, target) = (delivery.kind, delivery.target.clone());
+    let Some(work) = FileWork::of_delivery(runtime, delivery, &context).await? else { return Ok(Ok(None)) };
     let folder = context.folder.path.clone();
     let mut context = match find_recording(runtime, delivery, context).await? {
         Ok(context) => context,
         Err(error) => return Ok(Err(error)),
     };
-    let work = move || match kind {
-        DeliveryKind::Notes => {
-            let format = Format::ALL.into_iter().find(|format| format.as_str() == target).unwrap_or(Format::Md);
-            write_notes(&mut context, format, before.as_ref()).map(Some)
-        }
-        DeliveryKind::Failure => write_failure(&context, &story, before.as_ref()).map(Some),
-        DeliveryKind::Clear => clear_failure(&context, before.as_ref()).map(|()| None),
-        DeliveryKind::Dispose => finish_recording(&context).map(|()| None),
-        DeliveryKind::Mail | DeliveryKind::Remote => Ok(None),
-    };
-    match tokio::task::spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(move || work.run(&mut context)).await {
         // What a person has deleted is not made again: the delivery is done.
         Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
-        // Nobody looks for the word of a failure where neither the recording nor its directory is.
-        Ok(Err(FileError::PlaceGone { .. })) if kind == DeliveryKind::Failure => Ok(Ok(None)),
         Ok(done) => Ok(done),
         Err(error) => Ok(Err(panicked(folder, error))),
     }
-}
-
-/// Lets a context follow its recording, which may have been renamed or moved within the folder since it was taken.
-///
-/// One that is not where it was and not seen elsewhere yet is looked for once more before it counts as gone.
-async fn find_recording(
-    runtime: &Runtime,
-    delivery: &Delivery,
-    context: DeliveryContext,
-) -> Result<Result<DeliveryContext, FileError>, QueueError> {
-    let folder = context.folder.path.clone();
-    let look = move || (recording_place(&context), context);
-    let (place, mut context) = match tokio::task::spawn_blocking(look).await {
-        Ok(looked) => looked,
-        Err(error) => return Ok(Err(panicked(folder, error))),
-    };
-    if place == RecordingPlace::InPlace {
-        return Ok(Ok(context));
-    }
-    let paths = runtime.queue.paths_of_stamp(&context.folder.id, context.job.stamp).await?;
-    let (is_found, context) =
-        match tokio::task::spawn_blocking(move || (follow_recording(&mut context, paths), context)).await {
-            Ok(looked) => looked,
-            Err(error) => return Ok(Err(panicked(folder, error))),
-        };
-    if place == RecordingPlace::Gone && !is_found && context.is_seen && delivery.attempts == 0 {
-        let name = context.job.path.file_name().unwrap_or_default().to_owned();
-        return Ok(Err(FileError::Moved { name }));
-    }
-    Ok(Ok(context))
 }
 
 /// A delivery that panicked has not happened: it is tried again, and has failed in the end.
@@ -283,25 +266,4 @@ async fn file_failed(
             give_up(runtime, delivery, folder, recording, &told).await
         }
     }
-}
-
-/// Returns whether the recording lies where the queue has it; where that cannot be known, it does.
-#[must_use]
-pub(super) fn recording_place(context: &DeliveryContext) -> RecordingPlace {
-    let Ok(root) = open_folder(context) else { return RecordingPlace::InPlace };
-    match root.entry(&context.job.path) {
-        Ok(Some(Entry::File(stamp))) if stamp != context.job.stamp => RecordingPlace::Replaced,
-        Ok(Some(Entry::File(_))) | Err(_) => RecordingPlace::InPlace,
-        Ok(Some(Entry::Directory | Entry::Other) | None) => RecordingPlace::Gone,
-    }
-}
-
-/// Takes the recording for one that lies at the first of these paths where its very file is; returns whether it is at
-/// one of them. A rename changes neither inode nor size nor time.
-pub(super) fn follow_recording(context: &mut DeliveryContext, paths: Vec<PathBuf>) -> bool {
-    let Ok(root) = open_folder(context) else { return false };
-    let is_it = |path: &PathBuf| matches!(root.entry(path), Ok(Some(Entry::File(is))) if is == context.job.stamp);
-    let Some(path) = paths.into_iter().find(is_it) else { return false };
-    context.job.path = path;
-    true
 }

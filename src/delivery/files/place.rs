@@ -95,10 +95,8 @@ pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileEr
     match look(dir, name)? {
         Found::Nothing => Ok(true),
         Found::File(is) if is == digest => {
-            Effect::ClearFile.before();
-            dir.unlink(name).or_else(missing_is_fine).map_err(at)?;
-            dir.sync().map_err(at)?;
-            Effect::ClearFile.after();
+            let clear = || dir.unlink(name).or_else(missing_is_fine).and_then(|()| dir.sync());
+            Effect::ClearFile.during(clear).map_err(at)?;
             Ok(true)
         }
         Found::File(_) | Found::Other => Ok(false),
@@ -159,12 +157,8 @@ impl<'a> NewFile<'a> {
                 Some(temporary) => temporary,
                 none => none.insert(self.written().map_err(at)?),
             };
-            Effect::PlaceFile.before();
-            match temporary.rename_new(&candidate) {
-                Ok(()) => {
-                    Effect::PlaceFile.after();
-                    return Ok(self.placed(&candidate));
-                }
+            match Effect::PlaceFile.during(|| temporary.rename_new(&candidate)) {
+                Ok(()) => return Ok(self.placed(&candidate)),
                 // Someone was faster; it may even be another host with these very notes.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if self.is_there(&candidate, key)? {
@@ -217,9 +211,7 @@ impl<'a> NewFile<'a> {
         let mut temporary = self.written().map_err(at)?;
         match look(self.dir, before)? {
             Found::File(is) if is == digest => {
-                Effect::ReplaceFile.before();
-                temporary.rename_over(before).map_err(at)?;
-                Effect::ReplaceFile.after();
+                Effect::ReplaceFile.during(|| temporary.rename_over(before)).map_err(at)?;
                 Ok(self.placed(before))
             }
             Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),

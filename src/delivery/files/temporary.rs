@@ -88,10 +88,8 @@ pub fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     // Closed before it is renamed, as notes are: a mounted cloud gives an open file its old name again at its end.
     drop(made);
     let other = random_name()?;
-    Effect::TryOut.before();
-    dir.rename_new(&trial.name, dir, &other)?;
+    Effect::TryOut.during(|| dir.rename_new(&trial.name, dir, &other))?;
     trial.name = other;
-    Effect::TryOut.after();
     dir.unlink(&trial.name)?;
     trial.kept = true;
     Ok(permissions)

@@ -140,9 +140,8 @@ impl Mailer {
         let (from, to) = (clean(&self.email.from)?, clean(to)?);
         let message = compose(&from, &to, subject, id, body)?;
         let mut conversation = Conversation::open(&self.email.smtp, self.limits).await?;
-        effect.before();
-        let sent = self.hand_over(&mut conversation, &from.email, &to.email, &message.formatted()).await;
-        effect.after();
+        let message = message.formatted();
+        let sent = effect.during_async(self.hand_over(&mut conversation, &from.email, &to.email, &message)).await;
         conversation.leave().await;
         sent
     }

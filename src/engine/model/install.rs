@@ -154,15 +154,11 @@ fn remove_leftovers(base: &Path) {
 fn place_installation(temporary: &TempDir, target: &Path) -> io::Result<How> {
     let is_there = target.symlink_metadata().is_ok();
     if is_there {
-        Effect::RetireModel.before();
-        fs::rename(target, temporary.path().join(FORMER))?;
-        Effect::RetireModel.after();
+        Effect::RetireModel.during(|| fs::rename(target, temporary.path().join(FORMER)))?;
     }
-    Effect::PlaceModel.before();
-    fs::rename(temporary.path().join(FRESH), target)?;
-    if let Some(base) = target.parent() {
-        Dir::open(base)?.sync()?;
-    }
-    Effect::PlaceModel.after();
+    Effect::PlaceModel.during(|| {
+        fs::rename(temporary.path().join(FRESH), target)?;
+        target.parent().map_or(Ok(()), |base| Dir::open(base)?.sync())
+    })?;
     Ok(if is_there { How::Repaired } else { How::Installed })
 }

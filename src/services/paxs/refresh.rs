@@ -146,10 +146,8 @@ impl Inner {
     /// Asks the token endpoint, without a token.
     pub(super) async fn ask_for_tokens(&self, body: &Value) -> Result<Answer, CallError> {
         self.pacer.acquire(Priority::High).await;
-        Effect::CallTokens.before();
-        let answered = self.http.send(&Request::post(&grant::TOKEN).json(body)).await;
-        Effect::CallTokens.after();
-        Ok(answered?)
+        let request = Request::post(&grant::TOKEN).json(body);
+        Ok(Effect::CallTokens.during_async(self.http.send(&request)).await?)
     }
 
     async fn strike_out(&self, seen: &Pair, reason: String) -> Result<Arc<Pair>, Failure> {

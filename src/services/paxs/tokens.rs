@@ -212,20 +212,14 @@ impl Store {
             expires: pair.expires,
         };
         let draft = self.record(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None })?;
-        Effect::SaveTokens.before();
-        self.put(draft)?;
-        Effect::SaveTokens.after();
-        Ok(())
+        self.put(Effect::SaveTokens, draft)
     }
 
     /// Strikes the sign-in out, remembering why.
     pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
         let refused = Some(reason.to_owned());
         let draft = self.record(&Record { origin: self.origin.clone(), pair: None, refused })?;
-        Effect::StrikeOut.before();
-        self.put(draft)?;
-        Effect::StrikeOut.after();
-        Ok(())
+        self.put(Effect::StrikeOut, draft)
     }
 
     /// Makes sure that a pair could be saved, before a refresh token is spent for one: not everyone can
@@ -238,14 +232,11 @@ impl Store {
     /// Removes the file; returns whether there was one.
     pub(super) fn remove(&self) -> Result<bool, TokenError> {
         self.sweep();
-        Effect::ForgetTokens.before();
-        let was = match fs::remove_file(&self.file) {
+        Effect::ForgetTokens.during(|| match fs::remove_file(&self.file) {
             Ok(()) => self.sync_dir().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(self.io("remove", source)),
-        };
-        Effect::ForgetTokens.after();
-        was
+        })
     }
 
     /// Takes the lock between processes, if nobody has it. It is held until the file is dropped.
@@ -266,9 +257,11 @@ impl Store {
     }
 
     /// Puts a draft in the file's place, durably.
-    fn put(&self, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
-        draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
-        self.sync_dir()
+    fn put(&self, effect: Effect, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
+        effect.during(|| {
+            draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
+            self.sync_dir()
+        })
     }
 
     /// Writes a durable file without a place yet; it is removed when dropped, and locked until then.

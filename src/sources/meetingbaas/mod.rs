@@ -92,24 +92,24 @@ impl MeetingBaas {
 
     /// Sends a bot to a meeting, now or later, and returns its id. One attempt: a bot costs money.
     pub async fn send_bot(&self, join: &BotJoin<'_>) -> Result<String, CallError> {
-        Effect::SendBot.before();
-        let sent = match self.api {
-            SourceApi::V1 => self.send_bot_v1(join).await,
-            SourceApi::V2 => self.send_bot_v2(join).await,
+        let send = async {
+            match self.api {
+                SourceApi::V1 => self.send_bot_v1(join).await,
+                SourceApi::V2 => self.send_bot_v2(join).await,
+            }
         };
-        Effect::SendBot.after();
-        sent
+        Effect::SendBot.during_async(send).await
     }
 
     /// Has a bot leave its meeting, or never join it.
     pub async fn recall_bot(&self, bot: &str) -> Result<(), CallError> {
-        Effect::RecallBot.before();
-        let left = match self.api {
-            SourceApi::V1 => self.recall_bot_v1(bot).await,
-            SourceApi::V2 => self.recall_bot_v2(bot).await,
+        let recall = async {
+            match self.api {
+                SourceApi::V1 => self.recall_bot_v1(bot).await,
+                SourceApi::V2 => self.recall_bot_v2(bot).await,
+            }
         };
-        Effect::RecallBot.after();
-        left
+        Effect::RecallBot.during_async(recall).await
     }
 
     /// Has the vendor transcribe a recording, again or for the first time.
@@ -122,10 +122,7 @@ impl MeetingBaas {
                         it transcribes what a bot records that was sent with `--transcribe`";
             return Err(BotCallError::Lacks(what));
         }
-        Effect::Retranscribe.before();
-        let asked = self.request_transcription_v1(bot).await;
-        Effect::Retranscribe.after();
-        Ok(asked?)
+        Ok(Effect::Retranscribe.during_async(self.request_transcription_v1(bot)).await?)
     }
 
     /// Returns the newest bots, those that are still to join first.
@@ -164,25 +161,25 @@ impl MeetingBaas {
     /// Has a bot join the meeting of an event, or of its whole series.
     pub async fn schedule_bot(&self, event: &str, plan: &BotSchedule<'_>) -> Result<(), CallError> {
         let place = self.locate_event(event).await?;
-        Effect::ScheduleBot.before();
-        let done = match &place {
-            None => self.schedule_bot_v1(event, plan).await,
-            Some(place) => self.schedule_bot_v2(event, place, plan).await,
+        let schedule = async {
+            match &place {
+                None => self.schedule_bot_v1(event, plan).await,
+                Some(place) => self.schedule_bot_v2(event, place, plan).await,
+            }
         };
-        Effect::ScheduleBot.after();
-        done
+        Effect::ScheduleBot.during_async(schedule).await
     }
 
     /// Has no bot join the meeting of an event, or of its whole series.
     pub async fn unschedule_bot(&self, event: &str, whole_series: bool) -> Result<(), CallError> {
         let place = self.locate_event(event).await?;
-        Effect::UnscheduleBot.before();
-        let done = match &place {
-            None => self.unschedule_bot_v1(event, whole_series).await,
-            Some(place) => self.unschedule_bot_v2(event, place, whole_series).await,
+        let unschedule = async {
+            match &place {
+                None => self.unschedule_bot_v1(event, whole_series).await,
+                Some(place) => self.unschedule_bot_v2(event, place, whole_series).await,
+            }
         };
-        Effect::UnscheduleBot.after();
-        done
+        Effect::UnscheduleBot.during_async(unschedule).await
     }
 
     /// Returns where an event is, which version 2 wants to know and version 1 does not.
