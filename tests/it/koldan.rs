@@ -565,7 +565,7 @@ fn a_service_that_will_not_delete_is_told_and_retry_asks_again() {
     assert!(served.house.files().contains(&"talk.notes.md".to_owned()) && job["partial"] == false);
     served.until_service("up", "");
     let told = "what the service keeps of talk.wav could not be deleted there";
-    assert_eq!(served.house.notices(told), 1, "the operator is told");
+    served.house.assert_notices(told, 1);
     served.server.clear_faults();
     served.retry("talk.wav");
     served.house.wait_for("talk.wav", "done");

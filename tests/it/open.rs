@@ -94,6 +94,8 @@ fn where_proc_shows_nothing_events_tell_and_a_restart_forgets_nothing() {
     daemon.kill();
     let _daemon = house.start();
     until_why(&house, "talk.mp3", "when minuted last saw its writer");
+    // That is known from before; a close that nobody watches for would be missed.
+    until("its folder is watched again", || (house.logged("INFO", "watching `") == 2).then_some(()));
     assert_eq!(meetings(&house), 1, "the witness alone");
     recorder.write_all(second).expect("written");
     drop(recorder);

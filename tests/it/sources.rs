@@ -168,7 +168,7 @@ fn a_meeting_that_goes_on_is_waited_for_and_one_that_failed_is_told_once() {
         let row = sourced.until(&failed, "failed", |row| row["state"] == "failed");
         assert!(row["error"].as_str().is_some_and(|error| !error.is_empty()), "{row}");
         sourced.until_listed(3);
-        assert_eq!(sourced.house.notices(&format!("recording `{failed}`")), 1);
+        sourced.house.assert_notices(&format!("recording `{failed}`"), 1);
         assert!(sourced.row(&sitting).is_none_or(|row| row["state"] == "found"), "it goes on");
         sourced.baas.end(&sitting);
         sourced.until_done(&sitting);
@@ -276,7 +276,7 @@ fn a_file_that_is_not_whole_is_no_file_and_counts_for_its_recording_alone() {
         assert!(row["error"].as_str().is_some_and(|error| error.contains(told)), "{row}");
         assert_eq!(sourced.recordings(), Vec::<String>::new());
         assert_eq!(sourced.house.status()["sources"][0]["state"], "up", "the source goes on");
-        assert_eq!(sourced.house.notices("cannot be fetched, and is tried on"), 1);
+        sourced.house.assert_notices("cannot be fetched, and is tried on", 1);
         sourced.baas.clear_faults();
         let fetched = sourced.house.run(&["source", "fetch", &id]);
         assert!(fetched.status.success(), "{fetched:?}");
@@ -329,7 +329,7 @@ fn a_vendor_that_does_not_work_holds_the_source_is_told_once_and_heals() {
             assert!(detail.contains(told), "{call:?}: {detail}");
             let before = sourced.baas.count(call);
             until("it is tried again", || (sourced.baas.count(call) > before + 1).then_some(()));
-            assert_eq!(sourced.house.notices("source `calls`: "), 1, "{call:?}");
+            sourced.house.assert_notices("source `calls`: ", 1);
             sourced.baas.clear_faults();
             let row = sourced.until_done(&id);
             assert_eq!(row["attempts"], 0, "{call:?}: nothing counts for the recording");
@@ -602,7 +602,7 @@ fn whichever_effect_of_a_source_a_crash_meets_there_is_one_of_everything() {
         assert_eq!(sourced.house.jobs().len(), 2, "{:?}", sourced.house.jobs());
         assert_eq!(sourced.house.files().iter().filter(|name| name.ends_with(".notes.md")).count(), 2);
         assert_eq!(sourced.house.standin.snapshot().count(Paxs::CreateSession), 1);
-        assert_eq!(sourced.house.notices(&format!("recording `{failed}`")), 1);
+        sourced.house.assert_notices(&format!("recording `{failed}`"), 1);
         assert!(sourced.baas.state().bots.iter().filter(|bot| bot.failed.is_none()).all(|bot| bot.deleted));
         sourced.baas.assert_the_key_stayed_home();
         assert!(daemon.stop().success());

@@ -41,7 +41,7 @@ fn assert_held_up(house: &House, authority: &Authority, cause: &str, cure: &str)
     told(service["detail"].as_str().expect("a reason"));
     assert_eq!(house.wait_until_waits("talk.mp3", "service")["attempts"], 0);
     until("it was tried again", || (house.logged("", "cannot be read yet") >= 3).then_some(()));
-    assert_eq!((house.notices("does not work"), house.logged("WARN", "does not work")), (1, 1));
+    house.assert_reported_once("does not work");
     daemon.stop();
     told(&check(house, authority));
     assert!(house.standin.snapshot().meetings.is_empty());

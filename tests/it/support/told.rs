@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::house::{House, until};
+use super::house::{House, until, until_told};
 
 impl House {
     /// Changes the configuration's text.
@@ -32,6 +32,23 @@ impl House {
             queue.query_row("SELECT count(*) FROM notice WHERE instr(text, ?)", [needle], |row| row.get::<_, i64>(0))
         });
         usize::try_from(count.expect("a queue")).expect("a count")
+    }
+
+    /// Waits until so many notices to the operator hold `needle`, and fails if there are more: a
+    /// notice may be written a moment after the state that it is about.
+    pub(crate) fn assert_notices(&self, needle: &str, count: usize) {
+        let what = || format!("{count} notices of `{needle}`, not {}; the log:\n{}", self.notices(needle), self.log());
+        until_told(what, || (self.notices(needle) >= count).then_some(()));
+        assert_eq!(self.notices(needle), count, "notices of `{needle}`; the log:\n{}", self.log());
+    }
+
+    /// Waits until `needle` was reported by a notice and by a warning, and fails if it was reported
+    /// more than once.
+    pub(crate) fn assert_reported_once(&self, needle: &str) {
+        self.assert_notices(needle, 1);
+        let what = || format!("a warning of `{needle}`; the log:\n{}", self.log());
+        until_told(what, || (self.logged("WARN", needle) > 0).then_some(()));
+        assert_eq!(self.logged("WARN", needle), 1, "warnings of `{needle}`; the log:\n{}", self.log());
     }
 
     /// How many lines of the log hold both.
