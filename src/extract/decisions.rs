@@ -90,12 +90,18 @@ pub(super) fn is_decision(talk: &TalkSentences, at: usize) -> bool {
     static LEADING_ONES: LazyLock<CuePhrases> = LazyLock::new(|| CuePhrases::parse(LEADING_ON, &CLASSES));
     let sentence = &talk.all[at];
     let words = &sentence.words;
-    let meant = |hit: &PhraseHit| is_stated(words, hit.start) && !is_followed_by_doubt(words, hit.end);
-    let is_stated = (STRONG_ONES.find_hits(words).any(|hit| meant(&hit)) && !is_of_old(words))
-        || (talk.conversation && is_so_be_it(words))
-        || (talk.conversation
-            && WEAK_ONES.find_hits(words).any(|hit| meant(&hit) && LEADING_ONES.hit_at(words, hit.start).is_none()));
-    is_stated && words.len() >= WORDS_MIN && is_upheld(talk, at)
+    let is_strong = STRONG_ONES.find_hits(words).any(|hit| is_firm(words, &hit)) && !is_of_old(words);
+    let is_agreed = talk.conversation
+        && (is_so_be_it(words)
+            || WEAK_ONES
+                .find_hits(words)
+                .any(|hit| is_firm(words, &hit) && LEADING_ONES.hit_at(words, hit.start).is_none()));
+    (is_strong || is_agreed) && words.len() >= WORDS_MIN && is_upheld(talk, at)
+}
+
+/// Returns whether a phrase states a decision without doubt after it.
+fn is_firm(words: &[Word], hit: &PhraseHit) -> bool {
+    is_stated(words, hit.start) && !is_followed_by_doubt(words, hit.end)
 }
 
 /// Returns whether a decision that begins at `start` is meant. "That's decided" is a clause of its

@@ -9,7 +9,7 @@ use super::words::Word;
 
 /// A date that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FoundDate {
+struct SpokenDate {
     date: Date,
     start: usize,
     end: usize,
@@ -22,30 +22,30 @@ struct FoundDate {
 /// the last one before it.
 pub(super) fn find_due(words: &[Word], from: usize, today: Date) -> Option<Date> {
     let found = find_dates(words, today);
+    let mut of_task = found.iter().filter(|found| found.start >= from).peekable();
+    let first = of_task.peek().copied();
     let limit =
-        |found: &&FoundDate| found.start > 0 && words[found.start - 1].is_any(&["by", "before", "until", "till"]);
-    let behind = |found: &&FoundDate| found.start >= from;
-    let chosen = found.iter().filter(behind).find(limit).or_else(|| found.iter().find(behind));
+        of_task.find(|found| found.start > 0 && words[found.start - 1].is_any(&["by", "before", "until", "till"]));
     // "On Monday we saw it, and I'll …": a day before the task counts only at the begin of its own
     // clause.
-    let leading = |found: &&FoundDate| {
+    let leading = found.iter().rev().find(|found| {
         found.end <= from
             && !words[found.end - 1..from]
                 .iter()
                 .skip(1)
                 .any(|word| word.is_any(&["we", "they", "he", "she", "was", "were", "had"]))
-    };
-    chosen.or_else(|| found.iter().rev().find(leading)).map(|found| found.date)
+    });
+    limit.or(first).or(leading).map(|found| found.date)
 }
 
-fn find_dates(words: &[Word], today: Date) -> Vec<FoundDate> {
-    let mut found: Vec<FoundDate> = Vec::new();
+fn find_dates(words: &[Word], today: Date) -> Vec<SpokenDate> {
+    let mut found: Vec<SpokenDate> = Vec::new();
     let mut at = 0;
     while at < words.len() {
         let date = read_date(&words[at..], today).filter(|_| !is_other(words, at));
         match date {
             Some((date, length)) => {
-                found.extend(date.map(|date| FoundDate { date, start: at, end: at + length }));
+                found.extend(date.map(|date| SpokenDate { date, start: at, end: at + length }));
                 at += length;
             }
             None => at += 1,
@@ -179,22 +179,23 @@ fn small_number(words: &[Word]) -> Option<(i64, usize)> {
 
 /// Days by their distance from today, and weeks.
 fn relative_day(words: &[Word], today: Date) -> DateReading {
-    let days = |days: i64| today.checked_add(days.days()).ok();
+    let tomorrow = today.checked_add(1.day()).ok();
+    let day_after = today.checked_add(2.days()).ok();
     let table: [(&str, Option<Date>, usize); 14] = [
-        ("the day after tomorrow", days(2), 4),
-        ("day after tomorrow", days(2), 3),
-        ("tomorrow morning|afternoon|evening|night|noon", days(1), 2),
-        ("tomorrow", days(1), 1),
-        ("today", days(0), 1),
-        ("tonight", days(0), 1),
-        ("this morning|afternoon|evening", days(0), 2),
+        ("the day after tomorrow", day_after, 4),
+        ("day after tomorrow", day_after, 3),
+        ("tomorrow morning|afternoon|evening|night|noon", tomorrow, 2),
+        ("tomorrow", tomorrow, 1),
+        ("today", Some(today), 1),
+        ("tonight", Some(today), 1),
+        ("this morning|afternoon|evening", Some(today), 2),
         ("the week after next", week_later(today, 2).and_then(friday_of_week), 4),
         ("next week", week_later(today, 1).and_then(friday_of_week), 2),
         ("this week", friday_of_week(today), 2),
         ("the weekend", next_weekday(today, Weekday::Sunday), 2),
         ("this weekend", next_weekday(today, Weekday::Sunday), 2),
-        ("noon tomorrow", days(1), 2),
-        ("midnight", days(0), 1),
+        ("noon tomorrow", tomorrow, 2),
+        ("midnight", Some(today), 1),
     ];
     let found = table.into_iter().find(|(phrase, _, _)| starts_with_phrase(words, phrase));
     found.map(|(phrase, date, length)| {
@@ -221,15 +222,14 @@ fn weekday_date(words: &[Word], today: Date) -> DateReading {
 /// "December 3rd", "December the third", "the third of December", "3 December", with or without a
 /// year.
 fn month_and_day(words: &[Word], today: Date) -> DateReading {
-    let skip = |at: usize, word: &str| at + usize::from(words.get(at).is_some_and(|found| found.norm == word));
     let (month, day, mut length) = if let Some(month) = words.first().and_then(|word| month_number(&word.norm)) {
-        let at = skip(1, "the");
+        let at = skip_word(words, 1, "the");
         let (day, used) = day_number(words.get(at..)?)?;
         (month, day, at + used)
     } else {
-        let at = skip(0, "the");
+        let at = skip_word(words, 0, "the");
         let (day, used) = day_number(words.get(at..)?)?;
-        let at = skip(at + used, "of");
+        let at = skip_word(words, at + used, "of");
         (month_number(&words.get(at)?.norm)?, day, at + 1)
     };
     let year = words.get(length).and_then(|word| word.norm.parse().ok()).filter(|year| (2000..2200).contains(year));
@@ -239,6 +239,11 @@ fn month_and_day(words: &[Word], today: Date) -> DateReading {
         None => in_future(today, |year| Date::new(year, month, day).ok()),
     };
     Some((date, length))
+}
+
+/// Returns the place after `word`, where that stands at `at`.
+fn skip_word(words: &[Word], at: usize, word: &str) -> usize {
+    at + usize::from(words.get(at).is_some_and(|found| found.norm == word))
 }
 
 /// "The fifteenth", "the 3rd": the next day of that number. It needs the article and the ordinal.

@@ -25,12 +25,11 @@ impl Extract {
             Speech::English => LABEL,
             Speech::Other => LABEL_OTHER,
         };
-        let quotes = |quotes: &[Quote]| quotes.iter().map(quote_line).collect::<Vec<_>>();
-        let sections = [
-            ("Summary", quotes(&self.summary)),
-            ("Decisions", quotes(&self.decisions)),
+        let sections: [(&str, Vec<String>); 5] = [
+            ("Summary", self.summary.iter().map(quote_line).collect()),
+            ("Decisions", self.decisions.iter().map(quote_line).collect()),
             ("Action items", self.actions.iter().map(action_line).collect()),
-            ("Open questions", quotes(&self.questions)),
+            ("Open questions", self.questions.iter().map(quote_line).collect()),
             ("Topics", self.topics.iter().map(|topic| at_begin(&escaped(topic))).collect()),
         ];
         let mut out = label.to_owned();

@@ -81,30 +81,30 @@ fn read_meetings() -> Vec<(String, LabelledMeeting)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/meetings");
     let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let read = |path: &Path| {
-        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        (
-            name,
-            toml::from_str(&fs::read_to_string(path).unwrap())
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-        )
-    };
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(|path| read_meeting(path)).collect()
+}
+
+fn read_meeting(path: &Path) -> (String, LabelledMeeting) {
+    let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let text = fs::read_to_string(path).unwrap();
+    let meeting = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (name, meeting)
 }
 
 /// Returns the extract of a meeting; with `bare` the transcript has neither speakers nor
 /// punctuation.
 fn extract_meeting(meeting: &LabelledMeeting, bare: bool) -> Extract {
-    let text = |text: &str| if bare { text.replace([',', '.', '?', '!', ':', ';'], "") } else { text.to_owned() };
-    let segment = |said: &LabelledSegment| Segment {
-        start: Some(said.from),
-        end: Some(said.to),
-        speaker: said.by.clone().filter(|_| !bare),
-        text: text(&said.text),
-    };
-    let segments: Vec<Segment> = meeting.said.iter().map(segment).collect();
-    let attendee = |name: &String| Attendee { name: name.clone(), email: "x@example.com".to_owned(), role: None };
-    let attendees: Vec<Attendee> = meeting.attendees.iter().map(attendee).collect();
+    let mut segments = Vec::with_capacity(meeting.said.len());
+    for said in &meeting.said {
+        let text = if bare { said.text.replace([',', '.', '?', '!', ':', ';'], "") } else { said.text.clone() };
+        let speaker = said.by.clone().filter(|_| !bare);
+        segments.push(Segment { start: Some(said.from), end: Some(said.to), speaker, text });
+    }
+    let attendees: Vec<Attendee> = meeting
+        .attendees
+        .iter()
+        .map(|name| Attendee { name: name.clone(), email: "x@example.com".to_owned(), role: None })
+        .collect();
     let recorded = local_date(&meeting.recorded).at(9, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap();
     extract(&Talk { segments: &segments, attendees: &attendees, recorded })
 }
@@ -115,10 +115,13 @@ fn local_date(date: &toml::value::Datetime) -> Date {
 
 /// Returns whether a quote and a label mean the same words.
 fn is_same_quote(quote: &str, label: &str) -> bool {
-    let bare = |text: &str| text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != ' ', "");
-    let quote = bare(quote);
-    let label = bare(label);
+    let quote = strip_punctuation(quote);
+    let label = strip_punctuation(label);
     quote.contains(&label) || label.contains(&quote)
+}
+
+fn strip_punctuation(text: &str) -> String {
+    text.to_lowercase().replace(|c: char| !c.is_alphanumeric() && c != ' ', "")
 }
 
 fn score_quotes(quotes: &[&str], labels: &[&str], either: &[&str], story: &mut Vec<String>, kind: &str) -> ClassScore {

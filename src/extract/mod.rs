@@ -5,7 +5,7 @@
 //! What is looked for must be said in so many words, so that an action which nobody took on is
 //! found as seldom as possible; one that is overlooked is still in the transcript.
 //!
-//! | file | does |
+//! | file | task |
 //! |---|---|
 //! | `sentences.rs`, `words.rs` | segments → sentences → words, contractions taken apart |
 //! | `language.rs` | English or not; without English only a summary |
@@ -38,6 +38,8 @@ mod talk;
 mod tasks;
 mod topics;
 mod words;
+
+use std::collections::HashSet;
 
 use jiff::{Zoned, civil::Date};
 
@@ -139,10 +141,7 @@ fn empty_extract(speech: Speech) -> Extract {
 
 fn extract_other(sentences: &[Sentence]) -> Extract {
     let summary = rank::summary_sentences(sentences, false, SUMMARY_MAX, &|_| false);
-    Extract {
-        summary: summary.into_iter().map(|at| quote_sentences(sentences, at, at)).collect(),
-        ..empty_extract(Speech::Other)
-    }
+    Extract { summary: quote_each(sentences, &summary), ..empty_extract(Speech::Other) }
 }
 
 fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
@@ -151,20 +150,24 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
     let all = &sentences.all;
     let actions: Vec<_> =
         actions::find_actions(&sentences, &people, talk.recorded.date()).into_iter().take(EACH_MAX).collect();
-    let is_action = |at: usize| actions.iter().any(|action| (action.first..=action.last).contains(&at));
-    let found = |test: &dyn Fn(usize) -> bool| (0..all.len()).filter(|at| test(*at)).take(EACH_MAX).collect::<Vec<_>>();
-    let decisions = found(&|at| !is_action(at) && decisions::is_decision(&sentences, at));
-    let questions = found(&|at| {
-        !is_action(at) && !tasks::asks_for_task(&all[at].words, &people) && questions::is_open_question(&sentences, at)
+    let in_actions: HashSet<usize> = actions.iter().flat_map(|action| action.first..=action.last).collect();
+    let others = (0..all.len()).filter(|at| !in_actions.contains(at));
+    let decisions: Vec<usize> =
+        others.clone().filter(|at| decisions::is_decision(&sentences, *at)).take(EACH_MAX).collect();
+    let questions: Vec<usize> = others
+        .filter(|at| !tasks::asks_for_task(&all[*at].words, &people))
+        .filter(|at| questions::is_open_question(&sentences, *at))
+        .take(EACH_MAX)
+        .collect();
+    let summary = rank::summary_sentences(all, true, SUMMARY_MAX, &|at| {
+        in_actions.contains(&at) || decisions.contains(&at) || questions.contains(&at)
     });
-    let is_shown = |at: usize| is_action(at) || decisions.contains(&at) || questions.contains(&at);
-    let quotes = |found: &[usize]| found.iter().map(|at| quote_sentences(all, *at, *at)).collect();
     Extract {
         speech: Speech::English,
         title: topics::find_title(all, &people),
-        summary: quotes(&rank::summary_sentences(all, true, SUMMARY_MAX, &is_shown)),
-        decisions: quotes(&decisions),
-        questions: quotes(&questions),
+        summary: quote_each(all, &summary),
+        decisions: quote_each(all, &decisions),
+        questions: quote_each(all, &questions),
         topics: topics::find_topics(all, &people),
         actions: actions
             .into_iter()
@@ -175,6 +178,11 @@ fn extract_english(talk: &Talk<'_>, sentences: Vec<Sentence>) -> Extract {
             })
             .collect(),
     }
+}
+
+/// Quotes the sentences at these places, each by itself.
+fn quote_each(sentences: &[Sentence], places: &[usize]) -> Vec<Quote> {
+    places.iter().map(|at| quote_sentences(sentences, *at, *at)).collect()
 }
 
 /// Quotes some sentences in a row.

@@ -127,23 +127,24 @@ impl People {
             return None;
         }
         let sound = name_sound(norm);
-        let alike = |person: &&KnownPerson| {
+        let mut found = self.people.iter().filter(|person| {
             let first = &person.parts[0];
             let short =
                 norm.len() >= 3 && first.len() >= 3 && (first.starts_with(norm) || norm.starts_with(first.as_str()));
             let near = first.len() >= 5 && norm.len() >= 4 && strsim::osa_distance(first, norm) <= 1;
             short || near || person.sound == sound
-        };
-        let mut found = self.people.iter().filter(alike);
+        });
         found.next().filter(|_| found.next().is_none()).map(|person| person.name.clone())
     }
 }
 
 impl KnownPerson {
     fn new(name: String) -> Option<Self> {
-        let bare = |part: &str| part.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-        let parts: Vec<String> =
-            name.split([' ', '.', '_']).map(bare).filter(|part| part.chars().count() > 1).collect();
+        let parts: Vec<String> = name
+            .split([' ', '.', '_'])
+            .map(|part| part.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
+            .filter(|part| part.chars().count() > 1)
+            .collect();
         let first = parts.first()?;
         Some(Self { sound: name_sound(first), name, parts })
     }
@@ -188,7 +189,7 @@ fn capitalise_first(norm: &str) -> String {
 /// Recognised speech writes Beau for Bo, Anne for Ann, Shawn for Sean, Martha for Marta.
 fn name_sound(name: &str) -> String {
     let mut letters = name.to_lowercase().replace("sch", "s");
-    for (written, heard) in [
+    for (written, spoken) in [
         ("ph", "f"),
         ("th", "t"),
         ("sh", "s"),
@@ -221,7 +222,7 @@ fn name_sound(name: &str) -> String {
         ("x", "ks"),
         ("y", "i"),
     ] {
-        letters = letters.replace(written, heard);
+        letters = letters.replace(written, spoken);
     }
     let letters: Vec<char> = letters.chars().collect();
     // An e at the end is silent, unless it is all there is.

@@ -182,8 +182,8 @@ fn is_inverted(words: &[Word]) -> bool {
         "any",
         "people",
     ];
-    let leader = |word: &&Word| word.is_any(&["so", "and", "but", "okay", "um", "uh", "well", "then", "now", "oh"]);
-    let rest = &words[words.iter().take_while(leader).count()..];
+    const LEADERS: [&str; 10] = ["so", "and", "but", "okay", "um", "uh", "well", "then", "now", "oh"];
+    let rest = &words[words.iter().take_while(|word| word.is_any(&LEADERS)).count()..];
     let [first, second, ..] = rest else { return false };
     let asks_for = first.is_any(&["who", "what", "when", "where", "why", "how", "which"]) && second.is_any(&AUXILIARY);
     let inverted = AUXILIARY[..15].contains(&first.norm.as_str()) && second.is_any(&SUBJECT);

@@ -91,14 +91,8 @@ const STEMS_MIN: usize = 3;
 
 /// Returns the sentences that are compared, in order.
 fn find_candidates(sentences: &[Sentence], bags: &[Vec<u32>]) -> Vec<usize> {
-    let fit = |at: &usize| {
-        let sentence = &sentences[*at];
-        // Where words are not set apart, the sentence counts by its letters.
-        let long = sentence.words.len() >= WORDS_MIN
-            || sentence.text.chars().count() >= 4 * WORDS_MIN && sentence.words.len() < 3;
-        long && bags[*at].len() >= STEMS_MIN && !sentence.ends_with_question() && !is_small_talk(sentence)
-    };
-    let fit: Vec<usize> = (0..sentences.len()).filter(fit).collect();
+    let fit: Vec<usize> =
+        (0..sentences.len()).filter(|at| bags[*at].len() >= STEMS_MIN && has_substance(&sentences[*at])).collect();
     if fit.len() <= COMPARED_MAX {
         return fit;
     }
@@ -106,11 +100,24 @@ fn find_candidates(sentences: &[Sentence], bags: &[Vec<u32>]) -> Vec<usize> {
     for stem in fit.iter().flat_map(|at| &bags[*at]) {
         *often.entry(*stem).or_default() += 1;
     }
-    let richness = |at: usize| bags[at].iter().map(|stem| often[stem]).sum::<usize>() / bags[at].len();
-    let stretch = |number: usize| &fit[number * fit.len() / COMPARED_MAX..(number + 1) * fit.len() / COMPARED_MAX];
     (0..COMPARED_MAX)
-        .filter_map(|number| stretch(number).iter().copied().max_by_key(|at| (richness(*at), usize::MAX - at)))
+        .filter_map(|number| {
+            let stretch = number * fit.len() / COMPARED_MAX..(number + 1) * fit.len() / COMPARED_MAX;
+            fit[stretch].iter().copied().max_by_key(|at| {
+                let bag = &bags[*at];
+                let richness = bag.iter().map(|stem| often[stem]).sum::<usize>() / bag.len();
+                (richness, usize::MAX - at)
+            })
+        })
         .collect()
+}
+
+/// Returns whether a sentence is long enough for a summary, and neither a question nor small talk.
+fn has_substance(sentence: &Sentence) -> bool {
+    // Where words are not set apart, the sentence counts by its letters.
+    let is_long =
+        sentence.words.len() >= WORDS_MIN || sentence.text.chars().count() >= 4 * WORDS_MIN && sentence.words.len() < 3;
+    is_long && !sentence.ends_with_question() && !is_small_talk(sentence)
 }
 
 fn is_small_talk(sentence: &Sentence) -> bool {
@@ -148,9 +155,13 @@ fn rank_candidates(candidates: &[usize], bags: &[Vec<u32>]) -> Vec<f64> {
     let out: Vec<f64> = edges.iter().map(|row| row.iter().map(|(_, weight)| weight).sum()).collect();
     let mut ranks = vec![1.0; candidates.len()];
     for _ in 0..ROUNDS {
-        let passed =
-            |row: &Vec<(usize, f64)>| row.iter().map(|(to, weight)| weight / out[*to] * ranks[*to]).sum::<f64>();
-        ranks = edges.iter().map(|row| 1.0 - DAMPING + DAMPING * passed(row)).collect();
+        ranks = edges
+            .iter()
+            .map(|row| {
+                let passed: f64 = row.iter().map(|(to, weight)| weight / out[*to] * ranks[*to]).sum();
+                1.0 - DAMPING + DAMPING * passed
+            })
+            .collect();
     }
     ranks
 }

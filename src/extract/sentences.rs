@@ -120,13 +120,15 @@ const BEFORE_NUMBERS: [&str; 4] = ["no", "nos", "p", "pp"];
 
 fn ends_sentence(word: &str, next: Option<&str>) -> bool {
     let bare = word.trim_end_matches(is_closing);
-    let next_begins =
-        |test: fn(char) -> bool| next.and_then(|next| next.chars().find(|c| c.is_alphanumeric())).is_some_and(test);
+    let next = next.and_then(|next| next.chars().find(|c| c.is_alphanumeric()));
     match bare.chars().next_back() {
         Some('?' | '!' | '。' | '？' | '！') => true,
-        Some('…') => !next_begins(char::is_lowercase),
-        Some('.') if bare.ends_with("..") => !next_begins(char::is_lowercase),
-        Some('.') => !is_abbreviated(bare, next_begins(|c| c.is_ascii_digit()), next_begins(char::is_uppercase)),
+        Some('…') => !next.is_some_and(char::is_lowercase),
+        Some('.') if bare.ends_with("..") => !next.is_some_and(char::is_lowercase),
+        Some('.') => {
+            let is_number = next.is_some_and(|c| c.is_ascii_digit());
+            !is_abbreviated(bare, is_number, next.is_some_and(char::is_uppercase))
+        }
         Some(_) | None => false,
     }
 }

@@ -61,9 +61,8 @@ impl TalkSentences {
 
 /// Returns whether a sentence begins with one of these, behind "well", "oh" and their like.
 pub(super) fn begins_with(words: &[Word], starts: &[&str]) -> bool {
-    let leader =
-        |word: &&Word| word.is_any(&["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but"]);
-    let skipped = words.iter().take_while(leader).count();
+    const LEADERS: [&str; 11] = ["well", "oh", "um", "uh", "so", "and", "okay", "hmm", "ah", "then", "but"];
+    let skipped = words.iter().take_while(|word| word.is_any(&LEADERS)).count();
     let rest = &words[skipped..];
     starts.iter().any(|start| {
         let mut words = rest.iter();
@@ -197,10 +196,16 @@ pub(super) fn is_meant(words: &[Word], start: usize) -> bool {
         ["if", "unless", "said", "says", "told", "asked", "imagine", "suppose", "wrote", "whether", "goes", "replied"];
     let before = &words[..start];
     let clause = before.iter().rposition(|word| word.breaks).map_or(0, |at| at + 1);
-    // "You said you need it, so please send it" reports nothing.
-    let own = |at: usize| before[at].norm == "said" && at > 0 && before[at - 1].is_any(&["i", "you", "we"]);
-    let holds = |from: usize, of: &[&str]| (from..start).any(|at| before[at].is_any(of) && !own(at));
-    !holds(0, &FAR) && !holds(clause, &UNREAL)
+    !has_marker(before, 0, &FAR) && !has_marker(before, clause, &UNREAL)
+}
+
+/// Returns whether one of the markers stands at `from` or after it, and not in "you said".
+fn has_marker(words: &[Word], from: usize, markers: &[&str]) -> bool {
+    (from..words.len()).any(|at| {
+        // "You said you need it, so please send it" reports nothing.
+        let reports_nothing = words[at].norm == "said" && at > 0 && words[at - 1].is_any(&["i", "you", "we"]);
+        words[at].is_any(markers) && !reports_nothing
+    })
 }
 
 /// Returns whether a sentence is about a time that is over.

@@ -329,29 +329,30 @@ fn named_tasks(words: &[Word], people: &People) -> Vec<SpokenTask> {
 /// Returns the person that a sentence speaks to: "Bo, …" at its begin, "…, Bo" at its end. A
 /// promise has no other owner.
 fn spoken_to(words: &[Word], task: &SpokenTask, people: &People) -> Option<String> {
+    const LEADERS: [&str; 7] = ["and", "so", "then", "okay", "but", "also", "thanks"];
     if !matches!(task.manner, TaskManner::Request | TaskManner::Duty | TaskManner::Named) {
         return None;
     }
-    let leader = |word: &&Word| word.is_any(&["and", "so", "then", "okay", "but", "also", "thanks"]);
-    let first = words.iter().take_while(leader).count();
-    let called = |at: usize| {
-        words[at].breaks || at + 1 == task.start || words.get(at + 1).is_some_and(|next| next.norm == "you")
-    };
-    let begin =
-        (first..words.len().min(first + 2)).find(|at| called(*at)).and_then(|at| people.person_named(&words[at]));
-    let end = || {
-        let [.., before, last] = words else { return None };
-        let name = if last.norm == "please" { before } else { last };
-        let apart = before.breaks || (name == before);
-        people.person_named(name).filter(|_| apart)
-    };
-    let behind_for = || {
-        words
-            .windows(2)
-            .find(|pair| pair[0].norm == "for" && !is_stop(&pair[1].norm))
-            .and_then(|pair| people.person_named(&pair[1]))
-    };
-    begin.or_else(end).or_else(|| if task.manner == TaskManner::Duty { behind_for() } else { None })
+    let first = words.iter().take_while(|word| word.is_any(&LEADERS)).count();
+    let called = (first..words.len().min(first + 2)).find(|at| {
+        words[*at].breaks || at + 1 == task.start || words.get(at + 1).is_some_and(|next| next.norm == "you")
+    });
+    let begin = called.and_then(|at| people.person_named(&words[at]));
+    begin.or_else(|| called_at_end(words, people)).or_else(|| {
+        if task.manner != TaskManner::Duty {
+            return None;
+        }
+        let named = words.windows(2).find(|pair| pair[0].norm == "for" && !is_stop(&pair[1].norm));
+        named.and_then(|pair| people.person_named(&pair[1]))
+    })
+}
+
+/// Returns the person that a sentence names at its end: "…, Bo", "… Bo, please".
+fn called_at_end(words: &[Word], people: &People) -> Option<String> {
+    let [.., before, last] = words else { return None };
+    let name = if last.norm == "please" { before } else { last };
+    let apart = before.breaks || (name == before);
+    people.person_named(name).filter(|_| apart)
 }
 
 /// Returns whether a sentence only takes on the task before it: "I'll do that", "will do".

@@ -192,19 +192,13 @@ pub(super) fn find_title(sentences: &[Sentence], people: &People) -> Option<Stri
 /// kind.
 fn named_behind(sentence: &Sentence, from: usize, meeting: bool) -> Option<String> {
     let rest = sentence.words.get(from..)?;
-    let kind = || {
-        rest.iter()
-            .take(TITLE_WORDS_MAX)
-            .position(|word| word.is_any(&KINDS))
-            .map(|at| at + 1)
-            .filter(|length| *length > 1)
+    let length = if meeting {
+        let kind = rest.iter().take(TITLE_WORDS_MAX).position(|word| word.is_any(&KINDS));
+        kind.map(|at| at + 1).filter(|length| *length > 1)?
+    } else {
+        let end = rest.iter().position(|word| word.breaks || word.is_any(&["and", "but", "because"]))?;
+        end + usize::from(rest[end].breaks)
     };
-    let clause = || {
-        rest.iter()
-            .position(|word| word.breaks || word.is_any(&["and", "but", "because"]))
-            .map(|at| at + usize::from(rest[at].breaks))
-    };
-    let length = if meeting { kind()? } else { clause()? };
     if length == 0 || length > TITLE_WORDS_MAX || rest[..length].iter().all(|word| is_stop(&word.norm)) {
         return None;
     }

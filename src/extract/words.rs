@@ -110,17 +110,17 @@ fn expand_contraction(norm: &str) -> Option<Vec<String>> {
         return Some(parts.split(' ').map(str::to_owned).collect());
     }
     let (stem, tail) = norm.rsplit_once('\'')?;
-    let two = |first: &str, second: &str| Some(vec![first.to_owned(), second.to_owned()]);
-    match tail {
-        "ll" => two(stem, "will"),
-        "ve" => two(stem, "have"),
-        "re" => two(stem, "are"),
-        "d" => two(stem, "would"),
-        "m" => two(stem, "am"),
-        "t" if stem.len() > 1 && stem.ends_with('n') => two(&stem[..stem.len() - 1], "not"),
-        "s" if IS.contains(&stem) => two(stem, "is"),
-        _ => None,
-    }
+    let (first, second) = match tail {
+        "ll" => (stem, "will"),
+        "ve" => (stem, "have"),
+        "re" => (stem, "are"),
+        "d" => (stem, "would"),
+        "m" => (stem, "am"),
+        "t" if stem.len() > 1 && stem.ends_with('n') => (&stem[..stem.len() - 1], "not"),
+        "s" if IS.contains(&stem) => (stem, "is"),
+        _ => return None,
+    };
+    Some(vec![first.to_owned(), second.to_owned()])
 }
 
 /// Returns whether a word has no content: grammar, fillers, the common verbs of speech.
