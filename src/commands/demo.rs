@@ -25,7 +25,7 @@ use crate::{
     job::{Content, JobState, Segment, Stage, WaitReason},
     logging,
     queue::{JobView, StateLock},
-    services::source_transcripts::SourceTranscripts,
+    services::source_transcripts::SourceTranscriber,
     signals::{self, Signals},
     text::{error_chain, one_line, printable, printable_path},
 };
@@ -193,14 +193,14 @@ async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
     let service = Service::given(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
     let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
-    let transcripts = SourceTranscripts::new(TRANSCRIPTS, &settings.state_dir);
+    let transcripts = SourceTranscriber::new(TRANSCRIPTS, &settings.state_dir);
     for folder in &mut settings.folders {
         TRANSCRIPTS.clone_into(&mut folder.service);
         for recording in &RECORDINGS {
             let content = Content::from_hash(&blake3::hash(recording.bytes));
             let size = recording.bytes.len() as u64;
             let segments = parse_transcript(recording.transcript);
-            transcripts.place(&content, &folder.id, size, segments).await.map_err(anyhow::Error::from)?;
+            transcripts.place_transcript(&content, &folder.id, size, segments).await.map_err(anyhow::Error::from)?;
         }
     }
     drop(lock);

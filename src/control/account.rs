@@ -9,7 +9,7 @@ use crate::{
     runtime::ServiceHandle,
     services::{
         CallError,
-        paxs::{Grant, Paxs},
+        paxs::{Grant, PaxsService},
     },
     text::one_line,
 };
@@ -22,7 +22,7 @@ impl ControlService {
     /// Asks a service for its profile. One that is `in_force` and works is not held for a person any more.
     pub(super) async fn profile_of(&self, handle: &ServiceHandle, in_force: bool) -> Answer {
         let name = handle.service.name();
-        let profile = handle.service.profile().await.map_err(|error| refused_call(handle, &error))?;
+        let profile = handle.service.read_profile().await.map_err(|error| refused_call(handle, &error))?;
         if in_force {
             self.release_sign_in(name).await?;
         }
@@ -32,7 +32,7 @@ impl ControlService {
     pub(super) async fn sign_in(&self, service: &str, code: String, redirect_uri: String) -> Answer {
         let handle = self.find_service(Some(service))?;
         let grant = Grant::new(code.into(), redirect_uri);
-        let exchanged = sign_in_of(&handle)?.exchange(&grant).await;
+        let exchanged = sign_in_of(&handle)?.exchange_grant(&grant).await;
         exchanged.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         self.release_sign_in(service).await?;
         Ok(json!({ "service": service, "message": format!("signed in at `{service}`") }))
@@ -41,7 +41,7 @@ impl ControlService {
     pub(super) async fn sign_out(&self, service: Option<&str>) -> Answer {
         let handle = self.find_service(service)?;
         let name = handle.service.name();
-        let was = sign_in_of(&handle)?.logout().await;
+        let was = sign_in_of(&handle)?.sign_out().await;
         let was = was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
         let said = if was { "signed out of" } else { "was not signed in at" };
         Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
@@ -49,13 +49,13 @@ impl ControlService {
 
     pub(super) async fn list_meetings(&self, service: Option<&str>, page: u32) -> Answer {
         let handle = self.find_service(service)?;
-        let meetings = handle.service.meetings(page).await;
+        let meetings = handle.service.list_meetings(page).await;
         Ok(json!(meetings.map_err(|error| refused_call(&handle, &error))?))
     }
 
     pub(super) async fn show_meeting(&self, service: Option<&str>, id: &str) -> Answer {
         let handle = self.find_service(service)?;
-        handle.service.meeting(id).await.map_err(|error| {
+        handle.service.read_meeting(id).await.map_err(|error| {
             if let CallError::Refused { status: 404, .. } = error {
                 return Refusal::new(format!("the service has no meeting `{}`", one_line(id, 80)))
                     .hint("minuted meetings lists them");
@@ -76,7 +76,7 @@ impl ControlService {
 }
 
 /// Returns the sign-in of a service.
-fn sign_in_of(handle: &ServiceHandle) -> Result<&Paxs, Refusal> {
+fn sign_in_of(handle: &ServiceHandle) -> Result<&PaxsService, Refusal> {
     handle.account.as_ref().ok_or_else(|| Refusal::new(format!("nobody signs in at `{}`", handle.service.name())))
 }
 

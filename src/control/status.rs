@@ -18,7 +18,7 @@ use crate::{
     pipeline::analyse::is_slow,
     progress::Unit,
     queue::{Hold, Scope},
-    services::paxs::{Paxs, SignIn},
+    services::paxs::{PaxsService, SignIn},
     text::{ShellCommand, printable_path},
     watch::WatchMode,
 };
@@ -172,7 +172,7 @@ impl ControlService {
             let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
             // What only a person can mend is told first, then why nothing can be read: the rest heals by itself.
             let hold = of_it.min_by_key(|hold| hold.reason.urgency());
-            let (signed_out, until) = match handle.account.as_ref().map(Paxs::signed_in) {
+            let (signed_out, until) = match handle.account.as_ref().map(PaxsService::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
                 Some(SignIn::No { reason }) => {
                     (Some(format!("{reason}; {}", ShellCommand::new("minuted login").word(&name))), None)

@@ -212,7 +212,7 @@ async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
 
 async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
     let (queue, name) = (&parts.runtime.queue, handle.service.name());
-    match Effect::CallMarkers.during_async(handle.service.markers()).await {
+    match Effect::CallMarkers.during_async(handle.service.list_markers()).await {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
             queue.take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;

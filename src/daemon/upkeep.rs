@@ -256,7 +256,7 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     let Some(account) = &handle.account else { return };
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
-            if handle.service.profile().await.is_ok() {
+            if handle.service.read_profile().await.is_ok() {
                 parts.runtime.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
             }
         }

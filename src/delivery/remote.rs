@@ -89,5 +89,5 @@ async fn refused(
 /// What the service says, of what it has not deleted.
 async fn dispose_remotely(service: &dyn NotesService, job: &Job, how: OnSuccessRemote) -> Result<(), CallError> {
     let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
-    Effect::CallDispose.during_async(service.dispose(meeting, recording, how)).await
+    Effect::CallDispose.during_async(service.dispose_recording(meeting, recording, how)).await
 }

@@ -17,7 +17,7 @@ use crate::{
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
     queue::{Asked, Job, Wanted},
-    services::{AnalysisRequest, CallError, bounded::excess},
+    services::{AnalysisRequest, CallError, bounded::oversize_error},
     text,
 };
 
@@ -86,10 +86,10 @@ fn visible(context: &Context) -> Timestamp {
 async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
     let (meeting, recording, since) = uploaded(job)?;
     let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
-    match Effect::CallLook.during_async(context.service.look(meeting, recording)).await {
+    match Effect::CallLook.during_async(context.service.read_reports(meeting, recording)).await {
         Ok(reports) => {
-            if let Some(excess) = reports.iter().find_map(|report| excess(&report.findings)) {
-                let error = anyhow!("the service answered something else than promised: {excess}");
+            if let Some(excess) = reports.iter().find_map(|report| oversize_error(&report.findings)) {
+                let error = anyhow!("the service answered in an unexpected form: {excess}");
                 return Err(Setback::Own { from: Stage::Analyse, error });
             }
             Ok((plan(job)?, reports, late))
@@ -120,7 +120,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             recorded: job.date(),
             attendees: &plan.attendees,
         };
-        if let Err(error) = Effect::CallRequest.during_async(context.service.request(&request)).await {
+        if let Err(error) = Effect::CallRequest.during_async(context.service.request_analyses(&request)).await {
             if error.is_certain() {
                 context.queue.unrequested(job, request.analyses.to_vec()).await?;
             }
@@ -387,7 +387,7 @@ async fn missing(context: &Context, job: &Job, meeting: &str) -> Setback {
             Err(setback) => return setback,
         }
     }
-    match context.service.meeting(meeting).await {
+    match context.service.read_meeting(meeting).await {
         Err(CallError::Refused { status: 404, .. }) => {
             Setback::Own { from: Stage::Create, error: anyhow!("the meeting is gone at the service (404)") }
         }

@@ -12,5 +12,5 @@ use crate::{
 /// What the service says. It may go on then, and nothing depends on it.
 pub async fn cancel_remotely(service: &dyn NotesService, job: &Job) -> Result<(), CallError> {
     let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
-    Effect::CallCancel.during_async(service.cancel(meeting, recording)).await
+    Effect::CallCancel.during_async(service.cancel_analyses(meeting, recording)).await
 }

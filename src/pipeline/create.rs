@@ -62,7 +62,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
         key: job.key.clone(),
         attendees: plan.attendees.clone(),
     };
-    match Effect::CallCreate.during_async(context.service.create(&meeting)).await {
+    match Effect::CallCreate.during_async(context.service.create_meeting(&meeting)).await {
         Ok(id) => Ok(Created::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
         Err(error) => Err(refused(context, job, &plan, error).await?),
     }
@@ -73,7 +73,7 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
 async fn unheard_tracks(context: &Context, job: &Job, recording: File) -> Result<Option<String>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_sent_as_it_is = service.accepts().contains(&extension.as_str());
+    let is_sent_as_it_is = service.accepted_extensions().contains(&extension.as_str());
     if service.hears_all_tracks() || !is_sent_as_it_is {
         return Ok(None);
     }
@@ -94,7 +94,7 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
     if since <= now && now < visible {
         return Err(Setback::Snooze { until: visible });
     }
-    let find = context.service.find(&job.key, &plan.title, since.min(now));
+    let find = context.service.find_meeting(&job.key, &plan.title, since.min(now));
     match Effect::CallFind.during_async(find).await {
         Ok(found) => Ok(found),
         Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {

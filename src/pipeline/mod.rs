@@ -64,10 +64,12 @@ async fn setback(
         CallError::Unavailable { after, suspect, .. } => Setback::Unavailable { after, suspect, error: error.into() },
         CallError::SignedOut { .. } => fault_setback(ServiceFault::SignedOut, error.into()),
         // It is the service's matter where a cheap read is forbidden too, else the recording's own.
-        CallError::Forbidden { .. } => match service.profile().await.as_ref().err().and_then(ServiceFault::of_error) {
-            Some(fault) => fault_setback(fault, error.into()),
-            None => Setback::Own { from: stage, error: error.into() },
-        },
+        CallError::Forbidden { .. } => {
+            match service.read_profile().await.as_ref().err().and_then(ServiceFault::of_error) {
+                Some(fault) => fault_setback(fault, error.into()),
+                None => Setback::Own { from: stage, error: error.into() },
+            }
+        }
         CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
             FileFault::Changed => Setback::FileChanged { error: error.into() },
@@ -88,7 +90,7 @@ async fn confirmed(
     error: CallError,
     refused: impl FnOnce(anyhow::Error) -> Setback,
 ) -> Setback {
-    let read = match service.profile().await {
+    let read = match service.read_profile().await {
         Ok(_) | Err(CallError::File(_)) => return refused(error.into()),
         Err(read) => read,
     };

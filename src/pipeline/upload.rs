@@ -53,13 +53,13 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
     let given_up = context.queue.given_up(job.id).await?;
     let length_max = job.length_max;
     let upload = Upload { file, stamp, content, name, mime, language, given_up, length_max, progress };
-    let uploaded = Effect::CallUpload.during_async(context.service.upload(meeting, upload)).await;
+    let uploaded = Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
     if (is_converted || is_transcribed_here) && uploaded.is_ok() {
         // Nobody has compared what was read: what is sent is another file, or nothing is.
         let confirmed = confirm_content(context, job).await;
         if is_transcribed_here && matches!(confirmed, Err(Setback::FileChanged { .. })) {
             // What was heard may be of the other bytes.
-            context.service.forget(meeting).await;
+            context.service.forget_results(meeting).await;
         }
         confirmed?;
     }
@@ -113,7 +113,7 @@ async fn find_uploaded(
 }
 
 async fn attachments(context: &Context, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-    Effect::CallAttachments.during_async(context.service.attachments(meeting)).await
+    Effect::CallAttachments.during_async(context.service.list_attachments(meeting)).await
 }
 
 /// A 404 on upload: the meeting is gone, or something else is.
@@ -141,7 +141,7 @@ async fn own(context: &Context, error: CallError) -> Setback {
 fn mime(context: &Context, path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
     let service = context.service.as_ref();
-    let is_accepted = service.accepts().contains(&extension.as_str());
+    let is_accepted = service.accepted_extensions().contains(&extension.as_str());
     is_accepted.then(|| service.mime_type(&extension))
 }
 

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{self, Folder, Kind, Retry, Settings},
-    services::{Connection, NotesService, connect, health::ServiceHealth, paxs::Paxs},
+    services::{Connection, NotesService, connect, health::ServiceHealth, paxs::PaxsService},
 };
 
 /// One state of the settings.
@@ -94,7 +94,7 @@ pub struct ServiceHandle {
     /// Its settings.
     pub settings: config::Service,
     /// Its sign-in, where a person signs in.
-    pub account: Option<Paxs>,
+    pub account: Option<PaxsService>,
     /// Counts the recordings in its hands, where it has slots of its own.
     pub slots: Option<Arc<Semaphore>>,
     /// Counts the results that it is asked for, which it makes while it is asked; as many as it has slots.
@@ -111,7 +111,12 @@ impl ServiceHandle {
     }
 
     /// Returns a service of which nothing bad is known.
-    pub fn new(service: Arc<dyn NotesService>, account: Option<Paxs>, settings: config::Service, retry: Retry) -> Self {
+    pub fn new(
+        service: Arc<dyn NotesService>,
+        account: Option<PaxsService>,
+        settings: config::Service,
+        retry: Retry,
+    ) -> Self {
         let health = ServiceHealth::new(retry);
         let slots = settings.at_once.map(|at_once| Arc::new(Semaphore::new(at_once)));
         let abilities = settings.kind.abilities();

@@ -30,7 +30,7 @@ use crate::{
     services::{
         breaker::{Call, Verdict},
         health::CallOutcome,
-        paxs::{Paxs, SignIn},
+        paxs::{PaxsService, SignIn},
     },
     text::{error_chain, one_line},
 };
@@ -285,7 +285,7 @@ impl Runtime {
     /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
     /// once more. A sign-in that is refused a second time is refused.
     fn is_of_an_earlier_sign_in(handle: &ServiceHandle) -> bool {
-        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(Paxs::signed_in) else { return false };
+        let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(PaxsService::signed_in) else { return false };
         !handle.health.refuse_sign_in(since)
     }
 }

@@ -1,4 +1,4 @@
-//! What an answer means for the caller: the one place where a status becomes a [`CallError`].
+//! The mapping of answers to outcomes: the one place where a status becomes a [`CallError`].
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -10,20 +10,21 @@ use crate::{
     text,
 };
 
-/// How much of what a service says is shown, in characters.
-const SAID_CHARS_MAX: usize = 200;
+/// Characters of a service's message that are shown.
+const MESSAGE_CHARS_MAX: usize = 200;
 
-/// The fields in which services say what is wrong, the more telling first.
+/// Fields that hold the message of an error, the more telling first.
 const MESSAGE_FIELDS: [&str; 8] =
     ["detail", "message", "error_description", "error_message", "error", "errors", "title", "msg"];
 
-/// The cure of a proxy that does not wait for the answer.
-pub(crate) const TIME_LIMIT: &str = "most likely a proxy before it waits for a shorter time than the work takes: raise its limit (nginx: proxy_read_timeout)";
+/// The cure where a proxy ends the connection before the answer.
+pub(crate) const TIME_LIMIT: &str =
+    "most likely a proxy in front of it gives up before the work is done: raise its limit (nginx: proxy_read_timeout)";
 
-/// Says of a call without an answer what the caller does next.
+/// Maps the error of a call that got no answer.
 impl From<TransportError> for CallError {
     fn from(error: TransportError) -> Self {
-        // A server that nobody reaches has not seen the recording.
+        // A server that was not reached has not seen the recording.
         let suspect = if error.begun { Suspect::Either } else { Suspect::Service };
         Self::Unavailable { message: error.message, after: None, uncertain: error.sent, suspect }
     }
@@ -39,40 +40,42 @@ impl From<UploadError> for CallError {
     }
 }
 
-/// Returns the answer when it is 2xx, else what its status means.
+/// Returns the answer when it is 2xx, else the error that its status stands for.
 ///
 /// A 401 is the caller's to refresh; one that arrives here means that a person must sign in.
 pub(crate) fn check_status(answer: Answer) -> Result<Answer, CallError> {
+    if answer.is_success() {
+        return Ok(answer);
+    }
     let status = answer.status;
-    let failed = |message: String, uncertain: bool, suspect: Suspect| {
-        Err(CallError::Unavailable { message, after: answer.retry_after, uncertain, suspect })
-    };
-    // A rate limit, an overload and a wrong address are never a recording's doing, however often one of them meets it.
-    let unavailable = |message: String, uncertain: bool| failed(message, uncertain, Suspect::Service);
-    match status {
-        200..=299 => Ok(answer),
+    let reason = error_message(&answer);
+    // A rate limit, an overload or a wrong address is never the recording's fault, however often it
+    // occurs.
+    let (message, uncertain, suspect) = match status {
         300..=399 => {
             let to = answer.location.as_deref().unwrap_or("nowhere");
+            let message = format!("redirect to `{to}` is not followed; check base_url");
             // 307 and 308 ask for the same call elsewhere; the others may point to a result.
-            unavailable(format!("redirect to `{to}` is not followed; check base_url"), !matches!(status, 307 | 308))
+            (message, !matches!(status, 307 | 308), Suspect::Service)
         }
-        401 => Err(CallError::SignedOut { reason: format!("the service answered 401: {}", error_message(&answer)) }),
-        403 => Err(CallError::Forbidden { message: error_message(&answer) }),
-        425 | 429 => unavailable(format!("the service is busy ({status}): {}", error_message(&answer)), false),
-        408 => unavailable(format!("the service waited too long (408): {}", error_message(&answer)), true),
-        // What a proxy says of a server that is not there or has too much to do; nginx says so of its rate limit.
-        503 => unavailable(format!("the service failed (503): {}", error_message(&answer)), true),
-        400..=499 => Err(CallError::Refused { status, message: error_message(&answer) }),
-        504 => {
-            let message = format!("the service failed (504): {}; {TIME_LIMIT}", error_message(&answer));
-            failed(message, true, Suspect::Either)
+        401 => {
+            return Err(CallError::SignedOut { reason: format!("the service answered 401: {reason}") });
         }
-        _ => failed(format!("the service failed ({status}): {}", error_message(&answer)), true, Suspect::Either),
-    }
+        403 => return Err(CallError::Forbidden { message: reason }),
+        425 | 429 => (format!("the service is busy ({status}): {reason}"), false, Suspect::Service),
+        408 => (format!("the service waited too long (408): {reason}"), true, Suspect::Service),
+        // The answer of a proxy whose server is missing or overloaded; nginx also sends it for its
+        // rate limit.
+        503 => (format!("the service failed (503): {reason}"), true, Suspect::Service),
+        400..=499 => return Err(CallError::Refused { status, message: reason }),
+        504 => (format!("the service failed (504): {reason}; {TIME_LIMIT}"), true, Suspect::Either),
+        _ => (format!("the service failed ({status}): {reason}"), true, Suspect::Either),
+    };
+    Err(CallError::Unavailable { message, after: answer.retry_after, uncertain, suspect })
 }
 
-/// Says of a call's failure that asking again makes nothing twice: of a server that keeps nothing, or is asked for what
-/// it keeps.
+/// Marks a failed call as not carried out. This holds for a server that keeps nothing, and for a
+/// call that only reads.
 pub(crate) fn mark_not_executed(error: CallError) -> CallError {
     match error {
         CallError::Unavailable { message, after, suspect, .. } => {
@@ -100,16 +103,18 @@ pub(crate) fn blame_address(error: CallError, settings: &str) -> CallError {
     }
 }
 
-/// Reads a long answer on a thread that may block: the threads of the runtime have others to serve.
+/// Reads a long answer on a thread that may block, because parsing would hold up the threads of the
+/// runtime.
 pub(crate) async fn read_long<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, CallError> + Send + 'static,
 ) -> Result<T, CallError> {
     let reading = tokio::task::spawn_blocking(read).await;
-    reading.unwrap_or_else(|_| Err(unexpected("nothing that could be read")))
+    reading.unwrap_or_else(|_| Err(unexpected_answer("nothing that could be read")))
 }
 
-/// Says what a server has against a recording: for some of it no retry helps.
-pub(crate) fn of_recording(error: CallError) -> CallError {
+/// Turns the refusal of an upload into the fault of the recording. Some faults cannot be mended by
+/// a retry.
+pub(crate) fn blame_recording(error: CallError) -> CallError {
     match error {
         CallError::Refused { status: status @ 413, message } => CallError::File(FileFault::Unfit(format!(
             "is larger than the service takes ({status}): {message}; split it, or choose another service"
@@ -128,76 +133,78 @@ pub(crate) fn of_recording(error: CallError) -> CallError {
 }
 
 /// Returns the JSON of a 2xx answer.
-pub(crate) fn json(answer: Answer) -> Result<Value, CallError> {
-    read(answer, bounded::value)
+pub(crate) fn read_json(answer: Answer) -> Result<Value, CallError> {
+    parse_answer(answer, bounded::parse_value)
 }
 
 /// Returns the JSON of a 2xx answer that holds a transcription, without the times of words.
-pub(crate) fn transcription(answer: Answer) -> Result<Value, CallError> {
-    read(answer, bounded::transcription)
+pub(crate) fn read_transcription(answer: Answer) -> Result<Value, CallError> {
+    parse_answer(answer, bounded::parse_transcription)
 }
 
-fn read(answer: Answer, reader: fn(&[u8]) -> serde_json::Result<Value>) -> Result<Value, CallError> {
+fn parse_answer(answer: Answer, reader: fn(&[u8]) -> serde_json::Result<Value>) -> Result<Value, CallError> {
     let answer = check_status(answer)?;
     // serde_json gives up below 128 levels, so that a megabyte of `[` costs nothing.
     reader(&answer.body).map_err(|error| {
         if error.is_data() {
-            return unexpected(&format!("{}: {error}", answer.status));
+            return unexpected_answer(&format!("{}: {error}", answer.status));
         }
         let kind = answer.content_type.as_deref().unwrap_or("no content type");
-        unexpected(&format!("{} is not JSON ({error}; {kind})", answer.status))
+        unexpected_answer(&format!("{} is not JSON ({error}; {kind})", answer.status))
     })
 }
 
-/// Reads JSON from a server under the same bound, whatever the status of the answer.
-pub(crate) fn value(body: &[u8]) -> serde_json::Result<Value> {
-    bounded::value(body)
+/// Parses JSON of a server within the same bounds, for answers of any status.
+pub(crate) fn parse_json(body: &[u8]) -> serde_json::Result<Value> {
+    bounded::parse_value(body)
 }
 
-/// What stands in place of a key that a server says back.
+/// The replacement for a key that a server repeats.
 const HIDDEN: &str = "[the key]";
 
-/// Takes a key out of an answer that is small enough to be shown: some servers say back what they refuse.
+/// Removes a key from an answer that is small enough to be shown, because some servers repeat the
+/// key that they refuse.
 pub(crate) fn redact_key(answer: Answer, key: &str) -> Answer {
-    /// What is longer is a transcription or notes, of which nothing is told.
-    const TOLD_BYTES_MAX: usize = 1024 * 1024;
-    let hidden = |text: String| if text.contains(key) { text.replace(key, HIDDEN) } else { text };
-    let body = if answer.body.len() > TOLD_BYTES_MAX || !String::from_utf8_lossy(&answer.body).contains(key) {
-        answer.body
-    } else {
-        Bytes::from(hidden(String::from_utf8_lossy(&answer.body).into_owned()))
-    };
-    let (location, content_type) = (answer.location.map(hidden), answer.content_type.map(hidden));
+    /// Bytes of the longest answer that is searched. A longer one is a transcription or notes, and
+    /// is never shown.
+    const SEARCHED_BYTES_MAX: usize = 1024 * 1024;
+    let mut body = answer.body;
+    if body.len() <= SEARCHED_BYTES_MAX && String::from_utf8_lossy(&body).contains(key) {
+        body = Bytes::from(String::from_utf8_lossy(&body).replace(key, HIDDEN));
+    }
+    let location = answer.location.map(|text| text.replace(key, HIDDEN));
+    let content_type = answer.content_type.map(|text| text.replace(key, HIDDEN));
     Answer { location, content_type, body, ..answer }
 }
 
-/// Returns the error of an answer that is not what was promised.
-pub(crate) fn unexpected(what: &str) -> CallError {
-    let message = format!("the service answered something else than promised: {}", text::told(what, SAID_CHARS_MAX));
+/// Returns the error of an answer in an unexpected form.
+pub(crate) fn unexpected_answer(what: &str) -> CallError {
+    let message = format!("the service answered in an unexpected form: {}", text::told(what, MESSAGE_CHARS_MAX));
     CallError::Unavailable { message, after: None, uncertain: true, suspect: Suspect::Either }
 }
 
-/// Returns what the service says, on one printable line.
+/// Returns the service's message, on one printable line.
 pub(crate) fn error_message(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
-    let found = bounded::value(body).ok().and_then(|value| message(&value, 0));
-    let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), SAID_CHARS_MAX);
+    let found = bounded::parse_value(body).ok().and_then(|value| find_message(&value, 0));
+    let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), MESSAGE_CHARS_MAX);
     if shown.is_empty() { "no reason given".into() } else { shown }
 }
 
-/// Looks for a message: a text, the first telling field of an object, the messages of a list joined.
-pub(crate) fn message(value: &Value, depth: u8) -> Option<String> {
-    /// A message lies no deeper: `{"error": {"errors": [{"message": …}]}}`.
+/// Finds the message in an error: a text, the first telling field of an object, the joined messages
+/// of a list.
+pub(crate) fn find_message(value: &Value, depth: u8) -> Option<String> {
+    /// Levels that are searched: `{"error": {"errors": [{"message": …}]}}` has no more.
     const DEPTH_MAX: u8 = 5;
     if depth > DEPTH_MAX {
         return None;
     }
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
-        Value::Object(fields) => MESSAGE_FIELDS.iter().find_map(|name| message(fields.get(*name)?, depth + 1)),
+        Value::Object(fields) => MESSAGE_FIELDS.iter().find_map(|name| find_message(fields.get(*name)?, depth + 1)),
         Value::Array(items) => {
-            let said: Vec<_> = items.iter().take(5).filter_map(|item| message(item, depth + 1)).collect();
-            (!said.is_empty()).then(|| said.join("; "))
+            let messages: Vec<_> = items.iter().take(5).filter_map(|item| find_message(item, depth + 1)).collect();
+            (!messages.is_empty()).then(|| messages.join("; "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
@@ -255,19 +262,19 @@ mod tests {
         assert_eq!(error_message(&answer(400, r#"{"error":{"code":7,"message":"bad"}}"#)), "bad");
         assert_eq!(error_message(&answer(502, "<h1>Bad\n gateway</h1>")), "Bad gateway");
         assert_eq!(error_message(&answer(500, "")), "no reason given");
-        assert_eq!(error_message(&answer(500, &"x".repeat(100_000))).chars().count(), SAID_CHARS_MAX);
+        assert_eq!(error_message(&answer(500, &"x".repeat(100_000))).chars().count(), MESSAGE_CHARS_MAX);
     }
 
     #[test]
     fn a_megabyte_of_nesting_is_an_answer_that_was_not_promised() {
         let nested = "[".repeat(1_000_000);
-        assert!(matches!(json(answer(200, &nested)), Err(CallError::Unavailable { uncertain: true, .. })));
-        assert_eq!(error_message(&answer(400, &nested)).chars().count(), SAID_CHARS_MAX);
+        assert!(matches!(read_json(answer(200, &nested)), Err(CallError::Unavailable { uncertain: true, .. })));
+        assert_eq!(error_message(&answer(400, &nested)).chars().count(), MESSAGE_CHARS_MAX);
     }
 
     #[test]
     fn html_in_place_of_json_is_unavailable_and_says_so() {
-        let error = json(answer(200, "<html>")).expect_err("not JSON");
-        insta::assert_snapshot!(error, @"the service answered something else than promised: 200 is not JSON (expected value at line 1 column 1; text/html)");
+        let error = read_json(answer(200, "<html>")).expect_err("not JSON");
+        insta::assert_snapshot!(error, @"the service answered in an unexpected form: 200 is not JSON (expected value at line 1 column 1; text/html)");
     }
 }

@@ -5,8 +5,9 @@ use std::{num::NonZeroU32, sync::Arc};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    NotesService, koldan::Koldan, local_service::TranscriberService, ondevice::OnDevice, openai::OpenAi, pacer::Pacer,
-    paxs::Paxs, result_cache::ResultCache, saled::Saled, source_transcripts::SourceTranscripts,
+    NotesService, koldan::KoldanService, local_service::TranscriberService, ondevice::OnDeviceTranscriber,
+    openai::OpenAiTranscriber, pacer::Pacer, paxs::PaxsService, result_cache::ResultCache, saled::SaledTranscriber,
+    source_transcripts::SourceTranscriber,
 };
 use crate::{
     config::{self, Environment, Kind, Settings},
@@ -18,7 +19,7 @@ pub(crate) struct Connection {
     /// The service.
     pub(crate) service: Arc<dyn NotesService>,
     /// Its sign-in, where a person signs in.
-    pub(crate) account: Option<Paxs>,
+    pub(crate) account: Option<PaxsService>,
 }
 
 impl<T: NotesService + 'static> From<T> for Connection {
@@ -42,18 +43,18 @@ pub(crate) fn connect(
     let cache = ResultCache::per_job(state_dir.join(service.kind.as_str()).join(&service.name));
     Ok(match &service.kind {
         Kind::Paxs(paxs) => {
-            let paxs = Paxs::new(service, paxs, state_dir, pacer, tasks.clone())?;
+            let paxs = PaxsService::new(service, paxs, state_dir, pacer, tasks.clone())?;
             Connection { service: Arc::new(paxs.clone()), account: Some(paxs) }
         }
-        Kind::Koldan(koldan) => Koldan::new(service, koldan, cache, pacer)?.into(),
-        Kind::Saled(saled) => TranscriberService::new(Saled::new(service, saled, pacer)?, cache).into(),
-        Kind::Openai(openai) => TranscriberService::new(OpenAi::new(service, openai, pacer)?, cache).into(),
+        Kind::Koldan(koldan) => KoldanService::new(service, koldan, cache, pacer)?.into(),
+        Kind::Saled(saled) => TranscriberService::new(SaledTranscriber::new(service, saled, pacer)?, cache).into(),
+        Kind::Openai(openai) => TranscriberService::new(OpenAiTranscriber::new(service, openai, pacer)?, cache).into(),
         Kind::Ondevice(ondevice) => {
-            let engine = OnDevice::new(&service.name, ondevice, settings, Environment::get());
+            let engine = OnDeviceTranscriber::new(&service.name, ondevice, settings, Environment::get());
             // The engine of this machine is the same one in every table.
             let cache = ResultCache::per_job(state_dir.join("engine"));
             TranscriberService::new(engine, cache).into()
         }
-        Kind::Given => SourceTranscripts::new(&service.name, state_dir).into_service().into(),
+        Kind::Given => SourceTranscriber::new(&service.name, state_dir).into_service().into(),
     })
 }

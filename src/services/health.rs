@@ -184,7 +184,7 @@ impl ServiceHealth {
     /// Makes the cheap read that comes before a probe: an upload is a dear way to learn that a service is down. For
     /// [`NOBODY`] the read is the whole probe, and one that does not succeed has failed.
     pub async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
-        let Err(error) = service.profile().await else { return ProbeRead::Answered };
+        let Err(error) = service.read_profile().await else { return ProbeRead::Answered };
         let fault = ServiceFault::of_error(&error);
         let after = if let Some(ServiceFault::Down { after }) = fault { after } else { None };
         let until = match fault {

@@ -26,7 +26,7 @@ const REASON_CHARS_MAX: usize = 500;
 /// The key of one call; `None` for a server that asks for none.
 pub(crate) type ServiceKey = Option<SecretString>;
 
-/// How a service is told the key.
+/// The header that carries the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyHeader {
     /// As a bearer token (RFC 6750).
@@ -38,26 +38,26 @@ pub(crate) enum KeyHeader {
 /// The key of a service: the place that it is read from at each call, and how it is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
-    /// Where the key is.
+    /// The place that the key is read from.
     pub(crate) place: ApiKey,
-    /// How it is sent.
+    /// The header that it is sent in.
     pub(crate) header: KeyHeader,
 }
 
-/// Whether a refused key may have been replaced.
+/// The result of comparing the present key with the one that was refused last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyChange {
     /// No key was refused since the start.
     NoneRefused,
-    /// Another key lies there now.
+    /// Another key is in place now.
     Replaced,
-    /// The refused key still lies there, after this time.
+    /// The refused key is still in place, after this time.
     Unchanged(Duration),
 }
 
 /// A key that was refused, or that could not be read.
 #[derive(Debug, Clone, Copy)]
-struct RefusedKey {
+struct RejectedKey {
     fingerprint: blake3::Hash,
     at: Instant,
 }
@@ -69,7 +69,7 @@ pub(crate) struct HttpService {
     /// Shared by all users of the service.
     pacer: Arc<Pacer>,
     credentials: Option<Credentials>,
-    refused: Mutex<Option<RefusedKey>>,
+    refused: Mutex<Option<RejectedKey>>,
 }
 
 impl HttpService {
@@ -92,9 +92,9 @@ impl HttpService {
         self.client.limits()
     }
 
-    /// Reads the key, which may be another one than at the last call. A key that cannot be read
-    /// counts as refused.
-    pub(crate) async fn key(&self) -> Result<ServiceKey, CallError> {
+    /// Reads the key, which may have changed since the last call. A key that cannot be read counts
+    /// as refused.
+    pub(crate) async fn current_key(&self) -> Result<ServiceKey, CallError> {
         let key = self.read_key().await;
         if key.is_err() {
             self.remember_refused(&key);
@@ -108,8 +108,7 @@ impl HttpService {
             ApiKey::File(file) => {
                 let read = tokio::task::spawn_blocking(move || read_secret(&file)).await;
                 let read = read.map_err(|_| "reading the key ended early".to_owned())?;
-                let unreadable = |error| format!("the key's file {error}");
-                let key = read.map_err(|error| text::one_line(&unreadable(error), REASON_CHARS_MAX))?;
+                let key = read.map_err(|error| text::one_line(&format!("the key's file {error}"), REASON_CHARS_MAX))?;
                 (key, "the file of `api_key_file`".to_owned())
             }
             ApiKey::Variable(name) => {
@@ -125,17 +124,17 @@ impl HttpService {
         Ok(Some(key.to_owned().into()))
     }
 
-    /// Makes a call without a file and returns its answer, whatever its status.
+    /// Makes a call without a file and returns its answer, of any status.
     pub(crate) async fn call(&self, request: Request<'_>, priority: Priority) -> Result<Answer, CallError> {
-        let key = self.key().await?;
+        let key = self.current_key().await?;
         self.pacer.acquire(priority).await;
         let answer = self.client.send(&self.with_key(request, &key)).await?;
         Ok(redact_key(answer, &key))
     }
 
-    /// Sends a file and returns the answer, whatever its status.
-    pub(crate) async fn upload(&self, request: Request<'_>, body: FileBody<'_>) -> Result<Answer, CallError> {
-        let key = self.key().await?;
+    /// Sends a file and returns the answer, of any status.
+    pub(crate) async fn upload_file(&self, request: Request<'_>, body: FileBody<'_>) -> Result<Answer, CallError> {
+        let key = self.current_key().await?;
         self.wait_for_slot().await;
         Ok(self.upload_now(request, body, &key).await?)
     }
@@ -164,7 +163,7 @@ impl HttpService {
         }
     }
 
-    /// Remembers that the key that lies there now was refused.
+    /// Remembers the present key as refused.
     pub(crate) async fn remember_refused_key(&self) {
         self.remember_refused(&self.read_key().await);
     }
@@ -176,16 +175,16 @@ impl HttpService {
     }
 
     fn remember_refused(&self, key: &Result<ServiceKey, String>) {
-        let refused = RefusedKey { fingerprint: fingerprint(key), at: Instant::now() };
+        let refused = RejectedKey { fingerprint: key_fingerprint(key), at: Instant::now() };
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
 
-    /// Compares the key that lies there now with the one that was refused last.
+    /// Compares the present key with the one that was refused last.
     pub(crate) async fn key_change(&self) -> KeyChange {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match refused {
             None => KeyChange::NoneRefused,
-            Some(refused) if fingerprint(&self.read_key().await) != refused.fingerprint => KeyChange::Replaced,
+            Some(refused) if key_fingerprint(&self.read_key().await) != refused.fingerprint => KeyChange::Replaced,
             Some(refused) => KeyChange::Unchanged(refused.at.elapsed()),
         }
     }
@@ -199,8 +198,8 @@ fn redact_key(answer: Answer, key: &ServiceKey) -> Answer {
     }
 }
 
-/// Returns a hash that tells keys, and reasons for having none, apart.
-fn fingerprint(key: &Result<ServiceKey, String>) -> blake3::Hash {
+/// Returns a hash that distinguishes keys, and reasons for having none.
+fn key_fingerprint(key: &Result<ServiceKey, String>) -> blake3::Hash {
     let (kind, text) = match key {
         Ok(Some(key)) => ("key", key.expose_secret()),
         Ok(None) => ("none", ""),
@@ -237,18 +236,18 @@ mod tests {
         let file = dir.path().join("key");
         let service = service(&file);
         assert_eq!(service.key_change().await, KeyChange::NoneRefused);
-        let missing = service.key().await;
+        let missing = service.current_key().await;
         assert!(matches!(missing, Err(CallError::SignedOut { .. })), "{missing:?}");
         assert!(matches!(service.key_change().await, KeyChange::Unchanged(_)));
         write_key(&file, "sk-one\n");
         assert_eq!(service.key_change().await, KeyChange::Replaced);
-        let key = service.key().await.expect("read").expect("a key");
+        let key = service.current_key().await.expect("read").expect("a key");
         assert_eq!(key.expose_secret(), "sk-one");
         service.remember_refused_key().await;
         assert!(matches!(service.key_change().await, KeyChange::Unchanged(_)));
         for words in ["", "two words", "sch\u{f6}n"] {
             write_key(&file, words);
-            let error = service.key().await.expect_err("no key").to_string();
+            let error = service.current_key().await.expect_err("no key").to_string();
             assert!(error.contains("a key is one word"), "{error}");
         }
     }

@@ -1,8 +1,8 @@
 //! The service that is made of a transcriber: it keeps the results of each job on this machine
 //! until they are in the queue.
 //!
-//! There is no meeting to make: the job's key stands for it. The *upload* is the transcription, and
-//! a *request* has the notes written. Both are there when the call returns.
+//! No meeting is made: the job's key stands for it. The *upload* is the transcription, and a
+//! *request* has the notes written. Both results are there when the call returns.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ impl<T: Transcriber> TranscriberService<T> {
 
     /// Returns the cached transcript of a meeting, else the error of one that is gone.
     async fn require_transcript(&self, meeting: &str) -> Result<CachedTranscript, CallError> {
-        self.cache.job(meeting).transcript().await?.ok_or_else(CachedTranscript::gone)
+        self.cache.job_cache(meeting).read_transcript().await?.ok_or_else(CachedTranscript::missing_transcript)
     }
 }
 
@@ -44,20 +44,20 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
         self.transcriber.name()
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
-        self.transcriber.accepts()
+    fn accepted_extensions(&self) -> &'static [&'static str] {
+        self.transcriber.accepted_extensions()
     }
 
     fn hears_all_tracks(&self) -> bool {
         self.transcriber.hears_all_tracks()
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
-        self.transcriber.profile().await
+    async fn read_profile(&self) -> Result<Value, CallError> {
+        self.transcriber.read_profile().await
     }
 
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        let transcript = self.cache.job(meeting).transcript().await?;
+    async fn list_attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+        let transcript = self.cache.job_cache(meeting).read_transcript().await?;
         let attachment = transcript.map(|transcript| Attachment {
             id: RECORDING.to_owned(),
             name: Some(transcript.name),
@@ -66,28 +66,28 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
         Ok(attachment.into_iter().collect())
     }
 
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        let cache = self.cache.job(meeting);
+    async fn upload_recording(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
+        let cache = self.cache.job_cache(meeting);
         let transcript = self.transcriber.transcribe(upload, &cache).await?;
-        // A source's transcript lies there before its job does, and keeps its age.
-        if cache.transcript().await?.as_ref() != Some(&transcript) {
+        // The transcript of a source is there before its job, and keeps its age.
+        if cache.read_transcript().await?.as_ref() != Some(&transcript) {
             cache.write_transcript(&transcript).await?;
         }
         Ok(RECORDING.to_owned())
     }
 
-    async fn look(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
+    async fn read_reports(&self, meeting: &str, _recording: &str) -> Result<Vec<Report>, CallError> {
         let mut reports = vec![self.require_transcript(meeting).await?.into_report()];
-        let cache = self.cache.job(meeting);
+        let cache = self.cache.job_cache(meeting);
         for (analysis, file) in WRITTEN {
-            let output = cache.read::<ModelOutput>(file).await?;
+            let output = cache.read_file::<ModelOutput>(file).await?;
             reports.extend(output.map(|output| output.into_report(analysis)));
         }
         Ok(reports)
     }
 
-    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
-        let cache = self.cache.job(request.meeting);
+    async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
+        let cache = self.cache.job_cache(request.meeting);
         for analysis in request.analyses {
             let writer = self.transcriber.notes_writer();
             let file = WRITTEN.iter().find(|(written, _)| written == analysis).map(|(_, file)| file);
@@ -97,12 +97,12 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
             };
             let transcript = self.require_transcript(request.meeting).await?;
             let output = writer.write_notes(*analysis, request, &transcript.segments, &cache).await?;
-            cache.write(file, &output).await?;
+            cache.write_file(file, &output).await?;
         }
         Ok(())
     }
 
-    async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
+    async fn list_meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
         if page > 1 {
             return Ok(Vec::new());
         }
@@ -110,7 +110,7 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
         Ok(names.into_iter().map(|name| json!({ "id": name })).collect())
     }
 
-    async fn meeting(&self, id: &str) -> Result<Value, CallError> {
+    async fn read_meeting(&self, id: &str) -> Result<Value, CallError> {
         let transcript = self.require_transcript(id).await?;
         let segments = transcript.segments.len();
         Ok(json!({ "id": id, "name": transcript.name, "size": transcript.size, "segments": segments }))
@@ -120,7 +120,7 @@ impl<T: Transcriber> NotesService for TranscriberService<T> {
         self.transcriber.may_be_mended().await
     }
 
-    async fn forget(&self, meeting: &str) {
+    async fn forget_results(&self, meeting: &str) {
         self.cache.forget_job(meeting).await;
     }
 }
@@ -158,11 +158,11 @@ mod tests {
             "parrot"
         }
 
-        fn accepts(&self) -> &'static [&'static str] {
+        fn accepted_extensions(&self) -> &'static [&'static str] {
             &["wav"]
         }
 
-        async fn profile(&self) -> Result<Value, CallError> {
+        async fn read_profile(&self) -> Result<Value, CallError> {
             Ok(Value::Null)
         }
 
@@ -227,19 +227,19 @@ mod tests {
     async fn results_are_found_again_by_another_process_until_they_are_forgotten() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = service(dir.path(), true);
-        assert!(first.attachments("a.1").await.expect("read").is_empty());
-        assert_eq!(first.upload("a.1", recording()).await.expect("transcribed"), RECORDING);
-        first.request(&request(&[Analysis::MeetingNote])).await.expect("written");
+        assert!(first.list_attachments("a.1").await.expect("read").is_empty());
+        assert_eq!(first.upload_recording("a.1", recording()).await.expect("transcribed"), RECORDING);
+        first.request_analyses(&request(&[Analysis::MeetingNote])).await.expect("written");
         let second = service(dir.path(), true);
-        let reports = second.look("a.1", RECORDING).await.expect("read");
+        let reports = second.read_reports("a.1", RECORDING).await.expect("read");
         let analyses: Vec<Analysis> = reports.iter().map(|report| report.analysis).collect();
         assert_eq!(analyses, [Analysis::Transcription, Analysis::MeetingNote]);
-        let attachment = &second.attachments("a.1").await.expect("read")[0];
+        let attachment = &second.list_attachments("a.1").await.expect("read")[0];
         assert_eq!(attachment.name.as_deref(), Some("talk.wav"));
-        assert_eq!(second.meetings(1).await.expect("listed"), [json!({ "id": "a.1" })]);
-        assert!(second.meetings(2).await.expect("listed").is_empty());
-        second.forget("a.1").await;
-        let gone = second.look("a.1", RECORDING).await;
+        assert_eq!(second.list_meetings(1).await.expect("listed"), [json!({ "id": "a.1" })]);
+        assert!(second.list_meetings(2).await.expect("listed").is_empty());
+        second.forget_results("a.1").await;
+        let gone = second.read_reports("a.1", RECORDING).await;
         assert!(matches!(gone, Err(CallError::Refused { status: 404, .. })), "{gone:?}");
     }
 
@@ -248,8 +248,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         for (writes, analysis) in [(false, Analysis::MeetingNote), (true, Analysis::Sentiment)] {
             let service = service(dir.path(), writes);
-            service.upload("a.1", recording()).await.expect("transcribed");
-            let refused = service.request(&request(&[analysis])).await;
+            service.upload_recording("a.1", recording()).await.expect("transcribed");
+            let refused = service.request_analyses(&request(&[analysis])).await;
             assert!(matches!(refused, Err(CallError::Refused { status: 400, .. })), "{refused:?}");
             assert_eq!(service.transcriber.written.load(Ordering::SeqCst), 0);
         }

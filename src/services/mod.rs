@@ -1,9 +1,9 @@
 //! The programs that make notes of recordings: two kinds of them, one folder each.
 //!
 //! A [`NotesService`] keeps meetings, and makes their notes in its own time; the worker and the
-//! pipeline know this one alone. A `Transcriber` gives a transcript back when it is called, and
-//! keeps nothing: `local_service` makes a notes service of it. Each makes one attempt at a call,
-//! under a timeout; only the queue retries. The outcome of a call tells the caller its next step.
+//! pipeline know this one alone. A `Transcriber` returns a transcript when it is called, and keeps
+//! nothing: `local_service` makes a notes service of it. Each makes one attempt at a call, under a
+//! timeout; only the queue retries. The error of a call determines the caller's next step.
 //!
 //! | file | task |
 //! |---|---|
@@ -55,16 +55,16 @@ use crate::{
     text::rough,
 };
 
-/// What a meeting is made of.
+/// The contents of a meeting that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMeeting {
     /// Its title.
     pub title: String,
-    /// What the description says before its last line, the marker.
+    /// The description without its last line, the marker.
     pub description: String,
     /// The job; its marker ends the description.
     pub key: Key,
-    /// Who was there.
+    /// The people who took part.
     pub attendees: Vec<Attendee>,
 }
 
@@ -73,9 +73,9 @@ pub struct NewMeeting {
 pub struct Attachment {
     /// Its id.
     pub id: String,
-    /// Its file name, when the service tells.
+    /// Its file name, where the service gives it.
     pub name: Option<String>,
-    /// Its size in bytes, when the service tells.
+    /// Its size in bytes, where the service gives it.
     pub size: Option<u64>,
 }
 
@@ -84,26 +84,30 @@ pub struct Attachment {
 pub struct Upload {
     /// The open file, positioned at its start.
     pub file: File,
-    /// What it was when its content was hashed; compared before the first and after the last byte.
+    /// The stamp of the file when its content was hashed; compared before the first and after the
+    /// last byte.
     pub stamp: Stamp,
-    /// The content that was hashed, where the file is the recording itself: what is sent is hashed again on its way.
+    /// The content that was hashed, where the file is the recording itself: the bytes are hashed
+    /// again while they are sent.
     pub content: Option<Content>,
     /// The name to send: printable, without quotes, separators or line ends.
     pub name: String,
     /// Its MIME type.
     pub mime: &'static str,
-    /// The language that is spoken, where the folder tells.
+    /// The language that is spoken, where the folder names it.
     pub language: Option<String>,
-    /// The recordings of this job at the service that were given up: none of them is found again.
+    /// Recordings of this job at the service that were discarded: none of them is found again.
     pub given_up: Vec<String>,
-    /// How long it may be. A service that hears it to its end itself, on this machine, stops there.
+    /// The longest duration that is allowed. It is enforced by a service that decodes the recording
+    /// on this machine.
     pub length_max: Option<Duration>,
     /// Counts the bytes sent.
     pub progress: Arc<Progress>,
 }
 
 impl Upload {
-    /// Returns the body of a call that sends the recording under `name`, with more fields of the form.
+    /// Returns the body of a call that sends the recording under `name`, with additional form
+    /// fields.
     pub(crate) fn form_body<'a>(
         &'a self,
         name: &'a str,
@@ -129,105 +133,105 @@ pub struct AnalysisRequest<'a> {
     pub meeting: &'a str,
     /// The recording.
     pub recording: &'a str,
-    /// Which results.
+    /// The results to make.
     pub analyses: &'a [Analysis],
-    /// What a person wants the note to hold. A service that needs some words without a person's has its own.
+    /// A person's wishes for the note. A service that needs some instruction has one of its own.
     pub instruction: Option<&'a str>,
     /// The kind of meeting.
     pub meeting_type: MeetingType,
     /// The title of the meeting.
     pub title: &'a str,
-    /// When it was.
+    /// The start of the recording.
     pub recorded: Timestamp,
-    /// Who was there.
+    /// The people who took part.
     pub attendees: &'a [Attendee],
 }
 
-/// What a note is asked for with where no person said what it should hold.
+/// The instruction of a note for which no person gave one.
 pub(crate) const USUAL_INSTRUCTION: &str = "Write the minutes of this meeting: a short summary, the decisions, the action \
      items with their owners and dates, and the open questions.";
 
-/// Why a call did not give what it should, by what the caller does next.
+/// The error of a call, by the caller's next step.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// No valid sign-in: a person must run `minuted login`.
     #[error("not signed in: {reason}")]
     SignedOut {
-        /// What is missing or what the service said.
+        /// The missing part of the sign-in, or the service's message.
         reason: String,
     },
     /// 403: scope or permission.
     #[error("the service forbids it (403): {message}")]
     Forbidden {
-        /// What the service said.
+        /// The service's message.
         message: String,
     },
-    /// Another 4xx: the service does not want what it was given.
+    /// Another 4xx: the service rejects the request.
     #[error("the service refused it ({status}): {message}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What the service said.
+        /// The service's message.
         message: String,
     },
-    /// The service or the way to it is broken, busy or slow: DNS, refused, reset, timeout, 408, 425, 429, 5xx, an
-    /// answer that is not what was promised.
+    /// The service or the connection to it is broken, busy or slow: DNS, refused, reset, timeout,
+    /// 408, 425, 429, 5xx, an answer in an unexpected form.
     #[error("{message}")]
     Unavailable {
-        /// What happened.
+        /// The cause.
         message: String,
-        /// How long the service asked to be left alone.
+        /// The pause that the service asked for.
         after: Option<Duration>,
-        /// Whether the request may have been carried out all the same.
+        /// True where the request may have been carried out all the same.
         uncertain: bool,
-        /// Whose failure it can be.
+        /// The possible culprit.
         suspect: Suspect,
     },
-    /// It is a matter of the recording.
+    /// The recording is at fault.
     #[error("the recording {0}")]
     File(FileFault),
 }
 
 impl CallError {
-    /// Returns the failure of a service alone, with a call that was surely not carried out.
+    /// Returns a failure of the service alone, by a call that was certainly not carried out.
     pub(crate) fn service_alone(message: String) -> Self {
         Self::Unavailable { message, after: None, uncertain: false, suspect: Suspect::Service }
     }
 
-    /// Returns whether the call was surely not carried out.
+    /// Returns whether the call was certainly not carried out.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         match self {
             Self::Unavailable { uncertain, .. } => !uncertain,
-            // A conflict may mean that what was asked for is there.
+            // A conflict may mean that the result of the call is already there.
             Self::Refused { status, .. } => *status != 409,
             Self::SignedOut { .. } | Self::Forbidden { .. } | Self::File(_) => true,
         }
     }
 }
 
-/// What is the matter with a recording, by what becomes of it.
+/// The fault of a recording, by its consequence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
-    /// Its stamp is another one: it begins again as it is now.
+    /// Its stamp has changed: the recording starts again in its present form.
     #[error("changed while it was being sent")]
     Changed,
-    /// It could not be read: it waits for its file.
+    /// The file could not be read: the job waits for it.
     #[error("could not be read ({0}) while it was being sent")]
     Unreadable(String),
-    /// It is not fit for the service, and never will be.
+    /// The recording does not suit the service, and a retry cannot help.
     #[error("{0}")]
     Unfit(String),
     /// There is no sound in it.
     #[error("there is no sound in it")]
     NoSound,
-    /// It is longer than it may be: so long.
+    /// The recording is longer than this limit.
     #[error("is longer than {}", rough(*.0))]
     TooLong(Duration),
-    /// The service worked on it and failed because of it; another try may go better.
+    /// The service failed at this recording; a retry may succeed.
     #[error("{0}")]
     Failed(String),
-    /// It alone needs something that is not there: it waits, the others need not.
+    /// This recording alone needs something that is missing: it waits, and the others do not.
     #[error("{0}")]
     Lacking(String),
 }

@@ -1,4 +1,5 @@
-//! A notes service: meetings are made, recordings sent, results asked for and looked at.
+//! The interface of services that keep meetings: meetings are made, recordings sent, results
+//! requested and read.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,83 +18,92 @@ pub trait NotesService: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &str;
 
     /// Returns the extensions that it takes, in lower case.
-    fn accepts(&self) -> &'static [&'static str];
+    fn accepted_extensions(&self) -> &'static [&'static str];
 
     /// Returns the MIME type that it wants for an extension.
     fn mime_type(&self, extension: &str) -> &'static str {
         media_types::mime_type(extension)
     }
 
-    /// Returns whether it hears all sound tracks of what it is sent. Nobody knows that of a server.
+    /// Returns whether it hears all sound tracks of a recording. Nothing is known of servers.
     fn hears_all_tracks(&self) -> bool {
         false
     }
 
-    /// Reads something cheap that proves the service and the sign-in: the profile, as the service gave it.
-    async fn profile(&self) -> Result<serde_json::Value, CallError>;
+    /// Reads the account's profile, as the service sends it: a cheap call that proves the service
+    /// and the sign-in.
+    async fn read_profile(&self) -> Result<serde_json::Value, CallError>;
 
-    /// Makes a meeting and returns its id. Where there is none to make, the job's key stands for it, which is found
-    /// again by itself.
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
+    /// Makes a meeting and returns its id. A service without meetings returns the job's key, and
+    /// finds the meeting by it.
+    async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
         Ok(meeting.key.to_string())
     }
 
     /// Looks for the meeting that carries the marker of `key`, newest first.
     ///
-    /// The walk ends where times prove that nothing older than a day before `_since` follows, else at the end of the
-    /// list. An incomplete walk is an error: it proves nothing.
-    async fn find(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
+    /// The walk ends where times prove that nothing older than a day before `_since` follows, else
+    /// at the end of the list. An incomplete walk is an error: it proves nothing.
+    async fn find_meeting(&self, key: &Key, _title: &str, _since: Timestamp) -> Result<Option<String>, CallError> {
         Ok(Some(key.to_string()))
     }
 
-    /// Returns whether it has a list of meetings that may hold markers. Where it has none, nothing is read from it
-    /// before work begins.
+    /// Returns whether it has a list of meetings that may hold markers. No list is read before work
+    /// begins where this is false.
     fn has_markers(&self) -> bool {
         false
     }
 
     /// Walks the whole list and returns every marker with the id of its meeting.
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
+    async fn list_markers(&self) -> Result<Vec<(Key, String)>, CallError> {
         Ok(Vec::new())
     }
 
     /// Returns the recordings attached to a meeting.
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError>;
+    async fn list_attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError>;
 
     /// Sends a recording, replacing the one before, and returns its id.
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError>;
+    async fn upload_recording(&self, meeting: &str, upload: Upload) -> Result<String, CallError>;
 
-    /// Returns the results that there are; an empty list is "not yet".
-    async fn look(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError>;
+    /// Returns the results so far. An empty list means that there are none yet.
+    async fn read_reports(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError>;
 
     /// Asks for results, again or for the first time.
-    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError>;
+    async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError>;
 
-    /// Returns a page of the service's own list, as JSON objects. `page` starts at 1; an empty page is past the end.
-    async fn meetings(&self, page: u32) -> Result<Vec<serde_json::Value>, CallError>;
+    /// Returns a page of the service's own list, as JSON objects. `page` starts at 1; an empty page
+    /// is past the end.
+    async fn list_meetings(&self, page: u32) -> Result<Vec<serde_json::Value>, CallError>;
 
     /// Returns the service's own details of a meeting.
-    async fn meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
+    async fn read_meeting(&self, id: &str) -> Result<serde_json::Value, CallError>;
 
-    /// Returns whether a service that waits for a person may be asked again, as far as that shows on this machine: its
-    /// key is another one. Where a person signs in by a command, that command says so.
+    /// Returns whether a service that waits for a person may be called again, as far as this
+    /// machine can tell: its key has been replaced. A sign-in by `minuted login` is reported by
+    /// that command instead.
     async fn may_be_mended(&self) -> bool {
         false
     }
 
-    /// The results of a meeting are in the queue: what the service keeps on this machine for it may go. One that keeps
-    /// nothing here has nothing to do.
-    async fn forget(&self, _meeting: &str) {}
+    /// Removes the results of a meeting that the service keeps on this machine. Called once they
+    /// are in the queue.
+    async fn forget_results(&self, _meeting: &str) {}
 
-    /// The notes of a job are where they belong: what the service itself keeps of it is deleted or purged. What is gone
-    /// already is no error. Asked only of a service that can.
-    async fn dispose(&self, _meeting: &str, _recording: &str, _how: OnSuccessRemote) -> Result<(), CallError> {
+    /// Deletes or purges a job's recording and results at the service. Called once the notes are
+    /// delivered, and only of a service that can delete. A recording that is already gone is no
+    /// error.
+    async fn dispose_recording(
+        &self,
+        _meeting: &str,
+        _recording: &str,
+        _how: OnSuccessRemote,
+    ) -> Result<(), CallError> {
         Ok(())
     }
 
-    /// A person has given a job up: what the service still works on for it may end. Nothing depends on whether it does.
-    /// Asked only of a service that can.
-    async fn cancel(&self, _meeting: &str, _recording: &str) -> Result<(), CallError> {
+    /// Ends the service's unfinished work on a job that a person has cancelled. Called only of a
+    /// service that can do so; no other step depends on it.
+    async fn cancel_analyses(&self, _meeting: &str, _recording: &str) -> Result<(), CallError> {
         Ok(())
     }
 }

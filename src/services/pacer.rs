@@ -1,4 +1,4 @@
-//! Spreads the calls to a service: so many a second, creates and uploads before looks.
+//! The pace of calls to a service: a number of calls a second, creates and uploads before polls.
 
 use std::{
     collections::VecDeque,
@@ -9,16 +9,17 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// After so many calls of high priority in a row one of low priority goes, so that neither a long walk of the list nor a
-/// flood of new recordings can starve the looks: a recording that is uploaded has its notes after one look.
+/// Calls of high priority in a row before one of low priority is let through, so that neither a
+/// long walk of the list nor a flood of new recordings can starve the polls: an uploaded recording
+/// has its notes after one poll.
 const HIGH_IN_A_ROW_MAX: u32 = 2;
 
-/// Which calls go first.
+/// The order of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// Creates, uploads, requests and what a person waits for.
+    /// Creates, uploads, requests and calls that a person waits for.
     High,
-    /// Looks for results.
+    /// Polls for results.
     Low,
 }
 
@@ -26,52 +27,53 @@ pub enum Priority {
 #[derive(Debug)]
 pub struct Pacer {
     interval: Duration,
-    line: Mutex<Line>,
+    line: Mutex<WaitingLine>,
 }
 
-/// Who waits. The front of one of the two queues is the head: it alone sleeps until the next slot.
+/// The callers that wait. The head is the front of one of the two queues: it alone sleeps until the
+/// next slot.
 #[derive(Debug)]
-struct Line {
+struct WaitingLine {
     next: Instant,
     high: VecDeque<Arc<Notify>>,
     low: VecDeque<Arc<Notify>>,
     high_in_a_row: u32,
 }
 
-impl Line {
-    fn head(&self) -> Option<&Arc<Notify>> {
+impl WaitingLine {
+    fn first_in_line(&self) -> Option<&Arc<Notify>> {
         let low_is_due = self.high_in_a_row >= HIGH_IN_A_ROW_MAX;
         let (first, second) = if low_is_due { (&self.low, &self.high) } else { (&self.high, &self.low) };
         first.front().or_else(|| second.front())
     }
 
-    fn queue(&mut self, priority: Priority) -> &mut VecDeque<Arc<Notify>> {
+    fn queue_of(&mut self, priority: Priority) -> &mut VecDeque<Arc<Notify>> {
         match priority {
             Priority::High => &mut self.high,
             Priority::Low => &mut self.low,
         }
     }
 
-    fn leave(&mut self, ticket: &Arc<Notify>, priority: Priority) {
-        self.queue(priority).retain(|waiting| !Arc::ptr_eq(waiting, ticket));
-        if let Some(head) = self.head() {
+    fn leave_line(&mut self, ticket: &Arc<Notify>, priority: Priority) {
+        self.queue_of(priority).retain(|waiting| !Arc::ptr_eq(waiting, ticket));
+        if let Some(head) = self.first_in_line() {
             head.notify_one();
         }
     }
 }
 
-/// A place in the line; given back when its holder goes away, served or not.
-struct Place<'a> {
+/// A place in the line; given up when its holder is dropped, served or not.
+struct PlaceInLine<'a> {
     pacer: &'a Pacer,
     ticket: Arc<Notify>,
     priority: Priority,
     served: bool,
 }
 
-impl Drop for Place<'_> {
+impl Drop for PlaceInLine<'_> {
     fn drop(&mut self) {
         if !self.served {
-            self.pacer.line().leave(&self.ticket, self.priority);
+            self.pacer.lock_line().leave_line(&self.ticket, self.priority);
         }
     }
 }
@@ -80,24 +82,24 @@ impl Pacer {
     /// Returns a pacer of `requests_per_second`, evenly spread.
     #[must_use]
     pub fn new(requests_per_second: NonZeroU32) -> Self {
-        let line = Line { next: Instant::now(), high: VecDeque::new(), low: VecDeque::new(), high_in_a_row: 0 };
+        let line = WaitingLine { next: Instant::now(), high: VecDeque::new(), low: VecDeque::new(), high_in_a_row: 0 };
         Self { interval: Duration::from_secs(1) / requests_per_second.get(), line: Mutex::new(line) }
     }
 
-    /// Waits for the next free slot. First come, first served within a priority. Dropping the future gives the place
-    /// back.
+    /// Waits for the next free slot. First come, first served within a priority. Dropping the
+    /// future gives up the place.
     pub async fn acquire(&self, priority: Priority) {
         let ticket = Arc::new(Notify::new());
-        self.line().queue(priority).push_back(Arc::clone(&ticket));
-        let mut place = Place { pacer: self, ticket, priority, served: false };
+        self.lock_line().queue_of(priority).push_back(Arc::clone(&ticket));
+        let mut place = PlaceInLine { pacer: self, ticket, priority, served: false };
         loop {
             let slot = match self.try_take(&place) {
-                Turn::Taken => {
+                SlotTurn::Taken => {
                     place.served = true;
                     return;
                 }
-                Turn::At(slot) => Some(slot),
-                Turn::Behind => None,
+                SlotTurn::At(slot) => Some(slot),
+                SlotTurn::Behind => None,
             };
             match slot {
                 Some(slot) => tokio::time::sleep_until(slot).await,
@@ -108,35 +110,35 @@ impl Pacer {
 
     /// Returns how many calls wait for a slot.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        let line = self.line();
+    pub fn count_waiting(&self) -> usize {
+        let line = self.lock_line();
         line.high.len() + line.low.len()
     }
 
-    fn try_take(&self, place: &Place<'_>) -> Turn {
-        let mut line = self.line();
-        if !line.head().is_some_and(|head| Arc::ptr_eq(head, &place.ticket)) {
-            return Turn::Behind;
+    fn try_take(&self, place: &PlaceInLine<'_>) -> SlotTurn {
+        let mut line = self.lock_line();
+        if !line.first_in_line().is_some_and(|head| Arc::ptr_eq(head, &place.ticket)) {
+            return SlotTurn::Behind;
         }
         let now = Instant::now();
         if now < line.next {
-            return Turn::At(line.next);
+            return SlotTurn::At(line.next);
         }
         line.next = now + self.interval;
         line.high_in_a_row = match place.priority {
             Priority::High => line.high_in_a_row.saturating_add(1),
             Priority::Low => 0,
         };
-        line.leave(&place.ticket, place.priority);
-        Turn::Taken
+        line.leave_line(&place.ticket, place.priority);
+        SlotTurn::Taken
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn lock_line(&self) -> MutexGuard<'_, WaitingLine> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-enum Turn {
+enum SlotTurn {
     Taken,
     At(Instant),
     Behind,
@@ -149,10 +151,12 @@ mod tests {
 
     use super::*;
 
-    /// A caller: when it comes, whether it is of high priority, and how long it waits before it goes away.
+    /// A caller: when it comes, whether it is of high priority, and how long it waits before it
+    /// goes away.
     type Caller = (u64, bool, Option<u64>);
 
-    /// Lets the callers come and returns when each was served, in milliseconds, at ten calls a second.
+    /// Lets the callers come and returns when each was served, in milliseconds, at ten calls a
+    /// second.
     async fn served(callers: &[Caller]) -> Vec<Option<u128>> {
         let (pacer, begin) = (pacer(10), Instant::now());
         let call = async |(comes, high, stays): Caller| {
@@ -163,7 +167,7 @@ mod tests {
             turn.is_ok().then(|| begin.elapsed().as_millis())
         };
         let served = join_all(callers.iter().map(|caller| call(*caller))).await;
-        assert_eq!(pacer.waiting(), 0, "nobody waits, and nobody has left a ticket behind");
+        assert_eq!(pacer.count_waiting(), 0, "nobody waits, and nobody has left a ticket behind");
         served
     }
 
@@ -206,7 +210,7 @@ mod tests {
         let begin = Instant::now();
         join_all((0..21).map(|_| pacer.acquire(Priority::Low))).await;
         assert_eq!(begin.elapsed().as_millis() / 100, 20);
-        assert_eq!(pacer.waiting(), 0);
+        assert_eq!(pacer.count_waiting(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,6 +246,6 @@ mod tests {
             second.await;
         }
         assert_eq!(begin.elapsed().as_millis() / 10, 100);
-        assert_eq!(pacer.waiting(), 0);
+        assert_eq!(pacer.count_waiting(), 0);
     }
 }

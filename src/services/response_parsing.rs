@@ -1,30 +1,31 @@
-//! What servers of several kinds answer alike, read leniently: what was said in a recording, and what a model wrote.
+//! Answers that servers of several kinds have in common, read leniently: transcripts and the text
+//! of a model.
 
 use serde_json::Value;
 
 use super::{
     CallError, answers,
-    bounded::{TRANSCRIPT_BYTES_MAX, too_many_words, words},
+    bounded::{TRANSCRIPT_BYTES_MAX, count_word_bytes, too_many_words},
 };
 use crate::job::{Segment, spoken};
 
-/// Returns what was said; `None` for what is no transcription.
+/// Returns the segments of a transcription; `None` where the answer is none.
 ///
 /// # Errors
-/// When it is more than anyone can have said.
-pub(super) fn transcription(answer: &Value) -> Result<Option<Vec<Segment>>, CallError> {
-    let segments = segments(answer);
-    if segments.as_deref().is_some_and(|segments| words(segments) > TRANSCRIPT_BYTES_MAX) {
-        return Err(answers::unexpected(&too_many_words()));
+/// When there are more words than a person can have said.
+pub(super) fn parse_transcript(answer: &Value) -> Result<Option<Vec<Segment>>, CallError> {
+    let segments = parse_segments(answer);
+    if segments.as_deref().is_some_and(|segments| count_word_bytes(segments) > TRANSCRIPT_BYTES_MAX) {
+        return Err(answers::unexpected_answer(&too_many_words()));
     }
     Ok(segments)
 }
 
 /// Returns the segments of an answer. A text without segments is one segment without times.
-fn segments(answer: &Value) -> Option<Vec<Segment>> {
+fn parse_segments(answer: &Value) -> Option<Vec<Segment>> {
     let answer = answer.as_object()?;
     let segments = answer.get("segments").and_then(Value::as_array);
-    let segments: Vec<Segment> = segments.into_iter().flatten().filter_map(segment).collect();
+    let segments: Vec<Segment> = segments.into_iter().flatten().filter_map(parse_segment).collect();
     if !segments.is_empty() {
         return Some(segments);
     }
@@ -32,11 +33,10 @@ fn segments(answer: &Value) -> Option<Vec<Segment>> {
     Some(text.map(|text| Segment { text, ..Segment::default() }).into_iter().collect())
 }
 
-fn segment(value: &Value) -> Option<Segment> {
+fn parse_segment(value: &Value) -> Option<Segment> {
     let text = spoken(value.get("text")?.as_str()?)?.to_owned();
-    let time = |key: &str| value.get(key).and_then(Value::as_f64).filter(|time| time.is_finite() && *time >= 0.0);
-    let start = time("start");
-    let end = time("end").filter(|end| start.is_none_or(|start| *end >= start));
+    let start = time_field(value, "start");
+    let end = time_field(value, "end").filter(|end| start.is_none_or(|start| *end >= start));
     let speaker = match value.get("speaker") {
         Some(Value::String(name)) if !name.trim().is_empty() => Some(name.trim().to_owned()),
         Some(Value::Number(number)) => Some(format!("Speaker {number}")),
@@ -45,33 +45,38 @@ fn segment(value: &Value) -> Option<Segment> {
     Some(Segment { start, end, speaker, text })
 }
 
-/// Returns what a model said without what it thought, and without a fence around it all.
-pub(super) fn bare(text: &str) -> &str {
-    unfenced(thought_out(text)).trim()
+fn time_field(segment: &Value, name: &str) -> Option<f64> {
+    segment.get(name)?.as_f64().filter(|time| time.is_finite() && *time >= 0.0)
 }
 
-/// Returns what follows the thoughts of a reasoning model. Some templates open them before the answer begins.
-fn thought_out(text: &str) -> &str {
-    let (open, close) = ("<think>", "</think>");
-    let begins = text.trim_start().starts_with(open);
-    match text.split_once(close) {
-        Some((thoughts, said)) if begins || !thoughts.contains(open) => said,
+/// Returns the text of a model without its reasoning, and without a fence around the whole.
+pub(super) fn strip_markup(text: &str) -> &str {
+    let answer = strip_thoughts(text);
+    inside_fence(answer).unwrap_or(answer).trim()
+}
+
+/// Returns the text after the reasoning of a model. Some templates open the reasoning before the
+/// answer begins.
+fn strip_thoughts(text: &str) -> &str {
+    const OPEN: &str = "<think>";
+    const CLOSE: &str = "</think>";
+    let begins = text.trim_start().starts_with(OPEN);
+    match text.split_once(CLOSE) {
+        Some((thoughts, answer)) if begins || !thoughts.contains(OPEN) => answer,
         None if begins => "",
         Some(_) | None => text,
     }
 }
 
-/// Returns the inside of a code fence that stands around the whole.
-fn unfenced(text: &str) -> &str {
-    let inside = || {
-        let (info, rest) = text.trim().strip_prefix("```")?.split_once('\n')?;
-        let inside = rest.strip_suffix("```")?;
-        let is_markdown = matches!(info.trim().to_ascii_lowercase().as_str(), "" | "md" | "markdown");
-        // A fence that ends the first one inside opened none: those are two blocks, with text between them.
-        let is_whole = inside.split_once("```").is_none_or(|(_, after)| !after.starts_with(['\r', '\n']));
-        (is_markdown && is_whole && inside.matches("```").count() % 2 == 0).then_some(inside)
-    };
-    inside().unwrap_or(text)
+/// Returns the inside of a code fence around the whole text; `None` where there is none.
+fn inside_fence(text: &str) -> Option<&str> {
+    let (info, rest) = text.trim().strip_prefix("```")?.split_once('\n')?;
+    let inside = rest.strip_suffix("```")?;
+    let is_markdown = matches!(info.trim().to_ascii_lowercase().as_str(), "" | "md" | "markdown");
+    // A fence that ends the first inner one opened none: the text is two blocks with words
+    // between them.
+    let is_whole = inside.split_once("```").is_none_or(|(_, after)| !after.starts_with(['\r', '\n']));
+    (is_markdown && is_whole && inside.matches("```").count() % 2 == 0).then_some(inside)
 }
 
 #[cfg(test)]
@@ -88,7 +93,7 @@ mod tests {
             {"start": 5, "end": 4, "text": "An end before its start.", "speaker": 1},
             {"start": 6, "end": 7, "text": " "}, {"start": 6}, 7,
         ]});
-        let read = transcription(&answer).expect("few words").expect("a transcription");
+        let read = parse_transcript(&answer).expect("few words").expect("a transcription");
         let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
         assert_eq!(
             shown,
@@ -102,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_text_alone_is_one_segment_and_silence_is_none() {
-        let read = |answer: Value| transcription(&answer).expect("few words").map(|segments| segments.len());
+        let read = |answer: Value| parse_transcript(&answer).expect("few words").map(|segments| segments.len());
         assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
         assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
         assert_eq!(
@@ -117,7 +122,7 @@ mod tests {
     #[test]
     fn more_words_than_anyone_can_say_are_no_transcription() {
         let answer = json!({"segments": [{"text": "word ".repeat(TRANSCRIPT_BYTES_MAX / 5)}, {"text": "and more"}]});
-        let error = transcription(&answer).expect_err("too many").to_string();
+        let error = parse_transcript(&answer).expect_err("too many").to_string();
         assert!(error.contains("too much text: more than 8 MiB"), "{error}");
     }
 
@@ -135,7 +140,7 @@ mod tests {
             ("```rust\nfn\n```", "```rust\nfn\n```"),
             ("a <think>b</think> c", "a <think>b</think> c"),
         ] {
-            assert_eq!(bare(said), meant, "{said}");
+            assert_eq!(strip_markup(said), meant, "{said}");
         }
     }
 }

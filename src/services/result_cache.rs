@@ -1,6 +1,6 @@
-//! Results of recordings that are kept on this machine until they are in the queue: a directory of
-//! each job below the state directory, with what an interrupted attempt has finished, then with the
-//! whole transcript.
+//! Results that are kept on this machine until they are in the queue: one directory a job, in the
+//! state directory. It holds the finished parts of an interrupted attempt, then the whole
+//! transcript.
 
 use std::{
     fs::{DirBuilder, File},
@@ -23,8 +23,8 @@ use crate::{
 /// The file of the transcript.
 const TRANSCRIPT: &str = "transcript.json";
 
-/// How long cached results of failed or cancelled jobs are kept: a month is time enough for a
-/// `retry` to go on where it was.
+/// Retention of cached results of failed or cancelled jobs: within a month a `retry` continues
+/// them.
 const LEFT_BEHIND: Duration = Duration::from_secs(30 * 86_400);
 
 /// A finished transcript.
@@ -41,16 +41,16 @@ pub(crate) struct CachedTranscript {
 }
 
 impl CachedTranscript {
-    /// Returns the transcript of a server, with a remark where it heard nothing.
+    /// Returns the transcript of a server, with a remark where nothing was heard.
     pub(super) fn from_segments(name: String, size: u64, segments: Vec<Segment>) -> Self {
         let nothing = "nothing was said in this recording, as far as the service could hear";
         let remarks = if segments.is_empty() { vec![nothing.to_owned()] } else { Vec::new() };
         Self { name, size, segments, remarks }
     }
 
-    /// Returns the error of a transcript that is not there any more.
-    pub(super) fn gone() -> CallError {
-        let message = "no transcript of it is kept any more".to_owned();
+    /// Returns the error of a transcript that was removed.
+    pub(super) fn missing_transcript() -> CallError {
+        let message = "its transcript was removed from the cache".to_owned();
         CallError::Refused { status: 404, message }
     }
 
@@ -100,34 +100,34 @@ fn completed_report(analysis: Analysis, findings: Findings, raw: String) -> Repo
 #[derive(Debug, Clone)]
 pub(crate) struct ResultCache {
     root: PathBuf,
-    entries: Entries,
+    entries: CacheEntries,
 }
 
 /// The results that share an entry of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entries {
-    /// Each job has its own, which goes once its results are in the queue.
+enum CacheEntries {
+    /// An entry of each job, removed once its results are in the queue.
     PerJob,
-    /// All jobs of a recording in a folder share one, which outlives them.
+    /// An entry for all jobs of a recording in a folder, which outlives them.
     PerRecording,
 }
 
 impl ResultCache {
-    /// Returns a cache whose entries go with their jobs.
+    /// Returns a cache whose entries are removed with their jobs.
     pub(crate) fn per_job(root: PathBuf) -> Self {
-        Self { root, entries: Entries::PerJob }
+        Self { root, entries: CacheEntries::PerJob }
     }
 
     /// Returns a cache whose entries are shared by all jobs of a recording in a folder.
     pub(crate) fn per_recording(root: PathBuf) -> Self {
-        Self { root, entries: Entries::PerRecording }
+        Self { root, entries: CacheEntries::PerRecording }
     }
 
-    /// Returns the cached results of a job, of which there need not be any.
-    pub(super) fn job(&self, meeting: &str) -> JobCache {
+    /// Returns the cache of one job, which may be empty.
+    pub(super) fn job_cache(&self, meeting: &str) -> JobCache {
         let entry = match (self.entries, meeting.parse::<Key>()) {
-            (Entries::PerRecording, Ok(key)) => format!("{}.{}", key.content, key.folder),
-            (Entries::PerRecording, Err(_)) | (Entries::PerJob, _) => meeting.to_owned(),
+            (CacheEntries::PerRecording, Ok(key)) => format!("{}.{}", key.content, key.folder),
+            (CacheEntries::PerRecording, Err(_)) | (CacheEntries::PerJob, _) => meeting.to_owned(),
         };
         // A key holds no separator.
         let dir = self.root.join(entry.replace('/', "_"));
@@ -137,15 +137,15 @@ impl ResultCache {
     /// Removes the results of a job that are in the queue, and old ones of other jobs. Entries
     /// that jobs share stay.
     pub(super) async fn forget_job(&self, meeting: &str) {
-        if self.entries == Entries::PerJob {
-            self.job(meeting).remove().await;
+        if self.entries == CacheEntries::PerJob {
+            self.job_cache(meeting).remove_results().await;
         }
     }
 
     /// Removes entries that were written longer ago than `age`.
-    pub(super) async fn sweep(&self, age: Duration) {
+    pub(super) async fn remove_old_entries(&self, age: Duration) {
         let root = self.root.clone();
-        if let Err(error) = on_disk(move || sweep(&root, age)).await {
+        if let Err(error) = on_disk(move || remove_old_dirs(&root, age)).await {
             tracing::debug!("cached results of old recordings stay for now: {error}");
         }
     }
@@ -153,7 +153,7 @@ impl ResultCache {
     /// Returns the names of all entries, in no order.
     pub(super) async fn list_entries(&self) -> Result<Vec<String>, CallError> {
         let root = self.root.clone();
-        on_disk(move || list(&root)).await
+        on_disk(move || list_names(&root)).await
     }
 }
 
@@ -167,33 +167,33 @@ pub(crate) struct JobCache {
 
 impl JobCache {
     /// Returns the id of the job's meeting.
-    pub(super) fn meeting(&self) -> &str {
+    pub(super) fn meeting_id(&self) -> &str {
         &self.meeting
     }
 
-    /// Returns the job's directory, which need not be there.
-    pub(super) fn dir(&self) -> &Path {
+    /// Returns the job's directory, which may not exist yet.
+    pub(super) fn job_dir(&self) -> &Path {
         &self.dir
     }
 
     /// Returns the transcript, if it is finished.
-    pub(super) async fn transcript(&self) -> Result<Option<CachedTranscript>, CallError> {
-        self.read(TRANSCRIPT).await
+    pub(super) async fn read_transcript(&self) -> Result<Option<CachedTranscript>, CallError> {
+        self.read_file(TRANSCRIPT).await
     }
 
     /// Writes the transcript, whole or not at all.
     pub(super) async fn write_transcript(&self, transcript: &CachedTranscript) -> Result<(), CallError> {
-        self.write(TRANSCRIPT, transcript).await
+        self.write_file(TRANSCRIPT, transcript).await
     }
 
     /// Returns the contents of a file, if it is there.
-    pub(super) async fn read<T>(&self, file: &str) -> Result<Option<T>, CallError>
+    pub(super) async fn read_file<T>(&self, file: &str) -> Result<Option<T>, CallError>
     where
         T: DeserializeOwned + Send + 'static,
     {
         let path = self.dir.join(file);
         on_disk(move || match std::fs::read(path) {
-            // One that does not read back is none: it is made again.
+            // A file that does not parse counts as missing, and is written again.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -202,26 +202,27 @@ impl JobCache {
     }
 
     /// Writes a file, whole or not at all.
-    pub(super) async fn write<T: Serialize + Sync>(&self, file: &str, value: &T) -> Result<(), CallError> {
+    pub(super) async fn write_file<T: Serialize + Sync>(&self, file: &str, value: &T) -> Result<(), CallError> {
         let dir = self.dir.clone();
         let file = file.to_owned();
         let bytes = serde_json::to_vec(value);
-        on_disk(move || place(&dir, &file, &bytes?)).await
+        on_disk(move || place_file(&dir, &file, &bytes?)).await
     }
 
-    /// Removes the job's results, and those that other jobs left behind long ago.
-    pub(super) async fn remove(&self) {
+    /// Removes the job's results, and expired ones of other jobs.
+    pub(super) async fn remove_results(&self) {
         let root = self.root.clone();
         let dir = self.dir.clone();
-        if let Err(error) = on_disk(move || forget(&root, &dir)).await {
+        if let Err(error) = on_disk(move || remove_job_dir(&root, &dir)).await {
             tracing::debug!("cached results of a finished recording stay for now: {error}");
         }
     }
 }
 
-fn place(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
+fn place_file(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let (next, path) = (dir.join(format!("{file}.tmp")), dir.join(file));
+    let next = dir.join(format!("{file}.tmp"));
+    let path = dir.join(file);
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -231,12 +232,12 @@ fn place(dir: &Path, file: &str, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-fn forget(root: &Path, dir: &Path) -> io::Result<()> {
-    remove(dir)?;
-    sweep(root, LEFT_BEHIND)
+fn remove_job_dir(root: &Path, dir: &Path) -> io::Result<()> {
+    remove_dir(dir)?;
+    remove_old_dirs(root, LEFT_BEHIND)
 }
 
-fn sweep(root: &Path, age: Duration) -> io::Result<()> {
+fn remove_old_dirs(root: &Path, age: Duration) -> io::Result<()> {
     let now = clock::now();
     let entries = match std::fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -247,13 +248,13 @@ fn sweep(root: &Path, age: Duration) -> io::Result<()> {
         let touched = entry.metadata()?.modified()?;
         let touched = jiff::Timestamp::try_from(touched).unwrap_or(now);
         if clock::elapsed(touched, now) > age {
-            remove(&entry.path())?;
+            remove_dir(&entry.path())?;
         }
     }
     Ok(())
 }
 
-fn list(root: &Path) -> io::Result<Vec<String>> {
+fn list_names(root: &Path) -> io::Result<Vec<String>> {
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -262,18 +263,19 @@ fn list(root: &Path) -> io::Result<Vec<String>> {
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-fn remove(dir: &Path) -> io::Result<()> {
+fn remove_dir(dir: &Path) -> io::Result<()> {
     match Effect::ForgetTranscript.during(|| std::fs::remove_dir_all(dir)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _gone => Ok(()),
     }
 }
 
-/// Runs what waits for the disk; a disk that does not work is the machine's failure and no recording's.
+/// Runs file work on a thread that may block. A broken disk is the machine's failure, never a
+/// recording's.
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, CallError> {
     let done = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).and_then(|done| done);
     done.map_err(|error| {
-        CallError::service_alone(format!("what is kept of recordings in the state directory: {error}"))
+        CallError::service_alone(format!("failed to use cached results in the state directory: {error}"))
     })
 }
 
@@ -292,14 +294,14 @@ mod tests {
     async fn a_transcript_is_there_whole_or_not_at_all_until_it_is_forgotten() {
         let dir = tempfile::tempdir().expect("a directory");
         let cache = ResultCache::per_job(dir.path().join("engine"));
-        let job = cache.job("a.1");
-        assert_eq!(job.transcript().await.expect("read"), None);
+        let job = cache.job_cache("a.1");
+        assert_eq!(job.read_transcript().await.expect("read"), None);
         assert_eq!(cache.list_entries().await.expect("listed"), Vec::<String>::new());
         job.write_transcript(&transcript()).await.expect("placed");
-        assert_eq!(job.transcript().await.expect("read"), Some(transcript()));
+        assert_eq!(job.read_transcript().await.expect("read"), Some(transcript()));
         assert_eq!(cache.list_entries().await.expect("listed"), ["a.1"]);
-        std::fs::write(job.dir().join(TRANSCRIPT), b"{\"name\":").expect("torn");
-        assert_eq!(job.transcript().await.expect("read"), None);
+        std::fs::write(job.job_dir().join(TRANSCRIPT), b"{\"name\":").expect("torn");
+        assert_eq!(job.read_transcript().await.expect("read"), None);
         cache.forget_job("a.1").await;
         cache.forget_job("a.1").await;
         assert_eq!(cache.list_entries().await.expect("listed"), Vec::<String>::new());
@@ -310,10 +312,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let cache = ResultCache::per_job(dir.path().join("engine"));
         for job in ["old.1", "young.1", "done.1"] {
-            cache.job(job).write_transcript(&transcript()).await.expect("placed");
+            cache.job_cache(job).write_transcript(&transcript()).await.expect("placed");
         }
         let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        File::open(cache.job("old.1").dir()).and_then(|dir| dir.set_modified(old)).expect("aged");
+        File::open(cache.job_cache("old.1").job_dir()).and_then(|dir| dir.set_modified(old)).expect("aged");
         cache.forget_job("done.1").await;
         assert_eq!(cache.list_entries().await.expect("listed"), ["young.1"]);
     }

@@ -1,11 +1,11 @@
-//! One second of sound that minuted makes itself: what it is asked for tells whether a service refuses one recording, or all.
+//! A test tone of one second, made here: a service that refuses it would refuse every recording.
 
 use std::{fs::File, io, io::Write as _, sync::Arc};
 
 use super::Upload;
 use crate::{beneath::Stamp, progress::Progress};
 
-/// What the file is called at the server.
+/// The name of the file at the server.
 pub(super) const NAME: &str = "minuted-second-of-sound.wav";
 
 /// Samples a second: what every recogniser takes.
@@ -14,16 +14,16 @@ const RATE: u32 = 16_000;
 /// The length of a cycle of the tone, in samples: 400 Hz.
 const CYCLE: u32 = 40;
 
-/// The loudest sample, of 32,767: a tone that nobody takes for silence or for damage.
+/// The loudest sample, of 32,767: too loud for silence, too regular for damage.
 const LOUDEST: i32 = 8_000;
 
 /// Bytes of the head of a WAV file.
 const HEAD_BYTES: u32 = 44;
 
-/// Returns the sound as an upload, from memory.
-pub(super) fn upload(language: Option<String>) -> io::Result<Upload> {
+/// Returns the tone as an upload, from memory.
+pub(super) fn tone_upload(language: Option<String>) -> io::Result<Upload> {
     let mut file = File::from(rustix::fs::memfd_create(NAME, rustix::fs::MemfdFlags::CLOEXEC)?);
-    file.write_all(&wav())?;
+    file.write_all(&tone_as_wav())?;
     let stamp = Stamp::of(&file)?;
     let progress = Arc::<Progress>::default();
     Ok(Upload {
@@ -40,7 +40,7 @@ pub(super) fn upload(language: Option<String>) -> io::Result<Upload> {
 }
 
 /// Returns a second of a tone that swells and fades, as a WAV file.
-fn wav() -> Vec<u8> {
+fn tone_as_wav() -> Vec<u8> {
     let data_bytes = RATE * 2;
     let mut wav = Vec::with_capacity((HEAD_BYTES + data_bytes) as usize);
     wav.extend(b"RIFF");
@@ -57,11 +57,11 @@ fn wav() -> Vec<u8> {
     wav.extend(16_u16.to_le_bytes());
     wav.extend(b"data");
     wav.extend(data_bytes.to_le_bytes());
-    wav.extend((0..RATE).flat_map(|at| sample(at).to_le_bytes()));
+    wav.extend((0..RATE).flat_map(|at| tone_sample(at).to_le_bytes()));
     wav
 }
 
-fn sample(at: u32) -> i16 {
+fn tone_sample(at: u32) -> i16 {
     let cycle = i32::try_from(CYCLE).unwrap_or(1);
     let place = i32::try_from(at % CYCLE).unwrap_or(0);
     // A triangle: up for half of the cycle, and down again.
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn it_is_one_second_of_something_to_hear_whose_head_says_how_long_it_is() {
-        let wav = wav();
+        let wav = tone_as_wav();
         let number = |at: usize| u32::from_le_bytes(wav[at..at + 4].try_into().expect("four bytes")) as usize;
         assert_eq!((number(4), number(40), wav.len()), (wav.len() - 8, wav.len() - 44, 44 + 32_000));
         let samples: Vec<i16> = wav[44..].chunks(2).map(|two| i16::from_le_bytes([two[0], two[1]])).collect();
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn it_is_sent_from_memory_as_a_file_of_its_size() {
-        let upload = upload(Some("en".to_owned())).expect("made");
+        let upload = tone_upload(Some("en".to_owned())).expect("made");
         assert_eq!((upload.stamp.size, upload.mime), (32_044, "audio/wav"));
     }
 }

@@ -1,4 +1,4 @@
-//! The transcripts that a source brought, as a transcriber: nothing is sent anywhere.
+//! A transcriber that reuses the transcripts of a source: nothing is sent anywhere.
 //!
 //! A source whose folder says `transcript = "reuse"` keeps the vendor's transcript in the state
 //! directory before the recording gets its name. Its job then runs as any other, but the
@@ -23,14 +23,14 @@ const ACCEPTS: [&str; 16] = [
     "aac", "flac", "m4a", "mkv", "mov", "mp3", "mp4", "mpa", "mpeg", "mpg", "oga", "ogg", "opus", "wav", "webm", "wma",
 ];
 
-/// The transcripts that one source has brought.
+/// The transcripts of one source.
 #[derive(Debug, Clone)]
-pub(crate) struct SourceTranscripts {
+pub(crate) struct SourceTranscriber {
     name: String,
     cache: ResultCache,
 }
 
-impl SourceTranscripts {
+impl SourceTranscriber {
     /// Returns the transcripts of the source called `name`.
     pub(crate) fn new(name: &str, state_dir: &Path) -> Self {
         let root = state_dir.join("sources").join(name);
@@ -43,11 +43,11 @@ impl SourceTranscripts {
         TranscriberService::new(self, cache)
     }
 
-    /// Keeps a transcript of the recording of this content in this folder, durably.
+    /// Stores a transcript durably, for the recording with this content in this folder.
     ///
     /// # Errors
     /// [`CallError::Unavailable`] when the state directory cannot be written.
-    pub(crate) async fn place(
+    pub(crate) async fn place_transcript(
         &self,
         content: &Content,
         folder: &str,
@@ -57,23 +57,23 @@ impl SourceTranscripts {
         let remarks = vec![format!("the transcript is that of `{}`", crate::text::line(&self.name))];
         let transcript = CachedTranscript { name: String::new(), size, segments, remarks };
         let key = Key { content: content.clone(), folder: folder.to_owned(), generation: 1 };
-        self.cache.job(&key.to_string()).write_transcript(&transcript).await
+        self.cache.job_cache(&key.to_string()).write_transcript(&transcript).await
     }
 
-    /// Removes transcripts that were placed longer ago than `age`: a `redo` of their jobs finds
-    /// none any more.
-    pub(crate) async fn sweep(&self, age: Duration) {
-        self.cache.sweep(age).await;
+    /// Removes transcripts that were stored longer ago than `age`: a `redo` of their jobs no longer
+    /// finds them.
+    pub(crate) async fn remove_old_transcripts(&self, age: Duration) {
+        self.cache.remove_old_entries(age).await;
     }
 }
 
 #[async_trait]
-impl Transcriber for SourceTranscripts {
+impl Transcriber for SourceTranscriber {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &ACCEPTS
     }
 
@@ -81,12 +81,12 @@ impl Transcriber for SourceTranscripts {
         true
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
+    async fn read_profile(&self) -> Result<Value, CallError> {
         Ok(json!({ "source": self.name }))
     }
 
     async fn transcribe(&self, _recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
-        cache.transcript().await?.ok_or_else(CachedTranscript::gone)
+        cache.read_transcript().await?.ok_or_else(CachedTranscript::missing_transcript)
     }
 }
 
@@ -98,21 +98,21 @@ mod tests {
     #[tokio::test]
     async fn a_transcript_is_found_by_every_generation_of_its_job() {
         let dir = tempfile::tempdir().expect("a directory");
-        let transcripts = SourceTranscripts::new("calls", dir.path());
+        let transcripts = SourceTranscriber::new("calls", dir.path());
         let content = Content::from_hash(&blake3::hash(b"talk"));
         let text = "Good morning.".to_owned();
         let segment = Segment { start: Some(0.0), end: None, speaker: Some("Ann".into()), text };
-        transcripts.place(&content, "sales.eu", 4, vec![segment]).await.expect("placed");
+        transcripts.place_transcript(&content, "sales.eu", 4, vec![segment]).await.expect("placed");
         assert!(dir.path().join(format!("sources/calls/{content}.sales.eu")).is_dir());
         let service = transcripts.into_service();
         for generation in [1, 2] {
             let key = Key { content: content.clone(), folder: "sales.eu".into(), generation };
-            let reports = service.look(&key.to_string(), "transcript").await.expect("there");
+            let reports = service.read_reports(&key.to_string(), "transcript").await.expect("there");
             assert_eq!(reports[0].findings.segments[0].text, "Good morning.");
-            service.forget(&key.to_string()).await;
+            service.forget_results(&key.to_string()).await;
         }
         let other = Key { content, folder: "sales".into(), generation: 1 }.to_string();
-        let looked = service.look(&other, "transcript").await;
+        let looked = service.read_reports(&other, "transcript").await;
         assert!(matches!(looked, Err(CallError::Refused { status: 404, .. })));
     }
 }

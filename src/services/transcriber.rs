@@ -20,23 +20,23 @@ pub(crate) trait Transcriber: Send + Sync + std::fmt::Debug {
     /// Returns the name of its table in the config.
     fn name(&self) -> &str;
 
-    /// Returns the extensions that it takes, in lower case.
-    fn accepts(&self) -> &'static [&'static str];
+    /// Returns the extensions that it accepts, in lower case.
+    fn accepted_extensions(&self) -> &'static [&'static str];
 
     /// Returns whether it hears all sound tracks of a recording, which is not known of a server.
     fn hears_all_tracks(&self) -> bool {
         false
     }
 
-    /// Reads something cheap that proves the program and its key.
-    async fn profile(&self) -> Result<Value, CallError>;
+    /// Makes a cheap call that proves the program and its key.
+    async fn read_profile(&self) -> Result<Value, CallError>;
 
     /// Returns whether a refused key may have been replaced, as far as this machine can tell.
     async fn may_be_mended(&self) -> bool {
         false
     }
 
-    /// Transcribes a recording. The cache holds what an interrupted attempt has left.
+    /// Transcribes a recording. The cache holds the finished parts of an interrupted attempt.
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError>;
 
     /// Returns the writer of its notes; `None` where minuted extracts the notes.
@@ -48,7 +48,8 @@ pub(crate) trait Transcriber: Send + Sync + std::fmt::Debug {
 /// A program that writes notes from a transcript.
 #[async_trait]
 pub(crate) trait NotesWriter: Send + Sync {
-    /// Writes one result from a transcript. The cache holds what an interrupted attempt has left.
+    /// Writes one result from a transcript. The cache holds the finished parts of an interrupted
+    /// attempt.
     async fn write_notes(
         &self,
         analysis: Analysis,

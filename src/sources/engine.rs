@@ -21,7 +21,7 @@ use crate::{
     http::{BuildError, Elsewhere, Limits},
     job::{HoldReason, retry::backoff},
     queue::{Hold, Later, Met, Queue, QueueError, Scope},
-    services::{CallError, health::ServiceFault, source_transcripts::SourceTranscripts},
+    services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
     text::{count, one_line},
 };
 
@@ -91,7 +91,7 @@ impl fmt::Debug for SourceContext {
 pub struct SourceEngine {
     pub(super) parts: SourceContext,
     pub(super) store: Elsewhere,
-    pub(super) transcripts: SourceTranscripts,
+    pub(super) transcripts: SourceTranscriber,
     pub(super) nudge: Arc<Nudge>,
     handle: SourcesHandle,
     /// Failures of the vendor in a row.
@@ -138,7 +138,7 @@ impl SourceEngine {
         // An answer of the store begins at once; only standing still is limited.
         let limits = Limits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
-        let transcripts = SourceTranscripts::new(&parts.settings.name, &parts.state_dir);
+        let transcripts = SourceTranscriber::new(&parts.settings.name, &parts.state_dir);
         let nudge = handle.register(&parts.settings.name);
         let handle = handle.clone();
         let failures = 0;
@@ -379,7 +379,7 @@ impl SourceEngine {
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
             self.parts.queue.walked(self.name(), began, floor).await?;
-            self.transcripts.sweep(self.parts.history).await;
+            self.transcripts.remove_old_transcripts(self.parts.history).await;
         }
         self.update_view(|view| view.listed = Some(began));
         Ok(())

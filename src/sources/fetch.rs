@@ -179,7 +179,8 @@ impl SourceEngine {
         };
         let reuse = said.is_some();
         if let Some(said) = said
-            && let Err(error) = self.transcripts.place(&sum.content, &self.parts.folder.id, sum.size, said).await
+            && let Err(error) =
+                self.transcripts.place_transcript(&sum.content, &self.parts.folder.id, sum.size, said).await
         {
             return Err(SourceFailure::Folder { why: one_line(&error.to_string(), 500), told: true });
         }

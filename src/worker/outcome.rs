@@ -107,7 +107,7 @@ impl Worker {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
                 if let Remote::Meeting { meeting } = &job.remote {
                     // What was heard so far is of no use.
-                    handle.service.forget(meeting).await;
+                    handle.service.forget_results(meeting).await;
                 }
                 self.skip(folder, job, SkipReason::Beyond(bound)).await;
             }
@@ -279,7 +279,7 @@ impl Worker {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id);
                 if let Remote::Uploaded { meeting, .. } = &job.remote {
-                    handle.service.forget(meeting).await;
+                    handle.service.forget_results(meeting).await;
                 }
                 // A crash may have come between the upload and this.
                 self.context(handle, folder).converter.forget(&job.key).await;

@@ -25,7 +25,9 @@ use crate::{
     job::{Content, Key, Report, Suspect},
     queue::{Queue, Scope, Settled},
     runtime::{Live, Runtime, ServiceHandle},
-    services::{AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::Paxs},
+    services::{
+        AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::PaxsService,
+    },
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -105,16 +107,16 @@ impl NotesService for Played {
         self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &["mp3"]
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
+    async fn read_profile(&self) -> Result<Value, CallError> {
         self.seen().reads += 1;
         self.works(&[Out::Everything]).map(|()| Value::Null)
     }
 
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
+    async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
         let (begun, mut works) = (Instant::now(), self.works(&[Out::Everything, Out::Creating]));
         let is_first = self.seen().creates.first().is_none_or(|(.., first)| *first == meeting.key.to_string());
         if self.out == Out::First && is_first {
@@ -126,7 +128,7 @@ impl NotesService for Played {
         works.map(|()| meeting.key.to_string())
     }
 
-    async fn upload(&self, meeting: &str, _: Upload) -> Result<String, CallError> {
+    async fn upload_recording(&self, meeting: &str, _: Upload) -> Result<String, CallError> {
         self.busy().await;
         let mut seen = self.seen();
         seen.uploaded += 1;
@@ -136,31 +138,31 @@ impl NotesService for Played {
         Ok(meeting.to_owned())
     }
 
-    async fn find(&self, _: &Key, _: &str, _: Timestamp) -> Result<Option<String>, CallError> {
+    async fn find_meeting(&self, _: &Key, _: &str, _: Timestamp) -> Result<Option<String>, CallError> {
         Ok(None)
     }
 
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
+    async fn list_markers(&self) -> Result<Vec<(Key, String)>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn attachments(&self, _: &str) -> Result<Vec<Attachment>, CallError> {
+    async fn list_attachments(&self, _: &str) -> Result<Vec<Attachment>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn look(&self, _: &str, _: &str) -> Result<Vec<Report>, CallError> {
+    async fn read_reports(&self, _: &str, _: &str) -> Result<Vec<Report>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn request(&self, _: &AnalysisRequest<'_>) -> Result<(), CallError> {
+    async fn request_analyses(&self, _: &AnalysisRequest<'_>) -> Result<(), CallError> {
         Ok(())
     }
 
-    async fn meetings(&self, _: u32) -> Result<Vec<Value>, CallError> {
+    async fn list_meetings(&self, _: u32) -> Result<Vec<Value>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn meeting(&self, _: &str) -> Result<Value, CallError> {
+    async fn read_meeting(&self, _: &str) -> Result<Value, CallError> {
         Ok(Value::Null)
     }
 }
@@ -188,7 +190,7 @@ impl Stage {
             let pacer = Arc::new(Pacer::new(std::num::NonZeroU32::MIN));
             let account = {
                 let config::Kind::Paxs(paxs) = &settings.kind else { panic!("not PAXS") };
-                Paxs::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone()).expect("built")
+                PaxsService::new(&settings, paxs, &live.settings.state_dir, pacer, tasks.clone()).expect("built")
             };
             let played: Arc<dyn NotesService> = Arc::clone(service) as Arc<dyn NotesService>;
             let handle = ServiceHandle::new(played, Some(account), settings, live.settings.retry);

@@ -68,16 +68,16 @@ impl NotesService for PlayedEngine {
         "local"
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &["mp3"]
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
+    async fn read_profile(&self) -> Result<Value, CallError> {
         Ok(Value::Null)
     }
 
     /// The name of a recording says how many seconds it lasts: `a-7200.mp3`.
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
+    async fn upload_recording(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
         let name = upload.name.clone();
         let seconds: u64 =
             name.trim_end_matches(".mp3").rsplit('-').next().and_then(|n| n.parse().ok()).expect("a length");
@@ -103,23 +103,23 @@ impl NotesService for PlayedEngine {
         Ok(meeting.to_owned())
     }
 
-    async fn attachments(&self, _: &str) -> Result<Vec<Attachment>, CallError> {
+    async fn list_attachments(&self, _: &str) -> Result<Vec<Attachment>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn look(&self, _: &str, _: &str) -> Result<Vec<Report>, CallError> {
+    async fn read_reports(&self, _: &str, _: &str) -> Result<Vec<Report>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn request(&self, _: &AnalysisRequest<'_>) -> Result<(), CallError> {
+    async fn request_analyses(&self, _: &AnalysisRequest<'_>) -> Result<(), CallError> {
         Ok(())
     }
 
-    async fn meetings(&self, _: u32) -> Result<Vec<Value>, CallError> {
+    async fn list_meetings(&self, _: u32) -> Result<Vec<Value>, CallError> {
         Ok(Vec::new())
     }
 
-    async fn meeting(&self, _: &str) -> Result<Value, CallError> {
+    async fn read_meeting(&self, _: &str) -> Result<Value, CallError> {
         Ok(Value::Null)
     }
 }

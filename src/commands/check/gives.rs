@@ -15,7 +15,7 @@ pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut Findings) 
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.kind.abilities();
-        let takes: BTreeSet<&str> = handle.service.accepts().iter().copied().collect();
+        let takes: BTreeSet<&str> = handle.service.accepted_extensions().iter().copied().collect();
         let takes = takes.into_iter().collect::<Vec<_>>().join(" ");
         let told = format!("{}; it takes {takes}", describe_abilities(&abilities));
         findings.add(Finding::ok(format!("service {name}, gives"), told))?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Finding;
 use crate::{
     config::{Kind, Settings},
-    services::koldan::{FORBIDDEN, missing_template, quotas_told},
+    services::koldan::{FORBIDDEN, describe_quotas, missing_template},
     text::one_line,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn describe_profile(settings: &Settings, name: &str, profile: &Value)
         Some(Finding::error(subject, one_line(&why, 600), CURE))
     });
     let subject = format!("quota of {name}");
-    let quotas = quotas_told(profile).into_iter().map(|(told, is_spent)| {
+    let quotas = describe_quotas(profile).into_iter().map(|(told, is_spent)| {
         if is_spent {
             Finding::warning(&*subject, told, "its recordings wait and go on by themselves when there is more")
         } else {

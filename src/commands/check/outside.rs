@@ -154,7 +154,7 @@ async fn check_service(
 async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
     let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
-    let found = match handle.service.profile().await {
+    let found = match handle.service.read_profile().await {
         Ok(profile) => {
             koldan::describe_profile(settings, name, &profile)
                 .into_iter()
@@ -215,7 +215,7 @@ async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Fi
     let Some(account) = &handle.account else { return Ok(()) };
     let subject = format!("service {name}");
     let base_url = handle.settings.kind.place();
-    findings.add(match account.reach().await {
+    findings.add(match account.check_reachable().await {
         Ok(()) => Finding::ok(subject, format!("{base_url} answers")),
         Err(error) => {
             let message = format!("{base_url} cannot be reached: {}", one_line(&error_chain(&error), 300));

@@ -27,8 +27,8 @@ fn describe_source(source: &Source, read: Result<(), CallError>) -> Finding {
         Ok(()) => Finding::ok(subject, format!("{place} answers, and the key reads ({api})")),
         Err(error) => {
             let message = one_line(&error_chain(&error), 300);
-            let hint =
-                suggest_cure(source, &error).unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
+            let hint = suggest_cure(source, &error)
+                .unwrap_or_else(|| format!("look whether api = \"{api}\" is the key's version"));
             Finding::error(subject, message, hint)
         }
     }

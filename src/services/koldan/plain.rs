@@ -1,16 +1,17 @@
-//! Plain text as Markdown that shows the same: its paragraphs and its lines are kept, and none of it becomes markup. Pure.
+//! Plain text as Markdown that looks the same: its paragraphs and lines are kept, and none of it
+//! becomes markup. Pure.
 
 use crate::text::{escaped, stripped};
 
-/// What a line of a paragraph ends with, so that the next one stands below it.
+/// The end of a line inside a paragraph: the next line starts below it.
 const HARD_BREAK: &str = "  \n";
 
 /// Returns plain text as Markdown.
-pub(super) fn markdown(text: &str) -> String {
+pub(super) fn to_markdown(text: &str) -> String {
     let text = stripped(text);
     let mut paragraphs: Vec<Vec<String>> = vec![Vec::new()];
     for line in text.lines() {
-        let line = line_of(line);
+        let line = escape_line(line);
         match (line.is_empty(), paragraphs.last_mut()) {
             (false, Some(open)) => open.push(line),
             (true, Some(open)) if open.is_empty() => {}
@@ -21,8 +22,8 @@ pub(super) fn markdown(text: &str) -> String {
     shown.collect::<Vec<_>>().join("\n\n")
 }
 
-/// A line whose first characters begin no list, no quote, no heading, no rule and no table.
-fn line_of(line: &str) -> String {
+/// Escapes the beginning of a line, so that it starts no list, quote, heading, rule or table.
+fn escape_line(line: &str) -> String {
     let escaped = escaped(line);
     if escaped.starts_with(['#', '>', '-', '+', '=', '|', ':']) {
         return format!("\\{escaped}");
@@ -42,7 +43,7 @@ mod tests {
     #[test]
     fn what_looks_like_markup_is_shown_as_it_is() {
         let text = "Summary\n=======\n# one *two*\n- three\n1. four\n\n\n> five\r\n| a | b |\n|:-|-|\n    code `x`\n<b>[x](y)</b>\n";
-        insta::assert_snapshot!(markdown(text).replace("  \n", "··\n"), @r"
+        insta::assert_snapshot!(to_markdown(text).replace("  \n", "··\n"), @r"
         Summary··
         \=======··
         \# one \*two\*··
@@ -55,7 +56,7 @@ mod tests {
         code \`x\`··
         \<b>\[x\](y)\</b>
         ");
-        assert_eq!(markdown(" \n\n"), "");
+        assert_eq!(to_markdown(" \n\n"), "");
     }
 
     /// The text that Markdown shows, one line each; `None` where it shows anything but text.
@@ -85,9 +86,9 @@ mod tests {
             text in prop_oneof!["[a-z0-9#*_`~<>|=+:.()!&; \\-\\[\\]\\\\\n]{0,80}", "[\\PC\n]{0,60}"]
         ) {
             let bare = |text: &str| text.lines().map(crate::text::line).filter(|line| !line.is_empty()).collect::<Vec<_>>();
-            let shown = shown(&markdown(&text));
-            prop_assert!(shown.is_some(), "{:?}", markdown(&text));
-            prop_assert_eq!(bare(&shown.unwrap_or_default()), bare(&stripped(&text)), "{:?}", markdown(&text));
+            let shown = shown(&to_markdown(&text));
+            prop_assert!(shown.is_some(), "{:?}", to_markdown(&text));
+            prop_assert_eq!(bare(&shown.unwrap_or_default()), bare(&stripped(&text)), "{:?}", to_markdown(&text));
         }
     }
 }

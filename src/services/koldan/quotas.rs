@@ -1,27 +1,27 @@
-//! What is left of the account's limits.
+//! The limits of the account, and how much of them is left.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Koldan;
+use super::KoldanService;
 use crate::{
     http::Request,
     services::{CallError, answers, pacer::Priority},
     text::one_line,
 };
 
-/// Limits of an answer that are kept.
+/// Limits that are kept of an answer.
 const QUOTAS_MAX: usize = 50;
 
 /// Levels of an answer that are searched for limits.
 const DEPTH_MAX: u8 = 4;
 
-/// Words in the name of a limit that an upload draws on. (unknown): their names; of others (people, summaries) it is not
-/// known that they hinder an upload, and the server's own refusal says so when they do.
+/// Words in the names of limits that uploads use up. (unknown): the names. Other limits (people,
+/// summaries) are not known to block an upload; the server's own refusal says so when they do.
 const OF_UPLOADS: [&str; 11] =
     ["transcri", "minute", "second", "hour", "audio", "storage", "file", "upload", "speech", "duration", "byte"];
 
-/// One limit of the account.
+/// A limit of the account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Quota {
     name: String,
@@ -31,7 +31,7 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// Whether nothing of it is left; of a limit of 0 there never was anything.
+    /// Returns whether nothing of it is left. A limit of 0 was never available and is not spent.
     fn is_spent(&self) -> bool {
         self.available <= 0.0 && self.limit.is_none_or(|limit| limit > 0.0)
     }
@@ -41,7 +41,7 @@ impl Quota {
         self.is_spent() && (name.is_empty() || OF_UPLOADS.iter().any(|word| name.contains(word)))
     }
 
-    fn told(&self) -> String {
+    fn describe_use(&self) -> String {
         let name = if self.name.is_empty() { "the quota" } else { &self.name };
         match (self.used, self.limit) {
             (Some(used), Some(limit)) => format!("{name}: {used} of {limit} used"),
@@ -51,54 +51,56 @@ impl Quota {
     }
 }
 
-impl Koldan {
-    /// Reads the limits of the account; none where Koldan does not tell them, or not to this key.
-    pub(super) async fn quotas(&self) -> Result<Vec<Quota>, CallError> {
+impl KoldanService {
+    /// Reads the limits of the account; none where Koldan does not show them, or not to this key.
+    pub(super) async fn read_quotas(&self) -> Result<Vec<Quota>, CallError> {
         let request = Request::get(&["api", "v1", "quotas"]);
         let answer = self.call(request, Priority::High).await.map_err(answers::mark_not_executed)?;
         if !answer.is_success() {
             return Ok(Vec::new());
         }
-        Ok(answers::json(answer).map(|answer| read(&answer)).unwrap_or_default())
+        Ok(answers::read_json(answer).map(|answer| parse_quotas(&answer)).unwrap_or_default())
     }
 
-    /// Holds uploads while a limit is spent that they draw on: to send hours of sound is a dear way to learn of it.
+    /// Fails while a limit that uploads use up is spent: sending hours of sound would be a costly
+    /// way to learn of it.
     pub(super) async fn require_quota(&self) -> Result<(), CallError> {
-        let quotas = self.quotas().await?;
-        let spent: Vec<String> = quotas.iter().filter(|quota| quota.hinders_uploads()).map(Quota::told).collect();
+        let quotas = self.read_quotas().await?;
+        let spent: Vec<String> =
+            quotas.iter().filter(|quota| quota.hinders_uploads()).map(Quota::describe_use).collect();
         if spent.is_empty() {
             return Ok(());
         }
         let message = format!("the account's quota is spent ({})", spent.join("; "));
-        // It speaks of the account and of no recording, however many others went through.
+        // This concerns the account and no recording, even where other uploads succeeded.
         Err(CallError::service_alone(message))
     }
 }
 
-/// Returns the limits of a profile in words, each with whether it is spent.
+/// Describes the limits in a profile, each with a flag that is true where it is spent.
 #[must_use]
-pub fn told(profile: &Value) -> Vec<(String, bool)> {
+pub fn describe_quotas(profile: &Value) -> Vec<(String, bool)> {
     let quotas: Vec<Quota> = serde_json::from_value(profile["quotas"].clone()).unwrap_or_default();
-    quotas.iter().map(|quota| (quota.told(), quota.is_spent())).collect()
+    quotas.iter().map(|quota| (quota.describe_use(), quota.is_spent())).collect()
 }
 
-/// Returns the limits of an answer. (unknown): its shape; a limit is an object that tells what is available, or a limit
-/// and what is used of it. One without a number, or below 0, has no end.
-fn read(answer: &Value) -> Vec<Quota> {
+/// Returns the limits of an answer. (unknown): its shape. A limit is an object with the available
+/// amount, or with a limit and the used part of it. One without a number, or below 0, is unlimited.
+fn parse_quotas(answer: &Value) -> Vec<Quota> {
     let mut found = Vec::new();
-    gather(answer, "", 0, &mut found);
+    gather_quotas(answer, "", 0, &mut found);
     found.truncate(QUOTAS_MAX);
     found
 }
 
-fn gather(value: &Value, name: &str, depth: u8, found: &mut Vec<Quota>) {
+fn gather_quotas(value: &Value, name: &str, depth: u8, found: &mut Vec<Quota>) {
     if depth > DEPTH_MAX || found.len() >= QUOTAS_MAX {
         return;
     }
     match value {
-        Value::Array(items) => items.iter().for_each(|item| gather(item, name, depth + 1, found)),
+        Value::Array(items) => items.iter().for_each(|item| gather_quotas(item, name, depth + 1, found)),
         Value::Object(fields) => {
-            if let Some(quota) = quota(value, name) {
+            if let Some(quota) = parse_quota(value, name) {
                 found.push(quota);
                 return;
             }
@@ -108,20 +110,25 @@ fn gather(value: &Value, name: &str, depth: u8, found: &mut Vec<Quota>) {
                 } else {
                     field
                 };
-                gather(inner, inner_name, depth + 1, found);
+                gather_quotas(inner, inner_name, depth + 1, found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn quota(value: &Value, name: &str) -> Option<Quota> {
-    let number = |names: &[&str]| names.iter().find_map(|name| value.get(name)?.as_f64()).filter(|n| n.is_finite());
-    let limit = number(&["limit", "limits", "total", "max"]).filter(|limit| *limit >= 0.0);
-    let used = number(&["used", "usage", "consumed"]);
-    let left = || Some(limit? - used?);
-    let unlimited = value.get("unlimited").and_then(Value::as_bool).unwrap_or_default();
-    let available = number(&["available", "remaining", "left"]).or_else(left).filter(|_| !unlimited)?;
+fn number_at(value: &Value, names: &[&str]) -> Option<f64> {
+    names.iter().find_map(|name| value.get(name)?.as_f64()).filter(|number| number.is_finite())
+}
+
+fn parse_quota(value: &Value, name: &str) -> Option<Quota> {
+    let limit = number_at(value, &["limit", "limits", "total", "max"]).filter(|limit| *limit >= 0.0);
+    let used = number_at(value, &["used", "usage", "consumed"]);
+    if value.get("unlimited").and_then(Value::as_bool).unwrap_or_default() {
+        return None;
+    }
+    let available = number_at(value, &["available", "remaining", "left"]);
+    let available = available.or_else(|| Some(limit? - used?))?;
     if limit.is_none() && available < 0.0 {
         return None;
     }
@@ -142,11 +149,11 @@ mod tests {
             json!([{"name": "transcriptionMinutes", "limit": 600, "used": 600, "remaining": 0}]),
             json!({"data": {"quotas": [{"type": "transcriptionMinutes", "limit": 600, "used": 600}]}}),
         ] {
-            let quotas = read(&answer);
+            let quotas = parse_quotas(&answer);
             assert!(quotas.len() == 1 && quotas[0].hinders_uploads(), "{quotas:?} of {answer}");
-            assert_eq!(quotas[0].told(), "transcriptionMinutes: 600 of 600 used");
+            assert_eq!(quotas[0].describe_use(), "transcriptionMinutes: 600 of 600 used");
         }
-        assert!(read(&json!({"limit": 5, "used": 5}))[0].hinders_uploads(), "the only one, without a name");
+        assert!(parse_quotas(&json!({"limit": 5, "used": 5}))[0].hinders_uploads(), "the only one, without a name");
     }
 
     #[test]
@@ -160,7 +167,7 @@ mod tests {
             json!({"audio": {"limit": 10, "used": 3}}),
             json!("soon"),
         ] {
-            assert!(!read(&answer).iter().any(Quota::hinders_uploads), "{answer}");
+            assert!(!parse_quotas(&answer).iter().any(Quota::hinders_uploads), "{answer}");
         }
     }
 }

@@ -1,129 +1,153 @@
-//! What Koldan answers, read leniently: where its documents leave a name open, each likely one is taken.
+//! Koldan's answers, read leniently: where its documents leave a name open, each likely one is
+//! accepted.
 
 use serde_json::Value;
 
 use crate::{
     job::{Segment, Status},
-    services::{CallError, answers::unexpected},
+    services::{CallError, answers::unexpected_answer},
     text::one_line,
 };
 
-/// The names under which a page may hold its entries. (unknown)
+/// Fields that may hold the entries of a page. (unknown)
 const ENTRIES: [&str; 8] = ["content", "items", "data", "results", "transcriptions", "summaries", "files", "templates"];
 
-/// Where an answer may hold what was asked for, when it does not stand at its top. (unknown)
+/// Fields that may wrap the wanted object. (unknown)
 const WRAPPERS: [&str; 4] = ["data", "transcription", "summary", "item"];
 
-/// Characters of what Koldan says of a failure that are kept.
+/// Characters that are kept of a failure's message.
 const ERROR_CHARS_MAX: usize = 300;
 
-/// Levels of an entry that are searched for a marker, and of an answer for anything.
+/// Levels of an entry that are searched for a marker.
 const DEPTH_MAX: u8 = 8;
 
-/// Returns the entries of a page, and the total that it tells of. A list of something else than objects is none.
-pub(super) fn entries(page: &Value) -> Result<(Vec<Value>, Option<usize>), CallError> {
+/// Returns the entries of a page, and the total that it names. A list of anything but objects has
+/// no entries.
+pub(super) fn page_entries(page: &Value) -> Result<(Vec<Value>, Option<usize>), CallError> {
     let total = ["totalElements", "total", "totalCount"].iter().find_map(|name| page.get(name)?.as_u64());
     let total = total.and_then(|total| usize::try_from(total).ok());
     let list = page.as_array().or_else(|| list_in(page, 0));
-    let list = list.ok_or_else(|| unexpected("a page without a list"))?;
+    let list = list.ok_or_else(|| unexpected_answer("a page without a list"))?;
     Ok((list.iter().filter(|entry| entry.is_object()).cloned().collect(), total))
 }
 
 fn list_in(page: &Value, depth: u8) -> Option<&Vec<Value>> {
-    let named = || ENTRIES.iter().filter_map(|name| page.get(name));
-    let direct = named().find_map(Value::as_array);
-    direct.or_else(|| named().filter(|_| depth < 2).find_map(|inner| list_in(inner, depth + 1)))
+    let mut named = ENTRIES.iter().filter_map(|name| page.get(name));
+    let direct = named.clone().find_map(Value::as_array);
+    if direct.is_some() || depth >= 2 {
+        return direct;
+    }
+    named.find_map(|inner| list_in(inner, depth + 1))
 }
 
 /// Characters of an id; those of the documents have about 30.
 const ID_CHARS_MAX: usize = 200;
 
-/// Returns an id: a number, or a text that can stand in an address.
-pub(super) fn id(value: &Value) -> Option<String> {
-    let is_fit = |text: &str| {
-        !matches!(text, "" | "." | "..") && text.len() <= ID_CHARS_MAX && !text.contains(crate::text::is_unprintable)
-    };
+/// Returns an id: a number, or a text that fits into an address.
+pub(super) fn parse_id(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if is_fit(text.trim()) => Some(text.trim().to_owned()),
+        Value::String(text) if fits_address(text.trim()) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-/// Returns the first id under these names.
-pub(super) fn id_at(value: &Value, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| id(value.get(name)?))
+fn fits_address(id: &str) -> bool {
+    !matches!(id, "" | "." | "..") && id.len() <= ID_CHARS_MAX && !id.contains(crate::text::is_unprintable)
 }
 
-/// Returns the id of the transcription that an answer to an upload tells of. (unknown): which field has it.
-pub(super) fn uploaded(answer: &Value) -> Option<String> {
+/// Returns the first id under these names.
+pub(super) fn id_at(value: &Value, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| parse_id(value.get(name)?))
+}
+
+/// Returns the id of the transcription in the answer to an upload. (unknown): its field.
+pub(super) fn uploaded_transcription(answer: &Value) -> Option<String> {
     let answer = answer.get("data").filter(|data| data.is_object()).unwrap_or(answer);
     let inner = answer.get("transcription").or_else(|| answer.get("transcriptionJob"));
-    let inner = inner.and_then(|inner| id_at(inner, &["id", "transcriptionId", "uuid"]).or_else(|| id(inner)));
+    let inner = inner.and_then(|inner| id_at(inner, &["id", "transcriptionId", "uuid"]).or_else(|| parse_id(inner)));
     inner.or_else(|| id_at(answer, &["transcriptionId", "id"]))
 }
 
-/// Returns the id of the summary that an answer to its request tells of.
-pub(super) fn begun(answer: &Value) -> Option<String> {
+/// Returns the id of the summary in the answer to its request.
+pub(super) fn begun_summary(answer: &Value) -> Option<String> {
     let inner = ["summary", "data"].iter().find_map(|name| answer.get(name));
     [Some(answer), inner].into_iter().flatten().find_map(|value| id_at(value, &["id", "summaryId"]))
 }
 
-/// Returns what was asked for by its id, out of its wrapper if it has one; that of another id is not what was promised.
-pub(super) fn of_id(answer: Value, wanted: &str) -> Result<Value, CallError> {
-    let is_it = |value: &Value| value.get("status").is_some() || value.get("result").is_some();
-    let inner = || WRAPPERS.iter().filter_map(|name| answer.get(name)).find(|inner| is_it(inner)).cloned();
-    let found = if is_it(&answer) { answer } else { inner().unwrap_or(answer) };
+/// Takes the wanted object out of its wrapper, if it has one. An object with another id is an
+/// unexpected answer.
+pub(super) fn unwrap_answer(answer: Value, wanted: &str) -> Result<Value, CallError> {
+    let found = if has_state(&answer) {
+        answer
+    } else {
+        let mut inner = WRAPPERS.iter().filter_map(|name| answer.get(name));
+        inner.find(|inner| has_state(inner)).cloned().unwrap_or(answer)
+    };
     if !found.is_object() {
-        return Err(unexpected("no object"));
+        return Err(unexpected_answer("no object"));
     }
     match id_at(&found, &["id", "uuid"]) {
-        Some(other) if other != wanted => Err(unexpected("an answer of another id than was asked for")),
+        Some(other) if other != wanted => Err(unexpected_answer("an answer of another id than was asked for")),
         Some(_) | None => Ok(found),
     }
 }
 
-/// How far something is. A word that nobody knows is work in progress.
-pub(super) fn status(value: &Value) -> Status {
+fn has_state(value: &Value) -> bool {
+    value.get("status").is_some() || value.get("result").is_some()
+}
+
+/// Returns the progress of a transcription or summary. An unknown word counts as unfinished.
+pub(super) fn parse_status(value: &Value) -> Status {
     let word = value.get("status").and_then(Value::as_str).unwrap_or_default().to_ascii_uppercase();
     match word.as_str() {
         "COMPLETED" | "SUCCEEDED" | "DONE" | "FINISHED" => Status::Completed,
         "FAILED" | "ERROR" | "CANCELLED" | "CANCELED" => Status::Failed,
         "PENDING" | "QUEUED" => Status::Pending,
-        "" if text(value).is_some() => Status::Completed,
+        "" if result_text(value).is_some() => Status::Completed,
         _other => Status::Processing,
     }
 }
 
-/// Returns why something failed, in Koldan's codes and words.
-pub(super) fn failure(value: &Value) -> String {
-    let one = |error: &Value| match error {
+/// Returns the reason of a failure, in Koldan's codes and words.
+pub(super) fn failure_message(value: &Value) -> String {
+    let list = value.get("errors").and_then(Value::as_array);
+    let errors = list.into_iter().flatten().take(5).filter_map(error_text);
+    let single = value.get("error").and_then(error_text);
+    let code = text_field(value, "errorCode").map(str::to_owned);
+    let message = text_field(value, "errorMessage").map(str::to_owned);
+    let mut parts: Vec<String> = Vec::new();
+    for part in code.into_iter().chain(message).chain(single).chain(errors) {
+        if !parts.iter().any(|before| before.contains(&part)) {
+            parts.push(part);
+        }
+    }
+    if parts.is_empty() {
+        parts.extend(text_field(value, "status").map(str::to_owned));
+    }
+    let reason = one_line(&parts.join("; "), ERROR_CHARS_MAX);
+    if reason.is_empty() { "it gave no reason".to_owned() } else { reason }
+}
+
+/// Returns the code and message of an error.
+fn error_text(error: &Value) -> Option<String> {
+    match error {
         Value::String(text) => Some(text.clone()),
         Value::Object(_) => {
-            let part = |name: &str| error.get(name).and_then(Value::as_str).map(str::trim).filter(|s| !s.is_empty());
-            let parts: Vec<_> = [part("code"), part("message")].into_iter().flatten().collect();
+            let parts = ["code", "message"].iter().filter_map(|name| text_field(error, name));
+            let parts: Vec<&str> = parts.map(str::trim).filter(|part| !part.is_empty()).collect();
             (!parts.is_empty()).then(|| parts.join(": "))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-    };
-    let field = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let errors = value.get("errors").and_then(Value::as_array).into_iter().flatten().take(5).filter_map(one);
-    let mut told: Vec<String> = Vec::new();
-    let single = value.get("error").and_then(one);
-    for said in field("errorCode").into_iter().chain(field("errorMessage")).chain(single).chain(errors) {
-        if !told.iter().any(|before| before.contains(&said)) {
-            told.push(said);
-        }
     }
-    if told.is_empty() {
-        told.extend(field("status"));
-    }
-    let told = one_line(&told.join("; "), ERROR_CHARS_MAX);
-    if told.is_empty() { "it gave no reason".to_owned() } else { told }
 }
 
-/// Returns the text of a result, where it has one.
-pub(super) fn text(value: &Value) -> Option<&str> {
+fn text_field<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// Returns the text of a result, if it has one.
+pub(super) fn result_text(value: &Value) -> Option<&str> {
     match value.get("result") {
         Some(Value::String(text)) => Some(text),
         Some(result) => result.get("text").and_then(Value::as_str),
@@ -131,52 +155,62 @@ pub(super) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Returns what was said; `None` where the answer has no result. Segments where there are some, else a paragraph each.
-pub(super) fn segments(value: &Value) -> Option<Vec<Segment>> {
+/// Returns the segments of a transcription; `None` where the answer has no result. A text without
+/// segments gives one a paragraph.
+pub(super) fn parse_segments(value: &Value) -> Option<Vec<Segment>> {
     // [unknown]: whether and how segments come; the documents show the text alone.
     let result = value.get("result").unwrap_or(value);
     let list = ["segments", "utterances", "sentences"].iter().find_map(|name| result.get(name)?.as_array());
-    let segments: Vec<Segment> = list.into_iter().flatten().filter_map(segment).collect();
+    let segments: Vec<Segment> = list.into_iter().flatten().filter_map(parse_segment).collect();
     if !segments.is_empty() {
         return Some(segments);
     }
-    let paragraphs = text(value)?.split("\n\n").flat_map(|part| part.split("\r\n\r\n"));
-    let paragraph = |part: &str| Segment { text: part.trim().to_owned(), ..Segment::default() };
-    Some(paragraphs.map(paragraph).filter(|segment| !segment.text.is_empty()).collect())
+    let paragraphs = result_text(value)?.split("\n\n").flat_map(|part| part.split("\r\n\r\n"));
+    let texts = paragraphs.map(str::trim).filter(|text| !text.is_empty());
+    Some(texts.map(|text| Segment { text: text.to_owned(), ..Segment::default() }).collect())
 }
 
-fn segment(value: &Value) -> Option<Segment> {
+fn parse_segment(value: &Value) -> Option<Segment> {
     let text = value.get("text")?.as_str()?.trim().to_owned();
-    let start = time(value, &["start", "startTime", "start_time", "begin"], &["startMs", "start_ms"]);
-    let end = time(value, &["end", "endTime", "end_time"], &["endMs", "end_ms"]);
+    let start = parse_time(value, &["start", "startTime", "start_time", "begin"], &["startMs", "start_ms"]);
+    let end = parse_time(value, &["end", "endTime", "end_time"], &["endMs", "end_ms"]);
     let end = end.filter(|end| start.is_none_or(|start| *end >= start));
     let speaker =
-        ["speaker", "speakerName", "speakerLabel", "speakerId"].iter().find_map(|name| speaker(value.get(name)?));
+        ["speaker", "speakerName", "speakerLabel", "speakerId"].iter().find_map(|name| speaker_name(value.get(name)?));
     (!text.is_empty()).then_some(Segment { start, end, speaker, text })
 }
 
-/// A time in seconds. (unknown): the unit; a name that ends in `Ms` says milliseconds, any other is taken for seconds.
-fn time(value: &Value, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
-    let number = |name: &&str| match value.get(name)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    };
-    let time = seconds.iter().find_map(number).or_else(|| milliseconds.iter().find_map(number).map(|ms| ms / 1000.0));
+/// Returns a time in seconds. (unknown): the unit. A name that ends in `Ms` means milliseconds, any
+/// other seconds.
+fn parse_time(value: &Value, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
+    let time = seconds.iter().find_map(|name| number_field(value, name));
+    let time = time.or_else(|| {
+        let milliseconds = milliseconds.iter().find_map(|name| number_field(value, name));
+        milliseconds.map(|milliseconds| milliseconds / 1000.0)
+    });
     time.filter(|time| time.is_finite() && *time >= 0.0)
 }
 
-fn speaker(value: &Value) -> Option<String> {
+fn number_field(value: &Value, name: &str) -> Option<f64> {
+    match value.get(name)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn speaker_name(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.trim().to_owned()).filter(|name| !name.is_empty()),
         Value::Number(number) => Some(format!("Speaker {number}")),
-        Value::Object(_) => ["name", "label"].iter().find_map(|name| speaker(value.get(name)?)),
+        Value::Object(_) => ["name", "label"].iter().find_map(|name| speaker_name(value.get(name)?)),
         Value::Null | Value::Bool(_) | Value::Array(_) => None,
     }
 }
 
-/// Returns the SHA-256 that an entry tells of a file, in lower case; `None` where it tells none. (unknown): its field.
-pub(super) fn sha256(file: &Value) -> Option<String> {
+/// Returns the SHA-256 in the entry of a file, in lower case; `None` where there is none.
+/// (unknown): its field.
+pub(super) fn file_hash(file: &Value) -> Option<String> {
     let named = ["sha256", "sha256Hash", "sha256Checksum", "fileHash", "contentHash", "hash", "checksum"];
     let found = named.iter().find_map(|name| match file.get(name)? {
         Value::String(text) => Some(text.clone()),
@@ -187,16 +221,21 @@ pub(super) fn sha256(file: &Value) -> Option<String> {
     Some(found.strip_prefix("sha256:").map_or(found.clone(), str::to_owned))
 }
 
-/// What stands before the key of a job in tags and metadata.
+/// The prefix of a job's key in tags and metadata.
 pub(super) const MARK: &str = "minuted:";
 
-/// Returns whether the marker of a job stands in any text of an entry, and whether that of any job does.
-pub(super) fn marks(value: &Value, key: &str) -> (bool, bool) {
-    let (mut ours, mut any) = (false, false);
+/// Returns whether any text of an entry contains the marker of this job, and whether any contains
+/// that of some job.
+pub(super) fn find_marks(value: &Value, key: &str) -> (bool, bool) {
+    let mut ours = false;
+    let mut any = false;
     each_text(value, 0, &mut |text| {
         any |= text.contains(MARK);
-        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
-        ours |= text.match_indices(key).any(|(at, _)| text[..at].ends_with(MARK) && ends(&text[at + key.len()..]));
+        ours |= text.match_indices(key).any(|(at, _)| {
+            let rest = &text[at + key.len()..];
+            let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
+            ends && text[..at].ends_with(MARK)
+        });
     });
     (ours, any)
 }
@@ -208,7 +247,7 @@ fn each_text(value: &Value, depth: u8, visit: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => visit(text),
         Value::Array(items) => items.iter().for_each(|item| each_text(item, depth + 1, visit)),
-        // What was said in a recording marks nothing.
+        // The words of a recording are no marker.
         Value::Object(fields) => fields
             .iter()
             .filter(|(name, _)| *name != "result")
@@ -217,27 +256,26 @@ fn each_text(value: &Value, depth: u8, visit: &mut impl FnMut(&str)) {
     }
 }
 
-/// Returns the transcription that an entry says it belongs to.
+/// Returns the transcription that an entry names.
 pub(super) fn transcription_of(summary: &Value) -> Option<String> {
-    let nested = || id_at(summary.get("transcription")?, &["id"]);
-    id_at(summary, &["transcriptionId", "transcription_id", "transcription"]).or_else(nested)
+    id_at(summary, &["transcriptionId", "transcription_id", "transcription"])
+        .or_else(|| id_at(summary.get("transcription")?, &["id"]))
 }
 
-/// Returns the template that an entry says it was made by.
+/// Returns the template that an entry names.
 pub(super) fn template_of(summary: &Value) -> Option<String> {
     let names = ["promptTemplateId", "promptTemplateUuid", "prompt_template_id", "templateId", "promptTemplate"];
-    let nested = || id_at(summary.get("promptTemplate")?, &["uuid", "id"]);
-    id_at(summary, &names).or_else(nested)
+    id_at(summary, &names).or_else(|| id_at(summary.get("promptTemplate")?, &["uuid", "id"]))
 }
 
 /// Returns the ids of the transcriptions that the entry of a file names.
 pub(super) fn transcriptions_of(file: &Value) -> Vec<String> {
     let one = id_at(file, &["transcriptionId"]).or_else(|| {
         let inner = file.get("transcription")?;
-        id_at(inner, &["id"]).or_else(|| id(inner))
+        id_at(inner, &["id"]).or_else(|| parse_id(inner))
     });
     let many = ["transcriptions", "transcriptionIds"].iter().filter_map(|name| file.get(name)?.as_array()).flatten();
-    let many = many.filter_map(|entry| id_at(entry, &["id", "transcriptionId"]).or_else(|| id(entry)));
+    let many = many.filter_map(|entry| id_at(entry, &["id", "transcriptionId"]).or_else(|| parse_id(entry)));
     let mut ids: Vec<String> = Vec::new();
     for id in one.into_iter().chain(many) {
         if !ids.contains(&id) {
@@ -268,11 +306,11 @@ mod tests {
             (json!({"data": {"items": [entry, 7, null]}}), None),
             (json!({"results": [entry], "total": 1}), Some(1)),
         ] {
-            let (found, told) = entries(&page).expect("a page");
+            let (found, told) = page_entries(&page).expect("a page");
             assert_eq!((found.as_slice(), told), ([entry.clone()].as_slice(), total), "{page}");
         }
         for page in [json!({}), json!("x"), json!({"content": 7})] {
-            assert!(matches!(entries(&page), Err(CallError::Unavailable { .. })), "{page}");
+            assert!(matches!(page_entries(&page), Err(CallError::Unavailable { .. })), "{page}");
         }
     }
 
@@ -284,40 +322,40 @@ mod tests {
             json!({"id": "t"}),
             json!({"data": {"transcription": {"id": "t"}}}),
         ] {
-            assert_eq!(uploaded(&answer).as_deref(), Some("t"), "{answer}");
+            assert_eq!(uploaded_transcription(&answer).as_deref(), Some("t"), "{answer}");
         }
-        assert_eq!(uploaded(&json!({"id": 7})).as_deref(), Some("7"));
+        assert_eq!(uploaded_transcription(&json!({"id": 7})).as_deref(), Some("7"));
         for unfit in ["", " ", "..", "a\nb", &"x".repeat(300)] {
-            assert_eq!(uploaded(&json!({ "id": unfit })), None, "{unfit}");
+            assert_eq!(uploaded_transcription(&json!({ "id": unfit })), None, "{unfit}");
         }
-        assert_eq!(uploaded(&json!({"file": {"id": "f"}})), None);
+        assert_eq!(uploaded_transcription(&json!({"file": {"id": "f"}})), None);
     }
 
     #[test]
     fn an_answer_of_another_id_is_not_what_was_promised() {
-        assert!(of_id(json!({"id": "b", "status": "COMPLETED"}), "a").is_err());
-        assert!(of_id(json!([1]), "a").is_err());
-        assert_eq!(of_id(json!({"data": {"id": "a", "status": "X"}}), "a").expect("it")["status"], "X");
-        assert_eq!(of_id(json!({"status": "PENDING"}), "a").expect("it")["status"], "PENDING");
+        assert!(unwrap_answer(json!({"id": "b", "status": "COMPLETED"}), "a").is_err());
+        assert!(unwrap_answer(json!([1]), "a").is_err());
+        assert_eq!(unwrap_answer(json!({"data": {"id": "a", "status": "X"}}), "a").expect("it")["status"], "X");
+        assert_eq!(unwrap_answer(json!({"status": "PENDING"}), "a").expect("it")["status"], "PENDING");
     }
 
     #[test]
     fn words_that_nobody_knows_are_work_in_progress() {
-        let status = |word: &str| status(&json!({"status": word}));
+        let status = |word: &str| parse_status(&json!({"status": word}));
         assert_eq!(status("COMPLETED"), Status::Completed);
         assert_eq!([status("FAILED"), status("CANCELLED")], [Status::Failed, Status::Failed]);
         assert_eq!([status("IN_PROGRESS"), status("DIARIZING")], [Status::Processing, Status::Processing]);
-        assert_eq!(super::status(&json!({"result": {"text": "x"}})), Status::Completed);
-        assert_eq!(super::status(&json!({})), Status::Processing);
+        assert_eq!(super::parse_status(&json!({"result": {"text": "x"}})), Status::Completed);
+        assert_eq!(super::parse_status(&json!({})), Status::Processing);
     }
 
     #[test]
     fn a_failure_tells_its_codes_once_and_in_one_line() {
-        let told = failure(&json!({"status": "FAILED", "errorCode": "AUDIO", "errors": [
+        let told = failure_message(&json!({"status": "FAILED", "errorCode": "AUDIO", "errors": [
             {"code": "AUDIO", "message": "no\nspeech", "timestamp": 1}, {"code": "AUDIO"}, 7]}));
         assert_eq!(told, "AUDIO; AUDIO: no speech");
-        assert_eq!(failure(&json!({"status": "CANCELLED"})), "CANCELLED");
-        assert_eq!(failure(&json!({})), "it gave no reason");
+        assert_eq!(failure_message(&json!({"status": "CANCELLED"})), "CANCELLED");
+        assert_eq!(failure_message(&json!({})), "it gave no reason");
     }
 
     #[test]
@@ -325,7 +363,7 @@ mod tests {
         let answer = json!({"result": {"text": "all", "segments": [
             {"start": 0, "end": 1.5, "text": " One. ", "speaker": {"name": "Ann"}},
             {"startMs": 2000, "endMs": 1000, "text": "Two.", "speakerId": 2}, {"start": "3.5", "text": "Three."}, {"text": " "}, 7]}});
-        let read = segments(&answer).expect("segments");
+        let read = parse_segments(&answer).expect("segments");
         let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
         assert_eq!(
             shown,
@@ -335,10 +373,10 @@ mod tests {
                 (Some(3.5), None, None, "Three.")
             ]
         );
-        let paragraphs = segments(&json!({"result": {"text": "One.\nStill one.\n\n\nTwo."}})).expect("a text");
+        let paragraphs = parse_segments(&json!({"result": {"text": "One.\nStill one.\n\n\nTwo."}})).expect("a text");
         assert_eq!(paragraphs.iter().map(|s| s.text.as_str()).collect::<Vec<_>>(), ["One.\nStill one.", "Two."]);
-        assert_eq!(segments(&json!({"result": {"text": ""}})), Some(Vec::new()));
-        assert_eq!(segments(&json!({"result": {}})), None);
+        assert_eq!(parse_segments(&json!({"result": {"text": ""}})), Some(Vec::new()));
+        assert_eq!(parse_segments(&json!({"result": {}})), None);
     }
 
     #[test]
@@ -352,7 +390,7 @@ mod tests {
             (json!({"result": {"text": "minuted:b3-0.sales.1"}}), (false, false)),
             (json!({}), (false, false)),
         ] {
-            assert_eq!(marks(&entry, key), expected, "{entry}");
+            assert_eq!(find_marks(&entry, key), expected, "{entry}");
         }
     }
 
@@ -392,14 +430,14 @@ mod tests {
 
         #[test]
         fn whatever_is_answered_is_read_or_refused(answer in any_json()) {
-            drop(entries(&answer));
-            let _read = (uploaded(&answer), status(&answer), segments(&answer), sha256(&answer));
-            let _read = (transcription_of(&answer), template_of(&answer), transcriptions_of(&answer), marks(&answer, "x"));
-            prop_assert!(failure(&answer).chars().count() <= ERROR_CHARS_MAX);
-            for segment in segments(&answer).into_iter().flatten() {
+            drop(page_entries(&answer));
+            let _read = (uploaded_transcription(&answer), parse_status(&answer), parse_segments(&answer), file_hash(&answer));
+            let _read = (transcription_of(&answer), template_of(&answer), transcriptions_of(&answer), find_marks(&answer, "x"));
+            prop_assert!(failure_message(&answer).chars().count() <= ERROR_CHARS_MAX);
+            for segment in parse_segments(&answer).into_iter().flatten() {
                 prop_assert!(!segment.text.is_empty() && segment.start.is_none_or(|start| start >= 0.0));
             }
-            drop(of_id(answer, "a"));
+            drop(unwrap_answer(answer, "a"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine on this machine, as a transcriber in a child process.
 //!
-//! There is no server to ask. The child reads the open file, and the pieces that it has finished lie in the cache of the
-//! job, so that an interrupted transcription goes on.
+//! There is no server. The child reads the open file, and its finished pieces are cached with the
+//! job, so that an interrupted transcription continues.
 
 use std::{ffi::OsString, path::Path};
 
@@ -29,17 +29,17 @@ use crate::{
 
 /// The engine of one table of the config.
 #[derive(Debug)]
-pub(crate) struct OnDevice {
+pub(crate) struct OnDeviceTranscriber {
     name: String,
     threads: usize,
     recogniser: config::Recogniser,
     places: Places,
-    /// Where programs are looked for: ffmpeg may come at any time.
+    /// The search path of programs: ffmpeg may be installed at any time.
     path: OsString,
 }
 
-impl OnDevice {
-    /// Returns the engine of these settings; whether its model is installed shows when it is asked.
+impl OnDeviceTranscriber {
+    /// Returns the engine of these settings. A missing model shows at the first call.
     pub(crate) fn new(name: &str, ondevice: &config::Ondevice, settings: &Settings, env: &Environment) -> Self {
         Self {
             name: name.to_owned(),
@@ -50,32 +50,29 @@ impl OnDevice {
         }
     }
 
-    /// Returns what turns sound into words, and MiB of memory that it takes.
-    fn recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
+    /// Returns the recogniser, and the MiB of memory that it takes.
+    fn choose_recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
         match &self.recogniser {
-            config::Recogniser::Moonshine => Ok((Choice::Moonshine(self.model()?), MEMORY_MIB)),
+            config::Recogniser::Moonshine => Ok((Choice::Moonshine(self.find_model()?), MEMORY_MIB)),
             config::Recogniser::Whisper { model } => {
-                let weights = weights(model)?;
+                let weights = read_weights(model)?;
                 Ok((Choice::Whisper { model: model.clone(), language }, weights.memory_mib()))
             }
         }
     }
 
-    fn model(&self) -> Result<Model, CallError> {
-        let package = Package::here().map_err(|error| {
-            let hint = error.hint().unwrap_or_default();
-            unavailable(one_line(&format!("{error}; {hint}"), 500))
-        })?;
-        Model::find(package, &self.places)
-            .map_err(|error| unavailable(one_line(&format!("{error}; {}", NotInstalled::HINT), 500)))
+    fn find_model(&self) -> Result<Model, CallError> {
+        let package =
+            Package::here().map_err(|error| missing_model_error(&error, &error.hint().unwrap_or_default()))?;
+        Model::find(package, &self.places).map_err(|error| missing_model_error(&error, NotInstalled::HINT))
     }
 
-    fn request(&self, cache: &JobCache, language: Option<String>) -> Result<Request, CallError> {
-        let (recogniser, memory_mib) = self.recogniser(language)?;
+    fn engine_request(&self, cache: &JobCache, language: Option<String>) -> Result<Request, CallError> {
+        let (recogniser, memory_mib) = self.choose_recogniser(language)?;
         Ok(Request {
             recogniser,
-            pieces: cache.dir().to_owned(),
-            content: cache.meeting().to_owned(),
+            pieces: cache.job_dir().to_owned(),
+            content: cache.meeting_id().to_owned(),
             threads: self.threads,
             memory_mib,
             duration: None,
@@ -88,12 +85,12 @@ impl OnDevice {
 }
 
 #[async_trait]
-impl Transcriber for OnDevice {
+impl Transcriber for OnDeviceTranscriber {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &media_types::READABLE_EXTENSIONS
     }
 
@@ -101,8 +98,8 @@ impl Transcriber for OnDevice {
         true
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
-        let model = match self.recogniser(None)? {
+    async fn read_profile(&self) -> Result<Value, CallError> {
+        let model = match self.choose_recogniser(None)? {
             (Choice::Moonshine(model), _) => model.encoder.parent().map(Path::to_owned),
             (Choice::Whisper { model, .. }, _) => Some(model),
         };
@@ -113,13 +110,13 @@ impl Transcriber for OnDevice {
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
         let Upload { file, stamp, name, language, progress, length_max, .. } = recording;
         let after = file.try_clone().map_err(|error| CallError::File(FileFault::Unreadable(error.to_string())))?;
-        let request = Request { length_max, ..self.request(cache, language)? };
+        let request = Request { length_max, ..self.engine_request(cache, language)? };
         let transcript = run(request, file, progress).await?;
-        // What was heard of a file that changed under the engine is of no recording that there ever was.
+        // A file that changed during the work has a transcript of no version of it.
         match Stamp::of(&after) {
             Ok(found) if found == stamp => {}
             Ok(_) => {
-                cache.remove().await;
+                cache.remove_results().await;
                 return Err(CallError::File(FileFault::Changed));
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
@@ -143,22 +140,23 @@ impl From<EngineError> for CallError {
             EngineError::NeedsFfmpeg { .. } | EngineError::Language { .. } | EngineError::NoMemory => {
                 Self::File(FileFault::Lacking(message))
             }
-            EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => unavailable(message),
+            EngineError::Model { .. } | EngineError::Disk { .. } | EngineError::Start(_) => {
+                Self::service_alone(message)
+            }
         }
     }
 }
 
-/// Looks at the model that a person named for whisper.
-fn weights(path: &Path) -> Result<Weights, CallError> {
+/// Reads the head of the whisper model that the config names.
+fn read_weights(path: &Path) -> Result<Weights, CallError> {
     whisper::look(path).map_err(|error| {
-        unavailable(one_line(
-            &format!("the model of whisper, `{}`, cannot be used: {error}", printable_path(path)),
-            500,
-        ))
+        let path = printable_path(path);
+        let message = format!("the model of whisper, `{path}`, cannot be used: {error}");
+        CallError::service_alone(one_line(&message, 500))
     })
 }
 
-/// The engine's own failure: all recordings wait.
-fn unavailable(message: String) -> CallError {
-    CallError::service_alone(message)
+/// Returns the error of an engine without a usable model: all recordings wait.
+fn missing_model_error(error: &dyn std::error::Error, hint: &str) -> CallError {
+    CallError::service_alone(one_line(&format!("{error}; {hint}"), 500))
 }

@@ -1,9 +1,9 @@
-//! Whose failure it is that a recording was not taken: the recording's, the set-up's or the server's.
+//! The culprit of a refused recording: the recording, the set-up or the server.
 //!
-//! A status seldom tells: an unknown model and a damaged file are both 400 here and 422 there, and many servers answer 500
-//! to what is no audio. So the server is sent a second of sound that minuted made itself, at most once an hour: where it is
-//! refused likewise, all recordings would be; where it is taken, this one was refused for its own sake. Nothing is guessed
-//! from the words of an answer.
+//! A status is seldom enough: an unknown model and a damaged file are both 400 here and 422 there,
+//! and many servers answer 500 to a file without audio. So the server is sent a test tone of one
+//! second, at most once an hour. Where the tone is refused too, all recordings would be; where it
+//! is accepted, the recording is at fault. Nothing is guessed from the words of an answer.
 
 use std::{
     sync::{MutexGuard, PoisonError},
@@ -12,70 +12,76 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{OpenAi, transcribe::Untranscribed};
+use super::{OpenAiTranscriber, transcribe::Untranscribed};
 use crate::{
     job::Suspect,
     services::{
         CallError, FileFault, answers, sound,
-        trial::{Finding, Trials},
+        trial::{TrialFinding, Trials},
     },
 };
 
-/// How long the server may take for the second of sound: it may have to load its model first.
+/// Time limit of the tone: the server may have to load its model first.
 const SOUND_LIMIT: Duration = Duration::from_secs(300);
 
-/// What is said of a recording that alone is not taken.
+/// The explanation for a recording that alone is refused.
 const NOT_THIS_FILE: &str = "the server answers, but not to this file: it takes other sound";
 
-/// What became of the second of sound.
-enum Sound {
+/// The outcome of sending the tone.
+enum ToneTrial {
     Taken,
-    /// Refused as the recording was; what the server said.
+    /// Refused like the recording, with the server's message.
     Refused(String),
-    /// Nobody could tell.
+    /// No verdict.
     Failed(CallError),
 }
 
-impl OpenAi {
-    /// The server took a recording.
-    pub(super) fn took(&self, meeting: &str) {
-        self.trials().took(meeting, Instant::now());
+impl OpenAiTranscriber {
+    /// Records that the server accepted a recording.
+    pub(super) fn record_success(&self, meeting: &str) {
+        self.lock_trials().record_success(meeting, Instant::now());
     }
 
-    /// Returns what the failure to take a recording means, after a look at what else the server takes.
-    pub(super) async fn judge(&self, meeting: &str, language: Option<String>, failed: Untranscribed) -> CallError {
+    /// Returns the error of a failed recording, after comparing it with what else the server
+    /// accepts.
+    pub(super) async fn judge_failure(
+        &self,
+        meeting: &str,
+        language: Option<String>,
+        failed: Untranscribed,
+    ) -> CallError {
         let Untranscribed { error, is_lost } = failed;
         if !is_open_to_question(&error) {
-            return answers::of_recording(error);
+            return answers::blame_recording(error);
         }
-        let finding = self.trials().failed(meeting, is_lost, Instant::now());
+        let finding = self.lock_trials().record_failure(meeting, is_lost, Instant::now());
         match finding {
-            // What it took a while ago proves nothing of a server that is not there now.
-            Finding::Recording => match self.models().await {
-                Ok(_) => of_this_file(error),
+            // An earlier success proves nothing about a server that is down now.
+            TrialFinding::Recording => match self.list_models().await {
+                Ok(_) => recording_error(error),
                 Err(down @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => down,
                 Err(CallError::Forbidden { .. } | CallError::Refused { .. } | CallError::File(_)) => {
-                    self.undecided(error).await
+                    self.undecided_error(error).await
                 }
             },
-            Finding::Ask => self.compare(language, error).await,
-            Finding::SetUp => self.of_the_set_up(error, None).await,
-            Finding::Unknown => self.undecided(error).await,
+            TrialFinding::Ask => self.compare_with_tone(language, error).await,
+            TrialFinding::SetUp => self.set_up_error(error, None).await,
+            TrialFinding::Unknown => self.undecided_error(error).await,
         }
     }
 
-    /// Sends the second of sound, and returns what its fate says of the recording's.
-    async fn compare(&self, language: Option<String>, error: CallError) -> CallError {
-        match self.try_sound(language).await {
-            Sound::Taken => {
-                self.trials().took_sound(Instant::now());
-                of_this_file(error)
+    /// Sends the tone, and returns the error of the recording in the light of its outcome.
+    async fn compare_with_tone(&self, language: Option<String>, error: CallError) -> CallError {
+        match self.send_tone(language).await {
+            ToneTrial::Taken => {
+                self.lock_trials().record_tone_taken(Instant::now());
+                recording_error(error)
             }
-            Sound::Refused(said) if is_refusal(&error) => {
-                self.trials().refused_sound(Instant::now());
-                self.of_the_set_up(error, Some(&said)).await
+            ToneTrial::Refused(message) if is_refusal(&error) => {
+                self.lock_trials().record_tone_refused(Instant::now());
+                self.set_up_error(error, Some(&message)).await
             }
-            Sound::Failed(down @ (CallError::SignedOut { .. } | CallError::Unavailable { .. })) => match error {
+            ToneTrial::Failed(down @ (CallError::SignedOut { .. } | CallError::Unavailable { .. })) => match error {
                 CallError::Unavailable { message, after, uncertain, .. } => {
                     CallError::Unavailable { message, after, uncertain, suspect: Suspect::Service }
                 }
@@ -84,38 +90,38 @@ impl OpenAi {
                 | CallError::Refused { .. }
                 | CallError::File(_) => down,
             },
-            // Nobody can tell: not the recording's yet.
-            Sound::Refused(_) | Sound::Failed(_) => self.undecided(error).await,
+            // No verdict: the recording is not blamed yet.
+            ToneTrial::Refused(_) | ToneTrial::Failed(_) => self.undecided_error(error).await,
         }
     }
 
-    async fn try_sound(&self, language: Option<String>) -> Sound {
-        let upload = match sound::upload(language) {
+    async fn send_tone(&self, language: Option<String>) -> ToneTrial {
+        let upload = match sound::tone_upload(language) {
             Ok(upload) => upload,
             Err(error) => {
-                return Sound::Failed(CallError::File(FileFault::Unreadable(error.to_string())));
+                return ToneTrial::Failed(CallError::File(FileFault::Unreadable(error.to_string())));
             }
         };
-        tracing::debug!("service `{}` is sent a second of sound, to compare", self.name);
-        // The shape may be what is refused: the server may be another one by now.
+        tracing::debug!("service `{}` gets a second of sound, to compare", self.name);
+        // The response format may be what is refused: the server may have been replaced.
         let trying = tokio::time::timeout(SOUND_LIMIT, self.transcribe_as(&upload, None));
         let tried = trying.await.unwrap_or_else(|_| {
             let message = format!("no answer to a second of sound within {SOUND_LIMIT:?}");
             Err(CallError::service_alone(message).into())
         });
         match tried.map_err(|failed| failed.error) {
-            Ok(_) => Sound::Taken,
-            Err(CallError::Refused { status, message }) => Sound::Refused(format!("{status}: {message}")),
-            Err(CallError::Forbidden { message }) => Sound::Refused(format!("403: {message}")),
+            Ok(_) => ToneTrial::Taken,
+            Err(CallError::Refused { status, message }) => ToneTrial::Refused(format!("{status}: {message}")),
+            Err(CallError::Forbidden { message }) => ToneTrial::Refused(format!("403: {message}")),
             Err(error @ (CallError::SignedOut { .. } | CallError::Unavailable { .. } | CallError::File(_))) => {
-                Sound::Failed(error)
+                ToneTrial::Failed(error)
             }
         }
     }
 
-    /// Returns the error of a server that takes no sound at all.
-    async fn of_the_set_up(&self, error: CallError, said: Option<&str>) -> CallError {
-        let likewise = said.map(|said| format!(" ({said})")).unwrap_or_default();
+    /// Returns the error of a server that accepts no sound at all.
+    async fn set_up_error(&self, error: CallError, message: Option<&str>) -> CallError {
+        let likewise = message.map(|message| format!(" ({message})")).unwrap_or_default();
         match error {
             CallError::Forbidden { message } => self.refused_key(403, &message).await,
             CallError::Refused { status, message } => CallError::service_alone(format!(
@@ -127,8 +133,8 @@ impl OpenAi {
         }
     }
 
-    /// Returns the error where nothing can be compared now: it is not held against the recording yet.
-    async fn undecided(&self, error: CallError) -> CallError {
+    /// Returns the error where no comparison is possible now: the recording is not blamed yet.
+    async fn undecided_error(&self, error: CallError) -> CallError {
         match error {
             CallError::Forbidden { message } => self.refused_key(403, &message).await,
             CallError::Refused { status, message } => CallError::Unavailable {
@@ -143,16 +149,16 @@ impl OpenAi {
         }
     }
 
-    fn trials(&self) -> MutexGuard<'_, Trials> {
+    fn lock_trials(&self) -> MutexGuard<'_, Trials> {
         self.trials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns whether a failure may be the recording's, the set-up's or the server's.
+/// Returns whether a failure may be that of the recording, the set-up or the server.
 fn is_open_to_question(error: &CallError) -> bool {
     match error {
         CallError::Unavailable { suspect, after, .. } => *suspect == Suspect::Either && after.is_none(),
-        // Too large, and of a kind that it does not take: those tell.
+        // Too large, and of an unsupported kind, are clear answers.
         CallError::Refused { status, .. } => !matches!(status, 413 | 415),
         CallError::Forbidden { .. } => true,
         CallError::SignedOut { .. } | CallError::File(_) => false,
@@ -166,13 +172,13 @@ fn is_refusal(error: &CallError) -> bool {
     }
 }
 
-/// Returns the error of a recording that alone is not taken.
-fn of_this_file(error: CallError) -> CallError {
-    let told = match answers::of_recording(error) {
-        CallError::File(FileFault::Failed(told)) => told,
+/// Returns the error of a recording that alone is refused.
+fn recording_error(error: CallError) -> CallError {
+    let message = match answers::blame_recording(error) {
+        CallError::File(FileFault::Failed(message)) => message,
         CallError::Forbidden { message } => format!("was refused by the service (403): {message}"),
         CallError::Unavailable { message, .. } => format!("could not be transcribed: {message}"),
         other @ (CallError::SignedOut { .. } | CallError::Refused { .. } | CallError::File(_)) => return other,
     };
-    CallError::File(FileFault::Failed(format!("{told}; {NOT_THIS_FILE}")))
+    CallError::File(FileFault::Failed(format!("{message}; {NOT_THIS_FILE}")))
 }

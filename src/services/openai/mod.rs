@@ -1,17 +1,19 @@
-//! Any server of OpenAI's shape (speaches, whisper.cpp, LocalAI, vLLM, Ollama, a cloud), as a transcriber.
+//! Any server with OpenAI's interface (speaches, whisper.cpp, LocalAI, vLLM, Ollama, a cloud), as a
+//! transcriber.
 //!
-//! Such a server keeps nothing. A language model may write notes from the transcript, part by part where it is longer
-//! than the model's window; each finished part is cached, so that an interrupted one is not paid for twice.
+//! Such a server keeps nothing. A language model may write notes from the transcript, in parts
+//! where it is longer than the model's window. Each finished part is cached, so that an interrupted
+//! request is not paid for twice.
 //!
-//! | file | what it does |
+//! | file | task |
 //! |---|---|
-//! | `session` | one call, and what its answer means |
+//! | `session` | calls and the mapping of their answers |
 //! | `transcribe` | a recording → segments |
-//! | `judge` | whose failure it is that a recording was not taken |
-//! | `notes` | segments → notes, in as many calls as the window asks for |
-//! | `prompts` | the words for the model |
+//! | `judge` | the culprit of a refused recording |
+//! | `notes` | segments → notes, in as many calls as the window requires |
+//! | `prompts` | the prompts of the model |
 //! | `cut` | texts in parts that fit |
-//! | `wire` | what servers answer |
+//! | `wire` | the forms of the answers |
 
 mod cut;
 mod judge;
@@ -29,7 +31,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use self::transcribe::Shape;
+use self::transcribe::TranscriptionShape;
 use super::{
     CallError, Upload,
     http_service::{Credentials, HttpService, KeyChange, KeyHeader},
@@ -43,25 +45,26 @@ use crate::{
     http::{BuildError, Limits},
 };
 
-/// What such servers take: the list of OpenAI's documents, with other names of the same containers.
+/// Extensions that such servers accept: the list of OpenAI's documents, with other names of the
+/// same containers.
 const ACCEPTS: [&str; 13] =
     ["flac", "m4a", "mp3", "mp4", "mpa", "mpeg", "mpg", "mpga", "oga", "ogg", "opus", "wav", "webm"];
 
 /// The server of one table of the config.
 #[derive(Debug)]
-pub(crate) struct OpenAi {
+pub(crate) struct OpenAiTranscriber {
     name: String,
     settings: config::Openai,
     http: HttpService,
-    /// How long the server may work on one answer.
+    /// Time limit of one answer.
     patience: Duration,
-    /// The shape in which the server gives transcriptions, once that is known.
-    shape: Mutex<Option<Shape>>,
-    /// The recordings that it took and those that it refused.
+    /// The response format of the server, once that is known.
+    shape: Mutex<Option<TranscriptionShape>>,
+    /// The evidence about recordings that it accepted or refused.
     trials: Mutex<Trials>,
 }
 
-impl OpenAi {
+impl OpenAiTranscriber {
     /// Returns the transcriber at the server. `pacer` is shared by all its users.
     ///
     /// # Errors
@@ -72,7 +75,7 @@ impl OpenAi {
         pacer: Arc<Pacer>,
     ) -> Result<Self, BuildError> {
         let patience = service.poll.patience.max(service.poll.timeout);
-        // The answer to an upload is the work itself.
+        // The server transcribes before it answers the upload.
         let limits = Limits { answer: patience, ..Limits::new(service.request_timeout) };
         let credentials = settings
             .api_key_file
@@ -90,39 +93,43 @@ impl OpenAi {
 }
 
 #[async_trait]
-impl Transcriber for OpenAi {
+impl Transcriber for OpenAiTranscriber {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &ACCEPTS
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
+    async fn read_profile(&self) -> Result<Value, CallError> {
         let wanted = [Some(&self.settings.model), self.settings.notes_model.as_ref()];
-        let Some(models) = self.models().await? else { return Ok(json!({ "models": null })) };
-        let is_listed = |model: &&String| models.iter().any(|listed| wire::is_model(listed, model));
-        let unlisted: Vec<&String> = wanted.into_iter().flatten().filter(|model| !is_listed(model)).collect();
+        let Some(models) = self.list_models().await? else { return Ok(json!({ "models": null })) };
+        let unlisted: Vec<&String> = wanted
+            .into_iter()
+            .flatten()
+            .filter(|model| !models.iter().any(|listed| wire::is_model(listed, model)))
+            .collect();
         Ok(json!({ "models": models, "unlisted": unlisted }))
     }
 
-    /// After a restart, where no refusal is known, the server is asked.
+    /// Returns whether the key was replaced. After a restart, where no refusal is known, the server
+    /// is asked.
     async fn may_be_mended(&self) -> bool {
         match self.http.key_change().await {
-            KeyChange::NoneRefused => self.models().await.is_ok(),
+            KeyChange::NoneRefused => self.list_models().await.is_ok(),
             KeyChange::Replaced => true,
             KeyChange::Unchanged(_) => false,
         }
     }
 
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
-        let meeting = cache.meeting();
+        let meeting = cache.meeting_id();
         let segments = match self.send_recording(&recording).await {
             Ok(segments) => segments,
-            Err(failed) => return Err(self.judge(meeting, recording.language, failed).await),
+            Err(failed) => return Err(self.judge_failure(meeting, recording.language, failed).await),
         };
-        self.took(meeting);
+        self.record_success(meeting);
         Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, segments))
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Paxs, reports, session, walk, wire};
+use super::{PaxsService, reports, session, walk, wire};
 use crate::{
     config::Analysis,
     http::{ANALYSES_BYTES_MAX, Request},
@@ -16,88 +16,93 @@ use crate::{
     },
 };
 
-/// What PAXS takes.
+/// Extensions that PAXS accepts.
 const ACCEPTS: [&str; 14] =
     ["mp3", "wav", "flac", "mpa", "aac", "opus", "m4a", "mpeg", "mpg", "mp4", "flv", "webm", "wmv", "3gp"];
 
 #[async_trait]
-impl NotesService for Paxs {
+impl NotesService for PaxsService {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         &ACCEPTS
     }
 
-    /// Its list has another type than the usual one for Opus.
+    /// Returns the MIME type in its documents, which for Opus is not the usual one.
     fn mime_type(&self, extension: &str) -> &'static str {
         if extension == "opus" { "audio/opus" } else { media_types::mime_type(extension) }
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
-        answers::json(self.session.call(&Request::get(&session::PROFILE), Priority::High).await?)
+    async fn read_profile(&self) -> Result<Value, CallError> {
+        answers::read_json(self.session.call(&Request::get(&session::PROFILE), Priority::High).await?)
     }
 
-    async fn create(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        let request = Request::post(&walk::SESSIONS).json(&creation(meeting));
-        let answer = answers::json(self.session.call(&request, Priority::High).await?)?;
-        wire::meeting_id(&answer).ok_or_else(|| answers::unexpected("a new meeting without an id"))
+    async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
+        let request = Request::post(&walk::SESSIONS).json(&creation_body(meeting));
+        let answer = answers::read_json(self.session.call(&request, Priority::High).await?)?;
+        wire::meeting_id(&answer).ok_or_else(|| answers::unexpected_answer("a new meeting without an id"))
     }
 
-    async fn find(&self, key: &Key, title: &str, since: Timestamp) -> Result<Option<String>, CallError> {
-        walk::find(&self.session, &self.walks, key, title, since).await
+    async fn find_meeting(&self, key: &Key, title: &str, since: Timestamp) -> Result<Option<String>, CallError> {
+        walk::find_meeting(&self.session, &self.walks, key, title, since).await
     }
 
     fn has_markers(&self) -> bool {
         true
     }
 
-    async fn markers(&self) -> Result<Vec<(Key, String)>, CallError> {
-        walk::markers(&self.session, &self.walks).await
+    async fn list_markers(&self) -> Result<Vec<(Key, String)>, CallError> {
+        walk::find_markers(&self.session, &self.walks).await
     }
 
-    async fn attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
-        let details = walk::details(&self.session, meeting).await?;
-        wire::attachments(&details).ok_or_else(|| answers::unexpected("details of a meeting that are no object"))
+    async fn list_attachments(&self, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+        let details = walk::read_details(&self.session, meeting).await?;
+        wire::parse_attachments(&details)
+            .ok_or_else(|| answers::unexpected_answer("details of a meeting that are no object"))
     }
 
-    async fn upload(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
-        self.send(meeting, &upload).await
+    async fn upload_recording(&self, meeting: &str, upload: Upload) -> Result<String, CallError> {
+        self.send_recording(meeting, &upload).await
     }
 
-    async fn look(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
+    async fn read_reports(&self, meeting: &str, recording: &str) -> Result<Vec<Report>, CallError> {
         let request = Request::get(&["api", "recordings", recording, "analysis"])
             .query("session_id", meeting)
             .bytes_max(ANALYSES_BYTES_MAX);
         let answer = self.session.call(&request, Priority::Low).await?;
         let meeting = meeting.to_owned();
-        let read = move || {
-            reports::read(answers::json(answer)?, &meeting)
-                .ok_or_else(|| answers::unexpected("analyses that are no list of reports of this meeting"))
-        };
-        // A long transcription takes its time; the runtime's threads have others to serve.
-        let reading = tokio::task::spawn_blocking(read).await;
-        reading.unwrap_or_else(|_| Err(answers::unexpected("analyses that could not be read")))
+
+        // Parsing a long transcription would hold up the threads of the runtime.
+        let reading = tokio::task::spawn_blocking(move || {
+            reports::parse_reports(answers::read_json(answer)?, &meeting)
+                .ok_or_else(|| answers::unexpected_answer("analyses that are no list of reports of this meeting"))
+        });
+        reading.await.unwrap_or_else(|_| Err(answers::unexpected_answer("analyses that could not be read")))
     }
 
-    async fn request(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
-        let call = Request::post(&["api", "analysis", "request"]).json(&asking(request));
+    async fn request_analyses(&self, request: &AnalysisRequest<'_>) -> Result<(), CallError> {
+        let call = Request::post(&["api", "analysis", "request"]).json(&analyses_body(request));
         let answer = self.session.call(&call, Priority::High).await?;
-        // What the answer holds is not documented. A page is none: it comes from something in between.
-        if answer.body.is_empty() { answers::check_status(answer).map(drop) } else { answers::json(answer).map(drop) }
+        // The answer is not documented. A web page is none: it comes from a proxy.
+        if answer.body.is_empty() {
+            answers::check_status(answer).map(drop)
+        } else {
+            answers::read_json(answer).map(drop)
+        }
     }
 
-    async fn meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
-        walk::page(&self.session, page.max(1)).await
+    async fn list_meetings(&self, page: u32) -> Result<Vec<Value>, CallError> {
+        walk::list_page(&self.session, page.max(1)).await
     }
 
-    async fn meeting(&self, id: &str) -> Result<Value, CallError> {
-        walk::details(&self.session, id).await
+    async fn read_meeting(&self, id: &str) -> Result<Value, CallError> {
+        walk::read_details(&self.session, id).await
     }
 }
 
-fn creation(meeting: &NewMeeting) -> Value {
+fn creation_body(meeting: &NewMeeting) -> Value {
     let attendees: Vec<Value> = meeting
         .attendees
         .iter()
@@ -112,18 +117,19 @@ fn creation(meeting: &NewMeeting) -> Value {
             Value::Object(fields)
         })
         .collect();
-    json!({"title": meeting.title, "description": description(meeting), "attendees": attendees})
+    json!({"title": meeting.title, "description": marked_description(meeting), "attendees": attendees})
 }
 
 /// Returns the description, whose last line is the marker.
-fn description(meeting: &NewMeeting) -> String {
-    let said = meeting.description.trim_end();
+fn marked_description(meeting: &NewMeeting) -> String {
+    let text = meeting.description.trim_end();
     let marker = meeting.key.marker();
-    if said.is_empty() { marker } else { format!("{said}\n\n{marker}") }
+    if text.is_empty() { marker } else { format!("{text}\n\n{marker}") }
 }
 
-fn asking(request: &AnalysisRequest<'_>) -> Value {
-    // PAXS wants one with each requested note, also when a failed automatic one is asked for again.
+fn analyses_body(request: &AnalysisRequest<'_>) -> Value {
+    // PAXS requires one for each requested note, also when a failed automatic one is requested
+    // again.
     let note = request.analyses.contains(&Analysis::MeetingNote).then_some(USUAL_INSTRUCTION);
     let types: Vec<&str> = request.analyses.iter().map(|analysis| analysis.as_str()).collect();
     let mut body = json!({
@@ -155,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_meeting_is_asked_for_as_the_documents_have_it_with_the_marker_last() {
-        insta::assert_snapshot!(format!("{:#}", creation(&meeting("Recorded today.\n"))), @r#"
+        insta::assert_snapshot!(format!("{:#}", creation_body(&meeting("Recorded today.\n"))), @r#"
         {
           "attendees": [
             {
@@ -174,7 +180,7 @@ mod tests {
           "title": "Talk"
         }
         "#);
-        assert!(description(&meeting("")).starts_with("minuted:b3-"));
+        assert!(marked_description(&meeting("")).starts_with("minuted:b3-"));
     }
 
     #[test]
@@ -189,9 +195,9 @@ mod tests {
             recorded: Timestamp::UNIX_EPOCH,
             attendees: &[],
         };
-        insta::assert_snapshot!(asking(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
-        assert_eq!(asking(&AnalysisRequest { instruction: None, ..asked })["instruction"], USUAL_INSTRUCTION);
+        insta::assert_snapshot!(analyses_body(&asked), @r#"{"analysis_types":["meeting note","key_points"],"attachment_id":"r","instruction":"Short.","meeting_type":"cross_functional","session_id":"s"}"#);
+        assert_eq!(analyses_body(&AnalysisRequest { instruction: None, ..asked })["instruction"], USUAL_INSTRUCTION);
         let points = AnalysisRequest { instruction: None, analyses: &[Analysis::KeyPoints], ..asked };
-        assert_eq!(asking(&points).get("instruction"), None);
+        assert_eq!(analyses_body(&points).get("instruction"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What the token endpoint answers: a pair, a refusal, or nothing that tells.
+//! Answers of the token endpoint: a pair of tokens, a refusal, or neither.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::tokens::{Pair, TokenError};
+use super::tokens::{TokenError, TokenPair};
 use crate::{
     http::Answer,
     job::Suspect,
@@ -16,45 +16,46 @@ use crate::{
 /// The token endpoint.
 pub(super) const TOKEN: [&str; 4] = ["api", "oauth", "provider", "token"];
 
-/// An access token that does not say how long it lives lives for an hour, as the documents have it.
+/// Lifetime of an access token that names none: an hour, by the documents.
 const LIFE: Duration = Duration::from_secs(3600);
 
-/// No access token is believed to live longer than its refresh token.
+/// Longest lifetime of an access token that is believed: that of its refresh token.
 const LIFE_MAX: Duration = super::tokens::REFRESH_LIFETIME;
 
-/// Why there is no new pair. The call it was wanted for was not made, or was answered with 401.
+/// The reason why there is no new pair of tokens. The call that needed it was not made, or was
+/// answered with 401.
 #[derive(Debug, Clone)]
-pub(super) enum Failure {
-    /// The service refuses; a person must sign in.
+pub(super) enum RefreshFailure {
+    /// The service refuses: a person must sign in.
     SignedOut(String),
-    /// It cannot be known now.
+    /// The service could not be asked.
     Unavailable {
-        /// What happened.
+        /// The cause.
         message: String,
-        /// How long the service asked to be left alone.
+        /// The pause that the service asked for.
         after: Option<Duration>,
     },
 }
 
-impl Failure {
-    pub(super) fn unavailable(message: String) -> Self {
+impl RefreshFailure {
+    pub(super) fn from_message(message: String) -> Self {
         Self::Unavailable { message, after: None }
     }
 }
 
-impl From<Failure> for CallError {
-    fn from(failure: Failure) -> Self {
+impl From<RefreshFailure> for CallError {
+    fn from(failure: RefreshFailure) -> Self {
         match failure {
-            Failure::SignedOut(reason) => Self::SignedOut { reason },
-            // What the caller wanted was certainly not carried out.
-            Failure::Unavailable { message, after } => {
+            RefreshFailure::SignedOut(reason) => Self::SignedOut { reason },
+            // The caller's own request was certainly not carried out.
+            RefreshFailure::Unavailable { message, after } => {
                 Self::Unavailable { message, after, uncertain: false, suspect: Suspect::Service }
             }
         }
     }
 }
 
-impl From<CallError> for Failure {
+impl From<CallError> for RefreshFailure {
     fn from(error: CallError) -> Self {
         match error {
             CallError::SignedOut { reason } => Self::SignedOut(reason),
@@ -66,28 +67,35 @@ impl From<CallError> for Failure {
     }
 }
 
-impl From<TokenError> for Failure {
+impl From<TokenError> for RefreshFailure {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Exposed { .. } | TokenError::OpenDirectory { .. } | TokenError::Broken { .. } => {
                 Self::SignedOut(error.to_string())
             }
-            TokenError::Io { .. } | TokenError::Busy | TokenError::Interrupted => Self::unavailable(error.to_string()),
+            TokenError::Io { .. } | TokenError::Busy | TokenError::Interrupted => Self::from_message(error.to_string()),
         }
     }
 }
 
-/// Reads the answer to a grant. `before` is the pair that was refreshed; `secrets` are what was sent and must not be
-/// shown, even when the service says it back.
-pub(super) fn read(answer: Answer, now: Timestamp, before: Option<&Pair>, secrets: &[&str]) -> Result<Pair, Failure> {
-    let answer = answers::json(answer).map_err(|error| redacted(error.into(), secrets))?;
-    pair(&answer, now, before).ok_or_else(|| answers::unexpected("a sign-in without an access token").into())
+/// Reads the answer to a grant. `before` is the pair that was refreshed; `secrets` were sent and
+/// must not be shown, even when the service repeats them.
+pub(super) fn read_grant(
+    answer: Answer,
+    now: Timestamp,
+    before: Option<&TokenPair>,
+    secrets: &[&str],
+) -> Result<TokenPair, RefreshFailure> {
+    let answer = answers::read_json(answer).map_err(|error| redact_secrets(error.into(), secrets))?;
+    parse_pair(&answer, now, before)
+        .ok_or_else(|| answers::unexpected_answer("a sign-in without an access token").into())
 }
 
 /// Returns the failure without the secrets.
-fn redacted(failure: Failure, secrets: &[&str]) -> Failure {
+fn redact_secrets(failure: RefreshFailure, secrets: &[&str]) -> RefreshFailure {
     let clean = |text: String| {
-        // A message is cut at 200 characters: a secret that begins before the cut and ends behind it must not show.
+        // A message is cut at 200 characters: a secret that begins before the cut and ends after it
+        // must not show.
         secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
             let begin: String = secret.chars().take(16).collect();
             match text.find(&begin) {
@@ -97,21 +105,23 @@ fn redacted(failure: Failure, secrets: &[&str]) -> Failure {
         })
     };
     match failure {
-        Failure::SignedOut(reason) => Failure::SignedOut(clean(reason)),
-        Failure::Unavailable { message, after } => Failure::Unavailable { message: clean(message), after },
+        RefreshFailure::SignedOut(reason) => RefreshFailure::SignedOut(clean(reason)),
+        RefreshFailure::Unavailable { message, after } => {
+            RefreshFailure::Unavailable { message: clean(message), after }
+        }
     }
 }
 
-fn pair(answer: &Value, now: Timestamp, before: Option<&Pair>) -> Option<Pair> {
+fn parse_pair(answer: &Value, now: Timestamp, before: Option<&TokenPair>) -> Option<TokenPair> {
     let fields = answer.get("data").filter(|_| answer.get("access_token").is_none()).unwrap_or(answer);
     let secret = |name: &str| {
         let text = fields.get(name)?.as_str().filter(|text| !text.is_empty())?;
         Some(SecretString::from(text.to_owned()))
     };
-    let life = fields.get("expires_in").and_then(seconds).unwrap_or(LIFE).min(LIFE_MAX);
-    Some(Pair {
+    let life = fields.get("expires_in").and_then(parse_seconds).unwrap_or(LIFE).min(LIFE_MAX);
+    Some(TokenPair {
         access: secret("access_token")?,
-        // A service that does not rotate gives none: the old one lives on.
+        // A service that does not rotate tokens sends none: the old one stays valid.
         refresh: secret("refresh_token").or_else(|| before.map(|pair| pair.refresh.clone()))?,
         since: before.map_or(now, |pair| pair.since),
         obtained: now,
@@ -119,7 +129,7 @@ fn pair(answer: &Value, now: Timestamp, before: Option<&Pair>) -> Option<Pair> {
     })
 }
 
-fn seconds(value: &Value) -> Option<Duration> {
+fn parse_seconds(value: &Value) -> Option<Duration> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok().filter(|life| !life.is_zero())
 }
@@ -149,10 +159,11 @@ mod tests {
     #[test]
     fn a_life_that_makes_no_sense_is_an_hour() {
         for expires_in in [json!(0), json!(-1), json!("soon"), json!(null)] {
-            let pair = pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": expires_in}), now(), None);
+            let pair =
+                parse_pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": expires_in}), now(), None);
             assert_eq!(pair.map(|pair| pair.expires.as_second()), Some(1_800_003_600));
         }
-        let pair = pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": 1e300}), now(), None);
+        let pair = parse_pair(&json!({"access_token": "a", "refresh_token": "r", "expires_in": 1e300}), now(), None);
         assert!(pair.is_some());
     }
 
@@ -160,7 +171,7 @@ mod tests {
     fn a_refusal_shows_what_the_service_said_but_no_secret() {
         let secret = "rt-0123456789abcdef-and-more";
         let body = format!(r#"{{"detail":"token {secret} is\u001b dead"}}"#);
-        let Err(Failure::SignedOut(reason)) = read(answer(400, &body), now(), None, &[secret]) else {
+        let Err(RefreshFailure::SignedOut(reason)) = read_grant(answer(400, &body), now(), None, &[secret]) else {
             panic!("not refused");
         };
         insta::assert_snapshot!(reason, @"the service refused it (400): token […]");
@@ -169,11 +180,14 @@ mod tests {
     #[test]
     fn only_a_refusal_ends_a_sign_in() {
         for status in [400, 401, 403, 404, 422] {
-            assert!(matches!(read(answer(status, "{}"), now(), None, &[]), Err(Failure::SignedOut(_))), "{status}");
+            assert!(
+                matches!(read_grant(answer(status, "{}"), now(), None, &[]), Err(RefreshFailure::SignedOut(_))),
+                "{status}"
+            );
         }
         for (status, body) in [(200, "<html>"), (200, "{}"), (302, ""), (408, ""), (425, ""), (429, ""), (500, "")] {
-            let result = read(answer(status, body), now(), None, &[]);
-            assert!(matches!(result, Err(Failure::Unavailable { .. })), "{status}");
+            let result = read_grant(answer(status, body), now(), None, &[]);
+            assert!(matches!(result, Err(RefreshFailure::Unavailable { .. })), "{status}");
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Signing in. Both flows end in a [`Grant`], a code that is exchanged once for the first pair of tokens.
+//! Signing in. Both flows end in a [`Grant`], a code that is exchanged once for the first pair of
+//! tokens.
 //!
-//! minuted shows a link and never opens a browser. `state` guards the code: 256 bits from the OS, shown in the link
-//! alone.
+//! minuted shows a link and never opens a browser. `state` guards the code: 256 bits from the OS,
+//! shown in the link alone.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use super::{session::Session, tokens::TokenError};
+use super::{session::PaxsSession, tokens::TokenError};
 use crate::{
     http::Request,
     services::{CallError, answers, pacer::Priority},
@@ -27,25 +28,25 @@ const AUTHORIZE: [&str; 4] = ["api", "oauth", "provider", "authorize"];
 const POLL: [&str; 4] = ["api", "oauth", "provider", "poll"];
 const AGENT_CALLBACK: [&str; 4] = ["api", "oauth", "provider", "agent-callback"];
 
-/// A sign-in that did not come about.
+/// The error of a sign-in.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// The service or the person said no.
+    /// The service or the person refused.
     #[error("the sign-in was refused: {message}")]
     Refused {
-        /// What was said.
+        /// The reason.
         message: String,
     },
-    /// Nobody signed in by the link in time.
+    /// The link was not used in time.
     #[error("nobody signed in within {} min{}", PATIENCE.as_secs() / 60, last.as_ref().map(|last| format!(" (last: {last})")).unwrap_or_default())]
     TimedOut {
-        /// What went wrong last while waiting, if anything did.
+        /// The last error while waiting, if there was one.
         last: Option<String>,
     },
-    /// The service cannot be reached, or is broken.
+    /// The service is unreachable or broken.
     #[error("{message}")]
     Unavailable {
-        /// What happened.
+        /// The cause.
         message: String,
     },
     /// The loopback listener cannot be opened.
@@ -53,7 +54,7 @@ pub enum LoginError {
     Listen {
         /// The port that was asked for.
         port: u16,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// The tokens cannot be saved.
@@ -61,7 +62,7 @@ pub enum LoginError {
     Save(#[from] TokenError),
 }
 
-/// A code and the address it was made for. It buys tokens once, within minutes.
+/// A code and the address it was made for. It is exchanged for tokens once, within minutes.
 pub struct Grant {
     pub(super) code: SecretString,
     pub(super) redirect_uri: String,
@@ -90,7 +91,7 @@ impl fmt::Debug for Grant {
 /// The agent flow: a link for any browser anywhere, and polling.
 #[derive(Debug)]
 pub struct AgentLogin {
-    session: Session,
+    session: PaxsSession,
     state: SecretString,
     link: Url,
     redirect_uri: String,
@@ -98,40 +99,41 @@ pub struct AgentLogin {
 }
 
 impl AgentLogin {
-    pub(super) fn new(session: Session) -> Result<Self, LoginError> {
-        let state = state()?;
+    pub(super) fn new(session: PaxsSession) -> Result<Self, LoginError> {
+        let state = random_state()?;
         let query = [("response_type", "code"), ("state", state.expose_secret()), ("flow", "agent")];
-        let link = session.http().url(&AUTHORIZE, &query).map_err(CallError::from)?;
-        let redirect_uri = session.http().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
+        let link = session.http_client().url(&AUTHORIZE, &query).map_err(CallError::from)?;
+        let redirect_uri = session.http_client().url(&AGENT_CALLBACK, &[]).map_err(CallError::from)?.to_string();
         Ok(Self { session, state, link, redirect_uri, every: POLL_EVERY })
     }
 
-    /// Polls in other steps than the documents have it.
+    /// Sets another interval than that of the documents.
     #[cfg(test)]
     pub(super) fn every(mut self, every: Duration) -> Self {
         self.every = every;
         self
     }
 
-    /// Returns the link to show. Whoever opens it signs in for this minuted.
+    /// Returns the link to show. The person who opens it signs in for this minuted.
     #[must_use]
     pub fn link(&self) -> &Url {
         &self.link
     }
 
-    /// Polls until someone has signed in, at most 5 min. What is broken for a moment is asked again.
+    /// Polls until someone has signed in, at most 5 min. A passing failure is polled again.
     ///
     /// # Errors
     /// When the service refuses or nobody signs in.
-    pub async fn grant(&self) -> Result<Grant, LoginError> {
-        self.grant_telling(|_| {}).await
+    pub async fn wait_for_grant(&self) -> Result<Grant, LoginError> {
+        self.wait_for_grant_reporting(|_| {}).await
     }
 
-    /// As [`Self::grant`]; `tell` hears at once, and once, of a service that cannot be asked.
+    /// As [`Self::wait_for_grant`]; `report` is called once, as soon as the service cannot be
+    /// reached.
     ///
     /// # Errors
-    /// As [`Self::grant`].
-    pub async fn grant_telling(&self, tell: impl Fn(&str)) -> Result<Grant, LoginError> {
+    /// As [`Self::wait_for_grant`].
+    pub async fn wait_for_grant_reporting(&self, tell: impl Fn(&str)) -> Result<Grant, LoginError> {
         let limit = Instant::now() + PATIENCE;
         let mut is_told = false;
         loop {
@@ -159,25 +161,25 @@ impl AgentLogin {
     }
 
     async fn poll(&self) -> Result<Option<SecretString>, LoginError> {
-        self.session.paced(Priority::High).await;
+        self.session.wait_for_slot(Priority::High).await;
         let request = Request::get(&POLL).query("state", self.state.expose_secret());
-        let answer = self.session.http().send(&request).await.map_err(CallError::from)?;
-        polled(&answers::json(answer)?)
+        let answer = self.session.http_client().send(&request).await.map_err(CallError::from)?;
+        read_poll(&answers::read_json(answer)?)
     }
 }
 
-/// Reads an answer to a poll: the code, `None` for not yet.
-fn polled(answer: &Value) -> Result<Option<SecretString>, LoginError> {
-    let field = |name: &str| answer.get(name).and_then(Value::as_str);
-    let code = field("code").filter(|code| !code.is_empty());
-    match (field("status").map(str::to_ascii_lowercase).as_deref(), code) {
+/// Reads the answer to a poll: the code, or `None` while there is none.
+fn read_poll(answer: &Value) -> Result<Option<SecretString>, LoginError> {
+    let code = answer.get("code").and_then(Value::as_str).filter(|code| !code.is_empty());
+    let status = answer.get("status").and_then(Value::as_str).map(str::to_ascii_lowercase);
+    match (status.as_deref(), code) {
         (Some("complete" | "completed"), Some(code)) => Ok(Some(code.to_owned().into())),
         (Some("pending"), _) => Ok(None),
         (Some(word), _) => {
-            let said = answers::message(answer, 0).map(|said| format!(": {said}")).unwrap_or_default();
-            Err(LoginError::Refused { message: text::one_line(&format!("{word}{said}"), 200) })
+            let message = answers::find_message(answer, 0).map(|message| format!(": {message}")).unwrap_or_default();
+            Err(LoginError::Refused { message: text::one_line(&format!("{word}{message}"), 200) })
         }
-        (None, _) => Err(answers::unexpected("a poll without a status").into()),
+        (None, _) => Err(answers::unexpected_answer("a poll without a status").into()),
     }
 }
 
@@ -194,13 +196,17 @@ impl From<CallError> for LoginError {
 }
 
 /// Returns the link of the callback flow.
-pub(super) fn callback_link(session: &Session, state: &SecretString, redirect_uri: &str) -> Result<Url, LoginError> {
+pub(super) fn callback_link(
+    session: &PaxsSession,
+    state: &SecretString,
+    redirect_uri: &str,
+) -> Result<Url, LoginError> {
     let query = [("response_type", "code"), ("state", state.expose_secret()), ("redirect_uri", redirect_uri)];
-    Ok(session.http().url(&AUTHORIZE, &query).map_err(CallError::from)?)
+    Ok(session.http_client().url(&AUTHORIZE, &query).map_err(CallError::from)?)
 }
 
 /// Returns 256 random bits in hex.
-pub(super) fn state() -> Result<SecretString, LoginError> {
+pub(super) fn random_state() -> Result<SecretString, LoginError> {
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits)
         .map_err(|error| LoginError::Unavailable { message: format!("the system has no random numbers: {error}") })?;
@@ -217,18 +223,18 @@ mod tests {
 
     #[test]
     fn a_poll_is_pending_complete_or_refused() {
-        assert!(matches!(polled(&json!({"status": "pending"})), Ok(None)));
-        let code = polled(&json!({"status": "complete", "code": "c"})).expect("read").expect("there");
+        assert!(matches!(read_poll(&json!({"status": "pending"})), Ok(None)));
+        let code = read_poll(&json!({"status": "complete", "code": "c"})).expect("read").expect("there");
         assert_eq!(code.expose_secret(), "c");
-        let error = polled(&json!({"status": "denied", "detail": "by\nAnn"})).expect_err("refused");
+        let error = read_poll(&json!({"status": "denied", "detail": "by\nAnn"})).expect_err("refused");
         insta::assert_snapshot!(error, @"the sign-in was refused: denied: by Ann");
-        assert!(matches!(polled(&json!({"code": "c"})), Err(LoginError::Unavailable { .. })));
-        assert!(matches!(polled(&json!([])), Err(LoginError::Unavailable { .. })));
+        assert!(matches!(read_poll(&json!({"code": "c"})), Err(LoginError::Unavailable { .. })));
+        assert!(matches!(read_poll(&json!([])), Err(LoginError::Unavailable { .. })));
     }
 
     #[test]
     fn a_state_is_long_and_never_the_same() {
-        let (one, other) = (state().expect("random"), state().expect("random"));
+        let (one, other) = (random_state().expect("random"), random_state().expect("random"));
         assert_eq!(one.expose_secret().len(), 64);
         assert_ne!(one.expose_secret(), other.expose_secret());
         assert!(!format!("{one:?}").contains(one.expose_secret()));

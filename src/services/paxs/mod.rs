@@ -27,7 +27,7 @@ pub use login::{AgentLogin, Grant, LoginError};
 pub use sign_in::{Freshness, SignIn};
 pub use tokens::TokenError;
 
-use self::{session::Session, tokens::Store};
+use self::{session::PaxsSession, tokens::TokenStore};
 use super::pacer::Pacer;
 use crate::{
     config,
@@ -36,19 +36,19 @@ use crate::{
 
 /// The PAXS service of one table of the config. Clones share the sign-in.
 #[derive(Debug, Clone)]
-pub struct Paxs {
+pub struct PaxsService {
     name: String,
-    session: Session,
-    walks: Arc<walk::Walks>,
+    session: PaxsSession,
+    walks: Arc<walk::MeetingWalks>,
 }
 
-impl Paxs {
+impl PaxsService {
     /// Returns the service, with the sign-in that the state directory holds.
     ///
-    /// `pacer` is shared by all users of the service. A refresh that is under way runs on `tasks`, to its end.
+    /// `pacer` is shared by all users of the service. A refresh runs to its end on `tasks`.
     ///
     /// # Errors
-    /// When the HTTP client cannot be built. A missing or unusable sign-in is none: see [`Paxs::signed_in`].
+    /// When the HTTP client cannot be built. A missing or unusable sign-in is none: see [`PaxsService::signed_in`].
     pub fn new(
         settings: &config::Service,
         paxs: &config::Paxs,
@@ -68,8 +68,8 @@ impl Paxs {
         limits: Limits,
     ) -> Result<Self, BuildError> {
         let http = Client::new(&paxs.base_url, limits)?;
-        let store = Store::new(state_dir, &settings.name, http.origin());
-        let session = Session::new(http, pacer, store, tasks);
+        let store = TokenStore::new(state_dir, &settings.name, http.origin());
+        let session = PaxsSession::new(http, pacer, store, tasks);
         Ok(Self { name: settings.name.clone(), session, walks: Arc::default() })
     }
 }

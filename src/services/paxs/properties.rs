@@ -1,5 +1,5 @@
-//! What holds for every answer of PAXS, for any bytes. Each function panics where it does not; the tests and `fuzz/`
-//! feed them.
+//! Properties of every answer of PAXS, for any bytes. Each function panics where its property
+//! fails; the tests and `fuzz/` call them.
 
 use serde_json::Value;
 
@@ -9,11 +9,11 @@ use crate::{
     job::{Findings, Report, Status},
 };
 
-/// The meeting that was asked for.
+/// The requested meeting.
 const MEETING: &str = "93ac7e2d-0000-4000-8000-000000000000";
 
-/// Whatever an answer says, its ids stay within their place in an address, its times are times and its texts are shown
-/// on one line. Returns the reports, were it the answer to a look.
+/// Checks that the ids of an answer stay within their place in an address, that its times are times
+/// and that its texts are shown on one line. Returns the reports of the answer.
 pub(crate) fn answer(bytes: &[u8]) -> Vec<Report> {
     let answer = crate::http::Answer {
         date: None,
@@ -25,13 +25,14 @@ pub(crate) fn answer(bytes: &[u8]) -> Vec<Report> {
     };
     let said = crate::services::answers::error_message(&answer);
     assert!(!said.is_empty() && said.chars().count() <= 200 && !said.chars().any(char::is_control), "{said:?}");
-    let Ok(value) = crate::services::answers::json(answer) else { return Vec::new() };
-    let listed = wire::list(value.clone()).unwrap_or_default();
+    let Ok(value) = crate::services::answers::read_json(answer) else { return Vec::new() };
+    let listed = wire::list_items(value.clone()).unwrap_or_default();
     let ids = [wire::meeting_id(&value), wire::recording_id(&value)].into_iter().flatten();
-    let ids = ids.chain(listed.iter().filter_map(wire::Listed::read).map(|listed| listed.id));
-    let ids = ids.chain(wire::attachments(&value).unwrap_or_default().into_iter().map(|attachment| attachment.id));
-    ids.for_each(|id| stays_in_its_place(&id));
-    let reports = reports::read(value.clone(), MEETING).unwrap_or_default();
+    let ids = ids.chain(listed.iter().filter_map(wire::ListedMeeting::from_item).map(|listed| listed.id));
+    let ids =
+        ids.chain(wire::parse_attachments(&value).unwrap_or_default().into_iter().map(|attachment| attachment.id));
+    ids.for_each(|parse_id| stays_in_its_place(&parse_id));
+    let reports = reports::parse_reports(value.clone(), MEETING).unwrap_or_default();
     assert!(reports.is_empty() || !names_another(&value), "of another meeting: {value}");
     reports.iter().for_each(makes_sense);
     reports
@@ -46,13 +47,14 @@ fn makes_sense(report: &Report) {
     }
 }
 
-/// Whether the answer itself, or an item of its list, says that it is of another meeting than [`MEETING`].
+/// Returns whether the answer itself, or an item of its list, names another meeting than
+/// [`MEETING`].
 fn names_another(answer: &Value) -> bool {
-    let other = |value: &Value| value.get("session_id").and_then(wire::id).is_some_and(|id| id != MEETING);
+    let other = |value: &Value| value.get("session_id").and_then(wire::parse_id).is_some_and(|id| id != MEETING);
     other(answer) || answer.as_array().is_some_and(|items| items.iter().any(other))
 }
 
-/// An id is one segment of an address, whatever it holds.
+/// Checks that an id is one segment of an address.
 fn stays_in_its_place(id: &str) {
     use std::sync::LazyLock;
     static CLIENT: LazyLock<Client> = LazyLock::new(|| {

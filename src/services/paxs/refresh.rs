@@ -1,7 +1,7 @@
-//! One refresh at a time, and nothing lost of what it brings.
+//! The refresh of tokens: one at a time, without losing the new pair.
 //!
-//! In this process behind a gate, between processes behind a lock, with the file read again inside both; on disk
-//! before it is used.
+//! A gate serialises refreshes in this process and a lock those of several processes. The file is
+//! read again inside both, and a new pair is on disk before it is used.
 
 use std::{
     fs::File,
@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    grant::{self, Failure},
-    tokens::{Pair, Saved, Store, TokenError},
+    grant::{self, RefreshFailure},
+    tokens::{SavedSignIn, TokenError, TokenPair, TokenStore},
 };
 use crate::{
     clock,
@@ -31,74 +31,75 @@ use crate::{
     },
 };
 
-/// Another process that holds the lock is asked again after this.
+/// Interval at which a lock of another process is tried again.
 const LOCK_STEP: Duration = Duration::from_millis(50);
 
-/// Another process holds the lock for one call to the token endpoint, and a little more.
+/// Time beyond the limit of one call for which another process may hold the lock.
 const LOCK_SLACK: Duration = Duration::from_secs(10);
 
-/// The parts of a session and what it knows.
+/// The parts of a session and its state.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct SessionInner {
     pub(super) http: Client,
     pub(super) pacer: Arc<Pacer>,
-    pub(super) store: Store,
+    pub(super) store: TokenStore,
     pub(super) tasks: TaskTracker,
-    pub(super) held: Mutex<Held>,
-    /// Held through a refresh; keeps how the last one failed, for those who waited for it.
-    pub(super) gate: tokio::sync::Mutex<Option<Failure>>,
-    /// Refreshes tried.
+    pub(super) held: Mutex<SignInState>,
+    /// Locked during a refresh; holds the last failure, for the callers that waited for it.
+    pub(super) gate: tokio::sync::Mutex<Option<RefreshFailure>>,
+    /// Number of refreshes.
     pub(super) tries: AtomicU64,
 }
 
-/// What is known of the sign-in.
+/// The state of the sign-in.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) sign: Sign,
-    /// The service said 401 to a token that it had just given.
+pub(super) struct SignInState {
+    pub(super) sign: KnownSignIn,
+    /// The message of a 401 to a token that the service had just issued.
     pub(super) doubt: Option<String>,
-    /// No refresh ahead of need before this.
+    /// The time before which no early refresh is tried.
     pub(super) rest: Option<Instant>,
-    /// The pair could not be written: it is not used before it is.
+    /// True where the pair is not on disk yet, and so must not be used.
     pub(super) unsaved: bool,
-    /// The pair whose refresh was refused: never tried again, even where that could not be written.
-    struck: Option<Pair>,
+    /// The pair whose refresh was refused. It is never tried again, even where the refusal could
+    /// not be written.
+    struck: Option<TokenPair>,
 }
 
-impl Held {
-    pub(super) fn new(sign: Sign) -> Self {
+impl SignInState {
+    pub(super) fn new(sign: KnownSignIn) -> Self {
         Self { sign, doubt: None, rest: None, unsaved: false, struck: None }
     }
 }
 
-/// Whether someone is signed in.
+/// The sign-in, or the reason why there is none.
 #[derive(Debug, Clone)]
-pub(super) enum Sign {
-    In(Arc<Pair>),
+pub(super) enum KnownSignIn {
+    In(Arc<TokenPair>),
     Out(String),
 }
 
-impl Inner {
-    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+impl SessionInner {
+    pub(super) fn lock_state(&self) -> MutexGuard<'_, SignInState> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_resting(&self) -> bool {
-        self.held().rest.is_some_and(|until| Instant::now() < until)
+        self.lock_state().rest.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Lets one caller refresh; those who waited meanwhile get what that one got.
-    pub(super) async fn refresh(&self, seen: &Pair, tries: u64) -> Result<Arc<Pair>, Failure> {
+    /// Lets one caller refresh; the callers that waited get its result.
+    pub(super) async fn refresh_pair(&self, seen: &TokenPair, tries: u64) -> Result<Arc<TokenPair>, RefreshFailure> {
         let mut last = self.gate.lock().await;
         let (sign, unsaved) = {
-            let held = self.held();
+            let held = self.lock_state();
             (held.sign.clone(), held.unsaved)
         };
         match sign {
-            Sign::Out(reason) => return Err(Failure::SignedOut(reason)),
-            Sign::In(pair) if unsaved => return self.save(pair).await,
-            Sign::In(pair) if !pair.is_same(seen) => return Ok(pair),
-            Sign::In(_) => {}
+            KnownSignIn::Out(reason) => return Err(RefreshFailure::SignedOut(reason)),
+            KnownSignIn::In(pair) if unsaved => return self.save_pair(pair).await,
+            KnownSignIn::In(pair) if !pair.is_same(seen) => return Ok(pair),
+            KnownSignIn::In(_) => {}
         }
         if self.tries.load(Ordering::Acquire) != tries
             && let Some(failure) = &*last
@@ -111,36 +112,36 @@ impl Inner {
         result
     }
 
-    /// Refreshes under the lock between processes, unless another process has done so.
-    async fn refresh_alone(&self, seen: &Pair) -> Result<Arc<Pair>, Failure> {
-        let _lock = self.lock().await?;
+    /// Refreshes under the lock between processes, unless another process has just done so.
+    async fn refresh_alone(&self, seen: &TokenPair) -> Result<Arc<TokenPair>, RefreshFailure> {
+        let _lock = self.lock_store().await?;
         let store = self.store.clone();
-        match blocking(move || store.rehearse().and_then(|()| store.load())).await? {
-            Saved::Pair(pair) if pair.is_same(seen) => {}
-            Saved::Pair(pair) => return Ok(self.adopt(pair, false)),
-            Saved::SignedOut(reason) => {
-                self.held().sign = Sign::Out(reason.clone());
-                return Err(Failure::SignedOut(reason));
+        match run_blocking(move || store.rehearse_save().and_then(|()| store.load_sign_in())).await? {
+            SavedSignIn::Pair(pair) if pair.is_same(seen) => {}
+            SavedSignIn::Pair(pair) => return Ok(self.adopt_pair(pair, false)),
+            SavedSignIn::SignedOut(reason) => {
+                self.lock_state().sign = KnownSignIn::Out(reason.clone());
+                return Err(RefreshFailure::SignedOut(reason));
             }
         }
-        match self.buy(seen).await {
+        match self.exchange_refresh_token(seen).await {
             Ok(pair) => {
                 tracing::debug!(expires = %pair.expires, "refreshed the sign-in");
-                let pair = self.adopt(pair, true);
-                self.save(pair).await
+                let pair = self.adopt_pair(pair, true);
+                self.save_pair(pair).await
             }
-            Err(Failure::SignedOut(reason)) => self.strike_out(seen, reason).await,
+            Err(RefreshFailure::SignedOut(reason)) => self.strike_out(seen, reason).await,
             Err(failure) => Err(failure),
         }
     }
 
-    /// Gives the refresh token for the next pair. An answer that was lost leaves everything as it is: the next try
-    /// will tell whether the service has taken it.
-    async fn buy(&self, seen: &Pair) -> Result<Pair, Failure> {
+    /// Exchanges the refresh token for the next pair. A lost answer leaves everything as it is: the
+    /// next try shows whether the service has used the token up.
+    async fn exchange_refresh_token(&self, seen: &TokenPair) -> Result<TokenPair, RefreshFailure> {
         let body = json!({"grant_type": "refresh_token", "refresh_token": seen.refresh.expose_secret()});
         let answer = self.ask_for_tokens(&body).await?;
         let secrets = [seen.refresh.expose_secret(), seen.access.expose_secret()];
-        grant::read(answer, clock::now(), Some(seen), &secrets)
+        grant::read_grant(answer, clock::now(), Some(seen), &secrets)
     }
 
     /// Asks the token endpoint, without a token.
@@ -150,70 +151,74 @@ impl Inner {
         Ok(Effect::CallTokens.during_async(self.http.send(&request)).await?)
     }
 
-    async fn strike_out(&self, seen: &Pair, reason: String) -> Result<Arc<Pair>, Failure> {
+    async fn strike_out(&self, seen: &TokenPair, reason: String) -> Result<Arc<TokenPair>, RefreshFailure> {
         {
-            let mut held = self.held();
-            held.sign = Sign::Out(reason.clone());
+            let mut held = self.lock_state();
+            held.sign = KnownSignIn::Out(reason.clone());
             held.struck = Some(seen.clone());
         }
-        let (store, why) = (self.store.clone(), reason.clone());
-        if let Err(error) = blocking(move || store.strike_out(&why)).await {
-            tracing::warn!("the refused sign-in could not be struck out: {error}");
+        let store = self.store.clone();
+        let cause = reason.clone();
+        if let Err(error) = run_blocking(move || store.strike_out(&cause)).await {
+            tracing::warn!("failed to strike out the refused sign-in: {error}");
         }
-        Err(Failure::SignedOut(reason))
+        Err(RefreshFailure::SignedOut(reason))
     }
 
-    /// Holds a pair; nobody uses it while it is `unsaved`.
-    fn adopt(&self, pair: Pair, unsaved: bool) -> Arc<Pair> {
+    /// Makes a pair the present one; it is not used while it is `unsaved`.
+    fn adopt_pair(&self, pair: TokenPair, unsaved: bool) -> Arc<TokenPair> {
         let pair = Arc::new(pair);
-        let mut held = self.held();
-        held.sign = Sign::In(Arc::clone(&pair));
+        let mut held = self.lock_state();
+        held.sign = KnownSignIn::In(Arc::clone(&pair));
         held.rest = None;
         held.unsaved = unsaved;
         pair
     }
 
-    pub(super) async fn save(&self, pair: Arc<Pair>) -> Result<Arc<Pair>, Failure> {
-        let (store, saving) = (self.store.clone(), Arc::clone(&pair));
-        blocking(move || store.save(&saving)).await.map_err(|error| Failure::unavailable(error.to_string()))?;
-        let mut held = self.held();
-        if matches!(&held.sign, Sign::In(now) if now.is_same(&pair)) {
+    pub(super) async fn save_pair(&self, pair: Arc<TokenPair>) -> Result<Arc<TokenPair>, RefreshFailure> {
+        let store = self.store.clone();
+        let saving = Arc::clone(&pair);
+        run_blocking(move || store.save_pair(&saving))
+            .await
+            .map_err(|error| RefreshFailure::from_message(error.to_string()))?;
+        let mut held = self.lock_state();
+        if matches!(&held.sign, KnownSignIn::In(now) if now.is_same(&pair)) {
             held.unsaved = false;
         }
         Ok(pair)
     }
 
-    pub(super) async fn reload(&self) -> Result<Arc<Pair>, Failure> {
+    pub(super) async fn reload_pair(&self) -> Result<Arc<TokenPair>, RefreshFailure> {
         let store = self.store.clone();
-        match blocking(move || store.load()).await? {
-            Saved::Pair(pair) => self.adopt_unless_struck(pair),
-            Saved::SignedOut(reason) => {
-                self.held().sign = Sign::Out(reason.clone());
-                Err(Failure::SignedOut(reason))
+        match run_blocking(move || store.load_sign_in()).await? {
+            SavedSignIn::Pair(pair) => self.adopt_unless_struck(pair),
+            SavedSignIn::SignedOut(reason) => {
+                self.lock_state().sign = KnownSignIn::Out(reason.clone());
+                Err(RefreshFailure::SignedOut(reason))
             }
         }
     }
 
-    fn adopt_unless_struck(&self, pair: Pair) -> Result<Arc<Pair>, Failure> {
+    fn adopt_unless_struck(&self, pair: TokenPair) -> Result<Arc<TokenPair>, RefreshFailure> {
         let refused = {
-            let held = self.held();
+            let held = self.lock_state();
             match (&held.sign, &held.struck) {
-                (Sign::Out(reason), Some(struck)) if struck.is_same(&pair) => Some(reason.clone()),
-                (Sign::Out(_) | Sign::In(_), _) => None,
+                (KnownSignIn::Out(reason), Some(struck)) if struck.is_same(&pair) => Some(reason.clone()),
+                (KnownSignIn::Out(_) | KnownSignIn::In(_), _) => None,
             }
         };
         match refused {
-            Some(reason) => Err(Failure::SignedOut(reason)),
-            None => Ok(self.adopt(pair, false)),
+            Some(reason) => Err(RefreshFailure::SignedOut(reason)),
+            None => Ok(self.adopt_pair(pair, false)),
         }
     }
 
     /// Waits for the lock between processes.
-    pub(super) async fn lock(&self) -> Result<File, TokenError> {
+    pub(super) async fn lock_store(&self) -> Result<File, TokenError> {
         let limit = Instant::now() + self.http.limits().request + LOCK_SLACK;
         loop {
             let store = self.store.clone();
-            if let Some(lock) = blocking(move || store.try_lock()).await? {
+            if let Some(lock) = run_blocking(move || store.try_lock()).await? {
                 return Ok(lock);
             }
             if Instant::now() >= limit {
@@ -224,17 +229,17 @@ impl Inner {
     }
 }
 
-impl From<Saved> for Sign {
-    fn from(saved: Saved) -> Self {
+impl From<SavedSignIn> for KnownSignIn {
+    fn from(saved: SavedSignIn) -> Self {
         match saved {
-            Saved::Pair(pair) => Self::In(Arc::new(pair)),
-            Saved::SignedOut(reason) => Self::Out(reason),
+            SavedSignIn::Pair(pair) => Self::In(Arc::new(pair)),
+            SavedSignIn::SignedOut(reason) => Self::Out(reason),
         }
     }
 }
 
-/// Runs file work where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
+/// Runs file work on a thread that may block.
+pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, TokenError> + Send + 'static,
 ) -> Result<T, TokenError> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(TokenError::Interrupted))

@@ -1,6 +1,7 @@
-//! The analyses of PAXS: which reports there are, how far they are, and what they say.
+//! The analyses of PAXS: the reports, their progress and their contents.
 //!
-//! A report is never lost for its content: what cannot be read stays in `raw`, and the findings are empty.
+//! A report is never lost because of its content: an unreadable one stays in `raw`, and its
+//! findings are empty.
 
 use serde_json::{Map, Value};
 
@@ -12,42 +13,41 @@ use crate::{
     text,
 };
 
-/// Where the reports lie when they are not the answer itself.
+/// Fields that may hold the reports, where they are not the answer itself.
 const LIST_FIELDS: [&str; 7] = ["analyses", "analysis", "reports", "items", "data", "results", "report"];
 const TYPE_FIELDS: [&str; 5] = ["analysis_type", "type", "report_type", "analysisType", "reportType"];
 const CONTENT_FIELDS: [&str; 4] = ["report_content", "reportContent", "content", "result"];
 const ERROR_FIELDS: [&str; 5] = ["error", "error_message", "errorMessage", "message", "detail"];
 const MARKDOWN_FIELDS: [&str; 6] = ["markdown", "markdown_content", "meeting_note", "note", "text", "content"];
 
-/// How much of a failure's story is kept, in characters.
+/// Characters that are kept of a failure's message.
 const ERROR_CHARS_MAX: usize = 500;
 
-/// A JSON text in a JSON text in a JSON text is as deep as it is looked into.
+/// Levels of JSON texts inside JSON texts that are parsed.
 const UNWRAP_MAX: u8 = 3;
 
-/// Returns the reports of an answer about `meeting`, those of unknown types dropped; `None` when it is no list of reports
-/// at all, or one of another meeting.
-pub(super) fn read(answer: Value, meeting: &str) -> Option<Vec<Report>> {
+/// Returns the reports of an answer about `meeting`, without those of unknown types; `None` when it
+/// is no list of reports at all, or one of another meeting.
+pub(super) fn parse_reports(answer: Value, meeting: &str) -> Option<Vec<Report>> {
     if wire::is_of_another(&answer, meeting) {
         return None;
     }
-    let items = items(answer)?;
+    let items = split_reports(answer)?;
     let is_foreign = items.iter().any(|(_, item)| wire::is_of_another(item, meeting));
-    (!is_foreign).then(|| items.iter().filter_map(|(kind, item)| report(*kind, item)).collect())
+    (!is_foreign).then(|| items.iter().filter_map(|(kind, item)| parse_report(*kind, item)).collect())
 }
 
-/// The reports, with the analysis that their place names, where it does.
-fn items(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
-    let unnamed = |items: Vec<Value>| items.into_iter().map(|item| (None, item)).collect();
+/// Returns the reports, each with the analysis that its field names, where it does.
+fn split_reports(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
     match answer {
         Value::Null => Some(vec![]),
-        Value::Array(items) => Some(unnamed(items)),
+        Value::Array(items) => Some(items.into_iter().map(|item| (None, item)).collect()),
         Value::Object(fields) => {
             if is_report(&fields) {
                 return Some(vec![(None, Value::Object(fields))]);
             }
             if let Some(items) = wire::list_under(Value::Object(fields.clone()), &LIST_FIELDS, 0) {
-                return Some(unnamed(items));
+                return Some(items.into_iter().map(|item| (None, item)).collect());
             }
             let inner = LIST_FIELDS.iter().find_map(|name| fields.get(*name)?.as_object()).unwrap_or(&fields);
             if is_report(inner) {
@@ -56,52 +56,54 @@ fn items(answer: Value) -> Option<Vec<(Option<Analysis>, Value)>> {
             if is_not_yet(inner) {
                 return Some(vec![]);
             }
-            let named: Vec<_> = inner.iter().filter_map(|(name, item)| named(name, item)).collect();
+            let named: Vec<_> = inner.iter().filter_map(|(name, item)| named_report(name, item)).collect();
             (!named.is_empty() || inner.is_empty()).then_some(named)
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 
-/// An entry of `{"transcription": {…}, "meeting note": {…}}`.
-fn named(name: &str, item: &Value) -> Option<(Option<Analysis>, Value)> {
+/// Reads an entry of `{"transcription": {…}, "meeting note": {…}}`.
+fn named_report(name: &str, item: &Value) -> Option<(Option<Analysis>, Value)> {
     let analysis = Analysis::parse(name)?;
     item.is_object().then(|| (Some(analysis), item.clone()))
 }
 
 fn is_report(fields: &Map<String, Value>) -> bool {
-    wire::text(fields, &TYPE_FIELDS).is_some()
+    wire::first_text(fields, &TYPE_FIELDS).is_some()
         && ["status", "report_content", "reportContent"].iter().any(|name| fields.contains_key(*name))
 }
 
-/// `{"status": "processing"}` in the place of a list: nothing is there yet.
+/// Returns whether the answer is `{"status": "processing"}` in place of a list: there are no
+/// reports yet.
 fn is_not_yet(fields: &Map<String, Value>) -> bool {
-    wire::text(fields, &["status", "state"]).is_some_and(|word| {
+    wire::first_text(fields, &["status", "state"]).is_some_and(|word| {
         let word = word.trim().to_ascii_lowercase();
         matches!(word.as_str(), "pending" | "queued" | "processing" | "in_progress" | "running")
     })
 }
 
-fn report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
+fn parse_report(kind: Option<Analysis>, item: &Value) -> Option<Report> {
     let fields = item.as_object()?;
-    let analysis = wire::text(fields, &TYPE_FIELDS).map_or(kind, Analysis::parse)?;
-    let content = wire::first(fields, &CONTENT_FIELDS);
-    let status = status(fields, content.is_some());
+    let analysis = wire::first_text(fields, &TYPE_FIELDS).map_or(kind, Analysis::parse)?;
+    let content = wire::first_field(fields, &CONTENT_FIELDS);
+    let status = parse_status(fields, content.is_some());
     let findings = match status {
-        Status::Completed => content.map(|content| findings(analysis, content)).unwrap_or_default(),
+        Status::Completed => content.map(|content| parse_findings(analysis, content)).unwrap_or_default(),
         Status::Pending | Status::Processing | Status::Failed => Findings::default(),
     };
     Some(Report {
         analysis,
         status,
-        id: wire::first(fields, &["id", "report_id", "_id", "uuid"]).and_then(wire::id),
+        id: wire::first_field(fields, &["id", "report_id", "_id", "uuid"]).and_then(wire::parse_id),
         findings,
-        error: (status == Status::Failed).then(|| error(fields)).flatten(),
-        raw: if status == Status::Failed && content.is_none() { failure(fields) } else { raw(content, item) },
+        error: (status == Status::Failed).then(|| error_text(fields)).flatten(),
+        raw: if status == Status::Failed && content.is_none() { failure_text(fields) } else { raw_text(content, item) },
     })
 }
 
-/// What a failure says of itself, and when it was: the same at each reading, another one for the next failure.
+/// Fields that identify a failure by its message and time: the same at each reading, different for
+/// the next failure.
 const FAILURE_FIELDS: [&str; 12] = [
     "created_at",
     "createdAt",
@@ -117,14 +119,15 @@ const FAILURE_FIELDS: [&str; 12] = [
     "finishedAt",
 ];
 
-fn failure(fields: &Map<String, Value>) -> String {
-    let told = FAILURE_FIELDS.iter().chain(&ERROR_FIELDS).filter_map(|name| Some((*name, fields.get(*name)?)));
-    told.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+fn failure_text(fields: &Map<String, Value>) -> String {
+    let parts = FAILURE_FIELDS.iter().chain(&ERROR_FIELDS).filter_map(|name| Some((*name, fields.get(*name)?)));
+    parts.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
 }
 
-/// The text of the content as it came: it does not change when the rest of the report does (a time of reading, a
-/// signed link), and so tells one result from the next. Without content, the whole report.
-fn raw(content: Option<&Value>, item: &Value) -> String {
+/// Returns the text of the content as it came. It stays the same when the rest of the report
+/// changes (a time of reading, a signed link), and so distinguishes one result from the next.
+/// Without content it is the whole report.
+fn raw_text(content: Option<&Value>, item: &Value) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),
         Some(content) => content.to_string(),
@@ -132,8 +135,8 @@ fn raw(content: Option<&Value>, item: &Value) -> String {
     }
 }
 
-fn status(fields: &Map<String, Value>, has_content: bool) -> Status {
-    let Some(word) = wire::text(fields, &["status", "state"]) else {
+fn parse_status(fields: &Map<String, Value>, has_content: bool) -> Status {
+    let Some(word) = wire::first_text(fields, &["status", "state"]) else {
         return if has_content { Status::Completed } else { Status::Processing };
     };
     match word.trim().to_ascii_lowercase().as_str() {
@@ -144,25 +147,25 @@ fn status(fields: &Map<String, Value>, has_content: bool) -> Status {
     }
 }
 
-fn error(fields: &Map<String, Value>) -> Option<String> {
-    let said = ERROR_FIELDS.iter().find_map(|name| answers::message(fields.get(*name)?, 0))?;
-    Some(text::one_line(&said, ERROR_CHARS_MAX))
+fn error_text(fields: &Map<String, Value>) -> Option<String> {
+    let message = ERROR_FIELDS.iter().find_map(|name| answers::find_message(fields.get(*name)?, 0))?;
+    Some(text::one_line(&message, ERROR_CHARS_MAX))
 }
 
-fn findings(analysis: Analysis, content: &Value) -> Findings {
-    let content = unwrapped(content);
+fn parse_findings(analysis: Analysis, content: &Value) -> Findings {
+    let content = unwrap_json(content);
     let found = match analysis {
-        Analysis::Transcription => transcript::read(&content),
-        Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => prose(analysis, &content),
+        Analysis::Transcription => transcript::parse_transcript(&content),
+        Analysis::MeetingNote | Analysis::KeyPoints | Analysis::Sentiment => parse_prose(analysis, &content),
     };
     if found.markdown.is_none() && found.summary.is_none() && found.segments.is_empty() {
-        return Findings { markdown: as_it_came(&content), ..found };
+        return Findings { markdown: show_as_json(&content), ..found };
     }
     found
 }
 
-/// A result in a shape that nobody knows is shown as the JSON that it is, rather than not at all.
-fn as_it_came(content: &Value) -> Option<String> {
+/// Shows a result in an unknown form as the JSON that it is, rather than not at all.
+fn show_as_json(content: &Value) -> Option<String> {
     let says_something = match content {
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
@@ -172,13 +175,13 @@ fn as_it_came(content: &Value) -> Option<String> {
     says_something.then(|| format!("```json\n{content:#}\n```"))
 }
 
-/// Parses JSON texts again until they are no JSON texts.
-fn unwrapped(content: &Value) -> Value {
+/// Parses JSON texts inside JSON texts.
+fn unwrap_json(content: &Value) -> Value {
     let mut content = content.clone();
     for _ in 0..UNWRAP_MAX {
         let Value::String(text) = &content else { break };
         match serde_json::from_str::<Value>(text) {
-            // A bare number or word in Markdown parses as JSON, too; it stays the text that it is.
+            // A bare number or word in Markdown also parses as JSON, but stays a text.
             Ok(inner @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => content = inner,
             Ok(_) | Err(_) => break,
         }
@@ -186,44 +189,41 @@ fn unwrapped(content: &Value) -> Value {
     content
 }
 
-fn prose(analysis: Analysis, content: &Value) -> Findings {
+fn parse_prose(analysis: Analysis, content: &Value) -> Findings {
     let mut findings = Findings::default();
     match content {
         Value::String(markdown) => findings.markdown = Some(markdown.clone()),
-        Value::Array(items) => findings.markdown = bullets(items),
+        Value::Array(items) => findings.markdown = bullet_list(items),
         Value::Object(fields) => {
-            let inner = place(analysis, fields);
-            findings.markdown = wire::text(inner, &MARKDOWN_FIELDS).map(str::to_owned).or_else(|| listed(inner));
-            findings.summary = wire::text(inner, &["summary", "overview"]).map(str::to_owned);
+            let inner = result_object(analysis, fields);
+            findings.markdown =
+                wire::first_text(inner, &MARKDOWN_FIELDS).map(str::to_owned).or_else(|| listed_points(inner));
+            findings.summary = wire::first_text(inner, &["summary", "overview"]).map(str::to_owned);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
     findings
 }
 
-/// The object that holds the result: under the name of the analysis, under `content`, or the whole.
-fn place(analysis: Analysis, fields: &Map<String, Value>) -> &Map<String, Value> {
-    let by_name = |fields: &Map<String, Value>| {
-        fields
-            .iter()
-            .find(|(name, value)| Analysis::parse(name) == Some(analysis) && value.is_object())
-            .map(|(n, _)| n.clone())
-    };
+/// Returns the object that holds the result: under the name of the analysis, under `content`, or
+/// the whole.
+fn result_object(analysis: Analysis, fields: &Map<String, Value>) -> &Map<String, Value> {
     let content = fields.get("content").and_then(Value::as_object).unwrap_or(fields);
-    by_name(content).and_then(|name| content.get(&name)?.as_object()).unwrap_or(content)
+    let mut named = content.iter().filter(|(name, _)| Analysis::parse(name) == Some(analysis));
+    named.find_map(|(_, value)| value.as_object()).unwrap_or(content)
 }
 
-/// Key points that come as a list.
-fn listed(fields: &Map<String, Value>) -> Option<String> {
-    ["key_points", "points", "items", "results"].iter().find_map(|name| bullets(fields.get(*name)?.as_array()?))
+/// Returns key points that come as a list.
+fn listed_points(fields: &Map<String, Value>) -> Option<String> {
+    ["key_points", "points", "items", "results"].iter().find_map(|name| bullet_list(fields.get(*name)?.as_array()?))
 }
 
-fn bullets(items: &[Value]) -> Option<String> {
+fn bullet_list(items: &[Value]) -> Option<String> {
     let lines: Vec<String> = items
         .iter()
         .filter_map(|item| match item {
             Value::String(text) => Some(text.as_str()),
-            Value::Object(fields) => wire::text(fields, &["text", "point", "content", "title", "summary"]),
+            Value::Object(fields) => wire::first_text(fields, &["text", "point", "content", "title", "summary"]),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
         })
         .map(|text| format!("- {}", text.split_whitespace().collect::<Vec<_>>().join(" ")))
@@ -239,7 +239,7 @@ mod tests {
     use super::{super::wire::tests::any_json, *};
 
     fn all(answer: Value) -> Option<Vec<Report>> {
-        read(answer, "m")
+        parse_reports(answer, "m")
     }
 
     fn one(answer: Value) -> Report {
@@ -255,9 +255,9 @@ mod tests {
         fn no_answer_panics(answer in any_json()) {
             all(answer.clone());
             for analysis in Analysis::ALL {
-                findings(analysis, &answer);
+                parse_findings(analysis, &answer);
                 let nested = Value::String(answer.to_string());
-                report(Some(analysis), &json!({"status": "completed", "report_content": nested}));
+                parse_report(Some(analysis), &json!({"status": "completed", "report_content": nested}));
             }
         }
 

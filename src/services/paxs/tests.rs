@@ -23,8 +23,8 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Freshness, LoginError, Paxs, SignIn,
-    tokens::{Pair, Saved, Store},
+    Freshness, LoginError, PaxsService, SignIn,
+    tokens::{SavedSignIn, TokenPair, TokenStore},
 };
 use crate::{
     beneath::Stamp,
@@ -53,24 +53,24 @@ impl Desk {
         Self { dir: tempfile::tempdir().expect("a directory"), base: server.base.clone(), tasks: TaskTracker::new() }
     }
 
-    fn store(&self) -> Store {
-        Store::new(self.dir.path(), "paxs", self.base.origin().ascii_serialization())
+    fn store(&self) -> TokenStore {
+        TokenStore::new(self.dir.path(), "paxs", self.base.origin().ascii_serialization())
     }
 
     /// Signs in with the access token `a1`, of an hour that began `age_s` seconds ago.
     fn signed_in(self, age_s: i64) -> Self {
         let obtained = clock::now() - SignedDuration::from_secs(age_s);
         let expires = obtained + SignedDuration::from_hours(1);
-        let pair = Pair { access: "a1".into(), refresh: "r1".into(), since: obtained, obtained, expires };
-        self.store().save(&pair).expect("saved");
+        let pair = TokenPair { access: "a1".into(), refresh: "r1".into(), since: obtained, obtained, expires };
+        self.store().save_pair(&pair).expect("saved");
         self
     }
 
-    fn paxs(&self) -> Paxs {
+    fn paxs(&self) -> PaxsService {
         self.paxs_with(Limits { request: LONG, stall: LONG, answer: LONG })
     }
 
-    fn paxs_with(&self, limits: Limits) -> Paxs {
+    fn paxs_with(&self, limits: Limits) -> PaxsService {
         let paxs = config::Paxs { base_url: self.base.clone(), meeting_type: MeetingType::Group };
         let settings = config::Service {
             name: "paxs".into(),
@@ -82,13 +82,14 @@ impl Desk {
             request_timeout: limits.request,
         };
         let pacer = Arc::new(Pacer::new(NonZeroU32::new(1000).expect("not zero")));
-        Paxs::with_limits(&settings, &paxs, self.dir.path(), pacer, self.tasks.clone(), limits).expect("a service")
+        PaxsService::with_limits(&settings, &paxs, self.dir.path(), pacer, self.tasks.clone(), limits)
+            .expect("a service")
     }
 
     fn saved_access(&self) -> Option<String> {
-        match self.store().load().expect("loaded") {
-            Saved::Pair(pair) => Some(secrecy::ExposeSecret::expose_secret(&pair.access).to_owned()),
-            Saved::SignedOut(_) => None,
+        match self.store().load_sign_in().expect("loaded") {
+            SavedSignIn::Pair(pair) => Some(secrecy::ExposeSecret::expose_secret(&pair.access).to_owned()),
+            SavedSignIn::SignedOut(_) => None,
         }
     }
 }
@@ -134,7 +135,7 @@ async fn sixteen_calls_at_once_make_one_refresh() {
     let server = rotating(2).await;
     let desk = Desk::new(&server).signed_in(0);
     let paxs = desk.paxs();
-    for profile in join_all((0..16).map(|_| paxs.profile())).await {
+    for profile in join_all((0..16).map(|_| paxs.read_profile())).await {
         assert_eq!(profile.expect("a profile"), json!({"n": 2}));
     }
     assert_eq!(server.count(TOKEN), 1);
@@ -146,7 +147,7 @@ async fn two_processes_make_one_refresh() {
     let server = rotating(2).await;
     let desk = Desk::new(&server).signed_in(4000);
     let (one, other) = (desk.paxs(), desk.paxs());
-    let (one, other) = tokio::join!(one.profile(), other.profile());
+    let (one, other) = tokio::join!(one.read_profile(), other.read_profile());
     assert_eq!((one.expect("a profile"), other.expect("a profile")), (json!({"n": 2}), json!({"n": 2})));
     assert_eq!(server.count(TOKEN), 1);
 }
@@ -155,7 +156,7 @@ async fn two_processes_make_one_refresh() {
 async fn a_401_is_answered_by_one_refresh_and_the_call_once_more() {
     let server = rotating(2).await;
     let desk = Desk::new(&server).signed_in(0);
-    assert_eq!(desk.paxs().profile().await.expect("a profile"), json!({"n": 2}));
+    assert_eq!(desk.paxs().read_profile().await.expect("a profile"), json!({"n": 2}));
     let lines: Vec<_> = server.seen().iter().map(|seen| seen.line().to_owned()).collect();
     assert_eq!(lines, [ME, TOKEN, ME]);
 }
@@ -165,10 +166,10 @@ async fn a_fresh_token_that_is_refused_too_is_a_missing_sign_in_and_heals() {
     let server = rotating(3).await;
     let desk = Desk::new(&server).signed_in(0);
     let paxs = desk.paxs();
-    assert!(matches!(paxs.profile().await, Err(CallError::SignedOut { .. })));
+    assert!(matches!(paxs.read_profile().await, Err(CallError::SignedOut { .. })));
     assert!(matches!(paxs.signed_in(), SignIn::No { .. }));
     assert_eq!(server.count(TOKEN), 1, "no second refresh for one call");
-    assert!(paxs.profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
     assert!(matches!(paxs.signed_in(), SignIn::Yes { .. }));
 }
 
@@ -176,7 +177,7 @@ async fn a_fresh_token_that_is_refused_too_is_a_missing_sign_in_and_heals() {
 async fn a_token_near_its_end_is_refreshed_before_the_call() {
     let server = rotating(2).await;
     let desk = Desk::new(&server).signed_in(3400);
-    desk.paxs().profile().await.expect("a profile");
+    desk.paxs().read_profile().await.expect("a profile");
     assert_eq!(server.seen()[0].line(), TOKEN);
     assert_eq!(server.count(ME), 1);
 }
@@ -196,7 +197,7 @@ async fn the_new_pair_is_on_disk_before_it_is_used() {
     })
     .await;
     let desk = Desk { dir, base: server.base.clone(), tasks: TaskTracker::new() }.signed_in(4000);
-    assert_eq!(desk.paxs().profile().await.expect("a profile"), json!({"saved": true}));
+    assert_eq!(desk.paxs().read_profile().await.expect("a profile"), json!({"saved": true}));
 }
 
 #[tokio::test]
@@ -215,7 +216,7 @@ async fn a_refresh_is_finished_and_saved_though_its_caller_went_away() {
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
     tokio::select! {
-        result = paxs.profile() => panic!("{result:?}"),
+        result = paxs.read_profile() => panic!("{result:?}"),
         () = asked.notified() => {}
     }
     desk.tasks.close();
@@ -239,11 +240,11 @@ async fn a_lost_answer_to_a_refresh_ends_nothing_and_the_next_try_tells() {
     .await;
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
-    let error = paxs.profile().await.expect_err("lost");
+    let error = paxs.read_profile().await.expect_err("lost");
     assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{error}");
     assert_eq!(desk.saved_access().as_deref(), Some("a1"));
     assert!(matches!(paxs.signed_in(), SignIn::Yes { .. }));
-    assert!(paxs.profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
 }
 
 #[tokio::test]
@@ -255,7 +256,7 @@ async fn those_who_wait_for_a_refresh_that_is_lost_do_not_try_the_token_again() 
     .await;
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
-    for result in join_all((0..16).map(|_| paxs.profile())).await {
+    for result in join_all((0..16).map(|_| paxs.read_profile())).await {
         assert!(matches!(result, Err(CallError::Unavailable { .. })));
     }
     assert_eq!(server.count(TOKEN), 1);
@@ -270,8 +271,8 @@ async fn a_token_endpoint_that_is_down_stops_nobody_while_the_token_serves() {
     .await;
     let desk = Desk::new(&server).signed_in(3400);
     let paxs = desk.paxs();
-    assert!(paxs.profile().await.is_ok());
-    assert!(paxs.profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
     assert_eq!(server.count(TOKEN), 1, "it is left alone for a while");
 }
 
@@ -281,11 +282,11 @@ async fn a_refused_refresh_token_is_never_tried_again() {
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
     for _ in 0..3 {
-        assert!(matches!(paxs.profile().await, Err(CallError::SignedOut { .. })));
+        assert!(matches!(paxs.read_profile().await, Err(CallError::SignedOut { .. })));
     }
     let SignIn::No { reason } = desk.paxs().signed_in() else { panic!("signed in") };
     insta::assert_snapshot!(reason, @"the service refused it (400): revoked […]");
-    assert!(matches!(desk.paxs().profile().await, Err(CallError::SignedOut { .. })));
+    assert!(matches!(desk.paxs().read_profile().await, Err(CallError::SignedOut { .. })));
     assert_eq!(server.count(TOKEN), 1);
 }
 
@@ -295,10 +296,10 @@ async fn no_refresh_token_is_spent_where_the_next_could_not_be_saved() {
     let desk = Desk::new(&server).signed_in(4000);
     set_mode(desk.dir.path(), 0o777);
     let paxs = desk.paxs();
-    assert!(matches!(paxs.profile().await, Err(CallError::SignedOut { .. })));
+    assert!(matches!(paxs.read_profile().await, Err(CallError::SignedOut { .. })));
     assert_eq!(server.seen().len(), 0);
     set_mode(desk.dir.path(), 0o700);
-    assert!(paxs.profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
 }
 
 #[tokio::test]
@@ -317,11 +318,11 @@ async fn a_pair_that_could_not_be_saved_is_kept_and_used_only_once_it_is() {
     let desk = Desk { dir, base: server.base.clone(), tasks: TaskTracker::new() }.signed_in(4000);
     let paxs = desk.paxs();
     for _ in 0..2 {
-        let error = paxs.profile().await.expect_err("not saved");
+        let error = paxs.read_profile().await.expect_err("not saved");
         assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{error}");
     }
     set_mode(desk.dir.path(), 0o700);
-    assert_eq!(paxs.profile().await.expect("a profile"), json!({"token": "a2"}));
+    assert_eq!(paxs.read_profile().await.expect("a profile"), json!({"token": "a2"}));
     assert_eq!((server.count(TOKEN), desk.saved_access().as_deref()), (1, Some("a2")));
 }
 
@@ -334,11 +335,11 @@ async fn without_a_sign_in_nothing_is_asked_until_someone_signs_in_elsewhere() {
     let server = rotating(1).await;
     let desk = Desk::new(&server);
     let paxs = desk.paxs();
-    let error = paxs.profile().await.expect_err("signed out");
+    let error = paxs.read_profile().await.expect_err("signed out");
     insta::assert_snapshot!(error, @"not signed in: nobody has signed in");
     assert_eq!(server.seen().len(), 0);
     let desk = desk.signed_in(0);
-    assert!(paxs.profile().await.is_ok());
+    assert!(paxs.read_profile().await.is_ok());
     drop(desk);
 }
 
@@ -366,9 +367,9 @@ async fn logging_out_forgets() {
     let server = rotating(1).await;
     let desk = Desk::new(&server).signed_in(0);
     let paxs = desk.paxs();
-    assert!(paxs.logout().await.expect("removed"));
-    assert!(!paxs.logout().await.expect("nothing there"));
-    assert!(matches!(paxs.profile().await, Err(CallError::SignedOut { .. })));
+    assert!(paxs.sign_out().await.expect("removed"));
+    assert!(!paxs.sign_out().await.expect("nothing there"));
+    assert!(matches!(paxs.read_profile().await, Err(CallError::SignedOut { .. })));
     assert_eq!(desk.saved_access(), None);
 }
 
@@ -399,8 +400,8 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
     let login = paxs.agent_login().expect("begun").every(Duration::from_millis(1));
     let query: BTreeMap<_, _> = login.link().query_pairs().into_owned().collect();
     assert_eq!((query["response_type"].as_str(), query["flow"].as_str()), ("code", "agent"));
-    let grant = login.grant().await.expect("granted");
-    paxs.exchange(&grant).await.expect("exchanged");
+    let grant = login.wait_for_grant().await.expect("granted");
+    paxs.exchange_grant(&grant).await.expect("exchanged");
     assert!(matches!(paxs.signed_in(), SignIn::Yes { .. }));
     assert_eq!(desk.saved_access().as_deref(), Some("a1"));
     let sent = server.seen().last().expect("a request").json();
@@ -413,7 +414,7 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
 #[tokio::test]
 async fn a_refused_poll_ends_the_agent_flow_with_what_was_said() {
     let server = Server::start(async |_| Reply::Body(410, r#"{"detail":"state expired"}"#.into())).await;
-    let error = Desk::new(&server).paxs().agent_login().expect("begun").grant().await.expect_err("refused");
+    let error = Desk::new(&server).paxs().agent_login().expect("begun").wait_for_grant().await.expect_err("refused");
     insta::assert_snapshot!(error, @"the sign-in was refused: the service refused it (410): state expired");
 }
 
@@ -423,7 +424,7 @@ async fn a_code_that_is_refused_is_not_shown() {
     let desk = Desk::new(&server);
     let paxs = desk.paxs();
     let grant = super::Grant::new("the-secret-code".into(), "x".into());
-    let error = paxs.exchange(&grant).await.expect_err("refused").to_string();
+    let error = paxs.exchange_grant(&grant).await.expect_err("refused").to_string();
     assert!(error.contains("bad code") && !error.contains("the-secret-code"), "{error}");
     assert_eq!(desk.saved_access(), None);
 }
@@ -455,7 +456,7 @@ async fn the_callback_flow_takes_only_the_redirect_with_its_state() {
         assert!(visit(port, "/callback?error=evil").await.starts_with("HTTP/1.1 400"));
         assert!(visit(port, &format!("/callback?code=good&state={state}")).await.contains("You are signed in"));
     };
-    let (grant, ()) = tokio::join!(login.grant(), browse);
+    let (grant, ()) = tokio::join!(login.wait_for_grant(), browse);
     let grant = grant.expect("granted");
     assert_eq!(secrecy::ExposeSecret::expose_secret(&grant.code), "good");
     assert_eq!(grant.redirect_uri, format!("http://localhost:{port}/callback"));
@@ -470,7 +471,7 @@ async fn an_error_in_the_redirect_is_told() {
     let query: BTreeMap<_, _> = login.link().query_pairs().into_owned().collect();
     let port = query["redirect_uri"].parse::<url::Url>().expect("a URL").port().expect("a port");
     let target = format!("/callback?error=access_denied&error_description=by%0AAnn&state={}", query["state"]);
-    let (result, _) = tokio::join!(login.grant(), visit(port, &target));
+    let (result, _) = tokio::join!(login.wait_for_grant(), visit(port, &target));
     insta::assert_snapshot!(result.expect_err("refused"), @"the sign-in was refused: access_denied: by Ann");
     let taken = paxs.callback_login(port).await;
     assert!(matches!(taken, Err(LoginError::Listen { .. })));
@@ -505,7 +506,7 @@ async fn a_recording_goes_with_its_meeting_in_the_query_and_in_the_form() {
     let server = Server::start(async |_| Reply::json(&json!({"attachment_id": 77}))).await;
     let desk = Desk::new(&server).signed_in(0);
     let (_file, upload) = recording(3);
-    assert_eq!(desk.paxs().upload("s 1", upload).await.expect("an id"), "77");
+    assert_eq!(desk.paxs().upload_recording("s 1", upload).await.expect("an id"), "77");
     let seen = &server.seen()[0];
     assert_eq!(seen.line(), "POST /api/recordings?session_id=s+1");
     let body = String::from_utf8_lossy(&seen.body);
@@ -523,7 +524,10 @@ async fn an_upload_that_gets_a_401_is_sent_once_more_from_its_start() {
     let (_file, upload) = recording(1000);
     let progress = Arc::clone(&upload.progress);
     // The answer has no id: it is asked for again, and adopted.
-    assert!(matches!(desk.paxs().upload("s", upload).await, Err(CallError::Unavailable { uncertain: true, .. })));
+    assert!(matches!(
+        desk.paxs().upload_recording("s", upload).await,
+        Err(CallError::Unavailable { uncertain: true, .. })
+    ));
     let lengths: Vec<_> = server.seen().iter().map(|seen| seen.body.len()).collect();
     assert_eq!((server.count("POST /api/recordings"), lengths[0]), (2, lengths[2]));
     assert_eq!(progress.read(), (1000, 1000));
@@ -562,7 +566,7 @@ async fn a_401_that_shows_only_as_a_reset_is_found_by_a_cheap_read() {
     .await;
     let desk = Desk::new(&server).signed_in(0);
     let (_file, upload) = recording(64 * 1024 * 1024);
-    assert_eq!(desk.paxs().upload("s", upload).await.expect("an id"), "r");
+    assert_eq!(desk.paxs().upload_recording("s", upload).await.expect("an id"), "r");
     assert_eq!((uploads.load(Ordering::SeqCst), given.load(Ordering::SeqCst)), (2, 1));
 }
 
@@ -584,7 +588,7 @@ async fn a_reset_under_a_good_token_is_not_sent_again() {
     .await;
     let desk = Desk::new(&server).signed_in(0);
     let (_file, upload) = recording(64 * 1024 * 1024);
-    let error = desk.paxs().upload("s", upload).await.expect_err("reset");
+    let error = desk.paxs().upload_recording("s", upload).await.expect_err("reset");
     assert!(matches!(error, CallError::Unavailable { uncertain: false, .. }), "{error}");
     assert_eq!(uploads.load(Ordering::SeqCst), 1);
 }
@@ -603,7 +607,7 @@ async fn an_early_413_and_a_close_is_a_refusal_or_a_failure_that_was_certainly_n
     let paxs = desk.paxs();
     for _ in 0..10 {
         let (_file, upload) = recording(16 * 1024 * 1024);
-        let error = paxs.upload("s", upload).await.expect_err("refused");
+        let error = paxs.upload_recording("s", upload).await.expect_err("refused");
         let is_expected =
             matches!(error, CallError::Refused { status: 413, .. } | CallError::Unavailable { uncertain: false, .. });
         assert!(is_expected, "{error:?}");
@@ -616,7 +620,7 @@ async fn a_recording_that_changed_is_the_files_fault() {
     let desk = Desk::new(&server).signed_in(0);
     let (file, upload) = recording(1000);
     file.as_file().set_len(1001).expect("grown");
-    assert!(matches!(desk.paxs().upload("s", upload).await, Err(CallError::File(FileFault::Changed))));
+    assert!(matches!(desk.paxs().upload_recording("s", upload).await, Err(CallError::File(FileFault::Changed))));
     assert_eq!(server.seen().len(), 0);
 }
 
@@ -628,7 +632,7 @@ async fn a_token_that_would_end_during_the_upload_is_refreshed_before() {
     let paxs = desk.paxs();
     // ModelOutput to be 4 GiB; that it is not is found right after.
     upload.stamp.size = 4 * 1024 * 1024 * 1024;
-    assert!(matches!(paxs.upload("s", upload).await, Err(CallError::File(FileFault::Changed))));
+    assert!(matches!(paxs.upload_recording("s", upload).await, Err(CallError::File(FileFault::Changed))));
     assert_eq!(server.count(TOKEN), 1);
 }
 
@@ -659,12 +663,12 @@ async fn what_was_not_promised_is_unavailable() {
         let (_server, desk) = answering(reply.clone()).await;
         let paxs = desk.paxs();
         for error in [
-            paxs.create(&meeting()).await.expect_err("broken"),
-            paxs.look("s", "r").await.expect_err("broken"),
-            paxs.find(&meeting().key, "t", clock::now()).await.expect_err("broken"),
-            paxs.markers().await.expect_err("broken"),
-            paxs.meetings(1).await.expect_err("broken"),
-            paxs.attachments("s").await.expect_err("broken"),
+            paxs.create_meeting(&meeting()).await.expect_err("broken"),
+            paxs.read_reports("s", "r").await.expect_err("broken"),
+            paxs.find_meeting(&meeting().key, "t", clock::now()).await.expect_err("broken"),
+            paxs.list_markers().await.expect_err("broken"),
+            paxs.list_meetings(1).await.expect_err("broken"),
+            paxs.list_attachments("s").await.expect_err("broken"),
         ] {
             assert!(matches!(error, CallError::Unavailable { uncertain: true, .. }), "{reply:?}: {error}");
         }
@@ -675,7 +679,7 @@ async fn what_was_not_promised_is_unavailable() {
 async fn a_redirect_says_what_to_check() {
     let redirect = "HTTP/1.1 302 X\r\nLocation: https://evil.example/a?token=1\r\nContent-Length: 0\r\n\r\n";
     let (_server, desk) = answering(Reply::Raw(redirect.into())).await;
-    let error = desk.paxs().profile().await.expect_err("redirected");
+    let error = desk.paxs().read_profile().await.expect_err("redirected");
     insta::assert_snapshot!(error, @"redirect to `https://evil.example/a` is not followed; check base_url");
 }
 
@@ -683,7 +687,7 @@ async fn a_redirect_says_what_to_check() {
 async fn retry_after_reaches_the_caller() {
     let busy = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
     let (_server, desk) = answering(Reply::Raw(busy.into())).await;
-    let error = desk.paxs().profile().await.expect_err("busy");
+    let error = desk.paxs().read_profile().await.expect_err("busy");
     let CallError::Unavailable { after, uncertain: false, .. } = error else { panic!("{error}") };
     assert_eq!(after, Some(Duration::from_secs(7)));
 }
@@ -693,12 +697,12 @@ async fn results_are_read_as_they_come() {
     let content = json!({"content": {"transcription": {"segments": [{"start": 0, "text": "Hello"}]}}}).to_string();
     let answer = json!([{"id": 5, "analysis_type": "transcription", "status": "completed", "report_content": content}]);
     let (server, desk) = answering(Reply::json(&answer)).await;
-    let reports = desk.paxs().look("s", "r/1").await.expect("reports");
+    let reports = desk.paxs().read_reports("s", "r/1").await.expect("reports");
     assert_eq!((reports[0].status, reports[0].findings.segments[0].text.as_str()), (Status::Completed, "Hello"));
     assert_eq!(reports[0].raw, content);
     assert_eq!(server.seen()[0].line(), "GET /api/recordings/r%2F1/analysis?session_id=s");
     let (_server, desk) = answering(Reply::Body(200, "[]".into())).await;
-    assert_eq!(desk.paxs().look("s", "r").await.expect("none yet"), []);
+    assert_eq!(desk.paxs().read_reports("s", "r").await.expect("none yet"), []);
 }
 
 // --- walks ---
@@ -762,15 +766,15 @@ async fn a_short_page_is_not_the_end_of_the_list() {
     meetings.push(ours("mine", 12));
     let (_server, desk) = listing(meetings, 5).await;
     let since = Timestamp::from_second(1_800_000_000).expect("in range");
-    assert_eq!(desk.paxs().find(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
-    assert_eq!(desk.paxs().find(&key("other"), "Talk", since).await.expect("walked"), None);
+    assert_eq!(desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
+    assert_eq!(desk.paxs().find_meeting(&key("other"), "Talk", since).await.expect("walked"), None);
 }
 
 #[tokio::test]
 async fn a_newest_first_list_is_walked_only_to_a_day_before_the_intent() {
     let (server, desk) = listing(others(0..400), 20).await;
     let since = Timestamp::from_second(1_800_000_000).expect("in range");
-    assert_eq!(desk.paxs().find(&key("sales"), "Talk", since).await.expect("walked"), None);
+    assert_eq!(desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked"), None);
     assert_eq!(server.count("GET /api/sessions?"), 2);
 }
 
@@ -780,7 +784,7 @@ async fn an_oldest_first_list_is_walked_to_its_end() {
     meetings.push(ours("mine", 0));
     let (_server, desk) = listing(meetings, 20).await;
     let since = Timestamp::from_second(1_800_000_000).expect("in range");
-    assert_eq!(desk.paxs().find(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
+    assert_eq!(desk.paxs().find_meeting(&key("sales"), "Talk", since).await.expect("walked").as_deref(), Some("mine"));
 }
 
 /// A server that knows of no pages: the newest meetings each time, `page_size` of them up to `cap`.
@@ -809,7 +813,7 @@ async fn a_server_that_ignores_the_page_is_asked_for_all_at_once() {
         let mut list = others(0..meetings - 1);
         list.push(ours("mine", 500));
         let (server, desk) = without_pages(list, cap, total).await;
-        assert_eq!(desk.paxs().markers().await.expect("walked").len(), 1, "{meetings}");
+        assert_eq!(desk.paxs().list_markers().await.expect("walked").len(), 1, "{meetings}");
         assert_eq!(server.seen().len(), asked, "{meetings}");
     }
 }
@@ -820,8 +824,8 @@ async fn a_server_that_ignores_the_page_and_may_hold_more_back_proves_nothing() 
         let mut list = others((0..meetings - 1).rev());
         list.push(ours("mine", 0));
         let (_server, desk) = without_pages(list, cap, total).await;
-        assert!(matches!(desk.paxs().markers().await, Err(CallError::Unavailable { .. })), "{meetings} {cap}");
-        let found = desk.paxs().find(&key("sales"), "Talk", clock::now()).await;
+        assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })), "{meetings} {cap}");
+        let found = desk.paxs().find_meeting(&key("sales"), "Talk", clock::now()).await;
         assert!(found.is_err(), "a second meeting would be made: {found:?}");
     }
 }
@@ -834,7 +838,7 @@ async fn a_last_page_that_comes_again_for_ever_is_the_end() {
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
-    assert_eq!(desk.paxs().markers().await.expect("walked"), []);
+    assert_eq!(desk.paxs().list_markers().await.expect("walked"), []);
     assert_eq!(server.seen().len(), 3);
 }
 
@@ -848,9 +852,9 @@ async fn descriptions_that_the_list_leaves_out_are_fetched_where_the_title_match
     ];
     let (server, desk) = listing(meetings, 20).await;
     let paxs = desk.paxs();
-    assert_eq!(paxs.find(&key("sales"), "Talk", clock::now()).await.expect("walked").as_deref(), Some("c"));
+    assert_eq!(paxs.find_meeting(&key("sales"), "Talk", clock::now()).await.expect("walked").as_deref(), Some("c"));
     assert_eq!(server.count("GET /api/sessions/"), 2);
-    let markers = paxs.markers().await.expect("walked");
+    let markers = paxs.list_markers().await.expect("walked");
     assert_eq!(markers, [(key("sales"), "a".to_owned()), (key("sales"), "c".to_owned())]);
 }
 
@@ -862,9 +866,9 @@ async fn a_404_behind_the_first_page_is_the_end_and_for_the_first_it_is_an_error
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
-    assert_eq!(desk.paxs().markers().await.expect("walked"), [(key("sales"), "mine".to_owned())]);
+    assert_eq!(desk.paxs().list_markers().await.expect("walked"), [(key("sales"), "mine".to_owned())]);
     let (_server, desk) = answering(Reply::Body(404, String::new())).await;
-    assert!(matches!(desk.paxs().markers().await, Err(CallError::Refused { status: 404, .. })));
+    assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Refused { status: 404, .. })));
 }
 
 /// A list of meetings of minuted, newest first, in pages of five; what happens to it before each request of a page, by
@@ -891,9 +895,9 @@ async fn unsteady(
 }
 
 /// Walks until it succeeds; returns what was found and the tries it took.
-async fn walked(paxs: &Paxs) -> (Vec<String>, usize) {
+async fn walked(paxs: &PaxsService) -> (Vec<String>, usize) {
     for tries in 1..100 {
-        if let Ok(found) = paxs.markers().await {
+        if let Ok(found) = paxs.list_markers().await {
             let mut ids: Vec<String> = found.into_iter().map(|(_, id)| id).collect();
             ids.sort();
             return (ids, tries);
@@ -941,13 +945,14 @@ async fn a_search_that_errors_interrupt_comes_to_its_end() {
     let paxs = desk.paxs();
     let other = key("other");
     let mut tries = 1;
-    while paxs.find(&other, "Talk", clock::now()).await.is_err() {
+    while paxs.find_meeting(&other, "Talk", clock::now()).await.is_err() {
         tries += 1;
         assert!(tries < 50, "the walk came to no end");
     }
     assert!(tries > 2 && server.seen().len() < 60, "{tries} tries, {} requests", server.seen().len());
     let ours = key("sales");
-    let found = [paxs.find(&ours, "Talk", clock::now()).await, paxs.find(&ours, "Talk", clock::now()).await];
+    let found =
+        [paxs.find_meeting(&ours, "Talk", clock::now()).await, paxs.find_meeting(&ours, "Talk", clock::now()).await];
     assert!(found.into_iter().flatten().flatten().any(|id| id == "m0"));
 }
 
@@ -959,9 +964,9 @@ async fn an_incomplete_walk_proves_nothing() {
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
-    assert!(matches!(desk.paxs().markers().await, Err(CallError::Unavailable { .. })));
-    let found = desk.paxs().find(&key("sales"), "Talk", clock::now()).await;
+    assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })));
+    let found = desk.paxs().find_meeting(&key("sales"), "Talk", clock::now()).await;
     assert!(matches!(found, Err(CallError::Unavailable { .. })));
     let (_server, desk) = answering(Reply::Body(200, r#"[{"title":"no id"}]"#.into())).await;
-    assert!(desk.paxs().markers().await.is_err());
+    assert!(desk.paxs().list_markers().await.is_err());
 }

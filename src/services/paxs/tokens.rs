@@ -1,7 +1,9 @@
-//! The sign-in on disk: one file a service, for its owner alone, bound to one origin, replaced as a whole.
+//! The sign-in on disk: one file a service, readable by its owner alone, bound to one origin,
+//! replaced as a whole.
 //!
-//! A rotating refresh token exists once in the world. The new pair is on disk before it is used, under a lock that
-//! other processes honour; a refused one is struck out there, so that it is never tried again.
+//! A rotating refresh token exists only once. So the new pair is on disk before it is used, under a
+//! lock that other processes honour, and a refused pair is struck out there, so that it is never
+//! tried again.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
@@ -18,35 +20,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::{effect::Effect, text};
 
-/// A token file is a few KiB; more is something else.
+/// Bytes of the largest token file: a real one has a few KiB.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// More than any pair of tokens takes: what must fit on the disk before a refresh token is spent.
+/// Bytes that must fit on the disk before a refresh token is used: more than any pair of tokens
+/// takes.
 const REHEARSAL_BYTES: usize = 16 * 1024;
 
-/// What the names of drafts begin with; as many letters and digits follow.
+/// The beginning of a draft's name, and the number of random letters and digits after it.
 const DRAFT: &str = ".tokens-";
 const DRAFT_RANDOM: usize = 6;
 
-/// How long a refresh token lives: PAXS's documents say 30 days.
+/// Lifetime of a refresh token: 30 days, by PAXS's documents.
 pub(super) const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Access and refresh token as they were obtained together.
+/// An access token and a refresh token, obtained together.
 #[derive(Debug, Clone)]
-pub(super) struct Pair {
+pub(super) struct TokenPair {
     /// Proves who calls.
     pub(super) access: SecretString,
-    /// Buys the next pair, once.
+    /// Is exchanged for the next pair, once.
     pub(super) refresh: SecretString,
-    /// When a person signed in.
+    /// The time of the sign-in.
     pub(super) since: Timestamp,
-    /// When this pair was obtained.
+    /// The time at which this pair was obtained.
     pub(super) obtained: Timestamp,
-    /// When the access token ends.
+    /// The end of the access token.
     pub(super) expires: Timestamp,
 }
 
-impl Pair {
+impl TokenPair {
     /// Returns when the refresh token ends, if it is not used before.
     pub(super) fn refresh_expires(&self) -> Timestamp {
         self.obtained.saturating_add(REFRESH_LIFETIME).unwrap_or(Timestamp::MAX)
@@ -58,19 +61,19 @@ impl Pair {
     }
 }
 
-/// What the file says.
+/// The contents of the token file.
 #[derive(Debug, Clone)]
-pub(super) enum Saved {
-    /// A sign-in.
-    Pair(Pair),
-    /// None, and why.
+pub(super) enum SavedSignIn {
+    /// A pair of tokens.
+    Pair(TokenPair),
+    /// No sign-in, with the reason.
     SignedOut(String),
 }
 
 /// A token file that cannot be used or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Others may read it, so it may be known to anyone.
+    /// Others may read the file, so the tokens may be known to anyone.
     #[error(
         "`{}` can be read by others: run `{}`, and sign in again if others use this machine",
         text::printable_path(path),
@@ -95,7 +98,7 @@ pub enum TokenError {
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// Another process has held the lock for longer than a refresh takes.
@@ -104,21 +107,21 @@ pub enum TokenError {
     /// The work on the file ended early: the process is going down.
     #[error("the work on the token file was interrupted")]
     Interrupted,
-    /// The file system says no.
+    /// An error of the file system.
     #[error("failed to {act} `{path}`: {source}", path = text::printable_path(path))]
     Io {
-        /// What was tried.
+        /// The failed operation.
         act: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
 /// The file as JSON.
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct TokenRecord {
     origin: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pair: Option<RecordedPair>,
@@ -135,18 +138,18 @@ struct RecordedPair {
     expires: Timestamp,
 }
 
-/// The place of one service's tokens.
+/// The store of one service's tokens.
 #[derive(Debug, Clone)]
-pub(super) struct Store {
+pub(super) struct TokenStore {
     dir: PathBuf,
     file: PathBuf,
     lock: PathBuf,
     origin: String,
 }
 
-impl Store {
-    /// Returns the store of the service `name` in the state directory. Tokens of another origin than `origin` are
-    /// none.
+impl TokenStore {
+    /// Returns the store of the service `name` in the state directory. Tokens that are bound to
+    /// another origin than `origin` are not used.
     pub(super) fn new(state_dir: &Path, name: &str, origin: String) -> Self {
         Self {
             dir: state_dir.to_owned(),
@@ -156,54 +159,57 @@ impl Store {
         }
     }
 
-    /// Reads what is saved.
-    pub(super) fn load(&self) -> Result<Saved, TokenError> {
+    /// Reads the stored sign-in.
+    pub(super) fn load_sign_in(&self) -> Result<SavedSignIn, TokenError> {
         let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
         let file = match OpenOptions::new().read(true).custom_flags(flags).open(&self.file) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Saved::SignedOut("nobody has signed in".into()));
+                return Ok(SavedSignIn::SignedOut("nobody has signed in".into()));
             }
-            Err(source) => return Err(self.io("open", source)),
+            Err(source) => return Err(self.io_error("open", source)),
         };
-        let metadata = file.metadata().map_err(|source| self.io("look at", source))?;
+        let metadata = file.metadata().map_err(|source| self.io_error("look at", source))?;
         if metadata.permissions().mode() & 0o077 != 0 {
             return Err(TokenError::Exposed { path: self.file.clone() });
         }
-        // A file that someone else has put there would send recordings to someone else's account.
+        // A file of another user would send recordings to that user's account.
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(TokenError::Broken { path: self.file.clone(), reason: "it belongs to another user".into() });
         }
         let mut json = Vec::new();
-        file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|source| self.io("read", source))?;
-        // serde's own message would quote the file, and the file is a secret.
-        let record: Record = serde_json::from_slice(&json).map_err(|error| TokenError::Broken {
+        file.take(FILE_BYTES_MAX).read_to_end(&mut json).map_err(|source| self.io_error("read", source))?;
+        // serde's own message would quote the file, which is a secret.
+        let record: TokenRecord = serde_json::from_slice(&json).map_err(|error| TokenError::Broken {
             path: self.file.clone(),
             reason: format!("line {}, column {}", error.line(), error.column()),
         })?;
-        Ok(self.saved(record))
+        Ok(self.read_record(record))
     }
 
-    fn saved(&self, record: Record) -> Saved {
+    fn read_record(&self, record: TokenRecord) -> SavedSignIn {
         if record.origin != self.origin {
             let other = text::one_line(&record.origin, 200);
-            return Saved::SignedOut(format!("tokens are bound to `{other}`, base_url is now at `{}`", self.origin));
+            return SavedSignIn::SignedOut(format!(
+                "tokens are bound to `{other}`, base_url is now at `{}`",
+                self.origin
+            ));
         }
         match (record.pair, record.refused) {
-            (Some(pair), None) => Saved::Pair(Pair {
+            (Some(pair), None) => SavedSignIn::Pair(TokenPair {
                 access: pair.access_token.into(),
                 refresh: pair.refresh_token.into(),
                 since: pair.since,
                 obtained: pair.obtained,
                 expires: pair.expires,
             }),
-            (_, Some(reason)) => Saved::SignedOut(text::one_line(&reason, 300)),
-            (None, None) => Saved::SignedOut("nobody has signed in".into()),
+            (_, Some(failure_reason)) => SavedSignIn::SignedOut(text::one_line(&failure_reason, 300)),
+            (None, None) => SavedSignIn::SignedOut("nobody has signed in".into()),
         }
     }
 
     /// Saves a pair; it is durable when this returns.
-    pub(super) fn save(&self, pair: &Pair) -> Result<(), TokenError> {
+    pub(super) fn save_pair(&self, pair: &TokenPair) -> Result<(), TokenError> {
         let recorded = RecordedPair {
             access_token: pair.access.expose_secret().to_owned(),
             refresh_token: pair.refresh.expose_secret().to_owned(),
@@ -211,35 +217,36 @@ impl Store {
             obtained: pair.obtained,
             expires: pair.expires,
         };
-        let draft = self.record(&Record { origin: self.origin.clone(), pair: Some(recorded), refused: None })?;
-        self.put(Effect::SaveTokens, draft)
+        let draft =
+            self.draft_record(&TokenRecord { origin: self.origin.clone(), pair: Some(recorded), refused: None })?;
+        self.put_in_place(Effect::SaveTokens, draft)
     }
 
-    /// Strikes the sign-in out, remembering why.
+    /// Strikes the sign-in out, with the reason.
     pub(super) fn strike_out(&self, reason: &str) -> Result<(), TokenError> {
         let refused = Some(reason.to_owned());
-        let draft = self.record(&Record { origin: self.origin.clone(), pair: None, refused })?;
-        self.put(Effect::StrikeOut, draft)
+        let draft = self.draft_record(&TokenRecord { origin: self.origin.clone(), pair: None, refused })?;
+        self.put_in_place(Effect::StrikeOut, draft)
     }
 
-    /// Makes sure that a pair could be saved, before a refresh token is spent for one: not everyone can
-    /// write there, and there is room.
-    pub(super) fn rehearse(&self) -> Result<(), TokenError> {
+    /// Checks that a pair can be saved, before a refresh token is used: the directory is not open
+    /// to everyone, and there is room.
+    pub(super) fn rehearse_save(&self) -> Result<(), TokenError> {
         self.check_dir()?;
-        self.draft(&[b' '; REHEARSAL_BYTES]).map(drop)
+        self.write_draft(&[b' '; REHEARSAL_BYTES]).map(drop)
     }
 
     /// Removes the file; returns whether there was one.
-    pub(super) fn remove(&self) -> Result<bool, TokenError> {
-        self.sweep();
+    pub(super) fn remove_file(&self) -> Result<bool, TokenError> {
+        self.remove_drafts();
         Effect::ForgetTokens.during(|| match fs::remove_file(&self.file) {
             Ok(()) => self.sync_dir().map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(self.io("remove", source)),
+            Err(source) => Err(self.io_error("remove", source)),
         })
     }
 
-    /// Takes the lock between processes, if nobody has it. It is held until the file is dropped.
+    /// Takes the lock between processes, if it is free. It is held until the file is dropped.
     pub(super) fn try_lock(&self) -> Result<Option<File>, TokenError> {
         let io = |source| TokenError::Io { act: "lock", path: self.lock.clone(), source };
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.lock).map_err(io)?;
@@ -250,37 +257,41 @@ impl Store {
         }
     }
 
-    fn record(&self, record: &Record) -> Result<tempfile::NamedTempFile, TokenError> {
+    fn draft_record(&self, record: &TokenRecord) -> Result<tempfile::NamedTempFile, TokenError> {
         self.check_dir()?;
         let json = serde_json::to_vec_pretty(record).expect("a record of texts and times is JSON");
-        self.draft(&json)
+        self.write_draft(&json)
     }
 
     /// Puts a draft in the file's place, durably.
-    fn put(&self, effect: Effect, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
+    fn put_in_place(&self, effect: Effect, draft: tempfile::NamedTempFile) -> Result<(), TokenError> {
         effect.during(|| {
-            draft.persist(&self.file).map_err(|error| self.io("replace", error.error))?;
+            draft.persist(&self.file).map_err(|error| self.io_error("replace", error.error))?;
             self.sync_dir()
         })
     }
 
-    /// Writes a durable file without a place yet; it is removed when dropped, and locked until then.
-    fn draft(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, TokenError> {
-        self.sweep();
+    /// Writes a durable draft. It is removed when dropped, and locked until then.
+    fn write_draft(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, TokenError> {
+        self.remove_drafts();
         let mut draft = tempfile::Builder::new()
             .prefix(DRAFT)
             .rand_bytes(DRAFT_RANDOM)
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(&self.dir)
-            .map_err(|source| self.io("write beside", source))?;
+            .map_err(|source| self.io_error("write beside", source))?;
         rustix::fs::flock(&draft, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|error| self.io("lock", error.into()))?;
-        draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(|source| self.io("write", source))?;
+            .map_err(|error| self.io_error("lock", error.into()))?;
+        draft
+            .write_all(bytes)
+            .and_then(|()| draft.as_file().sync_all())
+            .map_err(|source| self.io_error("write", source))?;
         Ok(draft)
     }
 
-    /// Removes the drafts that a crash has left: there are tokens in them. Whatever hinders that hinders nothing else.
-    fn sweep(&self) {
+    /// Removes drafts that a crash has left, because they hold tokens. A failure to do so stops
+    /// nothing else.
+    fn remove_drafts(&self) {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
         for path in entries.filter(|entry| is_draft(&entry.file_name())).map(|entry| entry.path()) {
             let abandoned = File::open(&path)
@@ -292,15 +303,15 @@ impl Store {
     }
 
     fn check_dir(&self) -> Result<(), TokenError> {
-        let mode = fs::metadata(&self.dir).map_err(|source| self.io("look beside", source))?.permissions().mode();
+        let mode = fs::metadata(&self.dir).map_err(|source| self.io_error("look beside", source))?.permissions().mode();
         if mode & 0o002 == 0 { Ok(()) } else { Err(TokenError::OpenDirectory { path: self.dir.clone() }) }
     }
 
     fn sync_dir(&self) -> Result<(), TokenError> {
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|source| self.io("sync beside", source))
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|source| self.io_error("sync beside", source))
     }
 
-    fn io(&self, act: &'static str, source: io::Error) -> TokenError {
+    fn io_error(&self, act: &'static str, source: io::Error) -> TokenError {
         TokenError::Io { act, path: self.file.clone(), source }
     }
 }
@@ -313,22 +324,22 @@ fn is_draft(name: &std::ffi::OsStr) -> bool {
 mod tests {
     use super::*;
 
-    fn store() -> (tempfile::TempDir, Store) {
+    fn store() -> (tempfile::TempDir, TokenStore) {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::new(dir.path(), "paxs", "https://a.example".into());
+        let store = TokenStore::new(dir.path(), "paxs", "https://a.example".into());
         (dir, store)
     }
 
-    fn pair() -> Pair {
+    fn pair() -> TokenPair {
         let now = crate::clock::now();
-        Pair { access: "a-secret".into(), refresh: "r-secret".into(), since: now, obtained: now, expires: now }
+        TokenPair { access: "a-secret".into(), refresh: "r-secret".into(), since: now, obtained: now, expires: now }
     }
 
     #[test]
     fn a_pair_reads_back_and_only_its_owner_can_read_it() {
         let (dir, store) = store();
-        store.save(&pair()).expect("saved");
-        assert!(matches!(store.load(), Ok(Saved::Pair(saved)) if saved.is_same(&pair())));
+        store.save_pair(&pair()).expect("saved");
+        assert!(matches!(store.load_sign_in(), Ok(SavedSignIn::Pair(saved)) if saved.is_same(&pair())));
         let file = dir.path().join("tokens-paxs.json");
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "no draft is left behind");
@@ -342,17 +353,17 @@ mod tests {
             at in proptest::prelude::any::<proptest::sample::Index>(), byte in 0_u8..=255, cut in proptest::bool::ANY,
         ) {
             let (dir, store) = store();
-            store.save(&pair()).expect("saved");
+            store.save_pair(&pair()).expect("saved");
             let file = dir.path().join("tokens-paxs.json");
             let mut bytes = fs::read(&file).expect("read");
             let at = at.index(bytes.len());
             bytes[at] = byte;
             bytes.truncate(if cut { at } else { bytes.len() });
             fs::write(&file, &bytes).expect("written");
-            match store.load() {
-                Ok(Saved::Pair(pair)) => proptest::prop_assert!(bytes.windows(pair.access.expose_secret().len())
+            match store.load_sign_in() {
+                Ok(SavedSignIn::Pair(pair)) => proptest::prop_assert!(bytes.windows(pair.access.expose_secret().len())
                     .any(|window| window == pair.access.expose_secret().as_bytes()) || byte == b'\\'),
-                Ok(Saved::SignedOut(reason)) => proptest::prop_assert!(!reason.contains("-secret"), "{}", reason),
+                Ok(SavedSignIn::SignedOut(reason)) => proptest::prop_assert!(!reason.contains("-secret"), "{}", reason),
                 Err(error) => {
                     let told = format!("{error} {error:?}");
                     proptest::prop_assert!(!told.contains("-secret"), "{}", told);
@@ -364,10 +375,10 @@ mod tests {
     #[test]
     fn a_token_file_that_others_can_read_is_refused_with_the_cure() {
         let (dir, store) = store();
-        store.save(&pair()).expect("saved");
+        store.save_pair(&pair()).expect("saved");
         let file = dir.path().join("tokens-paxs.json");
         fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("set");
-        let error = store.load().expect_err("exposed").to_string();
+        let error = store.load_sign_in().expect_err("exposed").to_string();
         assert!(error.contains("chmod 600"), "{error}");
     }
 
@@ -375,24 +386,24 @@ mod tests {
     fn nothing_is_written_where_everyone_can_put_files() {
         let (dir, store) = store();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).expect("set");
-        assert!(matches!(store.save(&pair()), Err(TokenError::OpenDirectory { .. })));
+        assert!(matches!(store.save_pair(&pair()), Err(TokenError::OpenDirectory { .. })));
     }
 
     #[test]
     fn tokens_of_another_origin_are_none() {
         let (dir, store) = store();
-        store.save(&pair()).expect("saved");
-        let other = Store::new(dir.path(), "paxs", "https://b.example".into());
-        let Ok(Saved::SignedOut(reason)) = other.load() else { panic!("signed in") };
+        store.save_pair(&pair()).expect("saved");
+        let other = TokenStore::new(dir.path(), "paxs", "https://b.example".into());
+        let Ok(SavedSignIn::SignedOut(reason)) = other.load_sign_in() else { panic!("signed in") };
         insta::assert_snapshot!(reason, @"tokens are bound to `https://a.example`, base_url is now at `https://b.example`");
     }
 
     #[test]
     fn a_struck_out_sign_in_stays_so_and_its_tokens_are_gone() {
         let (dir, store) = store();
-        store.save(&pair()).expect("saved");
+        store.save_pair(&pair()).expect("saved");
         store.strike_out("the service said no").expect("written");
-        assert!(matches!(store.load(), Ok(Saved::SignedOut(reason)) if reason == "the service said no"));
+        assert!(matches!(store.load_sign_in(), Ok(SavedSignIn::SignedOut(reason)) if reason == "the service said no"));
         let json = fs::read_to_string(dir.path().join("tokens-paxs.json")).expect("read");
         assert!(!json.contains("secret"), "{json}");
     }
@@ -402,7 +413,7 @@ mod tests {
         let (dir, store) = store();
         fs::write(dir.path().join("tokens-paxs.json"), r#"{"origin":"x","pair":"a-secret"}"#).expect("written");
         fs::set_permissions(dir.path().join("tokens-paxs.json"), Permissions::from_mode(0o600)).expect("set");
-        let error = store.load().expect_err("broken");
+        let error = store.load_sign_in().expect_err("broken");
         assert!(!format!("{error} {error:?}").contains("a-secret"));
         assert!(!format!("{:?}", pair()).contains("secret\""));
     }
@@ -410,10 +421,10 @@ mod tests {
     #[test]
     fn a_link_in_the_place_of_the_file_is_not_followed() {
         let (dir, store) = store();
-        store.save(&pair()).expect("saved");
+        store.save_pair(&pair()).expect("saved");
         fs::rename(dir.path().join("tokens-paxs.json"), dir.path().join("other")).expect("renamed");
         std::os::unix::fs::symlink(dir.path().join("other"), dir.path().join("tokens-paxs.json")).expect("linked");
-        assert!(matches!(store.load(), Err(TokenError::Io { .. })));
+        assert!(matches!(store.load_sign_in(), Err(TokenError::Io { .. })));
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! A transcription of PAXS: segments with speakers and times, in whatever spelling they come.
+//! A transcription of PAXS: segments with speakers and times, in every spelling that is known.
 
 use serde_json::{Map, Value};
 
 use super::wire;
 use crate::job::{Findings, Segment};
 
-/// Segments that are kept apart: a day of talk in pieces of half a second has fewer. The words of what follows are
-/// added to the last one.
+/// Segments that are kept apart: a day of talk in pieces of half a second has fewer. The words of
+/// further segments are appended to the last one.
 const SEGMENTS_MAX: usize = 200_000;
 
 /// Speakers that are kept.
@@ -17,44 +17,50 @@ const SPEAKER_FIELDS: [&str; 6] =
     ["speaker", "speaker_name", "speaker_label", "speakerName", "speaker_id", "speakerLabel"];
 const TEXT_FIELDS: [&str; 4] = ["text", "content", "transcript", "sentence"];
 
-/// Returns what a transcription holds: under `content.transcription`, `transcription`, `content`, or at the top.
-pub(super) fn read(content: &Value) -> Findings {
+/// Reads a transcription: under `content.transcription`, `transcription`, `content`, or at the top.
+pub(super) fn parse_transcript(content: &Value) -> Findings {
     if let Value::Array(items) = content {
-        return Findings { segments: segments(items), ..Findings::default() };
+        return Findings { segments: parse_segments(items), ..Findings::default() };
     }
     if let Value::String(text) = content {
-        return Findings { segments: vec![whole(text)], ..Findings::default() };
+        return Findings { segments: vec![untimed_segment(text)], ..Findings::default() };
     }
     let Some(fields) = content.as_object() else { return Findings::default() };
-    let content = object(fields, "content").unwrap_or(fields);
-    let inner = object(content, "transcription").or_else(|| object(fields, "transcription")).unwrap_or(content);
+    let content = object_field(fields, "content").unwrap_or(fields);
+    let inner =
+        object_field(content, "transcription").or_else(|| object_field(fields, "transcription")).unwrap_or(content);
     let segments = SEGMENTS_FIELDS
         .iter()
         .find_map(|name| [inner, content, fields].iter().find_map(|place| place.get(*name)?.as_array()))
-        .map(|items| segments(items))
+        .map(|items| parse_segments(items))
         .unwrap_or_default();
-    let text = || wire::text(inner, &TEXT_FIELDS).or_else(|| content.get("transcription")?.as_str());
-    let text_alone = || text().map(|text| vec![whole(text)]).unwrap_or_default();
+    let segments = if segments.is_empty() {
+        let text = wire::first_text(inner, &TEXT_FIELDS);
+        let text = text.or_else(|| content.get("transcription")?.as_str());
+        text.map(untimed_segment).into_iter().collect()
+    } else {
+        segments
+    };
     Findings {
-        markdown: wire::text(inner, &["markdown"]).map(str::to_owned),
-        summary: [inner, content].iter().find_map(|place| wire::text(place, &["summary"])).map(str::to_owned),
-        speakers: inner.get("speakers").map(speakers).unwrap_or_default(),
-        segments: if segments.is_empty() { text_alone() } else { segments },
+        markdown: wire::first_text(inner, &["markdown"]).map(str::to_owned),
+        summary: [inner, content].iter().find_map(|place| wire::first_text(place, &["summary"])).map(str::to_owned),
+        speakers: inner.get("speakers").map(parse_speakers).unwrap_or_default(),
+        segments,
         remarks: Vec::new(),
     }
 }
 
-fn object<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+fn object_field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
     fields.get(name)?.as_object()
 }
 
-/// A text without times is one segment without times.
-fn whole(text: &str) -> Segment {
+/// Returns a text without times as one segment.
+fn untimed_segment(text: &str) -> Segment {
     Segment { text: text.to_owned(), ..Segment::default() }
 }
 
-fn segments(items: &[Value]) -> Vec<Segment> {
-    let mut found = items.iter().filter_map(segment);
+fn parse_segments(items: &[Value]) -> Vec<Segment> {
+    let mut found = items.iter().filter_map(parse_segment);
     let mut kept: Vec<Segment> = found.by_ref().take(SEGMENTS_MAX).collect();
     if let Some(last) = kept.last_mut() {
         for more in found {
@@ -65,24 +71,24 @@ fn segments(items: &[Value]) -> Vec<Segment> {
     kept
 }
 
-fn segment(item: &Value) -> Option<Segment> {
+fn parse_segment(item: &Value) -> Option<Segment> {
     let fields = match item {
         Value::Object(fields) => fields,
-        Value::String(text) => return Some(whole(text)),
+        Value::String(text) => return Some(untimed_segment(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => return None,
     };
     Some(Segment {
-        start: moment(fields, &["start", "start_time", "startTime", "from"], &["start_ms", "startMs"]),
-        end: moment(fields, &["end", "end_time", "endTime", "to"], &["end_ms", "endMs"]),
-        speaker: wire::first(fields, &SPEAKER_FIELDS).and_then(speaker),
-        text: wire::text(fields, &TEXT_FIELDS)?.to_owned(),
+        start: parse_moment(fields, &["start", "start_time", "startTime", "from"], &["start_ms", "startMs"]),
+        end: parse_moment(fields, &["end", "end_time", "endTime", "to"], &["end_ms", "endMs"]),
+        speaker: wire::first_field(fields, &SPEAKER_FIELDS).and_then(speaker_name),
+        text: wire::first_text(fields, &TEXT_FIELDS)?.to_owned(),
     })
 }
 
-fn moment(fields: &Map<String, Value>, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
-    let found = wire::first(fields, seconds).and_then(as_seconds);
+fn parse_moment(fields: &Map<String, Value>, seconds: &[&str], milliseconds: &[&str]) -> Option<f64> {
+    let found = wire::first_field(fields, seconds).and_then(as_seconds);
     found
-        .or_else(|| Some(as_seconds(wire::first(fields, milliseconds)?)? / 1000.0))
+        .or_else(|| Some(as_seconds(wire::first_field(fields, milliseconds)?)? / 1000.0))
         .filter(|at| at.is_finite() && *at >= 0.0)
 }
 
@@ -101,15 +107,15 @@ fn clock_time(text: &str) -> Option<f64> {
     (parts.len() <= 3).then(|| parts.iter().fold(0.0, |sum, part| sum * 60.0 + part))
 }
 
-fn speakers(value: &Value) -> Vec<String> {
+fn parse_speakers(value: &Value) -> Vec<String> {
     let mut names: Vec<String> = match value {
-        Value::Array(items) => items.iter().take(SPEAKERS_MAX).filter_map(speaker).collect(),
+        Value::Array(items) => items.iter().take(SPEAKERS_MAX).filter_map(speaker_name).collect(),
         Value::Object(fields) => fields
             .iter()
             .take(SPEAKERS_MAX)
-            .map(|(label, value)| speaker(value).unwrap_or_else(|| label.clone()))
+            .map(|(label, value)| speaker_name(value).unwrap_or_else(|| label.clone()))
             .collect(),
-        Value::String(_) => speaker(value).into_iter().collect(),
+        Value::String(_) => speaker_name(value).into_iter().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => vec![],
     };
     let mut seen = std::collections::HashSet::new();
@@ -117,13 +123,13 @@ fn speakers(value: &Value) -> Vec<String> {
     names
 }
 
-/// A speaker is a name, a number, or an object with a name.
-fn speaker(value: &Value) -> Option<String> {
+/// Reads a speaker: a name, a number, or an object with a name.
+fn speaker_name(value: &Value) -> Option<String> {
     match value {
         Value::String(name) => Some(name.trim().to_owned()).filter(|name| !name.is_empty()),
         Value::Number(number) => Some(format!("Speaker {number}")),
         Value::Object(fields) => {
-            wire::text(fields, &["name", "display_name", "displayName", "speaker_name", "label", "speaker", "id"])
+            wire::first_text(fields, &["name", "display_name", "displayName", "speaker_name", "label", "speaker", "id"])
                 .map(|name| name.trim().to_owned())
         }
         Value::Null | Value::Bool(_) | Value::Array(_) => None,
@@ -142,7 +148,7 @@ mod tests {
 
         #[test]
         fn no_transcription_panics_and_times_are_numbers(content in any_json()) {
-            for segment in read(&content).segments {
+            for segment in parse_transcript(&content).segments {
                 for at in [segment.start, segment.end].into_iter().flatten() {
                     prop_assert!(at.is_finite() && at >= 0.0);
                 }
@@ -162,7 +168,7 @@ mod tests {
             json!({"content": transcription}),
             transcription.clone(),
         ] {
-            let findings = read(&content);
+            let findings = parse_transcript(&content);
             assert_eq!(findings.summary.as_deref(), Some("Short."), "{content}");
             assert_eq!(findings.speakers, ["Ann", "Bo"]);
             let segment =
@@ -173,7 +179,7 @@ mod tests {
 
     #[test]
     fn times_are_read_as_seconds_clock_times_and_milliseconds() {
-        let start = |segment: Value| read(&json!({"segments": [segment]})).segments[0].start;
+        let start = |segment: Value| parse_transcript(&json!({"segments": [segment]})).segments[0].start;
         assert_eq!(start(json!({"text": "x", "start": 61.5})), Some(61.5));
         assert_eq!(start(json!({"text": "x", "start": "01:01:01.5"})), Some(3661.5));
         assert_eq!(start(json!({"text": "x", "start_time": "01:01"})), Some(61.0));
@@ -186,14 +192,17 @@ mod tests {
 
     #[test]
     fn a_text_without_segments_is_one_segment_and_segments_without_text_are_none() {
-        assert_eq!(read(&json!({"content": {"transcription": {"text": "Hello"}}})).segments, [whole("Hello")]);
-        assert_eq!(read(&json!({"transcription": "Hello"})).segments, [whole("Hello")]);
-        assert_eq!(read(&json!({"segments": [{"start": 1}, 7, null]})).segments, []);
+        assert_eq!(
+            parse_transcript(&json!({"content": {"transcription": {"text": "Hello"}}})).segments,
+            [untimed_segment("Hello")]
+        );
+        assert_eq!(parse_transcript(&json!({"transcription": "Hello"})).segments, [untimed_segment("Hello")]);
+        assert_eq!(parse_transcript(&json!({"segments": [{"start": 1}, 7, null]})).segments, []);
     }
 
     #[test]
     fn segments_are_bounded() {
         let content = json!({"segments": vec![json!({"text": "x"}); SEGMENTS_MAX + 1]});
-        assert_eq!(read(&content).segments.len(), SEGMENTS_MAX);
+        assert_eq!(parse_transcript(&content).segments.len(), SEGMENTS_MAX);
     }
 }

@@ -1,8 +1,9 @@
-//! Walking the list of meetings: to its real end, or not at all.
+//! Walks of the list of meetings, to its real end or not at all.
 //!
-//! Nothing is known of the list but that it has pages. A server may ignore `page`, cap `page_size`, repeat its last
-//! page for ever or sort as it likes; meetings may be made meanwhile. So a short page is no end, only times that were
-//! seen to fall prove an order, and a page that comes again is the end only where another page was turned to before.
+//! The list is only known to have pages. A server may ignore `page`, cap `page_size`, repeat its
+//! last page without end or sort as it likes, and meetings may be made meanwhile. So a short page
+//! is no end, an order is proven only by times that were seen to fall, and a repeated page is the
+//! end only where another page came before it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    session::Session,
-    wire::{self, Listed},
+    session::PaxsSession,
+    wire::{self, ListedMeeting},
 };
 use crate::{
     clock::{self, elapsed},
@@ -24,129 +25,132 @@ use crate::{
     services::{CallError, answers, pacer::Priority},
 };
 
-/// A walk of more pages than this is given up as incomplete: 200,000 meetings at 20 a page.
+/// Pages after which a walk is given up as incomplete: 200,000 meetings at 20 a page.
 const PAGES_MAX: u32 = 10_000;
 
-/// What the documents ask for.
+/// Size of a page, by the documents.
 const PAGE_SIZE: &str = "20";
 
-/// What is asked for where `page` has no effect: the documents name no limit, a hundred is what servers allow.
+/// Size of the page where `page` has no effect: the documents name no limit, servers commonly allow
+/// a hundred.
 const PAGE_SIZE_MAX: &str = "100";
 
-/// Pages in a row without a new meeting after which a walk is given up as incomplete. One could be full of repeats
-/// because twenty meetings were made during the walk.
+/// Pages in a row without a new meeting, after which a walk is given up as incomplete. One page may
+/// be full of repeats because twenty meetings were made during the walk.
 const BARREN_MAX: u32 = 3;
 
-/// Meetings seen in falling order before the order is believed: half a page.
+/// Meetings seen in falling order before the order counts as proven: half a page.
 const ORDER_PROOF: usize = 10;
 
 /// The sessions' path.
 pub(super) const SESSIONS: [&str; 2] = ["api", "sessions"];
 
 /// Returns a page of the list as it came.
-pub(super) async fn page(session: &Session, page: u32) -> Result<Vec<Value>, CallError> {
-    items(answers::json(read(session, page, PAGE_SIZE).await?)?)
+pub(super) async fn list_page(session: &PaxsSession, page: u32) -> Result<Vec<Value>, CallError> {
+    page_items(answers::read_json(read_page(session, page, PAGE_SIZE).await?)?)
 }
 
-async fn read(session: &Session, page: u32, size: &str) -> Result<Answer, CallError> {
+async fn read_page(session: &PaxsSession, page: u32, size: &str) -> Result<Answer, CallError> {
     let page = page.to_string();
     let request = Request::get(&SESSIONS).query("page", &page).query("page_size", size);
     answers::check_status(session.call(&request, Priority::High).await?)
 }
 
-fn items(answer: Value) -> Result<Vec<Value>, CallError> {
-    wire::list(answer).ok_or_else(|| answers::unexpected("a list of meetings without a list"))
+fn page_items(answer: Value) -> Result<Vec<Value>, CallError> {
+    wire::list_items(answer).ok_or_else(|| answers::unexpected_answer("a list of meetings without a list"))
 }
 
-fn listed(answer: Value) -> Result<Vec<Listed>, CallError> {
-    let listed = items(answer)?.iter().map(Listed::read).collect::<Option<Vec<_>>>();
-    listed.ok_or_else(|| answers::unexpected("a meeting without an id in the list"))
+fn page_meetings(answer: Value) -> Result<Vec<ListedMeeting>, CallError> {
+    let listed = page_items(answer)?.iter().map(ListedMeeting::from_item).collect::<Option<Vec<_>>>();
+    listed.ok_or_else(|| answers::unexpected_answer("a meeting without an id in the list"))
 }
 
 /// Returns the details of a meeting.
-pub(super) async fn details(session: &Session, id: &str) -> Result<Value, CallError> {
+pub(super) async fn read_details(session: &PaxsSession, id: &str) -> Result<Value, CallError> {
     let request = Request::get(&["api", "sessions", id]);
-    let details = answers::json(session.call(&request, Priority::High).await?)?;
+    let details = answers::read_json(session.call(&request, Priority::High).await?)?;
     if wire::meeting_id(&details).is_some_and(|found| found != id) {
-        return Err(answers::unexpected("details of another meeting"));
+        return Err(answers::unexpected_answer("details of another meeting"));
     }
     Ok(details)
 }
 
-/// Walks that an error has interrupted, by what they look for. Each goes on where it was, so that it comes to its end
-/// also where errors come more often than a whole walk would take.
+/// Walks that an error has interrupted, by the marker that they look for. Each continues where it
+/// stopped, so that it ends even where errors are more frequent than whole walks.
 #[derive(Debug, Default)]
-pub(super) struct Walks(Mutex<HashMap<String, Walk>>);
+pub(super) struct MeetingWalks(Mutex<HashMap<String, MeetingWalk>>);
 
-/// Walks that are kept at once; one more begins anew. Each holds 16 bytes a meeting seen.
+/// Walks that are kept at once; a further one starts again. Each holds 16 bytes for a meeting.
 const WALKS_MAX: usize = 16;
 
-/// The walk for all markers, among those for one.
+/// The name of the walk for all markers.
 const ALL: &str = "";
 
-impl Walks {
-    fn take(&self, name: &str) -> Walk {
-        self.held().remove(name).unwrap_or_default()
+impl MeetingWalks {
+    fn take_walk(&self, name: &str) -> MeetingWalk {
+        self.lock_walks().remove(name).unwrap_or_default()
     }
 
-    fn keep(&self, name: &str, mut walk: Walk) {
-        let mut held = self.held();
+    fn keep_walk(&self, name: &str, mut walk: MeetingWalk) {
+        let mut held = self.lock_walks();
         if !walk.hopeless && held.len() < WALKS_MAX {
-            walk.interrupt();
+            walk.mark_interrupted();
             held.insert(name.to_owned(), walk);
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Walk>> {
+    fn lock_walks(&self) -> MutexGuard<'_, HashMap<String, MeetingWalk>> {
         self.0.lock().expect("no thread panics while it holds the walks")
     }
 }
 
-/// A walk under way.
+/// A walk in progress.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a list of which nothing is known")]
-pub(super) struct Walk {
+pub(super) struct MeetingWalk {
     /// The last page that was read.
     page: u32,
     barren: u32,
-    /// Whether a page other than the first brought mostly new meetings: `page` has an effect.
+    /// True once a page other than the first brought mostly new meetings: `page` has an effect.
     turned: bool,
     ended: bool,
-    /// By how much the clock of the service is behind ours.
+    /// The lag of the service's clock behind ours.
     behind: Duration,
     before: Vec<String>,
-    /// Hashes of the ids of the meetings that were looked into.
+    /// Hashes of the ids of the meetings that were read.
     seen: HashSet<[u8; 16]>,
-    /// Whether an error came after the last page: meetings may have moved from page to page since.
+    /// True where an error came after the last page: meetings may have moved from page to page
+    /// since.
     broken: bool,
-    /// Whether an error came since the front was read: then it is looked at once more, for what was made meanwhile.
+    /// True where an error came since the front was read: the front is then read once more, for
+    /// meetings that were made meanwhile.
     interrupted: bool,
-    /// Whether that is what it does now.
+    /// True while the front is read once more.
     at_front: bool,
-    /// Whether there is nothing in it to go on from.
+    /// True where the walk cannot be continued.
     hopeless: bool,
-    order: Order,
+    order: ListOrder,
     found: Vec<(Key, String)>,
 }
 
-impl Walk {
-    /// Returns the meetings of the next page that were not looked into before; `None` at the end.
-    async fn next(&mut self, session: &Session) -> Result<Option<Vec<Listed>>, CallError> {
+impl MeetingWalk {
+    /// Returns the meetings of the next page that were not read before; `None` at the end.
+    async fn next_page(&mut self, session: &PaxsSession) -> Result<Option<Vec<ListedMeeting>>, CallError> {
         loop {
             if self.ended {
                 return Ok(None);
             }
             if self.page >= PAGES_MAX || self.barren >= BARREN_MAX {
                 self.hopeless = true;
-                return Err(answers::unexpected("a list of meetings without an end"));
+                return Err(answers::unexpected_answer("a list of meetings without an end"));
             }
             let page = if self.broken { self.page } else { self.page + 1 };
-            let answer = match read(session, page, PAGE_SIZE).await {
-                // So some servers say that a page lies behind the last one.
+            let answer = match read_page(session, page, PAGE_SIZE).await {
+                // Some servers answer so to a page after the last one.
                 Err(CallError::Refused { status: 404, .. }) if page > 1 => None,
                 answer => Some(answer?),
             };
-            let (listed, total) = answer.map_or(Ok((vec![], None)), |answer| self.listed(answer))?;
+            let (listed, total) = answer.map_or(Ok((vec![], None)), |answer| self.read_listed(answer))?;
             let again_after_error = self.broken;
             if again_after_error && !self.is_joined(&listed) {
                 continue;
@@ -155,11 +159,11 @@ impl Walk {
             let ids: Vec<String> = listed.iter().map(|item| item.id.clone()).collect();
             let again = ids == self.before && !ids.is_empty();
             if again && !self.turned && total.is_none_or(|total| total > self.seen.len() as u64) {
-                return self.at_once(session).await.map(Some);
+                return self.read_all_at_once(session).await.map(Some);
             }
-            let new = self.unseen(listed);
+            let new = self.keep_unseen(listed);
             if again || ids.is_empty() || self.at_front && new.is_empty() && !again_after_error {
-                self.end();
+                self.reach_end();
                 continue;
             }
             self.turned |= page > 1 && new.len() * 2 >= ids.len();
@@ -169,20 +173,20 @@ impl Walk {
         }
     }
 
-    fn listed(&mut self, answer: Answer) -> Result<(Vec<Listed>, Option<u64>), CallError> {
+    fn read_listed(&mut self, answer: Answer) -> Result<(Vec<ListedMeeting>, Option<u64>), CallError> {
         let behind = answer.date.map(|date| elapsed(date, clock::now())).unwrap_or_default();
         self.behind = self.behind.max(behind);
-        let answer = answers::json(answer)?;
-        let total = wire::total(&answer);
-        Ok((listed(answer)?, total))
+        let answer = answers::read_json(answer)?;
+        let total = wire::total_items(&answer);
+        Ok((page_meetings(answer)?, total))
     }
 
-    /// Whether a page that is read again joins what was seen before the error: where its first meeting was seen nothing
-    /// is missing in between, however many were made or deleted meanwhile. Else the page before is tried, and in the end
-    /// the walk begins anew.
-    fn is_joined(&mut self, listed: &[Listed]) -> bool {
+    /// Returns whether a page that is read again joins the pages before the error. Where its first
+    /// meeting was already seen nothing is missing in between, however many were made or deleted
+    /// meanwhile. Else the page before is tried, and in the end the walk starts again.
+    fn is_joined(&mut self, listed: &[ListedMeeting]) -> bool {
         self.broken = false;
-        if listed.first().is_some_and(|first| self.seen.contains(&hash(&first.id))) {
+        if listed.first().is_some_and(|first| self.seen.contains(&id_hash(&first.id))) {
             return true;
         }
         self.page -= 1;
@@ -193,8 +197,9 @@ impl Walk {
         false
     }
 
-    /// The end is reached. What was made while the walk was interrupted may stand at the front.
-    fn end(&mut self) {
+    /// Marks the end of the list. Meetings that were made while the walk was interrupted may be at
+    /// the front, which is then read once more.
+    fn reach_end(&mut self) {
         if self.interrupted {
             self.interrupted = false;
             self.at_front = true;
@@ -205,7 +210,7 @@ impl Walk {
         }
     }
 
-    fn interrupt(&mut self) {
+    fn mark_interrupted(&mut self) {
         self.before.clear();
         self.broken = self.page > 0;
         self.interrupted = true;
@@ -213,59 +218,60 @@ impl Walk {
         self.barren = 0;
     }
 
-    fn unseen(&self, mut listed: Vec<Listed>) -> Vec<Listed> {
+    fn keep_unseen(&self, mut listed: Vec<ListedMeeting>) -> Vec<ListedMeeting> {
         let mut here = HashSet::new();
-        listed.retain(|item| !self.seen.contains(&hash(&item.id)) && here.insert(hash(&item.id)));
+        listed.retain(|item| !self.seen.contains(&id_hash(&item.id)) && here.insert(id_hash(&item.id)));
         listed
     }
 
-    /// A meeting was looked into.
-    fn saw(&mut self, item: &Listed) {
-        self.seen.insert(hash(&item.id));
-        self.order.see(item.created);
+    /// Marks a meeting as read.
+    fn mark_seen(&mut self, item: &ListedMeeting) {
+        self.seen.insert(id_hash(&item.id));
+        self.order.note_time(item.created);
     }
 
-    /// Whether everything that follows is older than `limit`.
+    /// Returns whether all further meetings are older than `limit`.
     fn proves_older_than(&self, limit: Timestamp) -> bool {
         let limit = limit.saturating_sub(self.behind).unwrap_or(Timestamp::MIN);
         !self.at_front && self.order.proves_older_than(limit)
     }
 
-    /// `page` has no effect: as much as a server gives at once is asked for. Servers cap a page at a round number, so
-    /// any other count is that of the whole list; a round one proves nothing.
-    async fn at_once(&mut self, session: &Session) -> Result<Vec<Listed>, CallError> {
-        let answer = answers::json(read(session, 1, PAGE_SIZE_MAX).await?)?;
-        let total = wire::total(&answer);
-        let all = listed(answer)?;
+    /// Reads the list in one page, as large as servers allow, where `page` has no effect. Servers
+    /// cap a page at a round number: any other count is that of the whole list, and a round one
+    /// proves nothing.
+    async fn read_all_at_once(&mut self, session: &PaxsSession) -> Result<Vec<ListedMeeting>, CallError> {
+        let answer = answers::read_json(read_page(session, 1, PAGE_SIZE_MAX).await?)?;
+        let total = wire::total_items(&answer);
+        let all = page_meetings(answer)?;
         let count = all.len() as u64;
         let is_round = count.is_multiple_of(10) || count.is_multiple_of(25);
         if total.map_or(is_round, |total| total > count) {
             self.hopeless = true;
-            return Err(answers::unexpected(
+            return Err(answers::unexpected_answer(
                 "the list of meetings is the same on every page, so that it cannot be known what else there is",
             ));
         }
         self.ended = true;
-        Ok(self.unseen(all))
+        Ok(self.keep_unseen(all))
     }
 }
 
-fn hash(id: &str) -> [u8; 16] {
+fn id_hash(id: &str) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
     short
 }
 
-/// Whether the list was newest first as far as it was seen.
+/// The evidence for a list that is sorted with the newest first.
 #[derive(Debug, Default)]
-struct Order {
+struct ListOrder {
     last: Option<Timestamp>,
     fallen: usize,
     broken: bool,
 }
 
-impl Order {
-    fn see(&mut self, created: Option<Timestamp>) {
+impl ListOrder {
+    fn note_time(&mut self, created: Option<Timestamp>) {
         let Some(created) = created else {
             self.broken = true;
             return;
@@ -278,77 +284,81 @@ impl Order {
         self.last = Some(created);
     }
 
-    /// Returns whether everything that follows is older than `limit`.
+    /// Returns whether all further meetings are older than `limit`.
     fn proves_older_than(&self, limit: Timestamp) -> bool {
         !self.broken && self.fallen >= ORDER_PROOF && self.last.is_some_and(|last| last < limit)
     }
 }
 
 /// Looks for the meeting with the marker of `key`.
-pub(super) async fn find(
-    session: &Session,
-    walks: &Walks,
+pub(super) async fn find_meeting(
+    session: &PaxsSession,
+    walks: &MeetingWalks,
     key: &Key,
     title: &str,
     since: Timestamp,
 ) -> Result<Option<String>, CallError> {
     let name = key.to_string();
-    let mut walk = walks.take(&name);
+    let mut walk = walks.take_walk(&name);
     let found = look_for(session, &mut walk, key, title, since).await;
     if found.is_err() {
-        walks.keep(&name, walk);
+        walks.keep_walk(&name, walk);
     }
     found
 }
 
 async fn look_for(
-    session: &Session,
-    walk: &mut Walk,
+    session: &PaxsSession,
+    walk: &mut MeetingWalk,
     key: &Key,
     title: &str,
     since: Timestamp,
 ) -> Result<Option<String>, CallError> {
     let limit = since.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    while let Some(items) = walk.next(session).await? {
+    while let Some(items) = walk.next_page(session).await? {
         for item in items {
-            if marker(session, &item, Some(title)).await?.as_ref() == Some(key) {
+            if read_marker(session, &item, Some(title)).await?.as_ref() == Some(key) {
                 return Ok(Some(item.id));
             }
-            walk.saw(&item);
+            walk.mark_seen(&item);
         }
         if walk.proves_older_than(limit) {
-            walk.end();
+            walk.reach_end();
         }
     }
     Ok(None)
 }
 
 /// Returns every marker in the list with its meeting.
-pub(super) async fn markers(session: &Session, walks: &Walks) -> Result<Vec<(Key, String)>, CallError> {
-    let mut walk = walks.take(ALL);
-    match collect(session, &mut walk).await {
+pub(super) async fn find_markers(session: &PaxsSession, walks: &MeetingWalks) -> Result<Vec<(Key, String)>, CallError> {
+    let mut walk = walks.take_walk(ALL);
+    match collect_markers(session, &mut walk).await {
         Ok(()) => Ok(walk.found),
         Err(error) => {
-            walks.keep(ALL, walk);
+            walks.keep_walk(ALL, walk);
             Err(error)
         }
     }
 }
 
-async fn collect(session: &Session, walk: &mut Walk) -> Result<(), CallError> {
-    while let Some(items) = walk.next(session).await? {
+async fn collect_markers(session: &PaxsSession, walk: &mut MeetingWalk) -> Result<(), CallError> {
+    while let Some(items) = walk.next_page(session).await? {
         for item in items {
-            let key = marker(session, &item, None).await?;
-            walk.saw(&item);
+            let key = read_marker(session, &item, None).await?;
+            walk.mark_seen(&item);
             walk.found.extend(key.map(|key| (key, item.id)));
         }
     }
     Ok(())
 }
 
-/// Returns the marker of a meeting. Where the list does not hold the whole description the details are read: of any
-/// meeting, or only of those with this title.
-async fn marker(session: &Session, item: &Listed, title: Option<&str>) -> Result<Option<Key>, CallError> {
+/// Returns the marker of a meeting. Where the list does not hold the whole description the details
+/// are read: of any meeting, or only of those with this title.
+async fn read_marker(
+    session: &PaxsSession,
+    item: &ListedMeeting,
+    title: Option<&str>,
+) -> Result<Option<Key>, CallError> {
     if let Some(key) = item.description.as_deref().and_then(Key::from_description) {
         return Ok(Some(key));
     }
@@ -360,18 +370,24 @@ async fn marker(session: &Session, item: &Listed, title: Option<&str>) -> Result
     if !is_wanted {
         return Ok(None);
     }
-    match details(session, &item.id).await {
-        Ok(details) => Ok(Listed::read(&details).and_then(|item| Key::from_description(item.description.as_deref()?))),
-        // Gone meanwhile, or of someone else: not ours.
+    match read_details(session, &item.id).await {
+        Ok(details) => {
+            Ok(ListedMeeting::from_item(&details).and_then(|item| Key::from_description(item.description.as_deref()?)))
+        }
+        // Deleted meanwhile, or somebody else's: not ours.
         Err(CallError::Refused { status: 404 | 410, .. } | CallError::Forbidden { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Titles are the same but for white space, and for what a list cuts off.
+fn collapse_spaces(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns whether titles are the same but for white space, and for what a list cuts off.
 fn is_same_title(found: &str, title: &str) -> bool {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (found, title) = (words(found), words(title));
+    let found = collapse_spaces(found);
+    let title = collapse_spaces(title);
     let cut = found.strip_suffix('…').or_else(|| found.strip_suffix("..."));
     found == title || cut.is_some_and(|begin| !begin.trim().is_empty() && title.starts_with(begin.trim_end()))
 }
@@ -384,9 +400,9 @@ mod tests {
         Timestamp::from_second(second).expect("in range")
     }
 
-    fn order<T: Into<Option<Timestamp>>>(times: impl IntoIterator<Item = T>) -> Order {
-        let mut order = Order::default();
-        times.into_iter().for_each(|time| order.see(time.into()));
+    fn order<T: Into<Option<Timestamp>>>(times: impl IntoIterator<Item = T>) -> ListOrder {
+        let mut order = ListOrder::default();
+        times.into_iter().for_each(|time| order.note_time(time.into()));
         order
     }
 

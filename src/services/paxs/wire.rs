@@ -1,19 +1,21 @@
-//! The answers of PAXS, read with tolerance: what the documents leave open is accepted in every plausible form.
+//! Answers of PAXS, read leniently: where its documents leave a form open, each plausible one is
+//! accepted.
 //!
-//! Pure. `None` and errors mean that an answer is not what was promised; nothing here panics on any JSON.
+//! Pure. `None` and errors mean that an answer has an unexpected form; nothing here panics on any
+//! JSON.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use crate::{services::Attachment, text::is_unprintable};
 
-/// An id is shorter; a longer one is no id, and could not stand in an address.
+/// Bytes of the longest id: a longer one does not fit into an address.
 const ID_BYTES_MAX: usize = 1024;
 
-/// Where a list of meetings lies when it is not the answer itself.
+/// Fields that may hold a list of meetings, where it is not the answer itself.
 const LIST_FIELDS: [&str; 4] = ["items", "data", "sessions", "results"];
 
-/// What an answer about one thing may be wrapped in.
+/// Fields that may wrap an answer about one thing.
 const WRAPPERS: [&str; 7] = ["data", "session", "meeting", "recording", "attachment", "result", "item"];
 
 const ID_FIELDS: [&str; 4] = ["id", "_id", "uuid", "session_id"];
@@ -25,22 +27,24 @@ const NAME_FIELDS: [&str; 7] =
 const SIZE_FIELDS: [&str; 7] = ["size", "file_size", "fileSize", "size_bytes", "filesize", "content_length", "bytes"];
 const CREATED_FIELDS: [&str; 5] = ["created_at", "createdAt", "created", "creation_time", "inserted_at"];
 
-/// Returns the items of a list: the answer itself, or what lies in an envelope. `null` in an envelope is empty.
-pub(super) fn list(answer: Value) -> Option<Vec<Value>> {
+/// Returns the items of a list: the answer itself, or the contents of an envelope. `null` in an
+/// envelope is empty.
+pub(super) fn list_items(answer: Value) -> Option<Vec<Value>> {
     list_under(answer, &LIST_FIELDS, 0)
 }
 
-/// Returns how many items there are on all pages, where the envelope says so. A `count` may be that of the page.
-pub(super) fn total(answer: &Value) -> Option<u64> {
+/// Returns the number of items on all pages, where the envelope gives it. A `count` may be that of
+/// the page.
+pub(super) fn total_items(answer: &Value) -> Option<u64> {
     let fields = answer.as_object()?;
     let nested = ["meta", "pagination", "data"].iter().filter_map(|name| fields.get(*name)?.as_object());
     std::iter::once(fields).chain(nested).find_map(|fields| {
-        first(fields, &["total", "total_count", "totalCount", "total_items"]).and_then(Value::as_u64)
+        first_field(fields, &["total", "total_count", "totalCount", "total_items"]).and_then(Value::as_u64)
     })
 }
 
 pub(super) fn list_under(answer: Value, names: &[&str], depth: u8) -> Option<Vec<Value>> {
-    /// An envelope holds at most one more: `{"data": {"items": […]}}`.
+    /// Levels of envelopes: `{"data": {"items": […]}}` has two.
     const DEPTH_MAX: u8 = 2;
     match answer {
         Value::Array(items) => Some(items),
@@ -77,19 +81,22 @@ pub(super) fn recording_id(answer: &Value) -> Option<String> {
 
 fn id_under(answer: &Value, names: &[&str]) -> Option<String> {
     let fields = answer.as_object()?;
-    let own = first(fields, names).and_then(id);
-    own.or_else(|| WRAPPERS.iter().find_map(|name| first(fields.get(*name)?.as_object()?, names).and_then(id)))
+    let own = first_field(fields, names).and_then(parse_id);
+    own.or_else(|| {
+        WRAPPERS.iter().find_map(|name| first_field(fields.get(*name)?.as_object()?, names).and_then(parse_id))
+    })
 }
 
-/// Returns whether an answer, or a part of one, says that it is about another meeting than `meeting`: a cache or a proxy
-/// that mixes answers up must not mix up the minutes.
+/// Returns whether an answer, or a part of one, names another meeting than `meeting`: a cache or
+/// proxy that mixes up answers must not mix up the minutes.
 pub(super) fn is_of_another(answer: &Value, meeting: &str) -> bool {
-    let said = answer.as_object().and_then(|fields| first(fields, &MEETING_FIELDS)).and_then(id);
-    said.is_some_and(|said| said != meeting)
+    let named = answer.as_object().and_then(|fields| first_field(fields, &MEETING_FIELDS)).and_then(parse_id);
+    named.is_some_and(|named| named != meeting)
 }
 
-/// Returns an id as text; it may be a number. What is too long, names a way up or cannot be shown is none.
-pub(super) fn id(value: &Value) -> Option<String> {
+/// Returns an id as text; it may be a number. An id that is too long, leads upwards in a path or
+/// cannot be shown is none.
+pub(super) fn parse_id(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -100,54 +107,55 @@ pub(super) fn id(value: &Value) -> Option<String> {
 }
 
 /// Returns the first of the named fields that is there and not null.
-pub(super) fn first<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+pub(super) fn first_field<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
     names.iter().find_map(|name| fields.get(*name).filter(|value| !value.is_null()))
 }
 
-/// Returns the first of the named fields that is a text which says something.
-pub(super) fn text<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
+/// Returns the first of the named fields that is a text with words.
+pub(super) fn first_text<'a>(fields: &'a Map<String, Value>, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| fields.get(*name)?.as_str().filter(|text| !text.trim().is_empty()))
 }
 
 /// Returns the details of a meeting without their envelope.
-fn details(answer: &Value) -> Option<&Map<String, Value>> {
+fn meeting_details(answer: &Value) -> Option<&Map<String, Value>> {
     let fields = answer.as_object()?;
-    let wrapped = || ["data", "session", "meeting", "result"].iter().find_map(|name| fields.get(*name)?.as_object());
     if ["description", "title", "recordings", "attachments"].iter().any(|name| fields.contains_key(*name)) {
         return Some(fields);
     }
-    Some(wrapped().unwrap_or(fields))
+    let mut wrappers = ["data", "session", "meeting", "result"].iter();
+    Some(wrappers.find_map(|name| fields.get(*name)?.as_object()).unwrap_or(fields))
 }
 
-/// Returns the recordings in the details of a meeting; none when there is no such field. Entries without an id are
-/// no recordings.
-pub(super) fn attachments(answer: &Value) -> Option<Vec<Attachment>> {
-    let details = details(answer)?;
+/// Returns the recordings in the details of a meeting; none when there is no such field. Entries
+/// without an id are no recordings.
+pub(super) fn parse_attachments(answer: &Value) -> Option<Vec<Attachment>> {
+    let details = meeting_details(answer)?;
     let found = RECORDINGS_FIELDS.iter().find_map(|name| match details.get(*name)? {
         Value::Array(items) => Some(items.iter().collect::<Vec<_>>()),
         one @ Value::Object(_) => {
-            let inner = list(one.clone());
+            let inner = list_items(one.clone());
             if inner.is_some() { None } else { Some(vec![one]) }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     });
-    let nested = || RECORDINGS_FIELDS.iter().find_map(|name| list(details.get(*name)?.clone()));
-    Some(match found {
-        Some(items) => items.into_iter().filter_map(attachment).collect(),
-        None => nested().unwrap_or_default().iter().filter_map(attachment).collect(),
-    })
+    if let Some(items) = found {
+        return Some(items.into_iter().filter_map(parse_attachment).collect());
+    }
+    let mut names = RECORDINGS_FIELDS.iter();
+    let nested = names.find_map(|name| list_items(details.get(*name)?.clone()));
+    Some(nested.unwrap_or_default().iter().filter_map(parse_attachment).collect())
 }
 
-fn attachment(item: &Value) -> Option<Attachment> {
+fn parse_attachment(item: &Value) -> Option<Attachment> {
     let fields = match item {
         Value::Object(fields) => fields,
-        Value::String(_) | Value::Number(_) => return Some(Attachment { id: id(item)?, name: None, size: None }),
+        Value::String(_) | Value::Number(_) => return Some(Attachment { id: parse_id(item)?, name: None, size: None }),
         Value::Null | Value::Bool(_) | Value::Array(_) => return None,
     };
     Some(Attachment {
-        id: first(fields, &RECORDING_ID_FIELDS).and_then(id)?,
-        name: text(fields, &NAME_FIELDS).map(str::to_owned),
-        size: first(fields, &SIZE_FIELDS).and_then(whole_number),
+        id: first_field(fields, &RECORDING_ID_FIELDS).and_then(parse_id)?,
+        name: first_text(fields, &NAME_FIELDS).map(str::to_owned),
+        size: first_field(fields, &SIZE_FIELDS).and_then(whole_number),
     })
 }
 
@@ -159,29 +167,29 @@ fn whole_number(value: &Value) -> Option<u64> {
     }
 }
 
-/// What a walk wants to know of an item of the list.
+/// An item of the list, as a walk needs it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Listed {
+pub(super) struct ListedMeeting {
     /// The meeting.
     pub(super) id: String,
-    /// Its title, when told.
+    /// Its title, where given.
     pub(super) title: Option<String>,
-    /// Its description, when told.
+    /// Its description, where given.
     pub(super) description: Option<String>,
-    /// When it was made, when told.
+    /// The time at which it was made, where given.
     pub(super) created: Option<Timestamp>,
 }
 
-impl Listed {
+impl ListedMeeting {
     /// Reads an item of the list, or the details of a meeting.
-    pub(super) fn read(item: &Value) -> Option<Self> {
-        let fields = details(item)?;
+    pub(super) fn from_item(item: &Value) -> Option<Self> {
+        let fields = meeting_details(item)?;
         let string = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             id: meeting_id(item)?,
             title: string("title").or_else(|| string("name")),
             description: string("description"),
-            created: first(fields, &CREATED_FIELDS).and_then(time),
+            created: first_field(fields, &CREATED_FIELDS).and_then(parse_time),
         })
     }
 
@@ -194,8 +202,9 @@ impl Listed {
     }
 }
 
-/// Reads a time: RFC 3339, the same without a zone (taken for UTC), or seconds or milliseconds since 1970.
-pub(super) fn time(value: &Value) -> Option<Timestamp> {
+/// Reads a time: RFC 3339, the same without a zone (taken for UTC), or seconds or milliseconds
+/// since 1970.
+pub(super) fn parse_time(value: &Value) -> Option<Timestamp> {
     /// Below this a number counts seconds (until the year 5138), above it milliseconds (from 1973).
     const SECONDS_MAX: f64 = 1e11;
     match value {
@@ -285,13 +294,13 @@ pub(super) mod tests {
 
         #[test]
         fn no_answer_panics(answer in any_json()) {
-            let ids = [meeting_id(&answer), recording_id(&answer), Listed::read(&answer).map(|listed| listed.id)];
+            let ids = [meeting_id(&answer), recording_id(&answer), ListedMeeting::from_item(&answer).map(|listed| listed.id)];
             for id in ids.into_iter().flatten() {
                 prop_assert!(!id.is_empty() && id.len() <= ID_BYTES_MAX);
             }
-            attachments(&answer);
-            time(&answer);
-            list(answer);
+            parse_attachments(&answer);
+            parse_time(&answer);
+            list_items(answer);
         }
     }
 
@@ -305,11 +314,11 @@ pub(super) mod tests {
             json!({"results": [{"id": 1}]}),
             json!({"data": {"items": [{"id": 1}]}}),
         ] {
-            assert_eq!(list(answer.clone()).map(|items| items.len()), Some(1), "{answer}");
+            assert_eq!(list_items(answer.clone()).map(|items| items.len()), Some(1), "{answer}");
         }
-        assert_eq!(list(json!({"items": null})), Some(vec![]));
-        assert_eq!(list(json!({"message": "hello"})), None);
-        assert_eq!(list(json!("hello")), None);
+        assert_eq!(list_items(json!({"items": null})), Some(vec![]));
+        assert_eq!(list_items(json!({"message": "hello"})), None);
+        assert_eq!(list_items(json!("hello")), None);
     }
 
     #[test]
@@ -335,10 +344,10 @@ pub(super) mod tests {
             json!({"data": {"recordings": [{"id": "r", "name": "a.wav", "size": 5}]}}),
             json!({"id": "s", "recordings": {"items": [{"id": "r", "name": "a.wav", "size": 5}]}}),
         ] {
-            assert_eq!(attachments(&details), Some(vec![one.clone()]), "{details}");
+            assert_eq!(parse_attachments(&details), Some(vec![one.clone()]), "{details}");
         }
-        assert_eq!(attachments(&json!({"id": "s"})), Some(vec![]));
-        assert_eq!(attachments(&json!([])), None);
+        assert_eq!(parse_attachments(&json!({"id": "s"})), Some(vec![]));
+        assert_eq!(parse_attachments(&json!([])), None);
     }
 
     #[test]
@@ -352,14 +361,16 @@ pub(super) mod tests {
             json!(1_795_334_400),
             json!(1_795_334_400_000_u64),
         ] {
-            assert_eq!(time(&spelling), Some(expected), "{spelling}");
+            assert_eq!(parse_time(&spelling), Some(expected), "{spelling}");
         }
-        assert_eq!(time(&json!("yesterday")), None);
+        assert_eq!(parse_time(&json!("yesterday")), None);
     }
 
     #[test]
     fn a_description_that_was_cut_short_is_not_whole() {
-        let listed = |description: Value| Listed::read(&json!({"id": 1, "description": description})).expect("an item");
+        let listed = |description: Value| {
+            ListedMeeting::from_item(&json!({"id": 1, "description": description})).expect("an item")
+        };
         assert!(listed(json!("all of it")).is_whole());
         assert!(!listed(json!("some of it… ")).is_whole());
         assert!(!listed(json!(null)).is_whole());

@@ -1,10 +1,10 @@
-//! A job at the server: its id is kept before anything else, its status is polled until it ends, and a server that
-//! restarted has forgotten it.
+//! Jobs at the server: the id is stored before anything else, the status is polled until the job
+//! ends, and a server that restarted has lost it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Saled, calls::accepted, wire};
+use super::{SaledTranscriber, calls::check_answer, wire};
 use crate::{
     clock::{self, elapsed},
     http::{ANALYSES_BYTES_MAX, Request},
@@ -15,13 +15,13 @@ use crate::{
 
 /// A kind of work at the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum SaledWork {
     Transcription,
     Summary,
 }
 
-impl Work {
-    /// Returns the server's word for it, which stands in its addresses.
+impl SaledWork {
+    /// Returns the server's word for it, a part of its paths.
     fn as_str(self) -> &'static str {
         match self {
             Self::Transcription => "transcribe",
@@ -29,8 +29,8 @@ impl Work {
         }
     }
 
-    /// Returns the file that keeps which job does it.
-    fn file(self) -> &'static str {
+    /// Returns the name of the file that holds its jobs.
+    fn file_name(self) -> &'static str {
         match self {
             Self::Transcription => "job.json",
             Self::Summary => "summary.json",
@@ -40,73 +40,75 @@ impl Work {
 
 /// A job that was submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Submitted {
-    /// The server's name for it.
+pub(super) struct SubmittedJob {
+    /// The id at the server.
     pub(super) id: String,
-    /// When it was kept.
+    /// The time at which it was stored.
     since: Timestamp,
-    /// The fingerprint of what was asked; empty where that is the recording.
+    /// The fingerprint of the request; empty for a transcription.
     pub(super) asked: String,
 }
 
-/// What is kept of the work on one recording.
+/// The stored jobs of one recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Jobs {
-    /// The job that counts.
-    pub(super) now: Option<Submitted>,
-    /// Those that failed, which the server may list for ever.
+pub(super) struct SaledJobs {
+    /// The present job.
+    pub(super) now: Option<SubmittedJob>,
+    /// Failed jobs, which the server may go on listing.
     pub(super) failed: Vec<String>,
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum SaledJobEnd {
     /// Its result is there.
     Completed,
-    /// It failed, or stood still for too long: why.
+    /// The job failed, or made no progress for too long, with the reason.
     Failed(String),
-    /// The server restarted, and knows nothing of it.
+    /// The server restarted, and has lost it.
     Forgotten,
 }
 
-impl Saled {
-    /// Returns what is kept of some work.
-    pub(super) async fn jobs(&self, cache: &JobCache, work: Work) -> Result<Jobs, CallError> {
-        Ok(cache.read(work.file()).await?.unwrap_or_default())
+impl SaledTranscriber {
+    /// Returns the stored jobs of a kind of work.
+    pub(super) async fn read_jobs(&self, cache: &JobCache, work: SaledWork) -> Result<SaledJobs, CallError> {
+        Ok(cache.read_file(work.file_name()).await?.unwrap_or_default())
     }
 
-    /// Keeps the job that counts from now on.
+    /// Stores the present job.
     pub(super) async fn keep_job(
         &self,
         cache: &JobCache,
-        work: Work,
+        work: SaledWork,
         id: String,
         asked: &str,
-    ) -> Result<Submitted, CallError> {
-        let submitted = Submitted { id, since: clock::now(), asked: asked.to_owned() };
-        let jobs = Jobs { now: Some(submitted.clone()), ..self.jobs(cache, work).await? };
-        cache.write(work.file(), &jobs).await?;
+    ) -> Result<SubmittedJob, CallError> {
+        let submitted = SubmittedJob { id, since: clock::now(), asked: asked.to_owned() };
+        let jobs = SaledJobs { now: Some(submitted.clone()), ..self.read_jobs(cache, work).await? };
+        cache.write_file(work.file_name(), &jobs).await?;
         Ok(submitted)
     }
 
-    /// The job counts no more: the next attempt submits another one.
-    pub(super) async fn drop_job(&self, cache: &JobCache, work: Work, how: &Ended) -> Result<(), CallError> {
-        let mut jobs = self.jobs(cache, work).await?;
+    /// Drops the present job: the next attempt submits another one.
+    pub(super) async fn drop_job(&self, cache: &JobCache, work: SaledWork, how: &SaledJobEnd) -> Result<(), CallError> {
+        let mut jobs = self.read_jobs(cache, work).await?;
         let dropped = jobs.now.take().map(|job| job.id);
-        if matches!(how, Ended::Failed(_)) {
+        if matches!(how, SaledJobEnd::Failed(_)) {
             jobs.failed.extend(dropped);
         }
-        cache.write(work.file(), &jobs).await
+        cache.write_file(work.file_name(), &jobs).await
     }
 
-    /// Polls a job until it ends. One that gets on is never given up.
-    pub(super) async fn follow(
+    /// Polls a job until it ends. A job that makes progress is never given up.
+    pub(super) async fn poll_job(
         &self,
-        work: Work,
-        job: &Submitted,
+        work: SaledWork,
+        job: &SubmittedJob,
         progress: Option<&Progress>,
-    ) -> Result<Ended, CallError> {
-        let (mut reached, mut moved, mut wait) = (0, job.since, self.poll.first);
+    ) -> Result<SaledJobEnd, CallError> {
+        let mut reached = 0;
+        let mut moved = job.since;
+        let mut wait = self.poll.first;
         if let Some(progress) = progress {
             progress.begin(0, 100, Unit::Percent);
         }
@@ -114,47 +116,51 @@ impl Saled {
             tokio::time::sleep(wait).await;
             wait = self.poll.every;
             let now = clock::now();
-            match self.status(work, &job.id).await? {
-                wire::Status::Completed => return Ok(Ended::Completed),
-                wire::Status::Failed(reason) => return Ok(Ended::Failed(reason)),
-                wire::Status::Unknown => return Ok(Ended::Forgotten),
-                wire::Status::Working(percent) if percent > reached => {
-                    (reached, moved) = (percent, now);
+            match self.read_status(work, &job.id).await? {
+                wire::SaledJobStatus::Completed => return Ok(SaledJobEnd::Completed),
+                wire::SaledJobStatus::Failed(reason) => return Ok(SaledJobEnd::Failed(reason)),
+                wire::SaledJobStatus::Unknown => return Ok(SaledJobEnd::Forgotten),
+                wire::SaledJobStatus::Working(percent) if percent > reached => {
+                    reached = percent;
+                    moved = now;
                     if let Some(progress) = progress {
                         progress.reach(percent, 100);
                     }
                 }
-                // A clock that was set back makes it wait for longer, never for less.
-                wire::Status::Working(_) if elapsed(moved, now) >= self.patience => {
-                    return Ok(Ended::Failed("it does not get on with it".to_owned()));
+                // A clock that was set back makes the wait longer, never shorter.
+                wire::SaledJobStatus::Working(_) if elapsed(moved, now) >= self.patience => {
+                    return Ok(SaledJobEnd::Failed("it does not get on with it".to_owned()));
                 }
-                wire::Status::Working(_) => {}
+                wire::SaledJobStatus::Working(_) => {}
             }
         }
     }
 
-    async fn status(&self, work: Work, id: &str) -> Result<wire::Status, CallError> {
+    async fn read_status(&self, work: SaledWork, id: &str) -> Result<wire::SaledJobStatus, CallError> {
         let path = ["api", work.as_str(), "status", id];
         let answer = self.call(Request::get(&path), Priority::Low).await?;
-        // A job that is not known is 404 here and 200 there, by the documents; an id that is refused is known to nobody.
+        // By the documents an unknown job is 404 here and 200 there; a refused id counts as
+        // unknown, too.
         if matches!(answer.status, 400 | 404 | 410 | 422) {
-            return Ok(wire::Status::Unknown);
+            return Ok(wire::SaledJobStatus::Unknown);
         }
-        let answer = answers::json(accepted(answer)?).map_err(answers::mark_not_executed)?;
-        wire::status(&answer).ok_or_else(|| answers::mark_not_executed(answers::unexpected("no status of a job")))
+        let answer = answers::read_json(check_answer(answer)?).map_err(answers::mark_not_executed)?;
+        wire::parse_status(&answer)
+            .ok_or_else(|| answers::mark_not_executed(answers::unexpected_answer("no status of a job")))
     }
 
-    /// Looks for a transcription that carries `mark`: its answer was lost, or this machine lost its id. A list that
-    /// cannot be read holds none: to send again costs the server's time and nothing else.
-    pub(super) async fn find(&self, mark: &str, not: &[String]) -> Result<Option<String>, CallError> {
+    /// Looks for a transcription that carries `mark`, where an answer was lost or this machine lost
+    /// the id. An unreadable list counts as empty: sending again costs the server's time and
+    /// nothing else.
+    pub(super) async fn find_transcription(&self, mark: &str, not: &[String]) -> Result<Option<String>, CallError> {
         let request = Request::get(&["api", "transcribe", "jobs"]).bytes_max(ANALYSES_BYTES_MAX);
         let answer = self.call(request, Priority::High).await?;
-        Ok(answers::json(answer).ok().and_then(|list| wire::find_job(&list, mark, not)))
+        Ok(answers::read_json(answer).ok().and_then(|list| wire::find_job(&list, mark, not)))
     }
 }
 
-/// The error of a server that forgets what it is given, again and again.
-pub(super) fn forgetful() -> CallError {
+/// Returns the error of a server that lost a job twice in a row.
+pub(super) fn forgotten_twice() -> CallError {
     let message = "the server forgot what it was given twice in a row: it restarts, perhaps for want of memory";
     CallError::Unavailable { message: message.to_owned(), after: None, uncertain: false, suspect: Suspect::Either }
 }

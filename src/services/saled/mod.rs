@@ -1,17 +1,18 @@
 //! SaLED, a server on one's own machine, as a transcriber.
 //!
-//! Each piece of work is a job in the server's memory: it is submitted, its status is polled, its result is fetched. The
-//! server sums up or, with an instruction, its chat writes the notes. The id of a job is cached before anything else, so
-//! that the next attempt goes on polling it and sends nothing again. A server that restarts has forgotten all its jobs,
-//! which is nobody's fault: what it forgot is submitted once more.
+//! Each piece of work is a job in the server's memory: it is submitted, its status is polled, its
+//! result is fetched. The server sums up or, with an instruction, its chat writes the notes. The id
+//! of a job is cached before anything else, so that the next attempt continues polling it and sends
+//! nothing again. A server that restarts has lost all its jobs, which counts against no recording:
+//! they are submitted once more.
 //!
-//! | file | what it does |
+//! | file | task |
 //! |---|---|
-//! | `calls` | one call, and what its answer means |
-//! | `jobs` | a job at the server: kept, polled, found in its list, forgotten |
+//! | `calls` | calls and the mapping of their answers |
+//! | `jobs` | jobs at the server: stored, polled, found in its list |
 //! | `transcribe` | a recording → segments |
 //! | `notes` | segments → notes |
-//! | `wire` | what the server answers |
+//! | `wire` | the forms of the answers |
 
 mod calls;
 mod jobs;
@@ -36,28 +37,28 @@ use crate::{
     http::{BuildError, Limits},
 };
 
-/// What it takes: sound, then video. Its documents say "audio" and no more: what whisper's own loader (ffmpeg) reads. A
-/// server that takes less refuses the recording by name.
+/// Extensions that it accepts: sound, then video. Its documents only say "audio", so this is what
+/// whisper's own loader (ffmpeg) reads. A server that accepts less refuses the recording by name.
 const ACCEPTS: [&str; 19] = [
     "aac", "aif", "aiff", "flac", "m4a", "m4b", "mka", "mp3", "mpa", "mpga", "oga", "ogg", "opus", "wav", "wma", "mkv",
     "mov", "mp4", "webm",
 ];
 
-/// How many of them are sound; the others are sent where the config says `video = true`.
+/// Number of sound formats among them; the others are sent where the config says `video = true`.
 const SOUND: usize = 15;
 
 /// The server of one table of the config.
 #[derive(Debug)]
-pub(crate) struct Saled {
+pub(crate) struct SaledTranscriber {
     name: String,
     settings: config::Saled,
     http: HttpService,
     poll: Poll,
-    /// How long the server may work on one thing without getting on.
+    /// Time limit of a job without progress.
     patience: Duration,
 }
 
-impl Saled {
+impl SaledTranscriber {
     /// Returns the transcriber at the server. `pacer` is shared by all its users.
     ///
     /// # Errors
@@ -79,17 +80,17 @@ impl Saled {
 }
 
 #[async_trait]
-impl Transcriber for Saled {
+impl Transcriber for SaledTranscriber {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn accepts(&self) -> &'static [&'static str] {
+    fn accepted_extensions(&self) -> &'static [&'static str] {
         if self.settings.video { &ACCEPTS } else { ACCEPTS.split_at(SOUND).0 }
     }
 
-    async fn profile(&self) -> Result<Value, CallError> {
-        self.look_around().await
+    async fn read_profile(&self) -> Result<Value, CallError> {
+        self.read_health_and_models().await
     }
 
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
@@ -102,33 +103,35 @@ impl Transcriber for Saled {
     }
 }
 
-impl Saled {
-    /// Asks whether it is there, and which models it has. A server that does not tell its models may work all the same.
-    async fn look_around(&self) -> Result<Value, CallError> {
-        let health = self.health().await?;
-        let transcribing = self.models(&["api", "transcribe", "models"]).await?;
+impl SaledTranscriber {
+    /// Reads the health of the server and its models. A server that does not list its models may
+    /// work all the same.
+    async fn read_health_and_models(&self) -> Result<Value, CallError> {
+        let health = self.read_health().await?;
+        let transcribing = self.list_models(&["api", "transcribe", "models"]).await?;
         let chat = if self.settings.summary.is_some() || self.settings.chat_model.is_some() {
-            self.models(&["api", "chat", "models"]).await?
+            self.list_models(&["api", "chat", "models"]).await?
         } else {
             None
         };
         let mut models: Vec<String> = Vec::new();
-        let (mut unlisted, mut missing): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+        let mut unlisted: Vec<&str> = Vec::new();
+        let mut missing: Vec<&str> = Vec::new();
         let summary = self.settings.summary.as_ref().map(|summary| summary.model.as_str());
         let written = summary.into_iter().chain(self.settings.chat_model.as_deref());
         let wanted = [(transcribing, vec![self.settings.model.as_str()]), (chat, written.collect())];
-        let told = wanted.iter().any(|(listed, _)| listed.is_some());
+        let is_listed = wanted.iter().any(|(listed, _)| listed.is_some());
         for (listed, wanted) in wanted.iter().filter_map(|(listed, wanted)| Some((listed.as_ref()?, wanted))) {
             models.extend(listed.iter().map(|model| model.name.clone()));
             for name in wanted {
-                match listed.iter().find(|model| model.is(name)) {
+                match listed.iter().find(|model| model.matches_name(name)) {
                     None => unlisted.push(name),
                     Some(model) if !model.is_downloaded => missing.push(name),
                     Some(_) => {}
                 }
             }
         }
-        let models = told.then_some(models);
+        let models = is_listed.then_some(models);
         Ok(json!({ "health": health, "models": models, "unlisted": unlisted, "not_downloaded": missing }))
     }
 }

@@ -1,11 +1,11 @@
-//! A recording → segments: sent once, then asked for until it is done.
+//! A recording → segments: sent once, then polled until it is done.
 
 use std::path::Path;
 
 use super::{
-    Saled,
-    calls::{accepted, unavailable},
-    jobs::{Ended, Submitted, Work, forgetful},
+    SaledTranscriber,
+    calls::check_answer,
+    jobs::{SaledJobEnd, SaledWork, SubmittedJob, forgotten_twice},
     wire,
 };
 use crate::{
@@ -21,114 +21,118 @@ use crate::{
     text,
 };
 
-/// How much of the server's reason for a failure is shown, in characters.
+/// Characters that are shown of the server's reason for a failure.
 const REASON_CHARS_MAX: usize = 300;
 
-impl Saled {
-    /// Has a recording transcribed. What was submitted before is gone on with.
+impl SaledTranscriber {
+    /// Has a recording transcribed, by the job of an earlier attempt if there is one.
     pub(super) async fn send_and_follow(&self, upload: &Upload, cache: &JobCache) -> Result<Vec<Segment>, CallError> {
-        // The first time it is forgotten the server has restarted, which is nobody's fault.
+        // A job that is lost once means that the server restarted, which counts against no
+        // recording.
         for _ in 0..2 {
-            let job = self.submitted(upload, cache).await?;
-            let ended = match self.follow(Work::Transcription, &job, Some(&upload.progress)).await? {
-                Ended::Completed => match self.result(&job.id).await? {
+            let job = self.find_or_submit(upload, cache).await?;
+            let ended = match self.poll_job(SaledWork::Transcription, &job, Some(&upload.progress)).await? {
+                SaledJobEnd::Completed => match self.fetch_transcript(&job.id).await? {
                     Ok(segments) => return Ok(segments),
                     Err(ended) => ended,
                 },
-                ended @ (Ended::Failed(_) | Ended::Forgotten) => ended,
+                ended @ (SaledJobEnd::Failed(_) | SaledJobEnd::Forgotten) => ended,
             };
-            self.drop_job(cache, Work::Transcription, &ended).await?;
-            if let Ended::Failed(reason) = ended {
+            self.drop_job(cache, SaledWork::Transcription, &ended).await?;
+            if let SaledJobEnd::Failed(reason) = ended {
                 let reason = text::told(&reason, REASON_CHARS_MAX);
                 let message = format!("could not be transcribed by the service: {reason}");
-                let own = || CallError::File(FileFault::Failed(message));
-                return Err(self.without_model().await.unwrap_or_else(own));
+                let server_error = self.missing_model_error().await;
+                return Err(server_error.unwrap_or(CallError::File(FileFault::Failed(message))));
             }
-            tracing::info!("service `{}` restarted, and is given a recording again", self.name);
+            tracing::info!("service `{}` restarted; sending the recording again", self.name);
         }
-        Err(forgetful())
+        Err(forgotten_twice())
     }
 
-    /// Returns the job that transcribes the recording: the one that is known, else the one that the server lists, else a
-    /// new one.
-    async fn submitted(&self, upload: &Upload, cache: &JobCache) -> Result<Submitted, CallError> {
-        let jobs = self.jobs(cache, Work::Transcription).await?;
+    /// Returns the job that transcribes the recording: the stored one, else one that the server
+    /// lists, else a new one.
+    async fn find_or_submit(&self, upload: &Upload, cache: &JobCache) -> Result<SubmittedJob, CallError> {
+        let jobs = self.read_jobs(cache, SaledWork::Transcription).await?;
         if let Some(job) = jobs.now {
             return Ok(job);
         }
-        let mark = mark(cache.meeting());
-        let id = match self.find(&mark, &jobs.failed).await? {
+        let mark = file_mark(cache.meeting_id());
+        let id = match self.find_transcription(&mark, &jobs.failed).await? {
             Some(id) => id,
-            None => self.send(&mark, upload).await?,
+            None => self.send_recording(&mark, upload).await?,
         };
-        self.keep_job(cache, Work::Transcription, id, "").await
+        self.keep_job(cache, SaledWork::Transcription, id, "").await
     }
 
-    /// Returns the error of a server that does not have the model that the config names, or does not answer; `None` where
-    /// neither can be said: then it is the recording's matter.
-    async fn without_model(&self) -> Option<CallError> {
-        if let Err(error) = self.health().await {
+    /// Returns the error of a server that lacks the model of the config, or does not answer; `None`
+    /// where neither is known: then the recording is at fault.
+    async fn missing_model_error(&self) -> Option<CallError> {
+        if let Err(error) = self.read_health().await {
             return Some(error);
         }
-        let listed = self.models(&["api", "transcribe", "models"]).await.ok().flatten()?;
+        let listed = self.list_models(&["api", "transcribe", "models"]).await.ok().flatten()?;
         let model = &self.settings.model;
-        let why = match listed.iter().find(|listed| listed.is(model)) {
+        let why = match listed.iter().find(|listed| listed.matches_name(model)) {
             Some(listed) if listed.is_downloaded => return None,
             Some(_) => "has not downloaded",
             None if listed.is_empty() => return None,
             None => "does not list",
         };
-        Some(unavailable(format!("the server {why} `{model}`; check model of [services.{}]", self.name)))
+        Some(CallError::service_alone(format!("the server {why} `{model}`; check model of [services.{}]", self.name)))
     }
 
-    async fn send(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
+    async fn send_recording(&self, mark: &str, upload: &Upload) -> Result<String, CallError> {
         let diarize = if self.settings.diarize { "true" } else { "false" };
         let mut fields = vec![("model_name", self.settings.model.as_str()), ("diarize", diarize)];
         fields.extend(upload.language.as_deref().map(|language| ("language", language)));
         let extension = Path::new(&upload.name).extension().map(|extension| extension.to_string_lossy());
         let name = format!("{mark}.{}", extension.unwrap_or_default());
         let body = upload.form_body(&name, &fields)?;
-        // Without the slash it would answer 307, and a stream cannot be sent twice.
+        // Without the slash the server answers 307, and a stream cannot be sent twice.
         let request = Request::post(&["api", "transcribe"]).slash();
-        let answer = self.http.upload(request, body).await.map_err(mark_not_executed)?;
-        let answer = match accepted(answer) {
+        let answer = self.http.upload_file(request, body).await.map_err(mark_not_executed)?;
+        let answer = match check_answer(answer) {
             Err(error @ CallError::Refused { .. }) => {
-                return Err(self.without_model().await.unwrap_or_else(|| answers::of_recording(error)));
+                return Err(self.missing_model_error().await.unwrap_or_else(|| answers::blame_recording(error)));
             }
             accepted => accepted?,
         };
-        let answer = answers::json(answer).map_err(mark_not_executed)?;
-        wire::job_id(&answer).ok_or_else(|| mark_not_executed(answers::unexpected("a transcription without a job_id")))
+        let answer = answers::read_json(answer).map_err(mark_not_executed)?;
+        wire::job_id(&answer)
+            .ok_or_else(|| mark_not_executed(answers::unexpected_answer("a transcription without a job_id")))
     }
 
-    /// Returns the segments of a job that is done, or how it ended in truth.
-    async fn result(&self, id: &str) -> Result<Result<Vec<Segment>, Ended>, CallError> {
+    /// Returns the segments of a completed job, or its true end.
+    async fn fetch_transcript(&self, id: &str) -> Result<Result<Vec<Segment>, SaledJobEnd>, CallError> {
         let path = ["api", "transcribe", "result", id];
         let answer = self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
         if matches!(answer.status, 404 | 410) {
-            return Ok(Err(Ended::Forgotten));
+            return Ok(Err(SaledJobEnd::Forgotten));
         }
-        let answer = match accepted(answer) {
+        let answer = match check_answer(answer) {
             Err(CallError::Refused { status, message }) => {
-                return Ok(Err(Ended::Failed(format!("its result was refused ({status}): {message}"))));
+                return Ok(Err(SaledJobEnd::Failed(format!("its result was refused ({status}): {message}"))));
             }
             accepted => accepted?,
         };
         let reading = answers::read_long(move || {
-            let answer = answers::transcription(answer)?;
-            match response_parsing::transcription(&answer)? {
+            let answer = answers::read_transcription(answer)?;
+            match response_parsing::parse_transcript(&answer)? {
                 Some(segments) => Ok(Ok(segments)),
-                None if wire::status(&answer) == Some(wire::Status::Unknown) => Ok(Err(Ended::Forgotten)),
-                None => Err(answers::unexpected("no transcription")),
+                None if wire::parse_status(&answer) == Some(wire::SaledJobStatus::Unknown) => {
+                    Ok(Err(SaledJobEnd::Forgotten))
+                }
+                None => Err(answers::unexpected_answer("no transcription")),
             }
         });
         reading.await.map_err(mark_not_executed)
     }
 }
 
-/// Returns what a file is called at the server, where it is found again by that: the job's key. A folder's id may hold
-/// letters that not every server reads alike, so another name stands for such a key.
-fn mark(meeting: &str) -> String {
+/// Returns the name of a recording at the server, by which it is found again: the job's key. A
+/// folder's id may hold letters that not every server reads alike, so a hash stands for such a key.
+fn file_mark(meeting: &str) -> String {
     if meeting.is_ascii() {
         return meeting.to_owned();
     }
@@ -142,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_recording_is_called_by_its_key_in_letters_that_every_server_reads() {
-        assert_eq!(mark("b3-00.sales.1"), "b3-00.sales.1");
-        let foreign = mark("b3-00.zürich.1");
-        assert!(foreign.is_ascii() && foreign.len() == 40 && foreign != mark("b3-00.zürich.2"), "{foreign}");
+        assert_eq!(file_mark("b3-00.sales.1"), "b3-00.sales.1");
+        let foreign = file_mark("b3-00.zürich.1");
+        assert!(foreign.is_ascii() && foreign.len() == 40 && foreign != file_mark("b3-00.zürich.2"), "{foreign}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a SaLED answers, read leniently: its documents give the names of fields and no more.
+//! Answers of a SaLED, read leniently: its documents give the names of fields and no more.
 
 use serde_json::Value;
 
@@ -10,79 +10,78 @@ use crate::{
 /// Characters of an id; the documents' are UUIDs.
 const ID_CHARS_MAX: usize = 200;
 
-/// Models of a list that are kept: a list of more is none.
+/// Models that are kept of a list: a longer list is not credible.
 const MODELS_MAX: usize = 1000;
 
 /// Characters of the name of a model.
 const MODEL_CHARS_MAX: usize = 100;
 
-/// Characters of what the server says of a failure.
-const SAID_CHARS_MAX: usize = 300;
+/// Characters of the message of a failure.
+const MESSAGE_CHARS_MAX: usize = 300;
 
 /// Topics of a summary that are shown, and characters of each.
 const TOPICS_MAX: usize = 100;
 const TOPIC_CHARS_MAX: usize = 200;
 
-/// Returns the id in an answer to a job that was submitted, or in an entry of the list of jobs. One that cannot stand in
-/// an address is none: nothing could be asked about it.
+/// Returns the id of a job, from the answer to its submission or from its entry in the list of
+/// jobs. An id that does not fit into an address counts as none, because it could not be polled.
 pub(super) fn job_id(answer: &Value) -> Option<String> {
     let id = ["job_id", "id"].iter().find_map(|name| match answer.get(*name)? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     });
-    let is_place = |id: &str| !matches!(id, "" | "." | "..") && !id.contains(char::is_control);
-    id.filter(|id| is_place(id) && id.chars().count() <= ID_CHARS_MAX)
-}
-
-/// How a job stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Status {
-    /// It is worked on, so many hundredths are done.
-    Working(u64),
-    /// It is done.
-    Completed,
-    /// It has failed: why.
-    Failed(String),
-    /// The server does not know it.
-    Unknown,
-}
-
-/// Returns how a job stands; `None` for what is no status. A word that is not known is one for "not yet".
-pub(super) fn status(answer: &Value) -> Option<Status> {
-    Some(match answer.get("status")?.as_str()?.to_lowercase().as_str() {
-        "completed" | "complete" | "done" | "finished" | "success" => Status::Completed,
-        "failed" | "failure" | "error" | "cancelled" | "canceled" => Status::Failed(reason(answer)),
-        "not_found" | "not found" | "unknown" => Status::Unknown,
-        _other => Status::Working(percent(answer)),
+    id.filter(|id| {
+        !matches!(id.as_str(), "" | "." | "..") && !id.contains(char::is_control) && id.chars().count() <= ID_CHARS_MAX
     })
 }
 
-fn reason(answer: &Value) -> String {
-    let said = ["error", "message"].iter().find_map(|name| answers::message(answer.get(*name)?, 0));
-    let said = said.or_else(|| answers::message(answer, 0)).unwrap_or_else(|| "it gave no reason".to_owned());
-    one_line(&said, SAID_CHARS_MAX)
+/// The state of a job at the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SaledJobStatus {
+    /// In progress, with the percentage that is done.
+    Working(u64),
+    /// Done.
+    Completed,
+    /// Failed, with the reason.
+    Failed(String),
+    /// Unknown to the server.
+    Unknown,
 }
 
-fn percent(answer: &Value) -> u64 {
-    let told = answer.get("progress").and_then(Value::as_f64).filter(|told| told.is_finite()).unwrap_or(0.0);
+/// Returns the state of a job; `None` where there is none. An unknown word counts as in progress.
+pub(super) fn parse_status(answer: &Value) -> Option<SaledJobStatus> {
+    Some(match answer.get("status")?.as_str()?.to_lowercase().as_str() {
+        "completed" | "complete" | "done" | "finished" | "success" => SaledJobStatus::Completed,
+        "failed" | "failure" | "error" | "cancelled" | "canceled" => SaledJobStatus::Failed(failure_reason(answer)),
+        "not_found" | "not found" | "unknown" => SaledJobStatus::Unknown,
+        _other => SaledJobStatus::Working(progress_percent(answer)),
+    })
+}
+
+fn failure_reason(answer: &Value) -> String {
+    let message = ["error", "message"].iter().find_map(|name| answers::find_message(answer.get(*name)?, 0));
+    let message =
+        message.or_else(|| answers::find_message(answer, 0)).unwrap_or_else(|| "it gave no reason".to_owned());
+    one_line(&message, MESSAGE_CHARS_MAX)
+}
+
+fn progress_percent(answer: &Value) -> u64 {
+    let progress =
+        answer.get("progress").and_then(Value::as_f64).filter(|progress| progress.is_finite()).unwrap_or(0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 100")]
-    let percent = told.clamp(0.0, 100.0) as u64;
+    let percent = progress.clamp(0.0, 100.0) as u64;
     percent
 }
 
-/// Returns the id of a job that carries `mark` in any text of its entry in the list of jobs: which fields an entry has
-/// is not documented. One that failed, or that is among `not`, is none.
+/// Returns the id of a job that carries `mark` in any text of its entry in the list of jobs; the
+/// fields of an entry are not documented. Failed jobs and those among `not` are left out.
 pub(super) fn find_job(answer: &Value, mark: &str, not: &[String]) -> Option<String> {
     let jobs = answer.get("jobs").unwrap_or(answer);
-    let is_ours = |entry: &Value| {
-        let failed = matches!(status(entry), Some(Status::Failed(_) | Status::Unknown));
-        !failed && carries(entry, mark, 0)
-    };
     let id = match jobs {
-        Value::Array(jobs) => jobs.iter().rev().filter(|job| is_ours(job)).find_map(job_id),
+        Value::Array(jobs) => jobs.iter().rev().filter(|job| is_usable(job, mark)).find_map(job_id),
         Value::Object(jobs) => {
-            let ours = jobs.iter().find(|(_, job)| is_ours(job));
+            let ours = jobs.iter().find(|(_, job)| is_usable(job, mark));
             ours.and_then(|(id, job)| job_id(job).or_else(|| Some(id.clone())))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
@@ -90,23 +89,33 @@ pub(super) fn find_job(answer: &Value, mark: &str, not: &[String]) -> Option<Str
     id.filter(|id| !not.contains(id))
 }
 
-fn carries(value: &Value, mark: &str, depth: u8) -> bool {
-    /// An entry is flat, or has its request in it.
+/// Returns whether a job carries `mark` and has not failed.
+fn is_usable(job: &Value, mark: &str) -> bool {
+    match parse_status(job) {
+        Some(SaledJobStatus::Failed(_) | SaledJobStatus::Unknown) => false,
+        Some(SaledJobStatus::Working(_) | SaledJobStatus::Completed) | None => carries_mark(job, mark, 0),
+    }
+}
+
+fn carries_mark(value: &Value, mark: &str, depth: u8) -> bool {
+    /// Levels of an entry that are searched: it is flat, or holds its request.
     const DEPTH_MAX: u8 = 4;
     match value {
         Value::String(text) => is_marked(text, mark),
-        Value::Array(items) if depth < DEPTH_MAX => items.iter().any(|item| carries(item, mark, depth + 1)),
-        Value::Object(fields) if depth < DEPTH_MAX => fields.values().any(|field| carries(field, mark, depth + 1)),
+        Value::Array(items) if depth < DEPTH_MAX => items.iter().any(|item| carries_mark(item, mark, depth + 1)),
+        Value::Object(fields) if depth < DEPTH_MAX => fields.values().any(|field| carries_mark(field, mark, depth + 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
     }
 }
 
-/// Whether a mark stands in a text with its end: that of a first generation begins that of the tenth, too.
+/// Returns whether a text contains a mark and not a longer one: the mark of generation 1 is the
+/// beginning of that of generation 10.
 fn is_marked(text: &str, mark: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         let rest = &text[at + mark.len()..];
         let extension = rest.strip_prefix('.').is_some_and(|rest| {
-            // What follows the key of another folder's job is its generation, a number and an extension.
+            // The key of another folder's job is followed by its generation, a number and an
+            // extension.
             rest.starts_with(|c: char| c.is_ascii_alphabetic()) || rest.starts_with("3gp")
         });
         extension || !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'))
@@ -115,74 +124,79 @@ fn is_marked(text: &str, mark: &str) -> bool {
 
 /// A model that the server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Model {
+pub(super) struct SaledModel {
     /// Its name.
     pub(super) name: String,
-    /// Its other name.
+    /// Its longer name.
     full_name: Option<String>,
-    /// Whether it lies at the server; true where the server does not tell.
+    /// True where the server has it, or does not say so.
     pub(super) is_downloaded: bool,
 }
 
-impl Model {
-    /// Returns whether it is the one that is meant; Ollama adds the tag that everyone leaves out.
-    pub(super) fn is(&self, meant: &str) -> bool {
-        let is = |name: &str| name == meant || name.strip_suffix(":latest") == Some(meant);
-        is(&self.name) || self.full_name.as_deref().is_some_and(is)
+impl SaledModel {
+    /// Returns whether this is the wanted model; Ollama adds a tag that is usually omitted.
+    pub(super) fn matches_name(&self, meant: &str) -> bool {
+        let mut names = std::iter::once(self.name.as_str()).chain(self.full_name.as_deref());
+        names.any(|name| name == meant || name.strip_suffix(":latest") == Some(meant))
     }
 }
 
-/// Returns the models of a list, of objects or of names; `None` for what is no list.
-pub(super) fn models(answer: &Value) -> Option<Vec<Model>> {
+/// Returns the models of a list of objects or names; `None` where there is no list.
+pub(super) fn parse_models(answer: &Value) -> Option<Vec<SaledModel>> {
     let list = answer.get("models").or_else(|| answer.get("data")).unwrap_or(answer).as_array()?;
-    let model = |value: &Value| {
-        let text = |name: &str| Some(one_line(value.get(name)?.as_str()?, MODEL_CHARS_MAX));
-        let name = value.as_str().map(|name| one_line(name, MODEL_CHARS_MAX));
-        let name = name.or_else(|| text("name")).or_else(|| text("id")).or_else(|| text("model"))?;
-        let is_downloaded = value.get("is_downloaded").and_then(Value::as_bool).unwrap_or(true);
-        Some(Model { name, full_name: text("full_name"), is_downloaded })
-    };
-    Some(list.iter().filter_map(model).take(MODELS_MAX).collect())
+    Some(list.iter().filter_map(parse_model).take(MODELS_MAX).collect())
 }
 
-/// Returns a summary as Markdown; `None` for what is none.
-pub(super) fn summary(answer: &Value) -> Option<String> {
+fn parse_model(value: &Value) -> Option<SaledModel> {
+    let mut names = ["name", "id", "model"].iter();
+    let name = value.as_str().or_else(|| names.find_map(|name| value.get(name)?.as_str()))?;
+    let full_name = value.get("full_name").and_then(Value::as_str);
+    Some(SaledModel {
+        name: one_line(name, MODEL_CHARS_MAX),
+        full_name: full_name.map(|name| one_line(name, MODEL_CHARS_MAX)),
+        is_downloaded: value.get("is_downloaded").and_then(Value::as_bool).unwrap_or(true),
+    })
+}
+
+/// Returns a summary as Markdown; `None` where there is none.
+pub(super) fn summary_markdown(answer: &Value) -> Option<String> {
     let summary = match answer.get("summary")? {
-        Value::String(text) => response_parsing::bare(text).to_owned(),
-        // "bullet_points" may be a list: a server that gives one means it.
-        Value::Array(points) => list(points),
+        Value::String(text) => response_parsing::strip_markup(text).to_owned(),
+        // "bullet_points" may be a list of texts.
+        Value::Array(points) => markdown_list(points),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
-    let topics = answer.get("topics").and_then(Value::as_array).map(|topics| list(topics)).unwrap_or_default();
+    let topics = answer.get("topics").and_then(Value::as_array).map(|topics| markdown_list(topics)).unwrap_or_default();
     Some(if summary.is_empty() || topics.is_empty() { summary } else { format!("{summary}\n\n## Topics\n\n{topics}") })
 }
 
-/// A Markdown list of texts, or of objects that hold one under a usual name.
-fn list(items: &[Value]) -> String {
-    let text = |item: &Value| {
-        let names = ["topic", "name", "title", "text"];
-        let text = item.as_str().or_else(|| names.iter().find_map(|name| item.get(*name)?.as_str()))?;
-        let text = one_line(text.trim().trim_start_matches(['-', '*', '•']).trim(), TOPIC_CHARS_MAX);
+/// Returns a Markdown list of texts, or of objects that hold one in a usual field.
+fn markdown_list(items: &[Value]) -> String {
+    let lines = items.iter().filter_map(|item| {
+        let mut names = ["topic", "name", "title", "text"].iter();
+        let text = item.as_str().or_else(|| names.find_map(|name| item.get(*name)?.as_str()))?;
+        let text = text.trim().trim_start_matches(['-', '*', '•']).trim();
+        let text = one_line(text, TOPIC_CHARS_MAX);
         (!text.is_empty()).then(|| format!("- {text}"))
-    };
-    items.iter().filter_map(text).take(TOPICS_MAX).collect::<Vec<_>>().join("\n")
+    });
+    lines.take(TOPICS_MAX).collect::<Vec<_>>().join("\n")
 }
 
-/// What the chat answered.
+/// The answer of the chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chatted {
-    /// Its text, without what it thought and without a fence around it all.
+pub(super) struct ChatAnswer {
+    /// Its text, without its reasoning and without a fence around the whole.
     pub(super) text: String,
-    /// Tokens that it wrote, where the server tells.
+    /// Tokens of the answer, where the server gives their number.
     pub(super) written: Option<u64>,
 }
 
-/// Returns what the chat answered; `None` for what is no answer of one.
-pub(super) fn chatted(answer: &Value) -> Option<Chatted> {
+/// Returns the answer of the chat; `None` where there is none.
+pub(super) fn parse_chat_answer(answer: &Value) -> Option<ChatAnswer> {
     let message = answer.get("message")?;
     let text = message.as_str().or_else(|| message.get("content")?.as_str())?;
     let written = answer.pointer("/usage/completion_tokens").and_then(Value::as_u64);
-    Some(Chatted { text: response_parsing::bare(text).to_owned(), written })
+    Some(ChatAnswer { text: response_parsing::strip_markup(text).to_owned(), written })
 }
 
 #[cfg(test)]
@@ -194,16 +208,16 @@ mod tests {
 
     #[test]
     fn a_job_stands_as_its_word_says_and_a_word_that_is_not_known_means_not_yet() {
-        let stands = |answer: Value| status(&answer);
-        assert_eq!(stands(json!({"status": "processing", "progress": 42})), Some(Status::Working(42)));
-        assert_eq!(stands(json!({"status": "queued", "progress": "x"})), Some(Status::Working(0)));
-        assert_eq!(stands(json!({"status": "diarizing", "progress": 1e300})), Some(Status::Working(100)));
-        assert_eq!(stands(json!({"status": "processing", "progress": -3.5})), Some(Status::Working(0)));
-        assert_eq!(stands(json!({"status": "COMPLETED"})), Some(Status::Completed));
-        assert_eq!(stands(json!({"status": "not_found", "message": "x"})), Some(Status::Unknown));
+        let stands = |answer: Value| parse_status(&answer);
+        assert_eq!(stands(json!({"status": "processing", "progress": 42})), Some(SaledJobStatus::Working(42)));
+        assert_eq!(stands(json!({"status": "queued", "progress": "x"})), Some(SaledJobStatus::Working(0)));
+        assert_eq!(stands(json!({"status": "diarizing", "progress": 1e300})), Some(SaledJobStatus::Working(100)));
+        assert_eq!(stands(json!({"status": "processing", "progress": -3.5})), Some(SaledJobStatus::Working(0)));
+        assert_eq!(stands(json!({"status": "COMPLETED"})), Some(SaledJobStatus::Completed));
+        assert_eq!(stands(json!({"status": "not_found", "message": "x"})), Some(SaledJobStatus::Unknown));
         let failed = json!({"job_id": "j", "status": "failed", "message": "no\u{1b}[31m\nspeech"});
-        assert_eq!(stands(failed), Some(Status::Failed("no\\u{1b}[31m speech".into())));
-        assert_eq!(stands(json!({"status": "error"})), Some(Status::Failed("it gave no reason".into())));
+        assert_eq!(stands(failed), Some(SaledJobStatus::Failed("no\\u{1b}[31m speech".into())));
+        assert_eq!(stands(json!({"status": "error"})), Some(SaledJobStatus::Failed("it gave no reason".into())));
         for answer in [json!({}), json!([]), json!("completed"), json!({"status": 7}), json!({"status": null})] {
             assert_eq!(stands(answer.clone()), None, "{answer}");
         }
@@ -249,17 +263,21 @@ mod tests {
         let answer = json!({"models": [
             {"name": "tiny.en", "full_name": "openai/whisper-tiny.en", "is_downloaded": false}, "base\n", {"id": "x"}, 7,
         ]});
-        let listed = models(&answer).expect("a list");
+        let listed = parse_models(&answer).expect("a list");
         let told: Vec<_> = listed.iter().map(|model| (model.name.as_str(), model.is_downloaded)).collect();
         assert_eq!(told, [("tiny.en", false), ("base", true), ("x", true)]);
-        assert!(listed[0].is("tiny.en") && listed[0].is("openai/whisper-tiny.en") && !listed[0].is("tiny"));
-        assert_eq!(models(&json!({"detail": "no"})), None);
+        assert!(
+            listed[0].matches_name("tiny.en")
+                && listed[0].matches_name("openai/whisper-tiny.en")
+                && !listed[0].matches_name("tiny")
+        );
+        assert_eq!(parse_models(&json!({"detail": "no"})), None);
     }
 
     #[test]
     fn a_summary_is_a_text_with_its_topics_below() {
         let answer = json!({"summary": " We shipped. ", "topics": ["Shipping\n# x", {"name": "Money"}, 7, " "]});
-        insta::assert_snapshot!(summary(&answer).expect("a summary"), @r"
+        insta::assert_snapshot!(summary_markdown(&answer).expect("a summary"), @r"
         We shipped.
 
         ## Topics
@@ -267,20 +285,23 @@ mod tests {
         - Shipping # x
         - Money
         ");
-        assert_eq!(summary(&json!({"summary": ["• one", "- two"]})).as_deref(), Some("- one\n- two"));
-        assert_eq!(summary(&json!({"summary": "", "topics": ["a"]})).as_deref(), Some(""));
+        assert_eq!(summary_markdown(&json!({"summary": ["• one", "- two"]})).as_deref(), Some("- one\n- two"));
+        assert_eq!(summary_markdown(&json!({"summary": "", "topics": ["a"]})).as_deref(), Some(""));
         for answer in [json!({}), json!([]), json!({"summary": null}), json!({"topics": ["a"]})] {
-            assert_eq!(summary(&answer), None, "{answer}");
+            assert_eq!(summary_markdown(&answer), None, "{answer}");
         }
     }
 
     #[test]
     fn what_the_chat_says_is_its_message() {
         let answer = json!({"message": {"role": "assistant", "content": "<think>x</think> - one"}, "usage": {"completion_tokens": 3}});
-        assert_eq!(chatted(&answer), Some(Chatted { text: "- one".into(), written: Some(3) }));
-        assert_eq!(chatted(&json!({"message": "x", "usage": null})), Some(Chatted { text: "x".into(), written: None }));
+        assert_eq!(parse_chat_answer(&answer), Some(ChatAnswer { text: "- one".into(), written: Some(3) }));
+        assert_eq!(
+            parse_chat_answer(&json!({"message": "x", "usage": null})),
+            Some(ChatAnswer { text: "x".into(), written: None })
+        );
         for answer in [json!({}), json!({"message": {}}), json!({"message": {"content": 7}})] {
-            assert_eq!(chatted(&answer), None, "{answer}");
+            assert_eq!(parse_chat_answer(&answer), None, "{answer}");
         }
     }
 

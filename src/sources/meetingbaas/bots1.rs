@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Bot, BotJoin, BotSchedule, Calendar, CalendarEvent, MeetingBaas, session::unexpected_answer, v1, wire};
+use super::{Bot, BotJoin, BotSchedule, Calendar, CalendarEvent, MeetingBaas, session::protocol_error, v1, wire};
 use crate::{
     http::Request,
-    services::{CallError, answers::unexpected},
+    services::{CallError, answers::unexpected_answer},
 };
 
 /// Pages of the events of a calendar, 100 each, that are read.
@@ -21,7 +21,7 @@ impl MeetingBaas {
             body["speech_to_text"] = json!({ "provider": "Default" });
         }
         let answer = self.post_once(Request::post(&["bots"]).slash().json(&body)).await?;
-        wire::id(&answer, &["bot_id"]).ok_or_else(|| unexpected("a bot without an id"))
+        wire::id(&answer, &["bot_id"]).ok_or_else(|| unexpected_answer("a bot without an id"))
     }
 
     pub(super) async fn recall_bot_v1(&self, bot: &str) -> Result<(), CallError> {
@@ -43,7 +43,7 @@ impl MeetingBaas {
     pub(super) async fn list_calendars_v1(&self) -> Result<Vec<Calendar>, CallError> {
         let answer = self.get_json(Request::get(&["calendars"]).slash()).await?;
         let items =
-            wire::list(&answer, &["data", "calendars"]).ok_or_else(|| unexpected_answer("no list of calendars"))?;
+            wire::list(&answer, &["data", "calendars"]).ok_or_else(|| protocol_error("no list of calendars"))?;
         let calendar = |item: &Value| {
             Some(Calendar {
                 id: wire::id(item, &["uuid", "id"])?,
@@ -66,7 +66,7 @@ impl MeetingBaas {
                 None => request,
             };
             let answer = self.get_json(request).await?;
-            let items = wire::list(&answer, &["data"]).ok_or_else(|| unexpected_answer("no list of events"))?;
+            let items = wire::list(&answer, &["data"]).ok_or_else(|| protocol_error("no list of events"))?;
             events.extend(items.iter().filter_map(|item| read_event(item, calendar)));
             cursor = wire::next_cursor(&answer);
             if cursor.is_none() {
@@ -99,7 +99,7 @@ fn flag_text(flag: bool) -> &'static str {
 /// Reads `{"ok": true}`; an answer without it was given with 200, and is one.
 fn check_ok(answer: &Value) -> Result<(), CallError> {
     match answer.get("ok").and_then(Value::as_bool) {
-        Some(false) => Err(unexpected("`ok` is false")),
+        Some(false) => Err(unexpected_answer("`ok` is false")),
         Some(true) | None => Ok(()),
     }
 }

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::{
     Bot, BotJoin, BotSchedule, Calendar, CalendarEvent, EventLocation, MeetingBaas,
-    session::unexpected_answer,
+    session::protocol_error,
     v2::{EXTRA_KEY, PAGE_SIZE_MAX, page_items},
     wire,
 };
 use crate::{
     clock,
     http::Request,
-    services::{CallError, answers::unexpected},
+    services::{CallError, answers::unexpected_answer},
     text::one_line,
 };
 
@@ -36,7 +36,7 @@ impl MeetingBaas {
         };
         let answer = self.post_once(request.json(&body)).await?;
         let id = answer.get("data").and_then(|data| wire::id(data, &["bot_id"]));
-        id.ok_or_else(|| unexpected("a bot without an id"))
+        id.ok_or_else(|| unexpected_answer("a bot without an id"))
     }
 
     pub(super) async fn recall_bot_v2(&self, bot: &str) -> Result<(), CallError> {
@@ -96,8 +96,7 @@ impl MeetingBaas {
     pub(super) async fn locate_event_v2(&self, event: &str) -> Result<EventLocation, CallError> {
         for calendar in self.list_calendars_v2().await? {
             let Some(found) = self.get_event(&calendar.id, event).await? else { continue };
-            let series =
-                wire::id(&found, &["series_id"]).ok_or_else(|| unexpected_answer("an event without a series"))?;
+            let series = wire::id(&found, &["series_id"]).ok_or_else(|| protocol_error("an event without a series"))?;
             return Ok(EventLocation { calendar: calendar.id, series });
         }
         let message = format!("no calendar has an event `{}`", one_line(event, 80));

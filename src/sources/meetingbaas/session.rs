@@ -43,7 +43,7 @@ impl MeetingBaas {
         let answer = answers::check_status(self.send(request).await?)?;
         // Some of them answer with nothing, or with a word.
         if answer.body.iter().all(u8::is_ascii_whitespace) || answer.status == 202 {
-            return Ok(answers::value(&answer.body).unwrap_or(Value::Null));
+            return Ok(answers::parse_json(&answer.body).unwrap_or(Value::Null));
         }
         self.read_payload(answer)
     }
@@ -62,7 +62,7 @@ impl MeetingBaas {
         };
         match answers::check_status(answer) {
             // The audio is there all the same: what it says can be heard again.
-            Ok(answer) => Ok(answers::value(&answer.body).ok()),
+            Ok(answer) => Ok(answers::parse_json(&answer.body).ok()),
             Err(CallError::Unavailable { message, after, suspect, .. }) => {
                 Err(CallError::Unavailable { message, after, uncertain: false, suspect })
             }
@@ -77,19 +77,19 @@ impl MeetingBaas {
 
     /// Returns what an answer holds: all of it in version 1, in version 2 an envelope that says itself whether it is one.
     fn read_payload(&self, answer: Answer) -> Result<Value, CallError> {
-        let value = answers::json(answer)?;
+        let value = answers::read_json(answer)?;
         let failed = value.get("success").and_then(Value::as_bool) == Some(false);
         if self.api == SourceApi::V2 && failed {
-            let said = answers::message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
-            return Err(answers::unexpected(&format!("success is false: {said}")));
+            let said = answers::find_message(&value, 0).unwrap_or_else(|| "no reason given".to_owned());
+            return Err(answers::unexpected_answer(&format!("success is false: {said}")));
         }
         Ok(value)
     }
 }
 
 /// Returns the error of an answer to a question that is not what was promised: nothing has happened.
-pub(super) fn unexpected_answer(what: &str) -> CallError {
-    CallError::service_alone(answers::unexpected(what).to_string())
+pub(super) fn protocol_error(what: &str) -> CallError {
+    CallError::service_alone(answers::unexpected_answer(what).to_string())
 }
 
 /// Returns the error of a recording whose file lies at an address that is not fetched: its own, for others have others.
@@ -102,7 +102,7 @@ fn with_retry_after_of_body(answer: Answer) -> Answer {
     if answer.is_success() || answer.retry_after.is_some() {
         return answer;
     }
-    let body: Option<Value> = answers::value(&answer.body).ok();
+    let body: Option<Value> = answers::parse_json(&answer.body).ok();
     let seconds = body.as_ref().and_then(|body| body.get("retryAfter")?.as_u64());
     Answer { retry_after: seconds.map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX))), ..answer }
 }

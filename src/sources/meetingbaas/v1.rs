@@ -5,11 +5,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{MeetingBaas, availability, session::unexpected_answer, wire};
+use super::{MeetingBaas, availability, session::protocol_error, wire};
 use crate::{
     clock,
     http::{ANALYSES_BYTES_MAX, Request},
-    services::{CallError, answers::unexpected},
+    services::{CallError, answers::unexpected_answer},
     sources::{Availability, ListedRecording, Recording, RecordingPage},
     text::one_line,
 };
@@ -56,7 +56,7 @@ impl MeetingBaas {
         let request = request.bytes_max(ANALYSES_BYTES_MAX).within(self.http.limits().answer);
         let answer = self.get_json(request).await?;
         let data = answer.get("bot_data").filter(|data| data.is_object());
-        let data = data.ok_or_else(|| unexpected_answer("the data of a bot without `bot_data`"))?;
+        let data = data.ok_or_else(|| protocol_error("the data of a bot without `bot_data`"))?;
         let bot = data.get("bot").unwrap_or(&Value::Null);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["bot_exited_at"]));
         let files = self.remote_files(&answer, &[("audio", "wav"), ("mp4", "mp4")])?;
@@ -99,7 +99,7 @@ impl MeetingBaas {
             Some("partiallyDeleted") => Err(partly_deleted()),
             // Another word: what `ok` says counts.
             Some(_) | None if is_ok == Some(true) => Ok(()),
-            Some(_) | None => Err(unexpected("a deletion of which it does not say that it was done")),
+            Some(_) | None => Err(unexpected_answer("a deletion of which it does not say that it was done")),
         }
     }
 }
@@ -112,5 +112,5 @@ fn partly_deleted() -> CallError {
 
 /// Returns the bots of a page.
 pub(super) fn page_bots(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| unexpected_answer("a list of bots without `bots`"))
+    wire::list(answer, &["bots", "recent_bots"]).ok_or_else(|| protocol_error("a list of bots without `bots`"))
 }

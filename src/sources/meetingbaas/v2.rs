@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 
-use super::{MeetingBaas, availability, session::unexpected_answer, wire};
+use super::{MeetingBaas, availability, session::protocol_error, wire};
 use crate::{
     clock,
     http::Request,
@@ -68,7 +68,7 @@ impl MeetingBaas {
     pub(super) async fn get_recording_v2(&self, id: &str) -> Result<Recording, CallError> {
         let answer = self.get_json(Request::get(&["v2", "bots", id])).await?;
         let bot = answer.get("data").filter(|data| data.is_object());
-        let bot = bot.ok_or_else(|| unexpected_answer("a bot without `data`"))?;
+        let bot = bot.ok_or_else(|| protocol_error("a bot without `data`"))?;
         let joined = wire::time(bot, &["joined_at"]);
         let ended = wire::time(bot, &["ended_at"]).or_else(|| wire::time(bot, &["exited_at"]));
         let files = self.remote_files(bot, &[("audio", "flac"), ("video", "mp4")])?;
@@ -219,7 +219,7 @@ fn failure_reason(bot: &Value, is_deleted: bool) -> String {
 
 /// Returns the items of an answer.
 pub(super) fn page_items(answer: &Value) -> Result<&[Value], CallError> {
-    wire::list(answer, &["data"]).ok_or_else(|| unexpected_answer("a list without `data`"))
+    wire::list(answer, &["data"]).ok_or_else(|| protocol_error("a list without `data`"))
 }
 
 /// Returns what was said: of the ready transcript, else of the raw one of the vendor's own supplier, part after part.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     config::Attendee,
     job::Segment,
-    services::bounded::{TRANSCRIPT_BYTES_MAX, words},
+    services::bounded::{TRANSCRIPT_BYTES_MAX, count_word_bytes},
     text::{is_unprintable, one_line},
 };
 
@@ -96,7 +96,7 @@ pub(super) fn read_attendees(event: &Value) -> Option<Vec<Attendee>> {
 /// Returns what was said; `None` for what is no transcript, an empty one, or more than anyone can have said.
 pub(super) fn read_transcript(items: &[Value]) -> Option<Vec<Segment>> {
     let segments: Vec<Segment> = items.iter().filter_map(read_segment).take(SEGMENTS_MAX).collect();
-    (!segments.is_empty() && words(&segments) <= TRANSCRIPT_BYTES_MAX).then_some(segments)
+    (!segments.is_empty() && count_word_bytes(&segments) <= TRANSCRIPT_BYTES_MAX).then_some(segments)
 }
 
 fn read_segment(item: &Value) -> Option<Segment> {
@@ -214,7 +214,7 @@ mod tests {
         #[test]
         fn no_json_makes_a_panic_or_a_time_that_is_none(text in "[\\[\\]{},:\"a-z0-9.eE+-]{0,60}", number in any::<f64>()) {
             let words = json!([{"text": text, "start": number, "end_time": number, "words": [{"word": text}]}]);
-            for value in crate::services::answers::value(text.as_bytes()).into_iter().chain([words]) {
+            for value in crate::services::answers::parse_json(text.as_bytes()).into_iter().chain([words]) {
                 for segment in read_transcript(list(&value, &["data"]).unwrap_or_default()).into_iter().flatten() {
                     prop_assert!(segment.start.is_none_or(|start| start.is_finite() && start >= 0.0));
                 }
