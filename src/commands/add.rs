@@ -18,7 +18,7 @@ use crate::{
     beneath::{Dir, open_below},
     cli, clock,
     config::{Folder, Settings},
-    control::{Caller, ExplainContext, Refusal, Request, RunningStatus, Status, explain_job},
+    control::{Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job},
     delivery::{self, files::names::numbered},
     effect::Effect,
     exit,
@@ -56,7 +56,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     let copied = copied.await.context("failed to copy the recordings")??;
     let mut jobs = Vec::new();
     for (source, path) in files.iter().zip(copied) {
-        let answer = caller.ask(Request::Take { folder: folder.name.clone(), path: path.clone() }).await?;
+        let answer = caller.ask(ControlRequest::Take { folder: folder.name.clone(), path: path.clone() }).await?;
         let id: JobId = parse_answer(answer.get("id").cloned().unwrap_or_default())?;
         if !arguments.output.json {
             print::message(&format!("{}: queued as job {id}", printable_path(source)));
@@ -166,12 +166,13 @@ async fn wait_for_jobs(
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
     while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
-        let status: Status = parse_answer(caller.ask(Request::Status).await?)?;
+        let status: StatusReport = parse_answer(caller.ask(ControlRequest::Status).await?)?;
         for (_, id) in &jobs {
             if done.contains_key(id) {
                 continue;
             }
-            let job: JobView = parse_answer(caller.ask(Request::Job { job: crate::control::JobName::Id(*id) }).await?)?;
+            let job: JobView =
+                parse_answer(caller.ask(ControlRequest::Job { job: crate::control::JobName::Id(*id) }).await?)?;
             bars.show_progress(&job, &status);
             let delivers = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due);
             if job.state.is_over() && !delivers {
@@ -242,7 +243,7 @@ impl Bars {
         Self { watched: print::is_watched(), by_job: jobs.iter().map(bar).collect(), told: BTreeMap::new() }
     }
 
-    fn show_progress(&mut self, job: &JobView, status: &Status) {
+    fn show_progress(&mut self, job: &JobView, status: &StatusReport) {
         let running = status.running.iter().find(|running| running.id == job.id);
         let word = describe_step(job, running);
         if self.watched {

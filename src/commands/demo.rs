@@ -18,7 +18,7 @@ use crate::{
     beneath::open_below,
     cli,
     config::{self, Environment, LogFormat, Service, Settings},
-    control::{Caller, Request},
+    control::{Caller, ControlRequest},
     daemon::{self, Ended},
     engine::model::{self, InstallError, Model, Package, Places},
     exit,
@@ -243,7 +243,7 @@ async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
 }
 
 async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
-    let asked = caller.ask(Request::Jobs { state: None, folder: None }).await;
+    let asked = caller.ask(ControlRequest::Jobs { state: None, folder: None }).await;
     // The daemon closes its socket when it is finished, a moment before it says so.
     let Ok(answer) = asked else { return Ok(()) };
     let jobs: Vec<JobView> = parse_answer(answer)?;

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use super::{Failure, act_and_print};
 use crate::{
     cli::{self, Decision},
-    control::{Caller, Request},
+    control::{Caller, ControlRequest},
 };
 
 pub(super) async fn pause_folder(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
-    act_and_print(caller, Request::Pause { folder: arguments.folder }).await?;
+    act_and_print(caller, ControlRequest::Pause { folder: arguments.folder }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn resume_folder(caller: &Caller, arguments: cli::OfFolder) -> Result<ExitCode, Failure> {
-    act_and_print(caller, Request::Resume { folder: arguments.folder }).await?;
+    act_and_print(caller, ControlRequest::Resume { folder: arguments.folder }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -23,6 +23,6 @@ pub(super) async fn decide_backlog(caller: &Caller, arguments: cli::Backlog) -> 
         Decision::Process => true,
         Decision::Skip => false,
     };
-    act_and_print(caller, Request::Backlog { folder: arguments.folder, process }).await?;
+    act_and_print(caller, ControlRequest::Backlog { folder: arguments.folder, process }).await?;
     Ok(ExitCode::SUCCESS)
 }

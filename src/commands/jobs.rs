@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli, clock,
-    control::{Caller, ExplainContext, Request, explain_job},
+    control::{Caller, ControlRequest, ExplainContext, explain_job},
     job::Stage,
     queue::JobView,
     text::{one_line, printable},
@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn list_jobs(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
     let state = arguments.state;
-    let answer = caller.ask(Request::Jobs { state, folder: arguments.folder }).await?;
+    let answer = caller.ask(ControlRequest::Jobs { state, folder: arguments.folder }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
@@ -49,7 +49,7 @@ pub(super) async fn list_jobs(caller: &Caller, arguments: cli::Jobs) -> Result<E
 }
 
 pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
-    let answer = caller.ask(Request::Job { job: job_name(&arguments.job) }).await?;
+    let answer = caller.ask(ControlRequest::Job { job: job_name(&arguments.job) }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);

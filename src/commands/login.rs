@@ -10,7 +10,7 @@ use super::{Failure, act_and_print, print};
 use crate::{
     cli,
     config::Settings,
-    control::{Caller, Refusal, Request},
+    control::{Caller, ControlRequest, Refusal},
     runtime::Live,
     services::paxs::{Grant, LoginError},
     text::{error_chain, one_line, printable},
@@ -48,7 +48,7 @@ pub(super) async fn sign_in(
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused_sign_in(&error))?);
     let caller = Caller::connect(Arc::clone(settings)).await?.with_delay_notice(print::message);
-    act_and_print(&caller, Request::SignIn { service, code, redirect_uri }).await?;
+    act_and_print(&caller, ControlRequest::SignIn { service, code, redirect_uri }).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,7 +82,7 @@ fn refused_sign_in(error: &LoginError) -> Refusal {
 }
 
 pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
-    let request = Request::SignOut { service: arguments.service };
+    let request = ControlRequest::SignOut { service: arguments.service };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +92,7 @@ pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Resu
 }
 
 pub(super) async fn show_account(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
-    let answer = caller.ask(Request::Whoami { service: arguments.service }).await?;
+    let answer = caller.ask(ControlRequest::Whoami { service: arguments.service }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{
     cli,
-    control::{Caller, Request},
+    control::{Caller, ControlRequest},
     text::one_line,
 };
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<ExitCode, Failure> {
     let cli::Meetings { id, service, page, output } = arguments;
     if let Some(id) = id {
-        let meeting = caller.ask(Request::Meeting { service, id }).await?;
+        let meeting = caller.ask(ControlRequest::Meeting { service, id }).await?;
         // What the service tells of one meeting has no fixed form: it is shown as it came.
         if output.json {
             print::json(&meeting)?;
@@ -26,7 +26,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<Exi
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let meetings = caller.ask(Request::Meetings { service, page }).await?;
+    let meetings = caller.ask(ControlRequest::Meetings { service, page }).await?;
     if output.json {
         print::json(&meetings)?;
         return Ok(ExitCode::SUCCESS);

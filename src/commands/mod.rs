@@ -30,7 +30,7 @@ use serde_json::Value;
 use crate::{
     cli::{self, Cli, Command, Question},
     config::{self, ConfigError, Environment, Settings},
-    control::{Caller, ControlError, JobName, Refusal, Request},
+    control::{Caller, ControlError, ControlRequest, JobName, Refusal},
     engine::model::{InstallError, NotInstalled},
     exit,
     hint::Hinted,
@@ -190,7 +190,7 @@ fn build_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Asks, and prints what was done.
-async fn act_and_print(caller: &Caller, request: Request) -> Result<Value, Failure> {
+async fn act_and_print(caller: &Caller, request: ControlRequest) -> Result<Value, Failure> {
     let answer = caller.ask(request).await?;
     if let Some(message) = answer.get("message").and_then(Value::as_str) {
         print::line(&printable(message))?;

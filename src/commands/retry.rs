@@ -6,17 +6,17 @@ use super::{Failure, act_and_print, job_name, print, say_without_daemon};
 use crate::{
     cli,
     config::{Analysis, Environment},
-    control::{Caller, Refusal, Request},
+    control::{Caller, ControlRequest, Refusal},
     exit,
 };
 
 pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::Retry) -> Result<ExitCode, Failure> {
     if arguments.failed {
-        return change_job(caller, Request::RetryFailed, false).await;
+        return change_job(caller, ControlRequest::RetryFailed, false).await;
     }
     let mut failed = false;
     for job in &arguments.jobs {
-        if let Err(failure) = change_job(caller, Request::Retry { job: job_name(job) }, false).await {
+        if let Err(failure) = change_job(caller, ControlRequest::Retry { job: job_name(job) }, false).await {
             super::print_failure(&failure, Environment::get());
             failed = true;
         }
@@ -25,11 +25,11 @@ pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::Retry) -> Result
 }
 
 pub(super) async fn redo_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
-    change_job(caller, Request::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
+    change_job(caller, ControlRequest::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
 }
 
 pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
-    let request = Request::Cancel { job: job_name(&arguments.job) };
+    let request = ControlRequest::Cancel { job: job_name(&arguments.job) };
     if arguments.output.json {
         return change_job(caller, request, true).await;
     }
@@ -48,11 +48,11 @@ pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Res
             })
         })
         .collect();
-    let request = Request::Analyse { job: job_name(&arguments.job), analyses: analyses?, mail: arguments.mail };
+    let request = ControlRequest::Analyse { job: job_name(&arguments.job), analyses: analyses?, mail: arguments.mail };
     change_job(caller, request, false).await
 }
 
-async fn change_job(caller: &Caller, request: Request, json: bool) -> Result<ExitCode, Failure> {
+async fn change_job(caller: &Caller, request: ControlRequest, json: bool) -> Result<ExitCode, Failure> {
     if json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);

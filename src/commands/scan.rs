@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     cli,
-    control::{Caller, Request},
+    control::{Caller, ControlRequest},
     text::one_line,
 };
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, Failure> {
-    let request = Request::Scan { dry_run: arguments.dry_run };
+    let request = ControlRequest::Scan { dry_run: arguments.dry_run };
     if !arguments.dry_run && !arguments.output.json {
         act_and_print(caller, request).await?;
         return Ok(ExitCode::SUCCESS);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cli,
-    control::{Caller, Request},
+    control::{Caller, ControlRequest},
     queue::FetchedView,
     text::one_line,
 };
@@ -22,7 +22,7 @@ pub(super) async fn run(caller: &Caller, arguments: cli::Source) -> Result<ExitC
 }
 
 async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, Failure> {
-    let answer = caller.ask(Request::SourceList { source: arguments.source }).await?;
+    let answer = caller.ask(ControlRequest::SourceList { source: arguments.source }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
@@ -55,7 +55,7 @@ async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<
 }
 
 async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, Failure> {
-    let request = Request::SourceFetch { source: arguments.source, id: arguments.bot };
+    let request = ControlRequest::SourceFetch { source: arguments.source, id: arguments.bot };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);

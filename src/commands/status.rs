@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cli,
     config::Settings,
-    control::{Caller, MailStatus, Request, RunningStatus, ServiceStatus, SourceStatus, Status},
+    control::{Caller, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport},
     progress::Unit,
     text::{ShellCommand, count, one_line, printable},
 };
@@ -23,13 +23,13 @@ pub(super) async fn run(
     arguments: cli::Status,
 ) -> Result<ExitCode, Failure> {
     loop {
-        let answer = caller.ask(Request::Status).await?;
+        let answer = caller.ask(ControlRequest::Status).await?;
         // Without a daemon the caller holds the state directory's lock: between looks a daemon must be able to start.
         drop(caller);
         if arguments.output.json {
             print::json(&answer)?;
         } else {
-            let status: Status = parse_answer(answer)?;
+            let status: StatusReport = parse_answer(answer)?;
             if arguments.watch && print::is_shown() {
                 print::raw("\u{1b}[H\u{1b}[2J")?;
             }
@@ -43,7 +43,7 @@ pub(super) async fn run(
     }
 }
 
-fn print_status(status: &Status) -> Result<(), Failure> {
+fn print_status(status: &StatusReport) -> Result<(), Failure> {
     if status.daemon {
         print::line(&format!("minuted {} runs (pid {})", status.version, status.pid))?;
     } else {
@@ -108,7 +108,7 @@ fn mail_line(mail: &MailStatus) -> String {
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
-fn show_folders(status: &Status) -> Result<(), Failure> {
+fn show_folders(status: &StatusReport) -> Result<(), Failure> {
     if status.folders.is_empty() {
         print::line("no folder is configured")?;
         return Ok(());
@@ -150,7 +150,7 @@ fn show_folders(status: &Status) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_running(status: &Status) -> Result<(), Failure> {
+fn show_running(status: &StatusReport) -> Result<(), Failure> {
     for running in &status.running {
         print::line(&running_line(running))?;
     }

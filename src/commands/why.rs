@@ -5,17 +5,17 @@ use std::process::ExitCode;
 use super::{Failure, absolute_path, parse_answer, print};
 use crate::{
     cli,
-    control::{Caller, Request, Why},
+    control::{Caller, ControlRequest, WhyAnswer},
     text::printable,
 };
 
 pub(super) async fn run(caller: &Caller, arguments: cli::Why) -> Result<ExitCode, Failure> {
-    let answer = caller.ask(Request::Why { path: absolute_path(&arguments.file) }).await?;
+    let answer = caller.ask(ControlRequest::Why { path: absolute_path(&arguments.file) }).await?;
     if arguments.output.json {
         print::json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let why: Why = parse_answer(answer)?;
+    let why: WhyAnswer = parse_answer(answer)?;
     print::line(&format!("{}: {}", printable(&why.path), printable(&why.answer)))?;
     if let Some(hint) = &why.hint {
         print::message(&format!("hint: {}", printable(hint)));

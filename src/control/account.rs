@@ -1,4 +1,4 @@
-//! Questions about a service: who is signed in, its meetings.
+//! Questions about a service: its sign-in and its meetings.
 
 use serde_json::json;
 
@@ -19,7 +19,8 @@ impl ControlService {
         self.profile_of(&*self.find_service(service)?, true).await
     }
 
-    /// Asks a service for its profile. One that is `in_force` and works is not held for a person any more.
+    /// Reads the profile of a service. A working one that is `in_force` is no longer held for a
+    /// person.
     pub(super) async fn profile_of(&self, handle: &ServiceHandle, in_force: bool) -> Answer {
         let name = handle.service.name();
         let profile = handle.service.read_profile().await.map_err(|error| refused_call(handle, &error))?;
@@ -43,8 +44,8 @@ impl ControlService {
         let name = handle.service.name();
         let was = sign_in_of(&handle)?.sign_out().await;
         let was = was.map_err(|error| Refusal::new(one_line(&crate::text::error_chain(&error), 500)))?;
-        let said = if was { "signed out of" } else { "was not signed in at" };
-        Ok(json!({ "service": name, "message": format!("{said} `{name}`") }))
+        let outcome = if was { "signed out of" } else { "was not signed in at" };
+        Ok(json!({ "service": name, "message": format!("{outcome} `{name}`") }))
     }
 
     pub(super) async fn list_meetings(&self, service: Option<&str>, page: u32) -> Answer {
@@ -92,7 +93,7 @@ fn refused_call(handle: &ServiceHandle, error: &CallError) -> Refusal {
         CallError::Refused { status: 404, .. } => refusal.hint(format!(
             "check base_url of service `{service}`: the server there does not know this call; minuted check"
         )),
-        // Some servers say so of a key.
+        // Some servers answer so to a wrong key.
         CallError::Refused { .. } => {
             refusal.hint(format!("check base_url; if it is right: {}", handle.settings.kind.sign_in_cure(service)))
         }

@@ -1,34 +1,34 @@
-//! A copy of the queue: handed over by the daemon, taken by the command, which alone opens its place.
+//! Backups of the queue: the daemon hands the copy over, and the command alone opens the target.
 //!
-//! The daemon may have a `/tmp` of its own and see no homes (`PrivateTmp=`, `ProtectHome=`): a path of the command's
-//! means nothing there.
+//! The daemon may have a `/tmp` of its own and no access to homes (`PrivateTmp=`, `ProtectHome=`),
+//! so a path of the command means nothing there.
 
 use std::{io, path::PathBuf};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Answer, Caller, ControlService, Refusal, Request, client};
+use super::{Answer, Caller, ControlRequest, ControlService, Refusal, client};
 use crate::{
     queue::{CopyPlace, QueueError},
     text::printable_path,
 };
 
 impl Caller {
-    /// Copies the queue to `target`, an absolute path at which nothing may lie. Returns the bytes of the copy, which
-    /// is durable and was read through.
+    /// Copies the queue to `target`, an absolute path at which nothing may lie. Returns the bytes
+    /// of the copy, which is durable and was read through.
     ///
     /// # Errors
-    /// The [`Refusal`]; nothing lies at `target` then.
+    /// The [`Refusal`]; there is no file at `target` then.
     pub async fn back_up(&self, target: PathBuf) -> Result<u64, Refusal> {
         match self {
-            Self::Local(desk) => Ok(desk.queue.backup(target).await?),
+            Self::Local(service) => Ok(service.queue.backup(target).await?),
             Self::Daemon { socket, tell } => {
-                // A place that does not serve is told before the daemon makes a copy in vain.
+                // An unusable target is reported before the daemon makes a copy in vain.
                 let place = run_blocking(move || CopyPlace::open(&target)).await?;
-                let unanswered = |error: io::Error| client::unanswered_refusal(socket, &error);
-                let (answer, rest) = client::open(socket, &Request::CopyQueue, *tell).await.map_err(unanswered)?;
+                let opened = client::open(socket, &ControlRequest::CopyQueue, *tell).await;
+                let (answer, rest) = opened.map_err(|error| client::unanswered_refusal(socket, &error))?;
                 let bytes = answer?["bytes"].as_u64().ok_or_else(|| {
-                    Refusal::new("the daemon hands over no copy").hint("it is of another version: restart it")
+                    Refusal::new("the daemon sends no copy").hint("it is of another version: restart it")
                 })?;
                 let place = receive_copy(place, rest.take(bytes), bytes).await?;
                 run_blocking(move || place.place()).await
@@ -45,7 +45,7 @@ async fn receive_copy(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes:
     while taken < bytes {
         let read = from.read(&mut buffer).await.unwrap_or(0);
         if read == 0 {
-            let message = format!("the daemon broke off after {taken} of the {bytes} bytes of the copy");
+            let message = format!("the daemon stopped after {taken} of the {bytes} bytes of the copy");
             return Err(Refusal::new(message).hint("see the log of the daemon, and try again"));
         }
         file.write_all(&buffer[..read]).await.map_err(|error| place.unwritten(&error))?;
@@ -63,9 +63,9 @@ async fn run_blocking<T: Send + 'static>(
 }
 
 /// Hands over a copy of the queue: an answer with its `bytes`, then these.
-pub(super) async fn hand_over(desk: &ControlService, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+pub(super) async fn hand_over(service: &ControlService, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
     let made = async {
-        let copy = desk.queue.copy_aside(desk.live_settings().settings.state_dir.clone()).await?;
+        let copy = service.queue.copy_aside(service.live_settings().settings.state_dir.clone()).await?;
         let unreadable = |error: io::Error| {
             Refusal::new(format!("failed to read the copy `{}`: {error}", printable_path(copy.path())))
         };

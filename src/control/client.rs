@@ -1,4 +1,4 @@
-//! Asking: the daemon when it runs, else ourselves.
+//! The caller's side: it asks the daemon when one runs, else it answers itself.
 
 use std::{
     io,
@@ -14,46 +14,48 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Answer, ControlService, Refusal, Request, SOCKET};
+use super::{Answer, ControlRequest, ControlService, Refusal, SOCKET};
 use crate::{
     config::Settings,
     queue::{LockError, StateLock, as_user, owner_of, user_name},
     text::{printable_path, rough},
 };
 
-/// Bytes of an answer: a hundred thousand jobs are about 100 MB.
+/// Bytes of the largest answer: a hundred thousand jobs are about 100 MB.
 const ANSWER_MAX: u64 = 1 << 30;
 
-/// Another command may hold the lock for a moment, and a daemon that starts may not listen yet.
+/// Time for which the lock and the socket are tried again: another command may hold the lock for a
+/// moment, and a daemon that starts may not listen yet.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A daemon that is well answers sooner; a person who waits longer wants to know for whom.
+/// Time without an answer after which a waiting person is told whom the command waits for. A
+/// healthy daemon answers sooner.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A daemon that has not answered a quick question until now does not: its slowest answer is a list of all jobs.
+/// Time limit of a quick question: the slowest of its answers is a list of all jobs.
 const QUICK: Duration = Duration::from_secs(60);
 
-/// How a restart is asked for.
+/// The cure for a daemon that does not answer.
 const RESTART: &str = "restart it: systemctl restart minuted, or end it and start `minuted run` again";
 
-/// Who answers.
+/// The party that answers.
 #[derive(Debug)]
 pub enum Caller {
     /// The daemon, over its socket.
     Daemon {
         /// Its socket.
         socket: PathBuf,
-        /// Tells a person who waits that it is silent.
+        /// Reports to a waiting person that it does not answer yet.
         tell: fn(&str),
     },
     /// This process, which holds the state directory's lock.
     Local(Arc<ControlService>),
 }
 
-/// Why nobody answers.
+/// The error of finding someone who answers.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The state directory is not ours to use.
+    /// The state directory cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The queue cannot be opened.
@@ -62,7 +64,7 @@ pub enum ControlError {
     /// The socket is another user's.
     #[error("you may not ask this minuted: it belongs to user {name}", name = user_name(*owner))]
     NotYours {
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
     },
     /// Something holds the state directory and cannot be asked.
@@ -76,7 +78,7 @@ pub enum ControlError {
     Silent {
         /// Its socket.
         socket: String,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
     /// A service cannot be set up.
@@ -97,7 +99,7 @@ impl ControlError {
 }
 
 impl Caller {
-    /// Finds who answers: the daemon if one runs, else this process.
+    /// Finds the party that answers: the daemon if one runs, else this process.
     ///
     /// # Errors
     /// [`ControlError`] when neither can.
@@ -113,7 +115,7 @@ impl Caller {
             }
             match StateLock::acquire(dir, Duration::ZERO).await {
                 Ok(lock) => return Ok(Self::Local(Arc::new(ControlService::for_one_command(settings, lock).await?))),
-                // A daemon that starts, or another command: one of the two ways opens soon.
+                // A starting daemon, or another command: one of the two ways opens soon.
                 Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -129,12 +131,12 @@ impl Caller {
         Self::Daemon { socket, tell: |_| {} }
     }
 
-    /// Has a person told by `tell` when the daemon takes long to answer.
+    /// Reports by `tell` when the daemon takes long to answer.
     #[must_use]
     pub fn with_delay_notice(self, tell: fn(&str)) -> Self {
         match self {
             Self::Daemon { socket, .. } => Self::Daemon { socket, tell },
-            Self::Local(desk) => Self::Local(desk),
+            Self::Local(service) => Self::Local(service),
         }
     }
 
@@ -144,13 +146,13 @@ impl Caller {
         matches!(self, Self::Daemon { .. })
     }
 
-    /// Asks.
+    /// Asks a question.
     ///
     /// # Errors
     /// The [`Refusal`], also when the daemon goes away.
-    pub async fn ask(&self, request: Request) -> Answer {
+    pub async fn ask(&self, request: ControlRequest) -> Answer {
         match self {
-            Self::Local(desk) => desk.answer(request).await,
+            Self::Local(service) => service.answer(request).await,
             Self::Daemon { socket, tell } => over_socket(socket, &request, *tell)
                 .await
                 .unwrap_or_else(|error| Err(unanswered_refusal(socket, &error))),
@@ -158,8 +160,8 @@ impl Caller {
     }
 }
 
-/// Whether nobody listens: the file is missing, or a daemon that died has left it. What lies in the place of the
-/// directory is told by the lock.
+/// Returns whether no daemon listens: the file is missing, or a daemon that died has left it. A
+/// directory of another kind is reported by the lock.
 fn nobody_listens(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
@@ -173,14 +175,14 @@ fn unanswered_socket(dir: &Path, socket: &Path, error: io::Error) -> ControlErro
     }
 }
 
-async fn over_socket(socket: &Path, request: &Request, tell: fn(&str)) -> io::Result<Answer> {
+async fn over_socket(socket: &Path, request: &ControlRequest, tell: fn(&str)) -> io::Result<Answer> {
     open(socket, request, tell).await.map(|(answer, _)| answer)
 }
 
 /// Asks, and returns the answer with what may follow it on the socket.
 pub(super) async fn open(
     socket: &Path,
-    request: &Request,
+    request: &ControlRequest,
     tell: fn(&str),
 ) -> io::Result<(Answer, BufReader<UnixStream>)> {
     let mut stream = BufReader::new(UnixStream::connect(socket).await?);
@@ -203,7 +205,7 @@ pub(super) async fn open(
     Ok((answer, stream))
 }
 
-async fn exchange_lines(stream: &mut BufReader<UnixStream>, request: &Request) -> io::Result<Answer> {
+async fn exchange_lines(stream: &mut BufReader<UnixStream>, request: &ControlRequest) -> io::Result<Answer> {
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
@@ -215,7 +217,7 @@ async fn exchange_lines(stream: &mut BufReader<UnixStream>, request: &Request) -
     Ok(serde_json::from_str(&answer)?)
 }
 
-/// Returns what is said of a daemon that went away.
+/// Returns the error of a daemon that ended during a question.
 pub(super) fn unanswered_refusal(socket: &Path, error: &io::Error) -> Refusal {
     Refusal::new(format!("the daemon does not answer on `{}`: {error}", printable_path(socket)))
         .hint("see `systemctl status minuted`, or the log of `minuted run`")
@@ -238,7 +240,7 @@ mod tests {
         let _silent = tokio::net::UnixListener::bind(&socket).expect("bound");
         let caller =
             Caller::of_daemon(socket).with_delay_notice(|text| TOLD.with_borrow_mut(|told| told.push(text.to_owned())));
-        let refusal = caller.ask(Request::Status).await.expect_err("nobody answers");
+        let refusal = caller.ask(ControlRequest::Status).await.expect_err("nobody answers");
         let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
         insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"
         the daemon (pid 7) does not answer yet; it is given 55s more

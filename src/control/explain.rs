@@ -1,4 +1,5 @@
-//! A job's answer to a person: where it is, what it waits for, whether that ends by itself, and what to type.
+//! Explanation of a job for a person: where it is, what it waits for, whether that ends by itself,
+//! and what to type.
 
 use jiff::Timestamp;
 
@@ -9,25 +10,25 @@ use crate::{
     text::{ShellCommand, count, rough},
 };
 
-/// What is known besides the job itself.
+/// The facts of an explanation besides the job itself.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplainContext {
-    /// Whether a daemon runs.
+    /// True where a daemon runs.
     pub daemon: bool,
-    /// Whether its file is not there any more.
+    /// True where its file is missing.
     pub is_gone: bool,
-    /// Now.
+    /// The present time.
     pub now: Timestamp,
 }
 
 /// Mails that are named one by one.
 const MAILS_MAX: usize = 5;
 
-/// Tells where a job is, in words, and what a person can do.
+/// Explains where a job is, and what a person can do.
 #[must_use]
-pub fn explain_job(job: &JobView, scene: ExplainContext) -> (String, Option<String>) {
+pub fn explain_job(job: &JobView, context: ExplainContext) -> (String, Option<String>) {
     let id = job.id;
-    let gone = if scene.is_gone { "; the file is not there any more" } else { "" };
+    let gone = if context.is_gone { "; the file is not there any more" } else { "" };
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let (answer, hint) = match job.state {
         JobState::Done => explain_done(job),
@@ -36,16 +37,16 @@ pub fn explain_job(job: &JobView, scene: ExplainContext) -> (String, Option<Stri
         JobState::Cancelled => {
             (format!("job {id} was cancelled"), Some(format!("minuted retry {id} takes it up again")))
         }
-        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => explain_delivery(job, scene.now),
-        JobState::Waiting => explain_waiting(job, scene.now),
-        JobState::Running if scene.daemon => {
+        JobState::Ready | JobState::Waiting if job.stage == Some(Stage::Deliver) => explain_delivery(job, context.now),
+        JobState::Waiting => explain_waiting(job, context.now),
+        JobState::Running if context.daemon => {
             (format!("job {id} is being worked on: {}", stage_word(job)), Some("minuted status shows progress".into()))
         }
         JobState::Running => (
             format!("job {id} was being worked on ({}) when minuted ended; it goes on from there", stage_word(job)),
             None,
         ),
-        JobState::Ready => (format!("job {id} is next in turn: {}", stage_word(job)), None),
+        JobState::Ready => (format!("job {id} is next in the queue: {}", stage_word(job)), None),
     };
     (format!("{answer}{gone}"), hint)
 }
@@ -56,13 +57,13 @@ fn stage_word(job: &JobView) -> &str {
 
 fn explain_done(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
-    let mut told: Vec<String> = describe_notes(job).into_iter().collect();
+    let mut parts: Vec<String> = describe_notes(job).into_iter().collect();
     let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
-        told.push(format!("{} {are} held, lest anybody gets it twice", count(held as u64, "mail")));
+        parts.push(format!("{} {are} held, so that nobody gets it twice", count(held as u64, "mail")));
     }
-    told.extend(withheld_mails(job));
+    parts.extend(withheld_mails(job));
     let hint = if held > 0 {
         Some(format!("minuted retry {id} sends what is held"))
     } else if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Withheld) {
@@ -72,33 +73,37 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
     } else {
         Some(format!("minuted redo {id} makes a new meeting and new notes"))
     };
-    let colon = if told.is_empty() { "" } else { ": " };
-    (format!("job {id} is done{colon}{}", told.join("; ")), hint)
+    let colon = if parts.is_empty() { "" } else { ": " };
+    (format!("job {id} is done{colon}{}", parts.join("; ")), hint)
 }
 
-/// The mails of a done job that the configuration does not allow, of its latest notes.
+/// Describes the mails of a done job's latest notes that the configuration does not allow.
 fn withheld_mails(job: &JobView) -> Vec<String> {
     let mails: Vec<_> = job.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Mail).collect();
-    let is_latest = |at: &usize| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target);
-    let withheld =
-        (0..mails.len()).filter(is_latest).map(|at| mails[at]).filter(|mail| mail.state == DeliveryState::Withheld);
+    let latest = (0..mails.len())
+        .filter(|at| !mails[at + 1..].iter().any(|later| later.target == mails[*at].target))
+        .map(|at| mails[at]);
+    let withheld = latest.filter(|mail| mail.state == DeliveryState::Withheld);
     let withheld: Vec<String> = withheld.map(describe_mail).collect();
     let more = withheld.len().saturating_sub(MAILS_MAX);
-    let mut told: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
+    let mut parts: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
     if more > 0 {
-        told.push(format!("and {} more", count(more as u64, "mail")));
+        parts.push(format!("and {} more", count(more as u64, "mail")));
     }
-    told
+    parts
 }
 
-/// Where the notes of a job are; `None` where it has none.
+/// Describes where the notes of a job are; `None` where it has none.
 fn describe_notes(job: &JobView) -> Option<String> {
     let there: Vec<&str> =
         job.notes.iter().filter(|notes| !job.notes_missing.contains(notes)).map(String::as_str).collect();
-    let told = |notes: &[&str], what: &str| (!notes.is_empty()).then(|| format!("{what} {}", notes.join(", ")));
-    let missing: Vec<&str> = job.notes_missing.iter().map(String::as_str).collect();
-    let parts: Vec<String> =
-        told(&there, "its notes are").into_iter().chain(told(&missing, "its notes are not there any more:")).collect();
+    let mut parts = Vec::new();
+    if !there.is_empty() {
+        parts.push(format!("its notes are {}", there.join(", ")));
+    }
+    if !job.notes_missing.is_empty() {
+        parts.push(format!("its notes are not there any more: {}", job.notes_missing.join(", ")));
+    }
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
@@ -106,7 +111,7 @@ fn explain_failed(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let undelivered = open_deliveries(job);
     if job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Failed) {
-        let told = describe_notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
+        let parts = describe_notes(job).into_iter().chain(undelivered).collect::<Vec<_>>().join("; ");
         let ends = if job
             .deliveries
             .iter()
@@ -117,14 +122,14 @@ fn explain_failed(job: &JobView) -> (String, Option<String>) {
             "tries it again"
         };
         let retry = ShellCommand::new("minuted retry").word(id.to_string());
-        return (format!("job {id} is not delivered whole: {told}"), Some(format!("{retry} {ends}")));
+        return (format!("job {id} is not delivered whole: {parts}"), Some(format!("{retry} {ends}")));
     }
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let after = match job.attempts {
         0 => String::new(),
         attempts => format!(" after {}", count(attempts.into(), "attempt")),
     };
-    let partial = describe_notes(job).map(|notes| format!("; what there is: {notes}")).unwrap_or_default();
+    let partial = describe_notes(job).map(|notes| format!("; {notes}")).unwrap_or_default();
     (format!("job {id} failed{after}{error}{partial}"), Some(format!("minuted retry {id} goes on from what exists")))
 }
 
@@ -137,35 +142,35 @@ fn skipped_hint(job: &JobView) -> Option<String> {
     of_another.then(|| format!("minuted redo {} makes a new meeting and new notes of it all the same", job.id))
 }
 
-/// A job whose results are there: where the notes are, and what becomes of the rest.
+/// Explains a job whose results are there: where the notes are, and what is still to be delivered.
 fn explain_delivery(job: &JobView, now: Timestamp) -> (String, Option<String>) {
-    let mut told: Vec<String> = describe_notes(job).into_iter().chain(open_deliveries(job)).collect();
+    let mut parts: Vec<String> = describe_notes(job).into_iter().chain(open_deliveries(job)).collect();
     let hold = job.hold.as_ref();
     let tried = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
-        Some(hold) if !tried => told.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now))),
-        Some(_) | None if tried => told.push(format!("it goes on by itself{}", next_try(job.due, now))),
+        Some(hold) if !tried => parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now))),
+        Some(_) | None if tried => parts.push(format!("it goes on by itself{}", next_try(job.due, now))),
         Some(_) | None => {}
     }
-    (format!("job {} has its results: {}", job.id, told.join("; ")), hold.and_then(|hold| hold.cure.clone()))
+    (format!("job {} has its results: {}", job.id, parts.join("; ")), hold.and_then(|hold| hold.cure.clone()))
 }
 
-/// What is not delivered, one by one.
+/// Describes the open deliveries, one by one.
 fn open_deliveries(job: &JobView) -> Vec<String> {
     let open = job.deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Done);
     let (mails, files): (Vec<_>, Vec<_>) = open.partition(|delivery| delivery.kind == DeliveryKind::Mail);
-    let mut told: Vec<String> = files.iter().filter_map(|delivery| describe_file(delivery)).collect();
-    told.extend(mails.iter().take(MAILS_MAX).map(|delivery| describe_mail(delivery)));
+    let mut parts: Vec<String> = files.iter().filter_map(|delivery| describe_file(delivery)).collect();
+    parts.extend(mails.iter().take(MAILS_MAX).map(|delivery| describe_mail(delivery)));
     if mails.len() > MAILS_MAX {
-        told.push(format!("and {} more", count((mails.len() - MAILS_MAX) as u64, "mail")));
+        parts.push(format!("and {} more", count((mails.len() - MAILS_MAX) as u64, "mail")));
     }
-    told
+    parts
 }
 
 fn describe_file(delivery: &DeliveryView) -> Option<String> {
     let what = match delivery.kind {
         DeliveryKind::Notes => format!("the file of its notes ({})", delivery.target),
-        DeliveryKind::Failure => "the file that tells of its failure".to_owned(),
+        DeliveryKind::Failure => "the file about its failure".to_owned(),
         DeliveryKind::Dispose => format!("to {} the recording", delivery.target),
         DeliveryKind::Remote => format!("to {} what the service keeps of it", delivery.target),
         DeliveryKind::Clear | DeliveryKind::Mail => return None,
@@ -233,7 +238,7 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
     }
 }
 
-/// What a job waits for that is held.
+/// Describes the held thing that a job waits for.
 fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
     let service = job.service.as_deref().unwrap_or_default();
     match (job.waits_for, hold.reason) {
@@ -249,7 +254,7 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
     }
 }
 
-/// Whether a hold ends by itself, and when it is tried next.
+/// Describes the end of a hold: by itself or not, and the next try.
 fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
     if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
         "; it is tried again by itself every hour".to_owned()
@@ -260,32 +265,32 @@ fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String
     }
 }
 
-/// When it is tried next, where that is known and ahead.
+/// Describes the time of the next try, where that is known and ahead.
 pub(super) fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     let ahead = at.filter(|at| *at > now);
     ahead.map(|at| format!(", next try in {}", rough(elapsed(now, at)))).unwrap_or_default()
 }
 
 fn describe_analysis(job: &JobView, now: Timestamp) -> String {
-    let mut told = "the analysis of the service".to_owned();
+    let mut text = "the analysis of the service".to_owned();
     if let Some(awaiting) = &job.awaiting {
-        told = format!("{told}, asked for {} ago", rough(elapsed(awaiting.since, now)));
+        text = format!("{text}, asked for {} ago", rough(elapsed(awaiting.since, now)));
         if awaiting.slow {
             let left = rough(elapsed(now, awaiting.until));
-            told = format!(
-                "{told}: that is longer than usual; it is waited for {left} more, then it counts as an attempt"
+            text = format!(
+                "{text}: that is longer than usual; it is waited for {left} more, then it counts as an attempt"
             );
         }
     }
     if let Some(error) = job.error.as_deref().filter(|_| job.attempts > 0) {
-        told = format!("{told}; attempt {} failed: {error}", job.attempts);
+        text = format!("{text}; attempt {} failed: {error}", job.attempts);
     }
     if let Some(hold) = &job.hold {
         let service = job.service.as_deref().unwrap_or_default();
-        told =
-            format!("{told}; service `{service}` does not work now: {}{}", hold.detail, describe_end(hold, None, now));
+        text =
+            format!("{text}; service `{service}` does not work now: {}{}", hold.detail, describe_end(hold, None, now));
     }
-    told
+    text
 }
 
 #[cfg(test)]
@@ -309,9 +314,9 @@ mod tests {
         serde_json::from_value(job).expect("a job")
     }
 
-    fn told(daemon: bool, fields: &Value) -> String {
-        let scene = ExplainContext { daemon, is_gone: false, now: NOW.parse().expect("a time") };
-        let (answer, hint) = explain_job(&job(fields), scene);
+    fn explained(daemon: bool, fields: &Value) -> String {
+        let context = ExplainContext { daemon, is_gone: false, now: NOW.parse().expect("a time") };
+        let (answer, hint) = explain_job(&job(fields), context);
         hint.map_or_else(|| answer.clone(), |hint| format!("{answer}\n  hint: {hint}"))
     }
 
@@ -338,7 +343,7 @@ mod tests {
             }),
             json!({ "state": "ready", "stage": "upload" }),
         ];
-        let shown = shown.map(|fields| told(true, &fields));
+        let shown = shown.map(|fields| explained(true, &fields));
         insta::assert_snapshot!(shown.join("\n"), @r"
         job 1 waits for its next attempt, next try in 5m; attempt 1 failed: refused (413)
           hint: minuted retry 1 does it at once
@@ -347,7 +352,7 @@ mod tests {
         job 1 waits for its folder `sales`: `/srv/sales` is not there; it goes on by itself
         job 1 waits for room on the disk: no room in `/var`; it goes on by itself
         job 1 waits for the analysis of the service, asked for 2m ago; attempt 1 failed: model overloaded
-        job 1 is next in turn: upload
+        job 1 is next in the queue: upload
         ");
     }
 
@@ -371,13 +376,13 @@ mod tests {
                 "deliveries": [delivery("notes", "md", "due", Some("no permission to write in `/srv/sales`"))]
             }),
         ];
-        let shown = shown.map(|fields| told(true, &fields));
+        let shown = shown.map(|fields| explained(true, &fields));
         insta::assert_snapshot!(shown.join("\n"), @r"
         job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com is being sent
         job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com waits: connection refused; it goes on by itself
         job 1 is not delivered whole: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com was refused: no such person
           hint: minuted retry 1 sends it again
-        job 1 is done: its notes are /srv/sales/talk.notes.md; 1 mail is held, lest anybody gets it twice
+        job 1 is done: its notes are /srv/sales/talk.notes.md; 1 mail is held, so that nobody gets it twice
           hint: minuted retry 1 sends what is held
         job 1 is done: its notes are /srv/sales/talk.notes.md; the mail to guest@elsewhere.test is withheld: `email.allow` does not permit it
           hint: add the address or its domain to `allow` in [email]; minuted retry 1 sends it then

@@ -1,4 +1,4 @@
-//! What is held, in words: one source for `status`, `why` and `job`.
+//! Holds in words: one source for `status`, `why` and `job`.
 
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use crate::{
 pub(super) const MAIL: &str = "smtp";
 
 impl ControlService {
-    /// Returns all that is held; the queue's own full disk too, which no queue can record.
+    /// Returns all holds, with the queue's own full disk, which no queue can record.
     pub(super) async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
         let mut holds = self.queue.holds().await?;
         holds.extend(self.disk_full());
@@ -36,7 +36,7 @@ impl ControlService {
     }
 }
 
-/// Tells a hold for a person and a script.
+/// Describes a hold for people and scripts.
 pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
     let next_try = match hold.scope {
         Scope::Service => live.serving(&hold.name).and_then(|handle| handle.health.next_try()),
@@ -69,17 +69,16 @@ pub(super) fn not_configured(folder: &str, name: &str, live: &Live) -> HeldBy {
 pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
     let name = hold.name.as_str();
     let folder = settings.folder(name).map_or(name, |folder| folder.name.as_str());
-    let sign_in = || {
-        settings.services.get(name).map_or_else(
-            || ShellCommand::new("minuted login").word(name).into(),
-            |service| service.kind.sign_in_cure(name),
-        )
-    };
     match (hold.reason, hold.scope) {
         (HoldReason::SignedOut | HoldReason::Forbidden, Scope::Source) => {
-            Some("mend its key (`api_key_file` is read again by itself), or its rights at the vendor".into())
+            Some("correct its key (`api_key_file` is read again without a restart), or its rights at the vendor".into())
         }
-        (HoldReason::SignedOut | HoldReason::Forbidden, _) => Some(sign_in()),
+        (HoldReason::SignedOut | HoldReason::Forbidden, _) => {
+            Some(settings.services.get(name).map_or_else(
+                || ShellCommand::new("minuted login").word(name).into(),
+                |service| service.kind.sign_in_cure(name),
+            ))
+        }
         (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").word(folder).into()),
         (HoldReason::Full, _) => Some("free some space".into()),
         (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
@@ -96,17 +95,17 @@ pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
             | HoldReason::Silent
             | HoldReason::Notes
             | HoldReason::Folder
-            // Its detail says it: what to do depends on the kind of service.
+            // The cure is in the detail, because it depends on the kind of service.
             | HoldReason::Refused,
             _,
         ) => None,
     }
 }
 
-/// Adds the cure to what is wrong, where that does not name it already.
-pub(super) fn with_cure(told: &str, cure: Option<&str>) -> String {
-    match cure.filter(|cure| !told.contains(cure)) {
-        Some(cure) => format!("{told}; {cure}"),
-        None => told.to_owned(),
+/// Adds the cure to a message that does not contain it already.
+pub(super) fn with_cure(message: &str, cure: Option<&str>) -> String {
+    match cure.filter(|cure| !message.contains(cure)) {
+        Some(cure) => format!("{message}; {cure}"),
+        None => message.to_owned(),
     }
 }

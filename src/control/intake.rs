@@ -13,25 +13,30 @@ use crate::{
     queue::{JobId, Settled, Sighting},
     services::{accepted_extensions, convertible_extensions},
     text::{count, one_line, printable_path},
-    watch::{self, FolderTrouble, FolderView},
+    watch::{self, FolderView},
 };
 
 impl ControlService {
     /// Takes in a file that was put into a folder whole, without waiting for it to settle.
     pub(super) async fn take_file(&self, name: &str, path: &Path) -> Answer {
         let folder = self.find_folder(name)?;
-        let outside = || Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path)));
-        let (found, relative) =
-            self.locate_path(path).filter(|(found, _)| found.id == folder.id).ok_or_else(outside)?;
+        let located = self.locate_path(path).filter(|(found, _)| found.id == folder.id);
+        let (found, relative) = located
+            .ok_or_else(|| Refusal::new(format!("`{}` does not lie in folder `{name}`", printable_path(path))))?;
         let accepts = self.accepted_extensions(&folder);
-        let (last_words, queue) = (Arc::clone(&self.last_words), self.queue.clone());
-        let settle = move || {
-            let mark = |path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp);
-            let has_job = |size| Handle::current().block_on(queue.has_job_of_size(&found.id, size)).unwrap_or(true);
-            watch::settle_now(&found, &accepts, relative, &mark, &has_job)
-        };
-        let settled = tokio::task::spawn_blocking(settle).await;
+        let last_words = Arc::clone(&self.last_words);
+        let queue = self.queue.clone();
+        let settled = tokio::task::spawn_blocking(move || {
+            watch::settle_now(
+                &found,
+                &accepts,
+                relative,
+                &|path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp),
+                &|size| Handle::current().block_on(queue.has_job_of_size(&found.id, size)).unwrap_or(true),
+            )
+        });
         let settled: Settled = settled
+            .await
             .map_err(|error| Refusal::new(error.to_string()))?
             .map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
         let reason = self.unsupported(&folder);
@@ -46,7 +51,7 @@ impl ControlService {
         Ok(json!({ "id": job, "path": printable_path(path), "message": message }))
     }
 
-    /// Takes in a file again that was skipped because it exceeded a bound of its folder; `None` for any other job.
+    /// Takes in a file again that exceeded a limit of its folder; `None` for any other job.
     pub(super) async fn retry_beyond(&self, id: JobId) -> Result<Option<serde_json::Value>, Refusal> {
         let Some((folder, path)) = self.queue.beyond_limits(id).await? else { return Ok(None) };
         let Some(folder) = self.live_settings().settings.folder(&folder).cloned() else { return Ok(None) };
@@ -54,7 +59,7 @@ impl ControlService {
         Ok(Some(taken))
     }
 
-    /// The extensions that the service of a folder takes.
+    /// Returns the extensions that the service of a folder accepts.
     pub(super) fn accepted_extensions(&self, folder: &Folder) -> Vec<String> {
         let live = self.live_settings();
         live.services
@@ -63,14 +68,14 @@ impl ControlService {
             .unwrap_or_default()
     }
 
-    /// What is recorded of a file that the folder's service does not take.
+    /// Returns the reason that is recorded for a file that the folder's service does not accept.
     pub(super) fn unsupported(&self, folder: &Folder) -> String {
         let live = self.live_settings();
         let handle = live.services.get(&folder.service);
         handle.map(|handle| unsupported(folder, handle.service.as_ref())).unwrap_or_default()
     }
 
-    /// Scans all folders now, or says what a scan would take.
+    /// Scans all folders now, or lists the files that a scan would take in.
     pub(super) async fn scan_folders(&self, dry_run: bool) -> Answer {
         if dry_run {
             return self.survey_folders().await;
@@ -81,10 +86,11 @@ impl ControlService {
             return Err(Refusal::new("no daemon runs, so nothing takes what a scan finds")
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
         }
-        // What lies beside recordings is looked at, too.
+        // Sidecars beside recordings are read again, too.
         self.queue.wake_jobs_with_invalid_metadata(None, clock::now()).await?;
         self.wake_daemon();
-        let (mut scanned, mut troubles) = (0_u64, Vec::new());
+        let mut scanned = 0_u64;
+        let mut troubles = Vec::new();
         for folder in folders {
             tokio::select! {
                 scanned = folder.scan() => scanned.map_err(|error| Refusal::new(error.to_string()))?,
@@ -95,16 +101,16 @@ impl ControlService {
                 None => scanned += 1,
             }
         }
-        let said = format!("scanned {}", count(scanned, "folder"));
+        let outcome = format!("scanned {}", count(scanned, "folder"));
         if troubles.is_empty() {
-            return Ok(json!({ "folders": scanned, "message": said }));
+            return Ok(json!({ "folders": scanned, "message": outcome }));
         }
         let lost = count(troubles.len() as u64, "folder");
-        let refusal = Refusal::new(format!("{said}; {lost} cannot be scanned: {}", troubles.join("; ")));
+        let refusal = Refusal::new(format!("{outcome}; {lost} cannot be scanned: {}", troubles.join("; ")));
         Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds by itself"))
     }
 
-    /// All that was seen in a folder.
+    /// Returns all files that were seen in a folder.
     async fn known_files(&self, folder: &str) -> Result<Vec<Sighting>, Refusal> {
         let mut known: Vec<Sighting> = Vec::new();
         loop {
@@ -123,7 +129,8 @@ impl ControlService {
         for folder in &live.settings.folders {
             let known = self.known_files(&folder.id).await?;
             let accepts = self.accepted_extensions(folder);
-            let (name, folder) = (folder.name.clone(), folder.clone());
+            let name = folder.name.clone();
+            let folder = folder.clone();
             let new = tokio::task::spawn_blocking(move || watch::survey_folder(&folder, &accepts, &known)).await;
             let new = new
                 .map_err(|error| Refusal::new(error.to_string()))?
@@ -136,15 +143,14 @@ impl ControlService {
     }
 }
 
-/// Waits until a folder's file system is known not to answer: a scan would not end then.
+/// Waits until a folder's file system is known not to answer, because its scan would never end.
 async fn wait_for_silence(view: &FolderView) {
-    let is_silent = |trouble: Option<FolderTrouble>| trouble.is_some_and(|trouble| trouble.kind == HoldReason::Silent);
-    while !is_silent(view.status().trouble) {
+    while view.status().trouble.is_none_or(|trouble| trouble.kind != HoldReason::Silent) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-/// What is recorded of a file that a folder's service does not take.
+/// Returns the reason that is recorded for a file that a folder's service does not accept.
 #[must_use]
 pub fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
     let list = accepted_extensions(folder, service).join(" ");

@@ -32,7 +32,7 @@ impl ControlService {
         let folder = folder.map(|name| self.find_folder(name)).transpose()?.map(|folder| folder.id.clone());
         let stored = match state {
             None => Vec::new(),
-            // A hold makes a job that is ready one that waits.
+            // A ready job that is held is shown as waiting.
             Some(JobState::Waiting) => vec![JobState::Waiting, JobState::Ready],
             Some(state) => vec![state],
         };
@@ -62,7 +62,7 @@ impl ControlService {
         Ok(job)
     }
 
-    /// Shows a job by its place on this machine, and what it waits for given what is held.
+    /// Shows a job with its paths on this machine, and with the hold that it waits for.
     fn describe_job(&self, mut job: JobView, holds: &[Hold]) -> JobView {
         let live = self.live_settings();
         let now = clock::now();
@@ -127,7 +127,7 @@ impl ControlService {
             && let Some(new) = self.redo_forgotten(path).await?
         {
             self.wake_daemon();
-            return Ok(short_answer(new, "does it anew: a new meeting and new notes"));
+            return Ok(short_answer(new, "starts again: a new meeting and new notes"));
         }
         let id = self.find_job(job).await?;
         let known = self.queue.job(id).await?;
@@ -141,7 +141,7 @@ impl ControlService {
         Ok(json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }))
     }
 
-    /// Takes a file in anew whose job is forgotten; `None` for any other.
+    /// Takes in a file again whose job was removed from the history; `None` for any other file.
     async fn redo_forgotten(&self, path: &Path) -> Result<Option<JobId>, Refusal> {
         let Some((folder, relative)) = self.locate_path(path) else { return Ok(None) };
         if self.queue.forgotten(&folder.id, relative.clone()).await?.is_none() {
@@ -159,14 +159,15 @@ impl ControlService {
             worker.activity.cancel(id);
             worker.tidy_converted().await;
         }
-        let told = match before {
+        let remark = match before {
             Some(job) => self.cancel_remotely(&job).await,
             None => None,
         };
-        Ok(short_answer(id, &told.map_or_else(|| message.clone(), |told| format!("{message}; {told}"))))
+        Ok(short_answer(id, &remark.map_or_else(|| message.clone(), |remark| format!("{message}; {remark}"))))
     }
 
-    /// Has the service end its work on a job that waits for it, where it can; returns what a person should know of that.
+    /// Ends the service's work on a job that waits for it, where the service can; returns a note
+    /// for the person.
     async fn cancel_remotely(&self, job: &Job) -> Option<String> {
         let State::Waiting { on: Wait::Analysis, .. } = job.state else { return None };
         let live = self.live_settings();
@@ -188,13 +189,13 @@ impl ControlService {
     }
 }
 
-/// The last generation that the notes beside a recording tell of.
+/// Returns the last generation among the notes beside a recording.
 async fn last_generation(folder: Arc<Folder>, recording: PathBuf) -> Result<u32, Refusal> {
     let looked = tokio::task::spawn_blocking(move || generation_beside(&folder, &recording)).await;
     looked.map_err(|error| Refusal::new(error.to_string()))
 }
 
-/// Puts what holds a job where scripts look: its error and its time.
+/// Copies the hold of a job into its error and its time, which scripts read.
 fn tell_hold(job: &mut JobView, now: Timestamp) {
     let Some(hold) = job.hold.as_ref().filter(|_| job.waits_for != Some(WaitReason::Analysis)) else { return };
     job.error.get_or_insert_with(|| hold.detail.clone());
@@ -203,7 +204,7 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
     }
 }
 
-/// How the analysis of a job stands that waits for it.
+/// Returns the progress of the analysis that a job waits for.
 fn awaiting_analysis(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
     let since = job.awaiting_since.filter(|_| job.waits_for == Some(WaitReason::Analysis))?;
     let poll = live.serving(job.service.as_deref()?)?.settings.poll;
@@ -211,7 +212,7 @@ fn awaiting_analysis(job: &JobView, live: &Live, now: Timestamp) -> Option<Await
     Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
 }
 
-/// Why a copy was skipped, by what the job of its content or of its sound is now.
+/// Describes why a copy was skipped, by the state of the job with its content or its sound.
 fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
     let id = original.id;
     let what = if original.by_sound { "it has the same sound as" } else { "its content is that of" };
@@ -232,8 +233,8 @@ fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
     }
 }
 
-/// Whether notes are surely not there any more. A name that had to be escaped cannot be looked for, and where the
-/// directory is away as a whole nobody has deleted them.
+/// Returns whether notes are certainly missing. An escaped name cannot be looked up, and the notes
+/// were not deleted one by one where their whole directory is missing.
 fn is_missing(notes: &str) -> bool {
     let path = std::path::Path::new(notes);
     let is_near = path.parent().is_some_and(std::path::Path::is_dir);

@@ -1,4 +1,4 @@
-//! Questions about mail: does the server take it from minuted?
+//! Questions about mail: the server accepts it from minuted, or not.
 
 use serde_json::json;
 
@@ -20,8 +20,8 @@ pub async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
         return Ok(json!({ "message": "the server takes mail from minuted" }));
     };
     let shown = one_line(address, 120);
-    let not_one = || Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com");
-    let mailbox = recipient("", address).ok_or_else(not_one)?;
+    let mailbox = recipient("", address)
+        .ok_or_else(|| Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com"))?;
     mailer.send_test(&mailbox).await.map_err(|error| refused_mail(email, &error))?;
     Ok(json!({ "message": format!("sent to {shown}") }))
 }

@@ -1,8 +1,9 @@
-//! What commands ask of minuted.
+//! Questions of commands, and their answers.
 //!
-//! While the daemon runs it answers over `control.sock` in the state directory: one line of JSON asks, one line
-//! answers. Without a daemon a command takes the state directory's lock and answers itself, by the same code: there is
-//! one [`ControlService`], and one meaning of every question.
+//! While the daemon runs it answers over `control.sock` in the state directory: a line of JSON is
+//! the question, a line the answer. Without a daemon a command takes the lock of the state
+//! directory and answers itself, by the same code: there is one [`ControlService`], and one meaning
+//! of every question.
 
 mod account;
 mod backup;
@@ -34,8 +35,8 @@ pub use mailing::try_mail;
 pub use server::serve;
 pub use service::{ControlService, Folders};
 pub use source::{FetchingStatus, SourceStatus};
-pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, Status};
-pub use why::Why;
+pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, StatusReport};
+pub use why::WhyAnswer;
 
 use crate::{config::Analysis, job::JobState, queue::JobId};
 
@@ -45,7 +46,7 @@ pub const SOCKET: &str = "control.sock";
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
-pub enum Request {
+pub enum ControlRequest {
     /// Everything at a glance.
     Status,
     /// The queue.
@@ -55,41 +56,41 @@ pub enum Request {
         /// Only this folder, by name.
         folder: Option<String>,
     },
-    /// One job with its history.
+    /// Show a job with its history.
     Job {
-        /// Which.
+        /// The job.
         job: JobName,
     },
-    /// Where a file is.
+    /// Explain where a file is.
     Why {
         /// The absolute path; its bytes, because they need not be UTF-8.
         #[serde(with = "path_bytes")]
         path: PathBuf,
     },
-    /// Set attempts back and go on.
+    /// Reset the attempts of a job and continue it.
     Retry {
-        /// Which.
+        /// The job.
         job: JobName,
     },
-    /// All jobs that failed.
+    /// Retry all jobs that failed.
     RetryFailed,
-    /// The next generation.
+    /// Start the next generation of a job.
     Redo {
-        /// Which.
+        /// The job.
         job: JobName,
     },
-    /// Give it up.
+    /// Cancel a job.
     Cancel {
-        /// Which.
+        /// The job.
         job: JobName,
     },
-    /// More analyses.
+    /// Request more analyses of a job.
     Analyse {
-        /// Which.
+        /// The job.
         job: JobName,
-        /// What.
+        /// The analyses.
         analyses: Vec<Analysis>,
-        /// Whether the new notes are mailed.
+        /// True where the new notes are mailed.
         mail: bool,
     },
     /// A file was put into a folder whole: make a job of it now.
@@ -100,9 +101,9 @@ pub enum Request {
         #[serde(with = "path_bytes")]
         path: PathBuf,
     },
-    /// Look through the folders.
+    /// Scan the folders.
     Scan {
-        /// Only say what would be taken.
+        /// Only list the files that would be taken in.
         dry_run: bool,
     },
     /// Hold a folder.
@@ -110,31 +111,33 @@ pub enum Request {
         /// By name.
         folder: String,
     },
-    /// Let it go on.
+    /// Resume a folder.
     Resume {
         /// By name.
         folder: String,
     },
-    /// Decide about what was there before minuted.
+    /// Decide about files that were there before minuted.
     Backlog {
         /// By name.
         folder: String,
-        /// Whether notes are made of it.
+        /// True where notes are made of them.
         process: bool,
     },
-    /// Hand over a consistent copy of the queue: the answer tells its `bytes`, and they follow it on the socket.
+    /// Hand over a consistent copy of the queue: the answer holds its size in `bytes`, and the
+    /// bytes follow it on the socket.
     CopyQueue,
-    /// Try something of a configuration that need not be the one in force: the daemon alone may see its credentials.
+    /// Test a part of a configuration, which may not be the one in force: only the daemon may see
+    /// its credentials.
     Try {
-        /// Where the configuration lies.
+        /// The file of the configuration.
         #[serde(with = "path_bytes")]
         file: PathBuf,
         /// Its text.
         config: String,
-        /// What is tried.
-        what: Trial,
+        /// The part to test.
+        what: ConfigTrial,
     },
-    /// Who is signed in.
+    /// Show who is signed in.
     Whoami {
         /// The service; the only one when not named.
         service: Option<String>,
@@ -143,9 +146,9 @@ pub enum Request {
     SignIn {
         /// The service.
         service: String,
-        /// The one-time code.
+        /// The code, which works once.
         code: String,
-        /// What it was asked for with.
+        /// The address that it was requested with.
         redirect_uri: String,
     },
     /// Forget a sign-in.
@@ -160,7 +163,7 @@ pub enum Request {
         /// From 1.
         page: u32,
     },
-    /// What sources have brought.
+    /// List the recordings of sources.
     SourceList {
         /// Only this source.
         source: Option<String>,
@@ -181,7 +184,7 @@ pub enum Request {
     },
 }
 
-impl Request {
+impl ControlRequest {
     /// Returns whether the answer may take as long as a folder, a disk or a service takes.
     #[must_use]
     pub fn takes_long(&self) -> bool {
@@ -212,7 +215,7 @@ impl Request {
         }
     }
 
-    /// Returns the request fit for a log: without what is secret.
+    /// Returns the name of the request for a log, without secrets.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -240,26 +243,26 @@ impl Request {
     }
 }
 
-/// What is tried of a configuration.
+/// A test of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trial {
-    /// Whether it says the same as the one in force.
+pub enum ConfigTrial {
+    /// A comparison with the one in force.
     Difference,
-    /// A service: who is signed in there, and what it tells of itself.
+    /// A service: its sign-in and its profile.
     Service(String),
     /// The mail server: a sign-in; with an address, one mail there.
     Mail(Option<String>),
 }
 
-/// How a configuration stands to the one in force.
+/// The comparison of a configuration with the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// Whether both say the same.
+    /// True where both are equal.
     pub is_in_force: bool,
     /// The file of the one in force.
     pub file: String,
-    /// When that was read.
+    /// The time at which that was read.
     pub read: jiff::Timestamp,
 }
 
@@ -275,11 +278,11 @@ pub enum JobName {
     File(#[serde(with = "path_bytes")] PathBuf),
 }
 
-/// Why a question has no answer.
+/// The error of a question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Refusal {
-    /// What is wrong.
+    /// The fault.
     pub message: String,
     /// The cure, where one is known.
     pub hint: Option<String>,

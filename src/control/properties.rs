@@ -1,14 +1,15 @@
-//! What holds for every line on the control socket, for any bytes. Panics where it does not; the tests and `fuzz/` feed
-//! it.
+//! Properties of every line on the control socket, for any bytes. Panics where one fails; the tests
+//! and `fuzz/` call it.
 
-use super::{Answer, Request};
+use super::{Answer, ControlRequest};
 
-/// A question that is understood is one line, and is understood again as the same question; no answer panics.
+/// Checks that a question which parses is one line and parses again as the same question, and that
+/// no answer panics.
 pub(crate) fn line(bytes: &[u8]) {
-    if let Ok(request) = serde_json::from_slice::<Request>(bytes) {
+    if let Ok(request) = serde_json::from_slice::<ControlRequest>(bytes) {
         let line = serde_json::to_vec(&request).expect("a question is JSON");
         assert!(!line.contains(&b'\n'), "{request:?}");
-        assert_eq!(serde_json::from_slice::<Request>(&line).ok(), Some(request));
+        assert_eq!(serde_json::from_slice::<ControlRequest>(&line).ok(), Some(request));
     }
     if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
         serde_json::to_vec(&answer).expect("an answer is JSON");

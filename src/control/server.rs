@@ -1,4 +1,4 @@
-//! The daemon's ear: `control.sock`, 0600, one question a line.
+//! The daemon's socket for commands: `control.sock`, mode 0600, one question a line.
 
 use std::{io, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
@@ -9,23 +9,24 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Answer, ControlService, Refusal, Request, SOCKET, backup};
+use super::{Answer, ControlRequest, ControlService, Refusal, SOCKET, backup};
 use crate::effect::Effect;
 
-/// Bytes of a question; a path has at most 4 KiB.
+/// Bytes of the longest question; a path has at most 4 KiB.
 const REQUEST_MAX: u64 = 1 << 20;
 
 /// Commands that are answered at once.
 const CALLERS_MAX: usize = 16;
 
-/// A caller that says nothing is not waited for.
+/// Time limit of a question: a silent caller must not hold a slot.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers commands until `stop`. The caller holds the state directory's lock, so a socket that lies there is dead.
+/// Answers commands until `stop`. The caller holds the lock of the state directory, so an existing
+/// socket is a dead one.
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub async fn serve(desk: Arc<ControlService>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(service: Arc<ControlService>, state_dir: &Path, stop: CancellationToken) -> io::Result<()> {
     let path = state_dir.join(SOCKET);
     let listener = open_socket(&path)?;
     let slots = Arc::new(Semaphore::new(CALLERS_MAX));
@@ -43,9 +44,9 @@ pub async fn serve(desk: Arc<ControlService>, state_dir: &Path, stop: Cancellati
             },
         };
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-        let desk = Arc::clone(&desk);
+        let service = Arc::clone(&service);
         tasks.spawn(async move {
-            if let Err(error) = answer_caller(&desk, stream).await {
+            if let Err(error) = answer_caller(&service, stream).await {
                 tracing::debug!("a command went away: {error}");
             }
             drop(slot);
@@ -73,7 +74,7 @@ fn remove_socket(socket: &Path) -> io::Result<()> {
     }
 }
 
-async fn answer_caller(desk: &ControlService, stream: UnixStream) -> io::Result<()> {
+async fn answer_caller(service: &ControlService, stream: UnixStream) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reader.take(REQUEST_MAX));
@@ -81,13 +82,13 @@ async fn answer_caller(desk: &ControlService, stream: UnixStream) -> io::Result<
     if line.is_empty() {
         return Ok(());
     }
-    let answer: Answer = match serde_json::from_str::<Request>(&line) {
+    let answer: Answer = match serde_json::from_str::<ControlRequest>(&line) {
         Ok(request) => {
             tracing::debug!("asked for `{}`", request.name());
-            if request == Request::CopyQueue {
-                return backup::hand_over(desk, &mut writer).await;
+            if request == ControlRequest::CopyQueue {
+                return backup::hand_over(service, &mut writer).await;
             }
-            desk.answer(request).await
+            service.answer(request).await
         }
         Err(error) => Err(Refusal::new(format!("the question is not understood: {error}"))
             .hint("the daemon is of another version: restart it")),

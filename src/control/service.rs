@@ -1,4 +1,4 @@
-//! Answers questions, in the daemon and without one.
+//! The answers to questions, in the daemon and without one.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, ControlError, JobName, Refusal, Request};
+use super::{Answer, ControlError, ControlRequest, JobName, Refusal};
 use crate::{
     clock,
     config::{Folder, Settings},
@@ -27,7 +27,7 @@ use crate::{
 /// The folders that are being watched, by id.
 pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
 
-/// What answers.
+/// The answers to all questions, with the state that they need.
 #[derive(Debug)]
 pub struct ControlService {
     pub(super) queue: Queue,
@@ -42,14 +42,14 @@ pub struct ControlService {
 }
 
 impl ControlService {
-    /// Returns the desk of a daemon.
+    /// Returns the service of a daemon.
     #[must_use]
     pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
         let (queue, live) = (worker.runtime.queue.clone(), worker.runtime.live.clone());
         Self { queue, live, worker: Some(worker), folders, last_words, sources: SourcesHandle::default(), _lock: None }
     }
 
-    /// Returns a desk for one command, where no daemon runs.
+    /// Returns a service for one command, where no daemon runs.
     pub(super) async fn for_one_command(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
         let state_dir = settings.state_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
@@ -57,36 +57,43 @@ impl ControlService {
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
         let live = Live::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
-        let (folders, sources) = (Folders::default(), SourcesHandle::default());
-        Ok(Self { queue, live, worker: None, folders, last_words, sources, _lock: Some(lock) })
+        Ok(Self {
+            queue,
+            live,
+            worker: None,
+            folders: Folders::default(),
+            last_words,
+            sources: SourcesHandle::default(),
+            _lock: Some(lock),
+        })
     }
 
     /// Answers one question.
-    pub async fn answer(&self, request: Request) -> Answer {
+    pub async fn answer(&self, request: ControlRequest) -> Answer {
         match request {
-            Request::Status => self.show_status().await,
-            Request::Jobs { state, folder } => self.list_jobs(state, folder.as_deref()).await,
-            Request::Job { job } => self.show_job(job).await,
-            Request::Why { path } => self.explain_path(&path).await,
-            Request::Retry { job } => self.retry_job(job).await,
-            Request::RetryFailed => self.retry_failed().await,
-            Request::Redo { job } => self.redo_job(job).await,
-            Request::Cancel { job } => self.cancel_job(job).await,
-            Request::Analyse { job, analyses, mail } => self.analyse_job(job, analyses, mail).await,
-            Request::Take { folder, path } => self.take_file(&folder, &path).await,
-            Request::Scan { dry_run } => self.scan_folders(dry_run).await,
-            Request::Pause { folder } => self.pause_folder(&folder).await,
-            Request::Resume { folder } => self.resume_folder(&folder).await,
-            Request::Backlog { folder, process } => self.decide_backlog(&folder, process).await,
-            Request::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
-            Request::Try { file, config, what } => self.try_configuration(&file, &config, what).await,
-            Request::Whoami { service } => self.show_profile(service.as_deref()).await,
-            Request::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
-            Request::SignOut { service } => self.sign_out(service.as_deref()).await,
-            Request::Meetings { service, page } => self.list_meetings(service.as_deref(), page).await,
-            Request::SourceList { source } => self.source_list(source.as_deref()).await,
-            Request::SourceFetch { source, id } => self.source_fetch(source.as_deref(), &id).await,
-            Request::Meeting { service, id } => self.show_meeting(service.as_deref(), &id).await,
+            ControlRequest::Status => self.show_status().await,
+            ControlRequest::Jobs { state, folder } => self.list_jobs(state, folder.as_deref()).await,
+            ControlRequest::Job { job } => self.show_job(job).await,
+            ControlRequest::Why { path } => self.explain_path(&path).await,
+            ControlRequest::Retry { job } => self.retry_job(job).await,
+            ControlRequest::RetryFailed => self.retry_failed().await,
+            ControlRequest::Redo { job } => self.redo_job(job).await,
+            ControlRequest::Cancel { job } => self.cancel_job(job).await,
+            ControlRequest::Analyse { job, analyses, mail } => self.analyse_job(job, analyses, mail).await,
+            ControlRequest::Take { folder, path } => self.take_file(&folder, &path).await,
+            ControlRequest::Scan { dry_run } => self.scan_folders(dry_run).await,
+            ControlRequest::Pause { folder } => self.pause_folder(&folder).await,
+            ControlRequest::Resume { folder } => self.resume_folder(&folder).await,
+            ControlRequest::Backlog { folder, process } => self.decide_backlog(&folder, process).await,
+            ControlRequest::CopyQueue => Err(Refusal::new("a copy of the queue is handed over on the socket alone")),
+            ControlRequest::Try { file, config, what } => self.try_configuration(&file, &config, what).await,
+            ControlRequest::Whoami { service } => self.show_profile(service.as_deref()).await,
+            ControlRequest::SignIn { service, code, redirect_uri } => self.sign_in(&service, code, redirect_uri).await,
+            ControlRequest::SignOut { service } => self.sign_out(service.as_deref()).await,
+            ControlRequest::Meetings { service, page } => self.list_meetings(service.as_deref(), page).await,
+            ControlRequest::SourceList { source } => self.source_list(source.as_deref()).await,
+            ControlRequest::SourceFetch { source, id } => self.source_fetch(source.as_deref(), &id).await,
+            ControlRequest::Meeting { service, id } => self.show_meeting(service.as_deref(), &id).await,
         }
     }
 
@@ -106,9 +113,10 @@ impl ControlService {
     pub(super) fn find_folder(&self, name: &str) -> Result<Arc<Folder>, Refusal> {
         let live = self.live_settings();
         let found = live.settings.folders.iter().find(|folder| folder.name == name);
-        let known = || live.settings.folders.iter().map(|folder| folder.name.as_str()).collect::<Vec<_>>().join(", ");
         found.and_then(|folder| live.folders.get(&folder.id).cloned()).ok_or_else(|| {
-            Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {}", known()))
+            let names = live.settings.folders.iter().map(|folder| folder.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Refusal::new(format!("there is no folder `{name}`")).hint(format!("the folders are: {names}"))
         })
     }
 
@@ -119,7 +127,6 @@ impl ControlService {
 
     /// Finds a service of these settings, as [`Self::find_service`] does.
     pub(super) fn service_of(live: &Live, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
-        let known = || live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let found = match name {
             Some(name) => live.services.get(name),
             None if live.services.len() == 1 => live.services.values().next(),
@@ -130,7 +137,8 @@ impl ControlService {
                 Some(name) => format!("there is no service `{name}`"),
                 None => "there are several services: name one".to_owned(),
             };
-            Refusal::new(message).hint(format!("the services are: {}", known()))
+            let names = live.services.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Refusal::new(message).hint(format!("the services are: {names}"))
         })
     }
 
@@ -155,15 +163,20 @@ impl ControlService {
             JobName::Id(id) => Ok(id),
             JobName::Key(key) => {
                 let found = self.queue.job_of_key(key.clone()).await?;
-                let none = || Refusal::new(format!("there is no job `{}`", crate::text::one_line(&key, 120)));
-                found.ok_or_else(|| none().hint("minuted jobs lists them"))
+                found.ok_or_else(|| {
+                    Refusal::new(format!("there is no job `{}`", text::one_line(&key, 120)))
+                        .hint("minuted jobs lists them")
+                })
             }
             JobName::File(path) => {
-                let shown = printable_path(&path);
-                let why = || ShellCommand::new("minuted why").path(&path);
-                let none = || Refusal::new(format!("there is no job of `{shown}`")).hint(why());
-                let (folder, relative) = self.locate_path(&path).ok_or_else(none)?;
-                self.queue.job_at(&folder.id, relative).await?.ok_or_else(none)
+                let found = match self.locate_path(&path) {
+                    Some((folder, relative)) => self.queue.job_at(&folder.id, relative).await?,
+                    None => None,
+                };
+                found.ok_or_else(|| {
+                    Refusal::new(format!("there is no job of `{}`", printable_path(&path)))
+                        .hint(ShellCommand::new("minuted why").path(&path))
+                })
             }
         }
     }
@@ -178,16 +191,16 @@ impl ControlService {
             since: clock::now(),
         };
         let new = self.queue.hold(hold, None).await?;
-        let said = if new { "is paused: nothing new is begun there" } else { "is paused already" };
-        Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
+        let outcome = if new { "is paused: nothing new is begun there" } else { "is paused already" };
+        Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
     }
 
     async fn resume_folder(&self, name: &str) -> Answer {
         let folder = self.find_folder(name)?;
         let was = self.queue.release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
         self.wake_daemon();
-        let said = if was { "goes on" } else { "was not paused" };
-        Ok(json!({ "folder": name, "message": format!("folder `{name}` {said}") }))
+        let outcome = if was { "goes on" } else { "was not paused" };
+        Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
     }
 
     async fn decide_backlog(&self, name: &str, process: bool) -> Answer {
@@ -222,12 +235,12 @@ impl ControlService {
 impl From<QueueError> for Refusal {
     fn from(error: QueueError) -> Self {
         // An error with a hint has no causes.
-        let told = match error.hint() {
+        let refusal = match error.hint() {
             Some(hint) => Self::new(error.message()).hint(hint),
             None => Self::new(crate::text::error_chain(&error)),
         };
         match error {
-            QueueError::NoSuchJob { .. } => told.hint("minuted jobs lists them"),
+            QueueError::NoSuchJob { .. } => refusal.hint("minuted jobs lists them"),
             QueueError::Open { .. }
             | QueueError::Copy { .. }
             | QueueError::Generations { .. }
@@ -239,7 +252,7 @@ impl From<QueueError> for Refusal {
             | QueueError::Illegal(_)
             | QueueError::Corrupt { .. }
             | QueueError::Closed
-            | QueueError::Sql(_) => told,
+            | QueueError::Sql(_) => refusal,
         }
     }
 }
@@ -253,12 +266,12 @@ impl From<CommandError> for Refusal {
     }
 }
 
-/// Returns a JSON value of something that always is one.
+/// Serialises a value that always has a JSON form.
 pub(super) fn to_value<T: serde::Serialize>(value: &T) -> Answer {
     serde_json::to_value(value).map_err(|error| Refusal::new(format!("a bug: {error}")))
 }
 
-/// Returns a short answer with what was done.
+/// Returns a short answer about a job.
 pub(super) fn short_answer(id: JobId, message: &str) -> Value {
     json!({ "id": id, "message": format!("job {id} {message}") })
 }

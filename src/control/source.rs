@@ -1,4 +1,4 @@
-//! Questions about sources: what they have brought, and one recording now.
+//! Questions about sources: their recordings, and fetching one of them now.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     text::{ShellCommand, one_line, printable, printable_path, rough},
 };
 
-/// How often it is looked whether a recording has come.
+/// Interval at which the arrival of a recording is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A source that is held when a recording is asked for gets so long to begin all the same.
+/// Time in which a held source may begin to fetch a requested recording all the same.
 const BEGINS: Duration = Duration::from_secs(1);
 
 /// A source in `status`.
@@ -26,27 +26,27 @@ const BEGINS: Duration = Duration::from_secs(1);
 pub struct SourceStatus {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its address.
     pub base_url: String,
     /// The folder that its recordings go to, by name.
     pub into: String,
     /// `up`, `down`, `signed_out`, `forbidden`, `folder`; `unknown` where no daemon asks it.
     pub state: String,
-    /// Why, where it is not up.
+    /// The reason, where it is not up.
     pub detail: Option<String>,
-    /// Since when.
+    /// The beginning of that.
     pub since: Option<Timestamp>,
-    /// When its list was last read to the end.
+    /// The time at which its list was last read to the end.
     pub listed: Option<Timestamp>,
-    /// When it is asked next; `None` while it works.
+    /// The time of the next call; `None` while it works.
     pub next: Option<Timestamp>,
     /// Recordings that are waited for.
     pub found: u64,
-    /// Recordings that lie in the folder, or did.
+    /// Recordings that were put into the folder.
     pub placed: u64,
-    /// Recordings that cannot be had.
+    /// Recordings that cannot be fetched.
     pub failed: u64,
-    /// What is being fetched.
+    /// The recording that is being fetched.
     pub fetching: Option<FetchingStatus>,
 }
 
@@ -55,11 +55,11 @@ pub struct SourceStatus {
 pub struct FetchingStatus {
     /// The vendor's id.
     pub id: String,
-    /// Since when.
+    /// The beginning of that.
     pub since: Timestamp,
     /// Bytes that have come.
     pub bytes: u64,
-    /// Bytes in all; 0 where the vendor does not tell.
+    /// Bytes in all; 0 where the vendor does not give them.
     pub total: u64,
 }
 
@@ -71,7 +71,7 @@ impl FetchingStatus {
 }
 
 impl ControlService {
-    /// Returns this desk with the sources that run here.
+    /// Returns this service with the sources that run here.
     #[must_use]
     pub fn with_sources(mut self, sources: SourcesHandle) -> Self {
         self.sources = sources;
@@ -87,7 +87,7 @@ impl ControlService {
         to_value(&shown)
     }
 
-    /// Shows a recording by its place on this machine.
+    /// Shows a recording with its path on this machine.
     fn locate_recording(&self, mut row: FetchedView) -> FetchedView {
         let live = self.live_settings();
         let folder = row.folder.as_ref().and_then(|id| live.folders.get(id));
@@ -98,7 +98,8 @@ impl ControlService {
         row
     }
 
-    /// Fetches a recording now, also one that failed, or ended before the source was met; returns when it has come.
+    /// Fetches a recording now, also one that failed, or that ended before the source was
+    /// configured; returns once it is there.
     pub(super) async fn source_fetch(&self, name: Option<&str>, id: &str) -> Answer {
         let source = self.source(name)?;
         if !sources::is_id(id) {
@@ -120,27 +121,29 @@ impl ControlService {
         self.wait_for_recording(&source, id).await
     }
 
-    /// Waits until a recording has come, or it is known why it has not.
+    /// Waits until a recording is there, or the reason why it is not.
     async fn wait_for_recording(&self, source: &config::Source, id: &str) -> Answer {
         let begun = tokio::time::Instant::now();
         loop {
             let rows = self.queue.fetched(Some(source.name.clone())).await?;
             let row = rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
             let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
-            let error = || row.error.clone().unwrap_or_default();
-            match row.state.as_str() {
-                "placed" => return Ok(fetched_answer(&row)),
-                "failed" => return Err(Refusal::new(printable(&error()).into_owned())),
-                _waits if row.error.is_some() => {
-                    let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due))).unwrap_or_default();
-                    let told = Refusal::new(format!("recording `{id}` has not come: {}", printable(&error())));
-                    return Err(if self.worker.is_some() {
-                        told.hint(format!("it is tried again by itself, next in {again}"))
-                    } else {
-                        told
-                    });
+            match (row.state.as_str(), row.error.as_deref()) {
+                ("placed", _) => return Ok(fetched_answer(&row)),
+                ("failed", error) => {
+                    return Err(Refusal::new(printable(error.unwrap_or_default()).into_owned()));
                 }
-                _waits => {}
+                (_waits, Some(error)) => {
+                    let error = printable(error);
+                    let refusal = Refusal::new(format!("recording `{id}` has not arrived: {error}"));
+                    if self.worker.is_none() {
+                        return Err(refusal);
+                    }
+                    let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due)));
+                    let again = again.unwrap_or_default();
+                    return Err(refusal.hint(format!("it is tried again by itself, next in {again}")));
+                }
+                (_waits, None) => {}
             }
             let view = self.sources.view(&source.name);
             let is_idle = view.is_none_or(|view| view.next.is_some());
@@ -148,11 +151,11 @@ impl ControlService {
                 let holds = self.queue.holds().await?;
                 if let Some(hold) = most_urgent(&holds, &source.name) {
                     return Err(Refusal::new(format!("source `{}` waits: {}", source.name, hold.detail))
-                        .hint("what was asked for is fetched when it works again; minuted status"));
+                        .hint("the recording is fetched when the source works again; minuted status"));
                 }
             }
             if self.worker.as_ref().is_none_or(|worker| worker.runtime.stop.is_cancelled()) {
-                return Err(Refusal::new("it did not come before minuted ended").hint("minuted source list"));
+                return Err(Refusal::new("it did not arrive before minuted ended").hint("minuted source list"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -165,12 +168,11 @@ impl ControlService {
         let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
         if self.queue.folder_root(&folder.id).await?.is_none() {
             return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
-                .hint("start `minuted run` once: what lies in a folder before that is from before minuted"));
+                .hint("start `minuted run` once: files that are in a folder before that count as older than minuted"));
         }
         let ready: FolderReady = Arc::new(|| None);
-        let failed = |error: &dyn std::error::Error| Refusal::new(one_line(&crate::text::error_chain(error), 500));
         let parts = sources::SourceContext {
-            source: sources::connect_source(source, live.settings.workers).map_err(|error| failed(&error))?,
+            source: sources::connect_source(source, live.settings.workers).map_err(|error| failed_fetch(&error))?,
             settings: source.clone(),
             retry: live.settings.retry,
             accepts: self.accepted_extensions(&folder),
@@ -180,7 +182,7 @@ impl ControlService {
             queue: self.queue.clone(),
             ready,
         };
-        let mut engine = SourceEngine::new(parts, &self.sources).map_err(|error| failed(&error))?;
+        let mut engine = SourceEngine::new(parts, &self.sources).map_err(|error| failed_fetch(&error))?;
         Ok(engine.fetch_recording(id).await?)
     }
 
@@ -209,10 +211,6 @@ impl ControlService {
         let live = self.live_settings();
         let counts = self.queue.fetched_counts().await?;
         let shown = live.settings.sources.iter().map(|source| {
-            let count = |states: &[&str]| {
-                let of_it = counts.iter().filter(|(name, state, _)| *name == source.name && states.contains(&&**state));
-                of_it.map(|(.., count)| count).sum()
-            };
             let hold = most_urgent(holds, &source.name);
             let view = self.sources.view(&source.name);
             let state = match (hold, &view) {
@@ -230,16 +228,16 @@ impl ControlService {
                 since: hold.map(|hold| hold.since),
                 listed: view.listed,
                 next: view.next,
-                found: count(&["found", "placing"]),
-                placed: count(&["placed"]),
-                failed: count(&["failed"]),
+                found: count_recordings(&counts, &source.name, &["found", "placing"]),
+                placed: count_recordings(&counts, &source.name, &["placed"]),
+                failed: count_recordings(&counts, &source.name, &["failed"]),
                 fetching: view.fetching.map(FetchingStatus::of),
             }
         });
         Ok(shown.collect())
     }
 
-    /// Says whence a file came, where a source has brought it.
+    /// Describes the source of a file, where it was fetched from one.
     pub(super) async fn describe_origin(
         &self,
         folder: &str,
@@ -255,10 +253,20 @@ impl ControlService {
     }
 }
 
-/// What holds a source: what a person has to see to first.
+/// Returns the hold of a source that a person has to look at first.
 fn most_urgent<'a>(holds: &'a [Hold], source: &str) -> Option<&'a Hold> {
     let of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source);
     of_it.min_by_key(|hold| hold.reason.urgency())
+}
+
+/// Counts the recordings of a source in these states.
+fn count_recordings(counts: &[(String, String, u64)], source: &str, states: &[&str]) -> u64 {
+    let matching = counts.iter().filter(|(name, state, _)| name == source && states.contains(&state.as_str()));
+    matching.map(|(.., count)| count).sum()
+}
+
+fn failed_fetch(error: &dyn std::error::Error) -> Refusal {
+    Refusal::new(one_line(&crate::text::error_chain(error), 500))
 }
 
 fn fetched_answer(row: &FetchedView) -> serde_json::Value {

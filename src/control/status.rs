@@ -1,4 +1,4 @@
-//! Everything at a glance.
+//! The answer to `status`.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,14 @@ use crate::{
     watch::WatchMode,
 };
 
-/// What `status` shows.
+/// The answer to `status`: services, sources, folders and running jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// Whether a daemon answered; without one nothing is watched and nothing runs.
+pub struct StatusReport {
+    /// True where a daemon answered; without one nothing is watched and nothing runs.
     pub daemon: bool,
-    /// The version of what answered.
+    /// The version of the program that answered.
     pub version: String,
-    /// The process.
+    /// The id of its process.
     pub pid: u32,
     /// The configuration.
     pub config: String,
@@ -43,13 +43,13 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     /// The folders.
     pub folders: Vec<FolderStatus>,
-    /// What runs now.
+    /// The jobs that run now.
     pub running: Vec<RunningStatus>,
-    /// How many jobs wait for their analysis.
+    /// Number of jobs that wait for their analysis.
     pub waiting_for_analysis: usize,
-    /// How many of them wait longer than the service's documents say.
+    /// Number of those that wait longer than the service's documents say.
     pub slow: usize,
-    /// Whether the disk of the queue is full.
+    /// True where the disk of the queue is full.
     pub disk_full: bool,
     /// The mail server, where mail waits for it.
     #[serde(default)]
@@ -63,15 +63,16 @@ pub struct Status {
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its address.
     pub base_url: String,
-    /// `up`, `down`, `reading`, `signed_out` or `forbidden`; `unknown` where no daemon has asked it.
+    /// `up`, `down`, `reading`, `signed_out` or `forbidden`; `unknown` where no daemon has asked
+    /// it.
     pub state: String,
-    /// Why, where it is not up.
+    /// The reason, where it is not up.
     pub detail: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
-    /// When it is tried again.
+    /// The time of the next try.
     pub next_try: Option<Timestamp>,
     /// Until when the sign-in lasts if nothing refreshes it.
     pub signed_in_until: Option<Timestamp>,
@@ -82,11 +83,11 @@ pub struct ServiceStatus {
 pub struct MailStatus {
     /// The server.
     pub host: String,
-    /// Why mail waits.
+    /// The reason why mail waits.
     pub detail: String,
     /// Since when.
     pub since: Timestamp,
-    /// When it is tried again.
+    /// The time of the next try.
     pub next_try: Option<Timestamp>,
 }
 
@@ -95,11 +96,11 @@ pub struct MailStatus {
 pub struct FolderStatus {
     /// Its name.
     pub name: String,
-    /// Where it is.
+    /// Its path.
     pub path: String,
-    /// How changes are learned of, and why; `None` without a daemon.
+    /// The mode of watching, and its reason; `None` without a daemon.
     pub watch: Option<String>,
-    /// What is wrong, or holds it.
+    /// Its faults and holds.
     pub trouble: Option<String>,
     /// Files that are settling.
     pub settling: u64,
@@ -107,7 +108,7 @@ pub struct FolderStatus {
     pub backlog: u64,
     /// Jobs by state.
     pub jobs: BTreeMap<String, u64>,
-    /// When it was last scanned through.
+    /// The time of the last complete scan.
     pub scanned: Option<Timestamp>,
 }
 
@@ -120,19 +121,19 @@ pub struct RunningStatus {
     pub path: String,
     /// Its folder.
     pub folder: String,
-    /// What runs.
+    /// The running stage.
     pub stage: String,
     /// Since when.
     pub since: Timestamp,
-    /// How much is done, in `unit`s.
+    /// The finished part, in `unit`s.
     pub sent: u64,
-    /// How much there is in all; 0 where nothing is sent.
+    /// The whole, in `unit`s; 0 where nothing is sent.
     pub total: u64,
-    /// What is counted: bytes sent, milliseconds of the recording that were listened to, or hundredths of the
-    /// service's work.
+    /// The unit: bytes sent, milliseconds of the recording that were recognised, or per cent of the
+    /// server's work.
     #[serde(default)]
     pub unit: Unit,
-    /// When it will be done if it goes on like this.
+    /// The estimated end.
     #[serde(default)]
     pub ends: Option<Timestamp>,
 }
@@ -146,7 +147,7 @@ impl ControlService {
         // One service's documents are as good as another's for a count of what is slow.
         let poll = live.services.values().next().map(|handle| handle.settings.poll);
         let slow = waiting.iter().filter(|job| poll.is_some_and(|poll| is_slow(&poll, job.since, now))).count();
-        let status = Status {
+        let status = StatusReport {
             daemon: self.worker.is_some(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -170,7 +171,8 @@ impl ControlService {
         let shown = live.services.values().map(|handle| {
             let name = handle.service.name().to_owned();
             let of_it = holds.iter().filter(|hold| hold.scope == Scope::Service && hold.name == name);
-            // What only a person can mend is told first, then why nothing can be read: the rest heals by itself.
+            // Faults that only a person can mend come first, then the reason why nothing can be
+            // read; the rest recovers without help.
             let hold = of_it.min_by_key(|hold| hold.reason.urgency());
             let (signed_out, until) = match handle.account.as_ref().map(PaxsService::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
@@ -226,19 +228,19 @@ impl ControlService {
         Ok(shown)
     }
 
-    /// What holds a folder, in words.
+    /// Describes the hold of a folder.
     async fn describe_trouble(&self, hold: &Hold) -> Result<Option<String>, super::Refusal> {
         let live = self.live_settings();
-        let told = match hold.scope {
+        let text = match hold.scope {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
             Scope::Folder if hold.reason != HoldReason::Full => format!("{}: {}", hold.reason, hold.detail),
             Scope::Folder => {
                 let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;
-                let told = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
-                return Ok(Some(format!("{told}; it goes on by itself{}", next_try(next, clock::now()))));
+                let text = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
+                return Ok(Some(format!("{text}; it goes on by itself{}", next_try(next, clock::now()))));
             }
         };
-        Ok(Some(with_cure(&told, held_by(hold, &live).cure.as_deref())))
+        Ok(Some(with_cure(&text, held_by(hold, &live).cure.as_deref())))
     }
 
     async fn mail_shown(&self, holds: &[Hold]) -> Result<Option<MailStatus>, super::Refusal> {
@@ -246,13 +248,15 @@ impl ControlService {
         let hold = holds.iter().find(|hold| hold.scope == Scope::Service && hold.name == MAIL);
         let (Some(hold), Some(email)) = (hold, &live.settings.email) else { return Ok(None) };
         let next_try = self.queue.next_delivery_try(None).await?;
-        let (host, detail) = (email.smtp.host.clone(), hold.detail.clone());
+        let host = email.smtp.host.clone();
+        let detail = hold.detail.clone();
         Ok(Some(MailStatus { host, detail, since: hold.since, next_try }))
     }
 
     async fn running_shown(&self) -> Result<Vec<RunningStatus>, super::Refusal> {
         let Some(worker) = &self.worker else { return Ok(Vec::new()) };
-        let (mut shown, now) = (Vec::new(), clock::now());
+        let mut shown = Vec::new();
+        let now = clock::now();
         for (id, active) in worker.activity.snapshot() {
             let Ok(job) = self.job_shown(id).await else { continue };
             let progress = &active.progress;
@@ -274,7 +278,7 @@ impl ControlService {
     }
 }
 
-/// Says how changes in a folder are learned of.
+/// Describes the mode in which a folder is watched.
 fn describe_mode(mode: &WatchMode) -> String {
     match mode {
         WatchMode::Native => "events".to_owned(),

@@ -1,10 +1,11 @@
-//! Trials of a configuration before it is in force: by the daemon, which alone may see the credentials of its unit.
+//! Trials of a configuration before it is in force: by the daemon, which alone may see the
+//! credentials of its unit.
 
 use std::{path::Path, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, ControlService, Difference, Refusal, Trial, service::to_value, try_mail};
+use super::{Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail};
 use crate::{
     config::{Environment, Settings, parse},
     runtime::Live,
@@ -12,27 +13,27 @@ use crate::{
 };
 
 impl ControlService {
-    pub(super) async fn try_configuration(&self, file: &Path, config: &str, what: Trial) -> Answer {
+    pub(super) async fn try_configuration(&self, file: &Path, config: &str, what: ConfigTrial) -> Answer {
         let live = self.live_settings();
         let settings = parse(config, file, Environment::get()).map_err(|error| {
-            let told = one_line(&error.render(false), 500);
-            Refusal::new(format!("the daemon cannot read this configuration: {told}"))
+            let message = one_line(&error.render(false), 500);
+            Refusal::new(format!("the daemon cannot read this configuration: {message}"))
         })?;
         match what {
-            Trial::Difference => to_value(&Difference {
+            ConfigTrial::Difference => to_value(&Difference {
                 is_in_force: is_alike(&settings, &live.settings),
                 file: printable_path(&live.settings.file),
                 read: live.read,
             }),
-            Trial::Service(name) => {
-                // What did not change is the daemon's own: its sign-in has one owner.
+            ConfigTrial::Service(name) => {
+                // An unchanged service is the daemon's own, because its sign-in has one owner.
                 let tried = Live::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
                 let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
                 let handle = Self::service_of(&tried, Some(&name))?;
                 let is_own = live.services.get(&name).is_some_and(|own| Arc::ptr_eq(own, &handle));
                 self.profile_of(&handle, is_own).await
             }
-            Trial::Mail(to) => {
+            ConfigTrial::Mail(to) => {
                 match &settings.email {
                     Some(email) => try_mail(email, to.as_deref()).await,
                     None => Err(Refusal::new("no mail is configured")
@@ -43,7 +44,7 @@ impl ControlService {
     }
 }
 
-/// Returns whether two configurations say the same, wherever their files lie.
+/// Returns whether two configurations are equal, but for the place of their files.
 fn is_alike(one: &Settings, other: &Settings) -> bool {
     let one = Settings { file: other.file.clone(), ..one.clone() };
     one == *other

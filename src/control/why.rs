@@ -18,19 +18,20 @@ use crate::{
     },
 };
 
-/// Characters of what is wrong with a sidecar; what is beyond is told when the first of it is mended.
+/// Characters of the mistakes in a sidecar that are shown; further ones are shown once the first
+/// are corrected.
 const MISTAKES_MAX: usize = 1000;
 
-/// Where a file is and what it waits for.
+/// The answer to `why`: where a file is and what it waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Why {
+pub struct WhyAnswer {
     /// The file.
     pub path: String,
     /// The folder it lies in, by name.
     pub folder: Option<String>,
     /// The answer, in a sentence or two.
     pub answer: String,
-    /// What a person can do.
+    /// The next step for a person.
     pub hint: Option<String>,
     /// Its job, when it has one.
     pub job: Option<JobView>,
@@ -41,10 +42,12 @@ impl ControlService {
         let shown = printable_path(path);
         let Some((folder, relative)) = self.locate_path(path) else { return self.why_outside(path, shown).await };
         let view = self.watch_of(&folder.id).map(|handle| handle.view().clone());
-        let (id, below) = (folder.id.clone(), relative.clone());
+        let id = folder.id.clone();
+        let below = relative.clone();
         let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
         let accepts = self.accepted_extensions(&folder);
-        let (place, inner) = (folder.clone(), relative.clone());
+        let place = folder.clone();
+        let inner = relative.clone();
         let kind = self.live_settings().services.get(&folder.service).map(|handle| handle.settings.kind.clone());
         let open_files = self.worker.as_ref().map(|worker| Arc::clone(&worker.runtime.open_files)).unwrap_or_default();
         let look = tokio::task::spawn_blocking(move || {
@@ -58,7 +61,13 @@ impl ControlService {
         if let (Seen::Sidecar(_), false) = (&seen, mistakes.is_empty()) {
             let mistakes = one_line(&mistakes.join("; "), MISTAKES_MAX);
             let answer = format!("{seen}; until it is mended its recordings wait: {mistakes}");
-            return to_value(&Why { path: shown, folder: Some(folder.name.clone()), answer, hint: None, job: None });
+            return to_value(&WhyAnswer {
+                path: shown,
+                folder: Some(folder.name.clone()),
+                answer,
+                hint: None,
+                job: None,
+            });
         }
         let job = match &seen {
             Seen::Settling(_)
@@ -98,18 +107,18 @@ impl ControlService {
         to_value(&why)
     }
 
-    /// The answer about a file that has a job.
-    fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> Why {
+    /// Returns the answer about a file that has a job.
+    fn of_job(&self, path: String, folder: Option<String>, job: JobView, is_gone: bool) -> WhyAnswer {
         let (answer, hint) =
             explain_job(&job, ExplainContext { daemon: self.worker.is_some(), is_gone, now: clock::now() });
         let more = (job.state == JobState::Failed).then(|| format!("minuted job {} shows its history", job.id));
         let is_over = job.state.is_over();
         let hint = join_hints(self.without_daemon().filter(|_| !is_over), join_hints(hint, more));
-        Why { path, folder, answer, hint, job: Some(job) }
+        WhyAnswer { path, folder, answer, hint, job: Some(job) }
     }
 
-    /// The answer about a file that has none.
-    fn of_file(&self, path: &Path, folder: Option<String>, seen: &Seen) -> Why {
+    /// Returns the answer about a file that has no job.
+    fn of_file(&self, path: &Path, folder: Option<String>, seen: &Seen) -> WhyAnswer {
         let now = clock::now();
         let is_over = match seen {
             Seen::Name(_)
@@ -172,10 +181,10 @@ impl ControlService {
             | Seen::Interrupted { .. } => full.map(|_| "free some space".to_owned()),
         };
         let hint = join_hints(self.without_daemon().filter(|_| !is_over), hint);
-        Why { path: printable_path(path), folder, answer, hint, job: None }
+        WhyAnswer { path: printable_path(path), folder, answer, hint, job: None }
     }
 
-    /// The answer about a file that lies in no folder of now: perhaps its folder was configured once.
+    /// Returns the answer about a file outside all folders, which may belong to a former folder.
     async fn why_outside(&self, path: &Path, shown: String) -> Answer {
         let folders = self.live_settings().settings.folders.iter().map(|folder| folder.id.clone()).collect();
         if let Some(id) = self.queue.job_elsewhere(path.to_owned(), folders).await? {
@@ -189,7 +198,7 @@ impl ControlService {
             self.live_settings().settings.folders.iter().map(|folder| printable_path(&folder.path)).collect();
         let answer = "it lies in no watched folder".to_owned();
         let hint = Some(format!("the folders are: {}", names.join(", ")));
-        to_value(&Why { path: shown, folder: None, answer, hint, job: None })
+        to_value(&WhyAnswer { path: shown, folder: None, answer, hint, job: None })
     }
 
     fn without_daemon(&self) -> Option<String> {
@@ -199,26 +208,28 @@ impl ControlService {
     }
 }
 
-/// The answer about a file whose job was forgotten after the time that the history is kept.
-fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> Why {
+/// Returns the answer about a file whose job was removed at the end of the history.
+fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> WhyAnswer {
     let (answer, hint) = match forgotten {
         Forgotten { done: Some(at), notes } => {
             let notes =
                 notes.as_deref().map(|notes| format!("; its notes were written to `{}`", printable_path(notes)));
             let day = at.strftime("%F");
-            let answer =
-                format!("its content was done on {day}, and its job is forgotten{}", notes.unwrap_or_default());
+            let answer = format!(
+                "its content was done on {day}, and its job was removed from the history{}",
+                notes.unwrap_or_default()
+            );
             (answer, format!("{} makes a new meeting and new notes", ShellCommand::new("minuted redo").path(path)))
         }
         Forgotten { done: None, .. } => (
-            "it had a job, which came to no notes and is forgotten".to_owned(),
-            format!("{} has it taken in again", ShellCommand::new("touch").path(path)),
+            "it had a job, which made no notes and was removed from the history".to_owned(),
+            format!("{} takes it in again", ShellCommand::new("touch").path(path)),
         ),
     };
-    Why { path: printable_path(path), folder: Some(folder), answer, hint: Some(hint), job: None }
+    WhyAnswer { path: printable_path(path), folder: Some(folder), answer, hint: Some(hint), job: None }
 }
 
-/// Two hints as one.
+/// Joins two hints.
 fn join_hints(first: Option<String>, then: Option<String>) -> Option<String> {
     first.into_iter().chain(then).reduce(|first, then| format!("{first}; {then}"))
 }

@@ -4,7 +4,7 @@ use super::{Failure, Finding, Findings, outside::Asked};
 use crate::{
     commands::{parse_answer, print},
     config::Settings,
-    control::{Request, Status, remedy_of_hold},
+    control::{ControlRequest, StatusReport, remedy_of_hold},
     delivery::SMTP,
     job::HoldReason,
     queue::{Hold, Scope},
@@ -16,7 +16,7 @@ pub(super) async fn add_holds(
     daemon: &Asked,
     findings: &mut Findings,
 ) -> Result<Option<u32>, Failure> {
-    let status: Status = match daemon.ask(Request::Status).await {
+    let status: StatusReport = match daemon.ask(ControlRequest::Status).await {
         Ok(answer) => parse_answer(answer)?,
         Err(refusal) => {
             findings.add(Finding::error("daemon", refusal.message, refusal.hint.unwrap_or_default()))?;
@@ -47,7 +47,7 @@ fn ends_with(settings: &Settings, hold: &Hold) -> bool {
     }
 }
 
-fn describe_hold(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
+fn describe_hold(settings: &Settings, status: &StatusReport, hold: &Hold) -> Finding {
     let named = settings.folders.iter().find(|folder| folder.id == hold.name);
     let name = named.filter(|_| hold.scope == Scope::Folder).map_or(hold.name.as_str(), |folder| folder.name.as_str());
     let subject = match hold.scope {
@@ -86,7 +86,7 @@ fn describe_hold(settings: &Settings, status: &Status, hold: &Hold) -> Finding {
 }
 
 /// Returns what becomes of a hold about which nobody has to do anything.
-fn waits_by_itself(status: &Status, hold: &Hold) -> String {
+fn waits_by_itself(status: &StatusReport, hold: &Hold) -> String {
     match hold.scope {
         Scope::Service | Scope::Source => {
             let service = status.services.iter().find(|service| service.name == hold.name);

@@ -9,7 +9,7 @@ use super::{Failure, Finding, Findings, koldan};
 use crate::{
     commands::parse_answer,
     config::Settings,
-    control::{Answer, Caller, Difference, Request, Trial, try_mail},
+    control::{Answer, Caller, ConfigTrial, ControlRequest, Difference, try_mail},
     runtime::Live,
     services::CallError,
     text::{ShellCommand, error_chain, one_line},
@@ -36,14 +36,14 @@ impl Asked {
     }
 
     /// Asks a question that has nothing to do with a configuration.
-    pub(super) async fn ask(&self, request: Request) -> Answer {
+    pub(super) async fn ask(&self, request: ControlRequest) -> Answer {
         self.caller.ask(request).await
     }
 
     /// Has something of the configuration tried.
-    async fn attempt(&self, settings: &Settings, what: Trial) -> Answer {
+    async fn attempt(&self, settings: &Settings, what: ConfigTrial) -> Answer {
         let file = settings.file.clone();
-        self.caller.ask(Request::Try { file, config: self.text.clone(), what }).await
+        self.caller.ask(ControlRequest::Try { file, config: self.text.clone(), what }).await
     }
 
     /// Returns what is said of the daemon.
@@ -84,7 +84,7 @@ pub(super) async fn find_answerer(
     };
     let mut asked = Asked { caller, text, difference: None };
     if asked.caller.is_daemon() {
-        match asked.attempt(settings, Trial::Difference).await {
+        match asked.attempt(settings, ConfigTrial::Difference).await {
             Ok(answer) => asked.difference = Some(parse_answer(answer)?),
             Err(refusal) => {
                 let hint = refusal.hint.unwrap_or_else(|| "restart it: systemctl restart minuted".to_owned());
@@ -130,7 +130,7 @@ async fn check_service(
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let subject = format!("service {name}");
-    let refusal = match asked.attempt(settings, Trial::Service(name.to_owned())).await {
+    let refusal = match asked.attempt(settings, ConfigTrial::Service(name.to_owned())).await {
         Ok(answer) => {
             let base_url = answer["base_url"].as_str().unwrap_or_default();
             let profile = &answer["profile"];
@@ -244,7 +244,7 @@ pub(super) async fn check_mail(
     let server = format!("mail by {}:{}", email.smtp.host, email.smtp.port);
     for (subject, to) in std::iter::once((server, None)).chain(address.map(|to| ("test mail".to_owned(), Some(to)))) {
         let tried = match daemon {
-            Some(daemon) => daemon.attempt(settings, Trial::Mail(to.map(str::to_owned))).await,
+            Some(daemon) => daemon.attempt(settings, ConfigTrial::Mail(to.map(str::to_owned))).await,
             None => try_mail(email, to).await,
         };
         findings.add(match tried {
