@@ -131,8 +131,8 @@ fn a_service_that_is_down_is_told_once_probed_one_at_a_time_and_heals() {
     let snapshot = house.standin.snapshot();
     assert!(snapshot.uploads_at_once_max <= 3, "{}", snapshot.uploads_at_once_max);
     assert!(snapshot.meetings.len() == 31 && snapshot.meetings.iter().all(|meeting| meeting.uploads == 1));
-    until("it is logged", || (house.logged("", "works again") > 0).then_some(()));
-    assert_eq!((house.notices("does not work"), house.logged("", "works again")), (1, 1));
+    house.assert_notices("does not work", 1);
+    house.assert_logged("", "works again", 1);
     assert_eq!(house.service()["state"], "up");
     drop(daemon);
 }
@@ -529,28 +529,22 @@ fn every_fault_at(call: Call, trap: &str) {
 /// What counted, and what a person was told, each once.
 fn assert_row(street: &Street, row: &Row, what: &str, expected: Comes) {
     let (house, name) = (&street.house, &row.name);
-    let told = |text: &str| (house.notices(text), house.logged("WARN", text));
     let (down, person) = (format!("service `{name}` does not work"), format!("service `{name}` waits for a person"));
     let folder = format!("the service refuses meetings of folder `{name}`");
-    let once = |is: bool| (usize::from(is), usize::from(is));
     let attempts = if expected == Comes::Own { 3 } else { 0 };
     let job = street.job(row);
     assert_eq!(job["attempts"], attempts, "{what}: {job:#}");
-    assert_eq!(house.notices(&format!("{name}.mp3 failed:")), attempts / 3, "{what}");
-    assert_eq!(
-        (told(&person), told(&folder)),
-        (once(expected == Comes::Person), once(expected == Comes::Folder)),
-        "{what}"
-    );
-    let (notices, warnings) = told(&down);
+    house.assert_notices(&format!("{name}.mp3 failed:"), attempts / 3);
+    house.assert_reported(&person, usize::from(expected == Comes::Person));
+    house.assert_reported(&folder, usize::from(expected == Comes::Folder));
     match expected {
-        Comes::Down => assert_eq!((notices, warnings), (1, 1), "{what}"),
+        Comes::Down => {
+            house.assert_reported(&down, 1);
+            house.assert_logged("INFO", &format!("service `{name}` works again"), 1);
+        }
         // A service that is lost on the way to its sign-in may look down first, once.
-        Comes::Person | Comes::Own => assert!(notices == warnings && notices <= 1, "{what}: {notices} {warnings}"),
-        Comes::Folder | Comes::Nothing => assert_eq!((notices, warnings), (0, 0), "{what}"),
-    }
-    if expected == Comes::Down {
-        assert_eq!(house.logged("INFO", &format!("service `{name}` works again")), 1, "{what}");
+        Comes::Person | Comes::Own => house.assert_reported(&down, house.notices(&down).min(1)),
+        Comes::Folder | Comes::Nothing => house.assert_reported(&down, 0),
     }
     if expected != Comes::Own {
         let meetings = row.standin.snapshot().meetings;

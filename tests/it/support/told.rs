@@ -42,13 +42,23 @@ impl House {
         assert_eq!(self.notices(needle), count, "notices of `{needle}`; the log:\n{}", self.log());
     }
 
-    /// Waits until `needle` was reported by a notice and by a warning, and fails if it was reported
-    /// more than once.
+    /// Waits until so many lines of the log hold both, and fails if there are more.
+    pub(crate) fn assert_logged(&self, level: &str, needle: &str, count: usize) {
+        let what = || format!("{count} lines of `{needle}`; the log:\n{}", self.log());
+        until_told(what, || (self.logged(level, needle) >= count).then_some(()));
+        assert_eq!(self.logged(level, needle), count, "lines of `{needle}`; the log:\n{}", self.log());
+    }
+
+    /// Waits until `needle` was reported so often, each time by a notice and by a warning, and fails
+    /// if it was reported more often.
+    pub(crate) fn assert_reported(&self, needle: &str, count: usize) {
+        self.assert_notices(needle, count);
+        self.assert_logged("WARN", needle, count);
+    }
+
+    /// As [`assert_reported`](Self::assert_reported), once.
     pub(crate) fn assert_reported_once(&self, needle: &str) {
-        self.assert_notices(needle, 1);
-        let what = || format!("a warning of `{needle}`; the log:\n{}", self.log());
-        until_told(what, || (self.logged("WARN", needle) > 0).then_some(()));
-        assert_eq!(self.logged("WARN", needle), 1, "warnings of `{needle}`; the log:\n{}", self.log());
+        self.assert_reported(needle, 1);
     }
 
     /// How many lines of the log hold both.
