@@ -171,6 +171,21 @@ fn fields(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
+/// Other tests ask the daemon itself, which is quicker than a process for each look.
+#[test]
+fn what_commands_print_as_json_is_what_the_daemon_answers() {
+    let house = House::new();
+    let _daemon = house.start();
+    let path = shown(&house.drop_recording("talk.wav"));
+    house.wait_for("talk.wav", "done");
+    until("status is that", || (house.json(&["status"]) == house.status()).then_some(()));
+    assert_eq!(house.json(&["jobs"]), Value::from(house.jobs()));
+    assert_eq!(house.json(&["job", &path]), house.job("talk.wav"));
+    assert_eq!(house.json(&["source", "list"]), Value::from(house.source_rows().expect("a list")));
+    let why = say(&house, &["why", &path]);
+    assert_eq!(format!("{}{}", why.out, why.err), house.why("talk.wav"));
+}
+
 #[test]
 fn a_job_in_json_has_exactly_the_documented_fields() {
     let house = House::new();
