@@ -25,7 +25,7 @@ use crate::{
     job::{JobState, Stage, WaitReason},
     progress::Unit,
     queue::{DeliveryState, JobId, JobView},
-    runtime::Live,
+    runtime::LiveConfig,
     services::accepted_extensions,
     text::{one_line, printable, printable_path},
     watch,
@@ -49,7 +49,7 @@ pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Ad
     let files: Vec<PathBuf> = arguments.files.iter().map(|file| absolute_path(file)).collect();
     let checked = files.clone();
     let place = folder.clone();
-    let live = Live::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
+    let live = LiveConfig::build(std::sync::Arc::new(settings.clone()), &tokio_util::task::TaskTracker::new(), None)?;
     let handle = live.services.get(&folder.service);
     let accepts = handle.map_or_else(Vec::new, |handle| accepted_extensions(&folder, handle.service.as_ref()));
     let copied = tokio::task::spawn_blocking(move || check_and_copy(&place, &accepts, &checked));

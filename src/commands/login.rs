@@ -11,7 +11,7 @@ use crate::{
     cli,
     config::Settings,
     control::{Caller, ControlRequest, Refusal},
-    runtime::Live,
+    runtime::LiveConfig,
     services::paxs::{Grant, LoginError},
     text::{error_chain, one_line, printable},
 };
@@ -25,7 +25,8 @@ pub(super) async fn sign_in(
     // looks for the browser.
     drop(caller);
     // The flow runs here, in front of the person; the code goes to whoever keeps the tokens.
-    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None).context("failed to set up the services")?;
+    let live =
+        LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None).context("failed to set up the services")?;
     let service = match arguments.service {
         Some(name) => name,
         None if live.services.len() == 1 => live.services.keys().next().cloned().unwrap_or_default(),
@@ -64,15 +65,15 @@ fn say_unreachable(message: &str) {
     print::message("hint: check base_url and the network (minuted check); it is asked on for 5 min");
 }
 
-fn several_services(live: &Live) -> Refusal {
+fn several_services(live: &LiveConfig) -> Refusal {
     Refusal::new("there are several services: name one").hint(service_names(live))
 }
 
-fn unknown_service(live: &Live, name: &str) -> Refusal {
+fn unknown_service(live: &LiveConfig, name: &str) -> Refusal {
     Refusal::new(format!("there is no service `{name}`")).hint(service_names(live))
 }
 
-fn service_names(live: &Live) -> String {
+fn service_names(live: &LiveConfig) -> String {
     let names: Vec<&str> = live.services.keys().map(String::as_str).collect();
     format!("the services are: {}", names.join(", "))
 }

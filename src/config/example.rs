@@ -30,7 +30,7 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Without `#`.
-    Live,
+    LiveConfig,
     /// `#key = value`
     Default,
     /// `#key = value   # example`
@@ -51,7 +51,7 @@ fn entries() -> Vec<Entry> {
             }
         } else if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
             let kind = match commented {
-                false => Kind::Live,
+                false => Kind::LiveConfig,
                 true if bare.ends_with("   # example") => Kind::Example,
                 true => Kind::Default,
             };
@@ -120,7 +120,7 @@ fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
     assert!(settings.services.values().all(|service| matches!(service.kind, super::Kind::Ondevice(_))));
     assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
     assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
-    let live = entries().into_iter().filter(|entry| entry.kind == Kind::Live).map(|entry| entry.key);
+    let live = entries().into_iter().filter(|entry| entry.kind == Kind::LiveConfig).map(|entry| entry.key);
     assert_eq!(live.collect::<Vec<_>>(), ["path"]);
 }
 

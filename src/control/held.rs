@@ -8,7 +8,7 @@ use crate::{
     config::Settings,
     job::HoldReason,
     queue::{HeldBy, Hold, QueueError, Scope},
-    runtime::Live,
+    runtime::LiveConfig,
     text::{ShellCommand, printable_path},
 };
 
@@ -37,9 +37,9 @@ impl ControlService {
 }
 
 /// Describes a hold for people and scripts.
-pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
+pub(super) fn held_by(hold: &Hold, live: &LiveConfig) -> HeldBy {
     let next_try = match hold.scope {
-        Scope::Service => live.serving(&hold.name).and_then(|handle| handle.health.next_try()),
+        Scope::Service => live.service_for_job(&hold.name).and_then(|handle| handle.health.next_try()),
         Scope::Folder | Scope::Disk | Scope::Source => None,
     };
     HeldBy {
@@ -53,7 +53,7 @@ pub(super) fn held_by(hold: &Hold, live: &Live) -> HeldBy {
 }
 
 /// Returns the hold of a job whose folder is not configured any more.
-pub(super) fn not_configured(folder: &str, name: &str, live: &Live) -> HeldBy {
+pub(super) fn not_configured(folder: &str, name: &str, live: &LiveConfig) -> HeldBy {
     let hold = Hold {
         scope: Scope::Folder,
         name: folder.to_owned(),

@@ -23,7 +23,7 @@ use crate::{
         cancel::cancel_remotely,
     },
     queue::{Awaiting, CommandError, Hold, Job, JobId, JobView, Original, QueueError},
-    runtime::Live,
+    runtime::LiveConfig,
     text::{one_line, printable_path},
 };
 
@@ -171,7 +171,7 @@ impl ControlService {
     async fn cancel_remotely(&self, job: &Job) -> Option<String> {
         let State::Waiting { on: Wait::Analysis, .. } = job.state else { return None };
         let live = self.live_settings();
-        let handle = live.serving(&job.plan.as_ref()?.service)?;
+        let handle = live.service_for_job(&job.plan.as_ref()?.service)?;
         if !handle.settings.kind.abilities().cancels {
             return None;
         }
@@ -205,9 +205,9 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
 }
 
 /// Returns the progress of the analysis that a job waits for.
-fn awaiting_analysis(job: &JobView, live: &Live, now: Timestamp) -> Option<Awaiting> {
+fn awaiting_analysis(job: &JobView, live: &LiveConfig, now: Timestamp) -> Option<Awaiting> {
     let since = job.awaiting_since.filter(|_| job.waits_for == Some(WaitReason::Analysis))?;
-    let poll = live.serving(job.service.as_deref()?)?.settings.poll;
+    let poll = live.service_for_job(job.service.as_deref()?)?.settings.poll;
     let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);
     Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
 }

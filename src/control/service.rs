@@ -17,7 +17,7 @@ use crate::{
     job::HoldReason,
     last_words::LastWords,
     queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
-    runtime::{Live, ServiceHandle},
+    runtime::{LiveConfig, ServiceHandle},
     sources::SourcesHandle,
     text::{self, ShellCommand, printable_path},
     watch::{BacklogDecision, FolderHandle},
@@ -31,7 +31,7 @@ pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
 #[derive(Debug)]
 pub struct ControlService {
     pub(super) queue: Queue,
-    live: watch::Receiver<Arc<Live>>,
+    live: watch::Receiver<Arc<LiveConfig>>,
     /// The daemon's worker; `None` when no daemon runs.
     pub(super) worker: Option<Arc<Worker>>,
     pub(super) folders: Folders,
@@ -55,7 +55,7 @@ impl ControlService {
         let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
-        let live = Live::build(settings, &TaskTracker::new(), None)?;
+        let live = LiveConfig::build(settings, &TaskTracker::new(), None)?;
         let (_, live) = watch::channel(Arc::new(live));
         Ok(Self {
             queue,
@@ -98,7 +98,7 @@ impl ControlService {
     }
 
     /// Returns the settings in force.
-    pub(super) fn live_settings(&self) -> Arc<Live> {
+    pub(super) fn live_settings(&self) -> Arc<LiveConfig> {
         Arc::clone(&self.live.borrow())
     }
 
@@ -126,7 +126,7 @@ impl ControlService {
     }
 
     /// Finds a service of these settings, as [`Self::find_service`] does.
-    pub(super) fn service_of(live: &Live, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
+    pub(super) fn service_of(live: &LiveConfig, name: Option<&str>) -> Result<Arc<ServiceHandle>, Refusal> {
         let found = match name {
             Some(name) => live.services.get(name),
             None if live.services.len() == 1 => live.services.values().next(),

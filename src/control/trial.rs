@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::{Answer, ConfigTrial, ControlService, Difference, Refusal, service::to_value, try_mail};
 use crate::{
     config::{Environment, Settings, parse},
-    runtime::Live,
+    runtime::LiveConfig,
     text::{one_line, printable_path},
 };
 
@@ -27,7 +27,7 @@ impl ControlService {
             }),
             ConfigTrial::Service(name) => {
                 // An unchanged service is the daemon's own, because its sign-in has one owner.
-                let tried = Live::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
+                let tried = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), Some(&live));
                 let tried = tried.map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
                 let handle = Self::service_of(&tried, Some(&name))?;
                 let is_own = live.services.get(&name).is_some_and(|own| Arc::ptr_eq(own, &handle));

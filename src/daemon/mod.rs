@@ -31,11 +31,11 @@ use crate::{
     hint::Hinted,
     last_words::LastWords,
     queue::{Queue, QueueError, StateLock},
-    runtime::{Live, Runtime},
+    runtime::{LiveConfig, Runtime},
     service_manager as systemd,
     signals::{Signal, Signals},
     sources::SourcesHandle,
-    worker::{Worker, claims, invalid_metadata, looks},
+    worker::{Worker, claims, invalid_metadata, result_poller},
 };
 
 pub use once::Tally;
@@ -72,7 +72,7 @@ struct Parts {
     fetching: Arc<tokio::sync::Mutex<sources::Running>>,
     /// The port for webhooks.
     listening: Arc<tokio::sync::Mutex<Option<webhook::Listening>>>,
-    live: watch::Sender<Arc<Live>>,
+    live: watch::Sender<Arc<LiveConfig>>,
     /// Messages for the service manager.
     status_line: Arc<status_line::StatusLine>,
     stop: CancellationToken,
@@ -116,7 +116,7 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let fatal = CancellationToken::new();
     let loops = TaskTracker::new();
     let former = removed_folders::watch_former_folders(&queue, &settings).await?;
-    let live = Live::build(Arc::clone(&settings), &loops, None)?.with_former(former);
+    let live = LiveConfig::build(Arc::clone(&settings), &loops, None)?.with_former(former);
     let (live, receiver) = watch::channel(Arc::new(live));
     let runtime = Arc::new(Runtime::new(queue, receiver, stop.clone(), fatal.clone()));
     let worker = Arc::new(Worker::new(Arc::clone(&runtime)));
@@ -183,7 +183,7 @@ fn with_cure(error: anyhow::Error) -> anyhow::Error {
 fn spawn_loops(parts: &Parts, state_dir: &Path) {
     let worker = &parts.worker;
     spawn_loop(parts, "claims", claims::run(Arc::clone(worker)));
-    spawn_loop(parts, "looks", looks::run(Arc::clone(worker)));
+    spawn_loop(parts, "result poller", result_poller::run(Arc::clone(worker)));
     spawn_loop(parts, "deliveries", Arc::clone(&parts.delivery).run());
     spawn_loop(parts, "invalid metadata", invalid_metadata::run(Arc::clone(worker)));
     spawn_loop(parts, "keeper", upkeep::run_upkeep(parts.clone()));
@@ -261,7 +261,7 @@ async fn reload_config(parts: &Parts) -> Result<(), String> {
         Ok(former) => former,
         Err(error) => return Err(report_refused_config(&error)),
     };
-    match Live::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
+    match LiveConfig::build(Arc::new(settings), &parts.loops, Some(&before)).map(|live| live.with_former(former)) {
         Ok(live) => {
             parts.live.send_replace(Arc::new(live));
             parts.runtime.forget_refusals();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Parts;
 use crate::{
     clock,
-    delivery::endings,
+    delivery::post_delivery_actions,
     queue::{JobId, QueueError},
 };
 
@@ -41,7 +41,7 @@ async fn settle_orphans(parts: &Parts) -> Result<(), QueueError> {
     let mut moved = BTreeSet::new();
     for (job, folder) in parts.runtime.queue.idle_deliveries().await? {
         if let Some(folder) = live.folders.get(&folder) {
-            parts.runtime.queue.settle(job, endings(folder), clock::now()).await?;
+            parts.runtime.queue.settle(job, post_delivery_actions(folder), clock::now()).await?;
             moved.insert(job);
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     effect::Effect,
     job::{HoldReason, Key, Stage},
     queue::{FoundNotes, Hold, PutOff, Queue, Scope},
-    runtime::{Live, ServiceHandle},
+    runtime::{LiveConfig, ServiceHandle},
     services::{breaker::Call, health::ServiceFault},
     text::{error_chain, one_line, printable_path},
     watch::names::is_document,
@@ -243,7 +243,7 @@ async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<
 
 /// Returns the markers of a service's list that may be minuted's: whoever shares the account can write one. One of a folder
 /// that another service works for is none; that of a folder which is not configured now may be again.
-fn believable_markers(live: &Live, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
+fn believable_markers(live: &LiveConfig, service: &str, markers: Vec<(Key, String)>) -> Vec<(Key, String)> {
     let is_foreign = |id: &str| live.folders.get(id).is_some_and(|folder| folder.service != service);
     markers.into_iter().filter(|(key, _)| key.is_believable() && !is_foreign(&key.folder)).collect()
 }

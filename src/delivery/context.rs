@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct DeliveryContext {
     /// The job.
     pub(super) job: Job,
-    /// What the service found, where notes are made of it.
+    /// The results of the service, where notes are made of them.
     pub(super) reports: Arc<[Report]>,
     /// The folder, with its settings of now.
     pub(super) folder: Arc<Folder>,
@@ -36,7 +36,7 @@ pub(super) struct DeliveryContext {
     pub(super) is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
     pub(super) extensions: Vec<String>,
-    /// Who has which file open for writing.
+    /// The programs that have files open for writing.
     pub(super) open_files: Arc<OpenFiles>,
 }
 

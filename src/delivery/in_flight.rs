@@ -8,53 +8,53 @@ use std::{
 use crate::queue::Lane;
 
 /// A delivery: its lane, and its number.
-pub(super) type Entry = (Lane, i64);
+pub(super) type InFlightKey = (Lane, i64);
 
-/// How far one is.
+/// The phase of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
-    /// It is being made.
-    Made,
-    /// It has been waiting for the file system of this folder's notes for too long.
-    Late(String),
-    /// It has ended.
+enum DeliveryPhase {
+    /// The delivery is being made, and has a slot.
+    Active,
+    /// The file system of this folder's notes does not answer; the slot is given back.
+    Stalled(String),
+    /// The delivery has ended.
     Ended,
 }
 
 /// All of them.
 ///
-/// What has ended stays until the queue is read anew: an answer of the queue from before its end still calls it due,
+/// Finished entries are kept until the next read of the queue: a stale read still calls them due,
 /// and a mail made from that would be sent twice.
 #[derive(Debug, Default)]
-pub(super) struct InFlightDeliveries(Mutex<HashMap<Entry, Phase>>);
+pub(super) struct InFlightDeliveries(Mutex<HashMap<InFlightKey, DeliveryPhase>>);
 
 impl InFlightDeliveries {
     /// Begins one; returns whether it is not under way already.
-    pub(super) fn begin(&self, entry: Entry) -> bool {
+    pub(super) fn begin(&self, entry: InFlightKey) -> bool {
         let mut entries = self.entries();
         let is_new = !entries.contains_key(&entry);
-        entries.entry(entry).or_insert(Phase::Made);
+        entries.entry(entry).or_insert(DeliveryPhase::Active);
         is_new
     }
 
     /// Takes the slot of one that waits for the file system of `folder`'s notes.
-    pub(super) fn late(&self, entry: Entry, folder: &str) {
-        self.entries().insert(entry, Phase::Late(folder.to_owned()));
+    pub(super) fn mark_stalled(&self, entry: InFlightKey, folder: &str) {
+        self.entries().insert(entry, DeliveryPhase::Stalled(folder.to_owned()));
     }
 
     /// Ends one.
-    pub(super) fn end(&self, entry: Entry) {
-        self.entries().insert(entry, Phase::Ended);
+    pub(super) fn end(&self, entry: InFlightKey) {
+        self.entries().insert(entry, DeliveryPhase::Ended);
     }
 
     /// Forgets what has ended: the queue is about to be read.
     pub(super) fn forget_ended(&self) {
-        self.entries().retain(|_, phase| *phase != Phase::Ended);
+        self.entries().retain(|_, phase| *phase != DeliveryPhase::Ended);
     }
 
     /// Returns how many have a slot.
-    pub(super) fn slots(&self, lane: Lane) -> usize {
-        self.entries().iter().filter(|((of, _), phase)| *of == lane && **phase == Phase::Made).count()
+    pub(super) fn busy_slots(&self, lane: Lane) -> usize {
+        self.entries().iter().filter(|((of, _), phase)| *of == lane && **phase == DeliveryPhase::Active).count()
     }
 
     /// Returns how many there are at all.
@@ -63,11 +63,11 @@ impl InFlightDeliveries {
     }
 
     /// Returns whether one of `folder` is late: a further one would only be late too.
-    pub(super) fn is_late(&self, folder: &str) -> bool {
-        self.entries().values().any(|phase| *phase == Phase::Late(folder.to_owned()))
+    pub(super) fn is_stalled(&self, folder: &str) -> bool {
+        self.entries().values().any(|phase| *phase == DeliveryPhase::Stalled(folder.to_owned()))
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Entry, Phase>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<InFlightKey, DeliveryPhase>> {
         self.0.lock().expect("no thread panics while it holds this")
     }
 }
@@ -82,15 +82,18 @@ mod tests {
         assert!(
             in_flight.begin((Lane::Files, 1)) && in_flight.begin((Lane::Files, 2)) && in_flight.begin((Lane::Mails, 1))
         );
-        assert_eq!((in_flight.slots(Lane::Files), in_flight.is_late("sales")), (2, false));
-        in_flight.late((Lane::Files, 1), "sales");
-        assert_eq!((in_flight.slots(Lane::Files), in_flight.count(Lane::Files)), (1, 2));
-        assert!(in_flight.is_late("sales") && !in_flight.is_late("calls"));
+        assert_eq!((in_flight.busy_slots(Lane::Files), in_flight.is_stalled("sales")), (2, false));
+        in_flight.mark_stalled((Lane::Files, 1), "sales");
+        assert_eq!((in_flight.busy_slots(Lane::Files), in_flight.count(Lane::Files)), (1, 2));
+        assert!(in_flight.is_stalled("sales") && !in_flight.is_stalled("calls"));
         assert!(!in_flight.begin((Lane::Files, 1)), "it is still being made");
         in_flight.end((Lane::Files, 1));
-        assert!(!in_flight.is_late("sales") && !in_flight.begin((Lane::Files, 1)), "the queue may still call it due");
+        assert!(
+            !in_flight.is_stalled("sales") && !in_flight.begin((Lane::Files, 1)),
+            "the queue may still call it due"
+        );
         in_flight.forget_ended();
         assert!(in_flight.begin((Lane::Files, 1)));
-        assert_eq!((in_flight.slots(Lane::Files), in_flight.slots(Lane::Mails)), (2, 1));
+        assert_eq!((in_flight.busy_slots(Lane::Files), in_flight.busy_slots(Lane::Mails)), (2, 1));
     }
 }

@@ -23,6 +23,6 @@ pub use files::{
     FileError, Temporary, find_notes, generation_beside, head_proof, head_sound, is_temporary, sweep, try_out,
 };
 pub use mail::{Letter, LetterForm, Limits, MailError, Mailer, Notice, SMTP, mail_works, message_id, recipient};
-pub use plan::endings;
+pub use plan::post_delivery_actions;
 pub use render::{Minutes, Proof, key_of};
 pub use runner::DeliveryRunner;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::plan::endings;
+use super::plan::post_delivery_actions;
 use crate::{
     clock,
     config::Folder,
@@ -16,13 +16,13 @@ use crate::{
 /// Characters of an error that are kept.
 pub(super) const ERROR_MAX: usize = 500;
 
-pub(super) async fn delivered(
+pub(super) async fn record_delivered(
     runtime: &Runtime,
     delivery: &Delivery,
     folder: &Folder,
     written: Option<Written>,
 ) -> Result<(), QueueError> {
-    let endings = endings(folder);
+    let endings = post_delivery_actions(folder);
     let state = runtime.persist(|| runtime.queue.delivered(delivery, written.clone(), endings, clock::now())).await?;
     tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
     if state == Some(State::Done) {
@@ -49,13 +49,13 @@ pub(super) async fn give_up(
         "{what} (folder `{}`): {error}\nminuted job {}; minuted retry {}",
         folder.name, delivery.job, delivery.job
     );
-    let endings = endings(folder);
+    let endings = post_delivery_actions(folder);
     runtime.persist(|| runtime.queue.delivery_failed(delivery, error, notice.clone(), endings, clock::now())).await?;
     tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
     Ok(())
 }
 
-pub(super) async fn later(
+pub(super) async fn try_later(
     runtime: &Runtime,
     delivery: &Delivery,
     wait: Duration,

@@ -6,25 +6,25 @@ use crate::{
     queue::{DeliveryKind, Endings, Job, NewDelivery},
 };
 
-/// Where the notes of a job go, by the folder's settings of now.
+/// Returns the deliveries of a job's results, by the current settings of its folder.
 pub fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
-    let mut deliveries = notes_files(folder);
+    let mut deliveries = notes_deliveries(folder);
     if folder.deliver.contains(&Target::Email) && !plan.silent {
-        for target in recipients(folder, plan) {
+        for target in mail_recipients(folder, plan) {
             deliveries.push(NewDelivery { kind: DeliveryKind::Mail, target, held: job.mail_held });
         }
     }
     deliveries
 }
 
-/// What is delivered of a job that failed: what did complete, beside, and the word of the failure.
+/// Returns the deliveries of a job that failed: completed results beside the recording, and the file about the failure.
 pub fn deliveries_of_failure(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
-    let mut deliveries = if partial { notes_files(folder) } else { Vec::new() };
+    let mut deliveries = if partial { notes_deliveries(folder) } else { Vec::new() };
     deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
     deliveries
 }
 
-fn notes_files(folder: &Folder) -> Vec<NewDelivery> {
+fn notes_deliveries(folder: &Folder) -> Vec<NewDelivery> {
     if !folder.deliver.contains(&Target::Beside) {
         return Vec::new();
     }
@@ -36,7 +36,7 @@ fn notes_files(folder: &Folder) -> Vec<NewDelivery> {
 }
 
 /// The addresses that get the notes, each once.
-fn recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
+fn mail_recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
     let addresses: Vec<String> = match &folder.email_to {
         Recipients::Attendees => plan.attendees.iter().map(|person| person.email.clone()).collect(),
         Recipients::List(list) => list.iter().map(|mailbox| mailbox.email.to_string()).collect(),
@@ -45,8 +45,8 @@ fn recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
     addresses.into_iter().filter(|address| once.insert(address.to_lowercase())).collect()
 }
 
-/// What comes after the last delivery of a recording.
-pub fn endings(folder: &Folder) -> Endings {
+/// Returns the actions after the last delivery of a recording: here, and at its service.
+pub fn post_delivery_actions(folder: &Folder) -> Endings {
     let recording = match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some("move"),

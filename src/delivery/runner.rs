@@ -27,7 +27,7 @@ const FILES_MAX: usize = 2;
 /// Mails under way at once: what a mail server takes from one client without minding.
 const MAILS_MAX: usize = 2;
 
-/// What services are asked at once.
+/// Deletions at services under way at once: they are few, and none is urgent.
 const REMOTE_MAX: usize = 2;
 
 /// Makes the deliveries that are due.
@@ -97,7 +97,7 @@ impl DeliveryRunner {
             // Those in flight are still due in the queue: ask for as many more.
             let due = runtime.queue.due_deliveries(lane, begun, slots + busy).await?;
             for delivery in due {
-                if self.in_flight.slots(lane) < slots && self.in_flight.begin((lane, delivery.id)) {
+                if self.in_flight.busy_slots(lane) < slots && self.in_flight.begin((lane, delivery.id)) {
                     self.start(lane, delivery);
                 }
             }

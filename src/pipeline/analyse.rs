@@ -10,7 +10,7 @@ use std::{
 use anyhow::anyhow;
 use jiff::Timestamp;
 
-use super::{Context, existing_notes, setback};
+use super::{StageContext, call_setback, existing_notes};
 use crate::{
     clock::{self, elapsed},
     config::{Analysis, Notes, OnSuccessRemote, Poll},
@@ -21,25 +21,25 @@ use crate::{
     text,
 };
 
-/// What has been asked for, besides what the upload starts by itself.
-pub type Requests = BTreeMap<Analysis, Asked>;
+/// The analyses that were requested, besides those that the upload starts by itself.
+pub type AskedAnalyses = BTreeMap<Analysis, Asked>;
 
-/// What a look at the results leads to.
+/// The outcome of a look at the results.
 #[derive(Debug, PartialEq)]
-pub enum Look {
-    /// Look again later.
+pub enum PollOutcome {
+    /// PollOutcome again later.
     Pending,
     /// Ask for these first; each with the fingerprints of the reports that then do not count.
     Ask(Wanted),
     /// Everything wanted is there.
     Complete(Vec<Report>),
-    /// Something failed for good: it is done again from there, and counts.
+    /// An analysis failed: the job goes on from an earlier stage, and an attempt is spent.
     Failed {
-        /// Where.
+        /// The stage to go on from.
         from: Stage,
-        /// What the service said.
+        /// The message of the service.
         error: String,
-        /// What did complete.
+        /// The analyses that completed.
         complete: Vec<Report>,
     },
 }
@@ -48,43 +48,43 @@ pub enum Look {
 /// interval. A guess: nothing is documented.
 const REQUEST_LOOKS: u32 = 6;
 
-/// How much of a service's reason for a failure is shown, in characters.
+/// Characters of a service's reason for a failure that are shown.
 const REASON_CHARS_MAX: usize = 500;
 
 /// The longest interval between two looks at a service that is slow.
 const SLOW_EVERY: Duration = Duration::from_secs(120);
 
 /// Looks at the results of a job once.
-pub async fn look(context: &Context, job: &Job) -> Result<Look, Setback> {
-    let (plan, reports, late) = read(context, job).await?;
+pub async fn poll_results(context: &StageContext, job: &Job) -> Result<PollOutcome, Setback> {
+    let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(decide(plan, begins(context), &asked, reports, late, visible(context)))
+    Ok(decide(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
-pub async fn resume(context: &Context, job: &Job) -> Result<Wanted, Setback> {
-    let (plan, reports, late) = read(context, job).await?;
+pub async fn resume_analysis(context: &StageContext, job: &Job) -> Result<Wanted, Setback> {
+    let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(again(plan, begins(context), &asked, reports, late, visible(context)))
+    Ok(analyses_to_repeat(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
-pub async fn completed(context: &Context, job: &Job) -> Result<Vec<Report>, Setback> {
+pub async fn completed_reports(context: &StageContext, job: &Job) -> Result<Vec<Report>, Setback> {
     let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
-    let (plan, reports, _) = read(context, job).await?;
+    let (plan, reports, _) = read_results(context, job).await?;
     let asked = context.queue.asked(job.id).await?;
-    Ok(complete(plan, &current(&asked, reports, visible(context))))
+    Ok(complete_reports(plan, &current_reports(&asked, reports, visible_until(context))))
 }
 
 /// Returns the time up to which a request has had so many looks that what came of it shows.
-fn visible(context: &Context) -> Timestamp {
+fn visible_until(context: &StageContext) -> Timestamp {
     let shows = clock::now().saturating_sub(context.service_settings.poll.every * REQUEST_LOOKS);
     shows.unwrap_or(Timestamp::MIN)
 }
 
 /// Reads the results; says too whether patience is at its end.
-async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
-    let (meeting, recording, since) = uploaded(job)?;
+async fn read_results<'a>(context: &StageContext, job: &'a Job) -> Result<(&'a Plan, Vec<Report>, bool), Setback> {
+    let (meeting, recording, since) = uploaded_recording(job)?;
     let late = elapsed(since, clock::now()) >= deadline(&context.service_settings.poll);
     match Effect::CallLook.during_async(context.service.read_reports(meeting, recording)).await {
         Ok(reports) => {
@@ -92,17 +92,17 @@ async fn read<'a>(context: &Context, job: &'a Job) -> Result<(&'a Plan, Vec<Repo
                 let error = anyhow!("the service answered in an unexpected form: {excess}");
                 return Err(Setback::Own { from: Stage::Analyse, error });
             }
-            Ok((plan(job)?, reports, late))
+            Ok((job_plan(job)?, reports, late))
         }
-        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, job, meeting).await),
-        Err(error) => Err(own(context, error).await),
+        Err(CallError::Refused { status: 404, .. }) => Err(missing_recording(context, job, meeting).await),
+        Err(error) => Err(analysis_setback(context, error).await),
     }
 }
 
 /// Asks for results: the intent is on disk before the call.
-pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Setback> {
-    let (meeting, recording, _) = uploaded(job)?;
-    let plan = plan(job)?;
+pub async fn request_analyses(context: &StageContext, job: &Job, wanted: Wanted) -> Result<(), Setback> {
+    let (meeting, recording, _) = uploaded_recording(job)?;
+    let plan = job_plan(job)?;
     let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
     context.queue.intend_request(job, wanted, clock::now()).await?;
     // The instruction is the note's alone: it would colour the others.
@@ -124,7 +124,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
             if error.is_certain() {
                 context.queue.unrequested(job, request.analyses.to_vec()).await?;
             }
-            return Err(own(context, error).await);
+            return Err(analysis_setback(context, error).await);
         }
     }
     Ok(())
@@ -132,7 +132,7 @@ pub async fn ask(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Set
 
 /// Returns how long to wait before look number `looks` (0 is the first after the upload).
 #[must_use]
-pub fn interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
+pub fn poll_interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
     if looks == 0 {
         return poll.first;
     }
@@ -147,7 +147,7 @@ pub fn is_slow(poll: &Poll, since: Timestamp, now: Timestamp) -> bool {
     elapsed(since, now) >= poll.timeout
 }
 
-/// How long results are waited for before that counts as an attempt.
+/// Returns how long results are waited for before an attempt is spent.
 #[must_use]
 pub fn deadline(poll: &Poll) -> Duration {
     poll.timeout.max(poll.patience)
@@ -159,65 +159,65 @@ pub fn deadline(poll: &Poll) -> Duration {
 #[must_use]
 pub fn decide(
     plan: &Plan,
-    begins: Begins,
-    asked: &Requests,
+    begins: UploadBegins,
+    asked: &AskedAnalyses,
     reports: Vec<Report>,
     late: bool,
     visible: Timestamp,
-) -> Look {
-    let old = Old::of(asked, &reports);
-    let current = current(asked, reports, visible);
+) -> PollOutcome {
+    let old = OldReports::from_requests(asked, &reports);
+    let current = current_reports(asked, reports, visible);
     let status = |analysis| current.get(&analysis).map(|report| report.status);
-    let complete = || complete(plan, &current);
+    let complete = || complete_reports(plan, &current);
     match status(Analysis::Transcription) {
         Some(Status::Failed) => {
-            let error = failure("transcription", current.get(&Analysis::Transcription));
-            return Look::Failed { from: Stage::Upload, error, complete: complete() };
+            let error = failure_message("transcription", current.get(&Analysis::Transcription));
+            return PollOutcome::Failed { from: Stage::Upload, error, complete: complete() };
         }
         Some(Status::Completed) => {}
         Some(Status::Pending | Status::Processing) | None if late => {
             let error = "the service did not finish the transcription in time".to_owned();
-            return Look::Failed { from: Stage::Upload, error, complete: complete() };
+            return PollOutcome::Failed { from: Stage::Upload, error, complete: complete() };
         }
-        Some(Status::Pending | Status::Processing) | None => return Look::Pending,
+        Some(Status::Pending | Status::Processing) | None => return PollOutcome::Pending,
     }
     let ask = to_ask(plan, begins, asked, &current, &old, visible);
     if !ask.is_empty() {
-        return Look::Ask(ask);
+        return PollOutcome::Ask(ask);
     }
     let wanted = || plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis));
     let open: Vec<Analysis> =
         wanted().filter(|analysis| !matches!(status(*analysis), Some(Status::Completed | Status::Failed))).collect();
     if let Some(first) = open.first() {
         if !late {
-            return Look::Pending;
+            return PollOutcome::Pending;
         }
         let error = format!("the service did not finish the {} in time", first.as_str());
-        return Look::Failed { from: Stage::Analyse, error, complete: complete() };
+        return PollOutcome::Failed { from: Stage::Analyse, error, complete: complete() };
     }
     match wanted().find(|analysis| status(*analysis) == Some(Status::Failed)) {
-        Some(failed) => Look::Failed {
+        Some(failed) => PollOutcome::Failed {
             from: Stage::Analyse,
-            error: failure(failed.as_str(), current.get(&failed)),
+            error: failure_message(failed.as_str(), current.get(&failed)),
             complete: complete(),
         },
-        None => Look::Complete(complete()),
+        None => PollOutcome::Complete(complete()),
     }
 }
 
 /// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
 /// asked for yet and, with `late`, what never came; each with what does not count then.
 #[must_use]
-pub fn again(
+pub fn analyses_to_repeat(
     plan: &Plan,
-    begins: Begins,
-    asked: &Requests,
+    begins: UploadBegins,
+    asked: &AskedAnalyses,
     reports: Vec<Report>,
     late: bool,
     visible: Timestamp,
 ) -> Wanted {
-    let old = Old::of(asked, &reports);
-    let current = current(asked, reports, visible);
+    let old = OldReports::from_requests(asked, &reports);
+    let current = current_reports(asked, reports, visible);
     let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
     if stands(Analysis::Transcription) != Some(Status::Completed) {
         return Vec::new();
@@ -233,9 +233,9 @@ pub fn again(
     analyses.filter(|analysis| wanted(*analysis)).map(|analysis| (analysis, old.of_analysis(analysis))).collect()
 }
 
-/// What the upload starts by itself.
+/// The analyses that the upload starts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begins {
+pub enum UploadBegins {
     /// The transcription and the automatic note.
     WithNote,
     /// The transcription alone: the note is asked for like any other result.
@@ -244,7 +244,7 @@ pub enum Begins {
     WithoutNote,
 }
 
-impl Begins {
+impl UploadBegins {
     /// Returns whether the service gives this result at all.
     fn expects(self, analysis: Analysis) -> bool {
         self != Self::WithoutNote || analysis != Analysis::MeetingNote
@@ -259,22 +259,22 @@ impl Begins {
     }
 }
 
-fn begins(context: &Context) -> Begins {
+fn upload_begins(context: &StageContext) -> UploadBegins {
     match context.service_settings.kind.abilities().notes {
-        Notes::WithUpload => Begins::WithNote,
-        Notes::Extracted => Begins::WithoutNote,
-        Notes::WhenAsked => Begins::Transcription,
+        Notes::WithUpload => UploadBegins::WithNote,
+        Notes::Extracted => UploadBegins::WithoutNote,
+        Notes::WhenAsked => UploadBegins::Transcription,
     }
 }
 
-/// What has to be asked for besides what the upload starts by itself: a note with an instruction once the automatic
+/// Returns the analyses to request besides those that the upload starts: a note with an instruction once the automatic
 /// one is terminal, and the extra analyses once the transcription stands.
 fn to_ask(
     plan: &Plan,
-    begins: Begins,
-    asked: &Requests,
+    begins: UploadBegins,
+    asked: &AskedAnalyses,
     current: &HashMap<Analysis, Report>,
-    old: &Old,
+    old: &OldReports,
     visible: Timestamp,
 ) -> Wanted {
     let mut ask = Vec::new();
@@ -296,10 +296,10 @@ fn to_ask(
 
 /// What does not count once an analysis is asked for: all that did not count before, because a service may list what
 /// failed for ever, and all that is there now.
-struct Old(BTreeMap<Analysis, BTreeSet<String>>);
+struct OldReports(BTreeMap<Analysis, BTreeSet<String>>);
 
-impl Old {
-    fn of(asked: &Requests, reports: &[Report]) -> Self {
+impl OldReports {
+    fn from_requests(asked: &AskedAnalyses, reports: &[Report]) -> Self {
         let before = asked.iter().flat_map(|(analysis, asked)| asked.before.iter().map(|one| (*analysis, one.clone())));
         let shown = reports.iter().map(|report| (report.analysis, report.fingerprint()));
         let mut old: BTreeMap<Analysis, BTreeSet<String>> = BTreeMap::new();
@@ -317,7 +317,7 @@ impl Old {
 /// Chooses the report of each analysis that counts: never one that was there before a request, then the one that is
 /// furthest, because a service may list a failed one beside its successor. Where none other came up to `visible`, a failed
 /// one of before is the answer: the service made it fail again in its place, with the same id and in the same words.
-fn current(asked: &Requests, reports: Vec<Report>, visible: Timestamp) -> HashMap<Analysis, Report> {
+fn current_reports(asked: &AskedAnalyses, reports: Vec<Report>, visible: Timestamp) -> HashMap<Analysis, Report> {
     let rank = |status| match status {
         Status::Failed => 0,
         Status::Pending => 1,
@@ -345,7 +345,7 @@ fn current(asked: &Requests, reports: Vec<Report>, visible: Timestamp) -> HashMa
     current
 }
 
-fn complete(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Report> {
+fn complete_reports(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Report> {
     Analysis::ALL
         .into_iter()
         .filter(|analysis| plan.analyses.contains(analysis) || *analysis == Analysis::Transcription)
@@ -355,12 +355,12 @@ fn complete(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Report> {
         .collect()
 }
 
-fn failure(what: &str, report: Option<&Report>) -> String {
+fn failure_message(what: &str, report: Option<&Report>) -> String {
     let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
     format!("the service failed to make the {what}: {}", text::told(reason, REASON_CHARS_MAX))
 }
 
-fn uploaded(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
+fn uploaded_recording(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
     match &job.remote {
         Remote::Uploaded { meeting, recording, since } => Ok((meeting, recording, *since)),
         Remote::Nothing | Remote::Creating { .. } | Remote::Meeting { .. } => {
@@ -369,13 +369,13 @@ fn uploaded(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
     }
 }
 
-fn plan(job: &Job) -> Result<&Plan, Setback> {
+fn job_plan(job: &Job) -> Result<&Plan, Setback> {
     job.plan.as_ref().ok_or_else(|| Setback::GiveUp { error: anyhow!("a bug: analysis of a job without a plan") })
 }
 
 /// A 404 on a look: the meeting is gone, or only the recording. Where the folder has the service delete what it keeps, and
 /// the notes are there, that is what happened: nothing is sent again for notes that were made.
-async fn missing(context: &Context, job: &Job, meeting: &str) -> Setback {
+async fn missing_recording(context: &StageContext, job: &Job, meeting: &str) -> Setback {
     if context.folder.on_success_remote != OnSuccessRemote::Keep {
         match existing_notes(&context.folder, job).await {
             Ok(None) => {}
@@ -391,14 +391,17 @@ async fn missing(context: &Context, job: &Job, meeting: &str) -> Setback {
         Err(CallError::Refused { status: 404, .. }) => {
             Setback::Own { from: Stage::Create, error: anyhow!("the meeting is gone at the service (404)") }
         }
-        Err(error) => own(context, error).await,
+        Err(error) => analysis_setback(context, error).await,
         Ok(_) => Setback::Own { from: Stage::Upload, error: anyhow!("the recording is gone at the service (404)") },
     }
 }
 
-async fn own(context: &Context, error: CallError) -> Setback {
-    setback(context.service.as_ref(), Stage::Analyse, error, |_, error| Setback::Own { from: Stage::Analyse, error })
-        .await
+async fn analysis_setback(context: &StageContext, error: CallError) -> Setback {
+    call_setback(context.service.as_ref(), Stage::Analyse, error, |_, error| Setback::Own {
+        from: Stage::Analyse,
+        error,
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -431,15 +434,15 @@ mod tests {
         Timestamp::from_second(1_000_000).expect("in range")
     }
 
-    fn look(plan: &Plan, asked: &Requests, reports: &[Report]) -> Look {
-        decide(plan, Begins::WithNote, asked, reports.to_vec(), false, now())
+    fn look(plan: &Plan, asked: &AskedAnalyses, reports: &[Report]) -> PollOutcome {
+        decide(plan, UploadBegins::WithNote, asked, reports.to_vec(), false, now())
     }
 
     const BOTH: [Analysis; 2] = [Analysis::Transcription, Analysis::MeetingNote];
 
     #[test]
     fn an_empty_list_is_not_yet() {
-        assert_eq!(look(&plan(&BOTH, None), &Requests::new(), &[]), Look::Pending);
+        assert_eq!(look(&plan(&BOTH, None), &AskedAnalyses::new(), &[]), PollOutcome::Pending);
     }
 
     #[test]
@@ -447,9 +450,19 @@ mod tests {
         let plan = plan(&BOTH, None);
         let reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
         for late in [false, true] {
-            let looked = decide(&plan, Begins::WithoutNote, &Requests::new(), reports.clone(), late, now());
-            assert_eq!(looked, Look::Complete(reports.clone()));
-            assert_eq!(again(&plan, Begins::WithoutNote, &Requests::new(), reports.clone(), late, now()), []);
+            let looked = decide(&plan, UploadBegins::WithoutNote, &AskedAnalyses::new(), reports.clone(), late, now());
+            assert_eq!(looked, PollOutcome::Complete(reports.clone()));
+            assert_eq!(
+                analyses_to_repeat(
+                    &plan,
+                    UploadBegins::WithoutNote,
+                    &AskedAnalyses::new(),
+                    reports.clone(),
+                    late,
+                    now()
+                ),
+                []
+            );
         }
     }
 
@@ -459,7 +472,7 @@ mod tests {
             report(Analysis::Transcription, Status::Completed, "t"),
             report(Analysis::MeetingNote, Status::Completed, "n"),
         ];
-        let Look::Complete(complete) = look(&plan(&BOTH, None), &Requests::new(), &reports) else {
+        let PollOutcome::Complete(complete) = look(&plan(&BOTH, None), &AskedAnalyses::new(), &reports) else {
             panic!("not complete")
         };
         assert_eq!(complete.len(), 2);
@@ -469,16 +482,24 @@ mod tests {
     #[test]
     fn a_failed_transcription_is_uploaded_again_and_a_failed_note_only_asked_for_again() {
         let failed = [report(Analysis::Transcription, Status::Failed, "t")];
-        let look_at = |reports: &[Report]| look(&plan(&BOTH, None), &Requests::new(), reports);
-        assert!(matches!(look_at(&failed), Look::Failed { from: Stage::Upload, .. }));
+        let look_at = |reports: &[Report]| look(&plan(&BOTH, None), &AskedAnalyses::new(), reports);
+        assert!(matches!(look_at(&failed), PollOutcome::Failed { from: Stage::Upload, .. }));
         let failed = [
             report(Analysis::Transcription, Status::Completed, "t"),
             report(Analysis::MeetingNote, Status::Failed, "n"),
         ];
-        let Look::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
+        let PollOutcome::Failed { from: Stage::Analyse, complete, .. } = look_at(&failed) else { panic!("not failed") };
         assert_eq!(complete.len(), 1);
         assert_eq!(
-            again(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), failed.to_vec(), false, now())[0].0,
+            analyses_to_repeat(
+                &plan(&BOTH, None),
+                UploadBegins::WithNote,
+                &AskedAnalyses::new(),
+                failed.to_vec(),
+                false,
+                now()
+            )[0]
+            .0,
             Analysis::MeetingNote
         );
     }
@@ -488,13 +509,13 @@ mod tests {
         let plan = plan(&BOTH, Some("List decisions."));
         let automatic = report(Analysis::MeetingNote, Status::Completed, "automatic");
         let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
-        let Look::Ask(ask) = look(&plan, &Requests::new(), &reports) else { panic!("not asked") };
+        let PollOutcome::Ask(ask) = look(&plan, &AskedAnalyses::new(), &reports) else { panic!("not asked") };
         assert_eq!(ask, vec![(Analysis::MeetingNote, vec![automatic.fingerprint()])]);
         let asked = Asked { at: now(), answered: true, before: vec![automatic.fingerprint()] };
-        let asked = Requests::from([(Analysis::MeetingNote, asked)]);
-        assert_eq!(look(&plan, &asked, &reports), Look::Pending);
+        let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
+        assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending);
         reports.push(report(Analysis::MeetingNote, Status::Completed, "with instruction"));
-        let Look::Complete(complete) = look(&plan, &asked, &reports) else { panic!("not complete") };
+        let PollOutcome::Complete(complete) = look(&plan, &asked, &reports) else { panic!("not complete") };
         assert_eq!(complete[0].raw, "with instruction");
     }
 
@@ -502,22 +523,27 @@ mod tests {
     fn no_failure_of_before_is_taken_for_the_answer_however_often_it_was_asked_for() {
         let plan = plan(&BOTH, None);
         let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
-        let mut asked = Requests::new();
+        let mut asked = AskedAnalyses::new();
         for failure in ["first", "second", "third"] {
             reports.push(report(Analysis::MeetingNote, Status::Failed, failure));
-            assert!(matches!(look(&plan, &asked, &reports), Look::Failed { from: Stage::Analyse, .. }), "{failure}");
-            for (analysis, before) in again(&plan, Begins::WithNote, &asked, reports.clone(), false, now()) {
+            assert!(
+                matches!(look(&plan, &asked, &reports), PollOutcome::Failed { from: Stage::Analyse, .. }),
+                "{failure}"
+            );
+            for (analysis, before) in
+                analyses_to_repeat(&plan, UploadBegins::WithNote, &asked, reports.clone(), false, now())
+            {
                 asked.insert(analysis, Asked { at: now(), answered: true, before });
             }
-            assert_eq!(look(&plan, &asked, &reports), Look::Pending, "{failure}");
+            assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending, "{failure}");
             assert_eq!(
-                again(&plan, Begins::WithNote, &asked, reports.clone(), false, now()),
+                analyses_to_repeat(&plan, UploadBegins::WithNote, &asked, reports.clone(), false, now()),
                 [],
                 "it is asked for once after {failure}"
             );
         }
         reports.push(report(Analysis::MeetingNote, Status::Completed, "note"));
-        assert!(matches!(look(&plan, &asked, &reports), Look::Complete(_)));
+        assert!(matches!(look(&plan, &asked, &reports), PollOutcome::Complete(_)));
     }
 
     #[test]
@@ -528,43 +554,52 @@ mod tests {
         let reports = vec![transcript.clone(), failed.clone()];
         let asked = |answered| {
             let asked = Asked { at: now(), answered, before: vec![failed.fingerprint()] };
-            Requests::from([(Analysis::MeetingNote, asked)])
+            AskedAnalyses::from([(Analysis::MeetingNote, asked)])
         };
-        let look = |asked: &Requests, reports: &[Report], seconds: i64| {
+        let look = |asked: &AskedAnalyses, reports: &[Report], seconds: i64| {
             let visible = Timestamp::from_second(1_000_000 + seconds).expect("in range");
-            decide(&plan, Begins::WithNote, asked, reports.to_vec(), false, visible)
+            decide(&plan, UploadBegins::WithNote, asked, reports.to_vec(), false, visible)
         };
-        assert_eq!(look(&asked(true), &reports, 0), Look::Pending, "the request may not show yet");
-        assert!(matches!(look(&asked(true), &reports, 1), Look::Failed { from: Stage::Analyse, .. }));
-        let wanted =
-            again(&plan, Begins::WithNote, &asked(true), reports.clone(), false, now() + Duration::from_secs(1));
+        assert_eq!(look(&asked(true), &reports, 0), PollOutcome::Pending, "the request may not show yet");
+        assert!(matches!(look(&asked(true), &reports, 1), PollOutcome::Failed { from: Stage::Analyse, .. }));
+        let wanted = analyses_to_repeat(
+            &plan,
+            UploadBegins::WithNote,
+            &asked(true),
+            reports.clone(),
+            false,
+            now() + Duration::from_secs(1),
+        );
         assert_eq!(wanted, [(Analysis::MeetingNote, vec![failed.fingerprint()])], "and is asked for again");
-        assert!(matches!(look(&asked(false), &reports, 1), Look::Ask(_)), "one whose answer was lost did not arrive");
+        assert!(
+            matches!(look(&asked(false), &reports, 1), PollOutcome::Ask(_)),
+            "one whose answer was lost did not arrive"
+        );
         for status in [Status::Pending, Status::Processing] {
             let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, status, "the next")];
-            assert_eq!(look(&asked(true), &reports, 1), Look::Pending, "the service works on it");
+            assert_eq!(look(&asked(true), &reports, 1), PollOutcome::Pending, "the service works on it");
         }
         let reports = [transcript.clone(), failed.clone(), report(Analysis::MeetingNote, Status::Completed, "n")];
-        assert!(matches!(look(&asked(true), &reports, 1), Look::Complete(_)));
+        assert!(matches!(look(&asked(true), &reports, 1), PollOutcome::Complete(_)));
         // What is no failure is never taken for the answer to a later request.
         let automatic = [transcript.clone(), report(Analysis::MeetingNote, Status::Completed, "the same words")];
-        assert_eq!(look(&asked(true), &automatic, 1_000), Look::Pending);
+        assert_eq!(look(&asked(true), &automatic, 1_000), PollOutcome::Pending);
     }
 
     #[test]
     fn a_note_that_waits_to_be_asked_for_is_asked_for_once_with_an_instruction_or_without() {
         for instruction in [None, Some("Short.")] {
             let plan = plan(&BOTH, instruction);
-            let look = |asked: &Requests, reports: &[Report]| {
-                decide(&plan, Begins::Transcription, asked, reports.to_vec(), true, now())
+            let look = |asked: &AskedAnalyses, reports: &[Report]| {
+                decide(&plan, UploadBegins::Transcription, asked, reports.to_vec(), true, now())
             };
             let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
-            assert_eq!(look(&Requests::new(), &reports), Look::Ask(vec![(Analysis::MeetingNote, vec![])]));
+            assert_eq!(look(&AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::MeetingNote, vec![])]));
             let asked = Asked { at: now(), answered: true, before: Vec::new() };
-            let asked = Requests::from([(Analysis::MeetingNote, asked)]);
-            assert!(matches!(look(&asked, &reports), Look::Failed { from: Stage::Analyse, .. }));
+            let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
+            assert!(matches!(look(&asked, &reports), PollOutcome::Failed { from: Stage::Analyse, .. }));
             reports.push(report(Analysis::MeetingNote, Status::Completed, "n"));
-            assert!(matches!(look(&asked, &reports), Look::Complete(_)));
+            assert!(matches!(look(&asked, &reports), PollOutcome::Complete(_)));
         }
     }
 
@@ -572,23 +607,26 @@ mod tests {
     fn extra_analyses_are_asked_for_once_after_the_transcription() {
         let plan = plan(&[Analysis::Transcription, Analysis::KeyPoints], None);
         assert_eq!(
-            look(&plan, &Requests::new(), &[report(Analysis::Transcription, Status::Processing, "t")]),
-            Look::Pending
+            look(&plan, &AskedAnalyses::new(), &[report(Analysis::Transcription, Status::Processing, "t")]),
+            PollOutcome::Pending
         );
         let reports = [report(Analysis::Transcription, Status::Completed, "t")];
-        assert_eq!(look(&plan, &Requests::new(), &reports), Look::Ask(vec![(Analysis::KeyPoints, vec![])]));
-        let asked = |answered, at| Requests::from([(Analysis::KeyPoints, Asked { at, answered, before: Vec::new() })]);
-        assert_eq!(look(&plan, &asked(true, now()), &reports), Look::Pending);
-        assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), Look::Pending);
-        assert!(matches!(look(&plan, &asked(false, now()), &reports), Look::Ask(_)));
+        assert_eq!(look(&plan, &AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::KeyPoints, vec![])]));
+        let asked =
+            |answered, at| AskedAnalyses::from([(Analysis::KeyPoints, Asked { at, answered, before: Vec::new() })]);
+        assert_eq!(look(&plan, &asked(true, now()), &reports), PollOutcome::Pending);
+        assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), PollOutcome::Pending);
+        assert!(matches!(look(&plan, &asked(false, now()), &reports), PollOutcome::Ask(_)));
     }
 
     #[test]
     fn a_slow_service_spends_an_attempt_only_when_patience_is_at_its_end() {
         let reports = vec![report(Analysis::Transcription, Status::Processing, "t")];
-        let late = |late| decide(&plan(&BOTH, None), Begins::WithNote, &Requests::new(), reports.clone(), late, now());
-        assert_eq!(late(false), Look::Pending);
-        assert!(matches!(late(true), Look::Failed { from: Stage::Upload, .. }));
+        let late = |late| {
+            decide(&plan(&BOTH, None), UploadBegins::WithNote, &AskedAnalyses::new(), reports.clone(), late, now())
+        };
+        assert_eq!(late(false), PollOutcome::Pending);
+        assert!(matches!(late(true), PollOutcome::Failed { from: Stage::Upload, .. }));
     }
 
     #[test]
@@ -599,8 +637,8 @@ mod tests {
             timeout: Duration::from_secs(300),
             patience: Duration::from_secs(86_400),
         };
-        let after = |seconds| interval(&poll, 3, Duration::from_secs(seconds)).as_secs();
-        assert_eq!(interval(&poll, 0, Duration::ZERO), poll.first);
+        let after = |seconds| poll_interval(&poll, 3, Duration::from_secs(seconds)).as_secs();
+        assert_eq!(poll_interval(&poll, 0, Duration::ZERO), poll.first);
         assert_eq!([after(10), after(300), after(310), after(340), after(9_000)], [5, 5, 10, 40, 120]);
     }
 }

@@ -1,4 +1,4 @@
-//! A job that a person has given up: a service need not go on with it.
+//! Cancellation at the service of a job that a person has cancelled.
 
 use crate::{
     effect::Effect,
@@ -6,10 +6,10 @@ use crate::{
     services::{CallError, NotesService},
 };
 
-/// Has the service end what it works on for a job; nothing where it has no recording of it.
+/// Asks the service to end its work on a job; does nothing where it has no recording of it.
 ///
 /// # Errors
-/// What the service says. It may go on then, and nothing depends on it.
+/// The error of the service. It may go on then, and nothing depends on it.
 pub async fn cancel_remotely(service: &dyn NotesService, job: &Job) -> Result<(), CallError> {
     let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
     Effect::CallCancel.during_async(service.cancel_analyses(meeting, recording)).await

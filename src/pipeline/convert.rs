@@ -1,4 +1,4 @@
-//! What a folder's service does not take and ffmpeg can read is converted before it is sent, where the folder says so.
+//! Conversion with ffmpeg of recordings that the service does not take, where the folder asks for it.
 //!
 //! The converted recording lies below the state directory under the job's key until its upload is recorded: an upload
 //! whose answer was lost is known again by its name and size. The recording itself is only read.
@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 
-use super::{Context, confirm_content, open_closed_recording};
+use super::{StageContext, confirm_content, open_closed_recording};
 use crate::{
     beneath::Stamp,
     clock,
@@ -38,14 +38,14 @@ const LEFT_BEHIND: Duration = Duration::from_secs(7 * 86_400);
 /// the queue, and one folder must not fill that.
 const ALL_BYTES_MAX: u64 = 8 << 30;
 
-/// What a person does where ffmpeg is missing.
+/// The command that installs a missing ffmpeg.
 pub const FFMPEG_CURE: &str = "apt install ffmpeg";
 
 /// Converts recordings, and keeps them until they are sent.
 #[derive(Debug, Clone)]
 pub struct Converter {
     dir: PathBuf,
-    /// Where programs are looked for: ffmpeg may come at any time.
+    /// The search path for programs: ffmpeg may be installed at any time.
     path: OsString,
 }
 
@@ -109,7 +109,7 @@ impl Converter {
     }
 }
 
-/// Says that something could not be removed: it is tried again with the next conversion.
+/// Logs that a file could not be removed: the next conversion tries again.
 fn report(removed: io::Result<()>) {
     if let Err(error) = removed {
         tracing::debug!("a converted recording stays for now: {error}");
@@ -117,7 +117,7 @@ fn report(removed: io::Result<()>) {
 }
 
 /// Returns the recording of a job as its service takes it; `None` where it is none of those that are converted.
-pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Converted>, Setback> {
+pub(super) async fn converted(context: &StageContext, job: &Job) -> Result<Option<Converted>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_wanted = context.folder.convert == Convert::Ffmpeg && convertible_extensions(service).contains(&&*extension);
@@ -135,7 +135,7 @@ pub(super) async fn converted(context: &Context, job: &Job) -> Result<Option<Con
     let begun = tokio::time::Instant::now();
     let draft = drafted(&path).await?;
     let headerless = media_types::headerless_kind(&extension);
-    convert(source, headerless, &program, &draft.file, form).await.map_err(|error| setback(&error))?;
+    convert(source, headerless, &program, &draft.file, form).await.map_err(|error| conversion_setback(&error))?;
     // What was read of a file that changed is of no recording that there ever was, or of another one.
     confirm_content(context, job).await?;
     let to = path.clone();
@@ -168,7 +168,7 @@ struct Draft {
     file: File,
 }
 
-/// How many conversions this process has begun: each writes into a file of its own, so that none removes that of another.
+/// The number of conversions that this process has begun: each writes a file of its own, which no other removes.
 static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 impl Draft {
@@ -205,7 +205,7 @@ async fn drafted(path: &Path) -> Result<Draft, Setback> {
     .await
 }
 
-/// Makes a new file, so that whoever may still write into the one of before does so into nothing.
+/// Creates a new file; a leftover ffmpeg writes to the unlinked old one.
 fn draft(dir: &Path, path: &Path) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     match std::fs::remove_file(path) {
@@ -293,8 +293,8 @@ fn lacking(error: anyhow::Error) -> Setback {
     Setback::Lacking { error }
 }
 
-/// Says what a conversion that failed means for the job.
-fn setback(error: &ConvertError) -> Setback {
+/// Returns the setback of a conversion that failed.
+fn conversion_setback(error: &ConvertError) -> Setback {
     match error {
         ConvertError::Undecodable { .. } => Setback::GiveUp { error: anyhow!("the recording {error}") },
         ConvertError::NoSound => Setback::NoSound,
@@ -359,11 +359,19 @@ mod tests {
     #[test]
     fn a_failed_conversion_is_whose_it_is() {
         let reason = String::from("x");
-        assert!(matches!(setback(&ConvertError::Undecodable { reason: reason.clone() }), Setback::GiveUp { .. }));
-        assert!(matches!(setback(&ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
-        assert!(matches!(setback(&ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
-        let Setback::Lacking { error } = setback(&ConvertError::Ffmpeg { reason }) else { panic!("not lacking") };
+        assert!(matches!(
+            conversion_setback(&ConvertError::Undecodable { reason: reason.clone() }),
+            Setback::GiveUp { .. }
+        ));
+        assert!(matches!(conversion_setback(&ConvertError::Died { how: reason.clone() }), Setback::Own { .. }));
+        assert!(matches!(conversion_setback(&ConvertError::Disk { reason: reason.clone() }), Setback::Lacking { .. }));
+        let Setback::Lacking { error } = conversion_setback(&ConvertError::Ffmpeg { reason }) else {
+            panic!("not lacking")
+        };
         assert_eq!(error.to_string(), "ffmpeg does not work: x: apt install ffmpeg, or mend it");
-        assert!(matches!(setback(&ConvertError::Source(io::ErrorKind::NotFound.into())), Setback::FileLost { .. }));
+        assert!(matches!(
+            conversion_setback(&ConvertError::Source(io::ErrorKind::NotFound.into())),
+            Setback::FileLost { .. }
+        ));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{fs::File, time::Duration};
 
-use super::{Context, answered, details, existing_notes, open_closed_recording, setback, title::TITLE_MAX};
+use super::{
+    StageContext, await_answer, call_setback, details, existing_notes, open_closed_recording, title::TITLE_MAX,
+};
 use crate::{
     clock,
     effect::Effect,
@@ -13,18 +15,18 @@ use crate::{
     text::one_line,
 };
 
-/// Where a job stands after this stage.
+/// The outcome of the stage.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Created {
+pub enum CreateOutcome {
     /// The meeting exists, under this id.
     Meeting {
         /// Its id.
         id: String,
-        /// For the history.
+        /// The event for the job's history.
         how: EventKind,
         /// The settings that it was made with.
         plan: Box<Plan>,
-        /// Whether the service was asked to tell.
+        /// Whether the service was called.
         called: bool,
     },
     /// Its notes exist already, at this place: there is nothing to do.
@@ -36,24 +38,24 @@ pub enum Created {
 const LIST_DELAY: Duration = Duration::from_secs(3);
 
 /// Makes the meeting of a job.
-pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
+pub async fn run(context: &StageContext, job: &Job) -> Result<CreateOutcome, Setback> {
     let recording = open_closed_recording(context, job).await?;
     if let Some(notes) = existing_notes(&context.folder, job).await? {
-        return Ok(Created::NotesExist(notes));
+        return Ok(CreateOutcome::NotesExist(notes));
     }
     let plan = if let Some(plan) = &job.plan {
         plan.clone()
     } else {
-        let mut plan = details::plan(context, job).await?;
+        let mut plan = details::plan_job(context, job).await?;
         plan.told.remarks.extend(unheard_tracks(context, job, recording).await?);
         plan
     };
     let plan = Box::new(plan);
     if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
-        return Ok(Created::Meeting { id, how: EventKind::MeetingFound, plan, called: false });
+        return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingFound, plan, called: false });
     }
     if let Some(id) = find_uncertain(context, job, &plan).await? {
-        return Ok(Created::Meeting { id, how: EventKind::MeetingRecovered, plan, called: true });
+        return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingRecovered, plan, called: true });
     }
     context.queue.intend_create(job, &plan, clock::now()).await?;
     let meeting = NewMeeting {
@@ -63,21 +65,21 @@ pub async fn run(context: &Context, job: &Job) -> Result<Created, Setback> {
         attendees: plan.attendees.clone(),
     };
     match Effect::CallCreate.during_async(context.service.create_meeting(&meeting)).await {
-        Ok(id) => Ok(Created::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
-        Err(error) => Err(refused(context, job, &plan, error).await?),
+        Ok(id) => Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingCreated, plan, called: true }),
+        Err(error) => Err(creation_setback(context, job, &plan, error).await?),
     }
 }
 
 /// Returns the remark that a service may not have heard all sound tracks, where the recording has several and is sent as
 /// it is. What is converted for it has them mixed.
-async fn unheard_tracks(context: &Context, job: &Job, recording: File) -> Result<Option<String>, Setback> {
+async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> Result<Option<String>, Setback> {
     let service = context.service.as_ref();
     let extension = job.path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_sent_as_it_is = service.accepted_extensions().contains(&extension.as_str());
     if service.hears_all_tracks() || !is_sent_as_it_is {
         return Ok(None);
     }
-    let counted = answered(tokio::task::spawn_blocking(move || sound_tracks(&recording))).await?;
+    let counted = await_answer(tokio::task::spawn_blocking(move || sound_tracks(&recording))).await?;
     let count = counted.map_err(|error| Setback::FileLost { error: error.into() })?.filter(|count| *count > 1);
     Ok(count.map(|count| {
         format!(
@@ -87,7 +89,7 @@ async fn unheard_tracks(context: &Context, job: &Job, recording: File) -> Result
 }
 
 /// Looks for the meeting of an intent whose outcome is not known.
-async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
+async fn find_uncertain(context: &StageContext, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
     let Remote::Creating { since } = job.remote else { return Ok(None) };
     let (now, visible) = (clock::now(), since + LIST_DELAY);
     // A clock that was set back must not make it wait for the time it showed before.
@@ -97,24 +99,31 @@ async fn find_uncertain(context: &Context, job: &Job, plan: &Plan) -> Result<Opt
     let find = context.service.find_meeting(&job.key, &plan.title, since.min(now));
     match Effect::CallFind.during_async(find).await {
         Ok(found) => Ok(found),
-        Err(error) => Err(setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
-            error: error.context("the list of meetings cannot be read"),
-            after: None,
-            suspect: Suspect::Service,
-        })
-        .await),
+        Err(error) => {
+            Err(call_setback(context.service.as_ref(), Stage::Create, error, |_, error| Setback::Unavailable {
+                error: error.context("the list of meetings cannot be read"),
+                after: None,
+                suspect: Suspect::Service,
+            })
+            .await)
+        }
     }
 }
 
-/// Says what a failed creation means. Where it is sure that no meeting was made, the intent is taken back.
+/// Returns the setback of a failed creation. Where it is certain that no meeting was made, the intent is taken back.
 ///
-/// What a sidecar or a source has named is not the folder's: whoever can write one holds up nobody else by it.
-async fn refused(context: &Context, job: &Job, plan: &Plan, error: CallError) -> Result<Setback, Setback> {
+/// Metadata from a sidecar or a source is not the folder's: an invalid one blocks only its own recording.
+async fn creation_setback(
+    context: &StageContext,
+    job: &Job,
+    plan: &Plan,
+    error: CallError,
+) -> Result<Setback, Setback> {
     if error.is_certain() {
         context.queue.uncreate(job).await?;
     }
     let is_folders = plan.told.attendees_from.is_none() && plan.told.sidecar.is_none();
-    Ok(setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
+    Ok(call_setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
         400 | 422 if !is_folders => Setback::Own { from: Stage::Create, error },
         400 | 404 | 405 | 422 => Setback::FolderRefused { error },
         _ => Setback::Own { from: Stage::Create, error },

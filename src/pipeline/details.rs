@@ -1,4 +1,4 @@
-//! What a job begins with: the settings of its folder, and what those know better who are nearer to the recording.
+//! The plan of a job: the settings of its folder, overridden by metadata that is closer to the recording.
 //!
 //! The order is the folder, the sub-folders from the outermost in, the source that it came from, its own sidecar. Each
 //! wins key by key; attendees are one key.
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    Context, answered,
+    StageContext, await_answer,
     sidecar::{self, Sidecars, Trouble},
-    title::{TITLE_MAX, title},
+    title::{TITLE_MAX, make_title},
 };
 use crate::{
     clock,
@@ -27,20 +27,20 @@ const ATTENDEES_MAX: usize = 500;
 ///
 /// # Errors
 /// [`Setback::InvalidMetadata`] where something is wrong with what others know, or nobody is named and the service needs it.
-pub async fn plan(context: &Context, job: &Job) -> Result<Plan, Setback> {
-    let sidecars = if context.folder.sidecars { sidecars(context, job).await? } else { Sidecars::default() };
+pub async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback> {
+    let sidecars = if context.folder.sidecars { read_sidecars(context, job).await? } else { Sidecars::default() };
     let source = context.queue.source_details(&job.key).await?;
-    let layers = layers(sidecars, source, job.recorded);
-    let plan = within(merged(context, job, layers), context.service_settings.kind.abilities());
+    let layers = order_layers(sidecars, source, job.recorded);
+    let plan = limit_to_abilities(merge_layers(context, job, layers), context.service_settings.kind.abilities());
     refuse_unable(context, job, &plan)?;
     Ok(plan)
 }
 
-async fn sidecars(context: &Context, job: &Job) -> Result<Sidecars, Setback> {
+async fn read_sidecars(context: &StageContext, job: &Job) -> Result<Sidecars, Setback> {
     let (folder, kind) = (Arc::clone(&context.folder), context.service_settings.kind.clone());
     let (path, stamp, now) = (job.path.clone(), job.stamp, clock::now());
     let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &kind, &path, stamp, now));
-    answered(look).await?.map_err(|trouble| match trouble {
+    await_answer(look).await?.map_err(|trouble| match trouble {
         Trouble::Lost(error) => Setback::FileLost { error },
         Trouble::Fresh(until) => Setback::Snooze { until },
         Trouble::Invalid(mistakes) => invalid_metadata(&mistakes.join("; ")),
@@ -51,35 +51,35 @@ fn invalid_metadata(what: &str) -> Setback {
     Setback::InvalidMetadata { error: anyhow::anyhow!("it is not clear how to take it: {what}") }
 }
 
-/// Somebody who knows better than the folder: what he knows, and his name where he names the attendees.
-struct Layer {
+/// Metadata that overrides the folder's, and where the attendees came from.
+struct DetailsLayer {
     details: Details,
     from: String,
     /// The BLAKE3 of the recording's own sidecar.
     digest: Option<String>,
 }
 
-/// Puts them in order: who comes later wins.
-fn layers(sidecars: Sidecars, source: Option<(String, Details)>, recorded: Timestamp) -> Vec<Layer> {
-    let of = |sidecar: Sidecar, from: &str, digest| Layer {
-        details: details(sidecar, recorded),
+/// Returns the layers in order; a later one wins.
+fn order_layers(sidecars: Sidecars, source: Option<(String, Details)>, recorded: Timestamp) -> Vec<DetailsLayer> {
+    let of = |sidecar: Sidecar, from: &str, digest| DetailsLayer {
+        details: sidecar_details(sidecar, recorded),
         from: from.to_owned(),
         digest,
     };
     let directories = sidecars.directories.into_iter().map(|sidecar| of(sidecar, "sub-folder", None));
-    let source = source.map(|(from, details)| Layer { details, from, digest: None });
+    let source = source.map(|(from, details)| DetailsLayer { details, from, digest: None });
     let own = sidecars.own.map(|(sidecar, digest)| of(sidecar, "sidecar", Some(digest)));
     directories.chain(source).chain(own).collect()
 }
 
-fn details(sidecar: Sidecar, recorded: Timestamp) -> Details {
+fn sidecar_details(sidecar: Sidecar, recorded: Timestamp) -> Details {
     let Sidecar { title, date, attendees, instruction, language } = sidecar;
-    let date = date.map(|when| moment(when, recorded, &TimeZone::system()));
+    let date = date.map(|when| meeting_time(when, recorded, &TimeZone::system()));
     Details { title, date, attendees, instruction, language }
 }
 
 /// Returns when a meeting was. A day without an hour takes the hour of a recording that tells the same day.
-fn moment(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
+fn meeting_time(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
     match when {
         When::At(at) => at,
         When::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
@@ -88,8 +88,8 @@ fn moment(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
     }
 }
 
-/// Copies the settings of the folder, with what others know in their place.
-fn merged(context: &Context, job: &Job, layers: Vec<Layer>) -> Plan {
+/// Merges the settings of the folder with the layers above them.
+fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) -> Plan {
     let folder = &context.folder;
     let mut plan = Plan {
         service: context.service.name().to_owned(),
@@ -102,12 +102,12 @@ fn merged(context: &Context, job: &Job, layers: Vec<Layer>) -> Plan {
         silent: false,
         told: Told::default(),
     };
-    for Layer { details, from, digest } in layers {
+    for DetailsLayer { details, from, digest } in layers {
         if let Some(attendees) = details.attendees {
-            plan.attendees = people(attendees);
+            plan.attendees = named_people(attendees);
             plan.told.attendees_from = Some(from);
         }
-        if let Some(title) = details.title.map(|title| cleaned(&title)).filter(|title| !title.is_empty()) {
+        if let Some(title) = details.title.map(|title| clean_title(&title)).filter(|title| !title.is_empty()) {
             plan.title = title;
         }
         if let Some(instruction) = details.instruction {
@@ -118,18 +118,18 @@ fn merged(context: &Context, job: &Job, layers: Vec<Layer>) -> Plan {
         plan.told.sidecar = digest.or(plan.told.sidecar);
     }
     if plan.title.is_empty() {
-        plan.title = title(&folder.title, &folder.name, &job.path, plan.told.date.unwrap_or(job.recorded));
+        plan.title = make_title(&folder.title, &folder.name, &job.path, plan.told.date.unwrap_or(job.recorded));
     }
     plan
 }
 
-/// A title from outside on one line, as long as one that minuted makes.
-fn cleaned(title: &str) -> String {
+/// Returns a title from outside on one line, no longer than one that minuted makes.
+fn clean_title(title: &str) -> String {
     one_line(&line(title), TITLE_MAX)
 }
 
-/// The people that somebody names: each address once, each with a name that can be seen.
-fn people(named: Vec<Attendee>) -> Vec<Attendee> {
+/// Returns the named people: each address once, each with a name that can be seen.
+fn named_people(named: Vec<Attendee>) -> Vec<Attendee> {
     let mut once = std::collections::HashSet::new();
     let named = named.into_iter().filter_map(|person| {
         let email = person.email.trim().to_owned();
@@ -141,7 +141,7 @@ fn people(named: Vec<Attendee>) -> Vec<Attendee> {
 
 /// Leaves out what the job's service cannot give: a folder's settings are those of its own service, and a transcript
 /// that a source gives is another one.
-fn within(mut plan: Plan, abilities: Abilities) -> Plan {
+fn limit_to_abilities(mut plan: Plan, abilities: Abilities) -> Plan {
     plan.analyses.retain(|analysis| abilities.analyses.contains(analysis));
     if plan.analyses.is_empty() {
         plan.analyses = abilities.analyses.to_vec();
@@ -152,10 +152,10 @@ fn within(mut plan: Plan, abilities: Abilities) -> Plan {
 
 /// Refuses what the service cannot follow and what it cannot do without. A folder's own settings were checked with the
 /// config, a sidecar's when it was read.
-fn refuse_unable(context: &Context, job: &Job, plan: &Plan) -> Result<(), Setback> {
+fn refuse_unable(context: &StageContext, job: &Job, plan: &Plan) -> Result<(), Setback> {
     let (folder, kind) = (&context.folder, &context.service_settings.kind);
     if plan.attendees.is_empty() && kind.abilities().needs_attendees {
-        return Err(invalid_metadata(&unnamed(folder, job, plan)));
+        return Err(invalid_metadata(&missing_attendees(folder, job, plan)));
     }
     let language = plan.language.as_deref().filter(|language| *language != "en" && plan.language != folder.language);
     if let Some(language) = language.filter(|_| kind.is_english_only()) {
@@ -169,8 +169,8 @@ fn refuse_unable(context: &Context, job: &Job, plan: &Plan) -> Result<(), Setbac
     Ok(())
 }
 
-/// Nobody is named: what to write where.
-fn unnamed(folder: &Folder, job: &Job, plan: &Plan) -> String {
+/// Returns the message for a recording without attendees, with the text to write and its place.
+fn missing_attendees(folder: &Folder, job: &Job, plan: &Plan) -> String {
     let example = "attendees = [{ name = \"Ann Lee\", email = \"ann@example.com\" }]";
     let cure = if folder.sidecars {
         format!("write {example} into `{}`", printable_path(&sidecar_of(&job.path)))
@@ -190,7 +190,7 @@ mod tests {
     fn a_day_takes_the_hour_of_a_recording_of_that_day() {
         let recorded: Timestamp = "2026-11-22T14:30:00Z".parse().expect("a time");
         let zone = TimeZone::fixed(jiff::tz::offset(2));
-        let of = |when| moment(when, recorded, &zone).to_string();
+        let of = |when| meeting_time(when, recorded, &zone).to_string();
         assert_eq!(of(When::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
         assert_eq!(of(When::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
         assert_eq!(of(When::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
@@ -207,8 +207,11 @@ mod tests {
             person("Nobody", ""),
             person("No address", "room 7"),
         ];
-        assert_eq!(people(named), [person("Ann Lee", "ann@example.com"), person("bo@example.com", "bo@example.com")]);
+        assert_eq!(
+            named_people(named),
+            [person("Ann Lee", "ann@example.com"), person("bo@example.com", "bo@example.com")]
+        );
         let crowd = (0..1_000).map(|n| person("A", &format!("a{n}@example.com"))).collect();
-        assert_eq!(people(crowd).len(), ATTENDEES_MAX);
+        assert_eq!(named_people(crowd).len(), ATTENDEES_MAX);
     }
 }

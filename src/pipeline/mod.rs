@@ -29,9 +29,9 @@ use crate::{
     services::{CallError, FileFault, NotesService, health::ServiceFault},
 };
 
-/// What a stage works with.
+/// The context of a stage.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct StageContext {
     /// The queue.
     pub queue: Queue,
     /// The job's service.
@@ -42,7 +42,7 @@ pub struct Context {
     pub folder: Arc<Folder>,
     /// Makes of a recording what its service takes.
     pub converter: Converter,
-    /// Who has which file open for writing.
+    /// The programs that have files open for writing.
     pub open_files: Arc<OpenFiles>,
 }
 
@@ -54,7 +54,7 @@ impl From<QueueError> for Setback {
 
 /// Returns what a failed call means where the service's own faults and sign-in are concerned; what it refused is left
 /// to `refused`, because its meaning depends on the call.
-async fn setback(
+async fn call_setback(
     service: &dyn NotesService,
     stage: Stage,
     error: CallError,
@@ -70,7 +70,7 @@ async fn setback(
                 None => Setback::Own { from: stage, error: error.into() },
             }
         }
-        CallError::Refused { status, .. } => confirmed(service, error, |error| refused(status, error)).await,
+        CallError::Refused { status, .. } => confirm_refusal(service, error, |error| refused(status, error)).await,
         CallError::File(ref fault) => match fault {
             FileFault::Changed => Setback::FileChanged { error: error.into() },
             FileFault::Unreadable(_) => Setback::FileLost { error: error.into() },
@@ -85,7 +85,7 @@ async fn setback(
 
 /// A refusal is what `refused` makes of it only where a cheap read goes through: a service that refuses that, too, is set
 /// up wrongly, whatever the status.
-async fn confirmed(
+async fn confirm_refusal(
     service: &dyn NotesService,
     error: CallError,
     refused: impl FnOnce(anyhow::Error) -> Setback,
@@ -116,19 +116,19 @@ fn fault_setback(fault: ServiceFault, error: anyhow::Error) -> Setback {
 /// Opens the job's recording, if it still is the one whose content was hashed.
 async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
     let (root, path, stamp) = (folder.path.clone(), job.path.clone(), job.stamp);
-    let opened = answered(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
+    let opened = await_answer(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
     opened.and_then(|opened| opened.map_err(|error| Setback::FileLost { error }))
 }
 
-/// As [`open_recording`], if nobody writes to it: what a recorder has opened again is not finished.
-async fn open_closed_recording(context: &Context, job: &Job) -> Result<File, Setback> {
+/// Opens the recording as [`open_recording`] does, unless a program has it open for writing.
+async fn open_closed_recording(context: &StageContext, job: &Job) -> Result<File, Setback> {
     let file = open_recording(&context.folder, job).await?;
     let (open_files, root, path) = (Arc::clone(&context.open_files), context.folder.path.clone(), job.path.clone());
     let asked = tokio::task::spawn_blocking(move || {
         let root = Dir::open(&root).ok()?;
         open_files.in_use_now(&root, &path, clock::now())
     });
-    match answered(asked).await? {
+    match await_answer(asked).await? {
         Some(in_use) => Err(Setback::FileLost { error: anyhow!("{in_use}") }),
         None => Ok(file),
     }
@@ -138,7 +138,7 @@ async fn open_closed_recording(context: &Context, job: &Job) -> Result<File, Set
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Waits for a look at a folder's files.
-async fn answered<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
+async fn await_answer<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
     let error = match tokio::time::timeout(ANSWER_MAX, look).await {
         Ok(Ok(seen)) => return Ok(seen),
         Ok(Err(error)) => anyhow!(error).context("failed to look at the recording"),
@@ -154,11 +154,11 @@ async fn answered<T>(look: tokio::task::JoinHandle<T>) -> Result<T, Setback> {
 async fn existing_notes(folder: &Arc<Folder>, job: &Job) -> Result<Option<String>, Setback> {
     let folder = Arc::clone(folder);
     let job = job.clone();
-    answered(tokio::task::spawn_blocking(move || find_notes(&folder, &job))).await
+    await_answer(tokio::task::spawn_blocking(move || find_notes(&folder, &job))).await
 }
 
 /// Reads a recording once more: somebody may have changed it and put its time back.
-async fn confirm_content(context: &Context, job: &Job) -> Result<(), Setback> {
+async fn confirm_content(context: &StageContext, job: &Job) -> Result<(), Setback> {
     let file = open_recording(&context.folder, job).await?;
     let hashed = tokio::task::spawn_blocking(move || {
         let mut hasher = blake3::Hasher::new();

@@ -24,10 +24,10 @@ use crate::{
 /// write a few KiB at once; its time is the file server's, so that this is all that is ever waited because of it.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// What was read beside a recording.
+/// The sidecars of a recording.
 #[derive(Debug, Default)]
 pub struct Sidecars {
-    /// Those of the sub-folders it lies in, the outermost first.
+    /// The sidecars of the sub-folders it lies in, the outermost first.
     pub directories: Vec<Sidecar>,
     /// Its own, with the BLAKE3 of its bytes.
     pub own: Option<(Sidecar, String)>,
@@ -38,9 +38,9 @@ pub struct Sidecars {
 pub enum Trouble {
     /// The recording itself is not there as it was.
     Lost(anyhow::Error),
-    /// One may still be written; when to look again.
+    /// A sidecar may still be written; the time to look again.
     Fresh(Timestamp),
-    /// What is wrong, one by one, each with its cure.
+    /// The mistakes, each with its cure.
     Invalid(Vec<String>),
 }
 
@@ -134,7 +134,7 @@ impl Reader<'_> {
     }
 }
 
-/// What an open file gave.
+/// The content of an open file.
 enum Bytes {
     All(Vec<u8>),
     TooMany,
@@ -147,7 +147,7 @@ pub fn digest_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// What is wrong with a file that cannot be read, and the cure; nothing where there is none.
+/// Returns the reason why a file cannot be read, with the cure; `None` where there is no file.
 fn unreadable(error: &io::Error) -> Option<String> {
     match Errno::from_io_error(error) {
         // No name is that long: there can be no such file.

@@ -47,7 +47,7 @@ const COUNTER_WORDS: &[&str] = &[
 ///
 /// Where the recording's name says nothing, the nearest sub-folder whose name does stands in its place, unless the
 /// template names the sub-folder itself.
-pub(super) fn title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
+pub(super) fn make_title(template: &str, folder: &str, recording: &Path, recorded: Timestamp) -> String {
     let local = recorded.to_zoned(TimeZone::system());
     let part = |name: Option<&OsStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let parent = part(recording.parent().and_then(Path::file_name));
@@ -116,7 +116,7 @@ mod tests {
             template in "(\\{stem\\}|\\{parent\\}|\\{date\\}|\\{time\\}|\\{folder\\}| ){1,4}",
         ) {
             let recorded = Timestamp::from_second(second).expect("in range");
-            let title = title(&template, "sales", Path::new(OsStr::from_bytes(&name)), recorded);
+            let title = make_title(&template, "sales", Path::new(OsStr::from_bytes(&name)), recorded);
             prop_assert!(!title.trim().is_empty() && title.chars().count() <= TITLE_MAX, "{:?}", title);
             prop_assert!(!title.contains(crate::text::is_unprintable), "{:?}", title);
         }
@@ -207,7 +207,11 @@ mod tests {
             ("{parent}", "audio_only.mp3", "sales"),
             ("{folder}", "Weekly/zoom_0.mp4", "sales"),
         ] {
-            assert_eq!(title(template, "sales", Path::new(recording), recorded), expected, "{template} {recording}");
+            assert_eq!(
+                make_title(template, "sales", Path::new(recording), recorded),
+                expected,
+                "{template} {recording}"
+            );
         }
     }
 
@@ -215,7 +219,7 @@ mod tests {
     fn a_name_is_not_taken_for_a_template() {
         let recorded = Timestamp::UNIX_EPOCH;
         assert_eq!(
-            title("{stem} of {folder}", "sales", Path::new("a/{folder}{stem}.wav"), recorded),
+            make_title("{stem} of {folder}", "sales", Path::new("a/{folder}{stem}.wav"), recorded),
             "{folder}{stem} of sales"
         );
     }

@@ -3,9 +3,9 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use super::{
-    Context, confirm_content,
+    StageContext, call_setback, confirm_content,
     convert::{Converted, converted},
-    open_closed_recording, setback,
+    open_closed_recording,
 };
 use crate::{
     beneath::Stamp,
@@ -20,10 +20,10 @@ use crate::{
 
 /// A recording at the service.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Uploaded {
+pub struct UploadedRecording {
     /// Its id.
     pub recording: String,
-    /// For the history.
+    /// The event for the job's history.
     pub how: EventKind,
 }
 
@@ -32,15 +32,20 @@ const NAME_MAX: usize = 120;
 
 /// Sends the recording of a job. `fresh` says that its meeting was created in this very run, so that nothing can be
 /// there yet; otherwise the meeting is read first.
-pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progress>) -> Result<Uploaded, Setback> {
+pub async fn run(
+    context: &StageContext,
+    job: &Job,
+    fresh: bool,
+    progress: Arc<Progress>,
+) -> Result<UploadedRecording, Setback> {
     let Remote::Meeting { meeting } = &job.remote else {
         let error = anyhow::anyhow!("a bug: upload of a job without a meeting");
         return Err(Setback::GiveUp { error });
     };
-    let Material { file, stamp, name, mime } = material(context, job).await?;
+    let UploadMaterial { file, stamp, name, mime } = find_material(context, job).await?;
     let content = file.is_none().then(|| job.file_content.clone());
     if !fresh && let Some(recording) = find_uploaded(context, job, meeting, &name, stamp.size).await? {
-        return Ok(Uploaded { recording, how: EventKind::RecordingRecovered });
+        return Ok(UploadedRecording { recording, how: EventKind::RecordingRecovered });
     }
     let file = match file {
         Some(file) => file,
@@ -64,14 +69,14 @@ pub async fn run(context: &Context, job: &Job, fresh: bool, progress: Arc<Progre
         confirmed?;
     }
     match uploaded {
-        Ok(recording) => Ok(Uploaded { recording, how: EventKind::RecordingUploaded }),
-        Err(CallError::Refused { status: 404, .. }) => Err(missing(context, meeting).await),
-        Err(error) => Err(own(context, error).await),
+        Ok(recording) => Ok(UploadedRecording { recording, how: EventKind::RecordingUploaded }),
+        Err(CallError::Refused { status: 404, .. }) => Err(missing_meeting(context, meeting).await),
+        Err(error) => Err(upload_setback(context, error).await),
     }
 }
 
-/// What is sent.
-struct Material {
+/// The file to send.
+struct UploadMaterial {
     /// Open already where it is not the recording itself.
     file: Option<File>,
     stamp: Stamp,
@@ -80,31 +85,31 @@ struct Material {
 }
 
 /// Returns the recording as it is where the service takes it, else what it is converted to.
-async fn material(context: &Context, job: &Job) -> Result<Material, Setback> {
-    if let Some(mime) = mime(context, &job.path) {
-        return Ok(Material { file: None, stamp: job.stamp, name: upload_name(&job.path), mime });
+async fn find_material(context: &StageContext, job: &Job) -> Result<UploadMaterial, Setback> {
+    if let Some(mime) = accepted_mime(context, &job.path) {
+        return Ok(UploadMaterial { file: None, stamp: job.stamp, name: upload_name(&job.path), mime });
     }
     let Some(Converted { file, stamp, extension, mime }) = converted(context, job).await? else {
         let error = anyhow::anyhow!("the service does not take this kind of file any more");
         return Err(Setback::GiveUp { error });
     };
     let name = upload_name(&job.path.with_extension(extension));
-    Ok(Material { file: Some(file), stamp, name, mime })
+    Ok(UploadMaterial { file: Some(file), stamp, name, mime })
 }
 
 /// Returns the recording that an upload whose answer was lost has left; never one whose analysis failed before.
 async fn find_uploaded(
-    context: &Context,
+    context: &StageContext,
     job: &Job,
     meeting: &str,
     name: &str,
     size: u64,
 ) -> Result<Option<String>, Setback> {
     let given_up = context.queue.given_up(job.id).await?;
-    let attachments = match attachments(context, meeting).await {
+    let attachments = match list_attachments(context, meeting).await {
         Ok(attachments) => attachments,
-        Err(CallError::Refused { status: 404, .. }) => return Err(vanished()),
-        Err(error) => return Err(own(context, error).await),
+        Err(CallError::Refused { status: 404, .. }) => return Err(lost_meeting()),
+        Err(error) => return Err(upload_setback(context, error).await),
     };
     let ours = attachments.into_iter().find(|attachment| {
         attachment.name.as_deref() == Some(name) && attachment.size == Some(size) && !given_up.contains(&attachment.id)
@@ -112,15 +117,15 @@ async fn find_uploaded(
     Ok(ours.map(|attachment| attachment.id))
 }
 
-async fn attachments(context: &Context, meeting: &str) -> Result<Vec<Attachment>, CallError> {
+async fn list_attachments(context: &StageContext, meeting: &str) -> Result<Vec<Attachment>, CallError> {
     Effect::CallAttachments.during_async(context.service.list_attachments(meeting)).await
 }
 
 /// A 404 on upload: the meeting is gone, or something else is.
-async fn missing(context: &Context, meeting: &str) -> Setback {
-    match attachments(context, meeting).await {
-        Err(CallError::Refused { status: 404, .. }) => vanished(),
-        Err(error) => own(context, error).await,
+async fn missing_meeting(context: &StageContext, meeting: &str) -> Setback {
+    match list_attachments(context, meeting).await {
+        Err(CallError::Refused { status: 404, .. }) => lost_meeting(),
+        Err(error) => upload_setback(context, error).await,
         Ok(_) => {
             let error = anyhow::anyhow!("the service answered 404 to the upload, though it has the meeting");
             Setback::Own { from: Stage::Upload, error }
@@ -129,16 +134,16 @@ async fn missing(context: &Context, meeting: &str) -> Setback {
 }
 
 /// A meeting that is gone is made anew; that counts, so that a service which loses every meeting is not flooded.
-fn vanished() -> Setback {
+fn lost_meeting() -> Setback {
     Setback::Own { from: Stage::Create, error: anyhow::anyhow!("the meeting is gone at the service (404)") }
 }
 
-async fn own(context: &Context, error: CallError) -> Setback {
-    setback(context.service.as_ref(), Stage::Upload, error, |_, error| Setback::Own { from: Stage::Upload, error })
+async fn upload_setback(context: &StageContext, error: CallError) -> Setback {
+    call_setback(context.service.as_ref(), Stage::Upload, error, |_, error| Setback::Own { from: Stage::Upload, error })
         .await
 }
 
-fn mime(context: &Context, path: &Path) -> Option<&'static str> {
+fn accepted_mime(context: &StageContext, path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_string_lossy().to_lowercase();
     let service = context.service.as_ref();
     let is_accepted = service.accepted_extensions().contains(&extension.as_str());

@@ -11,12 +11,12 @@ use crate::{
     services::{Connection, NotesService, connect, health::ServiceHealth, paxs::PaxsService},
 };
 
-/// One state of the settings.
+/// The settings in force, and what is built from them.
 #[derive(Debug)]
-pub struct Live {
+pub struct LiveConfig {
     /// The settings.
     pub settings: Arc<Settings>,
-    /// When they came into force.
+    /// The time since which they are in force.
     pub read: jiff::Timestamp,
     /// The services by name.
     pub services: BTreeMap<String, Arc<ServiceHandle>>,
@@ -27,7 +27,7 @@ pub struct Live {
     pub folders: BTreeMap<String, Arc<Folder>>,
 }
 
-impl Live {
+impl LiveConfig {
     /// Builds what the settings ask for. What `before` has and what did not change is kept: a service's health, its
     /// sign-in in memory, its pace.
     ///
@@ -67,12 +67,12 @@ impl Live {
 
     /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.
     #[must_use]
-    pub fn serving(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
+    pub fn service_for_job(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
         self.services.get(name).or_else(|| self.source_transcripts.get(name))
     }
 
     /// Returns all that serves jobs.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
+    pub fn services_and_sources(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
         self.services.values().chain(self.source_transcripts.values())
     }
 
@@ -86,7 +86,7 @@ impl Live {
     }
 }
 
-/// A service with its settings and what is known of its health.
+/// A service with its settings and its health.
 #[derive(Debug)]
 pub struct ServiceHandle {
     /// The service.
@@ -128,7 +128,7 @@ impl ServiceHandle {
 
     /// Returns whether a recording in its hands may be interrupted and goes on later from what is finished: on this
     /// machine. An upload would begin anew, and so would what a server works on.
-    pub fn resumes(&self) -> bool {
+    pub fn can_resume(&self) -> bool {
         matches!(self.settings.kind, Kind::Ondevice(_))
     }
 }

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use live::{Live, ServiceHandle};
+pub use live::{LiveConfig, ServiceHandle};
 pub use poll_schedule::{PollSchedule, PollTimer};
 
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
     text::{error_chain, one_line},
 };
 
-/// How long a commit waits for room on a full disk, or for another program, before it is tried again.
+/// Pause before a commit is tried again that found the disk full or the queue locked.
 pub const DISK_RETRY: Duration = Duration::from_secs(5);
 
 /// Characters of an error that are kept.
@@ -47,7 +47,7 @@ pub struct Runtime {
     /// The queue.
     pub queue: Queue,
     /// The settings in force.
-    pub live: watch::Receiver<Arc<Live>>,
+    pub live: watch::Receiver<Arc<LiveConfig>>,
     /// Ends the loops, and the work that may be interrupted.
     pub stop: CancellationToken,
     /// Ends the daemon: something happened that only a restart can mend.
@@ -68,9 +68,9 @@ pub struct Runtime {
     pub open_files: Arc<OpenFiles>,
     /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
     pub disk_full: Arc<AtomicBool>,
-    /// When a folder whose settings were refused was last tried.
+    /// The time of the last try of each folder whose settings were refused.
     refused_folders: Mutex<HashMap<String, Timestamp>>,
-    /// How far ahead the clock was when times were last moved with it; `None` before the first time.
+    /// The lead of the clock when times were last moved with it; `None` before the first time.
     lead: tokio::sync::Mutex<Option<SignedDuration>>,
 }
 
@@ -79,7 +79,7 @@ impl Runtime {
     #[must_use]
     pub fn new(
         queue: Queue,
-        live: watch::Receiver<Arc<Live>>,
+        live: watch::Receiver<Arc<LiveConfig>>,
         stop: CancellationToken,
         fatal: CancellationToken,
     ) -> Self {
@@ -103,7 +103,7 @@ impl Runtime {
 
     /// Returns the settings in force.
     #[must_use]
-    pub fn live(&self) -> Arc<Live> {
+    pub fn live(&self) -> Arc<LiveConfig> {
         Arc::clone(&self.live.borrow())
     }
 
@@ -130,7 +130,7 @@ impl Runtime {
         // Any write has the queue follow first.
         self.queue.alive().await?;
         *known = Some(lead);
-        for handle in self.live().all() {
+        for handle in self.live().services_and_sources() {
             handle.health.follow_clock(step);
         }
         for tried in self.refused_folders().values_mut() {
@@ -258,7 +258,7 @@ impl Runtime {
     pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
         let name = handle.service.name();
         let message = format!(
-            "service `{name}` does not work: {error}\nnothing counts and nothing is lost; it is tried again by itself"
+            "service `{name}` does not work: {error}\nno attempt is counted and nothing is lost; it is tried again automatically"
         );
         self.hold(Scope::Service, name, HoldReason::Down, error.to_owned(), message).await;
     }
@@ -282,7 +282,7 @@ impl Runtime {
         self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), message).await;
     }
 
-    /// Whether somebody may have signed in while a call with the sign-in of before was on its way: then it is tried
+    /// Returns whether the rejected call used credentials older than the current sign-in: then it is tried
     /// once more. A sign-in that is refused a second time is refused.
     fn is_of_an_earlier_sign_in(handle: &ServiceHandle) -> bool {
         let Some(SignIn::Yes { since, .. }) = handle.account.as_ref().map(PaxsService::signed_in) else { return false };

@@ -14,25 +14,25 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::queue::JobId;
 
-/// A job whose service or folder is held, or not configured any more, is thought of again when that may have changed;
-/// should nobody say so, after this.
+/// Fallback interval between looks at a job whose service or folder is held, or not configured any more. A nudge that
+/// the hold has ended comes sooner.
 const HELD_EVERY: Duration = Duration::from_secs(60);
 
-/// A job that is due while it is still being looked at is thought of again after this.
+/// Delay for a job that is due while it is still being looked at.
 const BUSY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The timers. A look costs one request, so they are spread by the service's pacer, which serves them in this order.
 #[derive(Debug, Default)]
 pub struct PollSchedule {
-    heap: Mutex<Heap>,
+    heap: Mutex<TimerHeap>,
     changed: Notify,
     /// Counts the nudges, so that none is missed between finding a job held and setting its timer.
     nudges: AtomicU64,
 }
 
-/// One timer a job: setting another one replaces it. What is replaced stays in the heap until its time.
+/// The timers, one for each job: another one replaces it. A replaced timer stays in the heap until its time.
 #[derive(Debug, Default)]
-struct Heap {
+struct TimerHeap {
     /// The timers of each folder. Folders take turns: one with thousands of recordings delays no other.
     folders: BTreeMap<Arc<str>, BinaryHeap<Reverse<PollTimer>>>,
     /// The folder whose turn was last.
@@ -40,11 +40,11 @@ struct Heap {
     /// The timer that counts for each job.
     serials: HashMap<JobId, u64>,
     /// The jobs that are being looked at, with their folders: nobody looks at the same job twice at once.
-    under_way: HashMap<JobId, Arc<str>>,
+    in_progress: HashMap<JobId, Arc<str>>,
     last: u64,
 }
 
-impl Heap {
+impl TimerHeap {
     fn push(&mut self, timer: PollTimer) {
         self.last += 1;
         self.serials.insert(timer.job, self.last);
@@ -65,7 +65,7 @@ impl Heap {
 
     /// Returns the next time of each folder that has less than `of_folder_max` looks under way.
     fn dues(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
-        let looks = |folder: &Arc<str>| self.under_way.values().filter(|other| *other == folder).count();
+        let looks = |folder: &Arc<str>| self.in_progress.values().filter(|other| *other == folder).count();
         let may_look = move |folder: &Arc<str>| looks(folder) < of_folder_max;
         let folders = self.folders.iter().filter(move |(folder, _)| may_look(folder));
         folders.filter_map(|(folder, timers)| Some((folder, timers.peek()?.0.due)))
@@ -84,7 +84,7 @@ impl Heap {
     }
 }
 
-/// When a job is looked at, and how often it was before.
+/// The next look at a job.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PollTimer {
     due: Instant,
@@ -93,7 +93,7 @@ pub struct PollTimer {
     folder: Arc<str>,
     /// The number of this look; 1 is the first after the upload.
     pub looks: u32,
-    /// It waits for something that is held, and only falls back on its time.
+    /// Whether it waits for a hold to end, and its time is only the fallback.
     held: bool,
     /// Which timer of its job it is.
     serial: u64,
@@ -124,7 +124,7 @@ impl PollSchedule {
         self.heap().serials.is_empty()
     }
 
-    /// Something changed: what was held is looked at now.
+    /// Makes the timers of held jobs due now: a hold may have ended.
     pub fn nudge(&self) {
         self.nudges.fetch_add(1, Ordering::SeqCst);
         let mut heap = self.heap();
@@ -143,7 +143,7 @@ impl PollSchedule {
     }
 
     /// Sets the timer of a job that was found held when there had been `nudges`.
-    pub fn push_held(&self, timer: PollTimer, nudges: u64) {
+    pub fn add_held(&self, timer: PollTimer, nudges: u64) {
         let mut heap = self.heap();
         let held = self.nudges() == nudges;
         let due = Instant::now() + if held { HELD_EVERY } else { Duration::ZERO };
@@ -153,13 +153,13 @@ impl PollSchedule {
     }
 
     /// Sets the timer of a job that was looked at and still waits.
-    pub fn push_again(&self, timer: PollTimer, after: Duration) {
+    pub fn add_again(&self, timer: PollTimer, after: Duration) {
         let looks = timer.looks.saturating_add(1);
         self.push(PollTimer { due: Instant::now() + after, looks, held: false, ..timer });
     }
 
     /// Sets the timer of a job again that could not be looked at: it is all that a waiting job has.
-    pub fn push_soon(&self, timer: PollTimer) {
+    pub fn add_soon(&self, timer: PollTimer) {
         self.push(PollTimer { due: Instant::now() + BUSY_AGAIN, ..timer });
     }
 
@@ -180,12 +180,12 @@ impl PollSchedule {
         heap.dues(of_folder_max).map(|(_, due)| due).min()
     }
 
-    /// Takes the next timer that is due; its job counts as being looked at until [`PollSchedule::looked`].
-    pub fn pop_due(&self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
+    /// Takes the next timer that is due; its job counts as being looked at until [`PollSchedule::finish_poll`].
+    pub fn take_due(&self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
         let mut heap = self.heap();
         loop {
             let timer = heap.pop(now, of_folder_max)?;
-            if let Entry::Vacant(place) = heap.under_way.entry(timer.job) {
+            if let Entry::Vacant(place) = heap.in_progress.entry(timer.job) {
                 place.insert(Arc::clone(&timer.folder));
                 heap.serials.remove(&timer.job);
                 return Some(timer);
@@ -195,12 +195,12 @@ impl PollSchedule {
     }
 
     /// Notes that the look at a job is over.
-    pub fn looked(&self, job: JobId) {
-        self.heap().under_way.remove(&job);
+    pub fn finish_poll(&self, job: JobId) {
+        self.heap().in_progress.remove(&job);
         self.changed.notify_one();
     }
 
-    fn heap(&self) -> MutexGuard<'_, Heap> {
+    fn heap(&self) -> MutexGuard<'_, TimerHeap> {
         self.heap.lock().expect("no thread panics while it holds the timers")
     }
 }
@@ -214,7 +214,7 @@ mod tests {
     const LOOKS_MAX: usize = 16;
 
     fn due(timers: &PollSchedule, seconds: u64) -> Option<u32> {
-        timers.pop_due(Instant::now() + Duration::from_secs(seconds), LOOKS_MAX).map(|timer| timer.looks)
+        timers.take_due(Instant::now() + Duration::from_secs(seconds), LOOKS_MAX).map(|timer| timer.looks)
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(timers.len(), 1);
         assert_eq!(due(&timers, 4), None);
         assert_eq!(due(&timers, 5), Some(1));
-        timers.looked(JOB);
+        timers.finish_poll(JOB);
         assert_eq!((due(&timers, 1000), timers.next_due(LOOKS_MAX)), (None, None), "the first one was replaced");
     }
 
@@ -236,9 +236,9 @@ mod tests {
         assert_eq!(due(&timers, 0), Some(1));
         timers.add(JOB, "a", Duration::ZERO);
         timers.add(JobId(2), "a", Duration::ZERO);
-        assert_eq!(timers.pop_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)), "others go on");
+        assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)), "others go on");
         assert_eq!(due(&timers, 0), None);
-        timers.looked(JOB);
+        timers.finish_poll(JOB);
         assert_eq!(due(&timers, 1), Some(1));
     }
 
@@ -249,14 +249,14 @@ mod tests {
         timers.add(JobId(1000), "board", Duration::from_secs(1));
         timers.add(JobId(1001), "calls", Duration::from_secs(1));
         let now = Instant::now() + Duration::from_secs(1);
-        let next = || timers.pop_due(now, 4).map(|timer| timer.job.0);
+        let next = || timers.take_due(now, 4).map(|timer| timer.job.0);
         assert_eq!([next(), next(), next(), next()], [1000, 1001, 0, 1].map(Some));
         timers.add(JobId(1002), "board", Duration::ZERO);
         assert_eq!([next(), next()], [1002, 2].map(Some));
         // A folder has no more than its part under way, and nobody wakes up for it until one of them is over.
         assert_eq!([next(), next()], [Some(3), None]);
         assert_eq!(timers.next_due(4), None);
-        timers.looked(JobId(0));
+        timers.finish_poll(JobId(0));
         assert_eq!([next(), next()], [Some(4), None]);
     }
 
@@ -265,11 +265,11 @@ mod tests {
         let timers = PollSchedule::default();
         timers.add(JOB, "a", Duration::from_secs(100));
         timers.add(JobId(2), "a", Duration::ZERO);
-        let timer = timers.pop_due(Instant::now(), LOOKS_MAX).expect("due");
-        timers.looked(timer.job);
-        timers.push_held(timer, timers.nudges());
+        let timer = timers.take_due(Instant::now(), LOOKS_MAX).expect("due");
+        timers.finish_poll(timer.job);
+        timers.add_held(timer, timers.nudges());
         assert_eq!(due(&timers, 0), None);
         timers.nudge();
-        assert_eq!(timers.pop_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)));
+        assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)));
     }
 }

@@ -186,13 +186,12 @@ impl ServiceHealth {
     pub async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
         let Err(error) = service.read_profile().await else { return ProbeRead::Answered };
         let fault = ServiceFault::of_error(&error);
-        let after = if let Some(ServiceFault::Down { after }) = fault { after } else { None };
         let until = match fault {
-            Some(ServiceFault::Down { .. }) => self.fail_read(job, call, after),
-            Some(ServiceFault::SignedOut | ServiceFault::Forbidden) | None if job == NOBODY => {
-                self.fail_read(job, call, after)
+            Some(ServiceFault::Down { after }) => self.fail_read(job, call, after),
+            Some(ServiceFault::SignedOut | ServiceFault::Forbidden) | None => {
+                // A read for nobody has no call after it that could tell more.
+                if job == NOBODY { self.fail_read(job, call, None) } else { None }
             }
-            Some(ServiceFault::SignedOut | ServiceFault::Forbidden) | None => None,
         };
         match fault {
             Some(ServiceFault::Down { .. }) => {

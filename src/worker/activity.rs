@@ -1,4 +1,4 @@
-//! What is being worked on now, for `status`.
+//! The jobs that are being worked on, for `status` and for the slots.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,12 @@ use crate::{job::Stage, progress::Progress, queue::JobId};
 
 /// A job that a worker has.
 #[derive(Debug, Clone)]
-pub struct Active {
-    /// What runs.
+pub struct ActiveJob {
+    /// Its stage.
     pub stage: Stage,
-    /// Since when.
+    /// The start of the stage.
     pub since: Timestamp,
-    /// How far an upload is.
+    /// The progress of its upload.
     pub progress: Arc<Progress>,
     /// Ends the work: a person gave the job up.
     pub(super) cancel: CancellationToken,
@@ -26,18 +26,18 @@ pub struct Active {
     folder: String,
     /// The service of whose own slots it takes one; `None` takes one of those that services share.
     pool: Option<String>,
-    /// Whether it makes room for another folder after its turn.
-    pub(super) turn: Arc<Turn>,
+    /// Its turn at the slot, which ends when another folder waits.
+    pub(super) turn: Arc<SlotTurn>,
 }
 
-impl Active {
+impl ActiveJob {
     pub(super) fn new(
         stage: Stage,
         progress: &Arc<Progress>,
         cancel: &CancellationToken,
         folder: &str,
         pool: Option<&str>,
-        turn: &Arc<Turn>,
+        turn: &Arc<SlotTurn>,
     ) -> Self {
         let (progress, cancel, turn) = (Arc::clone(progress), cancel.clone(), Arc::clone(turn));
         let (folder, pool) = (folder.to_owned(), pool.map(str::to_owned));
@@ -47,16 +47,16 @@ impl Active {
 
 /// The turn of a job at its slot.
 #[derive(Debug, Default)]
-pub(super) struct Turn(watch::Sender<bool>);
+pub(super) struct SlotTurn(watch::Sender<bool>);
 
-impl Turn {
-    /// Says whether another folder waits for the slot.
-    fn ask(&self, is_wanted: bool) {
+impl SlotTurn {
+    /// Notes whether another folder waits for the slot.
+    fn request_room(&self, is_wanted: bool) {
         self.0.send_if_modified(|was| std::mem::replace(was, is_wanted) != is_wanted);
     }
 
     /// Waits until another folder waits for the slot.
-    pub(super) async fn wanted(&self) {
+    pub(super) async fn until_wanted(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         if self.0.subscribe().wait_for(|is_wanted| *is_wanted).await.is_err() {
             std::future::pending::<()>().await;
@@ -71,17 +71,17 @@ impl Turn {
 
 /// The jobs that workers have, by number.
 #[derive(Debug, Default)]
-pub struct Activity(Mutex<BTreeMap<JobId, Active>>);
+pub struct Activity(Mutex<BTreeMap<JobId, ActiveJob>>);
 
 impl Activity {
     /// Returns a copy of what runs now.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<JobId, Active> {
+    pub fn snapshot(&self) -> BTreeMap<JobId, ActiveJob> {
         self.lock().clone()
     }
 
     /// Returns how many slots of a pool each folder holds: of a service's own, or of those that services share.
-    pub(super) fn held(&self, pool: Option<&str>) -> BTreeMap<String, usize> {
+    pub(super) fn held_slots(&self, pool: Option<&str>) -> BTreeMap<String, usize> {
         let mut held = BTreeMap::new();
         for active in self.lock().values().filter(|active| active.pool.as_deref() == pool) {
             *held.entry(active.folder.clone()).or_insert(0) += 1;
@@ -89,10 +89,10 @@ impl Activity {
         held
     }
 
-    /// Says whether a folder waits that holds no slot of this pool.
+    /// Notes whether a folder waits that holds no slot of this pool.
     pub(super) fn ask_for_room(&self, pool: Option<&str>, is_wanted: bool) {
         for active in self.lock().values().filter(|active| active.pool.as_deref() == pool) {
-            active.turn.ask(is_wanted);
+            active.turn.request_room(is_wanted);
         }
     }
 
@@ -109,12 +109,12 @@ impl Activity {
         }
     }
 
-    pub(super) fn enter(&self, job: JobId, active: Active) {
+    pub(super) fn enter(&self, job: JobId, active: ActiveJob) {
         self.lock().insert(job, active);
     }
 
     /// The job went on to a stage.
-    pub(super) fn goes_on(&self, job: JobId, stage: Stage) {
+    pub(super) fn set_stage(&self, job: JobId, stage: Stage) {
         if let Some(active) = self.lock().get_mut(&job) {
             (active.stage, active.since) = (stage, crate::clock::now());
         }
@@ -124,7 +124,7 @@ impl Activity {
         self.lock().remove(&job);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, Active>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<JobId, ActiveJob>> {
         self.0.lock().expect("no thread panics while it holds the activity")
     }
 }

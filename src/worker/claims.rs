@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{Active, Worker, activity::Turn, slots::Pool};
+use super::{ActiveJob, Worker, activity::SlotTurn, slots::SlotPool};
 use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Stage},
     queue::{Hold, Job, JobFilter, JobId, QueueError, Scope},
-    runtime::{Live, ServiceHandle, sleep_until},
+    runtime::{LiveConfig, ServiceHandle, sleep_until},
     services::{
         breaker::{Admission, Call, NOBODY},
         health::{CallOutcome, StageProbe},
@@ -31,7 +31,7 @@ const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 pub async fn run(worker: Arc<Worker>) {
     let mut turn = 0;
     while !worker.runtime.stop.is_cancelled() {
-        let wake = match fill(&worker, &mut turn).await {
+        let wake = match start_claimable(&worker, &mut turn).await {
             Ok(wake) => wake,
             Err(error) => {
                 worker.runtime.queue_failed("claim a job", &error);
@@ -47,16 +47,16 @@ pub async fn run(worker: Arc<Worker>) {
 }
 
 /// A job that may run, and whether it is the probe of a service that is down.
-struct Claimed {
+struct ClaimedJob {
     job: Job,
     handle: Arc<ServiceHandle>,
     folder: Arc<Folder>,
     probe: Option<Call>,
-    slot: Slot,
+    slot: ServiceSlot,
 }
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
-async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
+async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
     worker.runtime.follow_clock().await?;
     // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
     let begun = clock::now();
@@ -65,33 +65,33 @@ async fn fill(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp
     if worker.runtime.disk_full.load(Ordering::Relaxed) {
         return Ok(None);
     }
-    let folders = turns(&live);
+    let folders = folder_turns(&live);
     let mut starving = BTreeSet::new();
     let mut idle = 0;
     while idle < folders.len() && !worker.runtime.stop.is_cancelled() {
         let folder = folders[*turn % folders.len()];
         *turn = (*turn + 1) % folders.len();
-        match claim(worker, &live, folder, &holds, &mut starving).await? {
+        match claim_for_folder(worker, &live, folder, &holds, &mut starving).await? {
             Some(claimed) => {
                 idle = 0;
-                start(worker, claimed);
+                start_job(worker, claimed);
             }
             None => idle += 1,
         }
     }
-    for handle in live.services.values().filter(|handle| handle.resumes()) {
-        worker.activity.ask_for_room(pool_of(handle), starving.contains(handle.service.name()));
+    for handle in live.services.values().filter(|handle| handle.can_resume()) {
+        worker.activity.ask_for_room(slot_pool_of(handle), starving.contains(handle.service.name()));
     }
-    let wake = wake(worker, &live, begun).await?;
-    prove_unwanted(worker, &live).await?;
+    let wake = next_wake(worker, &live, begun).await?;
+    probe_unwanted_services(worker, &live).await?;
     Ok(wake)
 }
 
 /// Lets the cheap read alone prove a service whose held calls no job wants any more: with the last job that failed
 /// cancelled, nobody else would find out that it works again.
-async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueError> {
+async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Result<(), QueueError> {
     let now = clock::now();
-    for handle in live.all() {
+    for handle in live.services_and_sources() {
         let Some(call) = handle.health.due_probe(now) else { continue };
         if !worker.activity.is_empty() || !worker.runtime.polls.is_empty() || is_wanted(worker, live, handle).await? {
             continue;
@@ -105,8 +105,8 @@ async fn prove_unwanted(worker: &Arc<Worker>, live: &Live) -> Result<(), QueueEr
     Ok(())
 }
 
-/// Whether a job of one of the service's folders may run, now or later.
-async fn is_wanted(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Result<bool, QueueError> {
+/// Returns whether a job of one of the service's folders may run, now or later.
+async fn is_wanted(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle) -> Result<bool, QueueError> {
     for folder in live.folders.values().filter(|folder| folder.service == handle.service.name()) {
         if worker.runtime.queue.next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
             return Ok(true);
@@ -116,25 +116,25 @@ async fn is_wanted(worker: &Worker, live: &Live, handle: &ServiceHandle) -> Resu
 }
 
 /// The folders that take turns, by id: those that are configured, then those that left with work under way.
-fn turns(live: &Live) -> Vec<&str> {
+fn folder_turns(live: &LiveConfig) -> Vec<&str> {
     let configured = live.settings.folders.iter().map(|folder| folder.id.as_str());
     let former = live.folders.keys().map(String::as_str).filter(|id| is_former(live, id));
     configured.chain(former).collect()
 }
 
-/// Whether a folder has left the configuration: what is past its upload is finished, nothing is begun.
-fn is_former(live: &Live, id: &str) -> bool {
+/// Returns whether a folder has left the configuration: jobs past their upload are finished, none is begun.
+fn is_former(live: &LiveConfig, id: &str) -> bool {
     !live.settings.folders.iter().any(|folder| folder.id == id)
 }
 
 /// Claims a job of a folder: one of its own service, else one whose transcript a source has given.
-async fn claim(
+async fn claim_for_folder(
     worker: &Arc<Worker>,
-    live: &Live,
+    live: &LiveConfig,
     folder: &str,
     holds: &[Hold],
     starving: &mut BTreeSet<String>,
-) -> Result<Option<Claimed>, QueueError> {
+) -> Result<Option<ClaimedJob>, QueueError> {
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
     if let Some(handle) = live.services.get(&folder.service) {
         let filter = JobFilter::NotFromSources(live.source_transcripts.keys().cloned().collect());
@@ -157,13 +157,13 @@ async fn claim(
 /// and has none.
 async fn claim_for_service(
     worker: &Arc<Worker>,
-    live: &Live,
+    live: &LiveConfig,
     folder: &Arc<Folder>,
     handle: &Arc<ServiceHandle>,
     filter: JobFilter,
     holds: &[Hold],
     starving: &mut BTreeSet<String>,
-) -> Result<Option<Claimed>, QueueError> {
+) -> Result<Option<ClaimedJob>, QueueError> {
     let now = clock::now();
     let held = |scope, name: &str| {
         holds.iter().any(|hold| hold.scope == scope && hold.name == name && hold.reason.blocks_claims())
@@ -171,10 +171,10 @@ async fn claim_for_service(
     if held(Scope::Folder, &folder.id) || held(Scope::Service, handle.service.name()) {
         return Ok(None);
     }
-    let Some(slot) = slot(worker, live, handle, &folder.id) else {
+    let Some(slot) = take_slot(worker, live, handle, &folder.id) else {
         // Only work on this machine makes room, so that nobody else need be asked.
         let stages = handle.health.admit_stages(worker.runtime.polls.is_empty(), now).0;
-        if handle.resumes() && starves(worker, live, handle, &folder.id) {
+        if handle.can_resume() && is_starved(worker, live, handle, &folder.id) {
             let waits = worker.runtime.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
@@ -193,7 +193,7 @@ async fn claim_for_service(
         |stages, except| worker.runtime.queue.claim_filtered(folder.id.clone(), stages, except, filter.clone(), now);
     if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
-        return Ok(Some(Claimed { job, handle, folder, probe: None, slot }));
+        return Ok(Some(ClaimedJob { job, handle, folder, probe: None, slot }));
     }
     let Some(StageProbe { call, stages, except, is_due }) = probe else { return Ok(None) };
     let other = claim(stages.clone(), except.map(JobId)).await?;
@@ -206,15 +206,15 @@ async fn claim_for_service(
     let admitted = handle.health.admit(job.id.0, call, false);
     // A look may have taken the probe meanwhile; then this job is one call too many, and tells as much.
     let probe = (admitted == Admission::Probe).then_some(call);
-    Ok(Some(Claimed { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe, slot }))
+    Ok(Some(ClaimedJob { job, handle: Arc::clone(handle), folder: Arc::clone(folder), probe, slot }))
 }
 
 /// A place at a service: one of its own, held as long as this lives, or (`None`) one of those that the others share.
-type Slot = Option<OwnedSemaphorePermit>;
+type ServiceSlot = Option<OwnedSemaphorePermit>;
 
 /// Returns a place at the service, if there is one for this folder.
-fn slot(worker: &Worker, live: &Live, handle: &ServiceHandle, folder: &str) -> Option<Slot> {
-    if !with_pool(worker, live, handle, |pool| pool.admits(folder)) {
+fn take_slot(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle, folder: &str) -> Option<ServiceSlot> {
+    if !inspect_pool(worker, live, handle, |pool| pool.admits(folder)) {
         return None;
     }
     match &handle.slots {
@@ -223,31 +223,36 @@ fn slot(worker: &Worker, live: &Live, handle: &ServiceHandle, folder: &str) -> O
     }
 }
 
-/// Whether the folder waits for a slot of the service and holds none.
-fn starves(worker: &Worker, live: &Live, handle: &ServiceHandle, folder: &str) -> bool {
-    with_pool(worker, live, handle, |pool| pool.starves(folder))
+/// Returns whether the folder waits for a slot of the service and holds none.
+fn is_starved(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle, folder: &str) -> bool {
+    inspect_pool(worker, live, handle, |pool| pool.starves(folder))
 }
 
 /// Looks at the slots from which a service takes its own.
-fn with_pool<T>(worker: &Worker, live: &Live, handle: &ServiceHandle, look: impl FnOnce(Pool<'_>) -> T) -> T {
-    let own = pool_of(handle);
-    let held = worker.activity.held(own);
+fn inspect_pool<T>(
+    worker: &Worker,
+    live: &LiveConfig,
+    handle: &ServiceHandle,
+    look: impl FnOnce(SlotPool<'_>) -> T,
+) -> T {
+    let own = slot_pool_of(handle);
+    let held = worker.activity.held_slots(own);
     let is_of_pool = |service: &str| match own {
         Some(own) => service == own,
-        None => live.services.get(service).is_none_or(|other| pool_of(other).is_none()),
+        None => live.services.get(service).is_none_or(|other| slot_pool_of(other).is_none()),
     };
     let folders = live.settings.folders.iter().filter(|folder| is_of_pool(&folder.service));
     let folders: Vec<&str> = folders.map(|folder| folder.id.as_str()).collect();
     let size = handle.settings.at_once.unwrap_or(live.settings.workers.uploads);
-    look(Pool { size, folders: &folders, held: &held })
+    look(SlotPool { size, folders: &folders, held: &held })
 }
 
 /// The name of the service whose own slots these are; `None` for those that services share.
-fn pool_of(handle: &ServiceHandle) -> Option<&str> {
+fn slot_pool_of(handle: &ServiceHandle) -> Option<&str> {
     handle.slots.is_some().then(|| handle.service.name())
 }
 
-/// Whether the hour of a refused folder has passed; the next one begins then.
+/// Returns whether the hour of a refused folder has passed; the next one begins then.
 fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
     let mut refused = worker.runtime.refused_folders();
     match refused.get(folder) {
@@ -259,19 +264,20 @@ fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
     }
 }
 
-fn start(worker: &Arc<Worker>, claimed: Claimed) {
-    let Claimed { job, handle, folder, probe, slot } = claimed;
+fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
+    let ClaimedJob { job, handle, folder, probe, slot } = claimed;
     let (progress, cancel) = (Arc::default(), CancellationToken::new());
-    let (stage, pool, turn) = (job.state.stage().unwrap_or(Stage::Create), pool_of(&handle), Arc::<Turn>::default());
-    let active = Active::new(stage, &progress, &cancel, &folder.id, pool, &turn);
+    let (stage, pool, turn) =
+        (job.state.stage().unwrap_or(Stage::Create), slot_pool_of(&handle), Arc::<SlotTurn>::default());
+    let active = ActiveJob::new(stage, &progress, &cancel, &folder.id, pool, &turn);
     worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);
     worker.runtime.tasks.spawn(async move {
         let id = job.id;
         let probed = probe.map(|call| (call, Arc::clone(&handle)));
         let running =
-            super::run::Running { worker: Arc::clone(&shared), handle, folder, progress, cancel, turn, probe };
-        shared.contain(id, running.run(job)).await;
+            super::job_run::JobRun { worker: Arc::clone(&shared), handle, folder, progress, cancel, turn, probe };
+        shared.catch_panic(id, running.run(job)).await;
         // However it ended: a probe that told nothing of its call leaves it to another job.
         if let Some((call, handle)) = probed {
             handle.health.report(id.0, call, CallOutcome::Untold);
@@ -283,12 +289,12 @@ fn start(worker: &Arc<Worker>, claimed: Claimed) {
 }
 
 /// Returns the next time after `now` at which something that waits for time may run.
-async fn wake(worker: &Worker, live: &Live, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+async fn next_wake(worker: &Worker, live: &LiveConfig, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
     let mut times: HashSet<Timestamp> = HashSet::new();
     for folder in live.folders.keys() {
         times.extend(worker.runtime.queue.next_due(folder.clone(), now).await?);
     }
-    for handle in live.all() {
+    for handle in live.services_and_sources() {
         times.extend(handle.health.next_probes());
     }
     times.extend(worker.runtime.refused_folders().values().map(|tried| *tried + REFUSED_EVERY));

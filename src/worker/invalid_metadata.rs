@@ -1,11 +1,11 @@
-//! Jobs whose title, date or attendees are not given as they have to be: they go on soon after that is mended.
+//! Jobs whose title, date or attendees are invalid: they go on soon after these are corrected.
 //!
 //! The files are read again now and then, as everything is here that no event tells of: a sidecar may lie where events
 //! do not come from, and a reload or another job may be the cure as well.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Worker, outcome::told};
+use super::{Worker, outcome::error_text};
 use crate::{
     clock,
     job::Setback,
@@ -13,7 +13,7 @@ use crate::{
     queue::{Job, JobId, QueueError},
 };
 
-/// How often: a person who mends a file looks whether that helped.
+/// Interval between two rounds: short, because a person who corrects a file waits for the effect.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Jobs that are looked at in one round; the next ones follow in the next. Each costs a few small files.
@@ -34,7 +34,7 @@ pub async fn run(worker: Arc<Worker>) {
             // The settings may be the cure; without them there is nothing left to do but to stop.
             changed = live.changed() => if changed.is_err() { return worker.runtime.stop.cancelled().await },
         }
-        match round(&worker, last).await {
+        match check_waiting_jobs(&worker, last).await {
             Ok(next) => {
                 any = next != JobId(0) || last != JobId(0);
                 last = next;
@@ -44,8 +44,8 @@ pub async fn run(worker: Arc<Worker>) {
     }
 }
 
-/// Looks at some jobs; returns the number of the last one, or 0 to begin anew.
-async fn round(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
+/// Looks at some jobs; returns the number of the last one, or 0 to begin with the first again.
+async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
     let jobs = worker.runtime.queue.jobs_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
     let last = jobs.last().map_or(JobId(0), |job| job.id);
     let mut woken = Vec::new();
@@ -69,8 +69,8 @@ async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, QueueError
     // A folder that is not configured any more begins nothing.
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };
     let Some(handle) = live.services.get(&folder.service) else { return Ok(true) };
-    match details::plan(&worker.context(handle, folder), job).await {
-        Err(Setback::InvalidMetadata { error }) => Ok(job.error.as_deref() == Some(&*told(&error))),
+    match details::plan_job(&worker.context(handle, folder), job).await {
+        Err(Setback::InvalidMetadata { error }) => Ok(job.error.as_deref() == Some(&*error_text(&error))),
         Err(Setback::Snooze { .. }) => Ok(true),
         Err(Setback::Queue(error)) => match error.downcast() {
             Ok(error) => Err(error),

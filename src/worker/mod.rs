@@ -1,18 +1,18 @@
 //! Claims jobs, runs one stage at a time, records the outcome; looks at results when it is time.
 //!
-//! Three loops share one [`Worker`]: [`claims`] (create and upload, a bounded number at once), [`looks`] (results,
+//! Three loops share one [`Worker`]: [`claims`] (create and upload, a bounded number at once), [`result_poller`] (results,
 //! timers in memory) and [`invalid_metadata`] (jobs that wait for a file beside their recording to be mended). Each is
 //! level-triggered: a nudge only says "look again", and the queue tells what there is to do. What was made of a
 //! recording is delivered by [`crate::delivery`].
 
 mod activity;
 pub mod claims;
-mod contain;
 pub mod invalid_metadata;
-pub mod looks;
+mod job_run;
 mod outcome;
+mod panics;
 mod reconsidered;
-mod run;
+pub mod result_poller;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -26,29 +26,29 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use activity::{Active, Activity};
-pub use reconsidered::Reconsidered;
+pub use activity::{ActiveJob, Activity};
+pub use reconsidered::ReconsideredFiles;
 
 use crate::{
     config::{Environment, Folder},
-    pipeline::{Context, convert::Converter},
+    pipeline::{StageContext, convert::Converter},
     queue::JobId,
     runtime::{Runtime, ServiceHandle},
 };
 
-/// What the loops share.
+/// The state that the worker's loops share.
 #[derive(Debug)]
 pub struct Worker {
     /// The queue, the settings in force and the signals.
     pub runtime: Arc<Runtime>,
-    /// What is being worked on now.
+    /// The jobs that are being worked on.
     pub activity: Activity,
     /// A job waits because something is wrong with a file beside its recording.
     invalid_metadata: Notify,
     /// The files that the queue has forgotten, for the watch on their folder to forget them, too.
-    pub reconsidered: Reconsidered,
-    /// How far the jobs were heard that made room for another folder, in milliseconds of sound.
-    heard: Mutex<HashMap<JobId, u64>>,
+    pub reconsidered: ReconsideredFiles,
+    /// The recognised part of each job that made room for another folder, in milliseconds of sound.
+    recognised: Mutex<HashMap<JobId, u64>>,
 }
 
 impl Worker {
@@ -59,34 +59,34 @@ impl Worker {
             runtime,
             activity: Activity::default(),
             invalid_metadata: Notify::new(),
-            reconsidered: Reconsidered::default(),
-            heard: Mutex::new(HashMap::new()),
+            reconsidered: ReconsideredFiles::default(),
+            recognised: Mutex::new(HashMap::new()),
         }
     }
 
     /// Returns how far a job was heard when it made room for another folder; 0 where it did not.
-    fn heard_before(&self, job: JobId) -> u64 {
-        self.heard().get(&job).copied().unwrap_or(0)
+    fn recognised_before(&self, job: JobId) -> u64 {
+        self.recognised().get(&job).copied().unwrap_or(0)
     }
 
     /// Notes how far a job was heard that makes room for another folder.
-    fn note_heard(&self, job: JobId, done_ms: u64) {
-        let mut heard = self.heard();
-        let furthest = heard.entry(job).or_insert(0);
+    fn note_recognised(&self, job: JobId, done_ms: u64) {
+        let mut recognised = self.recognised();
+        let furthest = recognised.entry(job).or_insert(0);
         *furthest = done_ms.max(*furthest);
     }
 
     /// Forgets how far a job was heard: it is not heard again.
-    fn forget_heard(&self, job: JobId) {
-        self.heard().remove(&job);
+    fn forget_recognised(&self, job: JobId) {
+        self.recognised().remove(&job);
     }
 
-    fn heard(&self) -> MutexGuard<'_, HashMap<JobId, u64>> {
-        self.heard.lock().expect("no thread panics while it holds them")
+    fn recognised(&self) -> MutexGuard<'_, HashMap<JobId, u64>> {
+        self.recognised.lock().expect("no thread panics while it holds them")
     }
 
-    fn context(&self, handle: &ServiceHandle, folder: &Arc<Folder>) -> Context {
-        Context {
+    fn context(&self, handle: &ServiceHandle, folder: &Arc<Folder>) -> StageContext {
+        StageContext {
             queue: self.runtime.queue.clone(),
             service: Arc::clone(&handle.service),
             service_settings: handle.settings.clone(),

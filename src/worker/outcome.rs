@@ -1,4 +1,4 @@
-//! What a stage's outcome leads to: what counts, what waits, what a person is told.
+//! The consequences of a stage's outcome: an attempt, a wait, a hold, the end of the job.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,8 +8,8 @@ use super::Worker;
 use crate::{
     clock,
     config::Folder,
-    delivery::plan::{deliveries_of_failure, deliveries_of_results, endings},
-    job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Status, Suspect, Wait, retry::Policy},
+    delivery::plan::{deliveries_of_failure, deliveries_of_results, post_delivery_actions},
+    job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Suspect, Wait, retry::Policy},
     pipeline::{analyse, extracted::add_extracted_note},
     queue::{Analysed, Because, Failure, Job, JobId, Scope, SkipReason},
     runtime::ServiceHandle,
@@ -24,7 +24,7 @@ use crate::{
 const ERROR_MAX: usize = 1000;
 
 /// A failure of a service, or of a recording at it.
-struct Unavailable {
+struct FailedCall {
     error: anyhow::Error,
     after: Option<Duration>,
     suspect: Suspect,
@@ -32,12 +32,12 @@ struct Unavailable {
 
 impl Worker {
     /// A call succeeded for a job: the service is up.
-    pub(super) async fn succeeded(&self, handle: &ServiceHandle, job: &Job, call: Call) {
+    pub(super) async fn record_success(&self, handle: &ServiceHandle, job: &Job, call: Call) {
         self.runtime.report_call(handle, job.id, call, CallOutcome::Succeeded).await;
     }
 
     /// The results of a job are there: had its request failed last, it has arrived all the same.
-    pub(super) async fn arrived(&self, handle: &ServiceHandle, job: &Job) {
+    pub(super) async fn record_arrival(&self, handle: &ServiceHandle, job: &Job) {
         if handle.health.last_failed(Call::Request) == Some(job.id.0) {
             self.runtime.report_call(handle, job.id, Call::Request, CallOutcome::Answered).await;
         }
@@ -58,7 +58,7 @@ impl Worker {
     }
 
     /// Records why a stage did not finish.
-    pub(super) async fn set_back(
+    pub(super) async fn handle_setback(
         &self,
         handle: &ServiceHandle,
         folder: &Arc<Folder>,
@@ -72,36 +72,36 @@ impl Worker {
             handle.health.report(job.id.0, call, CallOutcome::Untold);
         }
         match setback {
-            Setback::Snooze { until } => self.snooze(job, until, None).await,
+            Setback::Snooze { until } => self.snooze_job(job, until, None).await,
             Setback::Own { from, error } => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
-                self.own_failure(folder, job, from, &error, None).await;
+                self.count_failure(folder, job, from, &error, None).await;
             }
             Setback::Lacking { error } => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
-                self.defer(job, Because::Lacks(told(&error)), now).await;
+                self.defer_job(job, Because::Lacks(error_text(&error)), now).await;
             }
             Setback::InvalidMetadata { error } => {
-                self.defer(job, Because::InvalidMetadata(told(&error)), now).await;
+                self.defer_job(job, Because::InvalidMetadata(error_text(&error)), now).await;
                 self.invalid_metadata.notify_one();
             }
             Setback::Unavailable { error, after, suspect } => {
-                self.unavailable(handle, folder, job, call, Unavailable { error, after, suspect }).await;
+                self.judge_failure(handle, folder, job, call, FailedCall { error, after, suspect }).await;
             }
             Setback::ServiceRefused { signed_out, error } => {
                 self.runtime.service_refused(handle, signed_out, &error).await;
-                self.snooze(job, now, None).await;
+                self.snooze_job(job, now, None).await;
             }
             Setback::FolderRefused { error } => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
-                self.folder_refused(folder, &error).await;
-                self.snooze(job, now, None).await;
+                self.hold_refused_folder(folder, &error).await;
+                self.snooze_job(job, now, None).await;
             }
-            Setback::FileLost { error } => self.file_lost(job, &error).await,
-            Setback::FileChanged { error } => self.file_changed(job, &error).await,
+            Setback::FileLost { error } => self.record_lost_file(job, &error).await,
+            Setback::FileChanged { error } => self.record_changed_file(job, &error).await,
             Setback::NoSound => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
-                self.skip(folder, job, SkipReason::NoSound).await;
+                self.skip_job(folder, job, SkipReason::NoSound).await;
             }
             Setback::Beyond(bound) => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
@@ -109,18 +109,18 @@ impl Worker {
                     // What was heard so far is of no use.
                     handle.service.forget_results(meeting).await;
                 }
-                self.skip(folder, job, SkipReason::Beyond(bound)).await;
+                self.skip_job(folder, job, SkipReason::Beyond(bound)).await;
             }
             Setback::GiveUp { error } => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
-                self.fail(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
+                self.fail_job(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
             }
             Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
                 Ok(error) => {
                     self.runtime.queue_failed("record a result", &error);
                     if error.is_passing() {
                         // Nobody has the job any more: it goes on when the queue can be written.
-                        self.snooze(job, now, None).await;
+                        self.snooze_job(job, now, None).await;
                     }
                 }
                 Err(error) => tracing::error!("failed to record a result: {error:#}"),
@@ -129,14 +129,14 @@ impl Worker {
         self.tidy_converted().await;
     }
 
-    /// Has the breaker of a call judge a failure: it counts, or the service is down.
-    async fn unavailable(
+    /// Lets the breaker of a call judge a failure: it is the recording's, or the service is down.
+    async fn judge_failure(
         &self,
         handle: &ServiceHandle,
         folder: &Arc<Folder>,
         job: &Job,
         call: Call,
-        Unavailable { error, after, suspect }: Unavailable,
+        FailedCall { error, after, suspect }: FailedCall,
     ) {
         let verdict = self.runtime.report_call(handle, job.id, call, CallOutcome::Failed { suspect, after }).await;
         match verdict {
@@ -144,32 +144,32 @@ impl Worker {
             Some(Verdict::Own) => {
                 let from = job.state.stage().unwrap_or(Stage::Create);
                 let error = error.context("the server answers, but not to this file");
-                self.own_failure(folder, job, from, &error, None).await;
+                self.count_failure(folder, job, from, &error, None).await;
             }
             Some(Verdict::Service { until, first }) => {
                 let error = one_line(&format!("{error:#}"), ERROR_MAX);
                 if first {
                     self.runtime.service_down(handle, &error).await;
                 }
-                self.snooze(job, until, Some(Because::ServiceFailed(error))).await;
+                self.snooze_job(job, until, Some(Because::ServiceFailed(error))).await;
             }
         }
     }
 
     /// Lets one recording wait for something that it alone needs, and says so once.
-    async fn defer(&self, job: &Job, because: Because, now: Timestamp) {
+    async fn defer_job(&self, job: &Job, because: Because, now: Timestamp) {
         let (Because::ServiceFailed(error) | Because::Lacks(error) | Because::InvalidMetadata(error)) = &because;
         if job.error.as_ref() != Some(error) {
             tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
         }
-        // Whoever mends it need not tell: it is tried as often as a service that is down, at the slowest.
+        // A person who mends it need not say so: it is tried as often as a service that is down, at the slowest.
         let until = now.saturating_add(self.runtime.live().settings.retry.delay_max).unwrap_or(now);
-        self.snooze(job, until, Some(because)).await;
+        self.snooze_job(job, until, Some(because)).await;
     }
 
     /// Counts a failure of the job's own: it is tried again, or was tried often enough. `complete` is what did
     /// complete, where that is known.
-    pub(super) async fn own_failure(
+    pub(super) async fn count_failure(
         &self,
         folder: &Arc<Folder>,
         job: &Job,
@@ -181,7 +181,7 @@ impl Worker {
         let retry = self.runtime.live().settings.retry;
         let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
         let Some(delay) = policy.after(job.attempts + 1, clock::jitter()) else {
-            self.fail(folder, job, from, &error, complete).await;
+            self.fail_job(folder, job, from, &error, complete).await;
             return;
         };
         let now = clock::now();
@@ -206,12 +206,12 @@ impl Worker {
 
     /// Looks once at what did complete of a job that failed otherwise; nothing where that cannot be told now: `retry`
     /// goes on from what exists.
-    async fn completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
+    async fn find_completed(&self, folder: &Arc<Folder>, job: &Job) -> Vec<Report> {
         let live = self.runtime.live();
-        let Some(handle) = job.plan.as_ref().and_then(|plan| live.serving(&plan.service)) else {
+        let Some(handle) = job.plan.as_ref().and_then(|plan| live.service_for_job(&plan.service)) else {
             return Vec::new();
         };
-        let looked = analyse::completed(&self.context(handle, folder), job).await;
+        let looked = analyse::completed_reports(&self.context(handle, folder), job).await;
         looked.unwrap_or_else(|setback| {
             tracing::debug!(job.id = job.id.0, "job {}: what did complete is not known: {setback:?}", job.id);
             Vec::new()
@@ -219,13 +219,13 @@ impl Worker {
     }
 
     /// Records the last failure, with what is delivered and told because of it.
-    async fn fail(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Option<Vec<Report>>) {
+    async fn fail_job(&self, folder: &Arc<Folder>, job: &Job, from: Stage, error: &str, complete: Option<Vec<Report>>) {
         let mut complete = match complete {
             Some(complete) => complete,
-            None => self.completed(folder, job).await,
+            None => self.find_completed(folder, job).await,
         };
         if let Some(plan) = &job.plan
-            && let Some(handle) = self.runtime.live().serving(&plan.service)
+            && let Some(handle) = self.runtime.live().service_for_job(&plan.service)
         {
             add_extracted_note(handle.settings.kind.abilities(), plan, job.date(), &mut complete);
         }
@@ -249,7 +249,7 @@ impl Worker {
     }
 
     /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
-    async fn skip(&self, folder: &Folder, job: &Job, reason: SkipReason) {
+    async fn skip_job(&self, folder: &Folder, job: &Job, reason: SkipReason) {
         match self.runtime.persist(|| self.runtime.queue.skip(job, reason.clone(), clock::now())).await {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
@@ -261,7 +261,7 @@ impl Worker {
     }
 
     /// Records the results of a job and what is delivered because of them.
-    pub(super) async fn complete(
+    pub(super) async fn complete_job(
         &self,
         handle: &ServiceHandle,
         folder: &Arc<Folder>,
@@ -273,7 +273,7 @@ impl Worker {
         let analysed = || Analysed {
             reports: reports.clone(),
             deliveries: deliveries_of_results(folder, job, plan),
-            endings: endings(folder),
+            endings: post_delivery_actions(folder),
         };
         match self.runtime.persist(|| self.runtime.queue.analysed(job, analysed(), clock::now())).await {
             Ok(_) => {
@@ -289,16 +289,16 @@ impl Worker {
         self.runtime.deliveries.notify_one();
     }
 
-    async fn folder_refused(&self, folder: &Folder, error: &anyhow::Error) {
+    async fn hold_refused_folder(&self, folder: &Folder, error: &anyhow::Error) {
         self.runtime.refused_folders().insert(folder.id.clone(), clock::now());
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let live = self.runtime.live();
         let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
-        let told = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
-        self.runtime.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), told).await;
+        let message = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
+        self.runtime.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), message).await;
     }
 
-    async fn file_lost(&self, job: &Job, error: &anyhow::Error) {
+    async fn record_lost_file(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         match self.runtime.persist(|| self.runtime.queue.lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
@@ -311,15 +311,15 @@ impl Worker {
                 tracing::info!(job.id = job.id.0, "job {} is cancelled: its file has other content now", job.id);
             }
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {} begins again with its file as it is now: {error}", job.id);
+                tracing::info!(job.id = job.id.0, "job {} starts again with its file as it is now: {error}", job.id);
             }
             Err(error) => self.runtime.queue_failed("record that a file is gone", &error),
         }
     }
 
     /// Has a file examined again whose bytes are not those that were taken in; its job waits for what it was.
-    async fn file_changed(&self, job: &Job, error: &anyhow::Error) {
-        self.file_lost(
+    async fn record_changed_file(&self, job: &Job, error: &anyhow::Error) {
+        self.record_lost_file(
             job,
             &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
         )
@@ -332,7 +332,7 @@ impl Worker {
     }
 
     /// Puts a claimed job back until a time. A job that waits for its analysis has a timer instead.
-    async fn snooze(&self, job: &Job, until: Timestamp, because: Option<Because>) {
+    async fn snooze_job(&self, job: &Job, until: Timestamp, because: Option<Because>) {
         if let State::Waiting { on: Wait::Analysis, .. } = job.state {
             return;
         }
@@ -344,11 +344,6 @@ impl Worker {
 }
 
 /// An error as it is kept: on one line, with its causes.
-pub(super) fn told(error: &anyhow::Error) -> String {
+pub(super) fn error_text(error: &anyhow::Error) -> String {
     one_line(&format!("{error:#}"), ERROR_MAX)
-}
-
-/// Returns those of `reports` that completed.
-pub(super) fn completed(reports: Vec<Report>) -> Vec<Report> {
-    reports.into_iter().filter(|report| report.status == Status::Completed).collect()
 }

@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 
 /// Files by the ids of their folders, until the watch on the folder has taken them.
 #[derive(Debug, Default)]
-pub struct Reconsidered {
+pub struct ReconsideredFiles {
     files: Mutex<BTreeMap<String, BTreeSet<PathBuf>>>,
     bell: Notify,
 }
 
-impl Reconsidered {
+impl ReconsideredFiles {
     /// Adds a file of a folder.
     pub fn add(&self, folder: &str, path: &Path) {
         self.lock().entry(folder.to_owned()).or_default().insert(path.to_owned());

@@ -1,4 +1,4 @@
-//! Who may take a slot: one folder never holds all of them while another may come, and work that can be resumed makes
+//! The rule for slots: one folder never holds all of them while another may come, and work that can be resumed makes
 //! room for a folder that waits.
 //!
 //! A pool is what a service's own slots are, or those that the other services share. Where two folders or more use a
@@ -14,16 +14,16 @@ pub(super) const TURN: Duration = Duration::from_secs(600);
 
 /// The slots of one service, or those that services share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pool<'a> {
-    /// How many there are.
+pub(super) struct SlotPool<'a> {
+    /// Their number.
     pub(super) size: usize,
     /// The folders that may use it.
     pub(super) folders: &'a [&'a str],
-    /// How many each folder holds; those that hold none are not in it.
+    /// The number that each folder holds; folders that hold none are absent.
     pub(super) held: &'a BTreeMap<String, usize>,
 }
 
-impl Pool<'_> {
+impl SlotPool<'_> {
     /// Returns whether `folder` may take a slot now.
     pub(super) fn admits(&self, folder: &str) -> bool {
         let free = self.size.saturating_sub(self.held.values().sum());
@@ -47,7 +47,7 @@ mod tests {
 
     fn admits(size: usize, folders: &[&str], held: &[(&str, usize)], folder: &str) -> bool {
         let held = held.iter().map(|(folder, count)| ((*folder).to_owned(), *count)).collect();
-        Pool { size, folders, held: &held }.admits(folder)
+        SlotPool { size, folders, held: &held }.admits(folder)
     }
 
     #[test]
@@ -70,12 +70,12 @@ mod tests {
         ) {
             let mut held = BTreeMap::new();
             for folder in order.into_iter().map(|at| FOLDERS[at]) {
-                if (Pool { size, folders: &FOLDERS, held: &held }).admits(folder) {
+                if (SlotPool { size, folders: &FOLDERS, held: &held }).admits(folder) {
                     *held.entry(folder.to_owned()).or_insert(0) += 1;
                 }
             }
             prop_assert!(held.values().all(|count| *count < size));
-            let pool = Pool { size, folders: &FOLDERS, held: &held };
+            let pool = SlotPool { size, folders: &FOLDERS, held: &held };
             let free = size - held.values().sum::<usize>();
             for folder in FOLDERS.iter().filter(|folder| !held.contains_key(**folder)) {
                 prop_assert_eq!(pool.admits(folder), free > 0, "{} {:?}", folder, held);

@@ -24,7 +24,7 @@ use crate::{
     clock, config,
     job::{Content, Key, Report, Suspect},
     queue::{Queue, Scope, Settled},
-    runtime::{Live, Runtime, ServiceHandle},
+    runtime::{LiveConfig, Runtime, ServiceHandle},
     services::{
         AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::PaxsService,
     },
@@ -171,7 +171,7 @@ impl NotesService for Played {
 struct Stage {
     worker: Arc<Worker>,
     /// Held for its lifetime: without a sender there are no settings.
-    _live: watch::Sender<Arc<Live>>,
+    _live: watch::Sender<Arc<LiveConfig>>,
     dir: tempfile::TempDir,
 }
 
@@ -183,7 +183,7 @@ impl Stage {
         let settings = settings(dir.path(), services);
         let queue = Queue::open(&settings.state_dir).expect("opened");
         let tasks = TaskTracker::new();
-        let mut live = Live::build(Arc::new(settings), &tasks, None).expect("built");
+        let mut live = LiveConfig::build(Arc::new(settings), &tasks, None).expect("built");
         let mut handles = BTreeMap::new();
         for service in services {
             let settings = live.settings.services[service.name].clone();

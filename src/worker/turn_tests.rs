@@ -23,7 +23,7 @@ use crate::{
     job::{Content, Report},
     progress::Unit,
     queue::{Queue, Settled},
-    runtime::{Live, Runtime, ServiceHandle},
+    runtime::{LiveConfig, Runtime, ServiceHandle},
     services::{AnalysisRequest, Attachment, CallError, NotesService, Upload},
 };
 
@@ -129,7 +129,7 @@ struct Workshop {
     worker: Arc<Worker>,
     engine: Arc<PlayedEngine>,
     /// Held for its lifetime: without a sender there are no settings.
-    _live: watch::Sender<Arc<Live>>,
+    _live: watch::Sender<Arc<LiveConfig>>,
     dir: tempfile::TempDir,
 }
 
@@ -138,7 +138,7 @@ impl Workshop {
         let dir = tempfile::tempdir().expect("a directory");
         let settings = settings(dir.path(), folders, at_once);
         let queue = Queue::open(&settings.state_dir).expect("opened");
-        let mut live = Live::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
+        let mut live = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
         let engine = Arc::<PlayedEngine>::default();
         let played: Arc<dyn NotesService> = Arc::clone(&engine) as Arc<dyn NotesService>;
         let handle = ServiceHandle::new(played, None, live.settings.services["local"].clone(), live.settings.retry);

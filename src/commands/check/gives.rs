@@ -7,12 +7,12 @@ use tokio_util::task::TaskTracker;
 use super::{Failure, Finding, Findings};
 use crate::{
     config::{Abilities, Analysis, Notes, Settings},
-    runtime::Live,
+    runtime::LiveConfig,
 };
 
 /// Says of each service what a folder may ask of it.
 pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
-    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.kind.abilities();
         let takes: BTreeSet<&str> = handle.service.accepted_extensions().iter().copied().collect();

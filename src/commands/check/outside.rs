@@ -10,7 +10,7 @@ use crate::{
     commands::parse_answer,
     config::Settings,
     control::{Answer, Caller, ConfigTrial, ControlRequest, Difference, try_mail},
-    runtime::Live,
+    runtime::LiveConfig,
     services::CallError,
     text::{ShellCommand, error_chain, one_line},
 };
@@ -152,7 +152,7 @@ async fn check_service(
 
 /// Asks a service at which nobody signs in, in this process.
 async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
-    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let found = match handle.service.read_profile().await {
         Ok(profile) => {
@@ -210,7 +210,7 @@ const SHOWN_MAX: usize = 40;
 
 /// Asks whether a service is there at all.
 async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
-    let live = Live::build(Arc::clone(settings), &TaskTracker::new(), None)?;
+    let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let Some(account) = &handle.account else { return Ok(()) };
     let subject = format!("service {name}");

@@ -16,7 +16,7 @@ pub enum FileError {
     /// A person deleted what this job wrote: it is not made again, and the delivery is done.
     #[error("`{name}` was deleted and is not made again", name = shown(name))]
     Deleted {
-        /// What was deleted.
+        /// The file.
         name: OsString,
     },
     /// The recording is not the one that the notes are of: it changed since.
@@ -25,12 +25,12 @@ pub enum FileError {
         /// The recording.
         name: OsString,
     },
-    /// Somebody writes to the recording: it stays until that is over.
+    /// A program writes to the recording, which stays until that is over.
     #[error("`{name}` stays where it is for now: {by}", name = shown(name))]
     InUse {
         /// The recording.
         name: OsString,
-        /// Who writes, for a person.
+        /// The program, for a person.
         by: String,
     },
     /// The directory is not there, or its file server is not: wait for it.
@@ -38,7 +38,7 @@ pub enum FileError {
     DirectoryGone {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file system is read-only: for systemd's sandbox there is a cure.
@@ -58,7 +58,7 @@ pub enum FileError {
     NoSpace {
         /// The directory.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file system takes only shorter names.
@@ -91,7 +91,7 @@ pub enum FileError {
         dir: PathBuf,
         /// The name.
         name: OsString,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Anything else: try again later.
@@ -101,12 +101,12 @@ pub enum FileError {
         dir: PathBuf,
         /// The name.
         name: OsString,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// What a file system says that fails itself, or whose server or disk does: no verdict on what was to be written.
+/// Returns whether the file system itself fails, or its server or disk: that is no verdict on the file.
 const FAILING: [Errno; 19] = [
     Errno::IO,
     Errno::NXIO,
@@ -133,7 +133,7 @@ fn shown(path: impl AsRef<Path>) -> String {
     crate::text::printable_path(path.as_ref())
 }
 
-/// What became of a directory that cannot be opened.
+/// Returns the state of a directory that cannot be opened.
 fn state(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::NotADirectory { "not one" } else { "gone" }
 }

@@ -31,7 +31,7 @@ use self::{
 use super::{
     context::{DeliveryContext, gather_context},
     in_flight::InFlightDeliveries,
-    outcome::{ERROR_MAX, delivered, give_up, later},
+    outcome::{ERROR_MAX, give_up, record_delivered, try_later},
     render::failed,
 };
 use crate::{
@@ -48,7 +48,7 @@ use crate::{
 const WRITE_MAX: Duration = Duration::from_secs(60);
 const DISPOSE_MAX: Duration = Duration::from_secs(1800);
 
-/// What is told of such a file system.
+/// The error of a file system that does not answer.
 const SILENT: &str = "their file system does not answer";
 
 /// A file that could not be written is tried again after this, so that a folder that came back is noticed soon.
@@ -67,40 +67,40 @@ pub(super) async fn deliver_file(
     delivery: &Delivery,
 ) -> Result<(), QueueError> {
     let Some(context) = gather_context(runtime, delivery).await? else {
-        return later(runtime, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
+        return try_later(runtime, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
     };
     let folder = Arc::clone(&context.folder);
     let holds = runtime.queue.holds().await?;
     let unreachable = holds.iter().find(|hold| hold.is_unreachable() && hold.name == folder.id);
     if let Some(hold) = unreachable {
-        return later(runtime, delivery, FILE_RETRY, &hold.detail).await;
+        return try_later(runtime, delivery, FILE_RETRY, &hold.detail).await;
     }
-    if in_flight.is_late(&folder.id) {
-        return later(runtime, delivery, FILE_RETRY, SILENT).await;
+    if in_flight.is_stalled(&folder.id) {
+        return try_later(runtime, delivery, FILE_RETRY, SILENT).await;
     }
     let recording = context.recording();
-    let mut writing = pin!(write(runtime, delivery, context));
+    let mut writing = pin!(write_file(runtime, delivery, context));
     let limit = if delivery.kind == DeliveryKind::Dispose { DISPOSE_MAX } else { WRITE_MAX };
     let in_time = tokio::time::timeout(limit, &mut writing).await;
     let written = if let Ok(written) = in_time {
         written?
     } else {
-        in_flight.late((Lane::Files, delivery.id), &folder.id);
+        in_flight.mark_stalled((Lane::Files, delivery.id), &folder.id);
         runtime.deliveries.notify_one();
-        silent(runtime, &folder).await;
+        hold_silent_folder(runtime, &folder).await;
         writing.await?
     };
     match written {
         Ok(written) => {
             runtime.release(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
-            delivered(runtime, delivery, &folder, written).await
+            record_delivered(runtime, delivery, &folder, written).await
         }
         Err(error) => file_failed(runtime, delivery, &folder, &recording, error).await,
     }
 }
 
-/// The place of a folder's notes does not answer: said once.
-async fn silent(runtime: &Runtime, folder: &Folder) {
+/// Holds a folder whose notes directory does not answer.
+async fn hold_silent_folder(runtime: &Runtime, folder: &Folder) {
     let text = format!(
         "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
         folder.name
@@ -160,7 +160,7 @@ impl FileWork {
 }
 
 /// Makes a file delivery; the inner error is the file system's.
-async fn write(
+async fn write_file(
     runtime: &Runtime,
     delivery: &Delivery,
     context: DeliveryContext,
@@ -175,17 +175,17 @@ async fn write(
         // What a person has deleted is not made again: the delivery is done.
         Ok(Err(FileError::Deleted { .. })) => Ok(Ok(None)),
         Ok(done) => Ok(done),
-        Err(error) => Ok(Err(panicked(folder, error))),
+        Err(error) => Ok(Err(panic_error(folder, error))),
     }
 }
 
-/// A delivery that panicked has not happened: it is tried again, and has failed in the end.
-fn panicked(folder: PathBuf, error: tokio::task::JoinError) -> FileError {
-    let said = match error.try_into_panic() {
+/// Returns the error of a delivery that panicked: it has not happened, and is tried again a few times.
+fn panic_error(folder: PathBuf, error: tokio::task::JoinError) -> FileError {
+    let message = match error.try_into_panic() {
         Ok(panic) => format!("a bug: minuted panicked: {}", panic_message(panic.as_ref())),
         Err(error) => error.to_string(),
     };
-    FileError::Other { dir: folder, name: ".".into(), source: std::io::Error::other(said) }
+    FileError::Other { dir: folder, name: ".".into(), source: std::io::Error::other(message) }
 }
 
 async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<String, QueueError> {
@@ -199,7 +199,7 @@ async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<St
             Some(failed::Attempt { at: event.at, stage, error: event.error? })
         })
         .collect();
-    Ok(failed::text(&failed::Failure {
+    Ok(failed::render_failure(&failed::Failure {
         key: &job.key,
         job: job.id.0,
         recording: &context.recording(),
@@ -217,53 +217,53 @@ async fn file_failed(
     recording: &str,
     error: FileError,
 ) -> Result<(), QueueError> {
-    let told = one_line(&error_chain(&error), ERROR_MAX);
+    let reason = one_line(&error_chain(&error), ERROR_MAX);
     let wait = backoff(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
         FileError::NoSpace { .. } => {
             let text = format!(
-                "no room for the notes of folder `{}`: {told}\nfree some space; nothing new is begun in that folder until \
-                 then, and it goes on by itself within half a minute",
+                "no room for the notes of folder `{}`: {reason}\nfree some space; nothing new is begun in that folder until \
+                 then, and work resumes within half a minute",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Full, told.clone(), text).await;
-            later(runtime, delivery, wait.min(FILE_RETRY), &told).await
+            runtime.hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
+            try_later(runtime, delivery, wait.min(FILE_RETRY), &reason).await
         }
-        FileError::Moved { .. } => later(runtime, delivery, LOOK_AGAIN, &told).await,
+        FileError::Moved { .. } => try_later(runtime, delivery, LOOK_AGAIN, &reason).await,
         // It is this recording's place alone: nothing holds the folder.
-        FileError::PlaceGone { .. } => later(runtime, delivery, wait.min(FILE_RETRY * 10), &told).await,
+        FileError::PlaceGone { .. } => try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await,
         FileError::DirectoryGone { .. }
         | FileError::ReadOnly { .. }
         | FileError::Denied { .. }
         | FileError::Failing { .. } => {
             let text = format!(
-                "the notes of folder `{}` cannot be written: {told}\nthe notes are kept and written when they can be",
+                "the notes of folder `{}` cannot be written: {reason}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, told.clone(), text).await;
-            later(runtime, delivery, wait.min(FILE_RETRY * 10), &told).await
+            runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
+            try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await
         }
         FileError::InUse { .. } => {
-            tracing::debug!(job.id = delivery.job.0, "job {} waits: {told}", delivery.job);
+            tracing::debug!(job.id = delivery.job.0, "job {} waits: {reason}", delivery.job);
             let now = clock::now();
             let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
-            runtime.persist(|| runtime.queue.delivery_waits(delivery, due, &told, now)).await
+            runtime.persist(|| runtime.queue.delivery_waits(delivery, due, &reason, now)).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(
                 job.id = delivery.job.0,
                 "`{recording}` changed since its notes were made and stays where it is"
             );
-            delivered(runtime, delivery, folder, None).await
+            record_delivered(runtime, delivery, folder, None).await
         }
         FileError::Changed { .. }
         | FileError::Deleted { .. }
         | FileError::NameTooLong { .. }
         | FileError::Other { .. } => {
             if delivery.attempts + 1 < FILE_TRIES {
-                return later(runtime, delivery, wait, &told).await;
+                return try_later(runtime, delivery, wait, &reason).await;
             }
-            give_up(runtime, delivery, folder, recording, &told).await
+            give_up(runtime, delivery, folder, recording, &reason).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What files are called. Pure; names are bytes and stay the bytes they were.
+//! The names of files. Pure; names are bytes and stay the bytes they were.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -15,10 +15,10 @@ const NUMBER_BYTES: usize = 4;
 /// eCryptfs, and what is left of them under other layers.
 const SHORTER: [usize; 3] = [143, 100, 64];
 
-/// What stands for the recording's name in a template.
+/// The placeholder for the recording's name in a template.
 const STEM: &str = "{stem}";
 
-/// What a notes name usually ends in; the transcript's name has its own word there.
+/// The usual end of a notes name; the transcript's name has its own word there.
 const NOTES: &str = ".notes";
 
 /// Returns the name of the notes of `recording` in that format.

@@ -68,7 +68,7 @@ pub(super) fn notes_directory(folder: &Folder, recording: &Path) -> (PathBuf, Pa
     }
 }
 
-/// The last that is there of the way from `base` down to `inner`: where that way cannot be gone on.
+/// Returns the deepest existing directory on the way from `base` down to `inner`.
 pub(super) fn nearest(base: &Path, inner: &Path) -> PathBuf {
     // Anew from its parts: a slash at the end would ask for a directory.
     let way: PathBuf = base.join(inner).components().collect();

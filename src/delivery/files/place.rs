@@ -37,10 +37,10 @@ pub struct Placed {
     pub digest: String,
 }
 
-/// What this job has written before, by its ledger.
+/// The file that this job has written before, by the queue.
 #[derive(Debug, Clone, Copy)]
 pub enum Existing<'a> {
-    /// Nothing.
+    /// No file.
     None,
     /// This file.
     Ours {
@@ -51,7 +51,7 @@ pub enum Existing<'a> {
     },
 }
 
-/// How many numbers are tried for a name that is taken.
+/// Numbers that are tried for a name that is taken.
 pub(super) const NUMBERS_MAX: u32 = 999;
 
 /// No notes are larger; a file above this is not minuted's and is not read to find out. 256 MiB.
@@ -79,7 +79,7 @@ pub fn place(
         Existing::Ours { name: before, digest } => match look(dir, before)? {
             Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
             Found::File(is) if is == file.digest => file.kept(before),
-            Found::File(is) if is == digest => file.over(before, digest, name),
+            Found::File(is) if is == digest => file.replace_file(before, digest, name),
             // Edited: it is the person's now. A key in it proves nothing, it is ours in any case.
             Found::File(_) | Found::Other => file.under_a_free_name(name, None),
         },
@@ -148,7 +148,7 @@ impl<'a> NewFile<'a> {
                 return self.kept(&candidate);
             }
             if let Some(digest) = key.map(|key| self.incomplete(&candidate, key)).transpose()?.flatten() {
-                return self.over(&candidate, &digest, name);
+                return self.replace_file(&candidate, &digest, name);
             }
             if self.dir.entry(Path::new(&candidate)).map_err(at)?.is_some() {
                 continue;
@@ -171,7 +171,7 @@ impl<'a> NewFile<'a> {
         Err(FileError::at(self.dir, name, io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Whether exactly these bytes, or notes with this key, lie there.
+    /// Returns whether a file with exactly these bytes, or notes with this key, is there.
     fn is_there(&self, name: &OsStr, key: Option<&Key>) -> Result<bool, FileError> {
         let Some(file) = open(self.dir, name)? else { return Ok(false) };
         let read = || {
@@ -206,7 +206,7 @@ impl<'a> NewFile<'a> {
     }
 
     /// Replaces what this job wrote. It is looked at again last of all, for a person who saves at this moment.
-    fn over(&self, before: &OsStr, digest: &str, name: &OsStr) -> Result<Placed, FileError> {
+    fn replace_file(&self, before: &OsStr, digest: &str, name: &OsStr) -> Result<Placed, FileError> {
         let at = |error| FileError::at(self.dir, before, error);
         let mut temporary = self.written().map_err(at)?;
         match look(self.dir, before)? {
@@ -220,7 +220,7 @@ impl<'a> NewFile<'a> {
     }
 }
 
-/// What lies under a name.
+/// The entry under a name.
 enum Found {
     Nothing,
     /// A file of that digest; empty for one that is too large to be notes.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{FileError, panicked, paths::open_folder};
+use super::{FileError, panic_error, paths::open_folder};
 use crate::{
     beneath::Entry,
     delivery::context::DeliveryContext,
@@ -10,10 +10,10 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Where the recording of a job is.
+/// The place of a job's recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecordingPlace {
-    /// Where the queue has it.
+    /// At its path in the queue.
     InPlace,
     /// Another file lies there.
     Replaced,
@@ -23,7 +23,7 @@ enum RecordingPlace {
 
 /// Lets the context follow its recording, which may have been renamed or moved within the folder since it was taken.
 ///
-/// One that is not where it was and not seen elsewhere yet is looked for once more before it counts as gone.
+/// A recording that is not found the first time is looked for once more before it counts as gone.
 pub(super) async fn find_recording(
     runtime: &Runtime,
     delivery: &Delivery,
@@ -33,7 +33,7 @@ pub(super) async fn find_recording(
     let look = move || (recording_place(&context), context);
     let (place, mut context) = match tokio::task::spawn_blocking(look).await {
         Ok(looked) => looked,
-        Err(error) => return Ok(Err(panicked(folder, error))),
+        Err(error) => return Ok(Err(panic_error(folder, error))),
     };
     if place == RecordingPlace::InPlace {
         return Ok(Ok(context));
@@ -42,7 +42,7 @@ pub(super) async fn find_recording(
     let (is_found, context) =
         match tokio::task::spawn_blocking(move || (follow_recording(&mut context, paths), context)).await {
             Ok(looked) => looked,
-            Err(error) => return Ok(Err(panicked(folder, error))),
+            Err(error) => return Ok(Err(panic_error(folder, error))),
         };
     if place == RecordingPlace::Gone && !is_found && context.is_seen && delivery.attempts == 0 {
         let name = context.job.path.file_name().unwrap_or_default().to_owned();

@@ -188,7 +188,7 @@ fn copied<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Tem
     if copied == hash { Ok(temporary) } else { Err(there(io::Error::other("the copy differs from the recording"))) }
 }
 
-/// What is read and written at once: large enough for a network file system, small beside the memory goal.
+/// Bytes that are read and written at once: enough for a network file system, little beside the memory goal.
 const COPY_BYTES: usize = 256 * 1024;
 
 fn copy(source: &File, mut target: &File, size: u64) -> io::Result<blake3::Hash> {

@@ -32,7 +32,7 @@ impl<'a> Temporary<'a> {
     /// Makes the file, open for writing.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
         let name = random_name()?;
         let file = dir.create_new(&name, mode)?;
@@ -80,7 +80,7 @@ impl Drop for Temporary<'_> {
 /// and this one sweeps first.
 ///
 /// # Errors
-/// What does not work.
+/// The error of the file system.
 pub fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     sweep(dir)?;
     let (mut trial, made) = Temporary::make(dir, mode)?;

@@ -82,7 +82,7 @@ fn clear_unrecorded(context: &DeliveryContext) -> Result<(), FileError> {
         .collect();
     for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number))) {
         let text = read_head(&dir, &name, WORD_BYTES_MAX).unwrap_or_default();
-        if failed::is_of(&text, &context.job.key) {
+        if failed::is_failure_of(&text, &context.job.key) {
             remove_ours(&dir, &name, &digest_of(&text))?;
         }
     }
@@ -129,7 +129,7 @@ fn clear_recorded(written: &Written) -> Result<(), FileError> {
     }
 }
 
-/// Whether another recording differs from this one in its extension alone.
+/// Returns whether another recording differs from this one in its extension alone.
 fn has_sibling(context: &DeliveryContext) -> bool {
     let path = &context.job.path;
     let dir = open_dir(&context.folder.path).ok().and_then(|root| root.descend(parent(path)).ok());

@@ -1,4 +1,4 @@
-//! Who may get mail, and what a mail is called. Pure.
+//! The addresses that may get mail, and the `Message-ID` of a mail. Pure.
 
 use lettre::message::Mailbox;
 

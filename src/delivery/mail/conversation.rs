@@ -24,14 +24,14 @@ use crate::{
     text::one_line,
 };
 
-/// How long each step of a conversation may take.
+/// The time limits of the steps of a conversation.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// To connect, to protect and to be greeted.
     pub connect: Duration,
-    /// For the answer to one command.
+    /// Limit for the answer to one command.
     pub command: Duration,
-    /// From the first byte of the mail to the server's word that it has it.
+    /// Limit from the first byte of the mail to the answer that the server has it.
     pub message: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What is mailed, before any mail server is asked.
+//! The content of mails.
 
 use std::ffi::OsStr;
 
@@ -29,20 +29,20 @@ pub struct Letter {
     pub html: String,
     /// The notes as plain text.
     pub text: String,
-    /// What the attached Markdown is called.
+    /// The file name of the attached Markdown.
     pub attachment: String,
-    /// How much of this is sent.
+    /// The parts that are sent.
     pub form: LetterForm,
 }
 
-/// How much of the notes a mail carries: a server may take only small ones.
+/// The parts of the notes that a mail carries: a server may accept only small ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LetterForm {
-    /// As plain text, as a page, and attached as a file.
+    /// Plain text, a page, and an attached file.
     Whole,
     /// Without the file.
     WithoutFile,
-    /// As plain text alone.
+    /// Plain text alone.
     TextAlone,
 }
 
@@ -51,7 +51,7 @@ impl LetterForm {
     pub const ALL: [Self; 3] = [Self::Whole, Self::WithoutFile, Self::TextAlone];
 }
 
-/// Where the file of the notes is kept besides, as the reader of a mail is told who does not get it.
+/// The place of the notes file, for the reader of a mail that does not carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// Beside the recording.
@@ -65,7 +65,7 @@ pub enum Kept {
 /// The longest subject in characters. RFC 5322 allows a header line 998 bytes; people read far less.
 const SUBJECT_CHARS: usize = 200;
 
-/// What the page of a letter is filled with.
+/// The values of the template of a mail.
 #[derive(Serialize)]
 struct Values {
     title: String,
@@ -115,7 +115,7 @@ impl Letter {
     }
 }
 
-/// What a mail says of the file of the notes.
+/// Returns the sentence of a mail about the notes file.
 fn attached(form: LetterForm, kept: Kept) -> &'static str {
     match (form, kept) {
         (LetterForm::Whole, _) => "The notes are attached as Markdown.",
@@ -138,16 +138,16 @@ fn page(body: &str, is_right_to_left: bool) -> String {
     if is_right_to_left { html.replacen("<h1>", "<h1 dir=\"auto\">", 1) } else { html }
 }
 
-/// One thing that the operator should know.
+/// A notice for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Since when.
+    /// The start of the stage.
     pub at: Timestamp,
-    /// What, and what to do about it; lines are kept.
+    /// The event and the cure; lines are kept.
     pub text: String,
 }
 
-/// How many notices one digest spells out; the rest is a number. A broken folder may fail a thousand recordings.
+/// Notices that one digest spells out; the rest is a number. A broken folder may fail a thousand recordings.
 const NOTICES_MAX: usize = 50;
 
 /// The longest notice in a digest, in characters.

@@ -39,7 +39,7 @@ pub(super) struct Limited<S> {
     peer: Option<SocketAddr>,
     bytes_left: u64,
     lines_left: usize,
-    /// Whether what comes is text.
+    /// Whether the server's answers are read as text.
     is_plain: bool,
 }
 
@@ -104,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTok
 /// Connects to a mail server, with TLS from the first byte where `tls` is given.
 ///
 /// # Errors
-/// When nothing listens there, or TLS fails.
+/// The connection is refused, or TLS fails.
 pub(super) async fn connect(
     host: &str,
     port: u16,
@@ -132,7 +132,7 @@ async fn encrypted(
 /// Why there is no connection.
 #[derive(Debug)]
 pub(super) enum ConnectError {
-    /// Nothing listens there.
+    /// The connection failed.
     Network(io::Error),
     /// TLS failed.
     Tls(smtp::Error),

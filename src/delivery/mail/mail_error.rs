@@ -12,7 +12,7 @@ pub enum MailError {
     /// The server or the way to it is down, busy or slow, or it takes nothing for this recipient now: later, without end.
     #[error("{message}")]
     Later {
-        /// What happened.
+        /// The error, for a person.
         message: String,
         /// Whether it is this recipient alone whom the server makes wait: it takes mail for others.
         is_alone: bool,
@@ -21,19 +21,19 @@ pub enum MailError {
     /// tried later all the same.
     #[error("{message}")]
     Setup {
-        /// What happened, and the cure.
+        /// The error and the cure, for a person.
         message: String,
     },
     /// The server takes no mail of this size.
     #[error("{message}")]
     TooLarge {
-        /// What the server said, or what it takes.
+        /// The answer of the server, or the size that it takes.
         message: String,
     },
     /// The server will never take this mail for this recipient.
     #[error("{message}")]
     Refused {
-        /// What the server said.
+        /// The answer of the server.
         message: String,
         /// Its three digits, when it was the server that refused.
         code: Option<u16>,
@@ -73,18 +73,18 @@ pub(super) struct Reply {
     detail: Option<(u16, u16)>,
 }
 
-/// Who has to change for a mail to be taken.
+/// The party that has to change something for a mail to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blame {
     /// The server, by and by.
     Server,
-    /// Whoever set mail up.
+    /// The person who configured mail.
     Setup,
     /// The mail is too large.
     Size,
     /// The recipient, or the set-up where other recipients are refused as well.
     Recipient,
-    /// What is in the mail, or the set-up where other mails are refused as well.
+    /// The content of the mail, or the configuration where other mails are refused as well.
     Content,
 }
 
@@ -245,14 +245,14 @@ fn detail(said: &str) -> Option<(u16, u16)> {
     (parts.next().is_none() && ["4", "5"].contains(&class)).then_some(detail)
 }
 
-/// Says once what lettre says twice in a row: `Connection error: Connection error: …`.
+/// Removes a repetition of lettre: `Connection error: Connection error: …`.
 fn without_repetition(text: &str) -> String {
     let mut parts: Vec<&str> = text.split(": ").collect();
     parts.dedup();
     parts.join(": ")
 }
 
-/// Whether what answered a TLS greeting was no TLS at all: the words of rustls.
+/// Returns whether the answer to a TLS greeting was not TLS, by the words of rustls.
 fn speaks_no_tls(error: &smtp::Error) -> bool {
     error.to_string().contains("InvalidContentType")
         || error.source().is_some_and(|cause| cause.to_string().contains("InvalidContentType"))

@@ -1,4 +1,4 @@
-//! Mail: one conversation with the server a mail, whose every step says whose fault a refusal is.
+//! The mailer: one conversation with the server for each mail, whose steps show whose fault a refusal is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,11 +24,11 @@ use crate::{clock, config::Email, delivery::files::digest_of, effect::Effect};
 pub struct Mailer {
     email: Email,
     limits: Limits,
-    /// What is compared with a refusal, to tell whose fault it is.
+    /// Earlier answers of the server, compared with a refusal to tell whose fault it is.
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What a server did with mails so far.
+/// The answers of a server to mails so far.
 #[derive(Debug, Default)]
 struct Seen {
     /// The recipient that it took last.

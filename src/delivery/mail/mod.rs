@@ -25,8 +25,8 @@ pub use refusals::Comparison;
 
 use super::{
     context::{DeliveryContext, gather_context, one_at_a_time},
-    outcome::{ERROR_MAX, delivered, give_up, later},
-    plan::endings,
+    outcome::{ERROR_MAX, give_up, record_delivered, try_later},
+    plan::post_delivery_actions,
     runner::DeliveryRunner,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     let (Some(context), Some(mailer), Some(email)) =
         (gather_context(runtime, delivery).await?, runner.mailer(&live.settings), &live.settings.email)
     else {
-        return later(runtime, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
+        return try_later(runtime, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
     };
     let folder = Arc::clone(&context.folder);
     let recording = context.recording();
@@ -70,30 +70,30 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     let sent = match AssertUnwindSafe(send).catch_unwind().await {
         Ok(sent) => sent,
         Err(panic) => {
-            let told = format!("a bug: minuted panicked: {}", panic_message(panic.as_ref()));
-            return give_up(runtime, delivery, &folder, &recording, &told).await;
+            let reason = format!("a bug: minuted panicked: {}", panic_message(panic.as_ref()));
+            return give_up(runtime, delivery, &folder, &recording, &reason).await;
         }
     };
     let error = match sent {
         Ok(()) => {
             mail_works(runtime).await?;
-            return delivered(runtime, delivery, &folder, None).await;
+            return record_delivered(runtime, delivery, &folder, None).await;
         }
         Err(error) => error,
     };
-    let told = one_line(&error.to_string(), ERROR_MAX);
+    let reason = one_line(&error.to_string(), ERROR_MAX);
     let retry = live.settings.retry;
     let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
         MailError::NotAllowed => withhold(runtime, delivery, &folder).await,
         // Nothing is wrong with the server.
-        MailError::Later { is_alone: true, .. } => later(runtime, delivery, wait, &told).await,
+        MailError::Later { is_alone: true, .. } => try_later(runtime, delivery, wait, &reason).await,
         MailError::Later { is_alone: false, .. } | MailError::Setup { .. } => {
-            mail_down(runtime, &told).await?;
-            later(runtime, delivery, wait, &told).await
+            mail_down(runtime, &reason).await?;
+            try_later(runtime, delivery, wait, &reason).await
         }
         MailError::TooLarge { .. } | MailError::Refused { .. } => {
-            give_up(runtime, delivery, &folder, &recording, &told).await
+            give_up(runtime, delivery, &folder, &recording, &reason).await
         }
     }
 }
@@ -132,7 +132,7 @@ async fn send_in_largest_form(
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
 /// rule permits.
 async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), QueueError> {
-    let endings = endings(folder);
+    let endings = post_delivery_actions(folder);
     let reason = MailError::NotAllowed.to_string();
     let state = runtime.persist(|| runtime.queue.withhold(delivery, &reason, endings, clock::now())).await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
@@ -142,16 +142,16 @@ async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Re
     Ok(())
 }
 
-/// Mail does not go: said at once, and told to the operator when it has lasted.
+/// Holds the mail server. The log says it at once, the operator is told when it has lasted.
 async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), QueueError> {
-    let text = format!("mail cannot be sent: {error}\nit is tried again without end; minuted check --mail ADDRESS");
+    let text = format!("mail cannot be sent: {error}\nit is tried again until it works; minuted check --mail ADDRESS");
     runtime.hold_with_notice(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
     let now = clock::now();
     let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
     runtime.queue.tell_of_hold(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
 }
 
-/// Mail goes again: whatever else waits for that is sent now.
+/// Ends the hold of the mail server, and lets all waiting mails be sent now.
 pub async fn mail_works(runtime: &Runtime) -> Result<(), QueueError> {
     if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
         runtime.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;

@@ -1,7 +1,7 @@
 //! Mails that were refused for what is in them, compared with each other: one that is refused alone is at fault itself,
 //! mails of different recordings that are refused alike are refused because of the set-up. Pure.
 
-/// What the comparison of a refused mail with others tells.
+/// The result of comparing a refused mail with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// The server takes other mails, or there were none to compare with for long enough: it is this mail's own fault.
@@ -22,12 +22,12 @@ const REMEMBERED_MAX: usize = 100;
 #[derive(Debug)]
 struct RefusedMail {
     code: u16,
-    /// What tells its notes from others.
+    /// The digest of its notes.
     notes: String,
     recipient: String,
-    /// How often it was refused.
+    /// The number of refusals.
     times: u32,
-    /// Whether another mail was taken since.
+    /// Whether another mail was accepted since.
     others_taken: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What lies beside a recording that failed: `talk.failed.txt`, for the person who dropped it.
+//! The file beside a recording that failed: `talk.failed.txt`, for the person who dropped it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     text::one_line,
 };
 
-/// What a person is told of a failure.
+/// The content of the file that tells of a failure.
 #[derive(Debug, Clone)]
 pub struct Failure<'a> {
     /// The job.
@@ -25,24 +25,24 @@ pub struct Failure<'a> {
     pub folder: &'a str,
     /// The last error, in plain words.
     pub error: &'a str,
-    /// What was tried, oldest first.
+    /// The failed attempts, oldest first.
     pub tried: &'a [Attempt],
     /// Whether notes of what did complete were delivered.
     pub partial: bool,
 }
 
-/// One failed attempt.
+/// A failed attempt.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// When it failed.
+    /// The time of the failure.
     pub at: Timestamp,
-    /// What was being done.
+    /// The stage.
     pub stage: Stage,
     /// Why it failed.
     pub error: String,
 }
 
-/// What the file begins with; the key and a seal follow.
+/// The beginning of the file; the key and a seal follow.
 const PROOF: &str = "minuted:failed ";
 
 /// The longest error that is shown, in characters: a server may answer with a page.
@@ -68,7 +68,7 @@ struct Line {
 
 /// Returns the content of the file.
 #[must_use]
-pub fn text(failure: &Failure<'_>) -> String {
+pub fn render_failure(failure: &Failure<'_>) -> String {
     let line = |attempt: &Attempt| Line {
         at: attempt.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         stage: attempt.stage.as_str(),
@@ -101,11 +101,11 @@ pub fn key_of(head: &[u8]) -> Option<Key> {
 
 /// Returns whether this is the word of the failure of that job, as minuted wrote it.
 #[must_use]
-pub fn is_of(text: &[u8], key: &Key) -> bool {
+pub fn is_failure_of(text: &[u8], key: &Key) -> bool {
     key_of(text).as_ref() == Some(key) && seal_at(text).is_some_and(|at| seal::is_whole(text, at))
 }
 
-/// Where the seal begins, which ends the first line.
+/// Returns the position of the seal, which ends the first line.
 fn seal_at(text: &[u8]) -> Option<usize> {
     first_line(text)?.len().checked_sub(seal::BLANK.len())
 }
@@ -139,9 +139,9 @@ mod tests {
             tried: &tried,
             partial: true,
         };
-        let text = text(&failure);
+        let text = render_failure(&failure);
         assert_eq!(key_of(text.as_bytes()), Some(key.clone()));
-        assert!(is_of(text.as_bytes(), &key) && !is_of(text.replace("17", "18").as_bytes(), &key));
+        assert!(is_failure_of(text.as_bytes(), &key) && !is_failure_of(text.replace("17", "18").as_bytes(), &key));
         let seal = text.lines().next().and_then(|line| line.rsplit(' ').next()).expect("a seal").to_owned();
         let text = text.replace(&seal, "SEAL");
         insta::assert_snapshot!(text, @r"

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Returns the transcript with a short head: title, time, people.
-pub(in crate::delivery) fn text(minutes: &Minutes) -> String {
+pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
     let mut head = vec![line(&minutes.title), minutes.date()];
     if !minutes.attendees.is_empty() {
         head.push(minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "));
@@ -61,7 +61,7 @@ struct Part<'a> {
 
 /// Returns everything, as the service gave it: what reads JSON decides itself what it shows. The file itself holds
 /// nothing that a terminal obeys.
-pub(in crate::delivery) fn json(minutes: &Minutes) -> String {
+pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
     let completed = minutes.reports.iter().filter(|report| report.status == Status::Completed);
     let analyses = completed.map(|report| Part {
         r#type: report.analysis,

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::seal;
 use crate::job::{Key, Sound};
 
-/// How much of a file is read to find a key: DESIGN promises the first 4 KiB.
+/// Bytes of a file that are read to find a key: the first 4 KiB are promised.
 pub(in crate::delivery) const HEAD_BYTES: usize = 4096;
 
-/// What opens and closes front matter.
+/// The line that opens and closes front matter.
 const FENCE: &str = "---";
 
 /// The field that carries the key.
@@ -21,16 +21,16 @@ const SOUND_FIELD: &str = "sound";
 const PARTIAL_FIELD: &str = "partial";
 const SEAL_FIELD: &str = "digest";
 
-/// What the front matter of notes proves.
+/// The proof in the front matter of notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// Whose notes they are.
     pub key: Key,
-    /// Whether they lack what failed: then the job is not done.
+    /// Whether results that failed are missing: then the job is not done.
     pub partial: bool,
 }
 
-/// One field: its name and its value, already YAML.
+/// A field: its name and its value, already YAML.
 pub(in crate::delivery) type Field = (&'static str, String);
 
 /// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
@@ -81,7 +81,7 @@ pub(in crate::delivery) fn is_sealed(text: &[u8]) -> bool {
     seal_at(text).is_some_and(|at| seal::is_whole(text, at))
 }
 
-/// Where the seal begins. No value that stands before it holds a line of its own.
+/// Returns the position of the seal. No value before it holds a line of its own.
 fn seal_at(text: &[u8]) -> Option<usize> {
     let line = format!("\n{SEAL_FIELD}: ");
     let head = &text[..text.len().min(HEAD_BYTES)];
@@ -137,7 +137,7 @@ pub(in crate::delivery) fn quoted(text: &str) -> String {
     out
 }
 
-/// What YAML does not call printable, what ends a line for it, and what turns text around. All below U+10000.
+/// Characters that YAML does not call printable, that end a line for it, or that turn text around. All below U+10000.
 fn needs_escape(character: char) -> bool {
     character.is_control()
         || crate::text::is_bidi(character)

@@ -26,10 +26,10 @@ impl Minutes {
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Md => self.markdown(),
-            Format::Txt => formats::text(self),
-            Format::Srt => subtitles::srt(self.segments()),
-            Format::Vtt => subtitles::vtt(self.segments(), &self.key),
-            Format::Json => formats::json(self),
+            Format::Txt => formats::render_text(self),
+            Format::Srt => subtitles::render_srt(self.segments()),
+            Format::Vtt => subtitles::render_vtt(self.segments(), &self.key),
+            Format::Json => formats::render_json(self),
         }
     }
 }

@@ -25,21 +25,21 @@ pub struct Minutes {
     pub sound: Option<Sound>,
     /// The title of the meeting.
     pub title: String,
-    /// When the meeting was.
+    /// The time of the meeting.
     pub recorded: Timestamp,
     /// The recording's file name, fit to be shown.
     pub recording: String,
     /// The folder's name.
     pub folder: String,
-    /// Who was there.
+    /// The attendees.
     pub attendees: Vec<Attendee>,
-    /// Who said so, where it was not the folder.
+    /// The source of the attendees, where it was not the folder.
     pub attendees_from: Option<String>,
     /// The service's name in the config.
     pub service: String,
     /// The service's id of the meeting.
     pub meeting: Option<String>,
-    /// What is missing, for notes that are not complete.
+    /// The sentence about the missing parts, for notes that are not complete.
     pub warning: Option<String>,
     /// The results; those that are not completed are left out.
     pub reports: Arc<[Report]>,
@@ -177,12 +177,12 @@ fn add(out: &mut String, part: &str) {
     }
 }
 
-/// What one speaker says in a row.
+/// The words of one speaker in a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::delivery) struct Paragraph {
-    /// Who, on one line; `None` when the service does not know.
+    /// The speaker, on one line; `None` when the service does not know.
     pub speaker: Option<String>,
-    /// From when, in seconds.
+    /// The start, in seconds.
     pub start: Option<f64>,
     /// The words, on one line.
     pub text: String,

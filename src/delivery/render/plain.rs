@@ -24,9 +24,9 @@ struct Page {
     /// One entry a list: the next number, `None` in a list with bullets.
     lists: Vec<Option<u64>>,
     quotes: usize,
-    /// Where each open link's text begins, and its target.
+    /// The start of the text of each open link, and its target.
     links: Vec<(usize, String)>,
-    /// Where the open heading begins, and how it is underlined.
+    /// The start of the open heading, and its underline.
     heading: Option<(usize, char)>,
 }
 

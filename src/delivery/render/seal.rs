@@ -3,7 +3,7 @@
 
 use crate::job::Content;
 
-/// What stands where the seal will be, and what the hash is of.
+/// The blank in the place of the seal, which the hash covers.
 pub(in crate::delivery) const BLANK: &str = "b3-00000000000000000000000000000000";
 
 /// Returns `text` with its seal in the place of the blank at `at`.

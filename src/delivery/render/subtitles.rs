@@ -7,7 +7,7 @@ use crate::{
     text::{line, moment},
 };
 
-/// One subtitle.
+/// A subtitle.
 struct Cue {
     from: Duration,
     to: Duration,
@@ -15,11 +15,11 @@ struct Cue {
     text: String,
 }
 
-/// How long a subtitle stands when neither its own end nor the next beginning is known.
+/// The time that a subtitle stands when neither its own end nor the next beginning is known.
 const STANDING: Duration = Duration::from_secs(2);
 
 /// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
-pub(in crate::delivery) fn srt(segments: &[Segment]) -> String {
+pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
     let mut out = String::new();
     for (number, cue) in cues(segments).iter().enumerate() {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
@@ -30,7 +30,7 @@ pub(in crate::delivery) fn srt(segments: &[Segment]) -> String {
 }
 
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
-pub(in crate::delivery) fn vtt(segments: &[Segment], key: &Key) -> String {
+pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String {
     let cues = cues(segments);
     let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&line(&key.to_string())));
     if cues.is_empty() {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn missing_times_are_filled_in_and_arrows_do_not_break_out() {
-        insta::assert_snapshot!(srt(&talk()), @"
+        insta::assert_snapshot!(render_srt(&talk()), @"
         1
         00:00:00,000 --> 00:00:01,250
         Ann: Good morning.
@@ -139,7 +139,7 @@ mod tests {
         01:01:01,500 --> 01:01:03,500
         last
         ");
-        insta::assert_snapshot!(vtt(&talk(), &key()), @"
+        insta::assert_snapshot!(render_vtt(&talk(), &key()), @"
         WEBVTT
 
         NOTE minuted:b3-5c692b042adac8b0aa0b284e07a6e7d0.sales → x.1
@@ -167,13 +167,13 @@ mod tests {
     #[test]
     fn a_day_of_segments_without_times_takes_no_day() {
         let segments = vec![said(None, None, None, "x"); 50_000];
-        assert_eq!(srt(&segments).matches(" --> ").count(), 50_000);
+        assert_eq!(render_srt(&segments).matches(" --> ").count(), 50_000);
     }
 
     #[test]
     fn without_a_transcript_the_files_are_valid_and_empty() {
-        assert_eq!(srt(&[]), "");
-        insta::assert_snapshot!(vtt(&[], &key()), @"
+        assert_eq!(render_srt(&[]), "");
+        insta::assert_snapshot!(render_vtt(&[], &key()), @"
         WEBVTT
 
         NOTE minuted:b3-5c692b042adac8b0aa0b284e07a6e7d0.sales → x.1

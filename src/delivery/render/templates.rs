@@ -14,7 +14,7 @@ pub(in crate::delivery) enum Template {
     MailText,
     /// The plain text of a digest to the operator.
     Digest,
-    /// What lies beside a recording that failed.
+    /// The file beside a recording that failed.
     Failed,
 }
 

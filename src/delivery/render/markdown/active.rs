@@ -1,4 +1,4 @@
-//! What common viewers of Markdown run, fetch or fill in while they show a text: blocks of queries, templates, macros.
+//! Active content that common viewers of Markdown run, fetch or fill in: blocks of queries, templates, macros.
 //!
 //! Each kind is broken in a way that a reader still sees what was written. The tests below are tables: a viewer that runs
 //! something else gets a line there.

@@ -1,15 +1,15 @@
-//! One claimed job, from stage to stage until it waits, ends or meets a setback.
+//! The run of one claimed job, from stage to stage until it waits, ends or meets a setback.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, activity::Turn, slots::TURN};
+use super::{Worker, activity::SlotTurn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Remote, Setback, Stage, State},
-    pipeline::{Context, analyse, create, upload},
+    pipeline::{StageContext, analyse, create, upload},
     progress::Progress,
     queue::{Job, JobId, Scope},
     runtime::ServiceHandle,
@@ -19,45 +19,45 @@ use crate::{
     },
 };
 
-/// How often an upload of which all bytes are sent is looked at while the worker stops: a fraction of the drain.
+/// Interval between looks at an upload whose bytes are all sent while the worker stops: a fraction of the drain.
 const ANSWERED_EVERY: Duration = Duration::from_millis(100);
 
-/// How often a job whose slot is wanted is asked how long it has kept a processor busy. Nobody asks otherwise.
+/// Interval between readings of the processor time of a job whose slot is wanted.
 const TURN_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// A job in the hands of a worker.
-pub(super) struct Running {
+pub(super) struct JobRun {
     pub(super) worker: Arc<Worker>,
     pub(super) handle: Arc<ServiceHandle>,
     pub(super) folder: Arc<Folder>,
     pub(super) progress: Arc<Progress>,
-    /// Whether another folder waits for its slot.
-    pub(super) turn: Arc<Turn>,
+    /// Its turn at the slot, which ends when another folder waits.
+    pub(super) turn: Arc<SlotTurn>,
     /// Cancelled when a person gives the job up.
     pub(super) cancel: CancellationToken,
     /// The call that this job probes.
     pub(super) probe: Option<Call>,
 }
 
-impl Running {
+impl JobRun {
     pub(super) async fn run(&self, mut job: Job) {
         if let Some(call) = self.probe
-            && !self.cheap_read(&job, call).await
+            && !self.may_probe(&job, call).await
         {
             return;
         }
         let id = job.id;
         let mut fresh = false;
         while let State::Running { stage } = job.state {
-            self.worker.activity.goes_on(job.id, stage);
+            self.worker.activity.set_stage(job.id, stage);
             let mut call = call_of(stage);
             let stepped = tokio::select! {
-                stepped = self.step(&mut job, stage, fresh, &mut call) => stepped,
-                () = self.interrupted(stage) => {
-                    self.interrupt(&job).await;
+                stepped = self.run_stage(&mut job, stage, fresh, &mut call) => stepped,
+                () = self.until_interrupted(stage) => {
+                    self.put_back(&job).await;
                     return;
                 }
-                () = self.turn_is_over(id, stage) => {
+                () = self.until_turn_is_over(id, stage) => {
                     self.make_room(&job).await;
                     return;
                 }
@@ -66,19 +66,19 @@ impl Running {
             // A meeting that was known before may have its recording already.
             fresh = stage == Stage::Create && matches!(stepped, Ok(true));
             match stepped {
-                Ok(true) => self.worker.succeeded(&self.handle, &job, call).await,
+                Ok(true) => self.worker.record_success(&self.handle, &job, call).await,
                 Ok(false) => {}
                 Err(setback) => {
-                    self.worker.forget_heard(id);
-                    self.worker.set_back(&self.handle, &self.folder, &job, call, setback).await;
+                    self.worker.forget_recognised(id);
+                    self.worker.handle_setback(&self.handle, &self.folder, &job, call, setback).await;
                     return;
                 }
             }
         }
     }
 
-    /// Before a probe a cheap read must succeed: an upload is a dear way to learn that a service is down.
-    async fn cheap_read(&self, job: &Job, call: Call) -> bool {
+    /// Returns whether the probe may be made: the cheap read before it must succeed.
+    async fn may_probe(&self, job: &Job, call: Call) -> bool {
         let setback = match self.handle.health.read_before_probe(self.handle.service.as_ref(), job.id.0, call).await {
             ProbeRead::Answered => return true,
             ProbeRead::Refused => {
@@ -88,31 +88,31 @@ impl Running {
             ProbeRead::Down { until, .. } => Setback::Snooze { until },
             ProbeRead::NeedsPerson { signed_out, error } => Setback::ServiceRefused { signed_out, error: error.into() },
         };
-        self.worker.set_back(&self.handle, &self.folder, job, call, setback).await;
+        self.worker.handle_setback(&self.handle, &self.folder, job, call, setback).await;
         false
     }
 
     /// Runs one stage; returns whether its call was made. `call` is the call at hand.
-    async fn step(&self, job: &mut Job, stage: Stage, fresh: bool, call: &mut Call) -> Result<bool, Setback> {
+    async fn run_stage(&self, job: &mut Job, stage: Stage, fresh: bool, call: &mut Call) -> Result<bool, Setback> {
         let context = self.worker.context(&self.handle, &self.folder);
         match stage {
-            Stage::Create => self.create(&context, job).await,
-            Stage::Upload => self.upload(&context, job, fresh).await,
-            Stage::Analyse => self.analyse(&context, job, call).await,
+            Stage::Create => self.create_meeting(&context, job).await,
+            Stage::Upload => self.upload_recording(&context, job, fresh).await,
+            Stage::Analyse => self.resume_analysis(&context, job, call).await,
             Stage::Deliver => Ok(false),
         }
     }
 
-    async fn create(&self, context: &Context, job: &mut Job) -> Result<bool, Setback> {
+    async fn create_meeting(&self, context: &StageContext, job: &mut Job) -> Result<bool, Setback> {
         let worker = &self.worker;
         match create::run(context, job).await? {
-            create::Created::NotesExist(notes) => {
+            create::CreateOutcome::NotesExist(notes) => {
                 worker.runtime.persist(|| context.queue.already_done(job, &notes, clock::now())).await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
                 Ok(false)
             }
-            create::Created::Meeting { id, how, plan, called } => {
+            create::CreateOutcome::Meeting { id, how, plan, called } => {
                 job.state =
                     worker.runtime.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
                 job.plan = Some(*plan);
@@ -124,12 +124,12 @@ impl Running {
         }
     }
 
-    async fn upload(&self, context: &Context, job: &mut Job, fresh: bool) -> Result<bool, Setback> {
+    async fn upload_recording(&self, context: &StageContext, job: &mut Job, fresh: bool) -> Result<bool, Setback> {
         let begun = tokio::time::Instant::now();
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
         let (recording, how) = (&uploaded.recording, uploaded.how);
         job.state = self.worker.runtime.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
-        self.worker.forget_heard(job.id);
+        self.worker.forget_recognised(job.id);
         self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
@@ -137,14 +137,14 @@ impl Running {
         Ok(true)
     }
 
-    async fn analyse(&self, context: &Context, job: &mut Job, call: &mut Call) -> Result<bool, Setback> {
+    async fn resume_analysis(&self, context: &StageContext, job: &mut Job, call: &mut Call) -> Result<bool, Setback> {
         *call = Call::Look;
-        let wanted = analyse::resume(context, job).await?;
-        self.worker.succeeded(&self.handle, job, Call::Look).await;
+        let wanted = analyse::resume_analysis(context, job).await?;
+        self.worker.record_success(&self.handle, job, Call::Look).await;
         *call = Call::Request;
         let asked: Vec<_> = wanted.iter().map(|(analysis, _)| *analysis).collect();
         if !wanted.is_empty() {
-            analyse::ask(context, job, wanted).await?;
+            analyse::request_analyses(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
             self.worker.runtime.persist(|| context.queue.awaits(job, clock::now())).await?
@@ -158,7 +158,7 @@ impl Running {
     }
 
     /// Ends when the worker stops and this stage need not be waited for: an upload with bytes left begins anew later.
-    async fn interrupted(&self, stage: Stage) {
+    async fn until_interrupted(&self, stage: Stage) {
         self.worker.runtime.stop.cancelled().await;
         if stage != Stage::Upload {
             std::future::pending::<()>().await;
@@ -173,13 +173,13 @@ impl Running {
     ///
     /// A turn is processor time behind what was heard before: however long it takes to come there again, each turn
     /// brings the job further.
-    async fn turn_is_over(&self, job: JobId, stage: Stage) {
-        if stage != Stage::Upload || !self.handle.resumes() {
+    async fn until_turn_is_over(&self, job: JobId, stage: Stage) {
+        if stage != Stage::Upload || !self.handle.can_resume() {
             std::future::pending::<()>().await;
         }
-        self.progress.mark(self.worker.heard_before(job));
+        self.progress.mark(self.worker.recognised_before(job));
         loop {
-            self.turn.wanted().await;
+            self.turn.until_wanted().await;
             while self.turn.is_wanted() {
                 if self.progress.busy() >= TURN {
                     return;
@@ -192,7 +192,7 @@ impl Running {
     /// Puts the job back, so that a job of another folder has its slot. It goes on from its last finished piece.
     async fn make_room(&self, job: &Job) {
         let now = clock::now();
-        self.worker.note_heard(job.id, self.progress.read().0);
+        self.worker.note_recognised(job.id, self.progress.read().0);
         match self.worker.runtime.queue.snooze(job, now, None, now).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
@@ -201,11 +201,11 @@ impl Running {
         }
     }
 
-    async fn interrupt(&self, job: &Job) {
+    async fn put_back(&self, job: &Job) {
         let now = clock::now();
         match self.worker.runtime.queue.snooze(job, now, None, now).await {
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and begins anew later", job.id);
+                tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and starts again later", job.id);
             }
             Err(error) => self.worker.runtime.queue_failed("put an interrupted job back", &error),
         }

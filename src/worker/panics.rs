@@ -14,7 +14,7 @@ use crate::{
 
 impl Worker {
     /// Does the work of a job. When that panics, the job has failed once, where the queue says that it stands.
-    pub(super) async fn contain(self: &Arc<Self>, job: JobId, work: impl Future<Output = ()>) {
+    pub(super) async fn catch_panic(self: &Arc<Self>, job: JobId, work: impl Future<Output = ()>) {
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
             let error = anyhow!("a bug: minuted panicked: {}", panic_message(panic.as_ref()));
             tracing::error!(job.id = job.0, "job {job}: {error}");
@@ -22,11 +22,11 @@ impl Worker {
                 // A probe that told nothing of its call leaves it to another job.
                 handle.health.release_probes(job.0);
             }
-            self.panicked(job, &error).await;
+            self.fail_after_panic(job, &error).await;
         }
     }
 
-    async fn panicked(self: &Arc<Self>, id: JobId, error: &anyhow::Error) {
+    async fn fail_after_panic(self: &Arc<Self>, id: JobId, error: &anyhow::Error) {
         let job = match self.runtime.queue.job(id).await {
             Ok(Some(job)) => job,
             Ok(None) => return,
@@ -43,7 +43,7 @@ impl Worker {
             | State::Cancelled => return,
         };
         if let Some(folder) = self.runtime.live().folders.get(&job.key.folder) {
-            self.own_failure(folder, &job, from, error, None).await;
+            self.count_failure(folder, &job, from, error, None).await;
         }
     }
 }
