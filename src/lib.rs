@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  folder ──▶ settle ──▶ job ──▶ create ──▶ upload ──▶ analyse ──▶ deliver ──▶ done
-//!  (watch)    (watch)   (queue)  └──────── pipeline, services ───┘ (delivery)
+//!  (watch)    (watch)   (store)  └──────── pipeline, services ───┘ (delivery)
 //!                          ▲                      │
 //!                          └─── worker: claim, run one stage, record the result ───┐
 //!                                                                                  │
@@ -32,7 +32,7 @@
 //! | `services/` | talks to the programs that make the notes, one folder per kind |
 //! | `engine/` | recognises speech on this machine |
 //! | `http/` | makes every call to a server, within limits |
-//! | `queue/` | keeps jobs, deliveries, holds and history in a database |
+//! | `store/` | keeps jobs, deliveries, holds and history in a database |
 //! | `extract/` | finds decisions, actions and questions in a transcript |
 //! | `job/` | the pure core: states, stages, events, retry policy |
 //! | `confine/` | takes rights away from child processes |
@@ -84,12 +84,12 @@ pub mod memory;
 pub mod open_files;
 pub mod pipeline;
 pub mod progress;
-pub mod queue;
 pub mod runtime;
 pub mod service_manager;
 pub mod services;
 pub mod signals;
 pub mod sources;
+pub mod store;
 pub mod text;
 pub mod watch;
 pub mod webhook;

@@ -24,9 +24,9 @@ use crate::{
     exit,
     job::{JobState, Stage, WaitReason},
     progress::Unit,
-    queue::{DeliveryState, JobId, JobView},
     runtime::LiveConfig,
     services::accepted_extensions,
+    store::{DeliveryState, JobId, JobView},
     text::{one_line, printable, printable_path},
     watch,
 };

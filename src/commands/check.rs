@@ -24,7 +24,7 @@ use super::{Failure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
-    exit, queue,
+    exit, store,
     text::{ShellCommand, printable, printable_path},
 };
 
@@ -158,8 +158,8 @@ pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::C
 fn sudo_for_hints(state_dir: &Path, env: &Environment) -> Option<ShellCommand> {
     let me = rustix::process::geteuid().as_raw();
     // Before the first start there is no state directory, and root says nothing of whose it will be.
-    let owner = queue::owner_of(state_dir).or_else(|| (me != 0).then_some(me))?;
-    (owner != env.sudo_uid.unwrap_or(me)).then(|| queue::sudo(owner))
+    let owner = store::owner_of(state_dir).or_else(|| (me != 0).then_some(me))?;
+    (owner != env.sudo_uid.unwrap_or(me)).then(|| store::sudo(owner))
 }
 
 /// Returns a hint with `sudo` before each line that is a command of minuted.

@@ -24,9 +24,9 @@ use crate::{
     exit,
     job::{Content, JobState, Segment, Stage, WaitReason},
     logging,
-    queue::{JobView, StateLock},
     services::source_transcripts::SourceTranscriber,
     signals::{self, Signals},
+    store::{JobView, StateLock},
     text::{error_chain, one_line, printable, printable_path},
 };
 

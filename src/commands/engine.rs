@@ -23,9 +23,8 @@ use crate::{
         recogniser::Choice,
         run::{MEMORY_MIB, Request, run, this_program},
     },
-    exit,
-    queue::{LockError, owner_of},
-    signals,
+    exit, signals,
+    store::{LockError, owner_of},
     text::{printable, printable_path},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     cli, clock,
     control::{Caller, ControlRequest, ExplainContext, explain_job},
     job::Stage,
-    queue::JobView,
+    store::JobView,
     text::{one_line, printable},
 };
 

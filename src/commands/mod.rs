@@ -34,7 +34,7 @@ use crate::{
     engine::model::{InstallError, NotInstalled},
     exit,
     hint::Hinted,
-    queue::QueueError,
+    store::StoreError,
     text::printable,
 };
 
@@ -100,7 +100,7 @@ fn find_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 /// Returns whether the daemon cannot start until a person acts: starting it again would only fill the log.
 fn needs_person(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<QueueError>().is_some_and(QueueError::lasts)
+    error.downcast_ref::<StoreError>().is_some_and(StoreError::lasts)
 }
 
 /// Prints a failure, once.
@@ -217,7 +217,7 @@ fn parse_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Fail
 fn job_name(text: &std::ffi::OsStr) -> JobName {
     if let Some(word) = text.to_str() {
         if let Ok(id) = word.trim_start_matches('#').parse() {
-            return JobName::Id(crate::queue::JobId(id));
+            return JobName::Id(crate::store::JobId(id));
         }
         if word.parse::<crate::job::Key>().is_ok() {
             return JobName::Key(word.to_owned());

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli,
     control::{Caller, ControlRequest},
-    queue::FetchedView,
+    store::FetchedView,
     text::one_line,
 };
 

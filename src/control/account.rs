@@ -5,12 +5,12 @@ use serde_json::json;
 use super::{Answer, ControlService, Refusal};
 use crate::{
     job::{EndedBy, HoldReason},
-    queue::Scope,
     runtime::ServiceHandle,
     services::{
         CallError,
         paxs::{Grant, PaxsService},
     },
+    store::Scope,
     text::one_line,
 };
 
@@ -66,7 +66,7 @@ impl ControlService {
     }
 
     async fn release_sign_in(&self, service: &str) -> Result<(), Refusal> {
-        if self.queue.release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn)).await? {
+        if self.queue.holds().release(Scope::Service, service, &HoldReason::ended_by(EndedBy::SignIn)).await? {
             self.wake_daemon();
         }
         if let Some(worker) = &self.worker {

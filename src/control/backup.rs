@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, Asy
 
 use super::{Answer, Caller, ControlRequest, ControlService, Refusal, client};
 use crate::{
-    queue::{CopyPlace, QueueError},
+    store::{CopyPlace, StoreError},
     text::printable_path,
 };
 
@@ -56,10 +56,10 @@ async fn receive_copy(place: CopyPlace, mut from: impl AsyncRead + Unpin, bytes:
 }
 
 async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::task::spawn_blocking(work).await;
-    Ok(done.unwrap_or(Err(QueueError::Closed))?)
+    Ok(done.unwrap_or(Err(StoreError::Closed))?)
 }
 
 /// Hands over a copy of the queue: an answer with its `bytes`, then these.

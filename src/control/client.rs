@@ -17,7 +17,7 @@ use tokio::{
 use super::{Answer, ControlRequest, ControlService, Refusal, SOCKET};
 use crate::{
     config::Settings,
-    queue::{LockError, StateLock, as_user, owner_of, user_name},
+    store::{LockError, StateLock, as_user, owner_of, user_name},
     text::{printable_path, rough},
 };
 
@@ -60,7 +60,7 @@ pub enum ControlError {
     Lock(#[from] LockError),
     /// The queue cannot be opened.
     #[error(transparent)]
-    Queue(#[from] crate::queue::QueueError),
+    Queue(#[from] crate::store::StoreError),
     /// The socket is another user's.
     #[error("you may not ask this minuted: it belongs to user {name}", name = user_name(*owner))]
     NotYours {

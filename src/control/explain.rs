@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::{
     clock::elapsed,
     job::{HoldReason, JobState, Stage, WaitReason},
-    queue::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
+    store::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
     text::{ShellCommand, count, rough},
 };
 

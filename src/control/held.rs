@@ -7,8 +7,8 @@ use crate::{
     clock,
     config::Settings,
     job::HoldReason,
-    queue::{HeldBy, Hold, QueueError, Scope},
     runtime::LiveConfig,
+    store::{HeldBy, Hold, Scope, StoreError},
     text::{ShellCommand, printable_path},
 };
 
@@ -17,8 +17,8 @@ pub(super) const MAIL: &str = "smtp";
 
 impl ControlService {
     /// Returns all holds, with the queue's own full disk, which no queue can record.
-    pub(super) async fn holds(&self) -> Result<Vec<Hold>, QueueError> {
-        let mut holds = self.queue.holds().await?;
+    pub(super) async fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        let mut holds = self.queue.holds().list().await?;
         holds.extend(self.disk_full());
         Ok(holds)
     }

@@ -10,8 +10,8 @@ use crate::{
     clock,
     config::{Convert, Folder},
     job::HoldReason,
-    queue::{JobId, Settled, Sighting},
     services::{accepted_extensions, convertible_extensions},
+    store::{JobId, Settled, Sighting},
     text::{count, one_line, printable_path},
     watch::{self, FolderView},
 };
@@ -32,7 +32,7 @@ impl ControlService {
                 &accepts,
                 relative,
                 &|path: &Path, stamp| last_words.mark_or_go_on(&found.id, path, stamp),
-                &|size| Handle::current().block_on(queue.has_job_of_size(&found.id, size)).unwrap_or(true),
+                &|size| Handle::current().block_on(queue.jobs().has_size(&found.id, size)).unwrap_or(true),
             )
         });
         let settled: Settled = settled
@@ -40,7 +40,7 @@ impl ControlService {
             .map_err(|error| Refusal::new(error.to_string()))?
             .map_err(|error| Refusal::new(one_line(&format!("{error:#}"), 500)))?;
         let reason = self.unsupported(&folder);
-        let taken = self.queue.take(vec![settled], reason, clock::now()).await?;
+        let taken = self.queue.files().take(vec![settled], reason, clock::now()).await?;
         self.wake_daemon();
         let taken = taken.into_iter().next().ok_or_else(|| Refusal::new("a bug: nothing was taken"))?;
         let job = taken.job;
@@ -53,7 +53,7 @@ impl ControlService {
 
     /// Takes in a file again that exceeded a limit of its folder; `None` for any other job.
     pub(super) async fn retry_beyond(&self, id: JobId) -> Result<Option<serde_json::Value>, Refusal> {
-        let Some((folder, path)) = self.queue.beyond_limits(id).await? else { return Ok(None) };
+        let Some((folder, path)) = self.queue.jobs().find_beyond_limits(id).await? else { return Ok(None) };
         let Some(folder) = self.live_settings().settings.folder(&folder).cloned() else { return Ok(None) };
         let taken = self.take_file(&folder.name, &folder.path.join(path)).await?;
         Ok(Some(taken))
@@ -87,7 +87,7 @@ impl ControlService {
                 .hint("minuted run --once scans, works until nothing is left to do, and exits"));
         }
         // Sidecars beside recordings are read again, too.
-        self.queue.wake_jobs_with_invalid_metadata(None, clock::now()).await?;
+        self.queue.jobs().wake_with_invalid_metadata(None, clock::now()).await?;
         self.wake_daemon();
         let mut scanned = 0_u64;
         let mut troubles = Vec::new();
@@ -115,7 +115,7 @@ impl ControlService {
         let mut known: Vec<Sighting> = Vec::new();
         loop {
             let after = known.last().map(|sighting| sighting.path.clone()).unwrap_or_default();
-            let page = self.queue.sightings(folder, &after).await?;
+            let page = self.queue.files().list(folder, &after).await?;
             if page.is_empty() {
                 return Ok(known);
             }

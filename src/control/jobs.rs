@@ -22,8 +22,8 @@ use crate::{
         analyse::{deadline, is_slow},
         cancel::cancel_remotely,
     },
-    queue::{Awaiting, CommandError, Hold, Job, JobId, JobView, Original, QueueError},
     runtime::LiveConfig,
+    store::{AwaitedAnalysis, CommandError, Hold, Job, JobId, JobView, OriginalJob, StoreError},
     text::{one_line, printable_path},
 };
 
@@ -37,7 +37,7 @@ impl ControlService {
             Some(state) => vec![state],
         };
         let holds = self.holds().await?;
-        let jobs = self.queue.jobs(stored, folder).await?;
+        let jobs = self.queue.jobs().list(stored, folder).await?;
         let jobs: Vec<JobView> = jobs
             .into_iter()
             .map(|job| self.describe_job(job, &holds))
@@ -53,7 +53,7 @@ impl ControlService {
 
     pub(super) async fn job_shown(&self, id: JobId) -> Result<JobView, Refusal> {
         let holds = self.holds().await?;
-        let job = self.queue.job_view(id).await?.ok_or(QueueError::NoSuchJob { job: id })?;
+        let job = self.queue.jobs().view(id).await?.ok_or(StoreError::NoSuchJob { job: id })?;
         let mut job = self.describe_job(job, &holds);
         let notes = job.notes.clone();
         let missing =
@@ -98,16 +98,16 @@ impl ControlService {
         if let Some(taken) = self.retry_beyond(id).await? {
             return Ok(taken);
         }
-        let message = self.queue.retry(id, clock::now()).await?;
+        let message = self.queue.jobs().retry(id, clock::now()).await?;
         self.wake_daemon();
         Ok(short_answer(id, &message))
     }
 
     pub(super) async fn retry_failed(&self) -> Answer {
-        let ids = self.queue.jobs_of_state("failed").await?;
+        let ids = self.queue.jobs().ids_of_state("failed").await?;
         let mut retried = Vec::new();
         for id in ids {
-            match self.queue.retry(id, clock::now()).await {
+            match self.queue.jobs().retry(id, clock::now()).await {
                 Ok(_) => retried.push(id),
                 Err(CommandError::Refused { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -130,13 +130,13 @@ impl ControlService {
             return Ok(short_answer(new, "starts again: a new meeting and new notes"));
         }
         let id = self.find_job(job).await?;
-        let known = self.queue.job(id).await?;
+        let known = self.queue.jobs().find(id).await?;
         let folder = known.as_ref().and_then(|job| self.live_settings().folders.get(&job.key.folder).cloned());
         let beside = match known.zip(folder) {
             Some((job, folder)) => last_generation(folder, job.path).await?,
             None => 0,
         };
-        let new = self.queue.redo(id, beside, clock::now()).await?;
+        let new = self.queue.jobs().redo(id, beside, clock::now()).await?;
         self.wake_daemon();
         Ok(json!({ "id": new, "message": format!("job {id} is redone as job {new}: a new meeting and new notes") }))
     }
@@ -144,17 +144,17 @@ impl ControlService {
     /// Takes in a file again whose job was removed from the history; `None` for any other file.
     async fn redo_forgotten(&self, path: &Path) -> Result<Option<JobId>, Refusal> {
         let Some((folder, relative)) = self.locate_path(path) else { return Ok(None) };
-        if self.queue.forgotten(&folder.id, relative.clone()).await?.is_none() {
+        if self.queue.jobs().find_forgotten(&folder.id, relative.clone()).await?.is_none() {
             return Ok(None);
         }
         let last = last_generation(Arc::clone(&folder), relative.clone()).await?;
-        Ok(self.queue.redo_forgotten(&folder.id, relative, last, clock::now()).await?)
+        Ok(self.queue.jobs().redo_forgotten(&folder.id, relative, last, clock::now()).await?)
     }
 
     pub(super) async fn cancel_job(&self, job: JobName) -> Answer {
         let id = self.find_job(job).await?;
-        let before = self.queue.job(id).await?;
-        let message = self.queue.cancel(id, clock::now()).await?;
+        let before = self.queue.jobs().find(id).await?;
+        let message = self.queue.jobs().cancel(id, clock::now()).await?;
         if let Some(worker) = &self.worker {
             worker.activity.cancel(id);
             worker.tidy_converted().await;
@@ -183,7 +183,7 @@ impl ControlService {
 
     pub(super) async fn analyse_job(&self, job: JobName, analyses: Vec<Analysis>, mail: bool) -> Answer {
         let id = self.find_job(job).await?;
-        let message = self.queue.reanalyse(id, analyses, mail, clock::now()).await?;
+        let message = self.queue.jobs().reanalyse(id, analyses, mail, clock::now()).await?;
         self.wake_daemon();
         Ok(short_answer(id, &message))
     }
@@ -205,15 +205,15 @@ fn tell_hold(job: &mut JobView, now: Timestamp) {
 }
 
 /// Returns the progress of the analysis that a job waits for.
-fn awaiting_analysis(job: &JobView, live: &LiveConfig, now: Timestamp) -> Option<Awaiting> {
+fn awaiting_analysis(job: &JobView, live: &LiveConfig, now: Timestamp) -> Option<AwaitedAnalysis> {
     let since = job.awaiting_since.filter(|_| job.waits_for == Some(WaitReason::Analysis))?;
     let poll = live.service_for_job(job.service.as_deref()?)?.settings.poll;
     let until = since.saturating_add(deadline(&poll)).unwrap_or(Timestamp::MAX);
-    Some(Awaiting { since, slow: is_slow(&poll, since, now), until })
+    Some(AwaitedAnalysis { since, slow: is_slow(&poll, since, now), until })
 }
 
 /// Describes why a copy was skipped, by the state of the job with its content or its sound.
-fn as_original(original: &Original, path: &str, notes: &[String]) -> String {
+fn as_original(original: &OriginalJob, path: &str, notes: &[String]) -> String {
     let id = original.id;
     let what = if original.by_sound { "it has the same sound as" } else { "its content is that of" };
     match original.state {

@@ -38,7 +38,7 @@ pub use source::{FetchingStatus, SourceStatus};
 pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, StatusReport};
 pub use why::WhyAnswer;
 
-use crate::{config::Analysis, job::JobState, queue::JobId};
+use crate::{config::Analysis, job::JobState, store::JobId};
 
 /// The name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";

@@ -16,9 +16,9 @@ use crate::{
     config::{Folder, Settings},
     job::HoldReason,
     last_words::LastWords,
-    queue::{CommandError, Hold, JobId, Queue, QueueError, Scope, StateLock},
     runtime::{LiveConfig, ServiceHandle},
     sources::SourcesHandle,
+    store::{CommandError, Hold, JobId, Scope, StateLock, Store, StoreError},
     text::{self, ShellCommand, printable_path},
     watch::{BacklogDecision, FolderHandle},
     worker::Worker,
@@ -30,7 +30,7 @@ pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
 /// The answers to all questions, with the state that they need.
 #[derive(Debug)]
 pub struct ControlService {
-    pub(super) queue: Queue,
+    pub(super) queue: Store,
     live: watch::Receiver<Arc<LiveConfig>>,
     /// The daemon's worker; `None` when no daemon runs.
     pub(super) worker: Option<Arc<Worker>>,
@@ -52,7 +52,7 @@ impl ControlService {
     /// Returns a service for one command, where no daemon runs.
     pub(super) async fn for_one_command(settings: Arc<Settings>, lock: StateLock) -> Result<Self, ControlError> {
         let state_dir = settings.state_dir.clone();
-        let opened = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await;
+        let opened = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await;
         let last_words = Arc::new(LastWords::new(&settings.state_dir));
         let queue = opened.map_err(|error| anyhow::anyhow!(error))??;
         let live = LiveConfig::build(settings, &TaskTracker::new(), None)?;
@@ -162,7 +162,7 @@ impl ControlService {
         match job {
             JobName::Id(id) => Ok(id),
             JobName::Key(key) => {
-                let found = self.queue.job_of_key(key.clone()).await?;
+                let found = self.queue.jobs().find_by_key(key.clone()).await?;
                 found.ok_or_else(|| {
                     Refusal::new(format!("there is no job `{}`", text::one_line(&key, 120)))
                         .hint("minuted jobs lists them")
@@ -170,7 +170,7 @@ impl ControlService {
             }
             JobName::File(path) => {
                 let found = match self.locate_path(&path) {
-                    Some((folder, relative)) => self.queue.job_at(&folder.id, relative).await?,
+                    Some((folder, relative)) => self.queue.jobs().find_at_path(&folder.id, relative).await?,
                     None => None,
                 };
                 found.ok_or_else(|| {
@@ -190,14 +190,14 @@ impl ControlService {
             detail: "a person paused it".into(),
             since: clock::now(),
         };
-        let new = self.queue.hold(hold, None).await?;
+        let new = self.queue.holds().add(hold, None).await?;
         let outcome = if new { "is paused: nothing new is begun there" } else { "is paused already" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
     }
 
     async fn resume_folder(&self, name: &str) -> Answer {
         let folder = self.find_folder(name)?;
-        let was = self.queue.release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
+        let was = self.queue.holds().release(Scope::Folder, &folder.id, &[HoldReason::Paused]).await?;
         self.wake_daemon();
         let outcome = if was { "goes on" } else { "was not paused" };
         Ok(json!({ "folder": name, "message": format!("folder `{name}` {outcome}") }))
@@ -211,7 +211,7 @@ impl ControlService {
                 let decided = handle.backlog(decision).await;
                 decided.map_err(|error| Refusal::new(crate::text::one_line(&format!("{error:#}"), 500)))?
             }
-            None => u64::try_from(self.queue.decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
+            None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
         };
         let what = match (count, process) {
             (1, true) => "is taken in",
@@ -232,27 +232,27 @@ impl ControlService {
     }
 }
 
-impl From<QueueError> for Refusal {
-    fn from(error: QueueError) -> Self {
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
         // An error with a hint has no causes.
         let refusal = match error.hint() {
             Some(hint) => Self::new(error.message()).hint(hint),
             None => Self::new(crate::text::error_chain(&error)),
         };
         match error {
-            QueueError::NoSuchJob { .. } => refusal.hint("minuted jobs lists them"),
-            QueueError::Open { .. }
-            | QueueError::Copy { .. }
-            | QueueError::Generations { .. }
-            | QueueError::Full
-            | QueueError::Locked
-            | QueueError::Lost { .. }
-            | QueueError::Disk(_)
-            | QueueError::Moved { .. }
-            | QueueError::Illegal(_)
-            | QueueError::Corrupt { .. }
-            | QueueError::Closed
-            | QueueError::Sql(_) => refusal,
+            StoreError::NoSuchJob { .. } => refusal.hint("minuted jobs lists them"),
+            StoreError::Open { .. }
+            | StoreError::Copy { .. }
+            | StoreError::Generations { .. }
+            | StoreError::Full
+            | StoreError::Locked
+            | StoreError::Lost { .. }
+            | StoreError::Disk(_)
+            | StoreError::Moved { .. }
+            | StoreError::Illegal(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Closed
+            | StoreError::Sql(_) => refusal,
         }
     }
 }
@@ -260,7 +260,7 @@ impl From<QueueError> for Refusal {
 impl From<CommandError> for Refusal {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::Queue(error) => error.into(),
+            CommandError::Store(error) => error.into(),
             CommandError::Refused { job, why, hint } => Self { hint, ..Self::new(format!("job {job} {why}")) },
         }
     }

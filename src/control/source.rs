@@ -10,8 +10,8 @@ use super::{Answer, ControlService, Refusal, service::to_value};
 use crate::{
     clock, config,
     progress::Progress,
-    queue::{FetchedView, Hold, Scope},
     sources::{self, FolderReady, SourceEngine, SourcesHandle},
+    store::{FetchedView, Hold, Scope},
     text::{ShellCommand, one_line, printable, printable_path, rough},
 };
 
@@ -79,7 +79,7 @@ impl ControlService {
     }
 
     pub(super) async fn source_list(&self, name: Option<&str>) -> Answer {
-        let rows = self.queue.fetched(name.map(str::to_owned)).await?;
+        let rows = self.queue.sources().list(name.map(str::to_owned)).await?;
         if let Some(name) = name.filter(|_| rows.is_empty()) {
             self.source(Some(name))?;
         }
@@ -106,7 +106,7 @@ impl ControlService {
             return Err(Refusal::new(format!("`{}` is not an id", one_line(id, 60))).hint("minuted source list"));
         }
         let now = clock::now();
-        if let Some(spot) = self.queue.want(&source.name, id, now).await? {
+        if let Some(spot) = self.queue.sources().request(&source.name, id, now).await? {
             let live = self.live_settings();
             let root = live.folders.get(&spot.folder).map(|folder| folder.path.clone()).unwrap_or_default();
             let place = root.join(&spot.path);
@@ -125,7 +125,7 @@ impl ControlService {
     async fn wait_for_recording(&self, source: &config::Source, id: &str) -> Answer {
         let begun = tokio::time::Instant::now();
         loop {
-            let rows = self.queue.fetched(Some(source.name.clone())).await?;
+            let rows = self.queue.sources().list(Some(source.name.clone())).await?;
             let row = rows.into_iter().find(|row| row.id == id).map(|row| self.locate_recording(row));
             let Some(row) = row else { return Err(Refusal::new("a bug: the recording is not known")) };
             match (row.state.as_str(), row.error.as_deref()) {
@@ -148,7 +148,7 @@ impl ControlService {
             let view = self.sources.view(&source.name);
             let is_idle = view.is_none_or(|view| view.next.is_some());
             if is_idle && (self.worker.is_none() || begun.elapsed() > BEGINS) {
-                let holds = self.queue.holds().await?;
+                let holds = self.queue.holds().list().await?;
                 if let Some(hold) = most_urgent(&holds, &source.name) {
                     return Err(Refusal::new(format!("source `{}` waits: {}", source.name, hold.detail))
                         .hint("the recording is fetched when the source works again; minuted status"));
@@ -166,7 +166,7 @@ impl ControlService {
         let live = self.live_settings();
         let folder = live.folders.get(&source.into).cloned();
         let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
-        if self.queue.folder_root(&folder.id).await?.is_none() {
+        if self.queue.folders().read_root(&folder.id).await?.is_none() {
             return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
                 .hint("start `minuted run` once: files that are in a folder before that count as older than minuted"));
         }
@@ -209,7 +209,7 @@ impl ControlService {
 
     pub(super) async fn sources_shown(&self, holds: &[Hold]) -> Result<Vec<SourceStatus>, Refusal> {
         let live = self.live_settings();
-        let counts = self.queue.fetched_counts().await?;
+        let counts = self.queue.sources().count_by_state().await?;
         let shown = live.settings.sources.iter().map(|source| {
             let hold = most_urgent(holds, &source.name);
             let view = self.sources.view(&source.name);
@@ -242,9 +242,9 @@ impl ControlService {
         &self,
         folder: &str,
         relative: std::path::PathBuf,
-        job: Option<crate::queue::JobId>,
+        job: Option<crate::store::JobId>,
     ) -> Result<Option<String>, Refusal> {
-        let row = self.queue.fetched_at(folder, relative, job).await?;
+        let row = self.queue.sources().find_at_path(folder, relative, job).await?;
         Ok(row.map(|row| {
             let reuse = if row.reuse { ", with its transcript" } else { "" };
             let deleted = if row.deletion.as_deref() == Some("done") { "; its copy there is deleted" } else { "" };

@@ -17,8 +17,8 @@ use crate::{
     job::HoldReason,
     pipeline::analyse::is_slow,
     progress::Unit,
-    queue::{Hold, Scope},
     services::paxs::{PaxsService, SignIn},
+    store::{Hold, Scope},
     text::{ShellCommand, printable_path},
     watch::WatchMode,
 };
@@ -116,7 +116,7 @@ pub struct FolderStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunningStatus {
     /// Its number.
-    pub id: crate::queue::JobId,
+    pub id: crate::store::JobId,
     /// Its recording.
     pub path: String,
     /// Its folder.
@@ -141,8 +141,8 @@ pub struct RunningStatus {
 impl ControlService {
     pub(super) async fn show_status(&self) -> Answer {
         let live = self.live_settings();
-        let holds = self.queue.holds().await?;
-        let waiting = self.queue.waiting_for_analysis().await?;
+        let holds = self.queue.holds().list().await?;
+        let waiting = self.queue.jobs().awaiting_analysis().await?;
         let now = clock::now();
         // One service's documents are as good as another's for a count of what is slow.
         let poll = live.services.values().next().map(|handle| handle.settings.poll);
@@ -202,7 +202,7 @@ impl ControlService {
 
     async fn folders_shown(&self, holds: &[Hold]) -> Result<Vec<FolderStatus>, super::Refusal> {
         let live = self.live_settings();
-        let counts = self.queue.counts().await?;
+        let counts = self.queue.jobs().count_by_state().await?;
         let mut shown = Vec::with_capacity(live.settings.folders.len());
         for folder in &live.settings.folders {
             let watch = self.watch_of(&folder.id).map(|handle| handle.view().status());
@@ -220,7 +220,7 @@ impl ControlService {
                 watch: watch.as_ref().and_then(|watch| Some(describe_mode(watch.mode.as_ref()?))),
                 trouble: (!trouble.is_empty()).then(|| trouble.join("; ")),
                 settling: watch.as_ref().map_or(0, |watch| watch.settling as u64),
-                backlog: self.queue.backlog(&folder.id).await?,
+                backlog: self.queue.files().count_backlog(&folder.id).await?,
                 jobs: jobs.map(|(_, state, count)| (state.clone(), *count)).collect(),
                 scanned: scan.map(|scan| scan.at),
             });
@@ -235,7 +235,7 @@ impl ControlService {
             Scope::Service | Scope::Disk | Scope::Source => return Ok(None),
             Scope::Folder if hold.reason != HoldReason::Full => format!("{}: {}", hold.reason, hold.detail),
             Scope::Folder => {
-                let next = self.queue.next_delivery_try(Some(hold.name.clone())).await?;
+                let next = self.queue.deliveries().next_retry(Some(hold.name.clone())).await?;
                 let text = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
                 return Ok(Some(format!("{text}; it goes on by itself{}", next_try(next, clock::now()))));
             }
@@ -247,7 +247,7 @@ impl ControlService {
         let live = self.live_settings();
         let hold = holds.iter().find(|hold| hold.scope == Scope::Service && hold.name == MAIL);
         let (Some(hold), Some(email)) = (hold, &live.settings.email) else { return Ok(None) };
-        let next_try = self.queue.next_delivery_try(None).await?;
+        let next_try = self.queue.deliveries().next_retry(None).await?;
         let host = email.smtp.host.clone();
         let detail = hold.detail.clone();
         Ok(Some(MailStatus { host, detail, since: hold.since, next_try }))

@@ -10,7 +10,7 @@ use crate::{
     job::JobState,
     open_files::InUse,
     pipeline::sidecar,
-    queue::{Forgotten, JobView},
+    store::{Forgotten, JobView},
     text::{ShellCommand, one_line, printable_path},
     watch::{
         explain,
@@ -44,7 +44,7 @@ impl ControlService {
         let view = self.watch_of(&folder.id).map(|handle| handle.view().clone());
         let id = folder.id.clone();
         let below = relative.clone();
-        let sighting = self.queue.sighting(&folder.id, relative.clone()).await?;
+        let sighting = self.queue.files().find(&folder.id, relative.clone()).await?;
         let accepts = self.accepted_extensions(&folder);
         let place = folder.clone();
         let inner = relative.clone();
@@ -85,10 +85,10 @@ impl ControlService {
             | Seen::Taken(_)
             | Seen::Interrupted { .. }
             | Seen::TooDeep
-            | Seen::Unseen => self.queue.job_at(&folder.id, relative.clone()).await?,
+            | Seen::Unseen => self.queue.jobs().find_at_path(&folder.id, relative.clone()).await?,
         };
         if let (None, Seen::Taken(_)) = (job, &seen)
-            && let Some(forgotten) = self.queue.forgotten(&folder.id, relative).await?
+            && let Some(forgotten) = self.queue.jobs().find_forgotten(&folder.id, relative).await?
         {
             return to_value(&of_forgotten(path, folder.name.clone(), &forgotten));
         }
@@ -187,7 +187,7 @@ impl ControlService {
     /// Returns the answer about a file outside all folders, which may belong to a former folder.
     async fn why_outside(&self, path: &Path, shown: String) -> Answer {
         let folders = self.live_settings().settings.folders.iter().map(|folder| folder.id.clone()).collect();
-        if let Some(id) = self.queue.job_elsewhere(path.to_owned(), folders).await? {
+        if let Some(id) = self.queue.jobs().find_outside(path.to_owned(), folders).await? {
             let job = self.job_shown(id).await?;
             let folder = Some(job.folder.clone());
             let mut why = self.of_job(shown, folder, job, false);

@@ -3,12 +3,12 @@
 use crate::{
     clock,
     last_words::{LastWords, Parsed},
-    queue::{CRASHES_MAX, Queue, QueueError},
+    store::{CRASHES_MAX, Store, StoreError},
     text::printable_path,
 };
 
 /// Charges the files that were being parsed when minuted died. A mark goes only when its charge is durable.
-pub(super) async fn charge_crash(queue: &Queue, last_words: &LastWords) -> Result<(), QueueError> {
+pub(super) async fn charge_crash(queue: &Store, last_words: &LastWords) -> Result<(), StoreError> {
     let left = match last_words.left() {
         Ok(left) => left,
         Err(error) => {
@@ -19,7 +19,7 @@ pub(super) async fn charge_crash(queue: &Queue, last_words: &LastWords) -> Resul
     for parsed in left {
         let Parsed { folder, path, .. } = &parsed;
         let shown = format!("`{}` (folder `{folder}`)", printable_path(path));
-        let times = queue.charge(&parsed, clock::now()).await?;
+        let times = queue.files().count_crash(&parsed, clock::now()).await?;
         if times < CRASHES_MAX {
             tracing::warn!("minuted died while it looked into {shown}: {times} of {CRASHES_MAX} times");
         } else {

@@ -69,8 +69,8 @@ pub(super) fn reconsider_files(parts: &Parts) {
 async fn reconsider_jobs(parts: &Parts, folder: &Folder) {
     let accepts = folder_extensions(parts, folder);
     let queue = &parts.runtime.queue;
-    let unsupported = queue.reconsider(&folder.id, accepts).await;
-    let beyond = queue.reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
+    let unsupported = queue.files().reconsider_unsupported(&folder.id, accepts).await;
+    let beyond = queue.files().reconsider_limits(&folder.id, format!("{:?}", folder.limits)).await;
     match unsupported.and_then(|unsupported| Ok(unsupported + beyond?)) {
         Ok(0) => {}
         Ok(count) => tracing::info!("{count} skipped files of folder `{}` are looked at again", folder.name),

@@ -30,11 +30,11 @@ use crate::{
     delivery::DeliveryRunner,
     hint::Hinted,
     last_words::LastWords,
-    queue::{Queue, QueueError, StateLock},
     runtime::{LiveConfig, Runtime},
     service_manager as systemd,
     signals::{Signal, Signals},
     sources::SourcesHandle,
+    store::{StateLock, Store, StoreError},
     worker::{Worker, claims, invalid_metadata, result_poller},
 };
 
@@ -105,8 +105,8 @@ pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow
 async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let settings = Arc::new(settings);
     let state_dir = settings.state_dir.clone();
-    let queue = tokio::task::spawn_blocking(move || Queue::open(&state_dir)).await??;
-    let recovered = queue.recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
+    let queue = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await??;
+    let recovered = queue.jobs().recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
         tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
     }
@@ -167,10 +167,10 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
 /// Says what to do about a state directory that cannot be written at the start; systemd tries again by itself.
 fn with_cure(error: anyhow::Error) -> anyhow::Error {
     let is_full = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(QueueError::Full)) || cause.downcast_ref().is_some_and(access::is_full)
+        matches!(cause.downcast_ref(), Some(StoreError::Full)) || cause.downcast_ref().is_some_and(access::is_full)
     };
     let is_locked =
-        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(QueueError::Locked));
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Locked));
     if error.chain().any(is_full) {
         Hinted::new(format!("{error:#}"), "make room on the disk of the state directory and start again").into()
     } else if error.chain().any(is_locked) {

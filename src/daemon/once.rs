@@ -10,7 +10,7 @@ use crate::{
     config::Target,
     delivery::SMTP,
     job::{EndedBy, HoldReason},
-    queue::{Hold, Lane, Scope},
+    store::{Hold, Lane, Scope},
     watch::FolderHandle,
 };
 
@@ -39,7 +39,7 @@ const PROBES: u32 = 2;
 pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
     let begun = clock::now();
     // A deletion that a service refused before is asked for again, or this run would end without a try.
-    match parts.runtime.queue.wake_deliveries(Lane::Remote, None, begun).await {
+    match parts.runtime.queue.deliveries().wake(Lane::Remote, None, begun).await {
         Ok(_) => parts.runtime.deliveries.notify_one(),
         Err(error) => parts.runtime.queue_failed("wake what is to be deleted", &error),
     }
@@ -59,7 +59,7 @@ pub(super) async fn wait_until_finished(parts: &Parts) -> Tally {
         parts.sources.nudge_all();
         sources = sources_are_idle(parts).await;
     }
-    let lost = parts.runtime.queue.fetch_failures(begun).await.unwrap_or_default();
+    let lost = parts.runtime.queue.sources().count_failures(begun).await.unwrap_or_default();
     Tally { failed: tally.failed + lost, sources, ..tally }
 }
 
@@ -68,7 +68,7 @@ async fn sources_are_idle(parts: &Parts) -> u64 {
     let live = parts.runtime.live();
     let mut stuck: Option<Instant> = None;
     loop {
-        let holds = parts.runtime.queue.holds().await.unwrap_or_default();
+        let holds = parts.runtime.queue.holds().list().await.unwrap_or_default();
         let (mut busy, mut down, mut held) = (false, 0, 0);
         for source in &live.settings.sources {
             let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
@@ -100,7 +100,7 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
         for handle in handles {
             handle.view().wait_quiet().await;
         }
-        match parts.runtime.queue.unfinished(begun).await {
+        match parts.runtime.queue.maintenance().count_unfinished(begun).await {
             Ok(left) => {
                 let blocks = Blocks::of(parts).await;
                 let open = |by: &dyn Fn(&String) -> bool| -> u64 {
@@ -153,7 +153,7 @@ struct Blocks {
 impl Blocks {
     async fn of(parts: &Parts) -> Self {
         let live = parts.runtime.live();
-        let holds = parts.runtime.queue.holds().await.unwrap_or_default();
+        let holds = parts.runtime.queue.holds().list().await.unwrap_or_default();
         let mut blocks = Self::default();
         for folder in live.folders.values() {
             let mails = folder.deliver.contains(&Target::Email);

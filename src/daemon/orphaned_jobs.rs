@@ -8,7 +8,7 @@ use super::Parts;
 use crate::{
     clock,
     delivery::post_delivery_actions,
-    queue::{JobId, QueueError},
+    store::{JobId, StoreError},
 };
 
 /// A job that has run for less may be on its way to the worker's hands.
@@ -19,7 +19,7 @@ pub(super) async fn recover_orphans(parts: &Parts) {
     let at_work: Vec<JobId> = parts.worker.activity.snapshot().into_keys().collect();
     let now = clock::now();
     let before = now.saturating_sub(SignedDuration::try_from(RUNS_FOR).unwrap_or_default()).unwrap_or(Timestamp::MIN);
-    match parts.runtime.queue.recover(at_work, before, now).await {
+    match parts.runtime.queue.jobs().recover(at_work, before, now).await {
         Ok(0) => {}
         Ok(count) => {
             tracing::info!("{count} jobs whose work could not be recorded go on");
@@ -36,12 +36,12 @@ pub(super) async fn settle_orphan(parts: &Parts) {
     }
 }
 
-async fn settle_orphans(parts: &Parts) -> Result<(), QueueError> {
+async fn settle_orphans(parts: &Parts) -> Result<(), StoreError> {
     let live = parts.runtime.live();
     let mut moved = BTreeSet::new();
-    for (job, folder) in parts.runtime.queue.idle_deliveries().await? {
+    for (job, folder) in parts.runtime.queue.deliveries().list_idle().await? {
         if let Some(folder) = live.folders.get(&folder) {
-            parts.runtime.queue.settle(job, post_delivery_actions(folder), clock::now()).await?;
+            parts.runtime.queue.deliveries().settle_job(job, post_delivery_actions(folder), clock::now()).await?;
             moved.insert(job);
         }
     }

@@ -4,7 +4,7 @@
 //! Where the file does not know the queue's mark, the queue is new, or a copy from another time. Then the keys in the notes on disk are taken in
 //! before any folder is watched, and the markers in each service's list before any meeting is created there.
 //!
-//! So it is with a queue of that mark that knows of fewer meetings than were asked for ([`crate::queue::Queue::lacks_creations`]):
+//! So it is with a queue of that mark that knows of fewer meetings than were asked for ([`crate::store::Maintenance::lacks_creations`]):
 //! between two marks it was put back to what it had been.
 
 use std::{ffi::OsStr, fs::File, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
@@ -19,9 +19,9 @@ use crate::{
     delivery::{Proof, head_proof, head_sound},
     effect::Effect,
     job::{HoldReason, Key, Stage},
-    queue::{FoundNotes, Hold, PutOff, Queue, Scope},
     runtime::{LiveConfig, ServiceHandle},
     services::{breaker::Call, health::ServiceFault},
+    store::{DeferredJobs, FoundNotes, Hold, Scope, Store},
     text::{error_chain, one_line, printable_path},
     watch::names::is_document,
 };
@@ -46,17 +46,17 @@ const BATCH: usize = 1_000;
 pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.runtime.queue;
     let settings = &parts.runtime.live().settings;
-    let in_queue = queue.remembered("mark").await?;
+    let in_queue = queue.maintenance().recall("mark").await?;
     let on_disk = std::fs::read_to_string(settings.state_dir.join(MARK)).unwrap_or_default();
     let is_marked = in_queue.as_ref().is_some_and(|mark| on_disk.lines().any(|line| line == mark));
-    if !is_marked || queue.lacks_creations().await? {
+    if !is_marked || queue.maintenance().lacks_creations().await? {
         tracing::info!("the queue is new or restored: what was done before is looked for");
-        queue.mark_restored(clock::now()).await?;
+        queue.maintenance().mark_restored(clock::now()).await?;
         let found = take_in_notes(queue, std::sync::Arc::clone(settings)).await?;
         if found > 0 {
             tracing::info!("{found} notes on disk tell what was done before");
         }
-        queue.agree_on_creations().await?;
+        queue.maintenance().agree_on_creations().await?;
     }
     renew_mark(parts).await?;
     for handle in parts.runtime.live().services.values() {
@@ -68,7 +68,7 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
 /// Returns the hold of a service that does not work.
 async fn service_down_hold(parts: &Parts, service: &str) -> anyhow::Result<Option<Hold>> {
     let is_it = |hold: &Hold| hold.scope == Scope::Service && hold.name == service && hold.reason == HoldReason::Down;
-    Ok(parts.runtime.queue.holds().await?.into_iter().find(is_it))
+    Ok(parts.runtime.queue.holds().list().await?.into_iter().find(is_it))
 }
 
 /// The folders whose recordings go to a service.
@@ -82,10 +82,10 @@ fn folders_of(parts: &Parts, service: &str) -> Vec<String> {
 async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let Some(hold) = service_down_hold(parts, handle.service.name()).await? else { return Ok(()) };
     let folders = folders_of(parts, handle.service.name());
-    let mut put_off = parts.runtime.queue.put_off(clock::now()).await?;
+    let mut put_off = parts.runtime.queue.jobs().list_deferred(clock::now()).await?;
     put_off.retain(|put_off| folders.contains(&put_off.folder));
     let only_looks = put_off.iter().all(|put_off| put_off.stage.is_none());
-    for PutOff { stage, until, .. } in put_off {
+    for DeferredJobs { stage, until, .. } in put_off {
         let call = match stage {
             None if only_looks => Call::Look,
             None | Some(Stage::Deliver) => continue,
@@ -102,7 +102,7 @@ async fn restore_back_off(parts: &Parts, handle: &ServiceHandle) -> anyhow::Resu
 async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::Result<()> {
     let name = handle.service.name();
     if handle.health.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
-        parts.runtime.queue.wake(folders_of(parts, name), clock::now()).await?;
+        parts.runtime.queue.jobs().wake_folders(folders_of(parts, name), clock::now()).await?;
         parts.runtime.release(Scope::Service, name, &[HoldReason::Down]).await;
     }
     Ok(())
@@ -113,10 +113,10 @@ async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::
 pub(super) async fn renew_mark(parts: &Parts) -> anyhow::Result<()> {
     let queue = &parts.runtime.queue;
     let mark = format!("{:032x}", u128::from(getrandom::u64()?) << 64 | u128::from(getrandom::u64()?));
-    if let Some(before) = queue.remembered("mark").await? {
+    if let Some(before) = queue.maintenance().recall("mark").await? {
         write_mark(parts, format!("{before}\n{mark}")).await?;
     }
-    queue.remember("mark", mark.clone()).await?;
+    queue.maintenance().remember("mark", mark.clone()).await?;
     write_mark(parts, mark).await
 }
 
@@ -144,22 +144,22 @@ async fn hold_unread(parts: &Parts) -> anyhow::Result<()> {
     for handle in live.services.values() {
         let name = handle.service.name().to_owned();
         if read.contains(&name) || !handle.service.has_markers() {
-            parts.runtime.queue.release(Scope::Service, &name, &[HoldReason::Reading]).await?;
+            parts.runtime.queue.holds().release(Scope::Service, &name, &[HoldReason::Reading]).await?;
             release_if_recovered(parts, handle).await?;
         } else {
             let detail = "its list of meetings is read before anything is created, because the queue is new".to_owned();
             let name = name.clone();
             let since = clock::now();
             let hold = Hold { scope: Scope::Service, name, reason: HoldReason::Reading, detail, since };
-            parts.runtime.queue.hold(hold, None).await?;
+            parts.runtime.queue.holds().add(hold, None).await?;
         }
         parts.runtime.changed.notify_one();
     }
     Ok(())
 }
 
-async fn services_read(queue: &Queue) -> anyhow::Result<Vec<String>> {
-    let text = queue.remembered("reconciled").await?.unwrap_or_default();
+async fn services_read(queue: &Store) -> anyhow::Result<Vec<String>> {
+    let text = queue.maintenance().recall("reconciled").await?.unwrap_or_default();
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
@@ -202,7 +202,13 @@ async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
         let read = services_read(&parts.runtime.queue).await?;
         if !read.iter().any(|name| name == handle.service.name()) {
             all &= read_service_list(parts, handle, read).await?;
-        } else if parts.runtime.queue.release(Scope::Service, handle.service.name(), &[HoldReason::Reading]).await? {
+        } else if parts
+            .runtime
+            .queue
+            .holds()
+            .release(Scope::Service, handle.service.name(), &[HoldReason::Reading])
+            .await?
+        {
             // It was read, and that could not be said because the disk was full.
             parts.runtime.nudge();
         }
@@ -215,11 +221,11 @@ async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<
     match Effect::CallMarkers.during_async(handle.service.list_markers()).await {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());
-            queue.take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;
+            queue.maintenance().take_markers(name, believable_markers(&parts.runtime.live(), name, markers)).await?;
             read.push(name.to_owned());
-            queue.remember("reconciled", serde_json::to_string(&read)?).await?;
+            queue.maintenance().remember("reconciled", serde_json::to_string(&read)?).await?;
             release_if_recovered(parts, handle).await?;
-            if queue.release(Scope::Service, name, &[HoldReason::Reading]).await? {
+            if queue.holds().release(Scope::Service, name, &[HoldReason::Reading]).await? {
                 parts.runtime.nudge();
             }
             Ok(true)
@@ -249,7 +255,7 @@ fn believable_markers(live: &LiveConfig, service: &str, markers: Vec<(Key, Strin
 }
 
 /// Takes in the keys of all notes in the folders and their notes directories; returns how many.
-async fn take_in_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> anyhow::Result<usize> {
+async fn take_in_notes(queue: &Store, settings: std::sync::Arc<Settings>) -> anyhow::Result<usize> {
     let (batches, mut found) = tokio::sync::mpsc::channel(1);
     let walk = tokio::task::spawn_blocking(move || {
         for folder in &settings.folders {
@@ -272,11 +278,11 @@ async fn take_in_notes(queue: &Queue, settings: std::sync::Arc<Settings>) -> any
     let mut count = 0;
     while let Some(batch) = found.recv().await {
         count += batch.len();
-        queue.take_notes(batch).await?;
+        queue.maintenance().take_notes(batch).await?;
     }
     walk.await?;
     if count == 0 {
-        queue.take_notes(Vec::new()).await?;
+        queue.maintenance().take_notes(Vec::new()).await?;
     }
     Ok(count)
 }

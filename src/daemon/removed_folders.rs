@@ -4,27 +4,27 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
     config::{self, Environment, Folder, Settings},
-    queue::Queue,
+    store::Store,
 };
 
 /// Remembers the configuration that is in force now, and returns the settings of folders that are not in it any more
 /// but have work under way.
 pub(super) async fn watch_former_folders(
-    queue: &Queue,
+    queue: &Store,
     settings: &Settings,
 ) -> anyhow::Result<BTreeMap<String, Arc<Folder>>> {
-    let before = queue.remembered("config").await?;
+    let before = queue.maintenance().recall("config").await?;
     let here: Vec<String> = settings.folders.iter().map(|folder| folder.id.clone()).collect();
     if let Some(before) = before {
         let left = former_folders(&before, &settings.file).into_keys().filter(|id| !here.contains(id)).collect();
-        queue.keep_former(left, here, before).await?;
+        queue.folders().keep_former(left, here, before).await?;
     }
     let file = settings.file.clone();
     let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await?;
     if let Ok(text) = text {
-        queue.remember("config", text).await?;
+        queue.maintenance().remember("config", text).await?;
     }
-    let former = queue.former().await?;
+    let former = queue.folders().list_former().await?;
     let found = former.into_iter().filter_map(|(id, config)| {
         let folder = former_folders(&config, &settings.file).remove(&id)?;
         Some((id, Arc::new(folder)))

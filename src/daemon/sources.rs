@@ -9,8 +9,8 @@ use super::{Parts, folders::folder_extensions};
 use crate::{
     config::{self, Folder},
     control::Folders,
-    queue::Scope,
     sources::{self, FolderReady, SourceEngine},
+    store::Scope,
 };
 
 /// The sources that run, by name.
@@ -67,10 +67,10 @@ pub(super) async fn reconcile_sources(parts: &Parts) {
 
 /// What holds a source that left the configuration holds nothing.
 async fn release_removed_sources(parts: &Parts, names: &[&str]) {
-    for hold in parts.runtime.queue.holds().await.unwrap_or_default() {
+    for hold in parts.runtime.queue.holds().list().await.unwrap_or_default() {
         if hold.scope == Scope::Source
             && !names.contains(&hold.name.as_str())
-            && let Err(error) = parts.runtime.queue.release(Scope::Source, &hold.name, &[hold.reason]).await
+            && let Err(error) = parts.runtime.queue.holds().release(Scope::Source, &hold.name, &[hold.reason]).await
         {
             parts.runtime.queue_failed("forget what held a source", &error);
         }

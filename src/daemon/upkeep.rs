@@ -12,10 +12,10 @@ use crate::{
     config,
     delivery::{Notice, SMTP, mail_works},
     job::{EndedBy, HoldReason, retry::backoff},
-    queue::{LOST_AFTER, Lane, Scope},
     runtime::{DISK_RETRY, ServiceHandle},
     service_manager as systemd,
     services::paxs::Freshness,
+    store::{LOST_AFTER, Lane, Scope},
     text::{count, one_line},
 };
 
@@ -93,7 +93,7 @@ pub(super) async fn run_upkeep(parts: Parts) {
             }
             _ = watchdog.tick(), if watchdog_every.is_some() => {
                 // Only a check that went through the runtime and the queue's thread proves life.
-                match parts.runtime.queue.alive().await {
+                match parts.runtime.queue.maintenance().prove_alive().await {
                     Ok(()) => systemd::feed_watchdog(),
                     Err(error) if error.is_passing() => systemd::feed_watchdog(),
                     Err(error) => parts.runtime.queue_failed("prove that the queue works", &error),
@@ -107,16 +107,16 @@ pub(super) async fn run_upkeep(parts: Parts) {
 async fn check_lost_files(parts: &Parts) {
     let queue = &parts.runtime.queue;
     let now = clock::now();
-    let held: Vec<_> = queue.holds().await.unwrap_or_default();
+    let held: Vec<_> = queue.holds().list().await.unwrap_or_default();
     for folder in &parts.runtime.live().settings.folders {
         if held.iter().any(|hold| hold.scope == Scope::Folder && hold.name == folder.id && hold.reason.blocks_stages())
         {
             continue;
         }
         let seen_to = async {
-            if queue.waits_for_file(&folder.id).await? {
-                let woken = queue.wake_files(&folder.id, time_before(now, UNREADABLE_EVERY), now).await?;
-                let cancelled = queue.cancel_lost(&folder.id, time_before(now, LOST_AFTER), now).await?;
+            if queue.jobs().any_waits_for_file(&folder.id).await? {
+                let woken = queue.folders().wake_files(&folder.id, time_before(now, UNREADABLE_EVERY), now).await?;
+                let cancelled = queue.folders().cancel_lost(&folder.id, time_before(now, LOST_AFTER), now).await?;
                 if cancelled > 0 {
                     parts.worker.tidy_converted().await;
                     tracing::info!("{cancelled} jobs of folder `{}` are cancelled: their files are gone", folder.name);
@@ -143,7 +143,7 @@ fn time_before(now: Timestamp, span: Duration) -> Timestamp {
 /// whether the queue holds anything else to see to, or cannot say so.
 async fn check_queue(parts: &Parts) -> bool {
     let seen_to = async {
-        let has_chores = parts.runtime.queue.has_chores().await?;
+        let has_chores = parts.runtime.queue.maintenance().has_chores().await?;
         parts.runtime.follow_clock().await?;
         Ok(has_chores)
     };
@@ -164,14 +164,16 @@ async fn check_disk(parts: &Parts) {
 async fn release_deliveries(parts: &Parts) {
     let runtime = &parts.runtime;
     let seen_to = async {
-        for hold in runtime.queue.holds().await? {
+        for hold in runtime.queue.holds().list().await? {
             match hold.scope {
                 Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
-                    if !runtime.queue.delivers(Lane::Files, Some(hold.name.clone())).await? {
+                    if !runtime.queue.deliveries().is_any_due(Lane::Files, Some(hold.name.clone())).await? {
                         runtime.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
                     }
                 }
-                Scope::Service if hold.name == SMTP && !runtime.queue.delivers(Lane::Mails, None).await? => {
+                Scope::Service
+                    if hold.name == SMTP && !runtime.queue.deliveries().is_any_due(Lane::Mails, None).await? =>
+                {
                     mail_works(runtime).await?;
                 }
                 Scope::Folder | Scope::Service | Scope::Disk | Scope::Source => {}
@@ -188,7 +190,7 @@ async fn release_deliveries(parts: &Parts) {
 async fn check_keys(parts: &Parts) {
     let runtime = &parts.runtime;
     let live = runtime.live();
-    let holds = runtime.queue.holds().await.unwrap_or_default();
+    let holds = runtime.queue.holds().list().await.unwrap_or_default();
     for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
@@ -224,7 +226,7 @@ impl Post {
 /// Mails what the operator should know, at most once in a quarter of an hour.
 async fn send_digest(parts: &Parts, post: &mut Post) {
     let queue = &parts.runtime.queue;
-    let (notices, last) = match queue.unsent_notices(DIGEST_MAX).await {
+    let (notices, last) = match queue.holds().list_unsent_notices(DIGEST_MAX).await {
         Ok(found) => found,
         Err(error) => return parts.runtime.queue_failed("read what the operator should know", &error),
     };
@@ -245,7 +247,7 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
         }
         post.record_success();
     }
-    if let Err(error) = queue.notices_sent(newest, now).await {
+    if let Err(error) = queue.holds().mark_notices_sent(newest, now).await {
         parts.runtime.queue_failed("record the operator's mail", &error);
     }
 }
@@ -273,7 +275,7 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
 async fn prune_history(parts: &Parts) {
     let forgotten = time_before(clock::now(), parts.runtime.live().settings.history);
     loop {
-        match parts.runtime.queue.prune(forgotten).await {
+        match parts.runtime.queue.maintenance().prune(forgotten).await {
             Ok(0) => return,
             Ok(count) => tracing::debug!("{count} jobs are forgotten"),
             Err(error) => return parts.runtime.queue_failed("forget old jobs", &error),
@@ -284,7 +286,7 @@ async fn prune_history(parts: &Parts) {
 /// Tells systemd what `systemctl status` shows, when it changed.
 async fn report_status(parts: &Parts, told: &mut String) {
     let runtime = &parts.runtime;
-    let held = runtime.queue.holds().await.unwrap_or_default();
+    let held = runtime.queue.holds().list().await.unwrap_or_default();
     let mut line = format!(
         "{}; {} running, {} waiting for analysis",
         count(runtime.live().settings.folders.len() as u64, "folder"),

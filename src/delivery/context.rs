@@ -15,9 +15,9 @@ use crate::{
     config::{Folder, Format, Target},
     job::Report,
     open_files::OpenFiles,
-    queue::{Delivery, DeliveryKind, Job, QueueError, Root},
     runtime::Runtime,
     services::accepted_extensions,
+    store::{Delivery, DeliveryKind, FolderRoot, Job, StoreError},
     text::printable_path,
 };
 
@@ -31,7 +31,7 @@ pub(super) struct DeliveryContext {
     /// The folder, with its settings of now.
     pub(super) folder: Arc<Folder>,
     /// The folder's directory, as it was met.
-    pub(super) root: Option<Root>,
+    pub(super) root: Option<FolderRoot>,
     /// Whether the recording lies in the folder, as far as the queue knows.
     pub(super) is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
@@ -92,11 +92,11 @@ impl DeliveryContext {
 pub(super) async fn gather_context(
     runtime: &Runtime,
     delivery: &Delivery,
-) -> Result<Option<DeliveryContext>, QueueError> {
-    let Some(job) = runtime.queue.job(delivery.job).await? else { return Ok(None) };
+) -> Result<Option<DeliveryContext>, StoreError> {
+    let Some(job) = runtime.queue.jobs().find(delivery.job).await? else { return Ok(None) };
     let reports = match delivery.kind {
         DeliveryKind::Notes | DeliveryKind::Mail => {
-            let mut reports = runtime.queue.findings(job.id).await?;
+            let mut reports = runtime.queue.stages().read_results(job.id).await?;
             let remarks = job.plan.iter().flat_map(|plan| plan.told.remarks.iter().cloned());
             if let Some(report) = reports.first_mut() {
                 report.findings.remarks.extend(remarks);
@@ -109,8 +109,8 @@ pub(super) async fn gather_context(
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(None) };
     let handle = live.services.get(&folder.service);
     let extensions = handle.map_or_else(Vec::new, |handle| accepted_extensions(folder, handle.service.as_ref()));
-    let root = runtime.queue.folder_root(&folder.id).await?;
-    let is_seen = runtime.queue.sighting(&folder.id, job.path.clone()).await?.is_some();
+    let root = runtime.queue.folders().read_root(&folder.id).await?;
+    let is_seen = runtime.queue.files().find(&folder.id, job.path.clone()).await?.is_some();
     let folder = Arc::clone(folder);
     let open_files = Arc::clone(&runtime.open_files);
     Ok(Some(DeliveryContext { job, reports, folder, root, is_seen, extensions, open_files }))

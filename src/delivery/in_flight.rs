@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use crate::queue::Lane;
+use crate::store::Lane;
 
 /// A delivery: its lane, and its number.
 pub(super) type InFlightKey = (Lane, i64);

@@ -4,8 +4,8 @@
 //! them with its own tries: files ([`files`]), mails ([`mail`]), and what a service is asked ([`remote`]). What is
 //! written is made of the results in [`render`].
 //!
-//! A notification would be one more kind of delivery: a row in [`DeliveryKind`](crate::queue::DeliveryKind) and a lane in
-//! [`Lane`](crate::queue::Lane), a target in `plan`, and a file beside `mail` that the runner calls for it.
+//! A notification would be one more kind of delivery: a row in [`DeliveryKind`](crate::store::DeliveryKind) and a lane in
+//! [`Lane`](crate::store::Lane), a target in `plan`, and a file beside `mail` that the runner calls for it.
 
 mod context;
 pub mod files;

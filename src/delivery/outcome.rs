@@ -9,8 +9,8 @@ use crate::{
     clock,
     config::Folder,
     job::State,
-    queue::{Delivery, DeliveryKind, QueueError, Written},
     runtime::Runtime,
+    store::{Delivery, DeliveryKind, StoreError, Written},
 };
 
 /// Characters of an error that are kept.
@@ -21,9 +21,11 @@ pub(super) async fn record_delivered(
     delivery: &Delivery,
     folder: &Folder,
     written: Option<Written>,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
-    let state = runtime.persist(|| runtime.queue.delivered(delivery, written.clone(), endings, clock::now())).await?;
+    let state = runtime
+        .persist(|| runtime.queue.deliveries().record_done(delivery, written.clone(), endings, clock::now()))
+        .await?;
     tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -37,7 +39,7 @@ pub(super) async fn give_up(
     folder: &Folder,
     recording: &str,
     error: &str,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     let what = match delivery.kind {
         DeliveryKind::Mail => format!("the notes of {recording} could not be delivered to {}", delivery.target),
         DeliveryKind::Remote => format!("what the service keeps of {recording} could not be deleted there"),
@@ -50,7 +52,9 @@ pub(super) async fn give_up(
         folder.name, delivery.job, delivery.job
     );
     let endings = post_delivery_actions(folder);
-    runtime.persist(|| runtime.queue.delivery_failed(delivery, error, notice.clone(), endings, clock::now())).await?;
+    runtime
+        .persist(|| runtime.queue.deliveries().record_failure(delivery, error, notice.clone(), endings, clock::now()))
+        .await?;
     tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
     Ok(())
 }
@@ -60,8 +64,8 @@ pub(super) async fn try_later(
     delivery: &Delivery,
     wait: Duration,
     error: &str,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     let now = clock::now();
     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    runtime.persist(|| runtime.queue.deliver_later(delivery, due, error, now)).await
+    runtime.persist(|| runtime.queue.deliveries().retry_later(delivery, due, error, now)).await
 }

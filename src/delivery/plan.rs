@@ -3,7 +3,7 @@
 use crate::{
     config::{Folder, Format, OnSuccess, OnSuccessRemote, Recipients, Target},
     job::Plan,
-    queue::{DeliveryKind, Endings, Job, NewDelivery},
+    store::{DeliveryKind, Endings, Job, NewDelivery},
 };
 
 /// Returns the deliveries of a job's results, by the current settings of its folder.

@@ -10,9 +10,9 @@ use crate::{
     config::{Folder, OnSuccessRemote},
     effect::Effect,
     job::retry::backoff,
-    queue::{Delivery, Hold, Job, QueueError, Scope},
     runtime::Runtime,
     services::{CallError, NotesService},
+    store::{Delivery, Hold, Job, Scope, StoreError},
     text::{error_chain, one_line, printable_path},
 };
 
@@ -23,8 +23,8 @@ const TRIES: u32 = 3;
 const UNCONFIGURED: Duration = Duration::from_secs(3600);
 
 /// Makes one of these deliveries.
-pub(super) async fn deliver_remotely(runtime: &Runtime, delivery: &Delivery) -> Result<(), QueueError> {
-    let Some(job) = runtime.queue.job(delivery.job).await? else { return Ok(()) };
+pub(super) async fn deliver_remotely(runtime: &Runtime, delivery: &Delivery) -> Result<(), StoreError> {
+    let Some(job) = runtime.queue.jobs().find(delivery.job).await? else { return Ok(()) };
     let live = runtime.live();
     let Some(folder) = live.folders.get(&job.key.folder) else {
         return try_later(runtime, delivery, UNCONFIGURED, "its folder is not in the configuration any more").await;
@@ -39,7 +39,7 @@ pub(super) async fn deliver_remotely(runtime: &Runtime, delivery: &Delivery) -> 
     };
     let retry = live.settings.retry;
     let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
-    let holds = runtime.queue.holds().await?;
+    let holds = runtime.queue.holds().list().await?;
     // One that is down for other calls may well delete; one that waits for a person does not.
     let holds_it =
         |hold: &&Hold| hold.scope == Scope::Service && hold.name == service && hold.reason.blocks_known_meetings();
@@ -76,7 +76,7 @@ async fn handle_refusal(
     recording: &str,
     wait: Duration,
     reason: &str,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     if delivery.attempts + 1 < TRIES {
         return try_later(runtime, delivery, wait, reason).await;
     }

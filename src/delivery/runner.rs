@@ -17,8 +17,8 @@ use super::{
 use crate::{
     clock,
     config::Settings,
-    queue::{Delivery, Lane, QueueError},
     runtime::{DISK_RETRY, Runtime, sleep_until},
+    store::{Delivery, Lane, StoreError},
 };
 
 /// Files written at once: they share one disk.
@@ -82,7 +82,7 @@ impl DeliveryRunner {
     }
 
     /// Starts as many deliveries as are due and have a slot; returns when the next one is due.
-    async fn start_due(self: &Arc<Self>) -> Result<Option<Timestamp>, QueueError> {
+    async fn start_due(self: &Arc<Self>) -> Result<Option<Timestamp>, StoreError> {
         let runtime = &self.runtime;
         runtime.follow_clock().await?;
         // What comes due in the meantime wakes the loop again.
@@ -95,14 +95,14 @@ impl DeliveryRunner {
         for (lane, slots) in [(Lane::Files, FILES_MAX), (Lane::Mails, MAILS_MAX), (Lane::Remote, REMOTE_MAX)] {
             let busy = self.in_flight.count(lane);
             // Those in flight are still due in the queue: ask for as many more.
-            let due = runtime.queue.due_deliveries(lane, begun, slots + busy).await?;
+            let due = runtime.queue.deliveries().list_due(lane, begun, slots + busy).await?;
             for delivery in due {
                 if self.in_flight.busy_slots(lane) < slots && self.in_flight.begin((lane, delivery.id)) {
                     self.start(lane, delivery);
                 }
             }
         }
-        runtime.queue.next_delivery_due(begun).await
+        runtime.queue.deliveries().next_due(begun).await
     }
 
     fn start(self: &Arc<Self>, lane: Lane, delivery: Delivery) {

@@ -16,13 +16,13 @@ use crate::{
     config::{Analysis, Notes, OnSuccessRemote, Poll},
     effect::Effect,
     job::{Plan, Remote, Report, Setback, Stage, Status},
-    queue::{Asked, Job, Wanted},
     services::{AnalysisRequest, CallError, bounded::oversize_error},
+    store::{Job, ResultRequest, WantedResults},
     text,
 };
 
 /// The analyses that were requested, besides those that the upload starts by itself.
-pub type AskedAnalyses = BTreeMap<Analysis, Asked>;
+pub type AskedAnalyses = BTreeMap<Analysis, ResultRequest>;
 
 /// The outcome of a look at the results.
 #[derive(Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub enum PollOutcome {
     /// PollOutcome again later.
     Pending,
     /// Ask for these first; each with the fingerprints of the reports that then do not count.
-    Ask(Wanted),
+    Ask(WantedResults),
     /// Everything wanted is there.
     Complete(Vec<Report>),
     /// An analysis failed: the job goes on from an earlier stage, and an attempt is spent.
@@ -57,14 +57,14 @@ const SLOW_EVERY: Duration = Duration::from_secs(120);
 /// Looks at the results of a job once.
 pub async fn poll_results(context: &StageContext, job: &Job) -> Result<PollOutcome, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
-    let asked = context.queue.asked(job.id).await?;
+    let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(decide(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
-pub async fn resume_analysis(context: &StageContext, job: &Job) -> Result<Wanted, Setback> {
+pub async fn resume_analysis(context: &StageContext, job: &Job) -> Result<WantedResults, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
-    let asked = context.queue.asked(job.id).await?;
+    let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(analyses_to_repeat(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
@@ -72,7 +72,7 @@ pub async fn resume_analysis(context: &StageContext, job: &Job) -> Result<Wanted
 pub async fn completed_reports(context: &StageContext, job: &Job) -> Result<Vec<Report>, Setback> {
     let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
     let (plan, reports, _) = read_results(context, job).await?;
-    let asked = context.queue.asked(job.id).await?;
+    let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(complete_reports(plan, &current_reports(&asked, reports, visible_until(context))))
 }
 
@@ -100,11 +100,11 @@ async fn read_results<'a>(context: &StageContext, job: &'a Job) -> Result<(&'a P
 }
 
 /// Asks for results: the intent is on disk before the call.
-pub async fn request_analyses(context: &StageContext, job: &Job, wanted: Wanted) -> Result<(), Setback> {
+pub async fn request_analyses(context: &StageContext, job: &Job, wanted: WantedResults) -> Result<(), Setback> {
     let (meeting, recording, _) = uploaded_recording(job)?;
     let plan = job_plan(job)?;
     let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
-    context.queue.intend_request(job, wanted, clock::now()).await?;
+    context.queue.stages().intend_request(job, wanted, clock::now()).await?;
     // The instruction is the note's alone: it would colour the others.
     let (notes, others): (Vec<_>, Vec<_>) =
         analyses.into_iter().partition(|analysis| *analysis == Analysis::MeetingNote);
@@ -122,7 +122,7 @@ pub async fn request_analyses(context: &StageContext, job: &Job, wanted: Wanted)
         };
         if let Err(error) = Effect::CallRequest.during_async(context.service.request_analyses(&request)).await {
             if error.is_certain() {
-                context.queue.unrequested(job, request.analyses.to_vec()).await?;
+                context.queue.stages().abort_request(job, request.analyses.to_vec()).await?;
             }
             return Err(analysis_setback(context, error).await);
         }
@@ -215,7 +215,7 @@ pub fn analyses_to_repeat(
     reports: Vec<Report>,
     late: bool,
     visible: Timestamp,
-) -> Wanted {
+) -> WantedResults {
     let old = OldReports::from_requests(asked, &reports);
     let current = current_reports(asked, reports, visible);
     let stands = |analysis: Analysis| current.get(&analysis).map(|report| report.status);
@@ -276,7 +276,7 @@ fn to_ask(
     current: &HashMap<Analysis, Report>,
     old: &OldReports,
     visible: Timestamp,
-) -> Wanted {
+) -> WantedResults {
     let mut ask = Vec::new();
     for analysis in plan.analyses.iter().copied().filter(|analysis| begins.expects(*analysis)) {
         let report = current.get(&analysis);
@@ -511,7 +511,7 @@ mod tests {
         let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t"), automatic.clone()];
         let PollOutcome::Ask(ask) = look(&plan, &AskedAnalyses::new(), &reports) else { panic!("not asked") };
         assert_eq!(ask, vec![(Analysis::MeetingNote, vec![automatic.fingerprint()])]);
-        let asked = Asked { at: now(), answered: true, before: vec![automatic.fingerprint()] };
+        let asked = ResultRequest { at: now(), answered: true, before: vec![automatic.fingerprint()] };
         let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
         assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending);
         reports.push(report(Analysis::MeetingNote, Status::Completed, "with instruction"));
@@ -533,7 +533,7 @@ mod tests {
             for (analysis, before) in
                 analyses_to_repeat(&plan, UploadBegins::WithNote, &asked, reports.clone(), false, now())
             {
-                asked.insert(analysis, Asked { at: now(), answered: true, before });
+                asked.insert(analysis, ResultRequest { at: now(), answered: true, before });
             }
             assert_eq!(look(&plan, &asked, &reports), PollOutcome::Pending, "{failure}");
             assert_eq!(
@@ -553,7 +553,7 @@ mod tests {
         let failed = report(Analysis::MeetingNote, Status::Failed, "the same words");
         let reports = vec![transcript.clone(), failed.clone()];
         let asked = |answered| {
-            let asked = Asked { at: now(), answered, before: vec![failed.fingerprint()] };
+            let asked = ResultRequest { at: now(), answered, before: vec![failed.fingerprint()] };
             AskedAnalyses::from([(Analysis::MeetingNote, asked)])
         };
         let look = |asked: &AskedAnalyses, reports: &[Report], seconds: i64| {
@@ -595,7 +595,7 @@ mod tests {
             };
             let mut reports = vec![report(Analysis::Transcription, Status::Completed, "t")];
             assert_eq!(look(&AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::MeetingNote, vec![])]));
-            let asked = Asked { at: now(), answered: true, before: Vec::new() };
+            let asked = ResultRequest { at: now(), answered: true, before: Vec::new() };
             let asked = AskedAnalyses::from([(Analysis::MeetingNote, asked)]);
             assert!(matches!(look(&asked, &reports), PollOutcome::Failed { from: Stage::Analyse, .. }));
             reports.push(report(Analysis::MeetingNote, Status::Completed, "n"));
@@ -612,8 +612,9 @@ mod tests {
         );
         let reports = [report(Analysis::Transcription, Status::Completed, "t")];
         assert_eq!(look(&plan, &AskedAnalyses::new(), &reports), PollOutcome::Ask(vec![(Analysis::KeyPoints, vec![])]));
-        let asked =
-            |answered, at| AskedAnalyses::from([(Analysis::KeyPoints, Asked { at, answered, before: Vec::new() })]);
+        let asked = |answered, at| {
+            AskedAnalyses::from([(Analysis::KeyPoints, ResultRequest { at, answered, before: Vec::new() })])
+        };
         assert_eq!(look(&plan, &asked(true, now()), &reports), PollOutcome::Pending);
         assert_eq!(look(&plan, &asked(false, now() + Duration::from_secs(1)), &reports), PollOutcome::Pending);
         assert!(matches!(look(&plan, &asked(false, now()), &reports), PollOutcome::Ask(_)));

@@ -2,8 +2,8 @@
 
 use crate::{
     effect::Effect,
-    queue::Job,
     services::{CallError, NotesService},
+    store::Job,
 };
 
 /// Asks the service to end its work on a job; does nothing where it has no recording of it.

@@ -27,8 +27,8 @@ use crate::{
     },
     job::{Key, Setback, Stage},
     media_types,
-    queue::{Job, Queue},
     services::{conversion_form, convertible_extensions},
+    store::{Job, Store},
 };
 
 /// What a crash, or a job that nobody asks for any more, left behind goes after this time: it is made again in minutes.
@@ -78,11 +78,11 @@ impl Converter {
     }
 
     /// Removes what was converted for jobs that send nothing any more: they ended, or their file has other content.
-    pub async fn tidy(&self, queue: &Queue) {
+    pub async fn tidy(&self, queue: &Store) {
         report(self.remove_unneeded(queue).await);
     }
 
-    async fn remove_unneeded(&self, queue: &Queue) -> io::Result<()> {
+    async fn remove_unneeded(&self, queue: &Store) -> io::Result<()> {
         let dir = self.dir.clone();
         let converted = tokio::task::spawn_blocking(move || list(&dir)).await.map_err(io::Error::other)??;
         let converted = converted.into_iter().filter(|path| !is_draft(path));
@@ -92,7 +92,7 @@ impl Converter {
             return Ok(());
         }
         let keys = keyed.iter().map(|(key, _)| key.clone()).collect();
-        let unsent = queue.keys_to_send(keys).await.map_err(io::Error::other)?;
+        let unsent = queue.jobs().keys_to_send(keys).await.map_err(io::Error::other)?;
         let unneeded: Vec<PathBuf> =
             keyed.into_iter().filter(|(key, _)| !unsent.contains(key)).map(|(_, path)| path).collect();
         let removed = tokio::task::spawn_blocking(move || unneeded.iter().try_for_each(|path| remove(path)));

@@ -10,8 +10,8 @@ use crate::{
     effect::Effect,
     engine::audio::sound_tracks,
     job::{EventKind, Plan, Remote, Setback, Stage, Suspect},
-    queue::Job,
     services::{CallError, NewMeeting},
+    store::Job,
     text::one_line,
 };
 
@@ -51,13 +51,13 @@ pub async fn run(context: &StageContext, job: &Job) -> Result<CreateOutcome, Set
         plan
     };
     let plan = Box::new(plan);
-    if let Some(id) = context.queue.known_meeting(&job.key, context.service.name()).await? {
+    if let Some(id) = context.queue.maintenance().find_meeting(&job.key, context.service.name()).await? {
         return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingFound, plan, called: false });
     }
     if let Some(id) = find_uncertain(context, job, &plan).await? {
         return Ok(CreateOutcome::Meeting { id, how: EventKind::MeetingRecovered, plan, called: true });
     }
-    context.queue.intend_create(job, &plan, clock::now()).await?;
+    context.queue.stages().intend_create(job, &plan, clock::now()).await?;
     let meeting = NewMeeting {
         title: plan.title.clone(),
         description: format!("Recording: {}", one_line(&job.path.to_string_lossy(), TITLE_MAX)),
@@ -120,7 +120,7 @@ async fn creation_setback(
     error: CallError,
 ) -> Result<Setback, Setback> {
     if error.is_certain() {
-        context.queue.uncreate(job).await?;
+        context.queue.stages().abort_create(job).await?;
     }
     let is_folders = plan.told.attendees_from.is_none() && plan.told.sidecar.is_none();
     Ok(call_setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {

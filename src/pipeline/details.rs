@@ -16,7 +16,7 @@ use crate::{
     clock,
     config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
     job::{Details, Plan, Setback, Told},
-    queue::Job,
+    store::Job,
     text::{line, one_line, printable_path},
 };
 
@@ -29,7 +29,7 @@ const ATTENDEES_MAX: usize = 500;
 /// [`Setback::InvalidMetadata`] where something is wrong with what others know, or nobody is named and the service needs it.
 pub async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback> {
     let sidecars = if context.folder.sidecars { read_sidecars(context, job).await? } else { Sidecars::default() };
-    let source = context.queue.source_details(&job.key).await?;
+    let source = context.queue.sources().find_details(&job.key).await?;
     let layers = order_layers(sidecars, source, job.recorded);
     let plan = limit_to_abilities(merge_layers(context, job, layers), context.service_settings.kind.abilities());
     refuse_unable(context, job, &plan)?;

@@ -25,15 +25,15 @@ use crate::{
     delivery::find_notes,
     job::{Bound, Content, Setback, Stage, Suspect},
     open_files::OpenFiles,
-    queue::{Job, Queue, QueueError},
     services::{CallError, FileFault, NotesService, health::ServiceFault},
+    store::{Job, Store, StoreError},
 };
 
 /// The context of a stage.
 #[derive(Debug, Clone)]
 pub struct StageContext {
     /// The queue.
-    pub queue: Queue,
+    pub queue: Store,
     /// The job's service.
     pub service: Arc<dyn NotesService>,
     /// The settings of that service.
@@ -46,8 +46,8 @@ pub struct StageContext {
     pub open_files: Arc<OpenFiles>,
 }
 
-impl From<QueueError> for Setback {
-    fn from(error: QueueError) -> Self {
+impl From<StoreError> for Setback {
+    fn from(error: StoreError) -> Self {
         Self::Queue(error.into())
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     effect::Effect,
     job::{EventKind, Remote, Setback, Stage},
     progress::Progress,
-    queue::Job,
     services::{Attachment, CallError, Upload},
+    store::Job,
     text::one_line,
 };
 
@@ -55,7 +55,7 @@ pub async fn run(
     let is_converted = content.is_none();
     let is_transcribed_here = matches!(context.service_settings.kind, Kind::Ondevice(_));
     let language = job.plan.as_ref().and_then(|plan| plan.language.clone());
-    let given_up = context.queue.given_up(job.id).await?;
+    let given_up = context.queue.stages().discarded_recordings(job.id).await?;
     let length_max = job.length_max;
     let upload = Upload { file, stamp, content, name, mime, language, given_up, length_max, progress };
     let uploaded = Effect::CallUpload.during_async(context.service.upload_recording(meeting, upload)).await;
@@ -105,7 +105,7 @@ async fn find_uploaded(
     name: &str,
     size: u64,
 ) -> Result<Option<String>, Setback> {
-    let given_up = context.queue.given_up(job.id).await?;
+    let given_up = context.queue.stages().discarded_recordings(job.id).await?;
     let attachments = match list_attachments(context, meeting).await {
         Ok(attachments) => attachments,
         Err(CallError::Refused { status: 404, .. }) => return Err(lost_meeting()),

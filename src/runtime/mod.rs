@@ -26,12 +26,12 @@ use crate::{
     clock::{self, elapsed},
     job::HoldReason,
     open_files::OpenFiles,
-    queue::{Hold, JobId, Queue, QueueError, STEP_MIN, Scope},
     services::{
         breaker::{Call, Verdict},
         health::CallOutcome,
         paxs::{PaxsService, SignIn},
     },
+    store::{Hold, JobId, STEP_MIN, Scope, Store, StoreError},
     text::{error_chain, one_line},
 };
 
@@ -45,7 +45,7 @@ const ERROR_MAX: usize = 1000;
 #[derive(Debug)]
 pub struct Runtime {
     /// The queue.
-    pub queue: Queue,
+    pub queue: Store,
     /// The settings in force.
     pub live: watch::Receiver<Arc<LiveConfig>>,
     /// Ends the loops, and the work that may be interrupted.
@@ -78,7 +78,7 @@ impl Runtime {
     /// Returns the state of a daemon that has nothing to do yet.
     #[must_use]
     pub fn new(
-        queue: Queue,
+        queue: Store,
         live: watch::Receiver<Arc<LiveConfig>>,
         stop: CancellationToken,
         fatal: CancellationToken,
@@ -120,7 +120,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the queue cannot be written; the step is taken with the next call.
-    pub async fn follow_clock(&self) -> Result<(), QueueError> {
+    pub async fn follow_clock(&self) -> Result<(), StoreError> {
         let mut known = self.lead.lock().await;
         let lead = clock::lead();
         let step = known.map_or(SignedDuration::ZERO, |known| lead - known);
@@ -128,7 +128,7 @@ impl Runtime {
             return Ok(());
         }
         // Any write has the queue follow first.
-        self.queue.alive().await?;
+        self.queue.maintenance().prove_alive().await?;
         *known = Some(lead);
         for handle in self.live().services_and_sources() {
             handle.health.follow_clock(step);
@@ -153,10 +153,10 @@ impl Runtime {
     ///
     /// # Errors
     /// When the queue has failed in another way, or the daemon stops.
-    pub async fn persist<T, F: Future<Output = Result<T, QueueError>>>(
+    pub async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         commit: impl Fn() -> F,
-    ) -> Result<T, QueueError> {
+    ) -> Result<T, StoreError> {
         loop {
             match commit().await {
                 Err(error) if error.is_passing() => tokio::select! {
@@ -182,8 +182,8 @@ impl Runtime {
     }
 
     /// Logs an error of the queue. One that only a restart can mend ends the daemon.
-    pub fn queue_failed(&self, what: &str, error: &QueueError) {
-        if let QueueError::Moved { job } = error {
+    pub fn queue_failed(&self, what: &str, error: &StoreError) {
+        if let StoreError::Moved { job } = error {
             tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
         } else if error.is_passing() {
             tracing::debug!("failed to {what}: {error}");
@@ -212,7 +212,7 @@ impl Runtime {
         notice: Option<String>,
     ) {
         let hold = Hold { scope, name: name.to_owned(), reason, detail, since: clock::now() };
-        match self.queue.hold(hold, notice).await {
+        match self.queue.holds().add(hold, notice).await {
             Ok(true) => {
                 tracing::warn!("{}", one_line(&message.replace('\n', "; "), 1000));
                 self.changed.notify_one();
@@ -224,7 +224,7 @@ impl Runtime {
 
     /// Records that something is not held any more; returns whether it was.
     pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
-        match self.queue.release(scope, name, reasons).await {
+        match self.queue.holds().release(scope, name, reasons).await {
             Ok(true) => {
                 tracing::info!("{scope} `{name}` works again");
                 self.nudge();

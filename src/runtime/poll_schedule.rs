@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::queue::JobId;
+use crate::store::JobId;
 
 /// Fallback interval between looks at a job whose service or folder is held, or not configured any more. A nudge that
 /// the hold has ended comes sooner.

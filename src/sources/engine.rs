@@ -20,8 +20,8 @@ use crate::{
     config::{self, Folder},
     http::{BuildError, Elsewhere, Limits},
     job::{HoldReason, retry::backoff},
-    queue::{Hold, Later, Met, Queue, QueueError, Scope},
     services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
+    store::{Hold, Later, Scope, SourceState, Store, StoreError},
     text::{count, one_line},
 };
 
@@ -71,7 +71,7 @@ pub struct SourceContext {
     /// The time for which vendors' transcripts are kept, for a `redo`.
     pub history: Duration,
     /// The queue.
-    pub queue: Queue,
+    pub queue: Store,
     /// The check that a file may be placed now.
     pub ready: FolderReady,
 }
@@ -114,11 +114,11 @@ pub(super) enum SourceFailure {
     /// The folder takes no file. `told`: the operator is notified; else the folder's own hold says it.
     Folder { why: String, told: bool },
     /// The queue.
-    Queue(QueueError),
+    Queue(StoreError),
 }
 
-impl From<QueueError> for SourceFailure {
-    fn from(error: QueueError) -> Self {
+impl From<StoreError> for SourceFailure {
+    fn from(error: StoreError) -> Self {
         Self::Queue(error)
     }
 }
@@ -158,7 +158,7 @@ impl SourceEngine {
     ///
     /// # Errors
     /// When the queue fails in a way that only a restart can mend.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), QueueError> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let nudge = Arc::clone(&self.nudge);
         self.remove_unfinished_files().await;
         let ended = loop {
@@ -186,11 +186,11 @@ impl SourceEngine {
     ///
     /// # Errors
     /// When the queue fails.
-    pub async fn fetch_recording(&mut self, id: &str) -> Result<(), QueueError> {
+    pub async fn fetch_recording(&mut self, id: &str) -> Result<(), StoreError> {
         let fetched = async {
             self.load_watermark().await?;
             self.settle_placing().await?;
-            match self.parts.queue.fetch_of(self.name(), id).await? {
+            match self.parts.queue.sources().find(self.name(), id).await? {
                 Some(row) if row.placing.is_none() => self.fetch_when_available(&row).await,
                 Some(_) | None => Ok(()),
             }
@@ -200,7 +200,7 @@ impl SourceEngine {
     }
 
     /// Does all there is to do; returns how long to wait for more.
-    async fn run_round(&mut self) -> Result<Duration, QueueError> {
+    async fn run_round(&mut self) -> Result<Duration, StoreError> {
         if let Some(left) = self.back_off_until.map(|until| until.saturating_duration_since(Instant::now()))
             && !left.is_zero()
         {
@@ -226,19 +226,19 @@ impl SourceEngine {
             self.listed_at = Some(Instant::now());
         }
         let now = clock::now();
-        let unknown = self.parts.queue.hasten(self.name(), named.into_iter().collect(), now).await?;
+        let unknown = self.parts.queue.sources().hasten(self.name(), named.into_iter().collect(), now).await?;
         for id in unknown {
             self.look_up_named(&id, met).await?;
         }
         let fetched = self.fetch_due().await;
         let next_deletion = self.delete_finished().await?;
         fetched?;
-        let next = self.parts.queue.next_fetch_due(self.name(), clock::now()).await?;
+        let next = self.parts.queue.sources().next_due(self.name(), clock::now()).await?;
         Ok(next.into_iter().chain(next_deletion).min())
     }
 
     /// Records how the work ended, and returns how long to wait.
-    async fn record_round(&mut self, worked: Result<Option<Timestamp>, SourceFailure>) -> Result<Duration, QueueError> {
+    async fn record_round(&mut self, worked: Result<Option<Timestamp>, SourceFailure>) -> Result<Duration, StoreError> {
         let ended = match worked {
             Ok(next) => self.record_success(next).await,
             Err(SourceFailure::Vendor(error)) => self.record_vendor_failure(error).await,
@@ -255,13 +255,13 @@ impl SourceEngine {
         }
     }
 
-    async fn record_success(&mut self, next: Option<Timestamp>) -> Result<Duration, QueueError> {
+    async fn record_success(&mut self, next: Option<Timestamp>) -> Result<Duration, StoreError> {
         self.record_vendor_answer().await?;
         let queue = &self.parts.queue;
-        if queue.release(Scope::Source, self.name(), &[HoldReason::Folder]).await? {
+        if queue.holds().release(Scope::Source, self.name(), &[HoldReason::Folder]).await? {
             tracing::info!("source `{}` places recordings in folder `{}` again", self.name(), self.parts.folder.name);
         }
-        let is_idle = queue.failing(self.name(), self.parts.retry.attempts).await? == 0;
+        let is_idle = queue.sources().count_failing(self.name(), self.parts.retry.attempts).await? == 0;
         self.update_view(|view| view.idle = is_idle);
         let every = self.parts.settings.every;
         let walk = self.listed_at.map_or(Duration::ZERO, |walked| every.saturating_sub(walked.elapsed()));
@@ -270,28 +270,28 @@ impl SourceEngine {
     }
 
     /// The vendor works, and the folder does not: it is tried again by itself.
-    async fn hold_for_folder(&mut self, why: &str, told: bool) -> Result<Duration, QueueError> {
+    async fn hold_for_folder(&mut self, why: &str, told: bool) -> Result<Duration, StoreError> {
         self.record_vendor_answer().await?;
         self.hold_source(HoldReason::Folder, why, told.then_some("its recordings wait; it is tried again by itself"))
             .await?;
         Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
     }
 
-    async fn record_vendor_answer(&mut self) -> Result<(), QueueError> {
+    async fn record_vendor_answer(&mut self) -> Result<(), StoreError> {
         (self.failures, self.back_off_until) = (0, None);
         self.release_vendor_holds().await
     }
 
     /// Records that the vendor answers as it should.
-    pub(super) async fn release_vendor_holds(&self) -> Result<(), QueueError> {
-        if self.parts.queue.release(Scope::Source, self.name(), &VENDOR_HOLDS).await? {
+    pub(super) async fn release_vendor_holds(&self) -> Result<(), StoreError> {
+        if self.parts.queue.holds().release(Scope::Source, self.name(), &VENDOR_HOLDS).await? {
             tracing::info!("source `{}` works again", self.name());
         }
         Ok(())
     }
 
     /// The vendor is left alone for as long as it asks, or longer and longer; the operator is told once.
-    async fn record_vendor_failure(&mut self, error: CallError) -> Result<Duration, QueueError> {
+    async fn record_vendor_failure(&mut self, error: CallError) -> Result<Duration, StoreError> {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
         let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
@@ -309,27 +309,27 @@ impl SourceEngine {
         let why = one_line(&error.to_string(), 500);
         // One thing at a time is wrong with a vendor: the last that it said.
         let others: Vec<_> = VENDOR_HOLDS.into_iter().filter(|other| *other != reason).collect();
-        self.parts.queue.release(Scope::Source, self.name(), &others).await?;
+        self.parts.queue.holds().release(Scope::Source, self.name(), &others).await?;
         self.hold_source(reason, &why, Some(&cure)).await?;
         Ok(wait)
     }
 
     /// Records that something holds the source; says it once, and tells the operator where there is a cure to tell.
-    async fn hold_source(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), QueueError> {
+    async fn hold_source(&self, reason: HoldReason, why: &str, cure: Option<&str>) -> Result<(), StoreError> {
         let name = self.name().to_owned();
         let told = cure.map(|cure| format!("source `{name}`: {why}\n{cure}"));
         let said = format!("source `{name}` waits: {why}{}", cure.map(|cure| format!("; {cure}")).unwrap_or_default());
         let detail = why.to_owned();
         let since = clock::now();
         let hold = Hold { scope: Scope::Source, name, reason, detail, since };
-        if self.parts.queue.hold(hold, told).await? {
+        if self.parts.queue.holds().add(hold, told).await? {
             tracing::warn!("{}", one_line(&said, 1000));
         }
         Ok(())
     }
 
-    async fn load_watermark(&self) -> Result<Met, QueueError> {
-        let (met, is_new) = self.parts.queue.meet_source(self.name(), clock::now()).await?;
+    async fn load_watermark(&self) -> Result<SourceState, StoreError> {
+        let (met, is_new) = self.parts.queue.sources().find_or_add(self.name(), clock::now()).await?;
         if is_new && self.parts.settings.since.is_none() {
             tracing::warn!(
                 "source `{}` is met: what ended before now is left alone; vendors keep recordings for 3 to 30 days, so \
@@ -341,13 +341,13 @@ impl SourceEngine {
     }
 
     /// Returns the time before which ended meetings are ignored.
-    fn earliest_end(&self, met: Met) -> Timestamp {
+    fn earliest_end(&self, met: SourceState) -> Timestamp {
         self.parts.settings.since.unwrap_or(met.met)
     }
 
     /// Reads the list of what ended, page by page. The watermark moves only when it was read to its end: a walk that
     /// was interrupted begins anew where it began.
-    async fn list_recordings(&mut self, met: Met) -> Result<(), SourceFailure> {
+    async fn list_recordings(&mut self, met: SourceState) -> Result<(), SourceFailure> {
         let began = clock::now();
         let floor = self.earliest_end(met);
         // A floor that was set further back is not hidden by what was listed from a later one.
@@ -364,7 +364,7 @@ impl SourceEngine {
             let is_name = |id: &str| !id.is_empty() && id.len() <= ID_BYTES_MAX;
             let ended = |found: &super::ListedRecording| found.ended >= floor && is_name(&found.id);
             let found = listed.found.into_iter().take(FOUND_MAX).filter(ended).map(|found| (found.id, found.ended));
-            new += self.parts.queue.find(self.name(), found.collect(), clock::now()).await?;
+            new += self.parts.queue.sources().add_found(self.name(), found.collect(), clock::now()).await?;
             if listed.next.is_none() {
                 break;
             }
@@ -378,7 +378,7 @@ impl SourceEngine {
         }
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
-            self.parts.queue.walked(self.name(), began, floor).await?;
+            self.parts.queue.sources().record_walk(self.name(), began, floor).await?;
             self.transcripts.remove_old_transcripts(self.parts.history).await;
         }
         self.update_view(|view| view.listed = Some(began));
@@ -386,13 +386,17 @@ impl SourceEngine {
     }
 
     /// Looks at a recording that somebody named and no list has shown: where the vendor has it, it is found.
-    async fn look_up_named(&mut self, id: &str, met: Met) -> Result<(), SourceFailure> {
+    async fn look_up_named(&mut self, id: &str, met: SourceState) -> Result<(), SourceFailure> {
         match self.parts.source.get_recording(id).await {
             Ok(recording) => {
                 let ended = recording.ended.unwrap_or_else(clock::now);
                 let is_over = recording.availability != super::Availability::NotYet && ended >= self.earliest_end(met);
                 if is_over && recording.id == id {
-                    self.parts.queue.find(self.name(), vec![(id.to_owned(), ended)], clock::now()).await?;
+                    self.parts
+                        .queue
+                        .sources()
+                        .add_found(self.name(), vec![(id.to_owned(), ended)], clock::now())
+                        .await?;
                 }
                 Ok(())
             }
@@ -408,7 +412,7 @@ impl SourceEngine {
     async fn fetch_due(&mut self) -> Result<(), SourceFailure> {
         // What comes due meanwhile has its turn after the list and the deletions.
         let begun = clock::now();
-        while let Some(row) = self.parts.queue.next_fetch(self.name(), begun).await? {
+        while let Some(row) = self.parts.queue.sources().next(self.name(), begun).await? {
             if let Some(why) = (self.parts.ready)() {
                 return Err(SourceFailure::Folder { why, told: false });
             }
@@ -420,11 +424,11 @@ impl SourceEngine {
     /// Finishes what was being placed when the process ended: a file that is there whole, or that the folder knows
     /// (it may have been moved by now), is placed; any other is fetched again.
     async fn settle_placing(&mut self) -> Result<(), SourceFailure> {
-        for row in self.parts.queue.placing(self.name()).await? {
+        for row in self.parts.queue.sources().list_placing(self.name()).await? {
             let Some(spot) = row.placing else { continue };
             let now = clock::now();
-            if self.parts.queue.knows(spot.clone()).await? {
-                self.parts.queue.placed(self.name(), &row.id, now).await?;
+            if self.parts.queue.sources().has_content(spot.clone()).await? {
+                self.parts.queue.sources().record_placed(self.name(), &row.id, now).await?;
                 continue;
             }
             if (self.parts.ready)().is_some() {
@@ -433,9 +437,9 @@ impl SourceEngine {
             let there = draft::digest_of_file(self.parts.folder.path.clone(), spot.path.clone()).await;
             let sum = FileDigest { content: spot.content, size: spot.size };
             if spot.folder == self.parts.folder.id && there.is_ok_and(|there| there == Some(sum)) {
-                self.parts.queue.placed(self.name(), &row.id, now).await?;
+                self.parts.queue.sources().record_placed(self.name(), &row.id, now).await?;
             } else {
-                self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(None), now).await?;
+                self.parts.queue.sources().retry_later(self.name(), &row.id, now, Later::Uncounted(None), now).await?;
             }
         }
         Ok(())

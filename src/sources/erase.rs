@@ -9,8 +9,8 @@ use crate::{
     clock,
     effect::Effect,
     job::retry::backoff,
-    queue::{Deletable, Deleted},
     services::CallError,
+    store::{Deletable, Deleted},
     text::one_line,
 };
 
@@ -33,9 +33,9 @@ impl SourceEngine {
         if !self.parts.settings.delete_after {
             return Ok(None);
         }
-        for copy in self.parts.queue.deletable(self.name(), clock::now()).await? {
+        for copy in self.parts.queue.sources().list_deletable(self.name(), clock::now()).await? {
             let now = clock::now();
-            let asked = self.parts.queue.deletions(self.name(), DELETIONS_WINDOW, now).await?;
+            let asked = self.parts.queue.sources().list_deletions(self.name(), DELETIONS_WINDOW, now).await?;
             if asked.len() >= DELETIONS_MAX {
                 let oldest = asked[asked.len() - DELETIONS_MAX];
                 return Ok(oldest.checked_add(DELETIONS_WINDOW).ok());
@@ -51,7 +51,7 @@ impl SourceEngine {
     async fn delete_copy(&mut self, copy: &Deletable) -> Result<bool, SourceFailure> {
         let name = self.name().to_owned();
         let id = &copy.id;
-        self.parts.queue.intend_deletion(&name, id, clock::now()).await?;
+        self.parts.queue.sources().intend_deletion(&name, id, clock::now()).await?;
         let deleted = Effect::CallDeletion.during_async(self.parts.source.delete_recording(id)).await;
         let now = clock::now();
         let (said, goes_on) = match deleted {
@@ -71,7 +71,7 @@ impl SourceEngine {
                 (Deleted::Later(due, one_line(&error.to_string(), 500)), false)
             }
         };
-        self.parts.queue.deleted(&name, id, said, now).await?;
+        self.parts.queue.sources().record_deletion(&name, id, said, now).await?;
         Ok(goes_on)
     }
 

@@ -17,8 +17,8 @@ use crate::{
     http::{Download, FetchError, Fetched},
     job::{Details, Segment, retry::backoff},
     progress::Progress,
-    queue::{FetchedSpot, Fetching, Intent, Later, Placing},
     services::{CallError, answers},
+    store::{FetchedFile, Fetching, Intent, Later, Placing},
     text::{ShellCommand, one_line, printable_path},
 };
 
@@ -78,7 +78,7 @@ impl SourceEngine {
         self.done += 1;
         let due = now.saturating_add(self.parts.settings.every.min(LOOK_AGAIN_AFTER)).unwrap_or(Timestamp::MAX);
         let later = Later::Uncounted(Some(why.to_owned()));
-        Ok(self.parts.queue.fetch_later(self.name(), &row.id, due, later, now).await?)
+        Ok(self.parts.queue.sources().retry_later(self.name(), &row.id, due, later, now).await?)
     }
 
     /// Records that the recording cannot be had; the operator is notified once.
@@ -92,7 +92,7 @@ impl SourceEngine {
         let fetch = ShellCommand::new("minuted source fetch").word(id).then("--source").word(&name);
         tracing::error!("{told}; {fetch}");
         let notice = format!("{told}\n{fetch} tries once more");
-        Ok(self.parts.queue.fetch_failed(&name, id, (&why, details), notice, clock::now()).await?)
+        Ok(self.parts.queue.sources().record_failure(&name, id, (&why, details), notice, clock::now()).await?)
     }
 
     /// Counts a failure of the recording's own. It is told when it has failed as often as a job may, and tried on,
@@ -116,7 +116,7 @@ impl SourceEngine {
         });
         tracing::warn!("recording `{id}` of source `{name}`: try {failures} failed: {error}; next in {wait:?}");
         let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        Ok(self.parts.queue.fetch_later(&name, id, due, Later::Counted { error, notice }, now).await?)
+        Ok(self.parts.queue.sources().retry_later(&name, id, due, Later::Counted { error, notice }, now).await?)
     }
 
     /// A failure of the vendor's own holds the source, and this recording goes behind the others. It is the recording's
@@ -135,7 +135,7 @@ impl SourceEngine {
         let why = one_line(&error.to_string(), 500);
         // The source as a whole waits. Its next round has to ask for this recording again: a round that asks for nothing
         // would end the hold.
-        self.parts.queue.fetch_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
+        self.parts.queue.sources().retry_later(self.name(), &row.id, now, Later::Uncounted(Some(why)), now).await?;
         Err(SourceFailure::Vendor(error))
     }
 
@@ -202,9 +202,10 @@ impl SourceEngine {
             let path = PathBuf::from(name);
             let folder_id = folder.id.clone();
             let spot =
-                FetchedSpot { folder: folder_id, path: path.clone(), content: sum.content.clone(), size: sum.size };
-            let intent = Intent { spot, details: details.clone(), ended, reuse };
-            if self.parts.queue.intend_place(&source, &row.id, intent, clock::now()).await? == Placing::Known {
+                FetchedFile { folder: folder_id, path: path.clone(), content: sum.content.clone(), size: sum.size };
+            let intent = Intent { file: spot, details: details.clone(), ended, reuse };
+            if self.parts.queue.sources().intend_place(&source, &row.id, intent, clock::now()).await? == Placing::Known
+            {
                 tracing::info!("recording `{}` of source `{source}`: folder `{}` has it already", row.id, folder.name);
                 self.done += 1;
                 return Ok(());
@@ -221,13 +222,13 @@ impl SourceEngine {
             }
         }
         let now = clock::now();
-        self.parts.queue.fetch_later(&source, &row.id, now, Later::Uncounted(None), now).await?;
+        self.parts.queue.sources().retry_later(&source, &row.id, now, Later::Uncounted(None), now).await?;
         self.count_failure(row, "files of other content have its names in the folder").await
     }
 
     async fn record_placed(&mut self, row: &Fetching, name: &str) -> Result<(), SourceFailure> {
         self.done += 1;
-        self.parts.queue.placed(self.name(), &row.id, clock::now()).await?;
+        self.parts.queue.sources().record_placed(self.name(), &row.id, clock::now()).await?;
         let place = printable_path(&self.parts.folder.path.join(name));
         tracing::info!("recording `{}` of source `{}` lies at {place}", row.id, self.name());
         Ok(())

@@ -23,7 +23,7 @@ use crate::{
     config::{Folder, Limits},
     job::{Bound, Content, Sound},
     last_words::Mark,
-    queue::{Settled, Unplayable},
+    store::{Settled, Unplayable},
     text::printable_path,
 };
 

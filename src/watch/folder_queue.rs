@@ -12,7 +12,7 @@ use crate::{
     config::Folder,
     job::{EndedBy, HoldReason},
     last_words::{LastWords, Mark},
-    queue::{Hold, Queue, QueueError, Root, Scope, Settled, Sighting},
+    store::{FolderRoot, Hold, Scope, Settled, Sighting, Store, StoreError},
     text::{one_line, printable_path},
 };
 
@@ -20,7 +20,7 @@ use crate::{
 const DETAIL_MAX: usize = 500;
 
 /// A handler of an error of the queue, called with the operation that failed.
-pub type QueueErrorHandler = Box<dyn Fn(&str, &QueueError) + Send + Sync>;
+pub type QueueErrorHandler = Box<dyn Fn(&str, &StoreError) + Send + Sync>;
 
 /// Calls to the parts of the daemon that watching does not know.
 pub struct WorkerLink {
@@ -43,7 +43,7 @@ impl fmt::Debug for WorkerLink {
 /// The durable memory of one folder. Each call is one commit and may be repeated after a crash. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FolderQueue {
-    queue: Queue,
+    queue: Store,
     /// The folder's id.
     folder: String,
     /// The folder's name, for messages.
@@ -55,30 +55,31 @@ pub struct FolderQueue {
 impl FolderQueue {
     /// Returns the memory that `queue` holds of `folder`.
     #[must_use]
-    pub fn new(queue: Queue, folder: &Folder, marks: Arc<LastWords>, worker: WorkerLink) -> Self {
+    pub fn new(queue: Store, folder: &Folder, marks: Arc<LastWords>, worker: WorkerLink) -> Self {
         let worker = Arc::new(worker);
         Self { queue, folder: folder.id.clone(), name: folder.name.clone(), marks, worker }
     }
 
     /// Returns sightings by the bytes of their paths, those behind `after`; an empty answer is the end.
     pub(super) async fn read_sightings(&self, after: &Path) -> anyhow::Result<Vec<Sighting>> {
-        self.check("read what was seen", self.queue.sightings(&self.folder, after).await)
+        self.check("read what was seen", self.queue.files().list(&self.folder, after).await)
     }
 
     /// Records sightings, each in place of the one of the same path.
     pub(super) async fn record_sightings(&self, sightings: Vec<Sighting>) -> anyhow::Result<()> {
-        self.check("record what was seen", self.queue.see(&self.folder, sightings).await)
+        self.check("record what was seen", self.queue.files().record(&self.folder, sightings).await)
     }
 
     /// Forgets the sightings of files that were removed. Comes after the files that replaced them were taken.
     pub(super) async fn record_removed(&self, paths: Vec<PathBuf>) -> anyhow::Result<()> {
-        self.check("record what is gone", self.queue.gone(&self.folder, paths, clock::now()).await)
+        self.check("record what is gone", self.queue.files().record_missing(&self.folder, paths, clock::now()).await)
     }
 
     /// Makes jobs of settled recordings, all or none of them. Content decides what is new.
     pub(super) async fn take_recordings(&self, settled: Vec<Settled>) -> anyhow::Result<()> {
         let unsupported = (self.worker.unsupported_reason)();
-        let taken = self.check("take recordings in", self.queue.take(settled, unsupported, clock::now()).await)?;
+        let taken =
+            self.check("take recordings in", self.queue.files().take(settled, unsupported, clock::now()).await)?;
         for taken in &taken {
             let job = taken.job;
             let shown = printable_path(&taken.path);
@@ -98,22 +99,22 @@ impl FolderQueue {
 
     /// Returns whether a job of the folder may be of a file of this size.
     pub(super) async fn has_job_of_size(&self, size: u64) -> anyhow::Result<bool> {
-        self.check("read which jobs there are", self.queue.has_job_of_size(&self.folder, size).await)
+        self.check("read which jobs there are", self.queue.jobs().has_size(&self.folder, size).await)
     }
 
     /// Returns the files that minuted died of too often, as they were: they are not parsed again.
     pub(super) async fn read_set_aside(&self) -> anyhow::Result<Vec<(PathBuf, Stamp)>> {
-        Ok(self.queue.set_aside(&self.folder).await?)
+        Ok(self.queue.files().list_crashing(&self.folder).await?)
     }
 
     /// Returns the directory that the folder was at its first scan; `None` before that.
-    pub(super) async fn read_baseline(&self) -> anyhow::Result<Option<Root>> {
-        Ok(self.queue.folder_root(&self.folder).await?)
+    pub(super) async fn read_baseline(&self) -> anyhow::Result<Option<FolderRoot>> {
+        Ok(self.queue.folders().read_root(&self.folder).await?)
     }
 
     /// Records the directory of a folder, as the last step of its first scan: without it, a restart repeats that.
-    pub(super) async fn record_baseline(&self, root: Root) -> anyhow::Result<()> {
-        Ok(self.queue.meet(&self.folder, root).await?)
+    pub(super) async fn record_baseline(&self, root: FolderRoot) -> anyhow::Result<()> {
+        Ok(self.queue.folders().record_root(&self.folder, root).await?)
     }
 
     /// Records that something is wrong with the folder. Called when it begins, not while it lasts.
@@ -121,14 +122,14 @@ impl FolderQueue {
         let detail = one_line(detail, DETAIL_MAX);
         let notice = reason.blocks_stages().then(|| format!("folder `{}`: {detail}", self.name));
         let hold = Hold { scope: Scope::Folder, name: self.folder.clone(), reason, detail, since: clock::now() };
-        self.queue.release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await?;
-        self.queue.hold(hold, notice).await?;
+        self.queue.holds().release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await?;
+        self.queue.holds().add(hold, notice).await?;
         Ok(())
     }
 
     /// Records that nothing is wrong with the folder any more.
     pub(super) async fn release_folder(&self) -> anyhow::Result<()> {
-        if self.queue.release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await? {
+        if self.queue.holds().release(Scope::Folder, &self.folder, &HoldReason::ended_by(EndedBy::Scan)).await? {
             self.wake_waiting().await?;
             (self.worker.announce_retries)();
         }
@@ -137,17 +138,17 @@ impl FolderQueue {
 
     /// Returns the directories below the folder on which something was mounted.
     pub(super) async fn read_mounts(&self) -> anyhow::Result<Vec<PathBuf>> {
-        self.check("read what was mounted", self.queue.mounts(&self.folder).await)
+        self.check("read what was mounted", self.queue.folders().read_mounts(&self.folder).await)
     }
 
     /// Records the directories below the folder on which something is mounted, or was.
     pub(super) async fn record_mounts(&self, mounts: Vec<PathBuf>) -> anyhow::Result<()> {
-        self.check("record what is mounted", self.queue.remember_mounts(&self.folder, mounts).await)
+        self.check("record what is mounted", self.queue.folders().record_mounts(&self.folder, mounts).await)
     }
 
     /// Lets jobs and deliveries that wait for a file or a place of the folder try again: more of it can be read.
     pub(super) async fn wake_waiting(&self) -> anyhow::Result<()> {
-        let woken = self.queue.wake_folder(&self.folder, clock::now()).await;
+        let woken = self.queue.folders().wake(&self.folder, clock::now()).await;
         if self.check("wake what waits for the folder", woken)? > 0 {
             (self.worker.announce_retries)();
         }
@@ -155,7 +156,7 @@ impl FolderQueue {
     }
 
     /// Passes an answer of the queue on, and its error to the worker as well.
-    fn check<T>(&self, operation: &str, answer: Result<T, QueueError>) -> anyhow::Result<T> {
+    fn check<T>(&self, operation: &str, answer: Result<T, StoreError>) -> anyhow::Result<T> {
         answer.map_err(|error| {
             (self.worker.handle_queue_error)(operation, &error);
             error.into()

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     config::Folder,
-    queue::{Settled, Sighting, Verdict},
+    store::{Settled, Sighting, Verdict},
     text::printable_path,
 };
 

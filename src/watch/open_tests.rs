@@ -15,7 +15,7 @@ use crate::{
     config::Watch,
     job::Content,
     open_files::{InUse, OpenFiles, Openness, SoughtFile, WriterSource, boot_id},
-    queue::Verdict,
+    store::Verdict,
 };
 
 /// A `/proc` with this answer about every file: one that sees nothing, or all and no writer.

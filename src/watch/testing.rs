@@ -18,7 +18,7 @@ use crate::{
     job::{Content, HoldReason},
     last_words::LastWords,
     open_files::OpenFiles,
-    queue::{JobView, Queue, Root, Settled, Sighting, testing::WriteProbe},
+    store::{FolderRoot, JobView, Settled, Sighting, Store, testing::WriteProbe},
 };
 
 /// Globs as the config compiles them.
@@ -74,7 +74,7 @@ pub(crate) fn folder(path: &Path) -> Folder {
 
 /// A queue in a directory of its own, as the only folder of a test uses it.
 pub(crate) struct TestQueue {
-    pub(crate) queue: Queue,
+    pub(crate) queue: Store,
     pub(crate) writes: Arc<WriteProbe>,
     state: tempfile::TempDir,
 }
@@ -83,7 +83,7 @@ impl TestQueue {
     /// Makes a queue that knows nothing.
     pub(crate) fn new() -> Arc<Self> {
         let state = tempfile::tempdir().expect("a directory");
-        let (queue, writes) = Queue::open_probed(state.path());
+        let (queue, writes) = Store::open_probed(state.path());
         Arc::new(Self { queue, writes, state })
     }
 
@@ -104,24 +104,24 @@ impl TestQueue {
         FolderQueue::new(self.queue.clone(), folder, Arc::new(LastWords::new(self.state.path())), link)
     }
 
-    pub(crate) async fn record_baseline(&self, root: Root) {
-        self.queue.meet("sales", root).await.expect("recorded");
+    pub(crate) async fn record_baseline(&self, root: FolderRoot) {
+        self.queue.folders().record_root("sales", root).await.expect("recorded");
     }
 
-    pub(crate) async fn baseline(&self) -> Option<Root> {
-        self.queue.folder_root("sales").await.expect("read")
+    pub(crate) async fn baseline(&self) -> Option<FolderRoot> {
+        self.queue.folders().read_root("sales").await.expect("read")
     }
 
     pub(crate) async fn record(&self, sightings: Vec<Sighting>) {
-        self.queue.see("sales", sightings).await.expect("recorded");
+        self.queue.files().record("sales", sightings).await.expect("recorded");
     }
 
     pub(crate) async fn sightings(&self) -> Vec<Sighting> {
-        self.queue.sightings("sales", Path::new("")).await.expect("read")
+        self.queue.files().list("sales", Path::new("")).await.expect("read")
     }
 
     pub(crate) async fn sighting(&self, name: &str) -> Option<Sighting> {
-        self.queue.sighting("sales", name.into()).await.expect("read")
+        self.queue.files().find("sales", name.into()).await.expect("read")
     }
 
     /// Takes files of these stamps in, as recordings that hold their own names.
@@ -137,23 +137,23 @@ impl TestQueue {
             unplayable: None,
             length_max: None,
         });
-        self.queue.take(settled.collect(), String::new(), crate::clock::now()).await.expect("taken");
+        self.queue.files().take(settled.collect(), String::new(), crate::clock::now()).await.expect("taken");
     }
 
     /// Returns the jobs, in the order in which they were taken in.
     pub(crate) async fn jobs(&self) -> Vec<JobView> {
-        self.queue.jobs(Vec::new(), None).await.expect("read")
+        self.queue.jobs().list(Vec::new(), None).await.expect("read")
     }
 
     pub(crate) async fn job_count(&self) -> u64 {
-        self.queue.counts().await.expect("read").into_iter().map(|(_, _, count)| count).sum()
+        self.queue.jobs().count_by_state().await.expect("read").into_iter().map(|(_, _, count)| count).sum()
     }
 
     /// Returns how many jobs are of files that were there before minuted.
     pub(crate) async fn backlog_count(&self) -> usize {
         let mut count = 0;
         for job in self.jobs().await {
-            let job = self.queue.job(job.id).await.expect("read").expect("a job");
+            let job = self.queue.jobs().find(job.id).await.expect("read").expect("a job");
             count += usize::from(job.backlog);
         }
         count
@@ -168,7 +168,7 @@ impl TestQueue {
 
     /// Returns why the folder is held.
     pub(crate) async fn hold(&self) -> Option<HoldReason> {
-        self.queue.holds().await.expect("read").first().map(|hold| hold.reason)
+        self.queue.holds().list().await.expect("read").first().map(|hold| hold.reason)
     }
 }
 
@@ -227,9 +227,9 @@ impl Watched {
 }
 
 /// Where a folder lies that minuted has met long ago.
-pub(crate) fn baseline_of(path: &Path) -> Root {
+pub(crate) fn baseline_of(path: &Path) -> FolderRoot {
     let place = crate::beneath::Dir::open(path).expect("opened").place().expect("asked");
-    Root::new(place, path, jiff::Timestamp::UNIX_EPOCH)
+    FolderRoot::new(place, path, jiff::Timestamp::UNIX_EPOCH)
 }
 
 /// Waits for a condition, and fails when it takes far too long.

@@ -20,7 +20,7 @@ use crate::{
     beneath::Stamp,
     config::{Backlog, Watch},
     job::{Content, HoldReason},
-    queue::{Root, Sighting, Verdict},
+    store::{FolderRoot, Sighting, Verdict},
 };
 
 fn content(bytes: &[u8]) -> String {
@@ -324,7 +324,7 @@ async fn a_rename_is_told_as_taken_before_gone() {
     until(async || watched.queue.sighting("a.mp3").await.is_none()).await;
     assert_eq!(watched.queue.names().await, ["b.mp3"]);
     let id = watched.queue.jobs().await[0].id;
-    let job = watched.queue.queue.job_view(id).await.expect("read").expect("a job");
+    let job = watched.queue.queue.jobs().view(id).await.expect("read").expect("a job");
     let events: Vec<String> = job.history.expect("asked for").into_iter().map(|event| event.event).collect();
     assert_eq!(events, ["taken in", "its file was renamed"]);
     watched.end().await;
@@ -418,7 +418,7 @@ async fn a_share_that_is_mounted_after_the_folder_was_met_is_met_again() {
     settings.backlog = Backlog::Skip;
     let queue = TestQueue::new();
     // On another device, which is not that of the directory above: a mount whose number changed. No new meeting.
-    queue.record_baseline(Root { device: u64::MAX, spot: None, ..baseline_of(tree.path()) }).await;
+    queue.record_baseline(FolderRoot { device: u64::MAX, spot: None, ..baseline_of(tree.path()) }).await;
     let watched = Watched::begin(settings, &queue, 100);
     watched.until_jobs(1).await;
     assert_eq!(queue.baseline().await.map(|root| root.device), Some(baseline_of(tree.path()).device));
@@ -485,7 +485,7 @@ async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     watched.until_jobs(2).await;
     assert_eq!(watched.queue.names().await, ["old.mp3", "stray.mp3"]);
     assert_eq!(queue.hold().await, None);
-    assert_eq!(queue.baseline().await, Some(Root { met: jiff::Timestamp::UNIX_EPOCH, ..baseline_of(&root) }));
+    assert_eq!(queue.baseline().await, Some(FolderRoot { met: jiff::Timestamp::UNIX_EPOCH, ..baseline_of(&root) }));
     watched.end().await;
 }
 

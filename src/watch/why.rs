@@ -21,7 +21,7 @@ use crate::{
     beneath::{Dir, Entry, Stamp},
     config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
     open_files::{DOUBT_MAX, InUse, OpenFiles, UnclosedWrite},
-    queue::{Sighting, Verdict},
+    store::{Sighting, Verdict},
     text::{ShellCommand, printable, printable_path},
 };
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{job::Stage, progress::Progress, queue::JobId};
+use crate::{job::Stage, progress::Progress, store::JobId};
 
 /// A job that a worker has.
 #[derive(Debug, Clone)]

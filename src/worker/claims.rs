@@ -16,12 +16,12 @@ use crate::{
     clock,
     config::Folder,
     job::{HoldReason, Stage},
-    queue::{Hold, Job, JobFilter, JobId, QueueError, Scope},
     runtime::{LiveConfig, ServiceHandle, sleep_until},
     services::{
         breaker::{Admission, Call, NOBODY},
         health::{CallOutcome, StageProbe},
     },
+    store::{Hold, Job, JobFilter, JobId, Scope, StoreError},
 };
 
 /// A folder whose settings were refused is tried again so often, should the service have changed its mind.
@@ -56,12 +56,12 @@ struct ClaimedJob {
 }
 
 /// Starts as many jobs as may run now; returns when to look again without a nudge.
-async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, QueueError> {
+async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Option<Timestamp>, StoreError> {
     worker.runtime.follow_clock().await?;
     // What comes due while jobs are claimed is not seen by them: it wakes the loop again.
     let begun = clock::now();
     let live = worker.runtime.live();
-    let holds = worker.runtime.queue.holds().await?;
+    let holds = worker.runtime.queue.holds().list().await?;
     if worker.runtime.disk_full.load(Ordering::Relaxed) {
         return Ok(None);
     }
@@ -89,7 +89,7 @@ async fn start_claimable(worker: &Arc<Worker>, turn: &mut usize) -> Result<Optio
 
 /// Lets the cheap read alone prove a service whose held calls no job wants any more: with the last job that failed
 /// cancelled, nobody else would find out that it works again.
-async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Result<(), QueueError> {
+async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Result<(), StoreError> {
     let now = clock::now();
     for handle in live.services_and_sources() {
         let Some(call) = handle.health.due_probe(now) else { continue };
@@ -106,9 +106,9 @@ async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Res
 }
 
 /// Returns whether a job of one of the service's folders may run, now or later.
-async fn is_wanted(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle) -> Result<bool, QueueError> {
+async fn is_wanted(worker: &Worker, live: &LiveConfig, handle: &ServiceHandle) -> Result<bool, StoreError> {
     for folder in live.folders.values().filter(|folder| folder.service == handle.service.name()) {
-        if worker.runtime.queue.next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
+        if worker.runtime.queue.jobs().next_due(folder.id.clone(), Timestamp::MIN).await?.is_some() {
             return Ok(true);
         }
     }
@@ -134,7 +134,7 @@ async fn claim_for_folder(
     folder: &str,
     holds: &[Hold],
     starving: &mut BTreeSet<String>,
-) -> Result<Option<ClaimedJob>, QueueError> {
+) -> Result<Option<ClaimedJob>, StoreError> {
     let Some(folder) = live.folders.get(folder) else { return Ok(None) };
     if let Some(handle) = live.services.get(&folder.service) {
         let filter = JobFilter::NotFromSources(live.source_transcripts.keys().cloned().collect());
@@ -163,7 +163,7 @@ async fn claim_for_service(
     filter: JobFilter,
     holds: &[Hold],
     starving: &mut BTreeSet<String>,
-) -> Result<Option<ClaimedJob>, QueueError> {
+) -> Result<Option<ClaimedJob>, StoreError> {
     let now = clock::now();
     let held = |scope, name: &str| {
         holds.iter().any(|hold| hold.scope == scope && hold.name == name && hold.reason.blocks_claims())
@@ -175,7 +175,7 @@ async fn claim_for_service(
         // Only work on this machine makes room, so that nobody else need be asked.
         let stages = handle.health.admit_stages(worker.runtime.polls.is_empty(), now).0;
         if handle.can_resume() && is_starved(worker, live, handle, &folder.id) {
-            let waits = worker.runtime.queue.has_claimable(folder.id.clone(), stages, filter, now).await?;
+            let waits = worker.runtime.queue.jobs().has_claimable(folder.id.clone(), stages, filter, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
         return Ok(None);
@@ -189,8 +189,9 @@ async fn claim_for_service(
         stages.retain(|stage| *stage == Stage::Analyse);
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
-    let claim =
-        |stages, except| worker.runtime.queue.claim_filtered(folder.id.clone(), stages, except, filter.clone(), now);
+    let claim = |stages, except| {
+        worker.runtime.queue.jobs().claim_filtered(folder.id.clone(), stages, except, filter.clone(), now)
+    };
     if let Some(job) = claim(stages, None).await? {
         let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
         return Ok(Some(ClaimedJob { job, handle, folder, probe: None, slot }));
@@ -289,10 +290,10 @@ fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
 }
 
 /// Returns the next time after `now` at which something that waits for time may run.
-async fn next_wake(worker: &Worker, live: &LiveConfig, now: Timestamp) -> Result<Option<Timestamp>, QueueError> {
+async fn next_wake(worker: &Worker, live: &LiveConfig, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     let mut times: HashSet<Timestamp> = HashSet::new();
     for folder in live.folders.keys() {
-        times.extend(worker.runtime.queue.next_due(folder.clone(), now).await?);
+        times.extend(worker.runtime.queue.jobs().next_due(folder.clone(), now).await?);
     }
     for handle in live.services_and_sources() {
         times.extend(handle.health.next_probes());

@@ -10,7 +10,7 @@ use crate::{
     clock,
     job::Setback,
     pipeline::details,
-    queue::{Job, JobId, QueueError},
+    store::{Job, JobId, StoreError},
 };
 
 /// Interval between two rounds: short, because a person who corrects a file waits for the effect.
@@ -45,8 +45,8 @@ pub async fn run(worker: Arc<Worker>) {
 }
 
 /// Looks at some jobs; returns the number of the last one, or 0 to begin with the first again.
-async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, QueueError> {
-    let jobs = worker.runtime.queue.jobs_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
+async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, StoreError> {
+    let jobs = worker.runtime.queue.jobs().list_with_invalid_metadata(after, ROUND_MAX, clock::now()).await?;
     let last = jobs.last().map_or(JobId(0), |job| job.id);
     let mut woken = Vec::new();
     for job in jobs {
@@ -57,14 +57,15 @@ async fn check_waiting_jobs(worker: &Worker, after: JobId) -> Result<JobId, Queu
             woken.push(job.id);
         }
     }
-    if !woken.is_empty() && worker.runtime.queue.wake_jobs_with_invalid_metadata(Some(woken), clock::now()).await? > 0 {
+    if !woken.is_empty() && worker.runtime.queue.jobs().wake_with_invalid_metadata(Some(woken), clock::now()).await? > 0
+    {
         worker.runtime.claims.notify_one();
     }
     Ok(last)
 }
 
 /// Returns whether a job would wait for the very same reason.
-async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, QueueError> {
+async fn is_still_invalid(worker: &Worker, job: &Job) -> Result<bool, StoreError> {
     let live = worker.runtime.live();
     // A folder that is not configured any more begins nothing.
     let Some(folder) = live.folders.get(&job.key.folder) else { return Ok(true) };

@@ -11,12 +11,12 @@ use crate::{
     job::{HoldReason, Remote, Setback, Stage, State},
     pipeline::{StageContext, analyse, create, upload},
     progress::Progress,
-    queue::{Job, JobId, Scope},
     runtime::ServiceHandle,
     services::{
         breaker::Call,
         health::{CallOutcome, ProbeRead},
     },
+    store::{Job, JobId, Scope},
 };
 
 /// Interval between looks at an upload whose bytes are all sent while the worker stops: a fraction of the drain.
@@ -107,14 +107,19 @@ impl JobRun {
         let worker = &self.worker;
         match create::run(context, job).await? {
             create::CreateOutcome::NotesExist(notes) => {
-                worker.runtime.persist(|| context.queue.already_done(job, &notes, clock::now())).await?;
+                worker
+                    .runtime
+                    .persist(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
+                    .await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
                 Ok(false)
             }
             create::CreateOutcome::Meeting { id, how, plan, called } => {
-                job.state =
-                    worker.runtime.persist(|| context.queue.created(job, &plan, &id, how, clock::now())).await?;
+                job.state = worker
+                    .runtime
+                    .persist(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
+                    .await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
                 worker.runtime.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
@@ -128,7 +133,11 @@ impl JobRun {
         let begun = tokio::time::Instant::now();
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
         let (recording, how) = (&uploaded.recording, uploaded.how);
-        job.state = self.worker.runtime.persist(|| context.queue.uploaded(job, recording, how, clock::now())).await?;
+        job.state = self
+            .worker
+            .runtime
+            .persist(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
+            .await?;
         self.worker.forget_recognised(job.id);
         self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
@@ -147,9 +156,12 @@ impl JobRun {
             analyse::request_analyses(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
-            self.worker.runtime.persist(|| context.queue.awaits(job, clock::now())).await?
+            self.worker.runtime.persist(|| context.queue.stages().await_results(job, clock::now())).await?
         } else {
-            self.worker.runtime.persist(|| context.queue.requested(job, asked.clone(), clock::now())).await?
+            self.worker
+                .runtime
+                .persist(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
+                .await?
         };
         job.state = state;
         self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
@@ -193,7 +205,7 @@ impl JobRun {
     async fn make_room(&self, job: &Job) {
         let now = clock::now();
         self.worker.note_recognised(job.id, self.progress.read().0);
-        match self.worker.runtime.queue.snooze(job, now, None, now).await {
+        match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
             }
@@ -203,7 +215,7 @@ impl JobRun {
 
     async fn put_back(&self, job: &Job) {
         let now = clock::now();
-        match self.worker.runtime.queue.snooze(job, now, None, now).await {
+        match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, "job {}: the upload is interrupted and starts again later", job.id);
             }

@@ -32,8 +32,8 @@ pub use reconsidered::ReconsideredFiles;
 use crate::{
     config::{Environment, Folder},
     pipeline::{StageContext, convert::Converter},
-    queue::JobId,
     runtime::{Runtime, ServiceHandle},
+    store::JobId,
 };
 
 /// The state that the worker's loops share.

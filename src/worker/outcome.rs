@@ -11,12 +11,12 @@ use crate::{
     delivery::plan::{deliveries_of_failure, deliveries_of_results, post_delivery_actions},
     job::{HoldReason, Plan, Remote, Report, Setback, Stage, State, Suspect, Wait, retry::Policy},
     pipeline::{analyse, extracted::add_extracted_note},
-    queue::{Analysed, Because, Failure, Job, JobId, Scope, SkipReason},
     runtime::ServiceHandle,
     services::{
         breaker::{Call, NOBODY, Verdict},
         health::{CallOutcome, ProbeRead},
     },
+    store::{Analysed, DeferReason, Failure, Job, JobId, Scope, SkipReason},
     text::{ShellCommand, one_line, printable_path},
 };
 
@@ -79,10 +79,10 @@ impl Worker {
             }
             Setback::Lacking { error } => {
                 self.runtime.report_call(handle, job.id, call, CallOutcome::Answered).await;
-                self.defer_job(job, Because::Lacks(error_text(&error)), now).await;
+                self.defer_job(job, DeferReason::Lacks(error_text(&error)), now).await;
             }
             Setback::InvalidMetadata { error } => {
-                self.defer_job(job, Because::InvalidMetadata(error_text(&error)), now).await;
+                self.defer_job(job, DeferReason::InvalidMetadata(error_text(&error)), now).await;
                 self.invalid_metadata.notify_one();
             }
             Setback::Unavailable { error, after, suspect } => {
@@ -115,7 +115,7 @@ impl Worker {
                 let from = job.state.stage().unwrap_or(Stage::Create);
                 self.fail_job(folder, job, from, &one_line(&format!("{error:#}"), ERROR_MAX), None).await;
             }
-            Setback::Queue(error) => match error.downcast::<crate::queue::QueueError>() {
+            Setback::Queue(error) => match error.downcast::<crate::store::StoreError>() {
                 Ok(error) => {
                     self.runtime.queue_failed("record a result", &error);
                     if error.is_passing() {
@@ -151,14 +151,15 @@ impl Worker {
                 if first {
                     self.runtime.service_down(handle, &error).await;
                 }
-                self.snooze_job(job, until, Some(Because::ServiceFailed(error))).await;
+                self.snooze_job(job, until, Some(DeferReason::ServiceFailed(error))).await;
             }
         }
     }
 
     /// Lets one recording wait for something that it alone needs, and says so once.
-    async fn defer_job(&self, job: &Job, because: Because, now: Timestamp) {
-        let (Because::ServiceFailed(error) | Because::Lacks(error) | Because::InvalidMetadata(error)) = &because;
+    async fn defer_job(&self, job: &Job, because: DeferReason, now: Timestamp) {
+        let (DeferReason::ServiceFailed(error) | DeferReason::Lacks(error) | DeferReason::InvalidMetadata(error)) =
+            &because;
         if job.error.as_ref() != Some(error) {
             tracing::warn!(job.id = job.id.0, "job {} waits: {error}", job.id);
         }
@@ -186,7 +187,7 @@ impl Worker {
         };
         let now = clock::now();
         let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        match self.runtime.persist(|| self.runtime.queue.retry_later(job, from, due, &error, now)).await {
+        match self.runtime.persist(|| self.runtime.queue.stages().retry_later(job, from, due, &error, now)).await {
             Ok(_) => {
                 let attempt = job.attempts + 1;
                 let shown = printable_path(&folder.path.join(&job.path));
@@ -239,7 +240,7 @@ impl Worker {
             deliveries: deliveries_of_failure(folder, !complete.is_empty()),
             notice: format!("{shown} failed: {error}\n{cure}"),
         };
-        match self.runtime.persist(|| self.runtime.queue.fail(job, failure(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.stages().fail(job, failure(), clock::now())).await {
             Ok(_) => {
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
@@ -250,7 +251,7 @@ impl Worker {
 
     /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
     async fn skip_job(&self, folder: &Folder, job: &Job, reason: SkipReason) {
-        match self.runtime.persist(|| self.runtime.queue.skip(job, reason.clone(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.stages().skip(job, reason.clone(), clock::now())).await {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
                 tracing::info!(job.id = job.id.0, "job {} is skipped: {reason}: {shown}", job.id);
@@ -275,7 +276,7 @@ impl Worker {
             deliveries: deliveries_of_results(folder, job, plan),
             endings: post_delivery_actions(folder),
         };
-        match self.runtime.persist(|| self.runtime.queue.analysed(job, analysed(), clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.stages().record_results(job, analysed(), clock::now())).await {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id);
                 if let Remote::Uploaded { meeting, .. } = &job.remote {
@@ -300,7 +301,7 @@ impl Worker {
 
     async fn record_lost_file(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        match self.runtime.persist(|| self.runtime.queue.lose_file(job, &error, clock::now())).await {
+        match self.runtime.persist(|| self.runtime.queue.stages().lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
                 // A file that somebody has open is asked about again and again; that it still has is no news.
                 if job.error.as_deref() != Some(&*error) {
@@ -324,7 +325,7 @@ impl Worker {
             &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
         )
         .await;
-        match self.runtime.persist(|| self.runtime.queue.reconsider_file(job)).await {
+        match self.runtime.persist(|| self.runtime.queue.files().reconsider_file(job)).await {
             Ok(0) => {}
             Ok(_) => self.reconsidered.add(&job.key.folder, &job.path),
             Err(error) => self.runtime.queue_failed("have a file examined again", &error),
@@ -332,11 +333,15 @@ impl Worker {
     }
 
     /// Puts a claimed job back until a time. A job that waits for its analysis has a timer instead.
-    async fn snooze_job(&self, job: &Job, until: Timestamp, because: Option<Because>) {
+    async fn snooze_job(&self, job: &Job, until: Timestamp, because: Option<DeferReason>) {
         if let State::Waiting { on: Wait::Analysis, .. } = job.state {
             return;
         }
-        match self.runtime.persist(|| self.runtime.queue.snooze(job, until, because.clone(), clock::now())).await {
+        match self
+            .runtime
+            .persist(|| self.runtime.queue.stages().snooze(job, until, because.clone(), clock::now()))
+            .await
+        {
             Ok(_) => {}
             Err(error) => self.runtime.queue_failed("put a job back", &error),
         }

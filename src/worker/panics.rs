@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use super::Worker;
 use crate::{
     job::{Stage, State, Wait},
-    queue::JobId,
+    store::JobId,
     text::panic_message,
 };
 
@@ -27,7 +27,7 @@ impl Worker {
     }
 
     async fn fail_after_panic(self: &Arc<Self>, id: JobId, error: &anyhow::Error) {
-        let job = match self.runtime.queue.job(id).await {
+        let job = match self.runtime.queue.jobs().find(id).await {
             Ok(Some(job)) => job,
             Ok(None) => return,
             Err(error) => return self.runtime.queue_failed("read a job", &error),

@@ -13,12 +13,12 @@ use crate::{
     config::Folder,
     job::{Remote, Setback, State, Wait},
     pipeline::analyse::{self, PollOutcome, poll_interval},
-    queue::{Job, Scope},
     runtime::{LiveConfig, PollTimer, ServiceHandle},
     services::{
         breaker::{Admission, Call},
         health::{CallOutcome, ProbeRead},
     },
+    store::{Job, Scope},
 };
 
 /// Looks in progress at once: enough to use the allowed requests a second at a service that answers slowly.
@@ -40,7 +40,7 @@ enum NextPoll {
 /// Looks at results until the worker stops. The timers of jobs that waited before the start are made first: the time
 /// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
 pub async fn run(worker: Arc<Worker>) {
-    match worker.runtime.queue.waiting_for_analysis().await {
+    match worker.runtime.queue.jobs().awaiting_analysis().await {
         Ok(waiting) => waiting.iter().for_each(|job| worker.runtime.polls.add(job.id, &job.folder, Duration::ZERO)),
         Err(error) => worker.runtime.queue_failed("read what waits for analysis", &error),
     }
@@ -83,7 +83,7 @@ async fn poll_timer(worker: &Arc<Worker>, timer: PollTimer) {
     if let Err(error) = worker.runtime.follow_clock().await {
         worker.runtime.queue_failed("follow the clock", &error);
     }
-    let job = match worker.runtime.queue.job(timer.job).await {
+    let job = match worker.runtime.queue.jobs().find(timer.job).await {
         Ok(Some(job)) => job,
         Ok(None) => return,
         Err(error) => {
@@ -120,7 +120,7 @@ fn service_and_folder(live: &LiveConfig, job: &Job) -> Option<(Arc<ServiceHandle
 }
 
 async fn is_service_held(worker: &Worker, handle: &ServiceHandle) -> bool {
-    let holds = worker.runtime.queue.holds().await.unwrap_or_default();
+    let holds = worker.runtime.queue.holds().list().await.unwrap_or_default();
     holds.iter().any(|hold| {
         hold.scope == Scope::Service && hold.name == handle.service.name() && hold.reason.blocks_known_meetings()
     })
@@ -203,7 +203,11 @@ async fn handle_look(
                 return handle_failure(worker, handle, folder, job, Call::Request, setback).await;
             }
             worker.record_success(handle, job, Call::Request).await;
-            match worker.runtime.persist(|| worker.runtime.queue.requested(job, analyses.clone(), clock::now())).await {
+            match worker
+                .runtime
+                .persist(|| worker.runtime.queue.stages().record_request(job, analyses.clone(), clock::now()))
+                .await
+            {
                 Ok(_) => Some(NextPoll::After(poll.first)),
                 Err(error) => {
                     worker.runtime.queue_failed("record a request", &error);
@@ -237,7 +241,7 @@ async fn handle_failure(
 ) -> Option<NextPoll> {
     worker.handle_setback(handle, folder, job, call, setback).await;
     let until = handle.health.held_until(call);
-    let stays = match worker.runtime.queue.job(job.id).await {
+    let stays = match worker.runtime.queue.jobs().find(job.id).await {
         Ok(found) => found.is_some_and(|job| matches!(job.state, State::Waiting { on: Wait::Analysis, .. })),
         Err(error) => {
             worker.runtime.queue_failed("read a job", &error);

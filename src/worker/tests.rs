@@ -23,11 +23,11 @@ use crate::{
     beneath::Stamp,
     clock, config,
     job::{Content, Key, Report, Suspect},
-    queue::{Queue, Scope, Settled},
     runtime::{LiveConfig, Runtime, ServiceHandle},
     services::{
         AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload, pacer::Pacer, paxs::PaxsService,
     },
+    store::{Scope, Settled, Store},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -181,7 +181,7 @@ impl Stage {
         let shm = Path::new("/dev/shm");
         let dir = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).expect("a directory");
         let settings = settings(dir.path(), services);
-        let queue = Queue::open(&settings.state_dir).expect("opened");
+        let queue = Store::open(&settings.state_dir).expect("opened");
         let tasks = TaskTracker::new();
         let mut live = LiveConfig::build(Arc::new(settings), &tasks, None).expect("built");
         let mut handles = BTreeMap::new();
@@ -210,11 +210,11 @@ impl Stage {
     }
 
     async fn is_held(&self) -> bool {
-        !self.worker.runtime.queue.holds().await.expect("read").is_empty()
+        !self.worker.runtime.queue.holds().list().await.expect("read").is_empty()
     }
 
     async fn notices(&self) -> Vec<String> {
-        let (notices, _) = self.worker.runtime.queue.unsent_notices(100).await.expect("read");
+        let (notices, _) = self.worker.runtime.queue.holds().list_unsent_notices(100).await.expect("read");
         notices.into_iter().map(|notice| notice.text).collect()
     }
 }
@@ -241,11 +241,11 @@ fn settings(dir: &Path, services: &[&Arc<Played>]) -> config::Settings {
     config::load(&file).unwrap_or_else(|error| panic!("{}", error.render(false)))
 }
 
-async fn drop_recordings(queue: &Queue, dir: &Path, service: &Played) {
+async fn drop_recordings(queue: &Store, dir: &Path, service: &Played) {
     drop_some(queue, dir, service, 0..service.wanted).await;
 }
 
-async fn drop_some(queue: &Queue, dir: &Path, service: &Played, numbers: std::ops::Range<usize>) {
+async fn drop_some(queue: &Store, dir: &Path, service: &Played, numbers: std::ops::Range<usize>) {
     let recordings = numbers.map(|number| {
         let (name, bytes) = (format!("r{number:04}.mp3"), format!("{} {number}", service.name));
         let path = dir.join(service.name).join(&name);
@@ -262,7 +262,7 @@ async fn drop_some(queue: &Queue, dir: &Path, service: &Played, numbers: std::op
             sound: None,
         }
     });
-    queue.take(recordings.collect(), "not taken".into(), clock::now()).await.expect("taken");
+    queue.files().take(recordings.collect(), "not taken".into(), clock::now()).await.expect("taken");
 }
 
 /// The nominal gaps of DESIGN § 5: 1 min, growing fivefold up to 15 min, with a fifth of jitter to either side.
@@ -314,8 +314,8 @@ async fn a_thousand_jobs_sit_out_an_hour_and_come_back_in_line() {
         let told = stage.notices().await;
         assert!(told.len() == 1 && told[0].contains("does not work"), "{told:?}");
         for id in 1..=jobs {
-            let id = crate::queue::JobId(i64::try_from(id).expect("small"));
-            assert_eq!(stage.worker.runtime.queue.job(id).await.expect("read").expect("there").attempts, 0);
+            let id = crate::store::JobId(i64::try_from(id).expect("small"));
+            assert_eq!(stage.worker.runtime.queue.jobs().find(id).await.expect("read").expect("there").attempts, 0);
         }
     }
 }
@@ -332,7 +332,7 @@ async fn a_service_that_is_out_touches_no_other() {
         (seen.creates.len(), seen.reads)
     };
     assert_eq!((creates, reads, out.seen().uploaded), (40, 0, 0));
-    let holds = stage.worker.runtime.queue.holds().await.expect("read");
+    let holds = stage.worker.runtime.queue.holds().list().await.expect("read");
     assert_eq!(
         holds.iter().map(|hold| (hold.scope, hold.name.as_str())).collect::<Vec<_>>(),
         [(Scope::Service, "out")]
@@ -349,7 +349,7 @@ async fn a_service_whose_last_failed_job_is_cancelled_is_found_to_work_by_a_chea
     while !stage.is_held().await || !stage.worker.activity.is_empty() {
         tokio::time::sleep(CALL).await;
     }
-    stage.worker.runtime.queue.cancel(crate::queue::JobId(1), clock::now()).await.expect("cancelled");
+    stage.worker.runtime.queue.jobs().cancel(crate::store::JobId(1), clock::now()).await.expect("cancelled");
     while stage.is_held().await {
         tokio::time::sleep(CALL).await;
     }
@@ -366,7 +366,7 @@ async fn a_recording_that_alone_breaks_its_call_ends_within_hours_and_holds_no_o
     let begun = Instant::now();
     let job = |id| {
         let queue = stage.worker.runtime.queue.clone();
-        async move { queue.job(crate::queue::JobId(id)).await.expect("read").expect("there") }
+        async move { queue.jobs().find(crate::store::JobId(id)).await.expect("read").expect("there") }
     };
     // Long after it has failed for the first time, when it is tried at its slowest pace, another one comes.
     while service.seen().creates.len() < 4 {
@@ -396,7 +396,7 @@ async fn a_recording_with_nothing_to_compare_it_with_ends_after_three_failures_a
     let service = Played::new("paxs", Out::First, 1);
     let stage = Stage::set(&[&service]).await;
     let begun = Instant::now();
-    let job = || stage.worker.runtime.queue.job(crate::queue::JobId(1));
+    let job = || stage.worker.runtime.queue.jobs().find(crate::store::JobId(1));
     while job().await.expect("read").expect("there").state != crate::job::State::Failed {
         tokio::time::sleep(CALL).await;
         assert!(begun.elapsed() < HOUR * 6, "it ends");

@@ -22,9 +22,9 @@ use crate::{
     clock, config,
     job::{Content, Report},
     progress::Unit,
-    queue::{Queue, Settled},
     runtime::{LiveConfig, Runtime, ServiceHandle},
     services::{AnalysisRequest, Attachment, CallError, NotesService, Upload},
+    store::{Settled, Store},
 };
 
 /// How much sooner what was heard before is heard again: some four seconds for an hour of sound.
@@ -137,7 +137,7 @@ impl Workshop {
     fn open(folders: &[&str], at_once: usize) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let settings = settings(dir.path(), folders, at_once);
-        let queue = Queue::open(&settings.state_dir).expect("opened");
+        let queue = Store::open(&settings.state_dir).expect("opened");
         let mut live = LiveConfig::build(Arc::new(settings), &TaskTracker::new(), None).expect("built");
         let engine = Arc::<PlayedEngine>::default();
         let played: Arc<dyn NotesService> = Arc::clone(&engine) as Arc<dyn NotesService>;
@@ -168,7 +168,7 @@ impl Workshop {
             length_max: None,
             sound: None,
         };
-        self.worker.runtime.queue.take(vec![settled], "not taken".into(), clock::now()).await.expect("taken");
+        self.worker.runtime.queue.files().take(vec![settled], "not taken".into(), clock::now()).await.expect("taken");
         self.worker.runtime.nudge();
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mail_parser::{MessageParser, MimeHeaders as _};
-use minuted::{delivery::message_id, queue::Queue};
+use minuted::{delivery::message_id, store::Store};
 use serde_json::Value;
 
 use crate::support::{
@@ -60,9 +60,9 @@ fn restart(house: &House, daemon: Daemon) -> Daemon {
 
 /// What the operator is still to be told, as the queue keeps it; no daemon may run.
 fn untold(house: &House) -> Vec<String> {
-    let queue = Queue::open(&house.state_dir()).expect("a queue");
+    let queue = Store::open(&house.state_dir()).expect("a queue");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let (notices, _) = runtime.block_on(queue.unsent_notices(100)).expect("read");
+    let (notices, _) = runtime.block_on(queue.holds().list_unsent_notices(100)).expect("read");
     notices.into_iter().map(|notice| notice.text).collect()
 }
 

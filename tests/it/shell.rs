@@ -46,7 +46,7 @@ const NUMBERS: [(&str, &[&str]); 8] = [
     ("delivery/context.rs", &["{}"]),        // `self.job.id`
     ("delivery/outcome.rs", &["{}"]),        // `delivery.job`
     ("pipeline/analyse.rs", &["{}"]),        // `job.id`
-    ("queue/command.rs", &["{id}", "{}"]),   // {}: `latest.id`
+    ("store/command.rs", &["{id}", "{}"]),   // {}: `latest.id`
     ("worker/outcome.rs", &["{}"]),          // `job.id`
 ];
 

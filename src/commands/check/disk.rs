@@ -13,7 +13,7 @@ use crate::{
     commands::print::format_size,
     config::Settings,
     logging::LoggingError,
-    queue::{self, READ_ONLY, StateLock},
+    store::{self, READ_ONLY, StateLock},
     text::{ShellCommand, printable_path},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
     let mode = metadata.permissions().mode() & 0o7777;
     let owner = metadata.uid();
     if owner != rustix::process::geteuid().as_raw() {
-        let hint = format!("run this as its user: {}", queue::sudo(owner).then("minuted check"));
+        let hint = format!("run this as its user: {}", store::sudo(owner).then("minuted check"));
         findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");

@@ -7,7 +7,7 @@ use crate::{
     control::{ControlRequest, StatusReport, remedy_of_hold},
     delivery::SMTP,
     job::HoldReason,
-    queue::{Hold, Scope},
+    store::{Hold, Scope},
 };
 
 /// Adds what the daemon holds, each with its cure. Returns the daemon's process.

@@ -15,7 +15,7 @@ use crate::{
     config::{Folder, Format},
     delivery::render::{Proof, proof_of, sound_of},
     job::{Key, Sound},
-    queue::Job,
+    store::Job,
     text::printable_path,
 };
 

@@ -38,8 +38,8 @@ use crate::{
     clock,
     config::{Folder, Format},
     job::{EndedBy, HoldReason, retry::backoff},
-    queue::{Delivery, DeliveryKind, Lane, QueueError, Scope, Written},
     runtime::Runtime,
+    store::{Delivery, DeliveryKind, Lane, Scope, StoreError, Written},
     text::{error_chain, one_line, panic_message},
 };
 
@@ -65,12 +65,12 @@ pub(super) async fn deliver_file(
     runtime: &Runtime,
     in_flight: &InFlightDeliveries,
     delivery: &Delivery,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     let Some(context) = gather_context(runtime, delivery).await? else {
         return try_later(runtime, delivery, FILE_RETRY, "its folder is not in the configuration any more").await;
     };
     let folder = Arc::clone(&context.folder);
-    let holds = runtime.queue.holds().await?;
+    let holds = runtime.queue.holds().list().await?;
     let unreachable = holds.iter().find(|hold| hold.is_unreachable() && hold.name == folder.id);
     if let Some(hold) = unreachable {
         return try_later(runtime, delivery, FILE_RETRY, &hold.detail).await;
@@ -126,8 +126,8 @@ impl FileWork {
         runtime: &Runtime,
         delivery: &Delivery,
         context: &DeliveryContext,
-    ) -> Result<Option<Self>, QueueError> {
-        let written = |kind, target| runtime.queue.written(delivery.job, kind, target);
+    ) -> Result<Option<Self>, StoreError> {
+        let written = |kind, target| runtime.queue.deliveries().find_written(delivery.job, kind, target);
         Ok(match delivery.kind {
             DeliveryKind::Notes => {
                 let before = written(delivery.kind, &delivery.target).await?;
@@ -164,7 +164,7 @@ async fn write_file(
     runtime: &Runtime,
     delivery: &Delivery,
     context: DeliveryContext,
-) -> Result<Result<Option<Written>, FileError>, QueueError> {
+) -> Result<Result<Option<Written>, FileError>, StoreError> {
     let Some(work) = FileWork::of_delivery(runtime, delivery, &context).await? else { return Ok(Ok(None)) };
     let folder = context.folder.path.clone();
     let mut context = match find_recording(runtime, delivery, context).await? {
@@ -188,9 +188,9 @@ fn panic_error(folder: PathBuf, error: tokio::task::JoinError) -> FileError {
     FileError::Other { dir: folder, name: ".".into(), source: std::io::Error::other(message) }
 }
 
-async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<String, QueueError> {
+async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<String, StoreError> {
     let job = &context.job;
-    let history = runtime.queue.job_view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
+    let history = runtime.queue.jobs().view(job.id).await?.and_then(|view| view.history).unwrap_or_default();
     let tried: Vec<failed::Attempt> = history
         .into_iter()
         .filter(|event| event.kind.is_failure())
@@ -216,7 +216,7 @@ async fn file_failed(
     folder: &Folder,
     recording: &str,
     error: FileError,
-) -> Result<(), QueueError> {
+) -> Result<(), StoreError> {
     let reason = one_line(&error_chain(&error), ERROR_MAX);
     let wait = backoff(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
@@ -247,7 +247,7 @@ async fn file_failed(
             tracing::debug!(job.id = delivery.job.0, "job {} waits: {reason}", delivery.job);
             let now = clock::now();
             let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
-            runtime.persist(|| runtime.queue.delivery_waits(delivery, due, &reason, now)).await
+            runtime.persist(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(

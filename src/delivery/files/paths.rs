@@ -11,7 +11,7 @@ use crate::{
     beneath::Dir,
     config::{Folder, OnSuccess},
     delivery::context::DeliveryContext,
-    queue::Written,
+    store::Written,
 };
 
 /// Permissions of directories that minuted makes for notes, less its umask.

@@ -6,8 +6,8 @@ use super::{FileError, panic_error, paths::open_folder};
 use crate::{
     beneath::Entry,
     delivery::context::DeliveryContext,
-    queue::{Delivery, QueueError},
     runtime::Runtime,
+    store::{Delivery, StoreError},
 };
 
 /// The place of a job's recording.
@@ -28,7 +28,7 @@ pub(super) async fn find_recording(
     runtime: &Runtime,
     delivery: &Delivery,
     context: DeliveryContext,
-) -> Result<Result<DeliveryContext, FileError>, QueueError> {
+) -> Result<Result<DeliveryContext, FileError>, StoreError> {
     let folder = context.folder.path.clone();
     let look = move || (recording_place(&context), context);
     let (place, mut context) = match tokio::task::spawn_blocking(look).await {
@@ -38,7 +38,7 @@ pub(super) async fn find_recording(
     if place == RecordingPlace::InPlace {
         return Ok(Ok(context));
     }
-    let paths = runtime.queue.paths_of_stamp(&context.folder.id, context.job.stamp).await?;
+    let paths = runtime.queue.files().find_by_stamp(&context.folder.id, context.job.stamp).await?;
     let (is_found, context) =
         match tokio::task::spawn_blocking(move || (follow_recording(&mut context, paths), context)).await {
             Ok(looked) => looked,

@@ -23,7 +23,7 @@ use crate::{
         render::failed,
     },
     job::Key,
-    queue::Written,
+    store::Written,
 };
 
 /// The word of a failure is far shorter.

@@ -33,8 +33,8 @@ use crate::{
     clock,
     config::Folder,
     job::{HoldReason, State, retry::backoff},
-    queue::{Delivery, Lane, QueueError, Scope},
     runtime::Runtime,
+    store::{Delivery, Lane, Scope, StoreError},
     text::{one_line, panic_message},
 };
 
@@ -45,7 +45,7 @@ pub const SMTP: &str = "smtp";
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Mails the notes of a job to one recipient.
-pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -> Result<(), QueueError> {
+pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -> Result<(), StoreError> {
     let runtime = &runner.runtime;
     let live = runtime.live();
     let (Some(context), Some(mailer), Some(email)) =
@@ -131,10 +131,11 @@ async fn send_in_largest_form(
 
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
 /// rule permits.
-async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), QueueError> {
+async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let reason = MailError::NotAllowed.to_string();
-    let state = runtime.persist(|| runtime.queue.withhold(delivery, &reason, endings, clock::now())).await?;
+    let state =
+        runtime.persist(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now())).await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -143,18 +144,18 @@ async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Re
 }
 
 /// Holds the mail server. The log says it at once, the operator is told when it has lasted.
-async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), QueueError> {
+async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), StoreError> {
     let text = format!("mail cannot be sent: {error}\nit is tried again until it works; minuted check --mail ADDRESS");
     runtime.hold_with_notice(Scope::Service, SMTP, HoldReason::Down, error.to_owned(), &text, None).await;
     let now = clock::now();
     let since = now.saturating_sub(MAIL_PATIENCE).unwrap_or(Timestamp::MIN);
-    runtime.queue.tell_of_hold(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
+    runtime.queue.holds().notify_once(Scope::Service, SMTP, HoldReason::Down, since, text, now).await.map(drop)
 }
 
 /// Ends the hold of the mail server, and lets all waiting mails be sent now.
-pub async fn mail_works(runtime: &Runtime) -> Result<(), QueueError> {
+pub async fn mail_works(runtime: &Runtime) -> Result<(), StoreError> {
     if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
-        runtime.queue.wake_deliveries(Lane::Mails, None, clock::now()).await?;
+        runtime.queue.deliveries().wake(Lane::Mails, None, clock::now()).await?;
         runtime.deliveries.notify_one();
     }
     Ok(())

@@ -33,7 +33,7 @@ use crate::{
     beneath::{Dir, Entry, Place, Stamp},
     config::Watch,
     job::HoldReason,
-    queue::Root,
+    store::FolderRoot,
     watch::names::FileFilter,
 };
 
@@ -167,7 +167,7 @@ impl FolderScanner {
     /// What is wrong with the folder. Nothing is concluded then.
     pub fn scan_folder(
         &mut self,
-        baseline: Option<&Root>,
+        baseline: Option<&FolderRoot>,
         is_settling: bool,
         is_lost: bool,
     ) -> Result<FolderScan, FolderTrouble> {
@@ -212,7 +212,7 @@ impl FolderScanner {
     pub fn look_at_paths(
         &mut self,
         mut paths: Vec<PathBuf>,
-        baseline: Option<&Root>,
+        baseline: Option<&FolderRoot>,
         is_settling: bool,
     ) -> Result<ScanFindings, FolderTrouble> {
         let busy = thread_time();
@@ -272,7 +272,11 @@ impl FolderScanner {
         self.mounts.iter().cloned().collect()
     }
 
-    fn open_folder(&self, baseline: Option<&Root>, is_settling: bool) -> Result<(Dir, FolderLocation), FolderTrouble> {
+    fn open_folder(
+        &self,
+        baseline: Option<&FolderRoot>,
+        is_settling: bool,
+    ) -> Result<(Dir, FolderLocation), FolderTrouble> {
         let (root, location) = mounts::open_folder(&self.path).map_err(|error| describe_trouble(&self.path, &error))?;
         let moved = baseline.is_some_and(|baseline| baseline.is_elsewhere(location.place));
         let is_used = is_settling || !self.known.is_empty();
@@ -440,7 +444,7 @@ mod tests {
     fn an_empty_folder_on_another_device_is_not_mounted_and_an_absent_one_is_absent() {
         let tree = tempfile::tempdir().expect("a directory");
         let mut scanner = new_scanner(tree.path());
-        let met = Root { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH, spot: None };
+        let met = FolderRoot { device: u64::MAX, met: jiff::Timestamp::UNIX_EPOCH, spot: None };
         let met = Some(&met);
         let trouble = scanner.scan_folder(met, true, false).expect_err("not mounted");
         assert_eq!(trouble.kind, HoldReason::EmptyMountPoint);

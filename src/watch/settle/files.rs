@@ -12,7 +12,7 @@ use super::{Now, Readiness, SettlePolicy, Stability};
 use crate::{
     beneath::Stamp,
     open_files::{InUse, boot_id},
-    queue::Sighting,
+    store::Sighting,
     watch::examine::QuietFile,
 };
 

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     beneath::Stamp,
     open_files::InUse,
-    queue::{Sighting, Verdict},
+    store::{Sighting, Verdict},
 };
 
 /// A moment on both clocks.

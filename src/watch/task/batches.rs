@@ -16,7 +16,7 @@ use super::{FolderTask, ROWS, schedule::LOST_GAP};
 use crate::{
     beneath::{Dir, Stamp},
     open_files::OpenFiles,
-    queue::Settled,
+    store::Settled,
     text::printable_path,
     watch::{
         examine::{Examiner, Inspection, QuietFile},

@@ -6,7 +6,7 @@ use super::{FolderTask, ROWS};
 use crate::{
     beneath::Stamp,
     config::Backlog,
-    queue::{Root, Sighting, Verdict},
+    store::{FolderRoot, Sighting, Verdict},
     text::ShellCommand,
     watch::{
         handle::BacklogDecision,
@@ -56,7 +56,7 @@ impl FolderTask {
             self.leave_backlog(sightings).await?;
         }
         self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
-        let baseline = Root::new(scanned.location.place, &self.folder.path, now.wall);
+        let baseline = FolderRoot::new(scanned.location.place, &self.folder.path, now.wall);
         self.queue.record_baseline(baseline.clone()).await?;
         self.identity.baseline = Some(baseline);
         self.log_first_scan(verdict, files);

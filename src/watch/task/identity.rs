@@ -8,7 +8,7 @@ use super::FolderTask;
 use crate::{
     beneath::Place,
     job::HoldReason,
-    queue::Root,
+    store::FolderRoot,
     text::{ShellCommand, count},
     watch::{
         handle::BacklogDecision,
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct FolderIdentity {
     /// The directory at the first scan; `None` before that.
-    pub(super) baseline: Option<Root>,
+    pub(super) baseline: Option<FolderRoot>,
     /// The directory at the last scan that was taken in.
     scanned: Option<Place>,
     /// The mounts below it, as the queue knows them.
@@ -31,19 +31,19 @@ pub(super) struct FolderIdentity {
 
 impl FolderIdentity {
     /// Returns the identity that the queue remembers.
-    pub(super) fn new(baseline: Option<Root>, mounts: Vec<PathBuf>) -> Self {
+    pub(super) fn new(baseline: Option<FolderRoot>, mounts: Vec<PathBuf>) -> Self {
         Self { baseline, scanned: None, mounts, decision: None }
     }
 
     /// Returns the baseline, if the folder's path is still the same.
-    fn baseline_at(&self, path: &Path) -> Option<&Root> {
+    fn baseline_at(&self, path: &Path) -> Option<&FolderRoot> {
         self.baseline.as_ref().filter(|root| root.spot.as_ref().is_none_or(|spot| spot.path == path))
     }
 }
 
 impl FolderTask {
     /// Returns the baseline, if the folder's path is still the same.
-    pub(super) fn baseline_here(&self) -> Option<Root> {
+    pub(super) fn baseline_here(&self) -> Option<FolderRoot> {
         self.identity.baseline_at(&self.folder.path).cloned()
     }
 
@@ -116,7 +116,7 @@ impl FolderTask {
     /// Has the queue remember that a folder in use lies elsewhere than before.
     pub(super) async fn update_baseline(&mut self, scanned: &FolderScan) {
         let Some(old) = &self.identity.baseline else { return };
-        let root = Root::new(scanned.location.place, &self.folder.path, old.met);
+        let root = FolderRoot::new(scanned.location.place, &self.folder.path, old.met);
         if root == *old || scanned.findings.media == 0 && old.is_elsewhere(scanned.location.place) {
             return;
         }

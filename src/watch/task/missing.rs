@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         beneath::Stamp,
-        queue::{Sighting, Verdict},
+        store::{Sighting, Verdict},
         watch::{
             handle,
             testing::{TestQueue, accepts, folder},

@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     config::Folder,
     open_files::{OpenFiles, boot_id},
-    queue::{Sighting, Verdict},
+    store::{Sighting, Verdict},
     watch::{
         folder_queue::FolderQueue,
         handle::FolderEnd,

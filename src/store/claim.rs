@@ -1,0 +1,220 @@
+//! The claim: the job that a worker takes next.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Job, JobId, Jobs, StoreError,
+    jobs::{COLUMNS, STATE_COLUMNS, read_id_and_state, read_job},
+    sql::{IntoValue, Transaction, params},
+    transition::transition,
+};
+use crate::{
+    effect::Effect,
+    job::{Event, Stage},
+};
+
+/// A job that was put back so much later than now was put back by a clock that has been set back
+/// since.
+const AHEAD: SignedDuration = SignedDuration::from_secs(1);
+
+/// A job that waits for its analysis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwaitedJob {
+    /// Its number.
+    pub id: JobId,
+    /// The id of its folder.
+    pub folder: String,
+    /// The time of the upload of its recording.
+    pub since: Timestamp,
+}
+
+/// The jobs of a folder that may be claimed, by the origin of their transcript.
+///
+/// The claim itself reads the origin: a transcript that comes a moment later must not let the
+/// folder's own service have a recording that is sent nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobFilter {
+    /// Jobs whose transcript is from this source.
+    FromSource(String),
+    /// Jobs whose transcript is from none of these sources.
+    NotFromSources(Vec<String>),
+}
+
+impl Default for JobFilter {
+    fn default() -> Self {
+        Self::NotFromSources(Vec::new())
+    }
+}
+
+impl JobFilter {
+    /// Returns the sources that are meant.
+    fn sources(&self) -> &[String] {
+        match self {
+            Self::FromSource(source) => std::slice::from_ref(source),
+            Self::NotFromSources(sources) => sources,
+        }
+    }
+
+    /// Returns the condition of its jobs, whose parameters begin with the number `first`.
+    fn condition(&self, first: usize) -> String {
+        let numbers: Vec<String> = (first..first + self.sources().len()).map(|number| format!("?{number}")).collect();
+        let negation = if matches!(self, Self::FromSource(_)) { "" } else { "NOT " };
+        format!(
+            "{negation}EXISTS (SELECT 1 FROM fetched WHERE content = job.content AND fetched.folder = job.folder \
+             AND reuse = 1 AND source IN ({}))",
+            numbers.join(", ")
+        )
+    }
+}
+
+/// The jobs of a folder that a claim asks for.
+struct Claimable {
+    folder: String,
+    stages: Vec<Stage>,
+    except: Option<JobId>,
+    filter: JobFilter,
+}
+
+impl Claimable {
+    /// Returns the first such job that is due after the first and not after the second of these
+    /// times.
+    fn find(
+        &self,
+        tx: &Transaction<'_>,
+        is_backlog: bool,
+        (after, until): (i64, i64),
+    ) -> Result<Option<(Job, Timestamp)>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE folder = ?1 AND stage <> 'deliver' AND due_ms IS NOT NULL \
+             AND backlog = ?2 AND due_ms > ?3 AND due_ms <= ?4 AND id <> ?5 \
+             AND (stage = 'create' AND ?6 = 1 OR stage = 'upload' AND ?7 = 1 OR stage = 'analyse' AND ?8 = 1) \
+             AND {} ORDER BY due_ms, id LIMIT 1",
+            self.filter.condition(9)
+        );
+        let except = self.except.map_or(-1, |job| job.0);
+        let creates = self.stages.contains(&Stage::Create);
+        let uploads = self.stages.contains(&Stage::Upload);
+        let analyses = self.stages.contains(&Stage::Analyse);
+        let mut values = params![self.folder, is_backlog, after, until, except, creates, uploads, analyses].to_vec();
+        values.extend(self.filter.sources().iter().map(IntoValue::value));
+        tx.query_row(&sql, &values, |row| Ok((read_job(row)?, row.get("updated_ms")?)))
+    }
+}
+
+impl Jobs<'_> {
+    /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by
+    /// due time.
+    ///
+    /// Only jobs in one of `stages` are taken. Returns `None` when nothing of this folder can run
+    /// now. `except` is left out: a probe of a service that is down takes another job each time,
+    /// where there is another. A job that was put back before the clock was set back does not wait
+    /// for that time to come again: it is due.
+    pub async fn claim(
+        self,
+        folder: String,
+        stages: Vec<Stage>,
+        except: Option<JobId>,
+        now: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
+        self.claim_filtered(folder, stages, except, JobFilter::default(), now).await
+    }
+
+    /// As [`Self::claim`], of the jobs that pass `filter` alone.
+    pub async fn claim_filtered(
+        self,
+        folder: String,
+        stages: Vec<Stage>,
+        except: Option<JobId>,
+        filter: JobFilter,
+        now: Timestamp,
+    ) -> Result<Option<Job>, StoreError> {
+        let claimable = Claimable { folder, stages, except, filter };
+        self.0
+            .write(Effect::Claim, move |tx| {
+                let now_ms = now.as_millisecond();
+                let past = (i64::MIN, now_ms);
+                let future = (now_ms, i64::MAX);
+                for (is_backlog, due) in [(false, past), (true, past), (false, future), (true, future)] {
+                    if let Some((mut job, updated)) = claimable.find(tx, is_backlog, due)?
+                        && (due == past || updated > now + AHEAD)
+                    {
+                        job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
+                        return Ok(Some(job));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// Returns whether [`Self::claim_filtered`] would claim a job of a folder; one that a clock set
+    /// back has put off aside.
+    pub async fn has_claimable(
+        self,
+        folder: String,
+        stages: Vec<Stage>,
+        filter: JobFilter,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let claimable = Claimable { folder, stages, except: None, filter };
+        self.0
+            .read(move |tx| {
+                let past = (i64::MIN, now.as_millisecond());
+                Ok(claimable.find(tx, false, past)?.is_some() || claimable.find(tx, true, past)?.is_some())
+            })
+            .await
+    }
+
+    /// Returns when the next job of `folder` becomes due after `now`, `None` when none waits for
+    /// time to pass.
+    pub async fn next_due(self, folder: String, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.0
+            .read(move |tx| {
+                // One question for each value of `backlog`, so that the index answers it.
+                let sql = "SELECT min(due_ms) FROM job WHERE folder = ?1 AND backlog = ?2 AND stage <> 'deliver' \
+                 AND due_ms > ?3";
+                let fresh: Option<Timestamp> = tx.query_value(sql, params![folder, false, now])?;
+                let backlog: Option<Timestamp> = tx.query_value(sql, params![folder, true, now])?;
+                Ok(fresh.into_iter().chain(backlog).min())
+            })
+            .await
+    }
+
+    /// Returns every job that waits for its analysis, with the time since when: what the timers are
+    /// made of at start.
+    pub async fn awaiting_analysis(self) -> Result<Vec<AwaitedJob>, StoreError> {
+        self.0
+            .read(|tx| {
+                let sql = "SELECT id, folder, remote_ms FROM job WHERE waits_for = 'analysis' ORDER BY remote_ms";
+                tx.query_rows(sql, params![], |row| {
+                    Ok(AwaitedJob { id: row.get("id")?, folder: row.get("folder")?, since: row.get("remote_ms")? })
+                })
+            })
+            .await
+    }
+
+    /// Puts jobs back to ready that are running in the queue and nowhere else; returns how many.
+    /// That is not counted as an attempt. Such jobs are left when the process dies, or when the end
+    /// of their work could not be recorded. `at_work` are the jobs that a worker has.
+    ///
+    /// Only jobs that began until `before` are meant: a job is at work a moment after it runs.
+    pub async fn recover(self, at_work: Vec<JobId>, before: Timestamp, now: Timestamp) -> Result<usize, StoreError> {
+        let is_any_running = self.0.read(move |tx| {
+            tx.exists("SELECT 1 FROM job WHERE state = 'running' AND updated_ms <= ?1 LIMIT 1", params![before])
+        });
+        if !is_any_running.await? {
+            return Ok(0);
+        }
+        self.0
+            .write(Effect::Recover, move |tx| {
+                let sql = format!("SELECT id, {STATE_COLUMNS} FROM job WHERE state = 'running' AND updated_ms <= ?1");
+                let mut running = tx.query_rows(&sql, params![before], read_id_and_state)?;
+                running.retain(|(id, _)| !at_work.contains(id));
+                for (id, state) in &running {
+                    transition(tx, *id, state, &Event::Recover { at: now }, now)?;
+                }
+                Ok(running.len())
+            })
+            .await
+    }
+}

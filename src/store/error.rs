@@ -1,0 +1,204 @@
+//! The errors of the queue, by what a caller can do about them.
+
+use std::fmt;
+
+use super::JobId;
+use crate::job::IllegalTransition;
+
+/// The error of a database, as its own library words it.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of the queue.
+///
+/// Shown as its message, and a line with a hint where a person can do something about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened or is not a queue of this version.
+    Open {
+        /// The file.
+        path: String,
+        /// The message, without the path.
+        reason: String,
+        /// The remedy, where one is known.
+        hint: Option<&'static str>,
+        /// True if a restart does not help: the file is damaged, newer or not ours.
+        lasts: bool,
+    },
+    /// A copy of the queue cannot be written.
+    Copy {
+        /// The place of the copy.
+        path: String,
+        /// The message, without the path.
+        reason: String,
+        /// The remedy, where one is known.
+        hint: Option<String>,
+    },
+    /// A recording has a job of the last generation that can be counted; nothing was written.
+    Generations {
+        /// The key of that job.
+        key: String,
+    },
+    /// There is no room on the disk of the state directory.
+    Full,
+    /// Another program holds the file locked; nothing was written.
+    Locked,
+    /// The file was removed or replaced while it was in use: what is written there now is lost with
+    /// the process.
+    Lost {
+        /// The file.
+        path: String,
+    },
+    /// The disk failed a read or a write: what is durable is not known any more, and only a restart
+    /// can tell.
+    Disk(#[source] Cause),
+    /// Another state was expected: somebody else (a person's command) changed the job meanwhile.
+    Moved {
+        /// The job.
+        job: JobId,
+    },
+    /// There is no such job.
+    NoSuchJob {
+        /// The job.
+        job: JobId,
+    },
+    /// The job's state does not allow it.
+    Illegal(IllegalTransition),
+    /// A row holds what this program never wrote.
+    Corrupt {
+        /// The column.
+        what: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// The queue's thread has ended.
+    Closed,
+    /// Anything else that the database says: a bug.
+    Sql(#[source] Cause),
+}
+
+impl StoreError {
+    /// Returns what is wrong, without what a person can do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Open { path, reason, .. } => format!("failed to open the queue `{path}`: {reason}"),
+            Self::Copy { path, reason, .. } => format!("failed to copy the queue to `{path}`: {reason}"),
+            Self::Generations { key } => {
+                format!("the recording cannot be redone: `{key}` is of the last generation that can be counted")
+            }
+            Self::Full => "the disk of the queue is full".to_owned(),
+            Self::Locked => "another program holds the queue's file locked".to_owned(),
+            Self::Lost { path } => {
+                format!("the queue `{path}` was removed or replaced while it was in use")
+            }
+            Self::Disk(_) => "the disk of the queue failed".to_owned(),
+            Self::Moved { job } => format!("job {job} was changed by someone else meanwhile"),
+            Self::NoSuchJob { job } => format!("there is no job {job}"),
+            Self::Illegal(error) => error.to_string(),
+            Self::Corrupt { what, value } => format!("the queue holds an invalid {what}: `{value}`"),
+            Self::Closed => "the queue is closed".to_owned(),
+            Self::Sql(_) => "the queue refused a statement".to_owned(),
+        }
+    }
+
+    /// Returns what a person can do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Open { hint, .. } => *hint,
+            Self::Copy { hint, .. } => hint.as_deref(),
+            Self::Generations { .. } => {
+                Some("copy it with another tag or title, which makes it a recording of its own")
+            }
+            Self::Lost { .. } => Some(
+                "start minuted again: it looks first at what the service and the notes on disk tell, and does \
+                 nothing twice",
+            ),
+            Self::Full
+            | Self::Locked
+            | Self::Disk(_)
+            | Self::Moved { .. }
+            | Self::NoSuchJob { .. }
+            | Self::Illegal(_)
+            | Self::Corrupt { .. }
+            | Self::Closed
+            | Self::Sql(_) => None,
+        }
+    }
+
+    /// Returns whether a start fails on it again and again until a person acts.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        matches!(self, Self::Open { lasts: true, .. })
+    }
+
+    /// Returns whether the process must end and recover: going on could build on what is not
+    /// durable.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Disk(_) | Self::Lost { .. } | Self::Closed | Self::Sql(_) | Self::Corrupt { .. } => true,
+            Self::Open { .. }
+            | Self::Copy { .. }
+            | Self::Generations { .. }
+            | Self::Full
+            | Self::Locked
+            | Self::Moved { .. }
+            | Self::NoSuchJob { .. }
+            | Self::Illegal(_) => false,
+        }
+    }
+
+    /// Returns whether nothing was written, and the same may be tried again in a while.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full | Self::Locked)
+    }
+
+    /// Returns whether the queue itself cannot be trusted from now on: after a failed fsync the
+    /// next one may succeed although the pages are gone.
+    pub(super) fn breaks(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Lost { .. })
+    }
+
+    /// Returns what broke the queue, with its cause and what a person can do.
+    pub(super) fn breakage(&self) -> String {
+        let cure = "hint: see what the kernel's log says of the disk; a new start finds out what is durable, and does \
+                    nothing twice";
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}\n{cure}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())?;
+        self.hint().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+impl From<IllegalTransition> for StoreError {
+    fn from(error: IllegalTransition) -> Self {
+        Self::Illegal(error)
+    }
+}
+
+/// An error of a command.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// An error of the queue.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The command makes no sense in the state of the job.
+    #[error("job {job} {why}{}", hint.as_ref().map_or(String::new(), |hint| format!("\nhint: {hint}")))]
+    Refused {
+        /// The job.
+        job: JobId,
+        /// The state that forbids it, in words.
+        why: String,
+        /// The command that helps, where there is one.
+        hint: Option<String>,
+    },
+}

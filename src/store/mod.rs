@@ -1,0 +1,271 @@
+//! The store: the database of the durable queue.
+//!
+//! A result that a call of this module has returned is on disk. One connection writes, on a thread
+//! of its own; another one reads. A function here is one transaction, and the names of the
+//! functions are the protocol of the queue.
+
+mod backup;
+mod claim;
+mod clock;
+mod command;
+mod crash;
+mod creations;
+mod deferred;
+mod deletions;
+mod deliveries;
+mod delivery_end;
+mod error;
+mod evidence;
+mod fetched;
+mod finished;
+mod folders;
+mod forgotten;
+mod history;
+mod holds;
+mod intake;
+mod job_id;
+mod jobs;
+mod lock;
+mod maintenance;
+mod meta;
+#[cfg(test)]
+mod model;
+mod owner;
+mod record;
+mod reports;
+mod requests;
+mod row;
+mod settled;
+mod sightings;
+mod skip;
+mod sql;
+mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod transition;
+mod view;
+mod waits;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+pub use backup::CopyPlace;
+pub use claim::{AwaitedJob, JobFilter};
+pub use clock::STEP_MIN;
+pub use crash::CRASHES_MAX;
+pub use deferred::DeferredJobs;
+pub use deletions::{Deletable, Deleted, FetchedView};
+pub use deliveries::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
+pub use error::{CommandError, StoreError};
+pub use evidence::FoundNotes;
+pub use fetched::{FetchedFile, Fetching, Intent, Later, Placing, SourceState};
+pub use folders::{FolderIdentity, FolderRoot, LOST_AFTER};
+pub use forgotten::Forgotten;
+pub use history::EventView;
+pub use holds::{Hold, Notice, Scope};
+pub use intake::Taken;
+pub use job_id::JobId;
+pub use jobs::Job;
+pub use lock::{LockError, READ_ONLY, StateLock};
+pub use maintenance::Unfinished;
+pub use owner::{as_user, owner_of, sudo, user_name};
+pub use record::{Analysed, DeferReason, Failure};
+pub use requests::{ResultRequest, WantedResults};
+pub use settled::{Settled, Unplayable};
+pub use sightings::{Sighting, Verdict};
+pub use skip::SkipReason;
+pub use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
+
+use clock::Clock;
+use creations::Creations;
+use sql::{Database, Transaction};
+use thread::{Broken, Thread};
+
+use crate::effect::Effect;
+
+/// The name of the queue's file in the state directory.
+pub const FILE: &str = "queue.sqlite";
+
+/// The queue. Cheap to clone; every clone is the same queue.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: Thread,
+    reader: Thread,
+    clock: Arc<Clock>,
+    creations: Arc<Creations>,
+    broken: Arc<Broken>,
+    full: Arc<AtomicBool>,
+}
+
+impl Store {
+    /// Opens the queue in `state_dir`, makes it when it is missing, and brings it to this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] when the file is damaged, of a newer version, or cannot be opened; it is left as it is.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        let connections = sqlite::open(&state_dir.join(FILE))?;
+        let broken = Arc::<Broken>::default();
+        Ok(Self {
+            writer: Thread::start("queue-writer", connections.writer, Arc::clone(&broken))?,
+            reader: Thread::start("queue-reader", connections.reader, Arc::clone(&broken))?,
+            clock: Arc::default(),
+            creations: Arc::new(Creations::beside(state_dir)),
+            broken,
+            full: Arc::default(),
+        })
+    }
+
+    /// The jobs: views, the claim, and the commands of people.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    /// The records of the stages of a job: intents, results and failures.
+    #[must_use]
+    pub fn stages(&self) -> Stages<'_> {
+        Stages(self)
+    }
+
+    /// The files in folders: how they were seen, and how they become jobs.
+    #[must_use]
+    pub fn files(&self) -> Files<'_> {
+        Files(self)
+    }
+
+    /// The folders themselves, and what waits for them.
+    #[must_use]
+    pub fn folders(&self) -> Folders<'_> {
+        Folders(self)
+    }
+
+    /// The deliveries of jobs.
+    #[must_use]
+    pub fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries(self)
+    }
+
+    /// The holds, which keep work back, and the notices to the operator.
+    #[must_use]
+    pub fn holds(&self) -> Holds<'_> {
+        Holds(self)
+    }
+
+    /// The recordings that sources keep elsewhere.
+    #[must_use]
+    pub fn sources(&self) -> Sources<'_> {
+        Sources(self)
+    }
+
+    /// The upkeep of the queue, and the evidence for one that is new or restored.
+    #[must_use]
+    pub fn maintenance(&self) -> Maintenance<'_> {
+        Maintenance(self)
+    }
+
+    /// Runs `work` in one transaction on the writer's thread and commits it.
+    async fn write<T: Send + 'static>(
+        &self,
+        effect: Effect,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        let written = self
+            .writer
+            .call(move |database| {
+                clock.follow(database)?;
+                let transaction = Transaction::begin_write(database)?;
+                let result = work(&transaction)?;
+                effect.before();
+                transaction.commit()?;
+                effect.after();
+                Ok(result)
+            })
+            .await;
+        if let Err(error) = &written
+            && error.is_passing()
+            && !self.full.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!("{error}: new work stops until it can be written");
+        }
+        written
+    }
+
+    /// Runs `work` on the reader's thread: it sees what is committed.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reader.call(move |database| work(&Transaction::begin_read(database)?)).await
+    }
+
+    /// Opens one more connection that only reads.
+    async fn open_reader(&self) -> Result<Box<dyn Database>, StoreError> {
+        self.reader.call(|database| database.open_reader()).await
+    }
+
+    /// Moves what is in the write-ahead log into the file itself, so that a stopped queue is one
+    /// file.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let checkpoint = |database: &dyn Database| {
+            Effect::Checkpoint.before();
+            database.checkpoint()?;
+            Effect::Checkpoint.after();
+            Ok(())
+        };
+        self.writer.call(checkpoint).await
+    }
+
+    /// Returns the flag which says that a commit found no room. Whoever sees that there is room
+    /// again takes it back.
+    #[must_use]
+    pub fn full(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.full)
+    }
+
+    /// Waits until the queue is not to be trusted any more, and returns why: only a new process can
+    /// tell what is durable.
+    pub async fn broken(&self) -> String {
+        self.broken.wait().await
+    }
+}
+
+/// The jobs: views, the claim, and the commands of people.
+#[derive(Debug, Clone, Copy)]
+pub struct Jobs<'q>(&'q Store);
+
+/// The records of the stages of a job: intents, results and failures.
+#[derive(Debug, Clone, Copy)]
+pub struct Stages<'q>(&'q Store);
+
+/// The files in folders: how they were seen, and how they become jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'q>(&'q Store);
+
+/// The folders themselves, and what waits for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Folders<'q>(&'q Store);
+
+/// The deliveries of jobs.
+#[derive(Debug, Clone, Copy)]
+pub struct Deliveries<'q>(&'q Store);
+
+/// The holds, which keep work back, and the notices to the operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Holds<'q>(&'q Store);
+
+/// The recordings that sources keep elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Sources<'q>(&'q Store);
+
+/// The upkeep of the queue, and the evidence for one that is new or restored.
+#[derive(Debug, Clone, Copy)]
+pub struct Maintenance<'q>(&'q Store);
