@@ -96,15 +96,10 @@ impl HttpBody for Intake {
     }
 }
 
-/// The frames that are read ahead: the parts of a small upload, and little of a large one.
-const AHEAD_MAX: usize = 4;
-
 impl Inner {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         if let Some(rest) = &mut self.rest {
-            if rest.as_mut().poll(cx).is_pending() {
-                return self.poll_ahead(cx);
-            }
+            ready!(rest.as_mut().poll(cx));
             self.rest = None;
         }
         if self.cut || self.cut_after.is_some_and(|limit| self.given >= limit) {
@@ -119,19 +114,6 @@ impl Inner {
             self.count(frame.data_ref().map_or(0, Bytes::len));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-    }
-
-    /// Reads a little ahead while nothing is let through: a client that goes away ends the slowest
-    /// upload at once.
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        while self.ahead.len() < AHEAD_MAX {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                Some(Ok(frame)) => self.ahead.extend(frame.into_data()),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => break,
-            }
-        }
-        Poll::Pending
     }
 
     fn count(&mut self, bytes: usize) {
