@@ -129,7 +129,7 @@ struct World {
     seen: Vec<Seen>,
     /// A content that was done, and its generation.
     finished: BTreeSet<(String, i64)>,
-    /// ResultRequest for: job, analysis, whether it was answered.
+    /// The requests: job, analysis, and whether it was answered.
     asked: BTreeSet<(i64, String, bool)>,
     holds: BTreeSet<String>,
     notices: Vec<bool>,

@@ -91,16 +91,16 @@ impl<'r> Row<'r> {
         self.read(self.0.index_of(column), column)
     }
 
-    /// Reads the only column that a statement asks for.
-    fn only<T: FromValue>(&self) -> Result<T, StoreError> {
-        self.read(Some(0), "value")
-    }
-
     fn read<T: FromValue>(&self, index: Option<usize>, what: &'static str) -> Result<T, StoreError> {
         let value = index.and_then(|index| self.0.value_at(index));
         let read = value.and_then(T::from_value);
         read.ok_or_else(|| StoreError::Corrupt { what, value: value.map(Value::shown).unwrap_or_default() })
     }
+}
+
+/// Reads the only column that a statement asks for.
+fn read_only_column<T: FromValue>(row: &Row<'_>) -> Result<T, StoreError> {
+    row.read(Some(0), "value")
 }
 
 /// A transaction; what it has written is taken back unless it is committed.
@@ -178,17 +178,17 @@ impl<'d> Transaction<'d> {
     /// Reads the value that a statement of one column always finds, such as a count.
     pub(super) fn query_value<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<T, StoreError> {
         let missing = || StoreError::Corrupt { what: "answer", value: sql.to_owned() };
-        self.query_row(sql, values, |row| row.only())?.ok_or_else(missing)
+        self.query_row(sql, values, read_only_column)?.ok_or_else(missing)
     }
 
     /// Reads the value of the first row of one column, where there is a row.
     pub(super) fn find_value<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<T>, StoreError> {
-        self.query_row(sql, values, |row| row.only())
+        self.query_row(sql, values, read_only_column)
     }
 
     /// Reads the values of one column.
     pub(super) fn query_values<T: FromValue>(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>, StoreError> {
-        self.query_rows(sql, values, |row| row.only())
+        self.query_rows(sql, values, read_only_column)
     }
 
     /// Returns whether a statement finds any row.
