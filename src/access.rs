@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{fs::Access, io::Errno};
 
-pub use acl::{Acl, Permissions};
+pub(crate) use acl::Permissions;
 
 use crate::text::{ShellCommand, printable};
 
@@ -22,7 +22,7 @@ const GROUPS: &str = "/etc/group";
 /// Returns the commands that let minuted read and write in a directory: `x` on what stands in the way above it, and all
 /// that is and will be below it.
 #[must_use]
-pub fn grant(dir: &Path) -> Vec<String> {
+pub(crate) fn grant(dir: &Path) -> Vec<String> {
     let user = user();
     let mut commands = pass(dir, &user);
     commands.push(set_acl("sudo setfacl -R -m", &format!("u:{user}:rwX,d:u:{user}:rwX"), dir));
@@ -32,7 +32,7 @@ pub fn grant(dir: &Path) -> Vec<String> {
 /// Returns the command that lets people read what minuted writes into a directory, now and later: its owner, and its
 /// group with the rights that the group has in the directory.
 #[must_use]
-pub fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) -> String {
+pub(crate) fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) -> String {
     let owner = owner.map(|uid| ('u', user_name(uid).unwrap_or_else(|| uid.to_string()), "rwX"));
     let group = group.map(|(gid, rights)| ('g', group_name(gid).unwrap_or_else(|| gid.to_string()), rights));
     let entries = owner.into_iter().chain(group).map(|(kind, name, rights)| {
@@ -44,7 +44,7 @@ pub fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &str)>) 
 
 /// Returns the commands that let minuted read one file.
 #[must_use]
-pub fn grant_reading(file: &Path) -> Vec<String> {
+pub(crate) fn grant_reading(file: &Path) -> Vec<String> {
     let user = user();
     let mut commands = pass(file, &user);
     commands.push(set_acl("sudo setfacl -m", &format!("u:{user}:r"), file));
@@ -53,13 +53,13 @@ pub fn grant_reading(file: &Path) -> Vec<String> {
 
 /// Returns whether an error says that minuted lacks a right.
 #[must_use]
-pub fn is_denied(error: &io::Error) -> bool {
+pub(crate) fn is_denied(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
 }
 
 /// Returns whether an error says that there is no room, on the disk or in a quota.
 #[must_use]
-pub fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
@@ -81,19 +81,19 @@ fn user() -> String {
 
 /// Returns the name of a user in the system's table, if it has one there.
 #[must_use]
-pub fn user_name(uid: u32) -> Option<String> {
+pub(crate) fn user_name(uid: u32) -> Option<String> {
     name_in(&std::fs::read_to_string(USERS).unwrap_or_default(), uid)
 }
 
 /// Returns the name of a group in the system's table, if it has one there.
 #[must_use]
-pub fn group_name(gid: u32) -> Option<String> {
+pub(crate) fn group_name(gid: u32) -> Option<String> {
     name_in(&std::fs::read_to_string(GROUPS).unwrap_or_default(), gid)
 }
 
 /// Returns the groups of a user by the system's tables; `None` where these do not know the user.
 #[must_use]
-pub fn groups_of(uid: u32) -> Option<Vec<u32>> {
+pub(crate) fn groups_of(uid: u32) -> Option<Vec<u32>> {
     let read = |table| std::fs::read_to_string(table).unwrap_or_default();
     groups_in(&read(USERS), &read(GROUPS), uid)
 }

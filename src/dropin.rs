@@ -19,7 +19,7 @@ const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
 /// Returns the drop-in for `settings`, with comments that say how to install it.
 #[must_use]
-pub fn drop_in(settings: &Settings) -> String {
+pub(crate) fn drop_in(settings: &Settings) -> String {
     let mut unit = introduction(&settings.file);
     let mut named: Vec<PathBuf> = Vec::new();
     for (what, path) in writable(settings) {
@@ -34,7 +34,7 @@ pub fn drop_in(settings: &Settings) -> String {
 /// Returns every directory that minuted writes to and the unit does not open, with what it is. `units` are the texts of
 /// the unit and its drop-ins, in the order in which systemd reads them.
 #[must_use]
-pub fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, PathBuf)> {
+pub(crate) fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, PathBuf)> {
     let mut opened: Vec<PathBuf> = OWN.iter().map(PathBuf::from).collect();
     for key in ["ReadWritePaths", "BindPaths"] {
         let mut paths = Vec::new();
@@ -54,7 +54,7 @@ pub fn unopened(settings: &Settings, units: &[String]) -> Vec<(String, PathBuf)>
 
 /// Returns the assignments of a unit file, those on several lines joined.
 #[must_use]
-pub fn assignments(unit: &str) -> Vec<(String, String)> {
+pub(crate) fn assignments(unit: &str) -> Vec<(String, String)> {
     let joined = unit.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '[']));
     let pairs = lines.filter_map(|line| line.split_once('='));

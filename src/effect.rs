@@ -289,9 +289,10 @@ enum Harm {
 /// Arms a point: `Created:after` dies there the first time, `Created:after:3` the third time, `Created:after:1:panic`
 /// panics, `Created:after:0:hang` stands still there each time.
 #[cfg(debug_assertions)]
-pub fn arm(spec: &str) {
+pub(crate) fn arm(spec: &str) {
     let mut parts = spec.splitn(4, ':');
-    let (effect, when) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let effect = parts.next().unwrap_or_default();
+    let when = parts.next().unwrap_or_default();
     let nth = parts.next().and_then(|nth| nth.parse().ok()).unwrap_or(1);
     let harm = match parts.next() {
         Some("panic") => Harm::Panic,

@@ -27,7 +27,7 @@ const MARK_MAX: u64 = 64 * 1024;
 
 /// The marks of one process. Cheap to share.
 #[derive(Debug)]
-pub struct LastWords {
+pub(crate) struct LastWords {
     directory: PathBuf,
     boot: String,
     /// Part of the names of this process's marks: two processes never use one name.
@@ -50,7 +50,7 @@ pub struct Parsed {
 
 /// Says that a file is being parsed, until it is dropped.
 #[derive(Debug)]
-pub struct Mark {
+pub(crate) struct Mark {
     path: PathBuf,
 }
 
@@ -66,7 +66,7 @@ struct Words {
 
 impl LastWords {
     /// Opens the marks of `state_dir`. Changes nothing: the directory is made with the first mark.
-    pub fn new(state_dir: &Path) -> Self {
+    pub(crate) fn new(state_dir: &Path) -> Self {
         let process = format!("{}-{}", clock::now().as_nanosecond(), std::process::id());
         let boot = clock::boot();
         Self { directory: state_dir.join(DIRECTORY), boot, process, count: AtomicU64::new(0) }
@@ -76,7 +76,7 @@ impl LastWords {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn mark(&self, folder: &str, path: &Path, stamp: Stamp) -> io::Result<Mark> {
+    pub(crate) fn mark(&self, folder: &str, path: &Path, stamp: Stamp) -> io::Result<Mark> {
         let words = Words {
             boot: self.boot.clone(),
             folder: folder.to_owned(),
@@ -93,7 +93,7 @@ impl LastWords {
     }
 
     /// As [`Self::mark`], for whom the mark is not worth stopping: on a full disk nothing new is begun anyway.
-    pub fn mark_or_go_on(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark> {
+    pub(crate) fn mark_or_go_on(&self, folder: &str, path: &Path, stamp: Stamp) -> Option<Mark> {
         let mark = self.mark(folder, path, stamp);
         mark.inspect_err(|error| tracing::debug!(%error, "failed to mark a file that is being parsed")).ok()
     }
@@ -116,7 +116,7 @@ impl LastWords {
     ///
     /// # Errors
     /// When the marks cannot be read. One that was torn by the death is passed over.
-    pub fn left(&self) -> io::Result<Vec<Parsed>> {
+    pub(crate) fn left(&self) -> io::Result<Vec<Parsed>> {
         let mut left: Vec<Parsed> = self
             .names()?
             .into_iter()
@@ -144,7 +144,7 @@ impl LastWords {
     ///
     /// # Errors
     /// When one cannot be removed.
-    pub fn clear(&self) -> io::Result<()> {
+    pub(crate) fn clear(&self) -> io::Result<()> {
         for name in self.names()? {
             match fs::remove_file(self.directory.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -51,47 +51,51 @@
 //! - Everything from outside is hostile: names, answers, recordings. It is shown only through
 //!   `text.rs`, opened only through `beneath.rs`, and decoded only in a confined process.
 
-pub mod access;
+mod access;
 #[cfg(test)]
 mod alone;
-pub mod beneath;
+mod beneath;
 #[cfg(test)]
 mod budget;
-pub mod certificate;
-pub mod cli;
-pub mod clock;
-pub mod commands;
-pub mod config;
-pub mod confine;
-pub mod control;
-pub mod daemon;
-pub mod delivery;
-pub mod dropin;
-pub mod effect;
-pub mod engine;
-pub mod exit;
-pub mod extract;
+mod certificate;
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod confine;
+mod control;
+mod daemon;
+mod delivery;
+mod dropin;
+mod effect;
+mod engine;
+mod exit;
+mod extract;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod hint;
-pub mod http;
-pub mod job;
-pub mod last_words;
-pub mod logging;
-pub mod media_types;
-pub mod memory;
-pub mod open_files;
-pub mod pipeline;
-pub mod progress;
-pub mod runtime;
-pub mod service_manager;
-pub mod services;
-pub mod signals;
-pub mod sources;
-pub mod store;
-pub mod text;
-pub mod watch;
-pub mod webhook;
+mod hint;
+mod http;
+mod job;
+mod last_words;
+mod logging;
+mod media_types;
+mod memory;
+mod open_files;
+mod pipeline;
+mod progress;
+mod runtime;
+mod service_manager;
+mod services;
+mod signals;
+mod sources;
+mod store;
+#[doc(hidden)]
+pub mod testing;
+mod text;
+mod watch;
+mod webhook;
 mod words;
-pub mod worker;
+mod worker;
+
+pub use commands::main;

@@ -50,7 +50,7 @@ const REPEATING: &str = "rustls_platform_verifier";
 
 /// What standard error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stderr {
+pub(crate) struct Stderr {
     /// A terminal: levels are coloured.
     pub terminal: bool,
     /// The journal: it adds the time itself, and reads each line's priority from a `<6>` before it.
@@ -63,7 +63,7 @@ impl Stderr {
     /// The variable is inherited by whatever a service starts, so it only counts when it names the very stream that
     /// standard error is (systemd.exec(5)).
     #[must_use]
-    pub fn of(journal_stream: Option<&str>) -> Self {
+    pub(crate) fn of(journal_stream: Option<&str>) -> Self {
         let journal = rustix::fs::fstat(io::stderr())
             .is_ok_and(|stat| journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()));
         Self { terminal: io::stderr().is_terminal(), journal }
@@ -72,7 +72,7 @@ impl Stderr {
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
-pub enum LoggingError {
+pub(crate) enum LoggingError {
     /// The filter makes no sense; `origin` is where it was written.
     #[error("the filter `{filter}` of {origin} cannot be understood")]
     Filter {
@@ -107,7 +107,7 @@ pub enum LoggingError {
 impl LoggingError {
     /// Returns what to do about it.
     #[must_use]
-    pub fn cure(&self) -> String {
+    pub(crate) fn cure(&self) -> String {
         match self {
             Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
             Self::Directory { path, .. } => {
@@ -128,7 +128,7 @@ impl LoggingError {
 ///
 /// # Errors
 /// When the filter makes no sense, or the directory takes no files. Then nothing is logged yet.
-pub fn start(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
+pub(crate) fn start(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
     let filter = filter(&log.level, rust_log)?;
     let look = Look { time: !stderr.journal, colour: stderr.terminal && !stderr.journal, journal: stderr.journal };
     let mut layers = vec![layer(log.format, look, io::stderr)];
@@ -146,14 +146,14 @@ pub fn start(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard,
 /// Keeps the log running; dropped last, it writes what still waits.
 #[derive(Debug)]
 #[must_use = "without it the log files end"]
-pub struct Guard {
+pub(crate) struct Guard {
     drops: Drops,
     _files: Option<WorkerGuard>,
 }
 
 impl Guard {
     /// Returns the count of the lines that did not reach the log files.
-    pub fn drops(&self) -> Drops {
+    pub(crate) fn drops(&self) -> Drops {
         self.drops.clone()
     }
 }
@@ -166,7 +166,7 @@ impl Drop for Guard {
 
 /// How many lines did not reach the log files, and how many of them were told.
 #[derive(Debug, Clone, Default)]
-pub struct Drops {
+pub(crate) struct Drops {
     crowded_out: Option<ErrorCounter>,
     unwritten: Arc<AtomicUsize>,
     told: Arc<AtomicUsize>,
@@ -175,13 +175,13 @@ pub struct Drops {
 impl Drops {
     /// Returns the lines that were dropped since the start: crowded out, or refused by the disk.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         let crowded_out = self.crowded_out.as_ref().map_or(0, ErrorCounter::dropped_lines);
         crowded_out.saturating_add(self.unwritten.load(Ordering::Relaxed))
     }
 
     /// Logs one warning when lines were dropped since the last one.
-    pub fn report(&self) {
+    pub(crate) fn report(&self) {
         let count = self.count();
         let lines = count.saturating_sub(self.told.swap(count, Ordering::Relaxed));
         if lines > 0 {
@@ -190,7 +190,7 @@ impl Drops {
     }
 
     /// Reports every hour, without end.
-    pub async fn report_hourly(&self) {
+    pub(crate) async fn report_hourly(&self) {
         loop {
             tokio::time::sleep(DROPS_TOLD_EVERY).await;
             self.report();

@@ -5,7 +5,7 @@
 
 /// Kinds that are read on this machine, each with its MIME type (IANA, or what is usual where IANA has none). Their first
 /// bytes say what they are, and symphonia or ffmpeg reads them.
-pub const READABLE: &[(&str, &str)] = &[
+pub(crate) const READABLE: &[(&str, &str)] = &[
     // What symphonia reads by itself, as long as the codec is one of its own.
     ("aac", "audio/aac"),
     ("adts", "audio/aac"),
@@ -103,7 +103,7 @@ pub const READABLE: &[(&str, &str)] = &[
 ];
 
 /// The extensions of [`READABLE`].
-pub const READABLE_EXTENSIONS: [&str; READABLE.len()] = {
+pub(crate) const READABLE_EXTENSIONS: [&str; READABLE.len()] = {
     let mut extensions = [""; READABLE.len()];
     let mut at = 0;
     while at < READABLE.len() {
@@ -118,7 +118,7 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// A kind without any mark in its bytes: nothing but the name says how it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Headerless {
+pub(crate) struct Headerless {
     /// The extension.
     pub extension: &'static str,
     /// The name that ffmpeg has for it.
@@ -134,7 +134,7 @@ const fn headerless(extension: &'static str, demuxer: &'static str, options: &'s
 }
 
 /// Kinds that ffmpeg reads when it is told how: what Asterisk writes (its `formats/`, the channels always one).
-pub const HEADERLESS: &[Headerless] = &[
+pub(crate) const HEADERLESS: &[Headerless] = &[
     headerless("al", "alaw", MONO_8000),
     headerless("alaw", "alaw", MONO_8000),
     headerless("alw", "alaw", MONO_8000),
@@ -161,7 +161,7 @@ pub const HEADERLESS: &[Headerless] = &[
 ];
 
 /// Recordings that nothing here reads. Each gets a row in the queue that says so, rather than no answer.
-pub const UNREADABLE: &[&str] = &[
+pub(crate) const UNREADABLE: &[&str] = &[
     "arf", // Webex, old
     "ds2", // dictation of Olympus, Philips
     "dvf", // Sony recorders, old
@@ -174,7 +174,7 @@ pub const UNREADABLE: &[&str] = &[
 ];
 
 /// Bytes from the beginning of a file that [`looks_like`] wants to see.
-pub const LOOK_BYTES: usize = 1024;
+pub(crate) const LOOK_BYTES: usize = 1024;
 
 /// Says of the first bytes of a file whether they can be those of a recording.
 type FirstBytesTest = fn(&[u8]) -> bool;
@@ -191,7 +191,7 @@ const AMBIGUOUS: &[(&str, FirstBytesTest)] = &[
 ];
 
 /// Returns every extension of media, in no order.
-pub fn extensions() -> impl Iterator<Item = &'static str> {
+pub(crate) fn extensions() -> impl Iterator<Item = &'static str> {
     let readable = READABLE_EXTENSIONS.into_iter();
     let headerless = HEADERLESS.iter().map(|kind| kind.extension);
     readable.chain(headerless).chain(UNREADABLE.iter().copied())
@@ -199,31 +199,31 @@ pub fn extensions() -> impl Iterator<Item = &'static str> {
 
 /// Returns the MIME type of an extension in lower case; that of unknown bytes for one that no row has.
 #[must_use]
-pub fn mime_type(extension: &str) -> &'static str {
+pub(crate) fn mime_type(extension: &str) -> &'static str {
     let row = READABLE.iter().find(|(known, _)| *known == extension);
     row.map_or(UNKNOWN_TYPE, |(_, mime)| *mime)
 }
 
 /// Returns every extension of media that is read on this machine, by whatever means.
-pub fn convertible() -> impl Iterator<Item = &'static str> {
+pub(crate) fn convertible() -> impl Iterator<Item = &'static str> {
     READABLE_EXTENSIONS.into_iter().chain(HEADERLESS.iter().map(|kind| kind.extension))
 }
 
 /// Returns how a kind is read that has no mark in its bytes; `None` for any other.
 #[must_use]
-pub fn headerless_kind(extension: &str) -> Option<Headerless> {
+pub(crate) fn headerless_kind(extension: &str) -> Option<Headerless> {
     HEADERLESS.iter().find(|kind| kind.extension == extension).copied()
 }
 
 /// Returns whether an extension, in any case, belongs to other files as well, so that its file must be looked into.
 #[must_use]
-pub fn is_ambiguous(extension: &[u8]) -> bool {
+pub(crate) fn is_ambiguous(extension: &[u8]) -> bool {
     AMBIGUOUS.iter().any(|(known, _)| known.as_bytes().eq_ignore_ascii_case(extension))
 }
 
 /// Returns whether a file of an ambiguous extension that begins with `head` can be a recording; others always can.
 #[must_use]
-pub fn looks_like(extension: &[u8], head: &[u8]) -> bool {
+pub(crate) fn looks_like(extension: &[u8], head: &[u8]) -> bool {
     let test = AMBIGUOUS.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(extension));
     test.is_none_or(|(_, test)| test(head))
 }
@@ -231,7 +231,7 @@ pub fn looks_like(extension: &[u8], head: &[u8]) -> bool {
 /// Returns whether bytes are those of an MPEG transport stream: packets of 188 bytes (or 192 with a time before each, or
 /// 204 with a checksum behind) that begin with `G`. A recording may begin within a packet (ISO/IEC 13818-1, 2.4.3.2).
 #[must_use]
-pub fn is_transport_stream(head: &[u8]) -> bool {
+pub(crate) fn is_transport_stream(head: &[u8]) -> bool {
     const SYNC: u8 = 0x47;
     const PACKETS_MIN: usize = 3;
     [188, 192, 204].into_iter().any(|length| {

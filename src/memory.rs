@@ -11,7 +11,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 ///
 /// # Errors
 /// When the kernel refuses either.
-pub fn seal() -> io::Result<()> {
+pub(crate) fn seal() -> io::Result<()> {
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(())

@@ -12,19 +12,19 @@ use crate::text;
 const STATUS_CHARS_MAX: usize = 200;
 
 /// Tells that the daemon serves: after the start and after each [`reloading`].
-pub fn ready() {
+pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
 /// Tells in one line what the daemon does.
 ///
 /// A line end would begin another assignment of the protocol, so none gets through.
-pub fn status(line: &str) {
+pub(crate) fn status(line: &str) {
     tell(&[NotifyState::Status(&text::one_line(line, STATUS_CHARS_MAX))]);
 }
 
 /// Tells that the configuration is read again; [`ready`] ends it.
-pub fn reloading() {
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         // `Type=notify-reload` (systemd 253) insists on the time; the others pass over it.
         Ok(time) => tell(&[NotifyState::Reloading, time]),
@@ -33,19 +33,19 @@ pub fn reloading() {
 }
 
 /// Tells that the daemon ends.
-pub fn stopping() {
+pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
 /// Returns how often [`feed_watchdog`] is to be called: twice as often as the service manager insists on
 /// (`sd_watchdog_enabled(3)`). `None` when it does not watch.
 #[must_use]
-pub fn watchdog_interval() -> Option<Duration> {
+pub(crate) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()).map(|limit| limit / 2)
 }
 
 /// Tells that the daemon is alive. To be called only by what has just proved it.
-pub fn feed_watchdog() {
+pub(crate) fn feed_watchdog() {
     tell(&[NotifyState::Watchdog]);
 }
 

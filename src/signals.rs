@@ -19,7 +19,7 @@ use crate::exit;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     /// SIGTERM or SIGINT: finish what must be finished, then end.
     Stop,
     /// SIGHUP: read the configuration again.
@@ -30,7 +30,7 @@ pub enum Signal {
 ///
 /// They are levels, not a queue: any number of reloads that nobody has taken yet is one, and a stop overtakes them.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     arrived: watch::Receiver<Arrived>,
     taken: Arrived,
     arrivals: Handle,
@@ -51,7 +51,7 @@ struct Arrived {
 ///
 /// # Errors
 /// When a handler or the thread cannot be had.
-pub fn start() -> io::Result<Signals> {
+pub(crate) fn start() -> io::Result<Signals> {
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         // In this order: the first signal finds the flag unset, and sets it.
@@ -77,7 +77,7 @@ pub fn start() -> io::Result<Signals> {
 
 impl Signals {
     /// Waits for the next signal that asks for something. Dropping the future loses none.
-    pub async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         loop {
             let arrived = *self.arrived.borrow_and_update();
             if arrived.stops > self.taken.stops {

@@ -8,11 +8,11 @@ mod shell;
 
 use std::{borrow::Cow, fmt::Write as _, path::Path, time::Duration};
 
-pub use shell::ShellCommand;
+pub(crate) use shell::ShellCommand;
 
 /// Returns `text` with every control, bidirectional and invisible formatting character escaped as `\u{…}`.
 #[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unprintable) {
         return Cow::Borrowed(text);
     }
@@ -30,7 +30,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// Returns `text` without the accents of Latin letters, whether they stand apart (as macOS writes names) or not, so that
 /// words of names can be compared.
 #[must_use]
-pub fn unaccented(text: &str) -> String {
+pub(crate) fn unaccented(text: &str) -> String {
     /// Letters with accents behind the letter that they are.
     const LETTERS: [&str; 14] = [
         "aàáâãäåāăą",
@@ -61,7 +61,7 @@ pub fn unaccented(text: &str) -> String {
 /// Returns JSON in which every character that [`printable`] escapes is escaped as JSON has it: a reader gets the same
 /// text, and a terminal obeys none of it.
 #[must_use]
-pub fn printable_json(json: &str) -> Cow<'_, str> {
+pub(crate) fn printable_json(json: &str) -> Cow<'_, str> {
     // A line end between two tokens is only white space; inside a text it is escaped already.
     let is_meant = |character: char| is_unprintable(character) && character != '\n';
     if !json.chars().any(is_meant) {
@@ -81,7 +81,7 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
 
 /// Returns a path fit to be shown: unprintable characters and bytes that are not UTF-8 are escaped.
 #[must_use]
-pub fn printable_path(path: &Path) -> String {
+pub(crate) fn printable_path(path: &Path) -> String {
     let mut shown = String::new();
     for chunk in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).utf8_chunks() {
         shown.push_str(&printable(chunk.valid()));
@@ -95,7 +95,7 @@ pub fn printable_path(path: &Path) -> String {
 /// Returns `text` on one line: line ends and other white space runs become one space, the rest as [`printable`],
 /// cut to `chars_max` characters with an ellipsis.
 #[must_use]
-pub fn one_line(text: &str, chars_max: usize) -> String {
+pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = printable(&joined);
     if shown.chars().count() <= chars_max {
@@ -106,7 +106,7 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
 
 /// Returns what a server said, fit to be shown: as [`one_line`], and of a page of HTML or XML its words alone.
 #[must_use]
-pub fn told(text: &str, chars_max: usize) -> String {
+pub(crate) fn told(text: &str, chars_max: usize) -> String {
     match page::words(text) {
         Some(words) => one_line(&words, chars_max),
         None => one_line(text, chars_max),
@@ -115,7 +115,7 @@ pub fn told(text: &str, chars_max: usize) -> String {
 
 /// Returns an error with its causes, on one line; what a cause repeats is left out.
 #[must_use]
-pub fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -137,7 +137,7 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 
 /// Returns a number with its noun: `1 folder`, `2 folders`.
 #[must_use]
-pub fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -148,7 +148,7 @@ pub(crate) const SIZES: [(&str, u64); 5] =
 
 /// Returns a number of bytes as the config file has it: `64GiB`, or `1.5GiB` where it is not a whole number of them.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let (unit, unit_bytes) = SIZES.into_iter().find(|(_, unit)| bytes >= *unit).unwrap_or(("B", 1));
     let whole = bytes / unit_bytes;
     let tenths = bytes % unit_bytes * 10 / unit_bytes;
@@ -157,7 +157,7 @@ pub fn size(bytes: u64) -> String {
 
 /// Returns a span of time for people: `5s`, `5m`, `3h`, `2d`.
 #[must_use]
-pub fn rough(span: Duration) -> String {
+pub(crate) fn rough(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0..=119 => format!("{seconds}s"),

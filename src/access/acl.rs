@@ -34,12 +34,12 @@ enum Tag {
 
 /// The entries of an ACL with their permissions, in the kernel's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acl(Vec<(Tag, u16)>);
+pub(crate) struct Acl(Vec<(Tag, u16)>);
 
 impl Acl {
     /// Reads the bytes of the attribute; `None` where they are of another layout.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (version, entries) = bytes.split_first_chunk()?;
         if u32::from_le_bytes(*version) != VERSION || entries.len() % 8 != 0 {
             return None;
@@ -79,7 +79,7 @@ impl Acl {
 
 /// The owner, the group and the permissions of a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permissions {
+pub(crate) struct Permissions {
     /// Its owner.
     pub uid: u32,
     /// Its group.
@@ -94,7 +94,7 @@ impl Permissions {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn of(file: impl AsFd) -> std::io::Result<Self> {
+    pub(crate) fn of(file: impl AsFd) -> std::io::Result<Self> {
         let stat = fstat(&file)?;
         // A file system without ACLs has none.
         let attribute = |name: &str| {
@@ -114,13 +114,13 @@ impl Permissions {
 
     /// Returns these permissions with other permission bits, where no ACL says more.
     #[must_use]
-    pub fn with_mode(&self, mode: u32) -> Self {
+    pub(crate) fn with_mode(&self, mode: u32) -> Self {
         Self { acl: Acl::of_mode(mode), ..self.clone() }
     }
 
     /// Returns whether a user who is in these groups may read it.
     #[must_use]
-    pub fn lets_user_read(&self, uid: u32, groups: &[u32]) -> bool {
+    pub(crate) fn lets_user_read(&self, uid: u32, groups: &[u32]) -> bool {
         if uid == 0 {
             return true;
         }
@@ -136,14 +136,14 @@ impl Permissions {
 
     /// Returns whether the members of a group may read it.
     #[must_use]
-    pub fn lets_group_read(&self, gid: u32) -> bool {
+    pub(crate) fn lets_group_read(&self, gid: u32) -> bool {
         let found = self.of_group(gid);
         if found.is_empty() { self.lets_others_read() } else { found.iter().any(|one| one & READ != 0) }
     }
 
     /// Returns whether the members of a group may write to it.
     #[must_use]
-    pub fn lets_group_write(&self, gid: u32) -> bool {
+    pub(crate) fn lets_group_write(&self, gid: u32) -> bool {
         self.of_group(gid).iter().any(|one| one & WRITE != 0)
     }
 

@@ -6,7 +6,7 @@ use super::Output;
 
 /// `source`.
 #[derive(Debug, Subcommand)]
-pub enum Source {
+pub(crate) enum Source {
     /// List what sources have brought, what is waited for, and what cannot be had
     List(SourceList),
     /// Fetch a recording now, also one that failed, or ended before the source was met
@@ -15,7 +15,7 @@ pub enum Source {
 
 /// `source list`.
 #[derive(Debug, Args)]
-pub struct SourceList {
+pub(crate) struct SourceList {
     /// Only this source
     pub source: Option<String>,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct SourceList {
 
 /// `source fetch`.
 #[derive(Debug, Args)]
-pub struct SourceFetch {
+pub(crate) struct SourceFetch {
     /// The vendor's id of the recording
     pub bot: String,
     /// The source [default: the only one]

@@ -45,7 +45,7 @@ pub(super) async fn sign_in(
     } else {
         let flow = account.agent_login().map_err(|error| refused_sign_in(&error))?;
         show_link(flow.link().as_str())?;
-        flow.wait_for_grant_reporting(say_unreachable).await
+        flow.wait_for_grant(say_unreachable).await
     };
     let (code, redirect_uri) = Grant::into_parts(grant.map_err(|error| refused_sign_in(&error))?);
     let caller = Caller::connect(Arc::clone(settings)).await?.with_delay_notice(print::message);

@@ -25,6 +25,7 @@ mod why;
 
 use std::{process::ExitCode, sync::Arc};
 
+use clap::Parser as _;
 use serde_json::Value;
 
 use crate::{
@@ -34,13 +35,39 @@ use crate::{
     engine::model::{InstallError, NotInstalled},
     exit,
     hint::Hinted,
+    memory,
     store::StoreError,
     text::printable,
 };
 
+/// Runs the program: parses the command line, runs the command, prints one error.
+pub fn main() -> ExitCode {
+    if let Err(error) = memory::seal() {
+        let failure = anyhow::Error::new(error).context("failed to keep this process's memory to itself").into();
+        print_failure(&failure, Environment::get());
+        return ExitCode::from(exit::FAILURE);
+    }
+    let cli = Cli::parse();
+    #[cfg(debug_assertions)]
+    if let Some(death) = &Environment::get().die {
+        crate::effect::arm(death);
+    }
+    #[cfg(debug_assertions)]
+    if let Some(file) = &Environment::get().clock {
+        crate::clock::set_by_file(file);
+    }
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            print_failure(&failure, Environment::get());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
 /// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -64,7 +91,7 @@ impl From<std::io::Error> for Failure {
 impl Failure {
     /// Returns the exit code that tells scripts and systemd what kind of failure it is.
     #[must_use]
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Config(_) => exit::CONFIG,
             Self::Other(error) if needs_person(error) => exit::CONFIG,
@@ -104,7 +131,7 @@ fn needs_person(error: &anyhow::Error) -> bool {
 }
 
 /// Prints a failure, once.
-pub fn print_failure(failure: &Failure, environment: &Environment) {
+pub(crate) fn print_failure(failure: &Failure, environment: &Environment) {
     if let Failure::Config(error) = failure {
         print::message(error.render(print::stderr_has_colour(environment)).trim_end());
         return;
@@ -125,7 +152,7 @@ fn printable_lines(text: &str) -> String {
 ///
 /// # Errors
 /// [`Failure`], to be printed once by the caller.
-pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { config, command } = cli;
     match command {
         Command::Completions(arguments) => packaging::print_completions(arguments.shell),

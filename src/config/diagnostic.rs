@@ -100,28 +100,16 @@ impl Diagnostics {
 }
 
 /// The mistakes of a config file, ready to be shown.
-pub struct Report {
+pub(crate) struct Report {
     file: String,
     source: String,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Report {
-    /// Returns how many mistakes there are; at least one.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.diagnostics.len()
-    }
-
-    /// Returns whether there are none, which no report of a [`super::ConfigError`] is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.diagnostics.is_empty()
-    }
-
     /// Returns the mistakes for a person, each with its place, its line and what to write instead.
     #[must_use]
-    pub fn render(&self, colour: bool) -> String {
+    pub(crate) fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(COLUMNS);
         let source = PrintableSource::new(&self.source);
         let mut parts = vec![self.headline()];
@@ -135,14 +123,14 @@ impl Report {
     }
 
     /// Returns the mistakes for a log, each on a line of its own: where, and what.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let file =
             Path::new(&self.file).file_name().map_or(self.file.clone(), |name| name.to_string_lossy().into_owned());
         self.lines_of(file)
     }
 
     /// Returns the mistakes as [`Self::lines`], with the whole path of the file.
-    pub fn lines_in_full(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn lines_in_full(&self) -> impl Iterator<Item = String> {
         self.lines_of(self.file.clone())
     }
 

@@ -10,7 +10,7 @@ pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Error of finding or reading the configuration, by what a person does next.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// No file was named, and none lies in the usual places.
     #[error("no configuration; looked for {}", list_places(places))]
     NotFound {
@@ -56,7 +56,7 @@ pub enum ConfigError {
 impl ConfigError {
     /// Returns what to do about it, where the message does not say so itself.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotFound { .. } | Self::Missing { .. } => {
                 Some("copy config.example.toml there and change it, or name another file with --config FILE")
@@ -73,7 +73,7 @@ impl ConfigError {
     /// Returns everything a person needs: the message, its cause and the hint, or all mistakes of
     /// the file.
     #[must_use]
-    pub fn render(&self, colour: bool) -> String {
+    pub(crate) fn render(&self, colour: bool) -> String {
         if let Self::Invalid { report } = self {
             return report.render(colour);
         }

@@ -23,7 +23,7 @@ const SYSTEM: &str = "/etc/minuted/config.toml";
 ///
 /// # Errors
 /// [`ConfigError::NotFound`] when none was named and none is there.
-pub fn locate(explicit: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+pub(crate) fn locate(explicit: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
     locate_in(explicit, Environment::get(), Path::new(SYSTEM))
 }
 
@@ -43,7 +43,7 @@ fn locate_in(explicit: Option<PathBuf>, env: &Environment, system: &Path) -> Res
 ///
 /// # Errors
 /// When it cannot be read, or has mistakes: then all of them are in the error.
-pub fn load(file: &Path) -> Result<Settings, ConfigError> {
+pub(crate) fn load(file: &Path) -> Result<Settings, ConfigError> {
     load_with_text(file).map(|(settings, _)| settings)
 }
 
@@ -51,7 +51,7 @@ pub fn load(file: &Path) -> Result<Settings, ConfigError> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
+pub(crate) fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
     let file = std::path::absolute(file).map_err(|source| classify_io_error(file, source))?;
     let text = read_text(&file)?;
     Ok((parse(&text, &file, Environment::get())?, text))
@@ -62,7 +62,7 @@ pub fn load_with_text(file: &Path) -> Result<(Settings, String), ConfigError> {
 ///
 /// # Errors
 /// [`ConfigError::Invalid`] with all mistakes of the text.
-pub fn parse(text: &str, file: &Path, env: &Environment) -> Result<Settings, ConfigError> {
+pub(crate) fn parse(text: &str, file: &Path, env: &Environment) -> Result<Settings, ConfigError> {
     document::read_document(text, file, env).map_err(|report| ConfigError::Invalid { report })
 }
 

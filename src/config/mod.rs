@@ -47,23 +47,25 @@ mod words;
 
 pub use analysis::Analysis;
 pub use attendee::Attendee;
-pub use diagnostic::Report;
 pub use email::{Allow, Email, Smtp, Tls};
-pub use environment::Environment;
-pub use error::ConfigError;
-pub use folder::{
-    Backlog, Convert, Folder, Format, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
+pub(crate) use environment::Environment;
+pub(crate) use error::ConfigError;
+pub use folder::Format;
+pub(crate) use folder::{
+    Backlog, Convert, Folder, Limits, OnSuccess, OnSuccessRemote, Recipients, Target, Transcript, Watch,
 };
-pub use globs::Globs;
-pub use kinds::{
+pub(crate) use globs::Globs;
+pub(crate) use kinds::{
     Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary,
-    SummaryFormat,
 };
-pub use locate::{load, load_with_text, locate, parse};
-pub use secret_file::{Secret, SecretFileError, read_secret};
-pub use services::{Poll, Service};
-pub use settings::{Log, LogFormat, Retry, Settings, Workers};
-pub use sidecar::{SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of};
-pub use sources::{Source, SourceApi};
-pub use values::is_loopback;
-pub use webhook::Webhook;
+pub(crate) use locate::{load, load_with_text, locate, parse};
+pub(crate) use secret_file::SecretFileError;
+pub use secret_file::read_secret;
+pub(crate) use services::{Poll, Service};
+pub(crate) use settings::{Log, LogFormat, Retry, Settings, Workers};
+pub(crate) use sidecar::{
+    SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of,
+};
+pub use sources::Source;
+pub use sources::SourceApi;
+pub(crate) use values::is_loopback;

@@ -17,7 +17,7 @@ use crate::{
 const SECRET_BYTES_MAX: u64 = 4096;
 
 /// A secret that was read from a file.
-pub type Secret = SecretString;
+pub(crate) type Secret = SecretString;
 
 /// Error of reading a secret from its file.
 #[derive(Debug, thiserror::Error)]

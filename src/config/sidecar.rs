@@ -34,13 +34,13 @@ use super::{
 use crate::text;
 
 /// Bytes of a sidecar: an instruction at its longest and a few hundred people.
-pub const SIDECAR_BYTES_MAX: u64 = 64 * 1024;
+pub(crate) const SIDECAR_BYTES_MAX: u64 = 64 * 1024;
 
 /// Suffix of a sidecar's name after that of its recording.
 const SUFFIX: &str = ".toml";
 
 /// The name of the sidecar of a directory.
-pub const SIDECAR_OF_DIRECTORY: &str = ".minuted.toml";
+pub(crate) const SIDECAR_OF_DIRECTORY: &str = ".minuted.toml";
 
 /// People at one meeting: each may get a mail, and every service has a limit that is lower.
 const ATTENDEES_MAX: usize = 500;
@@ -51,7 +51,7 @@ const YEARS: std::ops::RangeInclusive<i16> = 1990..=2100;
 table_keys! {
     /// Contents of a sidecar; missing keys fall back to the next source.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
-    pub struct Sidecar from SidecarKeys {
+    pub(crate) struct Sidecar from SidecarKeys {
         /// The title of the meeting, on one line; nothing in it turns the direction of text.
         title: String = read_text(parse_visible_line);
         /// Date of the meeting.
@@ -67,7 +67,7 @@ table_keys! {
 
 /// Date of a meeting, as a person writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub(crate) enum When {
     /// At this moment.
     At(Timestamp),
     /// At this time, by the clocks of this machine.
@@ -78,7 +78,7 @@ pub enum When {
 
 /// Returns where the sidecar of a recording lies.
 #[must_use]
-pub fn sidecar_of(recording: &Path) -> PathBuf {
+pub(crate) fn sidecar_of(recording: &Path) -> PathBuf {
     let mut name = recording.as_os_str().to_owned();
     name.push(SUFFIX);
     name.into()
@@ -86,7 +86,7 @@ pub fn sidecar_of(recording: &Path) -> PathBuf {
 
 /// Returns the recording whose sidecar a file is by its name.
 #[must_use]
-pub fn recording_of(sidecar: &Path) -> Option<PathBuf> {
+pub(crate) fn recording_of(sidecar: &Path) -> Option<PathBuf> {
     let name = sidecar.as_os_str().as_bytes().strip_suffix(SUFFIX.as_bytes())?;
     let recording = Path::new(OsStr::from_bytes(name));
     (!name.ends_with(b"/") && !name.is_empty()).then(|| recording.to_owned())
@@ -96,7 +96,7 @@ pub fn recording_of(sidecar: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and its cure.
-pub fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, Report> {
+pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, Report> {
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {

@@ -611,7 +611,10 @@ fn a_saled_needs_nothing_and_does_what_it_is_told() {
          summary_format = \"key_points\"\nmax_length = 50\ninstruction = \"Short.\"",
     );
     assert_eq!(full.base_url.as_str(), "http://127.0.0.1:9000/saled");
-    assert_eq!(full.summary, Some(Summary { model: "m".into(), format: SummaryFormat::KeyPoints, length_max: 50 }));
+    assert_eq!(
+        full.summary,
+        Some(Summary { model: "m".into(), format: super::kinds::SummaryFormat::KeyPoints, length_max: 50 })
+    );
     assert_eq!(service.kind.abilities().notes, Notes::WhenAsked);
     let (_, service) = told("chat_model = \"m\"\ninstruction = \"Short.\"");
     assert_eq!(service.kind.abilities().notes, Notes::WhenAsked);

@@ -232,7 +232,7 @@ fn parse_web_address(text: &str, example: &str, insecure: bool) -> Result<Url, V
 
 /// Returns whether `host` of a URL or a server is this machine.
 #[must_use]
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -32,7 +32,7 @@ const LOADER: [&str; 2] = ["/etc/ld.so.cache", "/etc/ld.so.preload"];
 
 /// The files that a process may open by path.
 #[derive(Debug, Default)]
-pub struct Reach {
+pub(crate) struct Reach {
     /// Directories whose files are read, and run where the role runs programs.
     code: Vec<PathBuf>,
     /// Files that are read.
@@ -44,7 +44,7 @@ pub struct Reach {
 impl Reach {
     /// Returns what every program needs: its libraries.
     #[must_use]
-    pub fn libraries() -> Self {
+    pub(crate) fn libraries() -> Self {
         Self {
             code: LIBRARIES.map(PathBuf::from).to_vec(),
             read: LOADER.map(PathBuf::from).to_vec(),
@@ -55,7 +55,7 @@ impl Reach {
     /// Returns what a process needs that becomes `program`: programs, libraries, and those that lie beside it as in
     /// `ffmpeg/bin` and `ffmpeg/lib`.
     #[must_use]
-    pub fn program(program: &Path) -> Self {
+    pub(crate) fn program(program: &Path) -> Self {
         let mut reach = Self::libraries();
         reach.code.extend(PROGRAMS.map(PathBuf::from));
         let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
@@ -67,14 +67,14 @@ impl Reach {
 
     /// Adds a file or a directory that is read.
     #[must_use]
-    pub fn with_read(mut self, path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn with_read(mut self, path: impl Into<PathBuf>) -> Self {
         self.read.push(path.into());
         self
     }
 
     /// Adds a program that is run.
     #[must_use]
-    pub fn with_program(mut self, path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn with_program(mut self, path: impl Into<PathBuf>) -> Self {
         self.code.push(path.into());
         self
     }
@@ -83,7 +83,7 @@ impl Reach {
     ///
     /// # Errors
     /// When the descriptor cannot be duplicated or asked.
-    pub fn with_open(mut self, descriptor: impl AsFd, is_written: bool) -> io::Result<Self> {
+    pub(crate) fn with_open(mut self, descriptor: impl AsFd, is_written: bool) -> io::Result<Self> {
         let file = File::from(descriptor.as_fd().try_clone_to_owned()?);
         if file.metadata()?.is_file() {
             self.again.push((file, is_written));

@@ -12,7 +12,7 @@
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod calls;
-pub mod files;
+pub(crate) mod files;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod no_calls;
 
@@ -20,14 +20,14 @@ use std::{error::Error, io};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::files::Reach;
+pub(crate) use self::files::Reach;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 use self::no_calls as calls;
 
 /// The purpose of a confined process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub(crate) enum Role {
     /// The recogniser, which becomes no other program.
     Recogniser,
     /// A process that becomes ffmpeg.
@@ -36,7 +36,7 @@ pub enum Role {
 
 /// The parts of a confinement that the kernel enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Enforced {
+pub(crate) struct Enforced {
     /// True if Landlock keeps it from all other files.
     pub files: bool,
     /// True if the filter keeps it from all other system calls.
@@ -45,7 +45,7 @@ pub struct Enforced {
 
 /// The reason why a process could not be confined.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfineError {
+pub(crate) enum ConfineError {
     /// A filter of system calls above this process refuses it.
     #[error("a filter of system calls refuses `{call}`: the service must be allowed {NEEDED}")]
     Refused {
@@ -58,14 +58,14 @@ pub enum ConfineError {
 }
 
 /// The system calls that a unit's `SystemCallFilter=` must allow besides the usual ones.
-pub const NEEDED: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
+pub(crate) const NEEDED: &str = "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp";
 
 /// Confines this process, which must have one thread and reaches from now on its open descriptors and `reach`. It can
 /// never gain privileges again either.
 ///
 /// # Errors
 /// [`ConfineError`]; the process is then of no use.
-pub fn confine(role: Role, reach: &Reach) -> Result<Enforced, ConfineError> {
+pub(crate) fn confine(role: Role, reach: &Reach) -> Result<Enforced, ConfineError> {
     rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::Failed(error.into()))?;
     let files = files::apply(role, reach)?;
     let calls = calls::apply(role).map_err(|error| refused_or_failed("seccomp", error))?;
@@ -76,7 +76,7 @@ pub fn confine(role: Role, reach: &Reach) -> Result<Enforced, ConfineError> {
 ///
 /// # Errors
 /// As [`confine`].
-pub fn confine_files(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
+pub(crate) fn confine_files(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
     rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::Failed(error.into()))?;
     files::apply(role, reach)
 }

@@ -19,7 +19,7 @@ impl Caller {
     ///
     /// # Errors
     /// The [`Refusal`]; there is no file at `target` then.
-    pub async fn back_up(&self, target: PathBuf) -> Result<u64, Refusal> {
+    pub(crate) async fn back_up(&self, target: PathBuf) -> Result<u64, Refusal> {
         match self {
             Self::Local(service) => Ok(service.queue.backup(target).await?),
             Self::Daemon { socket, tell } => {

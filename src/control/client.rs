@@ -40,7 +40,7 @@ const RESTART: &str = "restart it: systemctl restart minuted, or end it and star
 
 /// The party that answers.
 #[derive(Debug)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// The daemon, over its socket.
     Daemon {
         /// Its socket.
@@ -54,7 +54,7 @@ pub enum Caller {
 
 /// The error of finding someone who answers.
 #[derive(Debug, thiserror::Error)]
-pub enum ControlError {
+pub(crate) enum ControlError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -89,7 +89,7 @@ pub enum ControlError {
 impl ControlError {
     /// Returns the cure, where it is known.
     #[must_use]
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NotYours { owner } => Some(as_user(*owner)),
             Self::Deaf { .. } => Some(format!("if it is the daemon, {RESTART}; another command ends by itself")),
@@ -103,7 +103,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`ControlError`] when neither can.
-    pub async fn connect(settings: Arc<Settings>) -> Result<Self, ControlError> {
+    pub(crate) async fn connect(settings: Arc<Settings>) -> Result<Self, ControlError> {
         let dir = &settings.state_dir;
         let socket = dir.join(SOCKET);
         let begun = tokio::time::Instant::now();
@@ -127,13 +127,13 @@ impl Caller {
 
     /// Returns a caller of the daemon behind this socket.
     #[must_use]
-    pub fn of_daemon(socket: PathBuf) -> Self {
+    pub(crate) fn of_daemon(socket: PathBuf) -> Self {
         Self::Daemon { socket, tell: |_| {} }
     }
 
     /// Reports by `tell` when the daemon takes long to answer.
     #[must_use]
-    pub fn with_delay_notice(self, tell: fn(&str)) -> Self {
+    pub(crate) fn with_delay_notice(self, tell: fn(&str)) -> Self {
         match self {
             Self::Daemon { socket, .. } => Self::Daemon { socket, tell },
             Self::Local(service) => Self::Local(service),
@@ -142,7 +142,7 @@ impl Caller {
 
     /// Returns whether the daemon answers.
     #[must_use]
-    pub fn is_daemon(&self) -> bool {
+    pub(crate) fn is_daemon(&self) -> bool {
         matches!(self, Self::Daemon { .. })
     }
 
@@ -150,7 +150,7 @@ impl Caller {
     ///
     /// # Errors
     /// The [`Refusal`], also when the daemon goes away.
-    pub async fn ask(&self, request: ControlRequest) -> Answer {
+    pub(crate) async fn ask(&self, request: ControlRequest) -> Answer {
         match self {
             Self::Local(service) => service.answer(request).await,
             Self::Daemon { socket, tell } => over_socket(socket, &request, *tell)

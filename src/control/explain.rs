@@ -12,7 +12,7 @@ use crate::{
 
 /// The facts of an explanation besides the job itself.
 #[derive(Debug, Clone, Copy)]
-pub struct ExplainContext {
+pub(crate) struct ExplainContext {
     /// True where a daemon runs.
     pub daemon: bool,
     /// True where its file is missing.
@@ -26,7 +26,7 @@ const MAILS_MAX: usize = 5;
 
 /// Explains where a job is, and what a person can do.
 #[must_use]
-pub fn explain_job(job: &JobView, context: ExplainContext) -> (String, Option<String>) {
+pub(crate) fn explain_job(job: &JobView, context: ExplainContext) -> (String, Option<String>) {
     let id = job.id;
     let gone = if context.is_gone { "; the file is not there any more" } else { "" };
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
@@ -149,7 +149,7 @@ fn explain_delivery(job: &JobView, now: Timestamp) -> (String, Option<String>) {
     let tried = job.deliveries.iter().any(|delivery| delivery.state == DeliveryState::Due && delivery.error.is_some());
     match hold {
         Some(hold) if !tried => parts.push(format!("it waits: {}{}", hold.detail, describe_end(hold, job.due, now))),
-        Some(_) | None if tried => parts.push(format!("it goes on by itself{}", next_try(job.due, now))),
+        Some(_) | None if tried => parts.push(format!("it resumes without help{}", next_try(job.due, now))),
         Some(_) | None => {}
     }
     (format!("job {} has its results: {}", job.id, parts.join("; ")), hold.and_then(|hold| hold.cure.clone()))
@@ -221,7 +221,7 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             Some(format!("minuted retry {id} does it at once")),
         ),
         Some(WaitReason::File) if job.has_invalid_metadata => (
-            format!("job {id} waits{error}; it goes on by itself soon after that is mended"),
+            format!("job {id} waits{error}; it resumes without help soon after that is mended"),
             Some(format!("minuted retry {id} tries it at once")),
         ),
         Some(WaitReason::File) => {
@@ -233,7 +233,7 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             (answer, None)
         }
         Some(_) | None => {
-            (format!("job {id} waits for the service; it goes on by itself{}{error}", next_try(job.due, now)), None)
+            (format!("job {id} waits for the service; it resumes without help{}{error}", next_try(job.due, now)), None)
         }
     }
 }
@@ -257,9 +257,9 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
 /// Describes the end of a hold: by itself or not, and the next try.
 fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
     if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
-        "; it is tried again by itself every hour".to_owned()
+        "; minuted keeps trying every hour".to_owned()
     } else if hold.heals {
-        format!("; it goes on by itself{}", next_try(hold.next_try.or(due), now))
+        format!("; it resumes without help{}", next_try(hold.next_try.or(due), now))
     } else {
         String::new()
     }
@@ -347,10 +347,10 @@ mod tests {
         insta::assert_snapshot!(shown.join("\n"), @r"
         job 1 waits for its next attempt, next try in 5m; attempt 1 failed: refused (413)
           hint: minuted retry 1 does it at once
-        job 1 waits for the service `paxs`, which is down: no route; it goes on by itself, next try in 5m
-        job 1 waits for the service `paxs`: its list is read; it goes on by itself
-        job 1 waits for its folder `sales`: `/srv/sales` is not there; it goes on by itself
-        job 1 waits for room on the disk: no room in `/var`; it goes on by itself
+        job 1 waits for the service `paxs`, which is down: no route; it resumes without help, next try in 5m
+        job 1 waits for the service `paxs`: its list is read; it resumes without help
+        job 1 waits for its folder `sales`: `/srv/sales` is not there; it resumes without help
+        job 1 waits for room on the disk: no room in `/var`; it resumes without help
         job 1 waits for the analysis of the service, asked for 2m ago; attempt 1 failed: model overloaded
         job 1 is next in the queue: upload
         ");
@@ -379,7 +379,7 @@ mod tests {
         let shown = shown.map(|fields| explained(true, &fields));
         insta::assert_snapshot!(shown.join("\n"), @r"
         job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com is being sent
-        job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com waits: connection refused; it goes on by itself
+        job 1 has its results: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com waits: connection refused; it resumes without help
         job 1 is not delivered whole: its notes are /srv/sales/talk.notes.md; the mail to ann@example.com was refused: no such person
           hint: minuted retry 1 sends it again
         job 1 is done: its notes are /srv/sales/talk.notes.md; 1 mail is held, so that nobody gets it twice
@@ -388,7 +388,7 @@ mod tests {
           hint: add the address or its domain to `allow` in [email]; minuted retry 1 sends it then
         job 1 failed: nothing can play it
           hint: minuted retry 1 goes on from what exists
-        job 1 has its results: the file of its notes (md) waits: no permission to write in `/srv/sales`; it goes on by itself, next try in 30s
+        job 1 has its results: the file of its notes (md) waits: no permission to write in `/srv/sales`; it resumes without help, next try in 30s
         ");
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn not_configured(folder: &str, name: &str, live: &LiveConfig) -> Hel
 
 /// Returns what a person can do about a hold, `None` where it ends by itself.
 #[must_use]
-pub fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
+pub(crate) fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String> {
     let name = hold.name.as_str();
     let folder = settings.folder(name).map_or(name, |folder| folder.name.as_str());
     match (hold.reason, hold.scope) {

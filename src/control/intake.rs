@@ -152,7 +152,7 @@ async fn wait_for_silence(view: &FolderView) {
 
 /// Returns the reason that is recorded for a file that a folder's service does not accept.
 #[must_use]
-pub fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
+pub(crate) fn unsupported(folder: &Folder, service: &dyn crate::services::NotesService) -> String {
     let list = accepted_extensions(folder, service).join(" ");
     let more = if folder.convert == Convert::No { convertible_extensions(service) } else { Vec::new() };
     let hint = match more.as_slice() {

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// # Errors
 /// The [`Refusal`], with what to check.
-pub async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
+pub(crate) async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
     let mailer = Mailer::new(email);
     let Some(address) = to else {
         mailer.verify().await.map_err(|error| refused_mail(email, &error))?;

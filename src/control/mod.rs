@@ -27,26 +27,26 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use client::{Caller, ControlError};
-pub use explain::{ExplainContext, explain_job};
-pub use held::remedy_of_hold;
-pub use intake::unsupported;
-pub use mailing::try_mail;
-pub use server::serve;
-pub use service::{ControlService, Folders};
-pub use source::{FetchingStatus, SourceStatus};
-pub use status::{FolderStatus, MailStatus, RunningStatus, ServiceStatus, StatusReport};
-pub use why::WhyAnswer;
+pub(crate) use client::{Caller, ControlError};
+pub(crate) use explain::{ExplainContext, explain_job};
+pub(crate) use held::remedy_of_hold;
+pub(crate) use intake::unsupported;
+pub(crate) use mailing::try_mail;
+pub(crate) use server::serve;
+pub(crate) use service::{ControlService, Folders};
+pub(crate) use source::SourceStatus;
+pub(crate) use status::{MailStatus, RunningStatus, ServiceStatus, StatusReport};
+pub(crate) use why::WhyAnswer;
 
 use crate::{config::Analysis, job::JobState, store::JobId};
 
 /// The name of the socket in the state directory.
-pub const SOCKET: &str = "control.sock";
+pub(crate) const SOCKET: &str = "control.sock";
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "ask")]
-pub enum ControlRequest {
+pub(crate) enum ControlRequest {
     /// Everything at a glance.
     Status,
     /// The queue.
@@ -187,7 +187,7 @@ pub enum ControlRequest {
 impl ControlRequest {
     /// Returns whether the answer may take as long as a folder, a disk or a service takes.
     #[must_use]
-    pub fn takes_long(&self) -> bool {
+    pub(crate) fn takes_long(&self) -> bool {
         match self {
             Self::Status
             | Self::Jobs { .. }
@@ -217,7 +217,7 @@ impl ControlRequest {
 
     /// Returns the name of the request for a log, without secrets.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Status => "status",
             Self::Jobs { .. } => "jobs",
@@ -246,7 +246,7 @@ impl ControlRequest {
 /// A test of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ConfigTrial {
+pub(crate) enum ConfigTrial {
     /// A comparison with the one in force.
     Difference,
     /// A service: its sign-in and its profile.
@@ -257,7 +257,7 @@ pub enum ConfigTrial {
 
 /// The comparison of a configuration with the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// True where both are equal.
     pub is_in_force: bool,
     /// The file of the one in force.
@@ -269,7 +269,7 @@ pub struct Difference {
 /// A job as a person names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum JobName {
+pub(crate) enum JobName {
     /// By its number.
     Id(JobId),
     /// By its key.
@@ -281,7 +281,7 @@ pub enum JobName {
 /// The error of a question.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The fault.
     pub message: String,
     /// The cure, where one is known.
@@ -291,19 +291,19 @@ pub struct Refusal {
 impl Refusal {
     /// Returns a refusal without a hint.
     #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None }
     }
 
     /// Adds the cure.
     #[must_use]
-    pub fn hint(self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
 
 /// An answer.
-pub type Answer = Result<Value, Refusal>;
+pub(crate) type Answer = Result<Value, Refusal>;
 
 /// Paths as bytes, in hex where they are not UTF-8, so that JSON carries every name.
 mod path_bytes {

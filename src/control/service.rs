@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// The folders that are being watched, by id.
-pub type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
+pub(crate) type Folders = Arc<RwLock<BTreeMap<String, FolderHandle>>>;
 
 /// The answers to all questions, with the state that they need.
 #[derive(Debug)]
-pub struct ControlService {
+pub(crate) struct ControlService {
     pub(super) queue: Store,
     live: watch::Receiver<Arc<LiveConfig>>,
     /// The daemon's worker; `None` when no daemon runs.
@@ -44,8 +44,9 @@ pub struct ControlService {
 impl ControlService {
     /// Returns the service of a daemon.
     #[must_use]
-    pub fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
-        let (queue, live) = (worker.runtime.queue.clone(), worker.runtime.live.clone());
+    pub(crate) fn of_daemon(worker: Arc<Worker>, folders: Folders, last_words: Arc<LastWords>) -> Self {
+        let queue = worker.runtime.queue.clone();
+        let live = worker.runtime.live.clone();
         Self { queue, live, worker: Some(worker), folders, last_words, sources: SourcesHandle::default(), _lock: None }
     }
 
@@ -69,7 +70,7 @@ impl ControlService {
     }
 
     /// Answers one question.
-    pub async fn answer(&self, request: ControlRequest) -> Answer {
+    pub(crate) async fn answer(&self, request: ControlRequest) -> Answer {
         match request {
             ControlRequest::Status => self.show_status().await,
             ControlRequest::Jobs { state, folder } => self.list_jobs(state, folder.as_deref()).await,

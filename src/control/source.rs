@@ -23,7 +23,7 @@ const BEGINS: Duration = Duration::from_secs(1);
 
 /// A source in `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceStatus {
+pub(crate) struct SourceStatus {
     /// Its name.
     pub name: String,
     /// Its address.
@@ -52,7 +52,7 @@ pub struct SourceStatus {
 
 /// A recording that is being fetched, in `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchingStatus {
+pub(crate) struct FetchingStatus {
     /// The vendor's id.
     pub id: String,
     /// The beginning of that.
@@ -73,7 +73,7 @@ impl FetchingStatus {
 impl ControlService {
     /// Returns this service with the sources that run here.
     #[must_use]
-    pub fn with_sources(mut self, sources: SourcesHandle) -> Self {
+    pub(crate) fn with_sources(mut self, sources: SourcesHandle) -> Self {
         self.sources = sources;
         self
     }
@@ -141,7 +141,7 @@ impl ControlService {
                     }
                     let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due)));
                     let again = again.unwrap_or_default();
-                    return Err(refusal.hint(format!("it is tried again by itself, next in {again}")));
+                    return Err(refusal.hint(format!("minuted keeps trying, next in {again}")));
                 }
                 (_waits, None) => {}
             }

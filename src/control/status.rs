@@ -25,7 +25,7 @@ use crate::{
 
 /// The answer to `status`: services, sources, folders and running jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StatusReport {
+pub(crate) struct StatusReport {
     /// True where a daemon answered; without one nothing is watched and nothing runs.
     pub daemon: bool,
     /// The version of the program that answered.
@@ -60,7 +60,7 @@ pub struct StatusReport {
 
 /// A service in `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServiceStatus {
+pub(crate) struct ServiceStatus {
     /// Its name.
     pub name: String,
     /// Its address.
@@ -80,7 +80,7 @@ pub struct ServiceStatus {
 
 /// A mail server that is down, in `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MailStatus {
+pub(crate) struct MailStatus {
     /// The server.
     pub host: String,
     /// The reason why mail waits.
@@ -93,7 +93,7 @@ pub struct MailStatus {
 
 /// A folder in `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FolderStatus {
+pub(crate) struct FolderStatus {
     /// Its name.
     pub name: String,
     /// Its path.
@@ -114,7 +114,7 @@ pub struct FolderStatus {
 
 /// A job that runs, in `status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunningStatus {
+pub(crate) struct RunningStatus {
     /// Its number.
     pub id: crate::store::JobId,
     /// Its recording.
@@ -237,7 +237,7 @@ impl ControlService {
             Scope::Folder => {
                 let next = self.queue.deliveries().next_retry(Some(hold.name.clone())).await?;
                 let text = with_cure(&hold.detail, held_by(hold, &live).cure.as_deref());
-                return Ok(Some(format!("{text}; it goes on by itself{}", next_try(next, clock::now()))));
+                return Ok(Some(format!("{text}; it resumes without help{}", next_try(next, clock::now()))));
             }
         };
         Ok(Some(with_cure(&text, held_by(hold, &live).cure.as_deref())))

@@ -24,7 +24,7 @@ const MISTAKES_MAX: usize = 1000;
 
 /// The answer to `why`: where a file is and what it waits for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WhyAnswer {
+pub(crate) struct WhyAnswer {
     /// The file.
     pub path: String,
     /// The folder it lies in, by name.
@@ -151,7 +151,7 @@ impl ControlService {
             (_, _) => seen.to_string(),
         };
         let answer = match &full {
-            Some(hold) => format!("{answer}; but {}: nothing new is taken in, it goes on by itself", hold.detail),
+            Some(hold) => format!("{answer}; but {}: nothing new is taken in, it resumes without help", hold.detail),
             None => answer,
         };
         let hint = match seen {

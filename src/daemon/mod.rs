@@ -38,17 +38,17 @@ use crate::{
     worker::{Worker, claims, invalid_metadata, result_poller},
 };
 
-pub use once::Tally;
+pub(crate) use once::Tally;
 
 /// Work that cannot be interrupted is waited for so long; the unit's `TimeoutStopSec` is longer.
-pub const DRAIN_MAX: Duration = Duration::from_secs(18);
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(18);
 
 /// A command that works on the state directory without a daemon holds the lock for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The way in which the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// A signal stopped it, and it drained.
     Stopped,
     /// No work was left (`run --once`).
@@ -85,7 +85,7 @@ struct Parts {
 ///
 /// # Errors
 /// When it cannot start, or a part of it ended early.
-pub async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
+pub(crate) async fn run(settings: Settings, mut signals: Signals, once: bool) -> anyhow::Result<Ended> {
     let _lock = StateLock::acquire(&settings.state_dir, LOCK_PATIENCE).await?;
     let parts = start_daemon(settings).await.map_err(with_cure)?;
     let ended = tokio::select! {
@@ -108,7 +108,7 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     let queue = tokio::task::spawn_blocking(move || Store::open(&state_dir)).await??;
     let recovered = queue.jobs().recover(Vec::new(), jiff::Timestamp::MAX, clock::now()).await?;
     if recovered > 0 {
-        tracing::info!("{recovered} jobs were interrupted by a crash and go on; nothing counts");
+        tracing::info!("{recovered} jobs were interrupted by a crash and go on, which is not counted as an attempt");
     }
     let last_words = Arc::new(LastWords::new(&settings.state_dir));
     crashes::charge_crash(&queue, &last_words).await?;
@@ -190,7 +190,7 @@ fn spawn_loops(parts: &Parts, state_dir: &Path) {
     spawn_loop(parts, "reconcile", reconcile::read_missing_lists(parts.clone()));
     let desk = ControlService::of_daemon(Arc::clone(worker), Arc::clone(&parts.folders), Arc::clone(&parts.last_words));
     let desk = Arc::new(desk.with_sources(parts.sources.clone()));
-    let stop: _ = parts.stop.clone();
+    let stop = parts.stop.clone();
     let dir: PathBuf = state_dir.to_owned();
     spawn_loop(parts, "control", async move {
         if let Err(error) = control::serve(desk, &dir, stop).await {

@@ -16,7 +16,7 @@ use crate::{
 
 /// The outcome of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Recordings that failed, or whose delivery did.
     pub failed: u64,
     /// Jobs that wait for a person: to sign in, to mend a folder or a sidecar, to decide.
@@ -69,7 +69,9 @@ async fn sources_are_idle(parts: &Parts) -> u64 {
     let mut stuck: Option<Instant> = None;
     loop {
         let holds = parts.runtime.queue.holds().list().await.unwrap_or_default();
-        let (mut busy, mut down, mut held) = (false, 0, 0);
+        let mut busy = false;
+        let mut down = 0;
+        let mut held = 0;
         for source in &live.settings.sources {
             let mut of_it = holds.iter().filter(|hold| hold.scope == Scope::Source && hold.name == source.name);
             let view = parts.sources.view(&source.name);

@@ -217,7 +217,8 @@ async fn read_service_lists(parts: &Parts) -> anyhow::Result<bool> {
 }
 
 async fn read_service_list(parts: &Parts, handle: &ServiceHandle, mut read: Vec<String>) -> anyhow::Result<bool> {
-    let (queue, name) = (&parts.runtime.queue, handle.service.name());
+    let queue = &parts.runtime.queue;
+    let name = handle.service.name();
     match Effect::CallMarkers.during_async(handle.service.list_markers()).await {
         Ok(markers) => {
             tracing::info!("service `{name}` has {} meetings of minuted", markers.len());

@@ -8,21 +8,28 @@
 //! [`Lane`](crate::store::Lane), a target in `plan`, and a file beside `mail` that the runner calls for it.
 
 mod context;
-pub mod files;
+pub(crate) mod files;
 mod in_flight;
-pub mod mail;
+pub(crate) mod mail;
 mod outcome;
-pub mod plan;
+pub(crate) mod plan;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod remote;
-pub mod render;
+pub(crate) mod render;
 mod runner;
 
-pub use files::{
-    FileError, Temporary, find_notes, generation_beside, head_proof, head_sound, is_temporary, sweep, try_out,
-};
-pub use mail::{Letter, LetterForm, Limits, MailError, Mailer, Notice, SMTP, mail_works, message_id, recipient};
-pub use plan::post_delivery_actions;
-pub use render::{Minutes, Proof, key_of};
-pub use runner::DeliveryRunner;
+pub use files::is_temporary;
+pub(crate) use files::{Temporary, find_notes, generation_beside, head_proof, head_sound, sweep, try_out};
+pub use mail::Letter;
+pub use mail::LetterForm;
+pub use mail::Limits;
+pub use mail::MailError;
+pub use mail::Mailer;
+pub use mail::Notice;
+pub use mail::message_id;
+pub(crate) use mail::{SMTP, mail_works, recipient};
+pub(crate) use plan::post_delivery_actions;
+pub use render::Minutes;
+pub(crate) use render::{Proof, key_of};
+pub(crate) use runner::DeliveryRunner;

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Returns the deliveries of a job's results, by the current settings of its folder.
-pub fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
+pub(crate) fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> Vec<NewDelivery> {
     let mut deliveries = notes_deliveries(folder);
     if folder.deliver.contains(&Target::Email) && !plan.silent {
         for target in mail_recipients(folder, plan) {
@@ -18,7 +18,7 @@ pub fn deliveries_of_results(folder: &Folder, job: &Job, plan: &Plan) -> Vec<New
 }
 
 /// Returns the deliveries of a job that failed: completed results beside the recording, and the file about the failure.
-pub fn deliveries_of_failure(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
+pub(crate) fn deliveries_of_failure(folder: &Folder, partial: bool) -> Vec<NewDelivery> {
     let mut deliveries = if partial { notes_deliveries(folder) } else { Vec::new() };
     deliveries.push(NewDelivery { kind: DeliveryKind::Failure, target: String::new(), held: false });
     deliveries
@@ -46,7 +46,7 @@ fn mail_recipients(folder: &Folder, plan: &Plan) -> Vec<String> {
 }
 
 /// Returns the actions after the last delivery of a recording: here, and at its service.
-pub fn post_delivery_actions(folder: &Folder) -> Endings {
+pub(crate) fn post_delivery_actions(folder: &Folder) -> Endings {
     let recording = match folder.on_success {
         OnSuccess::Keep => None,
         OnSuccess::Move(_) => Some("move"),

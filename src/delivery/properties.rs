@@ -6,7 +6,7 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 use pulldown_cmark::{Event, Parser, Tag};
 
 use super::{
-    files::names::{failed_name, notes_name, numbered},
+    files::names::{failed_name_within, notes_name, numbered},
     mail::{Letter, message, message_id, recipient},
     render::{
         Minutes, front, html, key_of,
@@ -121,7 +121,7 @@ pub(crate) fn file_names(bytes: &[u8]) {
     for recording in &recordings {
         for keep in [false, true] {
             let made = FORMATS.map(|format| notes_name(recording, "{stem}.notes", format, keep));
-            for name in made.iter().chain([&failed_name(recording, keep)]) {
+            for name in made.iter().chain([&failed_name_within(recording, keep, crate::beneath::NAME_BYTES_MAX)]) {
                 let longest = numbered(name, 999);
                 assert!(longest.len() <= 255 && longest != *name, "{}", longest.display());
                 assert!(
@@ -148,7 +148,9 @@ pub(crate) fn mail_head(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.splitn(3, '\n');
     let mut part = || parts.next().unwrap_or("ann@example.com");
-    let (address, name, subject) = (part(), part(), part());
+    let address = part();
+    let name = part();
+    let subject = part();
     let Some(to) = recipient(name, address) else { return };
     let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: "sales".into(), generation: 1 };
     let id = message_id(&key, 1, address, &to);

@@ -32,7 +32,7 @@ const REMOTE_MAX: usize = 2;
 
 /// Makes the deliveries that are due.
 #[derive(Debug)]
-pub struct DeliveryRunner {
+pub(crate) struct DeliveryRunner {
     pub(super) runtime: Arc<Runtime>,
     in_flight: InFlightDeliveries,
     /// The mailer, with the settings that it was made of.
@@ -42,12 +42,12 @@ pub struct DeliveryRunner {
 impl DeliveryRunner {
     /// Returns a runner that makes nothing yet.
     #[must_use]
-    pub fn new(runtime: Arc<Runtime>) -> Self {
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
         Self { runtime, in_flight: InFlightDeliveries::default(), mailer: Mutex::new(None) }
     }
 
     /// Makes deliveries until the daemon stops.
-    pub async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>) {
         let runtime = &self.runtime;
         while !runtime.stop.is_cancelled() {
             let wake = match self.start_due().await {
@@ -68,7 +68,7 @@ impl DeliveryRunner {
     /// Returns the mailer of the settings in force, where mail is set up. It lives as long as they do: it remembers what
     /// the server has refused.
     #[must_use]
-    pub fn mailer(&self, settings: &Arc<Settings>) -> Option<Mailer> {
+    pub(crate) fn mailer(&self, settings: &Arc<Settings>) -> Option<Mailer> {
         let email = settings.email.as_ref()?;
         let mut current = self.mailer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {

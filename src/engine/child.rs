@@ -79,7 +79,7 @@ impl ChildFailure {
 ///
 /// # Errors
 /// When the parent has closed the pipe.
-pub fn work(work: &Work) -> io::Result<bool> {
+pub(crate) fn work(work: &Work) -> io::Result<bool> {
     #[cfg(debug_assertions)]
     if let Some(harm) = &work.harm {
         crate::effect::arm(harm);
@@ -263,11 +263,11 @@ impl AnswerPipe {
 ///
 /// # Errors
 /// When it is not one.
-pub fn request(text: &str) -> io::Result<Work> {
+pub(crate) fn request(text: &str) -> io::Result<Work> {
     Ok(serde_json::from_str(text)?)
 }
 
 /// Returns the arguments of the hidden command for a request.
-pub fn command_arguments(work: &Work) -> io::Result<[String; 2]> {
+pub(crate) fn command_arguments(work: &Work) -> io::Result<[String; 2]> {
     Ok(["engine-work".to_owned(), serde_json::to_string(work)?])
 }

@@ -7,7 +7,7 @@ use crate::confine::{Reach, Role, confine};
 
 /// MiB of memory that ffmpeg may ask for. It uses less than 100 to decode the sound of most files;
 /// what its demuxer keeps of a film of a day, 60 pictures a second, are some hundreds.
-pub const FFMPEG_MEMORY_MIB: u64 = 1024;
+pub(crate) const FFMPEG_MEMORY_MIB: u64 = 1024;
 
 /// Hours of processor time that ffmpeg may take: it decodes a hundred hours of sound in that.
 pub(super) const FFMPEG_HOURS: u64 = 4;
@@ -19,12 +19,12 @@ pub(super) const FFMPEG_LIMITS: ChildLimits =
 
 /// Exit code of a process that could not become ffmpeg: the one of a shell for a program that
 /// cannot be run, which ffmpeg itself never uses.
-pub const NEVER_BEGAN: u8 = 126;
+pub(crate) const NEVER_BEGAN: u8 = 126;
 
 /// Becomes ffmpeg, confined and with limits: it may write no file that is longer than `bytes_max`,
 /// and it ends with its parent. It reads its standard input; where that and its output are files,
 /// it may open them again. Returns only when it fails.
-pub fn become_ffmpeg(program: &Path, arguments: &[OsString], parent: u32, bytes_max: u64) -> io::Error {
+pub(crate) fn become_ffmpeg(program: &Path, arguments: &[OsString], parent: u32, bytes_max: u64) -> io::Error {
     match prepare(program, parent, bytes_max) {
         Ok(()) => Command::new(program).args(arguments).env_clear().exec(),
         Err(error) => error,

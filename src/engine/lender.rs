@@ -150,7 +150,7 @@ fn receive_answer(socket: &File, descriptors: &mut Vec<OwnedFd>) -> io::Result<L
 ///
 /// # Errors
 /// When it cannot be confined, or not speak with its parent.
-pub fn lend(program: &Path, parent: u32) -> io::Result<()> {
+pub(crate) fn lend(program: &Path, parent: u32) -> io::Result<()> {
     end_with(parent)?;
     FFMPEG_LIMITS.apply_limits()?;
     let kills = MemoryKills::begin();

@@ -27,24 +27,24 @@
 //!
 //! No part holds more than a few minutes of sound, however long the recording is.
 
-pub mod audio;
-pub mod child;
-pub mod ffmpeg_child;
-pub mod lender;
+pub(crate) mod audio;
+pub(crate) mod child;
+pub(crate) mod ffmpeg_child;
+pub(crate) mod lender;
 mod limits;
 mod memory_kills;
-pub mod model;
-pub mod moonshine;
-pub mod pieces;
-pub mod recogniser;
-pub mod run;
-pub mod speech;
-pub mod trial;
-pub mod whisper;
-pub mod wire;
+pub(crate) mod model;
+pub(crate) mod moonshine;
+pub(crate) mod pieces;
+pub(crate) mod recogniser;
+pub(crate) mod run;
+pub(crate) mod speech;
+pub(crate) mod trial;
+pub(crate) mod whisper;
+pub(crate) mod wire;
 
 /// Samples a second of all sound inside the engine: what the model was trained on.
-pub const RATE: u32 = 16_000;
+pub(crate) const RATE: u32 = 16_000;
 
 /// Returns the time of a sample, in seconds.
 pub(crate) fn sample_seconds(sample: u64) -> f64 {

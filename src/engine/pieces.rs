@@ -28,14 +28,14 @@ const ENGINE: u32 = 2;
 const LINE_MAX: u64 = 64 * 1024;
 
 /// Bytes of the file at most: a day of speech has some 5 MiB.
-pub const FILE_MAX: u64 = 256 * 1024 * 1024;
+pub(crate) const FILE_MAX: u64 = 256 * 1024 * 1024;
 
 /// Samples after which written pieces are synced: a minute.
 const SYNCED_EVERY: u64 = 60 * RATE as u64;
 
 /// A finished piece. Times are samples of 16 kHz.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinishedPiece {
+pub(crate) struct FinishedPiece {
     /// The side it belongs to, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<Side>,
@@ -49,7 +49,7 @@ pub struct FinishedPiece {
 
 /// The facts behind the last piece.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PiecesEnd {
+pub(crate) struct PiecesEnd {
     /// The length of the recording.
     pub samples: u64,
     /// Remarks for the reader of the transcript.
@@ -73,7 +73,7 @@ enum PiecesLine {
 
 /// The pieces of one recording, open for more.
 #[derive(Debug)]
-pub struct Pieces {
+pub(crate) struct Pieces {
     file: File,
     /// Pieces of an earlier run that were not matched yet, each with the place of its line.
     kept: std::collections::VecDeque<(u64, FinishedPiece)>,
@@ -88,7 +88,7 @@ pub struct Pieces {
 
 /// The open file of pieces of a job, before it is known which model makes more of them.
 #[derive(Debug)]
-pub struct PiecesFile(File);
+pub(crate) struct PiecesFile(File);
 
 impl PiecesFile {
     /// Opens the file in `directory`, which is made when it is not there. Waits for another process
@@ -97,7 +97,7 @@ impl PiecesFile {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn open(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         Effect::BeginPieces.during(|| {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             let mut options = OpenOptions::new();
@@ -115,7 +115,7 @@ impl PiecesFile {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
+    pub(crate) fn take_up(self, model: &str, content: &str) -> io::Result<Pieces> {
         let header = PiecesHeader { engine: ENGINE, model: model.to_owned(), content: content.to_owned() };
         let mut pieces = Pieces { file: self.0, kept: [].into(), end: None, synced: 0, spoken: 0, header };
         pieces.take_up()?;
@@ -129,7 +129,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn restart(&mut self) -> io::Result<()> {
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.rewind()?;
         self.kept.clear();
         self.spoken = 0;
@@ -137,12 +137,12 @@ impl Pieces {
     }
 
     /// Returns the facts behind the last piece, when all is done.
-    pub fn end(&self) -> Option<&PiecesEnd> {
+    pub(crate) fn end(&self) -> Option<&PiecesEnd> {
         self.end.as_ref().map(|(_, end)| end)
     }
 
     /// Returns how many pieces with words there are.
-    pub fn spoken_count(&self) -> u64 {
+    pub(crate) fn spoken_count(&self) -> u64 {
         self.spoken
     }
 
@@ -151,7 +151,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn match_next(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
+    pub(crate) fn match_next(&mut self, side: Option<Side>, start: u64, end: u64) -> io::Result<bool> {
         let Some((place, piece)) = self.kept.pop_front() else { return Ok(false) };
         if (piece.side, piece.start, piece.end) == (side, start, end) {
             self.spoken += u64::from(!piece.text.is_empty());
@@ -167,7 +167,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn append_piece(&mut self, piece: FinishedPiece) -> io::Result<()> {
+    pub(crate) fn append_piece(&mut self, piece: FinishedPiece) -> io::Result<()> {
         self.spoken += u64::from(!piece.text.is_empty());
         let end = piece.end;
         self.write_line(&PiecesLine::Piece(piece))?;
@@ -182,7 +182,7 @@ impl Pieces {
     ///
     /// # Errors
     /// When the file system fails.
-    pub fn write_end(&mut self, end: PiecesEnd) -> io::Result<()> {
+    pub(crate) fn write_end(&mut self, end: PiecesEnd) -> io::Result<()> {
         if let Some((place, _)) = self.kept.pop_front() {
             self.kept.clear();
             self.truncate_at(place)?;
@@ -263,7 +263,7 @@ impl<R: io::Read> PiecesLines<R> {
 /// Removes the file of pieces where there are none, and its directory where nothing else lies in
 /// it: a recording that failed before its first piece leaves nothing. The child itself cannot, for
 /// it is confined by then.
-pub fn forget_empty(directory: &Path) {
+pub(crate) fn forget_empty(directory: &Path) {
     let path = directory.join(NAME);
     if std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         let removed = std::fs::remove_file(&path).and_then(|()| std::fs::remove_dir(directory));
@@ -278,7 +278,7 @@ pub fn forget_empty(directory: &Path) {
 ///
 /// # Errors
 /// `UnexpectedEof` when they are not finished, or another error of the file system.
-pub fn read_pieces(directory: &Path) -> io::Result<(Vec<FinishedPiece>, PiecesEnd)> {
+pub(crate) fn read_pieces(directory: &Path) -> io::Result<(Vec<FinishedPiece>, PiecesEnd)> {
     let mut lines = PiecesLines::new(File::open(directory.join(NAME))?);
     let mut pieces = Vec::new();
     while let Some((_, line)) = lines.next()? {

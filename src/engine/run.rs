@@ -45,7 +45,7 @@ const WORDS_MAX: usize = 4096;
 /// MiB of memory that the child may ask for. It uses less than 256, whatever the length of the
 /// recording (198 were measured for an hour); the rest is for what the allocator and the runtime
 /// reserve.
-pub const MEMORY_MIB: u64 = 512;
+pub(crate) const MEMORY_MIB: u64 = 512;
 
 /// A recording to transcribe, and the way to do it.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use earshot::Detector;
 
 /// Samples of a frame: 16 ms, which the detector demands.
-pub const FRAME: usize = 256;
+pub(crate) const FRAME: usize = 256;
 
 /// From this score on a frame is speech.
 const THRESHOLD: f32 = 0.3;
@@ -35,7 +35,7 @@ const LEAKED: f32 = 32.0;
 
 /// A stretch of speech.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SpeechPiece {
+pub(crate) struct SpeechPiece {
     /// The first sample of it that is speech, from the start of the recording.
     pub start: u64,
     /// The sample after the last one that is speech.
@@ -45,7 +45,7 @@ pub struct SpeechPiece {
 }
 
 /// Listens to one channel.
-pub struct SpeechListener {
+pub(crate) struct SpeechListener {
     detector: Box<Detector>,
     /// Less than a frame.
     rest: Vec<f32>,
@@ -92,7 +92,7 @@ impl Default for SpeechListener {
 impl SpeechListener {
     /// Adds `sound`. `other` is the other side of the same recording, as long as `sound`: sound
     /// that is much louder there comes from there, and is not taken for speech here.
-    pub fn add_sound(&mut self, mut sound: &[f32], mut other: Option<&[f32]>) {
+    pub(crate) fn add_sound(&mut self, mut sound: &[f32], mut other: Option<&[f32]>) {
         while !sound.is_empty() {
             let (part, later) = sound.split_at((FRAME - self.rest.len()).min(sound.len()));
             self.rest.extend_from_slice(part);
@@ -111,14 +111,14 @@ impl SpeechListener {
     }
 
     /// Ends the open piece: the recording is over.
-    pub fn finish_piece(&mut self) {
+    pub(crate) fn finish_piece(&mut self) {
         if let Some(open) = self.open.take() {
             self.close_piece(open);
         }
     }
 
     /// Takes the pieces that are finished, in order.
-    pub fn take_pieces(&mut self) -> Vec<SpeechPiece> {
+    pub(crate) fn take_pieces(&mut self) -> Vec<SpeechPiece> {
         std::mem::take(&mut self.done)
     }
 

@@ -10,7 +10,7 @@ use crate::confine::{ConfineError, Enforced, Reach, Role, confine};
 /// The outcome of the trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trial {
+pub(crate) enum Trial {
     /// As far as the kernel can.
     Confined(Enforced),
     /// Not at all: a filter forbids it.
@@ -21,7 +21,7 @@ pub enum Trial {
 
 /// Confines this process, which is of no other use then.
 #[must_use]
-pub fn confine_for_trial() -> Trial {
+pub(crate) fn confine_for_trial() -> Trial {
     match confine(Role::Recogniser, &Reach::libraries()) {
         Ok(enforced) => Trial::Confined(enforced),
         Err(error @ ConfineError::Refused { .. }) => Trial::Refused(error.to_string()),
@@ -33,7 +33,7 @@ pub fn confine_for_trial() -> Trial {
 ///
 /// # Errors
 /// When it cannot be started, or is not understood.
-pub fn try_confinement() -> io::Result<Trial> {
+pub(crate) fn try_confinement() -> io::Result<Trial> {
     let output = Command::new(this_program()).args(["engine-work", "--trial"]).env_clear().output()?;
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::recogniser::Choice;
 
 /// Bytes of a line of the child at most: a few hundred are usual.
-pub const LINE_MAX: u64 = 64 * 1024;
+pub(crate) const LINE_MAX: u64 = 64 * 1024;
 
 /// The work of the child on the recording that is its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Work {
+pub(crate) struct Work {
     /// The recogniser that turns sound into words.
     pub recogniser: Choice,
     /// The directory of the finished pieces; made when it is not there.
@@ -41,7 +41,7 @@ pub struct Work {
 /// A line of the child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ChildLine {
+pub(crate) enum ChildLine {
     /// The model is being loaded: who dies now dies of it, and not of the recording. Progress ends
     /// it.
     Loading,
@@ -73,7 +73,7 @@ pub enum ChildLine {
 /// The kind of a failure, by whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureKind {
+pub(crate) enum FailureKind {
     /// The recording cannot be decoded.
     Undecodable,
     /// There is no sound in it.

@@ -19,7 +19,7 @@ impl Extract {
     /// Returns the extract as Markdown, without a line end at its end. Sections without an entry
     /// are left out; no quote can become anything but text.
     #[must_use]
-    pub fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let label = match self.speech {
             Speech::None => return SILENCE.to_owned(),
             Speech::English => LABEL,

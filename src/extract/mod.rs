@@ -48,7 +48,7 @@ use crate::{config::Attendee, job::Segment};
 
 /// A transcript, and the known facts of its meeting.
 #[derive(Debug, Clone)]
-pub struct Talk<'a> {
+pub(crate) struct Talk<'a> {
     /// The segments of the transcript, in order.
     pub segments: &'a [Segment],
     /// The attendees: their names find owners.
@@ -60,7 +60,7 @@ pub struct Talk<'a> {
 
 /// The extract of a transcript. Every quote is verbatim.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Extract {
+pub(crate) struct Extract {
     /// The kind of speech in the transcript.
     pub speech: Speech,
     /// The name or the subject of the talk, on one line; `None` when it gives none.
@@ -79,7 +79,7 @@ pub struct Extract {
 
 /// The kind of speech that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speech {
+pub(crate) enum Speech {
     /// None.
     None,
     /// English.
@@ -90,7 +90,7 @@ pub enum Speech {
 
 /// A quote from the transcript.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Quote {
+pub(crate) struct Quote {
     /// The time in seconds from the start of the recording.
     pub at: Option<f64>,
     /// The speaker, if known.
@@ -101,7 +101,7 @@ pub struct Quote {
 
 /// An action item.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Action {
+pub(crate) struct Action {
     /// The quote that states it.
     pub quote: Quote,
     /// The owner: an attendee's full name, else the name that was spoken or the speaker's.
@@ -119,7 +119,7 @@ const EACH_MAX: usize = 30;
 
 /// Returns the extract of a transcript.
 #[must_use]
-pub fn extract(talk: &Talk<'_>) -> Extract {
+pub(crate) fn extract(talk: &Talk<'_>) -> Extract {
     let sentences = sentences::split_sentences(talk.segments);
     if sentences.iter().all(|sentence| sentence.words.is_empty()) {
         return empty_extract(Speech::None);

@@ -64,7 +64,7 @@ impl Limits {
 
 /// A client of one service.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     pub(super) inner: reqwest::Client,
     pub(super) limits: Limits,
     base: Url,
@@ -101,7 +101,7 @@ pub struct TransportError {
 
 /// A request to make; the address is relative to the client's base.
 #[derive(Clone)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     method: Method,
     path: Vec<&'a str>,
     slash: bool,
@@ -116,7 +116,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Returns a GET of the path made of these segments; each is percent-encoded.
     #[must_use]
-    pub fn get(path: &[&'a str]) -> Self {
+    pub(crate) fn get(path: &[&'a str]) -> Self {
         Self {
             method: Method::GET,
             path: path.to_vec(),
@@ -132,48 +132,48 @@ impl<'a> Request<'a> {
 
     /// Returns a POST to the path made of these segments; each is percent-encoded.
     #[must_use]
-    pub fn post(path: &[&'a str]) -> Self {
+    pub(crate) fn post(path: &[&'a str]) -> Self {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
     /// Returns a DELETE of the path made of these segments; each is percent-encoded.
     #[must_use]
-    pub fn delete(path: &[&'a str]) -> Self {
+    pub(crate) fn delete(path: &[&'a str]) -> Self {
         Self { method: Method::DELETE, ..Self::get(path) }
     }
 
     /// Ends the path in a slash, for a server that knows the place by that name alone and would
     /// redirect.
     #[must_use]
-    pub fn slash(mut self) -> Self {
+    pub(crate) fn slash(mut self) -> Self {
         self.slash = true;
         self
     }
 
     /// Adds a pair to the query.
     #[must_use]
-    pub fn query(mut self, name: &'a str, value: &'a str) -> Self {
+    pub(crate) fn query(mut self, name: &'a str, value: &'a str) -> Self {
         self.query.push((name, value));
         self
     }
 
     /// Sends `body` as JSON.
     #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
+    pub(crate) fn json(mut self, body: &serde_json::Value) -> Self {
         self.body = Some(Bytes::from(body.to_string()));
         self
     }
 
     /// Authenticates the call by a bearer token.
     #[must_use]
-    pub fn bearer(mut self, token: &'a SecretString) -> Self {
+    pub(crate) fn bearer(mut self, token: &'a SecretString) -> Self {
         self.bearer = Some(token);
         self
     }
 
     /// Authenticates the call by a key in this header.
     #[must_use]
-    pub fn key(mut self, header: &'static str, key: &'a SecretString) -> Self {
+    pub(crate) fn key(mut self, header: &'static str, key: &'a SecretString) -> Self {
         self.key = Some((header, key));
         self
     }
@@ -181,14 +181,14 @@ impl<'a> Request<'a> {
     /// Waits so long for the whole call, or for the answer to an upload once it has begun, in place
     /// of [`Limits::request`].
     #[must_use]
-    pub fn within(mut self, limit: Duration) -> Self {
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
     /// Reads at most so many bytes of the answer; [`JSON_BYTES_MAX`] by default.
     #[must_use]
-    pub fn bytes_max(mut self, bytes: usize) -> Self {
+    pub(crate) fn bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;
         self
     }
@@ -199,7 +199,7 @@ impl Client {
     ///
     /// # Errors
     /// When `base` is not an address of a web server, or TLS cannot start.
-    pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
+    pub(crate) fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
         let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
             return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
         };
@@ -215,13 +215,13 @@ impl Client {
 
     /// Returns the origin, `https://host[:port]`: tokens are bound to it.
     #[must_use]
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.base.origin().ascii_serialization()
     }
 
     /// Returns the time limits.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         self.limits
     }
 
@@ -230,7 +230,7 @@ impl Client {
     /// # Errors
     /// When a segment is empty, `.` or `..`, or becomes so without its control characters, which
     /// are dropped from an address: it would name another place.
-    pub fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
+    pub(crate) fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, TransportError> {
         let unfit = |message: &str| TransportError { message: message.into(), begun: false, sent: false };
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..") || segment.contains(char::is_control)) {
             return Err(unfit("an id that cannot stand in an address"));
@@ -252,7 +252,7 @@ impl Client {
     ///
     /// # Errors
     /// When no whole answer came within the limits of time and size.
-    pub async fn send(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Answer, TransportError> {
         let prepared = self.prepare_call(request)?;
         let call = async {
             let response = prepared.send().await.map_err(|error| self.transport_error(error))?;

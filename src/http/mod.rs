@@ -23,16 +23,18 @@ mod public;
 mod tests;
 mod upload;
 
-pub use answer::Answer;
-pub use client::{BuildError, Client, Limits, Request, TransportError};
-pub use download::{Download, Fetched};
-pub use elsewhere::{Elsewhere, FetchError};
-pub use upload::{FileBody, UploadError};
+pub(crate) use answer::Answer;
+pub use client::Limits;
+pub(crate) use client::{BuildError, Client, Request, TransportError};
+pub(crate) use download::{Download, Fetched};
+pub use elsewhere::Elsewhere;
+pub(crate) use elsewhere::FetchError;
+pub(crate) use upload::{FileBody, UploadError};
 
 /// The cap of an ordinary JSON answer: a page of twenty meetings has some tens of KiB, so this is
 /// generous.
-pub const JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// The cap of the answer with the analyses: a day of talk with a time for every word stays below
 /// it.
-pub const ANALYSES_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const ANALYSES_BYTES_MAX: usize = 64 * 1024 * 1024;

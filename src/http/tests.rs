@@ -289,7 +289,8 @@ async fn two_uploads_of_one_open_file_take_no_bytes_from_each_other() {
     let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
     let (file, open, stamp) = recording(BIG / 8);
     let again = open.try_clone().expect("another descriptor");
-    let (client, request) = (client(&server, limits()), Request::post(&["up"]));
+    let client = client(&server, limits());
+    let request = Request::post(&["up"]);
     let (one, other) = tokio::join!(
         client.upload(&request, body(open, stamp, &Arc::default())),
         client.upload(&request, body(again, stamp, &Arc::default()))
@@ -322,10 +323,16 @@ async fn another_file_under_the_name_is_not_sent_at_all() {
 
 /// Uploads a big file of which the server takes the rest only when `touch` has been done to it.
 async fn touched_midway(touch: impl FnOnce(&File)) -> (UploadError, usize) {
-    let (begun, go_on, got) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(tokio::sync::Mutex::new(0)));
-    let (begun_there, go_on_there, got_there) = (Arc::clone(&begun), Arc::clone(&go_on), Arc::clone(&got));
+    let begun = Arc::new(Notify::new());
+    let go_on = Arc::new(Notify::new());
+    let got = Arc::new(tokio::sync::Mutex::new(0));
+    let begun_there = Arc::clone(&begun);
+    let go_on_there = Arc::clone(&go_on);
+    let got_there = Arc::clone(&got);
     let server = Server::raw(move |mut stream| {
-        let (begun, go_on, got) = (Arc::clone(&begun_there), Arc::clone(&go_on_there), Arc::clone(&got_there));
+        let begun = Arc::clone(&begun_there);
+        let go_on = Arc::clone(&go_on_there);
+        let got = Arc::clone(&got_there);
         async move {
             let mut got = got.lock().await;
             read_head(&mut stream).await;
@@ -336,7 +343,8 @@ async fn touched_midway(touch: impl FnOnce(&File)) -> (UploadError, usize) {
     })
     .await;
     let (file, open, stamp) = recording(BIG);
-    let (client, progress) = (client(&server, limits()), Arc::default());
+    let client = client(&server, limits());
+    let progress = Arc::default();
     let request = Request::post(&["up"]);
     let upload = client.upload(&request, body(open, stamp, &progress));
     let meddle = async {
@@ -481,9 +489,11 @@ async fn a_reset_midway_was_not_sent_whole() {
 async fn dropping_an_upload_ends_it() {
     let ended = Arc::new(Notify::new());
     let begun = Arc::new(Notify::new());
-    let (told, met) = (Arc::clone(&ended), Arc::clone(&begun));
+    let told = Arc::clone(&ended);
+    let met = Arc::clone(&begun);
     let server = Server::raw(move |mut stream| {
-        let (told, met) = (Arc::clone(&told), Arc::clone(&met));
+        let told = Arc::clone(&told);
+        let met = Arc::clone(&met);
         async move {
             read_head(&mut stream).await;
             met.notify_one();
@@ -493,7 +503,8 @@ async fn dropping_an_upload_ends_it() {
     })
     .await;
     let (_file, open, stamp) = recording(1024 * 1024 * 1024 * 1024);
-    let (client, request) = (client(&server, limits()), Request::post(&["up"]));
+    let client = client(&server, limits());
+    let request = Request::post(&["up"]);
     tokio::select! {
         result = client.upload(&request, body(open, stamp, &Arc::default())) => panic!("{result:?}"),
         () = begun.notified() => {}

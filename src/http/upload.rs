@@ -14,7 +14,7 @@ use crate::{beneath::Stamp, progress::Progress};
 
 /// A file to send as the part `file` of a multipart body.
 #[derive(Debug)]
-pub struct FileBody<'a> {
+pub(crate) struct FileBody<'a> {
     /// The open file; it is read from its start.
     pub file: File,
     /// The identity of the file when its content was known.
@@ -53,7 +53,7 @@ impl Client {
     /// # Errors
     /// When the file is not what it was, or no whole answer came. [`TransportError::sent`] is false
     /// when the service cannot have had the whole file.
-    pub async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
+    pub(crate) async fn upload(&self, request: &Request<'_>, upload: FileBody<'_>) -> Result<Answer, UploadError> {
         let FileBody { file, stamp, content, name, mime, fields, progress } = upload;
         let prepared = self.prepare_call(request)?;
         let boundary = random_boundary()?;

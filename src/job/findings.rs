@@ -34,7 +34,7 @@ impl Report {
 /// Returns the words of a text; none where there are only marks of what was heard instead, such as `[BLANK_AUDIO]`,
 /// `(music)`, `*applause*` or `♪`, or nothing but punctuation.
 #[must_use]
-pub fn spoken(text: &str) -> Option<&str> {
+pub(crate) fn spoken(text: &str) -> Option<&str> {
     /// The characters that open and close a mark.
     const MARKS: [(char, char); 8] =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The retry policy for failures of a recording's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Failures in all before a job is failed.
     pub attempts: u32,
     /// The first delay.
@@ -21,14 +21,14 @@ impl Policy {
     ///
     /// `jitter` lies in 0..1 and spreads the delay over 80 % to 120 % of its length.
     #[must_use]
-    pub fn after(&self, failures: u32, jitter: f64) -> Option<Duration> {
+    pub(crate) fn after(&self, failures: u32, jitter: f64) -> Option<Duration> {
         (failures < self.attempts).then(|| backoff(self.delay, self.delay_max, failures, jitter))
     }
 }
 
 /// Returns the delay after the `failures`-th failure in a row: `delay`, growing fivefold up to `delay_max`, with jitter.
 #[must_use]
-pub fn backoff(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
+pub(crate) fn backoff(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
     let factor = GROWTH.saturating_pow(failures.saturating_sub(1));
     let plain = delay.saturating_mul(factor).min(delay_max);
     plain.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))

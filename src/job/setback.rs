@@ -17,7 +17,7 @@ pub enum Suspect {
 
 /// A stage that did not finish.
 #[derive(Debug)]
-pub enum Setback {
+pub(crate) enum Setback {
     /// Not ready yet; nothing went wrong.
     Snooze {
         /// The time of the next look.

@@ -25,21 +25,21 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use processes::Processes;
-pub use written::{UnclosedWrite, WrittenFiles};
+pub(crate) use processes::Processes;
+pub(crate) use written::{UnclosedWrite, WrittenFiles};
 
 use crate::beneath::{Dir, FileId};
 
 /// For how long a write counts after which a close may have been missed: after events were lost, or while minuted was
 /// down. A file that stays as it is for so long has lost its writer.
-pub const DOUBT_MAX: Duration = Duration::from_secs(3600);
+pub(crate) const DOUBT_MAX: Duration = Duration::from_secs(3600);
 
 /// Files that a job waits for and whose close is announced. One beyond that is asked about from time to time.
 const AWAITED_MAX: usize = 4096;
 
 /// A process that has a file open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WritingProcess {
+pub(crate) struct WritingProcess {
     /// The name of its program, fit to be shown.
     pub program: String,
     /// Its process id.
@@ -48,7 +48,7 @@ pub struct WritingProcess {
 
 /// Answer to the question who has a file open for writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Openness {
+pub(crate) enum Openness {
     /// This process has, and perhaps others.
     Open(WritingProcess),
     /// None has: every process was looked at.
@@ -59,7 +59,7 @@ pub enum Openness {
 
 /// A file that is asked about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SoughtFile {
+pub(crate) struct SoughtFile {
     /// The file's identity.
     pub id: FileId,
     /// Its file name.
@@ -67,14 +67,14 @@ pub struct SoughtFile {
 }
 
 /// Source of answers about open files. Tests have sources that see nothing.
-pub trait WriterSource: fmt::Debug + Send + Sync {
+pub(crate) trait WriterSource: fmt::Debug + Send + Sync {
     /// Returns an answer for each file, in order. Blocks; the whole batch costs as much as one file.
     fn find(&self, files: &[SoughtFile]) -> Vec<Openness>;
 }
 
 /// Evidence that a file is still being written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InUse {
+pub(crate) enum InUse {
     /// A process has it open for writing.
     Process(WritingProcess),
     /// The file was written to, and no close was seen since.
@@ -84,7 +84,7 @@ pub enum InUse {
 impl InUse {
     /// Returns whether it still counts for a file that has been `quiet` for so long: what may be out of date ends.
     #[must_use]
-    pub fn counts(&self, quiet: Duration) -> bool {
+    pub(crate) fn counts(&self, quiet: Duration) -> bool {
         match self {
             Self::Process(_) => true,
             Self::Written(written) => written.is_certain || quiet < DOUBT_MAX,
@@ -110,7 +110,7 @@ impl fmt::Display for InUse {
 
 /// The knowledge about open files, shared by the whole process.
 #[derive(Debug)]
-pub struct OpenFiles {
+pub(crate) struct OpenFiles {
     writers: Box<dyn WriterSource>,
     /// The files that were written to and not closed, as the kernel's events tell.
     pub written: WrittenFiles,
@@ -127,14 +127,14 @@ impl Default for OpenFiles {
 impl OpenFiles {
     /// Returns the knowledge of one that asks `writers` and has heard of no events.
     #[must_use]
-    pub fn new(writers: Box<dyn WriterSource>) -> Self {
+    pub(crate) fn new(writers: Box<dyn WriterSource>) -> Self {
         Self { writers, written: WrittenFiles::default(), awaited: Mutex::default() }
     }
 
     /// Returns for each of `paths` below `root` why it is still being written, if it is. A file that is not there is not.
     /// Blocks on `/proc`, once for the whole batch.
     #[must_use]
-    pub fn in_use(&self, root: &Dir, paths: &[&Path]) -> Vec<Option<InUse>> {
+    pub(crate) fn in_use(&self, root: &Dir, paths: &[&Path]) -> Vec<Option<InUse>> {
         let wanted: Vec<Option<SoughtFile>> = paths.iter().map(|path| wanted(root, path)).collect();
         let asked: Vec<SoughtFile> = wanted.iter().flatten().cloned().collect();
         let mut answers = if asked.is_empty() { Vec::new() } else { self.writers.find(&asked) }.into_iter();
@@ -149,7 +149,7 @@ impl OpenFiles {
 
     /// Returns why a file must not be sent, moved or deleted now, if so. Its close is awaited then: `is_awaited`.
     #[must_use]
-    pub fn in_use_now(&self, root: &Dir, path: &Path, now: Timestamp) -> Option<InUse> {
+    pub(crate) fn in_use_now(&self, root: &Dir, path: &Path, now: Timestamp) -> Option<InUse> {
         let in_use = self.in_use(root, &[path]).pop().flatten()?;
         let quiet = match &in_use {
             InUse::Process(_) => Duration::ZERO,
@@ -166,7 +166,7 @@ impl OpenFiles {
     }
 
     /// Takes in that a writer has closed the file at this whole path; returns whether somebody waits for that.
-    pub fn closed(&self, path: &Path) -> bool {
+    pub(crate) fn closed(&self, path: &Path) -> bool {
         self.written.closed(path);
         self.is_awaited(path)
     }
@@ -189,7 +189,7 @@ fn wanted(root: &Dir, path: &Path) -> Option<SoughtFile> {
 
 /// Returns the id of this boot of the machine; `None` where the kernel does not tell. No file is open across a boot.
 #[must_use]
-pub fn boot_id() -> Option<&'static str> {
+pub(crate) fn boot_id() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let read = || fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned());
     BOOT.get_or_init(read).as_deref().filter(|id| !id.is_empty())

@@ -36,7 +36,7 @@ const ACCESS_MODE: u32 = 3;
 
 /// The processes of this machine, as far as they can be seen.
 #[derive(Debug)]
-pub struct Processes {
+pub(crate) struct Processes {
     proc: PathBuf,
 }
 

@@ -18,7 +18,7 @@ const WRITTEN_MAX: usize = 4096;
 
 /// A write after which no close was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnclosedWrite {
+pub(crate) struct UnclosedWrite {
     /// The last known write, by minuted's clock.
     pub last: Timestamp,
     /// True if a close would have been seen: no event was lost since.
@@ -27,19 +27,19 @@ pub struct UnclosedWrite {
 
 /// The files that were written to and not closed since, by their whole paths.
 #[derive(Debug, Default)]
-pub struct WrittenFiles {
+pub(crate) struct WrittenFiles {
     files: Mutex<HashMap<PathBuf, UnclosedWrite>>,
 }
 
 impl WrittenFiles {
     /// Takes in a write. Called for each, on the thread that hears the kernel's events.
-    pub fn write(&self, path: &Path, now: Timestamp) {
+    pub(crate) fn write(&self, path: &Path, now: Timestamp) {
         self.put(path, UnclosedWrite { last: now, is_certain: true });
     }
 
     /// Takes in that a file was being written when minuted ended, in this boot of the machine. A close may have been
     /// missed since.
-    pub fn resume(&self, path: &Path, last: Timestamp) {
+    pub(crate) fn resume(&self, path: &Path, last: Timestamp) {
         self.put(path, UnclosedWrite { last, is_certain: false });
     }
 
@@ -53,17 +53,17 @@ impl WrittenFiles {
     }
 
     /// Takes in that a writer has closed a file.
-    pub fn closed(&self, path: &Path) {
+    pub(crate) fn closed(&self, path: &Path) {
         self.forget(path);
     }
 
     /// Forgets what is known of a path: another file lies there, or none.
-    pub fn forget(&self, path: &Path) {
+    pub(crate) fn forget(&self, path: &Path) {
         self.files().remove(path);
     }
 
     /// Forgets what may be out of date of a path: nothing has happened there for long enough.
-    pub fn end_doubt(&self, path: &Path) {
+    pub(crate) fn end_doubt(&self, path: &Path) {
         let mut files = self.files();
         if files.get(path).is_some_and(|written| !written.is_certain) {
             files.remove(path);
@@ -71,7 +71,7 @@ impl WrittenFiles {
     }
 
     /// Follows a file to its new name.
-    pub fn rename(&self, from: &Path, to: &Path) {
+    pub(crate) fn rename(&self, from: &Path, to: &Path) {
         let mut files = self.files();
         if let Some(written) = files.remove(from) {
             files.insert(to.to_owned(), written);
@@ -79,7 +79,7 @@ impl WrittenFiles {
     }
 
     /// Takes in that events below `root` may have been lost: a close may be missed of all that is written there.
-    pub fn doubt(&self, root: &Path) {
+    pub(crate) fn doubt(&self, root: &Path) {
         for (_, written) in self.files().iter_mut().filter(|(path, _)| path.starts_with(root)) {
             written.is_certain = false;
         }
@@ -87,13 +87,13 @@ impl WrittenFiles {
 
     /// Returns what is known of a file.
     #[must_use]
-    pub fn get(&self, path: &Path) -> Option<UnclosedWrite> {
+    pub(crate) fn get(&self, path: &Path) -> Option<UnclosedWrite> {
         self.files().get(path).copied()
     }
 
     /// Returns the files below `root`, relative to it.
     #[must_use]
-    pub fn below(&self, root: &Path) -> Vec<PathBuf> {
+    pub(crate) fn below(&self, root: &Path) -> Vec<PathBuf> {
         let files = self.files();
         files.keys().filter_map(|path| path.strip_prefix(root).ok()).map(Path::to_owned).collect()
     }

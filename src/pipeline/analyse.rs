@@ -22,12 +22,12 @@ use crate::{
 };
 
 /// The analyses that were requested, besides those that the upload starts by itself.
-pub type AskedAnalyses = BTreeMap<Analysis, ResultRequest>;
+pub(crate) type AskedAnalyses = BTreeMap<Analysis, ResultRequest>;
 
 /// The outcome of a look at the results.
 #[derive(Debug, PartialEq)]
-pub enum PollOutcome {
-    /// PollOutcome again later.
+pub(crate) enum PollOutcome {
+    /// Nothing new: poll again later.
     Pending,
     /// Ask for these first; each with the fingerprints of the reports that then do not count.
     Ask(WantedResults),
@@ -55,21 +55,21 @@ const REASON_CHARS_MAX: usize = 500;
 const SLOW_EVERY: Duration = Duration::from_secs(120);
 
 /// Looks at the results of a job once.
-pub async fn poll_results(context: &StageContext, job: &Job) -> Result<PollOutcome, Setback> {
+pub(crate) async fn poll_results(context: &StageContext, job: &Job) -> Result<PollOutcome, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(decide(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Takes the analysis of a job up again: returns what failed or is new, to be asked for before all is waited for.
-pub async fn resume_analysis(context: &StageContext, job: &Job) -> Result<WantedResults, Setback> {
+pub(crate) async fn resume_analysis(context: &StageContext, job: &Job) -> Result<WantedResults, Setback> {
     let (plan, reports, late) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
     Ok(analyses_to_repeat(plan, upload_begins(context), &asked, reports, late, visible_until(context)))
 }
 
 /// Looks once at what did complete, whatever else did not; nothing before there is a recording at the service.
-pub async fn completed_reports(context: &StageContext, job: &Job) -> Result<Vec<Report>, Setback> {
+pub(crate) async fn completed_reports(context: &StageContext, job: &Job) -> Result<Vec<Report>, Setback> {
     let Remote::Uploaded { .. } = job.remote else { return Ok(Vec::new()) };
     let (plan, reports, _) = read_results(context, job).await?;
     let asked = context.queue.stages().list_requests(job.id).await?;
@@ -100,7 +100,7 @@ async fn read_results<'a>(context: &StageContext, job: &'a Job) -> Result<(&'a P
 }
 
 /// Asks for results: the intent is on disk before the call.
-pub async fn request_analyses(context: &StageContext, job: &Job, wanted: WantedResults) -> Result<(), Setback> {
+pub(crate) async fn request_analyses(context: &StageContext, job: &Job, wanted: WantedResults) -> Result<(), Setback> {
     let (meeting, recording, _) = uploaded_recording(job)?;
     let plan = job_plan(job)?;
     let analyses: Vec<Analysis> = wanted.iter().map(|(analysis, _)| *analysis).collect();
@@ -132,7 +132,7 @@ pub async fn request_analyses(context: &StageContext, job: &Job, wanted: WantedR
 
 /// Returns how long to wait before look number `looks` (0 is the first after the upload).
 #[must_use]
-pub fn poll_interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
+pub(crate) fn poll_interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
     if looks == 0 {
         return poll.first;
     }
@@ -143,13 +143,13 @@ pub fn poll_interval(poll: &Poll, looks: u32, waited: Duration) -> Duration {
 
 /// Returns whether the service is slow by its own documents.
 #[must_use]
-pub fn is_slow(poll: &Poll, since: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_slow(poll: &Poll, since: Timestamp, now: Timestamp) -> bool {
     elapsed(since, now) >= poll.timeout
 }
 
 /// Returns how long results are waited for before an attempt is spent.
 #[must_use]
-pub fn deadline(poll: &Poll) -> Duration {
+pub(crate) fn deadline(poll: &Poll) -> Duration {
     poll.timeout.max(poll.patience)
 }
 
@@ -157,7 +157,7 @@ pub fn deadline(poll: &Poll) -> Duration {
 /// was asked for up to `visible` and is not shown did not arrive, and what has failed and still stands there unchanged has
 /// failed again.
 #[must_use]
-pub fn decide(
+pub(crate) fn decide(
     plan: &Plan,
     begins: UploadBegins,
     asked: &AskedAnalyses,
@@ -208,7 +208,7 @@ pub fn decide(
 /// Returns what is asked again after an attempt was spent, or anew when a person wants more: what failed, what nobody
 /// asked for yet and, with `late`, what never came; each with what does not count then.
 #[must_use]
-pub fn analyses_to_repeat(
+pub(crate) fn analyses_to_repeat(
     plan: &Plan,
     begins: UploadBegins,
     asked: &AskedAnalyses,
@@ -235,7 +235,7 @@ pub fn analyses_to_repeat(
 
 /// The analyses that the upload starts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UploadBegins {
+pub(crate) enum UploadBegins {
     /// The transcription and the automatic note.
     WithNote,
     /// The transcription alone: the note is asked for like any other result.

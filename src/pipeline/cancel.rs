@@ -10,7 +10,7 @@ use crate::{
 ///
 /// # Errors
 /// The error of the service. It may go on then, and nothing depends on it.
-pub async fn cancel_remotely(service: &dyn NotesService, job: &Job) -> Result<(), CallError> {
+pub(crate) async fn cancel_remotely(service: &dyn NotesService, job: &Job) -> Result<(), CallError> {
     let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
     Effect::CallCancel.during_async(service.cancel_analyses(meeting, recording)).await
 }

@@ -39,11 +39,11 @@ const LEFT_BEHIND: Duration = Duration::from_secs(7 * 86_400);
 const ALL_BYTES_MAX: u64 = 8 << 30;
 
 /// The command that installs a missing ffmpeg.
-pub const FFMPEG_CURE: &str = "apt install ffmpeg";
+pub(crate) const FFMPEG_CURE: &str = "apt install ffmpeg";
 
 /// Converts recordings, and keeps them until they are sent.
 #[derive(Debug, Clone)]
-pub struct Converter {
+pub(crate) struct Converter {
     dir: PathBuf,
     /// The search path for programs: ffmpeg may be installed at any time.
     path: OsString,
@@ -61,13 +61,14 @@ pub(super) struct Converted {
 impl Converter {
     /// Returns the converter of a state directory.
     #[must_use]
-    pub fn new(state_dir: &Path, env: &Environment) -> Self {
+    pub(crate) fn new(state_dir: &Path, env: &Environment) -> Self {
         Self { dir: state_dir.join("converted"), path: env.path.clone().unwrap_or_default() }
     }
 
     /// Removes what was converted for a job, and what was left behind long ago.
-    pub async fn forget(&self, key: &Key) {
-        let (dir, key) = (self.dir.clone(), key.to_string());
+    pub(crate) async fn forget(&self, key: &Key) {
+        let dir = self.dir.clone();
+        let key = key.to_string();
         let removed = tokio::task::spawn_blocking(move || {
             for form in Form::ALL {
                 remove(&dir.join(name(&key, form)))?;
@@ -78,7 +79,7 @@ impl Converter {
     }
 
     /// Removes what was converted for jobs that send nothing any more: they ended, or their file has other content.
-    pub async fn tidy(&self, queue: &Store) {
+    pub(crate) async fn tidy(&self, queue: &Store) {
         report(self.remove_unneeded(queue).await);
     }
 
@@ -100,7 +101,7 @@ impl Converter {
     }
 
     /// Removes what a process before left unfinished. To be called before anything is converted.
-    pub async fn remove_drafts(&self) {
+    pub(crate) async fn remove_drafts(&self) {
         let dir = self.dir.clone();
         let removed = tokio::task::spawn_blocking(move || {
             list(&dir)?.iter().filter(|path| is_draft(path)).try_for_each(|path| remove(path))

@@ -17,7 +17,7 @@ use crate::{
 
 /// The outcome of the stage.
 #[derive(Debug, PartialEq, Eq)]
-pub enum CreateOutcome {
+pub(crate) enum CreateOutcome {
     /// The meeting exists, under this id.
     Meeting {
         /// Its id.
@@ -38,7 +38,7 @@ pub enum CreateOutcome {
 const LIST_DELAY: Duration = Duration::from_secs(3);
 
 /// Makes the meeting of a job.
-pub async fn run(context: &StageContext, job: &Job) -> Result<CreateOutcome, Setback> {
+pub(crate) async fn run(context: &StageContext, job: &Job) -> Result<CreateOutcome, Setback> {
     let recording = open_closed_recording(context, job).await?;
     if let Some(notes) = existing_notes(&context.folder, job).await? {
         return Ok(CreateOutcome::NotesExist(notes));
@@ -91,7 +91,8 @@ async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> R
 /// Looks for the meeting of an intent whose outcome is not known.
 async fn find_uncertain(context: &StageContext, job: &Job, plan: &Plan) -> Result<Option<String>, Setback> {
     let Remote::Creating { since } = job.remote else { return Ok(None) };
-    let (now, visible) = (clock::now(), since + LIST_DELAY);
+    let now = clock::now();
+    let visible = since + LIST_DELAY;
     // A clock that was set back must not make it wait for the time it showed before.
     if since <= now && now < visible {
         return Err(Setback::Snooze { until: visible });

@@ -27,7 +27,7 @@ const ATTENDEES_MAX: usize = 500;
 ///
 /// # Errors
 /// [`Setback::InvalidMetadata`] where something is wrong with what others know, or nobody is named and the service needs it.
-pub async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback> {
+pub(crate) async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback> {
     let sidecars = if context.folder.sidecars { read_sidecars(context, job).await? } else { Sidecars::default() };
     let source = context.queue.sources().find_details(&job.key).await?;
     let layers = order_layers(sidecars, source, job.recorded);
@@ -37,8 +37,11 @@ pub async fn plan_job(context: &StageContext, job: &Job) -> Result<Plan, Setback
 }
 
 async fn read_sidecars(context: &StageContext, job: &Job) -> Result<Sidecars, Setback> {
-    let (folder, kind) = (Arc::clone(&context.folder), context.service_settings.kind.clone());
-    let (path, stamp, now) = (job.path.clone(), job.stamp, clock::now());
+    let folder = Arc::clone(&context.folder);
+    let kind = context.service_settings.kind.clone();
+    let path = job.path.clone();
+    let stamp = job.stamp;
+    let now = clock::now();
     let look = tokio::task::spawn_blocking(move || sidecar::read(&folder, &kind, &path, stamp, now));
     await_answer(look).await?.map_err(|trouble| match trouble {
         Trouble::Lost(error) => Setback::FileLost { error },
@@ -153,7 +156,8 @@ fn limit_to_abilities(mut plan: Plan, abilities: Abilities) -> Plan {
 /// Refuses what the service cannot follow and what it cannot do without. A folder's own settings were checked with the
 /// config, a sidecar's when it was read.
 fn refuse_unable(context: &StageContext, job: &Job, plan: &Plan) -> Result<(), Setback> {
-    let (folder, kind) = (&context.folder, &context.service_settings.kind);
+    let folder = &context.folder;
+    let kind = &context.service_settings.kind;
     if plan.attendees.is_empty() && kind.abilities().needs_attendees {
         return Err(invalid_metadata(&missing_attendees(folder, job, plan)));
     }

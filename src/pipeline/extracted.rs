@@ -10,7 +10,7 @@ use crate::{
 
 /// Adds the extracted note to the results of a job, where one is wanted, the service writes none and the transcription
 /// is there. The same transcription gives the same note.
-pub fn add_extracted_note(abilities: Abilities, plan: &Plan, recorded: Timestamp, reports: &mut Vec<Report>) {
+pub(crate) fn add_extracted_note(abilities: Abilities, plan: &Plan, recorded: Timestamp, reports: &mut Vec<Report>) {
     if abilities.notes != Notes::Extracted || !plan.analyses.contains(&Analysis::MeetingNote) {
         return;
     }

@@ -3,15 +3,15 @@
 //! A stage commits its intent before an effect and its result before the next one. It makes one attempt; what did not
 //! work comes back as a [`Setback`], which the worker records.
 
-pub mod analyse;
-pub mod cancel;
-pub mod convert;
-pub mod create;
-pub mod details;
-pub mod extracted;
-pub mod sidecar;
+pub(crate) mod analyse;
+pub(crate) mod cancel;
+pub(crate) mod convert;
+pub(crate) mod create;
+pub(crate) mod details;
+pub(crate) mod extracted;
+pub(crate) mod sidecar;
 mod title;
-pub mod upload;
+pub(crate) mod upload;
 
 use std::{fs::File, path::Path, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ use crate::{
 
 /// The context of a stage.
 #[derive(Debug, Clone)]
-pub struct StageContext {
+pub(crate) struct StageContext {
     /// The queue.
     pub queue: Store,
     /// The job's service.
@@ -115,7 +115,9 @@ fn fault_setback(fault: ServiceFault, error: anyhow::Error) -> Setback {
 
 /// Opens the job's recording, if it still is the one whose content was hashed.
 async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
-    let (root, path, stamp) = (folder.path.clone(), job.path.clone(), job.stamp);
+    let root = folder.path.clone();
+    let path = job.path.clone();
+    let stamp = job.stamp;
     let opened = await_answer(tokio::task::spawn_blocking(move || open_unchanged(&root, &path, stamp))).await;
     opened.and_then(|opened| opened.map_err(|error| Setback::FileLost { error }))
 }
@@ -123,7 +125,9 @@ async fn open_recording(folder: &Folder, job: &Job) -> Result<File, Setback> {
 /// Opens the recording as [`open_recording`] does, unless a program has it open for writing.
 async fn open_closed_recording(context: &StageContext, job: &Job) -> Result<File, Setback> {
     let file = open_recording(&context.folder, job).await?;
-    let (open_files, root, path) = (Arc::clone(&context.open_files), context.folder.path.clone(), job.path.clone());
+    let open_files = Arc::clone(&context.open_files);
+    let root = context.folder.path.clone();
+    let path = job.path.clone();
     let asked = tokio::task::spawn_blocking(move || {
         let root = Dir::open(&root).ok()?;
         open_files.in_use_now(&root, &path, clock::now())

@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// The sidecars of a recording.
 #[derive(Debug, Default)]
-pub struct Sidecars {
+pub(crate) struct Sidecars {
     /// The sidecars of the sub-folders it lies in, the outermost first.
     pub directories: Vec<Sidecar>,
     /// Its own, with the BLAKE3 of its bytes.
@@ -35,7 +35,7 @@ pub struct Sidecars {
 
 /// Why they cannot be taken.
 #[derive(Debug)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// The recording itself is not there as it was.
     Lost(anyhow::Error),
     /// A sidecar may still be written; the time to look again.
@@ -48,7 +48,13 @@ pub enum Trouble {
 ///
 /// # Errors
 /// [`Trouble`], by what the caller does next.
-pub fn read(folder: &Folder, kind: &Kind, path: &Path, stamp: Stamp, now: Timestamp) -> Result<Sidecars, Trouble> {
+pub(crate) fn read(
+    folder: &Folder,
+    kind: &Kind,
+    path: &Path,
+    stamp: Stamp,
+    now: Timestamp,
+) -> Result<Sidecars, Trouble> {
     let root = Dir::open(&folder.path).context("the folder cannot be opened").map_err(Trouble::Lost)?;
     is_there(&root, path, stamp)?;
     let reader = Reader { root, kind, now, quiet: folder.settle_time(false).min(QUIET) };
@@ -68,7 +74,7 @@ pub fn read(folder: &Folder, kind: &Kind, path: &Path, stamp: Stamp, now: Timest
 
 /// Returns what is wrong with the sidecar at `path`, a path below the folder; nothing where nothing is.
 #[must_use]
-pub fn mistakes(folder: &Folder, kind: &Kind, path: &Path) -> Vec<String> {
+pub(crate) fn mistakes(folder: &Folder, kind: &Kind, path: &Path) -> Vec<String> {
     let Ok(root) = Dir::open(&folder.path) else { return Vec::new() };
     let reader = Reader { root, kind, now: Timestamp::MIN, quiet: Duration::ZERO };
     let mut mistakes = Vec::new();
@@ -143,7 +149,7 @@ enum Bytes {
 
 /// Returns what a sidecar is recognised by.
 #[must_use]
-pub fn digest_of(bytes: &[u8]) -> String {
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 

@@ -20,7 +20,7 @@ use crate::{
 
 /// A recording at the service.
 #[derive(Debug, PartialEq, Eq)]
-pub struct UploadedRecording {
+pub(crate) struct UploadedRecording {
     /// Its id.
     pub recording: String,
     /// The event for the job's history.
@@ -32,7 +32,7 @@ const NAME_MAX: usize = 120;
 
 /// Sends the recording of a job. `fresh` says that its meeting was created in this very run, so that nothing can be
 /// there yet; otherwise the meeting is read first.
-pub async fn run(
+pub(crate) async fn run(
     context: &StageContext,
     job: &Job,
     fresh: bool,

@@ -13,7 +13,7 @@ use crate::{
 
 /// The settings in force, and what is built from them.
 #[derive(Debug)]
-pub struct LiveConfig {
+pub(crate) struct LiveConfig {
     /// The settings.
     pub settings: Arc<Settings>,
     /// The time since which they are in force.
@@ -33,7 +33,7 @@ impl LiveConfig {
     ///
     /// # Errors
     /// When a service's client cannot be built.
-    pub fn build(settings: Arc<Settings>, tasks: &TaskTracker, before: Option<&Self>) -> anyhow::Result<Self> {
+    pub(crate) fn build(settings: Arc<Settings>, tasks: &TaskTracker, before: Option<&Self>) -> anyhow::Result<Self> {
         let mut services = BTreeMap::new();
         for (name, service) in &settings.services {
             let kept = before.filter(|before| {
@@ -67,18 +67,18 @@ impl LiveConfig {
 
     /// Returns the service of this name as jobs know it: a configured one, or the transcripts of a source.
     #[must_use]
-    pub fn service_for_job(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
+    pub(crate) fn service_for_job(&self, name: &str) -> Option<&Arc<ServiceHandle>> {
         self.services.get(name).or_else(|| self.source_transcripts.get(name))
     }
 
     /// Returns all that serves jobs.
-    pub fn services_and_sources(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
+    pub(crate) fn services_and_sources(&self) -> impl Iterator<Item = &Arc<ServiceHandle>> {
         self.services.values().chain(self.source_transcripts.values())
     }
 
     /// Adds folders that are not configured any more but have work under way.
     #[must_use]
-    pub fn with_former(mut self, former: BTreeMap<String, Arc<Folder>>) -> Self {
+    pub(crate) fn with_former(mut self, former: BTreeMap<String, Arc<Folder>>) -> Self {
         for (id, folder) in former {
             self.folders.entry(id).or_insert(folder);
         }
@@ -88,7 +88,7 @@ impl LiveConfig {
 
 /// A service with its settings and its health.
 #[derive(Debug)]
-pub struct ServiceHandle {
+pub(crate) struct ServiceHandle {
     /// The service.
     pub service: Arc<dyn NotesService>,
     /// Its settings.
@@ -111,7 +111,7 @@ impl ServiceHandle {
     }
 
     /// Returns a service of which nothing bad is known.
-    pub fn new(
+    pub(crate) fn new(
         service: Arc<dyn NotesService>,
         account: Option<PaxsService>,
         settings: config::Service,
@@ -128,7 +128,7 @@ impl ServiceHandle {
 
     /// Returns whether a recording in its hands may be interrupted and goes on later from what is finished: on this
     /// machine. An upload would begin anew, and so would what a server works on.
-    pub fn can_resume(&self) -> bool {
+    pub(crate) fn can_resume(&self) -> bool {
         matches!(self.settings.kind, Kind::Ondevice(_))
     }
 }

@@ -19,8 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use live::{LiveConfig, ServiceHandle};
-pub use poll_schedule::{PollSchedule, PollTimer};
+pub(crate) use live::{LiveConfig, ServiceHandle};
+pub(crate) use poll_schedule::{PollSchedule, PollTimer};
 
 use crate::{
     clock::{self, elapsed},
@@ -36,14 +36,14 @@ use crate::{
 };
 
 /// Pause before a commit is tried again that found the disk full or the queue locked.
-pub const DISK_RETRY: Duration = Duration::from_secs(5);
+pub(crate) const DISK_RETRY: Duration = Duration::from_secs(5);
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 1000;
 
 /// The state that the loops of the daemon share.
 #[derive(Debug)]
-pub struct Runtime {
+pub(crate) struct Runtime {
     /// The queue.
     pub queue: Store,
     /// The settings in force.
@@ -77,7 +77,7 @@ pub struct Runtime {
 impl Runtime {
     /// Returns the state of a daemon that has nothing to do yet.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         queue: Store,
         live: watch::Receiver<Arc<LiveConfig>>,
         stop: CancellationToken,
@@ -103,12 +103,12 @@ impl Runtime {
 
     /// Returns the settings in force.
     #[must_use]
-    pub fn live(&self) -> Arc<LiveConfig> {
+    pub(crate) fn live(&self) -> Arc<LiveConfig> {
         Arc::clone(&self.live.borrow())
     }
 
     /// Wakes every loop.
-    pub fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         self.changed.notify_one();
         self.claims.notify_one();
         self.deliveries.notify_one();
@@ -120,7 +120,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the queue cannot be written; the step is taken with the next call.
-    pub async fn follow_clock(&self) -> Result<(), StoreError> {
+    pub(crate) async fn follow_clock(&self) -> Result<(), StoreError> {
         let mut known = self.lead.lock().await;
         let lead = clock::lead();
         let step = known.map_or(SignedDuration::ZERO, |known| lead - known);
@@ -140,12 +140,12 @@ impl Runtime {
     }
 
     /// Returns when each folder whose settings were refused was last tried. Held for a moment only.
-    pub fn refused_folders(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+    pub(crate) fn refused_folders(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
         self.refused_folders.lock().expect("no thread panics while it holds the refusals")
     }
 
     /// Lets folders whose settings were refused try again at once.
-    pub fn forget_refusals(&self) {
+    pub(crate) fn forget_refusals(&self) {
         self.refused_folders().clear();
     }
 
@@ -153,7 +153,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the queue has failed in another way, or the daemon stops.
-    pub async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(crate) async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         commit: impl Fn() -> F,
     ) -> Result<T, StoreError> {
@@ -174,7 +174,7 @@ impl Runtime {
     }
 
     /// Lets work go on that had stopped because the queue could not be written.
-    pub fn has_room(&self) {
+    pub(crate) fn has_room(&self) {
         if self.disk_full.swap(false, Ordering::Relaxed) {
             tracing::warn!("the queue can be written again");
             self.nudge();
@@ -182,7 +182,7 @@ impl Runtime {
     }
 
     /// Logs an error of the queue. One that only a restart can mend ends the daemon.
-    pub fn queue_failed(&self, what: &str, error: &StoreError) {
+    pub(crate) fn queue_failed(&self, what: &str, error: &StoreError) {
         if let StoreError::Moved { job } = error {
             tracing::info!(job.id = job.0, "job {job} was changed by a person meanwhile; {what} is dropped");
         } else if error.is_passing() {
@@ -196,13 +196,13 @@ impl Runtime {
     }
 
     /// Records that something is held. The first time, `message` is logged and becomes a notice for the operator.
-    pub async fn hold(&self, scope: Scope, name: &str, reason: HoldReason, detail: String, message: String) {
+    pub(crate) async fn hold(&self, scope: Scope, name: &str, reason: HoldReason, detail: String, message: String) {
         self.hold_with_notice(scope, name, reason, detail, &message, Some(message.clone())).await;
     }
 
     /// Records that something is held. The first time, `message` is logged, and the operator gets `notice` where there
     /// is one.
-    pub async fn hold_with_notice(
+    pub(crate) async fn hold_with_notice(
         &self,
         scope: Scope,
         name: &str,
@@ -223,7 +223,7 @@ impl Runtime {
     }
 
     /// Records that something is not held any more; returns whether it was.
-    pub async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
+    pub(crate) async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
         match self.queue.holds().release(scope, name, reasons).await {
             Ok(true) => {
                 tracing::info!("{scope} `{name}` works again");
@@ -240,7 +240,7 @@ impl Runtime {
 
     /// Reports the outcome of a call to the health of its service; its hold ends when the service works again. Returns
     /// whose failure it was, where the call failed.
-    pub async fn report_call(
+    pub(crate) async fn report_call(
         &self,
         handle: &ServiceHandle,
         job: JobId,
@@ -255,7 +255,7 @@ impl Runtime {
     }
 
     /// Records that a service does not work.
-    pub async fn service_down(&self, handle: &ServiceHandle, error: &str) {
+    pub(crate) async fn service_down(&self, handle: &ServiceHandle, error: &str) {
         let name = handle.service.name();
         let message = format!(
             "service `{name}` does not work: {error}\nno attempt is counted and nothing is lost; it is tried again automatically"
@@ -264,7 +264,7 @@ impl Runtime {
     }
 
     /// Records that a service wants a person.
-    pub async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
+    pub(crate) async fn service_refused(&self, handle: &ServiceHandle, signed_out: bool, error: &anyhow::Error) {
         let name = handle.service.name();
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         if signed_out && Self::is_of_an_earlier_sign_in(handle) {
@@ -272,7 +272,8 @@ impl Runtime {
             self.nudge();
             return;
         }
-        let (kind, cure) = (&handle.settings.kind, handle.settings.kind.sign_in_cure(name));
+        let kind = &handle.settings.kind;
+        let cure = handle.settings.kind.sign_in_cure(name);
         let (reason, cure) = match (signed_out, kind.abilities().signs_in) {
             (true, true) => (HoldReason::SignedOut, format!("sign in: {cure}")),
             (true, false) => (HoldReason::SignedOut, cure),
@@ -291,7 +292,7 @@ impl Runtime {
 }
 
 /// Sleeps until a wall time; for ever without one.
-pub async fn sleep_until(wake: Option<Timestamp>) {
+pub(crate) async fn sleep_until(wake: Option<Timestamp>) {
     match wake {
         Some(wake) => tokio::time::sleep(elapsed(clock::now(), wake)).await,
         None => std::future::pending().await,

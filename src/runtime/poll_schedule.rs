@@ -23,7 +23,7 @@ const BUSY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The timers. A look costs one request, so they are spread by the service's pacer, which serves them in this order.
 #[derive(Debug, Default)]
-pub struct PollSchedule {
+pub(crate) struct PollSchedule {
     heap: Mutex<TimerHeap>,
     changed: Notify,
     /// Counts the nudges, so that none is missed between finding a job held and setting its timer.
@@ -86,7 +86,7 @@ impl TimerHeap {
 
 /// The next look at a job.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PollTimer {
+pub(crate) struct PollTimer {
     due: Instant,
     /// The job.
     pub job: JobId,
@@ -101,7 +101,7 @@ pub struct PollTimer {
 
 impl PollSchedule {
     /// Begins looking at a job of a folder, the first time after `first`.
-    pub fn add(&self, job: JobId, folder: &str, first: Duration) {
+    pub(crate) fn add(&self, job: JobId, folder: &str, first: Duration) {
         self.push(PollTimer {
             due: Instant::now() + first,
             job,
@@ -114,18 +114,18 @@ impl PollSchedule {
 
     /// Returns how many jobs wait for their analysis.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.heap().serials.len()
     }
 
     /// Returns whether no job waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.heap().serials.is_empty()
     }
 
     /// Makes the timers of held jobs due now: a hold may have ended.
-    pub fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         self.nudges.fetch_add(1, Ordering::SeqCst);
         let mut heap = self.heap();
         let due = Instant::now();
@@ -138,12 +138,12 @@ impl PollSchedule {
     }
 
     /// Returns how many nudges there were.
-    pub fn nudges(&self) -> u64 {
+    pub(crate) fn nudges(&self) -> u64 {
         self.nudges.load(Ordering::SeqCst)
     }
 
     /// Sets the timer of a job that was found held when there had been `nudges`.
-    pub fn add_held(&self, timer: PollTimer, nudges: u64) {
+    pub(crate) fn add_held(&self, timer: PollTimer, nudges: u64) {
         let mut heap = self.heap();
         let held = self.nudges() == nudges;
         let due = Instant::now() + if held { HELD_EVERY } else { Duration::ZERO };
@@ -153,18 +153,18 @@ impl PollSchedule {
     }
 
     /// Sets the timer of a job that was looked at and still waits.
-    pub fn add_again(&self, timer: PollTimer, after: Duration) {
+    pub(crate) fn add_again(&self, timer: PollTimer, after: Duration) {
         let looks = timer.looks.saturating_add(1);
         self.push(PollTimer { due: Instant::now() + after, looks, held: false, ..timer });
     }
 
     /// Sets the timer of a job again that could not be looked at: it is all that a waiting job has.
-    pub fn add_soon(&self, timer: PollTimer) {
+    pub(crate) fn add_soon(&self, timer: PollTimer) {
         self.push(PollTimer { due: Instant::now() + BUSY_AGAIN, ..timer });
     }
 
     /// Waits until a timer was set or a look is over. Loses nothing when it is dropped.
-    pub async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
@@ -174,14 +174,14 @@ impl PollSchedule {
     }
 
     /// Returns when the next timer is due, of the folders with less than `of_folder_max` looks under way.
-    pub fn next_due(&self, of_folder_max: usize) -> Option<Instant> {
+    pub(crate) fn next_due(&self, of_folder_max: usize) -> Option<Instant> {
         let mut heap = self.heap();
         heap.drop_replaced();
         heap.dues(of_folder_max).map(|(_, due)| due).min()
     }
 
     /// Takes the next timer that is due; its job counts as being looked at until [`PollSchedule::finish_poll`].
-    pub fn take_due(&self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
+    pub(crate) fn take_due(&self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
         let mut heap = self.heap();
         loop {
             let timer = heap.pop(now, of_folder_max)?;
@@ -195,7 +195,7 @@ impl PollSchedule {
     }
 
     /// Notes that the look at a job is over.
-    pub fn finish_poll(&self, job: JobId) {
+    pub(crate) fn finish_poll(&self, job: JobId) {
         self.heap().in_progress.remove(&job);
         self.changed.notify_one();
     }

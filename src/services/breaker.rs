@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The id of a job in the queue.
-pub type JobId = i64;
+pub(crate) type JobId = i64;
 
 /// Stands for a probe that no job wants: the queue counts its jobs from 1.
-pub const NOBODY: JobId = 0;
+pub(crate) const NOBODY: JobId = 0;
 
 /// Jobs whose last failure is remembered, a breaker. When more fail the oldest are forgotten: one of their own failures
 /// is then taken for the service's, which costs a delay and no attempt.
@@ -40,7 +40,7 @@ const LONE_TRIES: u32 = 3;
 
 /// The calls of a service that fail independently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Call {
+pub(crate) enum Call {
     /// Making a meeting, and looking for one.
     Create,
     /// Sending a recording.
@@ -53,12 +53,12 @@ pub enum Call {
 
 impl Call {
     /// All calls.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Look, Self::Request];
+    pub(crate) const ALL: [Self; 4] = [Self::Create, Self::Upload, Self::Look, Self::Request];
 }
 
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub(crate) enum Admission {
     /// Yes.
     Go,
     /// Yes, as the one probe, after a cheap read has succeeded. Must be followed by [`Breaker::succeeded`],
@@ -73,7 +73,7 @@ pub enum Admission {
 
 /// Whose failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The recording's: counts.
     Own,
     /// The service's.
@@ -87,7 +87,7 @@ pub enum Verdict {
 
 /// The breaker of one call of one service.
 #[derive(Debug, Clone)]
-pub struct Breaker {
+pub(crate) struct Breaker {
     delay: Duration,
     delay_max: Duration,
     open: Option<Open>,
@@ -186,14 +186,15 @@ impl Open {
 impl Breaker {
     /// Returns a closed breaker that waits `delay` after the first failure, growing up to `delay_max`.
     #[must_use]
-    pub fn new(delay: Duration, delay_max: Duration) -> Self {
+    pub(crate) fn new(delay: Duration, delay_max: Duration) -> Self {
         Self { delay, delay_max, open: None, tick: 0, success: 0, failures: HashMap::new(), last_failed: None }
     }
 
     /// Returns whether `job` may make the call now. `others` says whether another job may want to make it too: then the
     /// job that failed last leaves the next probe to it for a while.
-    pub fn admits(&mut self, job: JobId, others: bool, now: Timestamp) -> Admission {
-        let (step, alone) = (self.delay, self.probe_alone());
+    pub(crate) fn admits(&mut self, job: JobId, others: bool, now: Timestamp) -> Admission {
+        let step = self.delay;
+        let alone = self.probe_alone();
         let last_failed = self.last_failed;
         let Some(open) = &mut self.open else { return Admission::Go };
         open.keep_to(now);
@@ -214,7 +215,7 @@ impl Breaker {
     }
 
     /// The call succeeded for `job`: the breaker closes.
-    pub fn succeeded(&mut self, job: JobId) {
+    pub(crate) fn succeeded(&mut self, job: JobId) {
         self.tick += 1;
         self.success = self.tick;
         self.failures.remove(&job);
@@ -222,13 +223,13 @@ impl Breaker {
     }
 
     /// The service answered, though not with success (a refusal, say): it is not down, and the breaker closes.
-    pub fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.open = None;
         self.last_failed = None;
     }
 
     /// The probe of `job` ended without telling anything: it was cancelled, or its file changed.
-    pub fn released(&mut self, job: JobId) {
+    pub(crate) fn released(&mut self, job: JobId) {
         if let Some(open) = &mut self.open
             && open.is_probed_by(job)
         {
@@ -239,7 +240,7 @@ impl Breaker {
 
     /// The call failed for `job`; `suspect` says whose failure it can be, `after` is what the service asked for, `jitter`
     /// lies in 0..1. A service that asks for time speaks of itself, and never of the job.
-    pub fn failed(
+    pub(crate) fn failed(
         &mut self,
         job: JobId,
         suspect: Suspect,
@@ -292,14 +293,15 @@ impl Breaker {
 
     /// The cheap read before the probe of `job` failed: the service is still down, and nothing is said of the job.
     /// Returns when the next probe may be made.
-    pub fn read_failed(
+    pub(crate) fn read_failed(
         &mut self,
         job: JobId,
         now: Timestamp,
         after: Option<Duration>,
         jitter: f64,
     ) -> Option<Timestamp> {
-        let (delay, delay_max) = (self.delay, self.delay_max);
+        let delay = self.delay;
+        let delay_max = self.delay_max;
         let open = self.open.as_mut()?;
         open.keep_to(now);
         if open.is_probed_by(job) {
@@ -312,7 +314,7 @@ impl Breaker {
     }
 
     /// Takes in that the clock was set by `step`.
-    pub fn step(&mut self, step: SignedDuration) {
+    pub(crate) fn step(&mut self, step: SignedDuration) {
         if let Some(open) = &mut self.open {
             open.since = open.since.saturating_add(step).unwrap_or(open.since);
             open.until = open.until.saturating_add(step).unwrap_or(open.until);
@@ -323,7 +325,7 @@ impl Breaker {
     }
 
     /// Calls were held before a restart, since a time and until another: they still are.
-    pub fn resume(&mut self, since: Timestamp, until: Timestamp) {
+    pub(crate) fn resume(&mut self, since: Timestamp, until: Timestamp) {
         self.open.get_or_insert(Open {
             hit: Hit::None,
             compared: false,
@@ -337,31 +339,31 @@ impl Breaker {
 
     /// Returns whether calls are held.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
     /// Returns since when calls are held.
     #[must_use]
-    pub fn since(&self) -> Option<Timestamp> {
+    pub(crate) fn since(&self) -> Option<Timestamp> {
         self.open.as_ref().map(|open| open.since)
     }
 
     /// Returns until when calls are held.
     #[must_use]
-    pub fn until(&self) -> Option<Timestamp> {
+    pub(crate) fn until(&self) -> Option<Timestamp> {
         self.open.as_ref().map(|open| open.until)
     }
 
     /// Returns when the next probe may be made, should the one under way tell nothing.
     #[must_use]
-    pub fn next_probe(&self) -> Option<Timestamp> {
+    pub(crate) fn next_probe(&self) -> Option<Timestamp> {
         let free = |open: &Open| open.probe.map(|(_, since)| later(since, self.probe_alone()));
         self.open.as_ref().map(|open| free(open).map_or(open.until, |free| free.max(open.until)))
     }
 
     /// Returns whether calls are held and one may be tried now.
-    pub fn probe_due(&mut self, now: Timestamp) -> bool {
+    pub(crate) fn probe_due(&mut self, now: Timestamp) -> bool {
         let alone = self.probe_alone();
         self.open.as_mut().is_some_and(|open| {
             open.keep_to(now);
@@ -371,7 +373,7 @@ impl Breaker {
 
     /// Returns whether another job than the lone one that failed may be tried now: it tells whose failure that was.
     #[must_use]
-    pub fn may_compare(&self, now: Timestamp) -> bool {
+    pub(crate) fn may_compare(&self, now: Timestamp) -> bool {
         let alone = self.probe_alone();
         self.open
             .as_ref()
@@ -384,20 +386,8 @@ impl Breaker {
 
     /// Returns the job that failed last: another one is the better probe.
     #[must_use]
-    pub fn last_failed(&self) -> Option<JobId> {
+    pub(crate) fn last_failed(&self) -> Option<JobId> {
         self.last_failed
-    }
-
-    /// Forgets a job that is done with.
-    pub fn forget(&mut self, job: JobId) {
-        self.failures.remove(&job);
-        self.released(job);
-        if let Some(open) = &mut self.open
-            && (open.hit == Hit::Several || open.is_lone(job))
-        {
-            // It may have been one of two: the next failure tells.
-            open.hit = Hit::None;
-        }
     }
 
     /// Notes the failure of this tick; returns what is known of the job's then.
@@ -423,7 +413,7 @@ impl Breaker {
 
 /// The breakers of one service.
 #[derive(Debug, Clone)]
-pub struct Breakers {
+pub(crate) struct Breakers {
     delay: Duration,
     delay_max: Duration,
     by_call: HashMap<Call, Breaker>,
@@ -432,23 +422,23 @@ pub struct Breakers {
 impl Breakers {
     /// Returns closed breakers; see [`Breaker::new`].
     #[must_use]
-    pub fn new(delay: Duration, delay_max: Duration) -> Self {
+    pub(crate) fn new(delay: Duration, delay_max: Duration) -> Self {
         Self { delay, delay_max, by_call: HashMap::new() }
     }
 
     /// Returns the breaker of `call`.
-    pub fn of(&mut self, call: Call) -> &mut Breaker {
+    pub(crate) fn of(&mut self, call: Call) -> &mut Breaker {
         self.by_call.entry(call).or_insert_with(|| Breaker::new(self.delay, self.delay_max))
     }
 
     /// Takes in that the clock was set by `step`.
-    pub fn step(&mut self, step: SignedDuration) {
+    pub(crate) fn step(&mut self, step: SignedDuration) {
         self.by_call.values_mut().for_each(|breaker| breaker.step(step));
     }
 
     /// Returns the calls that are held, with since when.
     #[must_use]
-    pub fn open(&self) -> Vec<(Call, Timestamp)> {
+    pub(crate) fn open(&self) -> Vec<(Call, Timestamp)> {
         let mut open: Vec<_> =
             self.by_call.iter().filter_map(|(call, breaker)| Some((*call, breaker.since()?))).collect();
         open.sort_unstable();
@@ -457,13 +447,8 @@ impl Breakers {
 
     /// Returns when the next probe of a call that is held may be made.
     #[must_use]
-    pub fn next_try(&self) -> Option<Timestamp> {
+    pub(crate) fn next_try(&self) -> Option<Timestamp> {
         self.by_call.values().filter_map(Breaker::until).min()
-    }
-
-    /// Forgets a job that is done with.
-    pub fn forget(&mut self, job: JobId) {
-        self.by_call.values_mut().for_each(|breaker| breaker.forget(job));
     }
 }
 
@@ -761,10 +746,6 @@ mod tests {
                     3 => {
                         breaker.answered();
                         is_open = false;
-                    }
-                    4 => {
-                        breaker.forget(job);
-                        history.retain(|(who, well)| *well || *who != job);
                     }
                     _ => {
                         let last = history.iter().rposition(|(who, _)| *who == job).filter(|at| !history[*at].1);

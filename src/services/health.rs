@@ -24,7 +24,7 @@ use crate::{
 
 /// A fault of the service itself, as a failed call shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceFault {
+pub(crate) enum ServiceFault {
     /// It does not work.
     Down {
         /// How long it asked to be left alone.
@@ -39,7 +39,7 @@ pub enum ServiceFault {
 impl ServiceFault {
     /// Returns the fault that a failed call shows; `None` where the service answered and refused this request alone.
     #[must_use]
-    pub fn of_error(error: &CallError) -> Option<Self> {
+    pub(crate) fn of_error(error: &CallError) -> Option<Self> {
         match error {
             CallError::Unavailable { after, .. } => Some(Self::Down { after: *after }),
             CallError::SignedOut { .. } => Some(Self::SignedOut),
@@ -50,7 +50,7 @@ impl ServiceFault {
 
     /// Returns the reason for which the service is held then.
     #[must_use]
-    pub fn hold_reason(self) -> HoldReason {
+    pub(crate) fn hold_reason(self) -> HoldReason {
         match self {
             Self::Down { .. } => HoldReason::Down,
             Self::SignedOut => HoldReason::SignedOut,
@@ -61,7 +61,7 @@ impl ServiceFault {
 
 /// The outcome of a call, as far as it tells of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallOutcome {
+pub(crate) enum CallOutcome {
     /// It succeeded.
     Succeeded,
     /// The service answered, though not with success: it is not down.
@@ -79,7 +79,7 @@ pub enum CallOutcome {
 
 /// The consequence of a call for the service and the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HealthReport {
+pub(crate) struct HealthReport {
     /// Whether the last call that was held is not held any more.
     pub recovered: bool,
     /// Whose failure it was, where the call failed.
@@ -88,7 +88,7 @@ pub struct HealthReport {
 
 /// The answer to the cheap read that comes before a probe.
 #[derive(Debug)]
-pub enum ProbeRead {
+pub(crate) enum ProbeRead {
     /// The service answers: the probe may be made.
     Answered,
     /// The service refuses the read itself, which says nothing about the call.
@@ -97,8 +97,6 @@ pub enum ProbeRead {
     Down {
         /// When the next probe may be made.
         until: Timestamp,
-        /// The error of the read.
-        error: CallError,
     },
     /// The service waits for a person.
     NeedsPerson {
@@ -111,7 +109,7 @@ pub enum ProbeRead {
 
 /// A probe of a call that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageProbe {
+pub(crate) struct StageProbe {
     /// The call.
     pub call: Call,
     /// The stages of the jobs that may make it.
@@ -124,7 +122,7 @@ pub struct StageProbe {
 
 /// The health of one service.
 #[derive(Debug)]
-pub struct ServiceHealth {
+pub(crate) struct ServiceHealth {
     breakers: Mutex<Breakers>,
     /// The time of the sign-in that was refused last.
     refused_sign_in: Mutex<Option<Timestamp>>,
@@ -133,31 +131,31 @@ pub struct ServiceHealth {
 impl ServiceHealth {
     /// Returns the health of a service of which nothing bad is known.
     #[must_use]
-    pub fn new(retry: Retry) -> Self {
+    pub(crate) fn new(retry: Retry) -> Self {
         let breakers = Breakers::new(retry.delay, retry.delay_max);
         Self { breakers: Mutex::new(breakers), refused_sign_in: Mutex::new(None) }
     }
 
     /// Takes over from `before` which sign-in was refused: other settings make it no better.
-    pub fn keep_refused_sign_in(&self, before: &Self) {
+    pub(crate) fn keep_refused_sign_in(&self, before: &Self) {
         let since = *before.refused_sign_in.lock().expect("no thread panics while it holds the time");
         *self.refused_sign_in.lock().expect("no thread panics while it holds the time") = since;
     }
 
     /// Notes that the sign-in of that time was refused; returns whether it had been refused before.
-    pub fn refuse_sign_in(&self, since: Timestamp) -> bool {
+    pub(crate) fn refuse_sign_in(&self, since: Timestamp) -> bool {
         let mut refused = self.refused_sign_in.lock().expect("no thread panics while it holds the time");
         refused.replace(since) == Some(since)
     }
 
     /// Returns whether a job may make a call now. `others` says whether another job may want to make it too.
     #[must_use]
-    pub fn admit(&self, job: JobId, call: Call, others: bool) -> Admission {
+    pub(crate) fn admit(&self, job: JobId, call: Call, others: bool) -> Admission {
         self.breakers().of(call).admits(job, others, clock::now())
     }
 
     /// Takes in the outcome of a call that was made for a job.
-    pub fn report(&self, job: JobId, call: Call, outcome: CallOutcome) -> HealthReport {
+    pub(crate) fn report(&self, job: JobId, call: Call, outcome: CallOutcome) -> HealthReport {
         let mut breakers = self.breakers();
         let breaker = breakers.of(call);
         let was_open = breaker.is_open();
@@ -183,7 +181,7 @@ impl ServiceHealth {
 
     /// Makes the cheap read that comes before a probe: an upload is a dear way to learn that a service is down. For
     /// [`NOBODY`] the read is the whole probe, and one that does not succeed has failed.
-    pub async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
+    pub(crate) async fn read_before_probe(&self, service: &dyn NotesService, job: JobId, call: Call) -> ProbeRead {
         let Err(error) = service.read_profile().await else { return ProbeRead::Answered };
         let fault = ServiceFault::of_error(&error);
         let until = match fault {
@@ -196,7 +194,7 @@ impl ServiceHealth {
         match fault {
             Some(ServiceFault::Down { .. }) => {
                 tracing::debug!(job.id = job, "service `{}` is still down: {error}", service.name());
-                ProbeRead::Down { until: until.unwrap_or_else(clock::now), error }
+                ProbeRead::Down { until: until.unwrap_or_else(clock::now) }
             }
             Some(ServiceFault::SignedOut) => ProbeRead::NeedsPerson { signed_out: true, error },
             Some(ServiceFault::Forbidden) => ProbeRead::NeedsPerson { signed_out: false, error },
@@ -209,7 +207,7 @@ impl ServiceHealth {
     }
 
     /// Leaves all probes of a job to other jobs.
-    pub fn release_probes(&self, job: JobId) {
+    pub(crate) fn release_probes(&self, job: JobId) {
         let mut breakers = self.breakers();
         for call in Call::ALL {
             breakers.of(call).released(job);
@@ -219,7 +217,7 @@ impl ServiceHealth {
     /// Returns the stages that may run, and the probe that may be made where a call is held. Looks are probed by the
     /// jobs that wait for them; with `no_looks` there are none, and a job that would look anyway finds out.
     #[must_use]
-    pub fn admit_stages(&self, no_looks: bool, now: Timestamp) -> (Vec<Stage>, Option<StageProbe>) {
+    pub(crate) fn admit_stages(&self, no_looks: bool, now: Timestamp) -> (Vec<Stage>, Option<StageProbe>) {
         let mut breakers = self.breakers();
         let create = breakers.of(Call::Create).is_open();
         let upload = breakers.of(Call::Upload).is_open();
@@ -251,43 +249,43 @@ impl ServiceHealth {
 
     /// Returns a call that is held and may be probed now.
     #[must_use]
-    pub fn due_probe(&self, now: Timestamp) -> Option<Call> {
+    pub(crate) fn due_probe(&self, now: Timestamp) -> Option<Call> {
         let mut breakers = self.breakers();
         breakers.open().into_iter().map(|(call, _)| call).find(|call| breakers.of(*call).probe_due(now))
     }
 
     /// Returns when each call that is held may be probed next, should the probe under way tell nothing.
     #[must_use]
-    pub fn next_probes(&self) -> Vec<Timestamp> {
+    pub(crate) fn next_probes(&self) -> Vec<Timestamp> {
         let mut breakers = self.breakers();
         Call::ALL.into_iter().filter_map(|call| breakers.of(call).next_probe()).collect()
     }
 
     /// Returns the job whose call failed last.
     #[must_use]
-    pub fn last_failed(&self, call: Call) -> Option<JobId> {
+    pub(crate) fn last_failed(&self, call: Call) -> Option<JobId> {
         self.breakers().of(call).last_failed()
     }
 
     /// Returns until when a call is held.
     #[must_use]
-    pub fn held_until(&self, call: Call) -> Option<Timestamp> {
+    pub(crate) fn held_until(&self, call: Call) -> Option<Timestamp> {
         self.breakers().of(call).until()
     }
 
     /// Returns when a call that is held is tried again.
     #[must_use]
-    pub fn next_try(&self) -> Option<Timestamp> {
+    pub(crate) fn next_try(&self) -> Option<Timestamp> {
         self.breakers().next_try()
     }
 
     /// Holds a call as it was held before a restart.
-    pub fn resume_hold(&self, call: Call, since: Timestamp, until: Timestamp) {
+    pub(crate) fn resume_hold(&self, call: Call, since: Timestamp, until: Timestamp) {
         self.breakers().of(call).resume(since, until);
     }
 
     /// Moves its times with a clock that was set by `step`.
-    pub fn follow_clock(&self, step: SignedDuration) {
+    pub(crate) fn follow_clock(&self, step: SignedDuration) {
         self.breakers().step(step);
     }
 

@@ -20,17 +20,17 @@
 mod accepted;
 pub(crate) mod answers;
 pub(crate) mod bounded;
-pub mod breaker;
+pub(crate) mod breaker;
 mod connect;
-pub mod health;
+pub(crate) mod health;
 pub(crate) mod http_service;
-pub mod koldan;
+pub(crate) mod koldan;
 mod local_service;
 mod notes_service;
 mod ondevice;
 mod openai;
-pub mod pacer;
-pub mod paxs;
+pub(crate) mod pacer;
+pub(crate) mod paxs;
 mod response_parsing;
 mod result_cache;
 mod saled;
@@ -43,9 +43,9 @@ use std::{fs::File, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub use self::accepted::{accepted_extensions, conversion_form, convertible_extensions};
+pub(crate) use self::accepted::{accepted_extensions, conversion_form, convertible_extensions};
 pub(crate) use self::connect::{Connection, connect};
-pub use self::notes_service::NotesService;
+pub(crate) use self::notes_service::NotesService;
 use crate::{
     beneath::Stamp,
     config::{Analysis, Attendee, MeetingType},
@@ -57,7 +57,7 @@ use crate::{
 
 /// The contents of a meeting that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewMeeting {
+pub(crate) struct NewMeeting {
     /// Its title.
     pub title: String,
     /// The description without its last line, the marker.
@@ -70,7 +70,7 @@ pub struct NewMeeting {
 
 /// A recording at the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attachment {
+pub(crate) struct Attachment {
     /// Its id.
     pub id: String,
     /// Its file name, where the service gives it.
@@ -81,7 +81,7 @@ pub struct Attachment {
 
 /// A recording to send.
 #[derive(Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     /// The open file, positioned at its start.
     pub file: File,
     /// The stamp of the file when its content was hashed; compared before the first and after the
@@ -128,7 +128,7 @@ impl Upload {
 
 /// A request for results.
 #[derive(Debug, Clone, Copy)]
-pub struct AnalysisRequest<'a> {
+pub(crate) struct AnalysisRequest<'a> {
     /// The meeting.
     pub meeting: &'a str,
     /// The recording.

@@ -13,7 +13,7 @@ use crate::{
 
 /// A service that keeps meetings and makes notes of their recordings.
 #[async_trait]
-pub trait NotesService: Send + Sync + std::fmt::Debug {
+pub(crate) trait NotesService: Send + Sync + std::fmt::Debug {
     /// Returns the name of its table in the config.
     fn name(&self) -> &str;
 

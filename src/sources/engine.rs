@@ -51,11 +51,11 @@ const LOSS_AFTER: Duration = Duration::from_secs(3 * 86_400);
 const VENDOR_HOLDS: [HoldReason; 3] = [HoldReason::Down, HoldReason::SignedOut, HoldReason::Forbidden];
 
 /// A check by the daemon: `None` when a file may be placed in the folder now, else the reason.
-pub type FolderReady = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+pub(crate) type FolderReady = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Everything that the engine of one source needs.
 #[derive(Clone)]
-pub struct SourceContext {
+pub(crate) struct SourceContext {
     /// The vendor.
     pub source: Arc<dyn Source>,
     /// Its settings.
@@ -88,7 +88,7 @@ impl fmt::Debug for SourceContext {
 
 /// The engine of one source.
 #[derive(Debug)]
-pub struct SourceEngine {
+pub(crate) struct SourceEngine {
     pub(super) parts: SourceContext,
     pub(super) store: Elsewhere,
     pub(super) transcripts: SourceTranscriber,
@@ -134,7 +134,7 @@ impl SourceEngine {
     ///
     /// # Errors
     /// When the HTTP client for the vendor's store cannot be built.
-    pub fn new(parts: SourceContext, handle: &SourcesHandle) -> Result<Self, BuildError> {
+    pub(crate) fn new(parts: SourceContext, handle: &SourcesHandle) -> Result<Self, BuildError> {
         // An answer of the store begins at once; only standing still is limited.
         let limits = Limits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
@@ -158,7 +158,7 @@ impl SourceEngine {
     ///
     /// # Errors
     /// When the queue fails in a way that only a restart can mend.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let nudge = Arc::clone(&self.nudge);
         self.remove_unfinished_files().await;
         let ended = loop {
@@ -186,7 +186,7 @@ impl SourceEngine {
     ///
     /// # Errors
     /// When the queue fails.
-    pub async fn fetch_recording(&mut self, id: &str) -> Result<(), StoreError> {
+    pub(crate) async fn fetch_recording(&mut self, id: &str) -> Result<(), StoreError> {
         let fetched = async {
             self.load_watermark().await?;
             self.settle_placing().await?;
@@ -269,10 +269,10 @@ impl SourceEngine {
         Ok(due.into_iter().chain([walk]).min().unwrap_or(every))
     }
 
-    /// The vendor works, and the folder does not: it is tried again by itself.
+    /// The vendor works, and the folder does not: minuted keeps trying.
     async fn hold_for_folder(&mut self, why: &str, told: bool) -> Result<Duration, StoreError> {
         self.record_vendor_answer().await?;
-        self.hold_source(HoldReason::Folder, why, told.then_some("its recordings wait; it is tried again by itself"))
+        self.hold_source(HoldReason::Folder, why, told.then_some("its recordings wait, and minuted keeps trying"))
             .await?;
         Ok(self.parts.settings.every.min(self.parts.retry.delay_max))
     }
@@ -303,7 +303,7 @@ impl SourceEngine {
             }
         };
         let reason = fault.hold_reason();
-        let cure = cure.unwrap_or_else(|| "it is tried again by itself; nothing is lost".to_owned());
+        let cure = cure.unwrap_or_else(|| "minuted keeps trying; nothing is lost".to_owned());
         let wait = asked.map_or(wait, |asked| asked.max(wait));
         self.back_off_until = Some(Instant::now() + wait);
         let why = one_line(&error.to_string(), 500);

@@ -18,13 +18,13 @@ const ID_CHARS_MAX: usize = 128;
 
 /// The sources that run, by name. Cheap to clone; every clone is the same.
 #[derive(Debug, Clone, Default)]
-pub struct SourcesHandle(Arc<RwLock<BTreeMap<String, Arc<Nudge>>>>);
+pub(crate) struct SourcesHandle(Arc<RwLock<BTreeMap<String, Arc<Nudge>>>>);
 
 impl SourcesHandle {
     /// Tells a source to look by itself, now, above all at the recording `id`. Nothing else is believed: whether there
     /// is such a recording the vendor is asked, and one that is known is not fetched again. Cheap and bounded, so that
     /// anybody may call it at any rate; a source that does not run, and an id that is none, are ignored.
-    pub fn nudge(&self, source: &str, id: &str) {
+    pub(crate) fn nudge(&self, source: &str, id: &str) {
         if let Some(nudge) = self.nudge_of(source) {
             if is_id(id) {
                 nudge.name_recording(id);
@@ -34,7 +34,7 @@ impl SourcesHandle {
     }
 
     /// Tells every source to look now.
-    pub fn nudge_all(&self) {
+    pub(crate) fn nudge_all(&self) {
         for nudge in self.nudges().values() {
             nudge.wake();
         }
@@ -42,7 +42,7 @@ impl SourcesHandle {
 
     /// Returns what a source shows of itself; `None` when it does not run.
     #[must_use]
-    pub fn view(&self, source: &str) -> Option<SourceView> {
+    pub(crate) fn view(&self, source: &str) -> Option<SourceView> {
         Some(self.nudge_of(source)?.view.borrow().clone())
     }
 
@@ -75,14 +75,14 @@ impl SourcesHandle {
 
 /// Returns whether a text may be a vendor's id, which goes into addresses and file names.
 #[must_use]
-pub fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
     !text.is_empty() && text.len() <= ID_CHARS_MAX && text.chars().all(is_part)
 }
 
 /// The state of a running source, for `status` and `source`.
 #[derive(Debug, Clone, Default)]
-pub struct SourceView {
+pub(crate) struct SourceView {
     /// The time at which this process last read the list to its end.
     pub listed: Option<Timestamp>,
     /// The time of the next round; `None` while one runs.

@@ -8,7 +8,7 @@ mod engine;
 mod erase;
 mod fetch;
 mod handle;
-pub mod meetingbaas;
+pub(crate) mod meetingbaas;
 mod names;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -25,8 +25,8 @@ use crate::{
     services::{CallError, pacer::Pacer},
 };
 
-pub use engine::{FolderReady, SourceContext, SourceEngine};
-pub use handle::{SourceView, SourcesHandle, is_id};
+pub(crate) use engine::{FolderReady, SourceContext, SourceEngine};
+pub(crate) use handle::{SourcesHandle, is_id};
 
 /// The limit of one call of a vendor.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -87,7 +87,7 @@ pub struct Recording {
 ///
 /// # Errors
 /// When its HTTP client cannot be built.
-pub fn connect_source(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
+pub(crate) fn connect_source(source: &config::Source, workers: config::Workers) -> Result<Arc<dyn Source>, BuildError> {
     let pace = NonZeroU32::new(workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
     let vendor = meetingbaas::MeetingBaas::new(source, REQUEST_TIMEOUT, Arc::new(Pacer::new(pace)))?;
     Ok(Arc::new(vendor))

@@ -31,7 +31,7 @@ const DRAFT_RANDOM: usize = 6;
 /// A place for a copy, with the file that will get its name. Dropped before that, it leaves
 /// nothing.
 #[derive(Debug)]
-pub struct CopyPlace {
+pub(crate) struct CopyPlace {
     target: PathBuf,
     name: std::ffi::OsString,
     dir: Dir,
@@ -44,7 +44,7 @@ impl CopyPlace {
     ///
     /// # Errors
     /// [`StoreError::Copy`] with the cure.
-    pub fn open(target: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(target: &Path) -> Result<Self, StoreError> {
         if target.symlink_metadata().is_ok() {
             let hint = "a backup never replaces anything: name a file that does not exist";
             return Err(failed(target, "it exists", hint));
@@ -62,13 +62,13 @@ impl CopyPlace {
     ///
     /// # Errors
     /// [`StoreError::Copy`].
-    pub fn file(&self) -> Result<File, StoreError> {
+    pub(crate) fn file(&self) -> Result<File, StoreError> {
         self.draft.as_file().try_clone().map_err(|error| self.unwritten(&error))
     }
 
     /// Returns the error of bytes that could not be written there.
     #[must_use]
-    pub fn unwritten(&self, error: &io::Error) -> StoreError {
+    pub(crate) fn unwritten(&self, error: &io::Error) -> StoreError {
         let hint =
             if is_full(error) { "free some space, or name a file on another disk" } else { "name a file elsewhere" };
         failed(&self.target, error.to_string(), hint)
@@ -78,7 +78,7 @@ impl CopyPlace {
     ///
     /// # Errors
     /// [`StoreError::Copy`]; nothing has the name then.
-    pub fn place(self) -> Result<u64, StoreError> {
+    pub(crate) fn place(self) -> Result<u64, StoreError> {
         let target = &self.target;
         let file = self.draft.as_file();
         file.sync_all().map_err(|error| self.unwritten(&error))?;

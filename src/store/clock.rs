@@ -11,7 +11,7 @@ use super::{
 use crate::{clock, effect::Effect};
 
 /// Steps below this are not worth a commit: no wait is that exact.
-pub const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
+pub(crate) const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 
 const ZERO: SignedDuration = SignedDuration::ZERO;
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{beneath::Stamp, effect::Effect, last_words::Parsed};
 
 /// After so many crashes a file is not parsed again.
-pub const CRASHES_MAX: u32 = 3;
+pub(crate) const CRASHES_MAX: u32 = 3;
 
 impl Files<'_> {
     /// Charges a file with the death of a process that was parsing it; returns how often it has

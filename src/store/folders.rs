@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A file that is gone for longer is gone for good: longer than a sync tool takes to move a folder.
-pub const LOST_AFTER: Duration = Duration::from_secs(3600);
+pub(crate) const LOST_AFTER: Duration = Duration::from_secs(3600);
 
 impl Folders<'_> {
     /// Lets the jobs of `folder` that wait for a file which is there (unreadable until now) try

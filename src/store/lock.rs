@@ -19,13 +19,13 @@ use crate::{
 /// The exclusive lock on a state directory; released when dropped, or by the kernel when the
 /// process dies.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 
 /// An error of the state directory.
 #[derive(Debug, thiserror::Error)]
-pub enum LockError {
+pub(crate) enum LockError {
     /// Another process holds it.
     #[error(
         "another minuted uses the state directory `{dir}`\nhint: one minuted serves one state directory; minuted status \
@@ -106,7 +106,7 @@ fn cure(error: &io::Error) -> &'static str {
 }
 
 /// The remedy for a state directory on a file system that cannot be written.
-pub const READ_ONLY: &str =
+pub(crate) const READ_ONLY: &str =
     "its file system is mounted read-only: mount it writable, or set state_dir to a directory on another";
 
 /// The time after which a busy lock is asked for again.
@@ -118,7 +118,7 @@ impl StateLock {
     ///
     /// # Errors
     /// [`LockError`], by what cures it.
-    pub async fn acquire(dir: &Path, patience: Duration) -> Result<Self, LockError> {
+    pub(crate) async fn acquire(dir: &Path, patience: Duration) -> Result<Self, LockError> {
         let begun = tokio::time::Instant::now();
         loop {
             match Self::try_acquire(dir) {
@@ -130,7 +130,7 @@ impl StateLock {
 
     /// Returns what makes a state directory that minuted cannot make itself.
     #[must_use]
-    pub fn make_it(dir: &Path) -> String {
+    pub(crate) fn make_it(dir: &Path) -> String {
         let make = ShellCommand::new("sudo install -d -m 0700 -o \"$(id -un)\"").path(dir);
         format!("{make}; the systemd unit makes its own")
     }

@@ -57,32 +57,30 @@ use std::{
     },
 };
 
-pub use backup::CopyPlace;
-pub use claim::{AwaitedJob, JobFilter};
-pub use clock::STEP_MIN;
-pub use crash::CRASHES_MAX;
-pub use deferred::DeferredJobs;
-pub use deletions::{Deletable, Deleted, FetchedView};
-pub use deliveries::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
-pub use error::{CommandError, StoreError};
-pub use evidence::FoundNotes;
-pub use fetched::{FetchedFile, Fetching, Intent, Later, Placing, SourceState};
-pub use folders::{FolderIdentity, FolderRoot, LOST_AFTER};
-pub use forgotten::Forgotten;
-pub use history::EventView;
-pub use holds::{Hold, Notice, Scope};
-pub use intake::Taken;
-pub use job_id::JobId;
-pub use jobs::Job;
-pub use lock::{LockError, READ_ONLY, StateLock};
-pub use maintenance::Unfinished;
-pub use owner::{as_user, owner_of, sudo, user_name};
-pub use record::{Analysed, DeferReason, Failure};
-pub use requests::{ResultRequest, WantedResults};
-pub use settled::{Settled, Unplayable};
-pub use sightings::{Sighting, Verdict};
-pub use skip::SkipReason;
-pub use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
+pub(crate) use backup::CopyPlace;
+pub(crate) use claim::JobFilter;
+pub(crate) use clock::STEP_MIN;
+pub(crate) use crash::CRASHES_MAX;
+pub(crate) use deferred::DeferredJobs;
+pub(crate) use deletions::{Deletable, Deleted, FetchedView};
+pub(crate) use deliveries::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
+pub(crate) use error::{CommandError, StoreError};
+pub(crate) use evidence::FoundNotes;
+pub(crate) use fetched::{FetchedFile, Fetching, Intent, Later, Placing, SourceState};
+pub(crate) use folders::{FolderRoot, LOST_AFTER};
+pub(crate) use forgotten::Forgotten;
+pub(crate) use holds::{Hold, Scope};
+pub(crate) use job_id::JobId;
+pub(crate) use jobs::Job;
+pub(crate) use lock::{LockError, READ_ONLY, StateLock};
+pub use owner::user_name;
+pub(crate) use owner::{as_user, owner_of, sudo};
+pub(crate) use record::{Analysed, DeferReason, Failure};
+pub(crate) use requests::{ResultRequest, WantedResults};
+pub(crate) use settled::{Settled, Unplayable};
+pub(crate) use sightings::{Sighting, Verdict};
+pub(crate) use skip::SkipReason;
+pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
 
 use clock::Clock;
 use creations::Creations;
@@ -92,7 +90,7 @@ use thread::{Broken, Thread};
 use crate::effect::Effect;
 
 /// The name of the queue's file in the state directory.
-pub const FILE: &str = "queue.sqlite";
+pub(crate) const FILE: &str = "queue.sqlite";
 
 /// The queue. Cheap to clone; every clone is the same queue.
 #[derive(Debug, Clone)]

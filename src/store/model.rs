@@ -523,8 +523,10 @@ impl World {
         if failed {
             self.move_to(id, "failed", None, None, None, now);
         } else if let Some((kind, what)) = next.filter(|_| !held && has_readers) {
-            let (kind, target) = (kind.to_owned(), what.to_owned());
-            let (version, state) = (job.version, "due".to_owned());
+            let kind = kind.to_owned();
+            let target = what.to_owned();
+            let version = job.version;
+            let state = "due".to_owned();
             // One that was given up comes anew in its own row.
             self.owed.retain(|owed| (owed.job, owed.version) != (id, version) || owed.kind != kind);
             self.owed.push(Owed { job: id, version, kind, target, state, attempts: 0, kept: false });
@@ -545,7 +547,8 @@ impl World {
     }
 
     fn finish(&mut self, id: i64) {
-        let (content, generation) = (self.job(id).content.clone(), self.job(id).generation);
+        let content = self.job(id).content.clone();
+        let generation = self.job(id).generation;
         let before = self.finished.iter().find(|(done, _)| *done == content).map_or(0, |(_, before)| *before);
         self.finished.retain(|(done, _)| *done != content);
         self.finished.insert((content, generation.max(before)));
@@ -695,7 +698,8 @@ impl Bench {
             length_max: None,
         };
         let taken = self.queue.files().take(vec![settled], String::new(), self.now()).await.expect("taken");
-        let (least, now) = (self.least, self.now_ms());
+        let least = self.least;
+        let now = self.now_ms();
         let expected = self.world.take(&path, content.as_str(), stamp.into(), least, now);
         assert_eq!(taken[0].job.0, expected);
     }
@@ -763,7 +767,9 @@ impl Bench {
     }
 
     async fn create(&mut self, job: &Job, what: u8, current: bool) -> Result<(), StoreError> {
-        let (id, now, ms) = (job.id.0, self.now(), self.now_ms());
+        let id = job.id.0;
+        let now = self.now();
+        let ms = self.now_ms();
         match what % 7 {
             0 => {
                 self.queue.stages().intend_create(job, &plan(), now).await?;
@@ -797,7 +803,9 @@ impl Bench {
     }
 
     async fn upload(&mut self, job: &Job, what: u8, current: bool) -> Result<(), StoreError> {
-        let (id, now, ms) = (job.id.0, self.now(), self.now_ms());
+        let id = job.id.0;
+        let now = self.now();
+        let ms = self.now_ms();
         if !what.is_multiple_of(3) {
             self.queue.stages().record_upload(job, "r", EventKind::RecordingUploaded, now).await?;
             "uploaded".clone_into(&mut self.world.job(id).remote);
@@ -810,7 +818,9 @@ impl Bench {
 
     /// A failure that counts or not; a file that is gone.
     async fn set_back(&mut self, job: &Job, from: &[Stage], what: u8, current: bool) -> Result<(), StoreError> {
-        let (id, now, ms) = (job.id.0, self.now(), self.now_ms());
+        let id = job.id.0;
+        let now = self.now();
+        let ms = self.now_ms();
         let from = from[usize::from(what) / 5 % from.len()];
         match what % 5 {
             4 => {
@@ -852,7 +862,8 @@ impl Bench {
                     self.world.move_to(id, "waiting", Some(stage.as_str()), Some("file"), None, ms);
                 }
                 if what.is_multiple_of(2) {
-                    let (path, stamp) = (job.path.to_string_lossy(), job.stamp.mtime_ns);
+                    let path = job.path.to_string_lossy();
+                    let stamp = job.stamp.mtime_ns;
                     self.world.seen.retain(|(seen, at, by)| *seen != path || *at != stamp || *by != Some(id));
                 }
             }
@@ -872,7 +883,8 @@ impl Bench {
             notice: "failed".into(),
         };
         self.queue.stages().fail(job, failure, self.now()).await?;
-        let (id, ms) = (job.id.0, self.now_ms());
+        let id = job.id.0;
+        let ms = self.now_ms();
         self.world.move_to(id, "failed", None, None, None, ms);
         self.world.back_to(id, from);
         let row = self.world.job(id);
@@ -900,7 +912,9 @@ impl Bench {
     }
 
     async fn ask(&mut self, job: &Job, what: u8) -> Result<(), StoreError> {
-        let (id, now, ms) = (job.id.0, self.now(), self.now_ms());
+        let id = job.id.0;
+        let now = self.now();
+        let ms = self.now_ms();
         let analysis = [Analysis::KeyPoints, Analysis::MeetingNote][usize::from(what / 3 % 2)];
         let entry = |answered| (id, analysis.as_str().to_owned(), answered);
         match what % 3 {
@@ -939,7 +953,8 @@ impl Bench {
         let endings = endings(what);
         let analysed = Analysed { reports: vec![report()], deliveries: deliveries.clone(), endings };
         self.queue.stages().record_results(job, analysed, self.now()).await?;
-        let (id, ms) = (job.id.0, self.now_ms());
+        let id = job.id.0;
+        let ms = self.now_ms();
         self.world.move_to(id, "ready", Some("deliver"), None, Some(0), ms);
         let row = self.world.job(id);
         (row.version, row.partial) = (row.version + 1, false);
@@ -1076,7 +1091,8 @@ impl Bench {
             let told = self.world.finished.iter().chain(&self.world.evidence);
             let told = told.filter(|(content, _)| *content == row.content).map(|(_, generation)| *generation);
             let generation = told.chain(latest.map(|latest| latest.generation)).fold(row.generation, i64::max) + 1;
-            let (least, ms) = (self.least, self.now_ms());
+            let least = self.least;
+            let ms = self.now_ms();
             let id = self.world.insert(&row.path, &row.content, generation, "ready", row.stamp, least, ms);
             assert_eq!(made.0, id);
             for seen in self.world.seen.iter_mut().filter(|(_, _, seen)| *seen == Some(row.id)) {
@@ -1106,7 +1122,9 @@ impl Bench {
 
     async fn hold(&mut self, name: u8) {
         let name = format!("service {name}");
-        let (scope, reason, detail) = (Scope::Service, HoldReason::Down, String::new());
+        let scope = Scope::Service;
+        let reason = HoldReason::Down;
+        let detail = String::new();
         let hold = Hold { scope, name: name.clone(), reason, detail, since: self.now() };
         let is_new = self.queue.holds().add(hold, Some("down".into())).await.expect("held");
         assert_eq!(is_new, self.world.holds.insert(name));

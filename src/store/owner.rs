@@ -17,20 +17,20 @@ pub fn user_name(uid: u32) -> String {
 /// Returns this process's own command as it is typed to act as that user, its configuration named:
 /// the other user may have another one.
 #[must_use]
-pub fn as_user(uid: u32) -> String {
+pub(crate) fn as_user(uid: u32) -> String {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let located = config::locate(None).ok();
     command(&user_name(uid), &typed, located.as_deref())
 }
 
 /// Returns the start of a command line that acts as that user: `sudo -u minuted`.
-pub fn sudo(uid: u32) -> ShellCommand {
+pub(crate) fn sudo(uid: u32) -> ShellCommand {
     ShellCommand::new("sudo -u").word(user_name(uid))
 }
 
 /// Returns the owner of a path, where it may be looked at.
 #[must_use]
-pub fn owner_of(path: &Path) -> Option<u32> {
+pub(crate) fn owner_of(path: &Path) -> Option<u32> {
     std::fs::metadata(path).ok().map(|metadata| metadata.uid())
 }
 

@@ -24,7 +24,7 @@ pub struct ResultRequest {
 
 /// The results that are asked for, each with the fingerprints of the reports that do not count
 /// then.
-pub type WantedResults = Vec<(Analysis, Vec<String>)>;
+pub(crate) type WantedResults = Vec<(Analysis, Vec<String>)>;
 
 impl Stages<'_> {
     /// Returns what has been asked for a job.

@@ -399,7 +399,9 @@ async fn a_hold_that_lasts_is_told_once_for_each_time_that_it_begins() {
         told.await.expect("asked")
     };
     for begun in [0, 10_000] {
-        let (name, reason, detail) = ("smtp".into(), HoldReason::Down, "refused".into());
+        let name = "smtp".into();
+        let reason = HoldReason::Down;
+        let detail = "refused".into();
         let hold = Hold { scope: Scope::Service, name, reason, detail, since: at(begun) };
         assert!(desk.queue.holds().add(hold, None).await.expect("held"));
         assert!(!tell(begun + 3599).await);
@@ -885,7 +887,8 @@ async fn which_directory_a_folder_was_is_remembered_and_what_an_older_minuted_kn
 fn a_mount_that_is_missing_is_another_place_and_a_directory_made_anew_is_not() {
     let place = |device, inode, is_mount| Place { device, inode, is_mount };
     let met = |place| FolderRoot::new(place, Path::new("/srv/sales"), at(0));
-    let (disk, plain) = (met(place(1, 2, true)), met(place(1, 50, false)));
+    let disk = met(place(1, 2, true));
+    let plain = met(place(1, 50, false));
     assert!(disk.is_elsewhere(place(9, 50, false)), "unmounted");
     assert!(disk.is_elsewhere(place(1, 50, false)), "a directory of the same disk was mounted there");
     assert!(disk.is_elsewhere(place(9, 2, true)), "another disk; the inode of its root is the same");

@@ -30,7 +30,7 @@ const NEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// Returns when a recording was made. `zone` is that of this machine: names carry local time.
 #[must_use]
-pub fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
+pub(crate) fn recorded(made: Option<Made>, relative: &Path, mtime_ns: i64, zone: &TimeZone) -> Timestamp {
     recorded_by(clock::now(), made, relative, mtime_ns, zone)
 }
 
@@ -138,7 +138,7 @@ fn month_of(directory: &[u8]) -> &[u8] {
 
 /// Returns whether a time can be that of a recording.
 #[must_use]
-pub fn is_sane(at: Timestamp) -> bool {
+pub(crate) fn is_sane(at: Timestamp) -> bool {
     YEARS.contains(&TimeZone::UTC.to_datetime(at).year())
 }
 
@@ -146,7 +146,7 @@ pub fn is_sane(at: Timestamp) -> bool {
 /// `20261122_0900`, `2026-11-22 09.00.05`, `20261122090005Z`, `22 Nov 2026 at 9.05 PM`. Digits that may be any number are
 /// none.
 #[must_use]
-pub fn in_text(text: &[u8]) -> Option<Made> {
+pub(crate) fn in_text(text: &[u8]) -> Option<Made> {
     let surest = candidates(text).into_iter().next()?;
     (surest.certainty > DateCertainty::Epoch).then_some(surest.made)
 }

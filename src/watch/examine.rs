@@ -39,7 +39,7 @@ const SLICE_TIME: Duration = Duration::from_millis(200);
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuietFile {
+pub(crate) struct QuietFile {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// The fingerprint that it had all the while.
@@ -52,7 +52,7 @@ pub struct QuietFile {
 
 /// The result of a look into a quiet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Inspection {
+pub(crate) enum Inspection {
     /// The file is complete, or abandoned.
     Whole {
         /// Its bytes; `None` for media that the service does not take, which is not read.
@@ -95,10 +95,10 @@ pub enum Inspection {
 }
 
 /// Marks that a file is being parsed, until the mark is dropped.
-pub type Marker<'a> = dyn Fn(&Path, Stamp) -> Option<Mark> + Sync + 'a;
+pub(crate) type Marker<'a> = dyn Fn(&Path, Stamp) -> Option<Mark> + Sync + 'a;
 
 /// Looks into the quiet files of a folder.
-pub struct Examiner<'a> {
+pub(crate) struct Examiner<'a> {
     /// The folder's directory.
     pub root: &'a Dir,
     /// Its names.
@@ -153,7 +153,7 @@ impl Inspection {
 impl Examiner<'_> {
     /// Looks into files, one after the other, and lets others read after each.
     #[must_use]
-    pub fn examine_all(&self, files: Vec<QuietFile>) -> Vec<(QuietFile, Inspection)> {
+    pub(crate) fn examine_all(&self, files: Vec<QuietFile>) -> Vec<(QuietFile, Inspection)> {
         let examine = |file: QuietFile| {
             let finding = self.examine(&file);
             (self.pass_on)();
@@ -164,7 +164,7 @@ impl Examiner<'_> {
 
     /// Looks into one file. Blocks for as long as it takes to read it.
     #[must_use]
-    pub fn examine(&self, quiet: &QuietFile) -> Inspection {
+    pub(crate) fn examine(&self, quiet: &QuietFile) -> Inspection {
         let found = match self.filter.classify_by_content(self.root, &quiet.path) {
             FileKind::Recording(_) => self.inspect_recording(quiet),
             FileKind::NotAccepted(_) => self.inspect_unsupported(quiet),
@@ -232,7 +232,8 @@ impl Examiner<'_> {
 
     /// Returns the first bound of the folder that the file exceeds.
     fn find_exceeded_limit(&self, quiet: &QuietFile, file: &mut File) -> io::Result<Option<Bound>> {
-        let (bytes, limits) = (quiet.stamp.size, &self.limits);
+        let bytes = quiet.stamp.size;
+        let limits = &self.limits;
         if bytes > limits.max_size {
             return Ok(Some(Bound::Size { bytes, max: limits.max_size }));
         }
@@ -284,7 +285,8 @@ impl Examiner<'_> {
                 Err(error) => return Err(error),
             };
             if let Some(listening) = sound.take() {
-                let (at, bytes) = (hasher.count(), &buffer[..count]);
+                let at = hasher.count();
+                let bytes = &buffer[..count];
                 sound = catch_bug(&quiet.path, || listening.pass(at, bytes));
             }
             hasher.update(&buffer[..count]);

@@ -20,10 +20,10 @@ use crate::{
 const DETAIL_MAX: usize = 500;
 
 /// A handler of an error of the queue, called with the operation that failed.
-pub type QueueErrorHandler = Box<dyn Fn(&str, &StoreError) + Send + Sync>;
+pub(crate) type QueueErrorHandler = Box<dyn Fn(&str, &StoreError) + Send + Sync>;
 
 /// Calls to the parts of the daemon that watching does not know.
-pub struct WorkerLink {
+pub(crate) struct WorkerLink {
     /// Says that recordings were taken in: there may be a job to claim, or a failure to deliver.
     pub announce_jobs: Box<dyn Fn() + Send + Sync>,
     /// Says that jobs and deliveries which waited for the folder may try again.
@@ -42,7 +42,7 @@ impl fmt::Debug for WorkerLink {
 
 /// The durable memory of one folder. Each call is one commit and may be repeated after a crash. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct FolderQueue {
+pub(crate) struct FolderQueue {
     queue: Store,
     /// The folder's id.
     folder: String,
@@ -55,7 +55,7 @@ pub struct FolderQueue {
 impl FolderQueue {
     /// Returns the memory that `queue` holds of `folder`.
     #[must_use]
-    pub fn new(queue: Store, folder: &Folder, marks: Arc<LastWords>, worker: WorkerLink) -> Self {
+    pub(crate) fn new(queue: Store, folder: &Folder, marks: Arc<LastWords>, worker: WorkerLink) -> Self {
         let worker = Arc::new(worker);
         Self { queue, folder: folder.id.clone(), name: folder.name.clone(), marks, worker }
     }

@@ -7,7 +7,7 @@
 
 /// A name of another program, with what it says of the file.
 #[derive(Debug, PartialEq, Eq)]
-pub struct ForeignName {
+pub(crate) struct ForeignName {
     /// The pattern that it fits.
     pub pattern: &'static str,
     /// The kind of such a file.

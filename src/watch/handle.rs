@@ -11,7 +11,7 @@ const COMMANDS_MAX: usize = 8;
 
 /// A person's decision about the files that lay there before minuted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BacklogDecision {
+pub(crate) enum BacklogDecision {
     /// Taken like any other recordings.
     Process,
     /// Left alone.
@@ -20,7 +20,7 @@ pub enum BacklogDecision {
 
 /// A command to a folder's task.
 #[derive(Debug)]
-pub enum FolderCommand {
+pub(crate) enum FolderCommand {
     /// Scan now.
     Scan {
         /// Answered when the scan is complete.
@@ -42,21 +42,21 @@ pub enum FolderCommand {
 
 /// The way to a folder's task. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct FolderHandle {
+pub(crate) struct FolderHandle {
     commands: mpsc::Sender<FolderCommand>,
     view: Arc<FolderView>,
 }
 
 /// The other end of a [`FolderHandle`], for [`super::run`].
 #[derive(Debug)]
-pub struct FolderEnd {
+pub(crate) struct FolderEnd {
     pub(super) commands: mpsc::Receiver<FolderCommand>,
     pub(super) view: Arc<FolderView>,
 }
 
 /// Returns a handle and its other end.
 #[must_use]
-pub fn open_folder_channel() -> (FolderHandle, FolderEnd) {
+pub(crate) fn open_folder_channel() -> (FolderHandle, FolderEnd) {
     let (sender, receiver) = mpsc::channel(COMMANDS_MAX);
     let view = Arc::new(FolderView::default());
     (FolderHandle { commands: sender, view: Arc::clone(&view) }, FolderEnd { commands: receiver, view })
@@ -65,14 +65,14 @@ pub fn open_folder_channel() -> (FolderHandle, FolderEnd) {
 /// The folder's task has ended: minuted is stopping, or the folder left the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the folder is not watched any more")]
-pub struct NotWatched;
+pub(crate) struct NotWatched;
 
 impl FolderHandle {
     /// Scans the folder; returns when the scan is over.
     ///
     /// # Errors
     /// When the folder is not watched any more.
-    pub async fn scan(&self) -> Result<(), NotWatched> {
+    pub(crate) async fn scan(&self) -> Result<(), NotWatched> {
         let (done, answer) = oneshot::channel();
         self.commands.send(FolderCommand::Scan { done }).await.map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)
@@ -82,7 +82,7 @@ impl FolderHandle {
     ///
     /// # Errors
     /// The files, when the folder has too much to do to take them now.
-    pub fn reconsider(&self, paths: BTreeSet<PathBuf>) -> Result<(), BTreeSet<PathBuf>> {
+    pub(crate) fn reconsider(&self, paths: BTreeSet<PathBuf>) -> Result<(), BTreeSet<PathBuf>> {
         match self.commands.try_send(FolderCommand::Reconsider { paths }) {
             Err(mpsc::error::TrySendError::Full(FolderCommand::Reconsider { paths })) => Err(paths),
             // Whoever watches the folder next reads what the queue knows of it.
@@ -94,7 +94,7 @@ impl FolderHandle {
     ///
     /// # Errors
     /// When the folder is not watched any more, or the queue cannot be written.
-    pub async fn backlog(&self, decision: BacklogDecision) -> anyhow::Result<u64> {
+    pub(crate) async fn backlog(&self, decision: BacklogDecision) -> anyhow::Result<u64> {
         let (done, answer) = oneshot::channel();
         self.commands.send(FolderCommand::Backlog { decision, done }).await.map_err(|_| NotWatched)?;
         answer.await.map_err(|_| NotWatched)?
@@ -102,7 +102,7 @@ impl FolderHandle {
 
     /// Returns what the folder shows of itself.
     #[must_use]
-    pub fn view(&self) -> &Arc<FolderView> {
+    pub(crate) fn view(&self) -> &Arc<FolderView> {
         &self.view
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn hollow(file: &File, bytes: u64) -> Option<u64> {
         return None;
     }
     let most = WRITTEN_BYTES.min(bytes / SHARE);
-    let (mut at, mut written) = (0, 0);
+    let mut at = 0;
+    let mut written = 0;
     // Each turn finds a block at least, so that few turns bring it to the end or to `most`.
     while at < bytes {
         let begin = match rustix::fs::seek(file, SeekFrom::Data(at)) {

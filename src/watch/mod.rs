@@ -9,23 +9,23 @@
 //! timer ──▶ scanner.scan ─┴▶ settling files ─▶ examine ─▶ known (never looked at again)
 //! ```
 
-pub mod date;
-pub mod examine;
+pub(crate) mod date;
+pub(crate) mod examine;
 mod folder_queue;
 mod foreign;
-pub mod handle;
+pub(crate) mod handle;
 mod holes;
-pub mod media;
-pub mod names;
-pub mod once;
+pub(crate) mod media;
+pub(crate) mod names;
+pub(crate) mod once;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-pub mod scanner;
-pub mod settle;
+pub(crate) mod scanner;
+pub(crate) mod settle;
 mod task;
 mod turns;
-pub mod view;
-pub mod why;
+pub(crate) mod view;
+pub(crate) mod why;
 
 #[cfg(test)]
 mod open_tests;
@@ -34,10 +34,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use folder_queue::{FolderQueue, QueueErrorHandler, WorkerLink};
-pub use handle::{BacklogDecision, FolderEnd, FolderHandle, NotWatched, open_folder_channel};
-pub use once::{UntakenFile, settle_now, survey_folder};
-pub use scanner::{FolderTrouble, WatchMode, mounts, walk::DEPTH_MAX};
-pub use task::{run, run_with};
-pub use view::{FolderSnapshot, FolderView, LastScan, SettlingFileView};
-pub use why::{FileExplanation, explain};
+pub(crate) use folder_queue::{FolderQueue, WorkerLink};
+pub(crate) use handle::{BacklogDecision, FolderHandle, open_folder_channel};
+pub(crate) use once::{settle_now, survey_folder};
+pub(crate) use scanner::{WatchMode, mounts, walk::DEPTH_MAX};
+pub(crate) use task::run;
+pub(crate) use view::FolderView;
+pub(crate) use why::explain;

@@ -20,7 +20,7 @@ use crate::{
 
 /// The class of a path, by its names alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileKind {
+pub(crate) enum FileKind {
     /// A recording that the folder's service takes; its extension, lower case.
     Recording(String),
     /// Audio or video that the folder's service does not take; its extension, lower case.
@@ -47,7 +47,7 @@ pub enum FileKind {
 impl FileKind {
     /// Returns whether a file of this kind gets a row in the queue.
     #[must_use]
-    pub fn is_media(&self) -> bool {
+    pub(crate) fn is_media(&self) -> bool {
         match self {
             Self::Recording(_) | Self::NotAccepted(_) => true,
             Self::NotMedia
@@ -91,7 +91,7 @@ impl fmt::Display for FileKind {
 
 /// The names of a folder: its globs, its service's extensions, and what lies below it that is minuted's own.
 #[derive(Debug)]
-pub struct FileFilter {
+pub(crate) struct FileFilter {
     recursive: bool,
     include: Option<Globs>,
     exclude: Globs,
@@ -105,7 +105,7 @@ pub struct FileFilter {
 impl FileFilter {
     /// Returns the filter of a folder whose service takes the extensions `accepts`, lower case, without a dot.
     #[must_use]
-    pub fn new(folder: &Folder, accepts: &[String]) -> Self {
+    pub(crate) fn new(folder: &Folder, accepts: &[String]) -> Self {
         let named = folder.include.patterns.iter().flat_map(|pattern| extensions_of(pattern));
         let included: Vec<u64> = named.filter_map(|extension| pack_extension(extension.as_bytes())).collect();
         let known = media_types::extensions().filter_map(|extension| pack_extension(extension.as_bytes()));
@@ -129,7 +129,7 @@ impl FileFilter {
 
     /// Returns what a path relative to the folder is.
     #[must_use]
-    pub fn classify(&self, relative: &Path) -> FileKind {
+    pub(crate) fn classify(&self, relative: &Path) -> FileKind {
         let parents = relative.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
         if let Some((directory, why)) = parents.filter_map(|p| Some((p, self.prune_reason(p)?))).last() {
             return FileKind::Pruned(directory.to_owned(), why);
@@ -142,7 +142,7 @@ impl FileFilter {
 
     /// As [`Self::classify`] for a path in a directory that is known to be scanned.
     #[must_use]
-    pub fn classify_file(&self, relative: &Path) -> FileKind {
+    pub(crate) fn classify_file(&self, relative: &Path) -> FileKind {
         let name = relative.file_name().unwrap_or_default().as_bytes();
         if let Some(foreign) = foreign::temporary_file(name) {
             return FileKind::Temporary(foreign);
@@ -170,7 +170,7 @@ impl FileFilter {
     /// As [`Self::classify`], with a look into a file whose name alone does not tell. A file that cannot be read is what its
     /// name says.
     #[must_use]
-    pub fn classify_by_content(&self, root: &Dir, relative: &Path) -> FileKind {
+    pub(crate) fn classify_by_content(&self, root: &Dir, relative: &Path) -> FileKind {
         let kind = self.classify(relative);
         if kind.is_media() && self.is_lookalike(root, relative) {
             let name = relative.file_name().unwrap_or_default().as_bytes();
@@ -181,7 +181,7 @@ impl FileFilter {
 
     /// Returns whether the name of a file does not tell a recording from other files, so that it is looked into.
     #[must_use]
-    pub fn is_ambiguous(&self, relative: &Path) -> bool {
+    pub(crate) fn is_ambiguous(&self, relative: &Path) -> bool {
         let extension = extension_of(relative.file_name().unwrap_or_default().as_bytes());
         media_types::is_ambiguous(extension)
             && !pack_extension(extension).is_some_and(|packed| self.included.contains(&packed))
@@ -189,7 +189,7 @@ impl FileFilter {
 
     /// Returns whether a file with a name of media is another one by its first bytes.
     #[must_use]
-    pub fn is_lookalike(&self, root: &Dir, relative: &Path) -> bool {
+    pub(crate) fn is_lookalike(&self, root: &Dir, relative: &Path) -> bool {
         if !self.is_ambiguous(relative) {
             return false;
         }
@@ -202,19 +202,19 @@ impl FileFilter {
 
     /// Returns whether the extension of `name` is one of audio or video. Fast: a scan asks it for every name.
     #[must_use]
-    pub fn may_be_media(&self, name: &[u8]) -> bool {
+    pub(crate) fn may_be_media(&self, name: &[u8]) -> bool {
         pack_extension(extension_of(name)).is_some_and(|packed| self.media.binary_search(&packed).is_ok())
     }
 
     /// Returns whether sub-folders are scanned at all.
     #[must_use]
-    pub fn is_recursive(&self) -> bool {
+    pub(crate) fn is_recursive(&self) -> bool {
         self.recursive
     }
 
     /// Returns why the directory at `relative` is left alone with all that is in it, `None` when it is scanned.
     #[must_use]
-    pub fn prune_reason(&self, relative: &Path) -> Option<&'static str> {
+    pub(crate) fn prune_reason(&self, relative: &Path) -> Option<&'static str> {
         let name = relative.file_name().unwrap_or_default().as_bytes();
         if let Some(why) = foreign::directory(name) {
             return Some(why);
@@ -240,14 +240,14 @@ impl FileFilter {
 
 /// Returns whether minuted itself or any program writes such documents: a change of one is no news here.
 #[must_use]
-pub fn is_document(name: &OsStr) -> bool {
+pub(crate) fn is_document(name: &OsStr) -> bool {
     let documents: [&[u8]; 5] = [b"md", b"txt", b"srt", b"vtt", b"json"];
     documents.iter().any(|document| extension_of(name.as_bytes()).eq_ignore_ascii_case(document))
 }
 
 /// Returns whether a path can be of no interest whatever it is: hidden, temporary or below such a directory.
 #[must_use]
-pub fn is_noise(relative: &Path) -> bool {
+pub(crate) fn is_noise(relative: &Path) -> bool {
     relative.iter().any(|name| name.as_bytes().starts_with(b".") || foreign::temporary(name.as_bytes()).is_some())
 }
 

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// # Errors
 /// When it is not a recording that can be read as a whole.
-pub fn settle_now(
+pub(crate) fn settle_now(
     folder: &Folder,
     accepts: &[String],
     relative: PathBuf,
@@ -44,7 +44,9 @@ pub fn settle_now(
     if !kind.is_media() {
         bail!("`{shown}` is left alone: {kind}");
     }
-    let (zone, stop, opened) = (TimeZone::system(), CancellationToken::new(), AtomicU64::new(0));
+    let zone = TimeZone::system();
+    let stop = CancellationToken::new();
+    let opened = AtomicU64::new(0);
     let examiner = Examiner {
         root: &root,
         filter: &filter,
@@ -80,7 +82,7 @@ fn refusal(finding: Inspection) -> String {
 
 /// A file that a scan would take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UntakenFile {
+pub(crate) struct UntakenFile {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// Bytes.
@@ -93,7 +95,11 @@ pub struct UntakenFile {
 ///
 /// # Errors
 /// When the folder cannot be opened, or a directory in it cannot be read.
-pub fn survey_folder(folder: &Folder, accepts: &[String], known: &[Sighting]) -> anyhow::Result<Vec<UntakenFile>> {
+pub(crate) fn survey_folder(
+    folder: &Folder,
+    accepts: &[String],
+    known: &[Sighting],
+) -> anyhow::Result<Vec<UntakenFile>> {
     let root = Dir::open(&folder.path).with_context(|| format!("failed to open `{}`", printable_path(&folder.path)))?;
     let filter = FileFilter::new(folder, accepts);
     let known = known.iter().map(|sighting| (sighting.path.as_path(), sighting)).collect();

@@ -184,7 +184,8 @@ async fn a_file_that_is_linked_or_moved_in_is_closed() {
         for way in ["ln", "mv", "O_TMPFILE"] {
             let scene = RecorderScene::begin(proc, Watch::Auto).await;
             let bytes = format!("{proc:?} {way}").into_bytes();
-            let (from, to) = (outside.path().join(way), scene.path("talk.mp3"));
+            let from = outside.path().join(way);
+            let to = scene.path("talk.mp3");
             if way == "O_TMPFILE" {
                 let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
                 let nameless = rustix::fs::open(scene.tree.path(), flags, Mode::RUSR | Mode::WUSR);
@@ -207,7 +208,8 @@ async fn a_close_is_that_of_one_writer_and_not_the_last() {
     for proc in [ShownProc::Seen, ShownProc::Blind] {
         let scene = RecorderScene::begin(proc, Watch::Auto).await;
         let open = || File::options().create(true).append(true).open(scene.path("talk.mp3")).expect("opened");
-        let (mut first, mut second) = (open(), open());
+        let mut first = open();
+        let mut second = open();
         first.write_all(b"first ").expect("written");
         drop(first);
         second.write_all(b"second ").expect("written");

@@ -197,7 +197,7 @@ impl Watched {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let memory = queue.of_folder(&folder);
-        tasks.spawn(crate::watch::run_with(folder, accepts(), memory, end, stop.clone(), open_files, hints_max));
+        tasks.spawn(crate::watch::task::run_with(folder, accepts(), memory, end, stop.clone(), open_files, hints_max));
         Self { queue: Arc::clone(queue), handle, stop, tasks }
     }
 

@@ -465,7 +465,8 @@ async fn known_elsewhere(root: &Path) -> Arc<TestQueue> {
 #[tokio::test]
 async fn a_mount_point_that_is_not_quite_empty_is_held_and_heals() {
     let tree = tempfile::tempdir().expect("a directory");
-    let (root, aside) = (tree.path().join("sales"), tree.path().join("aside"));
+    let root = tree.path().join("sales");
+    let aside = tree.path().join("aside");
     fs::create_dir(&root).expect("made");
     let queue = known_elsewhere(&root).await;
     fs::rename(root.join("old.mp3"), &aside).expect("moved");
@@ -510,7 +511,8 @@ async fn a_person_makes_another_directory_the_folder_s_own() {
 #[tokio::test]
 async fn another_directory_under_the_name_of_a_folder_is_met_for_the_first_time() {
     let tree = tempfile::tempdir().expect("a directory");
-    let (old, new) = (tree.path().join("old"), tree.path().join("new"));
+    let old = tree.path().join("old");
+    let new = tree.path().join("new");
     fs::create_dir(&old).expect("made");
     fs::create_dir(&new).expect("made");
     let queue = known_elsewhere(&old).await;
@@ -531,7 +533,8 @@ async fn another_directory_under_the_name_of_a_folder_is_met_for_the_first_time(
 #[tokio::test]
 async fn a_folder_that_moved_with_its_recordings_goes_on_where_it_is() {
     let tree = tempfile::tempdir().expect("a directory");
-    let (old, new) = (tree.path().join("old"), tree.path().join("new"));
+    let old = tree.path().join("old");
+    let new = tree.path().join("new");
     fs::create_dir(&old).expect("made");
     let queue = known_elsewhere(&old).await;
     queue.record_baseline(baseline_of(&old)).await;

@@ -22,7 +22,7 @@ use crate::{clock::elapsed, open_files::InUse};
 
 /// A folder as it is seen now.
 #[derive(Debug)]
-pub struct FolderView {
+pub(crate) struct FolderView {
     state: Mutex<FolderState>,
     quiet: watch::Sender<bool>,
     /// Files opened to be read: none for what is known.
@@ -33,7 +33,7 @@ pub struct FolderView {
 
 /// The state behind the lock. The folder's task writes it, never across an await.
 #[derive(Debug)]
-pub struct FolderState {
+pub(crate) struct FolderState {
     /// The files that are settling.
     pub settling: SettlingFiles,
     /// The times for which a file must be quiet.
@@ -50,7 +50,7 @@ pub struct FolderState {
 
 /// The last complete walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastScan {
+pub(crate) struct LastScan {
     /// The time at which it ended.
     pub at: Timestamp,
     /// Its duration.
@@ -67,7 +67,7 @@ pub struct LastScan {
 
 /// A folder for `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderSnapshot {
+pub(crate) struct FolderSnapshot {
     /// The way in which changes are learned of; `None` before the first scan.
     pub mode: Option<WatchMode>,
     /// The trouble of the folder, if any.
@@ -82,7 +82,7 @@ pub struct FolderSnapshot {
 
 /// A file that is settling, for `status` and `why`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettlingFileView {
+pub(crate) struct SettlingFileView {
     /// Its path, relative to the folder.
     pub path: PathBuf,
     /// Bytes.
@@ -120,7 +120,8 @@ impl Default for FolderView {
             scan: None,
             backlog: 0,
         };
-        let (opened, scans) = (AtomicU64::new(0), AtomicU64::new(0));
+        let opened = AtomicU64::new(0);
+        let scans = AtomicU64::new(0);
         Self { state: Mutex::new(state), quiet: watch::Sender::new(false), opened, scans }
     }
 }
@@ -128,32 +129,24 @@ impl Default for FolderView {
 impl FolderView {
     /// Returns the folder for `status`.
     #[must_use]
-    pub fn status(&self) -> FolderSnapshot {
+    pub(crate) fn status(&self) -> FolderSnapshot {
         let state = self.state();
-        let (mode, trouble, scan) = (state.mode.clone(), state.trouble.clone(), state.scan.clone());
+        let mode = state.mode.clone();
+        let trouble = state.trouble.clone();
+        let scan = state.scan.clone();
         FolderSnapshot { mode, trouble, scan, settling: state.settling.len(), backlog: state.backlog }
-    }
-
-    /// Returns up to `files_max` of the files that are settling, the longest first.
-    #[must_use]
-    pub fn settling(&self, files_max: usize) -> Vec<SettlingFileView> {
-        let state = self.state();
-        let mut entries: Vec<(&Path, &SettlingFile)> = state.settling.iter().collect();
-        entries.sort_unstable_by_key(|(path, entry)| (entry.seen.first, *path));
-        entries.truncate(files_max);
-        entries.into_iter().map(|(path, entry)| view_file(path, entry, &state.policy)).collect()
     }
 
     /// Returns a file if it is settling.
     #[must_use]
-    pub fn settling_file(&self, relative: &Path) -> Option<SettlingFileView> {
+    pub(crate) fn settling_file(&self, relative: &Path) -> Option<SettlingFileView> {
         let state = self.state();
         state.settling.get(relative).map(|entry| view_file(relative, entry, &state.policy))
     }
 
     /// Waits until the folder has been scanned and nothing in it is settling. A folder that cannot be scanned, and a
     /// file that cannot be read, are not waited for.
-    pub async fn wait_quiet(&self) {
+    pub(crate) async fn wait_quiet(&self) {
         // The sender lives in `self`, so waiting cannot fail.
         if self.quiet.subscribe().wait_for(|quiet| *quiet).await.is_err() {
             tracing::debug!("a folder's view went away while it was waited for");
@@ -161,23 +154,23 @@ impl FolderView {
     }
 
     /// Returns whether [`Self::wait_quiet`] would return at once.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_quiet(&self) -> bool {
         *self.quiet.borrow()
     }
 
     /// Says whether anything is left to do.
-    pub fn set_quiet(&self, quiet: bool) {
+    pub(crate) fn set_quiet(&self, quiet: bool) {
         self.quiet.send_if_modified(|was| std::mem::replace(was, quiet) != quiet);
     }
 
     /// Counts a scan.
-    pub fn count_scan(&self) {
+    pub(crate) fn count_scan(&self) {
         self.scans.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns what is behind the lock.
-    pub fn state(&self) -> MutexGuard<'_, FolderState> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, FolderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,26 +193,26 @@ fn view_file(path: &Path, entry: &SettlingFile, policy: &SettlePolicy) -> Settli
 
 /// The two clocks of a folder's task.
 #[derive(Debug, Clone, Copy)]
-pub struct TaskClocks {
+pub(crate) struct TaskClocks {
     epoch: tokio::time::Instant,
 }
 
 impl TaskClocks {
     /// Begins to count.
     #[must_use]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { epoch: tokio::time::Instant::now() }
     }
 
     /// Returns now on both clocks.
     #[must_use]
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { wall: crate::clock::now(), running: self.epoch.elapsed() }
     }
 
     /// Returns the instant at which it has run for so long.
     #[must_use]
-    pub fn instant_at(&self, running: Duration) -> tokio::time::Instant {
+    pub(crate) fn instant_at(&self, running: Duration) -> tokio::time::Instant {
         self.epoch + running
     }
 }

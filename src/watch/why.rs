@@ -27,7 +27,7 @@ use crate::{
 
 /// The reason for which a path in a folder has no job, or the job that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileExplanation {
+pub(crate) enum FileExplanation {
     /// The folder itself is in trouble.
     Trouble(FolderTrouble),
     /// There is nothing.
@@ -69,7 +69,7 @@ pub enum FileExplanation {
 
 /// The recordings for which a sidecar counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SidecarScope {
+pub(crate) enum SidecarScope {
     /// Of the recording of this name.
     Recording(PathBuf),
     /// Of the recordings in its directory and below.
@@ -122,7 +122,7 @@ fn find_sidecar_scope(folder: &Folder, filter: &FileFilter, relative: &Path) -> 
 ///
 /// `view` is that of the running folder, `sighting` what the queue knows of the path; each when there is one.
 #[must_use]
-pub fn explain(
+pub(crate) fn explain(
     folder: &Folder,
     accepts: &[String],
     relative: &Path,
@@ -171,7 +171,7 @@ pub fn explain(
 impl FileExplanation {
     /// Returns the answer with who has the file open now, where it is settling. Blocks on `/proc`.
     #[must_use]
-    pub fn with_use(self, open_files: &OpenFiles, folder: &Folder, relative: &Path) -> Self {
+    pub(crate) fn with_use(self, open_files: &OpenFiles, folder: &Folder, relative: &Path) -> Self {
         let Self::Settling(mut file) = self else { return self };
         let root = Dir::open(&folder.path);
         file.in_use = root.ok().and_then(|root| open_files.in_use(&root, &[relative]).pop().flatten());
@@ -197,7 +197,7 @@ impl fmt::Display for FileExplanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trouble(trouble) => {
-                write!(f, "the folder is in trouble: {}; it goes on by itself when that is over", trouble.detail)
+                write!(f, "the folder is in trouble: {}; it resumes when that is over", trouble.detail)
             }
             Self::Absent => f.write_str("there is no such file"),
             Self::Directory => f.write_str("it is a directory"),
@@ -233,7 +233,8 @@ fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Res
     if let Some(why) = &file.unreadable {
         return write!(f, "it cannot be read: {}", printable(why));
     }
-    let (since, until) = (file.since, file.until);
+    let since = file.since;
+    let until = file.until;
     if let Some(in_use) = &file.in_use {
         write!(f, "{in_use}; ")?;
         match in_use {

@@ -31,7 +31,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes calls for `sources` at `listen` until `stop`, and tells `handle`. While the port is taken by another program it
 /// is tried again, which is said once: recordings come without webhooks, too.
-pub async fn serve_webhooks(listen: SocketAddr, sources: Vec<Source>, handle: SourcesHandle, stop: CancellationToken) {
+pub(crate) async fn serve_webhooks(
+    listen: SocketAddr,
+    sources: Vec<Source>,
+    handle: SourcesHandle,
+    stop: CancellationToken,
+) {
     let calls = Arc::new(WebhookCalls::new(sources, handle));
     tokio::select! {
         () = stop.cancelled() => {}
@@ -48,8 +53,7 @@ async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
                 return listener;
             }
             Err(error) if !is_said => {
-                let cure =
-                    "it is tried again by itself; sources are asked all the same. `ss -ltnp` shows who has the port";
+                let cure = "minuted keeps trying; sources are asked all the same. `ss -ltnp` shows who has the port";
                 tracing::error!("webhooks cannot be taken at `{listen}`: {error}; {cure}");
                 is_said = true;
             }

@@ -11,11 +11,11 @@ mod event;
 mod listener;
 mod proof;
 
-pub use listener::serve_webhooks;
+pub(crate) use listener::serve_webhooks;
 
 /// Returns the path at which the calls for a source are taken.
 #[must_use]
-pub fn webhook_path(source: &str) -> String {
+pub(crate) fn webhook_path(source: &str) -> String {
     // A name may hold letters of any script; what a vendor sends is what a browser would.
     let encoded = url::Url::parse("http://localhost/meetingbaas/").ok().and_then(|mut url| {
         url.path_segments_mut().ok()?.pop_if_empty().push(source);

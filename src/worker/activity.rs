@@ -13,7 +13,7 @@ use crate::{job::Stage, progress::Progress, store::JobId};
 
 /// A job that a worker has.
 #[derive(Debug, Clone)]
-pub struct ActiveJob {
+pub(crate) struct ActiveJob {
     /// Its stage.
     pub stage: Stage,
     /// The start of the stage.
@@ -39,8 +39,11 @@ impl ActiveJob {
         pool: Option<&str>,
         turn: &Arc<SlotTurn>,
     ) -> Self {
-        let (progress, cancel, turn) = (Arc::clone(progress), cancel.clone(), Arc::clone(turn));
-        let (folder, pool) = (folder.to_owned(), pool.map(str::to_owned));
+        let progress = Arc::clone(progress);
+        let cancel = cancel.clone();
+        let turn = Arc::clone(turn);
+        let folder = folder.to_owned();
+        let pool = pool.map(str::to_owned);
         Self { stage, since: crate::clock::now(), progress, cancel, folder, pool, turn }
     }
 }
@@ -71,12 +74,12 @@ impl SlotTurn {
 
 /// The jobs that workers have, by number.
 #[derive(Debug, Default)]
-pub struct Activity(Mutex<BTreeMap<JobId, ActiveJob>>);
+pub(crate) struct Activity(Mutex<BTreeMap<JobId, ActiveJob>>);
 
 impl Activity {
     /// Returns a copy of what runs now.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<JobId, ActiveJob> {
+    pub(crate) fn snapshot(&self) -> BTreeMap<JobId, ActiveJob> {
         self.lock().clone()
     }
 
@@ -98,12 +101,12 @@ impl Activity {
 
     /// Returns whether nothing runs now.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
     /// Ends the work on a job, if it is being worked on.
-    pub fn cancel(&self, job: JobId) {
+    pub(crate) fn cancel(&self, job: JobId) {
         if let Some(active) = self.lock().get(&job) {
             active.cancel.cancel();
         }

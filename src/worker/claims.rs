@@ -28,7 +28,7 @@ use crate::{
 const REFUSED_EVERY: Duration = Duration::from_secs(3600);
 
 /// Claims jobs until the worker stops.
-pub async fn run(worker: Arc<Worker>) {
+pub(crate) async fn run(worker: Arc<Worker>) {
     let mut turn = 0;
     while !worker.runtime.stop.is_cancelled() {
         let wake = match start_claimable(&worker, &mut turn).await {
@@ -97,7 +97,8 @@ async fn probe_unwanted_services(worker: &Arc<Worker>, live: &LiveConfig) -> Res
             continue;
         }
         if handle.health.admit(NOBODY, call, false) == Admission::Probe {
-            let (worker, handle) = (Arc::clone(worker), Arc::clone(handle));
+            let worker = Arc::clone(worker);
+            let handle = Arc::clone(handle);
             let shared = Arc::clone(&worker);
             worker.runtime.tasks.spawn(async move { shared.probe_for_nobody(&handle, call).await });
         }
@@ -193,7 +194,8 @@ async fn claim_for_service(
         worker.runtime.queue.jobs().claim_filtered(folder.id.clone(), stages, except, filter.clone(), now)
     };
     if let Some(job) = claim(stages, None).await? {
-        let (handle, folder) = (Arc::clone(handle), Arc::clone(folder));
+        let handle = Arc::clone(handle);
+        let folder = Arc::clone(folder);
         return Ok(Some(ClaimedJob { job, handle, folder, probe: None, slot }));
     }
     let Some(StageProbe { call, stages, except, is_due }) = probe else { return Ok(None) };
@@ -267,7 +269,8 @@ fn retry_refused(worker: &Worker, folder: &str, now: Timestamp) -> bool {
 
 fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
     let ClaimedJob { job, handle, folder, probe, slot } = claimed;
-    let (progress, cancel) = (Arc::default(), CancellationToken::new());
+    let progress = Arc::default();
+    let cancel = CancellationToken::new();
     let (stage, pool, turn) =
         (job.state.stage().unwrap_or(Stage::Create), slot_pool_of(&handle), Arc::<SlotTurn>::default());
     let active = ActiveJob::new(stage, &progress, &cancel, &folder.id, pool, &turn);

@@ -20,10 +20,11 @@ const EVERY: Duration = Duration::from_secs(5);
 const ROUND_MAX: usize = 100;
 
 /// Lets jobs go on until the worker stops.
-pub async fn run(worker: Arc<Worker>) {
+pub(crate) async fn run(worker: Arc<Worker>) {
     let mut live = worker.runtime.live.clone();
     // What waited before the start is found by the first round.
-    let (mut last, mut any) = (JobId(0), true);
+    let mut last = JobId(0);
+    let mut any = true;
     loop {
         // Without such a job there is nothing to look at, and nobody is woken for that.
         let pause =

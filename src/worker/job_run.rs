@@ -132,7 +132,8 @@ impl JobRun {
     async fn upload_recording(&self, context: &StageContext, job: &mut Job, fresh: bool) -> Result<bool, Setback> {
         let begun = tokio::time::Instant::now();
         let uploaded = upload::run(context, job, fresh, Arc::clone(&self.progress)).await?;
-        let (recording, how) = (&uploaded.recording, uploaded.how);
+        let recording = &uploaded.recording;
+        let how = uploaded.how;
         job.state = self
             .worker
             .runtime

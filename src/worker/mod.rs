@@ -6,13 +6,13 @@
 //! recording is delivered by [`crate::delivery`].
 
 mod activity;
-pub mod claims;
-pub mod invalid_metadata;
+pub(crate) mod claims;
+pub(crate) mod invalid_metadata;
 mod job_run;
 mod outcome;
 mod panics;
 mod reconsidered;
-pub mod result_poller;
+pub(crate) mod result_poller;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -26,8 +26,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-pub use activity::{ActiveJob, Activity};
-pub use reconsidered::ReconsideredFiles;
+pub(crate) use activity::{ActiveJob, Activity};
+pub(crate) use reconsidered::ReconsideredFiles;
 
 use crate::{
     config::{Environment, Folder},
@@ -38,7 +38,7 @@ use crate::{
 
 /// The state that the worker's loops share.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     /// The queue, the settings in force and the signals.
     pub runtime: Arc<Runtime>,
     /// The jobs that are being worked on.
@@ -54,7 +54,7 @@ pub struct Worker {
 impl Worker {
     /// Returns a worker that has nothing to do yet.
     #[must_use]
-    pub fn new(runtime: Arc<Runtime>) -> Self {
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
         Self {
             runtime,
             activity: Activity::default(),
@@ -101,12 +101,12 @@ impl Worker {
     }
 
     /// Removes what was converted for jobs that do not go on. One that is taken up again is converted again.
-    pub async fn tidy_converted(&self) {
+    pub(crate) async fn tidy_converted(&self) {
         self.converter().tidy(&self.runtime.queue).await;
     }
 
     /// Removes what conversions of a process before left unfinished.
-    pub async fn remove_unfinished_conversions(&self) {
+    pub(crate) async fn remove_unfinished_conversions(&self) {
         self.converter().remove_drafts().await;
         self.tidy_converted().await;
     }

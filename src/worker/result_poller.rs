@@ -39,7 +39,7 @@ enum NextPoll {
 
 /// Looks at results until the worker stops. The timers of jobs that waited before the start are made first: the time
 /// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
-pub async fn run(worker: Arc<Worker>) {
+pub(crate) async fn run(worker: Arc<Worker>) {
     match worker.runtime.queue.jobs().awaiting_analysis().await {
         Ok(waiting) => waiting.iter().for_each(|job| worker.runtime.polls.add(job.id, &job.folder, Duration::ZERO)),
         Err(error) => worker.runtime.queue_failed("read what waits for analysis", &error),

@@ -69,7 +69,9 @@ struct Played {
 
 impl Played {
     fn new(name: &'static str, out: Out, wanted: usize) -> Arc<Self> {
-        let (until, seen, all_uploaded) = (Instant::now() + HOUR, Mutex::default(), Notify::new());
+        let until = Instant::now() + HOUR;
+        let seen = Mutex::default();
+        let all_uploaded = Notify::new();
         Arc::new(Self { name, out, until, wanted, seen, all_uploaded })
     }
 
@@ -117,10 +119,12 @@ impl NotesService for Played {
     }
 
     async fn create_meeting(&self, meeting: &NewMeeting) -> Result<String, CallError> {
-        let (begun, mut works) = (Instant::now(), self.works(&[Out::Everything, Out::Creating]));
+        let begun = Instant::now();
+        let mut works = self.works(&[Out::Everything, Out::Creating]);
         let is_first = self.seen().creates.first().is_none_or(|(.., first)| *first == meeting.key.to_string());
         if self.out == Out::First && is_first {
-            let (message, suspect) = ("what is this".into(), Suspect::Either);
+            let message = "what is this".into();
+            let suspect = Suspect::Either;
             works = Err(CallError::Unavailable { message, after: None, uncertain: false, suspect });
         }
         self.busy().await;
@@ -247,7 +251,8 @@ async fn drop_recordings(queue: &Store, dir: &Path, service: &Played) {
 
 async fn drop_some(queue: &Store, dir: &Path, service: &Played, numbers: std::ops::Range<usize>) {
     let recordings = numbers.map(|number| {
-        let (name, bytes) = (format!("r{number:04}.mp3"), format!("{} {number}", service.name));
+        let name = format!("r{number:04}.mp3");
+        let bytes = format!("{} {number}", service.name);
         let path = dir.join(service.name).join(&name);
         fs::write(&path, &bytes).expect("written");
         Settled {
@@ -269,7 +274,8 @@ async fn drop_some(queue: &Store, dir: &Path, service: &Played, numbers: std::op
 fn assert_backs_off(begun: &[Instant]) {
     let nominal = [60, 300].into_iter().chain(std::iter::repeat(900));
     for (gap, nominal) in begun.windows(2).map(|pair| pair[1] - pair[0]).zip(nominal) {
-        let (least, most) = (nominal * 8 / 10, nominal * 12 / 10 + 10);
+        let least = nominal * 8 / 10;
+        let most = nominal * 12 / 10 + 10;
         assert!((least..=most).contains(&gap.as_secs()), "{gap:?} where {nominal} s are due: {begun:?}");
     }
 }
@@ -323,7 +329,8 @@ async fn a_thousand_jobs_sit_out_an_hour_and_come_back_in_line() {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_out_touches_no_other() {
     clock::paused::follow_tokio();
-    let (out, fine) = (Played::new("out", Out::Everything, 40), Played::new("fine", Out::Nothing, 40));
+    let out = Played::new("out", Out::Everything, 40);
+    let fine = Played::new("fine", Out::Nothing, 40);
     let stage = Stage::set(&[&out, &fine]).await;
     fine.all_uploaded.notified().await;
     assert!(Instant::now() < fine.until, "long before the other comes back");

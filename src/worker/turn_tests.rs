@@ -87,7 +87,8 @@ impl NotesService for PlayedEngine {
             runs.len() - 1
         };
         let before = self.heard.lock().expect("no call panics").get(&name).copied().unwrap_or(0);
-        let (mut second, mut busy_ms) = (0, 0);
+        let mut second = 0;
+        let mut busy_ms = 0;
         upload.progress.begin(0, seconds * 1000, Unit::Milliseconds);
         while second < seconds {
             let step = if second < before { AGAIN } else { 1 };

@@ -79,7 +79,7 @@ fn why_tells_what_the_service_said_and_when_it_is_asked_again() {
     house.drop_recording("talk.mp3");
     let told = until_why(&house, "talk.mp3", "next try in");
     insta::assert_snapshot!(told, @r"
-    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which is down: the service failed (503): a planted fault; it goes on by itself, next try in …
+    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which is down: the service failed (503): a planted fault; it resumes without help, next try in …
     ");
     let job = house.job("talk.mp3");
     assert!(job["error"].as_str().is_some_and(|error| error.contains("503")), "{job:#}");
@@ -102,7 +102,7 @@ fn why_tells_what_holds_a_folder_and_the_command_that_lets_it_go_on() {
     insta::assert_snapshot!(format!("{paused}{refused}"), @r"
     /house/sales/talk.mp3: job 1 waits for its folder `sales`, which is paused: a person paused it
     hint: minuted resume sales
-    /house/sales/other.mp3: job 2 waits for its folder `sales`, which the service refuses: the service refused it (422): a planted fault; check its attendees and the service's base_url, then reload (systemctl reload minuted); it is tried again by itself every hour
+    /house/sales/other.mp3: job 2 waits for its folder `sales`, which the service refuses: the service refused it (422): a planted fault; check its attendees and the service's base_url, then reload (systemctl reload minuted); minuted keeps trying every hour
     ");
 }
 
@@ -116,7 +116,7 @@ fn a_service_that_forbids_is_told_with_its_cure() {
     house.standin.fail_always(Call::Profile, Fault::Status(403));
     house.drop_recording("talk.mp3");
     insta::assert_snapshot!(until_why(&house, "talk.mp3", "forbids"), @r"
-    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which forbids it: the service forbids it (403): a planted fault; check the account's rights at the service, then: minuted login paxs; it is tried again by itself every hour
+    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which forbids it: the service forbids it (403): a planted fault; check the account's rights at the service, then: minuted login paxs; minuted keeps trying every hour
     hint: minuted login paxs
     ");
 }
@@ -133,7 +133,7 @@ fn a_slow_analysis_says_how_long_it_is_waited_for_and_a_failed_look_why() {
     let down = until_why(&house, "talk.mp3", "does not work now");
     insta::assert_snapshot!(format!("{slow}{down}"), @r"
     /house/sales/talk.mp3: job 1 waits for the analysis of the service, asked for … ago: that is longer than usual; it is waited for … more, then it counts as an attempt
-    /house/sales/talk.mp3: job 1 waits for the analysis of the service, asked for … ago: that is longer than usual; it is waited for … more, then it counts as an attempt; service `paxs` does not work now: the service failed (500): a planted fault; it goes on by itself, next try in …
+    /house/sales/talk.mp3: job 1 waits for the analysis of the service, asked for … ago: that is longer than usual; it is waited for … more, then it counts as an attempt; service `paxs` does not work now: the service failed (500): a planted fault; it resumes without help, next try in …
     ");
     let job = house.job("talk.mp3");
     assert_eq!((&job["waits_for"], &job["awaiting"]["slow"]), (&"analysis".into(), &true.into()), "{job:#}");
@@ -158,7 +158,7 @@ fn a_mail_that_waits_or_is_refused_hides_no_notes() {
     assert!(house.run(&["retry", "1"]).status.success());
     let refused = until_why(&house, "talk.mp3", "was refused");
     insta::assert_snapshot!(format!("{waits}{refused}"), @r"
-    /house/sales/talk.mp3: job 1 has its results: its notes are /house/sales/talk.notes.md; the mail to ann@example.com waits: (the cause); it goes on by itself, next try in …
+    /house/sales/talk.mp3: job 1 has its results: its notes are /house/sales/talk.notes.md; the mail to ann@example.com waits: (the cause); it resumes without help, next try in …
     /house/sales/talk.mp3: job 1 is not delivered whole: its notes are /house/sales/talk.notes.md; the mail to ann@example.com was refused: the mail server `127.0.0.1` answered 550: no such person
     hint: minuted retry 1 sends it again; minuted job 1 shows its history
     ");
@@ -181,14 +181,14 @@ fn a_full_disk_of_notes_is_told_at_its_folder_alone() {
 
     FOLDER  SETTLING  READY  WORKING  DONE  FAILED  WATCH
     sales   0         0      0        0     0       -
-    folder sales: no space left in `/srv/notes`; free some space; it goes on by itself; paused: a person paused it; minuted resume sales
+    folder sales: no space left in `/srv/notes`; free some space; it resumes without help; paused: a person paused it; minuted resume sales
     ");
     house.drop_recording("talk.mp3");
     let talk = house.path("talk.mp3");
     house.run(&["add", talk.to_str().expect("UTF-8"), "--folder", "sales"]);
     house.run(&["resume", "sales"]);
     insta::assert_snapshot!(why(&house, "talk.mp3"), @r"
-    /house/sales/talk.mp3: job 1 waits for room on the disk: no space left in `/srv/notes`; it goes on by itself
+    /house/sales/talk.mp3: job 1 waits for room on the disk: no space left in `/srv/notes`; it resumes without help
     hint: no daemon runs: nothing goes on until `minuted run` (or systemctl start minuted); free some space
     ");
     assert_eq!(house.job("talk.mp3")["waits_for"], "disk");

@@ -7,16 +7,17 @@ use std::{
     sync::LazyLock,
 };
 
-use minuted::effect::Effect;
+use minuted::testing::effect::Effect;
 use proc_macro2::{TokenStream, TokenTree};
 
 /// Each module with those below it that it may know, top to bottom. A module knows [`BASE`] besides, and itself.
 const TABLE: &[(&str, &str)] = &[
-    ("main", "commands cli logging memory config"),
-    ("fuzzing", "control watch delivery services job config"), // for tests and `fuzz/` alone
+    ("main", ""),
+    ("testing", "watch sources delivery services engine http store job config"), // for `tests/it` alone
+    ("fuzzing", "control watch delivery services job config"),                   // for tests and `fuzz/` alone
     (
         "commands",
-        "cli daemon webhook control watch worker pipeline sources delivery runtime services engine http store logging \
+        "memory cli daemon webhook control watch worker pipeline sources delivery runtime services engine http store logging \
          dropin service_manager signals confine job config",
     ),
     ("cli", "job config"),

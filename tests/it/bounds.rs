@@ -7,7 +7,7 @@ use std::{
 };
 
 use lettre::message::Mailbox;
-use minuted::{
+use minuted::testing::{
     config::{Email, Smtp, Tls},
     delivery::{MailError, Mailer},
 };

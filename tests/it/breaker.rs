@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
-use minuted::clock;
+use minuted::testing::clock;
 use rustix::process::Signal;
 use serde_json::Value;
 

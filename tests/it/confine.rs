@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use minuted::engine::run::EngineError;
+use minuted::testing::engine::run::EngineError;
 
 use crate::support::{
     engine::{model, request, transcribe},
@@ -188,7 +188,7 @@ fn the_recogniser_works_below_its_filters_gives_way_and_leaves_nobody_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let opened = File::open(&recording).expect("opened");
     let seen = runtime.block_on(async {
-        let work = minuted::engine::run::run(asked, opened, std::sync::Arc::default());
+        let work = minuted::testing::engine::run::run(asked, opened, std::sync::Arc::default());
         let confined = async {
             loop {
                 let found = descendants(std::process::id());

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use minuted::{
+use minuted::testing::{
     config::SourceApi,
     sources::{
         Availability, Source as _,
@@ -214,7 +214,7 @@ fn places<'a>(template: &'a str, path: &'a str) -> Option<BTreeMap<&'a str, &'a 
 /// Makes every call of ours in every form.
 fn exercise(account: &Account) {
     let (vendor, client): (_, &MeetingBaas) = (&account.vendor, &account.client);
-    let now = minuted::clock::now();
+    let now = minuted::testing::clock::now();
     let (day, calendar) = (Duration::from_secs(86_400), vendor.add_calendar("ann@example.com"));
     let bot = Bot::ended("weekly");
     let people = [("ann@example.com", Some("Ann Lee")), ("bo@example.com", None)];

@@ -12,7 +12,7 @@ use std::{
 };
 
 use mail_parser::MessageParser;
-use minuted::effect::{Effect, When};
+use minuted::testing::effect::{Effect, When};
 use serde_json::Value;
 
 use crate::support::{
@@ -879,5 +879,5 @@ fn a_command_that_dies_has_done_what_it_does_once_or_not_at_all() {
 /// How many files on their way to a name lie in the folder.
 fn temporary(house: &House) -> usize {
     let names = fs::read_dir(house.folder()).expect("there").map(|entry| entry.expect("read").file_name());
-    names.filter(|name| minuted::delivery::is_temporary(name)).count()
+    names.filter(|name| minuted::testing::delivery::is_temporary(name)).count()
 }

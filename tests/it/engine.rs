@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use minuted::{
+use minuted::testing::{
     effect::{Effect, When},
     engine::run::{EngineError, Transcript, run, this_program},
 };

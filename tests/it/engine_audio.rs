@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use minuted::engine::audio::{Audio, AudioError, ffmpeg::Ffmpeg};
+use minuted::testing::engine::audio::{Audio, AudioError, ffmpeg::Ffmpeg};
 
 use crate::support::sound::{part_of_tone, program, runs, tone, wav};
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use minuted::beneath::Dir;
+use minuted::testing::beneath::Dir;
 
 use crate::support::{
     budget::budget,

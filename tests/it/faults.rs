@@ -3,7 +3,7 @@
 use std::{fs, net::TcpListener, thread, time::Duration};
 
 use jiff::{Timestamp, fmt::rfc2822};
-use minuted::clock;
+use minuted::testing::clock;
 use rustix::process::Signal;
 
 use crate::support::{

@@ -3,7 +3,7 @@
 
 use std::{fs, io::Write as _};
 
-use minuted::engine::audio::{Audio, AudioError, Side, ffmpeg::Ffmpeg, sound_tracks};
+use minuted::testing::engine::audio::{Audio, AudioError, Side, ffmpeg::Ffmpeg, sound_tracks};
 
 use crate::support::{
     engine::{model, request, transcribe},

@@ -15,7 +15,7 @@ use std::{
 
 use lettre::message::Mailbox;
 use mail_parser::MessageParser;
-use minuted::{
+use minuted::testing::{
     config::{Analysis, Attendee, Email, Format, Smtp, Tls},
     delivery::{Mailer, Minutes},
     job::{Content, Findings, Key, Report, Segment, Status},

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use minuted::beneath::Dir;
+use minuted::testing::beneath::Dir;
 use rustix::fs::{CWD, FileType, Mode, RenameFlags};
 use serde_json::Value;
 

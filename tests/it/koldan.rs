@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, thread};
 
 use mail_parser::MessageParser;
-use minuted::effect::{Effect, When};
+use minuted::testing::effect::{Effect, When};
 use serde_json::{Value, json};
 
 use crate::{
@@ -400,7 +400,7 @@ fn a_rate_limit_is_obeyed_and_counts_for_nothing() {
     until("the hour is obeyed", || {
         let status = served.house.status();
         let next: jiff::Timestamp = status["services"][0]["next_try"].as_str()?.parse().ok()?;
-        (next.duration_since(minuted::clock::now()).as_secs() > 3000).then_some(())
+        (next.duration_since(minuted::testing::clock::now()).as_secs() > 3000).then_some(())
     });
     daemon.stop();
 }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
 use lettre::message::Mailbox;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
-use minuted::{
+use minuted::testing::{
     config::{Allow, Analysis, Attendee, Email, Format, Smtp, Tls},
     delivery::{Letter, Limits, MailError, Mailer, Minutes, Notice, message_id},
     job::{Content, Findings, Key, Report, Status},

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use mail_parser::{MessageParser, MimeHeaders as _};
-use minuted::{delivery::message_id, store::Store};
+use minuted::testing::{delivery::message_id, store::Store};
 use serde_json::Value;
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use minuted::{
+use minuted::testing::{
     config::{self, SourceApi},
     http::{Elsewhere, Limits},
     services::{CallError, FileFault, pacer::Pacer},
@@ -84,7 +84,7 @@ fn client(source: &config::Source) -> MeetingBaas {
 }
 
 fn long_ago() -> Timestamp {
-    minuted::clock::now() - Duration::from_secs(86_400)
+    minuted::testing::clock::now() - Duration::from_secs(86_400)
 }
 
 fn lost(recording: &Recording) -> &str {
@@ -101,13 +101,13 @@ fn everything_that_ended_is_listed_once_however_many_pages_there_are() {
         let ended: BTreeSet<String> =
             (0..7).map(|number| account.vendor.add(Bot::ended(&format!("b{number}")))).collect();
         let failed = account.vendor.add(Bot::failed("nobody"));
-        account.vendor.add(Bot::sitting("now", minuted::clock::now()));
+        account.vendor.add(Bot::sitting("now", minuted::testing::clock::now()));
         account.vendor.state().page_max = 3;
         let listed = account.ended(long_ago()).expect("a list");
         assert_eq!(listed.len(), 8, "{api:?}");
         assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), &ended | &BTreeSet::from([failed]), "{api:?}");
         assert_eq!(account.vendor.count(Call::List), 3);
-        assert_eq!(account.ended(minuted::clock::now()).expect("a list"), Vec::<String>::new());
+        assert_eq!(account.ended(minuted::testing::clock::now()).expect("a list"), Vec::<String>::new());
     }
 }
 
@@ -160,7 +160,8 @@ fn what_goes_on_what_failed_and_what_is_deleted_is_told_apart() {
         let silent = account.recording(&account.vendor.add(silent));
         let Availability::Ready(files) = &silent.availability else { panic!("{silent:?}") };
         assert_eq!((files.len(), files[0].extension, silent.transcript), (1, "mp4", None));
-        let soon = Bot { audio: false, video: false, ended: Some(minuted::clock::now()), ..Bot::ended("soon") };
+        let soon =
+            Bot { audio: false, video: false, ended: Some(minuted::testing::clock::now()), ..Bot::ended("soon") };
         assert_eq!(
             account.recording(&account.vendor.add(soon)).availability,
             Availability::NotYet,
@@ -435,7 +436,7 @@ fn a_bot_is_sent_seen_and_called_back() {
 #[test]
 fn a_bot_that_is_to_join_later_is_seen_and_can_be_called_back() {
     let sourced = Sourced::new("v2");
-    let at = (minuted::clock::now() + Duration::from_secs(86_400)).to_string();
+    let at = (minuted::testing::clock::now() + Duration::from_secs(86_400)).to_string();
     let id = sourced.house.json(&["bot", "join", MEETING, "--at", &at])["bot"].as_str().expect("an id").to_owned();
     assert_eq!(sourced.vendor.state().planned[0].at.to_string(), at);
     let listed = sourced.house.json(&["bot", "list"]);
@@ -470,7 +471,7 @@ fn a_command_that_dies_at_an_effect_leaves_one_of_everything_to_the_person_who_r
     for (api, side) in [("v1", "before"), ("v1", "after"), ("v2", "before"), ("v2", "after")] {
         let sourced = Sourced::new(api);
         let calendar = sourced.vendor.add_calendar("ann@example.com");
-        let starts = minuted::clock::now() + Duration::from_secs(86_400);
+        let starts = minuted::testing::clock::now() + Duration::from_secs(86_400);
         let event = sourced.vendor.add_event(&calendar, "Board", "board", starts, &[]);
         let ended = sourced.vendor.add(Bot::ended("weekly"));
         let dies = |effect: &str, arguments: &[&str]| {
@@ -515,7 +516,7 @@ fn what_is_to_come_is_listed_and_a_bot_is_planned_for_it_and_taken_away() {
         let sourced = Sourced::new(api);
         assert!(sourced.shown(&["calendar", "list"]).contains("no calendar is connected"));
         let calendar = sourced.vendor.add_calendar("ann@example.com");
-        let now = minuted::clock::now();
+        let now = minuted::testing::clock::now();
         let day = Duration::from_secs(86_400);
         sourced.vendor.add_event(&calendar, "Yesterday", "x", now - day, &[]);
         let late = sourced.vendor.add_event(&calendar, "Board\u{1b}[31m", "board", now + 2 * day, &[]);
@@ -554,7 +555,7 @@ fn what_is_to_come_is_listed_and_a_bot_is_planned_for_it_and_taken_away() {
 fn a_bot_that_minuted_planned_brings_the_people_of_its_event() {
     let account = Account::new(SourceApi::V2);
     let calendar = account.vendor.add_calendar("ann@example.com");
-    let starts = minuted::clock::now() + Duration::from_secs(86_400);
+    let starts = minuted::testing::clock::now() + Duration::from_secs(86_400);
     let event = account.vendor.add_event(&calendar, "Board", "board", starts, &[("bo@example.com", Some("Bo Chen"))]);
     let plan = BotSchedule { name: "Notes", transcribe: false, whole_series: false };
     account.wait(account.client.schedule_bot(&event, &plan)).expect("planned");
@@ -619,7 +620,7 @@ fn a_check_says_what_is_the_matter_with_a_source() {
 fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_expired() {
     for api in BOTH {
         let account = Account::new(api);
-        let bot = Bot::sitting("weekly", minuted::clock::now());
+        let bot = Bot::sitting("weekly", minuted::testing::clock::now());
         let id = account.vendor.add(bot);
         account.vendor.end(&id);
         let files = || match account.recording(&id).availability {
@@ -656,9 +657,9 @@ fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_exp
 #[test]
 fn no_command_tells_the_key_however_loud_it_is_and_whatever_the_vendor_says() {
     let sourced = Sourced::new("v2");
-    let id = sourced.vendor.add(Bot::sitting("now", minuted::clock::now()));
+    let id = sourced.vendor.add(Bot::sitting("now", minuted::testing::clock::now()));
     let calendar = sourced.vendor.add_calendar("ann@example.com");
-    let starts = minuted::clock::now() + Duration::from_secs(86_400);
+    let starts = minuted::testing::clock::now() + Duration::from_secs(86_400);
     let event = sourced.vendor.add_event(&calendar, "Board", "board", starts, &[]);
     let commands: [&[&str]; 8] = [
         &["bot", "list"],

@@ -158,7 +158,7 @@ const FAULTS: [(&str, Fate, &str); 9] = [
 enum Fate {
     /// The service waits for a person; nothing counts.
     Person,
-    /// The service is tried again by itself; nothing counts.
+    /// The service is minuted keeps trying; nothing counts.
     Down,
     /// The recording fails after so many attempts.
     Failed(u32),
@@ -237,7 +237,7 @@ fn each_fault_of_a_transcription_is_whose_it_is_and_heals_when_it_is_over() {
         let status = house.status();
         let service = status["services"].as_array()?.iter().find(|service| service["name"] == name)?.clone();
         let next: jiff::Timestamp = service["next_try"].as_str()?.parse().ok()?;
-        (next.duration_since(minuted::clock::now()).as_secs() > 3000).then_some(())
+        (next.duration_since(minuted::testing::clock::now()).as_secs() > 3000).then_some(())
     });
     daemon.stop();
 }

@@ -147,7 +147,7 @@ fn who_typed_sudo_reads_commands_that_become_the_user_of_the_service() {
         command.envs(sudo_uid.map(|uid| ("SUDO_UID", uid)));
         out(&command.output().expect("run"))
     };
-    let owner = minuted::store::user_name(rustix::process::geteuid().as_raw());
+    let owner = minuted::testing::store::user_name(rustix::process::geteuid().as_raw());
     for command in ["minuted engine install", "minuted login more"] {
         let text = check(None);
         assert!(text.contains(&format!("hint: {command}\n")), "{text}");

@@ -4,7 +4,7 @@ use std::fs;
 
 use lettre::message::Mailbox;
 use mail_parser::{MessageParser, MimeHeaders as _};
-use minuted::{
+use minuted::testing::{
     config::{Allow, Email, Smtp, Tls},
     delivery::{Letter, LetterForm, MailError, Mailer},
 };

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use minuted::config::read_secret;
+use minuted::testing::config::read_secret;
 use rustix::fs::{CWD, Mode, mkfifoat};
 
 use crate::{

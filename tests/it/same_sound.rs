@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use minuted::{
+use minuted::testing::{
     job::Sound,
     watch::media::sound::{ReadAt, SoundHasher},
 };

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use minuted::effect::{Effect, When};
+use minuted::testing::effect::{Effect, When};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -163,7 +163,7 @@ fn a_meeting_that_goes_on_is_waited_for_and_one_that_failed_is_told_once() {
     each(VERSIONS, |version| {
         let sourced = Sourced::new(version, "", OLD);
         let failed = sourced.baas.add(Bot::failed("nobody"));
-        let sitting = sourced.baas.add(Bot::sitting("long", minuted::clock::now() - Duration::from_secs(600)));
+        let sitting = sourced.baas.add(Bot::sitting("long", minuted::testing::clock::now() - Duration::from_secs(600)));
         let _daemon = sourced.house.start();
         let row = sourced.until(&failed, "failed", |row| row["state"] == "failed");
         assert!(row["error"].as_str().is_some_and(|error| !error.is_empty()), "{row}");
@@ -188,7 +188,7 @@ fn what_ended_before_minuted_came_is_left_alone_and_can_be_fetched_all_the_same(
         sourced.until_listed(3);
         assert_eq!(sourced.list(), Vec::<Value>::new());
         assert_eq!(sourced.house.logged("WARN", "vendors keep recordings for 3 to 30 days"), 1);
-        let new = sourced.baas.add(Bot { ended: Some(minuted::clock::now()), ..Bot::ended("new") });
+        let new = sourced.baas.add(Bot { ended: Some(minuted::testing::clock::now()), ..Bot::ended("new") });
         sourced.until_done(&new);
         let output = sourced.house.run(&["source", "fetch", &old]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -172,7 +172,7 @@ fn check_tells_what_the_daemon_holds() {
     warning  folder sales, now: paused
              hint: minuted resume sales
     ERROR    service paxs, now: down
-             hint: it is tried again by itself
+             hint: minuted keeps trying
     ");
 }
 

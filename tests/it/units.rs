@@ -1,6 +1,6 @@
 //! The units promise what the code does.
 
-use minuted::exit;
+use minuted::testing::exit;
 
 const UNITS: [(&str, &str); 2] = [
     ("minuted.service", include_str!("../../systemd/minuted.service")),

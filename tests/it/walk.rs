@@ -12,7 +12,7 @@ use std::{
 };
 
 use mail_parser::MessageParser;
-use minuted::effect::Effect;
+use minuted::testing::effect::Effect;
 use serde_json::Value;
 
 use crate::support::{

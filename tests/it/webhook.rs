@@ -11,7 +11,7 @@ use std::{
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use minuted::effect::When;
+use minuted::testing::effect::When;
 use rustix::process::Signal;
 
 use crate::support::{
@@ -93,7 +93,7 @@ impl Post {
 
     /// Calls as the vendor signs, at a time in seconds from now.
     fn signed(&self, body: &[u8], off: i64) -> Option<u16> {
-        let time = (minuted::clock::now().as_second() + off).to_string();
+        let time = (minuted::testing::clock::now().as_second() + off).to_string();
         let signature = format!("v1,AAAA {}", signature("msg_1", &time, body));
         self.post(&[("svix-id", "msg_1"), ("svix-timestamp", &time), ("svix-signature", &signature)], body)
     }
@@ -116,9 +116,9 @@ fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
         let post = Post::new("v1");
         let minutes = Duration::from_secs(60);
         let working =
-            Bot { audio: false, video: false, ..Bot::sitting("Weekly", minuted::clock::now() - 40 * minutes) };
+            Bot { audio: false, video: false, ..Bot::sitting("Weekly", minuted::testing::clock::now() - 40 * minutes) };
         // Its files are not there yet, and tomorrow is soon enough for a look that nobody asks for.
-        let bot = post.vendor.add(Bot { ended: Some(minuted::clock::now() + minutes), ..working });
+        let bot = post.vendor.add(Bot { ended: Some(minuted::testing::clock::now() + minutes), ..working });
         let call = || post.post(&[("x-meeting-baas-api-key", KEY)], &about(&bot));
         let mut daemon = post.house.spawn(&[("MINUTED_DIE", &format!("HastenRecordings:{when:?}:1"))]);
         let dies = || {
@@ -144,7 +144,7 @@ fn a_death_while_a_recording_is_hastened_loses_and_doubles_nothing() {
 fn a_webhook_has_its_source_look_at_once() {
     for api in ["v1", "v2"] {
         let post = Post::new(api);
-        let bot = post.vendor.add(Bot::sitting("Weekly", minuted::clock::now() - Duration::from_secs(600)));
+        let bot = post.vendor.add(Bot::sitting("Weekly", minuted::testing::clock::now() - Duration::from_secs(600)));
         let _daemon = post.house.start();
         post.settled();
         post.vendor.end(&bot);
@@ -205,7 +205,7 @@ fn a_signature_is_of_the_body_the_secret_and_the_time() {
     for off in [-301 - 5, 301 + 5, -86_400] {
         assert_eq!(post.signed(&body, off), Some(401), "{off}");
     }
-    let time = minuted::clock::now().as_second().to_string();
+    let time = minuted::testing::clock::now().as_second().to_string();
     let right = signature("msg_1", &time, &body);
     let of = |id: &str, time: &str, signature: &str, body: &[u8]| {
         post.post(&[("svix-id", id), ("svix-timestamp", time), ("svix-signature", signature)], body)

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use minuted::engine::{
+use minuted::testing::engine::{
     recogniser::Choice,
     run::{EngineError, Request},
 };

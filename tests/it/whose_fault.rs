@@ -285,7 +285,7 @@ fn each_cause_is_charged_to_whom_it_belongs_whatever_its_status() {
         }
     }
     for row in street.rows.iter().filter(lasts) {
-        street.until(row, "damaged.wav", "it goes on by itself", |job, service| {
+        street.until(row, "damaged.wav", "it resumes without help", |job, service| {
             job["state"] == "done" && job["attempts"] == 0 && service["state"] == "up"
         });
     }

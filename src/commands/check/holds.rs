@@ -25,7 +25,7 @@ pub(super) async fn add_holds(
     };
     if status.disk_full {
         let message = format!("the disk of {} is full: new work stops", status.state_dir);
-        findings.add(Finding::error("state directory", message, "free some space; it goes on by itself"))?;
+        findings.add(Finding::error("state directory", message, "free some space; it resumes without help"))?;
     }
     for hold in &status.holds {
         findings.add(describe_hold(settings, &status, hold))?;
@@ -92,8 +92,8 @@ fn waits_by_itself(status: &StatusReport, hold: &Hold) -> String {
             let service = status.services.iter().find(|service| service.name == hold.name);
             let next = service.filter(|_| hold.scope == Scope::Service).and_then(|service| service.next_try);
             let next = next.map(|next| format!(", next in {}", print::format_time_left(next))).unwrap_or_default();
-            format!("it is tried again by itself{next}; nothing counts and nothing is lost")
+            format!("minuted keeps trying{next}; nothing counts and nothing is lost")
         }
-        Scope::Folder | Scope::Disk => "mend that; it is tried again by itself".to_owned(),
+        Scope::Folder | Scope::Disk => "mend that; minuted keeps trying".to_owned(),
     }
 }

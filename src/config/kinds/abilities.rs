@@ -88,5 +88,5 @@ pub(super) trait ServiceProfile {
 /// Returns the cure for a key that a service refuses.
 pub(super) fn key_cure(file: &Path) -> String {
     let file = crate::text::printable_path(file);
-    format!("put a key that the server takes into `{file}`; it is read again by itself")
+    format!("put a key that the server takes into `{file}`; the new key is used without a restart")
 }

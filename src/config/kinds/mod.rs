@@ -8,17 +8,19 @@ mod openai;
 mod paxs;
 mod saled;
 
+#[cfg(test)]
+pub(super) use self::saled::SummaryFormat;
 use self::{
     abilities::ServiceProfile, koldan::KoldanKeys, ondevice::OndeviceKeys, openai::OpenaiKeys, paxs::PaxsKeys,
     saled::SaledKeys,
 };
-pub use self::{
+pub(crate) use self::{
     abilities::{Abilities, Notes},
     koldan::{ApiKey, Koldan},
     ondevice::{Ondevice, Recogniser},
     openai::Openai,
     paxs::{MeetingType, Paxs},
-    saled::{Saled, Summary, SummaryFormat},
+    saled::{Saled, Summary},
 };
 use super::{
     diagnostic::ValueError,

@@ -28,7 +28,7 @@ pub(super) const NUMBERS_LOOKED_AT: u32 = 5;
 /// Returns where whole notes with this job's key lie already, if they do: another host, or minuted before its queue was
 /// lost, made them. Blocks.
 #[must_use]
-pub fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
+pub(crate) fn find_notes(folder: &Folder, job: &Job) -> Option<String> {
     let wanted = Proof { key: job.key.clone(), partial: false };
     notes_beside(folder, &job.path).into_iter().find_map(|(path, proof)| (proof == wanted).then_some(path))
 }
@@ -49,19 +49,19 @@ fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
 /// Returns the last generation that the notes in the place of those of a recording tell of, of whatever content; 0 where
 /// there are none. Blocks.
 #[must_use]
-pub fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
+pub(crate) fn generation_beside(folder: &Folder, recording: &Path) -> u32 {
     let is_of_folder = |key: &Key| key.folder == folder.id && key.is_believable();
     let of_folder = notes_beside(folder, recording).into_iter().filter(|(_, proof)| is_of_folder(&proof.key));
     of_folder.map(|(_, proof)| proof.key.generation).max().unwrap_or_default()
 }
 
 /// Returns what the front matter of a file proves, if it has one.
-pub fn head_proof(dir: &Dir, name: &OsStr) -> Option<Proof> {
+pub(crate) fn head_proof(dir: &Dir, name: &OsStr) -> Option<Proof> {
     proof_of(&read_head(dir, name, HEAD_BYTES)?)
 }
 
 /// Returns the name of the recording's sound that the front matter of a file has, if it has one.
-pub fn head_sound(dir: &Dir, name: &OsStr) -> Option<Sound> {
+pub(crate) fn head_sound(dir: &Dir, name: &OsStr) -> Option<Sound> {
     sound_of(&read_head(dir, name, HEAD_BYTES)?)
 }
 

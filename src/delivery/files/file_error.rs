@@ -12,7 +12,7 @@ use crate::{access::grant, beneath::Dir};
 
 /// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub(crate) enum FileError {
     /// A person deleted what this job wrote: it is not made again, and the delivery is done.
     #[error("`{name}` was deleted and is not made again", name = shown(name))]
     Deleted {
@@ -141,18 +141,19 @@ fn state(error: &io::Error) -> &'static str {
 impl FileError {
     /// Returns the error of an operation on `name` in `dir`.
     #[must_use]
-    pub fn at(dir: &Dir, name: &OsStr, source: io::Error) -> Self {
+    pub(crate) fn at(dir: &Dir, name: &OsStr, source: io::Error) -> Self {
         Self::below(dir.path(), name, source)
     }
 
     /// Returns the error of opening the directory `dir` itself.
     #[must_use]
-    pub fn opening(dir: &Path, source: io::Error) -> Self {
+    pub(crate) fn opening(dir: &Path, source: io::Error) -> Self {
         Self::below(dir, OsStr::new("."), source)
     }
 
     fn below(dir: &Path, name: &OsStr, source: io::Error) -> Self {
-        let (dir, name) = (dir.to_owned(), name.to_owned());
+        let dir = dir.to_owned();
+        let name = name.to_owned();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
             // A mount whose server is gone answers with the last four.
             Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::NODEV) => {

@@ -10,7 +10,7 @@ use super::{
     FileError, digest_of,
     existing::read_head,
     paths::{DIRECTORY_MODE, nearest, open_folder, parent, parent_of, sweep_quietly},
-    relocate::{relocate_as, relocate_closed},
+    relocate::{relocate, relocate_as},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
@@ -41,7 +41,7 @@ fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
             let to = made.map_err(|error| FileError::opening(&nearest(&context.folder.path, &to), error))?;
             sweep_quietly(&to);
             let is_closed = || expect_closed(context, &root, &name);
-            let there = relocate_closed(&from, &name, &to, context.job.stamp, &is_closed)?;
+            let there = relocate(&from, &name, &to, context.job.stamp, &is_closed)?;
             move_sidecar(context, &from, &name, &to, &there)
         }
         OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {

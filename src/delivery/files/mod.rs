@@ -5,7 +5,7 @@
 mod existing;
 mod file_error;
 mod finish;
-pub mod names;
+pub(crate) mod names;
 mod paths;
 mod place;
 mod recording;
@@ -17,11 +17,11 @@ use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-pub use existing::{find_notes, generation_beside, head_proof, head_sound};
-pub use file_error::FileError;
-pub use place::{Existing, Placed, digest_of, place, remove_ours};
-pub use relocate::{relocate, relocate_as, relocate_closed};
-pub use temporary::{Temporary, is_temporary, sweep, try_out};
+pub(crate) use existing::{find_notes, generation_beside, head_proof, head_sound};
+pub(crate) use file_error::FileError;
+pub(crate) use place::{Existing, Placed, digest_of, place, remove_ours};
+pub use temporary::is_temporary;
+pub(crate) use temporary::{Temporary, sweep, try_out};
 
 use self::{
     finish::finish_recording,

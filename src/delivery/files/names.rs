@@ -26,13 +26,13 @@ const NOTES: &str = ".notes";
 /// `template` is `notes_name` of the config. With `keep_extension` the recording's extension stays in the name, for two
 /// recordings that differ in nothing else.
 #[must_use]
-pub fn notes_name(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
+pub(crate) fn notes_name(recording: &Path, template: &str, format: Format, keep_extension: bool) -> OsString {
     notes_name_within(recording, template, format, keep_extension, NAME_BYTES_MAX)
 }
 
 /// As [`notes_name`], for a file system whose names have at most so many bytes.
 #[must_use]
-pub fn notes_name_within(
+pub(crate) fn notes_name_within(
     recording: &Path,
     template: &str,
     format: Format,
@@ -51,22 +51,16 @@ pub fn notes_name_within(
     fitted(prefix, stem(recording, keep_extension), &suffix, bytes_max)
 }
 
-/// Returns the name of the file that tells of a failure: `talk.failed.txt`.
+/// Returns the name of the file that tells of a failure, `talk.failed.txt`, in at most `bytes_max` bytes.
 #[must_use]
-pub fn failed_name(recording: &Path, keep_extension: bool) -> OsString {
-    failed_name_within(recording, keep_extension, NAME_BYTES_MAX)
-}
-
-/// As [`failed_name`], for a file system whose names have at most so many bytes.
-#[must_use]
-pub fn failed_name_within(recording: &Path, keep_extension: bool, bytes_max: usize) -> OsString {
+pub(crate) fn failed_name_within(recording: &Path, keep_extension: bool, bytes_max: usize) -> OsString {
     fitted("", stem(recording, keep_extension), ".failed.txt", bytes_max)
 }
 
 /// Returns the names that `name_within` makes for a file system that tells of `bytes_max`, each once, the longest first:
 /// the first that it takes is the name.
 #[must_use]
-pub fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsString) -> Vec<OsString> {
+pub(crate) fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsString) -> Vec<OsString> {
     let lengths = std::iter::once(bytes_max).chain(SHORTER.into_iter().filter(|shorter| *shorter < bytes_max));
     let mut names: Vec<OsString> = lengths.map(name_within).collect();
     names.dedup();
@@ -75,7 +69,7 @@ pub fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsString) 
 
 /// Returns `name` with a number before its extension: `talk.notes.2.md`. 1 is the name itself.
 #[must_use]
-pub fn numbered(name: &OsStr, number: u32) -> OsString {
+pub(crate) fn numbered(name: &OsStr, number: u32) -> OsString {
     if number <= 1 {
         return name.to_owned();
     }
@@ -142,7 +136,7 @@ mod tests {
         talk.transcript.vtt
         talk.notes.json
         ");
-        assert_eq!(failed_name(Path::new("talk.wav"), false), "talk.failed.txt");
+        assert_eq!(failed_name_within(Path::new("talk.wav"), false, NAME_BYTES_MAX), "talk.failed.txt");
         assert_eq!(notes_name(Path::new("talk.mp3"), TEMPLATE, Format::Md, true), "talk.mp3.notes.md");
         assert_eq!(
             notes_name(Path::new("talk.mp3"), "minutes of {stem}", Format::Txt, false),

@@ -29,7 +29,7 @@ use crate::{
 
 /// A file that holds what it should.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub(crate) struct Placed {
     /// Its name in the directory; a number is in it when the plain name was taken.
     pub name: OsString,
     /// BLAKE3 of the bytes it was given, in hex: the proof, later, that no person has edited it. For a file that
@@ -39,7 +39,7 @@ pub struct Placed {
 
 /// The file that this job has written before, by the queue.
 #[derive(Debug, Clone, Copy)]
-pub enum Existing<'a> {
+pub(crate) enum Existing<'a> {
     /// No file.
     None,
     /// This file.
@@ -65,7 +65,7 @@ const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// By what the caller does next; see [`FileError`]. Nothing half-written is left under `name`.
-pub fn place(
+pub(crate) fn place(
     dir: &Dir,
     name: &OsStr,
     bytes: &[u8],
@@ -90,7 +90,7 @@ pub fn place(
 ///
 /// # Errors
 /// As [`place`].
-pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileError> {
+pub(crate) fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileError> {
     let at = |error| FileError::at(dir, name, error);
     match look(dir, name)? {
         Found::Nothing => Ok(true),
@@ -105,7 +105,7 @@ pub fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileEr
 
 /// Returns the BLAKE3 of `bytes` in hex, as [`Placed::digest`] has it.
 #[must_use]
-pub fn digest_of(bytes: &[u8]) -> String {
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 

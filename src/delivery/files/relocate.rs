@@ -26,18 +26,12 @@ use crate::beneath::{Dir, Entry, Stamp};
 /// any point, it finds its own work and finishes it. Across file systems the bytes are copied, made durable and read
 /// back before the original goes.
 ///
-/// # Errors
-/// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, or what the file system says.
-pub fn relocate(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
-    relocate_closed(from, name, to, stamp, &|| Ok(()))
-}
-
-/// As [`relocate`]; `is_closed` is asked right before the recording leaves its place, and what it fails with is the
-/// answer.
+/// `is_closed` is asked right before the recording leaves its place, and its error is the answer.
 ///
 /// # Errors
-/// As [`relocate`], and those of `is_closed`.
-pub fn relocate_closed(
+/// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, the error of `is_closed`, or
+/// that of the file system.
+pub(crate) fn relocate(
     from: &Dir,
     name: &OsStr,
     to: &Dir,
@@ -63,7 +57,13 @@ struct LeavingRecording<'a> {
 ///
 /// # Errors
 /// As [`relocate`].
-pub fn relocate_as(from: &Dir, name: &OsStr, to: &Dir, wanted: &OsStr, stamp: Stamp) -> Result<OsString, FileError> {
+pub(crate) fn relocate_as(
+    from: &Dir,
+    name: &OsStr,
+    to: &Dir,
+    wanted: &OsStr,
+    stamp: Stamp,
+) -> Result<OsString, FileError> {
     LeavingRecording { dir: from, name, stamp, is_closed: &|| Ok(()) }.relocate(to, wanted)
 }
 
@@ -91,7 +91,9 @@ impl LeavingRecording<'_> {
     }
 
     fn moved(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
-        let (from, name, stamp) = (self.dir, self.name, self.stamp);
+        let from = self.dir;
+        let name = self.name;
+        let stamp = self.stamp;
         (self.is_closed)()?;
         let mut copy: Option<Temporary<'_>> = None;
         for number in 1..=NUMBERS_MAX {
@@ -133,7 +135,8 @@ impl LeavingRecording<'_> {
 
     /// The copy is in its place and durable: the original may go, if it is still the one that was copied.
     fn finished(&self, to: &Dir, there: OsString) -> Result<OsString, FileError> {
-        let (from, name) = (self.dir, self.name);
+        let from = self.dir;
+        let name = self.name;
         to.sync().map_err(|error| FileError::at(to, &there, error))?;
         if from.entry(Path::new(name)).map_err(|error| self.error(error))? != Some(Entry::File(self.stamp)) {
             return Err(FileError::Changed { name: name.to_owned() });
@@ -221,6 +224,11 @@ mod tests {
 
     use super::*;
 
+    /// Relocates a recording that no program has open.
+    fn relocate_quiet(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
+        relocate(from, name, to, stamp, &|| Ok(()))
+    }
+
     struct Folder {
         root: tempfile::TempDir,
         dir: Dir,
@@ -269,7 +277,7 @@ mod tests {
         let to = Folder::new();
         fs::write(to.root.path().join("talk.wav"), "another meeting").expect("written");
         for run in ["first", "after a crash"] {
-            assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect(run), "talk.2.wav", "{run}");
+            assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect(run), "talk.2.wav", "{run}");
         }
         assert_eq!(
             (to.read("talk.wav"), to.read("talk.2.wav")),
@@ -294,9 +302,9 @@ mod tests {
         let (from, stamp) = Folder::with("sound");
         let to = Folder::new();
         fs::write(from.root.path().join("talk.wav"), "another sound").expect("written");
-        assert!(matches!(relocate(&from.dir, talk(), &to.dir, stamp), Err(FileError::Changed { .. })));
+        assert!(matches!(relocate_quiet(&from.dir, talk(), &to.dir, stamp), Err(FileError::Changed { .. })));
         fs::remove_file(from.root.path().join("talk.wav")).expect("removed");
-        assert!(matches!(relocate(&from.dir, talk(), &to.dir, stamp), Err(FileError::Deleted { .. })));
+        assert!(matches!(relocate_quiet(&from.dir, talk(), &to.dir, stamp), Err(FileError::Deleted { .. })));
         assert_eq!(to.count(), 0);
     }
 
@@ -307,9 +315,9 @@ mod tests {
         let mut copy = copied(&from.dir, talk(), &to.dir, stamp).expect("copied");
         copy.rename_new(talk()).expect("placed");
         assert_eq!((from.read("talk.wav"), to.read("talk.wav")), (Some("sound".into()), Some("sound".into())));
-        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("finished"), "talk.wav");
+        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("finished"), "talk.wav");
         assert_eq!((from.count(), to.count()), (0, 1));
-        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("known again"), "talk.wav");
+        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("known again"), "talk.wav");
     }
 
     #[test]
@@ -317,7 +325,7 @@ mod tests {
         let (from, stamp) = Folder::with("sound");
         let to = Folder::new();
         fs::write(to.root.path().join("talk.wav"), "noise").expect("written");
-        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
+        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
         assert_eq!((to.read("talk.wav"), to.read("talk.2.wav")), (Some("noise".into()), Some("sound".into())));
     }
 
@@ -328,7 +336,7 @@ mod tests {
         let to = Folder::of(root);
         let (from, stamp) = Folder::with(&"sound".repeat(200_000));
         fs::write(to.root.path().join("talk.wav"), "another meeting").expect("written");
-        assert_eq!(relocate(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
+        assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("moved"), "talk.2.wav");
         assert_eq!(to.read("talk.2.wav"), Some("sound".repeat(200_000)));
         assert_eq!(to.stamp("talk.2.wav").map(|is| is.mtime_ns), Some(stamp.mtime_ns));
         assert_eq!((from.count(), to.count()), (0, 2));

@@ -22,7 +22,7 @@ use crate::{
 /// A new file under a random name, which is removed again unless it is renamed. It is locked while it is being made, so
 /// that nobody takes it for one that a crash has left.
 #[derive(Debug)]
-pub struct Temporary<'a> {
+pub(crate) struct Temporary<'a> {
     dir: &'a Dir,
     name: OsString,
     kept: bool,
@@ -33,7 +33,7 @@ impl<'a> Temporary<'a> {
     ///
     /// # Errors
     /// The error of the file system.
-    pub fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
+    pub(crate) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
         let name = random_name()?;
         let file = dir.create_new(&name, mode)?;
         if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -51,7 +51,7 @@ impl<'a> Temporary<'a> {
     ///
     /// # Errors
     /// `AlreadyExists`, or what the file system says.
-    pub fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename_new(&mut self, name: &OsStr) -> io::Result<()> {
         self.dir.rename_new(&self.name, self.dir, name)?;
         self.kept = true;
         self.dir.sync()
@@ -81,7 +81,7 @@ impl Drop for Temporary<'_> {
 ///
 /// # Errors
 /// The error of the file system.
-pub fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
+pub(crate) fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     sweep(dir)?;
     let (mut trial, made) = Temporary::make(dir, mode)?;
     let permissions = Permissions::of(&made)?;
@@ -114,7 +114,7 @@ const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn sweep(dir: &Dir) -> io::Result<usize> {
+pub(crate) fn sweep(dir: &Dir) -> io::Result<usize> {
     let mut removed = 0;
     for entry in rustix::fs::Dir::read_from(dir.fd())? {
         let entry = entry?;

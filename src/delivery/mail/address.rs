@@ -14,7 +14,7 @@ use crate::{
 /// another domain. A local part that is quoted, or that could be read as a route through another server (`@ % !`), only
 /// passes where its whole address is listed.
 #[must_use]
-pub fn allowed(allow: &[Allow], address: &str) -> bool {
+pub(crate) fn allowed(allow: &[Allow], address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let plain = is_plain(local) && is_domain(domain);
     allow.iter().any(|entry| match entry {
@@ -26,7 +26,7 @@ pub fn allowed(allow: &[Allow], address: &str) -> bool {
 
 /// Returns where mail to a person goes; an empty `name` is none. `None` for what is not an address.
 #[must_use]
-pub fn recipient(name: &str, address: &str) -> Option<Mailbox> {
+pub(crate) fn recipient(name: &str, address: &str) -> Option<Mailbox> {
     let name = Some(line(name)).filter(|name| !name.is_empty());
     Some(Mailbox::new(name, address.trim().parse().ok()?))
 }

@@ -137,7 +137,8 @@ impl Mailer {
         id: &str,
         body: MultiPart,
     ) -> Result<(), MailError> {
-        let (from, to) = (clean(&self.email.from)?, clean(to)?);
+        let from = clean(&self.email.from)?;
+        let to = clean(to)?;
         let message = compose(&from, &to, subject, id, body)?;
         let mut conversation = Conversation::open(&self.email.smtp, self.limits).await?;
         let message = message.formatted();

@@ -51,7 +51,8 @@ pub(super) fn compose(
 /// The head of the mail that the test button would send under this subject to this mailbox.
 #[cfg(any(test, fuzzing))]
 pub(in crate::delivery) fn head(to: &Mailbox, subject: &str) -> Option<String> {
-    let (to, body) = (clean(to).ok()?, MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, "")));
+    let to = clean(to).ok()?;
+    let body = MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, ""));
     let message = compose(&to, &to, subject, "<id@example.com>", body).ok()?.formatted();
     let text = String::from_utf8_lossy(&message).into_owned();
     text.split_once("\r\n\r\n").map(|(head, _)| head.to_owned())

@@ -16,12 +16,16 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-pub use lettre::message::Mailbox as Recipient;
+pub(crate) use lettre::message::Mailbox as Recipient;
 
-pub use address::{allowed, message_id, recipient};
-pub use letter::{Kept, Letter, LetterForm, Notice};
+pub use address::message_id;
+pub(crate) use address::recipient;
+pub(crate) use letter::Kept;
+pub use letter::Letter;
+pub use letter::LetterForm;
+pub use letter::Notice;
 pub use mailer::{Limits, MailError, Mailer};
-pub use refusals::Comparison;
+pub(crate) use refusals::Comparison;
 
 use super::{
     context::{DeliveryContext, gather_context, one_at_a_time},
@@ -39,7 +43,7 @@ use crate::{
 };
 
 /// The name under which a mail server that is down is held.
-pub const SMTP: &str = "smtp";
+pub(crate) const SMTP: &str = "smtp";
 
 /// A mail server that is down is told of after this; a restart of one takes minutes.
 const MAIL_PATIENCE: Duration = Duration::from_secs(3600);
@@ -108,7 +112,8 @@ async fn send_in_largest_form(
 ) -> Result<(), MailError> {
     let mut last = None;
     for form in LetterForm::ALL {
-        let (context, id) = (Arc::clone(context), id.to_owned());
+        let context = Arc::clone(context);
+        let id = id.to_owned();
         let compose = move || one_at_a_time(|| context.letter(id, form));
         let letter = match tokio::task::spawn_blocking(compose).await {
             Ok(letter) => letter,
@@ -153,7 +158,7 @@ async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), StoreError> {
 }
 
 /// Ends the hold of the mail server, and lets all waiting mails be sent now.
-pub async fn mail_works(runtime: &Runtime) -> Result<(), StoreError> {
+pub(crate) async fn mail_works(runtime: &Runtime) -> Result<(), StoreError> {
     if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
         runtime.queue.deliveries().wake(Lane::Mails, None, clock::now()).await?;
         runtime.deliveries.notify_one();

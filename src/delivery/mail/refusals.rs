@@ -40,7 +40,8 @@ impl Refusals {
     pub(super) fn refused(&mut self, code: u16, notes: &str, recipient: &str) -> Comparison {
         let is_it = |mail: &RefusedMail| mail.notes == notes && mail.recipient == recipient;
         if !self.0.iter().any(is_it) {
-            let (notes, recipient) = (notes.to_owned(), recipient.to_owned());
+            let notes = notes.to_owned();
+            let recipient = recipient.to_owned();
             self.0.push(RefusedMail { code, notes, recipient, times: 0, others_taken: false });
             let superfluous = self.0.len().saturating_sub(REMEMBERED_MAX);
             self.0.drain(..superfluous);

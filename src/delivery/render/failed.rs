@@ -14,7 +14,7 @@ use crate::{
 
 /// The content of the file that tells of a failure.
 #[derive(Debug, Clone)]
-pub struct Failure<'a> {
+pub(crate) struct Failure<'a> {
     /// The job.
     pub key: &'a Key,
     /// Its id, as commands name it.
@@ -33,7 +33,7 @@ pub struct Failure<'a> {
 
 /// A failed attempt.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// The time of the failure.
     pub at: Timestamp,
     /// The stage.
@@ -68,7 +68,7 @@ struct Line {
 
 /// Returns the content of the file.
 #[must_use]
-pub fn render_failure(failure: &Failure<'_>) -> String {
+pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
     let line = |attempt: &Attempt| Line {
         at: attempt.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         stage: attempt.stage.as_str(),
@@ -92,7 +92,7 @@ pub fn render_failure(failure: &Failure<'_>) -> String {
 
 /// Returns the job whose failure the file tells of, when minuted wrote it.
 #[must_use]
-pub fn key_of(head: &[u8]) -> Option<Key> {
+pub(crate) fn key_of(head: &[u8]) -> Option<Key> {
     let told = first_line(head)?.trim_end().strip_prefix(PROOF)?;
     // A folder's id may hold spaces.
     let sealed = told.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
@@ -101,7 +101,7 @@ pub fn key_of(head: &[u8]) -> Option<Key> {
 
 /// Returns whether this is the word of the failure of that job, as minuted wrote it.
 #[must_use]
-pub fn is_failure_of(text: &[u8], key: &Key) -> bool {
+pub(crate) fn is_failure_of(text: &[u8], key: &Key) -> bool {
     key_of(text).as_ref() == Some(key) && seal_at(text).is_some_and(|at| seal::is_whole(text, at))
 }
 

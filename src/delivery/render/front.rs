@@ -23,7 +23,7 @@ const SEAL_FIELD: &str = "digest";
 
 /// The proof in the front matter of notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// Whose notes they are.
     pub key: Key,
     /// Whether results that failed are missing: then the job is not done.
@@ -50,7 +50,7 @@ pub(in crate::delivery) fn block(fields: &[Field], proof: &Proof, sound: Option<
 
 /// Returns what the front matter of a file whose first bytes are `head` proves: `None` for what minuted did not write.
 #[must_use]
-pub fn proof_of(head: &[u8]) -> Option<Proof> {
+pub(crate) fn proof_of(head: &[u8]) -> Option<Proof> {
     let key = field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
     let partial = field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
     Some(Proof { key, partial })
@@ -58,13 +58,13 @@ pub fn proof_of(head: &[u8]) -> Option<Proof> {
 
 /// Returns the name of the recording's sound in the front matter of a file whose first bytes are `head`.
 #[must_use]
-pub fn sound_of(head: &[u8]) -> Option<Sound> {
+pub(crate) fn sound_of(head: &[u8]) -> Option<Sound> {
     field(head, SOUND_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())
 }
 
 /// Returns the key in the front matter of a file whose first bytes are `head`.
 #[must_use]
-pub fn key_of(head: &[u8]) -> Option<Key> {
+pub(crate) fn key_of(head: &[u8]) -> Option<Key> {
     proof_of(head).map(|proof| proof.key)
 }
 

@@ -4,7 +4,7 @@
 //! nor reach a header.
 
 mod direction;
-pub mod failed;
+pub(crate) mod failed;
 mod formats;
 pub(super) mod front;
 pub(super) mod html;
@@ -15,7 +15,7 @@ pub(super) mod seal;
 mod subtitles;
 pub(super) mod templates;
 
-pub use front::{Proof, key_of, proof_of, sound_of};
+pub(crate) use front::{Proof, key_of, proof_of, sound_of};
 pub use notes::Minutes;
 
 use crate::config::Format;

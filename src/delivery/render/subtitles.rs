@@ -23,7 +23,8 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
     let mut out = String::new();
     for (number, cue) in cues(segments).iter().enumerate() {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let (from, to) = (stamp(cue.from, ','), stamp(cue.to, ','));
+        let from = stamp(cue.from, ',');
+        let to = stamp(cue.to, ',');
         write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text).expect(INTO_A_STRING);
     }
     out
@@ -38,7 +39,8 @@ pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String
     }
     for cue in cues {
         let speaker = cue.speaker.map(|name| format!("<v {}>", entities(&name))).unwrap_or_default();
-        let (from, to) = (stamp(cue.from, '.'), stamp(cue.to, '.'));
+        let from = stamp(cue.from, '.');
+        let to = stamp(cue.to, '.');
         write!(out, "{from} --> {to}\n{speaker}{}\n\n", entities(&cue.text)).expect(INTO_A_STRING);
     }
     out
@@ -83,7 +85,8 @@ fn entities(text: &str) -> String {
 
 fn stamp(time: Duration, before_millis: char) -> String {
     let seconds = time.as_secs();
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let hours = seconds / 3600;
+    let minutes = seconds / 60 % 60;
     format!("{hours:02}:{minutes:02}:{:02}{before_millis}{:03}", seconds % 60, time.subsec_millis())
 }
 

@@ -37,7 +37,7 @@ use crate::{
 
 /// The form of a converted recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// AAC in MP4.
     M4a,
     /// FLAC.
@@ -46,11 +46,11 @@ pub enum Form {
 
 impl Form {
     /// All forms, the better first: a day of talk as FLAC is a gigabyte.
-    pub const ALL: [Self; 2] = [Self::M4a, Self::Flac];
+    pub(crate) const ALL: [Self; 2] = [Self::M4a, Self::Flac];
 
     /// Returns the extension of such a file.
     #[must_use]
-    pub fn extension(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::M4a => "m4a",
             Self::Flac => "flac",
@@ -78,7 +78,7 @@ const STANDS_STILL: Duration = Duration::from_mins(10);
 
 /// An error of a conversion, by what is to be done next.
 #[derive(Debug, thiserror::Error)]
-pub enum ConvertError {
+pub(crate) enum ConvertError {
     /// The recording's own fault.
     #[error("cannot be converted: {reason}")]
     Undecodable {
@@ -122,7 +122,7 @@ pub enum ConvertError {
 ///
 /// # Errors
 /// [`ConvertError`]; the bytes written by then are of no use.
-pub async fn convert(
+pub(crate) async fn convert(
     source: File,
     headerless: Option<Headerless>,
     program: &Path,

@@ -12,7 +12,7 @@
 //! - `planes`, by `mix` and `resample`, makes planes of 16 kHz of what was decoded; `sides` decides
 //!   which of them are people of their own.
 
-pub mod convert;
+pub(crate) mod convert;
 mod damage;
 mod decode;
 mod edits;

@@ -10,7 +10,7 @@ use crate::beneath::Dir;
 
 /// The state of an installation directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installation {
+pub(crate) struct Installation {
     /// The directory.
     pub dir: PathBuf,
     /// Each pinned file, in the order of [`Package::files`].
@@ -20,7 +20,7 @@ pub struct Installation {
 /// The state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FileState {
+pub(crate) enum FileState {
     /// The file has the pinned hash.
     Ok,
     /// The file has another hash, or cannot be read.
@@ -32,7 +32,7 @@ pub enum FileState {
 impl FileState {
     /// Returns the word for it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Damaged => "damaged",
@@ -45,7 +45,7 @@ impl Installation {
     /// Reads every file of the installation in `dir`; for the whole model that takes a tenth of a
     /// second.
     #[must_use]
-    pub fn inspect(package: &Package, dir: &Path) -> Self {
+    pub(crate) fn inspect(package: &Package, dir: &Path) -> Self {
         let opened = Dir::open(dir).ok();
         let files = package.files().into_iter().map(|pinned| {
             let state = opened.as_ref().map_or(FileState::Missing, |opened| inspect_file(opened, pinned));
@@ -56,13 +56,13 @@ impl Installation {
 
     /// Returns whether every file is what it must be.
     #[must_use]
-    pub fn is_intact(&self) -> bool {
+    pub(crate) fn is_intact(&self) -> bool {
         self.files.iter().all(|(_, state)| *state == FileState::Ok)
     }
 
     /// Returns the bytes that its files take on the disk.
     #[must_use]
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         let sizes = self.files.iter().map(|(pinned, _)| self.dir.join(pinned.name).symlink_metadata());
         sizes.flatten().map(|metadata| metadata.len()).sum()
     }

@@ -37,7 +37,7 @@ const FORMER: &str = "former";
 
 /// A step of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Another one is at work: it waits for that one.
     Waiting,
     /// pip begins to fetch the wheel.
@@ -53,7 +53,7 @@ pub enum Step {
 
 /// The way in which an installation came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     /// The installation was there, and every hash is right.
     Already,
     /// The installation is new.
@@ -64,7 +64,7 @@ pub enum How {
 
 /// An installation that is intact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// Its directory.
     pub dir: PathBuf,
     /// The way in which it came to be.
@@ -78,7 +78,7 @@ pub struct Done {
 ///
 /// # Errors
 /// [`InstallError`], by what cures it.
-pub async fn install(
+pub(crate) async fn install(
     package: &Package,
     places: &Places,
     wheel: Option<&Path>,

@@ -16,11 +16,11 @@
 
 mod error;
 mod fetch;
-pub mod inspect;
-pub mod install;
-pub mod pins;
-pub mod places;
-pub mod speech;
+pub(crate) mod inspect;
+pub(crate) mod install;
+pub(crate) mod pins;
+pub(crate) mod places;
+pub(crate) mod speech;
 mod unpack;
 
 #[cfg(test)]
@@ -30,11 +30,11 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use error::InstallError;
-pub use inspect::{FileState, Installation};
-pub use install::{Done, How, Step, install};
-pub use pins::{Package, PinnedFile, Sha256};
-pub use places::Places;
+pub(crate) use error::InstallError;
+pub(crate) use inspect::Installation;
+pub(crate) use install::{Done, How, Step, install};
+pub(crate) use pins::{Package, PinnedFile, Sha256};
+pub(crate) use places::Places;
 
 use serde::{Deserialize, Serialize};
 

@@ -44,7 +44,7 @@ const FILE_MAX: u64 = 512 * 1024 * 1024;
 
 /// An error of a recogniser.
 #[derive(Debug, thiserror::Error)]
-pub enum ModelError {
+pub(crate) enum ModelError {
     /// A file cannot be read, or is not what it should be: the model has to be installed again.
     #[error("cannot load the model from `{path}`: {reason}")]
     Unusable {
@@ -85,7 +85,7 @@ impl<R> From<ort::Error<R>> for ModelError {
 }
 
 /// A model that is ready.
-pub struct Moonshine {
+pub(crate) struct Moonshine {
     encoder: Session,
     decoder: Session,
     tokenizer: Tokenizer,
@@ -106,7 +106,7 @@ impl Moonshine {
     ///
     /// # Errors
     /// [`ModelError::Unusable`] for a file that is missing or something else.
-    pub fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
+    pub(crate) fn load(model: &Model, threads: usize) -> Result<Self, ModelError> {
         let loaded = ort::init_from(&model.runtime).map_err(|error| unusable_model(&model.runtime, &error))?;
         let environment =
             loaded.with_telemetry(false).build().map_err(|error| unusable_model(&model.runtime, error.message()))?;
@@ -129,7 +129,7 @@ impl Moonshine {
     }
 
     /// Returns the identity of this model: a hash of its files.
-    pub fn hash(&self) -> &str {
+    pub(crate) fn hash(&self) -> &str {
         &self.hash
     }
 
@@ -137,7 +137,7 @@ impl Moonshine {
     ///
     /// # Errors
     /// The error of the runtime.
-    pub fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
+    pub(crate) fn recognise_words(&mut self, sound: &[f32]) -> Result<String, ModelError> {
         let hidden = self.encode_sound(sound)?;
         let tokens = self.decode_tokens(&hidden, sound.len())?;
         Ok(self.tokenizer.tokens_to_text(&tokens))

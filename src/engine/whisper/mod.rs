@@ -36,7 +36,7 @@ const WIDTH: std::ops::RangeInclusive<i32> = 1..=8_192;
 
 /// A model that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Weights {
+pub(crate) struct Weights {
     /// The file.
     pub path: PathBuf,
     /// Its bytes.
@@ -50,7 +50,7 @@ pub struct Weights {
 
 /// The reason that a file is no model.
 #[derive(Debug, thiserror::Error)]
-pub enum NotWeights {
+pub(crate) enum NotWeights {
     /// The file is missing, or may not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -66,7 +66,7 @@ pub enum NotWeights {
 ///
 /// # Errors
 /// [`NotWeights`].
-pub fn look(path: &Path) -> Result<Weights, NotWeights> {
+pub(crate) fn look(path: &Path) -> Result<Weights, NotWeights> {
     // A pipe would be waited for.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
@@ -110,7 +110,7 @@ impl Weights {
     /// whole, and working on them takes about as much again where they are small (measured: 324 MB
     /// with 75, 442 MB with 148).
     #[must_use]
-    pub fn memory_mib(&self) -> u64 {
+    pub(crate) fn memory_mib(&self) -> u64 {
         const BESIDES: u64 = 1024;
         BESIDES.saturating_add(self.size / 1024 / 1024 / 2 * 3)
     }
@@ -119,7 +119,7 @@ impl Weights {
     ///
     /// # Errors
     /// The message for a person.
-    pub fn understands(&self, language: Option<&str>) -> Result<(), String> {
+    pub(crate) fn understands(&self, language: Option<&str>) -> Result<(), String> {
         match language.filter(|language| !self.is_multilingual && *language != "en") {
             Some(language) => Err(format!(
                 "the model `{}` knows English alone, not `{language}`: name one of many languages, without `.en`",

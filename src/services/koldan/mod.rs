@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use self::templates::CachedTemplates;
-pub use self::{quotas::describe_quotas, session::FORBIDDEN, templates::missing_template};
+pub(crate) use self::{quotas::describe_quotas, session::FORBIDDEN, templates::missing_template};
 use super::{
     AnalysisRequest, Attachment, CallError, NewMeeting, NotesService, Upload,
     http_service::{Credentials, HttpService, KeyHeader},

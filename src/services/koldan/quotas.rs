@@ -79,7 +79,7 @@ impl KoldanService {
 
 /// Describes the limits in a profile, each with a flag that is true where it is spent.
 #[must_use]
-pub fn describe_quotas(profile: &Value) -> Vec<(String, bool)> {
+pub(crate) fn describe_quotas(profile: &Value) -> Vec<(String, bool)> {
     let quotas: Vec<Quota> = serde_json::from_value(profile["quotas"].clone()).unwrap_or_default();
     quotas.iter().map(|quota| (quota.describe_use(), quota.is_spent())).collect()
 }

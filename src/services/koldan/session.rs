@@ -31,7 +31,7 @@ const PAGES_MAX: usize = 20;
 const RIGHTS_AGAIN: Duration = Duration::from_secs(3600);
 
 /// The possible meanings of a 403, which Koldan does not distinguish.
-pub const FORBIDDEN: &str =
+pub(crate) const FORBIDDEN: &str =
     "the key was made without the scope for it, or its account is a viewer, which may only read";
 
 /// Returns the path of a transcription.

@@ -179,7 +179,7 @@ fn list_template_names(templates: &[NoteTemplate]) -> String {
 
 /// Returns the reason why the template of the config is not among a profile's; `None` where it is.
 #[must_use]
-pub fn missing_template(profile: &Value, wanted: Option<&str>) -> Option<String> {
+pub(crate) fn missing_template(profile: &Value, wanted: Option<&str>) -> Option<String> {
     let templates: Vec<NoteTemplate> = serde_json::from_value(profile["templates"].clone()).unwrap_or_default();
     choose_among(&templates, wanted).err()
 }

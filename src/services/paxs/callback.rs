@@ -27,7 +27,7 @@ const CONNECTIONS_MAX: usize = 16;
 
 /// The callback flow: a link for a browser on this machine, and a listener for its redirect.
 #[derive(Debug)]
-pub struct CallbackLogin {
+pub(crate) struct CallbackLogin {
     listener: TcpListener,
     state: SecretString,
     link: Url,
@@ -55,7 +55,7 @@ impl CallbackLogin {
 
     /// Returns the link to show; the browser must run on this machine.
     #[must_use]
-    pub fn link(&self) -> &Url {
+    pub(crate) fn link(&self) -> &Url {
         &self.link
     }
 
@@ -63,7 +63,7 @@ impl CallbackLogin {
     ///
     /// # Errors
     /// When the person or the service refuses, or the time is over.
-    pub async fn wait_for_grant(&self) -> Result<Grant, LoginError> {
+    pub(crate) async fn wait_for_grant(&self) -> Result<Grant, LoginError> {
         tokio::time::timeout(login::PATIENCE, self.serve_until_grant())
             .await
             .unwrap_or(Err(LoginError::TimedOut { last: None }))

@@ -30,7 +30,7 @@ const AGENT_CALLBACK: [&str; 4] = ["api", "oauth", "provider", "agent-callback"]
 
 /// The error of a sign-in.
 #[derive(Debug, thiserror::Error)]
-pub enum LoginError {
+pub(crate) enum LoginError {
     /// The service or the person refused.
     #[error("the sign-in was refused: {message}")]
     Refused {
@@ -63,7 +63,7 @@ pub enum LoginError {
 }
 
 /// A code and the address it was made for. It is exchanged for tokens once, within minutes.
-pub struct Grant {
+pub(crate) struct Grant {
     pub(super) code: SecretString,
     pub(super) redirect_uri: String,
 }
@@ -71,13 +71,13 @@ pub struct Grant {
 impl Grant {
     /// Returns the grant of a code that was received elsewhere, for the address it was made for.
     #[must_use]
-    pub fn new(code: SecretString, redirect_uri: String) -> Self {
+    pub(crate) fn new(code: SecretString, redirect_uri: String) -> Self {
         Self { code, redirect_uri }
     }
 
     /// Returns the code and the address, to be handed to the process that keeps the tokens.
     #[must_use]
-    pub fn into_parts(self) -> (String, String) {
+    pub(crate) fn into_parts(self) -> (String, String) {
         (self.code.expose_secret().to_owned(), self.redirect_uri)
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Debug for Grant {
 
 /// The agent flow: a link for any browser anywhere, and polling.
 #[derive(Debug)]
-pub struct AgentLogin {
+pub(crate) struct AgentLogin {
     session: PaxsSession,
     state: SecretString,
     link: Url,
@@ -116,24 +116,16 @@ impl AgentLogin {
 
     /// Returns the link to show. The person who opens it signs in for this minuted.
     #[must_use]
-    pub fn link(&self) -> &Url {
+    pub(crate) fn link(&self) -> &Url {
         &self.link
     }
 
-    /// Polls until someone has signed in, at most 5 min. A passing failure is polled again.
+    /// Polls until someone has signed in, at most 5 min. A passing failure is polled again; `tell` is called once, as
+    /// soon as the service cannot be reached.
     ///
     /// # Errors
     /// When the service refuses or nobody signs in.
-    pub async fn wait_for_grant(&self) -> Result<Grant, LoginError> {
-        self.wait_for_grant_reporting(|_| {}).await
-    }
-
-    /// As [`Self::wait_for_grant`]; `report` is called once, as soon as the service cannot be
-    /// reached.
-    ///
-    /// # Errors
-    /// As [`Self::wait_for_grant`].
-    pub async fn wait_for_grant_reporting(&self, tell: impl Fn(&str)) -> Result<Grant, LoginError> {
+    pub(crate) async fn wait_for_grant(&self, tell: impl Fn(&str)) -> Result<Grant, LoginError> {
         let limit = Instant::now() + PATIENCE;
         let mut is_told = false;
         loop {

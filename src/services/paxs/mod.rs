@@ -22,10 +22,9 @@ use std::{path::Path, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-pub use callback::CallbackLogin;
-pub use login::{AgentLogin, Grant, LoginError};
-pub use sign_in::{Freshness, SignIn};
-pub use tokens::TokenError;
+pub(crate) use login::{Grant, LoginError};
+pub(crate) use sign_in::{Freshness, SignIn};
+pub(crate) use tokens::TokenError;
 
 use self::{session::PaxsSession, tokens::TokenStore};
 use super::pacer::Pacer;
@@ -36,7 +35,7 @@ use crate::{
 
 /// The PAXS service of one table of the config. Clones share the sign-in.
 #[derive(Debug, Clone)]
-pub struct PaxsService {
+pub(crate) struct PaxsService {
     name: String,
     session: PaxsSession,
     walks: Arc<walk::MeetingWalks>,
@@ -49,7 +48,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When the HTTP client cannot be built. A missing or unusable sign-in is none: see [`PaxsService::signed_in`].
-    pub fn new(
+    pub(crate) fn new(
         settings: &config::Service,
         paxs: &config::Paxs,
         state_dir: &Path,

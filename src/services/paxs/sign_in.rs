@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 /// The state of the sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignIn {
+pub(crate) enum SignIn {
     /// Someone is signed in.
     Yes {
         /// The time of the sign-in.
@@ -41,7 +41,7 @@ pub enum SignIn {
 
 /// The outcome of [`PaxsService::keep_fresh`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Freshness {
+pub(crate) enum Freshness {
     /// The sign-in is in order.
     Fine {
         /// Days until the sign-in would end by itself.
@@ -64,7 +64,7 @@ pub enum Freshness {
 impl PaxsService {
     /// Returns the state of the sign-in, without a call.
     #[must_use]
-    pub fn signed_in(&self) -> SignIn {
+    pub(crate) fn signed_in(&self) -> SignIn {
         match self.session.known_pair() {
             Ok(pair) => SignIn::Yes { since: pair.since, refresh_expires: pair.refresh_expires() },
             Err(reason) => SignIn::No { reason },
@@ -74,7 +74,7 @@ impl PaxsService {
     /// Keeps the sign-in of an idle daemon alive; called about once an hour. Refreshes when the
     /// refresh token is older than a quarter of its 30 days, or the access token was not used for a
     /// day.
-    pub async fn keep_fresh(&self, now: Timestamp) -> Freshness {
+    pub(crate) async fn keep_fresh(&self, now: Timestamp) -> Freshness {
         let pair = match self.session.current_pair().await {
             Ok(pair) => pair,
             Err(CallError::SignedOut { reason }) => return Freshness::SignedOut { reason },
@@ -102,7 +102,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When it does not answer, or answers that it is out of order.
-    pub async fn check_reachable(&self) -> Result<(), CallError> {
+    pub(crate) async fn check_reachable(&self) -> Result<(), CallError> {
         let answer = self.session.http_client().send(&Request::get(&[])).await?;
         if answer.status >= 500 { answers::read_json(answer).map(drop) } else { Ok(()) }
     }
@@ -112,7 +112,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn agent_login(&self) -> Result<AgentLogin, LoginError> {
+    pub(crate) fn agent_login(&self) -> Result<AgentLogin, LoginError> {
         AgentLogin::new(self.session.clone())
     }
 
@@ -120,7 +120,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When the port is taken.
-    pub async fn callback_login(&self, port: u16) -> Result<CallbackLogin, LoginError> {
+    pub(crate) async fn callback_login(&self, port: u16) -> Result<CallbackLogin, LoginError> {
         CallbackLogin::listen_on(&self.session, port).await
     }
 
@@ -128,7 +128,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When the service refuses the code, cannot be reached, or the tokens cannot be saved.
-    pub async fn exchange_grant(&self, grant: &Grant) -> Result<(), LoginError> {
+    pub(crate) async fn exchange_grant(&self, grant: &Grant) -> Result<(), LoginError> {
         let code = grant.code.expose_secret();
         let body = json!({
             "grant_type": "authorization_code",
@@ -144,7 +144,7 @@ impl PaxsService {
     ///
     /// # Errors
     /// When the file cannot be removed.
-    pub async fn sign_out(&self) -> Result<bool, TokenError> {
+    pub(crate) async fn sign_out(&self) -> Result<bool, TokenError> {
         self.session.sign_out().await
     }
 }

@@ -146,7 +146,8 @@ async fn sixteen_calls_at_once_make_one_refresh() {
 async fn two_processes_make_one_refresh() {
     let server = rotating(2).await;
     let desk = Desk::new(&server).signed_in(4000);
-    let (one, other) = (desk.paxs(), desk.paxs());
+    let one = desk.paxs();
+    let other = desk.paxs();
     let (one, other) = tokio::join!(one.read_profile(), other.read_profile());
     assert_eq!((one.expect("a profile"), other.expect("a profile")), (json!({"n": 2}), json!({"n": 2})));
     assert_eq!(server.count(TOKEN), 1);
@@ -400,7 +401,7 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
     let login = paxs.agent_login().expect("begun").every(Duration::from_millis(1));
     let query: BTreeMap<_, _> = login.link().query_pairs().into_owned().collect();
     assert_eq!((query["response_type"].as_str(), query["flow"].as_str()), ("code", "agent"));
-    let grant = login.wait_for_grant().await.expect("granted");
+    let grant = login.wait_for_grant(|_| {}).await.expect("granted");
     paxs.exchange_grant(&grant).await.expect("exchanged");
     assert!(matches!(paxs.signed_in(), SignIn::Yes { .. }));
     assert_eq!(desk.saved_access().as_deref(), Some("a1"));
@@ -414,7 +415,8 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
 #[tokio::test]
 async fn a_refused_poll_ends_the_agent_flow_with_what_was_said() {
     let server = Server::start(async |_| Reply::Body(410, r#"{"detail":"state expired"}"#.into())).await;
-    let error = Desk::new(&server).paxs().agent_login().expect("begun").wait_for_grant().await.expect_err("refused");
+    let error =
+        Desk::new(&server).paxs().agent_login().expect("begun").wait_for_grant(|_| {}).await.expect_err("refused");
     insta::assert_snapshot!(error, @"the sign-in was refused: the service refused it (410): state expired");
 }
 
@@ -447,7 +449,8 @@ async fn the_callback_flow_takes_only_the_redirect_with_its_state() {
     let query: BTreeMap<_, _> = login.link().query_pairs().into_owned().collect();
     assert!(!query.contains_key("flow"));
     let redirect: url::Url = query["redirect_uri"].parse().expect("a URL");
-    let (port, state) = (redirect.port().expect("a port"), &query["state"]);
+    let port = redirect.port().expect("a port");
+    let state = &query["state"];
     // A browser opens connections ahead and leaves them silent.
     let silent = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
     let browse = async {
@@ -537,9 +540,11 @@ async fn an_upload_that_gets_a_401_is_sent_once_more_from_its_start() {
 async fn a_401_that_shows_only_as_a_reset_is_found_by_a_cheap_read() {
     let given = Arc::new(AtomicUsize::new(0));
     let uploads = Arc::new(AtomicUsize::new(0));
-    let (given_there, uploads_there) = (Arc::clone(&given), Arc::clone(&uploads));
+    let given_there = Arc::clone(&given);
+    let uploads_there = Arc::clone(&uploads);
     let server = Server::raw(move |mut stream| {
-        let (given, uploads) = (Arc::clone(&given_there), Arc::clone(&uploads_there));
+        let given = Arc::clone(&given_there);
+        let uploads = Arc::clone(&uploads_there);
         async move {
             let mut peeked = vec![0; 64];
             let n = stream.peek(&mut peeked).await.unwrap_or(0);
@@ -878,7 +883,8 @@ async fn unsteady(
     change: impl Fn(usize, &mut Vec<String>) -> bool + Send + Sync + 'static,
 ) -> (Server, Desk, Arc<std::sync::Mutex<Vec<String>>>) {
     let meetings: Vec<String> = (0..count).map(|number| format!("m{number}")).collect();
-    let (meetings, asked) = (Arc::new(std::sync::Mutex::new(meetings)), AtomicUsize::new(0));
+    let meetings = Arc::new(std::sync::Mutex::new(meetings));
+    let asked = AtomicUsize::new(0);
     let shared = Arc::clone(&meetings);
     let server = Server::start(move |seen| {
         let mut meetings = shared.lock().expect("held for a moment");

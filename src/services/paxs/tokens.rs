@@ -72,7 +72,7 @@ pub(super) enum SavedSignIn {
 
 /// A token file that cannot be used or written.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
+pub(crate) enum TokenError {
     /// Others may read the file, so the tokens may be known to anyone.
     #[error(
         "`{}` can be read by others: run `{}`, and sign in again if others use this machine",

@@ -35,8 +35,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+pub use self::shapes::BotJoin;
+pub use self::shapes::BotSchedule;
 use self::shapes::EventLocation;
-pub use self::shapes::{Bot, BotCallError, BotJoin, BotSchedule, Calendar, CalendarEvent};
+pub(crate) use self::shapes::{Bot, BotCallError, Calendar, CalendarEvent};
 use super::{Recording, RecordingPage, Source};
 use crate::{
     config::{self, ApiKey, SourceApi},
@@ -57,7 +59,7 @@ const DELETES_MAX: usize = 5;
 const DELETES_WINDOW: Duration = Duration::from_secs(61);
 
 /// The default name of a bot.
-pub const BOT_NAME: &str = "minuted";
+pub(crate) const BOT_NAME: &str = "minuted";
 
 /// An account at Meeting BaaS.
 #[derive(Debug)]
@@ -244,12 +246,12 @@ impl Source for MeetingBaas {
 
 /// Returns the cure of a failed call; `None` where the error itself says enough.
 #[must_use]
-pub fn suggest_cure(source: &config::Source, error: &CallError) -> Option<String> {
+pub(crate) fn suggest_cure(source: &config::Source, error: &CallError) -> Option<String> {
     let file = crate::text::printable_path(&source.api_key_file);
     match error {
         CallError::SignedOut { .. } => Some(format!(
-            "put the account's key into `{file}`, and look whether api = \"{}\" is its version; the key is read again by \
-             itself",
+            "put the account's key into `{file}`, and look whether api = \"{}\" is its version; the new key is used without a \
+             restart",
             source.api.as_str()
         )),
         CallError::Forbidden { .. } => {

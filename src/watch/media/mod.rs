@@ -8,7 +8,7 @@ mod matroska;
 mod mp4;
 mod ogg;
 mod samples;
-pub mod sound;
+pub(crate) mod sound;
 mod transport;
 mod wav;
 
@@ -21,7 +21,7 @@ use jiff::{Timestamp, civil::DateTime};
 
 /// The facts in the head of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Head {
+pub(crate) struct Head {
     /// The reason why it looks unfinished, if it does.
     pub unfinished: Option<&'static str>,
     /// True if it surely holds no sound now: no sound track, or nothing behind the header.
@@ -32,7 +32,7 @@ pub struct Head {
 
 /// A container's own date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
+pub(crate) enum Made {
     /// A moment in universal time.
     At(Timestamp),
     /// A date and time of wherever the recorder was.
@@ -45,7 +45,7 @@ pub enum Made {
 ///
 /// # Errors
 /// When the file cannot be read; what the file says is never an error.
-pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
+pub(crate) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
     let (head, _) = read_up_to::<8>(file, 0)?;
     match &head[..4] {
         b"RIFF" | b"RF64" | b"BW64" => wav::look(file, len),
@@ -60,7 +60,7 @@ pub fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> {
 
 /// The length of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length {
+pub(crate) struct Length {
     /// As its container says.
     pub stated: Duration,
     /// At most: as its rate makes of all its bytes, where that is more. A header may lie, and decoders read on.
@@ -86,7 +86,7 @@ impl From<Duration> for Length {
 ///
 /// # Errors
 /// When the file cannot be read; what the file says is never an error.
-pub fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
+pub(crate) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Length>> {
     let (head, _) = read_up_to::<8>(file, 0)?;
     let stated = match &head[..4] {
         b"RIFF" | b"RF64" | b"BW64" => return wav::length(file, len),

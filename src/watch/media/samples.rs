@@ -75,7 +75,8 @@ pub(super) fn length_of_w64(file: &mut (impl Read + Seek), len: u64) -> io::Resu
     if read_at::<16>(file, 0)?.as_ref() != Some(W64_BEGIN) {
         return Ok(None);
     }
-    let (mut at, mut rate) = (40_u64, 0);
+    let mut at = 40_u64;
+    let mut rate = 0;
     for _ in 0..CHUNKS_MAX {
         let Some(head) = read_at::<24>(file, at)? else { break };
         // The size is that of the head as well; chunks begin at multiples of eight.

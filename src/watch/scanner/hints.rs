@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Paths that wait to be looked at. More than this at once is cheaper to find by a scan than one by one.
-pub const PENDING_MAX: usize = 4096;
+pub(crate) const PENDING_MAX: usize = 4096;
 
 /// The events that the kernel is asked for. Not among them: opens and reads, which our own scans would cause. A write wakes the thread
 /// that hears events and nobody else; without it nothing would tell a recorder that is paused from a file that was
@@ -45,7 +45,7 @@ const EVENTS: EventKindMask = EventKindMask::CREATE
 
 /// The paths at which something may have happened.
 #[derive(Debug)]
-pub struct Hints {
+pub(crate) struct Hints {
     pending: Mutex<PendingHints>,
     bell: Notify,
     paths_max: usize,
@@ -59,7 +59,7 @@ pub struct Hints {
 
 /// The hints since the last time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct PendingHints {
+pub(crate) struct PendingHints {
     /// Relative paths.
     pub paths: HashSet<PathBuf>,
     /// Hints were lost: only a scan can tell, and the watches have to be set anew.
@@ -70,35 +70,37 @@ impl Hints {
     /// Returns an empty set that holds up to `paths_max` paths of the folder at `root`. What is written there and what is
     /// closed is told to `open_files`.
     #[must_use]
-    pub fn new(root: &Path, open_files: Arc<OpenFiles>, paths_max: usize) -> Self {
-        let (pending, bell, is_close_awaited) = (Mutex::default(), Notify::new(), AtomicBool::new(false));
+    pub(crate) fn new(root: &Path, open_files: Arc<OpenFiles>, paths_max: usize) -> Self {
+        let pending = Mutex::default();
+        let bell = Notify::new();
+        let is_close_awaited = AtomicBool::new(false);
         Self { pending, bell, paths_max, root: root.to_owned(), open_files, is_close_awaited }
     }
 
     /// Takes in that events may be missed for a while: a close may be among them.
-    pub fn doubt_closes(&self) {
+    pub(crate) fn doubt_closes(&self) {
         self.open_files.written.doubt(&self.root);
     }
 
     /// Returns the files of the folder that were written to and not closed, relative to it.
     #[must_use]
-    pub fn written(&self) -> Vec<PathBuf> {
+    pub(crate) fn written(&self) -> Vec<PathBuf> {
         self.open_files.written.below(&self.root)
     }
 
     /// Forgets that a file of the folder was written to: it is not there any more, or another one is.
-    pub fn forget_written(&self, relative: &Path) {
+    pub(crate) fn forget_written(&self, relative: &Path) {
         self.open_files.written.forget(&self.root.join(relative));
     }
 
     /// Returns whether a file was closed that a job waits for, once.
     #[must_use]
-    pub fn take_awaited_close(&self) -> bool {
+    pub(crate) fn take_awaited_close(&self) -> bool {
         self.is_close_awaited.swap(false, Ordering::Relaxed)
     }
 
     /// Adds a relative path; over the limit all of them become one lost hint.
-    pub fn add_path(&self, relative: PathBuf) {
+    pub(crate) fn add_path(&self, relative: PathBuf) {
         let mut pending = self.lock();
         if pending.lost {
             return;
@@ -112,14 +114,14 @@ impl Hints {
     }
 
     /// Says that hints were lost.
-    pub fn mark_lost(&self) {
+    pub(crate) fn mark_lost(&self) {
         self.doubt_closes();
         *self.lock() = PendingHints { paths: HashSet::new(), lost: true };
         self.bell.notify_one();
     }
 
     /// Waits until there is something to take. Loses nothing when it is dropped.
-    pub async fn wait_pending(&self) {
+    pub(crate) async fn wait_pending(&self) {
         while *self.lock() == PendingHints::default() {
             self.bell.notified().await;
         }
@@ -127,7 +129,7 @@ impl Hints {
 
     /// Takes what there is.
     #[must_use]
-    pub fn take_pending(&self) -> PendingHints {
+    pub(crate) fn take_pending(&self) -> PendingHints {
         std::mem::take(&mut *self.lock())
     }
 
@@ -208,7 +210,7 @@ fn is_news(filter: &FileFilter, relative: &Path, kind: EventKind) -> bool {
 
 /// The reason for which a folder cannot be watched.
 #[derive(Debug, thiserror::Error)]
-pub enum WatchError {
+pub(crate) enum WatchError {
     /// A limit of the system is reached: the folder is polled until it is raised.
     #[error("no inotify {what} left: raise {sysctl} (now {now})")]
     Limit {
@@ -245,7 +247,7 @@ impl WatchError {
 
     /// Returns whether it is worth another try at once: the limit has been raised, or it was no limit.
     #[must_use]
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::Limit { what, now, .. } => read_limit(what) > *now,
             Self::Failed(_) => true,
@@ -270,7 +272,7 @@ fn read_limit(what: &str) -> u64 {
 
 /// The watches of one folder.
 #[derive(Debug)]
-pub struct FolderWatches {
+pub(crate) struct FolderWatches {
     watcher: RecommendedWatcher,
     root: PathBuf,
     /// The directories that have a watch, each with what it was when it was set.
@@ -285,7 +287,7 @@ impl FolderWatches {
     ///
     /// # Errors
     /// When the system gives no instance of inotify.
-    pub fn new(root: &Path, filter: Arc<FileFilter>, hints: Arc<Hints>) -> Result<Self, WatchError> {
+    pub(crate) fn new(root: &Path, filter: Arc<FileFilter>, hints: Arc<Hints>) -> Result<Self, WatchError> {
         let handle = move |message| hints.handle_event(&filter, message);
         let config = Config::default().with_event_kinds(EVENTS).with_follow_symlinks(false);
         let watcher =
@@ -297,7 +299,7 @@ impl FolderWatches {
     ///
     /// # Errors
     /// When the limit is reached: the tree is then partly watched. A directory that is gone is no error.
-    pub fn watch_directories<'a>(
+    pub(crate) fn watch_directories<'a>(
         &mut self,
         directories: impl Iterator<Item = (&'a Path, &'a Stamp)>,
     ) -> Result<(), WatchError> {
@@ -318,7 +320,7 @@ impl FolderWatches {
     }
 
     /// Has the watch of a directory set anew when it is met next: it may be another one of the same name and inode.
-    pub fn doubt(&mut self, relative: &Path) {
+    pub(crate) fn doubt(&mut self, relative: &Path) {
         let key = self.armed.hash_path(relative);
         if self.armed.contains(key) {
             self.armed.insert(key, &DOUBTFUL);
@@ -326,12 +328,12 @@ impl FolderWatches {
     }
 
     /// Begins a scan.
-    pub fn unmark_all(&mut self) {
+    pub(crate) fn unmark_all(&mut self) {
         self.armed.unmark_all();
     }
 
     /// Ends a complete scan: gives back the watches of directories that it has not met.
-    pub fn remove_unmarked(&mut self) {
+    pub(crate) fn remove_unmarked(&mut self) {
         if self.armed.count_unmarked() == 0 {
             return;
         }

@@ -13,7 +13,7 @@ use crate::beneath::Stamp;
 
 /// A set of paths, each with what was last seen under it.
 #[derive(Debug, Default)]
-pub struct SeenFiles {
+pub(crate) struct SeenFiles {
     slots: Vec<Slot>,
     len: usize,
     hasher: RandomState,
@@ -28,11 +28,11 @@ struct Slot {
 
 /// The path of a file as the table knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PathHash(u64);
+pub(crate) struct PathHash(u64);
 
 /// The state of a path beside what was last seen there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SeenState {
+pub(crate) enum SeenState {
     /// Exactly this.
     Same,
     /// The path, with another stamp.
@@ -47,7 +47,7 @@ const FULL: (usize, usize) = (7, 8);
 impl SeenFiles {
     /// Returns the hash of a path. `path` must be in the one form that scans give.
     #[must_use]
-    pub fn hash_path(&self, path: &Path) -> PathHash {
+    pub(crate) fn hash_path(&self, path: &Path) -> PathHash {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(path.as_os_str().as_bytes());
         PathHash(hasher.finish().max(1))
@@ -55,18 +55,18 @@ impl SeenFiles {
 
     /// Returns how many paths are known.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Returns whether nothing is known.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Returns what is known of a path and marks it as met.
-    pub fn mark_seen(&mut self, path: PathHash, stamp: &Stamp) -> SeenState {
+    pub(crate) fn mark_seen(&mut self, path: PathHash, stamp: &Stamp) -> SeenState {
         let wanted = self.hash_stamp(stamp);
         match self.find_slot(path) {
             Some(index) => {
@@ -81,12 +81,12 @@ impl SeenFiles {
 
     /// Returns whether anything is known of a path.
     #[must_use]
-    pub fn contains(&self, path: PathHash) -> bool {
+    pub(crate) fn contains(&self, path: PathHash) -> bool {
         self.find_slot(path).is_some()
     }
 
     /// Remembers a path with its stamp, as met.
-    pub fn insert(&mut self, path: PathHash, stamp: &Stamp) {
+    pub(crate) fn insert(&mut self, path: PathHash, stamp: &Stamp) {
         let mark = self.hash_stamp(stamp) | 1;
         if let Some(index) = self.find_slot(path) {
             self.slots[index].mark = mark;
@@ -100,7 +100,7 @@ impl SeenFiles {
     }
 
     /// Forgets a path; returns whether it was known.
-    pub fn remove(&mut self, path: PathHash) -> bool {
+    pub(crate) fn remove(&mut self, path: PathHash) -> bool {
         let Some(mut hole) = self.find_slot(path) else { return false };
         let mut next = self.next_slot(hole);
         // What follows in the run moves back, so that no probe ends at the hole.
@@ -118,7 +118,7 @@ impl SeenFiles {
     }
 
     /// Begins a scan: nothing is marked.
-    pub fn unmark_all(&mut self) {
+    pub(crate) fn unmark_all(&mut self) {
         for slot in &mut self.slots {
             slot.mark &= !1;
         }
@@ -126,18 +126,18 @@ impl SeenFiles {
 
     /// Returns how many paths the scan has not met.
     #[must_use]
-    pub fn count_unmarked(&self) -> usize {
+    pub(crate) fn count_unmarked(&self) -> usize {
         self.slots.iter().filter(|slot| slot.path != 0 && slot.mark & 1 == 0).count()
     }
 
     /// Returns whether the path is known and the scan has not met it.
     #[must_use]
-    pub fn is_unmarked(&self, path: PathHash) -> bool {
+    pub(crate) fn is_unmarked(&self, path: PathHash) -> bool {
         self.find_slot(path).is_some_and(|index| self.slots[index].mark & 1 == 0)
     }
 
     /// Forgets what the scan has not met.
-    pub fn retain_marked(&mut self) {
+    pub(crate) fn retain_marked(&mut self) {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![Slot::default(); old.len()];
         self.len = 0;

@@ -1,11 +1,11 @@
 //! All that touches a folder's file system. It may hang on a dead server, so it runs on threads that may block, and
 //! owns what it needs: the table of known files, the watches, the way of learning of changes.
 
-pub mod hints;
-pub mod known;
-pub mod mounts;
+pub(crate) mod hints;
+pub(crate) mod known;
+pub(crate) mod mounts;
 mod visitor;
-pub mod walk;
+pub(crate) mod walk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +42,7 @@ const REFUSED_RETRY: Duration = Duration::from_secs(3600);
 
 /// The way in which changes in a folder are learned of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WatchMode {
+pub(crate) enum WatchMode {
     /// By events, and a scan from time to time.
     Native,
     /// By scans alone, because events cannot come or are not wanted; why.
@@ -54,7 +54,7 @@ pub enum WatchMode {
 impl WatchMode {
     /// Returns whether this is a folder whose files take longer to show what they are.
     #[must_use]
-    pub fn is_polled(&self) -> bool {
+    pub(crate) fn is_polled(&self) -> bool {
         match self {
             Self::Polled(_) => true,
             Self::Native | Self::Unwatched(_) => false,
@@ -64,7 +64,7 @@ impl WatchMode {
 
 /// The trouble of a folder, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderTrouble {
+pub(crate) struct FolderTrouble {
     /// The kind of trouble.
     pub kind: HoldReason,
     /// A description for a person.
@@ -73,7 +73,7 @@ pub struct FolderTrouble {
 
 /// The findings of a scan, or of a look at some paths.
 #[derive(Debug, Default)]
-pub struct ScanFindings {
+pub(crate) struct ScanFindings {
     /// Media that is not known to be unchanged, empty files too.
     pub fresh: Vec<(PathBuf, Stamp)>,
     /// Paths at which there is nothing any more.
@@ -94,7 +94,7 @@ pub struct ScanFindings {
 
 /// A scan of the whole folder.
 #[derive(Debug)]
-pub struct FolderScan {
+pub(crate) struct FolderScan {
     /// Its findings.
     pub findings: ScanFindings,
     /// The location of the folder.
@@ -109,7 +109,7 @@ pub struct FolderScan {
 
 /// The scanner of one folder.
 #[derive(Debug)]
-pub struct FolderScanner {
+pub(crate) struct FolderScanner {
     path: PathBuf,
     filter: Arc<FileFilter>,
     wanted: Watch,
@@ -135,14 +135,17 @@ pub struct FolderScanner {
 impl FolderScanner {
     /// Returns a scanner of the folder at `path` that has seen nothing yet.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         path: &Path,
         filter: Arc<FileFilter>,
         wanted: Watch,
         hints: Arc<Hints>,
         stop: CancellationToken,
     ) -> Self {
-        let (path, known, mode, mounts) = (path.to_owned(), SeenFiles::default(), WatchMode::Native, BTreeSet::new());
+        let path = path.to_owned();
+        let known = SeenFiles::default();
+        let mode = WatchMode::Native;
+        let mounts = BTreeSet::new();
         Self {
             path,
             filter,
@@ -165,13 +168,14 @@ impl FolderScanner {
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn scan_folder(
+    pub(crate) fn scan_folder(
         &mut self,
         baseline: Option<&FolderRoot>,
         is_settling: bool,
         is_lost: bool,
     ) -> Result<FolderScan, FolderTrouble> {
-        let (begun, busy) = (Instant::now(), thread_time());
+        let begun = Instant::now();
+        let busy = thread_time();
         let (root, location) = self.open_folder(baseline, is_settling)?;
         let known = self.known.len();
         self.choose_mode(&root, is_lost).map_err(|error| describe_trouble(&self.path, &error))?;
@@ -184,7 +188,8 @@ impl FolderScanner {
         let mut look = self.begin_visit(&root, location.place.device);
         look.seen.tally = walk::walk_folder(&root, Path::new(""), &filter, &mut look);
         look.seen.tally.beyond.files = look.seen.left_out;
-        let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        let mut seen = std::mem::take(&mut look.seen);
+        let refused = look.refused.take();
         let found = std::mem::take(&mut look.mounts);
         self.fall_back_to_polling(refused);
         let mounts = self.follow_mounts(&root, found.into_keys().collect(), &mut seen.tally);
@@ -209,7 +214,7 @@ impl FolderScanner {
     ///
     /// # Errors
     /// What is wrong with the folder. Nothing is concluded then.
-    pub fn look_at_paths(
+    pub(crate) fn look_at_paths(
         &mut self,
         mut paths: Vec<PathBuf>,
         baseline: Option<&FolderRoot>,
@@ -234,7 +239,8 @@ impl FolderScanner {
                 below = Some(path);
             }
         }
-        let (mut seen, refused) = (std::mem::take(&mut look.seen), look.refused.take());
+        let mut seen = std::mem::take(&mut look.seen);
+        let refused = look.refused.take();
         self.fall_back_to_polling(refused);
         seen.busy = thread_time().saturating_sub(busy);
         Ok(seen)
@@ -243,7 +249,7 @@ impl FolderScanner {
     /// Returns those of `paths` at which no file lies for certain; `None` when the folder cannot be opened, or is
     /// another directory than the one that was scanned.
     #[must_use]
-    pub fn select_absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
+    pub(crate) fn select_absent(&self, paths: Vec<PathBuf>) -> Option<Vec<PathBuf>> {
         let (root, location) = mounts::open_folder(&self.path).ok()?;
         if self.place != Some(location.place) {
             return None;
@@ -371,7 +377,7 @@ fn describe_trouble(path: &Path, error: &io::Error) -> FolderTrouble {
 
 /// A scanner that runs on threads which may block.
 #[derive(Debug, Clone)]
-pub struct BlockingScanner {
+pub(crate) struct BlockingScanner {
     scanner: Arc<Mutex<FolderScanner>>,
     /// The pulse of the scanner, which can be read while a thread has it.
     pulse: Arc<AtomicU64>,
@@ -380,14 +386,14 @@ pub struct BlockingScanner {
 impl BlockingScanner {
     /// Returns `scanner`, to be run on such threads.
     #[must_use]
-    pub fn new(scanner: FolderScanner) -> Self {
+    pub(crate) fn new(scanner: FolderScanner) -> Self {
         let pulse = Arc::clone(&scanner.pulse);
         Self { scanner: Arc::new(Mutex::new(scanner)), pulse }
     }
 
     /// Returns a number that grows as long as the file system answers.
     #[must_use]
-    pub fn pulse(&self) -> u64 {
+    pub(crate) fn pulse(&self) -> u64 {
         self.pulse.load(Ordering::Relaxed)
     }
 
@@ -395,7 +401,7 @@ impl BlockingScanner {
     ///
     /// # Errors
     /// When it panics.
-    pub fn run<T: Send + 'static, F: FnOnce(&mut FolderScanner) -> T + Send + 'static>(
+    pub(crate) fn run<T: Send + 'static, F: FnOnce(&mut FolderScanner) -> T + Send + 'static>(
         &self,
         work: F,
     ) -> impl Future<Output = anyhow::Result<T>> + Send + use<T, F> {

@@ -26,7 +26,7 @@ const WITHOUT_EVENTS: [(u64, &str); 14] = [
 ///
 /// # Errors
 /// When the directory cannot be asked.
-pub fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
+pub(crate) fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
     let magic = rustix::fs::fstatfs(dir.fd())?.f_type;
     // Its type differs between architectures, and some kernels sign-extend the 32-bit number.
     let magic = i128::from(magic) & 0xffff_ffff;
@@ -35,7 +35,7 @@ pub fn detect_eventless(dir: &Dir) -> io::Result<Option<&'static str>> {
 
 /// The location of a folder's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FolderLocation {
+pub(crate) struct FolderLocation {
     /// Its directory.
     pub place: Place,
     /// The device of the directory above; another one when the folder is a mount point.
@@ -47,7 +47,7 @@ impl FolderLocation {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn from_directory(dir: &Dir) -> io::Result<Self> {
+    pub(crate) fn from_directory(dir: &Dir) -> io::Result<Self> {
         let place = dir.place()?;
         let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
         Ok(Self { place, parent: above.map_or(place.device, |stat| stat.st_dev) })
@@ -58,7 +58,7 @@ impl FolderLocation {
     /// A folder that is configured before its share is mounted is met for good when the share comes. A mount whose
     /// number changed with a restart is not taken for that: its parent is where it was.
     #[must_use]
-    pub fn is_newly_mounted(self, met_device: u64) -> bool {
+    pub(crate) fn is_newly_mounted(self, met_device: u64) -> bool {
         self.place.device != met_device && self.parent == met_device
     }
 }
@@ -66,7 +66,7 @@ impl FolderLocation {
 /// Returns whether nothing is mounted at `relative` below a folder any more, where something was: the directory is
 /// empty, or went with the mount. With anything in it, it is a directory like any other.
 #[must_use]
-pub fn is_away(root: &Dir, relative: &Path) -> bool {
+pub(crate) fn is_away(root: &Dir, relative: &Path) -> bool {
     match root.descend(relative) {
         Ok(dir) => {
             let above = rustix::fs::statat(dir.fd(), "..", rustix::fs::AtFlags::empty());
@@ -82,7 +82,7 @@ pub fn is_away(root: &Dir, relative: &Path) -> bool {
 ///
 /// # Errors
 /// As [`Dir::open`].
-pub fn open_folder(path: &Path) -> io::Result<(Dir, FolderLocation)> {
+pub(crate) fn open_folder(path: &Path) -> io::Result<(Dir, FolderLocation)> {
     let dir = Dir::open(path)?;
     let location = FolderLocation::from_directory(&dir)?;
     Ok((dir, location))

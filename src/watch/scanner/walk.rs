@@ -39,10 +39,10 @@ const UNREADABLE_MAX: usize = 1000;
 
 /// Levels of directories below a folder that are read. People's trees have fewer than twenty; each level makes every
 /// path below it longer, so that a chain of thousands costs the square of its length.
-pub const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
 
 /// Directories of a folder that are read. Watching half as many was measured; each costs the kernel a watch.
-pub const DIRECTORIES_MAX: u64 = 100_000;
+pub(crate) const DIRECTORIES_MAX: u64 = 100_000;
 
 /// Bytes of the paths of a folder's directories: 335 for each of [`DIRECTORIES_MAX`], so that long names cannot make
 /// them cost more memory.
@@ -50,12 +50,12 @@ const DIRECTORY_BYTES_MAX: usize = 32 << 20;
 
 /// Returns whether a path, relative to a folder, lies deeper than what is read.
 #[must_use]
-pub fn is_too_deep(relative: &Path) -> bool {
+pub(crate) fn is_too_deep(relative: &Path) -> bool {
     relative.components().nth(DEPTH_MAX + 1).is_some()
 }
 
 /// The receiver of the directories and files of a walk.
-pub trait WalkVisitor {
+pub(crate) trait WalkVisitor {
     /// Directories that are open and not yet read.
     fn enter_directories(&mut self, opened: &[OpenedDirectory]);
 
@@ -68,7 +68,7 @@ pub trait WalkVisitor {
 
 /// A directory that is about to be read.
 #[derive(Debug)]
-pub struct OpenedDirectory {
+pub(crate) struct OpenedDirectory {
     /// Its path, relative to the folder; empty for the folder itself.
     pub path: PathBuf,
     /// Its identity: its inode and device, as a stamp that is compared.
@@ -79,14 +79,14 @@ pub struct OpenedDirectory {
 impl OpenedDirectory {
     /// Returns the device it lies on.
     #[must_use]
-    pub fn device(&self) -> u64 {
+    pub(crate) fn device(&self) -> u64 {
         self.identity.size
     }
 }
 
 /// The counts of a walk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WalkTally {
+pub(crate) struct WalkTally {
     /// Directories read.
     pub directories: u64,
     /// Files with names of media.
@@ -101,7 +101,7 @@ pub struct WalkTally {
 
 /// The parts of a tree that a walk has left out because of its bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     /// Directories that lie deeper than [`DEPTH_MAX`] and were not entered. What is below them was not counted.
     pub deep: u64,
     /// A single entry.
@@ -115,7 +115,7 @@ pub struct LeftOut {
 impl LeftOut {
     /// Returns what a person should know of it; `None` where nothing was left out for good.
     #[must_use]
-    pub fn describe(&self) -> Option<String> {
+    pub(crate) fn describe(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.deep > 0 {
             let example = self.deep_example.as_deref().and_then(|path| path.components().next());
@@ -145,19 +145,19 @@ fn count_with_verb(count: u64, one: &str, more: &str) -> String {
 impl WalkTally {
     /// Returns whether everything was seen that a walk reads.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.is_walked() && self.beyond.many == 0 && self.beyond.files == 0
     }
 
     /// Returns whether every directory that was entered was read to its end.
     #[must_use]
-    pub fn is_walked(&self) -> bool {
+    pub(crate) fn is_walked(&self) -> bool {
         self.unreadable.is_empty() && !self.stopped
     }
 
     /// Returns whether what lies at `relative` was seen if it is there.
     #[must_use]
-    pub fn covers(&self, relative: &Path) -> bool {
+    pub(crate) fn covers(&self, relative: &Path) -> bool {
         let is_left_out = self.beyond.files > 0 || self.beyond.many > 0 && relative.components().nth(1).is_some();
         let is_unread = || self.unreadable.iter().any(|(directory, _)| relative.starts_with(directory));
         !self.stopped && !is_left_out && !is_too_deep(relative) && !is_unread()
@@ -173,7 +173,7 @@ impl WalkTally {
 }
 
 /// Walks `root` from `start`, a relative path that may be empty, and tells `visitor`.
-pub fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor: &mut impl WalkVisitor) -> WalkTally {
+pub(crate) fn walk_folder(root: &Dir, start: &Path, filter: &FileFilter, visitor: &mut impl WalkVisitor) -> WalkTally {
     let mut tally = WalkTally::default();
     let mut buffer = Vec::with_capacity(BUFFER);
     let mut waiting = DirectoryQueue::default();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Files given out to be examined together: one commit makes their jobs.
-pub const CHUNK_FILES: usize = 64;
+pub(crate) const CHUNK_FILES: usize = 64;
 
 /// Bytes in such a batch, after which it takes no more files: a large recording does not hold up small ones.
 const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
@@ -34,7 +34,7 @@ const KEEP_AFTER: Duration = Duration::from_secs(5);
 
 /// The files that are settling.
 #[derive(Debug, Default)]
-pub struct SettlingFiles {
+pub(crate) struct SettlingFiles {
     entries: HashMap<PathBuf, SettlingFile>,
     /// Files that were written to and not closed, as events tell.
     written: HashSet<PathBuf>,
@@ -42,7 +42,7 @@ pub struct SettlingFiles {
 
 /// A file that has been quiet for long enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueFile {
+pub(crate) struct DueFile {
     /// The file, which is looked into once it is closed.
     pub file: QuietFile,
     /// Its stamps over time.
@@ -51,7 +51,7 @@ pub struct DueFile {
 
 /// A file that is settling.
 #[derive(Debug, Clone)]
-pub struct SettlingFile {
+pub(crate) struct SettlingFile {
     /// Its stamps over time.
     pub seen: Stability,
     /// True for a file that was there before minuted.
@@ -89,7 +89,7 @@ impl SettlingFile {
 
     /// Returns the moment at which it will be looked into if nothing changes.
     #[must_use]
-    pub fn due_at(&self, policy: &SettlePolicy) -> Duration {
+    pub(crate) fn due_at(&self, policy: &SettlePolicy) -> Duration {
         self.seen.due_at(policy).max(self.not_before)
     }
 
@@ -100,14 +100,14 @@ impl SettlingFile {
 
     /// Returns whether time alone can bring it further: it is not one that cannot be read.
     #[must_use]
-    pub fn can_settle(&self) -> bool {
+    pub(crate) fn can_settle(&self) -> bool {
         self.trouble.is_none()
     }
 }
 
 impl SettlingFiles {
     /// Takes in a look at a file. An empty file is only met when it was more before.
-    pub fn observe(&mut self, path: &Path, stamp: Stamp, now: Now, scan: u64, policy: &SettlePolicy) {
+    pub(crate) fn observe(&mut self, path: &Path, stamp: Stamp, now: Now, scan: u64, policy: &SettlePolicy) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.scan = scan;
             if entry.seen.observe(stamp, now) {
@@ -125,7 +125,7 @@ impl SettlingFiles {
     }
 
     /// Goes on with a file that the queue knows as settling.
-    pub fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Now, scan: u64) {
+    pub(crate) fn resume(&mut self, sighting: &Sighting, backlog: bool, now: Now, scan: u64) {
         let seen = Stability::resume(sighting, now);
         let kept = RecordedState { stamp: sighting.stamp, is_written: sighting.written_boot.is_some() };
         self.insert(sighting.path.clone(), seen, Some(kept), now.running, scan);
@@ -152,7 +152,7 @@ impl SettlingFiles {
     }
 
     /// Takes in which files were written to and not closed, as events tell.
-    pub fn note_written(&mut self, written: HashSet<PathBuf>) {
+    pub(crate) fn note_written(&mut self, written: HashSet<PathBuf>) {
         for path in self.written.symmetric_difference(&written) {
             if let Some(entry) = self.entries.get_mut(path) {
                 entry.is_written = written.contains(path);
@@ -163,20 +163,20 @@ impl SettlingFiles {
 
     /// Returns those of `paths` that were found open: an event at them may be a close.
     #[must_use]
-    pub fn select_open(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
+    pub(crate) fn select_open(&self, paths: &HashSet<PathBuf>) -> Vec<PathBuf> {
         let is_open = |path: &&PathBuf| self.entries.get(*path).is_some_and(|entry| entry.seen.in_use.is_some());
         paths.iter().filter(is_open).cloned().collect()
     }
 
     /// Has it asked again soon whether a file is open.
-    pub fn check_close_soon(&mut self, path: &Path) {
+    pub(crate) fn check_close_soon(&mut self, path: &Path) {
         if let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.in_use.is_some()) {
             entry.not_before = entry.not_before.min(entry.asked + ASK_AGAIN[0]);
         }
     }
 
     /// Takes in that a file is open, or was closed only now: it goes on settling.
-    pub fn wait_for_close(&mut self, path: &Path, seen: Stability, policy: &SettlePolicy, now: Duration) {
+    pub(crate) fn wait_for_close(&mut self, path: &Path, seen: Stability, policy: &SettlePolicy, now: Duration) {
         let Some(entry) = self.entries.get_mut(path).filter(|entry| entry.seen.stamp == seen.stamp) else { return };
         let is_open = seen.in_use.is_some();
         entry.seen = seen;
@@ -187,8 +187,9 @@ impl SettlingFiles {
 
     /// Returns up to a batch of files that have been quiet for long enough; they count as being examined. Large ones are
     /// among them only with `with_large`.
-    pub fn take_due(&mut self, policy: &SettlePolicy, now: Duration, with_large: bool) -> Vec<DueFile> {
-        let (mut chunk, mut bytes) = (Vec::new(), 0);
+    pub(crate) fn take_due(&mut self, policy: &SettlePolicy, now: Duration, with_large: bool) -> Vec<DueFile> {
+        let mut chunk = Vec::new();
+        let mut bytes = 0;
         for (path, entry) in &mut self.entries {
             if chunk.len() == CHUNK_FILES || bytes >= CHUNK_BYTES {
                 break;
@@ -213,13 +214,13 @@ impl SettlingFiles {
 
     /// Returns the earliest moment at which a file may be due, large ones only with `with_large`.
     #[must_use]
-    pub fn next_due(&self, policy: &SettlePolicy, with_large: bool) -> Option<Duration> {
+    pub(crate) fn next_due(&self, policy: &SettlePolicy, with_large: bool) -> Option<Duration> {
         let waiting = self.entries.values().filter(|entry| !entry.is_examined && (with_large || !entry.is_large()));
         waiting.map(|entry| entry.due_at(policy)).min()
     }
 
     /// Returns what the queue should know, at most once in a time of settling for each file.
-    pub fn take_unrecorded(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<Sighting> {
+    pub(crate) fn take_unrecorded(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<Sighting> {
         let mut keep = Vec::new();
         for (path, entry) in &mut self.entries {
             if entry.kept != Some(entry.current_record()) && entry.keep_at <= now {
@@ -234,13 +235,13 @@ impl SettlingFiles {
 
     /// Returns the earliest moment at which the queue should know more.
     #[must_use]
-    pub fn next_record(&self) -> Option<Duration> {
+    pub(crate) fn next_record(&self) -> Option<Duration> {
         let unkept = self.entries.values().filter(|entry| entry.kept != Some(entry.current_record()));
         unkept.map(|entry| entry.keep_at).min()
     }
 
     /// Takes back that these are kept: the queue could not write them down. They are tried again at `retry_at`.
-    pub fn mark_unrecorded(&mut self, sightings: &[Sighting], retry_at: Duration) {
+    pub(crate) fn mark_unrecorded(&mut self, sightings: &[Sighting], retry_at: Duration) {
         for sighting in sightings {
             if let Some(entry) = self.entries.get_mut(&sighting.path) {
                 (entry.kept, entry.keep_at) = (None, retry_at);
@@ -249,7 +250,7 @@ impl SettlingFiles {
     }
 
     /// Returns the files that have just become slow, each with who is still writing it where that was found.
-    pub fn take_slow(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
+    pub(crate) fn take_slow(&mut self, policy: &SettlePolicy, now: Duration) -> Vec<(PathBuf, Option<InUse>)> {
         let waiting = self.entries.iter_mut().filter(|(_, entry)| !entry.is_examined);
         let slow = waiting.filter_map(|(path, entry)| {
             entry.seen.has_become_slow(policy, now).then(|| (path.clone(), entry.seen.in_use.clone()))
@@ -259,12 +260,12 @@ impl SettlingFiles {
 
     /// Returns the files that the scan has not met.
     #[must_use]
-    pub fn list_unseen(&self, scan: u64) -> Vec<PathBuf> {
+    pub(crate) fn list_unseen(&self, scan: u64) -> Vec<PathBuf> {
         self.entries.iter().filter(|(_, entry)| entry.scan != scan).map(|(path, _)| path.clone()).collect()
     }
 
     /// Says that a file cannot be read, and when it is tried again; returns whether that is news.
-    pub fn mark_unreadable(&mut self, path: &Path, why: &str, policy: &SettlePolicy, now: Now) -> bool {
+    pub(crate) fn mark_unreadable(&mut self, path: &Path, why: &str, policy: &SettlePolicy, now: Now) -> bool {
         let Some(entry) = self.entries.get_mut(path) else { return false };
         let wait = UNREADABLE_RETRY.max(policy.settle);
         let at = now.wall.checked_add(wait).unwrap_or(Timestamp::MAX);
@@ -274,14 +275,14 @@ impl SettlingFiles {
     }
 
     /// Lets what could not be read be tried again at once.
-    pub fn retry_unreadable(&mut self) {
+    pub(crate) fn retry_unreadable(&mut self) {
         for entry in self.entries.values_mut().filter(|entry| entry.trouble.is_some()) {
             entry.not_before = Duration::ZERO;
         }
     }
 
     /// Ends the examination of a file that goes on settling; it is not examined again before `not_before`.
-    pub fn put_back(&mut self, path: &Path, not_before: Duration) {
+    pub(crate) fn put_back(&mut self, path: &Path, not_before: Duration) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.is_examined = false;
             entry.not_before = not_before;
@@ -290,41 +291,41 @@ impl SettlingFiles {
 
     /// Returns a file.
     #[must_use]
-    pub fn get(&self, path: &Path) -> Option<&SettlingFile> {
+    pub(crate) fn get(&self, path: &Path) -> Option<&SettlingFile> {
         self.entries.get(path)
     }
 
     /// Returns a file to change what was seen of it.
-    pub fn get_mut(&mut self, path: &Path) -> Option<&mut SettlingFile> {
+    pub(crate) fn get_mut(&mut self, path: &Path) -> Option<&mut SettlingFile> {
         self.entries.get_mut(path)
     }
 
     /// Forgets a file; returns whether the queue knows it.
-    pub fn remove(&mut self, path: &Path) -> bool {
+    pub(crate) fn remove(&mut self, path: &Path) -> bool {
         self.entries.remove(path).is_some_and(|entry| entry.kept.is_some())
     }
 
     /// Returns all files.
-    pub fn iter(&self) -> impl Iterator<Item = (&Path, &SettlingFile)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &SettlingFile)> {
         self.entries.iter().map(|(path, entry)| (path.as_path(), entry))
     }
 
     /// Returns how many there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Returns whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
 /// Returns whether a file of so many bytes goes alone when it is looked into.
 #[must_use]
-pub fn is_large(size: u64) -> bool {
+pub(crate) fn is_large(size: u64) -> bool {
     size >= CHUNK_BYTES
 }
 

@@ -7,7 +7,7 @@
 //! Quiet is what minuted has observed: the same stamp at both ends of a stretch of its own monotonic time. Wall time
 //! counts only across a restart, and the file server's clock never.
 
-pub mod files;
+pub(crate) mod files;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// A moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
+pub(crate) struct Now {
     /// Wall time, for what is kept and shown.
     pub wall: Timestamp,
     /// Time since this process began to watch, for waiting.
@@ -30,7 +30,7 @@ pub struct Now {
 
 /// The times for which a file must be quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SettlePolicy {
+pub(crate) struct SettlePolicy {
     /// The time for which a file must be quiet.
     pub settle: Duration,
     /// The time for which it must be quiet when it looks unfinished: then its writer has died.
@@ -42,7 +42,7 @@ pub struct SettlePolicy {
 impl SettlePolicy {
     /// Returns the usual policy with this time of settling: an hour for what looks unfinished, six until it is slow.
     #[must_use]
-    pub fn new(settle: Duration) -> Self {
+    pub(crate) fn new(settle: Duration) -> Self {
         let unfinished = Duration::from_secs(3600).max(settle);
         Self { settle, unfinished, slow: Duration::from_secs(6 * 3600).max(settle.saturating_mul(2)) }
     }
@@ -50,7 +50,7 @@ impl SettlePolicy {
 
 /// The stamps of a file that has not settled, over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stability {
+pub(crate) struct Stability {
     /// Its stamp at the last look.
     pub stamp: Stamp,
     /// The time at which it was first seen.
@@ -98,7 +98,7 @@ impl ObservedTime {
 
 /// The next step for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readiness {
+pub(crate) enum Readiness {
     /// Wait until the file was quiet for longer.
     Wait,
     /// Look into it: it has been quiet for long enough.
@@ -107,7 +107,7 @@ pub enum Readiness {
 
 /// Answer to the question whether a quiet file is still being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseCheck {
+pub(crate) enum CloseCheck {
     /// Open: the file waits, and is asked about again.
     Open,
     /// Closed since the last question: the file waits until it was quiet since then.
@@ -119,7 +119,7 @@ pub enum CloseCheck {
 impl Stability {
     /// Begins with a file that is seen for the first time.
     #[must_use]
-    pub fn begin(stamp: Stamp, now: Now) -> Self {
+    pub(crate) fn begin(stamp: Stamp, now: Now) -> Self {
         Self {
             stamp,
             first: now.wall,
@@ -135,7 +135,7 @@ impl Stability {
 
     /// Goes on from what was seen before a restart.
     #[must_use]
-    pub fn resume(sighting: &Sighting, now: Now) -> Self {
+    pub(crate) fn resume(sighting: &Sighting, now: Now) -> Self {
         Self {
             stamp: sighting.stamp,
             first: sighting.first.min(now.wall),
@@ -151,7 +151,7 @@ impl Stability {
     }
 
     /// Takes in a look; returns whether the file was another one than before.
-    pub fn observe(&mut self, stamp: Stamp, now: Now) -> bool {
+    pub(crate) fn observe(&mut self, stamp: Stamp, now: Now) -> bool {
         if stamp == self.stamp {
             return false;
         }
@@ -161,7 +161,7 @@ impl Stability {
     }
 
     /// Begins to wait for quiet anew.
-    pub fn restart(&mut self, now: Now) {
+    pub(crate) fn restart(&mut self, now: Now) {
         self.since = now.wall;
         self.quiet_for = ObservedTime::begin(now);
         self.unfinished = None;
@@ -169,7 +169,7 @@ impl Stability {
     }
 
     /// Takes in whether somebody is still writing a file that is quiet; returns what follows.
-    pub fn record_close_check(&mut self, in_use: Option<InUse>, now: Now) -> CloseCheck {
+    pub(crate) fn record_close_check(&mut self, in_use: Option<InUse>, now: Now) -> CloseCheck {
         let quiet = self.quiet_time(now.running);
         match in_use.filter(|in_use| in_use.counts(quiet)) {
             Some(in_use) => {
@@ -189,30 +189,30 @@ impl Stability {
 
     /// Returns what is to be done now.
     #[must_use]
-    pub fn check_readiness(&self, policy: &SettlePolicy, now: Duration) -> Readiness {
+    pub(crate) fn check_readiness(&self, policy: &SettlePolicy, now: Duration) -> Readiness {
         if now >= self.due_at(policy) { Readiness::Examine } else { Readiness::Wait }
     }
 
     /// Returns the moment at which it has been quiet for long enough, if it stays quiet.
     #[must_use]
-    pub fn due_at(&self, policy: &SettlePolicy) -> Duration {
+    pub(crate) fn due_at(&self, policy: &SettlePolicy) -> Duration {
         let needed = if self.unfinished.is_some() { policy.unfinished } else { policy.settle };
         self.quiet_for.reaches(needed)
     }
 
     /// Takes in why its head says that it is unfinished.
-    pub fn mark_unfinished(&mut self, why: &'static str) {
+    pub(crate) fn mark_unfinished(&mut self, why: &'static str) {
         self.unfinished = Some(why);
     }
 
     /// Returns whether it has been quiet for so long that it is taken although it looks unfinished.
     #[must_use]
-    pub fn is_abandoned(&self, policy: &SettlePolicy, now: Duration) -> bool {
+    pub(crate) fn is_abandoned(&self, policy: &SettlePolicy, now: Duration) -> bool {
         self.quiet_time(now) >= policy.unfinished
     }
 
     /// Returns true once: when it has been seen for so long without settling that a person should know.
-    pub fn has_become_slow(&mut self, policy: &SettlePolicy, now: Duration) -> bool {
+    pub(crate) fn has_become_slow(&mut self, policy: &SettlePolicy, now: Duration) -> bool {
         self.is_slow_reported |= self.slow_before >= policy.slow;
         let slow = !self.is_slow_reported && self.seen_for.length(now) >= policy.slow;
         self.is_slow_reported |= slow;
@@ -221,14 +221,16 @@ impl Stability {
 
     /// Returns how long it has been quiet.
     #[must_use]
-    pub fn quiet_time(&self, now: Duration) -> Duration {
+    pub(crate) fn quiet_time(&self, now: Duration) -> Duration {
         self.quiet_for.length(now)
     }
 
     /// Returns what is kept of it.
     #[must_use]
-    pub fn sighting(&self, path: PathBuf) -> Sighting {
-        let (stamp, first, since) = (self.stamp, self.first, self.since);
+    pub(crate) fn sighting(&self, path: PathBuf) -> Sighting {
+        let stamp = self.stamp;
+        let first = self.first;
+        let since = self.since;
         Sighting { path, stamp, first, since, verdict: Verdict::Settling, written_boot: None }
     }
 }

@@ -284,7 +284,7 @@ impl FolderTask {
             Inspection::Changed(stamp) => state.settling.observe(path, stamp, now, self.schedule.scans, &policy),
             Inspection::Unreadable(why) => {
                 if state.settling.mark_unreadable(path, &why, &policy, now) {
-                    tracing::warn!(folder, "cannot read `{shown}`: {why}; tried again by itself");
+                    tracing::warn!(folder, "cannot read `{shown}`: {why}; minuted keeps trying");
                 }
             }
             Inspection::Lookalike => {

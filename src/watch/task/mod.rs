@@ -42,7 +42,7 @@ const ROWS: usize = 1000;
 ///
 /// # Errors
 /// When the queue cannot be read at the start, or a look at the file system panics.
-pub async fn run(
+pub(crate) async fn run(
     folder: Folder,
     accepts: Vec<String>,
     queue: FolderQueue,
@@ -57,7 +57,7 @@ pub async fn run(
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_with(
+pub(crate) async fn run_with(
     folder: Folder,
     accepts: Vec<String>,
     queue: FolderQueue,

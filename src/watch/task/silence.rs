@@ -28,7 +28,7 @@ impl FolderTask {
                 Err(_) if self.scanner.pulse() != before => {}
                 Err(_) => {
                     is_silent = true;
-                    let detail = "its file system has not answered for a minute; it goes on by itself when it does";
+                    let detail = "its file system has not answered for a minute; it resumes when it does";
                     self.report(Some(FolderTrouble { kind: HoldReason::Silent, detail: detail.to_owned() })).await;
                     // A command that waits for the folder need not wait for a dead server.
                     self.view().set_quiet(true);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use minuted::{
+use minuted::testing::{
     engine::{
         model::Model,
         recogniser::Choice,

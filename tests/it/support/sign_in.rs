@@ -21,7 +21,7 @@ impl House {
 
     /// Writes an access and a refresh token for an origin; the access token lives so long.
     pub(crate) fn plant_tokens(&self, service: &str, origin: &str, [access, refresh]: [&str; 2], lifetime: Duration) {
-        let now = minuted::clock::now();
+        let now = minuted::testing::clock::now();
         let record = json!({
             "origin": origin,
             "pair": {

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use minuted::engine::audio::Audio;
+use minuted::testing::engine::audio::Audio;
 
 use super::house::House;
 

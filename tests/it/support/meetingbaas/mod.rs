@@ -110,7 +110,7 @@ pub(crate) struct Bot {
 impl Bot {
     /// A bot of this name that sat in a meeting for half an hour and left two hours ago.
     pub(crate) fn ended(name: &str) -> Self {
-        let ended = minuted::clock::now() - Duration::from_secs(7200);
+        let ended = minuted::testing::clock::now() - Duration::from_secs(7200);
         Self { ended: Some(ended), ..Self::sitting(name, ended - Duration::from_secs(1800)) }
     }
 
@@ -375,7 +375,7 @@ impl Baas {
 
     /// The meeting of a bot ends now.
     pub(crate) fn end(&self, id: &str) {
-        self.state().bot(id).expect("a bot").ended = Some(minuted::clock::now());
+        self.state().bot(id).expect("a bot").ended = Some(minuted::testing::clock::now());
     }
 
     /// Adds a calendar, and returns its id.

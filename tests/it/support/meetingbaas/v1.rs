@@ -40,7 +40,7 @@ pub(super) fn answer(state: &mut State, call: Call, request: &Request) -> Answer
         Call::Join => join(state, &request.json()),
         Call::Leave => match state.bot(id) {
             Some(bot) => {
-                bot.ended = Some(minuted::clock::now());
+                bot.ended = Some(minuted::testing::clock::now());
                 ok(json!({ "ok": true }))
             }
             None => refusal(404, "Bot not found"),
@@ -82,7 +82,7 @@ fn list(state: &mut State, request: &Request) -> Answer {
     bots.sort_by_key(|bot| std::cmp::Reverse(bot.created));
     let entries = bots.iter().map(|bot| entry(bot)).collect();
     let (bots, next) = page(entries, limit.min(state.page_max), request.query("cursor").as_deref());
-    ok(json!({"bots": bots, "next_cursor": next, "last_updated": minuted::clock::now().to_string()}))
+    ok(json!({"bots": bots, "next_cursor": next, "last_updated": minuted::testing::clock::now().to_string()}))
 }
 
 fn number(id: &str) -> i64 {
@@ -177,7 +177,7 @@ fn join(state: &mut State, body: &Value) -> Answer {
     }
     let id = state.id();
     let joins = body["start_time"].as_i64().map(|at| Timestamp::from_second(at).expect("a time"));
-    let sent = Bot::sitting(&name, joins.unwrap_or_else(minuted::clock::now));
+    let sent = Bot::sitting(&name, joins.unwrap_or_else(minuted::testing::clock::now));
     let transcribed = body.get("speech_to_text").is_some();
     state.bots.push(Bot { id: id.clone(), meeting_url, transcribed, ..sent });
     ok(json!({ "bot_id": id }))
@@ -187,8 +187,8 @@ fn events(state: &State, request: &Request) -> Answer {
     let calendar = request.query("calendar_id").expect("required");
     let is_wanted = |event: &&Event| match request.query("status").as_deref() {
         Some("all") => true,
-        Some("past") => event.ends < minuted::clock::now(),
-        Some(_) | None => event.starts >= minuted::clock::now(),
+        Some("past") => event.ends < minuted::testing::clock::now(),
+        Some(_) | None => event.starts >= minuted::testing::clock::now(),
     };
     let found = state.events.iter().filter(|event| event.calendar == calendar).filter(is_wanted);
     let (data, next) = page(found.map(event).collect(), state.page_max.min(100), request.query("cursor").as_deref());

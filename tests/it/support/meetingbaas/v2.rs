@@ -167,7 +167,7 @@ fn join(state: &mut State, body: &Value, later: bool) -> Answer {
     }
     let transcribed = body["transcription_enabled"] == true;
     let extra = body.get("extra").cloned().unwrap_or(Value::Null);
-    let sent = Bot::sitting(&name, minuted::clock::now());
+    let sent = Bot::sitting(&name, minuted::testing::clock::now());
     state.bots.push(Bot { id: id.clone(), meeting_url, transcribed, extra, ..sent });
     created(&id)
 }
@@ -181,7 +181,7 @@ fn leave(state: &mut State, id: &str) -> Answer {
     match state.bot(id) {
         Some(bot) if bot.is_over() => refusal(409, "Bot status does not allow this operation"),
         Some(bot) => {
-            bot.ended = Some(minuted::clock::now());
+            bot.ended = Some(minuted::testing::clock::now());
             data(&json!({"message": "Bot is leaving"}))
         }
         None => refusal(404, "Bot not found"),
@@ -201,7 +201,7 @@ fn planned(state: &State, request: &Request) -> Answer {
 }
 
 fn calendars(state: &State, request: &Request) -> Answer {
-    let at = minuted::clock::now().to_string();
+    let at = minuted::testing::clock::now().to_string();
     let entry = |calendar: &super::Calendar| {
         json!({"calendar_id": calendar.id, "calendar_platform": "google", "account_email": calendar.email,
                "status": "active", "synced_at": at, "created_at": at})

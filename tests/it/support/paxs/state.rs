@@ -27,7 +27,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Returns this moment.
     pub(super) fn now() -> Self {
-        Self { at: Instant::now(), wall: minuted::clock::now() }
+        Self { at: Instant::now(), wall: minuted::testing::clock::now() }
     }
 }
 
