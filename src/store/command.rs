@@ -204,7 +204,7 @@ pub(super) fn redo_as(
 /// Lets a job go on from what exists, with all its attempts; `release` lets its held mails go out.
 /// Returns the stage.
 ///
-/// A job that comes to deliver what is delivered already is moved on by [`Deliveries::settle_job`].
+/// A job that comes to deliver what is delivered already is moved on by [`settle_job`](super::Deliveries::settle_job).
 pub(super) fn resume(
     tx: &Transaction<'_>,
     id: JobId,
