@@ -92,7 +92,7 @@ fn waits_by_itself(status: &StatusReport, hold: &Hold) -> String {
             let service = status.services.iter().find(|service| service.name == hold.name);
             let next = service.filter(|_| hold.scope == Scope::Service).and_then(|service| service.next_try);
             let next = next.map(|next| format!(", next in {}", print::format_time_left(next))).unwrap_or_default();
-            format!("minuted keeps trying{next}; nothing counts and nothing is lost")
+            format!("minuted keeps trying{next}; this is not counted as an attempt, and nothing is lost")
         }
         Scope::Folder | Scope::Disk => "mend that; minuted keeps trying".to_owned(),
     }
