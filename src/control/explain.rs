@@ -221,7 +221,7 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             Some(format!("minuted retry {id} does it at once")),
         ),
         Some(WaitReason::File) if job.has_invalid_metadata => (
-            format!("job {id} waits{error}; it resumes without help soon after that is mended"),
+            format!("job {id} waits{error}; it resumes soon after that is mended"),
             Some(format!("minuted retry {id} tries it at once")),
         ),
         Some(WaitReason::File) => {
@@ -257,7 +257,7 @@ fn describe_blocker(job: &JobView, hold: &HeldBy) -> String {
 /// Describes the end of a hold: by itself or not, and the next try.
 fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String {
     if matches!(hold.reason, HoldReason::Refused | HoldReason::Forbidden) {
-        "; minuted keeps trying every hour".to_owned()
+        "; minuted tries again every hour".to_owned()
     } else if hold.heals {
         format!("; it resumes without help{}", next_try(hold.next_try.or(due), now))
     } else {

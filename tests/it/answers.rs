@@ -102,7 +102,7 @@ fn why_tells_what_holds_a_folder_and_the_command_that_lets_it_go_on() {
     insta::assert_snapshot!(format!("{paused}{refused}"), @r"
     /house/sales/talk.mp3: job 1 waits for its folder `sales`, which is paused: a person paused it
     hint: minuted resume sales
-    /house/sales/other.mp3: job 2 waits for its folder `sales`, which the service refuses: the service refused it (422): a planted fault; check its attendees and the service's base_url, then reload (systemctl reload minuted); minuted keeps trying every hour
+    /house/sales/other.mp3: job 2 waits for its folder `sales`, which the service refuses: the service refused it (422): a planted fault; check its attendees and the service's base_url, then reload (systemctl reload minuted); minuted tries again every hour
     ");
 }
 
@@ -116,7 +116,7 @@ fn a_service_that_forbids_is_told_with_its_cure() {
     house.standin.fail_always(Call::Profile, Fault::Status(403));
     house.drop_recording("talk.mp3");
     insta::assert_snapshot!(until_why(&house, "talk.mp3", "forbids"), @r"
-    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which forbids it: the service forbids it (403): a planted fault; check the account's rights at the service, then: minuted login paxs; minuted keeps trying every hour
+    /house/sales/talk.mp3: job 2 waits for the service `paxs`, which forbids it: the service forbids it (403): a planted fault; check the account's rights at the service, then: minuted login paxs; minuted tries again every hour
     hint: minuted login paxs
     ");
 }

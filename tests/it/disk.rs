@@ -476,7 +476,7 @@ fn a_folder_that_may_only_be_read_keeps_its_notes_until_it_may_be_written() {
     assert!(trouble(&house).expect("told").contains("setfacl"), "{:?}", trouble(&house));
     assert_eq!(house.files(), ["talk.mp3"]);
     allow(&house.folder(), 0o755);
-    // Permissions show in no event: minuted keeps trying in half a minute, or at once when it is asked for.
+    // Permissions show in no event: it is tried again in half a minute, or at once when it is asked for.
     drop(house.run(&["retry", "1"]));
     house.wait_for("talk.mp3", "done");
     assert_eq!(house.files(), ["talk.mp3", "talk.notes.md"]);

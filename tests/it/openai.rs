@@ -158,7 +158,7 @@ const FAULTS: [(&str, Fate, &str); 9] = [
 enum Fate {
     /// The service waits for a person; nothing counts.
     Person,
-    /// The service is minuted keeps trying; nothing counts.
+    /// minuted tries the service again; not counted as an attempt.
     Down,
     /// The recording fails after so many attempts.
     Failed(u32),
