@@ -84,3 +84,22 @@ pub(crate) enum Setback {
     /// The queue could not record; the daemon decides.
     Queue(anyhow::Error),
 }
+
+impl Setback {
+    /// Returns the error, where something went wrong.
+    pub(crate) fn error(&self) -> Option<&anyhow::Error> {
+        match self {
+            Self::Snooze { .. } | Self::NoSound | Self::Beyond(_) => None,
+            Self::Own { error, .. }
+            | Self::Lacking { error }
+            | Self::InvalidMetadata { error }
+            | Self::Unavailable { error, .. }
+            | Self::ServiceRefused { error, .. }
+            | Self::FolderRefused { error }
+            | Self::FileLost { error }
+            | Self::FileChanged { error }
+            | Self::GiveUp { error }
+            | Self::Queue(error) => Some(error),
+        }
+    }
+}

@@ -214,7 +214,9 @@ impl Worker {
         };
         let looked = analyse::completed_reports(&self.context(handle, folder), job).await;
         looked.unwrap_or_else(|setback| {
-            tracing::debug!(job.id = job.id.0, "job {}: what did complete is not known: {setback:?}", job.id);
+            // Not as `Debug`: that would resolve and print a backtrace.
+            let error = setback.error().map(|error| one_line(&format!("{error:#}"), ERROR_MAX)).unwrap_or_default();
+            tracing::debug!(job.id = job.id.0, "job {}: its completed results cannot be read: {error}", job.id);
             Vec::new()
         })
     }
