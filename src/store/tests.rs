@@ -485,6 +485,18 @@ async fn a_backup_is_a_queue_of_its_own_and_replaces_nothing() {
     assert!(restored.jobs().find(id).await.expect("read").is_some());
 }
 
+/// Waits until the threads of a queue that was dropped have closed its files.
+fn wait_until_closed(path: &Path) {
+    let is_open = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").expect("a directory");
+        let mut files = descriptors.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        files.any(|file| file.to_string_lossy().starts_with(&*path.to_string_lossy()))
+    };
+    while is_open() {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
     type Damage = (&'static str, fn(&Path));
@@ -496,6 +508,7 @@ fn a_file_that_is_damaged_foreign_or_newer_is_refused_and_left_alone() {
         }),
         ("newer than", |path| {
             drop(Store::open(path.parent().expect("a parent")).expect("opened"));
+            wait_until_closed(path);
             let newer = rusqlite::Connection::open(path).expect("opened");
             newer.pragma_update(None, "user_version", 99).expect("set");
         }),
