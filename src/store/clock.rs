@@ -37,12 +37,13 @@ pub(super) struct Clock(Mutex<Option<SignedDuration>>);
 
 impl Clock {
     /// Moves the times that jobs and deliveries wait for by as much as the clock was set since the
-    /// last write, also across a restart. Called before each write, so that no new time is moved.
+    /// last write, also across a restart. Called before each write with the clock's lead when that was
+    /// asked for, so that its times are of the same clock as those in the queue: the next write moves
+    /// them all.
     ///
     /// After a reboot a forward jump cannot be detected; a backward one leaves times in the future.
-    pub(super) fn follow(&self, database: &dyn Database) -> Result<(), StoreError> {
+    pub(super) fn follow(&self, database: &dyn Database, lead: SignedDuration) -> Result<(), StoreError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lead = clock::lead();
         if known.is_some_and(|known| (lead - known).abs() < STEP_MIN) {
             return Ok(());
         }

@@ -176,10 +176,12 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let clock = Arc::clone(&self.clock);
+        // The times that `work` carries are of the clock as it stands now, though the thread may get to it after it was set.
+        let lead = crate::clock::lead();
         let written = self
             .writer
             .call(move |database| {
-                clock.follow(database)?;
+                clock.follow(database, lead)?;
                 let transaction = Transaction::begin_write(database)?;
                 let result = work(&transaction)?;
                 effect.before();

@@ -261,7 +261,7 @@ fn a_mounted_folder_that_goes_and_comes_back_holds_its_own_jobs_alone_and_loses_
         house.wait_for("done.mp3", "done");
         house.standin.stall_analysis(true);
         house.drop_recording("begun.mp3");
-        house.wait_for("begun.mp3", "waiting");
+        house.wait_until_waits("begun.mp3", "analysis");
         house.shell(go);
         until_told(|| format!("{what}: {}", house.log()), || trouble(&house));
         house.standin.stall_analysis(false);
@@ -371,7 +371,7 @@ fn an_empty_mount_point_in_place_of_the_folder_gets_no_notes_and_empties_nothing
     house.standin.stall_analysis(true);
     house.drop_recording("talk.mp3");
     house.scan();
-    house.wait_for("talk.mp3", "waiting");
+    house.wait_until_waits("talk.mp3", "analysis");
     house.shell(r#"umount "$1""#);
     house.standin.stall_analysis(false);
     until_told(
@@ -444,7 +444,7 @@ fn a_folder_whose_permissions_go_and_come_back_is_told_once_and_heals() {
         house.wait_for("done.mp3", "done");
         house.standin.stall_analysis(true);
         give(&house, "begun.mp3");
-        house.wait_for("begun.mp3", "waiting");
+        house.wait_until_waits("begun.mp3", "analysis");
         allow(&house.folder(), mode);
         until_told(|| house.log(), || (trouble(&house).is_some() || house.log().contains("cannot read")).then_some(()));
         house.standin.stall_analysis(false);

@@ -491,6 +491,10 @@ fn the_vendors_copy_goes_when_the_notes_are_there_and_not_before() {
         }
         let deleted = || sourced.baas.state().bots.iter().filter(|bot| bot.deleted).count();
         until("five are deleted", || (deleted() == 5).then_some(()));
+        // A stop between the vendor's answer and its record would have the sixth call be a repetition.
+        let recorded =
+            || sourced.house.source_rows().unwrap_or_default().iter().filter(|row| row["deletion"] == "done").count();
+        until("five deletions are recorded", || (recorded() == 5).then_some(()));
         assert!(daemon.stop().success());
         daemon = sourced.house.start();
         sourced.until_listed(4);
