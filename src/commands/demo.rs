@@ -190,7 +190,7 @@ fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Fail
 /// No configuration can name such a service, because only a source brings transcripts; so the settings are changed
 /// after they were read.
 async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
-    let service = Service::given(TRANSCRIPTS);
+    let service = Service::of_source(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
     let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
     let transcripts = SourceTranscriber::new(TRANSCRIPTS, &settings.state_dir);

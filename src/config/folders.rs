@@ -260,7 +260,7 @@ fn refuse_unable(raw: &RawFolder<'_>, kind: &Kind, diagnostics: &Diagnostics) {
 /// Refuses an instruction that the service would not follow.
 pub(super) fn refuse_instruction(span: Span, kind: &Kind, diagnostics: &Diagnostics) {
     // A transcript that a source gives is no service of the folder: there it is left out.
-    if !kind.abilities().follows_instruction && !matches!(kind, Kind::Given) {
+    if !kind.abilities().follows_instruction && !matches!(kind, Kind::SourceTranscript) {
         let what = format!("a service of kind `{}` follows no instruction", kind.as_str());
         diagnostics.add_at(span, what, kind.instruction_cure());
     }

@@ -51,7 +51,7 @@ fn keeps_its_promises(settings: &Settings) {
                 assert_eq!(values::parse_url_before_api(saled.base_url.as_str(), true).as_ref(), Ok(&saled.base_url));
             }
             Kind::Koldan(koldan) => assert!(koldan.base_url.host_str().is_some(), "{koldan:?}"),
-            Kind::Ondevice(_) | Kind::Given => {}
+            Kind::Ondevice(_) | Kind::SourceTranscript => {}
         }
     }
     for (at, folder) in settings.folders.iter().enumerate() {

@@ -90,8 +90,8 @@ impl Service {
     /// Returns the service that makes notes of the transcripts of the source `name`. It has the
     /// source's name.
     #[must_use]
-    pub fn given(name: &str) -> Self {
-        Self::of_kind(name, Kind::Given)
+    pub fn of_source(name: &str) -> Self {
+        Self::of_kind(name, Kind::SourceTranscript)
     }
 }
 

@@ -56,7 +56,7 @@ impl LiveConfig {
             let handle = if let Some(handle) = kept {
                 Arc::clone(handle)
             } else {
-                let service = config::Service::given(&source.name);
+                let service = config::Service::of_source(&source.name);
                 Arc::new(ServiceHandle::build(&service, &settings, tasks)?)
             };
             source_transcripts.insert(source.name.clone(), handle);

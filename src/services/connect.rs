@@ -55,6 +55,6 @@ pub(crate) fn connect(
             let cache = ResultCache::per_job(state_dir.join("engine"));
             TranscriberService::new(engine, cache).into()
         }
-        Kind::Given => SourceTranscriber::new(&service.name, state_dir).into_service().into(),
+        Kind::SourceTranscript => SourceTranscriber::new(&service.name, state_dir).into_service().into(),
     })
 }

@@ -40,12 +40,6 @@ pub enum JobFilter {
     NotFromSources(Vec<String>),
 }
 
-impl Default for JobFilter {
-    fn default() -> Self {
-        Self::NotFromSources(Vec::new())
-    }
-}
-
 impl JobFilter {
     /// Returns the sources that are meant.
     fn sources(&self) -> &[String] {
@@ -68,14 +62,27 @@ impl JobFilter {
 }
 
 /// The jobs of a folder that a claim asks for.
-struct Claimable {
-    folder: String,
-    stages: Vec<Stage>,
-    except: Option<JobId>,
-    filter: JobFilter,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The id of the folder.
+    pub folder: String,
+    /// Their stages.
+    pub stages: Vec<Stage>,
+    /// A job that is left out: a probe of a service that is down takes another one each time, where
+    /// there is another.
+    pub except: Option<JobId>,
+    /// The origin of their transcripts.
+    pub filter: JobFilter,
 }
 
-impl Claimable {
+impl ClaimRequest {
+    /// Asks for the jobs of `folder` in one of `stages` whose transcript no source has.
+    #[cfg(test)]
+    pub(super) fn of_folder(folder: &str, stages: Vec<Stage>) -> Self {
+        let filter = JobFilter::NotFromSources(Vec::new());
+        Self { folder: folder.to_owned(), stages, except: None, filter }
+    }
+
     /// Returns the first such job that is due after the first and not after the second of these
     /// times.
     fn find(
@@ -102,40 +109,19 @@ impl Claimable {
 }
 
 impl Jobs<'_> {
-    /// Claims the job of `folder` that should run next: fresh recordings before backlog, then by
-    /// due time.
+    /// Claims the requested job that should run next: fresh recordings before backlog, then by due
+    /// time. Returns `None` when none can run now.
     ///
-    /// Only jobs in one of `stages` are taken. Returns `None` when nothing of this folder can run
-    /// now. `except` is left out: a probe of a service that is down takes another job each time,
-    /// where there is another. A job that was put back before the clock was set back does not wait
-    /// for that time to come again: it is due.
-    pub async fn claim(
-        self,
-        folder: String,
-        stages: Vec<Stage>,
-        except: Option<JobId>,
-        now: Timestamp,
-    ) -> Result<Option<Job>, StoreError> {
-        self.claim_filtered(folder, stages, except, JobFilter::default(), now).await
-    }
-
-    /// As [`Self::claim`], of the jobs that pass `filter` alone.
-    pub async fn claim_filtered(
-        self,
-        folder: String,
-        stages: Vec<Stage>,
-        except: Option<JobId>,
-        filter: JobFilter,
-        now: Timestamp,
-    ) -> Result<Option<Job>, StoreError> {
-        let claimable = Claimable { folder, stages, except, filter };
+    /// A job that was put back before the clock was set back does not wait for that time to come
+    /// again: it is due.
+    pub async fn claim(self, request: ClaimRequest, now: Timestamp) -> Result<Option<Job>, StoreError> {
         self.0
             .write(Effect::Claim, move |tx| {
                 let now_ms = now.as_millisecond();
                 let past = (i64::MIN, now_ms);
                 let future = (now_ms, i64::MAX);
                 for (is_backlog, due) in [(false, past), (true, past), (false, future), (true, future)] {
-                    if let Some((mut job, updated)) = claimable.find(tx, is_backlog, due)?
+                    if let Some((mut job, updated)) = request.find(tx, is_backlog, due)?
                         && (due == past || updated > now + AHEAD)
                     {
                         job.state = transition(tx, job.id, &job.state, &Event::Claim, now)?;
@@ -147,20 +133,13 @@ impl Jobs<'_> {
             .await
     }
 
-    /// Returns whether [`Self::claim_filtered`] would claim a job of a folder; one that a clock set
-    /// back has put off aside.
-    pub async fn has_claimable(
-        self,
-        folder: String,
-        stages: Vec<Stage>,
-        filter: JobFilter,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let claimable = Claimable { folder, stages, except: None, filter };
+    /// Returns whether [`Self::claim`] would claim a job, but for one that a clock set back has put
+    /// off.
+    pub async fn has_claimable(self, request: ClaimRequest, now: Timestamp) -> Result<bool, StoreError> {
         self.0
             .read(move |tx| {
                 let past = (i64::MIN, now.as_millisecond());
-                Ok(claimable.find(tx, false, past)?.is_some() || claimable.find(tx, true, past)?.is_some())
+                Ok(request.find(tx, false, past)?.is_some() || request.find(tx, true, past)?.is_some())
             })
             .await
     }

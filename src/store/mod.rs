@@ -58,7 +58,7 @@ use std::{
 };
 
 pub(crate) use backup::CopyPlace;
-pub(crate) use claim::JobFilter;
+pub(crate) use claim::{ClaimRequest, JobFilter};
 pub(crate) use clock::STEP_MIN;
 pub(crate) use crash::CRASHES_MAX;
 pub(crate) use deferred::DeferredJobs;

@@ -706,7 +706,8 @@ impl Bench {
 
     async fn claim(&mut self) {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        let claimed = self.queue.jobs().claim(FOLDER.into(), stages, None, self.now()).await.expect("claimed");
+        let claimed =
+            self.queue.jobs().claim(super::ClaimRequest::of_folder(FOLDER, stages), self.now()).await.expect("claimed");
         let expected = self.world.claim(self.now_ms());
         assert_eq!(claimed.as_ref().map(|job| job.id.0), expected);
         self.hands.extend(claimed);

@@ -84,7 +84,7 @@ impl Desk {
 
     async fn claim_at(&self, second: i64) -> Option<Job> {
         let stages = vec![Stage::Create, Stage::Upload, Stage::Analyse];
-        self.queue.jobs().claim("sales".into(), stages, None, at(second)).await.expect("claimed")
+        self.queue.jobs().claim(super::ClaimRequest::of_folder("sales", stages), at(second)).await.expect("claimed")
     }
 
     /// A job that waits for its analysis.
@@ -561,7 +561,7 @@ async fn a_running_job_without_sound_ends_skipped_and_counts_as_no_attempt() {
     let job = desk
         .queue
         .jobs()
-        .claim("sales".into(), vec![Stage::Create], None, at(2))
+        .claim(super::ClaimRequest::of_folder("sales", vec![Stage::Create]), at(2))
         .await
         .expect("asked")
         .expect("claimed");

@@ -162,7 +162,7 @@ impl JobView {
 
 /// The columns of [`JobView`].
 const COLUMNS: &str = "id, key, content, (SELECT source FROM fetched WHERE content = job.content \
-     AND fetched.folder = job.folder AND reuse = 1 LIMIT 1) AS given, folder, path, size, plan, state, stage, \
+     AND fetched.folder = job.folder AND reuse = 1 LIMIT 1) AS transcript_source, folder, path, size, plan, state, stage, \
      waits_for, due_ms, attempts, error, partial, meeting_id, recording_id, remote_ms, created_ms, updated_ms, skip, \
      invalid_metadata";
 
@@ -286,7 +286,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         path: printable_path(&relative),
         title: plan.as_ref().map(|plan| plan.title.clone()),
         attendees_from: plan.as_ref().and_then(|plan| plan.told.attendees_from.clone()),
-        service: plan.map(|plan| plan.service).or(row.get("given")?),
+        service: plan.map(|plan| plan.service).or(row.get("transcript_source")?),
         waits_for,
         stage: state.stage(),
         state: state.shown(),

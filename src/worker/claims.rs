@@ -21,7 +21,7 @@ use crate::{
         breaker::{Admission, Call, NOBODY},
         health::{CallOutcome, StageProbe},
     },
-    store::{Hold, Job, JobFilter, JobId, Scope, StoreError},
+    store::{ClaimRequest, Hold, Job, JobFilter, JobId, Scope, StoreError},
 };
 
 /// A folder whose settings were refused is tried again so often, should the service have changed its mind.
@@ -176,7 +176,8 @@ async fn claim_for_service(
         // Only work on this machine makes room, so that nobody else need be asked.
         let stages = handle.health.admit_stages(worker.runtime.polls.is_empty(), now).0;
         if handle.can_resume() && is_starved(worker, live, handle, &folder.id) {
-            let waits = worker.runtime.queue.jobs().has_claimable(folder.id.clone(), stages, filter, now).await?;
+            let request = ClaimRequest { folder: folder.id.clone(), stages, except: None, filter };
+            let waits = worker.runtime.queue.jobs().has_claimable(request, now).await?;
             starving.extend(waits.then(|| handle.service.name().to_owned()));
         }
         return Ok(None);
@@ -191,7 +192,8 @@ async fn claim_for_service(
         probe = probe.filter(|probe| probe.stages.contains(&Stage::Analyse));
     }
     let claim = |stages, except| {
-        worker.runtime.queue.jobs().claim_filtered(folder.id.clone(), stages, except, filter.clone(), now)
+        let request = ClaimRequest { folder: folder.id.clone(), stages, except, filter: filter.clone() };
+        worker.runtime.queue.jobs().claim(request, now)
     };
     if let Some(job) = claim(stages, None).await? {
         let handle = Arc::clone(handle);

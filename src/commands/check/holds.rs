@@ -38,8 +38,8 @@ fn ends_with(settings: &Settings, hold: &Hold) -> bool {
     match hold.scope {
         Scope::Service => {
             let is_mail = hold.name == SMTP && settings.email.is_some();
-            let is_given = settings.source(&hold.name).is_some();
-            !settings.services.contains_key(&hold.name) && !is_mail && !is_given
+            let is_source = settings.source(&hold.name).is_some();
+            !settings.services.contains_key(&hold.name) && !is_mail && !is_source
         }
         Scope::Folder => settings.folder(&hold.name).is_none(),
         Scope::Source => settings.source(&hold.name).is_none(),

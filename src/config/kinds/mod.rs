@@ -1,12 +1,12 @@
 //! The kinds of service, one file a kind: its keys and its abilities.
 
 mod abilities;
-mod given;
 mod koldan;
 mod ondevice;
 mod openai;
 mod paxs;
 mod saled;
+mod source_transcript;
 
 #[cfg(test)]
 pub(super) use self::saled::SummaryFormat;
@@ -43,7 +43,7 @@ pub enum Kind {
     /// minuted's own engine, on this machine.
     Ondevice(Ondevice),
     /// The transcripts that a source gives. No config names it: it is made for each source.
-    Given,
+    SourceTranscript,
 }
 
 /// A kind, as the config names it.
@@ -120,7 +120,7 @@ impl Kind {
             Self::Openai(openai) => openai,
             Self::Koldan(koldan) => koldan,
             Self::Ondevice(ondevice) => ondevice,
-            Self::Given => &given::SourceTranscripts,
+            Self::SourceTranscript => &source_transcript::SourceTranscriptProfile,
         }
     }
 

@@ -4,11 +4,11 @@ use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::analysis::Analysis;
 
 /// The service that makes notes of a source's transcripts, and gives nothing else.
-pub(super) struct SourceTranscripts;
+pub(super) struct SourceTranscriptProfile;
 
-impl ServiceProfile for SourceTranscripts {
+impl ServiceProfile for SourceTranscriptProfile {
     fn config_word(&self) -> &'static str {
-        "given"
+        "source transcript"
     }
 
     fn abilities(&self) -> Abilities {
