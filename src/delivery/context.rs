@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use jiff::tz::TimeZone;
+
 use super::{
     files::names::notes_name,
     mail::{Kept, Letter, LetterForm},
@@ -49,11 +51,12 @@ impl DeliveryContext {
             key: self.job.key.clone(),
             sound: self.job.sound.clone(),
             title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
-            recorded: self.job.date(),
+            recorded: self.job.date().to_zoned(TimeZone::system()),
             recording: self.recording(),
             folder: self.folder.name.clone(),
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
             attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
+            language: plan.and_then(|plan| plan.language.clone()),
             service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
             meeting: self.job.remote.meeting().map(str::to_owned),
             warning: self.job.partial.then(|| {

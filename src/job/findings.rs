@@ -80,6 +80,12 @@ pub struct Findings {
     pub speakers: Vec<String>,
     /// The transcript, in order.
     pub segments: Vec<Segment>,
+    /// The length of the recording in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
+    /// The language that was recognised, in the words of who recognised it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Remarks for the reader: the recording ended early, nothing was said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

@@ -142,7 +142,7 @@ mod tests {
         beneath::Stamp,
         config::MeetingType,
         job::Segment,
-        services::{result_cache::JobCache, transcriber::NotesWriter},
+        services::{response_parsing::ServerTranscript, result_cache::JobCache, transcriber::NotesWriter},
     };
 
     /// A transcriber that hears one sentence, and writes notes where it is told to.
@@ -168,7 +168,8 @@ mod tests {
 
         async fn transcribe(&self, recording: Upload, _cache: &JobCache) -> Result<CachedTranscript, CallError> {
             let segment = Segment { text: "Good morning.".to_owned(), ..Segment::default() };
-            Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, vec![segment]))
+            let transcript = ServerTranscript { segments: vec![segment], ..ServerTranscript::default() };
+            Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
         }
 
         fn notes_writer(&self) -> Option<&dyn NotesWriter> {

@@ -9,16 +9,36 @@ use super::{
 };
 use crate::job::{Segment, spoken};
 
-/// Returns the segments of a transcription; `None` where the answer is none.
+/// The transcript of a server.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ServerTranscript {
+    /// The segments, in order.
+    pub(super) segments: Vec<Segment>,
+    /// The length of the recording in seconds, where the server tells it.
+    pub(super) duration: Option<f64>,
+    /// The language, in the server's words: a code or an English name.
+    pub(super) language: Option<String>,
+}
+
+/// Returns the transcript of an answer; `None` where the answer is none.
 ///
 /// # Errors
 /// When there are more words than a person can have said.
-pub(super) fn parse_transcript(answer: &Value) -> Result<Option<Vec<Segment>>, CallError> {
-    let segments = parse_segments(answer);
-    if segments.as_deref().is_some_and(|segments| count_word_bytes(segments) > TRANSCRIPT_BYTES_MAX) {
+pub(super) fn parse_transcript(answer: &Value) -> Result<Option<ServerTranscript>, CallError> {
+    let Some(segments) = parse_segments(answer) else { return Ok(None) };
+    if count_word_bytes(&segments) > TRANSCRIPT_BYTES_MAX {
         return Err(answers::unexpected_answer(&too_many_words()));
     }
-    Ok(segments)
+    let duration = time_field(answer, "duration").filter(|seconds| *seconds > 0.0);
+    Ok(Some(ServerTranscript { segments, duration, language: parse_language(answer) }))
+}
+
+/// The length of the longest name of a language, in bytes; what is longer is none.
+const LANGUAGE_BYTES_MAX: usize = 40;
+
+fn parse_language(answer: &Value) -> Option<String> {
+    let language = answer.get("language")?.as_str()?.trim().to_lowercase();
+    (!language.is_empty() && language.len() <= LANGUAGE_BYTES_MAX).then_some(language)
 }
 
 /// Returns the segments of an answer. A text without segments is one segment without times.
@@ -94,7 +114,8 @@ mod tests {
             {"start": 6, "end": 7, "text": " "}, {"start": 6}, 7,
         ]});
         let read = parse_transcript(&answer).expect("few words").expect("a transcription");
-        let shown: Vec<_> = read.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
+        let shown: Vec<_> =
+            read.segments.iter().map(|s| (s.start, s.end, s.speaker.as_deref(), s.text.as_str())).collect();
         assert_eq!(
             shown,
             [
@@ -106,8 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn the_length_and_the_language_of_a_recording_are_read_where_they_make_sense() {
+        let read = |answer: Value| {
+            let transcript = parse_transcript(&answer).expect("few words").expect("a transcription");
+            (transcript.duration, transcript.language)
+        };
+        let german = json!({"text": "Guten Tag.", "duration": 12.5, "language": " German "});
+        assert_eq!(read(german), (Some(12.5), Some("german".to_owned())));
+        for (duration, language) in [(json!(-1), json!("")), (json!("x"), json!(7)), (json!(0), json!("x".repeat(41)))]
+        {
+            let answer = json!({"text": "Guten Tag.", "duration": duration, "language": language});
+            assert_eq!(read(answer), (None, None));
+        }
+    }
+
+    #[test]
     fn a_text_alone_is_one_segment_and_silence_is_none() {
-        let read = |answer: Value| parse_transcript(&answer).expect("few words").map(|segments| segments.len());
+        let read = |answer: Value| parse_transcript(&answer).expect("few words").map(|read| read.segments.len());
         assert_eq!(read(json!({"text": " Good morning. "})), Some(1));
         assert_eq!(read(json!({"text": "", "segments": []})), Some(0));
         assert_eq!(

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::CallError;
+use super::{CallError, response_parsing::ServerTranscript};
 use crate::{
     clock,
     config::Analysis,
@@ -38,14 +38,21 @@ pub(crate) struct CachedTranscript {
     pub(super) segments: Vec<Segment>,
     /// Remarks for readers of the transcript.
     pub(super) remarks: Vec<String>,
+    /// The length of the recording in seconds, where it is known.
+    #[serde(default)]
+    pub(super) duration: Option<f64>,
+    /// The language that was recognised.
+    #[serde(default)]
+    pub(super) language: Option<String>,
 }
 
 impl CachedTranscript {
     /// Returns the transcript of a server, with a remark where nothing was heard.
-    pub(super) fn from_segments(name: String, size: u64, segments: Vec<Segment>) -> Self {
+    pub(super) fn from_server(name: String, size: u64, transcript: ServerTranscript) -> Self {
+        let ServerTranscript { segments, duration, language } = transcript;
         let nothing = "nothing was said in this recording, as far as the service could hear";
         let remarks = if segments.is_empty() { vec![nothing.to_owned()] } else { Vec::new() };
-        Self { name, size, segments, remarks }
+        Self { name, size, segments, remarks, duration, language }
     }
 
     /// Returns the error of a transcript that was removed.
@@ -63,7 +70,14 @@ impl CachedTranscript {
             }
         }
         let raw = serde_json::to_string(&self).unwrap_or_default();
-        let findings = Findings { speakers, segments: self.segments, remarks: self.remarks, ..Findings::default() };
+        let findings = Findings {
+            speakers,
+            segments: self.segments,
+            duration: self.duration,
+            language: self.language,
+            remarks: self.remarks,
+            ..Findings::default()
+        };
         completed_report(Analysis::Transcription, findings, raw)
     }
 }
@@ -287,7 +301,14 @@ mod tests {
         let text = "Good morning.".to_owned();
         let segment = Segment { start: Some(0.0), end: Some(1.5), speaker: None, text };
         let remarks = vec!["its end is missing".into()];
-        CachedTranscript { name: "talk.wav".into(), size: 7, segments: vec![segment], remarks }
+        CachedTranscript {
+            name: "talk.wav".into(),
+            size: 7,
+            segments: vec![segment],
+            remarks,
+            duration: None,
+            language: None,
+        }
     }
 
     #[tokio::test]

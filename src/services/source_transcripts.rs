@@ -55,7 +55,8 @@ impl SourceTranscriber {
         segments: Vec<Segment>,
     ) -> Result<(), CallError> {
         let remarks = vec![format!("the transcript is that of `{}`", crate::text::line(&self.name))];
-        let transcript = CachedTranscript { name: String::new(), size, segments, remarks };
+        let transcript =
+            CachedTranscript { name: String::new(), size, segments, remarks, duration: None, language: None };
         let key = Key { content: content.clone(), folder: folder.to_owned(), generation: 1 };
         self.cache.job_cache(&key.to_string()).write_transcript(&transcript).await
     }

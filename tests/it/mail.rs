@@ -58,11 +58,12 @@ fn minutes(title: &str, note: &str) -> Minutes {
         key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
         sound: None,
         title: title.into(),
-        recorded: "2026-11-22T09:00:00Z".parse().expect("a time"),
+        recorded: "2026-11-22T09:00:00+00:00[UTC]".parse().expect("a time"),
         recording: "talk.wav".into(),
         folder: "sales".into(),
         attendees: vec![Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: None }],
         attendees_from: None,
+        language: None,
         service: "paxs".into(),
         meeting: None,
         warning: None,
@@ -336,11 +337,11 @@ async fn the_operators_are_told_each_in_a_mail_of_their_own() {
 
     minuted needs attention:
 
-    2026-11-22 09:00 UTC
+    2026-11-22 09:00 +00:00
       talk-1.wav failed
       hint: minuted retry 1\u{1b}[2J
 
-    2026-11-22 09:00 UTC
+    2026-11-22 09:00 +00:00
       talk-2.wav failed
       hint: minuted retry 2\u{1b}[2J
 

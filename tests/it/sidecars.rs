@@ -80,7 +80,7 @@ fn what_a_sidecar_says_reaches_the_service_and_the_notes() {
     insta::assert_snapshot!(head.join("\n"), @r#"
     ---
     title: "Weekly sales"
-    date: 2026-11-20T09:00:00Z
+    date: 2026-11-20T09:00:00+00:00
     recording: talk.mp3
     folder: sales
     attendees: ["Eve <eve@example.com>"]
@@ -150,7 +150,7 @@ fn the_order_is_folder_sub_folder_source_sidecar_key_by_key() {
         assert_eq!(job["attendees_from"], from, "{name}");
         let notes = notes(&house, job["notes"][0].as_str().expect("a path"));
         if let Some(date) = date {
-            assert!(notes.contains(&format!("\ndate: {date}\n")), "{name}: {notes}");
+            assert!(notes.contains(&format!("\ndate: {}\n", date.replace('Z', "+00:00"))), "{name}: {notes}");
         }
     }
 }

@@ -94,7 +94,7 @@ impl Letter {
             title: line(&minutes.title),
             is_right_to_left,
             body,
-            date: minutes.recorded.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            date: minutes.recorded.strftime("%Y-%m-%d %H:%M %:z").to_string(),
             recording: line(&minutes.recording),
             attendees: minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "),
             attached: attached(form, kept),
@@ -172,7 +172,7 @@ pub(super) fn digest(notices: &[Notice]) -> (String, String) {
         count => format!("minuted: {count} things need attention"),
     };
     let line = |notice: &Notice| DigestLine {
-        at: notice.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        at: notice.at.strftime("%Y-%m-%d %H:%M %:z").to_string(),
         text: notice.text.lines().map(|line| one_line(line, NOTICE_CHARS)).collect::<Vec<_>>().join("\n  "),
     };
     let values = Digest {
@@ -206,11 +206,12 @@ mod tests {
             key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
             sound: None,
             title: title.into(),
-            recorded: "2026-11-22T09:00:00Z".parse().expect("a time"),
+            recorded: "2026-11-22T10:00:00+01:00[Europe/Berlin]".parse().expect("a time"),
             recording: "talk.wav".into(),
             folder: "sales".into(),
             attendees: vec![Attendee { name: "Ann <Lee>".into(), email: "ann@example.com".into(), role: None }],
             attendees_from: None,
+            language: None,
             service: "paxs".into(),
             meeting: None,
             warning: warning.map(Into::into),
@@ -240,7 +241,7 @@ mod tests {
         See the plan (https://example.com/plan?a=1&b=2).
 
         -- 
-        2026-11-22 09:00 UTC · talk.wav · Ann <Lee> <ann@example.com>
+        2026-11-22 10:00 +01:00 · talk.wav · Ann <Lee> <ann@example.com>
 
         Sent by minuted. The notes are attached as Markdown.
         ");
@@ -262,7 +263,7 @@ mod tests {
         <p>See <a href="https://example.com/plan?a=1&amp;b=2">the plan</a>.</p>
 
         <footer>
-        <p>2026-11-22 09:00 UTC · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
+        <p>2026-11-22 10:00 +01:00 · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
         <p>Sent by minuted. The notes are attached as Markdown.</p>
         </footer>
         </main>
@@ -284,7 +285,7 @@ mod tests {
         <p>החלטנו לשלוח את Acme ביום שישי.</p>
 
         <footer dir="ltr">
-        <p>2026-11-22 09:00 UTC · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
+        <p>2026-11-22 10:00 +01:00 · <span dir="auto">talk.wav</span> · <span dir="auto">Ann &lt;Lee&gt; &lt;ann@example.com&gt;</span></p>
         <p>Sent by minuted. The notes are attached as Markdown.</p>
         </footer>
         </main>

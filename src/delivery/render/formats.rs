@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::notes::{Minutes, each_paragraph, mailbox};
+use super::{
+    notes::{Minutes, mailbox},
+    turns::each_paragraph,
+};
 use crate::{
     config::{Analysis, Attendee},
     job::{Segment, Status},
@@ -39,6 +42,8 @@ struct Document<'a> {
     key: String,
     title: &'a str,
     date: String,
+    duration: Option<f64>,
+    language: Option<String>,
     recording: &'a str,
     folder: &'a str,
     attendees: &'a [Attendee],
@@ -74,6 +79,8 @@ pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
         key: minutes.key.to_string(),
         title: &minutes.title,
         date: minutes.date(),
+        duration: minutes.findings(Analysis::Transcription).and_then(|found| found.duration),
+        language: minutes.language(),
         recording: &minutes.recording,
         folder: &minutes.folder,
         attendees: &minutes.attendees,

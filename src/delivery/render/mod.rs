@@ -14,6 +14,7 @@ pub(super) mod plain;
 pub(super) mod seal;
 mod subtitles;
 pub(super) mod templates;
+mod turns;
 
 pub(crate) use front::{Proof, key_of, proof_of, sound_of};
 pub use notes::Minutes;

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
 use super::{
     direction::Letters,
     front::{self, Proof},
     markdown::section,
+    turns::each_paragraph,
 };
 use crate::{
     config::{Analysis, Attendee},
@@ -25,8 +26,8 @@ pub struct Minutes {
     pub sound: Option<Sound>,
     /// The title of the meeting.
     pub title: String,
-    /// The time of the meeting.
-    pub recorded: Timestamp,
+    /// The time of the meeting, in the zone of this machine.
+    pub recorded: Zoned,
     /// The recording's file name, fit to be shown.
     pub recording: String,
     /// The folder's name.
@@ -35,6 +36,8 @@ pub struct Minutes {
     pub attendees: Vec<Attendee>,
     /// The source of the attendees, where it was not the folder.
     pub attendees_from: Option<String>,
+    /// The language that was spoken, ISO 639-1, where the folder or somebody else says so.
+    pub language: Option<String>,
     /// The service's name in the config.
     pub service: String,
     /// The service's id of the meeting.
@@ -102,21 +105,33 @@ impl Minutes {
         letters.are_right_to_left()
     }
 
-    /// Returns the time of the meeting to the second, RFC 3339, UTC.
+    /// Returns the time of the meeting to the second, RFC 3339, with the offset of its zone.
     pub(in crate::delivery) fn date(&self) -> String {
-        self.recorded.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        self.recorded.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
+    /// Returns the length of the recording as hours, minutes and seconds, where it is known.
+    pub(in crate::delivery) fn duration(&self) -> Option<String> {
+        self.findings(Analysis::Transcription)?.duration.and_then(clock)
+    }
+
+    /// Returns the language that was spoken: as it was set, else as it was recognised.
+    pub(in crate::delivery) fn language(&self) -> Option<String> {
+        let recognised = || self.findings(Analysis::Transcription)?.language.as_deref();
+        self.language.as_deref().or_else(recognised).map(line).filter(|language| !language.is_empty())
     }
 
     fn front_matter(&self) -> String {
         let attendees: Vec<String> = self.attendees.iter().map(|person| front::quoted(&mailbox(person))).collect();
-        let mut fields = vec![
-            ("title", front::quoted(&line(&self.title))),
-            ("date", self.date()),
+        let mut fields = vec![("title", front::quoted(&line(&self.title))), ("date", self.date())];
+        fields.extend(self.duration().map(|duration| ("duration", duration)));
+        fields.extend([
             ("recording", front::scalar(&line(&self.recording))),
             ("folder", front::scalar(&line(&self.folder))),
             ("attendees", format!("[{}]", attendees.join(", "))),
-        ];
+        ]);
         fields.extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&line(from)))));
+        fields.extend(self.language().map(|language| ("language", front::scalar(&language))));
         fields.push(("service", front::scalar(&line(&self.service))));
         fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
@@ -177,60 +192,6 @@ fn add(out: &mut String, part: &str) {
     }
 }
 
-/// The words of one speaker in a row.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::delivery) struct Paragraph {
-    /// The speaker, on one line; `None` when the service does not know.
-    pub speaker: Option<String>,
-    /// The start, in seconds.
-    pub start: Option<f64>,
-    /// The words, on one line.
-    pub text: String,
-}
-
-impl Paragraph {
-    fn to_markdown(&self) -> String {
-        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escaped(name)));
-        let time = self.start.and_then(clock).map(|time| format!("[{time}]"));
-        let parts = [speaker, time, Some(escaped(&self.text))];
-        let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        // Without speaker and time, the text's own first character could begin a list, a quote or a heading.
-        if joined.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{joined}") } else { joined }
-    }
-}
-
-/// A paragraph longer than this begins anew at the next segment, so that times stay useful; about a minute of speech.
-const PARAGRAPH_BYTES: usize = 900;
-
-/// A pause after which the same speaker begins a new paragraph, in seconds.
-const PAUSE_SECONDS: f64 = 15.0;
-
-/// Joins the segments of one speaker in a row, one paragraph after the other. Segments without words are left out.
-pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl FnMut(&Paragraph)) {
-    let mut open: Option<Paragraph> = None;
-    let mut ended: Option<f64> = None;
-    for segment in segments {
-        let text = line(&segment.text);
-        if text.is_empty() {
-            continue;
-        }
-        let speaker = segment.speaker.as_deref().map(line).filter(|name| !name.is_empty());
-        let paused = ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
-        match &mut open {
-            Some(open) if open.speaker == speaker && open.text.len() < PARAGRAPH_BYTES && !paused => {
-                open.text.push(' ');
-                open.text.push_str(&text);
-            }
-            Some(_) | None => {
-                let before = open.replace(Paragraph { speaker, start: segment.start, text });
-                before.iter().for_each(&mut each);
-            }
-        }
-        ended = segment.end.or(segment.start);
-    }
-    open.iter().for_each(each);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -258,11 +219,12 @@ mod tests {
             key: Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales".into(), generation: 1 },
             sound: None,
             title: title.into(),
-            recorded: "2026-11-22T09:00:00.75Z".parse().expect("a time"),
+            recorded: "2026-11-22T10:00:00.75+01:00[Europe/Berlin]".parse().expect("a time"),
             recording: "talk.wav".into(),
             folder: "sales".into(),
             attendees: vec![attendee("Ann Lee", "ann@example.com"), attendee("Bo \"B\" Chen", "bo@example.com")],
             attendees_from: None,
+            language: None,
             service: "paxs".into(),
             meeting: Some("93ac7e2d-0000-4000-8000-000000000000".into()),
             warning: None,
@@ -272,6 +234,8 @@ mod tests {
 
     fn whole() -> Minutes {
         let spoken = Findings {
+            duration: Some(1872.4),
+            language: Some("en".into()),
             summary: Some("We met.".into()),
             segments: vec![
                 said(0.0, "Ann", "Good morning."),
@@ -296,10 +260,12 @@ mod tests {
         insta::assert_snapshot!(whole().render(Format::Md), @r#"
         ---
         title: "Weekly sales"
-        date: 2026-11-22T09:00:00Z
+        date: 2026-11-22T10:00:00+01:00
+        duration: 00:31:12
         recording: talk.wav
         folder: sales
         attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]
+        language: en
         service: paxs
         meeting: 93ac7e2d-0000-4000-8000-000000000000
         minuted: b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
@@ -331,10 +297,17 @@ mod tests {
     }
 
     #[test]
+    fn the_language_that_was_set_goes_before_the_one_that_was_recognised() {
+        assert_eq!(whole().language().as_deref(), Some("en"));
+        assert_eq!(Minutes { language: Some("de".into()), ..whole() }.language().as_deref(), Some("de"));
+        assert_eq!((minutes("T").language(), minutes("T").duration()), (None, None));
+    }
+
+    #[test]
     fn the_transcript_is_text_for_people() {
         insta::assert_snapshot!(whole().render(Format::Txt), @r#"
         Weekly sales
-        2026-11-22T09:00:00Z
+        2026-11-22T10:00:00+01:00
         Ann Lee <ann@example.com>, Bo "B" Chen <bo@example.com>
 
         [00:00:00] Ann: Good morning. Shall we *begin*?
@@ -350,7 +323,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&whole().render(Format::Json)).expect("JSON");
         let names =
             |value: &serde_json::Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
-        insta::assert_snapshot!(names(&value).join(" "), @"analyses attendees date folder key meeting recording service title warning");
+        insta::assert_snapshot!(names(&value).join(" "), @"analyses attendees date duration folder key language meeting recording service title warning");
         insta::assert_snapshot!(names(&value["analyses"][0]).join(" "), @"markdown segments speakers summary type");
         assert_eq!(value["analyses"][0]["type"], "transcription");
         assert_eq!(value["analyses"][0]["segments"][0]["text"], "Good morning.");
@@ -372,14 +345,14 @@ mod tests {
         insta::assert_snapshot!(minutes.render(Format::Md), @r#"
         ---
         title: "T"
-        date: 2026-11-22T09:00:00Z
+        date: 2026-11-22T10:00:00+01:00
         recording: talk.wav
         folder: sales
         attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]
         service: paxs
         meeting: 93ac7e2d-0000-4000-8000-000000000000
         partial: true
-        digest: b3-3831c5d627275d19d843a42edda0b2c1
+        digest: b3-fbfdc14efde63e271e1a7f7a936fd537
         minuted: b3-5c692b042adac8b0aa0b284e07a6e7d0.sales.1
         ---
         # T
@@ -404,7 +377,7 @@ mod tests {
         insta::assert_snapshot!(text, @r#"
         ---
         title: "x Bcc: all@example.com --- minuted: b3-00000000000000000000000000000000.a.1 [31m\"<b>"
-        date: 2026-11-22T09:00:00Z
+        date: 2026-11-22T10:00:00+01:00
         recording: talk.wav
         folder: sales
         attendees: ["Ann Lee <ann@example.com>", "Bo \"B\" Chen <bo@example.com>"]

@@ -121,8 +121,14 @@ impl Transcriber for OnDeviceTranscriber {
             }
             Err(error) => return Err(CallError::File(FileFault::Unreadable(error.to_string()))),
         }
-        let segments = transcript.segments;
-        Ok(CachedTranscript { name, size: stamp.size, segments, remarks: transcript.remarks })
+        Ok(CachedTranscript {
+            name,
+            size: stamp.size,
+            segments: transcript.segments,
+            remarks: transcript.remarks,
+            duration: Some(transcript.duration.as_secs_f64()),
+            language: None,
+        })
     }
 }
 

@@ -125,12 +125,12 @@ impl Transcriber for OpenAiTranscriber {
 
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
         let meeting = cache.meeting_id();
-        let segments = match self.send_recording(&recording).await {
-            Ok(segments) => segments,
+        let transcript = match self.send_recording(&recording).await {
+            Ok(transcript) => transcript,
             Err(failed) => return Err(self.judge_failure(meeting, recording.language, failed).await),
         };
         self.record_success(meeting);
-        Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, segments))
+        Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
     }
 
     fn notes_writer(&self) -> Option<&dyn NotesWriter> {

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::{OpenAiTranscriber, session::is_key_refusal};
 use crate::{
     http::{ANALYSES_BYTES_MAX, Answer, Request},
-    job::{Segment, Suspect},
+    job::Suspect,
     services::{
         CallError, Upload,
         answers::{self, mark_not_executed},
-        response_parsing,
+        response_parsing::{self, ServerTranscript},
     },
     text,
 };
@@ -44,7 +44,7 @@ impl From<CallError> for Untranscribed {
 impl OpenAiTranscriber {
     /// Has a recording transcribed. A server that refuses the format with times is asked for the
     /// plain one, from then on at once.
-    pub(super) async fn send_recording(&self, upload: &Upload) -> Result<Vec<Segment>, Untranscribed> {
+    pub(super) async fn send_recording(&self, upload: &Upload) -> Result<ServerTranscript, Untranscribed> {
         self.transcribe_as(upload, self.known_shape()).await
     }
 
@@ -54,7 +54,7 @@ impl OpenAiTranscriber {
         &self,
         upload: &Upload,
         known: Option<TranscriptionShape>,
-    ) -> Result<Vec<Segment>, Untranscribed> {
+    ) -> Result<ServerTranscript, Untranscribed> {
         let mut shape = known.unwrap_or(TranscriptionShape::Verbose);
         let mut answer = self.send_upload(upload, shape).await?;
         if known.is_none() && matches!(answer.status, 400 | 422) {
@@ -70,11 +70,11 @@ impl OpenAiTranscriber {
             response_parsing::parse_transcript(&answers::read_transcription(answer)?)?
                 .ok_or_else(|| answers::unexpected_answer("no transcription"))
         });
-        let segments = reading.await.map_err(mark_not_executed)?;
+        let transcript = reading.await.map_err(mark_not_executed)?;
         if known.is_none() {
             *self.shape.lock().unwrap_or_else(PoisonError::into_inner) = Some(shape);
         }
-        Ok(segments)
+        Ok(transcript)
     }
 
     fn known_shape(&self) -> Option<TranscriptionShape> {

@@ -94,8 +94,8 @@ impl Transcriber for SaledTranscriber {
     }
 
     async fn transcribe(&self, recording: Upload, cache: &JobCache) -> Result<CachedTranscript, CallError> {
-        let segments = self.send_and_follow(&recording, cache).await?;
-        Ok(CachedTranscript::from_segments(recording.name, recording.stamp.size, segments))
+        let transcript = self.send_and_follow(&recording, cache).await?;
+        Ok(CachedTranscript::from_server(recording.name, recording.stamp.size, transcript))
     }
 
     fn notes_writer(&self) -> Option<&dyn NotesWriter> {

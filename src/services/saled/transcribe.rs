@@ -10,12 +10,11 @@ use super::{
 };
 use crate::{
     http::{ANALYSES_BYTES_MAX, Request},
-    job::Segment,
     services::{
         CallError, FileFault, Upload,
         answers::{self, mark_not_executed},
         pacer::Priority,
-        response_parsing,
+        response_parsing::{self, ServerTranscript},
         result_cache::JobCache,
     },
     text,
@@ -26,14 +25,18 @@ const REASON_CHARS_MAX: usize = 300;
 
 impl SaledTranscriber {
     /// Has a recording transcribed, by the job of an earlier attempt if there is one.
-    pub(super) async fn send_and_follow(&self, upload: &Upload, cache: &JobCache) -> Result<Vec<Segment>, CallError> {
+    pub(super) async fn send_and_follow(
+        &self,
+        upload: &Upload,
+        cache: &JobCache,
+    ) -> Result<ServerTranscript, CallError> {
         // A job that is lost once means that the server restarted, which counts against no
         // recording.
         for _ in 0..2 {
             let job = self.find_or_submit(upload, cache).await?;
             let ended = match self.poll_job(SaledWork::Transcription, &job, Some(&upload.progress)).await? {
                 SaledJobEnd::Completed => match self.fetch_transcript(&job.id).await? {
-                    Ok(segments) => return Ok(segments),
+                    Ok(transcript) => return Ok(transcript),
                     Err(ended) => ended,
                 },
                 ended @ (SaledJobEnd::Failed(_) | SaledJobEnd::Forgotten) => ended,
@@ -103,8 +106,8 @@ impl SaledTranscriber {
             .ok_or_else(|| mark_not_executed(answers::unexpected_answer("a transcription without a job_id")))
     }
 
-    /// Returns the segments of a completed job, or its true end.
-    async fn fetch_transcript(&self, id: &str) -> Result<Result<Vec<Segment>, SaledJobEnd>, CallError> {
+    /// Returns the transcript of a completed job, or its true end.
+    async fn fetch_transcript(&self, id: &str) -> Result<Result<ServerTranscript, SaledJobEnd>, CallError> {
         let path = ["api", "transcribe", "result", id];
         let answer = self.call(Request::get(&path).bytes_max(ANALYSES_BYTES_MAX), Priority::High).await?;
         if matches!(answer.status, 404 | 410) {
@@ -119,7 +122,7 @@ impl SaledTranscriber {
         let reading = answers::read_long(move || {
             let answer = answers::read_transcription(answer)?;
             match response_parsing::parse_transcript(&answer)? {
-                Some(segments) => Ok(Ok(segments)),
+                Some(transcript) => Ok(Ok(transcript)),
                 None if wire::parse_status(&answer) == Some(wire::SaledJobStatus::Unknown) => {
                     Ok(Err(SaledJobEnd::Forgotten))
                 }

@@ -191,7 +191,7 @@ attendees = [
         let mut command = self.entrance(env!("CARGO_BIN_EXE_minuted"));
         command.arg("--config").arg(self.config()).args(arguments);
         command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").stdin(Stdio::null());
-        command.env("MINUTED_CLOCK", self.clock());
+        command.env("MINUTED_CLOCK", self.clock()).env("TZ", "UTC");
         command
     }
 
@@ -298,7 +298,7 @@ attendees = [
         let file = fs::OpenOptions::new().create(true).append(true).open(&log).expect("opened");
         let mut command = self.entrance(program[0]);
         command.args(&program[1..]).arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
-        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock());
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock()).env("TZ", "UTC");
         Daemon { child: command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("started") }
     }
 
@@ -310,7 +310,7 @@ attendees = [
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", &format!("{mounts}\nshift; exec \"$@\""), "sh"]).arg(self.folder());
         command.arg(env!("CARGO_BIN_EXE_minuted")).arg("--config").arg(self.config()).arg("run");
-        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock());
+        command.env_remove("RUST_LOG").env_remove("MINUTED_DIE").env("MINUTED_CLOCK", self.clock()).env("TZ", "UTC");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         self.listening(Daemon { child: command.spawn().expect("started") })
     }
