@@ -7,7 +7,7 @@ use crate::{
     clock::elapsed,
     job::{HoldReason, JobState, Stage, WaitReason},
     store::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
-    text::{ShellCommand, count, rough},
+    text::{ShellCommand, count, one_line, rough},
 };
 
 /// The facts of an explanation besides the job itself.
@@ -55,9 +55,13 @@ fn stage_word(job: &JobView) -> &str {
     job.stage.map_or("", Stage::as_str)
 }
 
+/// Characters that are shown of a remark.
+const REMARK_MAX: usize = 300;
+
 fn explain_done(job: &JobView) -> (String, Option<String>) {
     let id = job.id;
     let mut parts: Vec<String> = describe_notes(job).into_iter().collect();
+    parts.extend(job.remarks.iter().map(|remark| one_line(remark, REMARK_MAX)));
     let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
@@ -312,6 +316,16 @@ mod tests {
         let all = job.as_object_mut().expect("an object");
         all.extend(fields.as_object().expect("an object").clone());
         serde_json::from_value(job).expect("a job")
+    }
+
+    #[test]
+    fn remarks_of_the_notes_are_part_of_the_answer() {
+        let fields =
+            json!({ "state": "done", "notes": ["/srv/sales/talk.notes.md"], "remarks": ["the end is missing"] });
+        assert_eq!(
+            explained(true, &fields),
+            "job 1 is done: its notes are /srv/sales/talk.notes.md; the end is missing"
+        );
     }
 
     fn explained(daemon: bool, fields: &Value) -> String {

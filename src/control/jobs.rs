@@ -59,6 +59,8 @@ impl ControlService {
         let missing =
             tokio::task::spawn_blocking(move || notes.into_iter().filter(|notes| is_missing(notes)).collect());
         job.notes_missing = missing.await.map_err(|error| Refusal::new(error.to_string()))?;
+        let reports = self.queue.stages().read_results(id).await?;
+        job.remarks = reports.into_iter().flat_map(|report| report.findings.remarks).collect();
         Ok(job)
     }
 

@@ -86,6 +86,9 @@ pub struct JobView {
     /// The notes of it that are not there any more; only where one job is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes_missing: Vec<String>,
+    /// The remarks that its notes begin with, such as an end that is missing; only where one job is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// The job that has the content of a copy that was skipped, as that job is now.
     #[serde(skip)]
     pub original: Option<OriginalJob>,
@@ -306,6 +309,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         hold: None,
         awaiting: None,
         notes_missing: Vec::new(),
+        remarks: Vec::new(),
         original: None,
         has_invalid_metadata: row.get("invalid_metadata")?,
         is_beyond: row.get::<Option<String>>("skip")?.as_deref() == Some(LIMIT),
