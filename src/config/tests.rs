@@ -656,49 +656,66 @@ fn what_a_saled_cannot_do_is_refused_with_the_cure() {
 
 const LOCAL: &str = "[services.local]\nkind = \"ondevice\"\n";
 
+/// Returns the recogniser of the service `local`.
+fn recogniser(text: &str) -> Recogniser {
+    let settings = settings(text);
+    let Kind::Ondevice(ondevice) = &settings.services["local"].kind else { panic!("{settings:?}") };
+    ondevice.recogniser.clone()
+}
+
 #[test]
 fn a_model_is_for_whisper_alone_and_moonshine_understands_english_alone() {
-    let english = settings(&format!("{LOCAL}engine = \"moonshine\"\n{FOLDER}language = \"en\"\n"));
-    assert_eq!(english.services["local"].kind, settings(&format!("{LOCAL}{FOLDER}")).services["local"].kind);
-    insta::assert_snapshot!(mistakes(&format!("{LOCAL}model = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n")), @r#"
-    `model` without `engine = "whisper"`
-      add engine = "whisper", or remove `model`: moonshine has its own (minuted engine install)
-    the folder's service understands English only, not `de`
-      write engine = "whisper" and a `model` in its table, or choose another service
+    assert_eq!(recogniser(&format!("{LOCAL}{FOLDER}")), Recogniser::Auto { model: None });
+    assert_eq!(recogniser(&format!("{LOCAL}engine = \"auto\"\n{FOLDER}")), Recogniser::Auto { model: None });
+    let english = format!("{LOCAL}engine = \"moonshine\"\n{FOLDER}language = \"en\"\n");
+    assert_eq!(recogniser(&english), Recogniser::Moonshine);
+    insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"moonshine\"\nmodel = \"base\"\n{FOLDER}")), @r#"
+    `model` with `engine = "moonshine"`
+      write engine = "auto", or remove `model`: moonshine has its own (minuted engine install)
     "#);
     insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"wisper\"\nmodel = \"ggml-base.bin\"\n{FOLDER}")), @r#"
     unknown word `wisper` for `engine`
-      did you mean `whisper`? it may be `moonshine` or `whisper`
+      did you mean `whisper`? it may be `auto`, `moonshine` or `whisper`
     `ggml-base.bin` is not an absolute path
       write the whole path, beginning with `/`
-    "#);
-    insta::assert_snapshot!(mistakes("[[folder]]\npath = \"/srv/sales\"\n[defaults]\nlanguage = \"he\"\n"), @r#"
-    the folder's service understands English only, not `he`
-      write engine = "whisper" and a `model` in its table, or choose another service
     "#);
 }
 
 #[cfg(not(feature = "whisper"))]
 #[test]
 fn a_build_without_whisper_says_how_to_get_one() {
-    let whisper = format!("{LOCAL}engine = \"whisper\"\nmodel = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n");
-    insta::assert_snapshot!(mistakes(&whisper), @"
-    this build has no whisper
-      build it with cargo build --release --features whisper
+    for (engine, model) in [("whisper", "/srv/ggml-base.bin"), ("whisper", "base"), ("auto", "base")] {
+        let text = format!("{LOCAL}engine = \"{engine}\"\nmodel = \"{model}\"\n{FOLDER}language = \"de\"\n");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(mistakes(&text), @"
+            this build has no whisper
+              build it with cargo build --release --features whisper
+            ");
+        }
+    }
+    insta::assert_snapshot!(mistakes("[[folder]]\npath = \"/srv/sales\"\n[defaults]\nlanguage = \"he\"\n"), @"
+    the folder's service understands English only, not `he`
+      choose another service, or build minuted with cargo build --release --features whisper
     ");
 }
 
 #[cfg(feature = "whisper")]
 #[test]
-fn whisper_takes_a_model_and_any_language() {
-    let whisper = format!("{LOCAL}engine = \"whisper\"\nmodel = \"/srv/ggml-base.bin\"\n{FOLDER}language = \"de\"\n");
-    let settings = settings(&whisper);
-    let Kind::Ondevice(ondevice) = &settings.services["local"].kind else { panic!("{settings:?}") };
-    assert_eq!(ondevice.recogniser, Recogniser::Whisper { model: "/srv/ggml-base.bin".into() });
-    insta::assert_snapshot!(mistakes(&format!("{LOCAL}engine = \"whisper\"\n{FOLDER}")), @r#"
-    `engine = "whisper"` without `model`
-      write model = "/…/ggml-base.bin": a model of whisper.cpp, which minuted does not fetch
-    "#);
+fn whisper_takes_a_model_by_name_or_path_and_any_language() {
+    let whisper = |model: &str| {
+        let folder = format!("{FOLDER}language = \"de\"\n");
+        recogniser(&format!("{LOCAL}engine = \"whisper\"\n{model}\n{folder}"))
+    };
+    let file = WhisperModel::File("/srv/ggml-base.bin".into());
+    assert_eq!(whisper("model = \"/srv/ggml-base.bin\""), Recogniser::Whisper { model: Some(file) });
+    let installed = WhisperModel::Installed("large-v3-turbo".into());
+    assert_eq!(whisper("model = \"large-v3-turbo\""), Recogniser::Whisper { model: Some(installed) });
+    assert_eq!(whisper(""), Recogniser::Whisper { model: None });
+    assert_eq!(
+        recogniser(&format!("{LOCAL}{FOLDER}language = \"he\"\n")),
+        Recogniser::Auto { model: None },
+        "any language"
+    );
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! The models of the on-device engine: that of `minuted engine install`, and those that a person named for whisper.
 
-use std::path::Path;
-
 use super::Finding;
 use crate::{
-    config::{Environment, Kind, Recogniser, Settings},
+    config::{Environment, Kind, Recogniser, Settings, WhisperModel},
     engine::{
         model::{InstallError, Installation, Package, Places},
         whisper,
@@ -18,14 +16,18 @@ const INSTALL: &str = "minuted engine install";
 /// Looks at the models. Where no service needs that of minuted's own, only a damaged one is told of.
 pub(super) fn check_models(settings: &Settings, env: &Environment) -> Vec<Finding> {
     let recognisers = || settings.services.values().filter_map(|service| recogniser_of(&service.kind));
-    let is_needed = recognisers().any(|recogniser| *recogniser == Recogniser::Moonshine);
+    let is_needed = recognisers().any(|recogniser| !matches!(recogniser, Recogniser::Whisper { .. }));
+    let places = Places::of(Some(settings), env);
     let own = match Package::here() {
-        Ok(package) => check_package(package, &Places::of(Some(settings), env), is_needed),
+        Ok(package) => check_package(package, &places, is_needed),
         Err(error) => is_needed.then(|| unsupported_machine(&error)),
     };
     let named = settings.services.values().filter_map(|service| match recogniser_of(&service.kind)? {
         Recogniser::Moonshine => None,
-        Recogniser::Whisper { model } => Some(check_whisper_model(&service.name, model, settings)),
+        Recogniser::Auto { model } => {
+            Recogniser::HAS_WHISPER.then(|| check_languages(&service.name, model.as_ref(), settings, &places))
+        }
+        Recogniser::Whisper { model } => Some(check_whisper_model(&service.name, model.as_ref(), settings, &places)),
     });
     own.into_iter().chain(named).collect()
 }
@@ -36,16 +38,13 @@ fn recogniser_of(kind: &Kind) -> Option<&Recogniser> {
 }
 
 /// Looks at the model of whisper that the service `name` loads, with the eyes of its folders.
-fn check_whisper_model(name: &str, model: &Path, settings: &Settings) -> Finding {
+fn check_whisper_model(name: &str, model: Option<&WhisperModel>, settings: &Settings, places: &Places) -> Finding {
     let subject = format!("engine of `{name}`");
-    let shown = printable_path(model);
-    let weights = match whisper::look(model) {
+    let weights = match whisper::installed::choose_model(places, model) {
         Ok(weights) => weights,
-        Err(error) => {
-            let hint = format!("write the path of a ggml file of whisper.cpp to `model` in [services.{name}]");
-            return Finding::error(subject, format!("its model {shown} cannot be used: {error}"), hint);
-        }
+        Err(error) => return Finding::error(subject, error.to_string(), error.hint()),
     };
+    let shown = printable_path(&weights.path);
     let mut folders = settings.folders.iter().filter(|folder| folder.service == name);
     match folders.find_map(|folder| weights.understands(folder.language.as_deref()).err()) {
         Some(reason) => {
@@ -53,6 +52,27 @@ fn check_whisper_model(name: &str, model: &Path, settings: &Settings) -> Finding
             Finding::error(subject, what, cure)
         }
         None => Finding::ok(subject, format!("whisper, with the model {shown}")),
+    }
+}
+
+/// Looks at the languages that a service with `engine = "auto"` understands.
+fn check_languages(name: &str, model: Option<&WhisperModel>, settings: &Settings, places: &Places) -> Finding {
+    let subject = format!("engine of `{name}`");
+    let error = match whisper::installed::choose_model(places, model) {
+        Ok(weights) => {
+            let shown = printable_path(&weights.path);
+            return Finding::ok(subject, format!("English, and other languages by whisper with the model {shown}"));
+        }
+        Err(error) => error,
+    };
+    let is_needed = settings
+        .folders
+        .iter()
+        .any(|folder| folder.service == name && folder.language.as_deref().is_some_and(|language| language != "en"));
+    if is_needed || model.is_some() {
+        Finding::error(subject, error.to_string(), error.hint())
+    } else {
+        Finding::ok(subject, "English; for other languages a model of whisper can be installed".to_owned())
     }
 }
 

@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 use super::{Finding, confinement::has_children};
 use crate::{
-    config::{Kind, Recogniser, Settings},
+    config::{Environment, Kind, Recogniser, Settings, WhisperModel},
     dropin::assignments,
-    engine::{ffmpeg_child::FFMPEG_MEMORY_MIB, run::MEMORY_MIB, whisper},
+    engine::{ffmpeg_child::FFMPEG_MEMORY_MIB, model::Places, run::MEMORY_MIB, whisper},
 };
 
 /// MiB for the daemon itself: it uses some 25, and holds no more than the largest answer of a service besides.
@@ -54,12 +54,20 @@ fn compare_memory(needed_mib: u64, limit_mib: u64) -> Finding {
 
 /// Returns MiB for the daemon, one ffmpeg, and as many of the largest recogniser as work at once.
 fn needed_mib(settings: &Settings) -> u64 {
+    let places = Places::of(Some(settings), Environment::get());
+    let whisper_mib = |model: &Option<WhisperModel>| {
+        whisper::installed::choose_model(&places, model.as_ref()).ok().map(|weights| weights.memory_mib())
+    };
     let recogniser = settings.services.values().filter_map(|service| {
         let Kind::Ondevice(ondevice) = &service.kind else { return None };
         let one = match &ondevice.recogniser {
             Recogniser::Moonshine => MEMORY_MIB,
             // One that cannot be read is told of elsewhere.
-            Recogniser::Whisper { model } => whisper::look(model).ok()?.memory_mib(),
+            Recogniser::Whisper { model } => whisper_mib(model)?,
+            Recogniser::Auto { model } if Recogniser::HAS_WHISPER => {
+                whisper_mib(model).unwrap_or_default().max(MEMORY_MIB)
+            }
+            Recogniser::Auto { .. } => MEMORY_MIB,
         };
         Some(one.saturating_mul(u64::try_from(service.at_once.unwrap_or(1)).unwrap_or(1)))
     });

@@ -17,7 +17,7 @@ use self::{
 pub(crate) use self::{
     abilities::{Abilities, Notes},
     koldan::{ApiKey, Koldan},
-    ondevice::{Ondevice, Recogniser},
+    ondevice::{Ondevice, Recogniser, WhisperModel},
     openai::Openai,
     paxs::{MeetingType, Paxs},
     saled::{Saled, Summary},
@@ -108,7 +108,7 @@ impl NamedKind {
 impl Kind {
     /// Returns the engine as it is without a table of its own.
     pub(super) fn on_this_machine() -> Self {
-        let ondevice = OndeviceKeys::default().into_settings(Recogniser::Moonshine);
+        let ondevice = OndeviceKeys::default().into_settings(Recogniser::Auto { model: None });
         Self::Ondevice(ondevice.expect("no key is required"))
     }
 

@@ -7,17 +7,21 @@ use toml::Spanned;
 use super::abilities::{Abilities, Notes, ServiceProfile};
 use crate::config::{
     analysis::Analysis,
+    diagnostic::ValueError,
     reader::{Table, TableKeys as _},
     table_keys::table_keys,
     values,
 };
 
 /// The words of `engine`.
-const ENGINES: &[(&str, Engine)] = &[("moonshine", Engine::Moonshine), ("whisper", Engine::Whisper)];
+const ENGINES: &[(&str, Engine)] =
+    &[("auto", Engine::Auto), ("moonshine", Engine::Moonshine), ("whisper", Engine::Whisper)];
 
 /// `engine` without the file that `model` gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) enum Engine {
+    /// `auto`
+    Auto,
     /// `moonshine`
     Moonshine,
     /// `whisper`
@@ -29,7 +33,7 @@ table_keys! {
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Ondevice from OndeviceKeys {
         + engine: Engine = read_word(ENGINES);
-        + model: PathBuf = read_text(values::parse_absolute_path);
+        + model: WhisperModel = read_text(parse_whisper_model);
         /// Threads of one transcription. One is best on a small machine: threads that wait for each
         /// other spin.
         threads: NonZeroU32 = read_number(1..=64), default NonZeroU32::MIN;
@@ -42,13 +46,41 @@ table_keys! {
 /// A recogniser of speech on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recogniser {
+    /// Moonshine for English; whisper for another language, where this build has it and a model is installed.
+    Auto {
+        /// The model of whisper; `None` takes the largest installed one of many languages.
+        model: Option<WhisperModel>,
+    },
     /// The model of `minuted engine install`; English alone.
     Moonshine,
     /// whisper.cpp, where this build has it: other languages too.
     Whisper {
-        /// The ggml file. Absolute.
-        model: PathBuf,
+        /// The model; `None` takes the largest installed one of many languages.
+        model: Option<WhisperModel>,
     },
+}
+
+/// A model of whisper, as the config names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhisperModel {
+    /// The name of an installed model, such as `base`.
+    Installed(String),
+    /// A ggml file. Absolute.
+    File(PathBuf),
+}
+
+/// Reads the name of an installed model or the path of a ggml file.
+fn parse_whisper_model(text: &str) -> Result<WhisperModel, ValueError> {
+    /// Characters of a name at most.
+    const NAME_MAX: usize = 64;
+    let is_fit = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    let is_name = !text.is_empty() && text.len() <= NAME_MAX && text.chars().all(is_fit);
+    // A file of this directory was meant, which is another one for each process.
+    let is_file = text.ends_with(".bin") || text.starts_with('.');
+    if is_name && !is_file {
+        return Ok(WhisperModel::Installed(text.to_owned()));
+    }
+    values::parse_absolute_path(text).map(WhisperModel::File)
 }
 
 impl Recogniser {
@@ -59,6 +91,7 @@ impl Recogniser {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::Auto { .. } => "auto",
             Self::Moonshine => "moonshine",
             Self::Whisper { .. } => "whisper",
         }
@@ -92,11 +125,19 @@ impl ServiceProfile for Ondevice {
     }
 
     fn is_english_only(&self) -> bool {
-        self.recogniser == Recogniser::Moonshine
+        match self.recogniser {
+            Recogniser::Auto { .. } => !Recogniser::HAS_WHISPER,
+            Recogniser::Moonshine => true,
+            Recogniser::Whisper { .. } => false,
+        }
     }
 
     fn language_cure(&self) -> &'static str {
-        "write engine = \"whisper\" and a `model` in its table, or choose another service"
+        if Recogniser::HAS_WHISPER {
+            "write engine = \"auto\" in its table, or choose another service"
+        } else {
+            "choose another service, or build minuted with cargo build --release --features whisper"
+        }
     }
 
     fn absence_cure(&self) -> &'static str {
@@ -107,35 +148,33 @@ impl ServiceProfile for Ondevice {
 /// Reads the keys of the engine on this machine.
 pub(super) fn read_ondevice(table: &Table<'_>) -> Option<Ondevice> {
     let mut keys = OndeviceKeys::from_table(table);
-    let engine = keys.engine.take().map(Spanned::into_inner);
-    let recogniser = if engine == Some(Engine::Whisper) {
-        read_whisper(table, keys.model.take().map(Spanned::into_inner))?
-    } else {
-        refuse_model(table, engine.is_some());
-        Recogniser::Moonshine
+    // An `engine` with a mistake of its own may have meant any.
+    let engine = keys.engine.take().map_or(Engine::Auto, Spanned::into_inner);
+    let model = keys.model.take().map(Spanned::into_inner);
+    let needs_whisper = match engine {
+        Engine::Auto => table.key_span("model").filter(|_| model.is_some()),
+        Engine::Moonshine => {
+            refuse_model(table);
+            None
+        }
+        Engine::Whisper => table.key_span("engine"),
     };
-    keys.into_settings(recogniser)
-}
-
-fn read_whisper(table: &Table<'_>, model: Option<PathBuf>) -> Option<Recogniser> {
-    let span = table.key_span("engine")?;
-    if !Recogniser::HAS_WHISPER {
+    if let Some(span) = needs_whisper.filter(|_| !Recogniser::HAS_WHISPER) {
         let help = "build it with cargo build --release --features whisper";
         table.diagnostics().add_at(span, "this build has no whisper", help);
         return None;
     }
-    if !table.is_present("model") {
-        let help = "write model = \"/…/ggml-base.bin\": a model of whisper.cpp, which minuted does not fetch";
-        table.diagnostics().add_at(span, "`engine = \"whisper\"` without `model`", help);
-    }
-    Some(Recogniser::Whisper { model: model? })
+    keys.into_settings(match engine {
+        Engine::Auto => Recogniser::Auto { model },
+        Engine::Moonshine => Recogniser::Moonshine,
+        Engine::Whisper => Recogniser::Whisper { model },
+    })
 }
 
-/// Refuses a `model` that nothing would load. An `engine` with a mistake of its own may have meant
-/// whisper.
-fn refuse_model(table: &Table<'_>, is_moonshine: bool) {
-    if let Some(span) = table.key_span("model").filter(|_| is_moonshine || !table.is_present("engine")) {
-        let help = "add engine = \"whisper\", or remove `model`: moonshine has its own (minuted engine install)";
-        table.diagnostics().add_at(span, "`model` without `engine = \"whisper\"`", help);
+/// Refuses a `model` that nothing would load.
+fn refuse_model(table: &Table<'_>) {
+    if let Some(span) = table.key_span("model") {
+        let help = "write engine = \"auto\", or remove `model`: moonshine has its own (minuted engine install)";
+        table.diagnostics().add_at(span, "`model` with `engine = \"moonshine\"`", help);
     }
 }

@@ -14,6 +14,9 @@ const IN_STATE: &str = "model";
 /// The directory of models in a person's directory of data.
 const IN_DATA: &str = "minuted";
 
+/// The directory of the models of whisper, beside the installations.
+const WHISPER: &str = "whisper";
+
 /// The directory of the configurations of system services: their files are their own, not a
 /// person's.
 const SYSTEM: &str = "/etc";
@@ -60,6 +63,19 @@ impl Places {
         self.dir_of(package)
             .or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(package.dir_name())))
             .ok_or(InstallError::NoPlace)
+    }
+
+    /// Returns the directory of the models of whisper that counts: the first that is there.
+    #[must_use]
+    pub(crate) fn whisper_dir(&self) -> Option<PathBuf> {
+        let bases = [self.state_base(), self.data_base()].into_iter().flatten();
+        bases.map(|base| base.join(WHISPER)).find(|dir| dir.symlink_metadata().is_ok())
+    }
+
+    /// Returns the directory into which a model of whisper is installed; `None` without a home and a configuration.
+    #[must_use]
+    pub(crate) fn whisper_target(&self) -> Option<PathBuf> {
+        self.whisper_dir().or_else(|| Some(self.data_base().or_else(|| self.state_base())?.join(WHISPER)))
     }
 
     /// Returns the state directory, when `dir` lies in it: that one is made for its owner alone.

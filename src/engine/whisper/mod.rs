@@ -1,9 +1,10 @@
 //! whisper.cpp: other languages, in a build that has it.
 //!
 //! A person brings the model, a ggml file; here it is looked at before native code reads it.
-//! `native` loads it and turns sound into words; it is there with the Cargo feature `whisper`
+//! `installed` keeps those that `minuted engine install FILE` has copied. `native` loads it and turns sound into words; it is there with the Cargo feature `whisper`
 //! alone.
 
+pub(crate) mod installed;
 #[cfg(feature = "whisper")]
 pub(super) mod native;
 #[cfg(test)]
@@ -62,14 +63,25 @@ pub(crate) enum NotWeights {
     NoGgml,
 }
 
+/// Returns whether a file begins as a model of whisper.cpp does.
+pub(crate) fn is_ggml(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = open_model(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == MAGIC.to_le_bytes()
+}
+
+fn open_model(path: &Path) -> io::Result<File> {
+    // A pipe would be waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
 /// Looks at the first bytes of the model at `path`.
 ///
 /// # Errors
 /// [`NotWeights`].
 pub(crate) fn look(path: &Path) -> Result<Weights, NotWeights> {
-    // A pipe would be waited for.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
+    let mut file = open_model(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(NotWeights::NoFile);

@@ -24,7 +24,7 @@ use crate::{
         whisper::{self, Weights},
     },
     media_types,
-    text::{one_line, printable_path},
+    text::one_line,
 };
 
 /// The engine of one table of the config.
@@ -53,11 +53,45 @@ impl OnDeviceTranscriber {
     /// Returns the recogniser, and the MiB of memory that it takes.
     fn choose_recogniser(&self, language: Option<String>) -> Result<(Choice, u64), CallError> {
         match &self.recogniser {
-            config::Recogniser::Moonshine => Ok((Choice::Moonshine(self.find_model()?), MEMORY_MIB)),
+            config::Recogniser::Moonshine => self.choose_moonshine(),
             config::Recogniser::Whisper { model } => {
-                let weights = read_weights(model)?;
-                Ok((Choice::Whisper { model: model.clone(), language }, weights.memory_mib()))
+                let weights = whisper::installed::choose_model(&self.places, model.as_ref());
+                let weights = weights.map_err(|error| missing_model_error(&error, &error.hint()))?;
+                Ok(choose_whisper(weights, language))
             }
+            config::Recogniser::Auto { model } => self.choose_by_language(model.as_ref(), language),
+        }
+    }
+
+    fn choose_moonshine(&self) -> Result<(Choice, u64), CallError> {
+        Ok((Choice::Moonshine(self.find_model()?), MEMORY_MIB))
+    }
+
+    /// Chooses moonshine for English. Whisper takes other languages, and finds out which one it is where nobody says
+    /// so; a recording in another language waits until there is a model.
+    fn choose_by_language(
+        &self,
+        model: Option<&config::WhisperModel>,
+        language: Option<String>,
+    ) -> Result<(Choice, u64), CallError> {
+        if language.as_deref() == Some("en") {
+            return self.choose_moonshine();
+        }
+        let weights = whisper::installed::choose_model(&self.places, model);
+        match (weights, &language) {
+            (Ok(weights), _) if config::Recogniser::HAS_WHISPER => Ok(choose_whisper(weights, language)),
+            (Err(error), Some(language)) if config::Recogniser::HAS_WHISPER => {
+                let reason = format!("its language is `{language}`, and {error}; {}", error.hint());
+                Err(CallError::File(FileFault::Lacking(one_line(&reason, 500))))
+            }
+            (Ok(_) | Err(_), Some(language)) => {
+                let reason = format!(
+                    "its language is `{language}`, and this build understands English only; choose another service, or \
+                     cargo build --release --features whisper"
+                );
+                Err(CallError::File(FileFault::Lacking(reason)))
+            }
+            (Ok(_) | Err(_), None) => self.choose_moonshine(),
         }
     }
 
@@ -153,13 +187,10 @@ impl From<EngineError> for CallError {
     }
 }
 
-/// Reads the head of the whisper model that the config names.
-fn read_weights(path: &Path) -> Result<Weights, CallError> {
-    whisper::look(path).map_err(|error| {
-        let path = printable_path(path);
-        let message = format!("the model of whisper, `{path}`, cannot be used: {error}");
-        CallError::service_alone(one_line(&message, 500))
-    })
+/// Returns whisper with this model, and the MiB of memory that it takes.
+fn choose_whisper(weights: Weights, language: Option<String>) -> (Choice, u64) {
+    let memory_mib = weights.memory_mib();
+    (Choice::Whisper { model: weights.path, language }, memory_mib)
 }
 
 /// Returns the error of an engine without a usable model: all recordings wait.
