@@ -111,11 +111,14 @@ impl LoggingError {
         match self {
             Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
             Self::Directory { path, .. } => {
-                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").path(path);
+                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").add_path(path);
                 format!("{make}; or leave `dir` out of [log]: stderr is enough")
             }
             Self::File { path, .. } => {
-                format!("{}; or leave `dir` out of [log]: stderr is enough", crate::access::grant(path).join("; "))
+                format!(
+                    "{}; or leave `dir` out of [log]: stderr is enough",
+                    crate::access::setfacl_commands(path).join("; ")
+                )
             }
             Self::Running(_) => "a bug: report it".to_owned(),
         }

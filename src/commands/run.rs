@@ -12,7 +12,7 @@ use crate::{
     exit,
     hint::Hinted,
     logging, signals,
-    text::count,
+    text::format_count,
 };
 
 pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, Failure> {
@@ -55,6 +55,6 @@ fn print_left_undone(tally: Tally) {
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
-        print::message(&format!("minuted: {} {how}\nhint: {hint}", count(number, what)));
+        print::message(&format!("minuted: {} {how}\nhint: {hint}", format_count(number, what)));
     }
 }

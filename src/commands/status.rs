@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     control::{Caller, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport},
     progress::Unit,
-    text::{ShellCommand, count, one_line, printable},
+    text::{ShellCommand, format_count, one_line, printable},
 };
 
 /// The interval of `--watch`.
@@ -142,8 +142,8 @@ fn show_folders(status: &StatusReport) -> Result<(), Failure> {
         }
         if folder.backlog > 0 {
             let name = &folder.name;
-            let old = count(folder.backlog, "recording");
-            let decide = ShellCommand::new("minuted backlog").word(name).then("process|skip");
+            let old = format_count(folder.backlog, "recording");
+            let decide = ShellCommand::new("minuted backlog").add_word(name).add_words("process|skip");
             print::line(&format!("folder {name}: {old} from before minuted; {decide}"))?;
         }
     }

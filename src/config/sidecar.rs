@@ -143,7 +143,7 @@ fn parse_instruction(text: &str) -> Result<String, ValueError> {
 /// A line for people, cleaned of what turns the direction of text: it stands among other people's
 /// words.
 fn parse_visible_line(text: &str) -> Result<String, ValueError> {
-    let cleaned = text::line(&values::parse_line(text)?);
+    let cleaned = text::strip_to_line(&values::parse_line(text)?);
     if cleaned.is_empty() {
         return Err(ValueError::new("nothing that can be seen", "write a text that is not empty"));
     }
@@ -164,7 +164,9 @@ impl Table<'_> {
         let mut cleaned = Vec::new();
         for person in attendees.into_inner() {
             match parse_visible_line(&person.name) {
-                Ok(name) => cleaned.push(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
+                Ok(name) => {
+                    cleaned.push(Attendee { name, role: person.role.map(|role| text::strip_to_line(&role)), ..person })
+                }
                 Err(error) => {
                     let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);
                     self.diagnostics().add_at(span.clone(), what, error.help);

@@ -75,11 +75,11 @@ pub(crate) fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String>
         }
         (HoldReason::SignedOut | HoldReason::Forbidden, _) => {
             Some(settings.services.get(name).map_or_else(
-                || ShellCommand::new("minuted login").word(name).into(),
+                || ShellCommand::new("minuted login").add_word(name).into(),
                 |service| service.kind.sign_in_cure(name),
             ))
         }
-        (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").word(folder).into()),
+        (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").add_word(folder).into()),
         (HoldReason::Full, _) => Some("free some space".into()),
         (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
         (HoldReason::NotConfigured, _) => Some(format!(

@@ -16,7 +16,7 @@ use crate::{
     service_manager as systemd,
     services::paxs::Freshness,
     store::{LOST_AFTER, Lane, Scope},
-    text::{count, one_line},
+    text::{format_count, one_line},
 };
 
 /// The interval between looks at notices, lost files and holds that ended.
@@ -289,7 +289,7 @@ async fn report_status(parts: &Parts, told: &mut String) {
     let held = runtime.queue.holds().list().await.unwrap_or_default();
     let mut line = format!(
         "{}; {} running, {} waiting for analysis",
-        count(runtime.live().settings.folders.len() as u64, "folder"),
+        format_count(runtime.live().settings.folders.len() as u64, "folder"),
         parts.worker.activity.snapshot().len(),
         runtime.polls.len()
     );

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::text::{rough, size};
+use crate::text::{format_duration, format_size};
 
 /// A bound that a recording exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,25 +41,35 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Size { bytes, max } => {
-                write!(f, "it has {}, and its folder takes up to {} (`max_size`)", size(*bytes), size(*max))
+                write!(
+                    f,
+                    "it has {}, and its folder takes up to {} (`max_size`)",
+                    format_size(*bytes),
+                    format_size(*max)
+                )
             }
             Self::Hollow { bytes, written } => write!(
                 f,
                 "it is a hole: of its {} only {} were ever written, and minuted takes that for no recording",
-                size(*bytes),
-                size(*written)
+                format_size(*bytes),
+                format_size(*written)
             ),
             Self::Long { length: Some(length), max } => {
-                write!(f, "it is {} long, and its folder takes up to {} (`max_duration`)", rough(*length), rough(*max))
+                write!(
+                    f,
+                    "it is {} long, and its folder takes up to {} (`max_duration`)",
+                    format_duration(*length),
+                    format_duration(*max)
+                )
             }
             Self::Long { length: None, max } => {
-                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", rough(*max))
+                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", format_duration(*max))
             }
             Self::Short { length, min } => write!(
                 f,
                 "it is {} long, and its folder takes recordings from {} on (`min_duration`)",
-                rough(*length),
-                rough(*min)
+                format_duration(*length),
+                format_duration(*min)
             ),
         }
     }

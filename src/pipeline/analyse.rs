@@ -357,7 +357,7 @@ fn complete_reports(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Rep
 
 fn failure_message(what: &str, report: Option<&Report>) -> String {
     let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
-    format!("the service failed to make the {what}: {}", text::told(reason, REASON_CHARS_MAX))
+    format!("the service failed to make the {what}: {}", text::printable_answer(reason, REASON_CHARS_MAX))
 }
 
 fn uploaded_recording(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {

@@ -17,7 +17,7 @@ use crate::{
     config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
     job::{Details, Plan, Setback, Told},
     store::Job,
-    text::{line, one_line, printable_path},
+    text::{one_line, printable_path, strip_to_line},
 };
 
 /// People of one meeting that are taken from a source; a sidecar with more has a mistake.
@@ -128,7 +128,7 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
 
 /// Returns a title from outside on one line, no longer than one that minuted makes.
 fn clean_title(title: &str) -> String {
-    one_line(&line(title), TITLE_MAX)
+    one_line(&strip_to_line(title), TITLE_MAX)
 }
 
 /// Returns the named people: each address once, each with a name that can be seen.
@@ -136,7 +136,7 @@ fn named_people(named: Vec<Attendee>) -> Vec<Attendee> {
     let mut once = std::collections::HashSet::new();
     let named = named.into_iter().filter_map(|person| {
         let email = person.email.trim().to_owned();
-        let name = Some(line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
+        let name = Some(strip_to_line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
         (email.contains('@') && once.insert(email.to_lowercase())).then_some(Attendee { name, email, ..person })
     });
     named.take(ATTENDEES_MAX).collect()

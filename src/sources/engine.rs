@@ -22,7 +22,7 @@ use crate::{
     job::{HoldReason, retry::backoff},
     services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
     store::{Hold, Later, Scope, SourceState, Store, StoreError},
-    text::{count, one_line},
+    text::{format_count, one_line},
 };
 
 /// A walk lists what ended since so long before the walk before it: a vendor may show a recording hours after its
@@ -354,7 +354,7 @@ impl SourceEngine {
         let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
         let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
         if let Some(away) = walked.map(|walked| clock::elapsed(walked, began)).filter(|away| *away > LOSS_AFTER) {
-            let days = count(away.as_secs() / 86_400, "day");
+            let days = format_count(away.as_secs() / 86_400, "day");
             tracing::warn!("source `{}` was not asked for {days}: what ended first may be gone there", self.name());
         }
         let mut cursor: Option<String> = None;
@@ -374,7 +374,7 @@ impl SourceEngine {
             cursor = listed.next;
         }
         if new > 0 {
-            tracing::info!("source `{}` has {}", self.name(), count(new as u64, "new recording"));
+            tracing::info!("source `{}` has {}", self.name(), format_count(new as u64, "new recording"));
         }
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
@@ -448,7 +448,9 @@ impl SourceEngine {
     async fn remove_unfinished_files(&self) {
         match draft::remove_temporaries(self.parts.folder.path.clone()).await {
             Ok(0) => {}
-            Ok(swept) => tracing::debug!("{} of an earlier start removed", count(swept as u64, "unfinished file")),
+            Ok(swept) => {
+                tracing::debug!("{} of an earlier start removed", format_count(swept as u64, "unfinished file"))
+            }
             Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
         }
     }

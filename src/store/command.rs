@@ -269,7 +269,7 @@ fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resu
 }
 
 fn count_mails(mails: usize) -> String {
-    crate::text::count(mails as u64, "withheld mail")
+    crate::text::format_count(mails as u64, "withheld mail")
 }
 
 /// Returns what a person may want instead of what a job that is over does not take.

@@ -211,7 +211,7 @@ impl fmt::Display for FileExplanation {
             Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
             Self::Settling(file) => fmt_settling(f, file),
             Self::Backlog(folder) => {
-                let process = ShellCommand::new("minuted backlog").word(folder).then("process");
+                let process = ShellCommand::new("minuted backlog").add_word(folder).add_words("process");
                 write!(f, "it lay there before minuted and waits: `{process}` or `skip`")
             }
             Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),

@@ -234,7 +234,7 @@ impl Worker {
         }
         let path = folder.path.join(&job.path);
         let shown = printable_path(&path);
-        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").path(&path), job.id);
+        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").add_path(&path), job.id);
         let failure = || Failure {
             error: error.to_owned(),
             from,

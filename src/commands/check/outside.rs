@@ -228,7 +228,7 @@ async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Fi
 }
 
 fn login_command(service: &str) -> String {
-    ShellCommand::new("minuted login").word(service).into()
+    ShellCommand::new("minuted login").add_word(service).into()
 }
 
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::{access::grant, beneath::Dir};
+use crate::{access::setfacl_commands, beneath::Dir};
 
 /// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub(crate) enum FileError {
         dir: PathBuf,
     },
     /// minuted may not write there.
-    #[error("no permission to write in `{dir}`; grant it: {cure}", dir = shown(dir), cure = grant(dir).join("; "))]
+    #[error("no permission to write in `{dir}`; grant it: {cure}", dir = shown(dir), cure = setfacl_commands(dir).join("; "))]
     Denied {
         /// The directory.
         dir: PathBuf,

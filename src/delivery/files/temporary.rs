@@ -84,7 +84,7 @@ impl Drop for Temporary<'_> {
 pub(crate) fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
     sweep(dir)?;
     let (mut trial, made) = Temporary::make(dir, mode)?;
-    let permissions = Permissions::of(&made)?;
+    let permissions = Permissions::read_from(&made)?;
     // Closed before it is renamed, as notes are: a mounted cloud gives an open file its old name again at its end.
     drop(made);
     let other = random_name()?;

@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 use crate::{
     config::Allow,
     job::Key,
-    text::{is_bidi, line},
+    text::{is_bidi, strip_to_line},
 };
 
 /// Returns whether `address` may get notes.
@@ -27,7 +27,7 @@ pub(crate) fn allowed(allow: &[Allow], address: &str) -> bool {
 /// Returns where mail to a person goes; an empty `name` is none. `None` for what is not an address.
 #[must_use]
 pub(crate) fn recipient(name: &str, address: &str) -> Option<Mailbox> {
-    let name = Some(line(name)).filter(|name| !name.is_empty());
+    let name = Some(strip_to_line(name)).filter(|name| !name.is_empty());
     Some(Mailbox::new(name, address.trim().parse().ok()?))
 }
 

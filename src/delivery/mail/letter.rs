@@ -13,7 +13,7 @@ use crate::{
         plain,
         templates::{Template, fill},
     },
-    text::{line, one_line, printable_path},
+    text::{one_line, printable_path, strip_to_line},
 };
 
 /// A mail with notes, to anyone.
@@ -91,17 +91,17 @@ impl Letter {
         let body = minutes.body();
         let is_right_to_left = minutes.is_right_to_left();
         let values = |body: String| Values {
-            title: line(&minutes.title),
+            title: strip_to_line(&minutes.title),
             is_right_to_left,
             body,
             date: minutes.recorded.strftime("%Y-%m-%d %H:%M UTC").to_string(),
-            recording: line(&minutes.recording),
+            recording: strip_to_line(&minutes.recording),
             attendees: minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "),
             attached: attached(form, kept),
         };
         let html = fill(Template::MailHtml, values(page(&body, is_right_to_left)));
         let text = fill(Template::MailText, values(plain::text(&body).trim_end().to_owned()));
-        let title = one_line(&line(&minutes.title), SUBJECT_CHARS);
+        let title = one_line(&strip_to_line(&minutes.title), SUBJECT_CHARS);
         let partial = if minutes.warning.is_some() { " (incomplete)" } else { "" };
         Self {
             message_id,

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
-use crate::text::{line, stripped};
+use crate::text::{strip_controls, strip_to_line};
 
 /// The dialect that notes are read in: what services write and what viewers commonly know.
 pub(in crate::delivery) fn options() -> Options {
@@ -16,7 +16,7 @@ pub(in crate::delivery) fn options() -> Options {
 /// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
 /// `heading`, and with its own headings at level `floor` or deeper. It ends without a line end.
 pub(in crate::delivery) fn section(markdown: &str, heading: &str, floor: usize) -> String {
-    let safe = safe(&active::without_templates(&stripped(markdown)));
+    let safe = safe(&active::without_templates(&strip_controls(markdown)));
     let fitted = fitted(without_leading_heading(&safe, heading), floor);
     fence_closed(fitted.trim_matches('\n').trim_end())
 }
@@ -172,7 +172,7 @@ fn without_leading_heading<'a>(markdown: &'a str, heading: &str) -> &'a str {
             _ => {}
         }
     }
-    let same = line(&shown).to_lowercase() == line(heading).to_lowercase();
+    let same = strip_to_line(&shown).to_lowercase() == strip_to_line(heading).to_lowercase();
     if same { &markdown[range.end..] } else { markdown }
 }
 
@@ -236,7 +236,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::text::escaped;
+    use crate::text::escape_markdown;
 
     fn note(markdown: &str) -> String {
         section(markdown, "Weekly", 2)
@@ -366,8 +366,8 @@ mod tests {
         #[test]
         fn escaped_text_is_shown_as_it_was(text in "[ -~äß\n]{0,60}") {
             let text = format!("x{text}x");
-            prop_assert_eq!(shown(&format!("# {}", escaped(&text))), line(&text));
-            prop_assert_eq!(shown(&escaped(&text)), line(&text));
+            prop_assert_eq!(shown(&format!("# {}", escape_markdown(&text))), strip_to_line(&text));
+            prop_assert_eq!(shown(&escape_markdown(&text)), strip_to_line(&text));
         }
     }
 }

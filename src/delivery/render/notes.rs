@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Analysis, Attendee},
     job::{Findings, Key, Report, Segment, Sound, Status},
-    text::{clock, escaped, line},
+    text::{escape_markdown, format_clock, strip_to_line},
 };
 
 /// Everything that notes say.
@@ -62,14 +62,14 @@ impl Minutes {
 
     /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
     fn write_body(&self, out: &mut String) {
-        let title = line(&self.title);
+        let title = strip_to_line(&self.title);
         out.push_str("# ");
-        out.push_str(&escaped(&title));
+        out.push_str(&escape_markdown(&title));
         if let Some(warning) = &self.warning {
-            add(out, &format!("> **Incomplete:** {}", escaped(warning)));
+            add(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
         }
         for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
-            add(out, &format!("> {}", escaped(&line(remark))));
+            add(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
         }
         for analysis in Analysis::ALL {
             if let Some(found) = self.findings(analysis) {
@@ -110,15 +110,16 @@ impl Minutes {
     fn front_matter(&self) -> String {
         let attendees: Vec<String> = self.attendees.iter().map(|person| front::quoted(&mailbox(person))).collect();
         let mut fields = vec![
-            ("title", front::quoted(&line(&self.title))),
+            ("title", front::quoted(&strip_to_line(&self.title))),
             ("date", self.date()),
-            ("recording", front::scalar(&line(&self.recording))),
-            ("folder", front::scalar(&line(&self.folder))),
+            ("recording", front::scalar(&strip_to_line(&self.recording))),
+            ("folder", front::scalar(&strip_to_line(&self.folder))),
             ("attendees", format!("[{}]", attendees.join(", "))),
         ];
-        fields.extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&line(from)))));
-        fields.push(("service", front::scalar(&line(&self.service))));
-        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
+        fields
+            .extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&strip_to_line(from)))));
+        fields.push(("service", front::scalar(&strip_to_line(&self.service))));
+        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&strip_to_line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
         front::block(&fields, &proof, self.sound.as_ref())
@@ -127,7 +128,7 @@ impl Minutes {
 
 /// Returns an attendee as a person reads it: `Ann Lee <ann@example.com>`.
 pub(in crate::delivery) fn mailbox(person: &Attendee) -> String {
-    line(&format!("{} <{}>", person.name, person.email))
+    strip_to_line(&format!("{} <{}>", person.name, person.email))
 }
 
 /// The level of headings inside our own sections; the meeting note stands directly below the title.
@@ -190,9 +191,9 @@ pub(in crate::delivery) struct Paragraph {
 
 impl Paragraph {
     fn to_markdown(&self) -> String {
-        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escaped(name)));
-        let time = self.start.and_then(clock).map(|time| format!("[{time}]"));
-        let parts = [speaker, time, Some(escaped(&self.text))];
+        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escape_markdown(name)));
+        let time = self.start.and_then(format_clock).map(|time| format!("[{time}]"));
+        let parts = [speaker, time, Some(escape_markdown(&self.text))];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // Without speaker and time, the text's own first character could begin a list, a quote or a heading.
         if joined.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{joined}") } else { joined }
@@ -210,11 +211,11 @@ pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl F
     let mut open: Option<Paragraph> = None;
     let mut ended: Option<f64> = None;
     for segment in segments {
-        let text = line(&segment.text);
+        let text = strip_to_line(&segment.text);
         if text.is_empty() {
             continue;
         }
-        let speaker = segment.speaker.as_deref().map(line).filter(|name| !name.is_empty());
+        let speaker = segment.speaker.as_deref().map(strip_to_line).filter(|name| !name.is_empty());
         let paused = ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
         match &mut open {
             Some(open) if open.speaker == speaker && open.text.len() < PARAGRAPH_BYTES && !paused => {
@@ -437,8 +438,8 @@ mod tests {
             prop_assert_eq!(key_of(text.as_bytes()), Some(minutes.key.clone()));
             let (front, _) = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
             let yaml = saphyr::Yaml::load_from_str(front).expect("YAML");
-            prop_assert_eq!(yaml[0]["title"].as_str().map(str::to_owned), Some(line(&title)));
-            prop_assert_eq!(yaml[0]["folder"].as_str().map(str::to_owned), Some(line(&minutes.folder)));
+            prop_assert_eq!(yaml[0]["title"].as_str().map(str::to_owned), Some(strip_to_line(&title)));
+            prop_assert_eq!(yaml[0]["folder"].as_str().map(str::to_owned), Some(strip_to_line(&minutes.folder)));
             prop_assert_eq!(yaml[0]["attendees"].as_vec().map(Vec::len), Some(people));
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     job::{Key, Segment},
-    text::{line, moment},
+    text::{strip_to_line, time_from_seconds},
 };
 
 /// A subtitle.
@@ -33,7 +33,7 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
 pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String {
     let cues = cues(segments);
-    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&line(&key.to_string())));
+    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&strip_to_line(&key.to_string())));
     if cues.is_empty() {
         out.push_str("NOTE no transcript\n\n");
     }
@@ -51,13 +51,14 @@ const INTO_A_STRING: &str = "a String takes what is written";
 fn cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = Vec::with_capacity(segments.len());
     for (segment, next) in segments.iter().zip(next_starts(segments)) {
-        let text = no_arrow(&line(&segment.text));
+        let text = no_arrow(&strip_to_line(&segment.text));
         if text.is_empty() {
             continue;
         }
-        let from = segment.start.and_then(moment).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
-        let to = [segment.end.and_then(moment), next].into_iter().flatten().find(|to| *to > from);
-        let speaker = segment.speaker.as_deref().map(|name| no_arrow(&line(name))).filter(|name| !name.is_empty());
+        let from = segment.start.and_then(time_from_seconds).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
+        let to = [segment.end.and_then(time_from_seconds), next].into_iter().flatten().find(|to| *to > from);
+        let speaker =
+            segment.speaker.as_deref().map(|name| no_arrow(&strip_to_line(name))).filter(|name| !name.is_empty());
         cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
     }
     cues
@@ -69,7 +70,7 @@ fn next_starts(segments: &[Segment]) -> Vec<Option<Duration>> {
     let mut next = None;
     for (start, segment) in starts.iter_mut().zip(segments).rev() {
         *start = next;
-        next = segment.start.and_then(moment).or(next);
+        next = segment.start.and_then(time_from_seconds).or(next);
     }
     starts
 }

@@ -94,7 +94,7 @@ impl FolderTask {
             Verdict::Backlog => tracing::warn!(
                 folder,
                 "{files} old recordings lie in folder `{folder}` and wait: `{}` or `skip`",
-                ShellCommand::new("minuted backlog").word(folder).then("process")
+                ShellCommand::new("minuted backlog").add_word(folder).add_words("process")
             ),
             Verdict::Ignored => tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone"),
             Verdict::Settling | Verdict::Taken { .. } => {
