@@ -84,8 +84,9 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     };
     let log = config::Log { level: "warn".into(), format: LogFormat::Text, dir: None, keep: 1 };
     let environment = Environment::get();
-    let guard = logging::start(&log, environment.rust_log.as_deref(), logging::Stderr::of(None))
-        .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
+    let guard =
+        logging::start_logging(&log, environment.rust_log.as_deref(), logging::Stderr::from_journal_stream(None))
+            .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
     let runtime = super::build_runtime()?;
     let code = runtime.block_on(show_demo(&dir, environment));
     runtime.shutdown_background();

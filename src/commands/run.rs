@@ -17,13 +17,13 @@ use crate::{
 
 pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, Failure> {
     let environment = Environment::get();
-    let mut stderr = logging::Stderr::of(environment.journal_stream.as_deref());
+    let mut stderr = logging::Stderr::from_journal_stream(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;
-    let guard = logging::start(&settings.log, environment.rust_log.as_deref(), stderr)
+    let guard = logging::start_logging(&settings.log, environment.rust_log.as_deref(), stderr)
         .map_err(|error| anyhow::Error::from(Hinted::new(crate::text::error_chain(&error), error.cure())))?;
     let signals = signals::start().context("failed to listen to signals")?;
     let runtime = super::build_runtime()?;
-    let drops = guard.drops();
+    let drops = guard.dropped_lines();
     runtime.spawn(async move { drops.report_hourly().await });
     let ended = runtime.block_on(daemon::run(settings, signals, arguments.once));
     // A read from a network file system may hang for ever; it is not waited for.
