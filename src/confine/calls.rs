@@ -234,9 +234,9 @@ const PRCTL: [u64; 5] = [15, 16, 38, 39, 0x5356_4d41];
 const SHARED: u64 = 1;
 
 /// Installs the filters for this thread; returns that the kernel has them.
-pub(super) fn apply(role: Role) -> io::Result<bool> {
-    let refusing = program(refused().map_err(io::Error::other)?, libc::EPERM, true)?;
-    let permitting = program(named(role), libc::ENOSYS, false)?;
+pub(super) fn apply_filters(role: Role) -> io::Result<bool> {
+    let refusing = build_filter(refused_calls().map_err(io::Error::other)?, libc::EPERM, true)?;
+    let permitting = build_filter(named_calls(role), libc::ENOSYS, false)?;
     for filter in [refusing, permitting] {
         match apply_filter(&filter) {
             Ok(()) => {}
@@ -255,7 +255,7 @@ fn is_missing(error: &io::Error) -> bool {
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Makes a filter that answers `errno` to what the rules name, or to everything else.
-fn program(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
+fn build_filter(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
     let error = SeccompAction::Errno(errno.unsigned_abs());
     let (named, others) = if is_for_named { (error, SeccompAction::Allow) } else { (SeccompAction::Allow, error) };
     let architecture = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
@@ -264,7 +264,7 @@ fn program(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProg
 }
 
 /// Returns every call that has a name here.
-fn named(role: Role) -> Rules {
+fn named_calls(role: Role) -> Rules {
     let by_role: &[c_long] = match role {
         // It is handed the descriptors of an ffmpeg that somebody else has started.
         Role::Recogniser => &[libc::SYS_recvmsg],
@@ -275,28 +275,28 @@ fn named(role: Role) -> Rules {
 }
 
 /// Returns what is refused, and of what is refused by its arguments, when.
-fn refused() -> Result<Rules, seccompiler::BackendError> {
+fn refused_calls() -> Result<Rules, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
     let mut rules: Rules = [REFUSED, REFUSED_OLDER].concat().into_iter().map(|call| (call, Vec::new())).collect();
-    let mut clone = vec![when(&[(0, SeccompCmpOp::MaskedEq(THREAD), 0)])?];
+    let mut clone = vec![rule_when(&[(0, SeccompCmpOp::MaskedEq(THREAD), 0)])?];
     for namespace in NAMESPACES {
-        clone.push(when(&[(0, SeccompCmpOp::MaskedEq(namespace), namespace)])?);
+        clone.push(rule_when(&[(0, SeccompCmpOp::MaskedEq(namespace), namespace)])?);
     }
     rules.insert(libc::SYS_clone, clone);
-    rules.insert(libc::SYS_mmap, vec![when(&[(3, SeccompCmpOp::MaskedEq(SHARED), SHARED)])?]);
+    rules.insert(libc::SYS_mmap, vec![rule_when(&[(3, SeccompCmpOp::MaskedEq(SHARED), SHARED)])?]);
     for call in [libc::SYS_kill, libc::SYS_tgkill] {
-        rules.insert(call, vec![when(&[(0, SeccompCmpOp::Ne, own)])?]);
+        rules.insert(call, vec![rule_when(&[(0, SeccompCmpOp::Ne, own)])?]);
     }
     let limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![limit])?]);
-    rules.insert(libc::SYS_fcntl, vec![unless(1, &FCNTL)?]);
-    rules.insert(libc::SYS_ioctl, vec![unless(1, &IOCTL)?]);
-    rules.insert(libc::SYS_prctl, vec![unless(0, &PRCTL)?]);
+    rules.insert(libc::SYS_fcntl, vec![rule_unless(1, &FCNTL)?]);
+    rules.insert(libc::SYS_ioctl, vec![rule_unless(1, &IOCTL)?]);
+    rules.insert(libc::SYS_prctl, vec![rule_unless(0, &PRCTL)?]);
     Ok(rules)
 }
 
 /// Returns the rule for a call with these arguments, of which the kernel takes 32 bits.
-fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+fn rule_when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(argument, operator, value): &(u8, SeccompCmpOp, u64)| {
         SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
     };
@@ -304,6 +304,6 @@ fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompil
 }
 
 /// Returns the rule for a call whose argument is none of these.
-fn unless(argument: u8, values: &[u64]) -> Result<SeccompRule, seccompiler::BackendError> {
-    when(&values.iter().map(|value| (argument, SeccompCmpOp::Ne, *value)).collect::<Vec<_>>())
+fn rule_unless(argument: u8, values: &[u64]) -> Result<SeccompRule, seccompiler::BackendError> {
+    rule_when(&values.iter().map(|value| (argument, SeccompCmpOp::Ne, *value)).collect::<Vec<_>>())
 }

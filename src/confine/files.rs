@@ -44,7 +44,7 @@ pub(crate) struct Reach {
 impl Reach {
     /// Returns what every program needs: its libraries.
     #[must_use]
-    pub(crate) fn libraries() -> Self {
+    pub(crate) fn for_libraries() -> Self {
         Self {
             code: LIBRARIES.map(PathBuf::from).to_vec(),
             read: LOADER.map(PathBuf::from).to_vec(),
@@ -55,8 +55,8 @@ impl Reach {
     /// Returns what a process needs that becomes `program`: programs, libraries, and those that lie beside it as in
     /// `ffmpeg/bin` and `ffmpeg/lib`.
     #[must_use]
-    pub(crate) fn program(program: &Path) -> Self {
-        let mut reach = Self::libraries();
+    pub(crate) fn for_program(program: &Path) -> Self {
+        let mut reach = Self::for_libraries();
         reach.code.extend(PROGRAMS.map(PathBuf::from));
         let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
         let bin = real.parent().filter(|dir| dir.file_name().is_some_and(|name| name == "bin"));
@@ -93,7 +93,7 @@ impl Reach {
 }
 
 /// Keeps this thread from all files but those in `reach`; returns whether the kernel does it.
-pub(super) fn apply(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
+pub(super) fn restrict_files(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
     let ruleset = Ruleset::default();
     // Why there is no Landlock: the library does not say, and a filter looks to it like an old kernel.
     let why = io::Error::last_os_error();
