@@ -103,7 +103,7 @@ async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::
     let name = handle.service.name();
     if handle.health.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
         parts.runtime.queue.jobs().wake_folders(folders_of(parts, name), clock::now()).await?;
-        parts.runtime.release(Scope::Service, name, &[HoldReason::Down]).await;
+        parts.runtime.end_hold(Scope::Service, name, &[HoldReason::Down]).await;
     }
     Ok(())
 }

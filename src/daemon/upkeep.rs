@@ -168,7 +168,7 @@ async fn release_deliveries(parts: &Parts) {
             match hold.scope {
                 Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
                     if !runtime.queue.deliveries().is_any_due(Lane::Files, Some(hold.name.clone())).await? {
-                        runtime.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
+                        runtime.end_hold(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
                     }
                 }
                 Scope::Service
@@ -194,7 +194,7 @@ async fn check_keys(parts: &Parts) {
     for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
-            runtime.release(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
+            runtime.end_hold(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
         }
     }
 }
@@ -259,7 +259,7 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.read_profile().await.is_ok() {
-                parts.runtime.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
+                parts.runtime.end_hold(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
             }
         }
         Freshness::Failing { days_left, message } => {

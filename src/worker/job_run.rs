@@ -109,7 +109,7 @@ impl JobRun {
             create::CreateOutcome::NotesExist(notes) => {
                 worker
                     .runtime
-                    .persist(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
+                    .persist_commit(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
                     .await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
@@ -118,11 +118,11 @@ impl JobRun {
             create::CreateOutcome::Meeting { id, how, plan, called } => {
                 job.state = worker
                     .runtime
-                    .persist(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
+                    .persist_commit(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
                     .await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
-                worker.runtime.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
+                worker.runtime.end_hold(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
                 tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.text(""));
                 Ok(called)
             }
@@ -137,10 +137,10 @@ impl JobRun {
         job.state = self
             .worker
             .runtime
-            .persist(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
+            .persist_commit(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
             .await?;
         self.worker.forget_recognised(job.id);
-        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
         tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.text(""));
@@ -157,15 +157,15 @@ impl JobRun {
             analyse::request_analyses(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
-            self.worker.runtime.persist(|| context.queue.stages().await_results(job, clock::now())).await?
+            self.worker.runtime.persist_commit(|| context.queue.stages().await_results(job, clock::now())).await?
         } else {
             self.worker
                 .runtime
-                .persist(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
+                .persist_commit(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
                 .await?
         };
         job.state = state;
-        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
         tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
         Ok(!asked.is_empty())
     }

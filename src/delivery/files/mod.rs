@@ -92,7 +92,7 @@ pub(super) async fn deliver_file(
     };
     match written {
         Ok(written) => {
-            runtime.release(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
+            runtime.end_hold(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
             record_delivered(runtime, delivery, &folder, written).await
         }
         Err(error) => file_failed(runtime, delivery, &folder, &recording, error).await,
@@ -105,7 +105,7 @@ async fn hold_silent_folder(runtime: &Runtime, folder: &Folder) {
         "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
         folder.name
     );
-    runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
+    runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
 }
 
 /// The work of one file delivery, with the file that an earlier try or version has written.
@@ -226,7 +226,7 @@ async fn file_failed(
                  then, and work resumes within half a minute",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
+            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
             try_later(runtime, delivery, wait.min(FILE_RETRY), &reason).await
         }
         FileError::Moved { .. } => try_later(runtime, delivery, LOOK_AGAIN, &reason).await,
@@ -240,14 +240,14 @@ async fn file_failed(
                 "the notes of folder `{}` cannot be written: {reason}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
+            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
             try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await
         }
         FileError::InUse { .. } => {
             tracing::debug!(job.id = delivery.job.0, "job {} waits: {reason}", delivery.job);
             let now = clock::now();
             let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
-            runtime.persist(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
+            runtime.persist_commit(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(

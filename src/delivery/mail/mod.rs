@@ -139,8 +139,9 @@ async fn send_in_largest_form(
 async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let reason = MailError::NotAllowed.to_string();
-    let state =
-        runtime.persist(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now())).await?;
+    let state = runtime
+        .persist_commit(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now()))
+        .await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -159,7 +160,7 @@ async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), StoreError> {
 
 /// Ends the hold of the mail server, and lets all waiting mails be sent now.
 pub(crate) async fn mail_works(runtime: &Runtime) -> Result<(), StoreError> {
-    if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
+    if runtime.end_hold(Scope::Service, SMTP, &[HoldReason::Down]).await {
         runtime.queue.deliveries().wake(Lane::Mails, None, clock::now()).await?;
         runtime.deliveries.notify_one();
     }
