@@ -46,7 +46,7 @@ pub(super) fn held_by(hold: &Hold, live: &LiveConfig) -> HeldBy {
         reason: hold.reason,
         detail: hold.detail.clone(),
         since: hold.since,
-        heals: hold.reason.heals(),
+        heals: hold.reason.heals_itself(),
         next_try,
         cure: remedy_of_hold(hold, &live.settings),
     }

@@ -11,7 +11,7 @@ use crate::{
     clock::elapsed,
     config,
     delivery::{Notice, SMTP, mail_works},
-    job::{EndedBy, HoldReason, retry::backoff},
+    job::{EndedBy, HoldReason, retry::backoff_delay},
     runtime::{DISK_RETRY, ServiceHandle},
     service_manager as systemd,
     services::paxs::Freshness,
@@ -209,7 +209,7 @@ struct Post {
 impl Post {
     fn record_failure(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
-        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
+        let wait = backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
         self.not_before = now.checked_add(wait).ok();
         if self.failures == 1 {
             tracing::warn!("the operator's mail waits, and is tried again until it goes: {error}; minuted check");

@@ -55,7 +55,7 @@ impl DeliveryContext {
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
             attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
             service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
-            meeting: self.job.remote.meeting().map(str::to_owned),
+            meeting: self.job.remote.meeting_id().map(str::to_owned),
             warning: self.job.partial.then(|| {
                 let error = self.job.error.as_deref().unwrap_or("the service did not finish");
                 format!("these notes lack what failed: {error}. `minuted retry {}` tries again.", self.job.id)

@@ -34,7 +34,7 @@ impl Report {
 /// Returns the words of a text; none where there are only marks of what was heard instead, such as `[BLANK_AUDIO]`,
 /// `(music)`, `*applause*` or `♪`, or nothing but punctuation.
 #[must_use]
-pub(crate) fn spoken(text: &str) -> Option<&str> {
+pub(crate) fn spoken_words(text: &str) -> Option<&str> {
     /// The characters that open and close a mark.
     const MARKS: [(char, char); 8] =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];
@@ -127,7 +127,7 @@ mod tests {
             "（笑）",
         ];
         for text in silence {
-            assert_eq!(spoken(text), None, "{text}");
+            assert_eq!(spoken_words(text), None, "{text}");
         }
         let speech = [
             "You",
@@ -140,7 +140,7 @@ mod tests {
             "早上好。",
         ];
         for text in speech {
-            assert_eq!(spoken(text), Some(text), "{text}");
+            assert_eq!(spoken_words(text), Some(text), "{text}");
         }
     }
 }

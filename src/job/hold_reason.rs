@@ -104,7 +104,7 @@ struct Rules {
 }
 
 impl HoldReason {
-    const fn rules(self) -> Rules {
+    const fn hold_rules(self) -> Rules {
         let (blocks, ended_by, heals, urgency) = match self {
             Self::Down | Self::Refused => (Blocks::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
             Self::SignedOut => (Blocks::Stages, EndedBy::SignIn, false, Urgency::SignIn),
@@ -125,25 +125,25 @@ impl HoldReason {
 
     /// Returns all reasons that an event ends.
     pub fn ended_by(event: EndedBy) -> Vec<Self> {
-        Self::ALL.iter().copied().filter(|reason| reason.rules().ended_by == event).collect()
+        Self::ALL.iter().copied().filter(|reason| reason.hold_rules().ended_by == event).collect()
     }
 
     /// Returns whether `event` ends it.
     #[must_use]
     pub fn is_ended_by(self, event: EndedBy) -> bool {
-        self.rules().ended_by == event
+        self.hold_rules().ended_by == event
     }
 
     /// Returns whether nothing can be written into the folder, nor read from it.
     #[must_use]
     pub fn is_unreachable(self) -> bool {
-        self.rules().blocks == Blocks::Everything && self.is_ended_by(EndedBy::Scan)
+        self.hold_rules().blocks == Blocks::Everything && self.is_ended_by(EndedBy::Scan)
     }
 
     /// Returns whether it blocks the stages before deliveries.
     #[must_use]
     pub const fn blocks_stages(self) -> bool {
-        match self.rules().blocks {
+        match self.hold_rules().blocks {
             Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
             Blocks::Deliveries | Blocks::Nothing => false,
         }
@@ -152,7 +152,7 @@ impl HoldReason {
     /// Returns whether it blocks the claim of any job: [`Self::blocks_stages`] less the reasons that jobs have to probe.
     #[must_use]
     pub const fn blocks_claims(self) -> bool {
-        match self.rules().blocks {
+        match self.hold_rules().blocks {
             Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
             Blocks::NewCallsProbed | Blocks::Deliveries | Blocks::Nothing => false,
         }
@@ -161,7 +161,7 @@ impl HoldReason {
     /// Returns whether it blocks calls about a meeting that exists already: to read its results, or to delete it.
     #[must_use]
     pub const fn blocks_known_meetings(self) -> bool {
-        match self.rules().blocks {
+        match self.hold_rules().blocks {
             Blocks::Stages | Blocks::Everything => true,
             Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Deliveries | Blocks::Nothing => false,
         }
@@ -170,7 +170,7 @@ impl HoldReason {
     /// Returns whether it blocks the deliveries of its folder.
     #[must_use]
     pub const fn blocks_deliveries(self) -> bool {
-        match self.rules().blocks {
+        match self.hold_rules().blocks {
             Blocks::Deliveries | Blocks::Everything => true,
             Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Nothing => false,
         }
@@ -178,14 +178,14 @@ impl HoldReason {
 
     /// Returns whether it may end without a person.
     #[must_use]
-    pub const fn heals(self) -> bool {
-        self.rules().heals
+    pub const fn heals_itself(self) -> bool {
+        self.hold_rules().heals
     }
 
     /// Returns who has to act.
     #[must_use]
     pub const fn urgency(self) -> Urgency {
-        self.rules().urgency
+        self.hold_rules().urgency
     }
 }
 
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_person_is_needed_where_no_call_scan_or_delivery_ends_it() {
-        let by_person: Vec<_> = HoldReason::ALL.iter().filter(|reason| !reason.heals()).collect();
+        let by_person: Vec<_> = HoldReason::ALL.iter().filter(|reason| !reason.heals_itself()).collect();
         assert_eq!(by_person, [&HoldReason::SignedOut, &HoldReason::Paused, &HoldReason::NotConfigured]);
     }
 }

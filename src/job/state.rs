@@ -143,7 +143,7 @@ impl State {
                 | Self::Skipped
                 | Self::Cancelled => Err(illegal()),
             },
-            Event::Advance => self.working_stage().map(Self::after).ok_or_else(illegal),
+            Event::Advance => self.working_stage().map(Self::after_stage).ok_or_else(illegal),
             Event::Await => match self {
                 Self::Running { stage: Stage::Analyse } | Self::Waiting { on: Wait::Analysis, .. } => {
                     Ok(Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis })
@@ -240,7 +240,7 @@ impl State {
 
     /// Returns the state as people see it, and as its column holds it.
     #[must_use]
-    pub const fn shown(&self) -> JobState {
+    pub const fn shown_state(&self) -> JobState {
         match self {
             Self::Ready { .. } => JobState::Ready,
             Self::Running { .. } => JobState::Running,
@@ -266,7 +266,7 @@ impl State {
         }
     }
 
-    fn after(stage: Stage) -> Self {
+    fn after_stage(stage: Stage) -> Self {
         match stage {
             Stage::Create => Self::Running { stage: Stage::Upload },
             Stage::Upload => Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis },
@@ -278,7 +278,7 @@ impl State {
 
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.shown().fmt(f)
+        self.shown_state().fmt(f)
     }
 }
 

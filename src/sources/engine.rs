@@ -19,7 +19,7 @@ use crate::{
     clock,
     config::{self, Folder},
     http::{BuildError, Elsewhere, Limits},
-    job::{HoldReason, retry::backoff},
+    job::{HoldReason, retry::backoff_delay},
     services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
     store::{Hold, Later, Scope, SourceState, Store, StoreError},
     text::{format_count, one_line},
@@ -294,7 +294,7 @@ impl SourceEngine {
     async fn record_vendor_failure(&mut self, error: CallError) -> Result<Duration, StoreError> {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
-        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
+        let wait = backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter());
         let fault = ServiceFault::of_error(&error).unwrap_or(ServiceFault::Down { after: None });
         let (asked, cure) = match fault {
             ServiceFault::Down { after } => (after, None),

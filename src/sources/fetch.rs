@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::Transcript,
     http::{Download, FetchError, Fetched},
-    job::{Details, Segment, retry::backoff},
+    job::{Details, Segment, retry::backoff_delay},
     progress::Progress,
     services::{CallError, answers},
     store::{FetchedFile, Fetching, Intent, Later, Placing},
@@ -107,7 +107,7 @@ impl SourceEngine {
         self.done += 1;
         let failures = row.attempts.saturating_add(1);
         let slowest = if failures < retry.attempts { retry.delay_max } else { SLOW_RETRY_MAX.max(retry.delay_max) };
-        let wait = backoff(retry.delay, slowest, failures, clock::jitter());
+        let wait = backoff_delay(retry.delay, slowest, failures, clock::jitter());
         let name = self.name().to_owned();
         let id = &row.id;
         let notice = (failures == retry.attempts).then(|| {

@@ -133,7 +133,7 @@ impl Jobs<'_> {
         self.0
             .write(Effect::Reanalyse, move |tx| {
                 let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
-                let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
+                let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording_id().is_some()) else {
                     let why = "has no recording at the service";
                     return Ok(Err(refused(id, why.into(), format!("minuted redo {id} makes a new meeting"))));
                 };
@@ -197,7 +197,7 @@ pub(super) fn redo_as(
 ) -> Result<JobId, StoreError> {
     let state = State::Ready { stage: Stage::Create, due: now };
     let new = insert(tx, settled, Some((content, generation)), &state, now)?;
-    log(tx, new, None, EventKind::RedoRequested.with(redone), None, now)?;
+    log(tx, new, None, EventKind::RedoRequested.with_detail(redone), None, now)?;
     Ok(new)
 }
 

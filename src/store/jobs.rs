@@ -221,7 +221,7 @@ impl StateColumns {
             State::Waiting { on: Wait::File { .. }, .. } => (Some("file"), None),
             State::Running { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => (None, None),
         };
-        Self { state: state.shown(), stage: state.stage(), waits_for, due }
+        Self { state: state.shown_state(), stage: state.stage(), waits_for, due }
     }
 }
 

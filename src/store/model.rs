@@ -740,7 +740,7 @@ impl Bench {
             }
         };
         let current = row.as_ref().is_some_and(|row| {
-            row.state == job.state.shown().as_str()
+            row.state == job.state.shown_state().as_str()
                 && row.stage.as_deref() == Some(stage.as_str())
                 && row.waits_for.as_deref() == waits_for
         });

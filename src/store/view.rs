@@ -289,7 +289,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         service: plan.map(|plan| plan.service).or(row.get("given")?),
         waits_for,
         stage: state.stage(),
-        state: state.shown(),
+        state: state.shown_state(),
         attempts: row.get("attempts")?,
         due: due.filter(|due| *due > Timestamp::UNIX_EPOCH),
         error: row.get("error")?,

@@ -123,7 +123,7 @@ impl JobRun {
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
                 worker.runtime.end_hold(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
-                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.text(""));
+                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.in_words(""));
                 Ok(called)
             }
         }
@@ -143,7 +143,7 @@ impl JobRun {
         self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
-        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.text(""));
+        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.in_words(""));
         Ok(true)
     }
 

@@ -181,7 +181,7 @@ impl Worker {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let retry = self.runtime.live().settings.retry;
         let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
-        let Some(delay) = policy.after(job.attempts + 1, clock::jitter()) else {
+        let Some(delay) = policy.delay_after(job.attempts + 1, clock::jitter()) else {
             self.fail_job(folder, job, from, &error, complete).await;
             return;
         };

@@ -37,7 +37,7 @@ use super::{
 use crate::{
     clock,
     config::{Folder, Format},
-    job::{EndedBy, HoldReason, retry::backoff},
+    job::{EndedBy, HoldReason, retry::backoff_delay},
     runtime::Runtime,
     store::{Delivery, DeliveryKind, Lane, Scope, StoreError, Written},
     text::{error_chain, one_line, panic_message},
@@ -218,7 +218,8 @@ async fn file_failed(
     error: FileError,
 ) -> Result<(), StoreError> {
     let reason = one_line(&error_chain(&error), ERROR_MAX);
-    let wait = backoff(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait =
+        backoff_delay(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
         FileError::NoSpace { .. } => {
             let text = format!(

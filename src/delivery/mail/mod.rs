@@ -36,7 +36,7 @@ use super::{
 use crate::{
     clock,
     config::Folder,
-    job::{HoldReason, State, retry::backoff},
+    job::{HoldReason, State, retry::backoff_delay},
     runtime::Runtime,
     store::{Delivery, Lane, Scope, StoreError},
     text::{one_line, panic_message},
@@ -87,7 +87,7 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     };
     let reason = one_line(&error.to_string(), ERROR_MAX);
     let retry = live.settings.retry;
-    let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait = backoff_delay(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
         MailError::NotAllowed => withhold(runtime, delivery, &folder).await,
         // Nothing is wrong with the server.

@@ -756,7 +756,7 @@ fn at(hour: i64) -> String {
 }
 
 fn ours(id: &str, hour: i64) -> Value {
-    json!({"id": id, "title": "Talk", "description": format!("x\n{}", key("sales").marker()), "created_at": at(hour)})
+    json!({"id": id, "title": "Talk", "description": format!("x\n{}", key("sales").marker_line()), "created_at": at(hour)})
 }
 
 fn others(hours: impl Iterator<Item = i64>) -> Vec<Value> {
@@ -849,7 +849,7 @@ async fn a_last_page_that_comes_again_for_ever_is_the_end() {
 
 #[tokio::test]
 async fn descriptions_that_the_list_leaves_out_are_fetched_where_the_title_matches() {
-    let hidden = format!("x\n{}", key("sales").marker());
+    let hidden = format!("x\n{}", key("sales").marker_line());
     let meetings = vec![
         json!({"id": "a", "title": "Other", "hidden": hidden}),
         json!({"id": "b", "title": "Talk", "hidden": "of a person"}),
@@ -890,7 +890,7 @@ async fn unsteady(
         let mut meetings = shared.lock().expect("held for a moment");
         let fails = change(asked.fetch_add(1, Ordering::SeqCst) + 1, &mut meetings);
         let page = meetings.iter().skip((page_of(&seen) - 1) * 5).take(5);
-        let description = key("sales").marker();
+        let description = key("sales").marker_line();
         let items: Vec<_> = page.map(|id| json!({"id": id, "title": "Talk", "description": description})).collect();
         let reply = if fails { Reply::Body(502, String::new()) } else { Reply::json(&json!(items)) };
         async { reply }
