@@ -19,7 +19,7 @@ use crate::{
     cli, clock,
     config::{Folder, Settings},
     control::{Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job},
-    delivery::{self, files::names::numbered},
+    delivery::{self, files::names::add_number},
     effect::Effect,
     exit,
     job::{JobState, Stage, WaitReason},
@@ -118,12 +118,12 @@ fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     }
     let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let name = file.file_name().unwrap_or_default();
-    delivery::sweep(&root).with_context(context)?;
+    delivery::remove_leftovers(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
     // The copy stays open, and with it locked, until it has its name.
     let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
-            let candidate = numbered(name, number);
+            let candidate = add_number(name, number);
             let rename = || root.rename_new(OsStr::new(&temporary), &root, &candidate).and_then(|()| root.sync());
             match Effect::Add.during(rename) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -239,7 +239,7 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     }
     let live = parts.runtime.live();
     let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
-    if let Some(mailer) = parts.delivery.mailer(&live.settings).filter(|_| wanted) {
+    if let Some(mailer) = parts.delivery.current_mailer(&live.settings).filter(|_| wanted) {
         let notices: Vec<Notice> =
             notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {

@@ -43,14 +43,14 @@ pub(super) struct DeliveryContext {
 impl DeliveryContext {
     /// Returns the document that all forms of the notes are made of.
     #[must_use]
-    pub(super) fn minutes(&self) -> Minutes {
+    pub(super) fn build_minutes(&self) -> Minutes {
         let plan = self.job.plan.as_ref();
         Minutes {
             key: self.job.key.clone(),
             sound: self.job.sound.clone(),
-            title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
+            title: plan.map_or_else(|| self.recording_name(), |plan| plan.title.clone()),
             recorded: self.job.date(),
-            recording: self.recording(),
+            recording: self.recording_name(),
             folder: self.folder.name.clone(),
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
             attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
@@ -66,25 +66,25 @@ impl DeliveryContext {
 
     /// Returns the recording's file name, fit to be shown.
     #[must_use]
-    pub(super) fn recording(&self) -> String {
+    pub(super) fn recording_name(&self) -> String {
         printable_path(Path::new(self.job.path.file_name().unwrap_or_default()))
     }
 
     /// Returns the name of the notes in Markdown.
     #[must_use]
-    pub(super) fn attachment(&self) -> OsString {
+    pub(super) fn attachment_name(&self) -> OsString {
         notes_name(&self.job.path, &self.folder.notes_name, Format::Md, false)
     }
 
     /// Returns the mail with the notes, in a form; `id` is its `Message-ID`.
     #[must_use]
-    pub(super) fn letter(&self, id: String, form: LetterForm) -> Letter {
+    pub(super) fn build_letter(&self, id: String, form: LetterForm) -> Letter {
         let kept = match &self.folder.notes_dir {
             _ if !self.folder.deliver.contains(&Target::Beside) => Kept::Nowhere,
             Some(_) => Kept::InItsDirectory,
             None => Kept::Beside,
         };
-        Letter::in_form(&self.minutes(), id, &self.attachment(), form, kept)
+        Letter::in_form(&self.build_minutes(), id, &self.attachment_name(), form, kept)
     }
 }
 

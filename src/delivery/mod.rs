@@ -20,7 +20,7 @@ pub(crate) mod render;
 mod runner;
 
 pub use files::is_temporary;
-pub(crate) use files::{Temporary, find_notes, generation_beside, head_proof, head_sound, sweep, try_out};
+pub(crate) use files::{Temporary, find_notes, generation_beside, head_proof, head_sound, remove_leftovers, try_out};
 pub use mail::Letter;
 pub use mail::LetterForm;
 pub use mail::Limits;
@@ -28,7 +28,7 @@ pub use mail::MailError;
 pub use mail::Mailer;
 pub use mail::Notice;
 pub use mail::message_id;
-pub(crate) use mail::{SMTP, mail_works, recipient};
+pub(crate) use mail::{SMTP, mail_works, recipient_mailbox};
 pub(crate) use plan::post_delivery_actions;
 pub use render::Minutes;
 pub(crate) use render::{Proof, key_of};

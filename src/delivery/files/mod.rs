@@ -19,9 +19,9 @@ use jiff::Timestamp;
 
 pub(crate) use existing::{find_notes, generation_beside, head_proof, head_sound};
 pub(crate) use file_error::FileError;
-pub(crate) use place::{Existing, Placed, digest_of, place, remove_ours};
+pub(crate) use place::{Existing, Placed, digest_of, place_bytes, remove_ours};
 pub use temporary::is_temporary;
-pub(crate) use temporary::{Temporary, sweep, try_out};
+pub(crate) use temporary::{Temporary, remove_leftovers, try_out};
 
 use self::{
     finish::finish_recording,
@@ -78,7 +78,7 @@ pub(super) async fn deliver_file(
     if in_flight.is_stalled(&folder.id) {
         return try_later(runtime, delivery, FILE_RETRY, SILENT).await;
     }
-    let recording = context.recording();
+    let recording = context.recording_name();
     let mut writing = pin!(write_file(runtime, delivery, context));
     let limit = if delivery.kind == DeliveryKind::Dispose { DISPOSE_MAX } else { WRITE_MAX };
     let in_time = tokio::time::timeout(limit, &mut writing).await;
@@ -202,7 +202,7 @@ async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<St
     Ok(failed::render_failure(&failed::Failure {
         key: &job.key,
         job: job.id.0,
-        recording: &context.recording(),
+        recording: &context.recording_name(),
         folder: &context.folder.name,
         error: job.error.as_deref().unwrap_or_default(),
         tried: &tried,

@@ -75,17 +75,17 @@ impl Conversation {
             (Some(_), None) | (None, Some(_) | None) => None,
         };
         let name = ClientId::default();
-        let connection = Box::pin(greeted(smtp, &name, limits)).await?;
+        let connection = Box::pin(connect_and_greet(smtp, &name, limits)).await?;
         let mut conversation = Self { connection, bytes_max: None, host: smtp.host.clone(), limits };
         if smtp.tls == Tls::Starttls {
             let upgrade = Box::pin(conversation.connection.starttls(tls_to(smtp)?, &name));
-            within(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
+            within_limit(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
         }
         conversation.ask_size(name).await?;
         if let Some((username, password)) = credentials {
             let signed_in = conversation.sign_in(username, &password).await;
             if signed_in.is_err() {
-                conversation.leave().await;
+                conversation.say_goodbye().await;
             }
             signed_in?;
         }
@@ -93,22 +93,22 @@ impl Conversation {
     }
 
     /// Gives a command; any answer but a yes is a fault.
-    pub(super) async fn command(&mut self, command: impl Display) -> Result<Response, Fault> {
-        within(&self.host, self.limits.command, self.connection.command(command)).await
+    pub(super) async fn send_command(&mut self, command: impl Display) -> Result<Response, Fault> {
+        within_limit(&self.host, self.limits.command, self.connection.command(command)).await
     }
 
     /// Hands over the mail itself, after `DATA`.
-    pub(super) async fn message(&mut self, message: &[u8]) -> Result<(), Fault> {
-        within(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
+    pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), Fault> {
+        within_limit(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
     }
 
     /// Says good-bye; a server that does not answer is left without.
-    pub(super) async fn leave(&mut self) {
-        leave(&mut self.connection, self.limits).await;
+    pub(super) async fn say_goodbye(&mut self) {
+        quit_connection(&mut self.connection, self.limits).await;
     }
 
     /// Returns what `MAIL` says of the mail besides its sender, or that the server takes no such mail.
-    pub(super) fn options(
+    pub(super) fn mail_parameters(
         &self,
         from: &Address,
         to: &Address,
@@ -137,7 +137,7 @@ impl Conversation {
     /// Asks for the largest mail that the server takes. lettre has greeted already, and keeps nothing of the answer that it
     /// does not use itself.
     async fn ask_size(&mut self, name: ClientId) -> Result<(), MailError> {
-        let answer = self.command(Ehlo::new(name)).await.map_err(Fault::of_server)?;
+        let answer = self.send_command(Ehlo::new(name)).await.map_err(Fault::of_server)?;
         self.bytes_max = answer.message().find_map(|line| {
             let mut words = line.split_whitespace();
             let is_size = words.next().is_some_and(|word| word.eq_ignore_ascii_case("SIZE"));
@@ -150,12 +150,12 @@ impl Conversation {
         let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         let signing_in = self.connection.auth(&mechanisms, &credentials);
-        let answer = within(&self.host, self.limits.command, signing_in).await;
-        answer.map(drop).map_err(|fault| fault.without(&username, password.expose_secret()).of_server())
+        let answer = within_limit(&self.host, self.limits.command, signing_in).await;
+        answer.map(drop).map_err(|fault| fault.redact_credentials(&username, password.expose_secret()).of_server())
     }
 }
 
-async fn greeted(smtp: &Smtp, name: &ClientId, limits: Limits) -> Result<AsyncSmtpConnection, MailError> {
+async fn connect_and_greet(smtp: &Smtp, name: &ClientId, limits: Limits) -> Result<AsyncSmtpConnection, MailError> {
     let tls = if smtp.tls == Tls::Tls { Some(tls_to(smtp)?) } else { None };
     let begins_with_tls = tls.is_some();
     let mut connecting = Box::pin(connect(smtp, name, tls, limits));
@@ -187,10 +187,10 @@ async fn connect(
         let stream =
             limited::connect(host.trim_matches(['[', ']']), smtp.port, tls).await.map_err(|error| match error {
                 ConnectError::Network(error) => Fault::of_network(host, &error),
-                ConnectError::Tls(error) => Fault::of(host, &error),
+                ConnectError::Tls(error) => Fault::from_smtp(host, &error),
             })?;
         let greeting = AsyncSmtpConnection::connect_with_transport(stream, name).await;
-        greeting.map_err(|error| Fault::of(host, &error))
+        greeting.map_err(|error| Fault::from_smtp(host, &error))
     };
     let in_time = tokio::time::timeout(limits.connect, greeted).await;
     in_time.unwrap_or_else(|_| Err(Fault::of_silence(host, limits.connect)))
@@ -203,26 +203,26 @@ async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: Limits) -> bool {
     let Ok(tls) = tls_to(smtp) else { return false };
     match connect(smtp, name, Some(tls), limits).await {
         Ok(mut connection) => {
-            leave(&mut connection, limits).await;
+            quit_connection(&mut connection, limits).await;
             true
         }
         Err(fault) => fault.is_about_certificate(),
     }
 }
 
-async fn leave(connection: &mut AsyncSmtpConnection, limits: Limits) {
+async fn quit_connection(connection: &mut AsyncSmtpConnection, limits: Limits) {
     if tokio::time::timeout(limits.command.min(GOOD_BYE), connection.abort()).await.is_err() {
         tracing::debug!("the mail server did not answer QUIT");
     }
 }
 
-async fn within<T>(
+async fn within_limit<T>(
     host: &str,
     limit: Duration,
     step: impl Future<Output = Result<T, smtp::Error>>,
 ) -> Result<T, Fault> {
     match tokio::time::timeout(limit, step).await {
-        Ok(done) => done.map_err(|error| Fault::of(host, &error)),
+        Ok(done) => done.map_err(|error| Fault::from_smtp(host, &error)),
         Err(_) => Err(Fault::of_silence(host, limit)),
     }
 }

@@ -114,13 +114,15 @@ pub(super) async fn connect(
     let peer = stream.peer_addr().ok();
     let limited = Box::new(Limited::new(stream, peer, tls.is_none()));
     match tls {
-        Some(tls) => Ok(Box::new(Limited::new(encrypted(limited, tls).await.map_err(ConnectError::Tls)?, peer, true))),
+        Some(tls) => {
+            Ok(Box::new(Limited::new(encrypt_stream(limited, tls).await.map_err(ConnectError::Tls)?, peer, true)))
+        }
         None => Ok(limited),
     }
 }
 
 #[expect(deprecated, reason = "nothing else in lettre begins with TLS on a stream that it did not open")]
-async fn encrypted(
+async fn encrypt_stream(
     stream: Box<dyn AsyncTokioStream>,
     tls: TlsParameters,
 ) -> Result<Compat<AsyncNetworkStream>, smtp::Error> {

@@ -105,7 +105,7 @@ const TOO_MUCH: u16 = 552;
 const CLOSING: u16 = 421;
 
 /// Returns who is to blame for a refusal, as far as its step and its codes tell. Words decide nothing.
-fn blame(step: MailStep, reply: Reply) -> Blame {
+fn blame_for(step: MailStep, reply: Reply) -> Blame {
     let is_one_of = |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
     if reply.code < 500 {
         let is_about_recipient = step == MailStep::Recipient && reply.code != CLOSING;
@@ -143,10 +143,10 @@ enum FaultKind {
 
 impl Fault {
     /// What lettre says of a step of a conversation with `host`.
-    pub(super) fn of(host: &str, error: &smtp::Error) -> Self {
+    pub(super) fn from_smtp(host: &str, error: &smtp::Error) -> Self {
         let said = error.source().map(ToString::to_string).unwrap_or_default();
         let kind = match error.status() {
-            Some(code) => FaultKind::Refused(Reply { code: code.into(), detail: detail(&said) }),
+            Some(code) => FaultKind::Refused(Reply { code: code.into(), detail: enhanced_code(&said) }),
             None if error.is_client() => FaultKind::Mismatch,
             None => FaultKind::Passing,
         };
@@ -182,9 +182,9 @@ impl Fault {
     }
 
     /// Takes out what the server may have repeated of a sign-in: the password, plain or in the base64 of AUTH.
-    pub(super) fn without(mut self, username: &str, password: &str) -> Self {
+    pub(super) fn redact_credentials(mut self, username: &str, password: &str) -> Self {
         let plain = format!("\0{username}\0{password}");
-        for secret in [base64(plain.as_bytes()), base64(password.as_bytes()), password.to_owned()] {
+        for secret in [encode_base64(plain.as_bytes()), encode_base64(password.as_bytes()), password.to_owned()] {
             if !secret.is_empty() {
                 self.message = self.message.replace(&secret, "…");
             }
@@ -194,7 +194,7 @@ impl Fault {
 
     /// Returns whether only a comparison with other recipients tells whose fault it is.
     pub(super) fn is_about_recipient(&self) -> bool {
-        matches!(self.kind, FaultKind::Refused(reply) if blame(MailStep::Recipient, reply) == Blame::Recipient)
+        matches!(self.kind, FaultKind::Refused(reply) if blame_for(MailStep::Recipient, reply) == Blame::Recipient)
     }
 
     /// Returns whether the server was not trusted: it speaks TLS.
@@ -204,25 +204,25 @@ impl Fault {
 
     /// The error of a step before any mail: it concerns every mail.
     pub(super) fn of_server(self) -> MailError {
-        self.at(MailStep::Conversation)
+        self.at_step(MailStep::Conversation)
     }
 
     /// The error of a recipient while every other one that was tried is refused, too: nobody is charged with that.
     pub(super) fn of_everyone(self) -> MailError {
         let is_passing = matches!(self.kind, FaultKind::Refused(Reply { code: ..500, .. }));
-        let message = format!("{}; so it is with every recipient that was tried", self.shown());
+        let message = format!("{}; so it is with every recipient that was tried", self.short_message());
         if is_passing { MailError::Later { message, is_alone: false } } else { MailError::Setup { message } }
     }
 
     /// The error at a step of this mail.
-    pub(super) fn at(self, step: MailStep) -> MailError {
-        let message = self.shown();
+    pub(super) fn at_step(self, step: MailStep) -> MailError {
+        let message = self.short_message();
         let reply = match self.kind {
             FaultKind::Passing => return MailError::Later { message, is_alone: false },
             FaultKind::Mismatch => return MailError::Setup { message },
             FaultKind::Refused(reply) => reply,
         };
-        match blame(step, reply) {
+        match blame_for(step, reply) {
             Blame::Server => MailError::Later { message, is_alone: false },
             Blame::Setup => MailError::Setup { message },
             Blame::Size => MailError::TooLarge { message },
@@ -232,13 +232,13 @@ impl Fault {
         }
     }
 
-    fn shown(&self) -> String {
+    fn short_message(&self) -> String {
         one_line(&self.message, MESSAGE_CHARS)
     }
 }
 
 /// Returns subject and detail of the enhanced code that an answer begins with.
-fn detail(said: &str) -> Option<(u16, u16)> {
+fn enhanced_code(said: &str) -> Option<(u16, u16)> {
     let mut parts = said.split_whitespace().next()?.split('.');
     let class = parts.next()?;
     let detail = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -259,7 +259,7 @@ fn speaks_no_tls(error: &smtp::Error) -> bool {
 }
 
 /// Only to recognise what must not be shown; what is sent, lettre encodes.
-fn base64(bytes: &[u8]) -> String {
+fn encode_base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
@@ -279,7 +279,7 @@ mod tests {
             message: message.into(),
             kind: FaultKind::Refused(Reply { code: 535, detail: None }),
         };
-        let shown = |message| said(message).without("minutes", "pass word").of_server().to_string();
+        let shown = |message| said(message).redact_credentials("minutes", "pass word").of_server().to_string();
         assert_eq!(shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"), "no `AUTH PLAIN …` here");
         assert_eq!(shown("cGFzcyB3b3Jk, pass word"), "…, …");
         let other = "see https://support.example.com/mail/?p=BadCredentials";
@@ -290,16 +290,16 @@ mod tests {
     fn base64_is_what_the_standard_says() {
         // RFC 4648 § 10, without the padding.
         for (plain, encoded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("", "")] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+            assert_eq!(encode_base64(plain.as_bytes()), encoded);
         }
     }
 
     #[test]
     fn an_enhanced_code_is_read_where_it_stands_and_nowhere_else() {
-        assert_eq!(detail("5.7.1 no\nmore"), Some((7, 1)));
-        assert_eq!(detail("4.3.2"), Some((3, 2)));
+        assert_eq!(enhanced_code("5.7.1 no\nmore"), Some((7, 1)));
+        assert_eq!(enhanced_code("4.3.2"), Some((3, 2)));
         for other in ["", "no", "5.7", "5.7.1.2 no", "2.1.5 fine", "192.0.2.1 is listed", "no 5.7.1"] {
-            assert_eq!(detail(other), None, "{other}");
+            assert_eq!(enhanced_code(other), None, "{other}");
         }
     }
 

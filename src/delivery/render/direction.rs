@@ -9,7 +9,7 @@ pub(in crate::delivery) struct Letters {
 
 impl Letters {
     /// Counts the letters of one more text.
-    pub(in crate::delivery) fn count(&mut self, text: &str) {
+    pub(in crate::delivery) fn count_letters(&mut self, text: &str) {
         for character in text.chars().filter(|character| character.is_alphabetic()) {
             if is_right_to_left(character) {
                 self.right_to_left += 1;
@@ -39,7 +39,7 @@ mod tests {
 
     fn reads_right_to_left(text: &str) -> bool {
         let mut letters = Letters::default();
-        letters.count(text);
+        letters.count_letters(text);
         letters.are_right_to_left()
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     seal,
-    templates::{Template, fill},
+    templates::{Template, fill_template},
 };
 use crate::{
     job::{Content, Key, Stage},
@@ -83,9 +83,9 @@ pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
         partial: failure.partial,
         job: failure.job,
     };
-    let text = format!("{}\n", fill(Template::Failed, values).trim_end());
+    let text = format!("{}\n", fill_template(Template::Failed, values).trim_end());
     match seal_at(text.as_bytes()) {
-        Some(at) => seal::sealed(text, at),
+        Some(at) => seal::insert_seal(text, at),
         None => text,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::notes::{Minutes, each_paragraph, mailbox};
+use super::notes::{Minutes, attendee_line, each_paragraph};
 use crate::{
     config::{Analysis, Attendee},
     job::{Segment, Status},
@@ -11,9 +11,9 @@ use crate::{
 
 /// Returns the transcript with a short head: title, time, people.
 pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
-    let mut head = vec![strip_to_line(&minutes.title), minutes.date()];
+    let mut head = vec![strip_to_line(&minutes.title), minutes.meeting_date()];
     if !minutes.attendees.is_empty() {
-        head.push(minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "));
+        head.push(minutes.attendees.iter().map(attendee_line).collect::<Vec<_>>().join(", "));
     }
     head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", strip_to_line(warning))));
     let mut out = head.join("\n");
@@ -25,7 +25,7 @@ pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
         out.push_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
     });
     if minutes.segments().is_empty() {
-        let whole = minutes.findings(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
+        let whole = minutes.findings_of(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
         out.push_str("\n\n");
         out.push_str(&whole.map_or("(no transcript)".to_owned(), |text| strip_controls(text).trim().to_owned()));
     }
@@ -73,7 +73,7 @@ pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
     let document = Document {
         key: minutes.key.to_string(),
         title: &minutes.title,
-        date: minutes.date(),
+        date: minutes.meeting_date(),
         recording: &minutes.recording,
         folder: &minutes.folder,
         attendees: &minutes.attendees,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     direction::Letters,
     front::{self, Proof},
-    markdown::section,
+    markdown::section_content,
 };
 use crate::{
     config::{Analysis, Attendee},
@@ -47,14 +47,14 @@ pub struct Minutes {
 
 impl Minutes {
     /// Returns the notes in Markdown, sealed.
-    pub(in crate::delivery) fn markdown(&self) -> String {
+    pub(in crate::delivery) fn sealed_markdown(&self) -> String {
         let mut text = self.front_matter();
         self.write_body(&mut text);
-        front::sealed(text)
+        front::seal_partial(text)
     }
 
     /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`].
-    pub(in crate::delivery) fn body(&self) -> String {
+    pub(in crate::delivery) fn markdown_body(&self) -> String {
         let mut out = String::new();
         self.write_body(&mut out);
         out
@@ -66,13 +66,13 @@ impl Minutes {
         out.push_str("# ");
         out.push_str(&escape_markdown(&title));
         if let Some(warning) = &self.warning {
-            add(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
+            add_part(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
         }
         for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
-            add(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
+            add_part(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
         }
         for analysis in Analysis::ALL {
-            if let Some(found) = self.findings(analysis) {
+            if let Some(found) = self.findings_of(analysis) {
                 write_sections(out, analysis, found, &title);
             }
         }
@@ -80,54 +80,56 @@ impl Minutes {
     }
 
     /// Returns what was found by an analysis, if it completed; the last report wins.
-    pub(in crate::delivery) fn findings(&self, analysis: Analysis) -> Option<&Findings> {
+    pub(in crate::delivery) fn findings_of(&self, analysis: Analysis) -> Option<&Findings> {
         let completed = |report: &&Report| report.analysis == analysis && report.status == Status::Completed;
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
     /// Returns what was said, empty when the service does not tell.
     pub(in crate::delivery) fn segments(&self) -> &[Segment] {
-        self.findings(Analysis::Transcription).map_or(&[], |found| &found.segments)
+        self.findings_of(Analysis::Transcription).map_or(&[], |found| &found.segments)
     }
 
     /// Returns whether the notes read from right to left: most letters of what was found do. The title and the names of
     /// files are often in Latin letters all the same.
     pub(in crate::delivery) fn is_right_to_left(&self) -> bool {
         let mut letters = Letters::default();
-        for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings(analysis)) {
+        for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings_of(analysis)) {
             let texts = [&found.markdown, &found.summary].into_iter().flatten();
-            texts.for_each(|text| letters.count(text));
-            found.segments.iter().for_each(|segment| letters.count(&segment.text));
+            texts.for_each(|text| letters.count_letters(text));
+            found.segments.iter().for_each(|segment| letters.count_letters(&segment.text));
         }
         letters.are_right_to_left()
     }
 
     /// Returns the time of the meeting to the second, RFC 3339, UTC.
-    pub(in crate::delivery) fn date(&self) -> String {
+    pub(in crate::delivery) fn meeting_date(&self) -> String {
         self.recorded.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     fn front_matter(&self) -> String {
-        let attendees: Vec<String> = self.attendees.iter().map(|person| front::quoted(&mailbox(person))).collect();
+        let attendees: Vec<String> =
+            self.attendees.iter().map(|person| front::quote_scalar(&attendee_line(person))).collect();
         let mut fields = vec![
-            ("title", front::quoted(&strip_to_line(&self.title))),
-            ("date", self.date()),
-            ("recording", front::scalar(&strip_to_line(&self.recording))),
-            ("folder", front::scalar(&strip_to_line(&self.folder))),
+            ("title", front::quote_scalar(&strip_to_line(&self.title))),
+            ("date", self.meeting_date()),
+            ("recording", front::yaml_scalar(&strip_to_line(&self.recording))),
+            ("folder", front::yaml_scalar(&strip_to_line(&self.folder))),
             ("attendees", format!("[{}]", attendees.join(", "))),
         ];
-        fields
-            .extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&strip_to_line(from)))));
-        fields.push(("service", front::scalar(&strip_to_line(&self.service))));
-        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&strip_to_line(meeting)))));
+        fields.extend(
+            self.attendees_from.as_deref().map(|from| ("attendees_from", front::yaml_scalar(&strip_to_line(from)))),
+        );
+        fields.push(("service", front::yaml_scalar(&strip_to_line(&self.service))));
+        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
-        front::block(&fields, &proof, self.sound.as_ref())
+        front::front_matter(&fields, &proof, self.sound.as_ref())
     }
 }
 
 /// Returns an attendee as a person reads it: `Ann Lee <ann@example.com>`.
-pub(in crate::delivery) fn mailbox(person: &Attendee) -> String {
+pub(in crate::delivery) fn attendee_line(person: &Attendee) -> String {
     strip_to_line(&format!("{} <{}>", person.name, person.email))
 }
 
@@ -139,7 +141,7 @@ const IN_NOTE: usize = 2;
 fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
-        Analysis::MeetingNote => add(out, &section(text, title, IN_NOTE)),
+        Analysis::MeetingNote => add_part(out, &section_content(text, title, IN_NOTE)),
         Analysis::KeyPoints => add_headed(out, "Key points", text),
         Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
@@ -153,9 +155,9 @@ fn write_transcript(out: &mut String, found: &Findings) {
     let before = out.len();
     each_paragraph(&found.segments, |paragraph| {
         if out.len() == before {
-            add(out, "## Transcript");
+            add_part(out, "## Transcript");
         }
-        add(out, &paragraph.to_markdown());
+        add_part(out, &paragraph.to_markdown());
     });
     if out.len() == before {
         add_headed(out, "Transcript", found.markdown.as_deref().unwrap_or_default());
@@ -163,15 +165,15 @@ fn write_transcript(out: &mut String, found: &Findings) {
 }
 
 fn add_headed(out: &mut String, heading: &str, markdown: &str) {
-    let content = section(markdown, heading, IN_SECTION);
+    let content = section_content(markdown, heading, IN_SECTION);
     if !content.trim().is_empty() {
-        add(out, &format!("## {heading}"));
-        add(out, &content);
+        add_part(out, &format!("## {heading}"));
+        add_part(out, &content);
     }
 }
 
 /// Adds a part that says something, with an empty line before it.
-fn add(out: &mut String, part: &str) {
+fn add_part(out: &mut String, part: &str) {
     if !part.trim().is_empty() {
         out.push_str("\n\n");
         out.push_str(part);
@@ -393,7 +395,7 @@ mod tests {
     fn a_summary_without_a_transcript_has_no_transcript_section() {
         let found = Findings { summary: Some("We met.".into()), ..Findings::default() };
         let minutes = Minutes { reports: [report(Analysis::Transcription, found)].into(), ..minutes("T") };
-        assert_eq!(minutes.body(), "# T\n\n## Summary\n\nWe met.\n");
+        assert_eq!(minutes.markdown_body(), "# T\n\n## Summary\n\nWe met.\n");
     }
 
     #[test]

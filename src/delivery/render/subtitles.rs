@@ -21,10 +21,10 @@ const STANDING: Duration = Duration::from_secs(2);
 /// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
 pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
     let mut out = String::new();
-    for (number, cue) in cues(segments).iter().enumerate() {
+    for (number, cue) in build_cues(segments).iter().enumerate() {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let from = stamp(cue.from, ',');
-        let to = stamp(cue.to, ',');
+        let from = format_stamp(cue.from, ',');
+        let to = format_stamp(cue.to, ',');
         write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text).expect(INTO_A_STRING);
     }
     out
@@ -32,23 +32,23 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
 
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
 pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String {
-    let cues = cues(segments);
+    let cues = build_cues(segments);
     let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&strip_to_line(&key.to_string())));
     if cues.is_empty() {
         out.push_str("NOTE no transcript\n\n");
     }
     for cue in cues {
-        let speaker = cue.speaker.map(|name| format!("<v {}>", entities(&name))).unwrap_or_default();
-        let from = stamp(cue.from, '.');
-        let to = stamp(cue.to, '.');
-        write!(out, "{from} --> {to}\n{speaker}{}\n\n", entities(&cue.text)).expect(INTO_A_STRING);
+        let speaker = cue.speaker.map(|name| format!("<v {}>", escape_entities(&name))).unwrap_or_default();
+        let from = format_stamp(cue.from, '.');
+        let to = format_stamp(cue.to, '.');
+        write!(out, "{from} --> {to}\n{speaker}{}\n\n", escape_entities(&cue.text)).expect(INTO_A_STRING);
     }
     out
 }
 
 const INTO_A_STRING: &str = "a String takes what is written";
 
-fn cues(segments: &[Segment]) -> Vec<Cue> {
+fn build_cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = Vec::with_capacity(segments.len());
     for (segment, next) in segments.iter().zip(next_starts(segments)) {
         let text = no_arrow(&strip_to_line(&segment.text));
@@ -80,11 +80,11 @@ fn no_arrow(text: &str) -> String {
     text.replace("-->", "→")
 }
 
-fn entities(text: &str) -> String {
+fn escape_entities(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn stamp(time: Duration, before_millis: char) -> String {
+fn format_stamp(time: Duration, before_millis: char) -> String {
     let seconds = time.as_secs();
     let hours = seconds / 3600;
     let minutes = seconds / 60 % 60;
