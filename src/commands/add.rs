@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, absolute_path, parse_answer, print, say_without_daemon};
+use super::{CommandFailure, absolute_path, parse_answer, print, say_without_daemon};
 use crate::{
     beneath::{Dir, open_below},
     cli, clock,
@@ -40,7 +40,7 @@ const NOTES_BYTES_MAX: u64 = 16 << 20;
 /// Numbers that are tried for a name that is taken.
 const NUMBERS_MAX: u32 = 999;
 
-pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, Failure> {
+pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, CommandFailure> {
     let folder = find_folder(settings, &arguments.folder)?.clone();
     if arguments.wait && !caller.is_daemon() {
         let refusal = Refusal::new("no daemon runs, so there is nothing to wait for");
@@ -162,7 +162,7 @@ async fn wait_for_jobs(
     folder: &Folder,
     jobs: Vec<(PathBuf, JobId)>,
     as_json: bool,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
     while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
@@ -192,7 +192,7 @@ async fn wait_for_jobs(
 }
 
 /// Prints the notes of one file.
-fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
+fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), CommandFailure> {
     print::line(&format!("== {}", printable_path(source)))?;
     let (answer, hint) = explain_job(job, ExplainContext { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failure, engine::Bar, parse_answer, print};
+use super::{CommandFailure, engine::Bar, parse_answer, print};
 use crate::{
     beneath::open_below,
     cli,
@@ -74,7 +74,7 @@ const REASON_CHARS_MAX: usize = 300;
 /// The interval between looks at the jobs.
 const EVERY: Duration = Duration::from_millis(100);
 
-pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, CommandFailure> {
     let dir = match &arguments.dir {
         Some(dir) => {
             std::fs::create_dir_all(dir)?;
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     code
 }
 
-async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
+async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, CommandFailure> {
     print::line("This shows the whole way of a recording on this machine alone.")?;
     let mut signals = signals::start().context("failed to listen to signals")?;
     let prepared = tokio::select! {
@@ -148,7 +148,7 @@ async fn run_demo(
     words: DemoWords,
     environment: &Environment,
     signals: Signals,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
     let mut settings = demo_settings(dir, environment)?;
@@ -171,7 +171,7 @@ async fn run_demo(
     tell_end(ended, &recordings, &config)
 }
 
-fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Failure> {
+fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, CommandFailure> {
     let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
     let text = format!(
         "# Written by `minuted demo`.\nstate_dir = {}\n\n[[folder]]\npath = {}\nattendees = [\n  \
@@ -190,7 +190,7 @@ fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Fail
 ///
 /// No configuration can name such a service, because only a source brings transcripts; so the settings are changed
 /// after they were read.
-async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
+async fn use_transcripts(settings: &mut Settings) -> Result<(), CommandFailure> {
     let service = Service::given(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
     let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
@@ -231,7 +231,7 @@ fn parse_segment(line: &str) -> Option<Segment> {
 type Told = BTreeMap<i64, String>;
 
 /// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.
-async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
+async fn print_progress(settings: &Settings, told: &mut Told) -> CommandFailure {
     let socket = settings.state_dir.join(crate::control::SOCKET);
     loop {
         tokio::time::sleep(EVERY).await;
@@ -243,7 +243,7 @@ async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
     }
 }
 
-async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
+async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), CommandFailure> {
     let asked = caller.ask(ControlRequest::Jobs { state: None, folder: None }).await;
     // The daemon closes its socket when it is finished, a moment before it says so.
     let Ok(answer) = asked else { return Ok(()) };
@@ -274,7 +274,7 @@ fn describe_job(job: &JobView) -> String {
     format!("job {} {name}: {what}", job.id)
 }
 
-fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, Failure> {
+fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, CommandFailure> {
     let failed = match ended {
         Ended::Stopped => {
             print::line("stopped")?;

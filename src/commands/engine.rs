@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{
-    Failure,
+    CommandFailure,
     print::{self, Column, List},
 };
 use crate::{
@@ -28,7 +28,10 @@ use crate::{
     text::{printable, printable_path},
 };
 
-pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
+pub(super) fn install_model(
+    config: Option<PathBuf>,
+    arguments: cli::EngineInstall,
+) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     refuse_foreign_directory(package, &places)?;
@@ -59,7 +62,7 @@ pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInsta
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, Failure> {
+pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
@@ -124,7 +127,7 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
     Ok(begun.elapsed())
 }
 
-fn print_model(package: &Package, found: &Installation) -> Result<(), Failure> {
+fn print_model(package: &Package, found: &Installation) -> Result<(), CommandFailure> {
     let state = match (found.is_intact(), found.dir.exists()) {
         (true, _) => "installed",
         (false, true) => "damaged",
@@ -154,7 +157,7 @@ fn read_settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigErro
 }
 
 /// Refuses to write into the state directory of another user: what root leaves there the daemon cannot repair.
-fn refuse_foreign_directory(package: &Package, places: &Places) -> Result<(), Failure> {
+fn refuse_foreign_directory(package: &Package, places: &Places) -> Result<(), CommandFailure> {
     let target = places.target(package).map_err(anyhow::Error::from)?;
     let Some(state_dir) = places.state_dir_above(&target) else { return Ok(()) };
     match owner_of(state_dir) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{Failure, print};
+use super::{CommandFailure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
@@ -15,7 +15,7 @@ use crate::{
     text::format_count,
 };
 
-pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, Failure> {
+pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, CommandFailure> {
     let environment = Environment::get();
     let mut stderr = logging::Stderr::from_journal_stream(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;

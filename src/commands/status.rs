@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
-    Failure, parse_answer,
+    CommandFailure, parse_answer,
     print::{self, Column, List},
 };
 use crate::{
@@ -20,8 +20,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     settings: &Arc<Settings>,
     mut caller: Caller,
-    arguments: cli::Status,
-) -> Result<ExitCode, Failure> {
+    arguments: cli::StatusArgs,
+) -> Result<ExitCode, CommandFailure> {
     loop {
         let answer = caller.ask(ControlRequest::Status).await?;
         // Without a daemon the caller holds the state directory's lock: between looks a daemon must be able to start.
@@ -43,7 +43,7 @@ pub(super) async fn run(
     }
 }
 
-fn print_status(status: &StatusReport) -> Result<(), Failure> {
+fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     if status.daemon {
         print::line(&format!("minuted {} runs (pid {})", status.version, status.pid))?;
     } else {
@@ -108,7 +108,7 @@ fn mail_line(mail: &MailStatus) -> String {
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
-fn show_folders(status: &StatusReport) -> Result<(), Failure> {
+fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {
     if status.folders.is_empty() {
         print::line("no folder is configured")?;
         return Ok(());
@@ -150,7 +150,7 @@ fn show_folders(status: &StatusReport) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_running(status: &StatusReport) -> Result<(), Failure> {
+fn show_running(status: &StatusReport) -> Result<(), CommandFailure> {
     for running in &status.running {
         print::line(&running_line(running))?;
     }

@@ -10,7 +10,7 @@ use crate::{
     clock,
     clock::elapsed,
     config,
-    delivery::{Notice, SMTP, mail_works},
+    delivery::{DigestEntry, SMTP, mail_works},
     job::{EndedBy, HoldReason, retry::backoff_delay},
     runtime::{DISK_RETRY, ServiceHandle},
     service_manager as systemd,
@@ -240,8 +240,8 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     let live = parts.runtime.live();
     let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
     if let Some(mailer) = parts.delivery.current_mailer(&live.settings).filter(|_| wanted) {
-        let notices: Vec<Notice> =
-            notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
+        let notices: Vec<DigestEntry> =
+            notices.into_iter().map(|notice| DigestEntry { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {
             return post.record_failure(&one_line(&error.to_string(), 300), &live.settings.retry, now);
         }

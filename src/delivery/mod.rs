@@ -21,12 +21,12 @@ mod runner;
 
 pub use files::is_temporary;
 pub(crate) use files::{Temporary, find_notes, generation_beside, head_proof, head_sound, remove_leftovers, try_out};
+pub use mail::DigestEntry;
 pub use mail::Letter;
 pub use mail::LetterForm;
-pub use mail::Limits;
 pub use mail::MailError;
+pub use mail::MailLimits;
 pub use mail::Mailer;
-pub use mail::Notice;
 pub use mail::message_id;
 pub(crate) use mail::{SMTP, mail_works, recipient_mailbox};
 pub(crate) use plan::post_delivery_actions;

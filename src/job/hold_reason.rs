@@ -45,7 +45,7 @@ words! {
 
 /// The work that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocks {
+enum BlockedWork {
     /// None: it is there for the operator to know.
     Nothing,
     /// New calls; a meeting that exists already is read and deleted. Jobs are tried one by one, because only a call
@@ -96,7 +96,7 @@ pub enum Urgency {
 /// The rules of a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rules {
-    blocks: Blocks,
+    blocks: BlockedWork,
     ended_by: EndedBy,
     /// The hold may end without a person.
     heals: bool,
@@ -106,19 +106,19 @@ struct Rules {
 impl HoldReason {
     const fn hold_rules(self) -> Rules {
         let (blocks, ended_by, heals, urgency) = match self {
-            Self::Down | Self::Refused => (Blocks::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
-            Self::SignedOut => (Blocks::Stages, EndedBy::SignIn, false, Urgency::SignIn),
-            Self::Forbidden => (Blocks::Stages, EndedBy::SignIn, true, Urgency::Person),
-            Self::Reading => (Blocks::NewCalls, EndedBy::List, true, Urgency::Passing),
+            Self::Down | Self::Refused => (BlockedWork::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
+            Self::SignedOut => (BlockedWork::Stages, EndedBy::SignIn, false, Urgency::SignIn),
+            Self::Forbidden => (BlockedWork::Stages, EndedBy::SignIn, true, Urgency::Person),
+            Self::Reading => (BlockedWork::NewCalls, EndedBy::List, true, Urgency::Passing),
             Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace | Self::Silent => {
-                (Blocks::Everything, EndedBy::Scan, true, Urgency::Cause)
+                (BlockedWork::Everything, EndedBy::Scan, true, Urgency::Cause)
             }
-            Self::WatchLimit => (Blocks::Nothing, EndedBy::Scan, true, Urgency::Cause),
-            Self::Paused => (Blocks::Stages, EndedBy::Person, false, Urgency::Person),
-            Self::Notes => (Blocks::Deliveries, EndedBy::Delivery, true, Urgency::Cause),
-            Self::Full => (Blocks::Everything, EndedBy::Delivery, true, Urgency::Cause),
-            Self::Folder => (Blocks::Stages, EndedBy::Placing, true, Urgency::Passing),
-            Self::NotConfigured => (Blocks::Everything, EndedBy::Person, false, Urgency::Cause),
+            Self::WatchLimit => (BlockedWork::Nothing, EndedBy::Scan, true, Urgency::Cause),
+            Self::Paused => (BlockedWork::Stages, EndedBy::Person, false, Urgency::Person),
+            Self::Notes => (BlockedWork::Deliveries, EndedBy::Delivery, true, Urgency::Cause),
+            Self::Full => (BlockedWork::Everything, EndedBy::Delivery, true, Urgency::Cause),
+            Self::Folder => (BlockedWork::Stages, EndedBy::Placing, true, Urgency::Passing),
+            Self::NotConfigured => (BlockedWork::Everything, EndedBy::Person, false, Urgency::Cause),
         };
         Rules { blocks, ended_by, heals, urgency }
     }
@@ -137,15 +137,15 @@ impl HoldReason {
     /// Returns whether nothing can be written into the folder, nor read from it.
     #[must_use]
     pub fn is_unreachable(self) -> bool {
-        self.hold_rules().blocks == Blocks::Everything && self.is_ended_by(EndedBy::Scan)
+        self.hold_rules().blocks == BlockedWork::Everything && self.is_ended_by(EndedBy::Scan)
     }
 
     /// Returns whether it blocks the stages before deliveries.
     #[must_use]
     pub const fn blocks_stages(self) -> bool {
         match self.hold_rules().blocks {
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
-            Blocks::Deliveries | Blocks::Nothing => false,
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::Deliveries | BlockedWork::Nothing => false,
         }
     }
 
@@ -153,8 +153,8 @@ impl HoldReason {
     #[must_use]
     pub const fn blocks_claims(self) -> bool {
         match self.hold_rules().blocks {
-            Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::Deliveries | Blocks::Nothing => false,
+            BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::Deliveries | BlockedWork::Nothing => false,
         }
     }
 
@@ -162,8 +162,10 @@ impl HoldReason {
     #[must_use]
     pub const fn blocks_known_meetings(self) -> bool {
         match self.hold_rules().blocks {
-            Blocks::Stages | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Deliveries | Blocks::Nothing => false,
+            BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Deliveries | BlockedWork::Nothing => {
+                false
+            }
         }
     }
 
@@ -171,8 +173,8 @@ impl HoldReason {
     #[must_use]
     pub const fn blocks_deliveries(self) -> bool {
         match self.hold_rules().blocks {
-            Blocks::Deliveries | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Nothing => false,
+            BlockedWork::Deliveries | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Nothing => false,
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
+    config::{Abilities, Attendee, Folder, MeetingDate, Sidecar, sidecar_of},
     job::{Details, Plan, Setback, Told},
     store::Job,
     text::{one_line, printable_path, strip_to_line},
@@ -82,12 +82,12 @@ fn sidecar_details(sidecar: Sidecar, recorded: Timestamp) -> Details {
 }
 
 /// Returns when a meeting was. A day without an hour takes the hour of a recording that tells the same day.
-fn meeting_time(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
+fn meeting_time(when: MeetingDate, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
     match when {
-        When::At(at) => at,
-        When::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
-        When::On(day) if zone.to_datetime(recorded).date() == day => recorded,
-        When::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
+        MeetingDate::At(at) => at,
+        MeetingDate::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
+        MeetingDate::On(day) if zone.to_datetime(recorded).date() == day => recorded,
+        MeetingDate::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
     }
 }
 
@@ -195,10 +195,10 @@ mod tests {
         let recorded: Timestamp = "2026-11-22T14:30:00Z".parse().expect("a time");
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let of = |when| meeting_time(when, recorded, &zone).to_string();
-        assert_eq!(of(When::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
-        assert_eq!(of(When::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
-        assert_eq!(of(When::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
-        assert_eq!(of(When::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
+        assert_eq!(of(MeetingDate::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
+        assert_eq!(of(MeetingDate::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
+        assert_eq!(of(MeetingDate::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
+        assert_eq!(of(MeetingDate::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
     }
 
     #[test]

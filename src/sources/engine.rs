@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock,
     config::{self, Folder},
-    http::{BuildError, Elsewhere, Limits},
+    http::{BuildError, CallLimits, Elsewhere},
     job::{HoldReason, retry::backoff_delay},
     services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
     store::{Hold, Later, Scope, SourceState, Store, StoreError},
@@ -136,7 +136,7 @@ impl SourceEngine {
     /// When the HTTP client for the vendor's store cannot be built.
     pub(crate) fn new(parts: SourceContext, handle: &SourcesHandle) -> Result<Self, BuildError> {
         // An answer of the store begins at once; only standing still is limited.
-        let limits = Limits::new(Duration::from_secs(60));
+        let limits = CallLimits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
         let transcripts = SourceTranscriber::new(&parts.settings.name, &parts.state_dir);
         let nudge = handle.register(&parts.settings.name);

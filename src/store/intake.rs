@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    DeliveryKind, Files, JobId, NewDelivery, Settled, Sighting, SkipReason, StoreError, Unplayable, Verdict,
+    DeliveryKind, FileVerdict, Files, JobId, NewDelivery, Settled, Sighting, SkipReason, StoreError, Unplayable,
     command::resume,
     crash::{CRASHES_MAX, clear_crashes},
     deliveries::insert_deliveries,
@@ -80,7 +80,7 @@ impl Files<'_> {
                         stamp: recording.stamp,
                         first: now,
                         since: now,
-                        verdict: Verdict::Taken { job: job.0 },
+                        verdict: FileVerdict::Taken { job: job.0 },
                         written_boot: None,
                     };
                     put_sighting(tx, &recording.folder, &sighting)?;

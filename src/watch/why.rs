@@ -21,7 +21,7 @@ use crate::{
     beneath::{Dir, Entry, Stamp},
     config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
     open_files::{DOUBT_MAX, InUse, OpenFiles, UnclosedWrite},
-    store::{Sighting, Verdict},
+    store::{FileVerdict, Sighting},
     text::{ShellCommand, printable, printable_path},
 };
 
@@ -157,7 +157,8 @@ pub(crate) fn explain(
     if !kind.is_media() {
         return FileExplanation::Name(kind);
     }
-    let is_taken = sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, Verdict::Taken { .. }));
+    let is_taken =
+        sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, FileVerdict::Taken { .. }));
     if is_too_deep(relative) && !is_taken {
         return FileExplanation::TooDeep;
     }
@@ -185,11 +186,11 @@ fn explain_media(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> 
         return if stamp.size == 0 { FileExplanation::Empty } else { FileExplanation::Unseen };
     };
     match seen.verdict {
-        Verdict::Taken { job } => FileExplanation::Taken(job),
-        Verdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
-        Verdict::Ignored => FileExplanation::Ignored,
-        Verdict::Settling if stamp.size == 0 => FileExplanation::Empty,
-        Verdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
+        FileVerdict::Taken { job } => FileExplanation::Taken(job),
+        FileVerdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
+        FileVerdict::Ignored => FileExplanation::Ignored,
+        FileVerdict::Settling if stamp.size == 0 => FileExplanation::Empty,
+        FileVerdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
     }
 }
 
@@ -278,9 +279,9 @@ mod tests {
         symlink("a.mp3", root.join("link.mp3")).expect("linked");
         let stamp = Stamp::of(&File::open(root.join("kept.mp3")).expect("there")).expect("asked");
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let (path, verdict) = ("kept.mp3".into(), Verdict::Backlog);
+        let (path, verdict) = ("kept.mp3".into(), FileVerdict::Backlog);
         let kept = Sighting { path, stamp, first: now, since: now, verdict, written_boot: None };
-        let begun = Sighting { verdict: Verdict::Settling, ..kept.clone() };
+        let begun = Sighting { verdict: FileVerdict::Settling, ..kept.clone() };
         let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
         assert_eq!(begun, FileExplanation::Interrupted { first: now, since: now });
         let names =

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, activity::SlotTurn, slots::TURN};
+use super::{Worker, activity::WorkerTurn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
@@ -32,7 +32,7 @@ pub(super) struct JobRun {
     pub(super) folder: Arc<Folder>,
     pub(super) progress: Arc<Progress>,
     /// Its turn at the slot, which ends when another folder waits.
-    pub(super) turn: Arc<SlotTurn>,
+    pub(super) turn: Arc<WorkerTurn>,
     /// Cancelled when a person gives the job up.
     pub(super) cancel: CancellationToken,
     /// The call that this job probes.

@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use minuted::testing::{
     config::{Allow, Analysis, Attendee, Email, Format, Smtp, Tls},
-    delivery::{Letter, Limits, MailError, Mailer, Minutes, Notice, message_id},
+    delivery::{DigestEntry, Letter, MailError, MailLimits, Mailer, Minutes, message_id},
     job::{Content, Findings, Key, Report, Status},
 };
 
@@ -221,7 +221,7 @@ async fn a_final_refusal_is_the_mails_at_its_recipient_and_content_and_else_the_
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left_within_the_limits() {
-    let limits = Limits {
+    let limits = MailLimits {
         connect: Duration::from_millis(300),
         command: Duration::from_millis(300),
         message: Duration::from_millis(300),
@@ -318,9 +318,11 @@ async fn a_server_without_tls_where_tls_is_asked_for_is_for_later() {
     assert!(server.received().is_empty());
 }
 
-fn notices(count: usize) -> Vec<Notice> {
+fn notices(count: usize) -> Vec<DigestEntry> {
     let at = "2026-11-22T09:00:00Z".parse().expect("a time");
-    (1..=count).map(|n| Notice { at, text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J") }).collect()
+    (1..=count)
+        .map(|n| DigestEntry { at, text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J") })
+        .collect()
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, Finding, Findings};
+use super::{CheckFindings, CommandFailure, Finding};
 use crate::{
     config::{Abilities, Analysis, Notes, Settings},
     runtime::LiveConfig,
 };
 
 /// Says of each service what a folder may ask of it.
-pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
+pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.kind.abilities();

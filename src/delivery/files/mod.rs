@@ -199,7 +199,7 @@ async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<St
             Some(failed::Attempt { at: event.at, stage, error: event.error? })
         })
         .collect();
-    Ok(failed::render_failure(&failed::Failure {
+    Ok(failed::render_failure(&failed::FailureNotice {
         key: &job.key,
         job: job.id.0,
         recording: &context.recording_name(),

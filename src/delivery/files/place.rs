@@ -77,11 +77,11 @@ pub(crate) fn place_bytes(
     match existing {
         Existing::None => file.under_a_free_name(name, key),
         Existing::Ours { name: before, digest } => match inspect_entry(dir, before)? {
-            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
-            Found::File(is) if is == file.digest => file.adopt_file(before),
-            Found::File(is) if is == digest => file.replace_file(before, digest, name),
+            ExistingEntry::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            ExistingEntry::File(is) if is == file.digest => file.adopt_file(before),
+            ExistingEntry::File(is) if is == digest => file.replace_file(before, digest, name),
             // Edited: it is the person's now. A key in it proves nothing, it is ours in any case.
-            Found::File(_) | Found::Other => file.under_a_free_name(name, None),
+            ExistingEntry::File(_) | ExistingEntry::Other => file.under_a_free_name(name, None),
         },
     }
 }
@@ -93,13 +93,13 @@ pub(crate) fn place_bytes(
 pub(crate) fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileError> {
     let at = |error| FileError::for_entry(dir, name, error);
     match inspect_entry(dir, name)? {
-        Found::Nothing => Ok(true),
-        Found::File(is) if is == digest => {
+        ExistingEntry::Nothing => Ok(true),
+        ExistingEntry::File(is) if is == digest => {
             let clear = || dir.unlink(name).or_else(missing_is_fine).and_then(|()| dir.sync());
             Effect::ClearFile.during(clear).map_err(at)?;
             Ok(true)
         }
-        Found::File(_) | Found::Other => Ok(false),
+        ExistingEntry::File(_) | ExistingEntry::Other => Ok(false),
     }
 }
 
@@ -210,18 +210,18 @@ impl<'a> NewFile<'a> {
         let at = |error| FileError::for_entry(self.dir, before, error);
         let mut temporary = self.write_temporary().map_err(at)?;
         match inspect_entry(self.dir, before)? {
-            Found::File(is) if is == digest => {
+            ExistingEntry::File(is) if is == digest => {
                 Effect::ReplaceFile.during(|| temporary.rename_over(before)).map_err(at)?;
                 Ok(self.placed_as(before))
             }
-            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
-            Found::File(_) | Found::Other => self.under_a_free_name(name, None),
+            ExistingEntry::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            ExistingEntry::File(_) | ExistingEntry::Other => self.under_a_free_name(name, None),
         }
     }
 }
 
 /// The entry under a name.
-enum Found {
+enum ExistingEntry {
     Nothing,
     /// A file of that digest; empty for one that is too large to be notes.
     File(String),
@@ -229,25 +229,25 @@ enum Found {
     Other,
 }
 
-fn inspect_entry(dir: &Dir, name: &OsStr) -> Result<Found, FileError> {
+fn inspect_entry(dir: &Dir, name: &OsStr) -> Result<ExistingEntry, FileError> {
     let at = |error| FileError::for_entry(dir, name, error);
     match dir.entry(Path::new(name)).map_err(at)? {
         // An empty place and a vanished directory answer alike; only the first is a person's doing.
         None => match rustix::fs::statat(dir.fd(), ".", AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if stat.st_nlink > 0 => Ok(Found::Nothing),
+            Ok(stat) if stat.st_nlink > 0 => Ok(ExistingEntry::Nothing),
             Ok(_) => Err(at(Errno::NOENT.into())),
             Err(error) => Err(at(error.into())),
         },
-        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(Found::File(String::new())),
+        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(ExistingEntry::File(String::new())),
         Some(Entry::File(_)) => match open(dir, name)? {
             Some(file) => {
                 let mut hasher = blake3::Hasher::new();
                 hasher.update_reader(file.take(NOTES_BYTES_MAX)).map_err(at)?;
-                Ok(Found::File(hasher.finalize().to_hex().to_string()))
+                Ok(ExistingEntry::File(hasher.finalize().to_hex().to_string()))
             }
-            None => Ok(Found::Other),
+            None => Ok(ExistingEntry::Other),
         },
-        Some(Entry::Directory | Entry::Other) => Ok(Found::Other),
+        Some(Entry::Directory | Entry::Other) => Ok(ExistingEntry::Other),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
 
 /// The time limits of the steps of a conversation.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct MailLimits {
     /// To connect, to protect and to be greeted.
     pub connect: Duration,
     /// Limit for the answer to one command.
@@ -35,7 +35,7 @@ pub struct Limits {
     pub message: Duration,
 }
 
-impl Default for Limits {
+impl Default for MailLimits {
     /// RFC 5321 § 4.5.3.2 asks for 5 min a command, which was meant for the modems of 1989, and for 10 min after the
     /// last byte; the latter is kept, for to give up there means to send the mail twice.
     fn default() -> Self {
@@ -61,7 +61,7 @@ pub(super) struct Conversation {
     /// The largest mail that the server takes, where it tells (RFC 1870); 0 where it only says that it has a limit.
     bytes_max: Option<usize>,
     host: String,
-    limits: Limits,
+    limits: MailLimits,
 }
 
 impl Conversation {
@@ -69,7 +69,7 @@ impl Conversation {
     ///
     /// # Errors
     /// [`MailError::Later`] or [`MailError::Setup`]: what goes wrong here concerns every mail.
-    pub(super) async fn open(smtp: &Smtp, limits: Limits) -> Result<Self, MailError> {
+    pub(super) async fn open(smtp: &Smtp, limits: MailLimits) -> Result<Self, MailError> {
         let credentials = match (&smtp.username, &smtp.password_file) {
             (Some(username), Some(file)) => Some((username.clone(), read_password(file)?)),
             (Some(_), None) | (None, Some(_) | None) => None,
@@ -155,7 +155,7 @@ impl Conversation {
     }
 }
 
-async fn connect_and_greet(smtp: &Smtp, name: &ClientId, limits: Limits) -> Result<AsyncSmtpConnection, MailError> {
+async fn connect_and_greet(smtp: &Smtp, name: &ClientId, limits: MailLimits) -> Result<AsyncSmtpConnection, MailError> {
     let tls = if smtp.tls == Tls::Tls { Some(tls_to(smtp)?) } else { None };
     let begins_with_tls = tls.is_some();
     let mut connecting = Box::pin(connect(smtp, name, tls, limits));
@@ -180,7 +180,7 @@ async fn connect(
     smtp: &Smtp,
     name: &ClientId,
     tls: Option<TlsParameters>,
-    limits: Limits,
+    limits: MailLimits,
 ) -> Result<AsyncSmtpConnection, Fault> {
     let host = &smtp.host;
     let greeted = async {
@@ -198,7 +198,7 @@ async fn connect(
 
 /// Returns whether a server that has said nothing for a while speaks when it is greeted by TLS: also a certificate that is
 /// refused is an answer.
-async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: Limits) -> bool {
+async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: MailLimits) -> bool {
     tokio::time::sleep(limits.connect / SILENCE_PART).await;
     let Ok(tls) = tls_to(smtp) else { return false };
     match connect(smtp, name, Some(tls), limits).await {
@@ -210,7 +210,7 @@ async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: Limits) -> bool {
     }
 }
 
-async fn quit_connection(connection: &mut AsyncSmtpConnection, limits: Limits) {
+async fn quit_connection(connection: &mut AsyncSmtpConnection, limits: MailLimits) {
     if tokio::time::timeout(limits.command.min(GOOD_BYE), connection.abort()).await.is_err() {
         tracing::debug!("the mail server did not answer QUIT");
     }

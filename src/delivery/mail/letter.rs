@@ -67,7 +67,7 @@ const SUBJECT_CHARS: usize = 200;
 
 /// The values of the template of a mail.
 #[derive(Serialize)]
-struct Values {
+struct LetterValues {
     title: String,
     is_right_to_left: bool,
     body: String,
@@ -90,7 +90,7 @@ impl Letter {
         let markdown = minutes.render(Format::Md);
         let body = minutes.markdown_body();
         let is_right_to_left = minutes.is_right_to_left();
-        let values = |body: String| Values {
+        let values = |body: String| LetterValues {
             title: strip_to_line(&minutes.title),
             is_right_to_left,
             body,
@@ -140,7 +140,7 @@ fn html_page(body: &str, is_right_to_left: bool) -> String {
 
 /// A notice for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct DigestEntry {
     /// The start of the stage.
     pub at: Timestamp,
     /// The event and the cure; lines are kept.
@@ -166,12 +166,12 @@ struct Digest {
 }
 
 /// Returns subject and text of a digest.
-pub(super) fn render_digest(notices: &[Notice]) -> (String, String) {
+pub(super) fn render_digest(notices: &[DigestEntry]) -> (String, String) {
     let subject = match notices.len() {
         1 => "minuted: 1 thing needs attention".to_owned(),
         count => format!("minuted: {count} things need attention"),
     };
-    let line = |notice: &Notice| DigestLine {
+    let line = |notice: &DigestEntry| DigestLine {
         at: notice.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         text: notice.text.lines().map(|line| one_line(line, NOTICE_CHARS)).collect::<Vec<_>>().join("\n  "),
     };
@@ -306,7 +306,8 @@ mod tests {
     #[test]
     fn a_long_digest_counts_what_it_does_not_spell_out() {
         let at = "2026-11-22T09:00:00Z".parse().expect("a time");
-        let notices: Vec<Notice> = (0..53).map(|n| Notice { at, text: format!("talk-{n}.wav failed") }).collect();
+        let notices: Vec<DigestEntry> =
+            (0..53).map(|n| DigestEntry { at, text: format!("talk-{n}.wav failed") }).collect();
         let (subject, text) = render_digest(&notices);
         assert_eq!(subject, "minuted: 53 things need attention");
         assert!(

@@ -67,7 +67,7 @@ pub(super) enum MailStep {
 
 /// The codes of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct RefusalCodes {
     code: u16,
     /// Subject and detail of the enhanced code (RFC 3463), where the server has those: the 7 and 1 of `5.7.1`.
     detail: Option<(u16, u16)>,
@@ -105,7 +105,7 @@ const TOO_MUCH: u16 = 552;
 const CLOSING: u16 = 421;
 
 /// Returns who is to blame for a refusal, as far as its step and its codes tell. Words decide nothing.
-fn blame_for(step: MailStep, reply: Reply) -> Blame {
+fn blame_for(step: MailStep, reply: RefusalCodes) -> Blame {
     let is_one_of = |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
     if reply.code < 500 {
         let is_about_recipient = step == MailStep::Recipient && reply.code != CLOSING;
@@ -138,7 +138,7 @@ enum FaultKind {
     /// The two sides do not fit together: no STARTTLS, no common way to sign in.
     Mismatch,
     /// The server said no.
-    Refused(Reply),
+    Refused(RefusalCodes),
 }
 
 impl Fault {
@@ -146,7 +146,7 @@ impl Fault {
     pub(super) fn from_smtp(host: &str, error: &smtp::Error) -> Self {
         let said = error.source().map(ToString::to_string).unwrap_or_default();
         let kind = match error.status() {
-            Some(code) => FaultKind::Refused(Reply { code: code.into(), detail: enhanced_code(&said) }),
+            Some(code) => FaultKind::Refused(RefusalCodes { code: code.into(), detail: enhanced_code(&said) }),
             None if error.is_client() => FaultKind::Mismatch,
             None => FaultKind::Passing,
         };
@@ -209,7 +209,7 @@ impl Fault {
 
     /// The error of a recipient while every other one that was tried is refused, too: nobody is charged with that.
     pub(super) fn of_everyone(self) -> MailError {
-        let is_passing = matches!(self.kind, FaultKind::Refused(Reply { code: ..500, .. }));
+        let is_passing = matches!(self.kind, FaultKind::Refused(RefusalCodes { code: ..500, .. }));
         let message = format!("{}; so it is with every recipient that was tried", self.short_message());
         if is_passing { MailError::Later { message, is_alone: false } } else { MailError::Setup { message } }
     }
@@ -277,7 +277,7 @@ mod tests {
     fn a_repeated_sign_in_is_not_shown() {
         let said = |message: &str| Fault {
             message: message.into(),
-            kind: FaultKind::Refused(Reply { code: 535, detail: None }),
+            kind: FaultKind::Refused(RefusalCodes { code: 535, detail: None }),
         };
         let shown = |message| said(message).redact_credentials("minutes", "pass word").of_server().to_string();
         assert_eq!(shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"), "no `AUTH PLAIN …` here");

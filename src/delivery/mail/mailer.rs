@@ -11,26 +11,26 @@ use lettre::{
 use super::{
     address::{digest_id, is_allowed},
     conversation::Conversation,
-    letter::{self, Letter, Notice},
+    letter::{self, DigestEntry, Letter},
     mail_error::{Fault, MailStep},
     message::{body_of, clean_mailbox, compose_message, text_part},
     refusals::{Comparison, Refusals},
 };
-pub use super::{conversation::Limits, mail_error::MailError};
+pub use super::{conversation::MailLimits, mail_error::MailError};
 use crate::{clock, config::Email, delivery::files::digest_of, effect::Effect};
 
 /// Sends mail by the settings it was made with. Holds no connection and no password.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     email: Email,
-    limits: Limits,
+    limits: MailLimits,
     /// Earlier answers of the server, compared with a refusal to tell whose fault it is.
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<ServerAnswers>>,
 }
 
 /// The answers of a server to mails so far.
 #[derive(Debug, Default)]
-struct Seen {
+struct ServerAnswers {
     /// The recipient that it took last.
     taken: Option<Address>,
     /// The mails that it refused for what is in them.
@@ -44,12 +44,12 @@ impl Mailer {
     /// Returns a mailer for these settings.
     #[must_use]
     pub fn new(email: &Email) -> Self {
-        Self { email: email.clone(), limits: Limits::default(), seen: Arc::default() }
+        Self { email: email.clone(), limits: MailLimits::default(), seen: Arc::default() }
     }
 
     /// Returns the same mailer with other limits.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
+    pub fn with_limits(self, limits: MailLimits) -> Self {
         Self { limits, ..self }
     }
 
@@ -75,7 +75,7 @@ impl Mailer {
         self.lock_seen().refusals.record_refusal(code, &digest_of(letter.markdown.as_bytes()), to.email.as_ref())
     }
 
-    fn lock_seen(&self) -> MutexGuard<'_, Seen> {
+    fn lock_seen(&self) -> MutexGuard<'_, ServerAnswers> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +84,7 @@ impl Mailer {
     /// # Errors
     /// When nobody could be told: what the last of them met. One reader whose address is wrong does not keep the
     /// others from being told once.
-    pub async fn send_digest(&self, notices: &[Notice]) -> Result<(), MailError> {
+    pub async fn send_digest(&self, notices: &[DigestEntry]) -> Result<(), MailError> {
         let (subject, text) = letter::render_digest(notices);
         let mut outcome = Ok(());
         let mut told = false;

@@ -20,11 +20,11 @@ pub(crate) use lettre::message::Mailbox as Recipient;
 
 pub use address::message_id;
 pub(crate) use address::recipient_mailbox;
+pub use letter::DigestEntry;
 pub(crate) use letter::Kept;
 pub use letter::Letter;
 pub use letter::LetterForm;
-pub use letter::Notice;
-pub use mailer::{Limits, MailError, Mailer};
+pub use mailer::{MailError, MailLimits, Mailer};
 pub(crate) use refusals::Comparison;
 
 use super::{

@@ -14,7 +14,7 @@ use crate::{
 
 /// The content of the file that tells of a failure.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure<'a> {
+pub(crate) struct FailureNotice<'a> {
     /// The job.
     pub key: &'a Key,
     /// Its id, as commands name it.
@@ -49,7 +49,7 @@ const PROOF: &str = "minuted:failed ";
 const ERROR_CHARS: usize = 500;
 
 #[derive(Serialize)]
-struct Values {
+struct FailureValues {
     proof: String,
     recording: String,
     folder: String,
@@ -68,13 +68,13 @@ struct Line {
 
 /// Returns the content of the file.
 #[must_use]
-pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
+pub(crate) fn render_failure(failure: &FailureNotice<'_>) -> String {
     let line = |attempt: &Attempt| Line {
         at: attempt.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         stage: attempt.stage.as_str(),
         error: one_line(&attempt.error, ERROR_CHARS),
     };
-    let values = Values {
+    let values = FailureValues {
         proof: format!("{PROOF}{} {}", failure.key, seal::BLANK),
         recording: one_line(failure.recording, ERROR_CHARS),
         folder: one_line(failure.folder, ERROR_CHARS),
@@ -130,7 +130,7 @@ mod tests {
             Attempt { at: "2026-11-22T09:05:00Z".parse().expect("a time"), stage: Stage::Upload, error: "c".into() },
         ];
         let key = key();
-        let failure = Failure {
+        let failure = FailureNotice {
             key: &key,
             job: 17,
             recording: "talk\u{1b}[31m.wav",

@@ -6,7 +6,7 @@ use super::markdown::parser_options;
 
 /// Returns `markdown` as plain text without markup.
 pub(in crate::delivery) fn plain_text(markdown: &str) -> String {
-    let mut page = Page::default();
+    let mut page = PlainPage::default();
     for event in Parser::new_ext(markdown, parser_options()) {
         page.handle_event(event);
     }
@@ -19,7 +19,7 @@ const DEPTH_SHOWN: usize = 16;
 
 /// The text so far and where in it the reader is.
 #[derive(Default)]
-struct Page {
+struct PlainPage {
     out: String,
     /// One entry a list: the next number, `None` in a list with bullets.
     lists: Vec<Option<u64>>,
@@ -30,7 +30,7 @@ struct Page {
     heading: Option<(usize, char)>,
 }
 
-impl Page {
+impl PlainPage {
     fn handle_event(&mut self, event: Event<'_>) {
         match event {
             Event::Start(tag) => self.open(tag),
