@@ -39,16 +39,17 @@ use crate::{
 /// counted: a slow log must not slow the work.
 const WAITING_LINES_MAX: usize = 8_192;
 
-/// How often the count of dropped lines is told, when there are any.
+/// How often the count of dropped lines is reported, when there are any.
 const DROPS_TOLD_EVERY: Duration = Duration::from_secs(3600);
 
-/// Crates that say more than an operator wants below `warn`. A name covers what begins with it.
+/// Crates that log more than an operator wants below `warn`. A name covers what begins with it.
 const NOISY: [&str; 6] = ["h2", "hyper", "lettre", "notify", "reqwest", "rustls"];
 
-/// Says each certificate that it refuses as an error, at each try; the failed call tells it once, with the cure.
+/// Logs each certificate that it refuses as an error, at each try; the failed call reports it once,
+/// with the cure.
 const REPEATING: &str = "rustls_platform_verifier";
 
-/// What standard error is.
+/// The kind of standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stderr {
     /// A terminal: levels are coloured.
@@ -70,7 +71,7 @@ impl Stderr {
     }
 }
 
-/// Why there is no log.
+/// The reason why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoggingError {
     /// The filter makes no sense; `origin` is where it was written.
@@ -167,12 +168,12 @@ impl Drop for Guard {
     }
 }
 
-/// How many lines did not reach the log files, and how many of them were told.
+/// The count of the lines that did not reach the log files, and of those that were reported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Drops {
     crowded_out: Option<ErrorCounter>,
     unwritten: Arc<AtomicUsize>,
-    told: Arc<AtomicUsize>,
+    reported: Arc<AtomicUsize>,
 }
 
 impl Drops {
@@ -186,7 +187,7 @@ impl Drops {
     /// Logs one warning when lines were dropped since the last one.
     pub(crate) fn report_dropped(&self) {
         let count = self.count_dropped();
-        let lines = count.saturating_sub(self.told.swap(count, Ordering::Relaxed));
+        let lines = count.saturating_sub(self.reported.swap(count, Ordering::Relaxed));
         if lines > 0 {
             tracing::warn!(lines, "{lines} log lines did not reach the log file; standard error has them");
         }
@@ -218,7 +219,7 @@ fn without_waiting(writer: impl Write + Send + 'static) -> (NonBlocking, Drops, 
         .buffered_lines_limit(WAITING_LINES_MAX)
         .thread_name("minuted-log")
         .finish(counting);
-    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, told: Arc::default() };
+    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, reported: Arc::default() };
     (writer, drops, guard)
 }
 
@@ -277,7 +278,7 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     tracing::error!(place, thread = thread.name(), "panic: {}", panic_text(info.payload()));
 }
 
-/// Returns what a panic said, where it is text.
+/// Returns the message of a panic, where it is text.
 fn panic_text(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
@@ -368,7 +369,7 @@ mod tests {
         drop(guard);
         assert_eq!(drops.count_dropped(), 2);
         drops.report_dropped();
-        assert_eq!(drops.told.load(Ordering::Relaxed), 2);
+        assert_eq!(drops.reported.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Text that came from outside, made fit to be shown.
 //!
-//! File names, server answers and config values may hold anything. Whatever a terminal, a log, a header or a page
-//! shows of them goes through here first.
+//! File names, server answers and config values may hold anything. All that a terminal, a log, a
+//! header or a page shows of them goes through here first.
 
 mod page;
 mod shell;
@@ -104,7 +104,8 @@ pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Returns what a server said, fit to be shown: as [`one_line`], and of a page of HTML or XML its words alone.
+/// Returns a server's answer fit to be shown: as [`one_line`], and of a page of HTML or XML its
+/// words alone.
 #[must_use]
 pub(crate) fn printable_answer(text: &str, chars_max: usize) -> String {
     match page::page_words(text) {
@@ -132,7 +133,7 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
 /// Returns the message of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Returns a number with its noun: `1 folder`, `2 folders`.

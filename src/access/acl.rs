@@ -1,4 +1,4 @@
-//! Who may read a file: its permissions and its POSIX ACL, as the kernel hands them out.
+//! The readers of a file: its permissions and its POSIX ACL, as the kernel hands them out.
 //!
 //! The layout of the attribute is that of `linux/posix_acl_xattr.h`: a version in four bytes, then for each entry a tag
 //! and permissions in two bytes each and an id in four, all little-endian. Who is let in is decided as in acl(5).

@@ -157,7 +157,7 @@ const PERMITTED_OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const PERMITTED_OLDER: &[c_long] = &[];
 
-/// Calls that are refused whatever they are given, as what they are: forbidden, not unknown.
+/// Calls that are refused with any arguments, as forbidden instead of unknown.
 const REFUSED: &[c_long] = &[
     // The network, and every other socket.
     libc::SYS_accept,
@@ -200,7 +200,7 @@ const REFUSED_OLDER: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_OLDER: &[c_long] = &[];
 
-/// Calls that are refused by what they are given.
+/// Calls that are refused with some arguments.
 const BY_ARGUMENT: &[c_long] = &[
     libc::SYS_clone,
     libc::SYS_fcntl,
@@ -215,19 +215,21 @@ const BY_ARGUMENT: &[c_long] = &[
 /// The flags that `clone` must have: a thread, never a process.
 const THREAD: u64 = 0x0001_0000;
 
-/// What `clone` must not be asked for: new namespaces (mounts, control groups, names, messages, users, processes,
-/// network), which root could make together with a thread.
+/// Flags that `clone` must not have: new namespaces (mounts, control groups, names, messages,
+/// users, processes, network), which root could make together with a thread.
 const NAMESPACES: [u64; 7] =
     [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
 
-/// What `fcntl` may be asked for: duplicates, flags, locks, the size of a pipe, seals. Not who gets its signals.
+/// Operations permitted to `fcntl`: duplicates, flags, locks, the size of a pipe, seals. Not who
+/// gets its signals.
 const FCNTL: [u64; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 1030, 1031, 1032, 1034];
 
-/// What `ioctl` may be asked for: whether it is a terminal and how large, what waits to be read, and the flags of a
-/// descriptor. Not the attributes of a file.
+/// Operations permitted to `ioctl`: whether it is a terminal and how large, what waits to be read,
+/// and the flags of a descriptor. Not the attributes of a file.
 const IOCTL: [u64; 6] = [0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 
-/// What `prctl` may be asked for: the name of a thread, no new privileges, the name of memory. Not to outlive its parent.
+/// Operations permitted to `prctl`: the name of a thread, no new privileges, the name of memory.
+/// Not to outlive its parent.
 const PRCTL: [u64; 5] = [15, 16, 38, 39, 0x5356_4d41];
 
 /// The bit of memory that is shared: no limit of a process counts it.
@@ -254,7 +256,7 @@ fn is_missing(error: &io::Error) -> bool {
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Makes a filter that answers `errno` to what the rules name, or to everything else.
+/// Builds a filter that answers `errno` to the calls that the rules name, or to all others.
 fn build_filter(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
     let error = SeccompAction::Errno(errno.unsigned_abs());
     let (named, others) = if is_for_named { (error, SeccompAction::Allow) } else { (SeccompAction::Allow, error) };
@@ -274,7 +276,7 @@ fn named_calls(role: Role) -> Rules {
     all.concat().into_iter().map(|call| (call, Vec::new())).collect()
 }
 
-/// Returns what is refused, and of what is refused by its arguments, when.
+/// Returns the calls that are refused, with the arguments for which they are.
 fn refused_calls() -> Result<Rules, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
     let mut rules: Rules = [REFUSED, REFUSED_OLDER].concat().into_iter().map(|call| (call, Vec::new())).collect();

@@ -42,7 +42,7 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// Returns what every program needs: its libraries.
+    /// Returns the files that every program needs: its libraries.
     #[must_use]
     pub(crate) fn for_libraries() -> Self {
         Self {

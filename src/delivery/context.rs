@@ -32,7 +32,7 @@ pub(super) struct DeliveryContext {
     pub(super) folder: Arc<Folder>,
     /// The folder's directory, as it was met.
     pub(super) root: Option<FolderRoot>,
-    /// Whether the recording lies in the folder, as far as the queue knows.
+    /// True if the recording lies in the folder, as far as the queue knows.
     pub(super) is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
     pub(super) extensions: Vec<String>,
@@ -53,7 +53,7 @@ impl DeliveryContext {
             recording: self.recording_name(),
             folder: self.folder.name.clone(),
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
-            attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
+            attendees_from: plan.and_then(|plan| plan.details_source.attendees_from.clone()),
             service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
             meeting: self.job.remote.meeting_id().map(str::to_owned),
             warning: self.job.partial.then(|| {
@@ -97,7 +97,7 @@ pub(super) async fn gather_context(
     let reports = match delivery.kind {
         DeliveryKind::Notes | DeliveryKind::Mail => {
             let mut reports = runtime.queue.stages().read_results(job.id).await?;
-            let remarks = job.plan.iter().flat_map(|plan| plan.told.remarks.iter().cloned());
+            let remarks = job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
             if let Some(report) = reports.first_mut() {
                 report.findings.remarks.extend(remarks);
             }

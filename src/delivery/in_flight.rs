@@ -29,7 +29,7 @@ enum DeliveryPhase {
 pub(super) struct InFlightDeliveries(Mutex<HashMap<InFlightKey, DeliveryPhase>>);
 
 impl InFlightDeliveries {
-    /// Begins one; returns whether it is not under way already.
+    /// Marks a delivery as begun; returns whether it was not in flight already.
     pub(super) fn begin_delivery(&self, entry: InFlightKey) -> bool {
         let mut entries = self.lock_entries();
         let is_new = !entries.contains_key(&entry);
@@ -42,7 +42,7 @@ impl InFlightDeliveries {
         self.lock_entries().insert(entry, DeliveryPhase::Stalled(folder.to_owned()));
     }
 
-    /// Ends one.
+    /// Marks a delivery as ended.
     pub(super) fn end_delivery(&self, entry: InFlightKey) {
         self.lock_entries().insert(entry, DeliveryPhase::Ended);
     }
@@ -57,7 +57,7 @@ impl InFlightDeliveries {
         self.lock_entries().iter().filter(|((of, _), phase)| *of == lane && **phase == DeliveryPhase::Active).count()
     }
 
-    /// Returns how many there are at all.
+    /// Returns how many deliveries of the lane are in flight.
     pub(super) fn count_entries(&self, lane: Lane) -> usize {
         self.lock_entries().keys().filter(|(of, _)| *of == lane).count()
     }

@@ -77,8 +77,8 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         warning: Some(title.into()),
         reports: reports.into(),
     };
-    let said: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
-    let most = GROWTH * (said + 8 * title.len() + 1024) + ADDED;
+    let input_bytes: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
+    let most = GROWTH * (input_bytes + 8 * title.len() + 1024) + ADDED;
     for format in [Format::Md, Format::Txt, Format::Srt, Format::Vtt] {
         let text = minutes.render(format);
         assert!(text.len() <= most, "{format:?}: {} bytes", text.len());
@@ -169,10 +169,10 @@ pub(crate) fn mail_head(bytes: &[u8]) {
 
 fn size_of_findings(found: &Findings) -> usize {
     let texts = [&found.markdown, &found.summary].into_iter().flatten().map(String::len).sum::<usize>();
-    let said = |segment: &crate::job::Segment| {
+    let segment_bytes = |segment: &crate::job::Segment| {
         segment.text.len() + segment.speaker.as_deref().map_or(0, str::len) + "00:00:00,000 --> 00:00:00,000".len()
     };
-    texts + found.segments.iter().map(said).sum::<usize>()
+    texts + found.segments.iter().map(segment_bytes).sum::<usize>()
 }
 
 /// What neither a file nor a mail may hold.

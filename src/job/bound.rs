@@ -7,7 +7,7 @@ use crate::text::{format_duration, format_size};
 /// A bound that a recording exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// It is larger than `max_size`.
+    /// The recording is larger than `max_size`.
     Size {
         /// Its bytes.
         bytes: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Analysis;
 
-/// One result of a service, as last seen.
+/// A result of a service, as last seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The kind of result.
@@ -22,7 +22,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns what tells this report from a later one of the same analysis: a hash of its id and its raw text.
+    /// Returns a hash of the report's id and raw text, which tells it from a later report of the
+    /// same analysis.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -178,7 +178,7 @@ impl HoldReason {
         }
     }
 
-    /// Returns whether it may end without a person.
+    /// Returns whether the hold may end without a person.
     #[must_use]
     pub const fn heals_itself(self) -> bool {
         self.hold_rules().heals

@@ -27,7 +27,7 @@ pub(crate) use findings::spoken_words;
 pub(crate) use history::{EventKind, HistoryEvent};
 pub(crate) use hold_reason::{EndedBy, HoldReason};
 pub use key::{Content, Key};
-pub(crate) use plan::{Plan, Told};
+pub(crate) use plan::{DetailsSource, Plan};
 pub(crate) use remote::Remote;
 pub(crate) use setback::{Setback, Suspect};
 pub(crate) use shown::{JobState, WaitReason};

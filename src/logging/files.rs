@@ -42,7 +42,8 @@ impl DailyFiles {
         Ok(Self { directory: directory.to_owned(), keep, day, file })
     }
 
-    /// Turns to the file of today. Where that cannot be opened, the lines go on into the one that is open.
+    /// Switches to the file of today. Where that cannot be opened, lines go into the file that is
+    /// open.
     fn roll_over(&mut self) {
         let day = utc_today();
         if day != self.day
@@ -82,7 +83,8 @@ fn open(directory: &Path, day: Date, keep: usize) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    // Whoever cuts the file short (`copytruncate` of logrotate) gets lines at its end, not behind a hole.
+    // A program that truncates the file (`copytruncate` of logrotate) gets lines at its end, not
+    // behind a hole.
     let file = dir.open_own_to_append(OsStr::new(&name))?;
     remove_old(&dir, keep);
     Ok(file)

@@ -1,4 +1,4 @@
-//! One event, one line, nothing in it that a terminal or a log reader obeys.
+//! The line of an event: a single one, with nothing in it that a terminal or a log reader obeys.
 
 use std::fmt;
 

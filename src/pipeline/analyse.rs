@@ -409,7 +409,7 @@ mod tests {
     use super::*;
     use crate::{
         config::MeetingType,
-        job::{Findings, Told},
+        job::{DetailsSource, Findings},
     };
 
     fn plan(analyses: &[Analysis], instruction: Option<&str>) -> Plan {
@@ -422,7 +422,7 @@ mod tests {
             language: None,
             meeting_type: MeetingType::Group,
             silent: false,
-            told: Told::default(),
+            details_source: DetailsSource::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock,
     config::{Abilities, Attendee, Folder, MeetingDate, Sidecar, sidecar_of},
-    job::{Details, Plan, Setback, Told},
+    job::{Details, DetailsSource, Plan, Setback},
     store::Job,
     text::{one_line, printable_path, strip_to_line},
 };
@@ -103,12 +103,12 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         language: folder.language.clone(),
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     };
     for DetailsLayer { details, from, digest } in layers {
         if let Some(attendees) = details.attendees {
             plan.attendees = named_people(attendees);
-            plan.told.attendees_from = Some(from);
+            plan.details_source.attendees_from = Some(from);
         }
         if let Some(title) = details.title.map(|title| clean_title(&title)).filter(|title| !title.is_empty()) {
             plan.title = title;
@@ -117,11 +117,12 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
             plan.instruction = Some(instruction).filter(|instruction| !instruction.trim().is_empty());
         }
         plan.language = details.language.or(plan.language);
-        plan.told.date = details.date.or(plan.told.date);
-        plan.told.sidecar = digest.or(plan.told.sidecar);
+        plan.details_source.date = details.date.or(plan.details_source.date);
+        plan.details_source.sidecar = digest.or(plan.details_source.sidecar);
     }
     if plan.title.is_empty() {
-        plan.title = make_title(&folder.title, &folder.name, &job.path, plan.told.date.unwrap_or(job.recorded));
+        plan.title =
+            make_title(&folder.title, &folder.name, &job.path, plan.details_source.date.unwrap_or(job.recorded));
     }
     plan
 }

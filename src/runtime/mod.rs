@@ -54,19 +54,20 @@ pub(crate) struct Runtime {
     pub fatal: CancellationToken,
     /// The tasks of the work at hand.
     pub tasks: TaskTracker,
-    /// Says that there may be a job to claim.
+    /// Signals that there may be a job to claim.
     pub claims: Notify,
-    /// Says that there may be a delivery to make.
+    /// Signals that there may be a delivery to make.
     pub deliveries: Notify,
     /// The timers of the jobs that wait for results.
     pub polls: PollSchedule,
-    /// Says that somebody signed in.
+    /// Signals that somebody signed in.
     pub signed_in: Notify,
-    /// Says that something changed which the status line shows.
+    /// Signals a change that the status line shows.
     pub changed: Notify,
     /// The programs that have files open for writing.
     pub open_files: Arc<OpenFiles>,
-    /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
+    /// True while the queue cannot be written, most often because its disk is full: nothing new is
+    /// begun.
     pub disk_full: Arc<AtomicBool>,
     /// The time of the last try of each folder whose settings were refused.
     refused_folders: Mutex<HashMap<String, Timestamp>>,
@@ -153,7 +154,8 @@ impl Runtime {
         self.refused_folders().clear();
     }
 
-    /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.
+    /// Runs a commit, waiting for room on the disk as long as it takes: its effect has happened and
+    /// must be recorded.
     ///
     /// # Errors
     /// When the queue has failed in another way, or the daemon stops.

@@ -63,7 +63,7 @@ impl TimerHeap {
         self.folders.retain(|_, timers| !timers.is_empty());
     }
 
-    /// Returns the next time of each folder that has less than `of_folder_max` looks under way.
+    /// Returns the next time of each folder that has fewer than `of_folder_max` polls in progress.
     fn due_folders(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
         let looks = |folder: &Arc<str>| self.in_progress.values().filter(|other| *other == folder).count();
         let may_look = move |folder: &Arc<str>| looks(folder) < of_folder_max;
@@ -93,14 +93,14 @@ pub(crate) struct PollTimer {
     folder: Arc<str>,
     /// The number of this look; 1 is the first after the upload.
     pub looks: u32,
-    /// Whether it waits for a hold to end, and its time is only the fallback.
+    /// True if it waits for a hold to end, and its time is only the fallback.
     held: bool,
-    /// Which timer of its job it is.
+    /// The number of this timer among those of its job: only the last one counts.
     serial: u64,
 }
 
 impl PollSchedule {
-    /// Begins looking at a job of a folder, the first time after `first`.
+    /// Starts polling for a job of a folder, the first time after `first`.
     pub(crate) fn add_job(&self, job: JobId, folder: &str, first: Duration) {
         self.push_timer(PollTimer {
             due: Instant::now() + first,

@@ -67,7 +67,7 @@ impl Job {
     /// Returns the time of the meeting: from its metadata, else from the recording.
     #[must_use]
     pub fn date(&self) -> Timestamp {
-        self.plan.as_ref().and_then(|plan| plan.told.date).unwrap_or(self.recorded)
+        self.plan.as_ref().and_then(|plan| plan.details_source.date).unwrap_or(self.recorded)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status, Told},
+    job::{Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -579,7 +579,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     }
 }
 

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status, Told, Wait},
+    job::{
+        Content, DetailsSource, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status,
+        Wait,
+    },
     last_words::Parsed,
 };
 
@@ -54,7 +57,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     }
 }
 

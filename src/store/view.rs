@@ -285,7 +285,7 @@ fn read_view(row: &Row<'_>) -> Result<JobView, StoreError> {
         folder: row.get("folder")?,
         path: printable_path(&relative),
         title: plan.as_ref().map(|plan| plan.title.clone()),
-        attendees_from: plan.as_ref().and_then(|plan| plan.told.attendees_from.clone()),
+        attendees_from: plan.as_ref().and_then(|plan| plan.details_source.attendees_from.clone()),
         service: plan.map(|plan| plan.service).or(row.get("given")?),
         waits_for,
         stage: state.stage(),

@@ -1,6 +1,6 @@
 //! The words of a page of HTML or XML: what a proxy or a gateway answers in place of the server behind it.
 
-/// What tells a page from other text: a part of it, in lower case.
+/// Parts by which a page is told from other text, in lower case.
 const MARKS: [&str; 10] =
     ["<html", "<!doctype", "<?xml", "</title>", "</body>", "</h1>", "</h2>", "</p>", "</center>", "</pre>"];
 
@@ -25,9 +25,9 @@ pub(super) fn page_words(text: &str) -> Option<String> {
     let mut in_title = false;
     let mut at = 0;
     while let Some(found) = next_tag(text, at) {
-        let heard = if in_title { &mut title } else { &mut body };
-        heard.push_str(&text[at..found]);
-        heard.push(' ');
+        let part = if in_title { &mut title } else { &mut body };
+        part.push_str(&text[at..found]);
+        part.push(' ');
         let name = tag_name(&lower[found..]);
         in_title = name == "title";
         at = if lower[found..].starts_with("<!--") {
@@ -147,12 +147,12 @@ mod tests {
             ], 0..12),
             most in 1_usize..300,
         ) {
-            let told = crate::text::printable_answer(&parts.concat(), most);
-            prop_assert!(told.chars().count() <= most && !told.contains(crate::text::is_unprintable), "{:?}", told);
+            let shown = crate::text::printable_answer(&parts.concat(), most);
+            prop_assert!(shown.chars().count() <= most && !shown.contains(crate::text::is_unprintable), "{:?}", shown);
             if let Some(words) = page_words(&parts.concat()) {
                 prop_assert_eq!(next_tag(&words, 0), None, "{:?}", words);
             } else {
-                prop_assert_eq!(told, crate::text::one_line(&parts.concat(), most));
+                prop_assert_eq!(shown, crate::text::one_line(&parts.concat(), most));
             }
         }
     }

@@ -9,8 +9,8 @@ use std::{
 
 /// A command for a person to type, every word of which a shell takes as it is meant.
 ///
-/// It is the only way to put something that is not known beforehand into a command: a test searches the source for
-/// commands that are put together in another way.
+/// No other way puts something that is not known beforehand into a command: a test searches the
+/// source for commands that are put together in another way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ShellCommand(String);

@@ -1,4 +1,4 @@
-//! Why a file could not be placed, with the cure.
+//! The reasons why a file could not be placed, with their cures.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use crate::{access::setfacl_commands, beneath::Dir};
 
-/// Why a file could not be placed, by what the caller does next. The message ends with the cure where there is one.
+/// The reason why a file could not be placed, by what the caller does next. The message ends with
+/// the cure where there is one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     /// A person deleted what this job wrote: it is not made again, and the delivery is done.

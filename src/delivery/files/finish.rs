@@ -98,7 +98,9 @@ fn find_sidecar(
     dir: &Dir,
     recording: &OsStr,
 ) -> Result<Option<(OsString, Stamp)>, FileError> {
-    let Some(digest) = context.job.plan.as_ref().and_then(|plan| plan.told.sidecar.as_ref()) else { return Ok(None) };
+    let Some(digest) = context.job.plan.as_ref().and_then(|plan| plan.details_source.sidecar.as_ref()) else {
+        return Ok(None);
+    };
     let name = sidecar_of(Path::new(recording)).into_os_string();
     match dir.entry(Path::new(&name)).map_err(|error| FileError::for_entry(dir, &name, error))? {
         Some(Entry::File(stamp)) if stamp.size <= SIDECAR_BYTES_MAX => {

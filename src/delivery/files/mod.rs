@@ -114,7 +114,7 @@ enum FileWork {
     Notes { format: Format, before: Option<Written> },
     /// The file that tells of the failure is written.
     Failure { text: String, before: Option<Written> },
-    /// That file is removed.
+    /// The file of the failure is removed.
     Clear { before: Option<Written> },
     /// The recording is moved, deleted or kept.
     Finish,

@@ -107,7 +107,7 @@ fn join_within(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsS
 /// Hex digits in a shortened name: 32 bits tell apart the few long names of one directory.
 const HASH_HEX: usize = 8;
 
-/// The longest length up to `most` that does not cut through a character.
+/// Returns the longest length up to `most` that does not cut through a character.
 fn cut_length(bytes: &[u8], most: usize) -> usize {
     let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
     // A character has four bytes at most; what continues for longer is not UTF-8 and has no boundary.

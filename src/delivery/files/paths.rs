@@ -23,7 +23,7 @@ pub(super) fn open_folder(context: &DeliveryContext) -> Result<Dir, FileError> {
     let root = open_dir(&context.folder.path)?;
     let is_away = || {
         let place = root.place()?;
-        let is_elsewhere = context.root.as_ref().is_some_and(|met| met.is_elsewhere(place));
+        let is_elsewhere = context.root.as_ref().is_some_and(|baseline| baseline.is_elsewhere(place));
         let lacks = |path: &Path| context.is_seen && matches!(root.entry(path), Ok(None));
         Ok(is_elsewhere && (root.is_empty()? || lacks(&context.job.path)))
     };

@@ -57,7 +57,7 @@ pub(super) const NUMBERS_MAX: u32 = 999;
 /// No notes are larger; a file above this is not minuted's and is not read to find out. 256 MiB.
 const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Makes `bytes` lie in `dir` under `name`, or under the next free numbered name.
+/// Places `bytes` in `dir` under `name`, or under the next free numbered name.
 ///
 /// `mode` is less the umask. `key` is the job of notes with front matter: a file that carries it was made by another
 /// host, or before the ledger was lost, and is adopted as it is; but for one that lacks what failed, which is replaced
@@ -122,7 +122,8 @@ impl<'a> NewFile<'a> {
         Placed { name: name.to_owned(), digest: self.digest.clone() }
     }
 
-    /// The bytes are there already. They count once they are durable: a crash may have come before that.
+    /// Adopts bytes that are there already, once they are durable: a crash may have come before
+    /// that.
     fn adopt_file(&self, name: &OsStr) -> Result<Placed, FileError> {
         let durable = || {
             self.dir.open_file(Path::new(name))?.sync_all()?;
@@ -535,8 +536,8 @@ mod tests {
     #[test]
     fn each_refusal_of_the_system_says_what_to_do() {
         let dir = Dir::open(Path::new("/")).expect("opened");
-        let told = |errno: Errno| FileError::for_entry(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
-        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(told);
+        let message = |errno: Errno| FileError::for_entry(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
+        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(message);
         let user = |text: &str| {
             let begin = text.find("u:").map_or(0, |at| at + 2);
             text[begin..].split(':').next().unwrap_or_default().to_owned()

@@ -42,7 +42,7 @@ pub(crate) fn move_recording(
     source.relocate_to(to, name)
 }
 
-/// Fails while somebody writes to the recording.
+/// A check that fails while a program writes to the recording.
 pub(super) type IsClosed<'a> = dyn Fn() -> Result<(), FileError> + 'a;
 
 /// A recording that is to be moved.
@@ -133,7 +133,8 @@ impl LeavingRecording<'_> {
         Err(FileError::for_entry(to, name, io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// The copy is in its place and durable: the original may go, if it is still the one that was copied.
+    /// Removes the original once its copy is in place and durable, if it is still the one that was
+    /// copied.
     fn remove_original(&self, to: &Dir, there: OsString) -> Result<OsString, FileError> {
         let from = self.dir;
         let name = self.name;

@@ -107,7 +107,8 @@ fn process_tag() -> io::Result<u32> {
     Ok(*TAG.get_or_init(|| random))
 }
 
-/// Where there are no locks, a temporary file that has not been written to for this long belongs to a process that died.
+/// Age after which an unchanged temporary file belongs to a process that died, on file systems
+/// without locks.
 const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
 
 /// Removes the temporary files that crashes left in `dir`; returns how many.

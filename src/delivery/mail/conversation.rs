@@ -92,7 +92,7 @@ impl Conversation {
         Ok(conversation)
     }
 
-    /// Gives a command; any answer but a yes is a fault.
+    /// Sends a command; any answer but a positive one is a fault.
     pub(super) async fn send_command(&mut self, command: impl Display) -> Result<Response, Fault> {
         within_limit(&self.host, self.limits.command, self.connection.command(command)).await
     }
@@ -102,12 +102,13 @@ impl Conversation {
         within_limit(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
     }
 
-    /// Says good-bye; a server that does not answer is left without.
+    /// Ends the conversation; a server that does not answer is not waited for.
     pub(super) async fn say_goodbye(&mut self) {
         quit_connection(&mut self.connection, self.limits).await;
     }
 
-    /// Returns what `MAIL` says of the mail besides its sender, or that the server takes no such mail.
+    /// Returns the parameters of `MAIL` besides the sender, or that the server accepts no such
+    /// mail.
     pub(super) fn mail_parameters(
         &self,
         from: &Address,
@@ -233,7 +234,7 @@ fn tls_to(smtp: &Smtp) -> Result<TlsParameters, MailError> {
     })
 }
 
-/// Reads the password anew at each connection, so that it may be changed under a running daemon.
+/// Reads the password at each connection, so that it may be changed under a running daemon.
 fn read_password(path: &Path) -> Result<SecretString, MailError> {
     read_secret(path).map_err(|error| {
         let message = format!("the password file {error}");

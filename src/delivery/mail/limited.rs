@@ -39,7 +39,7 @@ pub(super) struct Limited<S> {
     peer: Option<SocketAddr>,
     bytes_left: u64,
     lines_left: usize,
-    /// Whether the server's answers are read as text.
+    /// True while the server's answers are read as text.
     is_plain: bool,
 }
 
@@ -131,7 +131,7 @@ async fn encrypt_stream(
     Ok(stream.compat())
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub(super) enum ConnectError {
     /// The connection failed.

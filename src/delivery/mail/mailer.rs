@@ -87,17 +87,17 @@ impl Mailer {
     pub async fn send_digest(&self, notices: &[DigestEntry]) -> Result<(), MailError> {
         let (subject, text) = letter::render_digest(notices);
         let mut outcome = Ok(());
-        let mut told = false;
+        let mut is_sent = false;
         for to in &self.email.failures_to {
             let id = digest_id(&text, to.email.as_ref(), &self.email.from);
             let body = MultiPart::mixed().singlepart(text_part(ContentType::TEXT_PLAIN, &text));
             match self.send_mail(Effect::Digest, to, &subject, &id, body).await {
-                Ok(()) => told = true,
+                Ok(()) => is_sent = true,
                 Err(error) => outcome = Err(error),
             }
         }
         match outcome {
-            Err(error) if told => {
+            Err(error) if is_sent => {
                 tracing::warn!(%error, "failed to mail a digest to one of `failures_to`");
                 Ok(())
             }

@@ -83,8 +83,9 @@ pub(super) fn body_of(letter: &Letter) -> MultiPart {
     MultiPart::mixed().multipart(readable).singlepart(attachment)
 }
 
-/// A text part in quoted-printable or in base64, whichever is shorter: no line of either can be too long or end in a bare
-/// line feed, and each dot at the beginning of one is doubled on the way.
+/// Returns a text part in quoted-printable or in base64, whichever is shorter: no line of either
+/// can be too long or end in a bare line feed, and each dot at the beginning of one is doubled on
+/// the way.
 pub(super) fn text_part(kind: ContentType, text: &str) -> SinglePart {
     let text = text.replace("\r\n", "\n");
     let encoding = if is_shorter(text.as_bytes()) {
@@ -99,7 +100,7 @@ fn markdown_type() -> ContentType {
     ContentType::parse("text/markdown; charset=utf-8").expect("a MIME type as RFC 7763 has it")
 }
 
-/// A mailbox that fits into a header: its name on one line, its domain in ASCII.
+/// Returns the mailbox as it fits into a header: its name on one line, its domain in ASCII.
 pub(super) fn clean_mailbox(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
     let shown: &str = mailbox.email.as_ref();
     let refused = || MailError::Refused {

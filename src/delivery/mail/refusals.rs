@@ -27,7 +27,7 @@ struct RefusedMail {
     recipient: String,
     /// The number of refusals.
     times: u32,
-    /// Whether another mail was accepted since.
+    /// True if another mail was accepted since.
     others_taken: bool,
 }
 
@@ -36,7 +36,7 @@ struct RefusedMail {
 pub(super) struct Refusals(Vec<RefusedMail>);
 
 impl Refusals {
-    /// Takes in that a mail was refused with `code`. `notes` tells its notes from others.
+    /// Records that a mail was refused with `code`. `notes` tells its notes from others.
     pub(super) fn record_refusal(&mut self, code: u16, notes: &str, recipient: &str) -> Comparison {
         let is_it = |mail: &RefusedMail| mail.notes == notes && mail.recipient == recipient;
         if !self.0.iter().any(is_it) {
@@ -62,7 +62,7 @@ impl Refusals {
         }
     }
 
-    /// Takes in that a mail with notes was taken: the set-up is right.
+    /// Records that a mail with notes was accepted: the set-up is right.
     pub(super) fn record_success(&mut self, notes: &str, recipient: &str) {
         self.0.retain(|mail| mail.notes != notes || mail.recipient != recipient);
         self.0.iter_mut().for_each(|mail| mail.others_taken = true);
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn a_mail_alone_ends_after_a_few_refusals() {
         let mut refusals = Refusals::default();
-        let told = [554, 550, 554].map(|code| refusals.record_refusal(code, "one", "ann"));
-        assert_eq!(told, [Comparison::Unclear, Comparison::Unclear, Comparison::Own]);
+        let comparisons = [554, 550, 554].map(|code| refusals.record_refusal(code, "one", "ann"));
+        assert_eq!(comparisons, [Comparison::Unclear, Comparison::Unclear, Comparison::Own]);
         for number in 0..1000 {
             refusals.record_success(&number.to_string(), "ann");
             refusals.record_refusal(554, &number.to_string(), "ann");

@@ -27,7 +27,7 @@ pub(crate) struct FailureNotice<'a> {
     pub error: &'a str,
     /// The failed attempts, oldest first.
     pub tried: &'a [Attempt],
-    /// Whether notes of what did complete were delivered.
+    /// True if notes of what did complete were delivered.
     pub partial: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Attempt {
     pub at: Timestamp,
     /// The stage.
     pub stage: Stage,
-    /// Why it failed.
+    /// The reason of the failure.
     pub error: String,
 }
 
@@ -93,10 +93,10 @@ pub(crate) fn render_failure(failure: &FailureNotice<'_>) -> String {
 /// Returns the job whose failure the file tells of, when minuted wrote it.
 #[must_use]
 pub(crate) fn key_of(head: &[u8]) -> Option<Key> {
-    let told = first_line(head)?.trim_end().strip_prefix(PROOF)?;
+    let proof = first_line(head)?.trim_end().strip_prefix(PROOF)?;
     // A folder's id may hold spaces.
-    let sealed = told.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
-    sealed.map_or(told, |(key, _)| key).parse().ok()
+    let sealed = proof.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
+    sealed.map_or(proof, |(key, _)| key).parse().ok()
 }
 
 /// Returns whether this is the word of the failure of that job, as minuted wrote it.

@@ -24,17 +24,17 @@ const SEAL_FIELD: &str = "digest";
 /// The proof in the front matter of notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proof {
-    /// Whose notes they are.
+    /// The job whose notes they are.
     pub key: Key,
-    /// Whether results that failed are missing: then the job is not done.
+    /// True if results that failed are missing: then the job is not done.
     pub partial: bool,
 }
 
 /// A field: its name and its value, already YAML.
 pub(in crate::delivery) type Field = (&'static str, String);
 
-/// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
-/// reach. That of partial notes has a blank for their seal.
+/// Returns the whole front matter, with its proof as the last fields, or as the first where long
+/// fields would push it out of reach. That of partial notes has a blank for their seal.
 ///
 /// The name of the sound goes with the proof: it is looked for in the same bytes.
 pub(in crate::delivery) fn front_matter(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
@@ -106,14 +106,15 @@ fn whole_line(line: &[u8]) -> Option<&str> {
 
 fn read_scalar(value: &str) -> Option<String> {
     if value.starts_with('"') {
-        // What `quoted` writes is JSON too, escapes included.
+        // What `quote_scalar` writes is JSON too, escapes included.
         return serde_json::from_str(value).ok();
     }
     value.split_whitespace().next().map(str::to_owned)
 }
 
-/// What viewers fill in or run wherever it stands in a file, front matter included: Templater and its kind, Jinja, Liquid and
-/// Hugo, code that Dataview reads, embedded notes, JavaScript.
+/// Marks that viewers fill in or run wherever they stand in a file, front matter included:
+/// Templater and its kind, Jinja, Liquid and Hugo, code that Dataview reads, embedded notes,
+/// JavaScript.
 const MARKS: [&str; 6] = ["<%", "{{", "{%", "`", "[[", "${"];
 
 /// Returns `text` as a double-quoted scalar on one line. The first character of a mark is an escape: a reader of YAML gets

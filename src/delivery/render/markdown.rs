@@ -8,7 +8,7 @@ use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEn
 
 use crate::text::{strip_controls, strip_to_line};
 
-/// The dialect that notes are read in: what services write and what viewers commonly know.
+/// Returns the dialect that notes are read in: what services write and what viewers commonly know.
 pub(in crate::delivery) fn parser_options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
 }
@@ -79,7 +79,7 @@ fn make_safe(markdown: &str) -> String {
     text.replace('<', "&lt;").replace('[', "&#91;")
 }
 
-/// The edits that take the teeth out of raw HTML, of links that run something and of images, in order, none twice.
+/// Finds the edits that disarm raw HTML, links that run something and images, in order, none twice.
 ///
 /// An image becomes a link: a viewer that fetches it would tell its server who reads.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
@@ -134,7 +134,8 @@ fn in_ranges(ranges: &[Range<usize>], at: usize) -> bool {
     before > 0 && at < ranges[before - 1].end
 }
 
-/// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
+/// Finds the edits that make each `<` outside code that begins a tag a plain character. `code` is
+/// in order.
 fn find_tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
     let begins = |at: usize| {
         text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?\\".contains(next))
@@ -146,7 +147,7 @@ fn find_tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
         .collect()
 }
 
-/// Whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
+/// Returns whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
 fn is_safe_autolink(rest: &str) -> bool {
     let ends = |c: char| c.is_whitespace() || "><\"'`\\".contains(c);
     let Some(end) = rest.find(ends).filter(|end| rest[*end..].starts_with('>')) else { return false };

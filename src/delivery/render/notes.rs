@@ -251,7 +251,7 @@ mod tests {
         Findings { markdown: Some(text.into()), ..Findings::default() }
     }
 
-    fn said(start: f64, speaker: &str, text: &str) -> Segment {
+    fn segment(start: f64, speaker: &str, text: &str) -> Segment {
         Segment { start: Some(start), end: Some(start + 2.0), speaker: Some(speaker.into()), text: text.into() }
     }
 
@@ -277,10 +277,10 @@ mod tests {
         let spoken = Findings {
             summary: Some("We met.".into()),
             segments: vec![
-                said(0.0, "Ann", "Good morning."),
-                said(2.0, "Ann", "Shall we *begin*?"),
-                said(5.0, "Bo", "Yes."),
-                said(60.0, "Bo", "[ ] <later>"),
+                segment(0.0, "Ann", "Good morning."),
+                segment(2.0, "Ann", "Shall we *begin*?"),
+                segment(5.0, "Bo", "Yes."),
+                segment(60.0, "Bo", "[ ] <later>"),
             ],
             ..Findings::default()
         };

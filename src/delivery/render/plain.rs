@@ -21,7 +21,7 @@ const DEPTH_SHOWN: usize = 16;
 #[derive(Default)]
 struct PlainPage {
     out: String,
-    /// One entry a list: the next number, `None` in a list with bullets.
+    /// The open lists: the next number of each, `None` in a list with bullets.
     lists: Vec<Option<u64>>,
     quotes: usize,
     /// The start of the text of each open link, and its target.

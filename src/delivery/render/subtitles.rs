@@ -100,19 +100,19 @@ mod tests {
         Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales --> x".into(), generation: 1 }
     }
 
-    fn said(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
+    fn segment(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
         Segment { start, end, speaker: speaker.map(Into::into), text: text.into() }
     }
 
     fn talk() -> Vec<Segment> {
         vec![
-            said(Some(0.0), Some(1.25), Some("Ann"), "Good\nmorning."),
-            said(Some(2.0), None, Some("Bo <b>"), "1 < 2 & 00:00 --> 00:01"),
-            said(Some(3.5), Some(1.0), None, "backwards"),
-            said(None, None, None, "no time"),
-            said(Some(9.0), None, None, "   "),
-            said(Some(f64::NAN), Some(-1.0), None, "no number"),
-            said(Some(3661.5), None, None, "last"),
+            segment(Some(0.0), Some(1.25), Some("Ann"), "Good\nmorning."),
+            segment(Some(2.0), None, Some("Bo <b>"), "1 < 2 & 00:00 --> 00:01"),
+            segment(Some(3.5), Some(1.0), None, "backwards"),
+            segment(None, None, None, "no time"),
+            segment(Some(9.0), None, None, "   "),
+            segment(Some(f64::NAN), Some(-1.0), None, "no number"),
+            segment(Some(3661.5), None, None, "last"),
         ]
     }
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_day_of_segments_without_times_takes_no_day() {
-        let segments = vec![said(None, None, None, "x"); 50_000];
+        let segments = vec![segment(None, None, None, "x"); 50_000];
         assert_eq!(render_srt(&segments).matches(" --> ").count(), 50_000);
     }
 
