@@ -218,7 +218,7 @@ fn read_notes(folder: &Folder, notes: &Path, job: &JobView) -> io::Result<String
     file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
     let key = delivery::key_of(&text).map(|key| key.to_string());
     if key.is_none() || key != job.key {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies there is not the notes of this job"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file there does not hold the notes of this job"));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -265,7 +265,7 @@ fn describe_job(job: &JobView) -> String {
         (_, _, Some(waits)) => format!("waits: {waits}"),
         (JobState::Done, _, _) => format!("done: {}", job.notes.join(", ")),
         (JobState::Ready, Some(Stage::Deliver), _) => "analysed; its notes are being written".to_owned(),
-        (JobState::Ready, _, _) => "taken in".to_owned(),
+        (JobState::Ready, _, _) => "queued".to_owned(),
         (_, Some(Stage::Create), _) => "a meeting is being created".to_owned(),
         (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
         (_, Some(Stage::Upload), _) => "its transcript is being read".to_owned(),

@@ -123,7 +123,7 @@ fn try_it(model: &Model) -> anyhow::Result<Duration> {
     let heard = heard.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
     let said: Vec<&str> = speech::WORDS.split(' ').collect();
     let understood = said.iter().filter(|word| heard.contains(**word)).count();
-    anyhow::ensure!(understood * 4 >= said.len() * 3, "it heard `{heard}` where `{}` is said", speech::WORDS);
+    anyhow::ensure!(understood * 4 >= said.len() * 3, "it recognised `{heard}` instead of `{}`", speech::WORDS);
     Ok(begun.elapsed())
 }
 

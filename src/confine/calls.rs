@@ -1,9 +1,10 @@
 //! The system calls of a confined process: a filter that the kernel asks before each of them.
 //!
-//! It names what is permitted, not what is forbidden: a kernel learns new calls, and an attacker knows them first. What
-//! decoding and recognising need is plain: memory, threads, time, open files. A call that is not named does not exist
-//! (`ENOSYS`), which libraries take for an old kernel and do without; in particular `clone3`, whose flags no filter can
-//! see, so that threads are begun by `clone`. What is named and refused answers `EPERM`.
+//! The filter names what is permitted, not what is forbidden: a kernel learns new calls, and an
+//! attacker knows them first. What decoding and recognising need is plain: memory, threads, time,
+//! open files. A call that is not named does not exist (`ENOSYS`), which libraries take for an old
+//! kernel and do without; in particular `clone3`, whose flags no filter can see, so that threads
+//! are begun by `clone`. What is named and refused answers `EPERM`.
 //!
 //! Two filters, because one has a single answer. The first refuses by what a call is given, the second lets pass what
 //! is named.

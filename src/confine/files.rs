@@ -1,7 +1,8 @@
 //! The files that a confined process may open by a path: Landlock.
 //!
-//! What is open already stays so, whatever lies above it. Everything else is denied: to open, list, make, remove,
-//! rename, run, and (where the kernel knows rules for it) to cut, to bind and to connect to.
+//! Files that are open already stay open, wherever they lie. Everything else is denied: to open,
+//! list, make, remove, rename, run, and (where the kernel knows rules for it) to cut, to bind and
+//! to connect to.
 
 use std::{
     fs::File,

@@ -197,7 +197,7 @@ pub(super) async fn open(
             conversation.await?
         } else {
             tell(&format!(
-                "{daemon} does not answer yet; it is given {} more",
+                "{daemon} does not answer yet; waiting {} more",
                 format_duration(QUICK.saturating_sub(SILENCE))
             ));
             timeout(QUICK.saturating_sub(SILENCE), conversation).await.unwrap_or_else(|_| {
@@ -246,7 +246,7 @@ mod tests {
         let refusal = caller.ask(ControlRequest::Status).await.expect_err("nobody answers");
         let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
         insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"
-        the daemon (pid 7) does not answer yet; it is given 55s more
+        the daemon (pid 7) does not answer yet; waiting 55s more
         the daemon (pid 7) has not answered for 60s
         restart it: systemctl restart minuted, or end it and start `minuted run` again
         ");

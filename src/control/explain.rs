@@ -178,7 +178,7 @@ fn describe_file(delivery: &DeliveryView) -> Option<String> {
     Some(match (delivery.state, &delivery.error) {
         (DeliveryState::Failed, Some(error)) => format!("{what} failed: {error}"),
         (_, Some(error)) => format!("{what} waits: {error}"),
-        (_, None) => format!("{what} is under way"),
+        (_, None) => format!("{what} is in progress"),
     })
 }
 

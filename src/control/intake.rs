@@ -107,7 +107,7 @@ impl ControlService {
         }
         let lost = format_count(troubles.len() as u64, "folder");
         let refusal = Refusal::new(format!("{outcome}; {lost} cannot be scanned: {}", troubles.join("; ")));
-        Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds by itself"))
+        Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds"))
     }
 
     /// Returns all files that were seen in a folder.

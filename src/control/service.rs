@@ -215,9 +215,9 @@ impl ControlService {
             None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
         };
         let what = match (count, process) {
-            (1, true) => "is taken in",
+            (1, true) => "is queued",
             (1, false) => "is left alone",
-            (_, true) => "are taken in",
+            (_, true) => "are queued",
             (_, false) => "are left alone",
         };
         let none = count == 0 && process;

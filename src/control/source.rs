@@ -167,7 +167,7 @@ impl ControlService {
         let folder = live.folders.get(&source.into).cloned();
         let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
         if self.queue.folders().read_root(&folder.id).await?.is_none() {
-            return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
+            return Err(Refusal::new(format!("minuted has not scanned folder `{}` yet", folder.name))
                 .hint("start `minuted run` once: files that are in a folder before that count as older than minuted"));
         }
         let ready: FolderReady = Arc::new(|| None);

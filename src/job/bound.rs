@@ -50,7 +50,7 @@ impl fmt::Display for Bound {
             }
             Self::Hollow { bytes, written } => write!(
                 f,
-                "it is a hole: of its {} only {} were ever written, and minuted takes that for no recording",
+                "of its {} only {} were ever written: minuted does not treat it as a recording",
                 format_size(*bytes),
                 format_size(*written)
             ),
@@ -91,7 +91,7 @@ mod tests {
         ];
         insta::assert_snapshot!(bounds.map(|bound| bound.to_string()).join("\n"), @r"
         it has 900GiB, and its folder takes up to 64GiB (`max_size`)
-        it is a hole: of its 1GiB only 4KiB were ever written, and minuted takes that for no recording
+        of its 1GiB only 4KiB were ever written: minuted does not treat it as a recording
         it is 6d long, and its folder takes up to 24h (`max_duration`)
         it is longer than 24h, and its folder takes no more (`max_duration`)
         it is 2s long, and its folder takes recordings from 10s on (`min_duration`)

@@ -83,7 +83,7 @@ async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> R
     let count = counted.map_err(|error| Setback::FileLost { error: error.into() })?.filter(|count| *count > 1);
     Ok(count.map(|count| {
         format!(
-            "the recording has {count} sound tracks and was sent as it is: the service may have heard only the first"
+            "the recording has {count} sound tracks and was sent as it is: the service may have transcribed only the first"
         )
     }))
 }

@@ -182,7 +182,7 @@ fn missing_attendees(folder: &Folder, job: &Job, plan: &Plan) -> String {
     } else {
         format!("write {example} for the folder, or sidecars = true and the same into a sidecar")
     };
-    format!("nobody is named who was there, and service `{}` needs attendees; {cure}", plan.service)
+    format!("no attendees are named, and service `{}` needs them; {cure}", plan.service)
 }
 
 #[cfg(test)]

@@ -332,8 +332,8 @@ impl SourceEngine {
         let (met, is_new) = self.parts.queue.sources().find_or_add(self.name(), clock::now()).await?;
         if is_new && self.parts.settings.since.is_none() {
             tracing::warn!(
-                "source `{}` is met: what ended before now is left alone; vendors keep recordings for 3 to 30 days, so \
-                 set `since` soon where older ones are wanted",
+                "source `{}` is new: recordings that ended before now are left alone; vendors keep them for \
+                 3 to 30 days, so set `since` soon if you want older ones",
                 self.name()
             );
         }
@@ -402,7 +402,10 @@ impl SourceEngine {
             }
             Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => Err(error.into()),
             Err(CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_)) => {
-                tracing::debug!("source `{}` was told of a recording that the vendor does not show", self.name());
+                tracing::debug!(
+                    "a webhook named a recording of source `{}` that the vendor does not list",
+                    self.name()
+                );
                 Ok(())
             }
         }

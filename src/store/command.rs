@@ -158,7 +158,7 @@ impl Jobs<'_> {
                 tx.execute("UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1", params![id, to_json(&plan)])?;
                 transition(tx, id, &job.state, &Event::Reopen { due: now }, now)?;
                 log(tx, id, Some(Stage::Analyse), EventKind::AnalysesRequested, None, now)?;
-                Ok(Ok("is analysed again; its notes are written anew".to_owned()))
+                Ok(Ok("is analysed again; its notes are written again".to_owned()))
             })
             .await?
     }

@@ -130,7 +130,7 @@ impl WalkVisitor for SurveyVisitor<'_> {
             (Some(FileVerdict::Settling), _) => "is settling".to_owned(),
             (None, _) if self.filter.is_lookalike(self.root, relative) => return,
             (None, _) if stamp.size == 0 => "is empty so far".to_owned(),
-            (None, FileKind::Recording(_)) => "is taken once it is quiet and complete".to_owned(),
+            (None, FileKind::Recording(_)) => "is queued once it is quiet and complete".to_owned(),
             (None, _) => kind.to_string(),
         };
         self.new.push(UntakenFile { path: relative.to_owned(), size: stamp.size, why });

@@ -208,7 +208,7 @@ impl JobRun {
         self.worker.note_recognised(job.id, self.progress.read().0);
         match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
+                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder and continues later", job.id);
             }
             Err(error) => self.worker.runtime.queue_failed("put a job back that makes room", &error),
         }

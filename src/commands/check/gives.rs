@@ -35,7 +35,7 @@ fn describe_abilities(abilities: &Abilities) -> String {
     told.extend(more.map(|more| more.as_str().to_owned()));
     let can = [
         (abilities.needs_attendees, "needs attendees"),
-        (abilities.progress, "tells how far it is"),
+        (abilities.progress, "reports its progress"),
         (abilities.cancels, "ends what is cancelled"),
         (abilities.deletes, "deletes (on_success_remote)"),
     ];
@@ -59,7 +59,7 @@ mod tests {
             settings.services.values().map(|service| describe_abilities(&service.kind.abilities())).collect::<Vec<_>>();
         insta::assert_snapshot!(told.join("\n"), @r"
         a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
-        a transcription; a meeting note that minuted extracts; it tells how far it is
+        a transcription; a meeting note that minuted extracts; it reports its progress
         a transcription with speakers; a meeting note, by an instruction if there is one; key_points; sentiment; it needs attendees
         ");
     }

@@ -53,8 +53,8 @@ pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Fin
     let deep = walk.deep.map(|top| {
         let shown = printable_path(&folder.path.join(top));
         let message =
-            format!("directories below {shown} lie more than {DEPTH_MAX} deep: recordings there are not taken");
-        Finding::warning(subject, message, "move what is to be taken further up, or remove the directories")
+            format!("directories below {shown} lie more than {DEPTH_MAX} deep: recordings there are not read");
+        Finding::warning(subject, message, "move the recordings further up, or remove the directories")
     });
     failed.into_iter().chain(first).chain(deep).collect()
 }

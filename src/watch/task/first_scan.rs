@@ -7,7 +7,7 @@ use crate::{
     beneath::Stamp,
     config::Backlog,
     store::{FileVerdict, FolderRoot, Sighting},
-    text::ShellCommand,
+    text::{ShellCommand, format_count},
     watch::{
         handle::BacklogDecision,
         scanner::FolderScan,
@@ -93,14 +93,15 @@ impl FolderTask {
         match verdict {
             FileVerdict::Backlog => tracing::warn!(
                 folder,
-                "{files} old recordings lie in folder `{folder}` and wait: `{}` or `skip`",
+                "folder `{folder}` has {files} old recordings, which wait: `{}` or `skip`",
                 ShellCommand::new("minuted backlog").add_word(folder).add_words("process")
             ),
             FileVerdict::Ignored => {
                 tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone")
             }
             FileVerdict::Settling | FileVerdict::Taken { .. } => {
-                tracing::info!(folder, "met folder `{folder}` with {files} recordings");
+                let found = format_count(files, "recording");
+                tracing::info!(folder, "the first scan of folder `{folder}` found {found}");
             }
         }
     }

@@ -46,7 +46,7 @@ impl FolderTask {
         hints.doubt_closes();
         let scanner =
             FolderScanner::new(&folder.path, Arc::clone(&filter), folder.watch, Arc::clone(&hints), stop.clone());
-        let baseline = queue.read_baseline().await.context("failed to read where the folder was met")?;
+        let baseline = queue.read_baseline().await.context("failed to read the folder's baseline")?;
         let set_aside = queue.read_set_aside().await.context("failed to read what is set aside")?;
         let mounts = queue.read_mounts().await.context("failed to read what was mounted before")?;
         let mut task = Self {
