@@ -22,9 +22,9 @@ const GROUPS: &str = "/etc/group";
 /// Returns the commands that let minuted read and write in a directory: `x` on what stands in the way above it, and all
 /// that is and will be below it.
 #[must_use]
-pub(crate) fn grant(dir: &Path) -> Vec<String> {
-    let user = user();
-    let mut commands = pass(dir, &user);
+pub(crate) fn setfacl_commands(dir: &Path) -> Vec<String> {
+    let user = own_user_name();
+    let mut commands = traverse_commands(dir, &user);
     commands.push(set_acl("sudo setfacl -R -m", &format!("u:{user}:rwX,d:u:{user}:rwX"), dir));
     commands
 }
@@ -45,8 +45,8 @@ pub(crate) fn grant_people(dir: &Path, owner: Option<u32>, group: Option<(u32, &
 /// Returns the commands that let minuted read one file.
 #[must_use]
 pub(crate) fn grant_reading(file: &Path) -> Vec<String> {
-    let user = user();
-    let mut commands = pass(file, &user);
+    let user = own_user_name();
+    let mut commands = traverse_commands(file, &user);
     commands.push(set_acl("sudo setfacl -m", &format!("u:{user}:r"), file));
     commands
 }
@@ -64,17 +64,17 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 }
 
 fn set_acl(words: &'static str, entries: &str, path: &Path) -> String {
-    ShellCommand::new(words).word(entries).path(path).into()
+    ShellCommand::new(words).add_word(entries).add_path(path).into()
 }
 
-fn pass(path: &Path, user: &str) -> Vec<String> {
+fn traverse_commands(path: &Path, user: &str) -> Vec<String> {
     let closed = path.ancestors().skip(1).filter(|parent| rustix::fs::access(*parent, Access::EXEC_OK).is_err());
     let above: Vec<PathBuf> = closed.map(Path::to_owned).collect();
     above.iter().rev().map(|parent| set_acl("sudo setfacl -m", &format!("u:{user}:x"), parent)).collect()
 }
 
 /// Returns the name of the user that this process acts as, from the system's list; its number where that has none.
-fn user() -> String {
+fn own_user_name() -> String {
     let uid = rustix::process::geteuid().as_raw();
     user_name(uid).unwrap_or_else(|| uid.to_string())
 }
@@ -151,8 +151,9 @@ mod tests {
 
     #[test]
     fn what_is_to_be_typed_is_quoted_and_names_who_asks() {
-        let user = user();
-        let shown = [grant(Path::new("/tmp/Ann's talks")), grant_reading(Path::new("/tmp/a b.wav"))].concat();
+        let user = own_user_name();
+        let shown =
+            [setfacl_commands(Path::new("/tmp/Ann's talks")), grant_reading(Path::new("/tmp/a b.wav"))].concat();
         insta::assert_snapshot!(shown.join("\n").replace(&format!("u:{user}:"), "u:USER:"), @r"
         sudo setfacl -R -m u:USER:rwX,d:u:USER:rwX '/tmp/Ann'\''s talks'
         sudo setfacl -m u:USER:r '/tmp/a b.wav'

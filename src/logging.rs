@@ -28,7 +28,7 @@ use tracing_subscriber::{
 
 use self::{
     files::DailyFiles,
-    line::{Look, layer},
+    line::{Look, line_layer},
 };
 use crate::{
     config::Log,
@@ -39,16 +39,17 @@ use crate::{
 /// counted: a slow log must not slow the work.
 const WAITING_LINES_MAX: usize = 8_192;
 
-/// How often the count of dropped lines is told, when there are any.
+/// How often the count of dropped lines is reported, when there are any.
 const DROPS_TOLD_EVERY: Duration = Duration::from_secs(3600);
 
-/// Crates that say more than an operator wants below `warn`. A name covers what begins with it.
+/// Crates that log more than an operator wants below `warn`. A name covers what begins with it.
 const NOISY: [&str; 6] = ["h2", "hyper", "lettre", "notify", "reqwest", "rustls"];
 
-/// Says each certificate that it refuses as an error, at each try; the failed call tells it once, with the cure.
+/// Logs each certificate that it refuses as an error, at each try; the failed call reports it once,
+/// with the cure.
 const REPEATING: &str = "rustls_platform_verifier";
 
-/// What standard error is.
+/// The kind of standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stderr {
     /// A terminal: levels are coloured.
@@ -63,14 +64,14 @@ impl Stderr {
     /// The variable is inherited by whatever a service starts, so it only counts when it names the very stream that
     /// standard error is (systemd.exec(5)).
     #[must_use]
-    pub(crate) fn of(journal_stream: Option<&str>) -> Self {
+    pub(crate) fn from_journal_stream(journal_stream: Option<&str>) -> Self {
         let journal = rustix::fs::fstat(io::stderr())
             .is_ok_and(|stat| journal_stream == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()));
         Self { terminal: io::stderr().is_terminal(), journal }
     }
 }
 
-/// Why there is no log.
+/// The reason why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoggingError {
     /// The filter makes no sense; `origin` is where it was written.
@@ -111,11 +112,14 @@ impl LoggingError {
         match self {
             Self::Filter { .. } => "write error, warn, info, debug or trace".to_owned(),
             Self::Directory { path, .. } => {
-                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").path(path);
+                let make = ShellCommand::new("sudo install -d -m 0750 -o \"$(id -un)\"").add_path(path);
                 format!("{make}; or leave `dir` out of [log]: stderr is enough")
             }
             Self::File { path, .. } => {
-                format!("{}; or leave `dir` out of [log]: stderr is enough", crate::access::grant(path).join("; "))
+                format!(
+                    "{}; or leave `dir` out of [log]: stderr is enough",
+                    crate::access::setfacl_commands(path).join("; ")
+                )
             }
             Self::Running(_) => "a bug: report it".to_owned(),
         }
@@ -128,14 +132,14 @@ impl LoggingError {
 ///
 /// # Errors
 /// When the filter makes no sense, or the directory takes no files. Then nothing is logged yet.
-pub(crate) fn start(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
-    let filter = filter(&log.level, rust_log)?;
+pub(crate) fn start_logging(log: &Log, rust_log: Option<&str>, stderr: Stderr) -> Result<Guard, LoggingError> {
+    let filter = build_filter(&log.level, rust_log)?;
     let look = Look { time: !stderr.journal, colour: stderr.terminal && !stderr.journal, journal: stderr.journal };
-    let mut layers = vec![layer(log.format, look, io::stderr)];
+    let mut layers = vec![line_layer(log.format, look, io::stderr)];
     let mut guard = Guard { drops: Drops::default(), _files: None };
     if let Some(directory) = &log.dir {
-        let (writer, drops, files) = files(directory, log.keep)?;
-        layers.push(layer(log.format, Look { time: true, colour: false, journal: false }, writer));
+        let (writer, drops, files) = open_log_files(directory, log.keep)?;
+        layers.push(line_layer(log.format, Look { time: true, colour: false, journal: false }, writer));
         guard = Guard { drops, _files: Some(files) };
     }
     Registry::default().with(layers).with(filter).try_init().map_err(LoggingError::Running)?;
@@ -153,37 +157,37 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Returns the count of the lines that did not reach the log files.
-    pub(crate) fn drops(&self) -> Drops {
+    pub(crate) fn dropped_lines(&self) -> Drops {
         self.drops.clone()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.drops.report();
+        self.drops.report_dropped();
     }
 }
 
-/// How many lines did not reach the log files, and how many of them were told.
+/// The count of the lines that did not reach the log files, and of those that were reported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Drops {
     crowded_out: Option<ErrorCounter>,
     unwritten: Arc<AtomicUsize>,
-    told: Arc<AtomicUsize>,
+    reported: Arc<AtomicUsize>,
 }
 
 impl Drops {
     /// Returns the lines that were dropped since the start: crowded out, or refused by the disk.
     #[must_use]
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn count_dropped(&self) -> usize {
         let crowded_out = self.crowded_out.as_ref().map_or(0, ErrorCounter::dropped_lines);
         crowded_out.saturating_add(self.unwritten.load(Ordering::Relaxed))
     }
 
     /// Logs one warning when lines were dropped since the last one.
-    pub(crate) fn report(&self) {
-        let count = self.count();
-        let lines = count.saturating_sub(self.told.swap(count, Ordering::Relaxed));
+    pub(crate) fn report_dropped(&self) {
+        let count = self.count_dropped();
+        let lines = count.saturating_sub(self.reported.swap(count, Ordering::Relaxed));
         if lines > 0 {
             tracing::warn!(lines, "{lines} log lines did not reach the log file; standard error has them");
         }
@@ -193,13 +197,13 @@ impl Drops {
     pub(crate) async fn report_hourly(&self) {
         loop {
             tokio::time::sleep(DROPS_TOLD_EVERY).await;
-            self.report();
+            self.report_dropped();
         }
     }
 }
 
 /// Opens the daily files `minuted.YYYY-MM-DD.log` (UTC), keeping the `keep` newest.
-fn files(directory: &Path, keep: usize) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
+fn open_log_files(directory: &Path, keep: usize) -> Result<(NonBlocking, Drops, WorkerGuard), LoggingError> {
     files::make_directory(directory)
         .map_err(|source| LoggingError::Directory { path: directory.to_owned(), source })?;
     let files = DailyFiles::open(directory, keep)
@@ -215,7 +219,7 @@ fn without_waiting(writer: impl Write + Send + 'static) -> (NonBlocking, Drops, 
         .buffered_lines_limit(WAITING_LINES_MAX)
         .thread_name("minuted-log")
         .finish(counting);
-    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, told: Arc::default() };
+    let drops = Drops { crowded_out: Some(writer.error_counter()), unwritten, reported: Arc::default() };
     (writer, drops, guard)
 }
 
@@ -242,12 +246,12 @@ impl<W: Write> Write for Counting<W> {
 }
 
 /// Returns the filter in force: `$RUST_LOG` unless empty, else the configured level, noisy crates capped.
-fn filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, LoggingError> {
+fn build_filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, LoggingError> {
     let (filter, origin) = match rust_log.map(str::trim) {
         Some(asked) if !asked.is_empty() => (asked, "$RUST_LOG"),
         Some(_) | None => (level, "log.level"),
     };
-    EnvFilter::builder().parse(capped(filter)).map_err(|source| LoggingError::Filter {
+    EnvFilter::builder().parse(cap_noisy_crates(filter)).map_err(|source| LoggingError::Filter {
         filter: crate::text::one_line(filter, 80),
         origin,
         source,
@@ -256,7 +260,7 @@ fn filter(level: &str, rust_log: Option<&str>) -> Result<EnvFilter, LoggingError
 
 /// Adds `warn` for each noisy crate that `filter` does not name, where its level for everything is more than that, and
 /// `off` for the one that repeats itself.
-fn capped(filter: &str) -> String {
+fn cap_noisy_crates(filter: &str) -> String {
     let directives = || filter.split(',').map(str::trim);
     let is_named = |name: &str| directives().any(|directive| directive.starts_with(name));
     let Some(for_all) = directives().filter_map(|directive| directive.parse::<LevelFilter>().ok()).next_back() else {
@@ -274,7 +278,7 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     tracing::error!(place, thread = thread.name(), "panic: {}", panic_text(info.payload()));
 }
 
-/// Returns what a panic said, where it is text.
+/// Returns the message of a panic, where it is text.
 fn panic_text(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<&'static str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
@@ -302,12 +306,12 @@ mod tests {
 
     #[test]
     fn noisy_crates_are_capped_unless_they_are_asked_for_or_less_is_wanted() {
-        assert_eq!(capped("off"), "off");
-        assert_eq!(capped("warn"), "warn,rustls_platform_verifier=off");
-        assert_eq!(capped("warn,rustls_platform_verifier=error"), "warn,rustls_platform_verifier=error");
-        assert_eq!(capped("minuted=trace"), "minuted=trace");
+        assert_eq!(cap_noisy_crates("off"), "off");
+        assert_eq!(cap_noisy_crates("warn"), "warn,rustls_platform_verifier=off");
+        assert_eq!(cap_noisy_crates("warn,rustls_platform_verifier=error"), "warn,rustls_platform_verifier=error");
+        assert_eq!(cap_noisy_crates("minuted=trace"), "minuted=trace");
         assert_eq!(
-            capped("debug, hyper_util=trace"),
+            cap_noisy_crates("debug, hyper_util=trace"),
             "debug, hyper_util=trace,h2=warn,lettre=warn,notify=warn,reqwest=warn,rustls=warn,\
              rustls_platform_verifier=off"
         );
@@ -315,7 +319,7 @@ mod tests {
 
     #[test]
     fn rust_log_wins_over_the_level_unless_it_is_empty() {
-        let shown = |rust_log| filter("info", rust_log).expect("a filter").to_string();
+        let shown = |rust_log| build_filter("info", rust_log).expect("a filter").to_string();
         assert!(shown(None).contains("info"));
         assert!(shown(Some(" ")).contains("info"));
         assert_eq!(shown(Some("minuted=debug")), "minuted=debug");
@@ -323,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_told_with_its_origin() {
-        let error = filter("info", Some("minuted=loud\u{1b}[2J")).expect_err("no filter");
+        let error = build_filter("info", Some("minuted=loud\u{1b}[2J")).expect_err("no filter");
         insta::assert_snapshot!(error, @r"the filter `minuted=loud\u{1b}[2J` of $RUST_LOG cannot be understood");
     }
 
@@ -331,9 +335,9 @@ mod tests {
     fn the_directory_is_made_closed_to_others_and_the_file_holds_what_was_logged() {
         let parent = tempfile::tempdir().expect("a directory");
         let directory = parent.path().join("log");
-        let (writer, drops, guard) = files(&directory, 14).expect("opened");
+        let (writer, drops, guard) = open_log_files(&directory, 14).expect("opened");
         let look = Look { time: true, colour: false, journal: false };
-        let subscriber = Registry::default().with(layer(LogFormat::Text, look, writer));
+        let subscriber = Registry::default().with(line_layer(LogFormat::Text, look, writer));
         tracing::subscriber::with_default(subscriber, || tracing::info!("uploaded"));
         drop(guard);
         let mode = std::fs::metadata(&directory).expect("made").permissions().mode();
@@ -341,7 +345,7 @@ mod tests {
         let mut entries = std::fs::read_dir(&directory).expect("read").map(|entry| entry.expect("an entry").path());
         let file = entries.next().expect("a file");
         assert!(std::fs::read_to_string(file).expect("read").ends_with(" INFO uploaded\n"));
-        assert_eq!((entries.next(), drops.count()), (None, 0));
+        assert_eq!((entries.next(), drops.count_dropped()), (None, 0));
     }
 
     #[test]
@@ -351,7 +355,7 @@ mod tests {
             std::fs::write(directory.path().join(format!("minuted.2020-01-0{day}.log")), "old").expect("written");
         }
         std::fs::write(directory.path().join("another.log"), "not ours").expect("written");
-        let (_writer, _drops, guard) = files(directory.path(), 3).expect("opened");
+        let (_writer, _drops, guard) = open_log_files(directory.path(), 3).expect("opened");
         drop(guard);
         assert_eq!(std::fs::read_dir(directory.path()).expect("read").count(), 4);
         assert!(directory.path().join("another.log").exists());
@@ -363,9 +367,9 @@ mod tests {
         writer.write_all(b"one\n").expect("taken");
         writer.write_all(b"two\n").expect("taken");
         drop(guard);
-        assert_eq!(drops.count(), 2);
-        drops.report();
-        assert_eq!(drops.told.load(Ordering::Relaxed), 2);
+        assert_eq!(drops.count_dropped(), 2);
+        drops.report_dropped();
+        assert_eq!(drops.reported.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -377,8 +381,8 @@ mod tests {
 
     #[test]
     fn a_journal_stream_of_another_process_is_not_ours() {
-        assert!(!Stderr::of(Some("0:0")).journal);
-        assert!(!Stderr::of(None).journal);
+        assert!(!Stderr::from_journal_stream(Some("0:0")).journal);
+        assert!(!Stderr::from_journal_stream(None).journal);
     }
 
     #[test]
@@ -388,8 +392,8 @@ mod tests {
             let dir = directory.path().join("log");
             let log = Log { level: "info".to_owned(), format: LogFormat::Text, dir: Some(dir.clone()), keep: 2 };
             let stderr = Stderr { terminal: false, journal: true };
-            let guard = start(&log, None, stderr).expect("started");
-            assert!(matches!(start(&log, None, stderr), Err(LoggingError::Running(_))));
+            let guard = start_logging(&log, None, stderr).expect("started");
+            assert!(matches!(start_logging(&log, None, stderr), Err(LoggingError::Running(_))));
             std::thread::spawn(|| panic!("two\nlines")).join().expect_err("it panics");
             drop(guard);
             let file = std::fs::read_dir(dir).expect("read").next().expect("a file").expect("an entry");

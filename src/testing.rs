@@ -17,7 +17,7 @@ pub mod config {
 
 pub mod delivery {
     pub use crate::delivery::{
-        Letter, LetterForm, Limits, MailError, Mailer, Minutes, Notice, is_temporary, message_id,
+        DigestEntry, Letter, LetterForm, MailError, MailLimits, Mailer, Minutes, is_temporary, message_id,
     };
 }
 
@@ -48,7 +48,7 @@ pub mod exit {
 }
 
 pub mod http {
-    pub use crate::http::{Elsewhere, Limits};
+    pub use crate::http::{CallLimits, Elsewhere};
 }
 
 pub mod job {

@@ -1,7 +1,7 @@
 //! Text that came from outside, made fit to be shown.
 //!
-//! File names, server answers and config values may hold anything. Whatever a terminal, a log, a header or a page
-//! shows of them goes through here first.
+//! File names, server answers and config values may hold anything. All that a terminal, a log, a
+//! header or a page shows of them goes through here first.
 
 mod page;
 mod shell;
@@ -30,7 +30,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 /// Returns `text` without the accents of Latin letters, whether they stand apart (as macOS writes names) or not, so that
 /// words of names can be compared.
 #[must_use]
-pub(crate) fn unaccented(text: &str) -> String {
+pub(crate) fn strip_accents(text: &str) -> String {
     /// Letters with accents behind the letter that they are.
     const LETTERS: [&str; 14] = [
         "aàáâãäåāăą",
@@ -104,11 +104,12 @@ pub(crate) fn one_line(text: &str, chars_max: usize) -> String {
     shown.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Returns what a server said, fit to be shown: as [`one_line`], and of a page of HTML or XML its words alone.
+/// Returns a server's answer fit to be shown: as [`one_line`], and of a page of HTML or XML its
+/// words alone.
 #[must_use]
-pub(crate) fn told(text: &str, chars_max: usize) -> String {
-    match page::words(text) {
-        Some(words) => one_line(&words, chars_max),
+pub(crate) fn printable_answer(text: &str, chars_max: usize) -> String {
+    match page::page_words(text) {
+        Some(page_words) => one_line(&page_words, chars_max),
         None => one_line(text, chars_max),
     }
 }
@@ -132,12 +133,12 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
 /// Returns the message of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Returns a number with its noun: `1 folder`, `2 folders`.
 #[must_use]
-pub(crate) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn format_count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -148,7 +149,7 @@ pub(crate) const SIZES: [(&str, u64); 5] =
 
 /// Returns a number of bytes as the config file has it: `64GiB`, or `1.5GiB` where it is not a whole number of them.
 #[must_use]
-pub(crate) fn size(bytes: u64) -> String {
+pub(crate) fn format_size(bytes: u64) -> String {
     let (unit, unit_bytes) = SIZES.into_iter().find(|(_, unit)| bytes >= *unit).unwrap_or(("B", 1));
     let whole = bytes / unit_bytes;
     let tenths = bytes % unit_bytes * 10 / unit_bytes;
@@ -157,7 +158,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// Returns a span of time for people: `5s`, `5m`, `3h`, `2d`.
 #[must_use]
-pub(crate) fn rough(span: Duration) -> String {
+pub(crate) fn format_duration(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0..=119 => format!("{seconds}s"),
@@ -171,13 +172,13 @@ pub(crate) fn rough(span: Duration) -> String {
 const LATEST: Duration = Duration::from_secs(3_600_000);
 
 /// Returns a time in seconds as `hh:mm:ss`; `None` for what is no time.
-pub(crate) fn clock(seconds: f64) -> Option<String> {
-    let time = moment(seconds)?.as_secs();
+pub(crate) fn format_clock(seconds: f64) -> Option<String> {
+    let time = time_from_seconds(seconds)?.as_secs();
     Some(format!("{:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60))
 }
 
 /// Returns a time in seconds; `None` for what is no time.
-pub(crate) fn moment(seconds: f64) -> Option<Duration> {
+pub(crate) fn time_from_seconds(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|time| *time < LATEST)
 }
 
@@ -188,7 +189,7 @@ pub(crate) fn is_bidi(character: char) -> bool {
 
 /// Returns `text` with line ends made `\n` and without control and bidirectional characters. Joiners that scripts and
 /// emoji need are kept.
-pub(crate) fn stripped(text: &str) -> String {
+pub(crate) fn strip_controls(text: &str) -> String {
     let unified = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{85}'], "\n");
     let unwanted = |c: char| {
         (c.is_control() && c != '\n' && c != '\t') || is_bidi(c) || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
@@ -196,14 +197,14 @@ pub(crate) fn stripped(text: &str) -> String {
     unified.chars().filter(|character| !unwanted(*character)).collect()
 }
 
-/// Returns `text` as [`stripped`], on one line.
-pub(crate) fn line(text: &str) -> String {
-    stripped(text).split_whitespace().collect::<Vec<_>>().join(" ")
+/// Returns `text` as [`strip_controls`], on one line.
+pub(crate) fn strip_to_line(text: &str) -> String {
+    strip_controls(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns plain text as Markdown that shows exactly that text, on one line.
-pub(crate) fn escaped(text: &str) -> String {
-    let line = line(text);
+pub(crate) fn escape_markdown(text: &str) -> String {
+    let line = strip_to_line(text);
     let mut out = String::with_capacity(line.len() + 8);
     let mut before = ' ';
     let mut rest = line.chars().peekable();
@@ -278,15 +279,15 @@ mod tests {
 
     #[test]
     fn what_turns_or_hides_text_is_stripped_and_scripts_keep_their_joiners() {
-        assert_eq!(stripped("a\u{202e}b\u{1b}[31m\u{0}c\r\nd\te\u{feff}"), "ab[31mc\nd\te");
-        assert_eq!(stripped("👩\u{200d}🚀 می\u{200c}خواهم"), "👩\u{200d}🚀 می\u{200c}خواهم");
+        assert_eq!(strip_controls("a\u{202e}b\u{1b}[31m\u{0}c\r\nd\te\u{feff}"), "ab[31mc\nd\te");
+        assert_eq!(strip_controls("👩\u{200d}🚀 می\u{200c}خواهم"), "👩\u{200d}🚀 می\u{200c}خواهم");
     }
 
     #[test]
     fn what_is_no_time_is_not_shown() {
-        assert_eq!(clock(3661.9).as_deref(), Some("01:01:01"));
+        assert_eq!(format_clock(3661.9).as_deref(), Some("01:01:01"));
         for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
-            assert_eq!(clock(nonsense), None, "{nonsense}");
+            assert_eq!(format_clock(nonsense), None, "{nonsense}");
         }
     }
 }

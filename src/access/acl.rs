@@ -1,4 +1,4 @@
-//! Who may read a file: its permissions and its POSIX ACL, as the kernel hands them out.
+//! The readers of a file: its permissions and its POSIX ACL, as the kernel hands them out.
 //!
 //! The layout of the attribute is that of `linux/posix_acl_xattr.h`: a version in four bytes, then for each entry a tag
 //! and permissions in two bytes each and an id in four, all little-endian. Who is let in is decided as in acl(5).
@@ -67,13 +67,13 @@ impl Acl {
         Self(vec![(Tag::Owner, bits(6)), (Tag::OwningGroup, bits(3)), (Tag::Other, bits(0))])
     }
 
-    fn permissions(&self, tag: Tag) -> Option<u16> {
+    fn find_permissions(&self, tag: Tag) -> Option<u16> {
         self.0.iter().find(|(found, _)| *found == tag).map(|(_, permissions)| *permissions)
     }
 
     /// Returns the permissions of an entry that the mask limits.
-    fn masked(&self, permissions: u16) -> u16 {
-        permissions & self.permissions(Tag::Mask).unwrap_or(7)
+    fn apply_mask(&self, permissions: u16) -> u16 {
+        permissions & self.find_permissions(Tag::Mask).unwrap_or(7)
     }
 }
 
@@ -94,7 +94,7 @@ impl Permissions {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub(crate) fn of(file: impl AsFd) -> std::io::Result<Self> {
+    pub(crate) fn read_from(file: impl AsFd) -> std::io::Result<Self> {
         let stat = fstat(&file)?;
         // A file system without ACLs has none.
         let attribute = |name: &str| {
@@ -125,10 +125,10 @@ impl Permissions {
             return true;
         }
         if uid == self.uid {
-            return self.acl.permissions(Tag::Owner).is_some_and(|permissions| permissions & READ != 0);
+            return self.acl.find_permissions(Tag::Owner).is_some_and(|permissions| permissions & READ != 0);
         }
-        if let Some(permissions) = self.acl.permissions(Tag::User(uid)) {
-            return self.acl.masked(permissions) & READ != 0;
+        if let Some(permissions) = self.acl.find_permissions(Tag::User(uid)) {
+            return self.acl.apply_mask(permissions) & READ != 0;
         }
         let of_groups: Vec<u16> = groups.iter().flat_map(|gid| self.of_group(*gid)).collect();
         if of_groups.is_empty() { self.lets_others_read() } else { of_groups.iter().any(|one| one & READ != 0) }
@@ -149,13 +149,13 @@ impl Permissions {
 
     /// Returns the permissions of the entries for a group.
     fn of_group(&self, gid: u32) -> Vec<u16> {
-        let owning = self.acl.permissions(Tag::OwningGroup).filter(|_| gid == self.gid);
-        let named = self.acl.permissions(Tag::Group(gid));
-        owning.into_iter().chain(named).map(|permissions| self.acl.masked(permissions)).collect()
+        let owning = self.acl.find_permissions(Tag::OwningGroup).filter(|_| gid == self.gid);
+        let named = self.acl.find_permissions(Tag::Group(gid));
+        owning.into_iter().chain(named).map(|permissions| self.acl.apply_mask(permissions)).collect()
     }
 
     fn lets_others_read(&self) -> bool {
-        self.acl.permissions(Tag::Other).is_some_and(|permissions| permissions & READ != 0)
+        self.acl.find_permissions(Tag::Other).is_some_and(|permissions| permissions & READ != 0)
     }
 }
 

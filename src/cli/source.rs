@@ -6,7 +6,7 @@ use super::Output;
 
 /// `source`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Source {
+pub(crate) enum SourceCommand {
     /// List what sources have brought, what is waited for, and what cannot be had
     List(SourceList),
     /// Fetch a recording now, also one that failed, or ended before the source was met

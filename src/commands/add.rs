@@ -13,13 +13,13 @@ use anyhow::{Context as _, anyhow};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, absolute_path, parse_answer, print, say_without_daemon};
+use super::{CommandFailure, absolute_path, parse_answer, print, say_without_daemon};
 use crate::{
     beneath::{Dir, open_below},
     cli, clock,
     config::{Folder, Settings},
     control::{Caller, ControlRequest, ExplainContext, Refusal, RunningStatus, StatusReport, explain_job},
-    delivery::{self, files::names::numbered},
+    delivery::{self, files::names::add_number},
     effect::Effect,
     exit,
     job::{JobState, Stage, WaitReason},
@@ -40,7 +40,7 @@ const NOTES_BYTES_MAX: u64 = 16 << 20;
 /// Numbers that are tried for a name that is taken.
 const NUMBERS_MAX: u32 = 999;
 
-pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, Failure> {
+pub(super) async fn run(settings: &Settings, caller: &Caller, arguments: cli::Add) -> Result<ExitCode, CommandFailure> {
     let folder = find_folder(settings, &arguments.folder)?.clone();
     if arguments.wait && !caller.is_daemon() {
         let refusal = Refusal::new("no daemon runs, so there is nothing to wait for");
@@ -118,12 +118,12 @@ fn copy_into_folder(folder: &Folder, file: &Path) -> anyhow::Result<PathBuf> {
     }
     let context = || format!("failed to copy `{}` into folder `{}`", printable_path(file), folder.name);
     let name = file.file_name().unwrap_or_default();
-    delivery::sweep(&root).with_context(context)?;
+    delivery::remove_leftovers(&root).with_context(context)?;
     let temporary = format!(".minuted-{:016x}.tmp", getrandom::u64()?);
     // The copy stays open, and with it locked, until it has its name.
     let placed = copy_bytes(&root, OsStr::new(&temporary), file, folder.file_mode).and_then(|_locked| {
         for number in 1..=NUMBERS_MAX {
-            let candidate = numbered(name, number);
+            let candidate = add_number(name, number);
             let rename = || root.rename_new(OsStr::new(&temporary), &root, &candidate).and_then(|()| root.sync());
             match Effect::Add.during(rename) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -162,7 +162,7 @@ async fn wait_for_jobs(
     folder: &Folder,
     jobs: Vec<(PathBuf, JobId)>,
     as_json: bool,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let mut bars = Bars::new(&jobs);
     let mut done: BTreeMap<JobId, JobView> = BTreeMap::new();
     while done.len() < jobs.iter().map(|(_, id)| id).collect::<std::collections::BTreeSet<_>>().len() {
@@ -192,7 +192,7 @@ async fn wait_for_jobs(
 }
 
 /// Prints the notes of one file.
-fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), Failure> {
+fn print_notes(folder: &Folder, source: &Path, job: &JobView) -> Result<(), CommandFailure> {
     print::line(&format!("== {}", printable_path(source)))?;
     let (answer, hint) = explain_job(job, ExplainContext { daemon: true, is_gone: false, now: clock::now() });
     print::line(&printable(&answer))?;
@@ -218,7 +218,7 @@ fn read_notes(folder: &Folder, notes: &Path, job: &JobView) -> io::Result<String
     file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
     let key = delivery::key_of(&text).map(|key| key.to_string());
     if key.is_none() || key != job.key {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies there is not the notes of this job"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file there does not hold the notes of this job"));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

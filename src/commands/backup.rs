@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, absolute_path, print};
+use super::{CommandFailure, absolute_path, print};
 use crate::{cli, control::Caller, text::printable_path};
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Backup) -> Result<ExitCode, Failure> {
+pub(super) async fn run(caller: &Caller, arguments: cli::Backup) -> Result<ExitCode, CommandFailure> {
     let target = absolute_path(&arguments.file);
     let bytes = caller.back_up(target.clone()).await?;
     let shown = printable_path(&target);

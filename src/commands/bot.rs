@@ -6,7 +6,7 @@ use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
 use serde_json::json;
 use url::Url;
 
-use super::{Failure, print, vendor::Vendor};
+use super::{CommandFailure, print, vendor::Vendor};
 use crate::{
     cli, clock,
     config::Settings,
@@ -18,17 +18,17 @@ use crate::{
 /// The command that lists the bots.
 const LOOK: &str = "minuted bot list shows the bots that there are";
 
-pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCode, Failure> {
+pub(super) async fn run(settings: &Settings, command: cli::BotCommand) -> Result<ExitCode, CommandFailure> {
     match command {
-        cli::Bot::Join(arguments) => join_meeting(settings, &arguments).await?,
-        cli::Bot::List(arguments) => list_bots(settings, &arguments).await?,
-        cli::Bot::Leave(arguments) => {
+        cli::BotCommand::Join(arguments) => join_meeting(settings, &arguments).await?,
+        cli::BotCommand::List(arguments) => list_bots(settings, &arguments).await?,
+        cli::BotCommand::Leave(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let left = vendor.baas.recall_bot(&arguments.bot).await;
             left.map_err(|error| vendor.undone_request(&error, "the bot may have been called back", LOOK))?;
             print_outcome(&arguments, "leaves")?;
         }
-        cli::Bot::Retranscribe(arguments) => {
+        cli::BotCommand::Retranscribe(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             match vendor.baas.request_transcription(&arguments.bot).await {
                 Ok(()) => print_outcome(&arguments, "is transcribed again; what was said is read when it is fetched")?,
@@ -42,7 +42,7 @@ pub(super) async fn run(settings: &Settings, command: cli::Bot) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(), Failure> {
+async fn join_meeting(settings: &Settings, arguments: &cli::BotJoinArgs) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let meeting_url = parse_meeting_address(&arguments.url)?;
     let at = arguments.at.as_deref().map(|at| parse_future_time(at, clock::now(), &TimeZone::system())).transpose()?;
@@ -60,7 +60,7 @@ async fn join_meeting(settings: &Settings, arguments: &cli::BotJoin) -> Result<(
     Ok(())
 }
 
-async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
+async fn list_bots(settings: &Settings, arguments: &cli::OfSource) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
     let bots = vendor.baas.list_bots().await.map_err(|error| vendor.unanswered_question(&error, LOOK))?;
     if arguments.output.json {
@@ -86,7 +86,7 @@ fn describe_bot(bot: &Bot) -> String {
 }
 
 /// Tells what becomes of a bot.
-fn print_outcome(arguments: &cli::OneBot, what: &str) -> Result<(), Failure> {
+fn print_outcome(arguments: &cli::OneBot, what: &str) -> Result<(), CommandFailure> {
     let message = format!("bot {} {what}", one_line(&arguments.bot, 80));
     if arguments.of.output.json {
         print::json(&json!({ "bot": arguments.bot, "message": message }))?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{
-    Failure,
+    CommandFailure,
     bot::format_minute,
     print::{self, Column, List},
     vendor::Vendor,
@@ -23,11 +23,11 @@ const LOOK: &str = "minuted calendar events shows what is to come, and which of 
 /// The command that lists the calendars.
 const CALENDARS: &str = "minuted calendar list shows the calendars that there are";
 
-pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<ExitCode, Failure> {
+pub(super) async fn run(settings: &Settings, command: cli::CalendarCommand) -> Result<ExitCode, CommandFailure> {
     match command {
-        cli::Calendar::List(arguments) => list_calendars(settings, &arguments).await?,
-        cli::Calendar::Events(arguments) => list_events(settings, &arguments).await?,
-        cli::Calendar::Schedule(arguments) => {
+        cli::CalendarCommand::List(arguments) => list_calendars(settings, &arguments).await?,
+        cli::CalendarCommand::Events(arguments) => list_events(settings, &arguments).await?,
+        cli::CalendarCommand::Schedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let name = arguments.sent.name.as_str();
             let transcribe = arguments.sent.transcribe;
@@ -36,7 +36,7 @@ pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<E
             done.map_err(|error| vendor.undone_request(&error, "a bot may have been planned", LOOK))?;
             print_outcome(&arguments.event, arguments.series, "has a bot", &arguments.of.output)?;
         }
-        cli::Calendar::Unschedule(arguments) => {
+        cli::CalendarCommand::Unschedule(arguments) => {
             let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
             let done = vendor.baas.unschedule_bot(&arguments.event, arguments.series).await;
             done.map_err(|error| vendor.undone_request(&error, "the bot may have been taken away", LOOK))?;
@@ -46,7 +46,7 @@ pub(super) async fn run(settings: &Settings, command: cli::Calendar) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Result<(), Failure> {
+async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.source.as_deref())?;
     let calendars =
         vendor.baas.list_calendars().await.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
@@ -68,7 +68,7 @@ async fn list_calendars(settings: &Settings, arguments: &cli::OfSource) -> Resul
     Ok(())
 }
 
-async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), Failure> {
+async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Result<(), CommandFailure> {
     let vendor = Vendor::named(settings, arguments.of.source.as_deref())?;
     let events = vendor.baas.list_events(arguments.calendar.as_deref()).await;
     let events = events.map_err(|error| vendor.unanswered_question(&error, CALENDARS))?;
@@ -89,7 +89,7 @@ async fn list_events(settings: &Settings, arguments: &cli::CalendarEvents) -> Re
 }
 
 /// Tells how an event stands.
-fn print_outcome(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), Failure> {
+fn print_outcome(event: &str, series: bool, what: &str, output: &cli::Output) -> Result<(), CommandFailure> {
     let of = if series { "the series of event" } else { "event" };
     let message = format!("{of} {} {what}", one_line(event, 80));
     if output.json {

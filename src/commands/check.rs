@@ -20,7 +20,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{CommandFailure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
@@ -75,15 +75,15 @@ impl Finding {
 }
 
 /// The findings so far. A person sees each finding as it comes; JSON is one array at the end.
-struct Findings {
+struct CheckFindings {
     is_json: bool,
     /// The start of each command of minuted in a hint, where the person who types is not its user.
     sudo: Option<ShellCommand>,
     all: Vec<Finding>,
 }
 
-impl Findings {
-    fn add(&mut self, mut finding: Finding) -> Result<(), Failure> {
+impl CheckFindings {
+    fn add(&mut self, mut finding: Finding) -> Result<(), CommandFailure> {
         if let (Some(sudo), Some(hint)) = (&self.sudo, &mut finding.hint) {
             *hint = with_sudo(sudo, hint);
         }
@@ -95,7 +95,7 @@ impl Findings {
     }
 
     /// Adds what blocking work finds.
-    async fn blocking<I>(&mut self, work: impl FnOnce() -> I + Send + 'static) -> Result<(), Failure>
+    async fn blocking<I>(&mut self, work: impl FnOnce() -> I + Send + 'static) -> Result<(), CommandFailure>
     where
         I: IntoIterator<Item = Finding> + Send + 'static,
     {
@@ -104,9 +104,13 @@ impl Findings {
     }
 }
 
-pub(super) async fn run(settings: Arc<Settings>, text: String, arguments: cli::Check) -> Result<ExitCode, Failure> {
+pub(super) async fn run(
+    settings: Arc<Settings>,
+    text: String,
+    arguments: cli::Check,
+) -> Result<ExitCode, CommandFailure> {
     let sudo = sudo_for_hints(&settings.state_dir, Environment::get());
-    let mut findings = Findings { is_json: arguments.output.json, sudo, all: Vec::new() };
+    let mut findings = CheckFindings { is_json: arguments.output.json, sudo, all: Vec::new() };
     findings.add(Finding::ok("configuration", format!("{} is valid", printable_path(&settings.file))))?;
     let tried = Arc::clone(&settings);
     findings.blocking(move || disk::try_state_directory(&tried)).await?;
@@ -168,7 +172,7 @@ fn with_sudo(sudo: &ShellCommand, hint: &str) -> String {
     hint.lines().map(command).collect::<Vec<_>>().join("\n")
 }
 
-fn print_finding(finding: &Finding) -> Result<(), Failure> {
+fn print_finding(finding: &Finding) -> Result<(), CommandFailure> {
     let level = match finding.level {
         Level::Ok => "ok",
         Level::Note => "note",

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failure, engine::Bar, parse_answer, print};
+use super::{CommandFailure, engine::Bar, parse_answer, print};
 use crate::{
     beneath::open_below,
     cli,
@@ -74,7 +74,7 @@ const REASON_CHARS_MAX: usize = 300;
 /// The interval between looks at the jobs.
 const EVERY: Duration = Duration::from_millis(100);
 
-pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, CommandFailure> {
     let dir = match &arguments.dir {
         Some(dir) => {
             std::fs::create_dir_all(dir)?;
@@ -84,8 +84,9 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     };
     let log = config::Log { level: "warn".into(), format: LogFormat::Text, dir: None, keep: 1 };
     let environment = Environment::get();
-    let guard = logging::start(&log, environment.rust_log.as_deref(), logging::Stderr::of(None))
-        .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
+    let guard =
+        logging::start_logging(&log, environment.rust_log.as_deref(), logging::Stderr::from_journal_stream(None))
+            .map_err(|error| anyhow::anyhow!(error_chain(&error)))?;
     let runtime = super::build_runtime()?;
     let code = runtime.block_on(show_demo(&dir, environment));
     runtime.shutdown_background();
@@ -93,7 +94,7 @@ pub(super) fn run(arguments: &cli::Demo) -> Result<ExitCode, Failure> {
     code
 }
 
-async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, Failure> {
+async fn show_demo(dir: &Path, environment: &Environment) -> Result<ExitCode, CommandFailure> {
     print::line("This shows the whole way of a recording on this machine alone.")?;
     let mut signals = signals::start().context("failed to listen to signals")?;
     let prepared = tokio::select! {
@@ -147,7 +148,7 @@ async fn run_demo(
     words: DemoWords,
     environment: &Environment,
     signals: Signals,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     let recordings = dir.join("recordings");
     std::fs::create_dir_all(&recordings)?;
     let mut settings = demo_settings(dir, environment)?;
@@ -170,7 +171,7 @@ async fn run_demo(
     tell_end(ended, &recordings, &config)
 }
 
-fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Failure> {
+fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, CommandFailure> {
     let quoted = |path: &Path| serde_json::to_string(&path.to_string_lossy()).unwrap_or_default();
     let text = format!(
         "# Written by `minuted demo`.\nstate_dir = {}\n\n[[folder]]\npath = {}\nattendees = [\n  \
@@ -189,7 +190,7 @@ fn demo_settings(dir: &Path, environment: &Environment) -> Result<Settings, Fail
 ///
 /// No configuration can name such a service, because only a source brings transcripts; so the settings are changed
 /// after they were read.
-async fn use_transcripts(settings: &mut Settings) -> Result<(), Failure> {
+async fn use_transcripts(settings: &mut Settings) -> Result<(), CommandFailure> {
     let service = Service::of_source(TRANSCRIPTS);
     settings.services = BTreeMap::from([(service.name.clone(), service)]);
     let lock = StateLock::acquire(&settings.state_dir, Duration::ZERO).await.map_err(anyhow::Error::from)?;
@@ -230,7 +231,7 @@ fn parse_segment(line: &str) -> Option<Segment> {
 type Told = BTreeMap<i64, String>;
 
 /// Prints what happens to the jobs as it happens, as any command would see it. Returns only when it cannot.
-async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
+async fn print_progress(settings: &Settings, told: &mut Told) -> CommandFailure {
     let socket = settings.state_dir.join(crate::control::SOCKET);
     loop {
         tokio::time::sleep(EVERY).await;
@@ -242,7 +243,7 @@ async fn print_progress(settings: &Settings, told: &mut Told) -> Failure {
     }
 }
 
-async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), Failure> {
+async fn tell_news(caller: &Caller, told: &mut Told) -> Result<(), CommandFailure> {
     let asked = caller.ask(ControlRequest::Jobs { state: None, folder: None }).await;
     // The daemon closes its socket when it is finished, a moment before it says so.
     let Ok(answer) = asked else { return Ok(()) };
@@ -264,7 +265,7 @@ fn describe_job(job: &JobView) -> String {
         (_, _, Some(waits)) => format!("waits: {waits}"),
         (JobState::Done, _, _) => format!("done: {}", job.notes.join(", ")),
         (JobState::Ready, Some(Stage::Deliver), _) => "analysed; its notes are being written".to_owned(),
-        (JobState::Ready, _, _) => "taken in".to_owned(),
+        (JobState::Ready, _, _) => "queued".to_owned(),
         (_, Some(Stage::Create), _) => "a meeting is being created".to_owned(),
         (_, Some(Stage::Upload), _) if job.service.as_deref() == Some("ondevice") => "is being transcribed".to_owned(),
         (_, Some(Stage::Upload), _) => "its transcript is being read".to_owned(),
@@ -273,7 +274,7 @@ fn describe_job(job: &JobView) -> String {
     format!("job {} {name}: {what}", job.id)
 }
 
-fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, Failure> {
+fn tell_end(ended: Ended, recordings: &Path, config: &Path) -> Result<ExitCode, CommandFailure> {
     let failed = match ended {
         Ended::Stopped => {
             print::line("stopped")?;

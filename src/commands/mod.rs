@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
 
 /// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum CommandFailure {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -82,13 +82,13 @@ pub(crate) enum Failure {
     Other(#[from] anyhow::Error),
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandFailure {
     fn from(error: std::io::Error) -> Self {
         Self::Other(error.into())
     }
 }
 
-impl Failure {
+impl CommandFailure {
     /// Returns the exit code that tells scripts and systemd what kind of failure it is.
     #[must_use]
     pub(crate) fn code(&self) -> u8 {
@@ -131,8 +131,8 @@ fn needs_person(error: &anyhow::Error) -> bool {
 }
 
 /// Prints a failure, once.
-pub(crate) fn print_failure(failure: &Failure, environment: &Environment) {
-    if let Failure::Config(error) = failure {
+pub(crate) fn print_failure(failure: &CommandFailure, environment: &Environment) {
+    if let CommandFailure::Config(error) = failure {
         print::message(error.render(print::stderr_has_colour(environment)).trim_end());
         return;
     }
@@ -151,16 +151,16 @@ fn printable_lines(text: &str) -> String {
 /// Runs the command.
 ///
 /// # Errors
-/// [`Failure`], to be printed once by the caller.
-pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// [`CommandFailure`], to be printed once by the caller.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, CommandFailure> {
     let Cli { config, command } = cli;
     match command {
         Command::Completions(arguments) => packaging::print_completions(arguments.shell),
         Command::Man => packaging::print_manual(),
         Command::EngineWork(arguments) => engine_work::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Engine(cli::Engine::Install(arguments)) => engine::install_model(config, arguments),
-        Command::Engine(cli::Engine::Status(arguments)) => engine::show_models(config, &arguments),
+        Command::Engine(cli::EngineCommand::Install(arguments)) => engine::install_model(config, arguments),
+        Command::Engine(cli::EngineCommand::Status(arguments)) => engine::show_models(config, &arguments),
         Command::Run(arguments) => run::run(load_settings(config)?, &arguments),
         Command::SystemdDropIn => dropin::run(&load_settings(config)?),
         Command::Check(arguments) => {
@@ -182,7 +182,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn answer_question(settings: Arc<Settings>, question: Question) -> Result<ExitCode, Failure> {
+async fn answer_question(settings: Arc<Settings>, question: Question) -> Result<ExitCode, CommandFailure> {
     let caller = Caller::connect(Arc::clone(&settings)).await?.with_delay_notice(print::message);
     match question {
         Question::Login(arguments) => login::sign_in(&settings, caller, arguments).await,
@@ -217,7 +217,7 @@ fn build_runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Asks, and prints what was done.
-async fn act_and_print(caller: &Caller, request: ControlRequest) -> Result<Value, Failure> {
+async fn act_and_print(caller: &Caller, request: ControlRequest) -> Result<Value, CommandFailure> {
     let answer = caller.ask(request).await?;
     if let Some(message) = answer.get("message").and_then(Value::as_str) {
         print::line(&printable(message))?;
@@ -233,10 +233,10 @@ fn say_without_daemon(caller: &Caller) {
 }
 
 /// Reads an answer into its type.
-fn parse_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+fn parse_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, CommandFailure> {
     serde_json::from_value(answer).map_err(|error| {
         let refusal = Refusal::new(format!("the daemon's answer is not understood: {error}"));
-        Failure::Refused(refusal.hint("the daemon is of another version: restart it"))
+        CommandFailure::Refused(refusal.hint("the daemon is of another version: restart it"))
     })
 }
 

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use clap::{Arg, Command, CommandFactory as _};
 
-use super::{Failure, print};
+use super::{CommandFailure, print};
 use crate::cli::Cli;
 
 /// The end of the manual page, after the commands.
@@ -14,7 +14,7 @@ const AFTER: &str = ".SH \"EXIT STATUS\"\n.TP\n0\nit did what it should\n.TP\n1\
     config.example.toml explains every key\n.TP\n/var/lib/minuted, ~/.local/state/minuted\nthe queue, the sign\\-in and \
     the socket\n.TP\n~/.local/share/minuted, or model in the directory above\nthe model of the on\\-device engine\n";
 
-pub(super) fn print_completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+pub(super) fn print_completions(shell: clap_complete::Shell) -> Result<ExitCode, CommandFailure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "minuted", &mut script);
     print::raw(&String::from_utf8_lossy(&script))?;
@@ -22,7 +22,7 @@ pub(super) fn print_completions(shell: clap_complete::Shell) -> Result<ExitCode,
 }
 
 /// Prints one page for all commands, so that no option needs a page that is not installed.
-pub(super) fn print_manual() -> Result<ExitCode, Failure> {
+pub(super) fn print_manual() -> Result<ExitCode, CommandFailure> {
     let mut program = Cli::command();
     program.build();
     let page = clap_mangen::Man::new(program.clone());

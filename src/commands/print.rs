@@ -13,7 +13,7 @@ use crate::{
     clock,
     clock::elapsed,
     config::Environment,
-    text::{printable, printable_json, rough},
+    text::{format_duration, printable, printable_json},
 };
 
 /// Columns where the terminal does not tell.
@@ -91,10 +91,10 @@ pub(super) fn format_clock(seconds: u64) -> String {
 
 /// Returns how long ago a time is, for people: `5m`, `3h`, `2d`.
 pub(super) fn format_age(at: Timestamp) -> String {
-    rough(elapsed(at, clock::now()))
+    format_duration(elapsed(at, clock::now()))
 }
 
 /// Returns how far in the future a time is.
 pub(super) fn format_time_left(at: Timestamp) -> String {
-    rough(elapsed(clock::now(), at))
+    format_duration(elapsed(clock::now(), at))
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, act_and_print, job_name, print, say_without_daemon};
+use super::{CommandFailure, act_and_print, job_name, print, say_without_daemon};
 use crate::{
     cli,
     config::{Analysis, Environment},
@@ -10,7 +10,7 @@ use crate::{
     exit,
 };
 
-pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::Retry) -> Result<ExitCode, Failure> {
+pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::RetryArgs) -> Result<ExitCode, CommandFailure> {
     if arguments.failed {
         return change_job(caller, ControlRequest::RetryFailed, false).await;
     }
@@ -24,11 +24,11 @@ pub(super) async fn retry_jobs(caller: &Caller, arguments: cli::Retry) -> Result
     Ok(ExitCode::from(if failed { exit::FAILURE } else { exit::OK }))
 }
 
-pub(super) async fn redo_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+pub(super) async fn redo_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
     change_job(caller, ControlRequest::Redo { job: job_name(&arguments.job) }, arguments.output.json).await
 }
 
-pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, Failure> {
+pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::Cancel { job: job_name(&arguments.job) };
     if arguments.output.json {
         return change_job(caller, request, true).await;
@@ -37,7 +37,7 @@ pub(super) async fn cancel_job(caller: &Caller, arguments: cli::OneJob) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, Failure> {
+pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Result<ExitCode, CommandFailure> {
     let known = || Analysis::ALL.map(Analysis::as_str).join(", ");
     let analyses: Result<Vec<Analysis>, Refusal> = arguments
         .types
@@ -52,7 +52,7 @@ pub(super) async fn analyse_job(caller: &Caller, arguments: cli::Analyse) -> Res
     change_job(caller, request, false).await
 }
 
-async fn change_job(caller: &Caller, request: ControlRequest, json: bool) -> Result<ExitCode, Failure> {
+async fn change_job(caller: &Caller, request: ControlRequest, json: bool) -> Result<ExitCode, CommandFailure> {
     if json {
         print::json(&caller.ask(request).await?)?;
         return Ok(ExitCode::SUCCESS);

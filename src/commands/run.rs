@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{Failure, print};
+use super::{CommandFailure, print};
 use crate::{
     cli,
     config::{Environment, Settings},
@@ -12,18 +12,18 @@ use crate::{
     exit,
     hint::Hinted,
     logging, signals,
-    text::count,
+    text::format_count,
 };
 
-pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, Failure> {
+pub(super) fn run(settings: Settings, arguments: &cli::Run) -> Result<ExitCode, CommandFailure> {
     let environment = Environment::get();
-    let mut stderr = logging::Stderr::of(environment.journal_stream.as_deref());
+    let mut stderr = logging::Stderr::from_journal_stream(environment.journal_stream.as_deref());
     stderr.terminal &= !environment.no_color;
-    let guard = logging::start(&settings.log, environment.rust_log.as_deref(), stderr)
+    let guard = logging::start_logging(&settings.log, environment.rust_log.as_deref(), stderr)
         .map_err(|error| anyhow::Error::from(Hinted::new(crate::text::error_chain(&error), error.cure())))?;
     let signals = signals::start().context("failed to listen to signals")?;
     let runtime = super::build_runtime()?;
-    let drops = guard.drops();
+    let drops = guard.dropped_lines();
     runtime.spawn(async move { drops.report_hourly().await });
     let ended = runtime.block_on(daemon::run(settings, signals, arguments.once));
     // A read from a network file system may hang for ever; it is not waited for.
@@ -55,6 +55,6 @@ fn print_left_undone(tally: Tally) {
         (tally.unscanned, "folder", "not looked through", "minuted check"),
     ];
     for (number, what, how, hint) in lines.into_iter().filter(|(number, ..)| *number > 0) {
-        print::message(&format!("minuted: {} {how}\nhint: {hint}", count(number, what)));
+        print::message(&format!("minuted: {} {how}\nhint: {hint}", format_count(number, what)));
     }
 }

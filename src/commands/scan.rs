@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{
-    Failure, act_and_print,
+    CommandFailure, act_and_print,
     print::{self, Column, List},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     text::one_line,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, Failure> {
+pub(super) async fn run(caller: &Caller, arguments: cli::Scan) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::Scan { dry_run: arguments.dry_run };
     if !arguments.dry_run && !arguments.output.json {
         act_and_print(caller, request).await?;

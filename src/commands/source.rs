@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{
-    Failure, act_and_print, parse_answer,
+    CommandFailure, act_and_print, parse_answer,
     print::{self, Column, List},
     say_without_daemon,
 };
@@ -14,14 +14,14 @@ use crate::{
     text::one_line,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Source) -> Result<ExitCode, Failure> {
+pub(super) async fn run(caller: &Caller, arguments: cli::SourceCommand) -> Result<ExitCode, CommandFailure> {
     match arguments {
-        cli::Source::List(arguments) => list_recordings(caller, arguments).await,
-        cli::Source::Fetch(arguments) => fetch_recording(caller, arguments).await,
+        cli::SourceCommand::List(arguments) => list_recordings(caller, arguments).await,
+        cli::SourceCommand::Fetch(arguments) => fetch_recording(caller, arguments).await,
     }
 }
 
-async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, Failure> {
+async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::SourceList { source: arguments.source }).await?;
     if arguments.output.json {
         print::json(&answer)?;
@@ -54,7 +54,7 @@ async fn list_recordings(caller: &Caller, arguments: cli::SourceList) -> Result<
     Ok(ExitCode::SUCCESS)
 }
 
-async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, Failure> {
+async fn fetch_recording(caller: &Caller, arguments: cli::SourceFetch) -> Result<ExitCode, CommandFailure> {
     let request = ControlRequest::SourceFetch { source: arguments.source, id: arguments.bot };
     if arguments.output.json {
         print::json(&caller.ask(request).await?)?;

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use super::{
-    Failure, parse_answer,
+    CommandFailure, parse_answer,
     print::{self, Column, List},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     control::{Caller, ControlRequest, MailStatus, RunningStatus, ServiceStatus, SourceStatus, StatusReport},
     progress::Unit,
-    text::{ShellCommand, count, one_line, printable},
+    text::{ShellCommand, format_count, one_line, printable},
 };
 
 /// The interval of `--watch`.
@@ -20,8 +20,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     settings: &Arc<Settings>,
     mut caller: Caller,
-    arguments: cli::Status,
-) -> Result<ExitCode, Failure> {
+    arguments: cli::StatusArgs,
+) -> Result<ExitCode, CommandFailure> {
     loop {
         let answer = caller.ask(ControlRequest::Status).await?;
         // Without a daemon the caller holds the state directory's lock: between looks a daemon must be able to start.
@@ -43,7 +43,7 @@ pub(super) async fn run(
     }
 }
 
-fn print_status(status: &StatusReport) -> Result<(), Failure> {
+fn print_status(status: &StatusReport) -> Result<(), CommandFailure> {
     if status.daemon {
         print::line(&format!("minuted {} runs (pid {})", status.version, status.pid))?;
     } else {
@@ -108,7 +108,7 @@ fn mail_line(mail: &MailStatus) -> String {
     format!("mail by {} is down: {}{next}", mail.host, mail.detail)
 }
 
-fn show_folders(status: &StatusReport) -> Result<(), Failure> {
+fn show_folders(status: &StatusReport) -> Result<(), CommandFailure> {
     if status.folders.is_empty() {
         print::line("no folder is configured")?;
         return Ok(());
@@ -142,15 +142,15 @@ fn show_folders(status: &StatusReport) -> Result<(), Failure> {
         }
         if folder.backlog > 0 {
             let name = &folder.name;
-            let old = count(folder.backlog, "recording");
-            let decide = ShellCommand::new("minuted backlog").word(name).then("process|skip");
+            let old = format_count(folder.backlog, "recording");
+            let decide = ShellCommand::new("minuted backlog").add_word(name).add_words("process|skip");
             print::line(&format!("folder {name}: {old} from before minuted; {decide}"))?;
         }
     }
     Ok(())
 }
 
-fn show_running(status: &StatusReport) -> Result<(), Failure> {
+fn show_running(status: &StatusReport) -> Result<(), CommandFailure> {
     for running in &status.running {
         print::line(&running_line(running))?;
     }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
-use super::Failure;
+use super::CommandFailure;
 use crate::{
     config::{self, Settings},
     control::Refusal,
@@ -24,7 +24,7 @@ pub(super) struct Vendor<'a> {
 
 impl<'a> Vendor<'a> {
     /// Opens the source of that name, or the only one.
-    pub(super) fn named(settings: &'a Settings, name: Option<&str>) -> Result<Self, Failure> {
+    pub(super) fn named(settings: &'a Settings, name: Option<&str>) -> Result<Self, CommandFailure> {
         let names = || settings.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>().join(", ");
         let found = match name {
             Some(name) => settings.source(name),
@@ -50,7 +50,7 @@ impl<'a> Vendor<'a> {
     }
 
     /// Opens a source.
-    pub(super) fn of(settings: &Settings, source: &'a config::Source) -> Result<Self, Failure> {
+    pub(super) fn of(settings: &Settings, source: &'a config::Source) -> Result<Self, CommandFailure> {
         let pace = NonZeroU32::new(settings.workers.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let baas = MeetingBaas::new(source, REQUEST, Arc::new(Pacer::new(pace)));
         let baas = baas.with_context(|| format!("failed to set up the source `{}`", source.name))?;
@@ -58,7 +58,7 @@ impl<'a> Vendor<'a> {
     }
 
     /// Tells of a question that was not answered. `missing` is the cure where what was asked about is not there.
-    pub(super) fn unanswered_question(&self, error: &CallError, missing: &str) -> Failure {
+    pub(super) fn unanswered_question(&self, error: &CallError, missing: &str) -> CommandFailure {
         let refusal = self.refusal_of(error);
         match error {
             CallError::Refused { status: 404, .. } => refusal.hint(missing),
@@ -72,7 +72,7 @@ impl<'a> Vendor<'a> {
     }
 
     /// Tells of something that was not done, or may have been: `done` says what, `look` how to see it.
-    pub(super) fn undone_request(&self, error: &CallError, done: &str, look: &str) -> Failure {
+    pub(super) fn undone_request(&self, error: &CallError, done: &str, look: &str) -> CommandFailure {
         if let CallError::Unavailable { message, uncertain: true, .. } = error {
             let source = &self.source.name;
             let message = format!("source `{source}`: {}; {done} all the same", one_line(message, 500));

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use super::{Failure, absolute_path, parse_answer, print};
+use super::{CommandFailure, absolute_path, parse_answer, print};
 use crate::{
     cli,
     control::{Caller, ControlRequest, WhyAnswer},
     text::printable,
 };
 
-pub(super) async fn run(caller: &Caller, arguments: cli::Why) -> Result<ExitCode, Failure> {
+pub(super) async fn run(caller: &Caller, arguments: cli::Why) -> Result<ExitCode, CommandFailure> {
     let answer = caller.ask(ControlRequest::Why { path: absolute_path(&arguments.file) }).await?;
     if arguments.output.json {
         print::json(&answer)?;

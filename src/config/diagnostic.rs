@@ -90,23 +90,23 @@ impl Diagnostics {
     }
 
     /// Returns the mistakes in `source`, in the order of the file.
-    pub(super) fn into_report(self, file: &Path, source: &str) -> Report {
+    pub(super) fn into_report(self, file: &Path, source: &str) -> DiagnosticReport {
         let mut diagnostics = self.0.into_inner();
         diagnostics.sort_by_key(|diagnostic| diagnostic.span.as_ref().map_or(usize::MAX, |span| span.start));
         // What stands in `[defaults]` is found wrong again for each folder.
         diagnostics.dedup_by(|a, b| a.span.is_some() && a.span == b.span && a.what == b.what);
-        Report { file: text::printable_path(file), source: source.to_owned(), diagnostics }
+        DiagnosticReport { file: text::printable_path(file), source: source.to_owned(), diagnostics }
     }
 }
 
 /// The mistakes of a config file, ready to be shown.
-pub(crate) struct Report {
+pub(crate) struct DiagnosticReport {
     file: String,
     source: String,
     diagnostics: Vec<Diagnostic>,
 }
 
-impl Report {
+impl DiagnosticReport {
     /// Returns the mistakes for a person, each with its place, its line and what to write instead.
     #[must_use]
     pub(crate) fn render(&self, colour: bool) -> String {
@@ -184,7 +184,7 @@ impl Report {
     }
 }
 
-impl fmt::Debug for Report {
+impl fmt::Debug for DiagnosticReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Report").field("file", &self.file).field("mistakes", &self.diagnostics).finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use std::{
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    diagnostic::{Diagnostic, Diagnostics, Report, Span},
+    diagnostic::{Diagnostic, DiagnosticReport, Diagnostics, Span},
     durations::DurationBounds,
     email,
     environment::Environment,
@@ -28,7 +28,7 @@ const HISTORY: DurationBounds = DurationBounds::from_ms(3_600_000, 3_650 * 86_40
 const SYSTEM_STATE_DIR: &str = "/var/lib/minuted";
 
 /// Reads and checks the whole file.
-pub(super) fn read_document(source: &str, file: &Path, env: &Environment) -> Result<Settings, Report> {
+pub(super) fn read_document(source: &str, file: &Path, env: &Environment) -> Result<Settings, DiagnosticReport> {
     let (document, errors) = DeTable::parse_recoverable(source);
     let shown = secrets::mask_secrets(source, document.get_ref());
     let directory = directory_of_secrets(file, env);

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io, path::PathBuf};
 
-use super::diagnostic::Report;
+use super::diagnostic::DiagnosticReport;
 use crate::text::printable_path;
 
 /// Bytes of a config file. A thousand folders with ten attendees each take a quarter of it.
@@ -49,7 +49,7 @@ pub(crate) enum ConfigError {
     #[error("{}", report.render(false))]
     Invalid {
         /// All of them.
-        report: Report,
+        report: DiagnosticReport,
     },
 }
 

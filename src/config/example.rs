@@ -20,15 +20,15 @@ const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 /// A line `key = value` of the example.
 #[derive(Debug, Clone)]
-struct Entry {
+struct ExampleEntry {
     line: usize,
     table: String,
     key: String,
-    kind: Kind,
+    kind: ExampleKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ExampleKind {
     /// Without `#`.
     LiveConfig,
     /// `#key = value`
@@ -39,7 +39,7 @@ enum Kind {
     Head,
 }
 
-fn entries() -> Vec<Entry> {
+fn entries() -> Vec<ExampleEntry> {
     let mut table = String::new();
     let mut entries = Vec::new();
     for (line, text) in EXAMPLE.lines().enumerate() {
@@ -47,15 +47,15 @@ fn entries() -> Vec<Entry> {
         if let Some(head) = bare.strip_prefix('[').filter(|_| bare.ends_with(']')) {
             head.trim_matches(['[', ']']).clone_into(&mut table);
             if commented {
-                entries.push(Entry { line, table: table.clone(), key: String::new(), kind: Kind::Head });
+                entries.push(ExampleEntry { line, table: table.clone(), key: String::new(), kind: ExampleKind::Head });
             }
         } else if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
             let kind = match commented {
-                false => Kind::LiveConfig,
-                true if bare.ends_with("   # example") => Kind::Example,
-                true => Kind::Default,
+                false => ExampleKind::LiveConfig,
+                true if bare.ends_with("   # example") => ExampleKind::Example,
+                true => ExampleKind::Default,
             };
-            entries.push(Entry { line, table: table.clone(), key: key.to_owned(), kind });
+            entries.push(ExampleEntry { line, table: table.clone(), key: key.to_owned(), kind });
         }
     }
     entries
@@ -86,11 +86,12 @@ fn settings(text: &str) -> Settings {
 
 /// What must be there for a line to mean something: all of its table, where that is not there by
 /// default, and PAXS for the keys that not every service takes.
-fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
+fn surroundings(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usize> {
     let mut lines = own_table(entry, entries);
     let is_of_folder = ["defaults", "folder"].contains(&entry.table.as_str()) && entry.key != "service";
     if is_of_folder || table_of(entry) == "services.paxs" {
-        let is_paxs = |other: &&Entry| other.table == "services.paxs" && ["", "kind"].contains(&other.key.as_str());
+        let is_paxs =
+            |other: &&ExampleEntry| other.table == "services.paxs" && ["", "kind"].contains(&other.key.as_str());
         let needed = entries.iter().filter(|other| is_paxs(other) || other.key == "attendees");
         lines.extend(needed.map(|other| other.line));
     }
@@ -98,9 +99,10 @@ fn surroundings(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
 }
 
 /// All of a line's table, where that is not there by default.
-fn own_table(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
-    let of_table = |other: &&Entry| other.table.starts_with(table_of(entry)) && other.kind != Kind::Default;
-    let is_head = |other: &Entry| other.table == table_of(entry) && other.kind == Kind::Head;
+fn own_table(entry: &ExampleEntry, entries: &[ExampleEntry]) -> BTreeSet<usize> {
+    let of_table =
+        |other: &&ExampleEntry| other.table.starts_with(table_of(entry)) && other.kind != ExampleKind::Default;
+    let is_head = |other: &ExampleEntry| other.table == table_of(entry) && other.kind == ExampleKind::Head;
     if !entries.iter().any(is_head) {
         return BTreeSet::new();
     }
@@ -109,7 +111,7 @@ fn own_table(entry: &Entry, entries: &[Entry]) -> BTreeSet<usize> {
 
 /// The table that a line needs: `smtp` is nothing without `[email]`, nor is `poll` without its
 /// service.
-fn table_of(entry: &Entry) -> &str {
+fn table_of(entry: &ExampleEntry) -> &str {
     let outer = ["email", "services.paxs"].into_iter().find(|outer| entry.table.starts_with(outer));
     outer.unwrap_or(&entry.table)
 }
@@ -120,14 +122,14 @@ fn as_it_stands_the_example_is_one_folder_and_the_engine_on_this_machine() {
     assert!(settings.services.values().all(|service| matches!(service.kind, super::Kind::Ondevice(_))));
     assert_eq!((settings.services.len(), settings.folders.len()), (1, 1));
     assert!(settings.email.is_none() && settings.sources.is_empty() && settings.webhook.is_none());
-    let live = entries().into_iter().filter(|entry| entry.kind == Kind::LiveConfig).map(|entry| entry.key);
+    let live = entries().into_iter().filter(|entry| entry.kind == ExampleKind::LiveConfig).map(|entry| entry.key);
     assert_eq!(live.collect::<Vec<_>>(), ["path"]);
 }
 
 #[test]
 fn every_default_in_the_example_is_the_codes() {
     let entries = entries();
-    let defaults: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::Default).collect();
+    let defaults: Vec<_> = entries.iter().filter(|entry| entry.kind == ExampleKind::Default).collect();
     assert!(defaults.len() > 35, "{} defaults", defaults.len());
     for entry in defaults {
         let mut lines = surroundings(entry, &entries);
@@ -144,7 +146,9 @@ fn every_default_in_the_example_is_the_codes() {
 #[test]
 fn what_is_called_an_example_has_no_default() {
     let entries = entries();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Example && own_table(entry, &entries).is_empty()) {
+    for entry in
+        entries.iter().filter(|entry| entry.kind == ExampleKind::Example && own_table(entry, &entries).is_empty())
+    {
         let mut lines = surroundings(entry, &entries);
         lines.remove(&entry.line);
         // A service that needs attendees is no service without them.
@@ -162,7 +166,7 @@ fn the_example_has_every_key() {
             || entries.iter().any(|entry| entry.table == format!("{table}.{key}"))
     };
     for key in services::SERVICE.iter() {
-        let shown = |entry: &Entry| entry.table.starts_with("services.") && entry.key == *key;
+        let shown = |entry: &ExampleEntry| entry.table.starts_with("services.") && entry.key == *key;
         // Few builds take `model`, and one place of a key is enough, so these stand in a sentence.
         let is_told = ["model", "api_key_env"].contains(key) && EXAMPLE.contains(&format!(": {key} = \""));
         assert!(is_told || entries.iter().any(shown) || has("services.paxs", key), "`{key}` of a service");

@@ -65,7 +65,7 @@ pub use secret_file::read_secret;
 pub(crate) use services::{Poll, Service};
 pub(crate) use settings::{Log, LogFormat, Retry, Settings, Workers};
 pub(crate) use sidecar::{
-    SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, When, read_sidecar, recording_of, sidecar_of,
+    MeetingDate, SIDECAR_BYTES_MAX, SIDECAR_OF_DIRECTORY, Sidecar, read_sidecar, recording_of, sidecar_of,
 };
 pub use sources::Source;
 pub use sources::SourceApi;

@@ -31,7 +31,7 @@ pub enum SecretFileError {
         error: io::Error,
     },
     /// Every account on this machine may read the file.
-    #[error("`{}` is open to everyone; run `{}`", printable_path(.0), ShellCommand::new("chmod o=").word(.0))]
+    #[error("`{}` is open to everyone; run `{}`", printable_path(.0), ShellCommand::new("chmod o=").add_word(.0))]
     Open(PathBuf),
 }
 

@@ -21,7 +21,7 @@ use toml::{
 
 use super::{
     attendee::Attendee,
-    diagnostic::{Diagnostic, Diagnostics, Report, ValueError},
+    diagnostic::{Diagnostic, DiagnosticReport, Diagnostics, ValueError},
     document::syntax_error,
     folders::{refuse_instruction, refuse_language},
     kinds::Kind,
@@ -55,7 +55,7 @@ table_keys! {
         /// The title of the meeting, on one line; nothing in it turns the direction of text.
         title: String = read_text(parse_visible_line);
         /// Date of the meeting.
-        date: When = read_date();
+        date: MeetingDate = read_date();
         /// People at the meeting; an empty list means no attendees.
         attendees: Vec<Attendee> = read_visible_attendees();
         /// Instruction for the note; an empty one asks for the automatic note.
@@ -67,7 +67,7 @@ table_keys! {
 
 /// Date of a meeting, as a person writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
+pub(crate) enum MeetingDate {
     /// At this moment.
     At(Timestamp),
     /// At this time, by the clocks of this machine.
@@ -96,7 +96,7 @@ pub(crate) fn recording_of(sidecar: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and its cure.
-pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, Report> {
+pub(crate) fn read_sidecar(bytes: &[u8], name: &Path, kind: &Kind) -> Result<Sidecar, DiagnosticReport> {
     let source = match std::str::from_utf8(bytes) {
         Ok(source) => source,
         Err(error) => {
@@ -143,7 +143,7 @@ fn parse_instruction(text: &str) -> Result<String, ValueError> {
 /// A line for people, cleaned of what turns the direction of text: it stands among other people's
 /// words.
 fn parse_visible_line(text: &str) -> Result<String, ValueError> {
-    let cleaned = text::line(&values::parse_line(text)?);
+    let cleaned = text::strip_to_line(&values::parse_line(text)?);
     if cleaned.is_empty() {
         return Err(ValueError::new("nothing that can be seen", "write a text that is not empty"));
     }
@@ -164,7 +164,9 @@ impl Table<'_> {
         let mut cleaned = Vec::new();
         for person in attendees.into_inner() {
             match parse_visible_line(&person.name) {
-                Ok(name) => cleaned.push(Attendee { name, role: person.role.map(|role| text::line(&role)), ..person }),
+                Ok(name) => {
+                    cleaned.push(Attendee { name, role: person.role.map(|role| text::strip_to_line(&role)), ..person })
+                }
                 Err(error) => {
                     let what = format!("in the name of {}: {}", in_backticks(&person.email), error.what);
                     self.diagnostics().add_at(span.clone(), what, error.help);
@@ -175,7 +177,7 @@ impl Table<'_> {
     }
 
     /// Returns a date, in quotes or as TOML has it.
-    fn read_date(&self, key: &'static str) -> Option<Spanned<When>> {
+    fn read_date(&self, key: &'static str) -> Option<Spanned<MeetingDate>> {
         let item = self.find_item(key)?;
         let example = "write date = 2026-11-22T09:00:00+01:00, or date = 2026-11-22";
         let text = match item.value.get_ref() {
@@ -197,16 +199,16 @@ impl Table<'_> {
 
 /// A date as RFC 3339 has it, without its offset for the clocks of this machine, or a day alone;
 /// and its year.
-fn parse_when(text: &str) -> Option<(When, i16)> {
+fn parse_when(text: &str) -> Option<(MeetingDate, i16)> {
     /// `2026-11-22`
     const DAY: usize = 10;
     if text.len() == DAY {
-        return text.parse().ok().map(|date: Date| (When::On(date), date.year()));
+        return text.parse().ok().map(|date: Date| (MeetingDate::On(date), date.year()));
     }
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Some((When::At(at), jiff::tz::TimeZone::UTC.to_datetime(at).year()));
+        return Some((MeetingDate::At(at), jiff::tz::TimeZone::UTC.to_datetime(at).year()));
     }
-    text.parse().ok().map(|local: DateTime| (When::Local(local), local.year()))
+    text.parse().ok().map(|local: DateTime| (MeetingDate::Local(local), local.year()))
 }
 
 #[cfg(test)]
@@ -250,7 +252,7 @@ mod tests {
         let ann = Attendee { name: "Ann Lee".into(), email: "ann@example.com".into(), role: Some("host".into()) };
         let expected = Sidecar {
             title: Some("Weekly sales".into()),
-            date: Some(When::At("2026-11-22T08:00:00Z".parse().expect("a time"))),
+            date: Some(MeetingDate::At("2026-11-22T08:00:00Z".parse().expect("a time"))),
             attendees: Some(vec![ann]),
             instruction: Some(String::new()),
             language: Some("he".into()),
@@ -262,8 +264,8 @@ mod tests {
     #[test]
     fn a_date_may_be_written_as_toml_has_it_or_in_quotes() {
         let date = |text: &str| read(&format!("date = {text}")).map(|sidecar| sidecar.date.expect("a date"));
-        let local = When::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 0, 0));
-        let day = When::On(jiff::civil::date(2026, 11, 22));
+        let local = MeetingDate::Local(jiff::civil::datetime(2026, 11, 22, 9, 0, 0, 0));
+        let day = MeetingDate::On(jiff::civil::date(2026, 11, 22));
         assert_eq!((date("2026-11-22T09:00:00"), date("\"2026-11-22 09:00\"")), (Ok(local), Ok(local)));
         assert_eq!((date("2026-11-22"), date("\"2026-11-22\"")), (Ok(day), Ok(day)));
         for wrong in ["09:00:00", "\"tomorrow\"", "1795338000", "0001-01-01", "\"9999-12-31T23:59:59Z\"", "\"\"", "[]"]

@@ -2,7 +2,7 @@
 //! megabytes.
 
 use super::{diagnostic::ValueError, words::in_backticks};
-use crate::text::{SIZES, size};
+use crate::text::{SIZES, format_size};
 
 /// The least and the most that a bound of size may be: a few seconds of speech, and what no
 /// recording has.
@@ -29,7 +29,7 @@ pub(super) fn parse_size(text: &str) -> Result<u64, ValueError> {
     if (MIN..=MAX).contains(&bytes) {
         return Ok(bytes);
     }
-    let help = format!("write from \"{}\" to \"{}\"", size(MIN), size(MAX));
+    let help = format!("write from \"{}\" to \"{}\"", format_size(MIN), format_size(MAX));
     Err(ValueError::new(format!("{} is out of range", in_backticks(text)), help))
 }
 
@@ -62,7 +62,7 @@ mod tests {
 
         #[test]
         fn a_shown_size_reads_back(exponent in 10_u32..=40) {
-            prop_assert_eq!(parse_size(&size(1 << exponent)), Ok(1 << exponent));
+            prop_assert_eq!(parse_size(&format_size(1 << exponent)), Ok(1 << exponent));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The system calls of a confined process: a filter that the kernel asks before each of them.
 //!
-//! It names what is permitted, not what is forbidden: a kernel learns new calls, and an attacker knows them first. What
-//! decoding and recognising need is plain: memory, threads, time, open files. A call that is not named does not exist
-//! (`ENOSYS`), which libraries take for an old kernel and do without; in particular `clone3`, whose flags no filter can
-//! see, so that threads are begun by `clone`. What is named and refused answers `EPERM`.
+//! The filter names what is permitted, not what is forbidden: a kernel learns new calls, and an
+//! attacker knows them first. What decoding and recognising need is plain: memory, threads, time,
+//! open files. A call that is not named does not exist (`ENOSYS`), which libraries take for an old
+//! kernel and do without; in particular `clone3`, whose flags no filter can see, so that threads
+//! are begun by `clone`. What is named and refused answers `EPERM`.
 //!
 //! Two filters, because one has a single answer. The first refuses by what a call is given, the second lets pass what
 //! is named.
@@ -157,7 +158,7 @@ const PERMITTED_OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const PERMITTED_OLDER: &[c_long] = &[];
 
-/// Calls that are refused whatever they are given, as what they are: forbidden, not unknown.
+/// Calls that are refused with any arguments, as forbidden instead of unknown.
 const REFUSED: &[c_long] = &[
     // The network, and every other socket.
     libc::SYS_accept,
@@ -200,7 +201,7 @@ const REFUSED_OLDER: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_OLDER: &[c_long] = &[];
 
-/// Calls that are refused by what they are given.
+/// Calls that are refused with some arguments.
 const BY_ARGUMENT: &[c_long] = &[
     libc::SYS_clone,
     libc::SYS_fcntl,
@@ -215,28 +216,30 @@ const BY_ARGUMENT: &[c_long] = &[
 /// The flags that `clone` must have: a thread, never a process.
 const THREAD: u64 = 0x0001_0000;
 
-/// What `clone` must not be asked for: new namespaces (mounts, control groups, names, messages, users, processes,
-/// network), which root could make together with a thread.
+/// Flags that `clone` must not have: new namespaces (mounts, control groups, names, messages,
+/// users, processes, network), which root could make together with a thread.
 const NAMESPACES: [u64; 7] =
     [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
 
-/// What `fcntl` may be asked for: duplicates, flags, locks, the size of a pipe, seals. Not who gets its signals.
+/// Operations permitted to `fcntl`: duplicates, flags, locks, the size of a pipe, seals. Not who
+/// gets its signals.
 const FCNTL: [u64; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 1030, 1031, 1032, 1034];
 
-/// What `ioctl` may be asked for: whether it is a terminal and how large, what waits to be read, and the flags of a
-/// descriptor. Not the attributes of a file.
+/// Operations permitted to `ioctl`: whether it is a terminal and how large, what waits to be read,
+/// and the flags of a descriptor. Not the attributes of a file.
 const IOCTL: [u64; 6] = [0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 
-/// What `prctl` may be asked for: the name of a thread, no new privileges, the name of memory. Not to outlive its parent.
+/// Operations permitted to `prctl`: the name of a thread, no new privileges, the name of memory.
+/// Not to outlive its parent.
 const PRCTL: [u64; 5] = [15, 16, 38, 39, 0x5356_4d41];
 
 /// The bit of memory that is shared: no limit of a process counts it.
 const SHARED: u64 = 1;
 
 /// Installs the filters for this thread; returns that the kernel has them.
-pub(super) fn apply(role: Role) -> io::Result<bool> {
-    let refusing = program(refused().map_err(io::Error::other)?, libc::EPERM, true)?;
-    let permitting = program(named(role), libc::ENOSYS, false)?;
+pub(super) fn apply_filters(role: Role) -> io::Result<bool> {
+    let refusing = build_filter(refused_calls().map_err(io::Error::other)?, libc::EPERM, true)?;
+    let permitting = build_filter(named_calls(role), libc::ENOSYS, false)?;
     for filter in [refusing, permitting] {
         match apply_filter(&filter) {
             Ok(()) => {}
@@ -254,8 +257,8 @@ fn is_missing(error: &io::Error) -> bool {
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Makes a filter that answers `errno` to what the rules name, or to everything else.
-fn program(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
+/// Builds a filter that answers `errno` to the calls that the rules name, or to all others.
+fn build_filter(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProgram> {
     let error = SeccompAction::Errno(errno.unsigned_abs());
     let (named, others) = if is_for_named { (error, SeccompAction::Allow) } else { (SeccompAction::Allow, error) };
     let architecture = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
@@ -264,7 +267,7 @@ fn program(rules: Rules, errno: c_int, is_for_named: bool) -> io::Result<BpfProg
 }
 
 /// Returns every call that has a name here.
-fn named(role: Role) -> Rules {
+fn named_calls(role: Role) -> Rules {
     let by_role: &[c_long] = match role {
         // It is handed the descriptors of an ffmpeg that somebody else has started.
         Role::Recogniser => &[libc::SYS_recvmsg],
@@ -274,29 +277,29 @@ fn named(role: Role) -> Rules {
     all.concat().into_iter().map(|call| (call, Vec::new())).collect()
 }
 
-/// Returns what is refused, and of what is refused by its arguments, when.
-fn refused() -> Result<Rules, seccompiler::BackendError> {
+/// Returns the calls that are refused, with the arguments for which they are.
+fn refused_calls() -> Result<Rules, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
     let mut rules: Rules = [REFUSED, REFUSED_OLDER].concat().into_iter().map(|call| (call, Vec::new())).collect();
-    let mut clone = vec![when(&[(0, SeccompCmpOp::MaskedEq(THREAD), 0)])?];
+    let mut clone = vec![rule_when(&[(0, SeccompCmpOp::MaskedEq(THREAD), 0)])?];
     for namespace in NAMESPACES {
-        clone.push(when(&[(0, SeccompCmpOp::MaskedEq(namespace), namespace)])?);
+        clone.push(rule_when(&[(0, SeccompCmpOp::MaskedEq(namespace), namespace)])?);
     }
     rules.insert(libc::SYS_clone, clone);
-    rules.insert(libc::SYS_mmap, vec![when(&[(3, SeccompCmpOp::MaskedEq(SHARED), SHARED)])?]);
+    rules.insert(libc::SYS_mmap, vec![rule_when(&[(3, SeccompCmpOp::MaskedEq(SHARED), SHARED)])?]);
     for call in [libc::SYS_kill, libc::SYS_tgkill] {
-        rules.insert(call, vec![when(&[(0, SeccompCmpOp::Ne, own)])?]);
+        rules.insert(call, vec![rule_when(&[(0, SeccompCmpOp::Ne, own)])?]);
     }
     let limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![limit])?]);
-    rules.insert(libc::SYS_fcntl, vec![unless(1, &FCNTL)?]);
-    rules.insert(libc::SYS_ioctl, vec![unless(1, &IOCTL)?]);
-    rules.insert(libc::SYS_prctl, vec![unless(0, &PRCTL)?]);
+    rules.insert(libc::SYS_fcntl, vec![rule_unless(1, &FCNTL)?]);
+    rules.insert(libc::SYS_ioctl, vec![rule_unless(1, &IOCTL)?]);
+    rules.insert(libc::SYS_prctl, vec![rule_unless(0, &PRCTL)?]);
     Ok(rules)
 }
 
 /// Returns the rule for a call with these arguments, of which the kernel takes 32 bits.
-fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
+fn rule_when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
     let condition = |(argument, operator, value): &(u8, SeccompCmpOp, u64)| {
         SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)
     };
@@ -304,6 +307,6 @@ fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompil
 }
 
 /// Returns the rule for a call whose argument is none of these.
-fn unless(argument: u8, values: &[u64]) -> Result<SeccompRule, seccompiler::BackendError> {
-    when(&values.iter().map(|value| (argument, SeccompCmpOp::Ne, *value)).collect::<Vec<_>>())
+fn rule_unless(argument: u8, values: &[u64]) -> Result<SeccompRule, seccompiler::BackendError> {
+    rule_when(&values.iter().map(|value| (argument, SeccompCmpOp::Ne, *value)).collect::<Vec<_>>())
 }

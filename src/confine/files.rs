@@ -1,7 +1,8 @@
 //! The files that a confined process may open by a path: Landlock.
 //!
-//! What is open already stays so, whatever lies above it. Everything else is denied: to open, list, make, remove,
-//! rename, run, and (where the kernel knows rules for it) to cut, to bind and to connect to.
+//! Files that are open already stay open, wherever they lie. Everything else is denied: to open,
+//! list, make, remove, rename, run, and (where the kernel knows rules for it) to cut, to bind and
+//! to connect to.
 
 use std::{
     fs::File,
@@ -42,9 +43,9 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    /// Returns what every program needs: its libraries.
+    /// Returns the files that every program needs: its libraries.
     #[must_use]
-    pub(crate) fn libraries() -> Self {
+    pub(crate) fn for_libraries() -> Self {
         Self {
             code: LIBRARIES.map(PathBuf::from).to_vec(),
             read: LOADER.map(PathBuf::from).to_vec(),
@@ -55,8 +56,8 @@ impl Reach {
     /// Returns what a process needs that becomes `program`: programs, libraries, and those that lie beside it as in
     /// `ffmpeg/bin` and `ffmpeg/lib`.
     #[must_use]
-    pub(crate) fn program(program: &Path) -> Self {
-        let mut reach = Self::libraries();
+    pub(crate) fn for_program(program: &Path) -> Self {
+        let mut reach = Self::for_libraries();
         reach.code.extend(PROGRAMS.map(PathBuf::from));
         let real = std::fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
         let bin = real.parent().filter(|dir| dir.file_name().is_some_and(|name| name == "bin"));
@@ -93,7 +94,7 @@ impl Reach {
 }
 
 /// Keeps this thread from all files but those in `reach`; returns whether the kernel does it.
-pub(super) fn apply(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
+pub(super) fn restrict_files(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
     let ruleset = Ruleset::default();
     // Why there is no Landlock: the library does not say, and a filter looks to it like an old kernel.
     let why = io::Error::last_os_error();

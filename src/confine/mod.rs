@@ -65,20 +65,20 @@ pub(crate) const NEEDED: &str = "landlock_create_ruleset landlock_add_rule landl
 ///
 /// # Errors
 /// [`ConfineError`]; the process is then of no use.
-pub(crate) fn confine(role: Role, reach: &Reach) -> Result<Enforced, ConfineError> {
+pub(crate) fn confine_process(role: Role, reach: &Reach) -> Result<Enforced, ConfineError> {
     rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::Failed(error.into()))?;
-    let files = files::apply(role, reach)?;
-    let calls = calls::apply(role).map_err(|error| refused_or_failed("seccomp", error))?;
+    let files = files::restrict_files(role, reach)?;
+    let calls = calls::apply_filters(role).map_err(|error| refused_or_failed("seccomp", error))?;
     Ok(Enforced { files, calls })
 }
 
 /// Confines this process from files alone: for one that reads no hostile bytes and starts those that do.
 ///
 /// # Errors
-/// As [`confine`].
+/// As [`confine_process`].
 pub(crate) fn confine_files(role: Role, reach: &Reach) -> Result<bool, ConfineError> {
     rustix::thread::set_no_new_privs(true).map_err(|error| ConfineError::Failed(error.into()))?;
-    files::apply(role, reach)
+    files::restrict_files(role, reach)
 }
 
 /// Tells a filter that forbids from a kernel that fails. The kernel itself never answers these calls so, once the
@@ -136,7 +136,8 @@ mod tests {
         let [readable, other, made] = ["Cargo.toml", "Cargo.lock", "made-by-a-test"].map(|name| root.join(name));
         let open = File::open(&other).expect("opened");
         let parent = rustix::process::getppid().expect("a parent");
-        let enforced = confine(Role::Recogniser, &Reach::libraries().with_read(&readable)).expect("confined");
+        let enforced =
+            confine_process(Role::Recogniser, &Reach::for_libraries().with_read(&readable)).expect("confined");
         assert!(std::fs::read(&readable).is_ok() && io::read_to_string(&open).is_ok(), "what it must read");
         assert_eq!(std::thread::spawn(|| 7).join().expect("a thread"), 7);
         if enforced.files {

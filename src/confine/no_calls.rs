@@ -5,6 +5,6 @@ use std::io;
 use super::Role;
 
 /// Returns that there is no filter here.
-pub(super) fn apply(_role: Role) -> io::Result<bool> {
+pub(super) fn apply_filters(_role: Role) -> io::Result<bool> {
     Ok(false)
 }

@@ -18,7 +18,7 @@ use super::{Answer, ControlRequest, ControlService, Refusal, SOCKET};
 use crate::{
     config::Settings,
     store::{LockError, StateLock, as_user, owner_of, user_name},
-    text::{printable_path, rough},
+    text::{format_duration, printable_path},
 };
 
 /// Bytes of the largest answer: a hundred thousand jobs are about 100 MB.
@@ -196,9 +196,12 @@ pub(super) async fn open(
             tell(&format!("{daemon} has not answered yet; this may take a while"));
             conversation.await?
         } else {
-            tell(&format!("{daemon} does not answer yet; it is given {} more", rough(QUICK.saturating_sub(SILENCE))));
+            tell(&format!(
+                "{daemon} does not answer yet; waiting {} more",
+                format_duration(QUICK.saturating_sub(SILENCE))
+            ));
             timeout(QUICK.saturating_sub(SILENCE), conversation).await.unwrap_or_else(|_| {
-                Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", rough(QUICK))).hint(RESTART)))
+                Ok(Err(Refusal::new(format!("{daemon} has not answered for {}", format_duration(QUICK))).hint(RESTART)))
             })?
         }
     };
@@ -243,7 +246,7 @@ mod tests {
         let refusal = caller.ask(ControlRequest::Status).await.expect_err("nobody answers");
         let shown = format!("{}\n{}\n{}", TOLD.take().join("\n"), refusal.message, refusal.hint.unwrap_or_default());
         insta::assert_snapshot!(shown.replace(&std::process::id().to_string(), "7"), @r"
-        the daemon (pid 7) does not answer yet; it is given 55s more
+        the daemon (pid 7) does not answer yet; waiting 55s more
         the daemon (pid 7) has not answered for 60s
         restart it: systemctl restart minuted, or end it and start `minuted run` again
         ");

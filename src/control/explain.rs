@@ -7,7 +7,7 @@ use crate::{
     clock::elapsed,
     job::{HoldReason, JobState, Stage, WaitReason},
     store::{DeliveryKind, DeliveryState, DeliveryView, HeldBy, JobView, LOST_AFTER},
-    text::{ShellCommand, count, one_line, rough},
+    text::{ShellCommand, format_count, format_duration, one_line},
 };
 
 /// The facts of an explanation besides the job itself.
@@ -65,7 +65,7 @@ fn explain_done(job: &JobView) -> (String, Option<String>) {
     let held = job.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Held).count();
     if held > 0 {
         let are = if held == 1 { "is" } else { "are" };
-        parts.push(format!("{} {are} held, so that nobody gets it twice", count(held as u64, "mail")));
+        parts.push(format!("{} {are} held, so that nobody gets it twice", format_count(held as u64, "mail")));
     }
     parts.extend(withheld_mails(job));
     let hint = if held > 0 {
@@ -92,7 +92,7 @@ fn withheld_mails(job: &JobView) -> Vec<String> {
     let more = withheld.len().saturating_sub(MAILS_MAX);
     let mut parts: Vec<String> = withheld.into_iter().take(MAILS_MAX).collect();
     if more > 0 {
-        parts.push(format!("and {} more", count(more as u64, "mail")));
+        parts.push(format!("and {} more", format_count(more as u64, "mail")));
     }
     parts
 }
@@ -125,13 +125,13 @@ fn explain_failed(job: &JobView) -> (String, Option<String>) {
         } else {
             "tries it again"
         };
-        let retry = ShellCommand::new("minuted retry").word(id.to_string());
+        let retry = ShellCommand::new("minuted retry").add_word(id.to_string());
         return (format!("job {id} is not delivered whole: {parts}"), Some(format!("{retry} {ends}")));
     }
     let error = job.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
     let after = match job.attempts {
         0 => String::new(),
-        attempts => format!(" after {}", count(attempts.into(), "attempt")),
+        attempts => format!(" after {}", format_count(attempts.into(), "attempt")),
     };
     let partial = describe_notes(job).map(|notes| format!("; {notes}")).unwrap_or_default();
     (format!("job {id} failed{after}{error}{partial}"), Some(format!("minuted retry {id} goes on from what exists")))
@@ -166,7 +166,7 @@ fn open_deliveries(job: &JobView) -> Vec<String> {
     let mut parts: Vec<String> = files.iter().filter_map(|delivery| describe_file(delivery)).collect();
     parts.extend(mails.iter().take(MAILS_MAX).map(|delivery| describe_mail(delivery)));
     if mails.len() > MAILS_MAX {
-        parts.push(format!("and {} more", count((mails.len() - MAILS_MAX) as u64, "mail")));
+        parts.push(format!("and {} more", format_count((mails.len() - MAILS_MAX) as u64, "mail")));
     }
     parts
 }
@@ -182,7 +182,7 @@ fn describe_file(delivery: &DeliveryView) -> Option<String> {
     Some(match (delivery.state, &delivery.error) {
         (DeliveryState::Failed, Some(error)) => format!("{what} failed: {error}"),
         (_, Some(error)) => format!("{what} waits: {error}"),
-        (_, None) => format!("{what} is under way"),
+        (_, None) => format!("{what} is in progress"),
     })
 }
 
@@ -229,7 +229,7 @@ fn explain_waiting(job: &JobView, now: Timestamp) -> (String, Option<String>) {
             Some(format!("minuted retry {id} tries it at once")),
         ),
         Some(WaitReason::File) => {
-            let lost = rough(LOST_AFTER);
+            let lost = format_duration(LOST_AFTER);
             let answer = format!(
                 "job {id} waits for its file{error}; it goes on when the file is there, can be read and nobody writes to it, \
                  and is cancelled when the file is gone for {lost}"
@@ -272,15 +272,15 @@ fn describe_end(hold: &HeldBy, due: Option<Timestamp>, now: Timestamp) -> String
 /// Describes the time of the next try, where that is known and ahead.
 pub(super) fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
     let ahead = at.filter(|at| *at > now);
-    ahead.map(|at| format!(", next try in {}", rough(elapsed(now, at)))).unwrap_or_default()
+    ahead.map(|at| format!(", next try in {}", format_duration(elapsed(now, at)))).unwrap_or_default()
 }
 
 fn describe_analysis(job: &JobView, now: Timestamp) -> String {
     let mut text = "the analysis of the service".to_owned();
     if let Some(awaiting) = &job.awaiting {
-        text = format!("{text}, asked for {} ago", rough(elapsed(awaiting.since, now)));
+        text = format!("{text}, asked for {} ago", format_duration(elapsed(awaiting.since, now)));
         if awaiting.slow {
-            let left = rough(elapsed(now, awaiting.until));
+            let left = format_duration(elapsed(now, awaiting.until));
             text = format!(
                 "{text}: that is longer than usual; it is waited for {left} more, then it counts as an attempt"
             );

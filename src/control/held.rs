@@ -46,7 +46,7 @@ pub(super) fn held_by(hold: &Hold, live: &LiveConfig) -> HeldBy {
         reason: hold.reason,
         detail: hold.detail.clone(),
         since: hold.since,
-        heals: hold.reason.heals(),
+        heals: hold.reason.heals_itself(),
         next_try,
         cure: remedy_of_hold(hold, &live.settings),
     }
@@ -75,11 +75,11 @@ pub(crate) fn remedy_of_hold(hold: &Hold, settings: &Settings) -> Option<String>
         }
         (HoldReason::SignedOut | HoldReason::Forbidden, _) => {
             Some(settings.services.get(name).map_or_else(
-                || ShellCommand::new("minuted login").word(name).into(),
+                || ShellCommand::new("minuted login").add_word(name).into(),
                 |service| service.kind.sign_in_cure(name),
             ))
         }
-        (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").word(folder).into()),
+        (HoldReason::Paused, _) => Some(ShellCommand::new("minuted resume").add_word(folder).into()),
         (HoldReason::Full, _) => Some("free some space".into()),
         (HoldReason::WatchLimit, _) => Some("see `watches` of `minuted check`".into()),
         (HoldReason::NotConfigured, _) => Some(format!(

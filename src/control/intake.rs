@@ -12,7 +12,7 @@ use crate::{
     job::HoldReason,
     services::{accepted_extensions, convertible_extensions},
     store::{JobId, Settled, Sighting},
-    text::{count, one_line, printable_path},
+    text::{format_count, one_line, printable_path},
     watch::{self, FolderView},
 };
 
@@ -101,13 +101,13 @@ impl ControlService {
                 None => scanned += 1,
             }
         }
-        let outcome = format!("scanned {}", count(scanned, "folder"));
+        let outcome = format!("scanned {}", format_count(scanned, "folder"));
         if troubles.is_empty() {
             return Ok(json!({ "folders": scanned, "message": outcome }));
         }
-        let lost = count(troubles.len() as u64, "folder");
+        let lost = format_count(troubles.len() as u64, "folder");
         let refusal = Refusal::new(format!("{outcome}; {lost} cannot be scanned: {}", troubles.join("; ")));
-        Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds by itself"))
+        Err(refusal.hint("minuted check; a folder in trouble is tried again every few seconds"))
     }
 
     /// Returns all files that were seen in a folder.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Answer, Refusal};
 use crate::{
     config::Email,
-    delivery::{MailError, Mailer, recipient},
+    delivery::{MailError, Mailer, recipient_mailbox},
     text::one_line,
 };
 
@@ -16,11 +16,11 @@ use crate::{
 pub(crate) async fn try_mail(email: &Email, to: Option<&str>) -> Answer {
     let mailer = Mailer::new(email);
     let Some(address) = to else {
-        mailer.verify().await.map_err(|error| refused_mail(email, &error))?;
+        mailer.verify_setup().await.map_err(|error| refused_mail(email, &error))?;
         return Ok(json!({ "message": "the server takes mail from minuted" }));
     };
     let shown = one_line(address, 120);
-    let mailbox = recipient("", address)
+    let mailbox = recipient_mailbox("", address)
         .ok_or_else(|| Refusal::new(format!("`{shown}` is not an address")).hint("write name@example.com"))?;
     mailer.send_test(&mailbox).await.map_err(|error| refused_mail(email, &error))?;
     Ok(json!({ "message": format!("sent to {shown}") }))

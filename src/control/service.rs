@@ -176,7 +176,7 @@ impl ControlService {
                 };
                 found.ok_or_else(|| {
                     Refusal::new(format!("there is no job of `{}`", printable_path(&path)))
-                        .hint(ShellCommand::new("minuted why").path(&path))
+                        .hint(ShellCommand::new("minuted why").add_path(&path))
                 })
             }
         }
@@ -215,15 +215,15 @@ impl ControlService {
             None => u64::try_from(self.queue.files().decide_backlog(&folder.id, process).await?).unwrap_or(u64::MAX),
         };
         let what = match (count, process) {
-            (1, true) => "is taken in",
+            (1, true) => "is queued",
             (1, false) => "is left alone",
-            (_, true) => "are taken in",
+            (_, true) => "are queued",
             (_, false) => "are left alone",
         };
         let none = count == 0 && process;
-        let add = ShellCommand::new("minuted add FILE --folder").word(name);
+        let add = ShellCommand::new("minuted add FILE --folder").add_word(name);
         let more = if none { format!("; one that was skipped: {add}") } else { String::new() };
-        let message = format!("{} of folder `{name}` {what}{more}", text::count(count, "recording"));
+        let message = format!("{} of folder `{name}` {what}{more}", text::format_count(count, "recording"));
         Ok(json!({ "folder": name, "count": count, "message": message }))
     }
 

@@ -12,7 +12,7 @@ use crate::{
     progress::Progress,
     sources::{self, FolderReady, SourceEngine, SourcesHandle},
     store::{FetchedView, Hold, Scope},
-    text::{ShellCommand, one_line, printable, printable_path, rough},
+    text::{ShellCommand, format_duration, one_line, printable, printable_path},
 };
 
 /// Interval at which the arrival of a recording is checked.
@@ -112,7 +112,7 @@ impl ControlService {
             let place = root.join(&spot.path);
             let shown = printable_path(&place);
             let message = format!("recording `{id}` of source `{}` was fetched already, to {shown}", source.name);
-            return Err(Refusal::new(message).hint(ShellCommand::new("minuted why").path(&place)));
+            return Err(Refusal::new(message).hint(ShellCommand::new("minuted why").add_path(&place)));
         }
         match &self.worker {
             Some(_) => self.sources.nudge(&source.name, id),
@@ -139,7 +139,7 @@ impl ControlService {
                     if self.worker.is_none() {
                         return Err(refusal);
                     }
-                    let again = row.due.map(|due| rough(clock::elapsed(clock::now(), due)));
+                    let again = row.due.map(|due| format_duration(clock::elapsed(clock::now(), due)));
                     let again = again.unwrap_or_default();
                     return Err(refusal.hint(format!("minuted keeps trying, next in {again}")));
                 }
@@ -167,7 +167,7 @@ impl ControlService {
         let folder = live.folders.get(&source.into).cloned();
         let folder = folder.ok_or_else(|| Refusal::new(format!("there is no folder with the id `{}`", source.into)))?;
         if self.queue.folders().read_root(&folder.id).await?.is_none() {
-            return Err(Refusal::new(format!("minuted has not met folder `{}` yet", folder.name))
+            return Err(Refusal::new(format!("minuted has not scanned folder `{}` yet", folder.name))
                 .hint("start `minuted run` once: files that are in a folder before that count as older than minuted"));
         }
         let ready: FolderReady = Arc::new(|| None);

@@ -177,7 +177,7 @@ impl ControlService {
             let (signed_out, until) = match handle.account.as_ref().map(PaxsService::signed_in) {
                 Some(SignIn::Yes { refresh_expires, .. }) => (None, Some(refresh_expires)),
                 Some(SignIn::No { reason }) => {
-                    (Some(format!("{reason}; {}", ShellCommand::new("minuted login").word(&name))), None)
+                    (Some(format!("{reason}; {}", ShellCommand::new("minuted login").add_word(&name))), None)
                 }
                 None => (None, None),
             };

@@ -143,7 +143,7 @@ impl ControlService {
             (Seen::Settling(file), false)
                 if file.unreadable.is_none() && file.in_use.is_none() && file.until <= now =>
             {
-                format!("it has been quiet since {} and is being taken in", file.since)
+                format!("it has been quiet since {} and is being queued", file.since)
             }
             (Seen::Unseen, _) if self.worker.is_none() => {
                 "not seen yet as it is now; the first scan after the next start will".to_owned()
@@ -151,18 +151,21 @@ impl ControlService {
             (_, _) => seen.to_string(),
         };
         let answer = match &full {
-            Some(hold) => format!("{answer}; but {}: nothing new is taken in, it resumes without help", hold.detail),
+            Some(hold) => format!(
+                "{answer}; but {}: nothing new is queued until that is over; it resumes without help",
+                hold.detail
+            ),
             None => answer,
         };
         let hint = match seen {
             Seen::Ignored => {
-                let add = ShellCommand::new("minuted add").path(path).then("--folder");
-                let add = add.word(folder.as_deref().unwrap_or_default());
-                Some(format!("{add} takes it in all the same"))
+                let add = ShellCommand::new("minuted add").add_path(path).add_words("--folder");
+                let add = add.add_word(folder.as_deref().unwrap_or_default());
+                Some(format!("{add} queues it anyway"))
             }
             Seen::Unseen if self.worker.is_some() => Some("minuted scan looks at once".to_owned()),
             Seen::Settling(file) if matches!(file.in_use, Some(InUse::Written(_))) => {
-                Some(format!("where nobody writes to it any more: {}", ShellCommand::new("touch").path(path)))
+                Some(format!("where nobody writes to it any more: {}", ShellCommand::new("touch").add_path(path)))
             }
             Seen::Unseen
             | Seen::Trouble(_)
@@ -219,11 +222,11 @@ fn of_forgotten(path: &Path, folder: String, forgotten: &Forgotten) -> WhyAnswer
                 "its content was done on {day}, and its job was removed from the history{}",
                 notes.unwrap_or_default()
             );
-            (answer, format!("{} makes a new meeting and new notes", ShellCommand::new("minuted redo").path(path)))
+            (answer, format!("{} makes a new meeting and new notes", ShellCommand::new("minuted redo").add_path(path)))
         }
         Forgotten { done: None, .. } => (
             "it had a job, which made no notes and was removed from the history".to_owned(),
-            format!("{} takes it in again", ShellCommand::new("touch").path(path)),
+            format!("{} queues it again", ShellCommand::new("touch").add_path(path)),
         ),
     };
     WhyAnswer { path: printable_path(path), folder: Some(folder), answer, hint: Some(hint), job: None }

@@ -155,7 +155,7 @@ async fn start_daemon(settings: Settings) -> anyhow::Result<Parts> {
     tracing::info!(
         "minuted {} watches {} with {}",
         env!("CARGO_PKG_VERSION"),
-        crate::text::count(settings.folders.len() as u64, "folder"),
+        crate::text::format_count(settings.folders.len() as u64, "folder"),
         crate::text::printable_path(&settings.file)
     );
     for service in settings.services.values().filter(|service| matches!(service.kind, Kind::Ondevice(_))) {

@@ -104,7 +104,7 @@ async fn work_is_done(parts: &Parts, handles: &[FolderHandle], begun: jiff::Time
         }
         match parts.runtime.queue.maintenance().count_unfinished(begun).await {
             Ok(left) => {
-                let blocks = Blocks::of(parts).await;
+                let blocks = BlockedFolders::of(parts).await;
                 let open = |by: &dyn Fn(&String) -> bool| -> u64 {
                     left.by_folder.iter().filter(|(folder, _)| by(folder)).map(|(_, count)| count).sum()
                 };
@@ -143,7 +143,7 @@ fn unscanned_folders(handles: &[FolderHandle]) -> u64 {
 
 /// The folders whose jobs cannot go on now.
 #[derive(Debug, Default)]
-struct Blocks {
+struct BlockedFolders {
     /// Jobs that wait for a person.
     held: BTreeSet<String>,
     /// Jobs that wait for something that may recover without help.
@@ -152,7 +152,7 @@ struct Blocks {
     files: bool,
 }
 
-impl Blocks {
+impl BlockedFolders {
     async fn of(parts: &Parts) -> Self {
         let live = parts.runtime.live();
         let holds = parts.runtime.queue.holds().list().await.unwrap_or_default();

@@ -54,7 +54,7 @@ pub(super) async fn find_earlier_work(parts: &Parts) -> anyhow::Result<()> {
         queue.maintenance().mark_restored(clock::now()).await?;
         let found = take_in_notes(queue, std::sync::Arc::clone(settings)).await?;
         if found > 0 {
-            tracing::info!("{found} notes on disk tell what was done before");
+            tracing::info!("{found} notes on disk show which recordings were done before");
         }
         queue.maintenance().agree_on_creations().await?;
     }
@@ -103,7 +103,7 @@ async fn release_if_recovered(parts: &Parts, handle: &ServiceHandle) -> anyhow::
     let name = handle.service.name();
     if handle.health.next_try().is_none() && service_down_hold(parts, name).await?.is_some() {
         parts.runtime.queue.jobs().wake_folders(folders_of(parts, name), clock::now()).await?;
-        parts.runtime.release(Scope::Service, name, &[HoldReason::Down]).await;
+        parts.runtime.end_hold(Scope::Service, name, &[HoldReason::Down]).await;
     }
     Ok(())
 }
@@ -171,7 +171,7 @@ pub(super) async fn read_missing_lists(parts: Parts) {
             Ok(true) => None,
             Ok(false) => Some(RETRY.min(parts.runtime.live().settings.retry.delay_max)),
             Err(error) => {
-                tracing::warn!("failed to take in a service's list: {error:#}");
+                tracing::warn!("failed to record a service's list of meetings: {error:#}");
                 Some(RETRY.min(parts.runtime.live().settings.retry.delay_max))
             }
         };

@@ -10,13 +10,13 @@ use crate::{
     clock,
     clock::elapsed,
     config,
-    delivery::{Notice, SMTP, mail_works},
-    job::{EndedBy, HoldReason, retry::backoff},
+    delivery::{DigestEntry, SMTP, mail_works},
+    job::{EndedBy, HoldReason, retry::backoff_delay},
     runtime::{DISK_RETRY, ServiceHandle},
     service_manager as systemd,
     services::paxs::Freshness,
     store::{LOST_AFTER, Lane, Scope},
-    text::{count, one_line},
+    text::{format_count, one_line},
 };
 
 /// The interval between looks at notices, lost files and holds that ended.
@@ -168,7 +168,7 @@ async fn release_deliveries(parts: &Parts) {
             match hold.scope {
                 Scope::Folder if hold.reason.is_ended_by(EndedBy::Delivery) => {
                     if !runtime.queue.deliveries().is_any_due(Lane::Files, Some(hold.name.clone())).await? {
-                        runtime.release(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
+                        runtime.end_hold(Scope::Folder, &hold.name, &HoldReason::ended_by(EndedBy::Delivery)).await;
                     }
                 }
                 Scope::Service
@@ -194,7 +194,7 @@ async fn check_keys(parts: &Parts) {
     for hold in holds.iter().filter(|hold| hold.scope == Scope::Service && hold.reason == HoldReason::SignedOut) {
         let Some(handle) = live.services.get(&hold.name) else { continue };
         if handle.service.may_be_mended().await {
-            runtime.release(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
+            runtime.end_hold(Scope::Service, &hold.name, &[HoldReason::SignedOut]).await;
         }
     }
 }
@@ -209,7 +209,7 @@ struct Post {
 impl Post {
     fn record_failure(&mut self, error: &str, retry: &config::Retry, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
-        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
+        let wait = backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter()).max(EVERY);
         self.not_before = now.checked_add(wait).ok();
         if self.failures == 1 {
             tracing::warn!("the operator's mail waits, and is tried again until it goes: {error}; minuted check");
@@ -239,9 +239,9 @@ async fn send_digest(parts: &Parts, post: &mut Post) {
     }
     let live = parts.runtime.live();
     let wanted = live.settings.email.as_ref().is_some_and(|email| !email.failures_to.is_empty());
-    if let Some(mailer) = parts.delivery.mailer(&live.settings).filter(|_| wanted) {
-        let notices: Vec<Notice> =
-            notices.into_iter().map(|notice| Notice { at: notice.at, text: notice.text }).collect();
+    if let Some(mailer) = parts.delivery.current_mailer(&live.settings).filter(|_| wanted) {
+        let notices: Vec<DigestEntry> =
+            notices.into_iter().map(|notice| DigestEntry { at: notice.at, text: notice.text }).collect();
         if let Err(error) = mailer.send_digest(&notices).await {
             return post.record_failure(&one_line(&error.to_string(), 300), &live.settings.retry, now);
         }
@@ -259,7 +259,7 @@ async fn keep_signed_in(parts: &Parts, handle: &ServiceHandle) {
     match account.keep_fresh(clock::now()).await {
         Freshness::Fine { .. } => {
             if handle.service.read_profile().await.is_ok() {
-                parts.runtime.release(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
+                parts.runtime.end_hold(Scope::Service, name, &HoldReason::ended_by(EndedBy::SignIn)).await;
             }
         }
         Freshness::Failing { days_left, message } => {
@@ -289,7 +289,7 @@ async fn report_status(parts: &Parts, told: &mut String) {
     let held = runtime.queue.holds().list().await.unwrap_or_default();
     let mut line = format!(
         "{}; {} running, {} waiting for analysis",
-        count(runtime.live().settings.folders.len() as u64, "folder"),
+        format_count(runtime.live().settings.folders.len() as u64, "folder"),
         parts.worker.activity.snapshot().len(),
         runtime.polls.len()
     );

@@ -34,7 +34,7 @@ pub(super) struct DeliveryContext {
     pub(super) folder: Arc<Folder>,
     /// The folder's directory, as it was met.
     pub(super) root: Option<FolderRoot>,
-    /// Whether the recording lies in the folder, as far as the queue knows.
+    /// True if the recording lies in the folder, as far as the queue knows.
     pub(super) is_seen: bool,
     /// The extensions that mark a file as a recording, lower case.
     pub(super) extensions: Vec<String>,
@@ -45,20 +45,20 @@ pub(super) struct DeliveryContext {
 impl DeliveryContext {
     /// Returns the document that all forms of the notes are made of.
     #[must_use]
-    pub(super) fn minutes(&self) -> Minutes {
+    pub(super) fn build_minutes(&self) -> Minutes {
         let plan = self.job.plan.as_ref();
         Minutes {
             key: self.job.key.clone(),
             sound: self.job.sound.clone(),
-            title: plan.map_or_else(|| self.recording(), |plan| plan.title.clone()),
+            title: plan.map_or_else(|| self.recording_name(), |plan| plan.title.clone()),
             recorded: self.job.date().to_zoned(TimeZone::system()),
-            recording: self.recording(),
+            recording: self.recording_name(),
             folder: self.folder.name.clone(),
             attendees: plan.map(|plan| plan.attendees.clone()).unwrap_or_default(),
-            attendees_from: plan.and_then(|plan| plan.told.attendees_from.clone()),
+            attendees_from: plan.and_then(|plan| plan.details_source.attendees_from.clone()),
             language: plan.and_then(|plan| plan.language.clone()),
             service: plan.map(|plan| plan.service.clone()).unwrap_or_default(),
-            meeting: self.job.remote.meeting().map(str::to_owned),
+            meeting: self.job.remote.meeting_id().map(str::to_owned),
             warning: self.job.partial.then(|| {
                 let error = self.job.error.as_deref().unwrap_or("the service did not finish");
                 format!("these notes lack what failed: {error}. `minuted retry {}` tries again.", self.job.id)
@@ -69,25 +69,25 @@ impl DeliveryContext {
 
     /// Returns the recording's file name, fit to be shown.
     #[must_use]
-    pub(super) fn recording(&self) -> String {
+    pub(super) fn recording_name(&self) -> String {
         printable_path(Path::new(self.job.path.file_name().unwrap_or_default()))
     }
 
     /// Returns the name of the notes in Markdown.
     #[must_use]
-    pub(super) fn attachment(&self) -> OsString {
+    pub(super) fn attachment_name(&self) -> OsString {
         notes_name(&self.job.path, &self.folder.notes_name, Format::Md, false)
     }
 
     /// Returns the mail with the notes, in a form; `id` is its `Message-ID`.
     #[must_use]
-    pub(super) fn letter(&self, id: String, form: LetterForm) -> Letter {
+    pub(super) fn build_letter(&self, id: String, form: LetterForm) -> Letter {
         let kept = match &self.folder.notes_dir {
             _ if !self.folder.deliver.contains(&Target::Beside) => Kept::Nowhere,
             Some(_) => Kept::InItsDirectory,
             None => Kept::Beside,
         };
-        Letter::in_form(&self.minutes(), id, &self.attachment(), form, kept)
+        Letter::in_form(&self.build_minutes(), id, &self.attachment_name(), form, kept)
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) async fn gather_context(
     let reports = match delivery.kind {
         DeliveryKind::Notes | DeliveryKind::Mail => {
             let mut reports = runtime.queue.stages().read_results(job.id).await?;
-            let remarks = job.plan.iter().flat_map(|plan| plan.told.remarks.iter().cloned());
+            let remarks = job.plan.iter().flat_map(|plan| plan.details_source.remarks.iter().cloned());
             if let Some(report) = reports.first_mut() {
                 report.findings.remarks.extend(remarks);
             }

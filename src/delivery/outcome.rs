@@ -24,7 +24,7 @@ pub(super) async fn record_delivered(
 ) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let state = runtime
-        .persist(|| runtime.queue.deliveries().record_done(delivery, written.clone(), endings, clock::now()))
+        .persist_commit(|| runtime.queue.deliveries().record_done(delivery, written.clone(), endings, clock::now()))
         .await?;
     tracing::debug!(job.id = delivery.job.0, "job {}: delivered {}", delivery.job, delivery.kind.as_str());
     if state == Some(State::Done) {
@@ -53,7 +53,9 @@ pub(super) async fn give_up(
     );
     let endings = post_delivery_actions(folder);
     runtime
-        .persist(|| runtime.queue.deliveries().record_failure(delivery, error, notice.clone(), endings, clock::now()))
+        .persist_commit(|| {
+            runtime.queue.deliveries().record_failure(delivery, error, notice.clone(), endings, clock::now())
+        })
         .await?;
     tracing::error!(job.id = delivery.job.0, "a delivery of job {} has failed: {error}", delivery.job);
     Ok(())
@@ -67,5 +69,5 @@ pub(super) async fn try_later(
 ) -> Result<(), StoreError> {
     let now = clock::now();
     let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    runtime.persist(|| runtime.queue.deliveries().retry_later(delivery, due, error, now)).await
+    runtime.persist_commit(|| runtime.queue.deliveries().retry_later(delivery, due, error, now)).await
 }

@@ -6,11 +6,11 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 use pulldown_cmark::{Event, Parser, Tag};
 
 use super::{
-    files::names::{failed_name_within, notes_name, numbered},
-    mail::{Letter, message, message_id, recipient},
+    files::names::{add_number, failed_name_within, notes_name},
+    mail::{Letter, message, message_id, recipient_mailbox},
     render::{
         Minutes, front, html, key_of,
-        markdown::{is_safe_target, options, section},
+        markdown::{is_safe_target, parser_options, section_content},
         plain,
     },
 };
@@ -31,16 +31,16 @@ const ADDED: usize = 16 * 1024 * 1024;
 pub(crate) fn markdown(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for (heading, floor) in [("Weekly", 2), ("Key points", 3)] {
-        let made = section(&text, heading, floor);
+        let made = section_content(&text, heading, floor);
         assert!(made.len() <= GROWTH * text.len() + 64, "{} bytes became {}", text.len(), made.len());
         assert!(!made.chars().any(is_hidden), "{made:?}");
         assert!(!has_danger(&made), "{made:?}");
     }
-    for source in [text.as_ref(), &section(&text, "Weekly", 2)] {
-        let page = html::fragment(source);
+    for source in [text.as_ref(), &section_content(&text, "Weekly", 2)] {
+        let page = html::html_fragment(source);
         assert!(page.len() <= GROWTH * source.len() + ADDED, "{} bytes became {}", source.len(), page.len());
         harmless(&page);
-        let letter = plain::text(source);
+        let letter = plain::plain_text(source);
         assert!(letter.len() <= GROWTH * source.len() + ADDED, "{} bytes became {}", source.len(), letter.len());
     }
 }
@@ -78,8 +78,8 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
         warning: Some(title.into()),
         reports: reports.into(),
     };
-    let said: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
-    let most = GROWTH * (said + 8 * title.len() + 1024) + ADDED;
+    let input_bytes: usize = minutes.reports.iter().map(|report| size_of_findings(&report.findings)).sum();
+    let most = GROWTH * (input_bytes + 8 * title.len() + 1024) + ADDED;
     for format in [Format::Md, Format::Txt, Format::Srt, Format::Vtt] {
         let text = minutes.render(format);
         assert!(text.len() <= most, "{format:?}: {} bytes", text.len());
@@ -90,7 +90,7 @@ pub(crate) fn rendered(reports: Vec<Report>, title: &str) {
     serde_json::from_str::<serde_json::Value>(&minutes.render(Format::Json)).expect("JSON");
     cues(&minutes.render(Format::Srt), ',');
     cues(&minutes.render(Format::Vtt), '.');
-    let letter = Letter::of(&minutes, "<id@example.com>".into(), "talk.notes.md".as_ref());
+    let letter = Letter::from_minutes(&minutes, "<id@example.com>".into(), "talk.notes.md".as_ref());
     let (_, page) = letter.html.split_once("<main").expect("a page");
     assert!(!page.contains("<script"), "{page}");
     assert!(!letter.subject.chars().any(|c| is_hidden(c) || c == '\n' || c == '\t'), "{:?}", letter.subject);
@@ -104,7 +104,7 @@ pub(crate) fn head(bytes: &[u8]) {
         assert!(!key.folder.contains('\n'), "{key:?}");
     }
     let text = String::from_utf8_lossy(bytes);
-    let written = front::quoted(&text);
+    let written = front::quote_scalar(&text);
     assert!(!written.chars().any(char::is_control), "{written:?}");
     assert_eq!(serde_json::from_str::<String>(&written).ok().as_deref(), Some(text.as_ref()), "{written:?}");
 }
@@ -123,7 +123,7 @@ pub(crate) fn file_names(bytes: &[u8]) {
         for keep in [false, true] {
             let made = FORMATS.map(|format| notes_name(recording, "{stem}.notes", format, keep));
             for name in made.iter().chain([&failed_name_within(recording, keep, crate::beneath::NAME_BYTES_MAX)]) {
-                let longest = numbered(name, 999);
+                let longest = add_number(name, 999);
                 assert!(longest.len() <= 255 && longest != *name, "{}", longest.display());
                 assert!(
                     !name.as_bytes().contains(&b'/') && Path::new(name).file_name() == Some(name),
@@ -152,7 +152,7 @@ pub(crate) fn mail_head(bytes: &[u8]) {
     let address = part();
     let name = part();
     let subject = part();
-    let Some(to) = recipient(name, address) else { return };
+    let Some(to) = recipient_mailbox(name, address) else { return };
     let key = Key { content: Content::from_hash(&blake3::hash(bytes)), folder: "sales".into(), generation: 1 };
     let id = message_id(&key, 1, address, &to);
     assert!(id.is_ascii() && !id.contains(char::is_whitespace) && id.matches(['<', '>']).count() == 2, "{id}");
@@ -170,10 +170,10 @@ pub(crate) fn mail_head(bytes: &[u8]) {
 
 fn size_of_findings(found: &Findings) -> usize {
     let texts = [&found.markdown, &found.summary].into_iter().flatten().map(String::len).sum::<usize>();
-    let said = |segment: &crate::job::Segment| {
+    let segment_bytes = |segment: &crate::job::Segment| {
         segment.text.len() + segment.speaker.as_deref().map_or(0, str::len) + "00:00:00,000 --> 00:00:00,000".len()
     };
-    texts + found.segments.iter().map(said).sum::<usize>()
+    texts + found.segments.iter().map(segment_bytes).sum::<usize>()
 }
 
 /// What neither a file nor a mail may hold.
@@ -183,7 +183,7 @@ fn is_hidden(character: char) -> bool {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
 fn has_danger(markdown: &str) -> bool {
-    Parser::new_ext(markdown, options()).any(|event| match event {
+    Parser::new_ext(markdown, parser_options()).any(|event| match event {
         Event::Html(_) | Event::InlineHtml(_) => true,
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => !is_safe_target(&dest_url, true),
         _ => false,

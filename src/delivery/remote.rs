@@ -9,7 +9,7 @@ use crate::{
     clock,
     config::{Folder, OnSuccessRemote},
     effect::Effect,
-    job::retry::backoff,
+    job::retry::backoff_delay,
     runtime::Runtime,
     services::{CallError, NotesService},
     store::{Delivery, Hold, Job, Scope, StoreError},
@@ -38,7 +38,7 @@ pub(super) async fn deliver_remotely(runtime: &Runtime, delivery: &Delivery) -> 
         return try_later(runtime, delivery, UNCONFIGURED, "its service is not in the configuration any more").await;
     };
     let retry = live.settings.retry;
-    let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait = backoff_delay(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     let holds = runtime.queue.holds().list().await?;
     // One that is down for other calls may well delete; one that waits for a person does not.
     let holds_it =
@@ -88,6 +88,6 @@ async fn handle_refusal(
 /// # Errors
 /// The error of the service, which has not deleted it.
 async fn dispose_remotely(service: &dyn NotesService, job: &Job, how: OnSuccessRemote) -> Result<(), CallError> {
-    let (Some(meeting), Some(recording)) = (job.remote.meeting(), job.remote.recording()) else { return Ok(()) };
+    let (Some(meeting), Some(recording)) = (job.remote.meeting_id(), job.remote.recording_id()) else { return Ok(()) };
     Effect::CallDispose.during_async(service.dispose_recording(meeting, recording, how)).await
 }

@@ -68,7 +68,7 @@ impl DeliveryRunner {
     /// Returns the mailer of the settings in force, where mail is set up. It lives as long as they do: it remembers what
     /// the server has refused.
     #[must_use]
-    pub(crate) fn mailer(&self, settings: &Arc<Settings>) -> Option<Mailer> {
+    pub(crate) fn current_mailer(&self, settings: &Arc<Settings>) -> Option<Mailer> {
         let email = settings.email.as_ref()?;
         let mut current = self.mailer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*current {
@@ -93,19 +93,19 @@ impl DeliveryRunner {
         }
         self.in_flight.forget_ended();
         for (lane, slots) in [(Lane::Files, FILES_MAX), (Lane::Mails, MAILS_MAX), (Lane::Remote, REMOTE_MAX)] {
-            let busy = self.in_flight.count(lane);
+            let busy = self.in_flight.count_entries(lane);
             // Those in flight are still due in the queue: ask for as many more.
             let due = runtime.queue.deliveries().list_due(lane, begun, slots + busy).await?;
             for delivery in due {
-                if self.in_flight.busy_slots(lane) < slots && self.in_flight.begin((lane, delivery.id)) {
-                    self.start(lane, delivery);
+                if self.in_flight.busy_slots(lane) < slots && self.in_flight.begin_delivery((lane, delivery.id)) {
+                    self.start_delivery(lane, delivery);
                 }
             }
         }
         runtime.queue.deliveries().next_due(begun).await
     }
 
-    fn start(self: &Arc<Self>, lane: Lane, delivery: Delivery) {
+    fn start_delivery(self: &Arc<Self>, lane: Lane, delivery: Delivery) {
         let runner = Arc::clone(self);
         self.runtime.tasks.spawn(async move {
             let runtime = &runner.runtime;
@@ -121,7 +121,7 @@ impl DeliveryRunner {
             if let Err(error) = made {
                 runtime.queue_failed("record a delivery", &error);
             }
-            runner.in_flight.end((lane, delivery.id));
+            runner.in_flight.end_delivery((lane, delivery.id));
             runtime.deliveries.notify_one();
         });
     }

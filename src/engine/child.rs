@@ -26,7 +26,7 @@ use super::{
     speech::SpeechListener,
     wire::{ChildLine, FailureKind, Work},
 };
-use crate::confine::{ConfineError, Reach, Role, confine};
+use crate::confine::{ConfineError, Reach, Role, confine_process};
 
 /// Minimum interval between two reports of progress.
 const REPORTED_EVERY: Duration = Duration::from_millis(250);
@@ -115,13 +115,13 @@ fn settle_down(work: &Work) -> Result<ConfinedChild, ChildFailure> {
         file_bytes: pieces::FILE_MAX,
     };
     limits.apply_limits().map_err(ChildFailure::Start)?;
-    confine(Role::Recogniser, &recogniser_reach(&work.recogniser))?;
+    confine_process(Role::Recogniser, &recogniser_reach(&work.recogniser))?;
     Ok(ConfinedChild { recording, pieces, lender })
 }
 
 /// Returns the files that the recogniser must read.
 fn recogniser_reach(choice: &Choice) -> Reach {
-    let reach = PROCESSOR.into_iter().fold(Reach::libraries(), Reach::with_read);
+    let reach = PROCESSOR.into_iter().fold(Reach::for_libraries(), Reach::with_read);
     choice.model_files().into_iter().fold(reach, Reach::with_read)
 }
 

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, io, os::unix::process::CommandExt as _, path::Path, process::Command};
 
 use super::limits::{ChildLimits, end_with, give_way};
-use crate::confine::{Reach, Role, confine};
+use crate::confine::{Reach, Role, confine_process};
 
 /// MiB of memory that ffmpeg may ask for. It uses less than 100 to decode the sound of most files;
 /// what its demuxer keeps of a film of a day, 60 pictures a second, are some hundreds.
@@ -35,7 +35,7 @@ fn prepare(program: &Path, parent: u32, bytes_max: u64) -> io::Result<()> {
     end_with(parent)?;
     give_way()?;
     ChildLimits { file_bytes: bytes_max, ..FFMPEG_LIMITS }.apply_limits()?;
-    let reach = Reach::program(program).with_open(io::stdin(), false)?.with_open(io::stdout(), true)?;
-    confine(Role::Ffmpeg, &reach).map_err(io::Error::other)?;
+    let reach = Reach::for_program(program).with_open(io::stdin(), false)?.with_open(io::stdout(), true)?;
+    confine_process(Role::Ffmpeg, &reach).map_err(io::Error::other)?;
     Ok(())
 }

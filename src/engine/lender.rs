@@ -157,7 +157,7 @@ pub(crate) fn lend(program: &Path, parent: u32) -> io::Result<()> {
     let orders = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdout(io::stderr())?;
     let recording = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let reach = Reach::program(program).with_program(this_program()).with_open(io::stdin(), false)?;
+    let reach = Reach::for_program(program).with_program(this_program()).with_open(io::stdin(), false)?;
     confine_files(Role::Ffmpeg, &reach).map_err(io::Error::other)?;
     let ffmpeg = Ffmpeg { command: limited_command(program, 0) };
     LenderServer { ffmpeg, recording, orders, kills, at_work: None }.serve_orders()

@@ -12,7 +12,7 @@ use super::{
     moonshine::{ModelError, Moonshine},
     whisper,
 };
-use crate::{job::spoken, text::printable_path};
+use crate::{job::spoken_words, text::printable_path};
 
 /// A choice of recogniser, with its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,6 @@ impl Recogniser {
             #[cfg(feature = "whisper")]
             Self::Whisper(whisper) => whisper.recognise_words(sound)?,
         };
-        Ok(spoken(&words).unwrap_or_default().to_owned())
+        Ok(spoken_words(&words).unwrap_or_default().to_owned())
     }
 }

@@ -96,7 +96,7 @@ pub enum EngineError {
     #[error("there is no sound in it")]
     NoSound,
     /// The recording is longer than it may be.
-    #[error("it is longer than {}", text::rough(*.max))]
+    #[error("it is longer than {}", text::format_duration(*.max))]
     TooLong {
         /// Its maximum length.
         max: Duration,
@@ -118,7 +118,7 @@ pub enum EngineError {
     #[error("{NO_MEMORY_LEFT}")]
     NoMemory,
     /// The child got no further for a long time and was ended: the recording's own fault.
-    #[error("the engine stood still for {}", text::rough(*.after))]
+    #[error("the engine stood still for {}", text::format_duration(*.after))]
     StoodStill {
         /// The time without progress.
         after: Duration,

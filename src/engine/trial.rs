@@ -5,7 +5,7 @@ use std::{io, process::Command};
 use serde::{Deserialize, Serialize};
 
 use super::run::this_program;
-use crate::confine::{ConfineError, Enforced, Reach, Role, confine};
+use crate::confine::{ConfineError, Enforced, Reach, Role, confine_process};
 
 /// The outcome of the trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub(crate) enum Trial {
 /// Confines this process, which is of no other use then.
 #[must_use]
 pub(crate) fn confine_for_trial() -> Trial {
-    match confine(Role::Recogniser, &Reach::libraries()) {
+    match confine_process(Role::Recogniser, &Reach::for_libraries()) {
         Ok(enforced) => Trial::Confined(enforced),
         Err(error @ ConfineError::Refused { .. }) => Trial::Refused(error.to_string()),
         Err(error @ ConfineError::Failed(_)) => Trial::Failed(error.to_string()),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Action, Extract, Quote, Speech};
-use crate::text::{clock, escaped};
+use crate::text::{escape_markdown, format_clock};
 
 /// The line above every extract.
 const LABEL: &str = "*Automatic extract, no language model: every line is a quote from the transcript.*";
@@ -30,7 +30,7 @@ impl Extract {
             ("Decisions", self.decisions.iter().map(quote_line).collect()),
             ("Action items", self.actions.iter().map(action_line).collect()),
             ("Open questions", self.questions.iter().map(quote_line).collect()),
-            ("Topics", self.topics.iter().map(|topic| at_begin(&escaped(topic))).collect()),
+            ("Topics", self.topics.iter().map(|topic| at_begin(&escape_markdown(topic))).collect()),
         ];
         let mut out = label.to_owned();
         for (heading, lines) in sections.into_iter().filter(|(_, lines)| !lines.is_empty()) {
@@ -44,18 +44,18 @@ impl Extract {
 }
 
 fn quote_line(quote: &Quote) -> String {
-    let speaker = quote.speaker.as_deref().map(|name| format!("{}:", escaped(name)));
-    join_parts([quote_time(quote), speaker, Some(escaped(&quote.text)), None])
+    let speaker = quote.speaker.as_deref().map(|name| format!("{}:", escape_markdown(name)));
+    join_parts([quote_time(quote), speaker, Some(escape_markdown(&quote.text)), None])
 }
 
 fn action_line(action: &Action) -> String {
-    let owner = action.owner.as_deref().map(|name| format!("**{}**:", escaped(name)));
+    let owner = action.owner.as_deref().map(|name| format!("**{}**:", escape_markdown(name)));
     let due = action.due.map(|date| format!("(due {date})"));
-    join_parts([quote_time(&action.quote), owner, Some(escaped(&action.quote.text)), due])
+    join_parts([quote_time(&action.quote), owner, Some(escape_markdown(&action.quote.text)), due])
 }
 
 fn quote_time(quote: &Quote) -> Option<String> {
-    quote.at.and_then(clock).map(|time| format!("[{time}]"))
+    quote.at.and_then(format_clock).map(|time| format!("[{time}]"))
 }
 
 fn join_parts(parts: [Option<String>; 4]) -> String {

@@ -81,7 +81,7 @@ impl People {
         let mut people: Vec<KnownPerson> = Vec::new();
         let speakers = sentences.iter().filter_map(|sentence| sentence.speaker.as_deref());
         for name in attendees.iter().map(|attendee| attendee.name.as_str()).chain(speakers) {
-            let name = text::line(name);
+            let name = text::strip_to_line(name);
             let known = people
                 .iter()
                 .any(|person| person.name == name || person.parts.iter().any(|part| *part == name.to_lowercase()));

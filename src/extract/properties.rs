@@ -34,7 +34,7 @@ fn day() -> Zoned {
 fn whole_transcript(segments: &[Segment]) -> String {
     segments
         .iter()
-        .map(|segment| text::line(&segment.text))
+        .map(|segment| text::strip_to_line(&segment.text))
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")

@@ -75,9 +75,9 @@ pub(super) fn split_sentences(segments: &[Segment]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let mut open = OpenSentence::default();
     for segment in segments {
-        let line = text::line(&segment.text);
+        let line = text::strip_to_line(&segment.text);
         let Some(first) = line.chars().next() else { continue };
-        let speaker = segment.speaker.as_deref().map(text::line).filter(|name| !name.is_empty());
+        let speaker = segment.speaker.as_deref().map(text::strip_to_line).filter(|name| !name.is_empty());
         let near = open.until.zip(segment.start).is_some_and(|(end, start)| start - end <= GOES_ON_SECONDS);
         if !(near && first.is_lowercase() && speaker == open.speaker) {
             open.close_sentence(&mut sentences);

@@ -43,7 +43,7 @@ const USER_AGENT: &str = concat!("minuted/", env!("CARGO_PKG_VERSION"));
 
 /// The time limits of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct CallLimits {
     /// Of a whole call that is not an upload, from connecting to the last byte of the answer.
     pub request: Duration,
     /// Without any byte of an upload being taken.
@@ -52,7 +52,7 @@ pub struct Limits {
     pub answer: Duration,
 }
 
-impl Limits {
+impl CallLimits {
     /// Returns the limits for calls of at most `request`: an upload may stand still for 60 s and
     /// has no limit in all; after its last byte the answer may take four times `request`, at least
     /// 2 min.
@@ -66,7 +66,7 @@ impl Limits {
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(super) inner: reqwest::Client,
-    pub(super) limits: Limits,
+    pub(super) limits: CallLimits,
     base: Url,
 }
 
@@ -199,7 +199,7 @@ impl Client {
     ///
     /// # Errors
     /// When `base` is not an address of a web server, or TLS cannot start.
-    pub(crate) fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
+    pub(crate) fn new(base: &Url, limits: CallLimits) -> Result<Self, BuildError> {
         let Some(host) = base.host_str().filter(|_| matches!(base.scheme(), "http" | "https")) else {
             return Err(BuildError::Base(crate::text::one_line(base.as_str(), 200)));
         };
@@ -221,7 +221,7 @@ impl Client {
 
     /// Returns the time limits.
     #[must_use]
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> CallLimits {
         self.limits
     }
 

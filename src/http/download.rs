@@ -143,18 +143,18 @@ fn transport_error(host: &str, error: reqwest::Error) -> TransportError {
 mod tests {
     use super::*;
     use crate::http::{
-        Limits,
-        loopback::{Reply, Server},
+        CallLimits,
+        loopback::{LoopbackReply, Server},
     };
 
     async fn fetch(reply: &str) -> (Result<Vec<u8>, TransportError>, Server) {
         let reply = reply.to_owned();
         let server = Server::start(move |_| {
-            let reply = Reply::Raw(reply.clone());
+            let reply = LoopbackReply::Raw(reply.clone());
             async move { reply }
         })
         .await;
-        let limits = Limits::new(Duration::from_secs(60));
+        let limits = CallLimits::new(Duration::from_secs(60));
         let elsewhere = Elsewhere::new(&server.base, limits).expect("a client");
         let url = server.base.join("/store/talk.flac?X-Signature=abc").expect("a URL");
         let fetched = async {

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use url::Url;
 
 use super::{
-    Answer, BuildError, Limits, TransportError, cause,
+    Answer, BuildError, CallLimits, TransportError, cause,
     client::plain_client_by,
     public::{PublicHosts, RefusedAddress},
 };
@@ -33,7 +33,7 @@ impl From<RefusedAddress> for FetchError {
 #[derive(Debug, Clone)]
 pub struct Elsewhere {
     inner: reqwest::Client,
-    limits: Limits,
+    limits: CallLimits,
     /// Looks up the hosts of the addresses.
     hosts: PublicHosts,
     /// True when an address may be http, as the calls to the service itself are.
@@ -45,7 +45,7 @@ impl Elsewhere {
     ///
     /// # Errors
     /// When TLS cannot start.
-    pub fn new(base: &Url, limits: Limits) -> Result<Self, BuildError> {
+    pub fn new(base: &Url, limits: CallLimits) -> Result<Self, BuildError> {
         let hosts = PublicHosts::for_service(base);
         let inner = plain_client_by(base.host_str().is_some_and(config::is_loopback), hosts.clone())?;
         Ok(Self { inner, limits, hosts, in_the_clear: base.scheme() == "http" })
@@ -60,7 +60,7 @@ impl Elsewhere {
         Ok(self.inner.get(url.clone()))
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> CallLimits {
         self.limits
     }
 
@@ -112,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_this_machine_is_refused_and_no_failure_of_the_way_there() {
         let base = "https://8.8.8.8".parse().expect("a URL");
-        let client = Elsewhere::new(&base, Limits::new(Duration::from_secs(60))).expect("a client");
+        let client = Elsewhere::new(&base, CallLimits::new(Duration::from_secs(60))).expect("a client");
         let url: Url = "https://127.0.0.1:1/talk.flac".parse().expect("a URL");
         let fetched = client.fetch(&url).await.expect_err("refused");
         assert!(matches!(&fetched, FetchError::Address(why) if why.contains("`127.0.0.1`")), "{fetched:?}");
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn an_address_in_the_clear_is_fetched_only_where_the_service_itself_is_in_the_clear() {
         let fit = |base: &str, text: &str| {
-            let client = Elsewhere::new(&base.parse().expect("a URL"), Limits::new(Duration::from_secs(1)));
+            let client = Elsewhere::new(&base.parse().expect("a URL"), CallLimits::new(Duration::from_secs(1)));
             client.expect("a client").address(text).is_some()
         };
         assert!(fit("https://a.example", "https://store.example/x?sig=1"));

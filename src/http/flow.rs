@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
 
-use super::Limits;
+use super::CallLimits;
 use crate::progress::Progress;
 
 /// A server gets a second more to answer for each so many bytes that it may have to pass on.
@@ -105,7 +105,7 @@ impl UploadFlow {
 
     /// Waits until the upload has stalled for longer than allowed, and returns the side that
     /// stalled.
-    pub(super) async fn wait_for_stall(&self, limits: Limits) -> UploadStall {
+    pub(super) async fn wait_for_stall(&self, limits: CallLimits) -> UploadStall {
         let answer = limits.answer + Duration::from_secs(self.progress.read().1 / BYTES_A_SECOND);
         loop {
             let (phase, since) = {
@@ -142,8 +142,11 @@ pub(super) enum UploadStall {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { request: Duration::from_secs(30), stall: Duration::from_secs(60), answer: Duration::from_secs(120) };
+    const LIMITS: CallLimits = CallLimits {
+        request: Duration::from_secs(30),
+        stall: Duration::from_secs(60),
+        answer: Duration::from_secs(120),
+    };
 
     #[tokio::test(start_paused = true)]
     async fn an_upload_that_moves_is_never_stalled_however_long_it_takes() {

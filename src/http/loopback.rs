@@ -14,14 +14,14 @@ use url::Url;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct SeenRequest {
     /// The request line and the headers.
     pub(crate) head: String,
     /// The body, by its Content-Length.
     pub(crate) body: Vec<u8>,
 }
 
-impl Seen {
+impl SeenRequest {
     /// Returns method and target, `GET /a?b`.
     pub(crate) fn line(&self) -> &str {
         self.head.lines().next().and_then(|line| line.rsplit_once(' ')).expect("a request line").0
@@ -48,7 +48,7 @@ impl Seen {
 
 /// The answer to a request.
 #[derive(Debug, Clone)]
-pub(crate) enum Reply {
+pub(crate) enum LoopbackReply {
     /// A status and a body.
     Body(u16, String),
     /// These bytes.
@@ -57,7 +57,7 @@ pub(crate) enum Reply {
     Hangup,
 }
 
-impl Reply {
+impl LoopbackReply {
     pub(crate) fn json(value: &serde_json::Value) -> Self {
         Self::Body(200, value.to_string())
     }
@@ -76,7 +76,7 @@ impl Reply {
 /// A server; it ends when it is dropped.
 pub(crate) struct Server {
     pub(crate) base: Url,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<SeenRequest>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -102,10 +102,10 @@ impl Server {
     /// Answers every request by what `answer` makes of it.
     pub(crate) async fn start<F, Fut>(answer: F) -> Self
     where
-        F: Fn(Seen) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Reply> + Send + 'static,
+        F: Fn(SeenRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = LoopbackReply> + Send + 'static,
     {
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<SeenRequest>>> = Arc::default();
         let log = Arc::clone(&seen);
         let answer = Arc::new(answer);
         let server = Self::raw(move |mut stream| {
@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// Returns the requests so far, in the order in which they were whole.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<SeenRequest> {
         self.seen.lock().expect("not poisoned").clone()
     }
 
@@ -149,14 +149,14 @@ pub(crate) async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>
 }
 
 /// Reads a whole request.
-pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<SeenRequest> {
     let (head, mut body) = read_head(stream).await?;
-    let seen = Seen { head, body: vec![] };
+    let seen = SeenRequest { head, body: vec![] };
     let length: usize = seen.header("content-length").map_or(0, |length| length.parse().expect("a length"));
     while body.len() < length {
         if stream.read_buf(&mut body).await.ok()? == 0 {
             return None;
         }
     }
-    Some(Seen { body, ..seen })
+    Some(SeenRequest { body, ..seen })
 }

@@ -24,7 +24,7 @@ mod tests;
 mod upload;
 
 pub(crate) use answer::Answer;
-pub use client::Limits;
+pub use client::CallLimits;
 pub(crate) use client::{BuildError, Client, Request, TransportError};
 pub(crate) use download::{Download, Fetched};
 pub use elsewhere::Elsewhere;

@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use super::{
-    Client, FileBody, Limits, Request, UploadError,
-    loopback::{Reply, Seen, Server, read_head},
+    CallLimits, Client, FileBody, Request, UploadError,
+    loopback::{LoopbackReply, SeenRequest, Server, read_head},
 };
 use crate::{beneath::Stamp, progress::Progress};
 
@@ -18,11 +18,11 @@ use crate::{beneath::Stamp, progress::Progress};
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(60);
 
-fn limits() -> Limits {
-    Limits { request: LONG, stall: LONG, answer: LONG }
+fn limits() -> CallLimits {
+    CallLimits { request: LONG, stall: LONG, answer: LONG }
 }
 
-fn client(server: &Server, limits: Limits) -> Client {
+fn client(server: &Server, limits: CallLimits) -> Client {
     Client::new(&server.base, limits).expect("a client")
 }
 
@@ -68,7 +68,7 @@ async fn drain(stream: &mut tokio::net::TcpStream, bytes: usize) -> usize {
 
 #[tokio::test]
 async fn ids_are_encoded_and_cannot_leave_their_place() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let client = client(&server, limits());
     client.send(&Request::get(&["api", "a/../b?c#d%2e", "x"]).query("q", "a&b=c d")).await.expect("an answer");
     assert_eq!(server.seen()[0].line(), "GET /api/a%2F..%2Fb%3Fc%23d%252e/x?q=a%26b%3Dc+d");
@@ -80,7 +80,7 @@ async fn ids_are_encoded_and_cannot_leave_their_place() {
 
 #[tokio::test]
 async fn a_base_url_with_a_path_keeps_it() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let base = server.base.join("paxs/").expect("a URL");
     let client = Client::new(&base, limits()).expect("a client");
     client.send(&Request::get(&["api"])).await.expect("an answer");
@@ -89,7 +89,7 @@ async fn a_base_url_with_a_path_keeps_it() {
 
 #[tokio::test]
 async fn a_password_in_the_base_url_is_not_sent() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let base = server.base.as_str().replace("http://", "http://ann:pass@").parse().expect("a URL");
     let client = Client::new(&base, limits()).expect("a client");
     let token = SecretString::from("t");
@@ -101,11 +101,11 @@ async fn a_password_in_the_base_url_is_not_sent() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_its_target_never_hears_of_us() {
-    let other = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let other = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let to = other.base.clone();
     let server = Server::start(move |_| {
         let head = format!("HTTP/1.1 307 Moved\r\nLocation: {to}x?secret=1\r\nContent-Length: 0\r\n\r\n");
-        async { Reply::Raw(head) }
+        async { LoopbackReply::Raw(head) }
     })
     .await;
     let token = SecretString::from("t");
@@ -177,7 +177,7 @@ async fn heads_without_end_are_cut_off() {
             while stream.write_all(parts.as_bytes()).await.is_ok() {}
         })
         .await;
-        let limits = Limits { request: SHORT, stall: SHORT, answer: SHORT };
+        let limits = CallLimits { request: SHORT, stall: SHORT, answer: SHORT };
         let outcome = client(&server, limits).send(&Request::get(&["a"])).await;
         assert!(outcome.is_err(), "{part:?}");
     }
@@ -187,7 +187,7 @@ async fn heads_without_end_are_cut_off() {
 async fn a_redirect_to_a_file_is_an_answer_without_one() {
     let server = Server::start(|_| {
         let head = "HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n".to_owned();
-        async { Reply::Raw(head) }
+        async { LoopbackReply::Raw(head) }
     })
     .await;
     let answer = client(&server, limits()).send(&Request::get(&["a"])).await.expect("an answer");
@@ -216,7 +216,7 @@ async fn an_answer_that_drips_is_cut_off_in_time() {
         }
     })
     .await;
-    let limits = Limits { request: SHORT, ..limits() };
+    let limits = CallLimits { request: SHORT, ..limits() };
     let error = client(&server, limits).send(&Request::get(&["a"])).await.expect_err("too slow");
     assert!(error.sent && error.message.contains("no answer from"), "{error}");
 }
@@ -237,14 +237,14 @@ async fn a_service_that_is_not_there_was_sent_nothing_and_the_error_holds_no_sec
 
 #[tokio::test]
 async fn a_hangup_may_have_been_carried_out() {
-    let server = Server::start(async |_| Reply::Hangup).await;
+    let server = Server::start(async |_| LoopbackReply::Hangup).await;
     let error = client(&server, limits()).send(&Request::post(&["a"])).await.expect_err("no answer");
     assert!(error.sent, "{error}");
 }
 
 #[tokio::test]
 async fn an_upload_is_the_announced_bytes_and_no_others() {
-    let server = Server::start(async |_| Reply::Body(201, r#"{"id":1}"#.into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(201, r#"{"id":1}"#.into())).await;
     let (file, open, stamp) = recording(1_234_567);
     let progress = Arc::default();
     let request = Request::post(&["up"]).query("session_id", "a/b");
@@ -268,7 +268,7 @@ async fn an_upload_is_the_announced_bytes_and_no_others() {
 
 #[tokio::test]
 async fn an_upload_starts_at_the_start_wherever_the_file_stood() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (_file, mut open, stamp) = recording(1000);
     std::io::Seek::seek(&mut open, std::io::SeekFrom::End(0)).expect("moved");
     let progress = Arc::default();
@@ -278,7 +278,7 @@ async fn an_upload_starts_at_the_start_wherever_the_file_stood() {
 
 #[tokio::test]
 async fn an_empty_file_is_sent_as_one() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (_file, open, stamp) = recording(0);
     let answer = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
     assert_eq!(answer.expect("an answer").status, 200);
@@ -286,7 +286,7 @@ async fn an_empty_file_is_sent_as_one() {
 
 #[tokio::test]
 async fn two_uploads_of_one_open_file_take_no_bytes_from_each_other() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (file, open, stamp) = recording(BIG / 8);
     let again = open.try_clone().expect("another descriptor");
     let client = client(&server, limits());
@@ -313,7 +313,7 @@ async fn a_call_may_have_a_limit_of_its_own() {
 
 #[tokio::test]
 async fn another_file_under_the_name_is_not_sent_at_all() {
-    let server = Server::start(async |_| Reply::Body(200, "{}".into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(200, "{}".into())).await;
     let (_file, _, stamp) = recording(1000);
     let (_other, open, _) = recording(1000);
     let result = client(&server, limits()).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
@@ -394,7 +394,7 @@ async fn a_stalled_server_is_given_up_and_little_was_read_ahead() {
     .await;
     let (_file, open, stamp) = recording(8 * 1024 * 1024 * 1024);
     let progress = Arc::default();
-    let limits = Limits { stall: SHORT, ..limits() };
+    let limits = CallLimits { stall: SHORT, ..limits() };
     let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &progress)).await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
     assert!(!error.sent && error.message.contains("took no byte of the upload for 300ms"), "{error}");
@@ -408,7 +408,7 @@ async fn a_server_that_takes_everything_and_says_nothing_is_given_up_as_uncertai
     })
     .await;
     let (_file, open, stamp) = recording(1000);
-    let limits = Limits { answer: SHORT, ..limits() };
+    let limits = CallLimits { answer: SHORT, ..limits() };
     let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
     let Err(UploadError::Transport(error)) = result else { panic!("{result:?}") };
     assert!(error.sent && error.message.contains("after the last byte"), "{error}");
@@ -418,7 +418,8 @@ async fn a_server_that_takes_everything_and_says_nothing_is_given_up_as_uncertai
 async fn a_slow_server_that_keeps_taking_is_never_given_up() {
     let server = Server::raw(async |mut stream| {
         let (head, rest) = read_head(&mut stream).await.expect("a request");
-        let length = Seen { head, body: vec![] }.header("content-length").expect("a length").parse().expect("a number");
+        let length =
+            SeenRequest { head, body: vec![] }.header("content-length").expect("a length").parse().expect("a number");
         let mut left: usize = length;
         left -= rest.len();
         // Much longer in all than the limit on standing still.
@@ -431,7 +432,7 @@ async fn a_slow_server_that_keeps_taking_is_never_given_up() {
     })
     .await;
     let (_file, open, stamp) = recording(BIG);
-    let limits = Limits { stall: SHORT * 2, ..limits() };
+    let limits = CallLimits { stall: SHORT * 2, ..limits() };
     let result = client(&server, limits).upload(&Request::post(&["up"]), body(open, stamp, &Arc::default())).await;
     assert_eq!(result.expect("an answer").status, 200);
 }

@@ -112,7 +112,7 @@ impl Client {
                 (format!("no answer from `{origin}` within {limit:?} after the last byte"), true)
             }
             UploadStall::File(limit) => {
-                return UploadError::Unreadable(format!("reading it stood still for {limit:?}"));
+                return UploadError::Unreadable(format!("reading it stalled for {limit:?}"));
             }
         };
         TransportError { message, begun: true, sent }.into()

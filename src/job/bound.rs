@@ -2,12 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use crate::text::{rough, size};
+use crate::text::{format_duration, format_size};
 
 /// A bound that a recording exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// It is larger than `max_size`.
+    /// The recording is larger than `max_size`.
     Size {
         /// Its bytes.
         bytes: u64,
@@ -41,25 +41,35 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Size { bytes, max } => {
-                write!(f, "it has {}, and its folder takes up to {} (`max_size`)", size(*bytes), size(*max))
+                write!(
+                    f,
+                    "it has {}, and its folder takes up to {} (`max_size`)",
+                    format_size(*bytes),
+                    format_size(*max)
+                )
             }
             Self::Hollow { bytes, written } => write!(
                 f,
-                "it is a hole: of its {} only {} were ever written, and minuted takes that for no recording",
-                size(*bytes),
-                size(*written)
+                "of its {} only {} were ever written: minuted does not treat it as a recording",
+                format_size(*bytes),
+                format_size(*written)
             ),
             Self::Long { length: Some(length), max } => {
-                write!(f, "it is {} long, and its folder takes up to {} (`max_duration`)", rough(*length), rough(*max))
+                write!(
+                    f,
+                    "it is {} long, and its folder takes up to {} (`max_duration`)",
+                    format_duration(*length),
+                    format_duration(*max)
+                )
             }
             Self::Long { length: None, max } => {
-                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", rough(*max))
+                write!(f, "it is longer than {}, and its folder takes no more (`max_duration`)", format_duration(*max))
             }
             Self::Short { length, min } => write!(
                 f,
                 "it is {} long, and its folder takes recordings from {} on (`min_duration`)",
-                rough(*length),
-                rough(*min)
+                format_duration(*length),
+                format_duration(*min)
             ),
         }
     }
@@ -81,7 +91,7 @@ mod tests {
         ];
         insta::assert_snapshot!(bounds.map(|bound| bound.to_string()).join("\n"), @r"
         it has 900GiB, and its folder takes up to 64GiB (`max_size`)
-        it is a hole: of its 1GiB only 4KiB were ever written, and minuted takes that for no recording
+        of its 1GiB only 4KiB were ever written: minuted does not treat it as a recording
         it is 6d long, and its folder takes up to 24h (`max_duration`)
         it is longer than 24h, and its folder takes no more (`max_duration`)
         it is 2s long, and its folder takes recordings from 10s on (`min_duration`)

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Attendee;
 
-/// What somebody who knows the meeting says of it: a sidecar beside the recording, the directory it lies in, or the
-/// source it came from. What is absent is left to whoever knows less.
+/// Metadata of a meeting from a source closer to it than the folder: a sidecar beside the
+/// recording, the directory it lies in, or the source it came from. What is absent is left to
+/// whoever knows less.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Analysis;
 
-/// One result of a service, as last seen.
+/// A result of a service, as last seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// The kind of result.
@@ -22,7 +22,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns what tells this report from a later one of the same analysis: a hash of its id and its raw text.
+    /// Returns a hash of the report's id and raw text, which tells it from a later report of the
+    /// same analysis.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
@@ -34,7 +35,7 @@ impl Report {
 /// Returns the words of a text; none where there are only marks of what was heard instead, such as `[BLANK_AUDIO]`,
 /// `(music)`, `*applause*` or `♪`, or nothing but punctuation.
 #[must_use]
-pub(crate) fn spoken(text: &str) -> Option<&str> {
+pub(crate) fn spoken_words(text: &str) -> Option<&str> {
     /// The characters that open and close a mark.
     const MARKS: [(char, char); 8] =
         [('[', ']'), ('(', ')'), ('<', '>'), ('*', '*'), ('♪', '♪'), ('♫', '♫'), ('【', '】'), ('（', '）')];
@@ -137,7 +138,7 @@ mod tests {
             "（笑）",
         ];
         for text in silence {
-            assert_eq!(spoken(text), None, "{text}");
+            assert_eq!(spoken_words(text), None, "{text}");
         }
         let speech = [
             "You",
@@ -150,7 +151,7 @@ mod tests {
             "早上好。",
         ];
         for text in speech {
-            assert_eq!(spoken(text), Some(text), "{text}");
+            assert_eq!(spoken_words(text), Some(text), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::words::words;
 
 words! {
-    /// The kind of an event in a job's history. [`EventKind::text`] has the words that a person reads.
+    /// The kind of an event in a job's history. [`EventKind::in_words`] has the words that a person reads.
     pub enum EventKind {
         /// Its recording was taken in.
         TakenIn = "taken_in",
@@ -102,13 +102,13 @@ impl From<EventKind> for HistoryEvent<'_> {
 impl EventKind {
     /// Returns the event with its detail.
     #[must_use]
-    pub const fn with(self, detail: &str) -> HistoryEvent<'_> {
+    pub const fn with_detail(self, detail: &str) -> HistoryEvent<'_> {
         HistoryEvent { kind: self, detail }
     }
 
     /// Returns the event in words. `detail` is that of the event, empty where it has none.
     #[must_use]
-    pub fn text(self, detail: &str) -> String {
+    pub fn in_words(self, detail: &str) -> String {
         let fixed = match self {
             Self::TakenIn => "taken in",
             Self::TakenInWithMeeting => "taken in; the service has its meeting already",

@@ -45,7 +45,7 @@ words! {
 
 /// The work that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocks {
+enum BlockedWork {
     /// None: it is there for the operator to know.
     Nothing,
     /// New calls; a meeting that exists already is read and deleted. Jobs are tried one by one, because only a call
@@ -96,7 +96,7 @@ pub enum Urgency {
 /// The rules of a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rules {
-    blocks: Blocks,
+    blocks: BlockedWork,
     ended_by: EndedBy,
     /// The hold may end without a person.
     heals: bool,
@@ -104,88 +104,90 @@ struct Rules {
 }
 
 impl HoldReason {
-    const fn rules(self) -> Rules {
+    const fn hold_rules(self) -> Rules {
         let (blocks, ended_by, heals, urgency) = match self {
-            Self::Down | Self::Refused => (Blocks::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
-            Self::SignedOut => (Blocks::Stages, EndedBy::SignIn, false, Urgency::SignIn),
-            Self::Forbidden => (Blocks::Stages, EndedBy::SignIn, true, Urgency::Person),
-            Self::Reading => (Blocks::NewCalls, EndedBy::List, true, Urgency::Passing),
+            Self::Down | Self::Refused => (BlockedWork::NewCallsProbed, EndedBy::Call, true, Urgency::Cause),
+            Self::SignedOut => (BlockedWork::Stages, EndedBy::SignIn, false, Urgency::SignIn),
+            Self::Forbidden => (BlockedWork::Stages, EndedBy::SignIn, true, Urgency::Person),
+            Self::Reading => (BlockedWork::NewCalls, EndedBy::List, true, Urgency::Passing),
             Self::Absent | Self::Unreadable | Self::EmptyMountPoint | Self::AnotherPlace | Self::Silent => {
-                (Blocks::Everything, EndedBy::Scan, true, Urgency::Cause)
+                (BlockedWork::Everything, EndedBy::Scan, true, Urgency::Cause)
             }
-            Self::WatchLimit => (Blocks::Nothing, EndedBy::Scan, true, Urgency::Cause),
-            Self::Paused => (Blocks::Stages, EndedBy::Person, false, Urgency::Person),
-            Self::Notes => (Blocks::Deliveries, EndedBy::Delivery, true, Urgency::Cause),
-            Self::Full => (Blocks::Everything, EndedBy::Delivery, true, Urgency::Cause),
-            Self::Folder => (Blocks::Stages, EndedBy::Placing, true, Urgency::Passing),
-            Self::NotConfigured => (Blocks::Everything, EndedBy::Person, false, Urgency::Cause),
+            Self::WatchLimit => (BlockedWork::Nothing, EndedBy::Scan, true, Urgency::Cause),
+            Self::Paused => (BlockedWork::Stages, EndedBy::Person, false, Urgency::Person),
+            Self::Notes => (BlockedWork::Deliveries, EndedBy::Delivery, true, Urgency::Cause),
+            Self::Full => (BlockedWork::Everything, EndedBy::Delivery, true, Urgency::Cause),
+            Self::Folder => (BlockedWork::Stages, EndedBy::Placing, true, Urgency::Passing),
+            Self::NotConfigured => (BlockedWork::Everything, EndedBy::Person, false, Urgency::Cause),
         };
         Rules { blocks, ended_by, heals, urgency }
     }
 
     /// Returns all reasons that an event ends.
     pub fn ended_by(event: EndedBy) -> Vec<Self> {
-        Self::ALL.iter().copied().filter(|reason| reason.rules().ended_by == event).collect()
+        Self::ALL.iter().copied().filter(|reason| reason.hold_rules().ended_by == event).collect()
     }
 
     /// Returns whether `event` ends it.
     #[must_use]
     pub fn is_ended_by(self, event: EndedBy) -> bool {
-        self.rules().ended_by == event
+        self.hold_rules().ended_by == event
     }
 
     /// Returns whether nothing can be written into the folder, nor read from it.
     #[must_use]
     pub fn is_unreachable(self) -> bool {
-        self.rules().blocks == Blocks::Everything && self.is_ended_by(EndedBy::Scan)
+        self.hold_rules().blocks == BlockedWork::Everything && self.is_ended_by(EndedBy::Scan)
     }
 
     /// Returns whether it blocks the stages before deliveries.
     #[must_use]
     pub const fn blocks_stages(self) -> bool {
-        match self.rules().blocks {
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
-            Blocks::Deliveries | Blocks::Nothing => false,
+        match self.hold_rules().blocks {
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::Deliveries | BlockedWork::Nothing => false,
         }
     }
 
     /// Returns whether it blocks the claim of any job: [`Self::blocks_stages`] less the reasons that jobs have to probe.
     #[must_use]
     pub const fn blocks_claims(self) -> bool {
-        match self.rules().blocks {
-            Blocks::NewCalls | Blocks::Stages | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::Deliveries | Blocks::Nothing => false,
+        match self.hold_rules().blocks {
+            BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::Deliveries | BlockedWork::Nothing => false,
         }
     }
 
     /// Returns whether it blocks calls about a meeting that exists already: to read its results, or to delete it.
     #[must_use]
     pub const fn blocks_known_meetings(self) -> bool {
-        match self.rules().blocks {
-            Blocks::Stages | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Deliveries | Blocks::Nothing => false,
+        match self.hold_rules().blocks {
+            BlockedWork::Stages | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Deliveries | BlockedWork::Nothing => {
+                false
+            }
         }
     }
 
     /// Returns whether it blocks the deliveries of its folder.
     #[must_use]
     pub const fn blocks_deliveries(self) -> bool {
-        match self.rules().blocks {
-            Blocks::Deliveries | Blocks::Everything => true,
-            Blocks::NewCallsProbed | Blocks::NewCalls | Blocks::Stages | Blocks::Nothing => false,
+        match self.hold_rules().blocks {
+            BlockedWork::Deliveries | BlockedWork::Everything => true,
+            BlockedWork::NewCallsProbed | BlockedWork::NewCalls | BlockedWork::Stages | BlockedWork::Nothing => false,
         }
     }
 
-    /// Returns whether it may end without a person.
+    /// Returns whether the hold may end without a person.
     #[must_use]
-    pub const fn heals(self) -> bool {
-        self.rules().heals
+    pub const fn heals_itself(self) -> bool {
+        self.hold_rules().heals
     }
 
     /// Returns who has to act.
     #[must_use]
     pub const fn urgency(self) -> Urgency {
-        self.rules().urgency
+        self.hold_rules().urgency
     }
 }
 
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_person_is_needed_where_no_call_scan_or_delivery_ends_it() {
-        let by_person: Vec<_> = HoldReason::ALL.iter().filter(|reason| !reason.heals()).collect();
+        let by_person: Vec<_> = HoldReason::ALL.iter().filter(|reason| !reason.heals_itself()).collect();
         assert_eq!(by_person, [&HoldReason::SignedOut, &HoldReason::Paused, &HoldReason::NotConfigured]);
     }
 }

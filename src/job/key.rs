@@ -83,7 +83,7 @@ impl Key {
 
     /// Returns the last line of the description of this job's meeting.
     #[must_use]
-    pub fn marker(&self) -> String {
+    pub fn marker_line(&self) -> String {
         format!("{MARKER}{self}")
     }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_marker_is_found_after_other_lines_and_with_spaces_around() {
         let key = key("sales");
-        let description = format!("Weekly\nminuted: not a key\n  {}  \r\n", key.marker());
+        let description = format!("Weekly\nminuted: not a key\n  {}  \r\n", key.marker_line());
         assert_eq!(Key::from_description(&description), Some(key));
         assert_eq!(Key::from_description("nothing here"), None);
     }

@@ -27,15 +27,16 @@ pub struct Plan {
     /// True if these notes are not mailed, because they only complete notes that were.
     #[serde(default)]
     pub silent: bool,
-    /// Metadata that overrides the folder's.
-    #[serde(default)]
-    pub told: Told,
+    /// Metadata that overrides the folder's; its word in the queue is `told`.
+    #[serde(default, rename = "told")]
+    pub details_source: DetailsSource,
 }
 
-/// What a plan has from those who know better than the folder, besides what stands in it like the folder's own.
+/// The details of a plan that a sidecar or a source gave instead of the folder, and where they came
+/// from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Told {
+pub struct DetailsSource {
     /// The date of the meeting, in place of that of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<Timestamp>,

@@ -31,7 +31,7 @@ pub enum Remote {
 impl Remote {
     /// Returns the meeting's id, once it is known.
     #[must_use]
-    pub fn meeting(&self) -> Option<&str> {
+    pub fn meeting_id(&self) -> Option<&str> {
         match self {
             Self::Nothing | Self::Creating { .. } => None,
             Self::Meeting { meeting, .. } | Self::Uploaded { meeting, .. } => Some(meeting),
@@ -40,7 +40,7 @@ impl Remote {
 
     /// Returns the id of the active recording, once it is known.
     #[must_use]
-    pub fn recording(&self) -> Option<&str> {
+    pub fn recording_id(&self) -> Option<&str> {
         match self {
             Self::Nothing | Self::Creating { .. } | Self::Meeting { .. } => None,
             Self::Uploaded { recording, .. } => Some(recording),

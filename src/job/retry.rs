@@ -21,14 +21,14 @@ impl Policy {
     ///
     /// `jitter` lies in 0..1 and spreads the delay over 80 % to 120 % of its length.
     #[must_use]
-    pub(crate) fn after(&self, failures: u32, jitter: f64) -> Option<Duration> {
-        (failures < self.attempts).then(|| backoff(self.delay, self.delay_max, failures, jitter))
+    pub(crate) fn delay_after(&self, failures: u32, jitter: f64) -> Option<Duration> {
+        (failures < self.attempts).then(|| backoff_delay(self.delay, self.delay_max, failures, jitter))
     }
 }
 
 /// Returns the delay after the `failures`-th failure in a row: `delay`, growing fivefold up to `delay_max`, with jitter.
 #[must_use]
-pub(crate) fn backoff(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
+pub(crate) fn backoff_delay(delay: Duration, delay_max: Duration, failures: u32, jitter: f64) -> Duration {
     let factor = GROWTH.saturating_pow(failures.saturating_sub(1));
     let plain = delay.saturating_mul(factor).min(delay_max);
     plain.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0))
@@ -51,7 +51,7 @@ mod tests {
             let policy = Policy { attempts, delay, delay_max };
             let mut failures = 0;
             let mut before = Duration::ZERO;
-            while let Some(wait) = policy.after(failures + 1, jitter) {
+            while let Some(wait) = policy.delay_after(failures + 1, jitter) {
                 failures += 1;
                 prop_assert!(wait >= before && wait >= delay.mul_f64(0.79) && wait <= delay_max.mul_f64(1.21), "{:?}", wait);
                 before = wait;
@@ -64,15 +64,15 @@ mod tests {
 
     #[test]
     fn three_attempts_mean_three_failures_in_all() {
-        assert_eq!(POLICY.after(1, 0.5), Some(Duration::from_secs(60)));
-        assert_eq!(POLICY.after(2, 0.5), Some(Duration::from_secs(300)));
-        assert_eq!(POLICY.after(3, 0.5), None);
+        assert_eq!(POLICY.delay_after(1, 0.5), Some(Duration::from_secs(60)));
+        assert_eq!(POLICY.delay_after(2, 0.5), Some(Duration::from_secs(300)));
+        assert_eq!(POLICY.delay_after(3, 0.5), None);
     }
 
     #[test]
     fn a_delay_never_passes_its_maximum_by_more_than_the_jitter() {
         for failures in 1..100 {
-            let delay = backoff(POLICY.delay, POLICY.delay_max, failures, 1.0);
+            let delay = backoff_delay(POLICY.delay, POLICY.delay_max, failures, 1.0);
             assert!(delay <= POLICY.delay_max.mul_f64(1.2), "{delay:?}");
         }
     }

@@ -18,7 +18,8 @@ pub enum State {
         /// Not before this.
         due: Timestamp,
     },
-    /// A worker of this process has it. After a crash it is `Ready` again; nothing counts.
+    /// A worker of this process has it. After a crash it is `Ready` again, and no attempt is
+    /// counted.
     Running {
         /// The stage that runs.
         stage: Stage,
@@ -44,7 +45,7 @@ pub enum State {
 /// The cause of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// The service works on it; looks are timers in memory.
+    /// The service works on it; polls are timers in memory.
     Analysis,
     /// The delay after a failure of its own.
     Retry {
@@ -143,7 +144,7 @@ impl State {
                 | Self::Skipped
                 | Self::Cancelled => Err(illegal()),
             },
-            Event::Advance => self.working_stage().map(Self::after).ok_or_else(illegal),
+            Event::Advance => self.working_stage().map(Self::after_stage).ok_or_else(illegal),
             Event::Await => match self {
                 Self::Running { stage: Stage::Analyse } | Self::Waiting { on: Wait::Analysis, .. } => {
                     Ok(Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis })
@@ -232,7 +233,7 @@ impl State {
         }
     }
 
-    /// Returns whether nothing happens to it any more by itself.
+    /// Returns whether the job stays in this state until a person acts.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.stage().is_none()
@@ -240,7 +241,7 @@ impl State {
 
     /// Returns the state as people see it, and as its column holds it.
     #[must_use]
-    pub const fn shown(&self) -> JobState {
+    pub const fn shown_state(&self) -> JobState {
         match self {
             Self::Ready { .. } => JobState::Ready,
             Self::Running { .. } => JobState::Running,
@@ -252,7 +253,8 @@ impl State {
         }
     }
 
-    /// The stage whose outcome may be recorded now: of a claimed job, of one that is looked at, of one that delivers.
+    /// Returns the stage whose outcome may be recorded now: of a claimed job, of one that is looked
+    /// at, of one that delivers.
     fn working_stage(&self) -> Option<Stage> {
         match self {
             Self::Running { stage } | Self::Waiting { stage, on: Wait::Analysis } => Some(*stage),
@@ -266,7 +268,7 @@ impl State {
         }
     }
 
-    fn after(stage: Stage) -> Self {
+    fn after_stage(stage: Stage) -> Self {
         match stage {
             Stage::Create => Self::Running { stage: Stage::Upload },
             Stage::Upload => Self::Waiting { stage: Stage::Analyse, on: Wait::Analysis },
@@ -278,7 +280,7 @@ impl State {
 
 impl std::fmt::Display for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.shown().fmt(f)
+        self.shown_state().fmt(f)
     }
 }
 
@@ -314,8 +316,8 @@ mod tests {
         ]
     }
 
-    /// What follows from each state and event, written down apart from the code. `=` keeps the stage, a bare `ready` or
-    /// `retry` takes the event's, `-` is refused.
+    /// The state that follows from each state and event, written down apart from the code. `=`
+    /// keeps the stage, a bare `ready` or `retry` takes the event's, `-` is refused.
     const TABLE: &str = "
                            claim     advance       await    snooze  retry fail   lose  resume reopen        redeliver     cancel    recover nosound
         ready    create    running=  -             -        -       -     -      file= ready  -             -             cancelled -       -
@@ -362,7 +364,7 @@ mod tests {
     }
 
     /// The column of an event, the stage that it names and its time.
-    fn told(event: &Event) -> (&'static str, Option<Stage>, Timestamp) {
+    fn columns(event: &Event) -> (&'static str, Option<Stage>, Timestamp) {
         let never = Timestamp::UNIX_EPOCH;
         match event {
             Event::Claim => ("claim", None, never),
@@ -384,7 +386,7 @@ mod tests {
     /// Returns the next state by the table; `None` is a refusal.
     fn looked_up((kind, stage, _): Fact, event: &Event) -> Option<Fact> {
         let mut rows = TABLE.lines().filter(|row| !row.trim().is_empty()).map(|row| row.split_whitespace());
-        let (column, from, at) = told(event);
+        let (column, from, at) = columns(event);
         let column = rows.next()?.position(|name| name == column).expect("a column for every event");
         let stage_name = stage.map_or("-", Stage::as_str);
         let mut row = rows.find(|row| row.clone().take(2).eq([kind, stage_name])).expect("a row for every state");

@@ -36,15 +36,16 @@ impl DailyFiles {
     /// # Errors
     /// When the file cannot be opened, or is not one to write to.
     pub(super) fn open(directory: &Path, keep: usize) -> io::Result<Self> {
-        let day = today();
+        let day = utc_today();
         let keep = keep.max(1);
         let file = open(directory, day, keep)?;
         Ok(Self { directory: directory.to_owned(), keep, day, file })
     }
 
-    /// Turns to the file of today. Where that cannot be opened, the lines go on into the one that is open.
-    fn turn(&mut self) {
-        let day = today();
+    /// Switches to the file of today. Where that cannot be opened, lines go into the file that is
+    /// open.
+    fn roll_over(&mut self) {
+        let day = utc_today();
         if day != self.day
             && let Ok(file) = open(&self.directory, day, self.keep)
         {
@@ -56,7 +57,7 @@ impl DailyFiles {
 
 impl Write for DailyFiles {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.turn();
+        self.roll_over();
         self.file.write(line)
     }
 
@@ -70,7 +71,7 @@ pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)
 }
 
-fn today() -> Date {
+fn utc_today() -> Date {
     clock::now().to_zoned(TimeZone::UTC).date()
 }
 
@@ -82,7 +83,8 @@ fn open(directory: &Path, day: Date, keep: usize) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
     }
-    // Whoever cuts the file short (`copytruncate` of logrotate) gets lines at its end, not behind a hole.
+    // A program that truncates the file (`copytruncate` of logrotate) gets lines at its end, not
+    // behind a hole.
     let file = dir.open_own_to_append(OsStr::new(&name))?;
     remove_old(&dir, keep);
     Ok(file)
@@ -122,7 +124,7 @@ mod tests {
         fs::write(&secret, "x").expect("written");
         let log = place.path().join("log");
         make_directory(&log).expect("made");
-        let name = log.join(format!("minuted.{}.log", today()));
+        let name = log.join(format!("minuted.{}.log", utc_today()));
         let traps: [&dyn Fn(); 3] = [
             &|| symlink(&secret, &name).expect("a link"),
             &|| fs::hard_link(&secret, &name).expect("a second name"),
@@ -155,7 +157,7 @@ mod tests {
             rustix::process::umask(Mode::from_raw_mode(umask));
             let place = tempfile::tempdir().expect("a directory");
             drop(DailyFiles::open(place.path(), 3).expect("opened"));
-            let file = place.path().join(format!("minuted.{}.log", today()));
+            let file = place.path().join(format!("minuted.{}.log", utc_today()));
             assert_eq!(fs::metadata(file).expect("there").permissions().mode() & 0o7777, 0o640, "umask {umask:o}");
         }
     }

@@ -1,4 +1,4 @@
-//! One event, one line, nothing in it that a terminal or a log reader obeys.
+//! The line of an event: a single one, with nothing in it that a terminal or a log reader obeys.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(super) struct Look {
 }
 
 /// Returns a layer that writes each event to `writer` as one line.
-pub(super) fn layer<S, W>(format: LogFormat, look: Look, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+pub(super) fn line_layer<S, W>(format: LogFormat, look: Look, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -54,7 +54,7 @@ impl TextLine {
     }
 
     /// The module matters to who reads details, or wonders whose words these are.
-    fn inner(&self, event: &Event<'_>) -> &Format<Full, ()> {
+    fn choose_format(&self, event: &Event<'_>) -> &Format<Full, ()> {
         let meta = event.metadata();
         let ours = meta.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
         if ours && *meta.level() <= Level::INFO { &self.plain } else { &self.with_target }
@@ -68,16 +68,16 @@ where
 {
     fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut body = String::new();
-        self.inner(event).format_event(ctx, Writer::new(&mut body), event)?;
+        self.choose_format(event).format_event(ctx, Writer::new(&mut body), event)?;
         let level = event.metadata().level();
         if self.look.journal {
-            write!(writer, "<{}>", priority(*level))?;
+            write!(writer, "<{}>", syslog_priority(*level))?;
         }
         if self.look.time {
             write!(writer, "{:.3} ", crate::clock::now())?;
         }
         if self.look.colour {
-            write!(writer, "\u{1b}[{}m{level:>5}\u{1b}[0m ", colour(*level))?;
+            write!(writer, "\u{1b}[{}m{level:>5}\u{1b}[0m ", sgr_colour(*level))?;
         } else {
             write!(writer, "{level:>5} ")?;
         }
@@ -107,7 +107,7 @@ where
         let mut body = String::new();
         self.inner.format_event(ctx, Writer::new(&mut body), event)?;
         if self.journal {
-            write!(writer, "<{}>", priority(*event.metadata().level()))?;
+            write!(writer, "<{}>", syslog_priority(*event.metadata().level()))?;
         }
         // JSON itself escapes no more than C0. What else is unprintable can only stand in a string.
         for character in body.trim_end_matches('\n').chars() {
@@ -134,7 +134,7 @@ impl FormatTime for Utc {
 }
 
 /// Returns the priority of syslog(3) for who must act: 3 a person, 4 nobody now, 6 and 7 nobody.
-fn priority(level: Level) -> u8 {
+fn syslog_priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
         Level::WARN => 4,
@@ -144,7 +144,7 @@ fn priority(level: Level) -> u8 {
 }
 
 /// Returns the colour of SGR (ECMA-48) for a level.
-fn colour(level: Level) -> u8 {
+fn sgr_colour(level: Level) -> u8 {
     match level {
         Level::ERROR => 31,
         Level::WARN => 33,
@@ -186,7 +186,7 @@ mod tests {
     fn logged(format: LogFormat, look: Look, log: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        let subscriber = Registry::default().with(layer(format, look, move || writer.clone()));
+        let subscriber = Registry::default().with(line_layer(format, look, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, log);
         let bytes = memory.0.lock().expect("not poisoned").clone();
         String::from_utf8(bytes).expect("text")

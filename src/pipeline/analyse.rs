@@ -357,7 +357,7 @@ fn complete_reports(plan: &Plan, current: &HashMap<Analysis, Report>) -> Vec<Rep
 
 fn failure_message(what: &str, report: Option<&Report>) -> String {
     let reason = report.and_then(|report| report.error.as_deref()).unwrap_or("it gave no reason");
-    format!("the service failed to make the {what}: {}", text::told(reason, REASON_CHARS_MAX))
+    format!("the service failed to make the {what}: {}", text::printable_answer(reason, REASON_CHARS_MAX))
 }
 
 fn uploaded_recording(job: &Job) -> Result<(&str, &str, Timestamp), Setback> {
@@ -409,7 +409,7 @@ mod tests {
     use super::*;
     use crate::{
         config::MeetingType,
-        job::{Findings, Told},
+        job::{DetailsSource, Findings},
     };
 
     fn plan(analyses: &[Analysis], instruction: Option<&str>) -> Plan {
@@ -422,7 +422,7 @@ mod tests {
             language: None,
             meeting_type: MeetingType::Group,
             silent: false,
-            told: Told::default(),
+            details_source: DetailsSource::default(),
         }
     }
 

@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &StageContext, job: &Job) -> Result<CreateOutco
         plan.clone()
     } else {
         let mut plan = details::plan_job(context, job).await?;
-        plan.told.remarks.extend(unheard_tracks(context, job, recording).await?);
+        plan.details_source.remarks.extend(unheard_tracks(context, job, recording).await?);
         plan
     };
     let plan = Box::new(plan);
@@ -83,7 +83,7 @@ async fn unheard_tracks(context: &StageContext, job: &Job, recording: File) -> R
     let count = counted.map_err(|error| Setback::FileLost { error: error.into() })?.filter(|count| *count > 1);
     Ok(count.map(|count| {
         format!(
-            "the recording has {count} sound tracks and was sent as it is: the service may have heard only the first"
+            "the recording has {count} sound tracks and was sent as it is: the service may have transcribed only the first"
         )
     }))
 }
@@ -123,7 +123,7 @@ async fn creation_setback(
     if error.is_certain() {
         context.queue.stages().abort_create(job).await?;
     }
-    let is_folders = plan.told.attendees_from.is_none() && plan.told.sidecar.is_none();
+    let is_folders = plan.details_source.attendees_from.is_none() && plan.details_source.sidecar.is_none();
     Ok(call_setback(context.service.as_ref(), Stage::Create, error, |status, error| match status {
         400 | 422 if !is_folders => Setback::Own { from: Stage::Create, error },
         400 | 404 | 405 | 422 => Setback::FolderRefused { error },

@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Abilities, Attendee, Folder, Sidecar, When, sidecar_of},
-    job::{Details, Plan, Setback, Told},
+    config::{Abilities, Attendee, Folder, MeetingDate, Sidecar, sidecar_of},
+    job::{Details, DetailsSource, Plan, Setback},
     store::Job,
-    text::{line, one_line, printable_path},
+    text::{one_line, printable_path, strip_to_line},
 };
 
 /// People of one meeting that are taken from a source; a sidecar with more has a mistake.
@@ -82,12 +82,12 @@ fn sidecar_details(sidecar: Sidecar, recorded: Timestamp) -> Details {
 }
 
 /// Returns when a meeting was. A day without an hour takes the hour of a recording that tells the same day.
-fn meeting_time(when: When, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
+fn meeting_time(when: MeetingDate, recorded: Timestamp, zone: &TimeZone) -> Timestamp {
     match when {
-        When::At(at) => at,
-        When::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
-        When::On(day) if zone.to_datetime(recorded).date() == day => recorded,
-        When::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
+        MeetingDate::At(at) => at,
+        MeetingDate::Local(local) => zone.to_timestamp(local).unwrap_or(recorded),
+        MeetingDate::On(day) if zone.to_datetime(recorded).date() == day => recorded,
+        MeetingDate::On(day) => zone.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).unwrap_or(recorded),
     }
 }
 
@@ -103,12 +103,12 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
         language: folder.language.clone(),
         meeting_type: context.service_settings.kind.meeting_type(),
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     };
     for DetailsLayer { details, from, digest } in layers {
         if let Some(attendees) = details.attendees {
             plan.attendees = named_people(attendees);
-            plan.told.attendees_from = Some(from);
+            plan.details_source.attendees_from = Some(from);
         }
         if let Some(title) = details.title.map(|title| clean_title(&title)).filter(|title| !title.is_empty()) {
             plan.title = title;
@@ -117,18 +117,19 @@ fn merge_layers(context: &StageContext, job: &Job, layers: Vec<DetailsLayer>) ->
             plan.instruction = Some(instruction).filter(|instruction| !instruction.trim().is_empty());
         }
         plan.language = details.language.or(plan.language);
-        plan.told.date = details.date.or(plan.told.date);
-        plan.told.sidecar = digest.or(plan.told.sidecar);
+        plan.details_source.date = details.date.or(plan.details_source.date);
+        plan.details_source.sidecar = digest.or(plan.details_source.sidecar);
     }
     if plan.title.is_empty() {
-        plan.title = make_title(&folder.title, &folder.name, &job.path, plan.told.date.unwrap_or(job.recorded));
+        plan.title =
+            make_title(&folder.title, &folder.name, &job.path, plan.details_source.date.unwrap_or(job.recorded));
     }
     plan
 }
 
 /// Returns a title from outside on one line, no longer than one that minuted makes.
 fn clean_title(title: &str) -> String {
-    one_line(&line(title), TITLE_MAX)
+    one_line(&strip_to_line(title), TITLE_MAX)
 }
 
 /// Returns the named people: each address once, each with a name that can be seen.
@@ -136,7 +137,7 @@ fn named_people(named: Vec<Attendee>) -> Vec<Attendee> {
     let mut once = std::collections::HashSet::new();
     let named = named.into_iter().filter_map(|person| {
         let email = person.email.trim().to_owned();
-        let name = Some(line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
+        let name = Some(strip_to_line(&person.name)).filter(|name| !name.is_empty()).unwrap_or_else(|| email.clone());
         (email.contains('@') && once.insert(email.to_lowercase())).then_some(Attendee { name, email, ..person })
     });
     named.take(ATTENDEES_MAX).collect()
@@ -181,7 +182,7 @@ fn missing_attendees(folder: &Folder, job: &Job, plan: &Plan) -> String {
     } else {
         format!("write {example} for the folder, or sidecars = true and the same into a sidecar")
     };
-    format!("nobody is named who was there, and service `{}` needs attendees; {cure}", plan.service)
+    format!("no attendees are named, and service `{}` needs them; {cure}", plan.service)
 }
 
 #[cfg(test)]
@@ -195,10 +196,10 @@ mod tests {
         let recorded: Timestamp = "2026-11-22T14:30:00Z".parse().expect("a time");
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let of = |when| meeting_time(when, recorded, &zone).to_string();
-        assert_eq!(of(When::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
-        assert_eq!(of(When::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
-        assert_eq!(of(When::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
-        assert_eq!(of(When::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
+        assert_eq!(of(MeetingDate::On(date(2026, 11, 22))), "2026-11-22T14:30:00Z");
+        assert_eq!(of(MeetingDate::On(date(2026, 11, 20))), "2026-11-19T22:00:00Z");
+        assert_eq!(of(MeetingDate::Local(datetime(2026, 11, 20, 9, 0, 0, 0))), "2026-11-20T07:00:00Z");
+        assert_eq!(of(MeetingDate::At(Timestamp::UNIX_EPOCH)), "1970-01-01T00:00:00Z");
     }
 
     #[test]

@@ -171,7 +171,7 @@ async fn confirm_content(context: &StageContext, job: &Job) -> Result<(), Setbac
     });
     let lost = |error: anyhow::Error| Setback::FileLost { error };
     let found = hashed.await.map_err(|error| lost(error.into()))?.map_err(|error| lost(error.into()))?;
-    let changed = || Setback::FileChanged { error: anyhow!("the recording changed after it was taken in") };
+    let changed = || Setback::FileChanged { error: anyhow!("the recording changed after it was queued") };
     if found == job.file_content { Ok(()) } else { Err(changed()) }
 }
 
@@ -179,5 +179,5 @@ fn open_unchanged(root: &Path, path: &Path, stamp: Stamp) -> anyhow::Result<File
     let root = Dir::open(root).context("the folder cannot be opened")?;
     let file = root.open_file(path).context("the recording cannot be opened")?;
     let found = Stamp::of(&file).context("the recording cannot be read")?;
-    if found == stamp { Ok(file) } else { Err(anyhow!("the recording changed after it was taken in")) }
+    if found == stamp { Ok(file) } else { Err(anyhow!("the recording changed after it was queued")) }
 }

@@ -88,7 +88,7 @@ fn is_there(root: &Dir, path: &Path, stamp: Stamp) -> Result<(), Trouble> {
     match entry {
         Some(Entry::File(found)) if found == stamp => Ok(()),
         Some(Entry::File(_) | Entry::Directory | Entry::Other) => {
-            Err(Trouble::Lost(anyhow!("the recording changed after it was taken in")))
+            Err(Trouble::Lost(anyhow!("the recording changed after it was queued")))
         }
         None => Err(Trouble::Lost(anyhow!("the recording is not there any more"))),
     }

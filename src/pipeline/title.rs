@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::text::{one_line, unaccented};
+use crate::text::{one_line, strip_accents};
 
 /// Characters of a title; what a service's own pages show at most on a line or two.
 pub(super) const TITLE_MAX: usize = 200;
@@ -92,7 +92,7 @@ fn telling_parent(recording: &Path) -> Option<String> {
 
 /// Returns whether a name holds nothing but numbers, dates and words that any recording may be called by.
 fn says_nothing(name: &str) -> bool {
-    let name = unaccented(name).to_lowercase();
+    let name = strip_accents(name).to_lowercase();
     let has_number = name.contains(|character: char| character.is_ascii_digit());
     let is_in = |words: &[&str], word: &str| words.iter().any(|row| row.split(' ').any(|known| known == word));
     let mut words = name.split(|character: char| !character.is_alphabetic()).filter(|word| !word.is_empty());

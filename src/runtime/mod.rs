@@ -54,19 +54,20 @@ pub(crate) struct Runtime {
     pub fatal: CancellationToken,
     /// The tasks of the work at hand.
     pub tasks: TaskTracker,
-    /// Says that there may be a job to claim.
+    /// Signals that there may be a job to claim.
     pub claims: Notify,
-    /// Says that there may be a delivery to make.
+    /// Signals that there may be a delivery to make.
     pub deliveries: Notify,
     /// The timers of the jobs that wait for results.
     pub polls: PollSchedule,
-    /// Says that somebody signed in.
+    /// Signals that somebody signed in.
     pub signed_in: Notify,
-    /// Says that something changed which the status line shows.
+    /// Signals a change that the status line shows.
     pub changed: Notify,
     /// The programs that have files open for writing.
     pub open_files: Arc<OpenFiles>,
-    /// Whether the queue cannot be written for now, most often because its disk is full: nothing new is begun.
+    /// True while the queue cannot be written, most often because its disk is full: nothing new is
+    /// begun.
     pub disk_full: Arc<AtomicBool>,
     /// The time of the last try of each folder whose settings were refused.
     refused_folders: Mutex<HashMap<String, Timestamp>>,
@@ -112,7 +113,7 @@ impl Runtime {
         self.changed.notify_one();
         self.claims.notify_one();
         self.deliveries.notify_one();
-        self.polls.nudge();
+        self.polls.wake_held();
     }
 
     /// Moves what waits for a time by as much as the clock was set, if it was. Every loop that compares times begins
@@ -153,11 +154,12 @@ impl Runtime {
         self.refused_folders().clear();
     }
 
-    /// Makes a commit, waiting for room on the disk as long as it takes: its effect has happened and must be recorded.
+    /// Runs a commit, waiting for room on the disk as long as it takes: its effect has happened and
+    /// must be recorded.
     ///
     /// # Errors
     /// When the queue has failed in another way, or the daemon stops.
-    pub(crate) async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
+    pub(crate) async fn persist_commit<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         commit: impl Fn() -> F,
     ) -> Result<T, StoreError> {
@@ -200,7 +202,14 @@ impl Runtime {
     }
 
     /// Records that something is held. The first time, `message` is logged and becomes a notice for the operator.
-    pub(crate) async fn hold(&self, scope: Scope, name: &str, reason: HoldReason, detail: String, message: String) {
+    pub(crate) async fn record_hold(
+        &self,
+        scope: Scope,
+        name: &str,
+        reason: HoldReason,
+        detail: String,
+        message: String,
+    ) {
         self.hold_with_notice(scope, name, reason, detail, &message, Some(message.clone())).await;
     }
 
@@ -227,7 +236,7 @@ impl Runtime {
     }
 
     /// Records that something is not held any more; returns whether it was.
-    pub(crate) async fn release(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
+    pub(crate) async fn end_hold(&self, scope: Scope, name: &str, reasons: &[HoldReason]) -> bool {
         match self.queue.holds().release(scope, name, reasons).await {
             Ok(true) => {
                 tracing::info!("{scope} `{name}` works again");
@@ -253,7 +262,7 @@ impl Runtime {
     ) -> Option<Verdict> {
         let report = handle.health.report(job.0, call, outcome);
         if report.recovered {
-            self.release(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
+            self.end_hold(Scope::Service, handle.service.name(), &[HoldReason::Down]).await;
         }
         report.verdict
     }
@@ -264,7 +273,7 @@ impl Runtime {
         let message = format!(
             "service `{name}` does not work: {error}\nno attempt is counted and nothing is lost; it is tried again automatically"
         );
-        self.hold(Scope::Service, name, HoldReason::Down, error.to_owned(), message).await;
+        self.record_hold(Scope::Service, name, HoldReason::Down, error.to_owned(), message).await;
     }
 
     /// Records that a service wants a person.
@@ -284,7 +293,7 @@ impl Runtime {
             (false, _) => (HoldReason::Forbidden, format!("check the account's rights at the service, then: {cure}")),
         };
         let message = format!("service `{name}` waits for a person: {error}\n{cure}");
-        self.hold(Scope::Service, name, reason, format!("{error}; {cure}"), message).await;
+        self.record_hold(Scope::Service, name, reason, format!("{error}; {cure}"), message).await;
     }
 
     /// Returns whether the rejected call used credentials older than the current sign-in: then it is tried

@@ -45,7 +45,7 @@ struct TimerHeap {
 }
 
 impl TimerHeap {
-    fn push(&mut self, timer: PollTimer) {
+    fn push_timer(&mut self, timer: PollTimer) {
         self.last += 1;
         self.serials.insert(timer.job, self.last);
         let timers = self.folders.entry(Arc::clone(&timer.folder)).or_default();
@@ -63,8 +63,8 @@ impl TimerHeap {
         self.folders.retain(|_, timers| !timers.is_empty());
     }
 
-    /// Returns the next time of each folder that has less than `of_folder_max` looks under way.
-    fn dues(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
+    /// Returns the next time of each folder that has fewer than `of_folder_max` polls in progress.
+    fn due_folders(&self, of_folder_max: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
         let looks = |folder: &Arc<str>| self.in_progress.values().filter(|other| *other == folder).count();
         let may_look = move |folder: &Arc<str>| looks(folder) < of_folder_max;
         let folders = self.folders.iter().filter(move |(folder, _)| may_look(folder));
@@ -72,9 +72,9 @@ impl TimerHeap {
     }
 
     /// Takes the next timer that is due, of the folder that comes after the one whose turn was last.
-    fn pop(&mut self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
+    fn pop_due(&mut self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
         self.drop_replaced();
-        let dues = self.dues(of_folder_max);
+        let dues = self.due_folders(of_folder_max);
         let due: Vec<&Arc<str>> = dues.filter(|(_, due)| *due <= now).map(|(folder, _)| folder).collect();
         let later = due.iter().find(|folder| self.last_folder.as_ref().is_none_or(|last| ***folder > *last));
         let folder = Arc::clone(later.or_else(|| due.first())?);
@@ -93,16 +93,16 @@ pub(crate) struct PollTimer {
     folder: Arc<str>,
     /// The number of this look; 1 is the first after the upload.
     pub looks: u32,
-    /// Whether it waits for a hold to end, and its time is only the fallback.
+    /// True if it waits for a hold to end, and its time is only the fallback.
     held: bool,
-    /// Which timer of its job it is.
+    /// The number of this timer among those of its job: only the last one counts.
     serial: u64,
 }
 
 impl PollSchedule {
-    /// Begins looking at a job of a folder, the first time after `first`.
-    pub(crate) fn add(&self, job: JobId, folder: &str, first: Duration) {
-        self.push(PollTimer {
+    /// Starts polling for a job of a folder, the first time after `first`.
+    pub(crate) fn add_job(&self, job: JobId, folder: &str, first: Duration) {
+        self.push_timer(PollTimer {
             due: Instant::now() + first,
             job,
             folder: folder.into(),
@@ -115,19 +115,19 @@ impl PollSchedule {
     /// Returns how many jobs wait for their analysis.
     #[must_use]
     pub(crate) fn len(&self) -> usize {
-        self.heap().serials.len()
+        self.lock_heap().serials.len()
     }
 
     /// Returns whether no job waits.
     #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
-        self.heap().serials.is_empty()
+        self.lock_heap().serials.is_empty()
     }
 
     /// Makes the timers of held jobs due now: a hold may have ended.
-    pub(crate) fn nudge(&self) {
+    pub(crate) fn wake_held(&self) {
         self.nudges.fetch_add(1, Ordering::SeqCst);
-        let mut heap = self.heap();
+        let mut heap = self.lock_heap();
         let due = Instant::now();
         let freed = |timer: PollTimer| if timer.held { PollTimer { due, held: false, ..timer } } else { timer };
         for timers in heap.folders.values_mut().filter(|timers| timers.iter().any(|Reverse(timer)| timer.held)) {
@@ -138,16 +138,16 @@ impl PollSchedule {
     }
 
     /// Returns how many nudges there were.
-    pub(crate) fn nudges(&self) -> u64 {
+    pub(crate) fn count_nudges(&self) -> u64 {
         self.nudges.load(Ordering::SeqCst)
     }
 
     /// Sets the timer of a job that was found held when there had been `nudges`.
     pub(crate) fn add_held(&self, timer: PollTimer, nudges: u64) {
-        let mut heap = self.heap();
-        let held = self.nudges() == nudges;
+        let mut heap = self.lock_heap();
+        let held = self.count_nudges() == nudges;
         let due = Instant::now() + if held { HELD_EVERY } else { Duration::ZERO };
-        heap.push(PollTimer { due, held, looks: timer.looks.saturating_add(1), ..timer });
+        heap.push_timer(PollTimer { due, held, looks: timer.looks.saturating_add(1), ..timer });
         drop(heap);
         self.changed.notify_one();
     }
@@ -155,52 +155,52 @@ impl PollSchedule {
     /// Sets the timer of a job that was looked at and still waits.
     pub(crate) fn add_again(&self, timer: PollTimer, after: Duration) {
         let looks = timer.looks.saturating_add(1);
-        self.push(PollTimer { due: Instant::now() + after, looks, held: false, ..timer });
+        self.push_timer(PollTimer { due: Instant::now() + after, looks, held: false, ..timer });
     }
 
     /// Sets the timer of a job again that could not be looked at: it is all that a waiting job has.
     pub(crate) fn add_soon(&self, timer: PollTimer) {
-        self.push(PollTimer { due: Instant::now() + BUSY_AGAIN, ..timer });
+        self.push_timer(PollTimer { due: Instant::now() + BUSY_AGAIN, ..timer });
     }
 
     /// Waits until a timer was set or a look is over. Loses nothing when it is dropped.
-    pub(crate) async fn changed(&self) {
+    pub(crate) async fn wait_for_change(&self) {
         self.changed.notified().await;
     }
 
-    fn push(&self, timer: PollTimer) {
-        self.heap().push(timer);
+    fn push_timer(&self, timer: PollTimer) {
+        self.lock_heap().push_timer(timer);
         self.changed.notify_one();
     }
 
     /// Returns when the next timer is due, of the folders with less than `of_folder_max` looks under way.
     pub(crate) fn next_due(&self, of_folder_max: usize) -> Option<Instant> {
-        let mut heap = self.heap();
+        let mut heap = self.lock_heap();
         heap.drop_replaced();
-        heap.dues(of_folder_max).map(|(_, due)| due).min()
+        heap.due_folders(of_folder_max).map(|(_, due)| due).min()
     }
 
     /// Takes the next timer that is due; its job counts as being looked at until [`PollSchedule::finish_poll`].
     pub(crate) fn take_due(&self, now: Instant, of_folder_max: usize) -> Option<PollTimer> {
-        let mut heap = self.heap();
+        let mut heap = self.lock_heap();
         loop {
-            let timer = heap.pop(now, of_folder_max)?;
+            let timer = heap.pop_due(now, of_folder_max)?;
             if let Entry::Vacant(place) = heap.in_progress.entry(timer.job) {
                 place.insert(Arc::clone(&timer.folder));
                 heap.serials.remove(&timer.job);
                 return Some(timer);
             }
-            heap.push(PollTimer { due: now + BUSY_AGAIN, ..timer });
+            heap.push_timer(PollTimer { due: now + BUSY_AGAIN, ..timer });
         }
     }
 
     /// Notes that the look at a job is over.
     pub(crate) fn finish_poll(&self, job: JobId) {
-        self.heap().in_progress.remove(&job);
+        self.lock_heap().in_progress.remove(&job);
         self.changed.notify_one();
     }
 
-    fn heap(&self) -> MutexGuard<'_, TimerHeap> {
+    fn lock_heap(&self) -> MutexGuard<'_, TimerHeap> {
         self.heap.lock().expect("no thread panics while it holds the timers")
     }
 }
@@ -220,8 +220,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_job_has_one_timer_and_the_last_one_set_counts() {
         let timers = PollSchedule::default();
-        timers.add(JOB, "a", Duration::from_secs(100));
-        timers.add(JOB, "a", Duration::from_secs(5));
+        timers.add_job(JOB, "a", Duration::from_secs(100));
+        timers.add_job(JOB, "a", Duration::from_secs(5));
         assert_eq!(timers.len(), 1);
         assert_eq!(due(&timers, 4), None);
         assert_eq!(due(&timers, 5), Some(1));
@@ -232,10 +232,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_job_is_not_looked_at_twice_at_once() {
         let timers = PollSchedule::default();
-        timers.add(JOB, "a", Duration::ZERO);
+        timers.add_job(JOB, "a", Duration::ZERO);
         assert_eq!(due(&timers, 0), Some(1));
-        timers.add(JOB, "a", Duration::ZERO);
-        timers.add(JobId(2), "a", Duration::ZERO);
+        timers.add_job(JOB, "a", Duration::ZERO);
+        timers.add_job(JobId(2), "a", Duration::ZERO);
         assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)), "others go on");
         assert_eq!(due(&timers, 0), None);
         timers.finish_poll(JOB);
@@ -245,13 +245,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn folders_take_turns_however_many_jobs_of_one_are_due() {
         let timers = PollSchedule::default();
-        (0..100).for_each(|job| timers.add(JobId(job), "flood", Duration::ZERO));
-        timers.add(JobId(1000), "board", Duration::from_secs(1));
-        timers.add(JobId(1001), "calls", Duration::from_secs(1));
+        (0..100).for_each(|job| timers.add_job(JobId(job), "flood", Duration::ZERO));
+        timers.add_job(JobId(1000), "board", Duration::from_secs(1));
+        timers.add_job(JobId(1001), "calls", Duration::from_secs(1));
         let now = Instant::now() + Duration::from_secs(1);
         let next = || timers.take_due(now, 4).map(|timer| timer.job.0);
         assert_eq!([next(), next(), next(), next()], [1000, 1001, 0, 1].map(Some));
-        timers.add(JobId(1002), "board", Duration::ZERO);
+        timers.add_job(JobId(1002), "board", Duration::ZERO);
         assert_eq!([next(), next()], [1002, 2].map(Some));
         // A folder has no more than its part under way, and nobody wakes up for it until one of them is over.
         assert_eq!([next(), next()], [Some(3), None]);
@@ -263,13 +263,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_nudge_frees_what_is_held_and_nothing_else() {
         let timers = PollSchedule::default();
-        timers.add(JOB, "a", Duration::from_secs(100));
-        timers.add(JobId(2), "a", Duration::ZERO);
+        timers.add_job(JOB, "a", Duration::from_secs(100));
+        timers.add_job(JobId(2), "a", Duration::ZERO);
         let timer = timers.take_due(Instant::now(), LOOKS_MAX).expect("due");
         timers.finish_poll(timer.job);
-        timers.add_held(timer, timers.nudges());
+        timers.add_held(timer, timers.count_nudges());
         assert_eq!(due(&timers, 0), None);
-        timers.nudge();
+        timers.wake_held();
         assert_eq!(timers.take_due(Instant::now(), LOOKS_MAX).map(|timer| timer.job), Some(JobId(2)));
     }
 }

@@ -179,7 +179,8 @@ pub(crate) fn redact_key(answer: Answer, key: &str) -> Answer {
 
 /// Returns the error of an answer in an unexpected form.
 pub(crate) fn unexpected_answer(what: &str) -> CallError {
-    let message = format!("the service answered in an unexpected form: {}", text::told(what, MESSAGE_CHARS_MAX));
+    let message =
+        format!("the service answered in an unexpected form: {}", text::printable_answer(what, MESSAGE_CHARS_MAX));
     CallError::Unavailable { message, after: None, uncertain: true, suspect: Suspect::Either }
 }
 
@@ -187,7 +188,8 @@ pub(crate) fn unexpected_answer(what: &str) -> CallError {
 pub(crate) fn error_message(answer: &Answer) -> String {
     let body = &answer.body[..answer.body.len().min(64 * 1024)];
     let found = bounded::parse_value(body).ok().and_then(|value| find_message(&value, 0));
-    let shown = text::told(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), MESSAGE_CHARS_MAX);
+    let shown =
+        text::printable_answer(&found.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()), MESSAGE_CHARS_MAX);
     if shown.is_empty() { "no reason given".into() } else { shown }
 }
 

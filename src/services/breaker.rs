@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     clock::elapsed,
-    job::{Suspect, retry::backoff},
+    job::{Suspect, retry::backoff_delay},
 };
 
 /// The id of a job in the queue.
@@ -280,7 +280,7 @@ impl Breaker {
             open.level = open.level.saturating_add(1);
             open.probe = None;
             open.compared = !is_lone;
-            let wait = backoff(self.delay, self.delay_max, open.level, jitter);
+            let wait = backoff_delay(self.delay, self.delay_max, open.level, jitter);
             let is_patient = is_lone && open.level > LONE_TRIES;
             open.wait(later(now, if is_patient { (wait * 4).min(APART.max(wait)) } else { wait }), now);
         }
@@ -307,7 +307,7 @@ impl Breaker {
         if open.is_probed_by(job) {
             open.probe = None;
             open.level = open.level.saturating_add(1);
-            let wait = backoff(delay, delay_max, open.level, jitter).max(after.unwrap_or_default());
+            let wait = backoff_delay(delay, delay_max, open.level, jitter).max(after.unwrap_or_default());
             open.wait(open.until.max(later(now, wait)), now);
         }
         Some(open.until)

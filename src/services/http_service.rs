@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{ApiKey, Environment, read_secret},
-    http::{Answer, BuildError, Client, FileBody, Limits, Request, UploadError},
+    http::{Answer, BuildError, CallLimits, Client, FileBody, Request, UploadError},
     text,
 };
 
@@ -79,7 +79,7 @@ impl HttpService {
     /// When the HTTP client cannot be built.
     pub(crate) fn new(
         base_url: &Url,
-        limits: Limits,
+        limits: CallLimits,
         pacer: Arc<Pacer>,
         credentials: Option<Credentials>,
     ) -> Result<Self, BuildError> {
@@ -88,7 +88,7 @@ impl HttpService {
     }
 
     /// Returns the limits of its calls.
-    pub(crate) fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> CallLimits {
         self.client.limits()
     }
 
@@ -220,7 +220,7 @@ mod tests {
         let base_url = Url::parse("http://127.0.0.1:9/").expect("an address");
         let place = ApiKey::File(key_file.to_owned());
         let credentials = Credentials { place, header: KeyHeader::Bearer };
-        let limits = Limits::new(Duration::from_secs(1));
+        let limits = CallLimits::new(Duration::from_secs(1));
         let pacer = Arc::new(Pacer::new(NonZeroU32::MIN));
         HttpService::new(&base_url, limits, pacer, Some(credentials)).expect("built")
     }

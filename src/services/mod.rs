@@ -52,7 +52,7 @@ use crate::{
     http::{FileBody, UploadError},
     job::{Content, Key, Suspect},
     progress::Progress,
-    text::rough,
+    text::format_duration,
 };
 
 /// The contents of a meeting that is to be made.
@@ -226,7 +226,7 @@ pub enum FileFault {
     #[error("there is no sound in it")]
     NoSound,
     /// The recording is longer than this limit.
-    #[error("is longer than {}", rough(*.0))]
+    #[error("is longer than {}", format_duration(*.0))]
     TooLong(Duration),
     /// The service failed at this recording; a retry may succeed.
     #[error("{0}")]

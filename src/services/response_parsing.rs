@@ -7,7 +7,7 @@ use super::{
     CallError, answers,
     bounded::{TRANSCRIPT_BYTES_MAX, count_word_bytes, too_many_words},
 };
-use crate::job::{Segment, spoken};
+use crate::job::{Segment, spoken_words};
 
 /// The transcript of a server.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,12 +49,12 @@ fn parse_segments(answer: &Value) -> Option<Vec<Segment>> {
     if !segments.is_empty() {
         return Some(segments);
     }
-    let text = spoken(answer.get("text")?.as_str()?).map(str::to_owned);
+    let text = spoken_words(answer.get("text")?.as_str()?).map(str::to_owned);
     Some(text.map(|text| Segment { text, ..Segment::default() }).into_iter().collect())
 }
 
 fn parse_segment(value: &Value) -> Option<Segment> {
-    let text = spoken(value.get("text")?.as_str()?)?.to_owned();
+    let text = spoken_words(value.get("text")?.as_str()?)?.to_owned();
     let start = time_field(value, "start");
     let end = time_field(value, "end").filter(|end| start.is_none_or(|start| *end >= start));
     let speaker = match value.get("speaker") {

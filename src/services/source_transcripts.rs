@@ -54,7 +54,7 @@ impl SourceTranscriber {
         size: u64,
         segments: Vec<Segment>,
     ) -> Result<(), CallError> {
-        let remarks = vec![format!("the transcript is that of `{}`", crate::text::line(&self.name))];
+        let remarks = vec![format!("the transcript is that of `{}`", crate::text::strip_to_line(&self.name))];
         let transcript =
             CachedTranscript { name: String::new(), size, segments, remarks, duration: None, language: None };
         let key = Key { content: content.clone(), folder: folder.to_owned(), generation: 1 };

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     beneath::Dir,
-    delivery::{Temporary, sweep},
+    delivery::{Temporary, remove_leftovers},
     effect::Effect,
     job::Content,
 };
@@ -121,7 +121,7 @@ fn write_file(
 ) -> io::Result<()> {
     let dir = Dir::open(folder)?;
     has_room(&dir, bytes)?;
-    let (mut temporary, mut file) = Temporary::make(&dir, mode)?;
+    let (mut temporary, mut file) = Temporary::create_in(&dir, mode)?;
     let mut hasher = blake3::Hasher::new();
     let mut size = 0_u64;
     while let Some(order) = orders.blocking_recv() {
@@ -161,7 +161,7 @@ fn has_room(dir: &Dir, bytes: Option<u64>) -> io::Result<()> {
 
 /// Removes what earlier processes have left of files that they fetched; returns how many.
 pub(super) async fn remove_temporaries(folder: PathBuf) -> io::Result<usize> {
-    tokio::task::spawn_blocking(move || sweep(&Dir::open(&folder)?)).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || remove_leftovers(&Dir::open(&folder)?)).await.map_err(io::Error::other)?
 }
 
 /// Returns what the file at `path` in `folder` is, `None` where there is none.

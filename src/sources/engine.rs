@@ -18,11 +18,11 @@ use super::{
 use crate::{
     clock,
     config::{self, Folder},
-    http::{BuildError, Elsewhere, Limits},
-    job::{HoldReason, retry::backoff},
+    http::{BuildError, CallLimits, Elsewhere},
+    job::{HoldReason, retry::backoff_delay},
     services::{CallError, health::ServiceFault, source_transcripts::SourceTranscriber},
     store::{Hold, Later, Scope, SourceState, Store, StoreError},
-    text::{count, one_line},
+    text::{format_count, one_line},
 };
 
 /// A walk lists what ended since so long before the walk before it: a vendor may show a recording hours after its
@@ -136,7 +136,7 @@ impl SourceEngine {
     /// When the HTTP client for the vendor's store cannot be built.
     pub(crate) fn new(parts: SourceContext, handle: &SourcesHandle) -> Result<Self, BuildError> {
         // An answer of the store begins at once; only standing still is limited.
-        let limits = Limits::new(Duration::from_secs(60));
+        let limits = CallLimits::new(Duration::from_secs(60));
         let store = Elsewhere::new(&parts.settings.base_url, limits)?;
         let transcripts = SourceTranscriber::new(&parts.settings.name, &parts.state_dir);
         let nudge = handle.register(&parts.settings.name);
@@ -294,7 +294,7 @@ impl SourceEngine {
     async fn record_vendor_failure(&mut self, error: CallError) -> Result<Duration, StoreError> {
         self.failures = self.failures.saturating_add(1);
         let retry = self.parts.retry;
-        let wait = backoff(retry.delay, retry.delay_max, self.failures, clock::jitter());
+        let wait = backoff_delay(retry.delay, retry.delay_max, self.failures, clock::jitter());
         let fault = ServiceFault::of_error(&error).unwrap_or(ServiceFault::Down { after: None });
         let (asked, cure) = match fault {
             ServiceFault::Down { after } => (after, None),
@@ -332,8 +332,8 @@ impl SourceEngine {
         let (met, is_new) = self.parts.queue.sources().find_or_add(self.name(), clock::now()).await?;
         if is_new && self.parts.settings.since.is_none() {
             tracing::warn!(
-                "source `{}` is met: what ended before now is left alone; vendors keep recordings for 3 to 30 days, so \
-                 set `since` soon where older ones are wanted",
+                "source `{}` is new: recordings that ended before now are left alone; vendors keep them for \
+                 3 to 30 days, so set `since` soon if you want older ones",
                 self.name()
             );
         }
@@ -354,7 +354,7 @@ impl SourceEngine {
         let walked = met.walked.filter(|(_, from)| *from <= floor).map(|(walked, _)| walked);
         let since = walked.and_then(|walked| walked.checked_sub(OVERLAP).ok()).map_or(floor, |since| since.max(floor));
         if let Some(away) = walked.map(|walked| clock::elapsed(walked, began)).filter(|away| *away > LOSS_AFTER) {
-            let days = count(away.as_secs() / 86_400, "day");
+            let days = format_count(away.as_secs() / 86_400, "day");
             tracing::warn!("source `{}` was not asked for {days}: what ended first may be gone there", self.name());
         }
         let mut cursor: Option<String> = None;
@@ -374,7 +374,7 @@ impl SourceEngine {
             cursor = listed.next;
         }
         if new > 0 {
-            tracing::info!("source `{}` has {}", self.name(), count(new as u64, "new recording"));
+            tracing::info!("source `{}` has {}", self.name(), format_count(new as u64, "new recording"));
         }
         let is_old = |(walked, from)| from != floor || clock::elapsed(walked, began) >= WATERMARK_EVERY;
         if met.walked.is_none_or(is_old) {
@@ -402,7 +402,10 @@ impl SourceEngine {
             }
             Err(error @ (CallError::Unavailable { .. } | CallError::SignedOut { .. })) => Err(error.into()),
             Err(CallError::Refused { .. } | CallError::Forbidden { .. } | CallError::File(_)) => {
-                tracing::debug!("source `{}` was told of a recording that the vendor does not show", self.name());
+                tracing::debug!(
+                    "a webhook named a recording of source `{}` that the vendor does not list",
+                    self.name()
+                );
                 Ok(())
             }
         }
@@ -448,7 +451,9 @@ impl SourceEngine {
     async fn remove_unfinished_files(&self) {
         match draft::remove_temporaries(self.parts.folder.path.clone()).await {
             Ok(0) => {}
-            Ok(swept) => tracing::debug!("{} of an earlier start removed", count(swept as u64, "unfinished file")),
+            Ok(swept) => {
+                tracing::debug!("{} of an earlier start removed", format_count(swept as u64, "unfinished file"))
+            }
             Err(error) => tracing::debug!("folder `{}` cannot be swept now: {error}", self.parts.folder.name),
         }
     }

@@ -8,7 +8,7 @@ use super::{SourceEngine, engine::SourceFailure};
 use crate::{
     clock,
     effect::Effect,
-    job::retry::backoff,
+    job::retry::backoff_delay,
     services::CallError,
     store::{Deletable, Deleted},
     text::one_line,
@@ -90,6 +90,6 @@ impl SourceEngine {
     }
 
     fn retry_wait(&self, copy: &Deletable) -> Duration {
-        backoff(self.parts.retry.delay, RETRY_WAIT_MAX, copy.tries.saturating_add(1), clock::jitter())
+        backoff_delay(self.parts.retry.delay, RETRY_WAIT_MAX, copy.tries.saturating_add(1), clock::jitter())
     }
 }

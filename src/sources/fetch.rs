@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::Transcript,
     http::{Download, FetchError, Fetched},
-    job::{Details, Segment, retry::backoff},
+    job::{Details, Segment, retry::backoff_delay},
     progress::Progress,
     services::{CallError, answers},
     store::{FetchedFile, Fetching, Intent, Later, Placing},
@@ -89,7 +89,7 @@ impl SourceEngine {
         let name = self.name().to_owned();
         let id = &row.id;
         let told = format!("recording `{id}`{title} of source `{name}` cannot be had: {why}");
-        let fetch = ShellCommand::new("minuted source fetch").word(id).then("--source").word(&name);
+        let fetch = ShellCommand::new("minuted source fetch").add_word(id).add_words("--source").add_word(&name);
         tracing::error!("{told}; {fetch}");
         let notice = format!("{told}\n{fetch} tries once more");
         Ok(self.parts.queue.sources().record_failure(&name, id, (&why, details), notice, clock::now()).await?)
@@ -107,11 +107,11 @@ impl SourceEngine {
         self.done += 1;
         let failures = row.attempts.saturating_add(1);
         let slowest = if failures < retry.attempts { retry.delay_max } else { SLOW_RETRY_MAX.max(retry.delay_max) };
-        let wait = backoff(retry.delay, slowest, failures, clock::jitter());
+        let wait = backoff_delay(retry.delay, slowest, failures, clock::jitter());
         let name = self.name().to_owned();
         let id = &row.id;
         let notice = (failures == retry.attempts).then(|| {
-            let list = ShellCommand::new("minuted source list").word(&name);
+            let list = ShellCommand::new("minuted source list").add_word(&name);
             format!("recording `{id}` of source `{name}` cannot be fetched, and is tried on: {error}\n{list}")
         });
         tracing::warn!("recording `{id}` of source `{name}`: try {failures} failed: {error}; next in {wait:?}");

@@ -39,7 +39,7 @@ fn file_title(text: &str) -> String {
     // What is longer by far than any title is cut before it is looked at.
     let head: String = text.chars().take(10 * TITLE_CHARS_MAX).collect();
     let forbidden = |character: char| matches!(character, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '\0');
-    let plain = text::line(&head).replace(forbidden, "-").replace(text::is_unprintable, "");
+    let plain = text::strip_to_line(&head).replace(forbidden, "-").replace(text::is_unprintable, "");
     let mut title = String::new();
     for character in plain.chars().take(TITLE_CHARS_MAX) {
         if title.len() + character.len_utf8() > TITLE_BYTES_MAX {

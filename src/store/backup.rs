@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use super::{Store, StoreError, sqlite::check_copy};
 use crate::{
-    access::{grant, is_denied, is_full},
+    access::{is_denied, is_full, setfacl_commands},
     beneath::{Dir, Stamp},
     effect::Effect,
     text::{ShellCommand, printable_path},
@@ -156,7 +156,7 @@ fn explain_unopened(parent: &Path, error: &io::Error) -> (String, String) {
     if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
         return explain_denied(parent, error);
     }
-    let make = ShellCommand::new("mkdir -p").path(parent);
+    let make = ShellCommand::new("mkdir -p").add_path(parent);
     let reason = format!("there is no directory `{}`", printable_path(parent));
     (reason, format!("{make}, or name a file in one that exists"))
 }
@@ -165,7 +165,7 @@ fn explain_unopened(parent: &Path, error: &io::Error) -> (String, String) {
 fn explain_denied(dir: &Path, error: &io::Error) -> (String, String) {
     let shown = printable_path(dir);
     if is_denied(error) {
-        let hint = format!("{}, or name a file elsewhere", grant(dir).join("; "));
+        let hint = format!("{}, or name a file elsewhere", setfacl_commands(dir).join("; "));
         return (format!("no permission to write in `{shown}`"), hint);
     }
     let cause =

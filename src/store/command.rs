@@ -133,7 +133,7 @@ impl Jobs<'_> {
         self.0
             .write(Effect::Reanalyse, move |tx| {
                 let Some(job) = load(tx, id)? else { return Ok(Err(missing(tx, id)?)) };
-                let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording().is_some()) else {
+                let Some(mut plan) = job.plan.clone().filter(|_| job.remote.recording_id().is_some()) else {
                     let why = "has no recording at the service";
                     return Ok(Err(refused(id, why.into(), format!("minuted redo {id} makes a new meeting"))));
                 };
@@ -158,7 +158,7 @@ impl Jobs<'_> {
                 tx.execute("UPDATE job SET plan = ?2, attempts = 0 WHERE id = ?1", params![id, to_json(&plan)])?;
                 transition(tx, id, &job.state, &Event::Reopen { due: now }, now)?;
                 log(tx, id, Some(Stage::Analyse), EventKind::AnalysesRequested, None, now)?;
-                Ok(Ok("is analysed again; its notes are written anew".to_owned()))
+                Ok(Ok("is analysed again; its notes are written again".to_owned()))
             })
             .await?
     }
@@ -197,7 +197,7 @@ pub(super) fn redo_as(
 ) -> Result<JobId, StoreError> {
     let state = State::Ready { stage: Stage::Create, due: now };
     let new = insert(tx, settled, Some((content, generation)), &state, now)?;
-    log(tx, new, None, EventKind::RedoRequested.with(redone), None, now)?;
+    log(tx, new, None, EventKind::RedoRequested.with_detail(redone), None, now)?;
     Ok(new)
 }
 
@@ -269,7 +269,7 @@ fn release_mails(tx: &Transaction<'_>, job: &Job, now: Timestamp) -> Result<Resu
 }
 
 fn count_mails(mails: usize) -> String {
-    crate::text::count(mails as u64, "withheld mail")
+    crate::text::format_count(mails as u64, "withheld mail")
 }
 
 /// Returns what a person may want instead of what a job that is over does not take.

@@ -105,7 +105,7 @@ impl Deliveries<'_> {
                 update_one(tx, &delivery, sql, params![delivery.id, due, error, tries])?;
                 if before.as_deref() != Some(error.as_str()) {
                     let which = format!("{} to {}", delivery.kind, delivery.target);
-                    let event = EventKind::DeliveryWaits.with(&which);
+                    let event = EventKind::DeliveryWaits.with_detail(&which);
                     log(tx, delivery.job, Some(Stage::Deliver), event, Some(&error), now)?;
                 }
                 Ok(())
@@ -147,7 +147,7 @@ impl Deliveries<'_> {
                  WHERE id = ?1 AND state = 'due'";
                 update_one(tx, &delivery, sql, params![delivery.id, error])?;
                 let which = format!("{} to {}", delivery.kind, delivery.target);
-                let event = EventKind::DeliveryFailed.with(&which);
+                let event = EventKind::DeliveryFailed.with_detail(&which);
                 log(tx, delivery.job, Some(Stage::Deliver), event, Some(&error), now)?;
                 insert_notice(tx, &notice, now)?;
                 tx.execute("UPDATE job SET error = ?2 WHERE id = ?1", params![delivery.job, error])?;
@@ -233,13 +233,13 @@ fn record_done(
         Some(kept) => (EventKind::RemoteCopyKept, format!("{} at the service: {kept}", delivery.target)),
         None => (EventKind::DeliveryMade, format!("{} {}", delivery.kind, delivery.target)),
     };
-    log(tx, delivery.job, Some(Stage::Deliver), kind.with(detail.trim_end()), None, now)
+    log(tx, delivery.job, Some(Stage::Deliver), kind.with_detail(detail.trim_end()), None, now)
 }
 
 fn record_withheld(tx: &Transaction<'_>, delivery: &Delivery, reason: &str, now: Timestamp) -> Result<(), StoreError> {
     let sql = "UPDATE delivery SET state = 'withheld', due_ms = NULL, error = ?2 WHERE id = ?1 AND state = 'due'";
     update_one(tx, delivery, sql, params![delivery.id, reason])?;
     let which = format!("{} {}", delivery.kind, delivery.target);
-    let event = EventKind::DeliveryWithheld.with(&which);
+    let event = EventKind::DeliveryWithheld.with_detail(&which);
     log(tx, delivery.job, Some(Stage::Deliver), event, Some(reason), now)
 }

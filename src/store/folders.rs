@@ -145,7 +145,7 @@ impl Folders<'_> {
                 let spot = meta::recall(tx, &root_of(&folder))?;
                 // An older minuted remembered no more than the device.
                 let spot = spot.and_then(|text| serde_json::from_str(&text).ok()).map(|(inode, is_mount, path)| {
-                    FolderIdentity { inode, is_mount, path: OsString::from_vec(path).into() }
+                    DirectoryIdentity { inode, is_mount, path: OsString::from_vec(path).into() }
                 });
                 Ok(Some(FolderRoot { device, met, spot }))
             })
@@ -180,12 +180,12 @@ pub struct FolderRoot {
     /// The time of the first scan: files first seen until then are backlog.
     pub met: Timestamp,
     /// Its identity; `None` where an older minuted recorded it.
-    pub spot: Option<FolderIdentity>,
+    pub spot: Option<DirectoryIdentity>,
 }
 
 /// The identity of the directory that a folder was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FolderIdentity {
+pub struct DirectoryIdentity {
     /// Its inode.
     pub inode: u64,
     /// True if something was mounted there.
@@ -199,7 +199,7 @@ impl FolderRoot {
     #[must_use]
     pub fn new(place: Place, path: &Path, met: Timestamp) -> Self {
         let Place { device, inode, is_mount } = place;
-        Self { device, met, spot: Some(FolderIdentity { inode, is_mount, path: path.to_owned() }) }
+        Self { device, met, spot: Some(DirectoryIdentity { inode, is_mount, path: path.to_owned() }) }
     }
 
     /// Returns whether something else lies there than was met, as far as its numbers tell: a mount

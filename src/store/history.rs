@@ -53,7 +53,7 @@ pub(super) fn events_of(tx: &Transaction<'_>, id: JobId) -> Result<Vec<EventView
             at: row.get("at_ms")?,
             stage: stage.and_then(|word| Stage::parse(&word)),
             kind,
-            event: kind.text(&detail.unwrap_or_default()),
+            event: kind.in_words(&detail.unwrap_or_default()),
             error: row.get("error")?,
         })
     })

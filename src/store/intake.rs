@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    DeliveryKind, Files, JobId, NewDelivery, Settled, Sighting, SkipReason, StoreError, Unplayable, Verdict,
+    DeliveryKind, FileVerdict, Files, JobId, NewDelivery, Settled, Sighting, SkipReason, StoreError, Unplayable,
     command::resume,
     crash::{CRASHES_MAX, clear_crashes},
     deliveries::insert_deliveries,
@@ -80,7 +80,7 @@ impl Files<'_> {
                         stamp: recording.stamp,
                         first: now,
                         since: now,
-                        verdict: Verdict::Taken { job: job.0 },
+                        verdict: FileVerdict::Taken { job: job.0 },
                         written_boot: None,
                     };
                     put_sighting(tx, &recording.folder, &sighting)?;
@@ -256,7 +256,7 @@ fn take_new(tx: &Transaction<'_>, recording: &Settled, content: &Content, now: T
     match notes {
         Some(notes) => {
             finish(tx, id, now)?;
-            log(tx, id, None, EventKind::NotesExist.with(&notes), None, now)?;
+            log(tx, id, None, EventKind::NotesExist.with_detail(&notes), None, now)?;
         }
         None if evidence.is_some() => {
             tx.execute("UPDATE job SET mail_held = 1 WHERE id = ?1", params![id])?;
@@ -288,7 +288,7 @@ fn cancel_superseded(tx: &Transaction<'_>, recording: &Settled, by: JobId, now: 
     let others = tx.query_rows(&sql, params![recording.folder, recording.path, by], read_id_and_state)?;
     for (id, state) in others {
         transition(tx, id, &state, &Event::Cancel, now)?;
-        log(tx, id, state.stage(), EventKind::CancelledFileChanged.with(&by.to_string()), None, now)?;
+        log(tx, id, state.stage(), EventKind::CancelledFileChanged.with_detail(&by.to_string()), None, now)?;
     }
     Ok(())
 }

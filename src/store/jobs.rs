@@ -67,7 +67,7 @@ impl Job {
     /// Returns the time of the meeting: from its metadata, else from the recording.
     #[must_use]
     pub fn date(&self) -> Timestamp {
-        self.plan.as_ref().and_then(|plan| plan.told.date).unwrap_or(self.recorded)
+        self.plan.as_ref().and_then(|plan| plan.details_source.date).unwrap_or(self.recorded)
     }
 }
 
@@ -221,7 +221,7 @@ impl StateColumns {
             State::Waiting { on: Wait::File { .. }, .. } => (Some("file"), None),
             State::Running { .. } | State::Done | State::Failed | State::Skipped | State::Cancelled => (None, None),
         };
-        Self { state: state.shown(), stage: state.stage(), waits_for, due }
+        Self { state: state.shown_state(), stage: state.stage(), waits_for, due }
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) enum LockError {
     #[error(
         "the state directory `{}` is open to other users (mode {mode:04o})\nhint: {}",
         printable_path(dir),
-        ShellCommand::new("chmod 0700").path(dir)
+        ShellCommand::new("chmod 0700").add_path(dir)
     )]
     Open {
         /// The directory.
@@ -131,7 +131,7 @@ impl StateLock {
     /// Returns what makes a state directory that minuted cannot make itself.
     #[must_use]
     pub(crate) fn make_it(dir: &Path) -> String {
-        let make = ShellCommand::new("sudo install -d -m 0700 -o \"$(id -un)\"").path(dir);
+        let make = ShellCommand::new("sudo install -d -m 0700 -o \"$(id -un)\"").add_path(dir);
         format!("{make}; the systemd unit makes its own")
     }
 

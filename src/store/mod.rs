@@ -78,7 +78,7 @@ pub(crate) use owner::{as_user, owner_of, sudo};
 pub(crate) use record::{Analysed, DeferReason, Failure};
 pub(crate) use requests::{ResultRequest, WantedResults};
 pub(crate) use settled::{Settled, Unplayable};
-pub(crate) use sightings::{Sighting, Verdict};
+pub(crate) use sightings::{FileVerdict, Sighting};
 pub(crate) use skip::SkipReason;
 pub(crate) use view::{AwaitedAnalysis, DeliveryView, HeldBy, JobView, OriginalJob};
 

@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     budget::budget,
     config::{Analysis, MeetingType},
-    job::{Content, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status, Told},
+    job::{Content, DetailsSource, EventKind, Findings, HoldReason, Key, Plan, Report, Sound, Stage, State, Status},
 };
 
 /// Cases at the default budget; each has up to [`STEPS`] operations.
@@ -579,7 +579,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     }
 }
 
@@ -741,7 +741,7 @@ impl Bench {
             }
         };
         let current = row.as_ref().is_some_and(|row| {
-            row.state == job.state.shown().as_str()
+            row.state == job.state.shown_state().as_str()
                 && row.stage.as_deref() == Some(stage.as_str())
                 && row.waits_for.as_deref() == waits_for
         });

@@ -25,7 +25,7 @@ pub(crate) fn as_user(uid: u32) -> String {
 
 /// Returns the start of a command line that acts as that user: `sudo -u minuted`.
 pub(crate) fn sudo(uid: u32) -> ShellCommand {
-    ShellCommand::new("sudo -u").word(user_name(uid))
+    ShellCommand::new("sudo -u").add_word(user_name(uid))
 }
 
 /// Returns the owner of a path, where it may be looked at.
@@ -36,16 +36,16 @@ pub(crate) fn owner_of(path: &Path) -> Option<u32> {
 
 fn command(user: &str, typed: &[OsString], located: Option<&Path>) -> String {
     let mut words = typed.iter();
-    let command = ShellCommand::new("sudo -u").word(user);
+    let command = ShellCommand::new("sudo -u").add_word(user);
     let mut command = match words.next() {
-        Some(program) => command.word(program),
-        None => command.then("minuted"),
+        Some(program) => command.add_word(program),
+        None => command.add_words("minuted"),
     };
     let is_named = |word: &OsString| word == "--config" || word.as_bytes().starts_with(b"--config=");
     if let Some(file) = located.filter(|_| !typed.iter().any(is_named)) {
-        command = command.then("--config").word(file);
+        command = command.add_words("--config").add_word(file);
     }
-    words.fold(command, ShellCommand::word).into()
+    words.fold(command, ShellCommand::add_word).into()
 }
 
 #[cfg(test)]

@@ -189,7 +189,14 @@ impl Stages<'_> {
             .write(Effect::Requested, move |tx| {
                 for analysis in analyses {
                     mark_answered(tx, id, analysis)?;
-                    log(tx, id, Some(Stage::Analyse), EventKind::ResultsRequested.with(analysis.as_str()), None, now)?;
+                    log(
+                        tx,
+                        id,
+                        Some(Stage::Analyse),
+                        EventKind::ResultsRequested.with_detail(analysis.as_str()),
+                        None,
+                        now,
+                    )?;
                 }
                 tx.execute("UPDATE job SET remote_ms = ?2 WHERE id = ?1", params![id, now])?;
                 transition(tx, id, &state, &Event::Await, now)
@@ -233,7 +240,7 @@ impl Stages<'_> {
                 expect(tx, id, &state)?;
                 set_state(tx, id, &State::Done, now)?;
                 finish(tx, id, now)?;
-                log(tx, id, state.stage(), EventKind::NotesExist.with(&notes), None, now)
+                log(tx, id, state.stage(), EventKind::NotesExist.with_detail(&notes), None, now)
             })
             .await
     }
@@ -339,7 +346,7 @@ impl Stages<'_> {
                 }
                 if let Some(by) = find_successor(tx, id)? {
                     let by = by.to_string();
-                    let event = EventKind::CancelledFileChanged.with(&by);
+                    let event = EventKind::CancelledFileChanged.with_detail(&by);
                     log(tx, id, state.stage(), event, Some(&error), now)?;
                     return transition(tx, id, &state, &Event::Cancel, now);
                 }

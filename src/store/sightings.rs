@@ -30,7 +30,7 @@ pub struct Sighting {
     /// Since when minuted has seen exactly this stamp.
     pub since: Timestamp,
     /// The verdict about it.
-    pub verdict: Verdict,
+    pub verdict: FileVerdict,
     /// The boot of the machine in which a writer was seen at work that was not seen to close it;
     /// only while it settles.
     pub written_boot: Option<String>,
@@ -38,7 +38,7 @@ pub struct Sighting {
 
 /// The verdict about a file that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FileVerdict {
     /// Watched until it is quiet and complete.
     Settling,
     /// A job (or a skip) is recorded for it.
@@ -52,7 +52,7 @@ pub enum Verdict {
     Ignored,
 }
 
-impl Verdict {
+impl FileVerdict {
     /// Returns what `minuted why` says of it.
     #[must_use]
     pub fn explain(self) -> &'static str {
@@ -210,10 +210,10 @@ impl Files<'_> {
 /// Records a file as it was seen.
 pub(super) fn put_sighting(tx: &Transaction<'_>, folder: &str, sighting: &Sighting) -> Result<(), StoreError> {
     let (verdict, job) = match sighting.verdict {
-        Verdict::Settling => ("settling", None),
-        Verdict::Taken { job } => ("taken", Some(job)),
-        Verdict::Backlog => ("backlog", None),
-        Verdict::Ignored => ("ignored", None),
+        FileVerdict::Settling => ("settling", None),
+        FileVerdict::Taken { job } => ("taken", Some(job)),
+        FileVerdict::Backlog => ("backlog", None),
+        FileVerdict::Ignored => ("ignored", None),
     };
     let Sighting { path, stamp, first, since, written_boot, .. } = sighting;
     tx.execute(
@@ -307,11 +307,11 @@ fn find_copy(
 fn read_sighting(row: &Row<'_>) -> Result<Sighting, StoreError> {
     let word: String = row.get("verdict")?;
     let verdict = match word.as_str() {
-        "settling" => Verdict::Settling,
+        "settling" => FileVerdict::Settling,
         // A job that was pruned leaves its sighting: the file is still known.
-        "taken" => Verdict::Taken { job: row.get::<Option<i64>>("job_id")?.unwrap_or_default() },
-        "backlog" => Verdict::Backlog,
-        "ignored" => Verdict::Ignored,
+        "taken" => FileVerdict::Taken { job: row.get::<Option<i64>>("job_id")?.unwrap_or_default() },
+        "backlog" => FileVerdict::Backlog,
+        "ignored" => FileVerdict::Ignored,
         _ => return Err(StoreError::Corrupt { what: "verdict", value: word }),
     };
     Ok(Sighting {

@@ -9,13 +9,17 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Analysed, CommandError, DeferReason, DeferredJobs, Delivery, DeliveryKind, Endings, Failure, FolderRoot, Forgotten,
-    Hold, Job, JobId, Lane, NewDelivery, Scope, Settled, Sighting, Store, StoreError, Unplayable, Verdict, Written,
+    Analysed, CommandError, DeferReason, DeferredJobs, Delivery, DeliveryKind, Endings, Failure, FileVerdict,
+    FolderRoot, Forgotten, Hold, Job, JobId, Lane, NewDelivery, Scope, Settled, Sighting, Store, StoreError,
+    Unplayable, Written,
 };
 use crate::{
     beneath::{Place, Stamp},
     config::{Analysis, MeetingType},
-    job::{Content, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status, Told, Wait},
+    job::{
+        Content, DetailsSource, EventKind, Findings, HoldReason, JobState, Plan, Remote, Report, Stage, State, Status,
+        Wait,
+    },
     last_words::Parsed,
 };
 
@@ -53,7 +57,7 @@ fn plan() -> Plan {
         language: None,
         meeting_type: MeetingType::Group,
         silent: false,
-        told: Told::default(),
+        details_source: DetailsSource::default(),
     }
 }
 
@@ -446,7 +450,7 @@ async fn names_that_are_not_utf8_survive() {
         stamp: Stamp { size: u64::MAX, mtime_ns: -1, inode: u64::MAX },
         first: at(1),
         since: at(2),
-        verdict: Verdict::Settling,
+        verdict: FileVerdict::Settling,
         written_boot: Some("93ac6c55-e2ad-4eb0-b75a-dd32efb6e383".into()),
     };
     desk.queue.files().record("sales", vec![sighting.clone()]).await.expect("seen");
@@ -462,7 +466,7 @@ async fn a_folder_of_any_size_is_read_in_pages() {
         stamp: Stamp { size: 1, mtime_ns: 1, inode: 1 },
         first: at(1),
         since: at(2),
-        verdict: Verdict::Ignored,
+        verdict: FileVerdict::Ignored,
         written_boot: None,
     };
     let all: Vec<Sighting> = (0..5001).map(seen).collect();

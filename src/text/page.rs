@@ -1,6 +1,6 @@
 //! The words of a page of HTML or XML: what a proxy or a gateway answers in place of the server behind it.
 
-/// What tells a page from other text: a part of it, in lower case.
+/// Parts by which a page is told from other text, in lower case.
 const MARKS: [&str; 10] =
     ["<html", "<!doctype", "<?xml", "</title>", "</body>", "</h1>", "</h2>", "</p>", "</center>", "</pre>"];
 
@@ -15,7 +15,7 @@ const ENTITIES: [(&str, &str); 5] =
 const ASIDE_CHARS_MAX: usize = 40;
 
 /// Returns the words of a page, its title first; `None` for a text that is no page.
-pub(super) fn words(text: &str) -> Option<String> {
+pub(super) fn page_words(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     if !MARKS.iter().any(|mark| lower.contains(mark)) {
         return None;
@@ -25,9 +25,9 @@ pub(super) fn words(text: &str) -> Option<String> {
     let mut in_title = false;
     let mut at = 0;
     while let Some(found) = next_tag(text, at) {
-        let heard = if in_title { &mut title } else { &mut body };
-        heard.push_str(&text[at..found]);
-        heard.push(' ');
+        let part = if in_title { &mut title } else { &mut body };
+        part.push_str(&text[at..found]);
+        part.push(' ');
         let name = tag_name(&lower[found..]);
         in_title = name == "title";
         at = if lower[found..].starts_with("<!--") {
@@ -39,9 +39,9 @@ pub(super) fn words(text: &str) -> Option<String> {
         };
     }
     body.push_str(&text[at..]);
-    let title = decoded(&title);
-    let body = decoded(&body);
-    let rest = if title.is_empty() { body } else { joined(&body.replace(&title, " ")) };
+    let title = decode_entities(&title);
+    let body = decode_entities(&body);
+    let rest = if title.is_empty() { body } else { join_words(&body.replace(&title, " ")) };
     Some(match (title.is_empty(), rest.is_empty()) {
         (true, _) => rest,
         (false, true) => title,
@@ -68,12 +68,12 @@ fn end_after(text: &str, from: usize, end: &str) -> usize {
     text[from..].find(end).map_or(text.len(), |at| from + at + end.len())
 }
 
-fn decoded(text: &str) -> String {
-    joined(&ENTITIES.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant)))
+fn decode_entities(text: &str) -> String {
+    join_words(&ENTITIES.iter().fold(text.to_owned(), |text, (entity, meant)| text.replace(entity, meant)))
 }
 
 /// Returns the words of a text with one space between them, and names of programs without their versions.
-fn joined(text: &str) -> String {
+fn join_words(text: &str) -> String {
     let named = |word: &'_ str| match word.split_once('/') {
         Some((name, version)) if is_name(name) && version.starts_with(|c: char| c.is_ascii_digit()) => name.to_owned(),
         Some(_) | None => word.to_owned(),
@@ -125,14 +125,14 @@ mod tests {
     #[test]
     fn of_a_page_its_words_are_left() {
         for (page, left) in PAGES {
-            assert_eq!(words(page).as_deref(), Some(left), "{page}");
+            assert_eq!(page_words(page).as_deref(), Some(left), "{page}");
         }
     }
 
     #[test]
     fn what_is_no_page_stays_as_it_is() {
         for text in ["", "a < b and c > d", "<|endoftext|>", "{\"error\": \"<unk>\"}", "use <model> instead"] {
-            assert_eq!(words(text), None, "{text}");
+            assert_eq!(page_words(text), None, "{text}");
         }
     }
 
@@ -147,12 +147,12 @@ mod tests {
             ], 0..12),
             most in 1_usize..300,
         ) {
-            let told = crate::text::told(&parts.concat(), most);
-            prop_assert!(told.chars().count() <= most && !told.contains(crate::text::is_unprintable), "{:?}", told);
-            if let Some(words) = words(&parts.concat()) {
+            let shown = crate::text::printable_answer(&parts.concat(), most);
+            prop_assert!(shown.chars().count() <= most && !shown.contains(crate::text::is_unprintable), "{:?}", shown);
+            if let Some(words) = page_words(&parts.concat()) {
                 prop_assert_eq!(next_tag(&words, 0), None, "{:?}", words);
             } else {
-                prop_assert_eq!(told, crate::text::one_line(&parts.concat(), most));
+                prop_assert_eq!(shown, crate::text::one_line(&parts.concat(), most));
             }
         }
     }

@@ -9,8 +9,8 @@ use std::{
 
 /// A command for a person to type, every word of which a shell takes as it is meant.
 ///
-/// It is the only way to put something that is not known beforehand into a command: a test searches the source for
-/// commands that are put together in another way.
+/// No other way puts something that is not known beforehand into a command: a test searches the
+/// source for commands that are put together in another way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ShellCommand(String);
@@ -22,29 +22,29 @@ impl ShellCommand {
     }
 
     /// Adds a word, quoted where a shell would take it for something else.
-    pub fn word(mut self, word: impl AsRef<OsStr>) -> Self {
-        self.separate();
+    pub fn add_word(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.add_space();
         self.0.push_str(&shell_word(word.as_ref()));
         self
     }
 
     /// Adds a path, always in quotes; one that begins with a dash is not taken for an option.
-    pub fn path(mut self, path: &Path) -> Self {
-        self.separate();
+    pub fn add_path(mut self, path: &Path) -> Self {
+        self.add_space();
         let bytes = path.as_os_str().as_bytes();
         let named = if bytes.starts_with(b"-") { [b"./", bytes].concat() } else { bytes.to_vec() };
-        self.0.push_str(&quoted(OsStr::from_bytes(&named)));
+        self.0.push_str(&quote_word(OsStr::from_bytes(&named)));
         self
     }
 
     /// Adds words that are known beforehand.
-    pub fn then(mut self, words: &'static str) -> Self {
-        self.separate();
+    pub fn add_words(mut self, words: &'static str) -> Self {
+        self.add_space();
         self.0.push_str(words);
         self
     }
 
-    fn separate(&mut self) {
+    fn add_space(&mut self) {
         if !self.0.is_empty() {
             self.0.push(' ');
         }
@@ -68,7 +68,7 @@ fn shell_word(word: &OsStr) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(byte);
     match word.to_str() {
         Some(text) if !text.is_empty() && text.bytes().all(|byte| is_plain(&byte)) => text.to_owned(),
-        Some(_) | None => quoted(word),
+        Some(_) | None => quote_word(word),
     }
 }
 
@@ -78,7 +78,7 @@ fn shell_word(word: &OsStr) -> String {
 /// quotes for an escape, and csh expands the mark there. Where the word holds what cannot be shown (a line end, an
 /// escape, a byte that is not UTF-8), it is written as `$'…'` with octal numbers, which bash, zsh, ksh and newer `sh`
 /// understand; an older `sh` takes it for another name, and fish and csh refuse it: nothing in it is run.
-fn quoted(word: &OsStr) -> String {
+fn quote_word(word: &OsStr) -> String {
     let bytes = word.as_bytes();
     match word.to_str() {
         Some(text) if !text.chars().any(super::is_unprintable) => {
@@ -154,7 +154,8 @@ mod tests {
     fn a_shell_takes_each_word_as_it_was_meant() {
         for rude in RUDE {
             let name = OsStr::from_bytes(rude);
-            let command = ShellCommand::new("minuted why").path(Path::new(name)).then("--folder").word(name);
+            let command =
+                ShellCommand::new("minuted why").add_path(Path::new(name)).add_words("--folder").add_word(name);
             let expected: [&[u8]; 5] = [b"minuted", b"why", rude, b"--folder", rude];
             assert_eq!(parsed("bash", &command.to_string()), expected, "{command}");
             // A shell without `$'…'` names another file, and still runs nothing.
@@ -166,17 +167,17 @@ mod tests {
 
     #[test]
     fn a_path_is_no_option() {
-        assert_eq!(ShellCommand::new("touch").path(Path::new("-rf")).to_string(), "touch './-rf'");
+        assert_eq!(ShellCommand::new("touch").add_path(Path::new("-rf")).to_string(), "touch './-rf'");
     }
 
     #[test]
     fn quotes_stand_where_they_are_needed() {
         let shown = [
-            ShellCommand::new("minuted login").word("paxs"),
-            ShellCommand::new("minuted login").word("Ann's"),
-            ShellCommand::new("minuted why").path(Path::new("/srv/a b.wav")),
-            ShellCommand::new("minuted why").path(Path::new("/srv/what?!\\.wav")),
-            ShellCommand::new("minuted why").path(Path::new("/srv/it's\n.wav")),
+            ShellCommand::new("minuted login").add_word("paxs"),
+            ShellCommand::new("minuted login").add_word("Ann's"),
+            ShellCommand::new("minuted why").add_path(Path::new("/srv/a b.wav")),
+            ShellCommand::new("minuted why").add_path(Path::new("/srv/what?!\\.wav")),
+            ShellCommand::new("minuted why").add_path(Path::new("/srv/it's\n.wav")),
         ];
         insta::assert_snapshot!(shown.map(String::from).join("\n"), @r"
         minuted login paxs

@@ -84,7 +84,7 @@ impl FolderQueue {
             let job = taken.job;
             let shown = printable_path(&taken.path);
             match &taken.skipped {
-                None => tracing::info!(job.id = job.0, "job {job}: `{shown}` is taken in"),
+                None => tracing::info!(job.id = job.0, "job {job}: `{shown}` is queued"),
                 Some(why) => tracing::info!(job.id = job.0, "job {job}: `{shown}` is skipped: {why}"),
             }
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     beneath::{Dir, Entry, Stamp},
     config::Folder,
-    store::{Settled, Sighting, Verdict},
+    store::{FileVerdict, Settled, Sighting},
     text::printable_path,
 };
 
@@ -125,12 +125,12 @@ impl WalkVisitor for SurveyVisitor<'_> {
         let kind = self.filter.classify(relative);
         let seen = self.known.get(relative).filter(|sighting| sighting.stamp == stamp);
         let why = match (seen.map(|sighting| sighting.verdict), &kind) {
-            (Some(Verdict::Taken { .. } | Verdict::Ignored), _) => return,
-            (Some(Verdict::Backlog), _) => "waits for `minuted backlog`".to_owned(),
-            (Some(Verdict::Settling), _) => "is settling".to_owned(),
+            (Some(FileVerdict::Taken { .. } | FileVerdict::Ignored), _) => return,
+            (Some(FileVerdict::Backlog), _) => "waits for `minuted backlog`".to_owned(),
+            (Some(FileVerdict::Settling), _) => "is settling".to_owned(),
             (None, _) if self.filter.is_lookalike(self.root, relative) => return,
             (None, _) if stamp.size == 0 => "is empty so far".to_owned(),
-            (None, FileKind::Recording(_)) => "is taken once it is quiet and complete".to_owned(),
+            (None, FileKind::Recording(_)) => "is queued once it is quiet and complete".to_owned(),
             (None, _) => kind.to_string(),
         };
         self.new.push(UntakenFile { path: relative.to_owned(), size: stamp.size, why });

@@ -15,7 +15,7 @@ use crate::{
     config::Watch,
     job::Content,
     open_files::{InUse, OpenFiles, Openness, SoughtFile, WriterSource, boot_id},
-    store::Verdict,
+    store::FileVerdict,
 };
 
 /// A `/proc` with this answer about every file: one that sees nothing, or all and no writer.
@@ -321,7 +321,7 @@ async fn a_close_while_minuted_was_down_is_seen_in_proc_and_else_ends_after_a_qu
     assert_eq!(scene.jobs().await, 0);
     let hours_ago = async |queue: &TestQueue| {
         let mut sighting = queue.sighting("talk.mp3").await.expect("kept");
-        assert_eq!(sighting.verdict, Verdict::Settling);
+        assert_eq!(sighting.verdict, FileVerdict::Settling);
         sighting.since = crate::clock::now() - jiff::SignedDuration::from_hours(2);
         queue.record(vec![sighting]).await;
     };

@@ -20,7 +20,7 @@ use crate::{
     beneath::Stamp,
     config::{Backlog, Watch},
     job::{Content, HoldReason},
-    store::{FolderRoot, Sighting, Verdict},
+    store::{FileVerdict, FolderRoot, Sighting},
 };
 
 fn content(bytes: &[u8]) -> String {
@@ -32,7 +32,7 @@ fn stamp(root: &Path, name: &str) -> Stamp {
 }
 
 /// A file as it was seen when `hours` ago it was new.
-fn sighting(root: &Path, name: &str, verdict: Verdict, hours: i64) -> Sighting {
+fn sighting(root: &Path, name: &str, verdict: FileVerdict, hours: i64) -> Sighting {
     let stamp = stamp(root, name);
     let since = crate::clock::now() - jiff::SignedDuration::from_hours(hours);
     Sighting { path: name.into(), stamp, first: since, since, verdict, written_boot: None }
@@ -188,7 +188,7 @@ async fn a_restart_keeps_what_was_observed() {
     fs::write(tree.path().join("seen.mp3"), "x").expect("written");
     fs::write(tree.path().join("new.mp3"), "y").expect("written");
     let queue = TestQueue::with_baseline(tree.path()).await;
-    queue.record(vec![sighting(tree.path(), "seen.mp3", Verdict::Settling, 2)]).await;
+    queue.record(vec![sighting(tree.path(), "seen.mp3", FileVerdict::Settling, 2)]).await;
     let mut settings = folder(tree.path());
     settings.settle = Some(Duration::from_secs(3600));
     let watched = Watched::begin(settings, &queue, 100);
@@ -337,7 +337,7 @@ async fn what_went_while_minuted_was_down_is_gone_and_what_changed_is_new() {
     for name in ["gone.mp3", "settling.mp3", "changed.mp3", "same.mp3"] {
         fs::write(tree.path().join(name), "x").expect("written");
         if name == "settling.mp3" {
-            queue.record(vec![sighting(tree.path(), name, Verdict::Settling, 1)]).await;
+            queue.record(vec![sighting(tree.path(), name, FileVerdict::Settling, 1)]).await;
         } else {
             queue.take(vec![(name.into(), stamp(tree.path(), name))]).await;
         }
@@ -392,7 +392,7 @@ async fn a_backlog_that_is_skipped_is_left_alone_until_it_changes() {
     fs::write(tree.path().join("b.mp3"), "changed").expect("written");
     watched.until_jobs(1).await;
     assert_eq!(watched.queue.names().await, ["b.mp3"]);
-    assert_eq!(watched.queue.sighting("a.mp3").await.map(|seen| seen.verdict), Some(Verdict::Ignored));
+    assert_eq!(watched.queue.sighting("a.mp3").await.map(|seen| seen.verdict), Some(FileVerdict::Ignored));
     watched.end().await;
 }
 
@@ -400,7 +400,9 @@ async fn a_backlog_that_is_skipped_is_left_alone_until_it_changes() {
 async fn a_meeting_that_was_interrupted_happens_again() {
     let tree = tempfile::tempdir().expect("a directory");
     let queue = TestQueue::new();
-    for (name, verdict) in [("a.mp3", Verdict::Ignored), ("b.mp3", Verdict::Backlog), ("c.mp3", Verdict::Settling)] {
+    for (name, verdict) in
+        [("a.mp3", FileVerdict::Ignored), ("b.mp3", FileVerdict::Backlog), ("c.mp3", FileVerdict::Settling)]
+    {
         fs::write(tree.path().join(name), name).expect("written");
         queue.record(vec![sighting(tree.path(), name, verdict, 1)]).await;
     }

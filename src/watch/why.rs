@@ -21,7 +21,7 @@ use crate::{
     beneath::{Dir, Entry, Stamp},
     config::{Folder, SIDECAR_OF_DIRECTORY, recording_of},
     open_files::{DOUBT_MAX, InUse, OpenFiles, UnclosedWrite},
-    store::{Sighting, Verdict},
+    store::{FileVerdict, Sighting},
     text::{ShellCommand, printable, printable_path},
 };
 
@@ -85,18 +85,18 @@ impl fmt::Display for SidecarScope {
         match self {
             Self::Recording(recording) => {
                 let recording = printable_path(recording);
-                write!(f, "it is the sidecar of `{recording}`: what it says of the meeting wins over the folder")
+                write!(f, "it is the sidecar of `{recording}`: it overrides what the folder says of the meeting")
             }
-            Self::Directory => f.write_str(
-                "it is the sidecar of its directory: what it says wins over the folder for all that lies below",
-            ),
+            Self::Directory => {
+                f.write_str("it is the sidecar of its directory: it overrides the folder for everything below")
+            }
             Self::Root => f.write_str(
                 "left alone: what holds for the whole folder is in the configuration; a file of this name counts in a \
                  sub-folder",
             ),
             Self::Off(folder) => {
                 let folder = printable(folder);
-                write!(f, "left alone: folder `{folder}` takes no sidecars, for lack of `sidecars = true`")
+                write!(f, "left alone: folder `{folder}` reads no sidecars without `sidecars = true`")
             }
         }
     }
@@ -157,7 +157,8 @@ pub(crate) fn explain(
     if !kind.is_media() {
         return FileExplanation::Name(kind);
     }
-    let is_taken = sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, Verdict::Taken { .. }));
+    let is_taken =
+        sighting.is_some_and(|seen| seen.stamp == stamp && matches!(seen.verdict, FileVerdict::Taken { .. }));
     if is_too_deep(relative) && !is_taken {
         return FileExplanation::TooDeep;
     }
@@ -185,11 +186,11 @@ fn explain_media(folder: &Folder, stamp: Stamp, sighting: Option<&Sighting>) -> 
         return if stamp.size == 0 { FileExplanation::Empty } else { FileExplanation::Unseen };
     };
     match seen.verdict {
-        Verdict::Taken { job } => FileExplanation::Taken(job),
-        Verdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
-        Verdict::Ignored => FileExplanation::Ignored,
-        Verdict::Settling if stamp.size == 0 => FileExplanation::Empty,
-        Verdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
+        FileVerdict::Taken { job } => FileExplanation::Taken(job),
+        FileVerdict::Backlog => FileExplanation::Backlog(folder.name.clone()),
+        FileVerdict::Ignored => FileExplanation::Ignored,
+        FileVerdict::Settling if stamp.size == 0 => FileExplanation::Empty,
+        FileVerdict::Settling => FileExplanation::Interrupted { first: seen.first, since: seen.since },
     }
 }
 
@@ -208,17 +209,17 @@ impl fmt::Display for FileExplanation {
             Self::Unreadable(why) => write!(f, "it cannot be looked at: {}", printable(why)),
             Self::Name(kind) => write!(f, "left alone: {kind}"),
             Self::Sidecar(sidecar) => sidecar.fmt(f),
-            Self::Empty => f.write_str("it is empty; it is taken once it has content and is quiet"),
+            Self::Empty => f.write_str("it is empty; it is queued once it has content and is quiet"),
             Self::Settling(file) => fmt_settling(f, file),
             Self::Backlog(folder) => {
-                let process = ShellCommand::new("minuted backlog").word(folder).then("process");
-                write!(f, "it lay there before minuted and waits: `{process}` or `skip`")
+                let process = ShellCommand::new("minuted backlog").add_word(folder).add_words("process");
+                write!(f, "it was there before minuted and waits: `{process}` or `skip`")
             }
-            Self::Ignored => f.write_str("it lay there before minuted and is left alone, as was decided"),
+            Self::Ignored => f.write_str("it was there before minuted and is left alone, as was decided"),
             Self::Taken(job) => write!(f, "job {job}"),
             Self::Interrupted { first, since } => write!(
                 f,
-                "it was settling when minuted was there last: first seen {first}, unchanged since {since}; it goes on \
+                "it was settling when minuted last ran: first seen {first}, unchanged since {since}; it goes on \
                  from there"
             ),
             Self::Unseen => f.write_str("not seen yet as it is now; the next scan will"),
@@ -239,20 +240,20 @@ fn fmt_settling(f: &mut fmt::Formatter<'_>, file: &SettlingFileView) -> fmt::Res
         write!(f, "{in_use}; ")?;
         match in_use {
             InUse::Process(_) | InUse::Written(UnclosedWrite { is_certain: true, .. }) => {
-                f.write_str("it is taken once that has closed it and it stays as it is")?;
+                f.write_str("it is queued once the writer has closed it and it stays as it is")?;
             }
             InUse::Written(UnclosedWrite { is_certain: false, .. }) => {
                 let at = since.checked_add(DOUBT_MAX).unwrap_or(Timestamp::MAX);
-                write!(f, "it is taken once that has closed it, or at {at} if it stays as it is")?;
+                write!(f, "it is queued once the writer has closed it, or at {at} if it stays as it is")?;
             }
         }
         write!(f, "; unchanged since {since}, first seen {}", file.first)?;
         return if file.is_slow { f.write_str("; that is longer than usual, and it is waited for") } else { Ok(()) };
     }
     if let Some(why) = file.unfinished {
-        return write!(f, "it looks unfinished: {why}; unchanged since {since}, taken as it is at {until}");
+        return write!(f, "it looks unfinished: {why}; unchanged since {since}, queued as it is at {until}");
     }
-    write!(f, "it is settling: unchanged since {since}, taken at {until} if it stays so; first seen {}", file.first)?;
+    write!(f, "it is settling: unchanged since {since}, queued at {until} if it stays so; first seen {}", file.first)?;
     if file.is_slow { f.write_str("; it still changes after hours, and is waited for") } else { Ok(()) }
 }
 
@@ -278,9 +279,9 @@ mod tests {
         symlink("a.mp3", root.join("link.mp3")).expect("linked");
         let stamp = Stamp::of(&File::open(root.join("kept.mp3")).expect("there")).expect("asked");
         let now = jiff::Timestamp::UNIX_EPOCH;
-        let (path, verdict) = ("kept.mp3".into(), Verdict::Backlog);
+        let (path, verdict) = ("kept.mp3".into(), FileVerdict::Backlog);
         let kept = Sighting { path, stamp, first: now, since: now, verdict, written_boot: None };
-        let begun = Sighting { verdict: Verdict::Settling, ..kept.clone() };
+        let begun = Sighting { verdict: FileVerdict::Settling, ..kept.clone() };
         let begun = explain(&folder(root), &accepts(), Path::new("kept.mp3"), None, Some(&begun));
         assert_eq!(begun, FileExplanation::Interrupted { first: now, since: now });
         let names =
@@ -295,10 +296,10 @@ mod tests {
         c.mp3.part: left alone: a temporary or foreign name (`.part`): a download or copy that is not finished
         @eaDir/d.mp3: left alone: it lies in `@eaDir`, which is left alone: thumbnails of a Synology
         @eaDir: it is a directory
-        empty.mp3: it is empty; it is taken once it has content and is quiet
+        empty.mp3: it is empty; it is queued once it has content and is quiet
         link.mp3: it is a link or a special file, and these are never opened
         none.mp3: there is no such file
-        kept.mp3: it lay there before minuted and waits: `minuted backlog sales process` or `skip`
+        kept.mp3: it was there before minuted and waits: `minuted backlog sales process` or `skip`
         ");
     }
 
@@ -336,17 +337,17 @@ mod tests {
             names.map(of).join("\n")
         });
         insta::assert_snapshot!(shown.join("\n\n"), @r"
-        a/talk.mp3.toml: it is the sidecar of `talk.mp3`: what it says of the meeting wins over the folder
-        talk.mp3.toml: it is the sidecar of `talk.mp3`: what it says of the meeting wins over the folder
+        a/talk.mp3.toml: it is the sidecar of `talk.mp3`: it overrides what the folder says of the meeting
+        talk.mp3.toml: it is the sidecar of `talk.mp3`: it overrides what the folder says of the meeting
         .minuted.toml: left alone: what holds for the whole folder is in the configuration; a file of this name counts in a sub-folder
-        a/.minuted.toml: it is the sidecar of its directory: what it says wins over the folder for all that lies below
+        a/.minuted.toml: it is the sidecar of its directory: it overrides the folder for everything below
         Cargo.toml: left alone: not an audio or video file by its name
         .toml: left alone: a hidden name: it begins with a dot
 
-        a/talk.mp3.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
-        talk.mp3.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
-        .minuted.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
-        a/.minuted.toml: left alone: folder `sales` takes no sidecars, for lack of `sidecars = true`
+        a/talk.mp3.toml: left alone: folder `sales` reads no sidecars without `sidecars = true`
+        talk.mp3.toml: left alone: folder `sales` reads no sidecars without `sidecars = true`
+        .minuted.toml: left alone: folder `sales` reads no sidecars without `sidecars = true`
+        a/.minuted.toml: left alone: folder `sales` reads no sidecars without `sidecars = true`
         Cargo.toml: left alone: not an audio or video file by its name
         .toml: left alone: a hidden name: it begins with a dot
         ");
@@ -373,16 +374,16 @@ mod tests {
             FileExplanation::Settling(SettlingFileView { in_use: Some(in_use), is_slow, ..file.clone() }).to_string()
         });
         insta::assert_snapshot!(open.join("\n"), @r"
-        `recorder` (process 812) has it open; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z; that is longer than usual, and it is waited for
-        it changed since its writer last closed it: it is still being written; it is taken once that has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
-        it was being written when minuted last saw its writer, and that writer may still have it open; it is taken once that has closed it, or at 2026-11-22T10:01:00Z if it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
+        `recorder` (process 812) has it open; it is queued once the writer has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z; that is longer than usual, and it is waited for
+        it changed since its writer last closed it: it is still being written; it is queued once the writer has closed it and it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
+        it was being written when minuted last saw its writer, and that writer may still have it open; it is queued once the writer has closed it, or at 2026-11-22T10:01:00Z if it stays as it is; unchanged since 2026-11-22T09:01:00Z, first seen 2026-11-22T09:00:00Z
         ");
         let unfinished = SettlingFileView { unfinished: Some("its header says 0 bytes"), ..file.clone() };
         let unreadable = SettlingFileView { unreadable: Some("Permission denied".into()), ..file.clone() };
         let shown = [file, unfinished, unreadable].map(|file| FileExplanation::Settling(file).to_string()).join("\n");
         insta::assert_snapshot!(shown, @r"
-        it is settling: unchanged since 2026-11-22T09:01:00Z, taken at 2026-11-22T09:01:30Z if it stays so; first seen 2026-11-22T09:00:00Z
-        it looks unfinished: its header says 0 bytes; unchanged since 2026-11-22T09:01:00Z, taken as it is at 2026-11-22T09:01:30Z
+        it is settling: unchanged since 2026-11-22T09:01:00Z, queued at 2026-11-22T09:01:30Z if it stays so; first seen 2026-11-22T09:00:00Z
+        it looks unfinished: its header says 0 bytes; unchanged since 2026-11-22T09:01:00Z, queued as it is at 2026-11-22T09:01:30Z
         it cannot be read: Permission denied
         ");
     }

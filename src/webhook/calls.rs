@@ -133,7 +133,7 @@ impl WebhookCalls {
         };
         let said = format!("a webhook for source `{source}` is refused: {why}");
         if is_due {
-            tracing::warn!("{said}; more of them are told in a quarter of an hour");
+            tracing::warn!("{said}; further ones are reported in 15 minutes");
         } else {
             tracing::debug!("{said}");
         }

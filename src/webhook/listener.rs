@@ -49,15 +49,15 @@ async fn bind_with_retries(listen: SocketAddr) -> TcpListener {
     loop {
         match TcpListener::bind(listen).await {
             Ok(listener) => {
-                tracing::info!("webhooks are taken at http://{listen}");
+                tracing::info!("webhooks are accepted at http://{listen}");
                 return listener;
             }
             Err(error) if !is_said => {
                 let cure = "minuted keeps trying; sources are asked all the same. `ss -ltnp` shows who has the port";
-                tracing::error!("webhooks cannot be taken at `{listen}`: {error}; {cure}");
+                tracing::error!("webhooks cannot be accepted at `{listen}`: {error}; {cure}");
                 is_said = true;
             }
-            Err(error) => tracing::debug!("webhooks still cannot be taken at `{listen}`: {error}"),
+            Err(error) => tracing::debug!("webhooks still cannot be accepted at `{listen}`: {error}"),
         }
         tokio::time::sleep(BIND_RETRY_AFTER).await;
     }

@@ -27,7 +27,7 @@ pub(crate) struct ActiveJob {
     /// The service of whose own slots it takes one; `None` takes one of those that services share.
     pool: Option<String>,
     /// Its turn at the slot, which ends when another folder waits.
-    pub(super) turn: Arc<SlotTurn>,
+    pub(super) turn: Arc<WorkerTurn>,
 }
 
 impl ActiveJob {
@@ -37,7 +37,7 @@ impl ActiveJob {
         cancel: &CancellationToken,
         folder: &str,
         pool: Option<&str>,
-        turn: &Arc<SlotTurn>,
+        turn: &Arc<WorkerTurn>,
     ) -> Self {
         let progress = Arc::clone(progress);
         let cancel = cancel.clone();
@@ -50,9 +50,9 @@ impl ActiveJob {
 
 /// The turn of a job at its slot.
 #[derive(Debug, Default)]
-pub(super) struct SlotTurn(watch::Sender<bool>);
+pub(super) struct WorkerTurn(watch::Sender<bool>);
 
-impl SlotTurn {
+impl WorkerTurn {
     /// Notes whether another folder waits for the slot.
     fn request_room(&self, is_wanted: bool) {
         self.0.send_if_modified(|was| std::mem::replace(was, is_wanted) != is_wanted);

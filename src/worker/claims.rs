@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{ActiveJob, Worker, activity::SlotTurn, slots::SlotPool};
+use super::{ActiveJob, Worker, activity::WorkerTurn, slots::SlotPool};
 use crate::{
     clock,
     config::Folder,
@@ -274,7 +274,7 @@ fn start_job(worker: &Arc<Worker>, claimed: ClaimedJob) {
     let progress = Arc::default();
     let cancel = CancellationToken::new();
     let (stage, pool, turn) =
-        (job.state.stage().unwrap_or(Stage::Create), slot_pool_of(&handle), Arc::<SlotTurn>::default());
+        (job.state.stage().unwrap_or(Stage::Create), slot_pool_of(&handle), Arc::<WorkerTurn>::default());
     let active = ActiveJob::new(stage, &progress, &cancel, &folder.id, pool, &turn);
     worker.activity.enter(job.id, active);
     let shared = Arc::clone(worker);

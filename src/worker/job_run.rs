@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, activity::SlotTurn, slots::TURN};
+use super::{Worker, activity::WorkerTurn, slots::TURN};
 use crate::{
     clock,
     config::Folder,
@@ -32,7 +32,7 @@ pub(super) struct JobRun {
     pub(super) folder: Arc<Folder>,
     pub(super) progress: Arc<Progress>,
     /// Its turn at the slot, which ends when another folder waits.
-    pub(super) turn: Arc<SlotTurn>,
+    pub(super) turn: Arc<WorkerTurn>,
     /// Cancelled when a person gives the job up.
     pub(super) cancel: CancellationToken,
     /// The call that this job probes.
@@ -109,7 +109,7 @@ impl JobRun {
             create::CreateOutcome::NotesExist(notes) => {
                 worker
                     .runtime
-                    .persist(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
+                    .persist_commit(|| context.queue.stages().record_existing_notes(job, &notes, clock::now()))
                     .await?;
                 tracing::info!(job.id = job.id.0, "job {}: its notes exist already", job.id);
                 job.state = State::Done;
@@ -118,12 +118,12 @@ impl JobRun {
             create::CreateOutcome::Meeting { id, how, plan, called } => {
                 job.state = worker
                     .runtime
-                    .persist(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
+                    .persist_commit(|| context.queue.stages().record_meeting(job, &plan, &id, how, clock::now()))
                     .await?;
                 job.plan = Some(*plan);
                 job.remote = Remote::Meeting { meeting: id };
-                worker.runtime.release(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
-                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.text(""));
+                worker.runtime.end_hold(Scope::Folder, &self.folder.id, &[HoldReason::Refused]).await;
+                tracing::info!(job.id = job.id.0, stage = %Stage::Create, "job {}: {}", job.id, how.in_words(""));
                 Ok(called)
             }
         }
@@ -137,13 +137,13 @@ impl JobRun {
         job.state = self
             .worker
             .runtime
-            .persist(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
+            .persist_commit(|| context.queue.stages().record_upload(job, recording, how, clock::now()))
             .await?;
         self.worker.forget_recognised(job.id);
-        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
         context.converter.forget(&job.key).await;
         let elapsed_ms = begun.elapsed().as_millis();
-        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.text(""));
+        tracing::info!(job.id = job.id.0, stage = %Stage::Upload, elapsed_ms, "job {}: {}", job.id, how.in_words(""));
         Ok(true)
     }
 
@@ -157,15 +157,15 @@ impl JobRun {
             analyse::request_analyses(context, job, wanted).await?;
         }
         let state = if asked.is_empty() {
-            self.worker.runtime.persist(|| context.queue.stages().await_results(job, clock::now())).await?
+            self.worker.runtime.persist_commit(|| context.queue.stages().await_results(job, clock::now())).await?
         } else {
             self.worker
                 .runtime
-                .persist(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
+                .persist_commit(|| context.queue.stages().record_request(job, asked.clone(), clock::now()))
                 .await?
         };
         job.state = state;
-        self.worker.runtime.polls.add(job.id, &job.key.folder, context.service_settings.poll.first);
+        self.worker.runtime.polls.add_job(job.id, &job.key.folder, context.service_settings.poll.first);
         tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: waits for the service again", job.id);
         Ok(!asked.is_empty())
     }
@@ -208,7 +208,7 @@ impl JobRun {
         self.worker.note_recognised(job.id, self.progress.read().0);
         match self.worker.runtime.queue.stages().snooze(job, now, None, now).await {
             Ok(_) => {
-                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder, and goes on later", job.id);
+                tracing::info!(job.id = job.id.0, "job {}: makes room for another folder and continues later", job.id);
             }
             Err(error) => self.worker.runtime.queue_failed("put a job back that makes room", &error),
         }

@@ -181,13 +181,14 @@ impl Worker {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
         let retry = self.runtime.live().settings.retry;
         let policy = Policy { attempts: retry.attempts, delay: retry.delay, delay_max: retry.delay_max };
-        let Some(delay) = policy.after(job.attempts + 1, clock::jitter()) else {
+        let Some(delay) = policy.delay_after(job.attempts + 1, clock::jitter()) else {
             self.fail_job(folder, job, from, &error, complete).await;
             return;
         };
         let now = clock::now();
         let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        match self.runtime.persist(|| self.runtime.queue.stages().retry_later(job, from, due, &error, now)).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.stages().retry_later(job, from, due, &error, now)).await
+        {
             Ok(_) => {
                 let attempt = job.attempts + 1;
                 let shown = printable_path(&folder.path.join(&job.path));
@@ -234,7 +235,7 @@ impl Worker {
         }
         let path = folder.path.join(&job.path);
         let shown = printable_path(&path);
-        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").path(&path), job.id);
+        let cure = format!("{}; minuted retry {}", ShellCommand::new("minuted why").add_path(&path), job.id);
         let failure = || Failure {
             error: error.to_owned(),
             from,
@@ -242,7 +243,7 @@ impl Worker {
             deliveries: deliveries_of_failure(folder, !complete.is_empty()),
             notice: format!("{shown} failed: {error}\n{cure}"),
         };
-        match self.runtime.persist(|| self.runtime.queue.stages().fail(job, failure(), clock::now())).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.stages().fail(job, failure(), clock::now())).await {
             Ok(_) => {
                 tracing::error!(job.id = job.id.0, "job {} failed: {shown}: {error}; {cure}", job.id);
             }
@@ -253,7 +254,8 @@ impl Worker {
 
     /// Ends a job whose recording is not worked on after all: nothing is counted, delivered or reported.
     async fn skip_job(&self, folder: &Folder, job: &Job, reason: SkipReason) {
-        match self.runtime.persist(|| self.runtime.queue.stages().skip(job, reason.clone(), clock::now())).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.stages().skip(job, reason.clone(), clock::now())).await
+        {
             Ok(_) => {
                 let shown = printable_path(&folder.path.join(&job.path));
                 tracing::info!(job.id = job.id.0, "job {} is skipped: {reason}: {shown}", job.id);
@@ -278,7 +280,11 @@ impl Worker {
             deliveries: deliveries_of_results(folder, job, plan),
             endings: post_delivery_actions(folder),
         };
-        match self.runtime.persist(|| self.runtime.queue.stages().record_results(job, analysed(), clock::now())).await {
+        match self
+            .runtime
+            .persist_commit(|| self.runtime.queue.stages().record_results(job, analysed(), clock::now()))
+            .await
+        {
             Ok(_) => {
                 tracing::info!(job.id = job.id.0, stage = %Stage::Analyse, "job {}: analysed", job.id);
                 if let Remote::Uploaded { meeting, .. } = &job.remote {
@@ -298,12 +304,14 @@ impl Worker {
         let live = self.runtime.live();
         let cure = live.services.get(&folder.service).map_or("", |handle| handle.settings.kind.folder_cure());
         let message = format!("the service refuses meetings of folder `{}`: {error}\n{cure}", folder.name);
-        self.runtime.hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), message).await;
+        self.runtime
+            .record_hold(Scope::Folder, &folder.id, HoldReason::Refused, format!("{error}; {cure}"), message)
+            .await;
     }
 
     async fn record_lost_file(&self, job: &Job, error: &anyhow::Error) {
         let error = one_line(&format!("{error:#}"), ERROR_MAX);
-        match self.runtime.persist(|| self.runtime.queue.stages().lose_file(job, &error, clock::now())).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.stages().lose_file(job, &error, clock::now())).await {
             Ok(State::Waiting { .. }) => {
                 // A file that somebody has open is asked about again and again; that it still has is no news.
                 if job.error.as_deref() != Some(&*error) {
@@ -327,7 +335,7 @@ impl Worker {
             &anyhow::anyhow!("{error:#}; it is examined again, and what it holds now gets a job of its own"),
         )
         .await;
-        match self.runtime.persist(|| self.runtime.queue.files().reconsider_file(job)).await {
+        match self.runtime.persist_commit(|| self.runtime.queue.files().reconsider_file(job)).await {
             Ok(0) => {}
             Ok(_) => self.reconsidered.add(&job.key.folder, &job.path),
             Err(error) => self.runtime.queue_failed("have a file examined again", &error),
@@ -341,7 +349,7 @@ impl Worker {
         }
         match self
             .runtime
-            .persist(|| self.runtime.queue.stages().snooze(job, until, because.clone(), clock::now()))
+            .persist_commit(|| self.runtime.queue.stages().snooze(job, until, because.clone(), clock::now()))
             .await
         {
             Ok(_) => {}

@@ -41,7 +41,7 @@ enum NextPoll {
 /// since their upload is on disk, so a restart begins neither the wait nor the upload anew.
 pub(crate) async fn run(worker: Arc<Worker>) {
     match worker.runtime.queue.jobs().awaiting_analysis().await {
-        Ok(waiting) => waiting.iter().for_each(|job| worker.runtime.polls.add(job.id, &job.folder, Duration::ZERO)),
+        Ok(waiting) => waiting.iter().for_each(|job| worker.runtime.polls.add_job(job.id, &job.folder, Duration::ZERO)),
         Err(error) => worker.runtime.queue_failed("read what waits for analysis", &error),
     }
     let slots = Arc::new(tokio::sync::Semaphore::new(LOOKS_MAX));
@@ -73,13 +73,13 @@ async fn pause_until_due(worker: &Worker, of_folder_max: usize) {
     };
     tokio::select! {
         () = worker.runtime.stop.cancelled() => {}
-        () = worker.runtime.polls.changed() => {}
+        () = worker.runtime.polls.wait_for_change() => {}
         () = wait => {}
     }
 }
 
 async fn poll_timer(worker: &Arc<Worker>, timer: PollTimer) {
-    let nudges = worker.runtime.polls.nudges();
+    let nudges = worker.runtime.polls.count_nudges();
     if let Err(error) = worker.runtime.follow_clock().await {
         worker.runtime.queue_failed("follow the clock", &error);
     }
@@ -205,7 +205,7 @@ async fn handle_look(
             worker.record_success(handle, job, Call::Request).await;
             match worker
                 .runtime
-                .persist(|| worker.runtime.queue.stages().record_request(job, analyses.clone(), clock::now()))
+                .persist_commit(|| worker.runtime.queue.stages().record_request(job, analyses.clone(), clock::now()))
                 .await
             {
                 Ok(_) => Some(NextPoll::After(poll.first)),

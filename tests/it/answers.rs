@@ -227,7 +227,7 @@ fn a_file_that_settled_when_minuted_died_was_seen() {
     until("it is written down", || house.tally("SELECT count(*) FROM sighting").filter(|seen| *seen == 1));
     daemon.kill();
     let told = why(&house, "talk.mp3");
-    assert!(told.contains("it was settling when minuted was there last: first seen "), "{told}");
+    assert!(told.contains("it was settling when minuted last ran: first seen "), "{told}");
     assert!(told.contains("hint: no daemon runs"), "{told}");
 }
 
@@ -284,9 +284,9 @@ fn a_backlog_that_was_skipped_says_how_it_is_taken_in_after_all() {
     let skipped = until_why(&house, "old.mp3", "left alone");
     let none = told(&house, &["backlog", "sales", "process"]);
     insta::assert_snapshot!(format!("{skipped}{none}"), @r"
-    /house/sales/old.mp3: it lay there before minuted and is left alone, as was decided
-    hint: minuted add '/house/sales/old.mp3' --folder sales takes it in all the same
-    0 recordings of folder `sales` are taken in; one that was skipped: minuted add FILE --folder sales
+    /house/sales/old.mp3: it was there before minuted and is left alone, as was decided
+    hint: minuted add '/house/sales/old.mp3' --folder sales queues it anyway
+    0 recordings of folder `sales` are queued; one that was skipped: minuted add FILE --folder sales
     ");
     let old = house.path("old.mp3");
     assert!(house.run(&["add", old.to_str().expect("UTF-8"), "--folder", "sales"]).status.success());
@@ -384,7 +384,7 @@ fn a_daemon_that_is_stuck_is_told_of_while_it_is_waited_for() {
     let mut line = String::new();
     BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("read");
     let pid = daemon.pid();
-    assert_eq!(line, format!("the daemon (pid {pid}) does not answer yet; it is given 55s more\n"));
+    assert_eq!(line, format!("the daemon (pid {pid}) does not answer yet; waiting 55s more\n"));
     drop(stopped);
     assert!(child.wait().expect("ended").success());
 }

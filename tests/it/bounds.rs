@@ -56,7 +56,7 @@ async fn a_mail_server_that_sends_without_end_is_cut_off() {
         let smtp =
             Smtp { host: "127.0.0.1".into(), port, tls: *tls, username: None, password_file: None, insecure: false };
         let email = Email { from: mailbox.clone(), failures_to: vec![], allow: vec![], smtp };
-        let error = Mailer::new(&email).verify().await.expect_err(what);
+        let error = Mailer::new(&email).verify_setup().await.expect_err(what);
         let sent = served.join().expect("served");
         assert!(sent < SENT_MAX, "{what}: {sent} bytes");
         assert!(matches!(error, MailError::Later { .. } | MailError::Setup { .. }), "{what}: {error:?}");

@@ -39,13 +39,13 @@ fn key_begins(bytes: &[u8]) -> String {
 
 /// Waits until the recording is refused as changed, and asks what becomes of it.
 fn wait_for_the_change(house: &House, name: &str) {
-    let is_true = ["examined again", "settling", "being taken in", "job 2", "job 3"];
+    let is_true = ["examined again", "settling", "being queued", "job 2", "job 3"];
     until_told(
         || format!("{name} changed: {}\n{}", house.why(name), house.log()),
         || {
             let log = house.log();
             let is_noticed = log.contains("the recording changed while it was being sent")
-                || log.contains("the recording changed after it was taken in");
+                || log.contains("the recording changed after it was queued");
             // The log is written a moment before the job is given up.
             (is_noticed && is_true.iter().any(|words| house.why(name).contains(words))).then_some(())
         },

@@ -139,7 +139,7 @@ fn a_backlog_waits_for_its_decision_and_why_says_so() {
     say(&house, &["backlog", "old", "skip"]).prints("25 recordings of folder `old` are left alone");
     say(&house, &["why", &format!("{old}/07.wav")]).prints("left alone, as was decided");
     assert_eq!(daemon.stop().code(), Some(0));
-    say(&house, &["backlog", "old", "process"]).prints("0 recordings of folder `old` are taken in");
+    say(&house, &["backlog", "old", "process"]).prints("0 recordings of folder `old` are queued");
 }
 
 /// The fields of a job in JSON, as DESIGN § 6 has them.

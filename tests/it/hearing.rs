@@ -485,7 +485,8 @@ fn the_notes_say_that_a_service_may_have_heard_only_the_first_track() {
     fs::write(house.path("one.mp4"), mov(&tracks[..1])).expect("written");
     house.wait_for("two.mp4", "done");
     house.wait_for("one.mp4", "done");
-    let remark = "the recording has 2 sound tracks and was sent as it is: the service may have heard only the first";
+    let remark =
+        "the recording has 2 sound tracks and was sent as it is: the service may have transcribed only the first";
     let notes = |name: &str| fs::read_to_string(house.path(name)).expect("notes");
     assert!(notes("two.notes.md").contains(remark), "{}", notes("two.notes.md"));
     assert!(!notes("one.notes.md").contains("sound tracks"), "{}", notes("one.notes.md"));

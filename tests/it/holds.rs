@@ -208,7 +208,7 @@ async fn without_tls_neither_password_nor_mail_leaves_whatever_the_server_answer
         };
         let from: Mailbox = "minutes@example.com".parse().expect("a mailbox");
         let email = Email { from, failures_to: vec![], allow: vec![], smtp };
-        assert!(Mailer::new(&email).verify().await.is_err(), "{what}");
+        assert!(Mailer::new(&email).verify_setup().await.is_err(), "{what}");
         let heard = String::from_utf8_lossy(&served.join().expect("served")).into_owned();
         for word in ["AUTH", "MAIL FROM", "sesame", "b3BlbiBzZXNhbWU"] {
             assert!(!heard.contains(word), "{what}: {heard}");

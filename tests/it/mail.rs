@@ -6,7 +6,7 @@ use lettre::message::Mailbox;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use minuted::testing::{
     config::{Allow, Analysis, Attendee, Email, Format, Smtp, Tls},
-    delivery::{Letter, Limits, MailError, Mailer, Minutes, Notice, message_id},
+    delivery::{DigestEntry, Letter, MailError, MailLimits, Mailer, Minutes, message_id},
     job::{Content, Findings, Key, Report, Status},
 };
 
@@ -81,7 +81,7 @@ fn minutes(title: &str, note: &str) -> Minutes {
 
 fn letter_of(minutes: &Minutes) -> Letter {
     let id = message_id(&minutes.key, 1, "ann@example.com", &mailbox("minutes@example.com"));
-    Letter::of(minutes, id, "talk.notes.md".as_ref())
+    Letter::from_minutes(minutes, id, "talk.notes.md".as_ref())
 }
 
 fn letter() -> Letter {
@@ -222,7 +222,7 @@ async fn a_final_refusal_is_the_mails_at_its_recipient_and_content_and_else_the_
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left_within_the_limits() {
-    let limits = Limits {
+    let limits = MailLimits {
         connect: Duration::from_millis(300),
         command: Duration::from_millis(300),
         message: Duration::from_millis(300),
@@ -269,15 +269,15 @@ async fn a_wrong_password_is_for_the_operator_and_never_in_the_message() {
     let server = SmtpServer::start();
     server.require_login("minutes", "right");
     let (mailer, file, _dir) = signing_in(&server, "wrong-hunter2\n", 0o600);
-    let outcome = mailer.verify().await;
+    let outcome = mailer.verify_setup().await;
     insta::assert_snapshot!(outcome.as_ref().expect_err("refused").to_string(), @"the mail server `127.0.0.1` answered 535: 5.7.8 wrong name or password");
     assert!(is_setup(&outcome));
     // Base64 of the name and the password, as a server repeats a command that it does not know.
     server.fail_next_at(Step::Auth, 500, "wrong-hunter2 AUTH PLAIN AG1pbnV0ZXMAd3JvbmctaHVudGVyMg==");
-    let repeated = mailer.verify().await.expect_err("refused").to_string();
+    let repeated = mailer.verify_setup().await.expect_err("refused").to_string();
     assert!(!repeated.contains("hunter2") && !repeated.contains("AG1pbnV0ZXM"), "{repeated}");
     fs::write(&file, "right\r\n").expect("written");
-    mailer.verify().await.expect("the file is read anew");
+    mailer.verify_setup().await.expect("the file is read anew");
     mailer.send_notes(&ann(), &letter()).await.expect("sent");
 }
 
@@ -286,15 +286,15 @@ async fn a_password_that_everyone_can_read_is_refused_with_the_cure() {
     let server = SmtpServer::start();
     server.require_login("minutes", "secret");
     let (mailer, file, _dir) = signing_in(&server, "secret", 0o644);
-    let outcome = mailer.verify().await;
+    let outcome = mailer.verify_setup().await;
     assert!(is_setup(&outcome));
     let cure = format!("chmod o= {}", file.display());
     assert!(outcome.expect_err("refused").to_string().contains(&cure));
     assert_eq!(server.conversations(), 0);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).expect("set");
-    mailer.verify().await.expect("a credential of systemd looks so");
+    mailer.verify_setup().await.expect("a credential of systemd looks so");
     fs::remove_file(&file).expect("removed");
-    assert!(is_later(&mailer.verify().await));
+    assert!(is_later(&mailer.verify_setup().await));
 }
 
 #[tokio::test]
@@ -319,9 +319,11 @@ async fn a_server_without_tls_where_tls_is_asked_for_is_for_later() {
     assert!(server.received().is_empty());
 }
 
-fn notices(count: usize) -> Vec<Notice> {
+fn notices(count: usize) -> Vec<DigestEntry> {
     let at = "2026-11-22T09:00:00Z".parse().expect("a time");
-    (1..=count).map(|n| Notice { at, text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J") }).collect()
+    (1..=count)
+        .map(|n| DigestEntry { at, text: format!("talk-{n}.wav failed\nhint: minuted retry {n}\u{1b}[2J") })
+        .collect()
 }
 
 #[tokio::test]
@@ -367,7 +369,7 @@ async fn a_wrong_operator_does_not_keep_the_other_from_being_told() {
 #[tokio::test]
 async fn a_test_mail_goes_to_whom_the_operator_names() {
     let server = SmtpServer::start();
-    mailer(&server).verify().await.expect("verified");
+    mailer(&server).verify_setup().await.expect("verified");
     assert!(server.received().is_empty(), "verifying leaves no trace");
     mailer(&server).send_test(&mailbox("someone@elsewhere.test")).await.expect("sent");
     assert_eq!(only(&server).to, ["someone@elsewhere.test"]);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use minuted::testing::{
     config::{self, SourceApi},
-    http::{Elsewhere, Limits},
+    http::{CallLimits, Elsewhere},
     services::{CallError, FileFault, pacer::Pacer},
     sources::{
         Availability, Recording, RemoteFile, Source as _,
@@ -628,7 +628,7 @@ fn the_files_lie_at_another_origin_for_whoever_knows_an_address_that_has_not_exp
             Availability::NotYet | Availability::Lost(_) => panic!("it is ready"),
         };
         let base = account.vendor.base_url().parse().expect("a URL");
-        let store = Elsewhere::new(&base, Limits::new(Duration::from_secs(5))).expect("a client");
+        let store = Elsewhere::new(&base, CallLimits::new(Duration::from_secs(5))).expect("a client");
         let get = |file: &RemoteFile| account.wait(store.get(&file.url, 1_000_000));
         for spoil in [None, Some(Spoil::NoLength), Some(Spoil::Slow(3, Duration::from_millis(5)))] {
             let files = files();

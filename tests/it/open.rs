@@ -61,7 +61,7 @@ fn a_recorder_that_pauses_is_named_and_its_recording_is_sent_once_and_whole() {
     recorder.write_all(first).expect("written");
     house.scan();
     let why = until_why(&house, "talk.mp3", &this_process());
-    assert!(why.contains("it is taken once that has closed it"), "{why}");
+    assert!(why.contains("it is queued once the writer has closed it"), "{why}");
     assert_eq!((house.jobs().len(), meetings(&house)), (0, 0));
     recorder.write_all(second).expect("written");
     drop(recorder);

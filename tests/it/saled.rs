@@ -240,7 +240,7 @@ fn a_server_that_restarts_is_given_what_it_forgot_and_nothing_counts() {
         until("it is submitted again", || (served.asked() == expected).then_some(()));
         // The second time in one go, the server is not well.
         served.server.restart();
-        served.wait_for_down("talk.wav", "forgot what it was given twice");
+        served.wait_for_down("talk.wav", "lost its jobs twice");
         served.server.state().held = None;
         served.notes("talk.wav");
         assert_eq!(served.house.job("talk.wav")["attempts"], 0, "{work:?}");

@@ -266,7 +266,7 @@ fn a_command_about_a_recording_that_was_left_alone_names_it() {
         Some(said(&output)).filter(|told| told.contains("minuted add"))
     });
     let command = &told[told.find("minuted add").expect("a command")..];
-    let command = command.split(" takes it in").next().expect("a command");
+    let command = command.split(" queues it").next().expect("a command");
     let expected: [&[u8]; 5] = [b"add", ignored.as_os_str().as_bytes(), b"--folder", b"sales", b""];
     assert_eq!(words_of(command, house.dir.path()), expected, "{told}");
     assert!(!house.dir.path().join("pwn").exists());

@@ -102,7 +102,7 @@ fn sidecars_are_off_where_the_folder_does_not_say_otherwise() {
     assert_eq!(job.get("attendees_from"), None);
     assert!(!notes(&house, "sub/talk.notes.md").contains("attendees_from"));
     let told = house.why("sub/talk.mp3.toml");
-    assert!(told.contains("folder `sales` takes no sidecars, for lack of `sidecars = true`"), "{told}");
+    assert!(told.contains("folder `sales` reads no sidecars without `sidecars = true`"), "{told}");
 }
 
 /// What a source knows of a recording, as it stands in the queue; no daemon may run.
@@ -383,7 +383,7 @@ fn a_folder_without_attendees_waits_until_somebody_is_named() {
     let _daemon = house.start();
     house.drop_recording("sub/talk.mp3");
     let told = unclear(&house, "sub/talk.mp3");
-    let expected = "nobody is named who was there, and service `paxs` needs attendees; write attendees = [{ name = \"Ann Lee\", \
+    let expected = "no attendees are named, and service `paxs` needs them; write attendees = [{ name = \"Ann Lee\", \
                     email = \"ann@example.com\" }] into `sub/talk.mp3.toml`";
     assert!(told.contains(expected), "{told}");
     write(&house, "sub/.minuted.toml", &naming("Eve"));

@@ -209,7 +209,7 @@ fn a_recording_is_fetched_without_a_daemon_and_its_notes_are_made_by_the_next() 
     let sourced = Sourced::new(VERSIONS[1], "", "");
     let id = sourced.baas.add(Bot::ended("old"));
     let refused = sourced.house.run(&["source", "fetch", &id]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("has not met folder"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("has not scanned folder"), "{refused:?}");
     let daemon = sourced.house.start();
     sourced.until_listed(1);
     assert!(daemon.stop().success());

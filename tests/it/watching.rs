@@ -496,7 +496,7 @@ fn a_dry_scan_tells_what_would_be_taken_and_takes_nothing() {
     assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
     let told = [told(0), told(1)].join("\n").replace(&format!("{}/", house.folder().display()), "");
     insta::assert_snapshot!(told, @r#"
-    "sales" "a.mp3" 1226 "is taken once it is quiet and complete"
+    "sales" "a.mp3" 1226 "is queued once it is quiet and complete"
     "sales" "b.ogg" 3768 "the service of this folder does not take `.ogg`"
     "#);
     assert_eq!((house.jobs().len(), house.files().len()), (0, 3));

@@ -283,7 +283,7 @@ fn a_port_that_is_taken_is_told_once_and_tried_again_and_a_reload_moves_it() {
     let mut post = Post::new("v1");
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, post.port)).expect("still free");
     let daemon = post.house.start();
-    until_told(|| post.house.log(), || post.house.log().contains("webhooks cannot be taken at").then_some(()));
+    until_told(|| post.house.log(), || post.house.log().contains("webhooks cannot be accepted at").then_some(()));
     post.house.drop_recording("talk.mp3");
     post.house.wait_for("talk.mp3", "done");
     drop(taken);

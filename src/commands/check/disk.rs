@@ -37,17 +37,17 @@ pub(super) fn try_state_directory(settings: &Settings) -> Vec<Finding> {
     let mode = metadata.permissions().mode() & 0o7777;
     let owner = metadata.uid();
     if owner != rustix::process::geteuid().as_raw() {
-        let hint = format!("run this as its user: {}", store::sudo(owner).then("minuted check"));
+        let hint = format!("run this as its user: {}", store::sudo(owner).add_words("minuted check"));
         findings.push(Finding::error(subject, format!("{shown} belongs to another user (uid {owner})"), hint));
     } else if mode & 0o077 != 0 {
         let message = format!("{shown} is open to other users (mode {mode:04o}); it holds tokens");
-        findings.push(Finding::error(subject, message, ShellCommand::new("chmod 0700").path(dir)));
+        findings.push(Finding::error(subject, message, ShellCommand::new("chmod 0700").add_path(dir)));
     } else if let Err(error) = rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK) {
         let error = std::io::Error::from(error);
         let hint = if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
             READ_ONLY.to_owned()
         } else {
-            ShellCommand::new("chmod 0700").path(dir).into()
+            ShellCommand::new("chmod 0700").add_path(dir).into()
         };
         findings.push(Finding::error(subject, format!("{shown} cannot be written: {error}"), hint));
     } else {

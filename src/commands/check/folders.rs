@@ -4,13 +4,13 @@ use std::{io, path::Path};
 
 use super::{Finding, disk::little_room, listing, readers};
 use crate::{
-    access::{Permissions, grant},
+    access::{Permissions, setfacl_commands},
     beneath::Dir,
     config::{Convert, Email, Environment, Folder, OnSuccess, Recipients, Settings, Target, Watch},
     delivery,
     engine::audio::ffmpeg,
     pipeline::convert::FFMPEG_CURE,
-    text::{ShellCommand, count, printable_path},
+    text::{ShellCommand, format_count, printable_path},
 };
 
 /// Below this a folder is about to be full: a day of recordings of one room is about a gigabyte.
@@ -69,7 +69,7 @@ fn kept_out(folder: &Folder, email: &Email) -> Option<Finding> {
     let outside = folder.attendees.iter().filter(|person| !email.permits(&person.email)).count();
     let subject = format!("folder {}", folder.name);
     let (are, get) = if outside == 1 { ("is", "gets") } else { ("are", "get") };
-    let message = format!("{} {are} outside `allow` and {get} no mail", count(outside as u64, "attendee"));
+    let message = format!("{} {are} outside `allow` and {get} no mail", format_count(outside as u64, "attendee"));
     match outside {
         0 => None,
         all if all == folder.attendees.len() && !folder.deliver.contains(&Target::Beside) => {
@@ -87,11 +87,11 @@ fn unreachable_folder(subject: &str, path: &Path, error: &io::Error) -> Finding 
     let shown = printable_path(path);
     let message = format!("{shown} cannot be opened: {error}");
     let hint = if error.kind() == io::ErrorKind::NotFound {
-        format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").path(path))
+        format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").add_path(path))
     } else if error.kind() == io::ErrorKind::NotADirectory {
         "`path` must name a directory".to_owned()
     } else if error.kind() == io::ErrorKind::PermissionDenied {
-        grant(path).join("\n")
+        setfacl_commands(path).join("\n")
     } else {
         "check the mount".to_owned()
     };
@@ -100,7 +100,7 @@ fn unreachable_folder(subject: &str, path: &Path, error: &io::Error) -> Finding 
 
 /// Creates, renames and removes a file, as delivering notes does, and looks who could read it.
 fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
-    let tried = Dir::open(path).and_then(|dir| Ok((delivery::try_out(&dir, mode)?, Permissions::of(dir.fd())?)));
+    let tried = Dir::open(path).and_then(|dir| Ok((delivery::try_out(&dir, mode)?, Permissions::read_from(dir.fd())?)));
     let shown = printable_path(path);
     let error = match tried {
         Ok((notes, dir)) => {
@@ -119,9 +119,9 @@ fn try_writing(subject: &str, path: &Path, mode: u32) -> Vec<Finding> {
              /etc/systemd/system/minuted.service.d/folders.conf; else the file system is mounted read-only"
                 .to_owned()
         }
-        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => grant(path).join("\n"),
+        Some(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => setfacl_commands(path).join("\n"),
         Some(rustix::io::Errno::NOENT) => {
-            format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").path(path))
+            format!("{}, or mount what belongs there", ShellCommand::new("mkdir -p").add_path(path))
         }
         Some(rustix::io::Errno::NOTDIR) => "a file is in the way: name a directory".to_owned(),
         Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => "free some space".to_owned(),

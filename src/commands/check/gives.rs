@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, Finding, Findings};
+use super::{CheckFindings, CommandFailure, Finding};
 use crate::{
     config::{Abilities, Analysis, Notes, Settings},
     runtime::LiveConfig,
 };
 
 /// Says of each service what a folder may ask of it.
-pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut Findings) -> Result<(), Failure> {
+pub(super) fn list_abilities(settings: &Arc<Settings>, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     for (name, handle) in &live.services {
         let abilities = handle.settings.kind.abilities();
@@ -35,7 +35,7 @@ fn describe_abilities(abilities: &Abilities) -> String {
     told.extend(more.map(|more| more.as_str().to_owned()));
     let can = [
         (abilities.needs_attendees, "needs attendees"),
-        (abilities.progress, "tells how far it is"),
+        (abilities.progress, "reports its progress"),
         (abilities.cancels, "ends what is cancelled"),
         (abilities.deletes, "deletes (on_success_remote)"),
     ];
@@ -59,7 +59,7 @@ mod tests {
             settings.services.values().map(|service| describe_abilities(&service.kind.abilities())).collect::<Vec<_>>();
         insta::assert_snapshot!(told.join("\n"), @r"
         a transcription; a meeting note; it ends what is cancelled, deletes (on_success_remote)
-        a transcription; a meeting note that minuted extracts; it tells how far it is
+        a transcription; a meeting note that minuted extracts; it reports its progress
         a transcription with speakers; a meeting note, by an instruction if there is one; key_points; sentiment; it needs attendees
         ");
     }

@@ -1,6 +1,6 @@
 //! The holds that the daemon has set already, and why.
 
-use super::{Failure, Finding, Findings, outside::Asked};
+use super::{CheckFindings, CommandFailure, Finding, outside::Asked};
 use crate::{
     commands::{parse_answer, print},
     config::Settings,
@@ -14,8 +14,8 @@ use crate::{
 pub(super) async fn add_holds(
     settings: &Settings,
     daemon: &Asked,
-    findings: &mut Findings,
-) -> Result<Option<u32>, Failure> {
+    findings: &mut CheckFindings,
+) -> Result<Option<u32>, CommandFailure> {
     let status: StatusReport = match daemon.ask(ControlRequest::Status).await {
         Ok(answer) => parse_answer(answer)?,
         Err(refusal) => {

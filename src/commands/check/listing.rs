@@ -11,10 +11,10 @@ use rustix::fs::{Access, AtFlags, FileType};
 
 use super::Finding;
 use crate::{
-    access::{grant, is_denied},
+    access::{is_denied, setfacl_commands},
     beneath::Dir,
     config::Folder,
-    text::{count, printable_path},
+    text::{format_count, printable_path},
     watch::{DEPTH_MAX, mounts, names::FileFilter},
 };
 
@@ -43,18 +43,18 @@ pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Fin
         if is_denied(&error) { Finding { level: super::Level::Warning, ..found } } else { found }
     });
     let first = walk.closed.first().map(|first| {
-        let number = count(walk.closed.len() as u64, "recording");
+        let number = format_count(walk.closed.len() as u64, "recording");
         let example = printable_path(&folder.path.join(first));
         let message = format!("{number} cannot be read, such as {example}: its writer keeps others out");
         let lasting = "have the writer leave the group's permissions (umask 007, install -m 0660, cp without -p, rsync \
                        without -p), else each of its files needs that line again";
-        Finding::warning(subject, message, format!("{}\n{lasting}", grant(&folder.path).join("\n")))
+        Finding::warning(subject, message, format!("{}\n{lasting}", setfacl_commands(&folder.path).join("\n")))
     });
     let deep = walk.deep.map(|top| {
         let shown = printable_path(&folder.path.join(top));
         let message =
-            format!("directories below {shown} lie more than {DEPTH_MAX} deep: recordings there are not taken");
-        Finding::warning(subject, message, "move what is to be taken further up, or remove the directories")
+            format!("directories below {shown} lie more than {DEPTH_MAX} deep: recordings there are not read");
+        Finding::warning(subject, message, "move the recordings further up, or remove the directories")
     });
     failed.into_iter().chain(first).chain(deep).collect()
 }
@@ -63,7 +63,7 @@ pub(super) fn find_closed(subject: &str, folder: &Folder, root: &Dir) -> Vec<Fin
 fn unlisted_directory(subject: &str, dir: &Path, error: &io::Error) -> Finding {
     let message = format!("{} cannot be listed: {error}", printable_path(dir));
     let hint = if is_denied(error) {
-        grant(dir).join("\n")
+        setfacl_commands(dir).join("\n")
     } else {
         "nothing in it is seen until that works: check the mount and its server".to_owned()
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
-use super::{Failure, Finding, Findings, koldan};
+use super::{CheckFindings, CommandFailure, Finding, koldan};
 use crate::{
     commands::parse_answer,
     config::Settings,
@@ -68,8 +68,8 @@ impl Asked {
 pub(super) async fn find_answerer(
     settings: &Arc<Settings>,
     text: String,
-    findings: &mut Findings,
-) -> Result<Option<Asked>, Failure> {
+    findings: &mut CheckFindings,
+) -> Result<Option<Asked>, CommandFailure> {
     if !settings.state_dir.exists() {
         // The daemon or `login` makes it; a check leaves no trace.
         return Ok(None);
@@ -103,8 +103,8 @@ pub(super) async fn find_answerer(
 pub(super) async fn check_services(
     settings: &Arc<Settings>,
     asked: Option<&Asked>,
-    findings: &mut Findings,
-) -> Result<(), Failure> {
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     if let Some(asked) = asked {
         for name in settings.services.keys() {
             check_service(settings, name, asked, findings).await?;
@@ -130,8 +130,8 @@ async fn check_service(
     settings: &Arc<Settings>,
     name: &str,
     asked: &Asked,
-    findings: &mut Findings,
-) -> Result<(), Failure> {
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     let subject = format!("service {name}");
     let refusal = match asked.attempt(settings, ConfigTrial::Service(name.to_owned())).await {
         Ok(answer) => {
@@ -154,7 +154,7 @@ async fn check_service(
 }
 
 /// Asks a service at which nobody signs in, in this process.
-async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+async fn ask(settings: &Arc<Settings>, name: &str, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let found = match handle.service.read_profile().await {
@@ -212,7 +212,11 @@ fn working_service(settings: &Settings, name: &str, place: &str, profile: &Value
 const SHOWN_MAX: usize = 40;
 
 /// Asks whether a service is there at all.
-async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+async fn check_reachable(
+    settings: &Arc<Settings>,
+    name: &str,
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     let live = LiveConfig::build(Arc::clone(settings), &TaskTracker::new(), None)?;
     let Some(handle) = live.services.get(name) else { return Ok(()) };
     let Some(account) = &handle.account else { return Ok(()) };
@@ -228,7 +232,7 @@ async fn check_reachable(settings: &Arc<Settings>, name: &str, findings: &mut Fi
 }
 
 fn login_command(service: &str) -> String {
-    ShellCommand::new("minuted login").word(service).into()
+    ShellCommand::new("minuted login").add_word(service).into()
 }
 
 /// Signs in at the mail server, and sends one mail if asked to. The daemon does it where one runs: the password may be a
@@ -237,8 +241,8 @@ pub(super) async fn check_mail(
     settings: &Settings,
     daemon: Option<&Asked>,
     address: Option<&str>,
-    findings: &mut Findings,
-) -> Result<(), Failure> {
+    findings: &mut CheckFindings,
+) -> Result<(), CommandFailure> {
     let Some(email) = &settings.email else {
         let hint = "add an [email] table; config.example.toml shows it";
         let missing = address.map(|_| Finding::error("mail", "no mail is configured", hint));

@@ -53,7 +53,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let dir = crate::beneath::Dir::open(home.path()).expect("opened");
         let notes = crate::delivery::try_out(&dir, 0o660).expect("it works");
-        let own = Permissions::of(dir.fd()).expect("asked");
+        let own = Permissions::read_from(dir.fd()).expect("asked");
         assert_eq!(find_shut_out_readers("folder a", home.path(), 0o660, &notes, &own), None);
     }
 

@@ -1,6 +1,6 @@
 //! The sources: is the key there, does a list come, is there a folder for what it brings?
 
-use super::{super::vendor::Vendor, Failure, Finding, Findings};
+use super::{super::vendor::Vendor, CheckFindings, CommandFailure, Finding};
 use crate::{
     config::{Settings, Source},
     services::CallError,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Tries each source by a list of one.
-pub(super) async fn check_sources(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+pub(super) async fn check_sources(settings: &Settings, findings: &mut CheckFindings) -> Result<(), CommandFailure> {
     for source in &settings.sources {
         let vendor = Vendor::of(settings, source)?;
         let read = vendor.baas.check_access().await.map(|_| ());

@@ -98,7 +98,7 @@ impl ServiceProfile for Koldan {
     }
 
     fn sign_in_cure(&self, _name: &str) -> String {
-        let rights = "a key needs its scopes, and an account more than a viewer's rights, both given at Koldan";
+        let rights = "a key needs its scopes, and an account more than a viewer's rights, both granted at Koldan";
         match &self.api_key {
             ApiKey::File(file) => format!("{}; {rights}", key_cure(file)),
             ApiKey::Variable(name) => {

@@ -75,6 +75,6 @@ impl ServiceProfile for Paxs {
     }
 
     fn sign_in_cure(&self, name: &str) -> String {
-        ShellCommand::new("minuted login").word(name).into()
+        ShellCommand::new("minuted login").add_word(name).into()
     }
 }

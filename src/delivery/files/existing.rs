@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    names::{fitting_names, notes_name_within, numbered},
+    names::{add_number, fitting_names, notes_name_within},
     paths::notes_directory,
 };
 use crate::{
@@ -41,7 +41,7 @@ fn notes_beside(folder: &Folder, recording: &Path) -> Vec<(String, Proof)> {
     let name = |keep, most| notes_name_within(recording, &folder.notes_name, Format::Md, keep, most);
     let plain: Vec<OsString> =
         [false, true].into_iter().flat_map(|keep| fitting_names(most, |most| name(keep, most))).collect();
-    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number)));
+    let candidates = plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number)));
     let shown = |name: OsString| printable_path(&base.join(&inner).join(name));
     candidates.filter_map(|name| head_proof(&dir, &name).map(|proof| (shown(name), proof))).collect()
 }

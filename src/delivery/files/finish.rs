@@ -9,8 +9,8 @@ use std::{
 use super::{
     FileError, digest_of,
     existing::read_head,
-    paths::{DIRECTORY_MODE, nearest, open_folder, parent, parent_of, sweep_quietly},
-    relocate::{relocate, relocate_as},
+    paths::{DIRECTORY_MODE, nearest_existing, open_folder, parent_dir, parent_of, sweep_quietly},
+    relocate::{move_recording, relocate_as},
 };
 use crate::{
     beneath::{Dir, Entry, Stamp},
@@ -31,17 +31,18 @@ pub(super) fn finish_recording(context: &DeliveryContext) -> Result<(), FileErro
 
 fn dispose_of(context: &DeliveryContext) -> Result<(), FileError> {
     let root = open_folder(context)?;
-    let at = |error| FileError::at(&root, context.job.path.as_os_str(), error);
+    let at = |error| FileError::for_entry(&root, context.job.path.as_os_str(), error);
     let Some((from, name)) = parent_of(&root, &context.job.path).map_err(at)? else { return Ok(()) };
     match &context.folder.on_success {
         OnSuccess::Keep => Ok(()),
         OnSuccess::Move(to) => {
-            let to = to.join(parent(&context.job.path));
+            let to = to.join(parent_dir(&context.job.path));
             let made = root.descend_or_make(&to, DIRECTORY_MODE);
-            let to = made.map_err(|error| FileError::opening(&nearest(&context.folder.path, &to), error))?;
+            let to =
+                made.map_err(|error| FileError::for_directory(&nearest_existing(&context.folder.path, &to), error))?;
             sweep_quietly(&to);
             let is_closed = || expect_closed(context, &root, &name);
-            let there = relocate(&from, &name, &to, context.job.stamp, &is_closed)?;
+            let there = move_recording(&from, &name, &to, context.job.stamp, &is_closed)?;
             move_sidecar(context, &from, &name, &to, &there)
         }
         OnSuccess::Delete => match from.entry(Path::new(&name)).map_err(at)? {
@@ -83,7 +84,7 @@ fn move_sidecar(
 
 fn delete_sidecar(context: &DeliveryContext, dir: &Dir, recording: &OsStr) -> Result<(), FileError> {
     let Some((name, stamp)) = find_sidecar(context, dir, recording)? else { return Ok(()) };
-    let at = |error| FileError::at(dir, &name, error);
+    let at = |error| FileError::for_entry(dir, &name, error);
     match dir.entry(Path::new(&name)).map_err(at)? {
         Some(Entry::File(is)) if is == stamp => dir.unlink(&name).and_then(|()| dir.sync()).map_err(at),
         Some(Entry::File(_) | Entry::Directory | Entry::Other) | None => Ok(()),
@@ -97,9 +98,11 @@ fn find_sidecar(
     dir: &Dir,
     recording: &OsStr,
 ) -> Result<Option<(OsString, Stamp)>, FileError> {
-    let Some(digest) = context.job.plan.as_ref().and_then(|plan| plan.told.sidecar.as_ref()) else { return Ok(None) };
+    let Some(digest) = context.job.plan.as_ref().and_then(|plan| plan.details_source.sidecar.as_ref()) else {
+        return Ok(None);
+    };
     let name = sidecar_of(Path::new(recording)).into_os_string();
-    match dir.entry(Path::new(&name)).map_err(|error| FileError::at(dir, &name, error))? {
+    match dir.entry(Path::new(&name)).map_err(|error| FileError::for_entry(dir, &name, error))? {
         Some(Entry::File(stamp)) if stamp.size <= SIDECAR_BYTES_MAX => {
             let bytes = read_head(dir, &name, SIDECAR_BYTES_MAX).unwrap_or_default();
             Ok((digest_of(&bytes) == *digest).then_some((name, stamp)))

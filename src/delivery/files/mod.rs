@@ -19,9 +19,9 @@ use jiff::Timestamp;
 
 pub(crate) use existing::{find_notes, generation_beside, head_proof, head_sound};
 pub(crate) use file_error::FileError;
-pub(crate) use place::{Existing, Placed, digest_of, place, remove_ours};
+pub(crate) use place::{Existing, Placed, digest_of, place_bytes, remove_ours};
 pub use temporary::is_temporary;
-pub(crate) use temporary::{Temporary, sweep, try_out};
+pub(crate) use temporary::{Temporary, remove_leftovers, try_out};
 
 use self::{
     finish::finish_recording,
@@ -37,7 +37,7 @@ use super::{
 use crate::{
     clock,
     config::{Folder, Format},
-    job::{EndedBy, HoldReason, retry::backoff},
+    job::{EndedBy, HoldReason, retry::backoff_delay},
     runtime::Runtime,
     store::{Delivery, DeliveryKind, Lane, Scope, StoreError, Written},
     text::{error_chain, one_line, panic_message},
@@ -78,7 +78,7 @@ pub(super) async fn deliver_file(
     if in_flight.is_stalled(&folder.id) {
         return try_later(runtime, delivery, FILE_RETRY, SILENT).await;
     }
-    let recording = context.recording();
+    let recording = context.recording_name();
     let mut writing = pin!(write_file(runtime, delivery, context));
     let limit = if delivery.kind == DeliveryKind::Dispose { DISPOSE_MAX } else { WRITE_MAX };
     let in_time = tokio::time::timeout(limit, &mut writing).await;
@@ -92,7 +92,7 @@ pub(super) async fn deliver_file(
     };
     match written {
         Ok(written) => {
-            runtime.release(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
+            runtime.end_hold(Scope::Folder, &folder.id, &HoldReason::ended_by(EndedBy::Delivery)).await;
             record_delivered(runtime, delivery, &folder, written).await
         }
         Err(error) => file_failed(runtime, delivery, &folder, &recording, error).await,
@@ -105,7 +105,7 @@ async fn hold_silent_folder(runtime: &Runtime, folder: &Folder) {
         "the notes of folder `{}` cannot be written: {SILENT}\nthe notes are kept and written when it answers",
         folder.name
     );
-    runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
+    runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, SILENT.to_owned(), text).await;
 }
 
 /// The work of one file delivery, with the file that an earlier try or version has written.
@@ -114,7 +114,7 @@ enum FileWork {
     Notes { format: Format, before: Option<Written> },
     /// The file that tells of the failure is written.
     Failure { text: String, before: Option<Written> },
-    /// That file is removed.
+    /// The file of the failure is removed.
     Clear { before: Option<Written> },
     /// The recording is moved, deleted or kept.
     Finish,
@@ -199,10 +199,10 @@ async fn failure_text(runtime: &Runtime, context: &DeliveryContext) -> Result<St
             Some(failed::Attempt { at: event.at, stage, error: event.error? })
         })
         .collect();
-    Ok(failed::render_failure(&failed::Failure {
+    Ok(failed::render_failure(&failed::FailureNotice {
         key: &job.key,
         job: job.id.0,
-        recording: &context.recording(),
+        recording: &context.recording_name(),
         folder: &context.folder.name,
         error: job.error.as_deref().unwrap_or_default(),
         tried: &tried,
@@ -218,7 +218,8 @@ async fn file_failed(
     error: FileError,
 ) -> Result<(), StoreError> {
     let reason = one_line(&error_chain(&error), ERROR_MAX);
-    let wait = backoff(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait =
+        backoff_delay(FILE_RETRY, runtime.live().settings.retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
         FileError::NoSpace { .. } => {
             let text = format!(
@@ -226,7 +227,7 @@ async fn file_failed(
                  then, and work resumes within half a minute",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
+            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Full, reason.clone(), text).await;
             try_later(runtime, delivery, wait.min(FILE_RETRY), &reason).await
         }
         FileError::Moved { .. } => try_later(runtime, delivery, LOOK_AGAIN, &reason).await,
@@ -240,14 +241,14 @@ async fn file_failed(
                 "the notes of folder `{}` cannot be written: {reason}\nthe notes are kept and written when they can be",
                 folder.name
             );
-            runtime.hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
+            runtime.record_hold(Scope::Folder, &folder.id, HoldReason::Notes, reason.clone(), text).await;
             try_later(runtime, delivery, wait.min(FILE_RETRY * 10), &reason).await
         }
         FileError::InUse { .. } => {
             tracing::debug!(job.id = delivery.job.0, "job {} waits: {reason}", delivery.job);
             let now = clock::now();
             let due = now.saturating_add(FILE_RETRY).unwrap_or(Timestamp::MAX);
-            runtime.persist(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
+            runtime.persist_commit(|| runtime.queue.deliveries().postpone(delivery, due, &reason, now)).await
         }
         FileError::Changed { .. } if delivery.kind == DeliveryKind::Dispose => {
             tracing::warn!(

@@ -48,13 +48,13 @@ pub(crate) fn notes_name_within(
         Format::Srt => format!("{base}.transcript.srt"),
         Format::Vtt => format!("{base}.transcript.vtt"),
     };
-    fitted(prefix, stem(recording, keep_extension), &suffix, bytes_max)
+    join_within(prefix, recording_stem(recording, keep_extension), &suffix, bytes_max)
 }
 
 /// Returns the name of the file that tells of a failure, `talk.failed.txt`, in at most `bytes_max` bytes.
 #[must_use]
 pub(crate) fn failed_name_within(recording: &Path, keep_extension: bool, bytes_max: usize) -> OsString {
-    fitted("", stem(recording, keep_extension), ".failed.txt", bytes_max)
+    join_within("", recording_stem(recording, keep_extension), ".failed.txt", bytes_max)
 }
 
 /// Returns the names that `name_within` makes for a file system that tells of `bytes_max`, each once, the longest first:
@@ -69,7 +69,7 @@ pub(crate) fn fitting_names(bytes_max: usize, name_within: impl Fn(usize) -> OsS
 
 /// Returns `name` with a number before its extension: `talk.notes.2.md`. 1 is the name itself.
 #[must_use]
-pub(crate) fn numbered(name: &OsStr, number: u32) -> OsString {
+pub(crate) fn add_number(name: &OsStr, number: u32) -> OsString {
     if number <= 1 {
         return name.to_owned();
     }
@@ -83,14 +83,14 @@ pub(crate) fn numbered(name: &OsStr, number: u32) -> OsString {
     numbered
 }
 
-fn stem(recording: &Path, keep_extension: bool) -> &[u8] {
+fn recording_stem(recording: &Path, keep_extension: bool) -> &[u8] {
     let stem = if keep_extension { recording.file_name() } else { recording.file_stem() };
     stem.unwrap_or_default().as_bytes()
 }
 
 /// Joins the parts; a stem that makes the name too long is cut and gets a hash of all of it, so that two long names
 /// that differ only in their ends stay two.
-fn fitted(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsString {
+fn join_within(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsString {
     let room = bytes_max.saturating_sub(NUMBER_BYTES + prefix.len() + suffix.len());
     let short;
     let stem = if stem.len() <= room {
@@ -98,7 +98,7 @@ fn fitted(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsString
     } else {
         let hash = blake3::hash(stem).to_hex();
         let mark = format!("~{}", &hash[..HASH_HEX]);
-        short = [&stem[..cut(stem, room.saturating_sub(mark.len()))], mark.as_bytes()].concat();
+        short = [&stem[..cut_length(stem, room.saturating_sub(mark.len()))], mark.as_bytes()].concat();
         &short
     };
     OsString::from_vec([prefix.as_bytes(), stem, suffix.as_bytes()].concat())
@@ -107,8 +107,8 @@ fn fitted(prefix: &str, stem: &[u8], suffix: &str, bytes_max: usize) -> OsString
 /// Hex digits in a shortened name: 32 bits tell apart the few long names of one directory.
 const HASH_HEX: usize = 8;
 
-/// The longest length up to `most` that does not cut through a character.
-fn cut(bytes: &[u8], most: usize) -> usize {
+/// Returns the longest length up to `most` that does not cut through a character.
+fn cut_length(bytes: &[u8], most: usize) -> usize {
     let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
     // A character has four bytes at most; what continues for longer is not UTF-8 and has no boundary.
     (most.saturating_sub(3)..=most).rev().find(|at| !continues(*at)).unwrap_or(most)
@@ -158,7 +158,7 @@ mod tests {
             one.starts_with("üüü") && one.ends_with(".notes.md") && one.len() <= NAME_BYTES_MAX - NUMBER_BYTES,
             "{one}"
         );
-        assert!(numbered(OsStr::new(&one), 999).len() <= 255);
+        assert!(add_number(OsStr::new(&one), 999).len() <= 255);
     }
 
     #[test]
@@ -171,14 +171,14 @@ mod tests {
         assert_eq!(names(short, 143), ["talk.notes.md"]);
         assert_eq!(names(&long, 255).iter().map(|name| name.len()).collect::<Vec<_>>(), [189, 139, 96, 60]);
         for name in names(&long, 143) {
-            assert!(numbered(&name, 999).len() <= 143, "{}", name.display());
+            assert!(add_number(&name, 999).len() <= 143, "{}", name.display());
         }
     }
 
     #[test]
     fn a_number_stands_before_the_extension() {
-        assert_eq!(numbered(OsStr::new("talk.notes.md"), 1), "talk.notes.md");
-        assert_eq!(numbered(OsStr::new("talk.notes.md"), 2), "talk.notes.2.md");
-        assert_eq!(numbered(OsStr::new("talk"), 3), "talk.3");
+        assert_eq!(add_number(OsStr::new("talk.notes.md"), 1), "talk.notes.md");
+        assert_eq!(add_number(OsStr::new("talk.notes.md"), 2), "talk.notes.2.md");
+        assert_eq!(add_number(OsStr::new("talk"), 3), "talk.3");
     }
 }

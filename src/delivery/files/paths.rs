@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FileError, sweep};
+use super::{FileError, remove_leftovers};
 use crate::{
     beneath::Dir,
     config::{Folder, OnSuccess},
@@ -23,14 +23,14 @@ pub(super) fn open_folder(context: &DeliveryContext) -> Result<Dir, FileError> {
     let root = open_dir(&context.folder.path)?;
     let is_away = || {
         let place = root.place()?;
-        let is_elsewhere = context.root.as_ref().is_some_and(|met| met.is_elsewhere(place));
+        let is_elsewhere = context.root.as_ref().is_some_and(|baseline| baseline.is_elsewhere(place));
         let lacks = |path: &Path| context.is_seen && matches!(root.entry(path), Ok(None));
         Ok(is_elsewhere && (root.is_empty()? || lacks(&context.job.path)))
     };
     match is_away() {
         Ok(false) => Ok(root),
-        Ok(true) => Err(FileError::opening(&context.folder.path, rustix::io::Errno::NODEV.into())),
-        Err(error) => Err(FileError::opening(&context.folder.path, error)),
+        Ok(true) => Err(FileError::for_directory(&context.folder.path, rustix::io::Errno::NODEV.into())),
+        Err(error) => Err(FileError::for_directory(&context.folder.path, error)),
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn open_notes_directory(
     base: &Path,
     inner: &Path,
 ) -> Result<Dir, FileError> {
-    let at = |error| FileError::opening(&nearest(base, inner), error);
+    let at = |error| FileError::for_directory(&nearest_existing(base, inner), error);
     if context.folder.notes_dir.is_some() || matches!(context.folder.on_success, OnSuccess::Move(_)) {
         return root.descend_or_make(inner, DIRECTORY_MODE).map_err(at);
     }
@@ -60,7 +60,7 @@ pub(super) fn open_notes_directory(
 
 /// Returns the directory of the notes of a recording: a base that must exist, and the way below it.
 pub(super) fn notes_directory(folder: &Folder, recording: &Path) -> (PathBuf, PathBuf) {
-    let inner = parent(recording);
+    let inner = parent_dir(recording);
     match (&folder.notes_dir, &folder.on_success) {
         (Some(dir), _) => (dir.clone(), inner.to_owned()),
         (None, OnSuccess::Move(to)) => (folder.path.clone(), to.join(inner)),
@@ -69,31 +69,31 @@ pub(super) fn notes_directory(folder: &Folder, recording: &Path) -> (PathBuf, Pa
 }
 
 /// Returns the deepest existing directory on the way from `base` down to `inner`.
-pub(super) fn nearest(base: &Path, inner: &Path) -> PathBuf {
+pub(super) fn nearest_existing(base: &Path, inner: &Path) -> PathBuf {
     // Anew from its parts: a slash at the end would ask for a directory.
     let way: PathBuf = base.join(inner).components().collect();
     way.ancestors().find(|there| there.symlink_metadata().is_ok()).unwrap_or(base).to_owned()
 }
 
-pub(super) fn parent(path: &Path) -> &Path {
+pub(super) fn parent_dir(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
 /// Removes what a crash has left of files on their way to `dir`; whatever hinders that does not hinder the notes.
 pub(super) fn sweep_quietly(dir: &Dir) {
-    if let Err(error) = sweep(dir) {
+    if let Err(error) = remove_leftovers(dir) {
         tracing::debug!(%error, "failed to look for temporary files that a crash has left");
     }
 }
 
 pub(super) fn open_dir(path: &Path) -> Result<Dir, FileError> {
-    Dir::open(path).map_err(|error| FileError::opening(path, error))
+    Dir::open(path).map_err(|error| FileError::for_directory(path, error))
 }
 
 /// Opens the directory in which a file was written; `None` when it is gone, and the file with it.
 pub(super) fn place_of(written: &Written) -> Result<Option<(Dir, OsString)>, FileError> {
     let root = open_dir(&written.base)?;
-    parent_of(&root, &written.path).map_err(|error| FileError::at(&root, written.path.as_os_str(), error))
+    parent_of(&root, &written.path).map_err(|error| FileError::for_entry(&root, written.path.as_os_str(), error))
 }
 
 /// Opens the directory of `path` below `root`, which is there; `None` when the way to it is gone, and what lay at its

@@ -13,7 +13,7 @@ use rustix::{fs::AtFlags, io::Errno};
 
 use super::{
     FileError,
-    names::numbered,
+    names::add_number,
     temporary::{Temporary, missing_is_fine},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) const NUMBERS_MAX: u32 = 999;
 /// No notes are larger; a file above this is not minuted's and is not read to find out. 256 MiB.
 const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Makes `bytes` lie in `dir` under `name`, or under the next free numbered name.
+/// Places `bytes` in `dir` under `name`, or under the next free numbered name.
 ///
 /// `mode` is less the umask. `key` is the job of notes with front matter: a file that carries it was made by another
 /// host, or before the ledger was lost, and is adopted as it is; but for one that lacks what failed, which is replaced
@@ -65,7 +65,7 @@ const NOTES_BYTES_MAX: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// By what the caller does next; see [`FileError`]. Nothing half-written is left under `name`.
-pub(crate) fn place(
+pub(crate) fn place_bytes(
     dir: &Dir,
     name: &OsStr,
     bytes: &[u8],
@@ -76,12 +76,12 @@ pub(crate) fn place(
     let file = NewFile { dir, bytes, mode, digest: digest_of(bytes) };
     match existing {
         Existing::None => file.under_a_free_name(name, key),
-        Existing::Ours { name: before, digest } => match look(dir, before)? {
-            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
-            Found::File(is) if is == file.digest => file.kept(before),
-            Found::File(is) if is == digest => file.replace_file(before, digest, name),
+        Existing::Ours { name: before, digest } => match inspect_entry(dir, before)? {
+            ExistingEntry::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            ExistingEntry::File(is) if is == file.digest => file.adopt_file(before),
+            ExistingEntry::File(is) if is == digest => file.replace_file(before, digest, name),
             // Edited: it is the person's now. A key in it proves nothing, it is ours in any case.
-            Found::File(_) | Found::Other => file.under_a_free_name(name, None),
+            ExistingEntry::File(_) | ExistingEntry::Other => file.under_a_free_name(name, None),
         },
     }
 }
@@ -89,17 +89,17 @@ pub(crate) fn place(
 /// Removes the file `name` that this job wrote, unless a person has edited it. Returns whether it is gone.
 ///
 /// # Errors
-/// As [`place`].
+/// As [`place_bytes`].
 pub(crate) fn remove_ours(dir: &Dir, name: &OsStr, digest: &str) -> Result<bool, FileError> {
-    let at = |error| FileError::at(dir, name, error);
-    match look(dir, name)? {
-        Found::Nothing => Ok(true),
-        Found::File(is) if is == digest => {
+    let at = |error| FileError::for_entry(dir, name, error);
+    match inspect_entry(dir, name)? {
+        ExistingEntry::Nothing => Ok(true),
+        ExistingEntry::File(is) if is == digest => {
             let clear = || dir.unlink(name).or_else(missing_is_fine).and_then(|()| dir.sync());
             Effect::ClearFile.during(clear).map_err(at)?;
             Ok(true)
         }
-        Found::File(_) | Found::Other => Ok(false),
+        ExistingEntry::File(_) | ExistingEntry::Other => Ok(false),
     }
 }
 
@@ -118,22 +118,23 @@ struct NewFile<'a> {
 }
 
 impl<'a> NewFile<'a> {
-    fn placed(&self, name: &OsStr) -> Placed {
+    fn placed_as(&self, name: &OsStr) -> Placed {
         Placed { name: name.to_owned(), digest: self.digest.clone() }
     }
 
-    /// The bytes are there already. They count once they are durable: a crash may have come before that.
-    fn kept(&self, name: &OsStr) -> Result<Placed, FileError> {
+    /// Adopts bytes that are there already, once they are durable: a crash may have come before
+    /// that.
+    fn adopt_file(&self, name: &OsStr) -> Result<Placed, FileError> {
         let durable = || {
             self.dir.open_file(Path::new(name))?.sync_all()?;
             self.dir.sync()
         };
-        durable().map_err(|error| FileError::at(self.dir, name, error))?;
-        Ok(self.placed(name))
+        durable().map_err(|error| FileError::for_entry(self.dir, name, error))?;
+        Ok(self.placed_as(name))
     }
 
-    fn written(&self) -> io::Result<Temporary<'a>> {
-        let (temporary, mut file) = Temporary::make(self.dir, self.mode)?;
+    fn write_temporary(&self) -> io::Result<Temporary<'a>> {
+        let (temporary, mut file) = Temporary::create_in(self.dir, self.mode)?;
         file.write_all(self.bytes)?;
         file.sync_all()?;
         Ok(temporary)
@@ -142,12 +143,12 @@ impl<'a> NewFile<'a> {
     fn under_a_free_name(&self, name: &OsStr, key: Option<&Key>) -> Result<Placed, FileError> {
         let mut temporary = None;
         for number in 1..=NUMBERS_MAX {
-            let candidate = numbered(name, number);
-            let at = |error| FileError::at(self.dir, &candidate, error);
+            let candidate = add_number(name, number);
+            let at = |error| FileError::for_entry(self.dir, &candidate, error);
             if self.is_there(&candidate, key)? {
-                return self.kept(&candidate);
+                return self.adopt_file(&candidate);
             }
-            if let Some(digest) = key.map(|key| self.incomplete(&candidate, key)).transpose()?.flatten() {
+            if let Some(digest) = key.map(|key| self.incomplete_digest(&candidate, key)).transpose()?.flatten() {
                 return self.replace_file(&candidate, &digest, name);
             }
             if self.dir.entry(Path::new(&candidate)).map_err(at)?.is_some() {
@@ -155,20 +156,20 @@ impl<'a> NewFile<'a> {
             }
             let temporary = match &mut temporary {
                 Some(temporary) => temporary,
-                none => none.insert(self.written().map_err(at)?),
+                none => none.insert(self.write_temporary().map_err(at)?),
             };
             match Effect::PlaceFile.during(|| temporary.rename_new(&candidate)) {
-                Ok(()) => return Ok(self.placed(&candidate)),
+                Ok(()) => return Ok(self.placed_as(&candidate)),
                 // Someone was faster; it may even be another host with these very notes.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if self.is_there(&candidate, key)? {
-                        return self.kept(&candidate);
+                        return self.adopt_file(&candidate);
                     }
                 }
                 Err(error) => return Err(at(error)),
             }
         }
-        Err(FileError::at(self.dir, name, io::ErrorKind::AlreadyExists.into()))
+        Err(FileError::for_entry(self.dir, name, io::ErrorKind::AlreadyExists.into()))
     }
 
     /// Returns whether a file with exactly these bytes, or notes with this key, is there.
@@ -187,11 +188,11 @@ impl<'a> NewFile<'a> {
             hasher.update(&head).update_reader(&file)?;
             Ok(hasher.finalize().to_hex().as_str() == self.digest)
         };
-        read().map_err(|error| FileError::at(self.dir, name, error))
+        read().map_err(|error| FileError::for_entry(self.dir, name, error))
     }
 
     /// Returns the digest of notes of this job that lack what failed, where they are as minuted wrote them.
-    fn incomplete(&self, name: &OsStr, key: &Key) -> Result<Option<String>, FileError> {
+    fn incomplete_digest(&self, name: &OsStr, key: &Key) -> Result<Option<String>, FileError> {
         let Some(file) = open(self.dir, name)? else { return Ok(None) };
         let read = || {
             let mut text = Vec::new();
@@ -202,26 +203,26 @@ impl<'a> NewFile<'a> {
             file.take(NOTES_BYTES_MAX).read_to_end(&mut text)?;
             Ok(is_sealed(&text).then(|| digest_of(&text)))
         };
-        read().map_err(|error| FileError::at(self.dir, name, error))
+        read().map_err(|error| FileError::for_entry(self.dir, name, error))
     }
 
     /// Replaces what this job wrote. It is looked at again last of all, for a person who saves at this moment.
     fn replace_file(&self, before: &OsStr, digest: &str, name: &OsStr) -> Result<Placed, FileError> {
-        let at = |error| FileError::at(self.dir, before, error);
-        let mut temporary = self.written().map_err(at)?;
-        match look(self.dir, before)? {
-            Found::File(is) if is == digest => {
+        let at = |error| FileError::for_entry(self.dir, before, error);
+        let mut temporary = self.write_temporary().map_err(at)?;
+        match inspect_entry(self.dir, before)? {
+            ExistingEntry::File(is) if is == digest => {
                 Effect::ReplaceFile.during(|| temporary.rename_over(before)).map_err(at)?;
-                Ok(self.placed(before))
+                Ok(self.placed_as(before))
             }
-            Found::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
-            Found::File(_) | Found::Other => self.under_a_free_name(name, None),
+            ExistingEntry::Nothing => Err(FileError::Deleted { name: before.to_owned() }),
+            ExistingEntry::File(_) | ExistingEntry::Other => self.under_a_free_name(name, None),
         }
     }
 }
 
 /// The entry under a name.
-enum Found {
+enum ExistingEntry {
     Nothing,
     /// A file of that digest; empty for one that is too large to be notes.
     File(String),
@@ -229,25 +230,25 @@ enum Found {
     Other,
 }
 
-fn look(dir: &Dir, name: &OsStr) -> Result<Found, FileError> {
-    let at = |error| FileError::at(dir, name, error);
+fn inspect_entry(dir: &Dir, name: &OsStr) -> Result<ExistingEntry, FileError> {
+    let at = |error| FileError::for_entry(dir, name, error);
     match dir.entry(Path::new(name)).map_err(at)? {
         // An empty place and a vanished directory answer alike; only the first is a person's doing.
         None => match rustix::fs::statat(dir.fd(), ".", AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if stat.st_nlink > 0 => Ok(Found::Nothing),
+            Ok(stat) if stat.st_nlink > 0 => Ok(ExistingEntry::Nothing),
             Ok(_) => Err(at(Errno::NOENT.into())),
             Err(error) => Err(at(error.into())),
         },
-        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(Found::File(String::new())),
+        Some(Entry::File(Stamp { size, .. })) if size > NOTES_BYTES_MAX => Ok(ExistingEntry::File(String::new())),
         Some(Entry::File(_)) => match open(dir, name)? {
             Some(file) => {
                 let mut hasher = blake3::Hasher::new();
                 hasher.update_reader(file.take(NOTES_BYTES_MAX)).map_err(at)?;
-                Ok(Found::File(hasher.finalize().to_hex().to_string()))
+                Ok(ExistingEntry::File(hasher.finalize().to_hex().to_string()))
             }
-            None => Ok(Found::Other),
+            None => Ok(ExistingEntry::Other),
         },
-        Some(Entry::Directory | Entry::Other) => Ok(Found::Other),
+        Some(Entry::Directory | Entry::Other) => Ok(ExistingEntry::Other),
     }
 }
 
@@ -256,7 +257,7 @@ fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
     match dir.entry(Path::new(name)) {
         Ok(Some(Entry::File(_))) => {}
         Ok(Some(Entry::Directory | Entry::Other) | None) => return Ok(None),
-        Err(error) => return Err(FileError::at(dir, name, error)),
+        Err(error) => return Err(FileError::for_entry(dir, name, error)),
     }
     match dir.open_file(Path::new(name)) {
         Ok(file) => Ok(Some(file)),
@@ -269,7 +270,7 @@ fn open(dir: &Dir, name: &OsStr) -> Result<Option<File>, FileError> {
         {
             Ok(None)
         }
-        Err(error) => Err(FileError::at(dir, name, error)),
+        Err(error) => Err(FileError::for_entry(dir, name, error)),
     }
 }
 
@@ -281,7 +282,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::delivery::files::sweep;
+    use crate::delivery::files::remove_leftovers;
     use crate::job::Content;
 
     struct Place {
@@ -297,7 +298,7 @@ mod tests {
         }
 
         fn place(&self, text: &str, existing: Existing<'_>) -> Result<Placed, FileError> {
-            place(&self.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, None, existing)
+            place_bytes(&self.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, None, existing)
         }
 
         fn fresh(&self, text: &str) -> Placed {
@@ -395,9 +396,11 @@ mod tests {
         place.write("talk.notes.md", &notes(&key, "notes, and my own thoughts"));
         let existing = Existing::Ours { name: &before.name, digest: &before.digest };
         let (name, bytes) = (OsStr::new("talk.notes.md"), notes(&key, "better notes"));
-        let placed = super::place(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+        let placed =
+            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
         assert_eq!(placed.name, "talk.notes.2.md");
-        let again = super::place(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
+        let again =
+            super::place_bytes(&place.dir, name, bytes.as_bytes(), 0o660, Some(&key), existing).expect("placed");
         assert_eq!((again, place.names().len()), (placed, 2));
         assert!(place.read("talk.notes.md").contains("my own thoughts"));
     }
@@ -429,7 +432,7 @@ mod tests {
         let put = |text: &str, generation, existing| {
             let key = key(generation);
             let bytes = notes(&key, text);
-            super::place(&place.dir, OsStr::new("talk.notes.md"), bytes.as_bytes(), 0o660, Some(&key), existing)
+            super::place_bytes(&place.dir, OsStr::new("talk.notes.md"), bytes.as_bytes(), 0o660, Some(&key), existing)
         };
         let adopted = put("made here", 1, Existing::None).expect("adopted");
         assert_eq!((adopted.name.as_os_str(), place.names().len()), (OsStr::new("talk.notes.md"), 1));
@@ -446,10 +449,17 @@ mod tests {
                 "---\npartial: true\ndigest: {}\nminuted: {key}\n---\nhalf\n",
                 crate::delivery::render::seal::BLANK
             );
-            crate::delivery::render::front::sealed(text)
+            crate::delivery::render::front::seal_partial(text)
         };
         let put = |place: &Place, text: &str| {
-            super::place(&place.dir, OsStr::new("talk.notes.md"), text.as_bytes(), 0o660, Some(&key(1)), Existing::None)
+            super::place_bytes(
+                &place.dir,
+                OsStr::new("talk.notes.md"),
+                text.as_bytes(),
+                0o660,
+                Some(&key(1)),
+                Existing::None,
+            )
         };
         let place = Place::new();
         place.write("talk.notes.md", &partial(&key(1)));
@@ -483,7 +493,7 @@ mod tests {
     #[test]
     fn only_temporary_files_that_no_living_process_makes_are_swept() {
         let place = Place::new();
-        let (_own, _) = Temporary::make(&place.dir, 0o600).expect("made");
+        let (_own, _) = Temporary::create_in(&place.dir, 0o600).expect("made");
         let make = |name: &str| File::create(place.root.path().join(name)).expect("made");
         let others = make(".minuted-fedcba9876543210.tmp");
         rustix::fs::flock(&others, rustix::fs::FlockOperation::LockExclusive).expect("locked");
@@ -491,7 +501,7 @@ mod tests {
         {
             make(name);
         }
-        assert_eq!(sweep(&place.dir).expect("swept"), 1);
+        assert_eq!(remove_leftovers(&place.dir).expect("swept"), 1);
         assert_eq!(place.names().len(), 5);
         assert!(!place.names().contains(&".minuted-0123456789abcdef.tmp".to_owned()));
     }
@@ -517,7 +527,7 @@ mod tests {
     #[test]
     fn a_name_of_255_bytes_is_written_and_a_longer_one_says_so() {
         let place = Place::new();
-        let put = |name: &str| super::place(&place.dir, OsStr::new(name), b"x", 0o600, None, Existing::None);
+        let put = |name: &str| super::place_bytes(&place.dir, OsStr::new(name), b"x", 0o600, None, Existing::None);
         assert!(put(&"n".repeat(255)).is_ok());
         assert!(matches!(put(&"n".repeat(256)), Err(FileError::NameTooLong { .. })));
         assert_eq!(place.names().len(), 1, "no temporary file is left");
@@ -526,8 +536,8 @@ mod tests {
     #[test]
     fn each_refusal_of_the_system_says_what_to_do() {
         let dir = Dir::open(Path::new("/")).expect("opened");
-        let told = |errno: Errno| FileError::at(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
-        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(told);
+        let message = |errno: Errno| FileError::for_entry(&dir, OsStr::new("talk.notes.md"), errno.into()).to_string();
+        let all = [Errno::ROFS, Errno::ACCESS, Errno::NOSPC, Errno::NOENT, Errno::NAMETOOLONG, Errno::IO].map(message);
         let user = |text: &str| {
             let begin = text.find("u:").map_or(0, |at| at + 2);
             text[begin..].split(':').next().unwrap_or_default().to_owned()
@@ -542,11 +552,20 @@ mod tests {
         failed to write `talk.notes.md` in `/`
         ");
         for errno in [Errno::IO, Errno::NXIO, Errno::TIMEDOUT, Errno::REMOTEIO] {
-            assert!(matches!(FileError::at(&dir, OsStr::new("x"), errno.into()), FileError::Failing { .. }), "{errno}");
+            assert!(
+                matches!(FileError::for_entry(&dir, OsStr::new("x"), errno.into()), FileError::Failing { .. }),
+                "{errno}"
+            );
         }
-        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::NOTCONN.into()), FileError::DirectoryGone { .. }));
-        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::DQUOT.into()), FileError::NoSpace { .. }));
-        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::PERM.into()), FileError::Denied { .. }));
-        assert!(matches!(FileError::at(&dir, OsStr::new("x"), Errno::STALE.into()), FileError::DirectoryGone { .. }));
+        assert!(matches!(
+            FileError::for_entry(&dir, OsStr::new("x"), Errno::NOTCONN.into()),
+            FileError::DirectoryGone { .. }
+        ));
+        assert!(matches!(FileError::for_entry(&dir, OsStr::new("x"), Errno::DQUOT.into()), FileError::NoSpace { .. }));
+        assert!(matches!(FileError::for_entry(&dir, OsStr::new("x"), Errno::PERM.into()), FileError::Denied { .. }));
+        assert!(matches!(
+            FileError::for_entry(&dir, OsStr::new("x"), Errno::STALE.into()),
+            FileError::DirectoryGone { .. }
+        ));
     }
 }

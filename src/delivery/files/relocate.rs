@@ -14,7 +14,7 @@ use rustix::{
 
 use super::{
     FileError,
-    names::numbered,
+    names::add_number,
     place::NUMBERS_MAX,
     temporary::{Temporary, missing_is_fine},
 };
@@ -31,7 +31,7 @@ use crate::beneath::{Dir, Entry, Stamp};
 /// # Errors
 /// [`FileError::Changed`], [`FileError::Deleted`] when the recording is in neither place, the error of `is_closed`, or
 /// that of the file system.
-pub(crate) fn relocate(
+pub(crate) fn move_recording(
     from: &Dir,
     name: &OsStr,
     to: &Dir,
@@ -39,10 +39,10 @@ pub(crate) fn relocate(
     is_closed: &IsClosed<'_>,
 ) -> Result<OsString, FileError> {
     let source = LeavingRecording { dir: from, name, stamp, is_closed };
-    source.relocate(to, name)
+    source.relocate_to(to, name)
 }
 
-/// Fails while somebody writes to the recording.
+/// A check that fails while a program writes to the recording.
 pub(super) type IsClosed<'a> = dyn Fn() -> Result<(), FileError> + 'a;
 
 /// A recording that is to be moved.
@@ -53,10 +53,10 @@ struct LeavingRecording<'a> {
     is_closed: &'a IsClosed<'a>,
 }
 
-/// As [`relocate`], with another name at the destination; returns the name that it got.
+/// As [`move_recording`], with another name at the destination; returns the name that it got.
 ///
 /// # Errors
-/// As [`relocate`].
+/// As [`move_recording`].
 pub(crate) fn relocate_as(
     from: &Dir,
     name: &OsStr,
@@ -64,14 +64,14 @@ pub(crate) fn relocate_as(
     wanted: &OsStr,
     stamp: Stamp,
 ) -> Result<OsString, FileError> {
-    LeavingRecording { dir: from, name, stamp, is_closed: &|| Ok(()) }.relocate(to, wanted)
+    LeavingRecording { dir: from, name, stamp, is_closed: &|| Ok(()) }.relocate_to(to, wanted)
 }
 
 /// Looks for a recording that a run before the crash has moved. A move keeps size and time, a copy is given them.
-fn arrived(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, FileError> {
+fn find_moved(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, FileError> {
     for number in 1..=NUMBERS_MAX {
-        let candidate = numbered(name, number);
-        match to.entry(Path::new(&candidate)).map_err(|error| FileError::at(to, &candidate, error))? {
+        let candidate = add_number(name, number);
+        match to.entry(Path::new(&candidate)).map_err(|error| FileError::for_entry(to, &candidate, error))? {
             Some(Entry::File(is)) if is_same_age(is, stamp) => return Ok(Some(candidate)),
             Some(Entry::File(_) | Entry::Directory | Entry::Other) => {}
             None => return Ok(None),
@@ -81,29 +81,29 @@ fn arrived(to: &Dir, name: &OsStr, stamp: Stamp) -> Result<Option<OsString>, Fil
 }
 
 impl LeavingRecording<'_> {
-    fn relocate(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
+    fn relocate_to(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
         let name = self.name;
-        match self.dir.entry(Path::new(name)).map_err(|error| self.error(error))? {
-            None => arrived(to, wanted, self.stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
-            Some(Entry::File(is)) if is == self.stamp => self.moved(to, wanted),
+        match self.dir.entry(Path::new(name)).map_err(|error| self.file_error(error))? {
+            None => find_moved(to, wanted, self.stamp)?.ok_or_else(|| FileError::Deleted { name: name.to_owned() }),
+            Some(Entry::File(is)) if is == self.stamp => self.move_away(to, wanted),
             Some(Entry::File(_) | Entry::Directory | Entry::Other) => Err(FileError::Changed { name: name.to_owned() }),
         }
     }
 
-    fn moved(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
+    fn move_away(&self, to: &Dir, wanted: &OsStr) -> Result<OsString, FileError> {
         let from = self.dir;
         let name = self.name;
         let stamp = self.stamp;
         (self.is_closed)()?;
         let mut copy: Option<Temporary<'_>> = None;
         for number in 1..=NUMBERS_MAX {
-            let candidate = numbered(wanted, number);
-            let there = |error| FileError::at(to, &candidate, error);
+            let candidate = add_number(wanted, number);
+            let there = |error| FileError::for_entry(to, &candidate, error);
             match to.entry(Path::new(&candidate)).map_err(there)? {
                 None => {}
                 Some(Entry::File(is)) if is_same_age(is, stamp) && is_same_content(from, name, to, &candidate)? => {
                     // The copy of a run that was killed before it removed the original.
-                    return self.finished(to, candidate);
+                    return self.remove_original(to, candidate);
                 }
                 Some(Entry::File(_) | Entry::Directory | Entry::Other) => continue,
             }
@@ -112,17 +112,17 @@ impl LeavingRecording<'_> {
                 None => from.rename_new(name, to, &candidate),
             };
             match renamed {
-                Ok(()) if copy.is_some() => return self.finished(to, candidate),
+                Ok(()) if copy.is_some() => return self.remove_original(to, candidate),
                 Ok(()) => {
                     to.sync().map_err(there)?;
-                    from.sync().map_err(|error| self.error(error))?;
+                    from.sync().map_err(|error| self.file_error(error))?;
                     return Ok(candidate);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) if is_across(&error) && copy.is_none() => {
-                    let mut made = copied(from, name, to, stamp)?;
+                    let mut made = copy_to_temporary(from, name, to, stamp)?;
                     match made.rename_new(&candidate) {
-                        Ok(()) => return self.finished(to, candidate),
+                        Ok(()) => return self.remove_original(to, candidate),
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => copy = Some(made),
                         Err(error) => return Err(there(error)),
                     }
@@ -130,25 +130,26 @@ impl LeavingRecording<'_> {
                 Err(error) => return Err(there(error)),
             }
         }
-        Err(FileError::at(to, name, io::ErrorKind::AlreadyExists.into()))
+        Err(FileError::for_entry(to, name, io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// The copy is in its place and durable: the original may go, if it is still the one that was copied.
-    fn finished(&self, to: &Dir, there: OsString) -> Result<OsString, FileError> {
+    /// Removes the original once its copy is in place and durable, if it is still the one that was
+    /// copied.
+    fn remove_original(&self, to: &Dir, there: OsString) -> Result<OsString, FileError> {
         let from = self.dir;
         let name = self.name;
-        to.sync().map_err(|error| FileError::at(to, &there, error))?;
-        if from.entry(Path::new(name)).map_err(|error| self.error(error))? != Some(Entry::File(self.stamp)) {
+        to.sync().map_err(|error| FileError::for_entry(to, &there, error))?;
+        if from.entry(Path::new(name)).map_err(|error| self.file_error(error))? != Some(Entry::File(self.stamp)) {
             return Err(FileError::Changed { name: name.to_owned() });
         }
         (self.is_closed)()?;
-        from.unlink(name).or_else(missing_is_fine).map_err(|error| self.error(error))?;
-        from.sync().map_err(|error| self.error(error))?;
+        from.unlink(name).or_else(missing_is_fine).map_err(|error| self.file_error(error))?;
+        from.sync().map_err(|error| self.file_error(error))?;
         Ok(there)
     }
 
-    fn error(&self, error: io::Error) -> FileError {
-        FileError::at(self.dir, self.name, error)
+    fn file_error(&self, error: io::Error) -> FileError {
+        FileError::for_entry(self.dir, self.name, error)
     }
 }
 
@@ -163,8 +164,8 @@ fn is_same_age(is: Stamp, was: Stamp) -> bool {
 
 fn is_same_content(from: &Dir, name: &OsStr, to: &Dir, there: &OsStr) -> Result<bool, FileError> {
     let hash = |dir: &Dir, name: &OsStr| {
-        let file = dir.open_file(Path::new(name)).map_err(|error| FileError::at(dir, name, error))?;
-        hash_of(&file).map_err(|error| FileError::at(dir, name, error))
+        let file = dir.open_file(Path::new(name)).map_err(|error| FileError::for_entry(dir, name, error))?;
+        hash_of(&file).map_err(|error| FileError::for_entry(dir, name, error))
     };
     Ok(hash(from, name)? == hash(to, there)?)
 }
@@ -176,13 +177,14 @@ fn hash_of(file: &File) -> io::Result<blake3::Hash> {
 }
 
 /// Copies the recording into a temporary file at its destination: durable, with its time, read back and compared.
-fn copied<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Temporary<'a>, FileError> {
-    let here = |error| FileError::at(from, name, error);
-    let there = |error| FileError::at(to, name, error);
+fn copy_to_temporary<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Temporary<'a>, FileError> {
+    let here = |error| FileError::for_entry(from, name, error);
+    let there = |error| FileError::for_entry(to, name, error);
     let source = from.open_file(Path::new(name)).map_err(here)?;
     let mode = rustix::fs::fstat(&source).map_err(|error| here(error.into()))?.st_mode;
-    let (temporary, target) = Temporary::make(to, Mode::from_raw_mode(mode).as_raw_mode() & 0o777).map_err(there)?;
-    let hash = copy(&source, &target, stamp.size).map_err(there)?;
+    let (temporary, target) =
+        Temporary::create_in(to, Mode::from_raw_mode(mode).as_raw_mode() & 0o777).map_err(there)?;
+    let hash = copy_bytes(&source, &target, stamp.size).map_err(there)?;
     if Stamp::of(&source).map_err(here)? != stamp {
         return Err(FileError::Changed { name: name.to_owned() });
     }
@@ -194,7 +196,7 @@ fn copied<'a>(from: &Dir, name: &OsStr, to: &'a Dir, stamp: Stamp) -> Result<Tem
 /// Bytes that are read and written at once: enough for a network file system, little beside the memory goal.
 const COPY_BYTES: usize = 256 * 1024;
 
-fn copy(source: &File, mut target: &File, size: u64) -> io::Result<blake3::Hash> {
+fn copy_bytes(source: &File, mut target: &File, size: u64) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; COPY_BYTES];
     let mut source = source.take(size);
@@ -226,7 +228,7 @@ mod tests {
 
     /// Relocates a recording that no program has open.
     fn relocate_quiet(from: &Dir, name: &OsStr, to: &Dir, stamp: Stamp) -> Result<OsString, FileError> {
-        relocate(from, name, to, stamp, &|| Ok(()))
+        move_recording(from, name, to, stamp, &|| Ok(()))
     }
 
     struct Folder {
@@ -312,7 +314,7 @@ mod tests {
     fn a_copy_that_was_placed_before_a_crash_is_finished() {
         let (from, stamp) = Folder::with("sound");
         let to = Folder::new();
-        let mut copy = copied(&from.dir, talk(), &to.dir, stamp).expect("copied");
+        let mut copy = copy_to_temporary(&from.dir, talk(), &to.dir, stamp).expect("copied");
         copy.rename_new(talk()).expect("placed");
         assert_eq!((from.read("talk.wav"), to.read("talk.wav")), (Some("sound".into()), Some("sound".into())));
         assert_eq!(relocate_quiet(&from.dir, talk(), &to.dir, stamp).expect("finished"), "talk.wav");

@@ -33,7 +33,7 @@ impl<'a> Temporary<'a> {
     ///
     /// # Errors
     /// The error of the file system.
-    pub(crate) fn make(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
+    pub(crate) fn create_in(dir: &'a Dir, mode: u32) -> io::Result<(Self, File)> {
         let name = random_name()?;
         let file = dir.create_new(&name, mode)?;
         if let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -76,15 +76,15 @@ impl Drop for Temporary<'_> {
 }
 
 /// Makes a file in `dir` with the mode that notes have, gives it another name and removes it: all that notes there will
-/// need. Returns who may read it. One that was killed in between leaves what the next [`sweep`] takes for what it is,
+/// need. Returns who may read it. One that was killed in between leaves what the next [`remove_leftovers`] takes for what it is,
 /// and this one sweeps first.
 ///
 /// # Errors
 /// The error of the file system.
 pub(crate) fn try_out(dir: &Dir, mode: u32) -> io::Result<Permissions> {
-    sweep(dir)?;
-    let (mut trial, made) = Temporary::make(dir, mode)?;
-    let permissions = Permissions::of(&made)?;
+    remove_leftovers(dir)?;
+    let (mut trial, made) = Temporary::create_in(dir, mode)?;
+    let permissions = Permissions::read_from(&made)?;
     // Closed before it is renamed, as notes are: a mounted cloud gives an open file its old name again at its end.
     drop(made);
     let other = random_name()?;
@@ -107,14 +107,15 @@ fn process_tag() -> io::Result<u32> {
     Ok(*TAG.get_or_init(|| random))
 }
 
-/// Where there are no locks, a temporary file that has not been written to for this long belongs to a process that died.
+/// Age after which an unchanged temporary file belongs to a process that died, on file systems
+/// without locks.
 const TEMPORARY_AGE: Duration = Duration::from_secs(3600);
 
 /// Removes the temporary files that crashes left in `dir`; returns how many.
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub(crate) fn sweep(dir: &Dir) -> io::Result<usize> {
+pub(crate) fn remove_leftovers(dir: &Dir) -> io::Result<usize> {
     let mut removed = 0;
     for entry in rustix::fs::Dir::read_from(dir.fd())? {
         let entry = entry?;

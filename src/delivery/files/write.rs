@@ -12,9 +12,9 @@ use std::{
 use super::{
     Existing, FileError, Placed, digest_of,
     existing::{NUMBERS_LOOKED_AT, read_head},
-    names::{failed_name_within, fitting_names, notes_name_within, numbered},
-    paths::{open_dir, open_notes_directory, open_notes_root, parent, place_of, sweep_quietly},
-    place, remove_ours,
+    names::{add_number, failed_name_within, fitting_names, notes_name_within},
+    paths::{open_dir, open_notes_directory, open_notes_root, parent_dir, place_of, sweep_quietly},
+    place_bytes, remove_ours,
 };
 use crate::{
     config::Format,
@@ -38,7 +38,7 @@ pub(super) fn write_notes(
     format: Format,
     before: Option<&Written>,
 ) -> Result<Written, FileError> {
-    let bytes = one_at_a_time(|| context.minutes().render(format));
+    let bytes = one_at_a_time(|| context.build_minutes().render(format));
     context.reports = Arc::default();
     let keep = has_sibling(context);
     let name = |most| notes_name_within(&context.job.path, &context.folder.notes_name, format, keep, most);
@@ -80,7 +80,7 @@ fn clear_unrecorded(context: &DeliveryContext) -> Result<(), FileError> {
         .into_iter()
         .flat_map(|keep| fitting_names(most, |most| failed_name_within(&context.job.path, keep, most)))
         .collect();
-    for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| numbered(name, number))) {
+    for name in plain.iter().flat_map(|name| (1..=NUMBERS_LOOKED_AT).map(|number| add_number(name, number))) {
         let text = read_head(&dir, &name, WORD_BYTES_MAX).unwrap_or_default();
         if failed::is_failure_of(&text, &context.job.key) {
             remove_ours(&dir, &name, &digest_of(&text))?;
@@ -114,12 +114,12 @@ fn place_file(
     };
     let mut too_long = None;
     for name in fitting_names(dir.name_bytes_max(), name_within) {
-        match place(&dir, &name, bytes, context.folder.file_mode, key, existing) {
+        match place_bytes(&dir, &name, bytes, context.folder.file_mode, key, existing) {
             Err(error @ FileError::NameTooLong { .. }) => too_long = Some(error),
-            placed => return Ok(written(base, &inner, placed?)),
+            placed => return Ok(written_file(base, &inner, placed?)),
         }
     }
-    Err(too_long.unwrap_or_else(|| FileError::at(&dir, OsStr::new("."), rustix::io::Errno::NAMETOOLONG.into())))
+    Err(too_long.unwrap_or_else(|| FileError::for_entry(&dir, OsStr::new("."), rustix::io::Errno::NAMETOOLONG.into())))
 }
 
 fn clear_recorded(written: &Written) -> Result<(), FileError> {
@@ -132,7 +132,7 @@ fn clear_recorded(written: &Written) -> Result<(), FileError> {
 /// Returns whether another recording differs from this one in its extension alone.
 fn has_sibling(context: &DeliveryContext) -> bool {
     let path = &context.job.path;
-    let dir = open_dir(&context.folder.path).ok().and_then(|root| root.descend(parent(path)).ok());
+    let dir = open_dir(&context.folder.path).ok().and_then(|root| root.descend(parent_dir(path)).ok());
     let Some(entries) = dir.and_then(|dir| rustix::fs::Dir::read_from(dir.fd()).ok()) else { return false };
     entries.flatten().any(|entry| {
         let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
@@ -143,7 +143,7 @@ fn has_sibling(context: &DeliveryContext) -> bool {
     })
 }
 
-fn written(base: PathBuf, inner: &Path, placed: Placed) -> Written {
+fn written_file(base: PathBuf, inner: &Path, placed: Placed) -> Written {
     Written { base, path: inner.join(placed.name), digest: placed.digest }
 }
 

@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 use crate::{
     config::Allow,
     job::Key,
-    text::{is_bidi, line},
+    text::{is_bidi, strip_to_line},
 };
 
 /// Returns whether `address` may get notes.
@@ -14,7 +14,7 @@ use crate::{
 /// another domain. A local part that is quoted, or that could be read as a route through another server (`@ % !`), only
 /// passes where its whole address is listed.
 #[must_use]
-pub(crate) fn allowed(allow: &[Allow], address: &str) -> bool {
+pub(crate) fn is_allowed(allow: &[Allow], address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let plain = is_plain(local) && is_domain(domain);
     allow.iter().any(|entry| match entry {
@@ -26,8 +26,8 @@ pub(crate) fn allowed(allow: &[Allow], address: &str) -> bool {
 
 /// Returns where mail to a person goes; an empty `name` is none. `None` for what is not an address.
 #[must_use]
-pub(crate) fn recipient(name: &str, address: &str) -> Option<Mailbox> {
-    let name = Some(line(name)).filter(|name| !name.is_empty());
+pub(crate) fn recipient_mailbox(name: &str, address: &str) -> Option<Mailbox> {
+    let name = Some(strip_to_line(name)).filter(|name| !name.is_empty());
     Some(Mailbox::new(name, address.trim().parse().ok()?))
 }
 
@@ -97,7 +97,7 @@ mod tests {
     fn a_domain_lets_in_exactly_its_own_addresses() {
         let allow = [Allow::Domain("example.com".into())];
         for address in ["ann@example.com", "ANN@Example.COM", "a.b+c@example.com"] {
-            assert!(allowed(&allow, address), "{address}");
+            assert!(is_allowed(&allow, address), "{address}");
         }
         for address in [
             "ann@notexample.com",
@@ -115,7 +115,7 @@ mod tests {
             "example.com",
             "",
         ] {
-            assert!(!allowed(&allow, address), "{address}");
+            assert!(!is_allowed(&allow, address), "{address}");
         }
     }
 
@@ -152,30 +152,30 @@ mod tests {
             "boss@partner.org\r\nRCPT TO:<eve@evil.org>",
         ];
         for address in let_in {
-            assert!(allowed(&allow, address), "{address:?}");
+            assert!(is_allowed(&allow, address), "{address:?}");
         }
         for address in refused {
-            assert!(!allowed(&allow, address), "{address:?}");
+            assert!(!is_allowed(&allow, address), "{address:?}");
         }
     }
 
     #[test]
     fn nobody_is_allowed_by_default_and_an_odd_address_only_when_listed() {
-        assert!(!allowed(&[], "ann@example.com"));
+        assert!(!is_allowed(&[], "ann@example.com"));
         let odd = "\"ann\"@bücher.example";
-        assert!(!allowed(&[Allow::Anyone], odd));
-        assert!(allowed(&[Allow::Address(odd.into())], odd));
-        assert!(allowed(&[Allow::Anyone], "ann@bücher.example"));
-        assert!(!allowed(&[Allow::Domain("bücher.example".into())], "ann@xn--bcher-kva.example"));
+        assert!(!is_allowed(&[Allow::Anyone], odd));
+        assert!(is_allowed(&[Allow::Address(odd.into())], odd));
+        assert!(is_allowed(&[Allow::Anyone], "ann@bücher.example"));
+        assert!(!is_allowed(&[Allow::Domain("bücher.example".into())], "ann@xn--bcher-kva.example"));
     }
 
     #[test]
     fn a_recipient_is_an_address_with_a_name_on_one_line() {
-        let ann = recipient("Ann\r\nBcc: all@example.com", " ann@example.com").expect("a recipient");
+        let ann = recipient_mailbox("Ann\r\nBcc: all@example.com", " ann@example.com").expect("a recipient");
         assert_eq!(ann.name.as_deref(), Some("Ann Bcc: all@example.com"));
-        assert_eq!(recipient(" ", "ann@example.com").expect("a recipient").name, None);
+        assert_eq!(recipient_mailbox(" ", "ann@example.com").expect("a recipient").name, None);
         for address in ["ann", "ann@", "a\r\nb@example.com", "Ann <ann@example.com>", "a@example.com, b@example.com"] {
-            assert_eq!(recipient("Ann", address), None, "{address}");
+            assert_eq!(recipient_mailbox("Ann", address), None, "{address}");
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
         #[test]
         fn no_address_outside_the_domain_is_let_in(address in ".{0,30}(@|example|\\.com|evil|\"|\r\n|%){0,6}.{0,10}") {
             let allow = [Allow::Domain("example.com".into())];
-            if allowed(&allow, &address) {
+            if is_allowed(&allow, &address) {
                 prop_assert!(address.to_ascii_lowercase().ends_with("@example.com"));
                 prop_assert_eq!(address.matches('@').count(), 1);
             }
@@ -205,8 +205,8 @@ mod tests {
         fn a_whole_domain_in_any_case_is_let_in(local in "[a-z0-9]{1,8}", domain in "[a-zA-Z]{1,8}\\.[a-zA-Z]{2,4}") {
             let allow = [Allow::Domain(domain.to_ascii_lowercase())];
             let (address, below) = (format!("{local}@{domain}"), format!("{local}@x{domain}"));
-            prop_assert!(allowed(&allow, &address));
-            prop_assert!(!allowed(&allow, &below));
+            prop_assert!(is_allowed(&allow, &address));
+            prop_assert!(!is_allowed(&allow, &below));
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// The time limits of the steps of a conversation.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct MailLimits {
     /// To connect, to protect and to be greeted.
     pub connect: Duration,
     /// Limit for the answer to one command.
@@ -35,7 +35,7 @@ pub struct Limits {
     pub message: Duration,
 }
 
-impl Default for Limits {
+impl Default for MailLimits {
     /// RFC 5321 § 4.5.3.2 asks for 5 min a command, which was meant for the modems of 1989, and for 10 min after the
     /// last byte; the latter is kept, for to give up there means to send the mail twice.
     fn default() -> Self {
@@ -61,7 +61,7 @@ pub(super) struct Conversation {
     /// The largest mail that the server takes, where it tells (RFC 1870); 0 where it only says that it has a limit.
     bytes_max: Option<usize>,
     host: String,
-    limits: Limits,
+    limits: MailLimits,
 }
 
 impl Conversation {
@@ -69,46 +69,47 @@ impl Conversation {
     ///
     /// # Errors
     /// [`MailError::Later`] or [`MailError::Setup`]: what goes wrong here concerns every mail.
-    pub(super) async fn open(smtp: &Smtp, limits: Limits) -> Result<Self, MailError> {
+    pub(super) async fn open(smtp: &Smtp, limits: MailLimits) -> Result<Self, MailError> {
         let credentials = match (&smtp.username, &smtp.password_file) {
             (Some(username), Some(file)) => Some((username.clone(), read_password(file)?)),
             (Some(_), None) | (None, Some(_) | None) => None,
         };
         let name = ClientId::default();
-        let connection = Box::pin(greeted(smtp, &name, limits)).await?;
+        let connection = Box::pin(connect_and_greet(smtp, &name, limits)).await?;
         let mut conversation = Self { connection, bytes_max: None, host: smtp.host.clone(), limits };
         if smtp.tls == Tls::Starttls {
             let upgrade = Box::pin(conversation.connection.starttls(tls_to(smtp)?, &name));
-            within(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
+            within_limit(&smtp.host, limits.connect, upgrade).await.map_err(Fault::of_server)?;
         }
         conversation.ask_size(name).await?;
         if let Some((username, password)) = credentials {
             let signed_in = conversation.sign_in(username, &password).await;
             if signed_in.is_err() {
-                conversation.leave().await;
+                conversation.say_goodbye().await;
             }
             signed_in?;
         }
         Ok(conversation)
     }
 
-    /// Gives a command; any answer but a yes is a fault.
-    pub(super) async fn command(&mut self, command: impl Display) -> Result<Response, Fault> {
-        within(&self.host, self.limits.command, self.connection.command(command)).await
+    /// Sends a command; any answer but a positive one is a fault.
+    pub(super) async fn send_command(&mut self, command: impl Display) -> Result<Response, Fault> {
+        within_limit(&self.host, self.limits.command, self.connection.command(command)).await
     }
 
     /// Hands over the mail itself, after `DATA`.
-    pub(super) async fn message(&mut self, message: &[u8]) -> Result<(), Fault> {
-        within(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
+    pub(super) async fn send_message(&mut self, message: &[u8]) -> Result<(), Fault> {
+        within_limit(&self.host, self.limits.message, self.connection.message(message)).await.map(drop)
     }
 
-    /// Says good-bye; a server that does not answer is left without.
-    pub(super) async fn leave(&mut self) {
-        leave(&mut self.connection, self.limits).await;
+    /// Ends the conversation; a server that does not answer is not waited for.
+    pub(super) async fn say_goodbye(&mut self) {
+        quit_connection(&mut self.connection, self.limits).await;
     }
 
-    /// Returns what `MAIL` says of the mail besides its sender, or that the server takes no such mail.
-    pub(super) fn options(
+    /// Returns the parameters of `MAIL` besides the sender, or that the server accepts no such
+    /// mail.
+    pub(super) fn mail_parameters(
         &self,
         from: &Address,
         to: &Address,
@@ -137,7 +138,7 @@ impl Conversation {
     /// Asks for the largest mail that the server takes. lettre has greeted already, and keeps nothing of the answer that it
     /// does not use itself.
     async fn ask_size(&mut self, name: ClientId) -> Result<(), MailError> {
-        let answer = self.command(Ehlo::new(name)).await.map_err(Fault::of_server)?;
+        let answer = self.send_command(Ehlo::new(name)).await.map_err(Fault::of_server)?;
         self.bytes_max = answer.message().find_map(|line| {
             let mut words = line.split_whitespace();
             let is_size = words.next().is_some_and(|word| word.eq_ignore_ascii_case("SIZE"));
@@ -150,12 +151,12 @@ impl Conversation {
         let credentials = Credentials::new(username.clone(), password.expose_secret().to_owned());
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         let signing_in = self.connection.auth(&mechanisms, &credentials);
-        let answer = within(&self.host, self.limits.command, signing_in).await;
-        answer.map(drop).map_err(|fault| fault.without(&username, password.expose_secret()).of_server())
+        let answer = within_limit(&self.host, self.limits.command, signing_in).await;
+        answer.map(drop).map_err(|fault| fault.redact_credentials(&username, password.expose_secret()).of_server())
     }
 }
 
-async fn greeted(smtp: &Smtp, name: &ClientId, limits: Limits) -> Result<AsyncSmtpConnection, MailError> {
+async fn connect_and_greet(smtp: &Smtp, name: &ClientId, limits: MailLimits) -> Result<AsyncSmtpConnection, MailError> {
     let tls = if smtp.tls == Tls::Tls { Some(tls_to(smtp)?) } else { None };
     let begins_with_tls = tls.is_some();
     let mut connecting = Box::pin(connect(smtp, name, tls, limits));
@@ -180,17 +181,17 @@ async fn connect(
     smtp: &Smtp,
     name: &ClientId,
     tls: Option<TlsParameters>,
-    limits: Limits,
+    limits: MailLimits,
 ) -> Result<AsyncSmtpConnection, Fault> {
     let host = &smtp.host;
     let greeted = async {
         let stream =
             limited::connect(host.trim_matches(['[', ']']), smtp.port, tls).await.map_err(|error| match error {
                 ConnectError::Network(error) => Fault::of_network(host, &error),
-                ConnectError::Tls(error) => Fault::of(host, &error),
+                ConnectError::Tls(error) => Fault::from_smtp(host, &error),
             })?;
         let greeting = AsyncSmtpConnection::connect_with_transport(stream, name).await;
-        greeting.map_err(|error| Fault::of(host, &error))
+        greeting.map_err(|error| Fault::from_smtp(host, &error))
     };
     let in_time = tokio::time::timeout(limits.connect, greeted).await;
     in_time.unwrap_or_else(|_| Err(Fault::of_silence(host, limits.connect)))
@@ -198,31 +199,31 @@ async fn connect(
 
 /// Returns whether a server that has said nothing for a while speaks when it is greeted by TLS: also a certificate that is
 /// refused is an answer.
-async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: Limits) -> bool {
+async fn waits_for_tls(smtp: &Smtp, name: &ClientId, limits: MailLimits) -> bool {
     tokio::time::sleep(limits.connect / SILENCE_PART).await;
     let Ok(tls) = tls_to(smtp) else { return false };
     match connect(smtp, name, Some(tls), limits).await {
         Ok(mut connection) => {
-            leave(&mut connection, limits).await;
+            quit_connection(&mut connection, limits).await;
             true
         }
         Err(fault) => fault.is_about_certificate(),
     }
 }
 
-async fn leave(connection: &mut AsyncSmtpConnection, limits: Limits) {
+async fn quit_connection(connection: &mut AsyncSmtpConnection, limits: MailLimits) {
     if tokio::time::timeout(limits.command.min(GOOD_BYE), connection.abort()).await.is_err() {
         tracing::debug!("the mail server did not answer QUIT");
     }
 }
 
-async fn within<T>(
+async fn within_limit<T>(
     host: &str,
     limit: Duration,
     step: impl Future<Output = Result<T, smtp::Error>>,
 ) -> Result<T, Fault> {
     match tokio::time::timeout(limit, step).await {
-        Ok(done) => done.map_err(|error| Fault::of(host, &error)),
+        Ok(done) => done.map_err(|error| Fault::from_smtp(host, &error)),
         Err(_) => Err(Fault::of_silence(host, limit)),
     }
 }
@@ -233,7 +234,7 @@ fn tls_to(smtp: &Smtp) -> Result<TlsParameters, MailError> {
     })
 }
 
-/// Reads the password anew at each connection, so that it may be changed under a running daemon.
+/// Reads the password at each connection, so that it may be changed under a running daemon.
 fn read_password(path: &Path) -> Result<SecretString, MailError> {
     read_secret(path).map_err(|error| {
         let message = format!("the password file {error}");

@@ -9,11 +9,11 @@ use crate::{
     config::Format,
     delivery::render::{
         Minutes, html,
-        notes::mailbox,
+        notes::attendee_line,
         plain,
-        templates::{Template, fill},
+        templates::{Template, fill_template},
     },
-    text::{line, one_line, printable_path},
+    text::{one_line, printable_path, strip_to_line},
 };
 
 /// A mail with notes, to anyone.
@@ -67,7 +67,7 @@ const SUBJECT_CHARS: usize = 200;
 
 /// The values of the template of a mail.
 #[derive(Serialize)]
-struct Values {
+struct LetterValues {
     title: String,
     is_right_to_left: bool,
     body: String,
@@ -80,7 +80,7 @@ struct Values {
 impl Letter {
     /// Returns the letter of these minutes. `attachment` is the name of the notes' file.
     #[must_use]
-    pub fn of(minutes: &Minutes, message_id: String, attachment: &OsStr) -> Self {
+    pub fn from_minutes(minutes: &Minutes, message_id: String, attachment: &OsStr) -> Self {
         Self::in_form(minutes, message_id, attachment, LetterForm::Whole, Kept::Nowhere)
     }
 
@@ -88,20 +88,20 @@ impl Letter {
     #[must_use]
     pub fn in_form(minutes: &Minutes, message_id: String, attachment: &OsStr, form: LetterForm, kept: Kept) -> Self {
         let markdown = minutes.render(Format::Md);
-        let body = minutes.body();
+        let body = minutes.markdown_body();
         let is_right_to_left = minutes.is_right_to_left();
-        let values = |body: String| Values {
-            title: line(&minutes.title),
+        let values = |body: String| LetterValues {
+            title: strip_to_line(&minutes.title),
             is_right_to_left,
             body,
             date: minutes.recorded.strftime("%Y-%m-%d %H:%M %:z").to_string(),
-            recording: line(&minutes.recording),
-            attendees: minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "),
-            attached: attached(form, kept),
+            recording: strip_to_line(&minutes.recording),
+            attendees: minutes.attendees.iter().map(attendee_line).collect::<Vec<_>>().join(", "),
+            attached: attachment_sentence(form, kept),
         };
-        let html = fill(Template::MailHtml, values(page(&body, is_right_to_left)));
-        let text = fill(Template::MailText, values(plain::text(&body).trim_end().to_owned()));
-        let title = one_line(&line(&minutes.title), SUBJECT_CHARS);
+        let html = fill_template(Template::MailHtml, values(html_page(&body, is_right_to_left)));
+        let text = fill_template(Template::MailText, values(plain::plain_text(&body).trim_end().to_owned()));
+        let title = one_line(&strip_to_line(&minutes.title), SUBJECT_CHARS);
         let partial = if minutes.warning.is_some() { " (incomplete)" } else { "" };
         Self {
             message_id,
@@ -116,7 +116,7 @@ impl Letter {
 }
 
 /// Returns the sentence of a mail about the notes file.
-fn attached(form: LetterForm, kept: Kept) -> &'static str {
+fn attachment_sentence(form: LetterForm, kept: Kept) -> &'static str {
     match (form, kept) {
         (LetterForm::Whole, _) => "The notes are attached as Markdown.",
         (LetterForm::WithoutFile | LetterForm::TextAlone, Kept::Beside) => {
@@ -133,14 +133,14 @@ fn attached(form: LetterForm, kept: Kept) -> &'static str {
 }
 
 /// Returns the notes as HTML. In a page that reads from right to left the title, which is often Latin, finds its own way.
-fn page(body: &str, is_right_to_left: bool) -> String {
-    let html = html::fragment(body);
+fn html_page(body: &str, is_right_to_left: bool) -> String {
+    let html = html::html_fragment(body);
     if is_right_to_left { html.replacen("<h1>", "<h1 dir=\"auto\">", 1) } else { html }
 }
 
 /// A notice for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct DigestEntry {
     /// The start of the stage.
     pub at: Timestamp,
     /// The event and the cure; lines are kept.
@@ -166,20 +166,20 @@ struct Digest {
 }
 
 /// Returns subject and text of a digest.
-pub(super) fn digest(notices: &[Notice]) -> (String, String) {
+pub(super) fn render_digest(notices: &[DigestEntry]) -> (String, String) {
     let subject = match notices.len() {
         1 => "minuted: 1 thing needs attention".to_owned(),
         count => format!("minuted: {count} things need attention"),
     };
-    let line = |notice: &Notice| DigestLine {
-        at: notice.at.strftime("%Y-%m-%d %H:%M %:z").to_string(),
+    let line = |notice: &DigestEntry| DigestLine {
+        at: notice.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         text: notice.text.lines().map(|line| one_line(line, NOTICE_CHARS)).collect::<Vec<_>>().join("\n  "),
     };
     let values = Digest {
         notices: notices.iter().take(NOTICES_MAX).map(line).collect(),
         more: notices.len().saturating_sub(NOTICES_MAX),
     };
-    (subject, format!("{}\n", fill(Template::Digest, values).trim_end()))
+    (subject, format!("{}\n", fill_template(Template::Digest, values).trim_end()))
 }
 
 #[cfg(test)]
@@ -224,7 +224,7 @@ mod tests {
                 raw: String::new(),
             }]),
         };
-        Letter::of(&minutes, "<id@example.com>".into(), OsStr::new("talk.notes.md"))
+        Letter::from_minutes(&minutes, "<id@example.com>".into(), OsStr::new("talk.notes.md"))
     }
 
     #[test]
@@ -307,8 +307,9 @@ mod tests {
     #[test]
     fn a_long_digest_counts_what_it_does_not_spell_out() {
         let at = "2026-11-22T09:00:00Z".parse().expect("a time");
-        let notices: Vec<Notice> = (0..53).map(|n| Notice { at, text: format!("talk-{n}.wav failed") }).collect();
-        let (subject, text) = digest(&notices);
+        let notices: Vec<DigestEntry> =
+            (0..53).map(|n| DigestEntry { at, text: format!("talk-{n}.wav failed") }).collect();
+        let (subject, text) = render_digest(&notices);
         assert_eq!(subject, "minuted: 53 things need attention");
         assert!(
             text.contains("talk-49.wav") && !text.contains("talk-50.wav") && text.contains("… and 3 more."),

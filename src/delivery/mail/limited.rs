@@ -39,7 +39,7 @@ pub(super) struct Limited<S> {
     peer: Option<SocketAddr>,
     bytes_left: u64,
     lines_left: usize,
-    /// Whether the server's answers are read as text.
+    /// True while the server's answers are read as text.
     is_plain: bool,
 }
 
@@ -114,13 +114,15 @@ pub(super) async fn connect(
     let peer = stream.peer_addr().ok();
     let limited = Box::new(Limited::new(stream, peer, tls.is_none()));
     match tls {
-        Some(tls) => Ok(Box::new(Limited::new(encrypted(limited, tls).await.map_err(ConnectError::Tls)?, peer, true))),
+        Some(tls) => {
+            Ok(Box::new(Limited::new(encrypt_stream(limited, tls).await.map_err(ConnectError::Tls)?, peer, true)))
+        }
         None => Ok(limited),
     }
 }
 
 #[expect(deprecated, reason = "nothing else in lettre begins with TLS on a stream that it did not open")]
-async fn encrypted(
+async fn encrypt_stream(
     stream: Box<dyn AsyncTokioStream>,
     tls: TlsParameters,
 ) -> Result<Compat<AsyncNetworkStream>, smtp::Error> {
@@ -129,7 +131,7 @@ async fn encrypted(
     Ok(stream.compat())
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub(super) enum ConnectError {
     /// The connection failed.

@@ -1,4 +1,4 @@
-//! Whose fault it is when a mail is not sent.
+//! The reasons why a mail is not sent, and the party at fault.
 
 use std::{error::Error as _, io, time::Duration};
 
@@ -6,7 +6,7 @@ use lettre::transport::smtp;
 
 use crate::{certificate, text::one_line};
 
-/// Why a mail was not sent, by what the caller does next.
+/// The reason why a mail was not sent, by what the caller does next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
     /// The server or the way to it is down, busy or slow, or it takes nothing for this recipient now: later, without end.
@@ -14,7 +14,7 @@ pub enum MailError {
     Later {
         /// The error, for a person.
         message: String,
-        /// Whether it is this recipient alone whom the server makes wait: it takes mail for others.
+        /// True if the server makes this recipient alone wait: it accepts mail for others.
         is_alone: bool,
     },
     /// The server does not want minuted, or minuted is not set up for it: an operator must act, and until then it is
@@ -37,8 +37,8 @@ pub enum MailError {
         message: String,
         /// Its three digits, when it was the server that refused.
         code: Option<u16>,
-        /// Whether it was refused for what is in it, which only a comparison with other mails can tell from a fault of the
-        /// set-up: see [`super::Mailer::compare_refusal`].
+        /// True if it was refused for its content, which only a comparison with other mails can
+        /// tell from a fault of the set-up: see [`super::Mailer::compare_refusal`].
         is_content: bool,
     },
     /// The configuration does not allow mail to this recipient.
@@ -67,7 +67,7 @@ pub(super) enum MailStep {
 
 /// The codes of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(super) struct RefusalCodes {
     code: u16,
     /// Subject and detail of the enhanced code (RFC 3463), where the server has those: the 7 and 1 of `5.7.1`.
     detail: Option<(u16, u16)>,
@@ -105,7 +105,7 @@ const TOO_MUCH: u16 = 552;
 const CLOSING: u16 = 421;
 
 /// Returns who is to blame for a refusal, as far as its step and its codes tell. Words decide nothing.
-fn blame(step: MailStep, reply: Reply) -> Blame {
+fn blame_for(step: MailStep, reply: RefusalCodes) -> Blame {
     let is_one_of = |details: &[(u16, u16)]| reply.detail.is_some_and(|detail| details.contains(&detail));
     if reply.code < 500 {
         let is_about_recipient = step == MailStep::Recipient && reply.code != CLOSING;
@@ -133,25 +133,25 @@ pub(super) struct Fault {
 
 #[derive(Debug, Clone, Copy)]
 enum FaultKind {
-    /// The network, the server's mood, an answer that is none.
+    /// The network failed, the server is busy, or its answer cannot be parsed.
     Passing,
     /// The two sides do not fit together: no STARTTLS, no common way to sign in.
     Mismatch,
     /// The server said no.
-    Refused(Reply),
+    Refused(RefusalCodes),
 }
 
 impl Fault {
-    /// What lettre says of a step of a conversation with `host`.
-    pub(super) fn of(host: &str, error: &smtp::Error) -> Self {
-        let said = error.source().map(ToString::to_string).unwrap_or_default();
+    /// Returns the fault of a step of a conversation with `host`, from lettre's error.
+    pub(super) fn from_smtp(host: &str, error: &smtp::Error) -> Self {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
         let kind = match error.status() {
-            Some(code) => FaultKind::Refused(Reply { code: code.into(), detail: detail(&said) }),
+            Some(code) => FaultKind::Refused(RefusalCodes { code: code.into(), detail: enhanced_code(&cause) }),
             None if error.is_client() => FaultKind::Mismatch,
             None => FaultKind::Passing,
         };
         let message = match (error.status(), error.source()) {
-            (Some(code), Some(said)) => format!("the mail server `{host}` answered {code}: {said}"),
+            (Some(code), Some(cause)) => format!("the mail server `{host}` answered {code}: {cause}"),
             (None, _) if error.is_client() && error.to_string().contains("STARTTLS") => {
                 format!(
                     "the mail server `{host}` offers no STARTTLS on this port: `port` or `tls` of [email] smtp is wrong"
@@ -162,29 +162,30 @@ impl Fault {
                  (465 wants tls = \"tls\", 587 tls = \"starttls\")"
             ),
             (Some(_) | None, _) => {
-                let said = without_repetition(&error.to_string());
-                let cure = certificate::cure(&said, HOST_KEY).map(|cure| format!("; {cure}")).unwrap_or_default();
-                format!("the mail server `{host}`: {said}{cure}")
+                let text = without_repetition(&error.to_string());
+                let cure = certificate::cure(&text, HOST_KEY).map(|cure| format!("; {cure}")).unwrap_or_default();
+                format!("the mail server `{host}`: {text}{cure}")
             }
         };
         Self { message, kind }
     }
 
-    /// A server that cannot be connected to.
+    /// Returns the fault of a server that cannot be connected to.
     pub(super) fn of_network(host: &str, error: &io::Error) -> Self {
         Self { message: format!("the mail server `{host}`: Connection error: {error}"), kind: FaultKind::Passing }
     }
 
-    /// A step that took longer than it may.
+    /// Returns the fault of a step that took longer than it may.
     pub(super) fn of_silence(host: &str, limit: Duration) -> Self {
         let message = format!("the mail server `{host}` did not answer within {} s", limit.as_secs_f32());
         Self { message, kind: FaultKind::Passing }
     }
 
-    /// Takes out what the server may have repeated of a sign-in: the password, plain or in the base64 of AUTH.
-    pub(super) fn without(mut self, username: &str, password: &str) -> Self {
+    /// Removes what the server may have repeated of a sign-in: the password, plain or in the base64
+    /// of AUTH.
+    pub(super) fn redact_credentials(mut self, username: &str, password: &str) -> Self {
         let plain = format!("\0{username}\0{password}");
-        for secret in [base64(plain.as_bytes()), base64(password.as_bytes()), password.to_owned()] {
+        for secret in [encode_base64(plain.as_bytes()), encode_base64(password.as_bytes()), password.to_owned()] {
             if !secret.is_empty() {
                 self.message = self.message.replace(&secret, "…");
             }
@@ -194,7 +195,7 @@ impl Fault {
 
     /// Returns whether only a comparison with other recipients tells whose fault it is.
     pub(super) fn is_about_recipient(&self) -> bool {
-        matches!(self.kind, FaultKind::Refused(reply) if blame(MailStep::Recipient, reply) == Blame::Recipient)
+        matches!(self.kind, FaultKind::Refused(reply) if blame_for(MailStep::Recipient, reply) == Blame::Recipient)
     }
 
     /// Returns whether the server was not trusted: it speaks TLS.
@@ -202,27 +203,28 @@ impl Fault {
         self.message.contains("invalid peer certificate")
     }
 
-    /// The error of a step before any mail: it concerns every mail.
+    /// Returns the error of a step before any mail: it concerns every mail.
     pub(super) fn of_server(self) -> MailError {
-        self.at(MailStep::Conversation)
+        self.at_step(MailStep::Conversation)
     }
 
-    /// The error of a recipient while every other one that was tried is refused, too: nobody is charged with that.
+    /// Returns the error of a recipient while every other one that was tried is refused, too: no
+    /// recipient is blamed.
     pub(super) fn of_everyone(self) -> MailError {
-        let is_passing = matches!(self.kind, FaultKind::Refused(Reply { code: ..500, .. }));
-        let message = format!("{}; so it is with every recipient that was tried", self.shown());
+        let is_passing = matches!(self.kind, FaultKind::Refused(RefusalCodes { code: ..500, .. }));
+        let message = format!("{}; so it is with every recipient that was tried", self.short_message());
         if is_passing { MailError::Later { message, is_alone: false } } else { MailError::Setup { message } }
     }
 
-    /// The error at a step of this mail.
-    pub(super) fn at(self, step: MailStep) -> MailError {
-        let message = self.shown();
+    /// Returns the error of a step of this mail.
+    pub(super) fn at_step(self, step: MailStep) -> MailError {
+        let message = self.short_message();
         let reply = match self.kind {
             FaultKind::Passing => return MailError::Later { message, is_alone: false },
             FaultKind::Mismatch => return MailError::Setup { message },
             FaultKind::Refused(reply) => reply,
         };
-        match blame(step, reply) {
+        match blame_for(step, reply) {
             Blame::Server => MailError::Later { message, is_alone: false },
             Blame::Setup => MailError::Setup { message },
             Blame::Size => MailError::TooLarge { message },
@@ -232,14 +234,14 @@ impl Fault {
         }
     }
 
-    fn shown(&self) -> String {
+    fn short_message(&self) -> String {
         one_line(&self.message, MESSAGE_CHARS)
     }
 }
 
 /// Returns subject and detail of the enhanced code that an answer begins with.
-fn detail(said: &str) -> Option<(u16, u16)> {
-    let mut parts = said.split_whitespace().next()?.split('.');
+fn enhanced_code(answer: &str) -> Option<(u16, u16)> {
+    let mut parts = answer.split_whitespace().next()?.split('.');
     let class = parts.next()?;
     let detail = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     (parts.next().is_none() && ["4", "5"].contains(&class)).then_some(detail)
@@ -258,8 +260,8 @@ fn speaks_no_tls(error: &smtp::Error) -> bool {
         || error.source().is_some_and(|cause| cause.to_string().contains("InvalidContentType"))
 }
 
-/// Only to recognise what must not be shown; what is sent, lettre encodes.
-fn base64(bytes: &[u8]) -> String {
+/// Returns the base64 of `bytes`, to recognise secrets in an answer; lettre encodes what is sent.
+fn encode_base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
@@ -275,11 +277,11 @@ mod tests {
 
     #[test]
     fn a_repeated_sign_in_is_not_shown() {
-        let said = |message: &str| Fault {
+        let fault = |message: &str| Fault {
             message: message.into(),
-            kind: FaultKind::Refused(Reply { code: 535, detail: None }),
+            kind: FaultKind::Refused(RefusalCodes { code: 535, detail: None }),
         };
-        let shown = |message| said(message).without("minutes", "pass word").of_server().to_string();
+        let shown = |message| fault(message).redact_credentials("minutes", "pass word").of_server().to_string();
         assert_eq!(shown("no `AUTH PLAIN AG1pbnV0ZXMAcGFzcyB3b3Jk` here"), "no `AUTH PLAIN …` here");
         assert_eq!(shown("cGFzcyB3b3Jk, pass word"), "…, …");
         let other = "see https://support.example.com/mail/?p=BadCredentials";
@@ -290,23 +292,23 @@ mod tests {
     fn base64_is_what_the_standard_says() {
         // RFC 4648 § 10, without the padding.
         for (plain, encoded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("", "")] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+            assert_eq!(encode_base64(plain.as_bytes()), encoded);
         }
     }
 
     #[test]
     fn an_enhanced_code_is_read_where_it_stands_and_nowhere_else() {
-        assert_eq!(detail("5.7.1 no\nmore"), Some((7, 1)));
-        assert_eq!(detail("4.3.2"), Some((3, 2)));
+        assert_eq!(enhanced_code("5.7.1 no\nmore"), Some((7, 1)));
+        assert_eq!(enhanced_code("4.3.2"), Some((3, 2)));
         for other in ["", "no", "5.7", "5.7.1.2 no", "2.1.5 fine", "192.0.2.1 is listed", "no 5.7.1"] {
-            assert_eq!(detail(other), None, "{other}");
+            assert_eq!(enhanced_code(other), None, "{other}");
         }
     }
 
     #[test]
     fn what_is_said_twice_in_a_row_is_said_once() {
-        let said = "Connection error: Connection error: invalid peer certificate: UnknownIssuer";
-        assert_eq!(without_repetition(said), "Connection error: invalid peer certificate: UnknownIssuer");
+        let fault = "Connection error: Connection error: invalid peer certificate: UnknownIssuer";
+        assert_eq!(without_repetition(fault), "Connection error: invalid peer certificate: UnknownIssuer");
         assert_eq!(without_repetition("a: b: a"), "a: b: a");
     }
 }

@@ -11,7 +11,7 @@ use lettre::{
 use super::{
     letter::{Letter, LetterForm},
     mail_error::MailError,
-    quoted::{is_shorter, quoted},
+    quoted::{is_shorter, quoted_printable},
 };
 use crate::{clock, text::one_line};
 
@@ -22,7 +22,7 @@ const SUBJECT_CHARS: usize = 250;
 const NAME_CHARS: usize = 250;
 
 /// Returns the mail between two mailboxes that are clean.
-pub(super) fn compose(
+pub(super) fn compose_message(
     from: &Mailbox,
     to: &Mailbox,
     subject: &str,
@@ -51,20 +51,21 @@ pub(super) fn compose(
 /// The head of the mail that the test button would send under this subject to this mailbox.
 #[cfg(any(test, fuzzing))]
 pub(in crate::delivery) fn head(to: &Mailbox, subject: &str) -> Option<String> {
-    let to = clean(to).ok()?;
-    let body = MultiPart::mixed().singlepart(part(ContentType::TEXT_PLAIN, ""));
-    let message = compose(&to, &to, subject, "<id@example.com>", body).ok()?.formatted();
+    let to = clean_mailbox(to).ok()?;
+    let body = MultiPart::mixed().singlepart(text_part(ContentType::TEXT_PLAIN, ""));
+    let message = compose_message(&to, &to, subject, "<id@example.com>", body).ok()?.formatted();
     let text = String::from_utf8_lossy(&message).into_owned();
     text.split_once("\r\n\r\n").map(|(head, _)| head.to_owned())
 }
 
 /// Returns the parts of a letter in its form.
 pub(super) fn body_of(letter: &Letter) -> MultiPart {
-    let text = part(ContentType::TEXT_PLAIN, &letter.text);
+    let text = text_part(ContentType::TEXT_PLAIN, &letter.text);
     if letter.form == LetterForm::TextAlone {
         return MultiPart::mixed().singlepart(text);
     }
-    let readable = MultiPart::alternative().singlepart(text).singlepart(part(ContentType::TEXT_HTML, &letter.html));
+    let readable =
+        MultiPart::alternative().singlepart(text).singlepart(text_part(ContentType::TEXT_HTML, &letter.html));
     if letter.form == LetterForm::WithoutFile {
         return readable;
     }
@@ -75,16 +76,17 @@ pub(super) fn body_of(letter: &Letter) -> MultiPart {
         .header(ContentDisposition::attachment(&one_line(&letter.attachment, NAME_CHARS)));
     let attachment = if is_shorter(markdown) {
         let encoding = ContentTransferEncoding::QuotedPrintable;
-        attachment.header(encoding).body(Body::dangerous_pre_encoded(quoted(markdown), encoding))
+        attachment.header(encoding).body(Body::dangerous_pre_encoded(quoted_printable(markdown), encoding))
     } else {
         attachment.header(ContentTransferEncoding::Base64).body(markdown.to_vec())
     };
     MultiPart::mixed().multipart(readable).singlepart(attachment)
 }
 
-/// A text part in quoted-printable or in base64, whichever is shorter: no line of either can be too long or end in a bare
-/// line feed, and each dot at the beginning of one is doubled on the way.
-pub(super) fn part(kind: ContentType, text: &str) -> SinglePart {
+/// Returns a text part in quoted-printable or in base64, whichever is shorter: no line of either
+/// can be too long or end in a bare line feed, and each dot at the beginning of one is doubled on
+/// the way.
+pub(super) fn text_part(kind: ContentType, text: &str) -> SinglePart {
     let text = text.replace("\r\n", "\n");
     let encoding = if is_shorter(text.as_bytes()) {
         ContentTransferEncoding::QuotedPrintable
@@ -98,8 +100,8 @@ fn markdown_type() -> ContentType {
     ContentType::parse("text/markdown; charset=utf-8").expect("a MIME type as RFC 7763 has it")
 }
 
-/// A mailbox that fits into a header: its name on one line, its domain in ASCII.
-pub(super) fn clean(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
+/// Returns the mailbox as it fits into a header: its name on one line, its domain in ASCII.
+pub(super) fn clean_mailbox(mailbox: &Mailbox) -> Result<Mailbox, MailError> {
     let shown: &str = mailbox.email.as_ref();
     let refused = || MailError::Refused {
         message: format!("`{}` is not an address that mail can be sent to", one_line(shown, NAME_CHARS)),

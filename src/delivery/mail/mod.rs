@@ -19,12 +19,12 @@ use jiff::Timestamp;
 pub(crate) use lettre::message::Mailbox as Recipient;
 
 pub use address::message_id;
-pub(crate) use address::recipient;
+pub(crate) use address::recipient_mailbox;
+pub use letter::DigestEntry;
 pub(crate) use letter::Kept;
 pub use letter::Letter;
 pub use letter::LetterForm;
-pub use letter::Notice;
-pub use mailer::{Limits, MailError, Mailer};
+pub use mailer::{MailError, MailLimits, Mailer};
 pub(crate) use refusals::Comparison;
 
 use super::{
@@ -36,7 +36,7 @@ use super::{
 use crate::{
     clock,
     config::Folder,
-    job::{HoldReason, State, retry::backoff},
+    job::{HoldReason, State, retry::backoff_delay},
     runtime::Runtime,
     store::{Delivery, Lane, Scope, StoreError},
     text::{one_line, panic_message},
@@ -53,19 +53,19 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     let runtime = &runner.runtime;
     let live = runtime.live();
     let (Some(context), Some(mailer), Some(email)) =
-        (gather_context(runtime, delivery).await?, runner.mailer(&live.settings), &live.settings.email)
+        (gather_context(runtime, delivery).await?, runner.current_mailer(&live.settings), &live.settings.email)
     else {
         return try_later(runtime, delivery, MAIL_PATIENCE, "mail is not set up in the configuration any more").await;
     };
     let folder = Arc::clone(&context.folder);
-    let recording = context.recording();
+    let recording = context.recording_name();
     let name = context.job.plan.as_ref().and_then(|plan| {
         plan.attendees
             .iter()
             .find(|person| person.email.eq_ignore_ascii_case(&delivery.target))
             .map(|person| person.name.clone())
     });
-    let Some(to) = recipient(name.as_deref().unwrap_or_default(), &delivery.target) else {
+    let Some(to) = recipient_mailbox(name.as_deref().unwrap_or_default(), &delivery.target) else {
         return give_up(runtime, delivery, &folder, &recording, "the address does not parse").await;
     };
     let id = message_id(&context.job.key, delivery.version, &delivery.target, &email.from);
@@ -87,9 +87,9 @@ pub(super) async fn deliver_mail(runner: &DeliveryRunner, delivery: &Delivery) -
     };
     let reason = one_line(&error.to_string(), ERROR_MAX);
     let retry = live.settings.retry;
-    let wait = backoff(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
+    let wait = backoff_delay(retry.delay, retry.delay_max, delivery.attempts + 1, clock::jitter());
     match error {
-        MailError::NotAllowed => withhold(runtime, delivery, &folder).await,
+        MailError::NotAllowed => withhold_mail(runtime, delivery, &folder).await,
         // Nothing is wrong with the server.
         MailError::Later { is_alone: true, .. } => try_later(runtime, delivery, wait, &reason).await,
         MailError::Later { is_alone: false, .. } | MailError::Setup { .. } => {
@@ -114,7 +114,7 @@ async fn send_in_largest_form(
     for form in LetterForm::ALL {
         let context = Arc::clone(context);
         let id = id.to_owned();
-        let compose = move || one_at_a_time(|| context.letter(id, form));
+        let compose = move || one_at_a_time(|| context.build_letter(id, form));
         let letter = match tokio::task::spawn_blocking(compose).await {
             Ok(letter) => letter,
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
@@ -136,11 +136,12 @@ async fn send_in_largest_form(
 
 /// A recipient whom the operator's own rule keeps out gets no mail: nobody is alarmed, and `retry` sends it once the
 /// rule permits.
-async fn withhold(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), StoreError> {
+async fn withhold_mail(runtime: &Runtime, delivery: &Delivery, folder: &Folder) -> Result<(), StoreError> {
     let endings = post_delivery_actions(folder);
     let reason = MailError::NotAllowed.to_string();
-    let state =
-        runtime.persist(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now())).await?;
+    let state = runtime
+        .persist_commit(|| runtime.queue.deliveries().withhold(delivery, &reason, endings, clock::now()))
+        .await?;
     tracing::info!(job.id = delivery.job.0, "a mail of job {} is withheld: {reason}", delivery.job);
     if state == Some(State::Done) {
         tracing::info!(job.id = delivery.job.0, "job {} is done", delivery.job);
@@ -159,7 +160,7 @@ async fn mail_down(runtime: &Runtime, error: &str) -> Result<(), StoreError> {
 
 /// Ends the hold of the mail server, and lets all waiting mails be sent now.
 pub(crate) async fn mail_works(runtime: &Runtime) -> Result<(), StoreError> {
-    if runtime.release(Scope::Service, SMTP, &[HoldReason::Down]).await {
+    if runtime.end_hold(Scope::Service, SMTP, &[HoldReason::Down]).await {
         runtime.queue.deliveries().wake(Lane::Mails, None, clock::now()).await?;
         runtime.deliveries.notify_one();
     }

@@ -5,7 +5,7 @@ const LINE_BYTES: usize = 76;
 
 /// Returns `bytes` in quoted-printable, exactly: a line feed is encoded, and the line broken behind it, so that a reader
 /// gets the bytes back and no system changes their line ends.
-pub(super) fn quoted(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_printable(bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(bytes.len() + bytes.len() / 8);
     let mut column = 0;
     for (at, byte) in bytes.iter().enumerate() {
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_line_feed_a_blank_at_the_end_and_all_that_is_not_ascii_are_encoded() {
-        let encoded = quoted("a = b\n.\nü ".as_bytes());
+        let encoded = quoted_printable("a = b\n.\nü ".as_bytes());
         assert_eq!(String::from_utf8_lossy(&encoded), "a =3D b=0A=\r\n.=0A=\r\n=C3=BC=20");
         assert!(is_shorter(b"Weekly sales: it goes well.\n") && !is_shorter("שלום עולם".as_bytes()));
     }
@@ -72,7 +72,7 @@ mod tests {
 
         #[test]
         fn any_bytes_come_back_and_no_line_is_too_long(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let encoded = quoted(&bytes);
+            let encoded = quoted_printable(&bytes);
             prop_assert_eq!(decoded(&encoded), bytes);
             prop_assert!(encoded.split(|byte| *byte == b'\n').all(|line| line.len() <= LINE_BYTES + 1));
             prop_assert!(encoded.is_ascii());

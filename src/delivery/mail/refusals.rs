@@ -27,7 +27,7 @@ struct RefusedMail {
     recipient: String,
     /// The number of refusals.
     times: u32,
-    /// Whether another mail was accepted since.
+    /// True if another mail was accepted since.
     others_taken: bool,
 }
 
@@ -36,8 +36,8 @@ struct RefusedMail {
 pub(super) struct Refusals(Vec<RefusedMail>);
 
 impl Refusals {
-    /// Takes in that a mail was refused with `code`. `notes` tells its notes from others.
-    pub(super) fn refused(&mut self, code: u16, notes: &str, recipient: &str) -> Comparison {
+    /// Records that a mail was refused with `code`. `notes` tells its notes from others.
+    pub(super) fn record_refusal(&mut self, code: u16, notes: &str, recipient: &str) -> Comparison {
         let is_it = |mail: &RefusedMail| mail.notes == notes && mail.recipient == recipient;
         if !self.0.iter().any(is_it) {
             let notes = notes.to_owned();
@@ -62,8 +62,8 @@ impl Refusals {
         }
     }
 
-    /// Takes in that a mail with notes was taken: the set-up is right.
-    pub(super) fn taken(&mut self, notes: &str, recipient: &str) {
+    /// Records that a mail with notes was accepted: the set-up is right.
+    pub(super) fn record_success(&mut self, notes: &str, recipient: &str) {
         self.0.retain(|mail| mail.notes != notes || mail.recipient != recipient);
         self.0.iter_mut().for_each(|mail| mail.others_taken = true);
     }
@@ -76,32 +76,32 @@ mod tests {
     #[test]
     fn a_mail_that_is_refused_while_others_are_taken_is_at_fault_itself() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.refused(554, "one", "ann"), Comparison::Unclear);
-        refusals.taken("two", "ann");
-        assert_eq!(refusals.refused(554, "one", "ann"), Comparison::Own);
+        assert_eq!(refusals.record_refusal(554, "one", "ann"), Comparison::Unclear);
+        refusals.record_success("two", "ann");
+        assert_eq!(refusals.record_refusal(554, "one", "ann"), Comparison::Own);
     }
 
     #[test]
     fn mails_of_different_recordings_that_are_refused_alike_are_not_at_fault() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.refused(550, "one", "ann"), Comparison::Unclear);
-        assert_eq!(refusals.refused(550, "one", "bo"), Comparison::Unclear, "it is the same mail");
+        assert_eq!(refusals.record_refusal(550, "one", "ann"), Comparison::Unclear);
+        assert_eq!(refusals.record_refusal(550, "one", "bo"), Comparison::Unclear, "it is the same mail");
         for _ in 0..5 {
-            assert_eq!(refusals.refused(550, "two", "ann"), Comparison::Everyone);
-            assert_eq!(refusals.refused(550, "one", "ann"), Comparison::Everyone);
+            assert_eq!(refusals.record_refusal(550, "two", "ann"), Comparison::Everyone);
+            assert_eq!(refusals.record_refusal(550, "one", "ann"), Comparison::Everyone);
         }
-        refusals.taken("three", "ann");
-        assert_eq!(refusals.refused(550, "two", "ann"), Comparison::Own, "now something is taken");
+        refusals.record_success("three", "ann");
+        assert_eq!(refusals.record_refusal(550, "two", "ann"), Comparison::Own, "now something is taken");
     }
 
     #[test]
     fn a_mail_alone_ends_after_a_few_refusals() {
         let mut refusals = Refusals::default();
-        let told = [554, 550, 554].map(|code| refusals.refused(code, "one", "ann"));
-        assert_eq!(told, [Comparison::Unclear, Comparison::Unclear, Comparison::Own]);
+        let comparisons = [554, 550, 554].map(|code| refusals.record_refusal(code, "one", "ann"));
+        assert_eq!(comparisons, [Comparison::Unclear, Comparison::Unclear, Comparison::Own]);
         for number in 0..1000 {
-            refusals.taken(&number.to_string(), "ann");
-            refusals.refused(554, &number.to_string(), "ann");
+            refusals.record_success(&number.to_string(), "ann");
+            refusals.record_refusal(554, &number.to_string(), "ann");
         }
         assert!(refusals.0.len() <= REMEMBERED_MAX);
     }

@@ -1,4 +1,4 @@
-//! Which way a text reads. Pure: the same text reads the same way for ever.
+//! The reading direction of a text. Pure: the same text always has the same direction.
 
 /// Counts the letters of a text by the way they read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(in crate::delivery) struct Letters {
 
 impl Letters {
     /// Counts the letters of one more text.
-    pub(in crate::delivery) fn count(&mut self, text: &str) {
+    pub(in crate::delivery) fn count_letters(&mut self, text: &str) {
         for character in text.chars().filter(|character| character.is_alphabetic()) {
             if is_right_to_left(character) {
                 self.right_to_left += 1;
@@ -25,8 +25,9 @@ impl Letters {
     }
 }
 
-/// Whether a letter is of a script that is written from right to left: the blocks that Unicode keeps for them (Hebrew,
-/// Arabic, Syriac, Thaana, N'Ko, Samaritan, Mandaic; their presentation forms; those of the supplementary plane).
+/// Returns whether a letter is of a script that is written from right to left: the blocks that
+/// Unicode keeps for them (Hebrew, Arabic, Syriac, Thaana, N'Ko, Samaritan, Mandaic; their
+/// presentation forms; those of the supplementary plane).
 fn is_right_to_left(letter: char) -> bool {
     matches!(letter,
         '\u{0590}'..='\u{08ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}'
@@ -39,7 +40,7 @@ mod tests {
 
     fn reads_right_to_left(text: &str) -> bool {
         let mut letters = Letters::default();
-        letters.count(text);
+        letters.count_letters(text);
         letters.are_right_to_left()
     }
 

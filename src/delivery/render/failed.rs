@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     seal,
-    templates::{Template, fill},
+    templates::{Template, fill_template},
 };
 use crate::{
     job::{Content, Key, Stage},
@@ -14,7 +14,7 @@ use crate::{
 
 /// The content of the file that tells of a failure.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure<'a> {
+pub(crate) struct FailureNotice<'a> {
     /// The job.
     pub key: &'a Key,
     /// Its id, as commands name it.
@@ -27,7 +27,7 @@ pub(crate) struct Failure<'a> {
     pub error: &'a str,
     /// The failed attempts, oldest first.
     pub tried: &'a [Attempt],
-    /// Whether notes of what did complete were delivered.
+    /// True if notes of what did complete were delivered.
     pub partial: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Attempt {
     pub at: Timestamp,
     /// The stage.
     pub stage: Stage,
-    /// Why it failed.
+    /// The reason of the failure.
     pub error: String,
 }
 
@@ -49,7 +49,7 @@ const PROOF: &str = "minuted:failed ";
 const ERROR_CHARS: usize = 500;
 
 #[derive(Serialize)]
-struct Values {
+struct FailureValues {
     proof: String,
     recording: String,
     folder: String,
@@ -68,13 +68,13 @@ struct Line {
 
 /// Returns the content of the file.
 #[must_use]
-pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
+pub(crate) fn render_failure(failure: &FailureNotice<'_>) -> String {
     let line = |attempt: &Attempt| Line {
         at: attempt.at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
         stage: attempt.stage.as_str(),
         error: one_line(&attempt.error, ERROR_CHARS),
     };
-    let values = Values {
+    let values = FailureValues {
         proof: format!("{PROOF}{} {}", failure.key, seal::BLANK),
         recording: one_line(failure.recording, ERROR_CHARS),
         folder: one_line(failure.folder, ERROR_CHARS),
@@ -83,9 +83,9 @@ pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
         partial: failure.partial,
         job: failure.job,
     };
-    let text = format!("{}\n", fill(Template::Failed, values).trim_end());
+    let text = format!("{}\n", fill_template(Template::Failed, values).trim_end());
     match seal_at(text.as_bytes()) {
-        Some(at) => seal::sealed(text, at),
+        Some(at) => seal::insert_seal(text, at),
         None => text,
     }
 }
@@ -93,10 +93,10 @@ pub(crate) fn render_failure(failure: &Failure<'_>) -> String {
 /// Returns the job whose failure the file tells of, when minuted wrote it.
 #[must_use]
 pub(crate) fn key_of(head: &[u8]) -> Option<Key> {
-    let told = first_line(head)?.trim_end().strip_prefix(PROOF)?;
+    let proof = first_line(head)?.trim_end().strip_prefix(PROOF)?;
     // A folder's id may hold spaces.
-    let sealed = told.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
-    sealed.map_or(told, |(key, _)| key).parse().ok()
+    let sealed = proof.rsplit_once(' ').filter(|(_, seal)| seal.parse::<Content>().is_ok());
+    sealed.map_or(proof, |(key, _)| key).parse().ok()
 }
 
 /// Returns whether this is the word of the failure of that job, as minuted wrote it.
@@ -130,7 +130,7 @@ mod tests {
             Attempt { at: "2026-11-22T09:05:00Z".parse().expect("a time"), stage: Stage::Upload, error: "c".into() },
         ];
         let key = key();
-        let failure = Failure {
+        let failure = FailureNotice {
             key: &key,
             job: 17,
             recording: "talk\u{1b}[31m.wav",

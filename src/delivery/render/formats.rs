@@ -3,34 +3,34 @@
 use serde::Serialize;
 
 use super::{
-    notes::{Minutes, mailbox},
+    notes::{Minutes, attendee_line},
     turns::each_paragraph,
 };
 use crate::{
     config::{Analysis, Attendee},
     job::{Segment, Status},
-    text::{clock, line, printable_json, stripped},
+    text::{format_clock, printable_json, strip_controls, strip_to_line},
 };
 
 /// Returns the transcript with a short head: title, time, people.
 pub(in crate::delivery) fn render_text(minutes: &Minutes) -> String {
-    let mut head = vec![line(&minutes.title), minutes.date()];
+    let mut head = vec![strip_to_line(&minutes.title), minutes.meeting_date()];
     if !minutes.attendees.is_empty() {
-        head.push(minutes.attendees.iter().map(mailbox).collect::<Vec<_>>().join(", "));
+        head.push(minutes.attendees.iter().map(attendee_line).collect::<Vec<_>>().join(", "));
     }
-    head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", line(warning))));
+    head.extend(minutes.warning.as_deref().map(|warning| format!("Incomplete: {}", strip_to_line(warning))));
     let mut out = head.join("\n");
     each_paragraph(minutes.segments(), |paragraph| {
-        let time = paragraph.start.and_then(clock).map(|time| format!("[{time}]"));
+        let time = paragraph.start.and_then(format_clock).map(|time| format!("[{time}]"));
         let speaker = paragraph.speaker.as_deref().map(|name| format!("{name}:"));
         out.push_str("\n\n");
         let parts = [time, speaker, Some(paragraph.text.clone())];
         out.push_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
     });
     if minutes.segments().is_empty() {
-        let whole = minutes.findings(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
+        let whole = minutes.findings_of(Analysis::Transcription).and_then(|found| found.markdown.as_deref());
         out.push_str("\n\n");
-        out.push_str(&whole.map_or("(no transcript)".to_owned(), |text| stripped(text).trim().to_owned()));
+        out.push_str(&whole.map_or("(no transcript)".to_owned(), |text| strip_controls(text).trim().to_owned()));
     }
     out.push('\n');
     out
@@ -78,8 +78,8 @@ pub(in crate::delivery) fn render_json(minutes: &Minutes) -> String {
     let document = Document {
         key: minutes.key.to_string(),
         title: &minutes.title,
-        date: minutes.date(),
-        duration: minutes.findings(Analysis::Transcription).and_then(|found| found.duration),
+        date: minutes.meeting_date(),
+        duration: minutes.findings_of(Analysis::Transcription).and_then(|found| found.duration),
         language: minutes.language(),
         recording: &minutes.recording,
         folder: &minutes.folder,

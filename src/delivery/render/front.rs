@@ -24,25 +24,25 @@ const SEAL_FIELD: &str = "digest";
 /// The proof in the front matter of notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Proof {
-    /// Whose notes they are.
+    /// The job whose notes they are.
     pub key: Key,
-    /// Whether results that failed are missing: then the job is not done.
+    /// True if results that failed are missing: then the job is not done.
     pub partial: bool,
 }
 
 /// A field: its name and its value, already YAML.
 pub(in crate::delivery) type Field = (&'static str, String);
 
-/// Returns the whole block, with its proof as the last fields, or as the first where long fields would push it out of
-/// reach. That of partial notes has a blank for their seal.
+/// Returns the whole front matter, with its proof as the last fields, or as the first where long
+/// fields would push it out of reach. That of partial notes has a blank for their seal.
 ///
 /// The name of the sound goes with the proof: it is looked for in the same bytes.
-pub(in crate::delivery) fn block(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
+pub(in crate::delivery) fn front_matter(fields: &[Field], proof: &Proof, sound: Option<&Sound>) -> String {
     let others = fields.iter().map(|(name, value)| [name, ": ", value, "\n"].concat()).collect::<Vec<_>>().concat();
     let partial = format!("{PARTIAL_FIELD}: true\n{SEAL_FIELD}: {}\n", seal::BLANK);
     let partial = if proof.partial { partial.as_str() } else { "" };
     let sound = sound.map_or_else(String::new, |sound| format!("{SOUND_FIELD}: {sound}\n"));
-    let proof = format!("{partial}{sound}{KEY_FIELD}: {}\n", scalar(&proof.key.to_string()));
+    let proof = format!("{partial}{sound}{KEY_FIELD}: {}\n", yaml_scalar(&proof.key.to_string()));
     let (first, second) =
         if FENCE.len() + 1 + others.len() + proof.len() <= HEAD_BYTES { (others, proof) } else { (proof, others) };
     format!("{FENCE}\n{first}{second}{FENCE}\n")
@@ -51,15 +51,15 @@ pub(in crate::delivery) fn block(fields: &[Field], proof: &Proof, sound: Option<
 /// Returns what the front matter of a file whose first bytes are `head` proves: `None` for what minuted did not write.
 #[must_use]
 pub(crate) fn proof_of(head: &[u8]) -> Option<Proof> {
-    let key = field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
-    let partial = field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
+    let key = find_field(head, KEY_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())?;
+    let partial = find_field(head, PARTIAL_FIELD).is_some_and(|value| value.trim() == "true");
     Some(Proof { key, partial })
 }
 
 /// Returns the name of the recording's sound in the front matter of a file whose first bytes are `head`.
 #[must_use]
 pub(crate) fn sound_of(head: &[u8]) -> Option<Sound> {
-    field(head, SOUND_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())
+    find_field(head, SOUND_FIELD).and_then(|value| read_scalar(value.trim())?.parse().ok())
 }
 
 /// Returns the key in the front matter of a file whose first bytes are `head`.
@@ -69,9 +69,9 @@ pub(crate) fn key_of(head: &[u8]) -> Option<Key> {
 }
 
 /// Seals partial notes.
-pub(in crate::delivery) fn sealed(text: String) -> String {
+pub(in crate::delivery) fn seal_partial(text: String) -> String {
     match seal_at(text.as_bytes()) {
-        Some(at) => seal::sealed(text, at),
+        Some(at) => seal::insert_seal(text, at),
         None => text,
     }
 }
@@ -88,7 +88,7 @@ fn seal_at(text: &[u8]) -> Option<usize> {
     Some(head.windows(line.len()).position(|window| window == line.as_bytes())? + line.len())
 }
 
-fn field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
+fn find_field<'a>(head: &'a [u8], name: &str) -> Option<&'a str> {
     let head = &head[..head.len().min(HEAD_BYTES)];
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let mut lines = head.split_inclusive(|byte| *byte == b'\n').map_while(whole_line);
@@ -106,19 +106,20 @@ fn whole_line(line: &[u8]) -> Option<&str> {
 
 fn read_scalar(value: &str) -> Option<String> {
     if value.starts_with('"') {
-        // What `quoted` writes is JSON too, escapes included.
+        // What `quote_scalar` writes is JSON too, escapes included.
         return serde_json::from_str(value).ok();
     }
     value.split_whitespace().next().map(str::to_owned)
 }
 
-/// What viewers fill in or run wherever it stands in a file, front matter included: Templater and its kind, Jinja, Liquid and
-/// Hugo, code that Dataview reads, embedded notes, JavaScript.
+/// Marks that viewers fill in or run wherever they stand in a file, front matter included:
+/// Templater and its kind, Jinja, Liquid and Hugo, code that Dataview reads, embedded notes,
+/// JavaScript.
 const MARKS: [&str; 6] = ["<%", "{{", "{%", "`", "[[", "${"];
 
 /// Returns `text` as a double-quoted scalar on one line. The first character of a mark is an escape: a reader of YAML gets
 /// the text, and what reads the file as it is finds no mark.
-pub(in crate::delivery) fn quoted(text: &str) -> String {
+pub(in crate::delivery) fn quote_scalar(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for (at, character) in text.char_indices() {
@@ -145,8 +146,8 @@ fn needs_escape(character: char) -> bool {
 }
 
 /// Returns `text` plain where every reader of YAML takes it for that text, else quoted.
-pub(in crate::delivery) fn scalar(text: &str) -> String {
-    if is_plain(text) { text.to_owned() } else { quoted(text) }
+pub(in crate::delivery) fn yaml_scalar(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { quote_scalar(text) }
 }
 
 /// Words that YAML 1.1 or 1.2 take for something else than text.
@@ -174,20 +175,20 @@ mod tests {
     #[test]
     fn what_others_take_for_a_number_a_date_or_a_truth_is_quoted() {
         for text in ["1", "1e5", "2026-11-22", "true", "No", "~", "", "a: b", "-", "0x1f", "12:30", ".inf"] {
-            assert_eq!(scalar(text), format!("\"{text}\""));
+            assert_eq!(yaml_scalar(text), format!("\"{text}\""));
         }
         for text in ["talk.wav", "sales", "93ac7e2d-0000-4000-8000-000000000000"] {
-            assert_eq!(scalar(text), text);
+            assert_eq!(yaml_scalar(text), text);
         }
     }
 
     #[test]
     fn no_mark_that_a_viewer_runs_stands_in_a_value() {
         let text = "<%* tp.user.x() %> {{q}} {{{x}}} {% y %} `$= a` [[z]] ![[[w]] ${b} $${c}";
-        let written = quoted(text);
+        let written = quote_scalar(text);
         assert!(MARKS.iter().all(|mark| !written.contains(mark)), "{written}");
         assert_eq!(read_scalar(&written).as_deref(), Some(text));
-        assert_eq!(quoted("[a] <b> {c} $d 5 %"), "\"[a] <b> {c} $d 5 %\"", "what is no mark stays");
+        assert_eq!(quote_scalar("[a] <b> {c} $d 5 %"), "\"[a] <b> {c} $d 5 %\"", "what is no mark stays");
     }
 
     #[test]
@@ -205,7 +206,7 @@ mod tests {
 
         #[test]
         fn any_text_is_one_yaml_string_on_one_line(text in any::<String>()) {
-            for written in [quoted(&text), scalar(&text)] {
+            for written in [quote_scalar(&text), yaml_scalar(&text)] {
                 prop_assert!(!written.contains(['\n', '\r']));
                 prop_assert!(MARKS.iter().all(|mark| !written.contains(mark)), "{}", written);
                 let read = saphyr::Yaml::load_from_str(&format!("title: {written}\n")).expect("YAML");
@@ -218,12 +219,12 @@ mod tests {
             let key = key(&folder);
             for partial in [false, true] {
                 let proof = Proof { key: key.clone(), partial };
-                let fields = [("title", quoted(&title)), ("attendees", format!("[{}]", quoted(&title)))];
+                let fields = [("title", quote_scalar(&title)), ("attendees", format!("[{}]", quote_scalar(&title)))];
                 let sound = partial.then(|| Sound::from_hash(&blake3::hash(title.as_bytes())));
-                let block = block(&fields, &proof, sound.as_ref());
+                let block = front_matter(&fields, &proof, sound.as_ref());
                 prop_assert_eq!(proof_of(block.as_bytes()), Some(proof));
                 prop_assert_eq!(sound_of(block.as_bytes()), sound);
-                let sealed = sealed(format!("{block}# Notes\n"));
+                let sealed = seal_partial(format!("{block}# Notes\n"));
                 prop_assert_eq!(is_sealed(sealed.as_bytes()), partial);
                 prop_assert!(!is_sealed(sealed.replace("# Notes", "# My notes").as_bytes()));
             }

@@ -2,13 +2,13 @@
 
 use pulldown_cmark::{Event, LinkType, Parser, Tag, TagEnd};
 
-use super::markdown::{is_safe_target, options};
+use super::markdown::{is_safe_target, parser_options};
 
 /// Returns `markdown` as an HTML fragment. Raw HTML is shown as text, images are their descriptions (a picture that is
 /// fetched tells its server who reads), and only links to `http`, `https` and `mailto` stay links.
-pub(in crate::delivery) fn fragment(markdown: &str) -> String {
+pub(in crate::delivery) fn html_fragment(markdown: &str) -> String {
     let mut kept: Vec<bool> = Vec::new();
-    let events = Parser::new_ext(markdown, options()).filter_map(|event| harmless(event, &mut kept));
+    let events = Parser::new_ext(markdown, parser_options()).filter_map(|event| keep_harmless(event, &mut kept));
     let mut out = String::with_capacity(markdown.len() * 2);
     pulldown_cmark::html::push_html(&mut out, events);
     out
@@ -16,7 +16,7 @@ pub(in crate::delivery) fn fragment(markdown: &str) -> String {
 
 /// `kept` says of each open link whether its tag was written. Images and unsafe links lose the tag and keep the text.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
-fn harmless<'a>(event: Event<'a>, kept: &mut Vec<bool>) -> Option<Event<'a>> {
+fn keep_harmless<'a>(event: Event<'a>, kept: &mut Vec<bool>) -> Option<Event<'a>> {
     if let Event::Html(raw) | Event::InlineHtml(raw) = event {
         return Some(Event::Text(raw));
     }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn nothing_that_runs_or_fetches_is_left() {
-        let html = fragment(concat!(
+        let html = html_fragment(concat!(
             "<script>alert(1)</script>\n\n",
             "<img src=x onerror=alert(1)> **bold**\n\n",
             "[run](javascript:alert(1)) [Run](JaVa&Tab;script:x) [data](data:text/html,x) [here](#x)\n\n",

@@ -6,18 +6,18 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEnd};
 
-use crate::text::{line, stripped};
+use crate::text::{strip_controls, strip_to_line};
 
-/// The dialect that notes are read in: what services write and what viewers commonly know.
-pub(in crate::delivery) fn options() -> Options {
+/// Returns the dialect that notes are read in: what services write and what viewers commonly know.
+pub(in crate::delivery) fn parser_options() -> Options {
     Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS
 }
 
 /// Returns a service's Markdown as the content of a section: safe, without a leading heading that only repeats
 /// `heading`, and with its own headings at level `floor` or deeper. It ends without a line end.
-pub(in crate::delivery) fn section(markdown: &str, heading: &str, floor: usize) -> String {
-    let safe = safe(&active::without_templates(&stripped(markdown)));
-    let fitted = fitted(without_leading_heading(&safe, heading), floor);
+pub(in crate::delivery) fn section_content(markdown: &str, heading: &str, floor: usize) -> String {
+    let safe = make_safe(&active::without_templates(&strip_controls(markdown)));
+    let fitted = fit_headings(without_leading_heading(&safe, heading), floor);
     fence_closed(fitted.trim_matches('\n').trim_end())
 }
 
@@ -52,7 +52,7 @@ type Edit = (Range<usize>, Cow<'static, str>);
 
 /// Returns the text with all edits, which are in order and do not overlap. In one pass: a hostile text may need a
 /// million of them.
-fn edited(text: &str, edits: &[Edit]) -> String {
+fn apply_edits(text: &str, edits: &[Edit]) -> String {
     let mut out = String::with_capacity(text.len() + 4 * edits.len());
     let mut done = 0;
     for (range, replacement) in edits {
@@ -67,26 +67,26 @@ fn edited(text: &str, edits: &[Edit]) -> String {
 /// Neutralising one thing may uncover another that it had swallowed; text that needs more rounds than this was made to.
 const ROUNDS_MAX: usize = 16;
 
-fn safe(markdown: &str) -> String {
+fn make_safe(markdown: &str) -> String {
     let mut text = markdown.to_owned();
     for _ in 0..ROUNDS_MAX {
-        let edits = dangers(&text);
+        let edits = find_dangers(&text);
         if edits.is_empty() {
             return text;
         }
-        text = edited(&text, &edits);
+        text = apply_edits(&text, &edits);
     }
     text.replace('<', "&lt;").replace('[', "&#91;")
 }
 
-/// The edits that take the teeth out of raw HTML, of links that run something and of images, in order, none twice.
+/// Finds the edits that disarm raw HTML, links that run something and images, in order, none twice.
 ///
 /// An image becomes a link: a viewer that fetches it would tell its server who reads.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
-fn dangers(text: &str) -> Vec<Edit> {
+fn find_dangers(text: &str) -> Vec<Edit> {
     let mut code: Vec<Range<usize>> = Vec::new();
     let mut edits: Vec<Edit> = Vec::new();
-    let events = Parser::new_ext(text, options()).into_offset_iter();
+    let events = Parser::new_ext(text, parser_options()).into_offset_iter();
     for (_, definition) in events.reference_definitions().iter() {
         let is_backslashed = has_backslashed_target(&text[definition.span.clone()]);
         if is_backslashed || !is_safe_target(&definition.dest, true) {
@@ -96,12 +96,12 @@ fn dangers(text: &str) -> Vec<Edit> {
     for (event, range) in events {
         match event {
             Event::Code(inside) => {
-                edits.extend(active::inline(text, &range, &inside));
+                edits.extend(active::break_inline(text, &range, &inside));
                 code.push(range);
             }
             Event::Start(Tag::CodeBlock(kind)) => {
                 if let CodeBlockKind::Fenced(info) = &kind {
-                    edits.extend(active::fence(text, &range, info));
+                    edits.extend(active::break_fence(text, &range, info));
                 }
                 code.push(range);
             }
@@ -115,8 +115,8 @@ fn dangers(text: &str) -> Vec<Edit> {
             _ => {}
         }
     }
-    edits.extend(tags(text, &code));
-    edits.extend(active::marks(text, |at| in_ranges(&code, at)));
+    edits.extend(find_tags(text, &code));
+    edits.extend(active::break_marks(text, |at| in_ranges(&code, at)));
     edits.sort_by_key(|(range, _)| range.start);
     edits.dedup_by_key(|(range, _)| range.start);
     edits
@@ -134,8 +134,9 @@ fn in_ranges(ranges: &[Range<usize>], at: usize) -> bool {
     before > 0 && at < ranges[before - 1].end
 }
 
-/// The edits that make each `<` outside code that begins a tag a plain character. `code` is in order.
-fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
+/// Finds the edits that make each `<` outside code that begins a tag a plain character. `code` is
+/// in order.
+fn find_tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
     let begins = |at: usize| {
         text.as_bytes().get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || b"/!?\\".contains(next))
     };
@@ -146,7 +147,7 @@ fn tags(text: &str, code: &[Range<usize>]) -> Vec<Edit> {
         .collect()
 }
 
-/// Whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
+/// Returns whether what follows a `<` is an address or a web link up to its `>`, and nothing else.
 fn is_safe_autolink(rest: &str) -> bool {
     let ends = |c: char| c.is_whitespace() || "><\"'`\\".contains(c);
     let Some(end) = rest.find(ends).filter(|end| rest[*end..].starts_with('>')) else { return false };
@@ -162,7 +163,7 @@ fn is_safe_autolink(rest: &str) -> bool {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is not shown")]
 fn without_leading_heading<'a>(markdown: &'a str, heading: &str) -> &'a str {
-    let mut events = Parser::new_ext(markdown, options()).into_offset_iter();
+    let mut events = Parser::new_ext(markdown, parser_options()).into_offset_iter();
     let Some((Event::Start(Tag::Heading { .. }), range)) = events.next() else { return markdown };
     let mut shown = String::new();
     for (event, _) in events.take_while(|(event, _)| !matches!(event, Event::End(TagEnd::Heading(_)))) {
@@ -172,13 +173,13 @@ fn without_leading_heading<'a>(markdown: &'a str, heading: &str) -> &'a str {
             _ => {}
         }
     }
-    let same = line(&shown).to_lowercase() == line(heading).to_lowercase();
+    let same = strip_to_line(&shown).to_lowercase() == strip_to_line(heading).to_lowercase();
     if same { &markdown[range.end..] } else { markdown }
 }
 
 /// Moves all headings down together until the highest is at `floor`.
-fn fitted(markdown: &str, floor: usize) -> String {
-    let headings: Vec<(usize, Range<usize>)> = Parser::new_ext(markdown, options())
+fn fit_headings(markdown: &str, floor: usize) -> String {
+    let headings: Vec<(usize, Range<usize>)> = Parser::new_ext(markdown, parser_options())
         .into_offset_iter()
         .filter_map(|(event, range)| {
             if let Event::Start(Tag::Heading { level, .. }) = event { Some((level as usize, range)) } else { None }
@@ -193,7 +194,7 @@ fn fitted(markdown: &str, floor: usize) -> String {
         let heading = moved_heading(&markdown[range.clone()], (level + by).min(DEEPEST));
         (range, heading.into())
     };
-    edited(markdown, &headings.into_iter().map(moved).collect::<Vec<_>>())
+    apply_edits(markdown, &headings.into_iter().map(moved).collect::<Vec<_>>())
 }
 
 /// Markdown has no headings below this.
@@ -218,7 +219,7 @@ fn fence_closed(markdown: &str) -> String {
     const PROBE: &str = "\n\nprobe";
     let mut text = markdown.to_owned();
     let probed = format!("{markdown}{PROBE}");
-    let open = Parser::new_ext(&probed, options()).into_offset_iter().find(|(event, range)| {
+    let open = Parser::new_ext(&probed, parser_options()).into_offset_iter().find(|(event, range)| {
         let fenced = matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))));
         fenced && range.end > markdown.len() + 2
     });
@@ -236,10 +237,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::text::escaped;
+    use crate::text::escape_markdown;
 
     fn note(markdown: &str) -> String {
-        section(markdown, "Weekly", 2)
+        section_content(markdown, "Weekly", 2)
     }
 
     #[test]
@@ -276,7 +277,7 @@ mod tests {
             "[a [b](javascript:x)](javascript:y)",
             "\\\\[a](javascript:x)",
         ] {
-            let html = super::super::html::fragment(&note(link));
+            let html = super::super::html::html_fragment(&note(link));
             assert!(!html.contains("href"), "{link} became {html}");
             assert!(!has_danger(&note(link)), "{link} became {}", note(link));
         }
@@ -307,7 +308,7 @@ mod tests {
         assert_eq!(note("Title\n===\n\nSub\n---\n\nx"), "## Title\n\n### Sub\n\nx");
         assert_eq!(note("## Already\n\n### fine"), "## Already\n\n### fine");
         assert_eq!(note("###### deep\n\n# top"), "###### deep\n\n## top");
-        assert_eq!(section("## Key points\n\n- one", "Key points", 3), "- one");
+        assert_eq!(section_content("## Key points\n\n- one", "Key points", 3), "- one");
         assert_eq!(note("```\n# not a heading\n```"), "```\n# not a heading\n```");
     }
 
@@ -319,7 +320,7 @@ mod tests {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's enum, not ours: what is not named is harmless")]
     fn has_danger(markdown: &str) -> bool {
-        Parser::new_ext(markdown, options()).any(|event| match event {
+        Parser::new_ext(markdown, parser_options()).any(|event| match event {
             Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Image { .. }) => true,
             Event::Start(Tag::Link { dest_url, .. }) => !is_safe_target(&dest_url, true),
             _ => false,
@@ -332,7 +333,7 @@ mod tests {
             Event::Text(text) | Event::Code(text) => text.into_string(),
             _ => String::new(),
         };
-        Parser::new_ext(markdown, options()).map(text).collect()
+        Parser::new_ext(markdown, parser_options()).map(text).collect()
     }
 
     proptest! {
@@ -348,7 +349,7 @@ mod tests {
         ) {
             let made = note(&pieces.concat());
             prop_assert!(!has_danger(&made), "{}", made);
-            let html = super::super::html::fragment(&made);
+            let html = super::super::html::html_fragment(&made);
             prop_assert!(!html.contains("<script") && !html.contains("<a href=\"javascript"), "{}", html);
         }
 
@@ -359,15 +360,15 @@ mod tests {
             ]), 0..30)
         ) {
             let made = format!("{}\n\n## After\n", note(&pieces.concat()));
-            let last = Parser::new_ext(&made, options()).filter(|event| matches!(event, Event::Start(Tag::Heading { .. }))).count();
+            let last = Parser::new_ext(&made, parser_options()).filter(|event| matches!(event, Event::Start(Tag::Heading { .. }))).count();
             prop_assert!(last >= 1, "{}", made);
         }
 
         #[test]
         fn escaped_text_is_shown_as_it_was(text in "[ -~äß\n]{0,60}") {
             let text = format!("x{text}x");
-            prop_assert_eq!(shown(&format!("# {}", escaped(&text))), line(&text));
-            prop_assert_eq!(shown(&escaped(&text)), line(&text));
+            prop_assert_eq!(shown(&format!("# {}", escape_markdown(&text))), strip_to_line(&text));
+            prop_assert_eq!(shown(&escape_markdown(&text)), strip_to_line(&text));
         }
     }
 }

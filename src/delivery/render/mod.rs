@@ -26,7 +26,7 @@ impl Minutes {
     #[must_use]
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Md => self.markdown(),
+            Format::Md => self.sealed_markdown(),
             Format::Txt => formats::render_text(self),
             Format::Srt => subtitles::render_srt(self.segments()),
             Format::Vtt => subtitles::render_vtt(self.segments(), &self.key),

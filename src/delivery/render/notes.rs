@@ -8,13 +8,13 @@ use jiff::Zoned;
 use super::{
     direction::Letters,
     front::{self, Proof},
-    markdown::section,
+    markdown::section_content,
     turns::each_paragraph,
 };
 use crate::{
     config::{Analysis, Attendee},
     job::{Findings, Key, Report, Segment, Sound, Status},
-    text::{clock, escaped, line},
+    text::{escape_markdown, format_clock, strip_to_line},
 };
 
 /// Everything that notes say.
@@ -50,14 +50,14 @@ pub struct Minutes {
 
 impl Minutes {
     /// Returns the notes in Markdown, sealed.
-    pub(in crate::delivery) fn markdown(&self) -> String {
+    pub(in crate::delivery) fn sealed_markdown(&self) -> String {
         let mut text = self.front_matter();
         self.write_body(&mut text);
-        front::sealed(text)
+        front::seal_partial(text)
     }
 
     /// Returns the Markdown below the front matter: title, warning and sections, in the order of [`Analysis::ALL`].
-    pub(in crate::delivery) fn body(&self) -> String {
+    pub(in crate::delivery) fn markdown_body(&self) -> String {
         let mut out = String::new();
         self.write_body(&mut out);
         out
@@ -65,17 +65,17 @@ impl Minutes {
 
     /// Writes the body behind what stands in `out`, piece by piece: a long transcript is held once.
     fn write_body(&self, out: &mut String) {
-        let title = line(&self.title);
+        let title = strip_to_line(&self.title);
         out.push_str("# ");
-        out.push_str(&escaped(&title));
+        out.push_str(&escape_markdown(&title));
         if let Some(warning) = &self.warning {
-            add(out, &format!("> **Incomplete:** {}", escaped(warning)));
+            add_part(out, &format!("> **Incomplete:** {}", escape_markdown(warning)));
         }
         for remark in self.reports.iter().flat_map(|report| &report.findings.remarks) {
-            add(out, &format!("> {}", escaped(&line(remark))));
+            add_part(out, &format!("> {}", escape_markdown(&strip_to_line(remark))));
         }
         for analysis in Analysis::ALL {
-            if let Some(found) = self.findings(analysis) {
+            if let Some(found) = self.findings_of(analysis) {
                 write_sections(out, analysis, found, &title);
             }
         }
@@ -83,66 +83,70 @@ impl Minutes {
     }
 
     /// Returns what was found by an analysis, if it completed; the last report wins.
-    pub(in crate::delivery) fn findings(&self, analysis: Analysis) -> Option<&Findings> {
+    pub(in crate::delivery) fn findings_of(&self, analysis: Analysis) -> Option<&Findings> {
         let completed = |report: &&Report| report.analysis == analysis && report.status == Status::Completed;
         self.reports.iter().rev().find(completed).map(|report| &report.findings)
     }
 
     /// Returns what was said, empty when the service does not tell.
     pub(in crate::delivery) fn segments(&self) -> &[Segment] {
-        self.findings(Analysis::Transcription).map_or(&[], |found| &found.segments)
+        self.findings_of(Analysis::Transcription).map_or(&[], |found| &found.segments)
     }
 
     /// Returns whether the notes read from right to left: most letters of what was found do. The title and the names of
     /// files are often in Latin letters all the same.
     pub(in crate::delivery) fn is_right_to_left(&self) -> bool {
         let mut letters = Letters::default();
-        for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings(analysis)) {
+        for found in Analysis::ALL.into_iter().filter_map(|analysis| self.findings_of(analysis)) {
             let texts = [&found.markdown, &found.summary].into_iter().flatten();
-            texts.for_each(|text| letters.count(text));
-            found.segments.iter().for_each(|segment| letters.count(&segment.text));
+            texts.for_each(|text| letters.count_letters(text));
+            found.segments.iter().for_each(|segment| letters.count_letters(&segment.text));
         }
         letters.are_right_to_left()
     }
 
     /// Returns the time of the meeting to the second, RFC 3339, with the offset of its zone.
-    pub(in crate::delivery) fn date(&self) -> String {
+    pub(in crate::delivery) fn meeting_date(&self) -> String {
         self.recorded.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
     /// Returns the length of the recording as hours, minutes and seconds, where it is known.
     pub(in crate::delivery) fn duration(&self) -> Option<String> {
-        self.findings(Analysis::Transcription)?.duration.and_then(clock)
+        self.findings_of(Analysis::Transcription)?.duration.and_then(format_clock)
     }
 
     /// Returns the language that was spoken: as it was set, else as it was recognised.
     pub(in crate::delivery) fn language(&self) -> Option<String> {
-        let recognised = || self.findings(Analysis::Transcription)?.language.as_deref();
-        self.language.as_deref().or_else(recognised).map(line).filter(|language| !language.is_empty())
+        let recognised = || self.findings_of(Analysis::Transcription)?.language.as_deref();
+        self.language.as_deref().or_else(recognised).map(strip_to_line).filter(|language| !language.is_empty())
     }
 
     fn front_matter(&self) -> String {
-        let attendees: Vec<String> = self.attendees.iter().map(|person| front::quoted(&mailbox(person))).collect();
-        let mut fields = vec![("title", front::quoted(&line(&self.title))), ("date", self.date())];
+        let attendees: Vec<String> =
+            self.attendees.iter().map(|person| front::quote_scalar(&attendee_line(person))).collect();
+        let mut fields =
+            vec![("title", front::quote_scalar(&strip_to_line(&self.title))), ("date", self.meeting_date())];
         fields.extend(self.duration().map(|duration| ("duration", duration)));
         fields.extend([
-            ("recording", front::scalar(&line(&self.recording))),
-            ("folder", front::scalar(&line(&self.folder))),
+            ("recording", front::yaml_scalar(&strip_to_line(&self.recording))),
+            ("folder", front::yaml_scalar(&strip_to_line(&self.folder))),
             ("attendees", format!("[{}]", attendees.join(", "))),
         ]);
-        fields.extend(self.attendees_from.as_deref().map(|from| ("attendees_from", front::scalar(&line(from)))));
-        fields.extend(self.language().map(|language| ("language", front::scalar(&language))));
-        fields.push(("service", front::scalar(&line(&self.service))));
-        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::scalar(&line(meeting)))));
+        fields.extend(
+            self.attendees_from.as_deref().map(|from| ("attendees_from", front::yaml_scalar(&strip_to_line(from)))),
+        );
+        fields.extend(self.language().map(|language| ("language", front::yaml_scalar(&language))));
+        fields.push(("service", front::yaml_scalar(&strip_to_line(&self.service))));
+        fields.extend(self.meeting.as_deref().map(|meeting| ("meeting", front::yaml_scalar(&strip_to_line(meeting)))));
         fields.extend(self.is_right_to_left().then(|| ("dir", "rtl".to_owned())));
         let proof = Proof { key: self.key.clone(), partial: self.warning.is_some() };
-        front::block(&fields, &proof, self.sound.as_ref())
+        front::front_matter(&fields, &proof, self.sound.as_ref())
     }
 }
 
 /// Returns an attendee as a person reads it: `Ann Lee <ann@example.com>`.
-pub(in crate::delivery) fn mailbox(person: &Attendee) -> String {
-    line(&format!("{} <{}>", person.name, person.email))
+pub(in crate::delivery) fn attendee_line(person: &Attendee) -> String {
+    strip_to_line(&format!("{} <{}>", person.name, person.email))
 }
 
 /// The level of headings inside our own sections; the meeting note stands directly below the title.
@@ -153,7 +157,7 @@ const IN_NOTE: usize = 2;
 fn write_sections(out: &mut String, analysis: Analysis, found: &Findings, title: &str) {
     let text = found.markdown.as_deref().or(found.summary.as_deref()).unwrap_or_default();
     match analysis {
-        Analysis::MeetingNote => add(out, &section(text, title, IN_NOTE)),
+        Analysis::MeetingNote => add_part(out, &section_content(text, title, IN_NOTE)),
         Analysis::KeyPoints => add_headed(out, "Key points", text),
         Analysis::Sentiment => add_headed(out, "Sentiment", text),
         Analysis::Transcription => {
@@ -167,9 +171,9 @@ fn write_transcript(out: &mut String, found: &Findings) {
     let before = out.len();
     each_paragraph(&found.segments, |paragraph| {
         if out.len() == before {
-            add(out, "## Transcript");
+            add_part(out, "## Transcript");
         }
-        add(out, &paragraph.to_markdown());
+        add_part(out, &paragraph.to_markdown());
     });
     if out.len() == before {
         add_headed(out, "Transcript", found.markdown.as_deref().unwrap_or_default());
@@ -177,15 +181,15 @@ fn write_transcript(out: &mut String, found: &Findings) {
 }
 
 fn add_headed(out: &mut String, heading: &str, markdown: &str) {
-    let content = section(markdown, heading, IN_SECTION);
+    let content = section_content(markdown, heading, IN_SECTION);
     if !content.trim().is_empty() {
-        add(out, &format!("## {heading}"));
-        add(out, &content);
+        add_part(out, &format!("## {heading}"));
+        add_part(out, &content);
     }
 }
 
 /// Adds a part that says something, with an empty line before it.
-fn add(out: &mut String, part: &str) {
+fn add_part(out: &mut String, part: &str) {
     if !part.trim().is_empty() {
         out.push_str("\n\n");
         out.push_str(part);
@@ -209,7 +213,7 @@ mod tests {
         Findings { markdown: Some(text.into()), ..Findings::default() }
     }
 
-    fn said(start: f64, speaker: &str, text: &str) -> Segment {
+    fn segment(start: f64, speaker: &str, text: &str) -> Segment {
         Segment { start: Some(start), end: Some(start + 2.0), speaker: Some(speaker.into()), text: text.into() }
     }
 
@@ -238,10 +242,10 @@ mod tests {
             language: Some("en".into()),
             summary: Some("We met.".into()),
             segments: vec![
-                said(0.0, "Ann", "Good morning."),
-                said(2.0, "Ann", "Shall we *begin*?"),
-                said(5.0, "Bo", "Yes."),
-                said(60.0, "Bo", "[ ] <later>"),
+                segment(0.0, "Ann", "Good morning."),
+                segment(2.0, "Ann", "Shall we *begin*?"),
+                segment(5.0, "Bo", "Yes."),
+                segment(60.0, "Bo", "[ ] <later>"),
             ],
             ..Findings::default()
         };
@@ -365,7 +369,7 @@ mod tests {
     fn a_summary_without_a_transcript_has_no_transcript_section() {
         let found = Findings { summary: Some("We met.".into()), ..Findings::default() };
         let minutes = Minutes { reports: [report(Analysis::Transcription, found)].into(), ..minutes("T") };
-        assert_eq!(minutes.body(), "# T\n\n## Summary\n\nWe met.\n");
+        assert_eq!(minutes.markdown_body(), "# T\n\n## Summary\n\nWe met.\n");
     }
 
     #[test]
@@ -410,8 +414,8 @@ mod tests {
             prop_assert_eq!(key_of(text.as_bytes()), Some(minutes.key.clone()));
             let (front, _) = text.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
             let yaml = saphyr::Yaml::load_from_str(front).expect("YAML");
-            prop_assert_eq!(yaml[0]["title"].as_str().map(str::to_owned), Some(line(&title)));
-            prop_assert_eq!(yaml[0]["folder"].as_str().map(str::to_owned), Some(line(&minutes.folder)));
+            prop_assert_eq!(yaml[0]["title"].as_str().map(str::to_owned), Some(strip_to_line(&title)));
+            prop_assert_eq!(yaml[0]["folder"].as_str().map(str::to_owned), Some(strip_to_line(&minutes.folder)));
             prop_assert_eq!(yaml[0]["attendees"].as_vec().map(Vec::len), Some(people));
         }
     }

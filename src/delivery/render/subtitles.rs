@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     job::{Key, Segment},
-    text::{line, moment},
+    text::{strip_to_line, time_from_seconds},
 };
 
 /// A subtitle.
@@ -21,10 +21,10 @@ const STANDING: Duration = Duration::from_secs(2);
 /// Returns the transcript as `SubRip`. Without one the file is empty, which is valid; the format has no comments.
 pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
     let mut out = String::new();
-    for (number, cue) in cues(segments).iter().enumerate() {
+    for (number, cue) in build_cues(segments).iter().enumerate() {
         let speaker = cue.speaker.as_deref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let from = stamp(cue.from, ',');
-        let to = stamp(cue.to, ',');
+        let from = format_stamp(cue.from, ',');
+        let to = format_stamp(cue.to, ',');
         write!(out, "{}\n{from} --> {to}\n{speaker}{}\n\n", number + 1, cue.text).expect(INTO_A_STRING);
     }
     out
@@ -32,32 +32,33 @@ pub(in crate::delivery) fn render_srt(segments: &[Segment]) -> String {
 
 /// Returns the transcript as `WebVTT`, with the job's key in a comment.
 pub(in crate::delivery) fn render_vtt(segments: &[Segment], key: &Key) -> String {
-    let cues = cues(segments);
-    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&line(&key.to_string())));
+    let cues = build_cues(segments);
+    let mut out = format!("WEBVTT\n\nNOTE minuted:{}\n\n", no_arrow(&strip_to_line(&key.to_string())));
     if cues.is_empty() {
         out.push_str("NOTE no transcript\n\n");
     }
     for cue in cues {
-        let speaker = cue.speaker.map(|name| format!("<v {}>", entities(&name))).unwrap_or_default();
-        let from = stamp(cue.from, '.');
-        let to = stamp(cue.to, '.');
-        write!(out, "{from} --> {to}\n{speaker}{}\n\n", entities(&cue.text)).expect(INTO_A_STRING);
+        let speaker = cue.speaker.map(|name| format!("<v {}>", escape_entities(&name))).unwrap_or_default();
+        let from = format_stamp(cue.from, '.');
+        let to = format_stamp(cue.to, '.');
+        write!(out, "{from} --> {to}\n{speaker}{}\n\n", escape_entities(&cue.text)).expect(INTO_A_STRING);
     }
     out
 }
 
 const INTO_A_STRING: &str = "a String takes what is written";
 
-fn cues(segments: &[Segment]) -> Vec<Cue> {
+fn build_cues(segments: &[Segment]) -> Vec<Cue> {
     let mut cues: Vec<Cue> = Vec::with_capacity(segments.len());
     for (segment, next) in segments.iter().zip(next_starts(segments)) {
-        let text = no_arrow(&line(&segment.text));
+        let text = no_arrow(&strip_to_line(&segment.text));
         if text.is_empty() {
             continue;
         }
-        let from = segment.start.and_then(moment).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
-        let to = [segment.end.and_then(moment), next].into_iter().flatten().find(|to| *to > from);
-        let speaker = segment.speaker.as_deref().map(|name| no_arrow(&line(name))).filter(|name| !name.is_empty());
+        let from = segment.start.and_then(time_from_seconds).or(cues.last().map(|cue| cue.to)).unwrap_or_default();
+        let to = [segment.end.and_then(time_from_seconds), next].into_iter().flatten().find(|to| *to > from);
+        let speaker =
+            segment.speaker.as_deref().map(|name| no_arrow(&strip_to_line(name))).filter(|name| !name.is_empty());
         cues.push(Cue { from, to: to.unwrap_or(from + STANDING), speaker, text });
     }
     cues
@@ -69,7 +70,7 @@ fn next_starts(segments: &[Segment]) -> Vec<Option<Duration>> {
     let mut next = None;
     for (start, segment) in starts.iter_mut().zip(segments).rev() {
         *start = next;
-        next = segment.start.and_then(moment).or(next);
+        next = segment.start.and_then(time_from_seconds).or(next);
     }
     starts
 }
@@ -79,11 +80,11 @@ fn no_arrow(text: &str) -> String {
     text.replace("-->", "→")
 }
 
-fn entities(text: &str) -> String {
+fn escape_entities(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn stamp(time: Duration, before_millis: char) -> String {
+fn format_stamp(time: Duration, before_millis: char) -> String {
     let seconds = time.as_secs();
     let hours = seconds / 3600;
     let minutes = seconds / 60 % 60;
@@ -99,19 +100,19 @@ mod tests {
         Key { content: Content::from_hash(&blake3::hash(b"talk")), folder: "sales --> x".into(), generation: 1 }
     }
 
-    fn said(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
+    fn segment(start: Option<f64>, end: Option<f64>, speaker: Option<&str>, text: &str) -> Segment {
         Segment { start, end, speaker: speaker.map(Into::into), text: text.into() }
     }
 
     fn talk() -> Vec<Segment> {
         vec![
-            said(Some(0.0), Some(1.25), Some("Ann"), "Good\nmorning."),
-            said(Some(2.0), None, Some("Bo <b>"), "1 < 2 & 00:00 --> 00:01"),
-            said(Some(3.5), Some(1.0), None, "backwards"),
-            said(None, None, None, "no time"),
-            said(Some(9.0), None, None, "   "),
-            said(Some(f64::NAN), Some(-1.0), None, "no number"),
-            said(Some(3661.5), None, None, "last"),
+            segment(Some(0.0), Some(1.25), Some("Ann"), "Good\nmorning."),
+            segment(Some(2.0), None, Some("Bo <b>"), "1 < 2 & 00:00 --> 00:01"),
+            segment(Some(3.5), Some(1.0), None, "backwards"),
+            segment(None, None, None, "no time"),
+            segment(Some(9.0), None, None, "   "),
+            segment(Some(f64::NAN), Some(-1.0), None, "no number"),
+            segment(Some(3661.5), None, None, "last"),
         ]
     }
 
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_day_of_segments_without_times_takes_no_day() {
-        let segments = vec![said(None, None, None, "x"); 50_000];
+        let segments = vec![segment(None, None, None, "x"); 50_000];
         assert_eq!(render_srt(&segments).matches(" --> ").count(), 50_000);
     }
 

@@ -41,7 +41,7 @@ impl Template {
 }
 
 /// Returns the template with `values` in it.
-pub(in crate::delivery) fn fill(template: Template, values: impl Serialize) -> String {
+pub(in crate::delivery) fn fill_template(template: Template, values: impl Serialize) -> String {
     let values = Value::from(Serde(values));
     let template = ENVIRONMENT.get_template(template.name()).expect("every template is added below");
     template.render(values).expect("a test fills every template, and an undefined value is an error")

@@ -2,7 +2,7 @@
 
 use crate::{
     job::Segment,
-    text::{clock, escaped, line},
+    text::{escape_markdown, format_clock, strip_to_line},
 };
 
 /// A part of a turn: words of one speaker.
@@ -19,9 +19,9 @@ pub(in crate::delivery) struct Paragraph {
 impl Paragraph {
     /// Returns it as a paragraph of Markdown.
     pub(in crate::delivery) fn to_markdown(&self) -> String {
-        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escaped(name)));
-        let time = self.start.and_then(clock).map(|time| format!("[{time}]"));
-        let parts = [speaker, time, Some(escaped(&self.text))];
+        let speaker = self.speaker.as_deref().map(|name| format!("**{}**", escape_markdown(name)));
+        let time = self.start.and_then(format_clock).map(|time| format!("[{time}]"));
+        let parts = [speaker, time, Some(escape_markdown(&self.text))];
         let joined = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         // Without speaker and time, the text's own first character could begin a list, a quote or a heading.
         if joined.starts_with(['#', '>', '-', '+', '=', '|']) { format!("\\{joined}") } else { joined }
@@ -60,11 +60,11 @@ pub(in crate::delivery) fn each_paragraph(segments: &[Segment], mut each: impl F
     let mut open: Option<Paragraph> = None;
     let mut ended: Option<f64> = None;
     for segment in segments {
-        let text = line(&segment.text);
+        let text = strip_to_line(&segment.text);
         if text.is_empty() {
             continue;
         }
-        let speaker = segment.speaker.as_deref().map(line).filter(|name| !name.is_empty());
+        let speaker = segment.speaker.as_deref().map(strip_to_line).filter(|name| !name.is_empty());
         let has_paused = ended.zip(segment.start).is_some_and(|(end, start)| start - end > PAUSE_SECONDS);
         match &mut open {
             Some(open) if open.speaker == speaker && !open.is_full(segment.start) && !has_paused => {

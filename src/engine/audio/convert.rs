@@ -165,7 +165,7 @@ pub(crate) async fn convert(
     let (decoder, encoder) = tokio::select! {
         ends = ends => ends?,
         () = standing_still(into) => {
-            let how = format!("ffmpeg stood still for {}", text::rough(STANDS_STILL));
+            let how = format!("ffmpeg stood still for {}", text::format_duration(STANDS_STILL));
             return Err(ConvertError::Died { how });
         }
     };

@@ -9,12 +9,14 @@ impl Audio {
     /// Returns remarks on the recording for the reader of the transcript; complete at the end.
     pub fn remarks(&self) -> Vec<String> {
         let damage = &self.decoder.damage;
-        let rough = |samples: u64| text::rough(Duration::from_secs(samples / u64::from(RATE)));
+        let rough = |samples: u64| text::format_duration(Duration::from_secs(samples / u64::from(RATE)));
         let at = rough(self.handed_on);
         let mut remarks = Vec::new();
         if damage.packets > 0 {
-            remarks
-                .push(format!("{} could not be decoded and left out", text::count(damage.packets, "damaged packet")));
+            remarks.push(format!(
+                "{} could not be decoded and left out",
+                text::format_count(damage.packets, "damaged packet")
+            ));
         }
         let stated = self.decoder.stated_seconds().and_then(samples_from_seconds);
         let short = stated.filter(|length| self.handed_on < length - length / 20 && *length > u64::from(RATE));

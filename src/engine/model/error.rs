@@ -202,8 +202,8 @@ pub(super) fn hash_mismatch(found: Sha256, wanted: Sha256) -> String {
 /// Returns the command that fetches the wheel on any machine.
 pub(super) fn download_command(package: &Package) -> String {
     let Package { platform, project, version, .. } = package;
-    let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform").word(platform);
-    pip.word(format!("{project}=={version}")).into()
+    let pip = ShellCommand::new("python3 -m pip download --no-deps --only-binary=:all: --platform").add_word(platform);
+    pip.add_word(format!("{project}=={version}")).into()
 }
 
 /// Returns the hint to bring the wheel along.

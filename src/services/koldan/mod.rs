@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     config::{self, Analysis, OnSuccessRemote},
-    http::{BuildError, Limits, Request},
+    http::{BuildError, CallLimits, Request},
     job::{Key, Report},
 };
 
@@ -86,7 +86,7 @@ impl KoldanService {
     ) -> Result<Self, BuildError> {
         let place = settings.api_key.clone();
         let credentials = Credentials { place, header: KeyHeader::Named(session::KEY_HEADER) };
-        let limits = Limits::new(service.request_timeout);
+        let limits = CallLimits::new(service.request_timeout);
         Ok(Self {
             name: service.name.clone(),
             settings: settings.clone(),

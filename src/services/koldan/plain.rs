@@ -1,14 +1,14 @@
 //! Plain text as Markdown that looks the same: its paragraphs and lines are kept, and none of it
 //! becomes markup. Pure.
 
-use crate::text::{escaped, stripped};
+use crate::text::{escape_markdown, strip_controls};
 
 /// The end of a line inside a paragraph: the next line starts below it.
 const HARD_BREAK: &str = "  \n";
 
 /// Returns plain text as Markdown.
 pub(super) fn to_markdown(text: &str) -> String {
-    let text = stripped(text);
+    let text = strip_controls(text);
     let mut paragraphs: Vec<Vec<String>> = vec![Vec::new()];
     for line in text.lines() {
         let line = escape_line(line);
@@ -24,7 +24,7 @@ pub(super) fn to_markdown(text: &str) -> String {
 
 /// Escapes the beginning of a line, so that it starts no list, quote, heading, rule or table.
 fn escape_line(line: &str) -> String {
-    let escaped = escaped(line);
+    let escaped = escape_markdown(line);
     if escaped.starts_with(['#', '>', '-', '+', '=', '|', ':']) {
         return format!("\\{escaped}");
     }
@@ -85,10 +85,10 @@ mod tests {
         fn any_text_shows_itself_and_nothing_else(
             text in prop_oneof!["[a-z0-9#*_`~<>|=+:.()!&; \\-\\[\\]\\\\\n]{0,80}", "[\\PC\n]{0,60}"]
         ) {
-            let bare = |text: &str| text.lines().map(crate::text::line).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+            let bare = |text: &str| text.lines().map(crate::text::strip_to_line).filter(|line| !line.is_empty()).collect::<Vec<_>>();
             let shown = shown(&to_markdown(&text));
             prop_assert!(shown.is_some(), "{:?}", to_markdown(&text));
-            prop_assert_eq!(bare(&shown.unwrap_or_default()), bare(&stripped(&text)), "{:?}", to_markdown(&text));
+            prop_assert_eq!(bare(&shown.unwrap_or_default()), bare(&strip_controls(&text)), "{:?}", to_markdown(&text));
         }
     }
 }

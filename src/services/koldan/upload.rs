@@ -43,7 +43,7 @@ pub(super) async fn hash_recording(upload: &Upload) -> Result<String, CallError>
     loop {
         let piece = tokio::task::spawn_blocking(move || hash_piece(file, context, at));
         let Ok(read) = tokio::time::timeout(STALL, piece).await else {
-            return Err(unreadable(format!("reading it stood still for {STALL:?}")));
+            return Err(unreadable(format!("reading it stalled for {STALL:?}")));
         };
         let read = read.unwrap_or_else(|_| Err(io::Error::other("reading it ended early")));
         let (next, hashed, bytes) = read.map_err(|error| unreadable(error.to_string()))?;

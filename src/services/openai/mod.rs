@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     config::{self, ApiKey},
-    http::{BuildError, Limits},
+    http::{BuildError, CallLimits},
 };
 
 /// Extensions that such servers accept: the list of OpenAI's documents, with other names of the
@@ -76,7 +76,7 @@ impl OpenAiTranscriber {
     ) -> Result<Self, BuildError> {
         let patience = service.poll.patience.max(service.poll.timeout);
         // The server transcribes before it answers the upload.
-        let limits = Limits { answer: patience, ..Limits::new(service.request_timeout) };
+        let limits = CallLimits { answer: patience, ..CallLimits::new(service.request_timeout) };
         let credentials = settings
             .api_key_file
             .clone()

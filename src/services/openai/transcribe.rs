@@ -115,7 +115,7 @@ pub(super) fn explain_cut_off(error: CallError, after: Duration, patience: Durat
             if (PROXY_LIMIT_MIN..patience).contains(&after) =>
         {
             let limit = answers::TIME_LIMIT;
-            let message = format!("{message}; the connection ended after {}: {limit}", text::rough(after));
+            let message = format!("{message}; the connection ended after {}: {limit}", text::format_duration(after));
             CallError::Unavailable { message, after: None, uncertain, suspect }
         }
         other @ (CallError::Unavailable { .. }

@@ -123,7 +123,7 @@ fn creation_body(meeting: &NewMeeting) -> Value {
 /// Returns the description, whose last line is the marker.
 fn marked_description(meeting: &NewMeeting) -> String {
     let text = meeting.description.trim_end();
-    let marker = meeting.key.marker();
+    let marker = meeting.key.marker_line();
     if text.is_empty() { marker } else { format!("{text}\n\n{marker}") }
 }
 

@@ -30,7 +30,7 @@ use self::{session::PaxsSession, tokens::TokenStore};
 use super::pacer::Pacer;
 use crate::{
     config,
-    http::{BuildError, Client, Limits},
+    http::{BuildError, CallLimits, Client},
 };
 
 /// The PAXS service of one table of the config. Clones share the sign-in.
@@ -55,7 +55,7 @@ impl PaxsService {
         pacer: Arc<Pacer>,
         tasks: TaskTracker,
     ) -> Result<Self, BuildError> {
-        Self::with_limits(settings, paxs, state_dir, pacer, tasks, Limits::new(settings.request_timeout))
+        Self::with_limits(settings, paxs, state_dir, pacer, tasks, CallLimits::new(settings.request_timeout))
     }
 
     fn with_limits(
@@ -64,7 +64,7 @@ impl PaxsService {
         state_dir: &Path,
         pacer: Arc<Pacer>,
         tasks: TaskTracker,
-        limits: Limits,
+        limits: CallLimits,
     ) -> Result<Self, BuildError> {
         let http = Client::new(&paxs.base_url, limits)?;
         let store = TokenStore::new(state_dir, &settings.name, http.origin());

@@ -59,7 +59,7 @@ fn stays_in_its_place(id: &str) {
     use std::sync::LazyLock;
     static CLIENT: LazyLock<Client> = LazyLock::new(|| {
         let base = url::Url::parse("https://paxs.example").expect("a URL");
-        Client::new(&base, crate::http::Limits::new(std::time::Duration::from_secs(1))).expect("a client")
+        Client::new(&base, crate::http::CallLimits::new(std::time::Duration::from_secs(1))).expect("a client")
     });
     let url = CLIENT.url(&["api", "recordings", id, "analysis"], &[("session_id", id)]).expect("an address");
     assert_eq!(url.path_segments().map(Iterator::count), Some(4), "{url}");

@@ -31,8 +31,8 @@ use crate::{
     clock,
     config::{self, Analysis, MeetingType},
     http::{
-        Limits,
-        loopback::{Reply, Seen, Server, read_head, read_request},
+        CallLimits,
+        loopback::{LoopbackReply, SeenRequest, Server, read_head, read_request},
     },
     job::{Content, Key, Status},
     progress::Progress,
@@ -67,10 +67,10 @@ impl Desk {
     }
 
     fn paxs(&self) -> PaxsService {
-        self.paxs_with(Limits { request: LONG, stall: LONG, answer: LONG })
+        self.paxs_with(CallLimits { request: LONG, stall: LONG, answer: LONG })
     }
 
-    fn paxs_with(&self, limits: Limits) -> PaxsService {
+    fn paxs_with(&self, limits: CallLimits) -> PaxsService {
         let paxs = config::Paxs { base_url: self.base.clone(), meeting_type: MeetingType::Group };
         let settings = config::Service {
             name: "paxs".into(),
@@ -98,16 +98,16 @@ const TOKEN: &str = "POST /api/oauth/provider/token";
 const ME: &str = "GET /api/users/me";
 
 /// Gives `a2`, `a3`, … for `r1`, `r2`, …; any other refresh token is refused.
-fn next_pair(seen: &Seen, given: &AtomicUsize) -> Reply {
+fn next_pair(seen: &SeenRequest, given: &AtomicUsize) -> LoopbackReply {
     let n = given.fetch_add(1, Ordering::SeqCst) + 2;
     if seen.json()["refresh_token"] != format!("r{}", n - 1) {
-        return Reply::Body(400, r#"{"detail":"refresh token reuse"}"#.into());
+        return LoopbackReply::Body(400, r#"{"detail":"refresh token reuse"}"#.into());
     }
     pair(n)
 }
 
-fn pair(n: usize) -> Reply {
-    Reply::json(&json!({"access_token": format!("a{n}"), "refresh_token": format!("r{n}"), "expires_in": 3600}))
+fn pair(n: usize) -> LoopbackReply {
+    LoopbackReply::json(&json!({"access_token": format!("a{n}"), "refresh_token": format!("r{n}"), "expires_in": 3600}))
 }
 
 /// A server whose tokens rotate; `valid` says from which access token on it takes them.
@@ -122,7 +122,11 @@ async fn rotating(valid: usize) -> Server {
                 return next_pair(&seen, &given);
             }
             let n: usize = seen.bearer().trim_start_matches('a').parse().unwrap_or(0);
-            if n < valid { Reply::Body(401, r#"{"detail":"expired"}"#.into()) } else { Reply::json(&json!({"n": n})) }
+            if n < valid {
+                LoopbackReply::Body(401, r#"{"detail":"expired"}"#.into())
+            } else {
+                LoopbackReply::json(&json!({"n": n}))
+            }
         }
     })
     .await
@@ -192,7 +196,7 @@ async fn the_new_pair_is_on_disk_before_it_is_used() {
         async move {
             match seen.line() {
                 TOKEN => pair(2),
-                _ => Reply::json(&json!({"saved": saved.contains("\"a2\"") && saved.contains("\"r2\"")})),
+                _ => LoopbackReply::json(&json!({"saved": saved.contains("\"a2\"") && saved.contains("\"r2\"")})),
             }
         }
     })
@@ -232,9 +236,9 @@ async fn a_lost_answer_to_a_refresh_ends_nothing_and_the_next_try_tells() {
         let asked = Arc::clone(&asked);
         async move {
             match seen.line() {
-                TOKEN if asked.fetch_add(1, Ordering::SeqCst) == 0 => Reply::Hangup,
+                TOKEN if asked.fetch_add(1, Ordering::SeqCst) == 0 => LoopbackReply::Hangup,
                 TOKEN => pair(2),
-                _ => Reply::json(&json!({})),
+                _ => LoopbackReply::json(&json!({})),
             }
         }
     })
@@ -252,7 +256,7 @@ async fn a_lost_answer_to_a_refresh_ends_nothing_and_the_next_try_tells() {
 async fn those_who_wait_for_a_refresh_that_is_lost_do_not_try_the_token_again() {
     let server = Server::start(async |_| {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        Reply::Hangup
+        LoopbackReply::Hangup
     })
     .await;
     let desk = Desk::new(&server).signed_in(4000);
@@ -266,8 +270,8 @@ async fn those_who_wait_for_a_refresh_that_is_lost_do_not_try_the_token_again() 
 #[tokio::test]
 async fn a_token_endpoint_that_is_down_stops_nobody_while_the_token_serves() {
     let server = Server::start(async |seen| match seen.line() {
-        TOKEN => Reply::Body(503, String::new()),
-        _ => Reply::json(&json!({})),
+        TOKEN => LoopbackReply::Body(503, String::new()),
+        _ => LoopbackReply::json(&json!({})),
     })
     .await;
     let desk = Desk::new(&server).signed_in(3400);
@@ -279,7 +283,7 @@ async fn a_token_endpoint_that_is_down_stops_nobody_while_the_token_serves() {
 
 #[tokio::test]
 async fn a_refused_refresh_token_is_never_tried_again() {
-    let server = Server::start(async |_| Reply::Body(400, r#"{"detail":"revoked r1"}"#.into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(400, r#"{"detail":"revoked r1"}"#.into())).await;
     let desk = Desk::new(&server).signed_in(4000);
     let paxs = desk.paxs();
     for _ in 0..3 {
@@ -312,7 +316,7 @@ async fn a_pair_that_could_not_be_saved_is_kept_and_used_only_once_it_is() {
             // Between the rehearsal and the saving.
             set_mode(&place, 0o777);
         }
-        let reply = if seen.line() == TOKEN { pair(2) } else { Reply::json(&json!({"token": seen.bearer()})) };
+        let reply = if seen.line() == TOKEN { pair(2) } else { LoopbackReply::json(&json!({"token": seen.bearer()})) };
         async { reply }
     })
     .await;
@@ -355,7 +359,7 @@ async fn an_idle_daemon_stays_signed_in() {
     let later = now + SignedDuration::from_hours(8 * 24);
     assert_eq!(paxs.keep_fresh(later).await, Freshness::Fine { days_left: 22 }, "days of the new pair");
     assert_eq!(server.count(TOKEN), 1);
-    let down = Server::start(async |_| Reply::Body(500, "oh".into())).await;
+    let down = Server::start(async |_| LoopbackReply::Body(500, "oh".into())).await;
     let desk = Desk::new(&down).signed_in(9 * 24 * 3600);
     let Freshness::Failing { days_left: 21, message } = desk.paxs().keep_fresh(now).await else {
         panic!("not failing")
@@ -385,13 +389,13 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
             pair(1)
         } else if seen.line().starts_with("GET /api/oauth/provider/poll?state=") {
             match poll() {
-                0 => Reply::Body(503, String::new()),
-                1 => Reply::Hangup,
-                2 | 3 => Reply::json(&json!({"status": "pending"})),
-                _ => Reply::json(&json!({"status": "complete", "code": "the-code"})),
+                0 => LoopbackReply::Body(503, String::new()),
+                1 => LoopbackReply::Hangup,
+                2 | 3 => LoopbackReply::json(&json!({"status": "pending"})),
+                _ => LoopbackReply::json(&json!({"status": "complete", "code": "the-code"})),
             }
         } else {
-            Reply::json(&json!({}))
+            LoopbackReply::json(&json!({}))
         };
         async { reply }
     })
@@ -414,7 +418,7 @@ async fn the_agent_flow_outlasts_faults_and_ends_in_a_sign_in() {
 
 #[tokio::test]
 async fn a_refused_poll_ends_the_agent_flow_with_what_was_said() {
-    let server = Server::start(async |_| Reply::Body(410, r#"{"detail":"state expired"}"#.into())).await;
+    let server = Server::start(async |_| LoopbackReply::Body(410, r#"{"detail":"state expired"}"#.into())).await;
     let error =
         Desk::new(&server).paxs().agent_login().expect("begun").wait_for_grant(|_| {}).await.expect_err("refused");
     insta::assert_snapshot!(error, @"the sign-in was refused: the service refused it (410): state expired");
@@ -422,7 +426,8 @@ async fn a_refused_poll_ends_the_agent_flow_with_what_was_said() {
 
 #[tokio::test]
 async fn a_code_that_is_refused_is_not_shown() {
-    let server = Server::start(async |seen| Reply::Body(400, format!("bad code {}", seen.json()["code"]))).await;
+    let server =
+        Server::start(async |seen| LoopbackReply::Body(400, format!("bad code {}", seen.json()["code"]))).await;
     let desk = Desk::new(&server);
     let paxs = desk.paxs();
     let grant = super::Grant::new("the-secret-code".into(), "x".into());
@@ -506,7 +511,7 @@ fn recording(size: u64) -> (tempfile::NamedTempFile, Upload) {
 
 #[tokio::test]
 async fn a_recording_goes_with_its_meeting_in_the_query_and_in_the_form() {
-    let server = Server::start(async |_| Reply::json(&json!({"attachment_id": 77}))).await;
+    let server = Server::start(async |_| LoopbackReply::json(&json!({"attachment_id": 77}))).await;
     let desk = Desk::new(&server).signed_in(0);
     let (_file, upload) = recording(3);
     assert_eq!(desk.paxs().upload_recording("s 1", upload).await.expect("an id"), "77");
@@ -643,7 +648,7 @@ async fn a_token_that_would_end_during_the_upload_is_refreshed_before() {
 
 // --- answers ---
 
-async fn answering(reply: Reply) -> (Server, Desk) {
+async fn answering(reply: LoopbackReply) -> (Server, Desk) {
     let server = Server::start(move |_| {
         let reply = reply.clone();
         async { reply }
@@ -657,13 +662,13 @@ async fn answering(reply: Reply) -> (Server, Desk) {
 async fn what_was_not_promised_is_unavailable() {
     let redirect = "HTTP/1.1 302 X\r\nLocation: https://evil.example/?x\r\nContent-Length: 0\r\n\r\n";
     for reply in [
-        Reply::Body(200, "<html>Sign in to the hotel's network</html>".into()),
-        Reply::Body(200, "[".repeat(1_000_000)),
-        Reply::Body(200, "\"hello\"".into()),
-        Reply::Body(500, "{}".into()),
-        Reply::Raw(redirect.into()),
-        Reply::Raw("not HTTP at all\r\n\r\n".into()),
-        Reply::Hangup,
+        LoopbackReply::Body(200, "<html>Sign in to the hotel's network</html>".into()),
+        LoopbackReply::Body(200, "[".repeat(1_000_000)),
+        LoopbackReply::Body(200, "\"hello\"".into()),
+        LoopbackReply::Body(500, "{}".into()),
+        LoopbackReply::Raw(redirect.into()),
+        LoopbackReply::Raw("not HTTP at all\r\n\r\n".into()),
+        LoopbackReply::Hangup,
     ] {
         let (_server, desk) = answering(reply.clone()).await;
         let paxs = desk.paxs();
@@ -683,7 +688,7 @@ async fn what_was_not_promised_is_unavailable() {
 #[tokio::test]
 async fn a_redirect_says_what_to_check() {
     let redirect = "HTTP/1.1 302 X\r\nLocation: https://evil.example/a?token=1\r\nContent-Length: 0\r\n\r\n";
-    let (_server, desk) = answering(Reply::Raw(redirect.into())).await;
+    let (_server, desk) = answering(LoopbackReply::Raw(redirect.into())).await;
     let error = desk.paxs().read_profile().await.expect_err("redirected");
     insta::assert_snapshot!(error, @"redirect to `https://evil.example/a` is not followed; check base_url");
 }
@@ -691,7 +696,7 @@ async fn a_redirect_says_what_to_check() {
 #[tokio::test]
 async fn retry_after_reaches_the_caller() {
     let busy = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
-    let (_server, desk) = answering(Reply::Raw(busy.into())).await;
+    let (_server, desk) = answering(LoopbackReply::Raw(busy.into())).await;
     let error = desk.paxs().read_profile().await.expect_err("busy");
     let CallError::Unavailable { after, uncertain: false, .. } = error else { panic!("{error}") };
     assert_eq!(after, Some(Duration::from_secs(7)));
@@ -701,12 +706,12 @@ async fn retry_after_reaches_the_caller() {
 async fn results_are_read_as_they_come() {
     let content = json!({"content": {"transcription": {"segments": [{"start": 0, "text": "Hello"}]}}}).to_string();
     let answer = json!([{"id": 5, "analysis_type": "transcription", "status": "completed", "report_content": content}]);
-    let (server, desk) = answering(Reply::json(&answer)).await;
+    let (server, desk) = answering(LoopbackReply::json(&answer)).await;
     let reports = desk.paxs().read_reports("s", "r/1").await.expect("reports");
     assert_eq!((reports[0].status, reports[0].findings.segments[0].text.as_str()), (Status::Completed, "Hello"));
     assert_eq!(reports[0].raw, content);
     assert_eq!(server.seen()[0].line(), "GET /api/recordings/r%2F1/analysis?session_id=s");
-    let (_server, desk) = answering(Reply::Body(200, "[]".into())).await;
+    let (_server, desk) = answering(LoopbackReply::Body(200, "[]".into())).await;
     assert_eq!(desk.paxs().read_reports("s", "r").await.expect("none yet"), []);
 }
 
@@ -725,7 +730,7 @@ fn meeting() -> crate::services::NewMeeting {
     }
 }
 
-fn page_of(seen: &Seen) -> usize {
+fn page_of(seen: &SeenRequest) -> usize {
     let url = url::Url::parse("http://x").expect("a URL").join(&seen.line()[4..]).expect("a target");
     let page = url.query_pairs().find(|(name, _)| name == "page").map(|(_, page)| page.into_owned());
     page.and_then(|page| page.parse().ok()).unwrap_or(1)
@@ -739,10 +744,12 @@ async fn listing(meetings: Vec<Value>, page_size: usize) -> (Server, Desk) {
             let found = meetings.iter().find(|meeting| meeting["id"] == id.as_str());
             let mut details = found.cloned().unwrap_or_default();
             details["description"] = details["hidden"].take();
-            Reply::json(&details)
+            LoopbackReply::json(&details)
         } else {
             let page = page_of(&seen) - 1;
-            Reply::json(&json!({"items": meetings.iter().skip(page * page_size).take(page_size).collect::<Vec<_>>()}))
+            LoopbackReply::json(
+                &json!({"items": meetings.iter().skip(page * page_size).take(page_size).collect::<Vec<_>>()}),
+            )
         };
         async { reply }
     })
@@ -756,7 +763,7 @@ fn at(hour: i64) -> String {
 }
 
 fn ours(id: &str, hour: i64) -> Value {
-    json!({"id": id, "title": "Talk", "description": format!("x\n{}", key("sales").marker()), "created_at": at(hour)})
+    json!({"id": id, "title": "Talk", "description": format!("x\n{}", key("sales").marker_line()), "created_at": at(hour)})
 }
 
 fn others(hours: impl Iterator<Item = i64>) -> Vec<Value> {
@@ -802,7 +809,7 @@ async fn without_pages(meetings: Vec<Value>, cap: usize, total: bool) -> (Server
         if total {
             answer["total"] = meetings.len().into();
         }
-        let reply = Reply::json(&answer);
+        let reply = LoopbackReply::json(&answer);
         async { reply }
     })
     .await;
@@ -838,8 +845,8 @@ async fn a_server_that_ignores_the_page_and_may_hold_more_back_proves_nothing() 
 #[tokio::test]
 async fn a_last_page_that_comes_again_for_ever_is_the_end() {
     let server = Server::start(async |seen| match page_of(&seen) {
-        1 => Reply::json(&json!(others(0..20))),
-        _ => Reply::json(&json!(others(20..40))),
+        1 => LoopbackReply::json(&json!(others(0..20))),
+        _ => LoopbackReply::json(&json!(others(20..40))),
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
@@ -849,7 +856,7 @@ async fn a_last_page_that_comes_again_for_ever_is_the_end() {
 
 #[tokio::test]
 async fn descriptions_that_the_list_leaves_out_are_fetched_where_the_title_matches() {
-    let hidden = format!("x\n{}", key("sales").marker());
+    let hidden = format!("x\n{}", key("sales").marker_line());
     let meetings = vec![
         json!({"id": "a", "title": "Other", "hidden": hidden}),
         json!({"id": "b", "title": "Talk", "hidden": "of a person"}),
@@ -866,13 +873,13 @@ async fn descriptions_that_the_list_leaves_out_are_fetched_where_the_title_match
 #[tokio::test]
 async fn a_404_behind_the_first_page_is_the_end_and_for_the_first_it_is_an_error() {
     let server = Server::start(async |seen| match page_of(&seen) {
-        1 => Reply::json(&json!([ours("mine", 0)])),
-        _ => Reply::Body(404, r#"{"detail":"Invalid page."}"#.into()),
+        1 => LoopbackReply::json(&json!([ours("mine", 0)])),
+        _ => LoopbackReply::Body(404, r#"{"detail":"Invalid page."}"#.into()),
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
     assert_eq!(desk.paxs().list_markers().await.expect("walked"), [(key("sales"), "mine".to_owned())]);
-    let (_server, desk) = answering(Reply::Body(404, String::new())).await;
+    let (_server, desk) = answering(LoopbackReply::Body(404, String::new())).await;
     assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Refused { status: 404, .. })));
 }
 
@@ -890,9 +897,9 @@ async fn unsteady(
         let mut meetings = shared.lock().expect("held for a moment");
         let fails = change(asked.fetch_add(1, Ordering::SeqCst) + 1, &mut meetings);
         let page = meetings.iter().skip((page_of(&seen) - 1) * 5).take(5);
-        let description = key("sales").marker();
+        let description = key("sales").marker_line();
         let items: Vec<_> = page.map(|id| json!({"id": id, "title": "Talk", "description": description})).collect();
-        let reply = if fails { Reply::Body(502, String::new()) } else { Reply::json(&json!(items)) };
+        let reply = if fails { LoopbackReply::Body(502, String::new()) } else { LoopbackReply::json(&json!(items)) };
         async { reply }
     })
     .await;
@@ -965,14 +972,14 @@ async fn a_search_that_errors_interrupt_comes_to_its_end() {
 #[tokio::test]
 async fn an_incomplete_walk_proves_nothing() {
     let server = Server::start(async |seen| match page_of(&seen) {
-        3 => Reply::Body(502, String::new()),
-        page => Reply::json(&json!([{"id": page}])),
+        3 => LoopbackReply::Body(502, String::new()),
+        page => LoopbackReply::json(&json!([{"id": page}])),
     })
     .await;
     let desk = Desk::new(&server).signed_in(0);
     assert!(matches!(desk.paxs().list_markers().await, Err(CallError::Unavailable { .. })));
     let found = desk.paxs().find_meeting(&key("sales"), "Talk", clock::now()).await;
     assert!(matches!(found, Err(CallError::Unavailable { .. })));
-    let (_server, desk) = answering(Reply::Body(200, r#"[{"title":"no id"}]"#.into())).await;
+    let (_server, desk) = answering(LoopbackReply::Body(200, r#"[{"title":"no id"}]"#.into())).await;
     assert!(desk.paxs().list_markers().await.is_err());
 }

@@ -77,7 +77,7 @@ pub(crate) enum TokenError {
     #[error(
         "`{}` can be read by others: run `{}`, and sign in again if others use this machine",
         text::printable_path(path),
-        text::ShellCommand::new("chmod 600").word(path)
+        text::ShellCommand::new("chmod 600").add_word(path)
     )]
     Exposed {
         /// The file.
@@ -87,7 +87,7 @@ pub(crate) enum TokenError {
     #[error(
         "everyone can write to the state directory `{}`: run `{}`",
         text::printable_path(path),
-        text::ShellCommand::new("chmod o-rwx").word(path)
+        text::ShellCommand::new("chmod o-rwx").add_word(path)
     )]
     OpenDirectory {
         /// The directory.

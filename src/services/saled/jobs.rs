@@ -161,6 +161,6 @@ impl SaledTranscriber {
 
 /// Returns the error of a server that lost a job twice in a row.
 pub(super) fn forgotten_twice() -> CallError {
-    let message = "the server forgot what it was given twice in a row: it restarts, perhaps for want of memory";
+    let message = "the server lost its jobs twice in a row: it restarts, perhaps because it runs out of memory";
     CallError::Unavailable { message: message.to_owned(), after: None, uncertain: false, suspect: Suspect::Either }
 }

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     config::{self, Poll},
-    http::{BuildError, Limits},
+    http::{BuildError, CallLimits},
 };
 
 /// Extensions that it accepts: sound, then video. Its documents only say "audio", so this is what
@@ -68,7 +68,7 @@ impl SaledTranscriber {
         settings: &config::Saled,
         pacer: Arc<Pacer>,
     ) -> Result<Self, BuildError> {
-        let limits = Limits::new(service.request_timeout);
+        let limits = CallLimits::new(service.request_timeout);
         Ok(Self {
             name: service.name.clone(),
             settings: settings.clone(),

@@ -43,7 +43,7 @@ impl SaledTranscriber {
             };
             self.drop_job(cache, SaledWork::Transcription, &ended).await?;
             if let SaledJobEnd::Failed(reason) = ended {
-                let reason = text::told(&reason, REASON_CHARS_MAX);
+                let reason = text::printable_answer(&reason, REASON_CHARS_MAX);
                 let message = format!("could not be transcribed by the service: {reason}");
                 let server_error = self.missing_model_error().await;
                 return Err(server_error.unwrap_or(CallError::File(FileFault::Failed(message))));

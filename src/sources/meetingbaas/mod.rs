@@ -43,7 +43,7 @@ use super::{Recording, RecordingPage, Source};
 use crate::{
     config::{self, ApiKey, SourceApi},
     effect::Effect,
-    http::{BuildError, Elsewhere, Limits},
+    http::{BuildError, CallLimits, Elsewhere},
     job::Suspect,
     services::{
         CallError,
@@ -79,7 +79,7 @@ impl MeetingBaas {
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn new(source: &config::Source, request_timeout: Duration, pacer: Arc<Pacer>) -> Result<Self, BuildError> {
-        let limits = Limits::new(request_timeout);
+        let limits = CallLimits::new(request_timeout);
         let place = ApiKey::File(source.api_key_file.clone());
         let credentials = Credentials { place, header: KeyHeader::Named(session::KEY_HEADER) };
         Ok(Self {

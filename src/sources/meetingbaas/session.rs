@@ -94,7 +94,9 @@ pub(super) fn protocol_error(what: &str) -> CallError {
 
 /// Returns the error of a recording whose file lies at an address that is not fetched: its own, for others have others.
 pub(super) fn unusable_address() -> CallError {
-    CallError::File(FileFault::Failed("cannot be fetched: the vendor gives an address for it that is none".to_owned()))
+    CallError::File(FileFault::Failed(
+        "cannot be fetched: the vendor gives an address for it that cannot be used".to_owned(),
+    ))
 }
 
 /// Takes the wait out of the body, where version 2 has it, besides or in place of the header.

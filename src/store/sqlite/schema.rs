@@ -220,7 +220,7 @@ mod tests {
             .expect("read")
             .collect::<Result<_, _>>()
             .expect("read");
-        assert_eq!(after.iter().map(|(kind, detail)| kind.text(detail)).collect::<Vec<_>>(), before);
+        assert_eq!(after.iter().map(|(kind, detail)| kind.in_words(detail)).collect::<Vec<_>>(), before);
         let unknown = after.iter().filter(|(kind, _)| *kind == EventKind::Other);
         let unknown: BTreeSet<&str> = unknown.map(|(_, words)| words.as_str()).collect();
         assert_eq!(unknown, ["created", "uploaded"].into(), "which no version writes, but its tests");

@@ -10,7 +10,7 @@ use super::{
     time_of_day::{ClockTime, of_half},
     words,
 };
-use crate::text::unaccented;
+use crate::text::strip_accents;
 
 /// The certainty of a date in a text; a surer one wins over one that stands earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,7 @@ fn plain(text: &[u8]) -> String {
     let is_mark =
         |character: &char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{feff}');
     let text: Cow<'_, str> = String::from_utf8_lossy(text);
-    unaccented(&text).chars().filter(|character| !is_mark(character)).map(one).collect()
+    strip_accents(&text).chars().filter(|character| !is_mark(character)).map(one).collect()
 }
 
 /// Reads what begins at `at`; returns it, and where it ends. Digits that are a date of two meanings are passed as a whole,

@@ -20,7 +20,7 @@ pub(super) fn look(file: &mut (impl Read + Seek), len: u64) -> io::Result<Head> 
     if read_at::<4>(file, at)? != Some(*b"fLaC") {
         return Ok(Head::default());
     }
-    let Some(blocks) = Blocks::read(file, at + 4, len)? else {
+    let Some(blocks) = FlacBlocks::read(file, at + 4, len)? else {
         return Ok(Head { unfinished: Some("its header is not complete"), is_soundless: true, made: None });
     };
     let Some(begin) = blocks.sound else { return Ok(Head::default()) };
@@ -38,7 +38,7 @@ pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Opti
     if read_at::<4>(file, at)? != Some(*b"fLaC") {
         return Ok(None);
     }
-    let Some(blocks) = Blocks::read(file, at + 4, len)? else { return Ok(None) };
+    let Some(blocks) = FlacBlocks::read(file, at + 4, len)? else { return Ok(None) };
     let rate = u32::from_be_bytes([0, blocks.stream[10], blocks.stream[11], blocks.stream[12]]) >> 4;
     Ok(blocks.samples().and_then(|samples| span(samples, rate.into())))
 }
@@ -62,14 +62,14 @@ pub(super) fn tag_size(head: &[u8; 10]) -> Option<u64> {
 
 /// The blocks before the sound.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(super) struct FlacBlocks {
     /// The first block, which describes the sound.
     pub(super) stream: [u8; 34],
     /// Returns the offset of the sound; `None` where there are too many blocks.
     pub(super) sound: Option<u64>,
 }
 
-impl Blocks {
+impl FlacBlocks {
     /// Returns the blocks from `at`; `None` where the file ends within them, or they are none.
     pub(super) fn read(file: &mut (impl Read + Seek), at: u64, len: u64) -> io::Result<Option<Self>> {
         let Some(stream) = read_at::<34>(file, at + 4)? else { return Ok(None) };

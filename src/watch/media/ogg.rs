@@ -44,7 +44,7 @@ const OPUS_RATE: u64 = 48_000;
 /// Returns how long an Ogg file of `len` bytes is, by the position of its last page; `None` where several streams or
 /// another codec give that no meaning here.
 pub(super) fn length(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Duration>> {
-    let Some(first) = Page::read(file, 0)? else { return Ok(None) };
+    let Some(first) = OggPage::read(file, 0)? else { return Ok(None) };
     let Some(last) = last_page(file, len)?.filter(|last| last.serial == first.serial) else { return Ok(None) };
     let (head, count) = read_up_to::<16>(file, first.body)?;
     let rate = match &head[..count] {
@@ -72,7 +72,7 @@ impl Beginning {
         let mut beginning = Self::default();
         let mut at = 0;
         for _ in 0..PAGES_MAX {
-            let Some(page) = Page::read(file, at)?.filter(|page| page.end <= len) else {
+            let Some(page) = OggPage::read(file, at)?.filter(|page| page.end <= len) else {
                 // A page that is not whole has nothing that could be heard.
                 beginning.is_whole_file = len - at.min(len) <= PAGE_MAX;
                 break;
@@ -99,7 +99,7 @@ impl Beginning {
 
 /// A page without its content.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Page {
+pub(super) struct OggPage {
     pub(super) flags: u8,
     pub(super) position: u64,
     pub(super) serial: u32,
@@ -110,7 +110,7 @@ pub(super) struct Page {
     pub(super) end: u64,
 }
 
-impl Page {
+impl OggPage {
     /// Returns the page at `at`; `None` where none begins.
     pub(super) fn read(file: &mut (impl Read + Seek), at: u64) -> io::Result<Option<Self>> {
         let (bytes, count) = read_up_to::<282>(file, at)?;
@@ -144,14 +144,14 @@ impl Page {
 }
 
 /// Returns the page that begins last, whether or not it is whole; `None` where none begins near the end.
-fn last_page(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<Page>> {
+fn last_page(file: &mut (impl Read + Seek), len: u64) -> io::Result<Option<OggPage>> {
     // A tag may lie behind, and a page may begin just before.
     let from = len.saturating_sub(2 * PAGE_MAX);
     file.seek(SeekFrom::Start(from))?;
     let mut tail = Vec::new();
     file.by_ref().take(2 * PAGE_MAX).read_to_end(&mut tail)?;
     let mut begins = (0..tail.len().saturating_sub(4)).rev().filter(|at| tail[*at..].starts_with(b"OggS\0"));
-    Ok(begins.find_map(|at| Page::parse(&tail[at..], from + at as u64)))
+    Ok(begins.find_map(|at| OggPage::parse(&tail[at..], from + at as u64)))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use self::{
     walk::WalkTally,
 };
 use crate::{
-    access::{grant, is_denied},
+    access::{is_denied, setfacl_commands},
     beneath::{Dir, Entry, Place, Stamp},
     config::Watch,
     job::HoldReason,
@@ -371,7 +371,11 @@ fn describe_trouble(path: &Path, error: &io::Error) -> FolderTrouble {
     if error.kind() == io::ErrorKind::NotFound {
         return FolderTrouble { kind: HoldReason::Absent, detail: format!("`{shown}` is not there") };
     }
-    let why = if is_denied(error) { format!("no permission; {}", grant(path).join("; ")) } else { error.to_string() };
+    let why = if is_denied(error) {
+        format!("no permission; {}", setfacl_commands(path).join("; "))
+    } else {
+        error.to_string()
+    };
     FolderTrouble { kind: HoldReason::Unreadable, detail: format!("`{shown}` cannot be read: {why}") }
 }
 

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     beneath::Stamp,
     open_files::InUse,
-    store::{Sighting, Verdict},
+    store::{FileVerdict, Sighting},
 };
 
 /// A moment on both clocks.
@@ -231,7 +231,7 @@ impl Stability {
         let stamp = self.stamp;
         let first = self.first;
         let since = self.since;
-        Sighting { path, stamp, first, since, verdict: Verdict::Settling, written_boot: None }
+        Sighting { path, stamp, first, since, verdict: FileVerdict::Settling, written_boot: None }
     }
 }
 

@@ -269,7 +269,7 @@ impl FolderTask {
         let policy = state.policy;
         let Some(entry) = state.settling.get_mut(path).filter(|entry| entry.seen.stamp == file.stamp) else { return };
         if let Inspection::Whole { incomplete: Some(why), .. } = &finding {
-            tracing::warn!(folder, "`{shown}` is taken as it is, quiet for an hour, although {why}");
+            tracing::warn!(folder, "`{shown}` has been quiet for an hour and is queued as it is, although {why}");
         }
         let finding = match finding.into_settled(&self.folder, file, entry.backlog) {
             Ok(settled) => return self.batches.settled.push(settled),

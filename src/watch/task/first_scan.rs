@@ -6,8 +6,8 @@ use super::{FolderTask, ROWS};
 use crate::{
     beneath::Stamp,
     config::Backlog,
-    store::{FolderRoot, Sighting, Verdict},
-    text::ShellCommand,
+    store::{FileVerdict, FolderRoot, Sighting},
+    text::{ShellCommand, format_count},
     watch::{
         handle::BacklogDecision,
         scanner::FolderScan,
@@ -19,19 +19,19 @@ use crate::{
 const ASK_TAKES: u64 = 20;
 
 /// Returns the verdict on `media` files that lie in a folder at its first scan.
-fn verdict_on_old(backlog: Backlog, media: u64) -> Verdict {
+fn verdict_on_old(backlog: Backlog, media: u64) -> FileVerdict {
     match backlog {
-        Backlog::Skip => Verdict::Ignored,
-        Backlog::Ask if media > ASK_TAKES => Verdict::Backlog,
-        Backlog::Ask | Backlog::Process => Verdict::Settling,
+        Backlog::Skip => FileVerdict::Ignored,
+        Backlog::Ask if media > ASK_TAKES => FileVerdict::Backlog,
+        Backlog::Ask | Backlog::Process => FileVerdict::Settling,
     }
 }
 
 /// Returns the verdict on the files about which a person has decided.
-fn verdict_of_decision(decision: BacklogDecision) -> Verdict {
+fn verdict_of_decision(decision: BacklogDecision) -> FileVerdict {
     match decision {
-        BacklogDecision::Process => Verdict::Settling,
-        BacklogDecision::Skip => Verdict::Ignored,
+        BacklogDecision::Process => FileVerdict::Settling,
+        BacklogDecision::Skip => FileVerdict::Ignored,
     }
 }
 
@@ -50,12 +50,12 @@ impl FolderTask {
             self.queue.record_sightings(rows.to_vec()).await?;
         }
         let files = u64::try_from(sightings.len()).unwrap_or(u64::MAX);
-        if verdict == Verdict::Settling {
+        if verdict == FileVerdict::Settling {
             self.settle_backlog(&sightings, scan, now);
         } else {
             self.leave_backlog(sightings).await?;
         }
-        self.view().state().backlog = if verdict == Verdict::Backlog { files } else { 0 };
+        self.view().state().backlog = if verdict == FileVerdict::Backlog { files } else { 0 };
         let baseline = FolderRoot::new(scanned.location.place, &self.folder.path, now.wall);
         self.queue.record_baseline(baseline.clone()).await?;
         self.identity.baseline = Some(baseline);
@@ -64,7 +64,7 @@ impl FolderTask {
     }
 
     /// Returns the first sighting of a file; what an interrupted first scan saw of it still counts.
-    fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: Verdict, now: Now) -> Sighting {
+    fn first_sighting(&self, path: &Path, stamp: Stamp, verdict: FileVerdict, now: Now) -> Sighting {
         let state = self.view().state();
         let seen = state.settling.get(path).map(|entry| &entry.seen).filter(|seen| seen.stamp == stamp);
         let fresh = Stability::begin(stamp, now);
@@ -88,17 +88,20 @@ impl FolderTask {
         self.mark_unchanged(sightings.into_iter().map(|sighting| (sighting.path, sighting.stamp)).collect()).await
     }
 
-    fn log_first_scan(&self, verdict: Verdict, files: u64) {
+    fn log_first_scan(&self, verdict: FileVerdict, files: u64) {
         let folder = &self.folder.name;
         match verdict {
-            Verdict::Backlog => tracing::warn!(
+            FileVerdict::Backlog => tracing::warn!(
                 folder,
-                "{files} old recordings lie in folder `{folder}` and wait: `{}` or `skip`",
-                ShellCommand::new("minuted backlog").word(folder).then("process")
+                "folder `{folder}` has {files} old recordings, which wait: `{}` or `skip`",
+                ShellCommand::new("minuted backlog").add_word(folder).add_words("process")
             ),
-            Verdict::Ignored => tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone"),
-            Verdict::Settling | Verdict::Taken { .. } => {
-                tracing::info!(folder, "met folder `{folder}` with {files} recordings");
+            FileVerdict::Ignored => {
+                tracing::info!(folder, "{files} old recordings in folder `{folder}` are left alone")
+            }
+            FileVerdict::Settling | FileVerdict::Taken { .. } => {
+                let found = format_count(files, "recording");
+                tracing::info!(folder, "the first scan of folder `{folder}` found {found}");
             }
         }
     }
@@ -115,13 +118,13 @@ impl FolderTask {
             let mut page = self.queue.read_sightings(&after).await?;
             let Some(last) = page.last() else { break };
             after.clone_from(&last.path);
-            page.retain(|sighting| sighting.verdict == Verdict::Backlog);
+            page.retain(|sighting| sighting.verdict == FileVerdict::Backlog);
             for sighting in &mut page {
                 sighting.verdict = verdict;
             }
             for rows in page.chunks(ROWS) {
                 self.queue.record_sightings(rows.to_vec()).await?;
-                if verdict == Verdict::Settling {
+                if verdict == FileVerdict::Settling {
                     self.settle_backlog(rows, self.schedule.scans, self.clocks.now());
                 }
             }
@@ -138,9 +141,9 @@ mod tests {
 
     #[test]
     fn ask_takes_twenty_and_waits_with_more() {
-        assert_eq!(verdict_on_old(Backlog::Ask, 20), Verdict::Settling);
-        assert_eq!(verdict_on_old(Backlog::Ask, 21), Verdict::Backlog);
-        assert_eq!(verdict_on_old(Backlog::Process, 1_000_000), Verdict::Settling);
-        assert_eq!(verdict_on_old(Backlog::Skip, 1), Verdict::Ignored);
+        assert_eq!(verdict_on_old(Backlog::Ask, 20), FileVerdict::Settling);
+        assert_eq!(verdict_on_old(Backlog::Ask, 21), FileVerdict::Backlog);
+        assert_eq!(verdict_on_old(Backlog::Process, 1_000_000), FileVerdict::Settling);
+        assert_eq!(verdict_on_old(Backlog::Skip, 1), FileVerdict::Ignored);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     beneath::Place,
     job::HoldReason,
     store::FolderRoot,
-    text::{ShellCommand, count},
+    text::{ShellCommand, format_count},
     watch::{
         handle::BacklogDecision,
         scanner::{FolderScan, FolderTrouble},
@@ -60,10 +60,10 @@ impl FolderTask {
         {
             return None;
         }
-        let known = count(known, "recording");
-        let process = ShellCommand::new("minuted backlog").word(&self.folder.name).then("process");
+        let known = format_count(known, "recording");
+        let process = ShellCommand::new("minuted backlog").add_word(&self.folder.name).add_words("process");
         let detail = format!(
-            "it is not the directory that it was, and of its {known} none is there: is a mount missing? It goes on by \
+            "it is not the directory that it was, and none of its {known} is there: is a mount missing? It resumes by \
              itself when that is back; if this is its place from now on: `{process}` or `skip`"
         );
         Some(FolderTrouble { kind: HoldReason::AnotherPlace, detail })

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         beneath::Stamp,
-        store::{Sighting, Verdict},
+        store::{FileVerdict, Sighting},
         watch::{
             handle,
             testing::{TestQueue, accepts, folder},
@@ -176,7 +176,7 @@ mod tests {
             let stamp = Stamp { size: 1, mtime_ns: 1, inode: 1 };
             if name.contains("settling") {
                 let at = jiff::Timestamp::UNIX_EPOCH;
-                let verdict = Verdict::Settling;
+                let verdict = FileVerdict::Settling;
                 let sighting = Sighting { path: name.into(), stamp, first: at, since: at, verdict, written_boot: None };
                 queue.record(vec![sighting]).await;
             } else {

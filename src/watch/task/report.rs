@@ -59,7 +59,7 @@ impl FolderTask {
         if let Some(beyond) = tally.beyond.describe().filter(|_| !was_beyond) {
             let folder = &self.folder.name;
             let shown = printable_path(&self.folder.path);
-            tracing::warn!(folder, "folder `{folder}`: {beyond}; recordings there are not taken (`{shown}`)");
+            tracing::warn!(folder, "folder `{folder}`: {beyond}; recordings there are not read (`{shown}`)");
         }
         let was_unreadable = before.map(|scan| scan.unreadable).unwrap_or_default();
         for (path, why) in tally.unreadable.iter().filter(|now| !was_unreadable.contains(now)) {
@@ -118,7 +118,7 @@ impl FolderTask {
     /// Puts the next try of the queue off, and logs its first failure.
     pub(super) fn record_queue_failure(&mut self, error: &anyhow::Error) {
         if self.retry.record_failure(self.clocks.now().running) {
-            tracing::warn!(folder = self.folder.name, "the queue did not take in what was seen: {error:#}");
+            tracing::warn!(folder = self.folder.name, "failed to record what the scan found: {error:#}");
         }
     }
 }

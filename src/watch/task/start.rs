@@ -17,7 +17,7 @@ use crate::{
     beneath::Stamp,
     config::Folder,
     open_files::{OpenFiles, boot_id},
-    store::{Sighting, Verdict},
+    store::{FileVerdict, Sighting},
     watch::{
         folder_queue::FolderQueue,
         handle::FolderEnd,
@@ -46,7 +46,7 @@ impl FolderTask {
         hints.doubt_closes();
         let scanner =
             FolderScanner::new(&folder.path, Arc::clone(&filter), folder.watch, Arc::clone(&hints), stop.clone());
-        let baseline = queue.read_baseline().await.context("failed to read where the folder was met")?;
+        let baseline = queue.read_baseline().await.context("failed to read the folder's baseline")?;
         let set_aside = queue.read_set_aside().await.context("failed to read what is set aside")?;
         let mounts = queue.read_mounts().await.context("failed to read what was mounted before")?;
         let mut task = Self {
@@ -87,9 +87,9 @@ impl FolderTask {
         {
             let mut state = self.end.view.state();
             for sighting in sightings {
-                state.backlog += u64::from(sighting.verdict == Verdict::Backlog && baseline.is_some());
+                state.backlog += u64::from(sighting.verdict == FileVerdict::Backlog && baseline.is_some());
                 match (sighting.verdict, baseline) {
-                    (Verdict::Settling, _) => {
+                    (FileVerdict::Settling, _) => {
                         if sighting.written_boot.is_some() && sighting.written_boot.as_deref() == boot_id() {
                             let path = self.folder.path.join(&sighting.path);
                             self.batches.open_files.written.resume(&path, sighting.since);
@@ -97,11 +97,11 @@ impl FolderTask {
                         let is_backlog = baseline.as_ref().is_some_and(|root| sighting.first <= root.met);
                         state.settling.resume(&sighting, is_backlog, now, 0);
                     }
-                    (Verdict::Taken { .. }, _) | (Verdict::Backlog | Verdict::Ignored, Some(_)) => {
+                    (FileVerdict::Taken { .. }, _) | (FileVerdict::Backlog | FileVerdict::Ignored, Some(_)) => {
                         unchanged.push((sighting.path, sighting.stamp));
                     }
                     // The first scan was interrupted: it is repeated, and decides about these again.
-                    (Verdict::Backlog | Verdict::Ignored, None) => {}
+                    (FileVerdict::Backlog | FileVerdict::Ignored, None) => {}
                 }
             }
         }

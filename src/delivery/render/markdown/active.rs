@@ -52,7 +52,7 @@ const LANGUAGES: [&str; 39] = [
     "yml",
 ];
 
-/// What the code in a line begins with that a viewer fills in: Dataview, R Markdown, Quarto.
+/// Beginnings of inline code that a viewer fills in: Dataview, R Markdown, Quarto.
 const INLINE: [&str; 6] = ["=", "$=", "$ =", "dv", "r ", "{"];
 
 /// Marks that are run wherever they stand, in code too: Templater, Jinja, Liquid, Hugo, Logseq. The second character is put off.
@@ -62,7 +62,8 @@ const TEMPLATES: [(&str, &str); 3] = [("<%", "< %"), ("{{", "{ {"), ("{%", "{ %"
 /// notes of Obsidian.
 const MARKS: [(&str, &str); 5] = [("{:", "{ :"), ("`{", "` {"), ("]{", "] {"), ("}`", "} `"), ("![[", "! [[")];
 
-/// What a line outside code begins with: blocks of Org and Logseq, directives of `MyST` and pandoc.
+/// Beginnings of lines outside code that a viewer acts on: blocks of Org and Logseq, directives of
+/// `MyST` and pandoc.
 const LINES: [&str; 2] = ["#+", ":::"];
 
 /// Returns the text without what is run wherever it stands.
@@ -77,9 +78,9 @@ pub(super) fn without_templates(text: &str) -> String {
     text
 }
 
-/// The edit that shows a block of code as text, unless its language is one that no viewer runs. What stands after the language
-/// may tell a viewer to run it.
-pub(super) fn fence(text: &str, range: &Range<usize>, info: &str) -> Option<Edit> {
+/// Returns the edit that shows a block of code as text, unless its language is one that no viewer
+/// runs. What stands after the language may tell a viewer to run it.
+pub(super) fn break_fence(text: &str, range: &Range<usize>, info: &str) -> Option<Edit> {
     if info.is_empty() || LANGUAGES.contains(&info.to_ascii_lowercase().as_str()) {
         return None;
     }
@@ -92,8 +93,8 @@ pub(super) fn fence(text: &str, range: &Range<usize>, info: &str) -> Option<Edit
     Some((range.start + begin..range.start + line.len(), shown.into()))
 }
 
-/// The edit that keeps code in a line from being filled in.
-pub(super) fn inline(text: &str, range: &Range<usize>, inside: &str) -> Option<Edit> {
+/// Returns the edit that keeps code in a line from being filled in.
+pub(super) fn break_inline(text: &str, range: &Range<usize>, inside: &str) -> Option<Edit> {
     let inside = inside.trim_start();
     INLINE.iter().any(|begin| inside.starts_with(begin)).then(|| {
         let source = &text[range.clone()];
@@ -102,8 +103,8 @@ pub(super) fn inline(text: &str, range: &Range<usize>, inside: &str) -> Option<E
     })
 }
 
-/// The edits that break marks outside code.
-pub(super) fn marks(text: &str, is_code: impl Fn(usize) -> bool) -> Vec<Edit> {
+/// Returns the edits that break marks outside code.
+pub(super) fn break_marks(text: &str, is_code: impl Fn(usize) -> bool) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     for (mark, broken) in MARKS {
         let found = text.match_indices(mark).map(|(at, _)| at).filter(|at| !is_code(*at) || !is_code(at + 1));
@@ -117,7 +118,7 @@ pub(super) fn marks(text: &str, is_code: impl Fn(usize) -> bool) -> Vec<Edit> {
         }
         at += line.len();
     }
-    edits.extend(commands(text).filter(|at| !is_code(*at)).map(|at| (at..at, "\\".into())));
+    edits.extend(find_commands(text).filter(|at| !is_code(*at)).map(|at| (at..at, "\\".into())));
     edits.extend(wiki_links(text).filter(|at| !is_code(*at)).map(|at| (at..at, " ".into())));
     edits
 }
@@ -135,9 +136,9 @@ fn wiki_links(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The places of backslashes that begin a command of TeX, which pandoc runs in any text: `\input`. Markdown itself escapes no
-/// letter, so that one more backslash shows the same.
-fn commands(text: &str) -> impl Iterator<Item = usize> {
+/// Finds the backslashes that begin a command of TeX, which pandoc runs in any text: `\input`.
+/// Markdown itself escapes no letter, so that one more backslash shows the same.
+fn find_commands(text: &str) -> impl Iterator<Item = usize> {
     let bytes = text.as_bytes();
     let begins = |at: &usize| {
         let run = bytes[..=*at].iter().rev().take_while(|byte| **byte == b'\\').count();
@@ -149,10 +150,10 @@ fn commands(text: &str) -> impl Iterator<Item = usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::section;
+    use super::super::section_content;
 
     fn note(markdown: &str) -> String {
-        section(markdown, "Summary", 3)
+        section_content(markdown, "Summary", 3)
     }
 
     #[test]

@@ -14,23 +14,23 @@ const CHECKSUM: u64 = 2;
 
 pub(super) fn open(mut window: Window<'_>, at: u64, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
     let end = before_tags(&mut window, len)?;
-    let Some(frame) = Frame::read(&mut window, at, end)? else { return Ok(None) };
+    let Some(frame) = AdtsFrame::read(&mut window, at, end)? else { return Ok(None) };
     let shape = frame.shape;
     let rate = AAC_RATES.get(usize::from(shape.1)).copied().unwrap_or(0);
     let params = params::aac_of(u64::from(shape.0) + 1, rate, shape.2.into());
-    Ok(Some(Opened::new(vec![params.done()], Frames { window, at, end, shape })))
+    Ok(Some(Opened::new(vec![params.done()], AdtsFrames { window, at, end, shape })))
 }
 
 /// Kind of coding, index of the rate, channels.
 type Shape = (u8, u8, u8);
 
-struct Frame {
+struct AdtsFrame {
     shape: Shape,
     body: u64,
     end: u64,
 }
 
-impl Frame {
+impl AdtsFrame {
     /// Returns the frame at `at`; `None` where no whole one is.
     fn read(window: &mut Window<'_>, at: u64, end: u64) -> Result<Option<Self>, Obscure> {
         let Some(head) = read_at::<7>(window, at)? else { return Ok(None) };
@@ -46,16 +46,16 @@ impl Frame {
     }
 }
 
-struct Frames<'f> {
+struct AdtsFrames<'f> {
     window: Window<'f>,
     at: u64,
     end: u64,
     shape: Shape,
 }
 
-impl Packets for Frames<'_> {
+impl Packets for AdtsFrames<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
-        let Some(frame) = Frame::read(&mut self.window, self.at, self.end)? else { return Ok(None) };
+        let Some(frame) = AdtsFrame::read(&mut self.window, self.at, self.end)? else { return Ok(None) };
         if frame.shape != self.shape {
             return Err(Obscure);
         }

@@ -43,7 +43,7 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
                 let tracks = tracks(&mut window, &element)?;
                 let params = tracks.iter().map(|track| track.params.clone()).collect();
                 let numbers = tracks.into_iter().map(|track| track.number).collect();
-                return Ok(Some(Opened::new(params, Blocks { window, at: element.end(), end, numbers })));
+                return Ok(Some(Opened::new(params, MatroskaBlocks { window, at: element.end(), end, numbers })));
             }
             CLUSTER => break,
             _ => at = element.end(),
@@ -52,12 +52,12 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
     Ok(None)
 }
 
-struct Track {
+struct MatroskaTrack {
     number: u64,
     params: Vec<u8>,
 }
 
-fn tracks(window: &mut Window<'_>, tracks: &Element) -> Result<Vec<Track>, Obscure> {
+fn tracks(window: &mut Window<'_>, tracks: &Element) -> Result<Vec<MatroskaTrack>, Obscure> {
     let mut found = Vec::new();
     let mut at = tracks.body;
     for _ in 0..ENTRIES_MAX {
@@ -71,7 +71,7 @@ fn tracks(window: &mut Window<'_>, tracks: &Element) -> Result<Vec<Track>, Obscu
                 return Err(Obscure);
             }
             let number = field(window, &entry, TRACK_NUMBER)?.ok_or(Obscure)?;
-            found.push(Track { number, params: params(window, &entry)? });
+            found.push(MatroskaTrack { number, params: params(window, &entry)? });
         }
         at = entry.end();
     }
@@ -153,14 +153,14 @@ fn lace_size(bytes: &[u8]) -> Option<(usize, &[u8])> {
 }
 
 /// The blocks of the sound tracks.
-struct Blocks<'f> {
+struct MatroskaBlocks<'f> {
     window: Window<'f>,
     at: u64,
     end: u64,
     numbers: Vec<u64>,
 }
 
-impl Packets for Blocks<'_> {
+impl Packets for MatroskaBlocks<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
         while self.at < self.end {
             let Some(element) = Element::read(&mut self.window, self.at)? else { return Ok(None) };
@@ -183,7 +183,7 @@ impl Packets for Blocks<'_> {
     }
 }
 
-impl Blocks<'_> {
+impl MatroskaBlocks<'_> {
     /// Returns the frames of a block, which lie one behind the other; `None` for one of another track.
     fn block(&mut self, block: &Element) -> Result<Option<Packet>, Obscure> {
         let (head, count) = read_up_to::<12>(&mut self.window, block.body)?;

@@ -73,20 +73,20 @@ impl From<io::Error> for Obscure {
 
 /// The tracks of a container, and the places of their packets.
 struct Opened<'f> {
-    tracks: Vec<Form>,
+    tracks: Vec<TrackForm>,
     packets: Box<dyn Packets + 'f>,
 }
 
 impl<'f> Opened<'f> {
     /// Returns tracks of these codecs, of which nothing is left out.
     fn new(codecs: Vec<Vec<u8>>, packets: impl Packets + 'f) -> Self {
-        let tracks = codecs.into_iter().map(|codec| Form { codec, edits: Vec::new() }).collect();
+        let tracks = codecs.into_iter().map(|codec| TrackForm { codec, edits: Vec::new() }).collect();
         Self { tracks, packets: Box::new(packets) }
     }
 }
 
 /// The description of a track besides its packets, in canonical form.
-struct Form {
+struct TrackForm {
     codec: Vec<u8>,
     /// Empty where no sound is left out.
     edits: Vec<u8>,
@@ -167,7 +167,7 @@ impl<'f> SoundHasher<'f> {
 
 /// The sound of one track so far.
 struct TrackHasher {
-    form: Form,
+    form: TrackForm,
     sound: blake3::Hasher,
     bytes: u64,
     packets: u32,
@@ -179,7 +179,7 @@ struct TrackHasher {
 }
 
 impl TrackHasher {
-    fn new(form: Form) -> Self {
+    fn new(form: TrackForm) -> Self {
         let current = Vec::with_capacity(COMPARED);
         Self { form, sound: blake3::Hasher::new(), bytes: 0, packets: 0, changes: 0, before: Vec::new(), current }
     }

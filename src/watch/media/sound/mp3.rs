@@ -12,7 +12,7 @@ const HEADER: usize = 4;
 
 pub(super) fn open(mut window: Window<'_>, at: u64, len: u64) -> Result<Option<Opened<'_>>, Obscure> {
     let end = before_tags(&mut window, len)?;
-    let mut frames = Frames { window, at, end, junk: 0, layer: None };
+    let mut frames = Mp3Frames { window, at, end, junk: 0, layer: None };
     let Some(first) = frames.find()? else { return Ok(None) };
     frames.layer = Some(first.layer);
     if frames.is_table(&first)? {
@@ -23,7 +23,7 @@ pub(super) fn open(mut window: Window<'_>, at: u64, len: u64) -> Result<Option<O
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Frame {
+struct Mp3Frame {
     /// 1 to 3.
     layer: u8,
     /// Bytes between the header and the sound: side information.
@@ -46,7 +46,7 @@ const RATES: [[[u16; 16]; 3]; 2] = [
     ],
 ];
 
-impl Frame {
+impl Mp3Frame {
     fn parse(head: [u8; HEADER], at: u64) -> Option<Self> {
         let version = head[1] >> 3 & 3;
         let layer = 4_u8.checked_sub(head[1] >> 1 & 3).filter(|layer| *layer < 4)?;
@@ -74,7 +74,7 @@ impl Frame {
     }
 }
 
-struct Frames<'f> {
+struct Mp3Frames<'f> {
     window: Window<'f>,
     at: u64,
     end: u64,
@@ -82,16 +82,16 @@ struct Frames<'f> {
     layer: Option<u8>,
 }
 
-impl Frames<'_> {
+impl Mp3Frames<'_> {
     /// Returns the frame at a place, where one is.
-    fn frame(&mut self, at: u64) -> Result<Option<Frame>, Obscure> {
+    fn frame(&mut self, at: u64) -> Result<Option<Mp3Frame>, Obscure> {
         let head = read_at::<HEADER>(&mut self.window, at)?;
-        let found = head.and_then(|head| Frame::parse(head, at)).filter(|frame| frame.end <= self.end);
+        let found = head.and_then(|head| Mp3Frame::parse(head, at)).filter(|frame| frame.end <= self.end);
         Ok(found.filter(|frame| self.layer.is_none_or(|layer| layer == frame.layer)))
     }
 
     /// Returns the next frame; what only looks like one has none behind it.
-    fn find(&mut self) -> Result<Option<Frame>, Obscure> {
+    fn find(&mut self) -> Result<Option<Mp3Frame>, Obscure> {
         let mut is_in_step = self.layer.is_some();
         while self.at < self.end {
             if let Some(frame) = self.frame(self.at)?
@@ -114,14 +114,14 @@ impl Frames<'_> {
     }
 
     /// Returns whether a frame holds a table in place of sound.
-    fn is_table(&mut self, frame: &Frame) -> Result<bool, Obscure> {
+    fn is_table(&mut self, frame: &Mp3Frame) -> Result<bool, Obscure> {
         let xing = read_at::<4>(&mut self.window, frame.at + HEADER as u64 + frame.side)?;
         let vbri = read_at::<4>(&mut self.window, frame.at + HEADER as u64 + 32)?;
         Ok(xing.is_some_and(|word| &word == b"Xing" || &word == b"Info") || vbri == Some(*b"VBRI"))
     }
 }
 
-impl Packets for Frames<'_> {
+impl Packets for Mp3Frames<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
         let Some(frame) = self.find()? else { return Ok(None) };
         self.at = frame.end;

@@ -5,7 +5,7 @@ use super::{
     params::{self, Params},
     window::Window,
 };
-use crate::watch::media::ogg::Page;
+use crate::watch::media::ogg::OggPage;
 
 /// Pages looked at until the headers of all streams are read: a picture among the tags may be some megabytes.
 const HEADER_PAGES_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
     let mut streams: Vec<Stream> = Vec::new();
     let mut at = 0;
     for _ in 0..HEADER_PAGES_MAX {
-        let Some(page) = Page::read(&mut window, at)?.filter(|page| page.end <= len) else { return Ok(None) };
+        let Some(page) = OggPage::read(&mut window, at)?.filter(|page| page.end <= len) else { return Ok(None) };
         if page.is_first() {
             if streams.len() == STREAMS_MAX {
                 return Err(Obscure);
@@ -33,7 +33,7 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
         }
         at = page.end;
         // All streams begin before any of them goes on.
-        let more = Page::read(&mut window, at)?.is_some_and(|next| next.is_first());
+        let more = OggPage::read(&mut window, at)?.is_some_and(|next| next.is_first());
         if !more && !streams.iter().any(Stream::needs_more) {
             return opened(window, streams, len);
         }
@@ -117,7 +117,7 @@ impl Stream {
     }
 
     /// Takes in a page with headers.
-    fn read(&mut self, window: &mut Window<'_>, page: &Page) -> Result<(), Obscure> {
+    fn read(&mut self, window: &mut Window<'_>, page: &OggPage) -> Result<(), Obscure> {
         let lengths = window.bytes(page.table, page.segments)?;
         let mut at = page.body;
         for length in lengths {
@@ -188,7 +188,7 @@ struct Pages<'f> {
 
 impl Packets for Pages<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
-        while let Some(page) = Page::read(&mut self.window, self.at)?.filter(|page| page.end <= self.len) {
+        while let Some(page) = OggPage::read(&mut self.window, self.at)?.filter(|page| page.end <= self.len) {
             self.at = page.end;
             let Some(track) = self.tracks.iter().position(|(serial, _)| *serial == page.serial) else {
                 if self.silent.contains(&page.serial) {

@@ -40,17 +40,17 @@ pub(super) fn open(mut window: Window<'_>, len: u64) -> Result<Option<Opened<'_>
         // Tag, channels, rate, bytes of a block, width.
         _ => Params::new("wav").number(tag.into()).bytes(&bytes[2..8]).bytes(&bytes[12..16]),
     };
-    Ok(Some(Opened::new(vec![params.done()], Pieces { at, end, piece: PIECE })))
+    Ok(Some(Opened::new(vec![params.done()], WavPieces { at, end, piece: PIECE })))
 }
 
 /// A stretch of a file, piece by piece.
-pub(super) struct Pieces {
+pub(super) struct WavPieces {
     pub(super) at: u64,
     pub(super) end: u64,
     pub(super) piece: u64,
 }
 
-impl Packets for Pieces {
+impl Packets for WavPieces {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {
         let len = self.piece.min(self.end.saturating_sub(self.at));
         let packet = Packet { track: 0, at: self.at, len };

@@ -10,7 +10,7 @@ mod fragments;
 mod samples;
 
 use self::{entry::read_entry, fragments::Fragments, samples::Samples};
-use super::{Form, Obscure, Opened, Packet, Packets, ReadAt, TRACKS_MAX, params::Params, window::Window};
+use super::{Obscure, Opened, Packet, Packets, ReadAt, TRACKS_MAX, TrackForm, params::Params, window::Window};
 use crate::watch::media::{
     mp4::{Found, child, descend, handler},
     read_at, read_up_to,
@@ -49,12 +49,12 @@ pub(super) fn open(file: &dyn ReadAt, len: u64) -> Result<Option<Opened<'_>>, Ob
         let table = descend(&mut window, &media, &[b"minf", b"stbl"])?.ok_or(Obscure)?;
         let entry = read_entry(&mut window, &table)?;
         let edits = edits(&mut window, &found, &media, timescale)?;
-        let mut track = Track { samples: Samples::open(&window, &table, &entry, len)?, fragments: None, next: None };
+        let mut track = IsoTrack { samples: Samples::open(&window, &table, &entry, len)?, fragments: None, next: None };
         if is_fragmented {
             let number = track_number(&mut window, &found)?;
             track.fragments = Some(Fragments::open(&mut window, &movie, number, len)?);
         }
-        forms.push(Form { codec: entry.params, edits });
+        forms.push(TrackForm { codec: entry.params, edits });
         tracks.push(track);
         if tracks.len() > TRACKS_MAX {
             return Err(Obscure);
@@ -162,13 +162,13 @@ impl Edit {
 }
 
 /// A sound track: the samples of its tables, then those of its fragments.
-struct Track<'f> {
+struct IsoTrack<'f> {
     samples: Samples<'f>,
     fragments: Option<Fragments<'f>>,
     next: Option<Packet>,
 }
 
-impl Track<'_> {
+impl IsoTrack<'_> {
     fn advance(&mut self) -> Result<(), Obscure> {
         self.next = match self.samples.next()? {
             Some(found) => Some(found),
@@ -182,7 +182,7 @@ impl Track<'_> {
 }
 
 /// The tracks, each of which is in the order of its own time.
-struct Tracks<'f>(Vec<Track<'f>>);
+struct Tracks<'f>(Vec<IsoTrack<'f>>);
 
 impl Packets for Tracks<'_> {
     fn next(&mut self) -> Result<Option<Packet>, Obscure> {

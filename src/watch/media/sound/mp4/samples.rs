@@ -3,14 +3,14 @@
 use super::{Found, Obscure, Packet, Window, child, entry::SoundEntry, read_at};
 
 /// A table of numbers in a file, read as it is needed.
-struct Table<'f> {
+struct SampleTable<'f> {
     window: Window<'f>,
     at: u64,
     rows: u64,
     width: u64,
 }
 
-impl<'f> Table<'f> {
+impl<'f> SampleTable<'f> {
     /// Returns a table of a kind, whose rows of `width` bytes begin `skip` bytes into its box; `count` is where their
     /// number stands.
     fn open(window: &Window<'f>, found: &Found, count: u64, skip: u64, width: u64) -> Result<Self, Obscure> {
@@ -36,15 +36,15 @@ enum Sizes<'f> {
         count: u64,
         size: u64,
     },
-    Each(Table<'f>),
+    Each(SampleTable<'f>),
 }
 
 /// The samples of a track, chunk by chunk.
 pub(super) struct Samples<'f> {
     sizes: Sizes<'f>,
-    chunks: Option<Table<'f>>,
+    chunks: Option<SampleTable<'f>>,
     /// From which chunk on there are how many samples in each.
-    runs: Option<Table<'f>>,
+    runs: Option<SampleTable<'f>>,
     run: u64,
     chunk: u64,
     /// Samples of this chunk that are left, and where the next one begins.
@@ -61,7 +61,7 @@ impl<'f> Samples<'f> {
         let head = read_at::<12>(&mut reader, sizes.body)?.ok_or(Obscure)?;
         let one = u64::from(u32::from_be_bytes([head[4], head[5], head[6], head[7]]));
         let sizes = if one == 0 {
-            Sizes::Each(Table::open(window, &sizes, 8, 12, 4)?)
+            Sizes::Each(SampleTable::open(window, &sizes, 8, 12, 4)?)
         } else {
             let count = u64::from(u32::from_be_bytes([head[8], head[9], head[10], head[11]]));
             // Of coded samples, old files of QuickTime say 1 here and the truth elsewhere.
@@ -71,11 +71,11 @@ impl<'f> Samples<'f> {
         let mut chunks = None;
         for (kind, width) in [(*b"stco", 4), (*b"co64", 8)] {
             if let Some(found) = child(&mut reader, table, kind)? {
-                chunks = Some(Table::open(window, &found, 4, 8, width)?);
+                chunks = Some(SampleTable::open(window, &found, 4, 8, width)?);
             }
         }
         let runs = child(&mut reader, table, *b"stsc")?;
-        let runs = runs.map(|found| Table::open(window, &found, 4, 8, 12)).transpose()?;
+        let runs = runs.map(|found| SampleTable::open(window, &found, 4, 8, 12)).transpose()?;
         Ok(Self { sizes, chunks, runs, run: 0, chunk: 0, left: 0, at: 0, sample: 0, len })
     }
 
