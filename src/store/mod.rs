@@ -87,7 +87,7 @@ use creations::Creations;
 use sql::{Database, Transaction};
 use thread::{Broken, Thread};
 
-use crate::effect::Effect;
+use crate::{effect::Effect, hint::Hinted};
 
 /// The name of the queue's file in the state directory.
 pub(crate) const FILE: &str = "queue.sqlite";
@@ -233,7 +233,7 @@ impl Store {
 
     /// Waits until the queue is not to be trusted any more, and returns why: only a new process can
     /// tell what is durable.
-    pub async fn broken(&self) -> String {
+    pub(crate) async fn broken(&self) -> Hinted {
         self.broken.wait().await
     }
 }
