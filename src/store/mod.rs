@@ -63,7 +63,9 @@ pub(crate) use clock::STEP_MIN;
 pub(crate) use crash::CRASHES_MAX;
 pub(crate) use deferred::DeferredJobs;
 pub(crate) use deletions::{Deletable, Deleted, FetchedView};
-pub(crate) use deliveries::{Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, Written};
+pub(crate) use deliveries::{
+    Delivery, DeliveryKind, DeliveryState, Endings, Lane, NewDelivery, PostDelivery, RemoteCleanup, Written,
+};
 pub(crate) use error::{CommandError, StoreError};
 pub(crate) use evidence::FoundNotes;
 pub(crate) use fetched::{FetchedFile, Fetching, Intent, Later, Placing, SourceState};
