@@ -1,7 +1,7 @@
 //! An error with a hint: the message says what is wrong, the hint what to do about it.
 //!
-//! Error types with few causes have a method `hint`; [`Hinted`] carries a hint through `anyhow`. A message holds no
-//! hint of its own: the two meet in [`with_hint`] alone, where they are printed.
+//! Error types with few causes have a method `hint`; [`Hinted`] carries a hint through `anyhow`. A
+//! message holds no hint of its own: the two meet in [`with_hint`] alone, where they are printed.
 
 /// A message and the hint that is printed below it.
 #[derive(Debug, Clone, thiserror::Error)]

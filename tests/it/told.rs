@@ -177,7 +177,8 @@ fn check_tells_what_the_daemon_holds() {
     ");
 }
 
-/// The findings of `check` about the state directory and who answers, without the directory of the test.
+/// The findings of `check` about the state directory and who answers, without the directory of the
+/// test.
 fn findings_of_state(house: &House) -> String {
     let check = house.run(&["check"]);
     assert_eq!(check.status.code(), Some(1), "{check:?}");
